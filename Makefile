@@ -1,0 +1,51 @@
+# Everything lives in .venv; nothing outside this folder is changed but what `run` keeps in your
+# state directory. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+PHOTOS ?= $(HOME)/Pictures
+# For machines without an NVIDIA GPU: TORCH_INDEX=https://download.pytorch.org/whl/cpu (see README)
+TORCH_INDEX ?=
+
+BIN := $(VENV)/bin
+
+.PHONY: help run test check nightly bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "imgvecd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@[ -z "$(TORCH_INDEX)" ] || $(BIN)/pip install --quiet torch torchvision --index-url $(TORCH_INDEX)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml
+	@echo "Installing imgvecd and its dependencies into $(VENV) (a few minutes the first time)"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(VENV)/.installed  ## watch PHOTOS (default ~/Pictures) and show progress
+	@exec $(BIN)/imgvecd serve --root "$(PHOTOS)" --progress
+
+test: $(VENV)/.installed-dev  ## run the tests (not the nightly ones)
+	$(BIN)/python -m pytest -m "not nightly"
+
+nightly: $(VENV)/.installed-dev  ## run every test, the long ones included
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev  ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev  ## print the figures of the main job
+	$(BIN)/python -m benchmarks.end_to_end
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Third-party libraries, one module each: the only importers of them."""

@@ -1,0 +1,5 @@
+"""Pillow, and pillow-heif below it: image files to the pixels that a model wants."""
+
+from imgvecd.adapters.pillow.decoder import decode
+
+__all__ = ["decode"]

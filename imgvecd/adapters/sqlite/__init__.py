@@ -1,0 +1,9 @@
+"""The catalog in SQLite: the truth about roots, files, contents and embeddings.
+
+The only importer of `sqlite3`. One writer connection behind a lock, a pool of readers, write-ahead
+log with `synchronous=FULL`: what a method returned from is on disk.
+"""
+
+from imgvecd.adapters.sqlite.catalog import Catalog
+
+__all__ = ["Catalog"]

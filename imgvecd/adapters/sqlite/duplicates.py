@@ -1,0 +1,73 @@
+"""What comparing images found, and what people decided about pairs of them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+
+from imgvecd.adapters.sqlite.connection import Database
+from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row
+from imgvecd.core.duplicates.subjects import Subject
+from imgvecd.types import FileRow
+
+
+class Duplicates:
+    """Implements `DuplicateStore`, and keeps decisions by pairs of hashes. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def subjects(self, version: int) -> list[Subject]:
+        """Return every subject, by id, with looks of that version."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT contents.id, hash, contents.size_bytes, width, height, taken_at,"
+                " (SELECT count(*) FROM files WHERE content_id = contents.id), look FROM contents"
+                " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"
+                " WHERE live AND failure IS NULL AND width > 0 AND height > 0 ORDER BY contents.id",
+                (version,),
+            ).fetchall()
+        return [Subject(*row) for row in rows]
+
+    def a_file_of(self, content_id: int) -> tuple[bytes, FileRow] | None:
+        """Return (absolute path, file) of an online file that bears the content, if any."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                f"SELECT roots.path, {FILE_COLUMNS} FROM files JOIN roots ON roots.id = root_id"
+                " WHERE content_id = ? AND NOT pending AND offline_since_ns IS NULL"
+                " AND files.inode != 0 ORDER BY files.id LIMIT 1",
+                (content_id,),
+            ).fetchone()
+        if row is None:
+            return None
+        file = file_row(row[1:])
+        return os.path.join(row[0], file.relative), file
+
+    def store_looks(self, version: int, looks: Mapping[int, bytes]) -> None:
+        """Keep looks by content id; those of another version are replaced."""
+        with self._database.write() as (connection, _):
+            connection.executemany(
+                "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)",
+                [(content_id, version, look) for content_id, look in looks.items()],
+            )
+
+    def decide(self, hashes: Sequence[bytes], decision: str) -> None:
+        """Record a decision about each pair of the hashes; "undecided" takes it back."""
+        pairs = list(itertools.combinations(sorted(set(hashes)), 2))
+        with self._database.write() as (connection, _):
+            connection.executemany(
+                "DELETE FROM duplicate_decisions WHERE first_hash = ? AND second_hash = ?", pairs
+            )
+            if decision != "undecided":
+                connection.executemany(
+                    "INSERT INTO duplicate_decisions VALUES (?, ?, ?)",
+                    [(*pair, decision) for pair in pairs],
+                )
+
+    def decided(self) -> set[tuple[bytes, bytes]]:
+        """Return the pairs of hashes, the smaller first, that a person does not want to see."""
+        with self._database.read() as connection:
+            return set(
+                connection.execute("SELECT first_hash, second_hash FROM duplicate_decisions")
+            )

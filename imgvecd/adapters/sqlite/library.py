@@ -1,0 +1,199 @@
+"""Questions about images: what a hit shows, one image, pages of them, counts."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from imgvecd.adapters.sqlite.connection import Database
+from imgvecd.adapters.sqlite.models import model_id
+from imgvecd.api import FileCounts, Image, ImageFile, Path, Stats
+from imgvecd.errors import BadRequestError, NotFoundError
+from imgvecd.types import join
+
+_CONTENT_COLUMNS = (
+    "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
+    " user_metadata, contents.failure_message"
+)
+_FILES_OF = (
+    "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
+    " roots.offline_since_ns IS NOT NULL FROM files JOIN roots ON roots.id = files.root_id"
+    " WHERE files.content_id = ? ORDER BY roots.offline_since_ns IS NOT NULL, files.id"
+)
+
+
+class Library:
+    """Answers about the images that at least one file bears. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def images(self, ids: Sequence[int], fingerprint: str | None = None) -> dict[int, Image]:
+        """Return those of `ids` that a file bears; `indexed` is told for the given model."""
+        with self._database.read() as connection:
+            queued = _queue_test(connection, fingerprint)
+            found = (self._image(connection, identity, queued) for identity in ids)
+            return {image.id: image for image in found if image is not None}
+
+    def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
+        """Return up to `limit` images with ids above `after`, ascending."""
+        with self._database.read() as connection:
+            queued = _queue_test(connection, fingerprint)
+            rows = connection.execute(
+                "SELECT id FROM contents WHERE id > ? AND live ORDER BY id LIMIT ?", (after, limit)
+            ).fetchall()
+            found = (self._image(connection, identity, queued) for (identity,) in rows)
+            return [image for image in found if image is not None]
+
+    def path_of(self, content_id: int) -> bytes:
+        """Return the path of a file that bears the content, an online one if there is one.
+
+        Raises:
+            NotFoundError: no file bears it.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_FILES_OF, (content_id,)).fetchone()
+        if row is None:
+            raise NotFoundError(f"there is no image {content_id}")
+        return os.path.join(row[0], join(row[1], row[2]))
+
+    def counts(self, fingerprint: str | None) -> FileCounts:
+        """Return how many files are in which state, as the given model sees them."""
+        with self._database.read() as connection:
+            seen = _number(connection, "SELECT count(*) FROM files")
+            pending = _number(connection, "SELECT count(*) FROM files WHERE pending")
+            failed = _number(
+                connection,
+                "SELECT count(*) FROM files WHERE failure IS NOT NULL",
+            ) + _number(
+                connection,
+                "SELECT count(*) FROM contents JOIN files ON files.content_id = contents.id"
+                " WHERE contents.failure IS NOT NULL AND NOT files.pending",
+            )
+            if fingerprint is None:
+                queued = seen - pending - failed
+            else:
+                queued = _number(
+                    connection,
+                    "SELECT count(*) FROM encode_queue JOIN files USING (content_id)"
+                    " WHERE model_id = ? AND NOT files.pending",
+                    (model_id(connection, fingerprint),),
+                )
+        pending += queued
+        return FileCounts(
+            seen=seen, indexed=seen - pending - failed, pending=pending, failed=failed
+        )
+
+    def files_per_root(self) -> dict[int, int]:
+        """Return the number of files by root id."""
+        with self._database.read() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT root_id, count(*) FROM files GROUP BY root_id"
+                ).fetchall()
+            )
+
+    def stats(self, index_bytes: int) -> Stats:
+        """Return what the library holds; `index_bytes` is passed through."""
+        with self._database.read() as connection:
+            live = connection.execute(
+                "SELECT count(*), min(taken_at), max(taken_at) FROM contents WHERE live"
+            ).fetchone()
+            files = connection.execute(
+                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM files"
+            ).fetchone()
+            formats = connection.execute(
+                "SELECT format, count(*) FROM contents WHERE live AND format IS NOT NULL"
+                " GROUP BY format ORDER BY count(*) DESC, format"
+            ).fetchall()
+            embeddings = _number(connection, "SELECT count(*) FROM embeddings")
+        counts = self.counts(None)
+        return Stats(
+            images=live[0],
+            files=files[0],
+            size_bytes=files[1],
+            embeddings=embeddings,
+            failures=counts.failed,
+            formats=dict(formats),
+            oldest_taken_at=live[1],
+            newest_taken_at=live[2],
+            catalog_bytes=_bytes_on_disk(self._database.path),
+            index_bytes=index_bytes,
+        )
+
+    def set_user_metadata(self, metadata: Mapping[int, Mapping[str, object]]) -> None:
+        """Replace what the user says of contents, by id.
+
+        Raises:
+            BadRequestError: a value that JSON cannot hold; nothing was changed.
+        """
+        try:
+            rows = [
+                (json.dumps(values, ensure_ascii=False), content_id)
+                for content_id, values in metadata.items()
+            ]
+        except (TypeError, ValueError) as error:
+            raise BadRequestError(f"metadata must be JSON values: {error}") from error
+        with self._database.write() as (connection, _):
+            connection.executemany("UPDATE contents SET user_metadata = ? WHERE id = ?", rows)
+
+    def _image(self, connection: sqlite3.Connection, content_id: int, queued: str) -> Image | None:
+        row = connection.execute(
+            f"SELECT {_CONTENT_COLUMNS}, {queued} FROM contents WHERE id = ? AND live",
+            (content_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        identity, digest, _, kind, width, height, taken_at, metadata, user, failure, waits = row
+        return Image(
+            id=identity,
+            hash=digest.hex(),
+            files=tuple(map(_file, connection.execute(_FILES_OF, (content_id,)))),
+            format=kind,
+            width=width,
+            height=height,
+            taken_at=taken_at,
+            indexed=failure is None and not waits,
+            failure=failure,
+            metadata=json.loads(metadata),
+            user_metadata=json.loads(user),
+        )
+
+
+def _file(row: tuple[bytes, bytes, bytes, int, int, int]) -> ImageFile:
+    root, directory, name, size_bytes, mtime_ns, offline = row
+    path = Path.of(os.path.join(root, join(directory, name)))
+    modified = datetime.datetime.fromtimestamp(mtime_ns / 1e9, datetime.UTC)
+    return ImageFile(
+        path=path.path,
+        path_base64=path.path_base64,
+        size_bytes=size_bytes,
+        modified_at=modified.isoformat(timespec="seconds"),
+        offline=bool(offline),
+    )
+
+
+def _queue_test(connection: sqlite3.Connection, fingerprint: str | None) -> str:
+    if fingerprint is None:
+        return "format IS NULL"
+    model = model_id(connection, fingerprint)
+    return (
+        "EXISTS (SELECT 1 FROM encode_queue"
+        f" WHERE model_id = {model:d} AND content_id = contents.id)"
+    )
+
+
+def _number(connection: sqlite3.Connection, sql: str, parameters: Iterable[object] = ()) -> int:
+    ((value,),) = connection.execute(sql, tuple(parameters)).fetchall()
+    return int(value)
+
+
+def _bytes_on_disk(path: str) -> int:
+    return sum(
+        os.path.getsize(path + suffix)
+        for suffix in ("", "-wal", "-shm")
+        if os.path.exists(path + suffix)
+    )

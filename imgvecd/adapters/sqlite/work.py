@@ -1,0 +1,163 @@
+"""What waits to be read and encoded, and the results: implements `WorkQueue`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+import numpy as np
+
+from imgvecd.adapters.sqlite import liveness
+from imgvecd.adapters.sqlite.connection import Database
+from imgvecd.adapters.sqlite.models import model_id
+from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row, stamp_values
+from imgvecd.types import FileRow, Float32Array, ImageInfo
+
+_STILL_THE_SAME = (
+    " WHERE id = ? AND pending AND size_bytes = ? AND mtime_ns = ? AND inode = ? AND ctime_ns = ?"
+)
+
+
+class Work:
+    """Queues that survive a restart, since they are rows. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def pending_files(self, limit: int) -> list[FileRow]:
+        """Return files that wait to be read, on online roots, the latest change first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                # CROSS JOIN keeps SQLite from starting with the roots, which would sort all files
+                f"SELECT {FILE_COLUMNS} FROM files INDEXED BY files_pending"
+                " CROSS JOIN roots ON roots.id = files.root_id"
+                " WHERE files.pending AND roots.offline_since_ns IS NULL"
+                " ORDER BY files.clock DESC, files.id LIMIT ?",
+                (limit,),
+            ).fetchall()
+        return [file_row(row) for row in rows]
+
+    def link_contents(self, read: Sequence[tuple[FileRow, bytes]]) -> int:
+        """Record (file, BLAKE2b-256 of its bytes) in one transaction; return the clock.
+
+        A file whose row has changed since it was handed out stays pending.
+        """
+        with self._database.write() as (connection, clock):
+            touched: list[int | None] = []
+            for file, digest in read:
+                touched += _link(connection, clock, file, digest)
+            liveness.settle(connection, clock, touched)
+        return clock
+
+    def fail_files(self, failures: Sequence[tuple[FileRow, str, str]]) -> int:
+        """Record (file, reason, message) of files that could not be read; return the clock."""
+        with self._database.write() as (connection, clock):
+            connection.executemany(
+                "UPDATE files SET pending = 0, content_id = NULL, failure = ?,"
+                f" failure_message = ?, clock = {clock:d}" + _STILL_THE_SAME,
+                [
+                    (reason, message, file.id, *stamp_values(file.stamp))
+                    for file, reason, message in failures
+                ],
+            )
+            liveness.settle(connection, clock, [file.content_id for file, _, _ in failures])
+        return clock
+
+    def contents_to_encode(
+        self, fingerprint: str, limit: int, skip: set[int]
+    ) -> list[tuple[int, FileRow]]:
+        """Return (content id, a file that bears it) lacking an embedding, on online roots.
+
+        The newest contents come first.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT queue.content_id, {FILE_COLUMNS} FROM encode_queue AS queue"
+                " JOIN files ON files.id = (SELECT min(f.id) FROM files AS f JOIN roots"
+                " ON roots.id = f.root_id WHERE f.content_id = queue.content_id"
+                " AND NOT f.pending AND roots.offline_since_ns IS NULL)"
+                " WHERE queue.model_id = ? ORDER BY queue.content_id DESC LIMIT ?",
+                (model_id(connection, fingerprint), limit + len(skip)),
+            ).fetchall()
+        found = [(row[0], file_row(row[1:])) for row in rows if row[0] not in skip]
+        return found[:limit]
+
+    def commit_embeddings(
+        self,
+        fingerprint: str,
+        encoded: Sequence[tuple[int, ImageInfo]],
+        vectors: Float32Array,
+        failures: Sequence[tuple[int, str, str]],
+    ) -> int:
+        """Commit a batch in one transaction; return the clock.
+
+        Args:
+            encoded: content ids, in the order of the rows of `vectors` (n, dim).
+            failures: (content id, reason, message) of contents that cannot be decoded.
+        """
+        halves = vectors.astype(np.float16)
+        with self._database.write() as (connection, clock):
+            model = model_id(connection, fingerprint)
+            connection.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                [
+                    ((model << liveness.KEY_BITS) + content_id, vector.tobytes(), clock)
+                    for (content_id, _), vector in zip(encoded, halves, strict=True)
+                ],
+            )
+            connection.executemany(
+                "UPDATE contents SET format = ?, width = ?, height = ?, taken_at = ?,"
+                " truncated = ?, metadata = ?, failure = NULL, failure_message = NULL WHERE id = ?",
+                [(*_info_values(info), content_id) for content_id, info in encoded],
+            )
+            connection.executemany(
+                "UPDATE contents SET failure = ?, failure_message = ? WHERE id = ?",
+                [(reason, message, content_id) for content_id, reason, message in failures],
+            )
+            connection.executemany(
+                "DELETE FROM encode_queue WHERE model_id = ? AND content_id = ?",
+                [(model, content_id) for content_id, _ in encoded],
+            )
+            connection.executemany(  # what no model can see, no model is asked to
+                "DELETE FROM encode_queue WHERE content_id = ?",
+                [(content_id,) for content_id, _, _ in failures],
+            )
+        return clock
+
+    def requeue(self, files: Sequence[FileRow]) -> None:
+        """Make files pending again, whose bytes turned out not to be what was hashed."""
+        with self._database.write() as (connection, clock):
+            connection.executemany(
+                f"UPDATE files SET pending = 1, clock = {clock:d} WHERE id = ?",
+                [(file.id,) for file in files],
+            )
+
+
+def _link(
+    connection: sqlite3.Connection, clock: int, file: FileRow, digest: bytes
+) -> list[int | None]:
+    ((content_id,),) = connection.execute(
+        "INSERT INTO contents (hash, size_bytes, live, clock) VALUES (?, ?, 0, ?)"
+        " ON CONFLICT (hash) DO UPDATE SET hash = hash RETURNING id",
+        (digest, file.stamp.size_bytes, clock),
+    ).fetchall()
+    changed = connection.execute(
+        "UPDATE files SET pending = 0, content_id = ?, failure = NULL, failure_message = NULL,"
+        " clock = ?" + _STILL_THE_SAME,
+        (content_id, clock, file.id, *stamp_values(file.stamp)),
+    )
+    if not changed.rowcount:
+        return []
+    if file.content_id != content_id:
+        connection.execute(
+            "INSERT INTO changes (clock, kind, file_id, root_id, dir, name, content_id)"
+            " SELECT ?, ?, id, root_id, dir, name, content_id FROM files WHERE id = ?",
+            (clock, "added" if file.content_id is None else "changed", file.id),
+        )
+    return [file.content_id, content_id]
+
+
+def _info_values(info: ImageInfo) -> tuple[object, ...]:
+    metadata = json.dumps(info.metadata, ensure_ascii=False, sort_keys=True)
+    return info.format, info.width, info.height, info.taken_at, info.truncated, metadata

@@ -1,0 +1,201 @@
+"""Watching on Linux, over watchdog's inotify reader.
+
+watchdog's `Observer` keeps to itself what this program must know: that the kernel's queue has
+overflowed, that a watch could not be added, that a watch has ended. `InotifyFD` below it tells all
+three to its callbacks: one inotify instance, one reading thread, and a watch per folder with the
+mask that we ask for.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchDescriptor,
+)
+
+from imgvecd.adapters.mounts import MountMonitor, filesystem_type, read_mounts, tells_events
+from imgvecd.types import Coverage, Hint, HintKind
+
+logger = logging.getLogger(__name__)
+
+# Neither opening nor reading is heard of: indexing itself does both all the time.
+MASK = Mask(
+    InotifyConstants.IN_CREATE
+    | InotifyConstants.IN_DELETE
+    | InotifyConstants.IN_MOVE
+    | InotifyConstants.IN_ATTRIB
+    | InotifyConstants.IN_MODIFY
+    | InotifyConstants.IN_CLOSE_WRITE
+    | InotifyConstants.IN_DELETE_SELF
+    | InotifyConstants.IN_MOVE_SELF
+    | InotifyConstants.IN_ONLYDIR
+    | InotifyConstants.IN_EXCL_UNLINK
+)
+
+LIMIT_FILE = "/proc/sys/fs/inotify/max_user_watches"
+
+
+class InotifyWatcher:
+    """Implements `imgvecd.protocols.Watcher`."""
+
+    def __init__(self) -> None:
+        self._hear: Callable[[Hint], None] = lambda _: None
+        self._inotify = InotifyFD()
+        self._monitor = MountMonitor(self._mounts_changed)
+        self._mounts = read_mounts()
+        self._lock = threading.Lock()
+        self._ids = itertools.count()
+        self._watches: dict[bytes, tuple[WatchDescriptor, CallbackId]] = {}
+        # One folder can be watched under several paths: bind mounts, links, moves in progress.
+        self._paths: dict[WatchDescriptor, set[bytes]] = {}
+
+    def start(self, hear: Callable[[Hint], None]) -> None:
+        """Begin to listen."""
+        self._hear = hear
+        self._inotify.start()
+        self._monitor.start()
+
+    def watch(self, directory: bytes) -> Coverage:
+        """Hear of changes in `directory` (not below) from now on; harmless when repeated."""
+        if not tells_events(filesystem_type(directory, self._mounts)):
+            return Coverage.FILESYSTEM
+        identity = CallbackId(next(self._ids))
+        try:
+            descriptor = self._inotify.add_callback(directory, MASK, self, identity)
+        except OSError as error:
+            self.forget(directory)
+            limited = error.errno in {errno.ENOSPC, errno.ENOMEM}
+            return Coverage.LIMIT if limited else Coverage.UNAVAILABLE
+        if descriptor == -1:  # watchdog's way to say that the folder may not be read
+            self._inotify.remove_callbacks([(descriptor, identity)])
+            return Coverage.UNAVAILABLE
+        with self._lock:
+            before = self._watches.get(directory)
+            self._watches[directory] = (descriptor, identity)
+            self._paths.setdefault(descriptor, set()).add(directory)
+            if before is not None and before[0] != descriptor:
+                self._discard(before[0], directory)
+        if before is not None:
+            self._inotify.remove_callbacks([before])
+        return Coverage.EVENTS
+
+    def forget(self, directory: bytes) -> None:
+        """Stop hearing of `directory`; harmless if it was never watched."""
+        with self._lock:
+            watch = self._watches.pop(directory, None)
+            if watch is not None:
+                self._discard(watch[0], directory)
+        if watch is not None:
+            self._inotify.remove_callbacks([watch])
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until every change made before the call was told; False if that cannot be known."""
+        # The kernel's queue is in order: what it tells of this folder's end, it tells last.
+        flushed = _Flush()
+        identity = CallbackId(next(self._ids))
+        try:
+            folder = tempfile.mkdtemp(prefix="imgvecd-")
+            try:
+                mask = Mask(InotifyConstants.IN_DELETE_SELF)
+                self._inotify.add_callback(os.fsencode(folder), mask, flushed, identity)
+            finally:
+                os.rmdir(folder)
+        except OSError:
+            return False
+        return flushed.wait(timeout_s)
+
+    def mount_points(self) -> frozenset[bytes]:
+        """Return the absolute paths of all mount points now."""
+        self._mounts = read_mounts()
+        return frozenset(mount.path for mount in self._mounts)
+
+    def limit(self) -> tuple[str, int] | None:
+        """Return (name, value) of the setting that bounds the number of watches."""
+        try:
+            with open(LIMIT_FILE, encoding="ascii") as file:
+                return "fs.inotify.max_user_watches", int(file.read())
+        except (OSError, ValueError):
+            return None
+
+    def stop(self) -> None:
+        """Stop listening; nothing is heard after this returns."""
+        self._hear = lambda _: None
+        if self._inotify.is_alive():
+            self._monitor.stop()
+        self._inotify.stop()
+        if self._inotify.is_alive():
+            self._inotify.join()
+
+    # Called by watchdog, on its thread
+
+    def on_event(self, event: InotifyEvent) -> None:
+        """Hear one event of a watched folder."""
+        kind = _kind(event)
+        with self._lock:
+            paths = tuple(self._paths.get(event.wd, ()))
+        for path in paths:
+            self._hear(Hint(kind, path, event.name or None, event.is_directory))
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """Hear that a watched folder is gone, or its file system unmounted."""
+        with self._lock:
+            paths = self._paths.pop(wd, set())
+            for path in paths:
+                del self._watches[path]
+        for path in paths:
+            self._hear(Hint(HintKind.CHANGED, path))
+
+    def on_queue_overflow(self) -> None:
+        """Hear that the kernel had to drop events."""
+        logger.warning("the kernel's event queue has overflowed; scanning everything")
+        self._hear(Hint(HintKind.LOST))
+
+    def _discard(self, descriptor: WatchDescriptor, directory: bytes) -> None:
+        paths = self._paths.get(descriptor, set())
+        paths.discard(directory)
+        if not paths:
+            self._paths.pop(descriptor, None)
+
+    def _mounts_changed(self) -> None:
+        self._hear(Hint(HintKind.MOUNTS))
+
+
+class _Flush:
+    """Waits for the end of a watch."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._complete = True
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._ended.wait(timeout_s) and self._complete
+
+    def on_event(self, event: InotifyEvent) -> None:
+        """Nothing: the end is yet to come."""
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:  # noqa: ARG002  # watchdog's name
+        self._ended.set()
+
+    def on_queue_overflow(self) -> None:
+        self._complete = False
+        self._ended.set()
+
+
+def _kind(event: InotifyEvent) -> HintKind:
+    if event.is_modify:
+        return HintKind.WRITTEN
+    if event.is_close_write or event.is_moved_to:
+        return HintKind.CLOSED
+    return HintKind.CHANGED

@@ -1,0 +1,665 @@
+"""The shapes that travel over the socket: requests and answers of `/v1`, as msgspec structs.
+
+The server validates against them, the clients read them, and the reference is made from them.
+
+A path is text; where a name on disk is not UTF-8, `path` shows it with replacement characters and
+`path_base64` carries the exact bytes. Requests take either.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at the most")]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Weight = Annotated[float, msgspec.Meta(ge=-10, le=10, description="Negative: less like this")]
+
+
+class Path(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A path that survives JSON whatever its bytes."""
+
+    path: str
+    path_base64: str | None = None
+
+    @classmethod
+    def of(cls, raw: bytes) -> Path:
+        """Return the path for `raw` bytes."""
+        try:
+            return cls(raw.decode())
+        except UnicodeDecodeError:
+            return cls(raw.decode(errors="replace"), base64.b64encode(raw).decode())
+
+    def raw(self) -> bytes:
+        """Return the exact bytes."""
+        return base64.b64decode(self.path_base64) if self.path_base64 else self.path.encode()
+
+
+class Term(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
+):
+    """One part of a query: exactly one of `text`, `path`, `path_base64`, `id`, `data`.
+
+    Attributes:
+        path, path_base64: absolute path of an image file that the daemon can read.
+        id: a stored image.
+        data: an image file's bytes, base64 in JSON.
+    """
+
+    text: str | None = None
+    path: str | None = None
+    path_base64: str | None = None
+    id: int | None = None
+    data: bytes | None = None
+    weight: Weight = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports with the field, unless one part is set."""
+        parts = (self.text, self.path, self.path_base64, self.id, self.data)
+        if sum(part is not None for part in parts) != 1:
+            raise ValueError("Expected exactly one of text, path, path_base64, id, data")
+        if self.path is not None and not self.path.startswith("/"):
+            raise ValueError("Expected an absolute path")
+        if b"\0" in self.raw_path():
+            raise ValueError("A path cannot contain NUL")
+
+    def raw_path(self) -> bytes:
+        """Return the exact bytes of the path; empty if the term is no path."""
+        if self.path_base64 is None:
+            return (self.path or "").encode()
+        try:
+            return base64.b64decode(self.path_base64, validate=True)
+        except binascii.Error:
+            raise ValueError("Expected base64 in path_base64") from None
+
+
+class Filters(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
+):
+    """Which images a search may find; all that is set must hold.
+
+    Attributes:
+        folder: absolute, or relative to a root; the images in it and below.
+        glob: matched against absolute paths; `*` stays within a folder, `**` does not.
+        root: path of a watched folder.
+        taken: when: "2023", "2023-05", "summer 2023", "may 2023", "2022-12..2023-02", "3months".
+        taken_from, taken_to: the same, of which the beginning and the end count.
+        camera, lens: part of the name, whatever its case.
+        orientation: by width and height as displayed.
+        near: latitude, longitude, kilometres.
+        box: south, west, north, east, in degrees; west > east crosses the date line.
+        tags: every one of them, among the user's tags and the file's keywords.
+        metadata: the user's own values, by key.
+        min_rating: 0 to 5; the user's rating counts before the file's.
+    """
+
+    folder: str | None = None
+    glob: str | None = None
+    root: str | None = None
+    taken: str | None = None
+    taken_from: str | None = None
+    taken_to: str | None = None
+    camera: str | None = None
+    lens: str | None = None
+    format: tuple[str, ...] = ()
+    orientation: Literal["landscape", "portrait", "square"] | None = None
+    min_width: int | None = None
+    min_height: int | None = None
+    min_size_bytes: int | None = None
+    near: tuple[Latitude, Longitude, Annotated[float, msgspec.Meta(gt=0)]] | None = None
+    box: tuple[Latitude, Longitude, Latitude, Longitude] | None = None
+    has_gps: bool | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    min_rating: Annotated[float, msgspec.Meta(ge=0, le=5)] | None = None
+    online: bool = False
+
+
+class SearchRequest(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
+):
+    """`POST /v1/search`. `text` and `image` are short for a list of one term each.
+
+    Attributes:
+        all: also what is not relevant; otherwise the answer may be empty.
+        min_relevance: what counts as relevant, instead of the usual share.
+        order: any but "score" sorts the relevant images.
+        cursor: `next_cursor` of the page before, with the request otherwise unchanged.
+        group: show each day, folder or burst once, by its best image.
+        explain: tell each term's share in the score.
+    """
+
+    text: str | None = None
+    image: Term | None = None
+    terms: tuple[Term, ...] = ()
+    limit: Limit = 20
+    min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    min_relevance: Share | None = None
+    all: bool = False
+    filters: Filters = Filters()
+    order: Literal["score", "newest", "oldest", "path"] = "score"
+    cursor: str | None = None
+    group: Literal["day", "folder", "near-duplicates"] | None = None
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there is something to look for."""
+        if self.text is None and self.image is None and not self.terms:
+            raise ValueError("Expected at least one of text, image, terms")
+
+    def all_terms(self) -> tuple[Term, ...]:
+        """Return every term, `text` and `image` first."""
+        text = () if self.text is None else (Term(text=self.text),)
+        image = () if self.image is None else (self.image,)
+        return (*text, *image, *self.terms)
+
+
+class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One image found.
+
+    Attributes:
+        id: of the image's content; kept through renames, moves and copies.
+        score: cosine of the angle between query and image, -1 to 1.
+        path: of one file that bears the image, an online one if there is one.
+        other_paths: further files with the same bytes.
+        offline: none of the files is reachable at the moment.
+        taken_at: local time as the camera wrote it.
+        relevance: 0 to 1, comparable between queries; None while the library is too small to tell.
+        group, group_size: what it stands for, and how many relevant images that has.
+        shares: of each term in the score, in the request's order; they add up to the score.
+    """
+
+    id: int
+    score: float
+    path: str
+    path_base64: str | None = None
+    other_paths: tuple[Path, ...] = ()
+    offline: bool = False
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    size_bytes: int | None = None
+    taken_at: str | None = None
+    relevance: float | None = None
+    group: str | None = None
+    group_size: int | None = None
+    shares: tuple[float, ...] | None = None
+
+
+class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Hits, best first, and what they were drawn from.
+
+    Attributes:
+        searched: images that could have been found: those that the filters allow.
+        nearest: what came nearest where nothing is relevant.
+        next_cursor: asks for the next page; None on the last one.
+    """
+
+    hits: tuple[Hit, ...]
+    searched: int
+    clock: str
+    took_ms: float
+    model: str
+    nearest: Hit | None = None
+    next_cursor: str | None = None
+
+
+class SearchBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/search/batch`: many searches, whose texts are encoded together."""
+
+    searches: Annotated[tuple[SearchRequest, ...], msgspec.Meta(min_length=1, max_length=256)]
+
+
+class SearchBatchResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer for each search, in order."""
+
+    answers: tuple[SearchResponse, ...]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """A new image that matches a standing query; `since` asks for what comes after it."""
+
+    hit: Hit
+    since: str
+
+
+class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """A search with a name."""
+
+    name: str
+    search: SearchRequest
+
+
+class SavedSearches(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/saved`: by name."""
+
+    saved: tuple[SavedSearch, ...]
+
+
+class ClassifyRequest(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
+):
+    """`POST /v1/classify`: which of some labels fit which images.
+
+    Attributes:
+        ids: images to label; empty takes all that the filters allow, by ascending id.
+        after: only ids above it.
+        template: text that a label is put into, at `{}`.
+        top: labels for each image, at the most.
+        min_share: labels below it are left out.
+        write_tags: add the labels to the images' tags.
+    """
+
+    labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    ids: Annotated[tuple[int, ...], msgspec.Meta(max_length=1000)] = ()
+    filters: Filters = Filters()
+    after: int = -1
+    limit: Limit = 1000
+    template: str = "a photo of {}"
+    top: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    min_share: Share = 0.0
+    write_tags: bool = False
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """A label, its cosine with an image, and its share among all labels (0 to 1)."""
+
+    label: str
+    score: float
+    share: float
+
+
+class Labelled(msgspec.Struct, frozen=True, kw_only=True):
+    """An image and the labels that fit it best."""
+
+    id: int
+    path: Path
+    labels: tuple[Label, ...]
+
+
+class ClassifyResponse(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Labelled images; pass `next_after` as `after` for the next page."""
+
+    images: tuple[Labelled, ...]
+    next_after: int | None = None
+
+
+class ImageFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that bears an image."""
+
+    path: str
+    path_base64: str | None = None
+    size_bytes: int
+    modified_at: str
+    offline: bool = False
+
+
+class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A stored image: `GET /v1/images/{id}`.
+
+    Attributes:
+        metadata: what the file says of itself.
+        user_metadata: what the user says of it.
+    """
+
+    id: int
+    hash: str
+    files: tuple[ImageFile, ...]
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    taken_at: str | None = None
+    indexed: bool = False
+    failure: str | None = None
+    metadata: dict[str, str | int | float | bool | list[str]] = {}
+    user_metadata: dict[str, Any] = {}
+
+
+class ImageList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`GET /v1/images`: one page by ascending id; pass `next_after` as `after` for the next."""
+
+    images: tuple[Image, ...]
+    next_after: int | None = None
+
+
+class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that answers queries.
+
+    Attributes:
+        loaded: a worker holds it in memory now.
+        note: why this model, where the configuration left the choice open.
+    """
+
+    name: str
+    pretrained: str
+    fingerprint: str = ""
+    dim: int = 0
+    loaded: bool = False
+    note: str | None = None
+    error: str | None = None
+
+
+class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The model that shall answer queries once it knows every image.
+
+    Attributes:
+        indexed, pending: files, as that model sees them.
+        error: why it does not come on, or None.
+    """
+
+    name: str
+    pretrained: str
+    indexed: int = 0
+    pending: int = 0
+    rate_per_s: float = 0.0
+    error: str | None = None
+
+
+class RootStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A watched folder.
+
+    Attributes:
+        watching: "events", "poll", "mixed" or "none".
+        warning: what limits the watching, and the way out.
+    """
+
+    path: str
+    path_base64: str | None = None
+    online: bool = True
+    offline_since: str | None = None
+    offline_reason: str | None = None
+    files: int = 0
+    watching: str = "none"
+    warning: str | None = None
+
+
+class FileCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Files: seen = indexed + pending + failed."""
+
+    seen: int = 0
+    indexed: int = 0
+    pending: int = 0
+    failed: int = 0
+
+
+class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The index that answers queries."""
+
+    kind: str = "flat"
+    vectors: int = 0
+    delta: int = 0
+    removed: int = 0
+    generation: int = 0
+    clock: int = 0
+    checkpoint_clock: int | None = None
+    checkpoint_at: str | None = None
+    rebuilding: bool = False
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/status`: what the daemon is doing.
+
+    Attributes:
+        state: "starting", "scanning", "indexing", "idle" or "stopping".
+        rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
+        encoded: images encoded since the daemon started.
+    """
+
+    version: str
+    pid: int
+    started_at: str
+    state: str
+    clock: str
+    model: ModelStatus
+    move: MoveStatus | None = None
+    roots: tuple[RootStatus, ...]
+    files: FileCounts
+    index: IndexStatus
+    encoded: int = 0
+    rate_per_s: float = 0.0
+    eta_s: float | None = None
+    workers: dict[str, int] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/stats`: what the library holds."""
+
+    images: int
+    files: int
+    size_bytes: int
+    embeddings: int
+    failures: int
+    formats: dict[str, int]
+    oldest_taken_at: str | None
+    newest_taken_at: str | None
+    catalog_bytes: int
+    index_bytes: int
+
+
+class Health(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`GET /v1/health`: "ok", or "degraded" with reasons."""
+
+    status: str
+    reasons: tuple[str, ...] = ()
+
+
+class RescanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/rescan`: everything, or one folder at or below a root."""
+
+    path: str | None = None
+    wait: bool = False
+
+
+class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request that needs none."""
+
+
+class SyncRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/sync`: wait until all that is on disk now is searchable or recorded as failed."""
+
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that cannot be searched.
+
+    Attributes:
+        reason: stable name, such as "damaged", "timeout", "too_large", "unreadable".
+        message: for a person.
+    """
+
+    path: str
+    path_base64: str | None = None
+    size_bytes: int
+    reason: str
+    message: str
+
+
+class FailureList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`GET /v1/failures`: one page; pass `next_after` as `after` for the next."""
+
+    failures: tuple[Failure, ...]
+    next_after: int | None = None
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Something that happened to a file.
+
+    Attributes:
+        kind: "added", "changed" (other bytes), "moved" or "removed".
+        id: of the image that the file bears, or bore.
+        old_path: where a moved file was.
+        at: number of the clock at which it happened; 0 in a full state.
+    """
+
+    kind: str
+    id: int
+    path: str
+    path_base64: str | None = None
+    old_path: Path | None = None
+    at: int = 0
+
+
+class Changes(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`GET /v1/changes`: pass `clock` as `since` to go on from here.
+
+    Attributes:
+        fresh_instance: the clock given was unknown or too old: forget everything, `changes` is the
+            state, every file as if just added.
+        more: there are more to fetch at once.
+    """
+
+    changes: tuple[Change, ...]
+    clock: str
+    fresh_instance: bool = False
+    more: bool = False
+
+
+class Divergence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that is not searchable although it is there, or the other way round.
+
+    Attributes:
+        kind: "not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index", "failed".
+        reason: for a person.
+    """
+
+    kind: str
+    path: str
+    path_base64: str | None = None
+    reason: str
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/doctor`: disk, catalog and index, compared file by file.
+
+    Attributes:
+        healthy: nothing diverges; failures are no divergence, since each has its reason.
+        counts: "on_disk", "in_catalog", "searchable", "offline", "stray_in_index", and one number
+            for each kind of divergence.
+        findings: up to 10,000 of them.
+    """
+
+    healthy: bool
+    counts: dict[str, int]
+    findings: tuple[Divergence, ...]
+
+
+class Done(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Answer of an action: what was done, and the clock it reached."""
+
+    done: str
+    clock: str
+    bytes_written: int | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Every error, as problem details (RFC 9457) with our stable `code`."""
+
+    code: str
+    title: str
+    status: int
+    detail: str
+
+
+DuplicateKind = Literal["same_bytes", "same_pixels", "reencoded", "transformed", "burst", "similar"]
+"""From the surest to the loosest; "transformed" is cropped, rotated or mirrored, "reencoded" is
+also resized."""
+
+KeeperRule = Literal["folder", "resolution", "format", "metadata", "age"]
+
+
+class DuplicatesRequest(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
+):
+    """`POST /v1/duplicates`: what counts, and which file of a group to keep.
+
+    Attributes:
+        kinds: all of them if empty.
+        min_similarity: of "similar": cosine of the embeddings.
+        burst_s: of "burst": longest time between two shots.
+        rules: by which a keeper is chosen, the most important first.
+        prefer: folders to keep files in, the best first.
+        protect: folders whose files are always kept.
+    """
+
+    kinds: tuple[DuplicateKind, ...] = ()
+    min_similarity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.95
+    burst_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 10
+    rules: tuple[KeeperRule, ...] = ("folder", "resolution", "format", "metadata", "age")
+    prefer: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+
+
+class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One file of a group.
+
+    Attributes:
+        kind: how it relates to the group's keeper.
+        similarity: cosine of its embedding to the keeper's.
+        keep: stays, since it is the keeper or protected.
+    """
+
+    id: int
+    hash: str
+    path: str
+    path_base64: str | None = None
+    offline: bool = False
+    size_bytes: int
+    modified_at: str
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    taken_at: str | None = None
+    kind: DuplicateKind
+    similarity: float
+    keep: bool = False
+    protected: bool = False
+
+
+class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Files that are the same picture, or nearly; the keeper comes first.
+
+    Attributes:
+        kind: the loosest that joins them.
+    """
+
+    kind: DuplicateKind
+    files: tuple[DuplicateFile, ...]
+
+
+class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
+    """Groups, the surest first.
+
+    Attributes:
+        images: in the library.
+        compared: of these, pictures that could be compared by now; ask again for the others.
+    """
+
+    groups: tuple[DuplicateGroup, ...]
+    images: int
+    compared: int
+    took_ms: float
+
+
+class DuplicateMatches(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/duplicates/check`: files of the library that are the given picture."""
+
+    matches: tuple[DuplicateFile, ...]
+
+
+class DuplicateDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/decisions`: what a person decided about images, for good.
+
+    Attributes:
+        hashes: of the contents, each decided about with each other.
+        decision: "undecided" takes an earlier one back.
+    """
+
+    hashes: Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=100)]
+    decision: Literal["not_duplicates", "keep_both", "undecided"]

@@ -1,0 +1,1 @@
+"""`imgvecd`, the command that sets up and runs the daemon."""

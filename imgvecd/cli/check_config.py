@@ -1,0 +1,34 @@
+"""`imgvecd check-config`: shows what is in force, or what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.config.load import config_path, dump
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
+    """Add the command."""
+    command = commands.add_parser(
+        "check-config",
+        help="show the configuration in force",
+        description="Check the configuration and show what is in force, after file, environment "
+        "and flags. Exit code 2 if something is wrong.",
+    )
+    add_flags(command)
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the effective configuration; warn of folders that are not there now."""
+    config = load_config(options)
+    print(f"# from {options.config or config_path() or 'defaults: there is no file'}")
+    print(dump(config), end="")
+    for root in config.root_configs():
+        if not os.path.isdir(root.path):
+            print(f"imgvecd: {root.path} is not there at the moment.", file=sys.stderr)
+    return 0

@@ -1,0 +1,47 @@
+"""`imgvecd doctor`: has the running daemon prove that its index equals the library."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from imgvecd import api
+from imgvecd.client.connection import Daemon, read
+from imgvecd.client.locate import socket_path
+
+_TIMEOUT_S = 3600.0  # a million files on a slow disk
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
+    """Add the command."""
+    command = commands.add_parser(
+        "doctor",
+        help="compare disk, catalog and index",
+        description="Have the running daemon compare disk, catalog and index, file by file. Prints"
+        " counts, and each file that cannot be found by searching with the reason. Exit code 0:"
+        " all is as it should be (failures have their reasons); 1: something diverges; 2: error.",
+    )
+    command.add_argument("--socket", metavar="FILE", help="the daemon's socket")
+    command.add_argument("--json", action="store_true", help="print the answer as JSON")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the diagnosis; return 0 if it is good."""
+    answer = Daemon(socket_path(options.socket), _TIMEOUT_S).post("/v1/doctor", api.Empty())
+    diagnosis = read(answer, api.Diagnosis)
+    if options.json:
+        sys.stdout.buffer.write(answer)
+    else:
+        for name, count in diagnosis.counts.items():
+            print(f"{count:>10,}  {name.replace('_', ' ')}")
+        sys.stdout.flush()
+        for finding in diagnosis.findings:
+            path = api.Path(finding.path, finding.path_base64).raw()
+            line = f"{finding.kind.replace('_', ' ')}: ".encode() + path
+            sys.stdout.buffer.write(line + os.fsencode(f": {finding.reason}\n"))
+        sys.stdout.buffer.flush()
+        print("healthy" if diagnosis.healthy else "something diverges", file=sys.stderr)
+    return 0 if diagnosis.healthy else 1

@@ -1,0 +1,48 @@
+"""`imgvecd`: the command line of the daemon. Commands are thin; each has its module."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import imgvecd
+from imgvecd.cli import check_config, doctor, init, install_service, serve
+from imgvecd.errors import ImgvecdError
+
+_DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
+_COMMANDS = (init, serve, check_config, doctor, install_service)
+# 128 + SIGINT, as shells report it.
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except ImgvecdError as error:
+        print(f"imgvecd: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; each sets `run`."""
+    top = argparse.ArgumentParser(prog="imgvecd", description=_DESCRIPTION)
+    top.add_argument("--version", action="version", version=f"imgvecd {imgvecd.__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

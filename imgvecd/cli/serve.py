@@ -1,0 +1,50 @@
+"""`imgvecd serve`: runs the daemon in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import Any
+
+from imgvecd.cli.progress import show_progress
+from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.errors import ConfigError
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
+    """Add the command."""
+    command = commands.add_parser(
+        "serve",
+        help="watch, index and answer searches",
+        description="Watch the folders, keep the index, and answer searches on the socket, "
+        "until SIGTERM or Ctrl-C.",
+    )
+    add_flags(command)
+    command.add_argument("--progress", action="store_true", help="draw a progress bar")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    config = load_config(options)
+    if not config.roots:
+        raise ConfigError(
+            "No folder to watch: run `imgvecd init ~/Pictures`, or give `--root ~/Pictures`."
+        )
+    _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
+    from imgvecd import wiring  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
+
+    return wiring.serve(
+        config,
+        reload=lambda: load_config(options),
+        progress=show_progress if options.progress else None,
+    )
+
+
+def _start_logging(level: str, *, drawing: bool) -> None:
+    """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper())
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which variant it tries to load
+    if drawing and level != "debug":
+        logging.getLogger().setLevel(logging.WARNING)

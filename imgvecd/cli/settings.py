@@ -1,0 +1,48 @@
+"""The flags that override settings, shared by the commands that read the configuration."""
+
+from __future__ import annotations
+
+import argparse
+
+from imgvecd.config.load import load
+from imgvecd.config.schema import Config
+from imgvecd.errors import ConfigError
+
+# Flag's destination → setting that it overrides.
+_FLAGS = {
+    "root": "roots",
+    "socket": "server.socket",
+    "state_dir": "state_dir",
+    "model": "model",
+    "pretrained": "model.pretrained",
+}
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """Add `--config` and the overrides."""
+    add = command.add_argument
+    add("--config", metavar="FILE", help="configuration file (default: the one `init` writes)")
+    add("--root", metavar="DIR", action="append", help="watch DIR instead; can be repeated")
+    add("--socket", metavar="FILE", help="socket to listen on")
+    add("--state-dir", metavar="DIR", help="folder of catalog and index")
+    add("--model", metavar="NAME", help="auto, imgvecd-mini, or any open_clip model")
+    add("--pretrained", metavar="TAG", help="the model's weights: a tag, or a file")
+    add(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override any setting, such as watch.settle_ms=200; can be repeated",
+    )
+
+
+def load_config(options: argparse.Namespace) -> Config:
+    """Return the effective configuration under the command's flags."""
+    overrides = {key: getattr(options, flag) for flag, key in _FLAGS.items()}
+    given = {key: value for key, value in overrides.items() if value is not None}
+    for text in options.set:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"command line: --set {text}: expected KEY=VALUE.")
+        given[key.strip()] = value
+    return load(options.config, given)

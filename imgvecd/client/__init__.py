@@ -1,0 +1,1 @@
+"""`imgvec`, the query tool: imports nothing heavy."""

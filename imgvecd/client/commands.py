@@ -1,0 +1,162 @@
+"""The commands of `imgvec`: each asks the daemon once (or page by page) and prints the answer."""
+
+from __future__ import annotations
+
+import argparse
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from imgvecd import api
+from imgvecd.client import duplicates, reports, searching
+from imgvecd.client.connection import Daemon, read
+from imgvecd.client.output import Output
+
+T = TypeVar("T")
+Run = Callable[[Daemon, argparse.Namespace, Output], int]
+
+_FOUND, _NONE = 0, 1
+# Big enough to make requests rare, small enough that the first lines come at once.
+_PAGE = 500
+
+
+def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # noqa: ANN401  # private type
+    """Add every command; `shared` holds the flags that all have."""
+
+    def add(
+        name: str,
+        help_: str,
+        run: Run,
+        within: Any = None,  # noqa: ANN401  # see above
+        /,
+    ) -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = (within or subparsers).add_parser(
+            name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.", parents=[shared]
+        )
+        command.set_defaults(run=run)
+        return command
+
+    searching.add_parsers(add)
+    command = add("sync", "wait until everything on disk now can be found", sync)
+    _add_timeout_flag(command)
+    add(
+        "status",
+        "show what the daemon is doing",
+        _reporting("/v1/status", api.Status, reports.status),
+    )
+    add("stats", "show what the library holds", _reporting("/v1/stats", api.Stats, reports.stats))
+    add(
+        "health",
+        "show whether the daemon works (exit code 0), works badly (1), or not at all (2)",
+        _reporting("/v1/health", api.Health, reports.health, reports.health_code),
+    )
+    command = add("images", "list every image", images)
+    command.add_argument("--after", type=int, default=-1, metavar="N", help="only ids above N")
+    command.add_argument("--limit", type=int, metavar="N", help="at most N images")
+    _add_null_flag(command)
+    command = add("duplicates", "find pictures that are there twice", duplicates.duplicates)
+    duplicates.add_flags(command)
+    command = add("failures", "list the files that cannot be searched, and why", failures)
+    _add_null_flag(command)
+    add("retry", "try every failure again", _acting("/v1/retry"))
+    show = _reporting("/v1/images/{id}", api.Image, reports.image)
+    command = add("show", "show one stored image", show)
+    command.add_argument("id", type=int, help="as `search --json` and tables give it")
+
+
+def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Wait for the freshness barrier."""
+    body = daemon.post("/v1/sync", api.SyncRequest(timeout_s=options.timeout), options.timeout)
+    if output.json:
+        output.answer(body)
+    else:
+        output.lines([read(body, api.Done).clock])
+    return _FOUND
+
+
+def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print every image, page by page; as JSON one image a line."""
+    after, left, code = options.after, options.limit, _NONE
+    while left is None or left > 0:
+        size = _PAGE if left is None else min(left, _PAGE)
+        query = urllib.parse.urlencode({"after": after, "limit": size})
+        page = read(daemon.get(f"/v1/images?{query}"), api.ImageList)
+        for image in page.images:
+            if output.json:
+                output.answer(msgspec.json.encode(image))
+            else:
+                output.paths([api.Path(file.path, file.path_base64) for file in image.files])
+            code = _FOUND
+        if page.next_after is None:
+            break
+        after = page.next_after
+        left = None if left is None else left - len(page.images)
+    return code
+
+
+def failures(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:  # noqa: ARG001  # as commands are called
+    """Print every failure, page by page: a table, or paths on a pipe; as JSON one a line."""
+    after, code = -1, _NONE
+    rows: list[tuple[str, ...]] = []
+    while True:
+        page = read(daemon.get(f"/v1/failures?after={after}&limit={_PAGE}"), api.FailureList)
+        for failure in page.failures:
+            code = _FOUND
+            if output.json:
+                output.answer(msgspec.json.encode(failure))
+            elif output.people:
+                rows.append((failure.reason, failure.path, failure.message))
+            else:
+                output.paths([api.Path(failure.path, failure.path_base64)])
+        if page.next_after is None:
+            break
+        after = page.next_after
+    if rows:
+        output.table(("reason", "path", "message"), rows)
+    return code
+
+
+def _acting(url: str) -> Run:
+    """Return a command that has something done and says what."""
+
+    def run(daemon: Daemon, _options: argparse.Namespace, output: Output) -> int:
+        body = daemon.post(url, api.Empty())
+        if output.json:
+            output.answer(body)
+        else:
+            output.lines([read(body, api.Done).done])
+        return _FOUND
+
+    return run
+
+
+def _reporting(
+    url: str,
+    shape: type[T],
+    describe: Callable[[T], list[str]],
+    code: Callable[[T], int] = lambda _: _FOUND,
+) -> Run:
+    """Return a command that prints one answer; `url` may name options in braces."""
+
+    def run(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+        body = daemon.get(url.format_map(vars(options)))
+        answer = read(body, shape)
+        if output.json:
+            output.answer(body)
+        else:
+            output.lines(describe(answer))
+        return code(answer)
+
+    return run
+
+
+def _add_timeout_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)"
+    )
+
+
+def _add_null_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-0", "--null", action="store_true", help="end each path with NUL")

@@ -1,0 +1,158 @@
+"""HTTP over the Unix socket, with the standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import msgspec
+
+from imgvecd import api
+from imgvecd.errors import DaemonUnreachableError, ImgvecdError
+
+T = TypeVar("T")
+
+# A little more than the daemon's own deadline (60 s), whose answer says more than ours.
+DEFAULT_TIMEOUT_S = 75.0
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+class DaemonError(ImgvecdError):
+    """The daemon answered with a problem; `code` is the problem's."""
+
+    def __init__(self, problem: api.Problem) -> None:
+        super().__init__(problem.detail)
+        self.code = problem.code
+
+
+class Daemon:
+    """The daemon at a socket. One request at a time; not thread-safe."""
+
+    def __init__(self, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._http = _UnixConnection(path, timeout_s)
+
+    def get(self, url: str) -> bytes:
+        """Return the JSON that `url` answers.
+
+        Raises:
+            DaemonUnreachableError: nobody answers.
+            DaemonError: the answer is an error.
+        """
+        return self._ask("GET", url, None)
+
+    def post(self, url: str, body: msgspec.Struct, patience_s: float = 0.0) -> bytes:
+        """Send `body` and return the JSON answered; errors as for `get`.
+
+        Args:
+            patience_s: added to the time that an answer may take.
+        """
+        self._http.allow(patience_s)
+        return self._ask("POST", url, msgspec.json.encode(body))
+
+    def put(self, url: str, body: msgspec.Struct) -> bytes:
+        """Store `body` and return the JSON answered; errors as for `get`."""
+        return self._ask("PUT", url, msgspec.json.encode(body))
+
+    def delete(self, url: str) -> bytes:
+        """Drop what `url` names and return the JSON answered; errors as for `get`."""
+        return self._ask("DELETE", url, None)
+
+    def events(self, url: str, body: msgspec.Struct) -> Iterator[tuple[str, str, bytes]]:
+        """Yield (kind, id, data) of server-sent events, until the daemon ends them.
+
+        Raises:
+            DaemonUnreachableError: nobody answers, or nothing more comes, not even a heartbeat.
+            DaemonError: the answer is an error.
+        """
+        self._http.close()
+        try:
+            self._http.request("POST", url, msgspec.json.encode(body), _JSON)
+            response = self._http.getresponse()
+            if response.status >= http.client.BAD_REQUEST:
+                raise DaemonError(read(response.read(), api.Problem))
+            yield from _events(response)
+        except (OSError, http.client.HTTPException) as error:
+            raise DaemonUnreachableError(self._http.explain(error)) from error
+        finally:
+            self._http.close()
+
+    def _ask(self, method: str, url: str, body: bytes | None) -> bytes:
+        headers = _JSON if body else {}
+        kept = self._http.sock is not None
+        try:
+            # Refused before all of it was sent? Then the answer says why.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._http.request(method, url, body, headers)
+            response = self._http.getresponse()
+            answer = response.read()
+        except http.client.RemoteDisconnected as error:
+            self._http.close()
+            if kept:  # the daemon closes connections that idle; it has not seen this request
+                return self._ask(method, url, body)
+            raise DaemonUnreachableError(self._http.explain(error)) from error
+        except TimeoutError:
+            self._http.close()
+            raise DaemonUnreachableError("imgvecd takes too long to answer.") from None
+        except (OSError, http.client.HTTPException) as error:
+            self._http.close()
+            raise DaemonUnreachableError(self._http.explain(error)) from error
+        if response.status >= http.client.BAD_REQUEST:
+            raise DaemonError(read(answer, api.Problem))
+        return answer
+
+
+def read(answer: bytes, shape: type[T]) -> T:
+    """Return an answer as the struct it is.
+
+    Raises:
+        DaemonUnreachableError: it is none: something else answers on the socket.
+    """
+    try:
+        return msgspec.json.decode(answer, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DaemonUnreachableError(
+            f"The answer is none of imgvecd's, or of another version: {error}."
+        ) from error
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, str, bytes]]:
+    fields: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.rstrip(b"\n").partition(b": ")
+        if colon:
+            fields[name] = value
+        elif fields:
+            kind, position = fields.get(b"event", b""), fields.get(b"id", b"")
+            if kind:  # a heartbeat has none
+                yield kind.decode(), position.decode(), fields.get(b"data", b"")
+            fields = {}
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def allow(self, patience_s: float) -> None:
+        """Let the next answer take so much longer than others."""
+        self.timeout = self._timeout_s + patience_s
+        if self.sock is not None:
+            self.sock.settimeout(self.timeout)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def explain(self, error: Exception) -> str:
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            return f"imgvecd is not running on {self._path}; start it with: imgvecd serve"
+        if isinstance(error, PermissionError):
+            return f"{self._path} belongs to another user; imgvecd serves its own user only."
+        return f"imgvecd on {self._path} does not answer: {error}"

@@ -1,0 +1,141 @@
+"""`imgvec duplicates`: pictures that are there more than once. Deletes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import get_args
+
+from imgvecd import api
+from imgvecd.client import reports
+from imgvecd.client.connection import Daemon, read
+from imgvecd.client.output import Output
+from imgvecd.errors import BadRequestError
+
+_FOUND, _NONE = 0, 1
+_TIMEOUT_S = 86_400.0  # the first time, every picture of the library is looked at
+KINDS: tuple[str, ...] = get_args(api.DuplicateKind)
+_RULES: tuple[str, ...] = get_args(api.KeeperRule)
+_DESCRIPTION = """\
+Group files that are the same picture, or nearly: same_bytes; same_pixels; reencoded (or resized);
+transformed (cropped, rotated or mirrored); burst (near in time and look); similar. The file to keep
+comes first. Without a terminal, or with -0, prints the files that need not be kept, one a line.
+Nothing is deleted: `imgvecd dedup plan` goes on from here.
+"""
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    command.description = _DESCRIPTION
+    add = command.add_argument
+    add("--kind", action="append", choices=KINDS, help="only this kind; can be repeated")
+    add("--min-similarity", type=float, default=0.95, metavar="X", help="of similar (0 to 1)")
+    add("--burst", type=float, default=10, metavar="S", help="seconds between shots (default: 10)")
+    add(
+        "--rules",
+        default=",".join(_RULES),
+        metavar="LIST",
+        help="what a keeper is chosen by, the most important first (default: %(default)s)",
+    )
+    add("--prefer", action="append", default=[], metavar="DIR", help="keep files in DIR")
+    add("--protect", action="append", default=[], metavar="DIR", help="keep all files in DIR")
+    add("--check", metavar="FILE", help="look for one picture instead; `-` for stdin")
+    add(
+        "--decide",
+        nargs="+",
+        metavar=("DECISION", "HASH"),
+        help="not_duplicates, keep_both or undecided, and the images' hashes (from --json)",
+    )
+    add("-0", "--null", action="store_true", help="end each path with NUL")
+
+
+def duplicates(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print the groups."""
+    if options.decide:
+        return _decide(daemon, options, output)
+    if options.check is not None:
+        return _check(daemon, options, output)
+    body = daemon.post("/v1/duplicates", _request(options), _TIMEOUT_S)
+    found = read(body, api.Duplicates)
+    if output.json:
+        output.answer(body)
+    elif output.people:
+        for group in found.groups:
+            output.table(
+                ("", group.kind.replace("_", " "), "pixels", "size", "date", "path"),
+                [_row(file) for file in group.files],
+            )
+            output.lines([""])
+        output.lines([_summary(found)])
+    else:
+        spare = [file for group in found.groups for file in group.files if not file.keep]
+        output.paths([api.Path(file.path, file.path_base64) for file in spare])
+    return _FOUND if found.groups else _NONE
+
+
+def _check(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    body = daemon.post("/v1/duplicates/check", api.Term(data=_read(options.check)))
+    found = read(body, api.DuplicateMatches)
+    if output.json:
+        output.answer(body)
+    elif output.people and found.matches:
+        rows = [(file.kind.replace("_", " "), *_row(file)[2:]) for file in found.matches]
+        output.table(("kind", "pixels", "size", "date", "path"), rows)
+    elif output.people:
+        output.lines(["Not in the library."])
+    else:
+        output.paths([api.Path(file.path, file.path_base64) for file in found.matches])
+    return _FOUND if found.matches else _NONE
+
+
+def _decide(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    decision, *hashes = options.decide
+    body = daemon.post(
+        "/v1/duplicates/decisions", api.DuplicateDecision(hashes=tuple(hashes), decision=decision)
+    )
+    if output.json:
+        output.answer(body)
+    return _FOUND
+
+
+def _request(options: argparse.Namespace) -> api.DuplicatesRequest:
+    rules = tuple(filter(None, options.rules.split(",")))
+    unknown = [rule for rule in rules if rule not in _RULES]
+    if unknown:
+        raise BadRequestError(f"--rules: {unknown[0]} is none of {', '.join(_RULES)}.")
+    return api.DuplicatesRequest(
+        kinds=tuple(options.kind or ()),
+        min_similarity=options.min_similarity,
+        burst_s=options.burst,
+        rules=rules,
+        prefer=tuple(map(os.path.abspath, options.prefer)),
+        protect=tuple(map(os.path.abspath, options.protect)),
+    )
+
+
+def _read(path: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read()
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BadRequestError(f"{path}: {error.strerror}") from error
+
+
+def _row(file: api.DuplicateFile) -> tuple[str, ...]:
+    mark = "keep" if file.keep else ""
+    pixels = f"{file.width} x {file.height}" if file.width else ""
+    date = (file.taken_at or file.modified_at)[:10]
+    path = f"{file.path} (offline)" if file.offline else file.path
+    kind = file.kind.replace("_", " ")
+    return mark, kind, pixels, reports.size(file.size_bytes), date, path
+
+
+def _summary(found: api.Duplicates) -> str:
+    spare = [file for group in found.groups for file in group.files if not file.keep]
+    saved = reports.size(sum(file.size_bytes for file in spare))
+    left = found.images - found.compared
+    unseen = f"; {left:,} images could not be compared" if left else ""
+    return f"{len(found.groups):,} groups, {len(spare):,} files to spare ({saved}){unseen}."

@@ -1,0 +1,78 @@
+"""`imgvec`: the query tool. Starts fast: no numpy, no torch, no Faiss, and YAML only if needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from imgvecd import __version__
+from imgvecd.client import commands
+from imgvecd.client.connection import Daemon
+from imgvecd.client.locate import socket_path
+from imgvecd.client.output import Output
+from imgvecd.client.query import protect_negatives
+from imgvecd.errors import ImgvecdError
+
+_EPILOG = """\
+examples:
+  imgvec search "a dog on the beach at sunset"
+  imgvec search "beach" +sunset -people +@holiday.jpg "2:red car"
+  imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
+  imgvec search --image holiday.jpg --limit 5
+  imgvec search "snow" -0 | xargs -0 cp -t album/
+  imgvec similar holiday.jpg --json
+  imgvec status
+
+On a terminal hits are a table; otherwise one path a line, exactly as on disk (-0 ends them with
+NUL instead, for names with line breaks).
+
+exit codes: 0 something found, 1 nothing found, 2 an error, 130 interrupted
+socket: --socket, else $IMGVECD_SOCKET, else the configuration file's, else the default one
+"""
+# 128 + SIGINT, as shells report it.
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and " " in given[0]:  # no command has a space: `imgvec "a dog"`
+        given.insert(0, "search")
+    options = parser().parse_args(protect_negatives(given))
+    try:
+        daemon = Daemon(socket_path(options.socket))
+        output = Output(json=options.json, null=getattr(options, "null", False))
+        code: int = options.run(daemon, options, output)
+        output.flush()
+    except ImgvecdError as error:
+        print(f"imgvec: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough, as in `imgvec ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; each sets `run`."""
+    top = argparse.ArgumentParser(
+        prog="imgvec",
+        description="Search your photos by meaning. The daemon `imgvecd` must be running.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"imgvec {__version__}")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--socket", metavar="FILE", help="the daemon's socket")
+    shared.add_argument("--json", action="store_true", help="print the daemon's answer as JSON")
+    subparsers = top.add_subparsers(metavar="COMMAND", required=True)
+    commands.add_parsers(subparsers, shared)
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

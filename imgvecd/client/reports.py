@@ -1,0 +1,128 @@
+"""Answers as lines of text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from imgvecd import api
+
+_LABEL_WIDTH = 10
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_KILO = 1000
+
+
+def status(answer: api.Status) -> list[str]:
+    """Return what the daemon is doing."""
+    model, files, index = answer.model, answer.files, answer.index
+    lines = [
+        _line("imgvecd", f"{answer.version}, {answer.state}, since {answer.started_at}"),
+        _line(
+            "files",
+            f"{files.seen:,} seen, {files.indexed:,} indexed, {files.pending:,} pending, "
+            f"{files.failed:,} failed",
+        ),
+    ]
+    if files.pending:
+        lines.append(_line("progress", _progress(answer)))
+    loaded = "in memory" if model.loaded else "not in memory"
+    lines.append(_line("model", f"{model.name} {model.pretrained}".rstrip() + f", {loaded}"))
+    lines += [_line("", text) for text in (model.note, model.error) if text]
+    if answer.move is not None:
+        lines.append(_line("moving to", _move(answer.move)))
+    building = ", rebuilding" if index.rebuilding else ""
+    lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
+    lines += [line for root in answer.roots for line in _root(root)]
+    lines += [_line("warning", text) for text in answer.warnings]
+    return lines
+
+
+def _move(move: api.MoveStatus) -> str:
+    if move.error:
+        return f"{move.name}: {move.error}"
+    return f"{move.name}, {move.indexed:,} of {move.indexed + move.pending:,} files"
+
+
+def stats(answer: api.Stats) -> list[str]:
+    """Return what the library holds."""
+    formats = sorted(answer.formats.items(), key=lambda item: (-item[1], item[0]))
+    lines = [
+        _line("images", f"{answer.images:,} in {answer.files:,} files, {size(answer.size_bytes)}"),
+        _line("formats", ", ".join(f"{count:,} {name}" for name, count in formats) or "none"),
+        _line("encoded", f"{answer.embeddings:,}"),
+        _line("failures", f"{answer.failures:,}"),
+        _line("catalog", size(answer.catalog_bytes)),
+        _line("index", size(answer.index_bytes)),
+    ]
+    if answer.oldest_taken_at and answer.newest_taken_at:
+        lines.append(_line("taken", f"{answer.oldest_taken_at} to {answer.newest_taken_at}"))
+    return lines
+
+
+def health(answer: api.Health) -> list[str]:
+    """Return the verdict and its reasons."""
+    return [answer.status, *answer.reasons]
+
+
+def health_code(answer: api.Health) -> int:
+    """Return the exit code that says the same."""
+    return 0 if answer.status == "ok" else 1
+
+
+def image(answer: api.Image) -> list[str]:
+    """Return everything about one image."""
+    lines = [_line("id", str(answer.id)), _line("hash", answer.hash)]
+    for file in answer.files:
+        offline = " (offline)" if file.offline else ""
+        lines.append(_line("file", file.path + offline))
+        lines.append(_line("", f"{size(file.size_bytes)}, modified {file.modified_at}"))
+    if answer.format:
+        lines.append(_line("format", f"{answer.format}, {answer.width} x {answer.height}"))
+    if answer.taken_at:
+        lines.append(_line("taken", answer.taken_at))
+    lines.append(
+        _line("indexed", "yes" if answer.indexed else f"no: {answer.failure or 'pending'}")
+    )
+    lines += [_line(name, str(value)) for name, value in sorted(answer.metadata.items())]
+    return lines
+
+
+def size(size_bytes: float) -> str:
+    """Return a size for people, in decimal units."""
+    for unit in _UNITS:
+        if size_bytes < _KILO or unit == _UNITS[-1]:
+            break
+        size_bytes /= _KILO
+    return f"{size_bytes:,.0f} {unit}" if unit == _UNITS[0] else f"{size_bytes:,.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: its two largest units."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def _progress(answer: api.Status) -> str:
+    share = 1 - answer.files.pending / answer.files.seen if answer.files.seen else 0
+    left = "" if answer.eta_s is None else f", {duration(answer.eta_s)} left"
+    return f"{share:.1%}, {answer.rate_per_s:.1f} images/s{left}"
+
+
+def _root(root: api.RootStatus) -> Iterator[str]:
+    if root.online:
+        yield _line("root", f"{root.path}: {root.files:,} files, watched by {root.watching}")
+    else:
+        yield _line("root", f"{root.path}: offline since {root.offline_since}")
+        if root.offline_reason:
+            yield _line("", root.offline_reason)
+    if root.warning:
+        yield _line("", root.warning)
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:<{_LABEL_WIDTH}}{text}"

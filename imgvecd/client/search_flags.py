@@ -1,0 +1,170 @@
+"""The flags of everything that searches, and the request that they make."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from imgvecd import api
+from imgvecd.client.query import read_image, terms_of
+from imgvecd.errors import BadRequestError
+
+LARGEST_PAGE = 1000
+"""Hits that the daemon answers at once."""
+
+_NEAR, _BOX = 3, 4  # numbers in `--near` and `--box`
+
+
+def add_query_flags(command: argparse.ArgumentParser) -> None:
+    """Add what to look for."""
+    command.add_argument(
+        "text",
+        nargs="*",
+        help="what the photos show; +TERM adds, -TERM takes away, @FILE is an image, #ID a stored"
+        ' one, "2:TERM" counts twice',
+    )
+    command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
+    command.add_argument("--image", metavar="FILE", help="photos like this file; `-` for stdin")
+    command.add_argument("--id", type=int, metavar="N", help="photos like this stored image")
+    add_feedback_flags(command)
+
+
+def add_feedback_flags(command: argparse.ArgumentParser) -> None:
+    """Add what hits were right and wrong."""
+    for name, help_ in (("more", "right"), ("less", "wrong")):
+        command.add_argument(
+            f"--{name}-like", type=int, nargs="+", default=[], metavar="ID", help=f"{help_} hits"
+        )
+
+
+def add_result_flags(command: argparse.ArgumentParser) -> None:
+    """Add how many hits, which, and in which order."""
+    command.add_argument("--limit", type=int, default=20, metavar="N", help="hits (default: 20)")
+    command.add_argument("--all", action="store_true", help="also what is not relevant")
+    command.add_argument(
+        "--min-relevance", type=float, metavar="X", help="what counts as relevant (0 to 1)"
+    )
+    command.add_argument("--min-score", type=float, metavar="X", help="no hits below X (-1 to 1)")
+    command.add_argument("--order", choices=("score", "newest", "oldest", "path"), default="score")
+    command.add_argument(
+        "--group", choices=("day", "folder", "near-duplicates"), help="show each of them once"
+    )
+    command.add_argument("--cursor", help="go on after a page: `next_cursor` of its --json")
+    command.add_argument("--explain", action="store_true", help="show each term's share")
+
+
+def add_filter_flags(command: argparse.ArgumentParser) -> None:
+    """Add which images may be found."""
+    group = command.add_argument_group("filters")
+    group.add_argument("--folder", metavar="DIR", help="in DIR or below")
+    group.add_argument("--glob", metavar="GLOB", help='whole paths: "**/2023/*.jpg"')
+    group.add_argument("--root", metavar="DIR", help="under this watched folder")
+    group.add_argument("--taken", metavar="WHEN", help='"2023", "summer 2023", "2023-05-17"')
+    group.add_argument("--since", metavar="WHEN", help='taken since: "3months", "2023-05"')
+    group.add_argument("--until", metavar="WHEN", help="taken until the end of")
+    group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
+    group.add_argument("--lens", metavar="NAME", help="part of the lens's name")
+    group.add_argument("--format", action="append", default=[], help="jpeg, png, heif …")
+    group.add_argument("--orientation", choices=("landscape", "portrait", "square"))
+    group.add_argument("--min-width", type=int, metavar="PX")
+    group.add_argument("--min-height", type=int, metavar="PX")
+    group.add_argument("--min-bytes", type=int, metavar="N")
+    group.add_argument("--near", metavar="LAT,LON,KM", help="taken within KM of a place")
+    group.add_argument("--box", metavar="S,W,N,E", help="taken within these degrees")
+    gps = group.add_mutually_exclusive_group()
+    gps.add_argument("--gps", action="store_true", default=None, help="with a position")
+    gps.add_argument("--no-gps", dest="gps", action="store_false", help="without one")
+    group.add_argument("--tag", action="append", default=[], help="with this tag (repeatable)")
+    group.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
+    )
+    group.add_argument("--min-rating", type=float, metavar="N", help="0 to 5")
+    group.add_argument("--online", action="store_true", help="only what is reachable now")
+
+
+def request_of(options: argparse.Namespace) -> api.SearchRequest:
+    """Return the request that the flags make.
+
+    Raises:
+        BadRequestError: there is nothing to look for, or a flag makes no sense.
+    """
+    if options.image is not None and options.id is not None:
+        raise BadRequestError("Give either an image file or an id.")
+    image = None
+    if options.image is not None:
+        image = api.Term(data=read_image(options.image))
+    elif options.id is not None:
+        image = api.Term(id=options.id)
+    words, signed = getattr(options, "text", ()), getattr(options, "term", ())
+    text, terms = terms_of(words, signed, options.more_like, options.less_like)
+    try:
+        return api.SearchRequest(
+            text=text,
+            image=image,
+            terms=terms,
+            limit=min(options.limit, LARGEST_PAGE),
+            min_score=options.min_score,
+            min_relevance=options.min_relevance,
+            all=options.all,
+            filters=filters_of(options),
+            order=options.order,
+            group=options.group,
+            cursor=options.cursor,
+            explain=options.explain,
+        )
+    except ValueError:
+        raise BadRequestError("Say what to look for: words, an image file, or --id.") from None
+
+
+def filters_of(options: argparse.Namespace) -> api.Filters:
+    """Return the filters that the flags make."""
+    near = _numbers(options.near, _NEAR, "--near")
+    box = _numbers(options.box, _BOX, "--box")
+    return api.Filters(
+        folder=_absolute(options.folder),
+        glob=options.glob,
+        root=_absolute(options.root),
+        taken=options.taken,
+        taken_from=options.since,
+        taken_to=options.until,
+        camera=options.camera,
+        lens=options.lens,
+        format=tuple(options.format),
+        orientation=options.orientation,
+        min_width=options.min_width,
+        min_height=options.min_height,
+        min_size_bytes=options.min_bytes,
+        near=(near[0], near[1], near[2]) if near else None,
+        box=(box[0], box[1], box[2], box[3]) if box else None,
+        has_gps=options.gps,
+        tags=tuple(options.tag),
+        metadata=dict(map(_pair, options.where)),
+        min_rating=options.min_rating,
+        online=options.online,
+    )
+
+
+def _absolute(folder: str | None) -> str | None:
+    """Return a folder as the daemon knows it; one that is not here may lie below a root."""
+    if folder is None:
+        return None
+    path = os.path.abspath(os.path.expanduser(folder))
+    return path if folder.startswith(("/", "~", ".")) or os.path.isdir(path) else folder
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise BadRequestError(f"--where {text}: write KEY=VALUE")
+    return key, value
+
+
+def _numbers(text: str | None, count: int, flag: str) -> Sequence[float]:
+    try:
+        numbers = [float(part) for part in (text or "").split(",") if part]
+    except ValueError:
+        numbers = []
+    if text is not None and len(numbers) != count:
+        raise BadRequestError(f"{flag} {text}: write {count} numbers with commas between them")
+    return numbers

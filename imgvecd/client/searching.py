@@ -1,0 +1,302 @@
+"""The commands that search: `search`, `similar`, `watch`, `saved`, `label`."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from imgvecd import api
+from imgvecd.client import handing_on
+from imgvecd.client.connection import Daemon, read
+from imgvecd.client.output import Output
+from imgvecd.client.search_flags import (
+    LARGEST_PAGE,
+    add_feedback_flags,
+    add_filter_flags,
+    add_query_flags,
+    add_result_flags,
+    filters_of,
+    request_of,
+)
+from imgvecd.errors import BadRequestError, DaemonUnreachableError
+
+Run = Callable[[Daemon, argparse.Namespace, Output], int]
+
+
+class Add(Protocol):
+    """Makes the parser of a command; `within` holds the actions of another one."""
+
+    def __call__(
+        self,
+        name: str,
+        help_: str,
+        run: Run,
+        within: Any = None,  # noqa: ANN401  # a private type of argparse
+        /,
+    ) -> argparse.ArgumentParser:
+        """Return it."""
+        ...
+
+
+_FOUND, _NONE = 0, 1
+_RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 30.0
+
+
+def add_parsers(add: Add) -> None:
+    """Add the commands, by a function that makes the parser of one."""
+    command = add("search", "find photos by text, by example, or by both", search)
+    add_query_flags(command)
+    _add_search_flags(command)
+    command = add("similar", "find photos that look like one", search)
+    command.add_argument("image", metavar="FILE", nargs="?", help="image file, `-` for stdin")
+    command.add_argument("--id", type=int, metavar="N", help="a stored image instead")
+    add_feedback_flags(command)
+    _add_search_flags(command)
+    command = add("watch", "print every new photo that matches, as it comes", watch)
+    add_query_flags(command)
+    add_result_flags(command)
+    add_filter_flags(command)
+    command.add_argument("--from", dest="clock", metavar="CLOCK", help="tell what came after it")
+    command.add_argument(
+        "--exec", nargs=argparse.REMAINDER, metavar="CMD", help="run for each; {} is the path"
+    )
+    _add_saved(add)
+    command = add("label", "find the labels that fit photos best", label)
+    command.add_argument("ids", type=int, nargs="*", metavar="ID", help="stored images; none: all")
+    command.add_argument("--labels", required=True, metavar="FILE", help="one label a line")
+    command.add_argument("--template", default="a photo of {}", help='default: "a photo of {}"')
+    command.add_argument("--top", type=int, default=3, metavar="N", help="labels (default: 3)")
+    command.add_argument("--min-share", type=float, default=0.0, metavar="X", help="0 to 1")
+    command.add_argument("--write-tags", action="store_true", help="add them to the photos' tags")
+    add_filter_flags(command)
+
+
+def search(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print the hits."""
+    request = request_of(options)
+    if options.sync:
+        daemon.post("/v1/sync", api.SyncRequest(timeout_s=options.timeout), options.timeout)
+    return _show(daemon, request, options, output)
+
+
+def watch(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print new matches until interrupted, across restarts of the daemon."""
+    request = request_of(options)
+    since, connected, wait_s = options.clock, False, _RECONNECT_S
+    while True:
+        url = "/v1/search/live" + (f"?since={urllib.parse.quote(since)}" if since else "")
+        try:
+            for kind, position, data in daemon.events(url, request):
+                connected, wait_s, since = True, _RECONNECT_S, position
+                if kind == "match":
+                    _tell(read(data, api.Match), data, options, output)
+        except DaemonUnreachableError as error:
+            if not connected:
+                raise
+            print(f"imgvec: {error} Trying again.", file=sys.stderr)
+        time.sleep(wait_s)
+        wait_s = min(2 * wait_s, _LONGEST_RECONNECT_S)
+
+
+def label(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print the labels of each image, page by page."""
+    request = api.ClassifyRequest(
+        labels=_labels(options.labels),
+        ids=tuple(options.ids),
+        filters=filters_of(options),
+        template=options.template,
+        top=options.top,
+        min_share=options.min_share,
+        write_tags=options.write_tags,
+    )
+    code = _NONE
+    while True:
+        body = daemon.post("/v1/classify", request)
+        page = read(body, api.ClassifyResponse)
+        if output.json:
+            output.answer(body)
+        for image in [] if output.json else page.images:
+            best = ", ".join(f"{one.label} {one.share:.0%}" for one in image.labels)
+            output.lines([f"{image.path.path}: {best}"])
+        code = _FOUND if page.images else code
+        if page.next_after is None:
+            return code
+        request = msgspec.structs.replace(request, after=page.next_after)
+
+
+def _add_search_flags(command: argparse.ArgumentParser) -> None:
+    add_result_flags(command)
+    add_filter_flags(command)
+    command.add_argument("--sync", action="store_true", help="first wait as `imgvec sync` does")
+    command.add_argument(
+        "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)"
+    )
+    _add_output_flags(command)
+
+
+def _add_output_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-0", "--null", action="store_true", help="end each path with NUL")
+    command.add_argument("--jsonl", action="store_true", help="one hit a line, as JSON")
+    command.add_argument("--csv", action="store_true", help="a table for other programs")
+    command.add_argument("--link-to", metavar="DIR", help="put links to the hits into DIR")
+    command.add_argument("--copy", action="store_true", help="copies instead of links")
+    command.add_argument("--open", action="store_true", help="open the hits in a viewer")
+
+
+def _add_saved(add: Add) -> None:
+    saved = add("saved", "list saved searches, and keep and run them", _list_saved)
+    actions = saved.add_subparsers(metavar="ACTION")
+    add("list", "list saved searches", _list_saved, actions)
+    command = add("add", "save a search under a name", _add_one, actions)
+    command.add_argument("name")
+    add_query_flags(command)
+    add_result_flags(command)
+    add_filter_flags(command)
+    command = add("run", "run a saved search", _run_saved, actions)
+    command.add_argument("name")
+    _add_output_flags(command)
+    command = add("rm", "drop a saved search", _drop_saved, actions)
+    command.add_argument("name")
+
+
+def _list_saved(daemon: Daemon, _options: argparse.Namespace, output: Output) -> int:
+    body = daemon.get("/v1/saved")
+    saved = read(body, api.SavedSearches).saved
+    if output.json:
+        output.answer(body)
+    else:
+        output.lines([one.name for one in saved])
+    return _FOUND if saved else _NONE
+
+
+def _add_one(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    body = daemon.put(_saved_url(options.name), request_of(options))
+    if output.json:
+        output.answer(body)
+    return _FOUND
+
+
+def _run_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    for saved in read(daemon.get("/v1/saved"), api.SavedSearches).saved:
+        if saved.name == options.name:
+            options.limit = saved.search.limit
+            return _show(daemon, saved.search, options, output)
+    raise BadRequestError(f"There is no saved search {options.name!r}.")
+
+
+def _drop_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    body = daemon.delete(_saved_url(options.name))
+    if output.json:
+        output.answer(body)
+    return _FOUND
+
+
+def _saved_url(name: str) -> str:
+    return "/v1/saved/" + urllib.parse.quote(name, safe="")
+
+
+def _show(
+    daemon: Daemon, request: api.SearchRequest, options: argparse.Namespace, output: Output
+) -> int:
+    body = daemon.post("/v1/search", request)
+    found = read(body, api.SearchResponse)
+    hits = list(found.hits)
+    while not output.json and found.next_cursor and len(hits) < options.limit:
+        more = min(options.limit - len(hits), LARGEST_PAGE)
+        request = msgspec.structs.replace(request, cursor=found.next_cursor, limit=more)
+        found = read(daemon.post("/v1/search", request), api.SearchResponse)
+        hits += found.hits
+    if output.json:
+        output.answer(body)
+    elif options.jsonl:
+        output.raw(handing_on.json_lines(hits))
+    elif options.csv:
+        output.raw(handing_on.csv_lines(hits))
+    elif output.people:
+        _for_people(request, found, hits, output)
+    else:
+        output.paths([api.Path(hit.path, hit.path_base64) for hit in hits])
+    if options.link_to is not None:
+        handing_on.link(hits, options.link_to, copy=options.copy)
+    if options.open:
+        handing_on.open_in_viewer(hits)
+    return _FOUND if hits else _NONE
+
+
+def _for_people(
+    request: api.SearchRequest, found: api.SearchResponse, hits: list[api.Hit], output: Output
+) -> None:
+    if not hits:
+        output.lines(_nothing(found))
+        return
+    measured = any(hit.relevance is not None for hit in hits)
+    headers = ["score", "id", "date", "path"]
+    rows = [_row(hit) for hit in hits]
+    if measured:
+        headers.insert(0, "match")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(0, "" if hit.relevance is None else f"{hit.relevance:.0%}")
+    if request.group is not None:
+        headers.insert(-1, "of")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(-1, str(hit.group_size))
+    if request.explain:
+        for i, term in enumerate(request.all_terms()):
+            headers.insert(-1, _short(term))
+            for row, hit in zip(rows, hits, strict=True):
+                row.insert(-1, f"{hit.shares[i]:+.3f}" if hit.shares else "")
+    output.table(headers, rows)
+
+
+def _nothing(found: api.SearchResponse) -> list[str]:
+    if found.nearest is None:
+        return [f"Nothing found among {found.searched:,} images."]
+    nearest = found.nearest
+    match = "" if nearest.relevance is None else f", a match of {nearest.relevance:.0%},"
+    return [
+        f"Nothing matches among {found.searched:,} images. The nearest{match} is:",
+        nearest.path,
+        "--all shows what comes nearest anyway.",
+    ]
+
+
+def _row(hit: api.Hit) -> list[str]:
+    path = f"{hit.path} (offline)" if hit.offline else hit.path
+    return [f"{hit.score:.3f}", str(hit.id), (hit.taken_at or "")[:10], path]
+
+
+def _short(term: api.Term) -> str:
+    name = term.text or ("#" + str(term.id) if term.id is not None else "image")
+    return f"{'-' if term.weight < 0 else '+'}{name[:12]}"
+
+
+def _tell(match: api.Match, data: bytes, options: argparse.Namespace, output: Output) -> None:
+    path = api.Path(match.hit.path, match.hit.path_base64)
+    if output.json:
+        output.raw(data + b"\n")
+    else:
+        output.paths([path])
+    output.flush()
+    if options.exec:
+        raw = path.raw()
+        command = [part.encode(errors="surrogateescape") for part in options.exec]
+        filled = [part.replace(b"{}", raw) for part in command]
+        subprocess.run(filled if filled != command else [*command, raw], check=False)
+
+
+def _labels(path: str) -> tuple[str, ...]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            labels = tuple(line.strip() for line in file if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"{path}: {error}") from error
+    if not labels:
+        raise BadRequestError(f"{path} has no labels: write one a line")
+    return labels

@@ -1,0 +1,1 @@
+"""Settings: the table of them, and reading them from file, environment and flags."""

@@ -1,0 +1,27 @@
+"""Where things lie by default, after the XDG base directory specification. Creates nothing."""
+
+from __future__ import annotations
+
+import os
+
+
+def config_file() -> str:
+    """Return the path of the configuration file."""
+    return os.path.join(_home("XDG_CONFIG_HOME", "~/.config"), "imgvecd", "imgvecd.yaml")
+
+
+def state_dir() -> str:
+    """Return the folder of catalog and index."""
+    return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd")
+
+
+def socket() -> str:
+    """Return the socket's path: in the user's runtime folder, else beside the state."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime:
+        return os.path.join(runtime, "imgvecd", "imgvecd.sock")
+    return os.path.join(state_dir(), "run", "imgvecd.sock")
+
+
+def _home(variable: str, default: str) -> str:
+    return os.environ.get(variable) or os.path.expanduser(default)

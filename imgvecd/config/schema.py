@@ -1,0 +1,161 @@
+"""Every setting: name, type, range, default and meaning, in one place.
+
+`config/imgvecd.yaml` in the project is this table as a commented file; a test holds them together.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections: unknown keys are errors."""
+
+
+class RootConfig(Section, frozen=True):
+    """A watched folder. In the file a plain string is short for `path: STRING`.
+
+    Attributes:
+        path: the folder; `~` and `$VARIABLES` are expanded.
+        exclude: globs relative to this root, on top of the common ones.
+        watch: "auto" polls where the file system gives no events; "poll" always polls.
+        follow_symlinks: follow links to folders and files that stay inside the root.
+    """
+
+    path: str
+    exclude: tuple[str, ...] = ()
+    watch: Literal["auto", "poll"] = "auto"
+    follow_symlinks: bool = False
+
+
+class ModelConfig(Section, frozen=True):
+    """A model by open_clip's `name` and `pretrained`: a tag, or the path of a checkpoint."""
+
+    name: str
+    pretrained: str = ""
+
+
+class WatchConfig(Section, frozen=True):
+    """How changes on disk are noticed.
+
+    Attributes:
+        settle_ms: a file that nobody closed is read once it has not changed for so long.
+        rescan_interval_s: full stat-only scan, against whatever events have missed; 0 turns it off.
+        poll_interval_s: how often folders without events are scanned.
+        hidden: include files and folders whose name begins with a dot.
+        min_size_bytes, max_size_bytes: files outside are left out.
+    """
+
+    settle_ms: Annotated[int, Meta(ge=0, le=600_000)] = 500
+    rescan_interval_s: Seconds = 3600
+    poll_interval_s: Annotated[float, Meta(ge=0.1)] = 60
+    hidden: bool = False
+    min_size_bytes: Annotated[int, Meta(ge=0)] = 0
+    max_size_bytes: Positive = 2_000_000_000
+
+
+class DecodeConfig(Section, frozen=True):
+    """How files become pixels.
+
+    Attributes:
+        workers: decoding processes; 0 chooses by the number of cores.
+        timeout_s: a decode that takes longer is killed and recorded as a failure.
+        memory_mb: address space of one worker.
+        max_pixels: larger pictures are failures, unless they can be decoded at a reduced scale.
+        idle_s: workers with nothing to do stop after so long.
+    """
+
+    workers: Annotated[int, Meta(ge=0, le=256)] = 0
+    timeout_s: Annotated[float, Meta(gt=0)] = 30
+    memory_mb: Annotated[int, Meta(ge=128)] = 2048
+    max_pixels: Positive = 300_000_000
+    idle_s: Seconds = 60
+
+
+class EncodeConfig(Section, frozen=True):
+    """How pixels and texts become embeddings.
+
+    Attributes:
+        batch_size: images per batch; 0 chooses by device.
+        device: "auto" takes CUDA, then MPS, then the CPU.
+        precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32.
+        threads: of torch on the CPU; 0 takes every core.
+        idle_s: the model leaves memory after so long without work.
+    """
+
+    batch_size: Annotated[int, Meta(ge=0, le=4096)] = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    threads: Annotated[int, Meta(ge=0)] = 0
+    idle_s: Seconds = 300
+
+
+class IndexConfig(Section, frozen=True):
+    """How embeddings are searched.
+
+    Attributes:
+        kind: "auto" is "flat" (exact) up to 100,000 images and "pq" above: codes of 2 bits per
+            dimension in memory, re-ranked exactly. "rabitq" holds 1 bit, and is slower.
+        checkpoint_interval_s: longest time that changes stay without a checkpoint.
+        checkpoint_changes: a checkpoint is written after so many changes at the latest.
+        rebuild_ratio: a new generation is built when additions or removals exceed this share.
+    """
+
+    kind: Literal["auto", "flat", "pq", "rabitq"] = "auto"
+    checkpoint_interval_s: Annotated[float, Meta(gt=0)] = 300
+    checkpoint_changes: Positive = 10_000
+    rebuild_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2
+
+
+class ServerConfig(Section, frozen=True):
+    """The socket.
+
+    Attributes:
+        socket: its path; empty means `$XDG_RUNTIME_DIR/imgvecd/imgvecd.sock`.
+        max_upload_mb: larger request bodies are refused.
+        timeout_s: deadline of one request.
+    """
+
+    socket: str = ""
+    max_upload_mb: Positive = 64
+    timeout_s: Annotated[float, Meta(gt=0)] = 60
+
+
+class Config(Section, frozen=True):
+    """The whole file.
+
+    Attributes:
+        roots: folders to watch.
+        exclude: globs for all roots.
+        state_dir: catalog and index; empty means `$XDG_STATE_HOME/imgvecd`.
+        model: "auto", or a model's name and checkpoint.
+        log_level: of the journal; photo names appear at "debug" only.
+    """
+
+    roots: tuple[str | RootConfig, ...] = ()
+    exclude: tuple[str, ...] = ()
+    state_dir: str = ""
+    model: str | ModelConfig = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    watch: WatchConfig = WatchConfig()
+    decode: DecodeConfig = DecodeConfig()
+    encode: EncodeConfig = EncodeConfig()
+    index: IndexConfig = IndexConfig()
+    server: ServerConfig = ServerConfig()
+
+    def root_configs(self) -> tuple[RootConfig, ...]:
+        """Return the roots, each with an absolute, expanded path."""
+        full = (RootConfig(path=root) if isinstance(root, str) else root for root in self.roots)
+        return tuple(msgspec.structs.replace(root, path=expand(root.path)) for root in full)
+
+
+def expand(path: str) -> str:
+    """Return `path` absolute, with `~` and `$VARIABLES` expanded."""
+    return os.path.abspath(os.path.expandvars(os.path.expanduser(path)))

@@ -1,0 +1,135 @@
+"""Disk, catalog and index, compared file by file: the proof that the index equals the library."""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from imgvecd.api import Diagnosis, Divergence, Path
+from imgvecd.core.watch.identity import OfflineError, open_folder
+from imgvecd.core.watch.listing import Lister
+from imgvecd.protocols import FileStore, Library
+from imgvecd.types import FileRow, Int64Array, RootRow, Stamp, join
+
+_MOST_FINDINGS = 10_000  # a person reads some; a program asks again after the first are mended
+_BATCH = 500  # files whose contents are looked up at once
+
+_KINDS = ("not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index", "failed")
+
+
+class Doctor:
+    """Examines the library once; blocks, and reads only. Any thread.
+
+    Args:
+        listers: of the roots that are watched, by root id.
+        indexed: ids that a search can find, ascending.
+    """
+
+    def __init__(
+        self,
+        files: FileStore,
+        library: Library,
+        listers: Mapping[int, Lister],
+        indexed: Int64Array,
+        fingerprint: str | None,
+    ) -> None:
+        self._files = files
+        self._library = library
+        self._listers = listers
+        self._indexed = indexed
+        self._fingerprint = fingerprint
+        self._counts: collections.Counter[str] = collections.Counter()
+        self._findings: list[Divergence] = []
+        self._borne: set[int] = set()
+
+    def examine(self) -> Diagnosis:
+        """Return what was found.
+
+        Raises:
+            CatalogError: the catalog cannot be read.
+        """
+        for root in self._files.roots():
+            self._examine_root(root)
+        borne = np.fromiter(self._borne, np.int64, len(self._borne))
+        stray = len(np.setdiff1d(self._indexed, borne))
+        counts = {kind: self._counts[kind] for kind in ("on_disk", "in_catalog", "offline")}
+        counts |= {"searchable": self._counts["searchable"], "stray_in_index": stray}
+        counts |= {kind: self._counts[kind] for kind in _KINDS}
+        diverging = stray + sum(self._counts[kind] for kind in _KINDS if kind != "failed")
+        return Diagnosis(healthy=not diverging, counts=counts, findings=tuple(self._findings))
+
+    def _examine_root(self, root: RootRow) -> None:
+        on_disk = self._on_disk(root)
+        rows: list[FileRow] = []
+        for row in self._files.iter_files(root.id, b"", recursive=True):
+            self._counts["in_catalog"] += 1
+            if row.content_id is not None:
+                self._borne.add(row.content_id)
+            if on_disk is None:
+                self._counts["offline"] += 1
+            elif self._agrees(root, row, on_disk.pop((row.dir, row.name), None)):
+                rows.append(row)
+        for directory, name in on_disk or ():
+            reason = "nobody has noticed it yet: run `imgvec sync`, or POST /v1/rescan"
+            self._find("not_in_catalog", root, join(directory, name), reason)
+        for start in range(0, len(rows), _BATCH):
+            self._examine_contents(root, rows[start : start + _BATCH])
+
+    def _on_disk(self, root: RootRow) -> dict[tuple[bytes, bytes], Stamp] | None:
+        """Return the files that belong to an online root; None for one that is offline."""
+        if not root.online or root.id not in self._listers:
+            return None
+        try:
+            descriptor = open_folder(root.path)
+        except OfflineError:
+            return None
+        try:
+            walk = self._listers[root.id].walk(descriptor)
+            found = {(directory, file.name): file.stamp for directory, file in walk}
+        finally:
+            os.close(descriptor)
+        self._counts["on_disk"] += len(found)
+        return found
+
+    def _agrees(self, root: RootRow, row: FileRow, stamp: Stamp | None) -> bool:
+        if stamp is None:
+            self._find("not_on_disk", root, row.relative, "it is gone, and nobody has noticed yet")
+        elif row.stamp != stamp:
+            self._find("changed", root, row.relative, "it has changed since it was last looked at")
+        elif row.failure is not None:
+            self._find("failed", root, row.relative, row.failure)
+        elif row.pending or row.content_id is None:
+            self._find("pending", root, row.relative, "it waits to be read")
+        else:
+            return True
+        return False
+
+    def _examine_contents(self, root: RootRow, rows: Sequence[FileRow]) -> None:
+        ids = list(_contents(rows))
+        images = self._library.images(ids, self._fingerprint)
+        present = dict(zip(ids, np.isin(ids, self._indexed), strict=True))
+        for row, content_id in zip(rows, ids, strict=True):
+            image = images.get(content_id)
+            if image is not None and image.failure is not None:
+                self._find("failed", root, row.relative, image.failure)
+            elif present[content_id]:
+                self._counts["searchable"] += 1
+            elif image is not None and not image.indexed:
+                self._find("pending", root, row.relative, "it waits to be encoded")
+            else:
+                self._find("not_in_index", root, row.relative, "the index has lost it: rebuild it")
+
+    def _find(self, kind: str, root: RootRow, relative: bytes, reason: str) -> None:
+        self._counts[kind] += 1
+        if len(self._findings) < _MOST_FINDINGS:
+            path = Path.of(os.path.join(root.path, relative))
+            self._findings.append(
+                Divergence(kind=kind, path=path.path, path_base64=path.path_base64, reason=reason)
+            )
+
+
+def _contents(rows: Sequence[FileRow]) -> Iterator[int]:
+    return (row.content_id for row in rows if row.content_id is not None)

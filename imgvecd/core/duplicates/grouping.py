@@ -1,0 +1,200 @@
+"""From pairs to groups of files, each with the one to keep."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from imgvecd.api import (
+    DuplicateFile,
+    DuplicateGroup,
+    DuplicateKind,
+    DuplicatesRequest,
+    Image,
+    ImageFile,
+    Path,
+)
+
+KINDS: tuple[DuplicateKind, ...] = get_args(DuplicateKind)
+"""From the surest to the loosest."""
+
+# Pictures that are one picture belong together however many steps apart; what is only near in time
+# or look would chain whole holidays together, so it must be near the same one.
+_CHAINING = frozenset(KINDS[: KINDS.index("burst")])
+# What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
+_FORMATS = ("heif", "jpeg", "avif", "webp", "tiff", "png", "jpeg2000", "bmp", "gif")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Two contents, by id, and how they relate."""
+
+    first: int
+    second: int
+    kind: DuplicateKind
+    similarity: float
+
+
+def group_ids(
+    links: Iterable[Link], copied: Iterable[int] = ()
+) -> list[tuple[DuplicateKind, list[int]]]:
+    """Return (loosest kind, content ids) of groups; what only repeats a surer group is left out.
+
+    Args:
+        copied: contents that several files bear.
+    """
+    ordered = sorted(links, key=lambda link: (KINDS.index(link.kind), -link.similarity))
+    sure = [link for link in ordered if link.kind in _CHAINING]
+    groups = _chained(sure)
+    grouped = {identity for _, ids in groups for identity in ids}
+    groups += [("same_bytes", [identity]) for identity in copied if identity not in grouped]
+    known = {frozenset(pair) for _, ids in groups for pair in _pairs(ids)}
+    for kind in KINDS:
+        if kind not in _CHAINING:
+            loose = [
+                link
+                for link in ordered
+                if link.kind == kind and frozenset((link.first, link.second)) not in known
+            ]
+            groups += [(kind, ids) for ids in _stars(loose)]
+    return groups
+
+
+def _chained(links: Sequence[Link]) -> list[tuple[DuplicateKind, list[int]]]:
+    parents: dict[int, int] = {}
+
+    def find(identity: int) -> int:
+        while parents.setdefault(identity, identity) != identity:
+            parents[identity] = identity = parents[parents[identity]]
+        return identity
+
+    loosest: dict[int, DuplicateKind] = {}
+    for link in links:  # the surest first, so the last to join something is the loosest needed
+        one, other = find(link.first), find(link.second)
+        if one != other:
+            parents[max(one, other)] = min(one, other)
+            loosest[min(one, other)] = link.kind
+    members: dict[int, list[int]] = defaultdict(list)
+    for identity in sorted(parents):
+        members[find(identity)].append(identity)
+    return [(loosest[top], ids) for top, ids in members.items()]
+
+
+def _stars(links: Sequence[Link]) -> list[list[int]]:
+    """Return groups around the contents with the most links, each content in one group."""
+    near: dict[int, set[int]] = defaultdict(set)
+    for link in links:
+        near[link.first].add(link.second)
+        near[link.second].add(link.first)
+    free = set(near)
+    groups = []
+    for centre in sorted(near, key=lambda identity: (-len(near[identity]), identity)):
+        around = near[centre] & free
+        if centre in free and around:
+            groups.append(sorted({centre, *around}))
+            free -= {centre, *around}
+    return groups
+
+
+def _pairs(ids: Sequence[int]) -> Iterable[tuple[int, int]]:
+    # pairs of a group of thousands (one picture, everywhere) are not worth remembering
+    some = ids[:200]
+    return ((one, other) for place, one in enumerate(some) for other in some[place + 1 :])
+
+
+def make_group(
+    kind: DuplicateKind,
+    images: Sequence[Image],
+    related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
+    request: DuplicatesRequest,
+) -> DuplicateGroup:
+    """Return the group of all files of `images`, the keeper first.
+
+    Args:
+        related: kind and similarity of pairs of content ids.
+    """
+    files = [(image, file) for image in images for file in image.files]
+    keys = {id(file): keeper_key(image, file, request) for image, file in files}
+    files.sort(key=lambda pair: keys[id(pair[1])])
+    keeper = files[0]
+    listed = tuple(_listed(kind, pair, keeper, related, request) for pair in files)
+    return DuplicateGroup(kind=kind, files=listed)
+
+
+def _listed(
+    kind: DuplicateKind,
+    pair: tuple[Image, ImageFile],
+    keeper: tuple[Image, ImageFile],
+    related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
+    request: DuplicatesRequest,
+) -> DuplicateFile:
+    image, file = pair
+    if image.id == keeper[0].id:
+        how: tuple[DuplicateKind, float] = ("same_bytes", 1.0)
+    else:
+        how = related.get(frozenset((image.id, keeper[0].id)), (kind, 0.0))
+    protected = _is_below(file, request.protect)
+    return listed_file(image, file, *how, keep=protected or pair is keeper, protected=protected)
+
+
+def listed_file(
+    image: Image,
+    file: ImageFile,
+    kind: DuplicateKind,
+    similarity: float,
+    *,
+    keep: bool = False,
+    protected: bool = False,
+) -> DuplicateFile:
+    """Return what is told of one file."""
+    return DuplicateFile(
+        id=image.id,
+        hash=image.hash,
+        path=file.path,
+        path_base64=file.path_base64,
+        offline=file.offline,
+        size_bytes=file.size_bytes,
+        modified_at=file.modified_at,
+        format=image.format,
+        width=image.width,
+        height=image.height,
+        taken_at=image.taken_at,
+        kind=kind,
+        similarity=round(similarity, 4),
+        keep=keep,
+        protected=protected,
+    )
+
+
+def keeper_key(image: Image, file: ImageFile, request: DuplicatesRequest) -> tuple[object, ...]:
+    """Return what files are sorted by: the one to keep comes first.
+
+    Protected files and files that are there precede; then the rules in their order; then the path.
+    """
+    values = {
+        "folder": _preference(file, request.prefer),
+        "resolution": -(image.width or 0) * (image.height or 0),
+        "format": _FORMATS.index(image.format) if image.format in _FORMATS else len(_FORMATS),
+        "metadata": -(len(image.metadata) + 10 * len(image.user_metadata)),
+        "age": image.taken_at or file.modified_at,
+    }
+    protected = _is_below(file, request.protect)
+    return (not protected, file.offline, *(values[rule] for rule in request.rules), file.path)
+
+
+def _preference(file: ImageFile, folders: Sequence[str]) -> int:
+    below = [place for place, folder in enumerate(folders) if _is_below(file, [folder])]
+    return below[0] if below else len(folders)
+
+
+def _is_below(file: ImageFile, folders: Sequence[str]) -> bool:
+    path = Path(file.path, file.path_base64).raw()
+    return any(path.startswith(_top(folder)) for folder in folders)
+
+
+def _top(folder: str) -> bytes:
+    full = os.fsencode(os.path.abspath(os.path.expanduser(folder)))
+    return full.rstrip(b"/") + b"/"

@@ -1,0 +1,282 @@
+"""The library at work: catalog, workers and index wired into the two straight lines.
+
+What has to be read and encoded is read and encoded, what is indexed can be searched. The daemon
+adds watching and a socket to it, `VectorDatabase` adds files by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imgvecd.core.generation import Generation, LibraryIndex
+from imgvecd.core.index_keeper import IndexKeeper
+from imgvecd.core.ingest import Embedder, Reader
+from imgvecd.core.ingest.patience import Patience
+from imgvecd.core.search import Searcher
+from imgvecd.errors import ModelError
+from imgvecd.protocols import (
+    Decoder,
+    EmbeddingSource,
+    Encoder,
+    Library,
+    ModelTable,
+    SearchStore,
+    WorkQueue,
+)
+from imgvecd.types import FileRow, ModelInfo, RootRow
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that may not be known yet, and what runs it."""
+
+    fingerprint: str
+    encoder: Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an engine is made of.
+
+    Attributes:
+        serving: the model that answers queries.
+        target: the model that shall take its place once every image is encoded with it, or None.
+        open_index: opens or builds the index of a model; blocks.
+        in_flight: decodes running or waiting at the same time.
+        batch_size: images per encode and per transaction.
+        checkpoint_interval_s: longest time that a change stays without a checkpoint.
+    """
+
+    work: WorkQueue
+    embeddings: EmbeddingSource
+    models: ModelTable
+    library: Library
+    searching: SearchStore
+    decoder: Decoder
+    serving: ModelSource
+    target: ModelSource | None
+    open_index: Callable[[ModelInfo], LibraryIndex]
+    in_flight: int
+    batch_size: int
+    checkpoint_interval_s: float
+
+
+class Engine:
+    """Runs from `start` to `stop` in one event loop; its methods are for that loop.
+
+    Args:
+        on_doubt: called with files that are not on disk as the catalog has them.
+
+    Attributes:
+        generation: answers queries; None until the model is known and its index is open.
+        upcoming: takes its place once it is complete, or None.
+        opened: set once there is a generation.
+    """
+
+    def __init__(self, parts: Parts, *, on_doubt: Callable[[list[FileRow]], None]) -> None:
+        self._parts = parts
+        self._on_doubt = on_doubt
+        self._sources = {source.fingerprint: source for source in _sources(parts)}
+        self._roots: dict[int, RootRow] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._rested = asyncio.Event()
+        self._completed = asyncio.Event()
+        self._learning = Patience(ModelError)
+        self._reaching = Patience(ModelError, first_s=60, longest_s=6 * 3600, level=logging.INFO)
+        self._reader = Reader(
+            parts.work,
+            path_of=self.path_of,
+            room=self._room,
+            on_linked=self._wake_generations,
+            on_doubt=on_doubt,
+            on_rest=self._rest,
+        )
+        self.generation: Generation | None = None
+        self.upcoming: Generation | None = None
+        self.opened = asyncio.Event()
+
+    @property
+    def model_loaded(self) -> bool:
+        """Whether the serving model is in memory now."""
+        generation = self.generation
+        return generation is not None and self._sources[generation.model.fingerprint].encoder.loaded
+
+    @property
+    def moving_error(self) -> str | None:
+        """What keeps the target model from being built; None when all is well."""
+        upcoming = self.upcoming
+        return self._reaching.error or (upcoming.error if upcoming is not None else None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything that can be read, encoded or indexed is not yet."""
+        return self._reader.busy or self.generation is None or self.generation.busy
+
+    @property
+    def error(self) -> str | None:
+        """What keeps the work from going on; None when all is well."""
+        return (
+            self._learning.error
+            or self._reader.error
+            or (self.generation.error if self.generation else None)
+        )
+
+    def use_roots(self, roots: list[RootRow]) -> None:
+        """Take these as the roots that files lie under, besides those taken before.
+
+        What is on its way may still lie under a root that has just been dropped.
+        """
+        self._roots |= {root.id: root for root in roots}
+
+    def path_of(self, file: FileRow) -> bytes:
+        """Return the absolute path of a file."""
+        return os.path.join(self._roots[file.root_id].path, file.relative)
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to work.
+
+        The task ends only by an error that nobody foresaw, or by `stop`.
+        """
+        self._task = asyncio.create_task(self._run())
+        return self._task
+
+    async def stop(self) -> None:
+        """Stop everything, write a last checkpoint, let go of workers."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        encoders = (source.encoder.close() for source in self._sources.values())
+        await asyncio.gather(*encoders, self._parts.decoder.close())
+        for generation in (self.generation, self.upcoming):
+            if generation is not None:
+                await self._put_down(generation)
+
+    def wake(self) -> None:
+        """The catalog's files have changed."""
+        self._reader.wake()
+        self._wake_generations()
+
+    async def idle(self) -> None:
+        """Return once everything that can be read, encoded and indexed is."""
+        while self.busy:
+            self._rested.clear()
+            await self._rested.wait()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reader.run())
+            serving = await self._learn(self._parts.serving, self._learning)
+            await asyncio.to_thread(self._parts.models.activate, [serving])
+            self.generation = await self._open(serving)
+            await asyncio.to_thread(self._parts.models.set_serving, serving.fingerprint)
+            self.opened.set()
+            running = tasks.create_task(self.generation.run())
+            self._wake_generations()
+            tasks.create_task(self._verify(self.generation))
+            if self._parts.target is not None:
+                await self._move_to(self._parts.target, tasks, running)
+
+    async def _move_to(
+        self, target: ModelSource, tasks: asyncio.TaskGroup, running: asyncio.Task[None]
+    ) -> None:
+        """Build the target's generation beside the serving one, and put it in its place."""
+        old = self.generation
+        assert old is not None  # noqa: S101  # it has just been opened
+        await self.idle()  # what can be searched soon comes before what is searched better
+        model = await self._learn(target, self._reaching)
+        logger.info("building the index of %s; %s answers meanwhile", model.name, old.model.name)
+        await asyncio.to_thread(self._parts.models.activate, [old.model, model])
+        self.upcoming = upcoming = await self._open(model)
+        tasks.create_task(upcoming.run())
+        self._wake_generations()
+        while not await self._is_complete(upcoming):
+            await self._completed.wait()
+        self.generation, self.upcoming = upcoming, None
+        await asyncio.to_thread(self._parts.models.set_serving, model.fingerprint)
+        await asyncio.to_thread(self._parts.models.activate, [model])
+        running.cancel()
+        old.embedder.room.set()
+        await self._put_down(old)
+        await self._sources[old.model.fingerprint].encoder.close()
+        logger.info("%s answers from now on", model.name)
+
+    async def _verify(self, generation: Generation) -> None:
+        """Have the files behind the index read through; a damaged index is built anew."""
+        if not await asyncio.to_thread(generation.index.verify):
+            logger.error("the index on disk is damaged; building it anew from the catalog")
+            generation.keeper.wake()
+
+    async def _is_complete(self, upcoming: Generation) -> bool:
+        """Return whether every file is in it, those of offline roots included."""
+        self._completed.clear()
+        if self._reader.busy or upcoming.busy:
+            return False
+        counts = await asyncio.to_thread(self._parts.library.counts, upcoming.model.fingerprint)
+        return not counts.pending
+
+    async def _learn(self, source: ModelSource, patience: Patience) -> ModelInfo:
+        model = await asyncio.to_thread(self._parts.models.get, source.fingerprint)
+        return model if model is not None else await patience.call(source.encoder.info)
+
+    async def _put_down(self, generation: Generation) -> None:
+        try:
+            await generation.keeper.checkpoint()
+        except OSError as error:
+            logger.error("no checkpoint at the end: %s; the next start catches up", error)  # noqa: TRY400
+        await asyncio.to_thread(generation.index.close)
+
+    async def _room(self) -> None:
+        """Return once the serving generation has little enough left to encode."""
+        if self.generation is not None:
+            await self.generation.embedder.room.wait()
+
+    def _rest(self) -> None:
+        self._rested.set()
+        self._completed.set()
+        if self.generation is not None:
+            self.generation.searcher.wake()
+
+    async def _open(self, model: ModelInfo) -> Generation:
+        index = await asyncio.to_thread(self._parts.open_index, model)
+        return self._make_generation(model, index)
+
+    def _make_generation(self, model: ModelInfo, index: LibraryIndex) -> Generation:
+        parts, encoder = self._parts, self._sources[model.fingerprint].encoder
+        keeper = IndexKeeper(index, interval_s=parts.checkpoint_interval_s, on_rest=self._rest)
+        embedder = Embedder(
+            parts.work,
+            parts.decoder,
+            encoder,
+            model,
+            path_of=self.path_of,
+            in_flight=parts.in_flight,
+            batch_size=parts.batch_size,
+            on_committed=keeper.wake,
+            on_doubt=self._on_doubt,
+            on_rest=self._rest,
+        )
+        searcher = Searcher(
+            model,
+            index,
+            encoder=encoder,
+            decoder=parts.decoder,
+            embeddings=parts.embeddings,
+            library=parts.library,
+            store=parts.searching,
+        )
+        return Generation(model, index, embedder, keeper, searcher)
+
+    def _wake_generations(self) -> None:
+        for generation in (self.generation, self.upcoming):
+            if generation is not None:
+                generation.wake()
+
+
+def _sources(parts: Parts) -> list[ModelSource]:
+    return [parts.serving] if parts.target is None else [parts.serving, parts.target]

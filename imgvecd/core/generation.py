@@ -1,0 +1,72 @@
+"""One model at work over the library: its embedder, its index, its searcher."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from imgvecd.api import IndexStatus
+from imgvecd.core.index_keeper import IndexKeeper, KeptIndex
+from imgvecd.core.ingest import Embedder
+from imgvecd.core.search import Searcher
+from imgvecd.protocols import VectorIndex
+from imgvecd.types import Int64Array, ModelInfo
+
+
+class LibraryIndex(KeptIndex, VectorIndex, Protocol):
+    """The index as a whole: searched, kept, closed."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk."""
+        ...
+
+    def ids(self) -> Int64Array:
+        """Return the ids of all vectors that a search can find, ascending."""
+        ...
+
+    def status(self) -> IndexStatus:
+        """Return what clients are told."""
+        ...
+
+    def verify(self) -> bool:
+        """Read the checkpoint through; False if it is damaged and has to be built anew."""
+        ...
+
+    def close(self) -> None:
+        """Give up files and memory; a rebuild under way ends early."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What answers queries with one model, and keeps answering better."""
+
+    model: ModelInfo
+    index: LibraryIndex
+    embedder: Embedder
+    keeper: IndexKeeper
+    searcher: Searcher
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything that was read is not yet searchable."""
+        return self.embedder.busy or self.keeper.busy
+
+    @property
+    def error(self) -> str | None:
+        """What keeps the work from going on; None when all is well."""
+        return self.embedder.error or self.keeper.error
+
+    def wake(self) -> None:
+        """The catalog has changed."""
+        self.embedder.wake()
+        self.keeper.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.embedder.run())
+            tasks.create_task(self.keeper.run())
+            tasks.create_task(self.searcher.run())

@@ -1,0 +1,71 @@
+"""What the index believes of vectors and ids before it computes with them."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgvecd.errors import BadRequestError, DimensionError
+from imgvecd.types import Float32Array, IndexChanges
+
+logger = logging.getLogger(__name__)
+
+_QUERY_NORM_TOLERANCE = 1e-3
+# fp16 keeps 11 bits: rounding alone can move a norm by 5e-4.
+_STORED_NORM_TOLERANCE = 2e-3
+
+
+def checked_queries(queries: Float32Array, dim: int, k: int) -> Float32Array:
+    """Return the queries as contiguous float32.
+
+    Raises:
+        DimensionError: they are not of shape (n, dim).
+        BadRequestError: k < 1, or a query is not finite, or not of length 1.
+    """
+    if queries.shape[1:] != (dim,):
+        raise DimensionError(f"queries have shape {queries.shape}, the index needs (n, {dim})")
+    if k < 1:
+        raise BadRequestError(f"k is {k}, it must be at least 1")
+    queries = np.ascontiguousarray(queries, np.float32)
+    if not _unit_rows(queries, _QUERY_NORM_TOLERANCE).all():
+        raise BadRequestError("a query vector is not finite or not of length 1")
+    return queries
+
+
+def checked_changes(changes: IndexChanges, dim: int) -> IndexChanges:
+    """Return the changes without the vectors that are not finite and of length 1.
+
+    Raises:
+        DimensionError: the vectors are not of shape (number of added ids, dim).
+        BadRequestError: an id is negative or appears twice.
+    """
+    ids = np.concatenate([changes.added, changes.removed])
+    if len(np.unique(ids)) != len(ids) or (ids < 0).any():
+        raise BadRequestError("an id is negative or appears twice in one step of changes")
+    if len(changes.added) == 0:
+        return IndexChanges(
+            changes.clock, changes.added, np.empty((0, dim), np.float16), changes.removed
+        )
+    if changes.vectors.shape != (len(changes.added), dim):
+        raise DimensionError(
+            f"vectors have shape {changes.vectors.shape}, the index needs"
+            f" ({len(changes.added)}, {dim})"
+        )
+    good = _unit_rows(changes.vectors.astype(np.float32), _STORED_NORM_TOLERANCE)
+    if good.all():
+        return changes
+    logger.warning(
+        "%d stored vectors are not of length 1 and cannot be searched: contents %s",
+        len(good) - int(good.sum()),
+        changes.added[~good][:10].tolist(),
+    )
+    # what is not searchable must not be found by its older vector either
+    removed = np.concatenate([changes.removed, changes.added[~good]])
+    return IndexChanges(changes.clock, changes.added[good], changes.vectors[good], removed)
+
+
+def _unit_rows(vectors: Float32Array, tolerance: float) -> NDArray[np.bool_]:
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return np.asarray(np.abs(norms - 1) <= tolerance)

@@ -1,0 +1,154 @@
+"""Files that are there whole or not at all, whenever the power fails, and that prove their bytes.
+
+A file is written under a temporary name, flushed to the disk and renamed; then its folder is
+flushed. Its BLAKE2b-256 digest is taken from the bytes as they are written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from imgvecd.errors import IndexDamagedError
+
+TEMPORARY_SUFFIX = ".tmp"
+# Python releases the GIL while hashing; 1 MiB keeps the number of calls small, and memory too.
+_BLOCK_BYTES = 1 << 20
+
+
+class StoredFile(msgspec.Struct, frozen=True):
+    """A file as it was written.
+
+    Attributes:
+        name: last path component.
+        parsed: a library interprets its bytes, so that they must be verified before it may.
+            Other files hold plain numbers and can be verified while they are in use.
+    """
+
+    name: str
+    size_bytes: int
+    blake2b: str
+    parsed: bool
+
+
+class DurableFile:
+    """Context manager that writes a new file, which appears at `path` when the block ends well.
+
+    Raises:
+        OSError: from any method; `path` is then as it was before.
+    """
+
+    def __init__(self, path: str, *, parsed: bool) -> None:
+        self._path = path
+        self._parsed = parsed
+        self._digest = _new_digest()
+        self._size_bytes = 0
+        self.temporary = path + TEMPORARY_SUFFIX
+
+    def __enter__(self) -> Self:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        self._descriptor = os.open(self.temporary, flags, 0o600)
+        return self
+
+    def write(self, data: bytes) -> int:
+        """Append `data` and return its length."""
+        self._digest.update(data)
+        self._size_bytes += len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        return len(data)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+        if error is None:
+            os.replace(self.temporary, self._path)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(self.temporary)
+
+    def stored(self) -> StoredFile:
+        """Return what was written."""
+        name = os.path.basename(self._path)
+        return StoredFile(name, self._size_bytes, self._digest.hexdigest(), self._parsed)
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a folder last."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def verify(directory: str, stored: StoredFile, proceed: Callable[[], bool] = lambda: True) -> None:
+    """Read a whole file and compare it with what was written.
+
+    Args:
+        proceed: asked after every block; False ends the reading without a verdict.
+
+    Raises:
+        IndexDamagedError: it is missing, unreadable, or its bytes are not those written.
+    """
+    verify_size(directory, stored)
+    digest = _new_digest()
+    try:
+        for block in _blocks(os.path.join(directory, stored.name)):
+            digest.update(block)
+            if not proceed():
+                return
+    except OSError as error:
+        raise IndexDamagedError(f"index file {stored.name} cannot be read: {error}") from error
+    if digest.hexdigest() != stored.blake2b:
+        raise IndexDamagedError(f"index file {stored.name} is not what was written")
+
+
+def verify_size(directory: str, stored: StoredFile) -> None:
+    """Compare a file's length with what was written.
+
+    Raises:
+        IndexDamagedError: it differs, or there is no such file.
+    """
+    try:
+        size_bytes = os.stat(os.path.join(directory, stored.name)).st_size
+    except OSError as error:
+        raise IndexDamagedError(f"index file {stored.name} cannot be read: {error}") from error
+    if size_bytes != stored.size_bytes:
+        raise IndexDamagedError(
+            f"index file {stored.name} has {size_bytes} bytes instead of {stored.size_bytes}"
+        )
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of `data` as the stored files' digests are written."""
+    digest = _new_digest()
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _new_digest() -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=32)
+
+
+def _blocks(path: str) -> Iterator[memoryview]:
+    buffer = bytearray(_BLOCK_BYTES)
+    view = memoryview(buffer)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            yield view[:count]

@@ -1,0 +1,174 @@
+"""Stage two: contents without an embedding are decoded, encoded in batches and committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import numpy as np
+
+from imgvecd.core.ingest.batches import Failure, Ready, encode_or_blame, gather
+from imgvecd.core.ingest.patience import Patience
+from imgvecd.core.ingest.rate import Rate
+from imgvecd.errors import CatalogError, ModelError, UnreadableImageError, WorkerError
+from imgvecd.protocols import Decoder, Encoder, WorkQueue
+from imgvecd.types import FileRow, Float32Array, ModelInfo
+
+logger = logging.getLogger(__name__)
+
+# The file or its drive is at fault, not the image's bytes: nothing to hold against the content.
+_FILE_AT_FAULT = {"changed", "unreadable"}
+
+
+class Embedder:
+    """Keeps decoders and the encoder busy while any content lacks its embedding.
+
+    Args:
+        model: whose embeddings are made.
+        in_flight: decodes running or waiting at the same time.
+        batch_size: images per encode and per transaction.
+        on_committed: called after each batch (in the event loop).
+        on_doubt: called with files that are not on disk as the catalog has them.
+        on_rest: called when nothing is left to encode.
+
+    Attributes:
+        busy: whether anything that can be encoded is not yet.
+        rate: of images encoded.
+        room: set while the queue is short, cleared while it is long enough.
+    """
+
+    def __init__(
+        self,
+        work: WorkQueue,
+        decoder: Decoder,
+        encoder: Encoder,
+        model: ModelInfo,
+        *,
+        path_of: Callable[[FileRow], bytes],
+        in_flight: int,
+        batch_size: int,
+        on_committed: Callable[[], None],
+        on_doubt: Callable[[list[FileRow]], None],
+        on_rest: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._decoder = decoder
+        self._encoder = encoder
+        self._model = model
+        self._path_of = path_of
+        self._batch_size = batch_size
+        self._on_committed = on_committed
+        self._on_doubt = on_doubt
+        self._on_rest = on_rest
+        self._fetch = 2 * (batch_size + in_flight)
+        self._slots = asyncio.Semaphore(in_flight)
+        # decoded and waiting: two batches, so that the encoder finds the next one ready
+        self._decoded: asyncio.Queue[Ready | Failure] = asyncio.Queue(2 * batch_size)
+        self._working: set[int] = set()
+        self._doubted: set[int] = set()
+        self._decoding = 0
+        self._wake = asyncio.Event()
+        self._decodes = Patience(WorkerError)
+        self._encodes = Patience(ModelError)
+        self._commits = Patience(CatalogError)
+        self.rate = Rate()
+        self.room = asyncio.Event()
+        self.room.set()
+        self.busy = True
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing is being encoded; None when all is well."""
+        return self._commits.error or self._encodes.error or self._decodes.error
+
+    def wake(self) -> None:
+        """Look at the queue again; contents whose file was in doubt get another chance."""
+        self.busy = True
+        self._doubted.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed(tasks))
+            tasks.create_task(self._encode_batches())
+
+    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            skip = self._working | self._doubted
+            todo = await self._commits.call(asyncio.to_thread, self._next_contents, skip)
+            if len(todo) < self._fetch:
+                self.room.set()
+            else:
+                self.room.clear()
+            for content_id, file in todo:
+                await self._slots.acquire()
+                self._working.add(content_id)
+                self._decoding += 1
+                tasks.create_task(self._decode(content_id, file))
+            if not todo:
+                self._rest_if_done()
+                await self._wake.wait()
+
+    def _rest_if_done(self) -> None:
+        if not self._working and not self._wake.is_set():
+            self.busy = False
+            self._on_rest()
+
+    def _next_contents(self, skip: set[int]) -> list[tuple[int, FileRow]]:
+        return self._work.contents_to_encode(self._model.fingerprint, self._fetch, skip)
+
+    async def _decode(self, content_id: int, file: FileRow) -> None:
+        path, spec = self._path_of(file), self._model.preprocess
+        try:
+            image = await self._decodes.call(self._decoder.decode, path, file.stamp, spec)
+        except UnreadableImageError as error:
+            if error.reason in _FILE_AT_FAULT:
+                self._working.discard(content_id)
+                self._doubted.add(content_id)
+                self._on_doubt([file])
+                self._wake.set()
+            else:
+                await self._decoded.put(Failure(content_id, error.reason, str(error)))
+        else:
+            await self._decoded.put(Ready(content_id, image))
+        finally:
+            self._decoding -= 1
+            self._slots.release()
+
+    async def _encode_batches(self) -> None:
+        while True:
+            ready, failures = await gather(
+                self._decoded, self._batch_size, lambda: self._decoding > 0
+            )
+            vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, ready)
+            await self._commit(ready, vectors, failures + broken)
+
+    async def _commit(
+        self, ready: list[Ready], vectors: dict[int, Float32Array], failures: list[Failure]
+    ) -> None:
+        encoded = [
+            (item.content_id, item.image.info) for item in ready if item.content_id in vectors
+        ]
+        matrix = np.zeros((len(encoded), self._model.dim), np.float32)
+        for row, (content_id, _) in enumerate(encoded):
+            matrix[row] = vectors[content_id]
+        failed = [(failure.content_id, failure.reason, failure.message) for failure in failures]
+        await self._commits.call(
+            asyncio.to_thread,
+            self._work.commit_embeddings,
+            self._model.fingerprint,
+            encoded,
+            matrix,
+            failed,
+        )
+        self._working.difference_update(item.content_id for item in ready)
+        self._working.difference_update(failure.content_id for failure in failures)
+        self.rate.add(len(encoded))
+        for failure in failures:
+            logger.warning("image %d: %s", failure.content_id, failure.message)
+        logger.info("encoded %d images (%.1f/s)", len(encoded), self.rate.per_s)
+        self._on_committed()
+        self._wake.set()

@@ -1,0 +1,40 @@
+"""The name of an image's bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from imgvecd.errors import UnreadableImageError
+from imgvecd.types import Stamp
+
+_CHUNK_BYTES = 1 << 20  # large enough that hashing, not system calls, takes the time
+
+
+def hash_file(path: bytes, stamp: Stamp) -> bytes:
+    """Return the BLAKE2b-256 of a regular file that is, before and after reading, at `stamp`.
+
+    Raises:
+        UnreadableImageError: "changed" if the stamp does not fit, "unsupported" if it is no
+            regular file.
+        OSError: it cannot be read.
+    """
+    # without O_NONBLOCK, opening a FIFO that took the file's place would wait for ever
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImageError("unsupported", "it is not a regular file")
+        _require(stamp, status)
+        digest = hashlib.blake2b(digest_size=32)
+        buffer = bytearray(_CHUNK_BYTES)
+        while count := file.readinto(buffer):
+            digest.update(memoryview(buffer)[:count])
+        _require(stamp, os.fstat(descriptor))
+    return digest.digest()
+
+
+def _require(stamp: Stamp, status: os.stat_result) -> None:
+    if Stamp.of(status) != stamp:
+        raise UnreadableImageError("changed", "the file changed while it was being read")

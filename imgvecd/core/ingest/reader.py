@@ -1,0 +1,132 @@
+"""Stage one: pending files are read and hashed, and become (files of) contents."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Awaitable, Callable
+
+from imgvecd.core.ingest.hashing import hash_file
+from imgvecd.core.ingest.patience import Patience
+from imgvecd.errors import CatalogError, UnreadableImageError
+from imgvecd.protocols import WorkQueue
+from imgvecd.types import FileRow
+
+logger = logging.getLogger(__name__)
+
+_BATCH = 32  # files hashed and committed together: enough that commits cost little
+_THREADS = 2  # reading at the same time: disks and networks like a little, and no more
+# The file or its drive went away while it waited: a matter for the watcher, not a failure.
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE}
+
+_Outcome = tuple[FileRow, bytes | OSError | UnreadableImageError]
+
+
+class Reader:
+    """Hashes what waits, the latest change first, whenever it is woken.
+
+    Args:
+        path_of: absolute path of a file.
+        room: returns once later stages have little enough to do.
+        on_linked: called after contents were linked (in the event loop).
+        on_doubt: called with files that are not on disk as the catalog has them.
+        on_rest: called when nothing is left to read.
+
+    Attributes:
+        busy: whether anything that can be read is not yet.
+    """
+
+    def __init__(
+        self,
+        work: WorkQueue,
+        *,
+        path_of: Callable[[FileRow], bytes],
+        room: Callable[[], Awaitable[None]],
+        on_linked: Callable[[], None],
+        on_doubt: Callable[[list[FileRow]], None],
+        on_rest: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._path_of = path_of
+        self._room = room
+        self._on_linked = on_linked
+        self._on_doubt = on_doubt
+        self._on_rest = on_rest
+        self._wake = asyncio.Event()
+        self._doubted: set[int] = set()
+        self._reads = Patience(CatalogError)
+        self.busy = True
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing is being read; None when all is well."""
+        return self._reads.error
+
+    def wake(self) -> None:
+        """Look at the queue again; files in doubt get another chance."""
+        self.busy = True
+        self._doubted.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wake.clear()
+            while await self._reads.call(self._read_some):
+                logger.debug("read a batch of files")
+            self.busy = self._wake.is_set()
+            self._on_rest()
+            await self._wake.wait()
+
+    async def _read_some(self) -> bool:
+        await self._room()
+        limit = _BATCH + len(self._doubted)
+        waiting = await asyncio.to_thread(self._work.pending_files, limit)
+        files = [file for file in waiting if file.id not in self._doubted][:_BATCH]
+        if not files:
+            return False
+        parts = (files[i::_THREADS] for i in range(_THREADS))
+        outcomes = await asyncio.gather(*(asyncio.to_thread(self._hash, part) for part in parts))
+        await self._record([outcome for part in outcomes for outcome in part])
+        return True
+
+    def _hash(self, files: list[FileRow]) -> list[_Outcome]:
+        return [(file, self._hash_one(file)) for file in files]
+
+    def _hash_one(self, file: FileRow) -> bytes | OSError | UnreadableImageError:
+        try:
+            return hash_file(self._path_of(file), file.stamp)
+        except (OSError, UnreadableImageError) as error:
+            return error
+
+    async def _record(self, outcomes: list[_Outcome]) -> None:
+        read = [(file, result) for file, result in outcomes if isinstance(result, bytes)]
+        doubted = [file for file, result in outcomes if _is_doubt(result)]
+        failed = [
+            (file, *_reason(result))
+            for file, result in outcomes
+            if not isinstance(result, bytes) and not _is_doubt(result)
+        ]
+        if read:
+            await asyncio.to_thread(self._work.link_contents, read)
+        if failed:
+            await asyncio.to_thread(self._work.fail_files, failed)
+            logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
+        if doubted:
+            self._doubted.update(file.id for file in doubted)
+            self._on_doubt(doubted)
+        if read or failed:
+            self._on_linked()
+
+
+def _is_doubt(result: bytes | OSError | UnreadableImageError) -> bool:
+    if isinstance(result, UnreadableImageError):
+        return result.reason == "changed"
+    return isinstance(result, OSError) and result.errno in _GONE
+
+
+def _reason(error: OSError | UnreadableImageError) -> tuple[str, str]:
+    if isinstance(error, UnreadableImageError):
+        return error.reason, str(error)
+    return "unreadable", error.strerror or str(error)

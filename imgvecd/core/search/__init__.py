@@ -1,0 +1,12 @@
+"""From a search request to an answer.
+
+`terms` makes vectors of what is asked, `relevance` says how much a cosine means, `paging` orders,
+groups and cuts pages, `searcher` puts them together. `standing` tells of new matches, `labels`
+turns the question round.
+"""
+
+from imgvecd.core.search.labels import Labeller
+from imgvecd.core.search.searcher import Searcher, hit_of
+from imgvecd.core.search.standing import StandingQueries
+
+__all__ = ["Labeller", "Searcher", "StandingQueries", "hit_of"]

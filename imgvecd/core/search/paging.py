@@ -1,0 +1,130 @@
+"""Orders, groups and pages of found images.
+
+A page begins after the last image of the page before, by its place in the order and not by its
+number: what arrives or goes meanwhile neither shifts nor repeats anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from imgvecd.api import SearchRequest
+from imgvecd.errors import BadRequestError
+from imgvecd.types import Float32Array
+
+# Measured over 500 unrelated photos with imgvecd-mini: the nearest other one is at 0.72 or less in
+# 99 of 100 cases, at 0.78 at the most; frames of a burst are above 0.9.
+_BURST_COSINE = 0.9
+
+Key = tuple[float | str | bytes, ...]
+"""Place in an order: ascending, unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image that a search may show."""
+
+    id: int
+    score: float
+    taken_at: str | None = None
+    path: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is shown once: its leader, and how many images it stands for."""
+
+    leader: Found
+    size: int = 1
+    name: str | None = None
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page ended.
+
+    Attributes:
+        query: digest of the request that it belongs to.
+        shown: how many images or groups came before.
+        least: score from which images are relevant, fixed by the first page.
+        key: of the last leader shown; bytes as base64.
+    """
+
+    query: str
+    shown: int
+    least: float
+    key: tuple[float | int | str, ...]
+
+    def encode(self) -> str:
+        """Return the text that clients hand back."""
+        return base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str, request: SearchRequest) -> Cursor:
+        """Return the cursor in `text`.
+
+        Raises:
+            BadRequestError: it is none, or belongs to another request.
+        """
+        try:
+            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+            cursor = msgspec.msgpack.decode(base64.urlsafe_b64decode(padded), type=cls)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise BadRequestError("`cursor` is none that a search answered") from error
+        if cursor.query != digest(request):
+            raise BadRequestError("`cursor` belongs to another search: begin without one")
+        return cursor
+
+
+def digest(request: SearchRequest) -> str:
+    """Return what names a request whatever its page."""
+    same = msgspec.structs.replace(request, cursor=None, limit=1, explain=False)
+    return hashlib.blake2b(msgspec.json.encode(same, order="sorted"), digest_size=9).hexdigest()
+
+
+def key_of(order: str, found: Found) -> Key:
+    """Return the place of an image in an order."""
+    if order == "score":
+        return (-found.score, found.id)
+    if order == "path":
+        return (base64.b16encode(found.path).decode(), found.id)
+    dated = found.taken_at is not None
+    if order == "oldest":
+        return (0 if dated else 1, found.taken_at or "", found.id)
+    newest = "".join(chr(0x7F - ord(c)) for c in found.taken_at or "" if c.isascii())
+    return (0 if dated else 1, newest, found.id)
+
+
+def group_by_name(found: Iterable[Found], name: Callable[[Found], str]) -> list[Group]:
+    """Return the groups in the order of their first images, which lead them."""
+    groups: dict[str, list[Found]] = {}
+    for image in found:
+        groups.setdefault(name(image), []).append(image)
+    return [Group(members[0], len(members), name) for name, members in groups.items()]
+
+
+def group_bursts(found: Sequence[Found], vectors: Float32Array) -> list[Group]:
+    """Return groups of images that look alike, each led by its first.
+
+    Args:
+        vectors: shape (len(found), dim), unit rows.
+    """
+    leaders: list[int] = []
+    sizes: list[int] = []
+    for i, vector in enumerate(vectors):
+        likeness = vectors[leaders] @ vector if leaders else np.empty(0, np.float32)
+        nearest = int(likeness.argmax()) if len(likeness) else -1
+        if nearest >= 0 and likeness[nearest] >= _BURST_COSINE:
+            sizes[nearest] += 1
+        else:
+            leaders.append(i)
+            sizes.append(1)
+    return [
+        Group(found[leader], size, str(found[leader].id))
+        for leader, size in zip(leaders, sizes, strict=True)
+    ]

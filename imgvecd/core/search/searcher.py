@@ -1,0 +1,319 @@
+"""Answers searches: terms to a vector, the index's answer to images, those to a page of hits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from imgvecd.api import (
+    Filters,
+    Hit,
+    Image,
+    Path,
+    SearchRequest,
+    SearchResponse,
+)
+from imgvecd.core.search.allowed import Allowed
+from imgvecd.core.search.bell import Bell
+from imgvecd.core.search.paging import (
+    Cursor,
+    Found,
+    Group,
+    Key,
+    digest,
+    group_bursts,
+    group_by_name,
+    key_of,
+)
+from imgvecd.core.search.relevance import (
+    REFERENCE_TEXTS,
+    RELEVANT,
+    SMALLEST_LIBRARY,
+    Relevance,
+    Scale,
+    shape_of,
+)
+from imgvecd.core.search.terms import TermEncoder, combine
+from imgvecd.errors import ImgvecdError
+from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
+from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
+
+logger = logging.getLogger(__name__)
+
+# What sorting by anything but score looks at: the best so many relevant images.
+_MOST_RELEVANT = 10_000
+# Asked of the index on top of a page, against images that came since the page before.
+_SPARE = 32
+_REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request, ready to be answered.
+
+    Attributes:
+        vector: shape (dim,), unit.
+        parts: shape (terms, dim): each term's weighted vector over the length of their sum.
+        allowed: ids that the filters leave; None allows all.
+        scale: None while relevance cannot be told.
+        least: score from which an image counts.
+    """
+
+    request: SearchRequest
+    vector: Float32Array
+    parts: Float32Array
+    allowed: Int64Array | None
+    scale: Scale | None
+    least: float
+
+
+class Searcher:
+    """Answers search requests with one model over one index. For one event loop.
+
+    Attributes:
+        terms: makes vectors of texts and images.
+        news: rings when the library has changed.
+    """
+
+    def __init__(
+        self,
+        model: ModelInfo,
+        index: VectorIndex,
+        *,
+        encoder: Encoder,
+        decoder: Decoder,
+        embeddings: EmbeddingSource,
+        library: Library,
+        store: SearchStore,
+    ) -> None:
+        self.model = model
+        self.terms = TermEncoder(model, encoder, decoder, embeddings, store)
+        self._index = index
+        self._embeddings = embeddings
+        self._library = library
+        self._store = store
+        self._allowed = Allowed(store)
+        self._relevance = Relevance(self._sample)
+        self._measuring = asyncio.Lock()
+        self.news = Bell()
+        self._instance = embeddings.instance()
+
+    async def run(self) -> None:
+        """Learn what relevance is measured against, once the library is large enough."""
+        while not self._relevance.knows_texts:
+            heard = self.news.count
+            if len(self._index) < SMALLEST_LIBRARY or not await self._learn_texts():
+                await self.news.wait(heard)
+
+    def wake(self) -> None:
+        """The library has changed."""
+        self.news.ring()
+
+    async def search(self, request: SearchRequest) -> SearchResponse:
+        """Return a page of hits for `request`, in its order.
+
+        Raises:
+            BadRequestError: a text is empty, the terms cancel each other out, or a filter or the
+                cursor makes no sense.
+            NotFoundError: a stored image that is not there.
+            UnreadableImageError: an image that cannot be decoded.
+            ModelError, WorkerError: the terms cannot be encoded.
+        """
+        started = time.perf_counter()
+        query = await self.prepare(request)
+        response = await asyncio.to_thread(self._answer, query)
+        took_ms = (time.perf_counter() - started) * 1000
+        return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
+
+    async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
+        """Return the answers to `requests`, in order, with all texts encoded at once."""
+        texts = [term.text for request in requests for term in request.all_terms() if term.text]
+        await self.terms.texts(texts, Lane.INTERACTIVE)
+        return tuple([await self.search(request) for request in requests])
+
+    async def prepare(self, request: SearchRequest) -> Query:
+        """Return `request` made ready; errors as for `search`."""
+        terms = request.all_terms()
+        weights = [term.weight for term in terms]
+        vectors = await self.terms.vectors(terms)
+        vector, length = combine(vectors, weights)
+        parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
+        allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
+        scale = await self.scale([(term.text is not None, term.weight) for term in terms])
+        least = -1.0 if request.min_score is None else request.min_score
+        if request.cursor is not None:
+            least = Cursor.decode(request.cursor, request).least
+        elif scale is not None and not request.all:
+            share = RELEVANT if request.min_relevance is None else request.min_relevance
+            least = max(least, scale.score(min(max(share, 1e-6), 1 - 1e-6)))
+        return Query(request, vector, parts, allowed, scale, least)
+
+    def allowed_ids(self, filters: Filters) -> Int64Array | None:
+        """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
+        return self._allowed.ids(filters, self._embeddings.clock())
+
+    async def scale(self, terms: Sequence[tuple[bool, float]]) -> Scale | None:
+        """Return what cosines of (is a text, weight) terms mean; None if that is not known yet."""
+        async with self._measuring:
+            if not self._relevance.knows_texts:
+                await self._recall_texts()
+            return await asyncio.to_thread(self._relevance.scale, shape_of(terms), len(self._index))
+
+    async def _recall_texts(self) -> None:
+        kept = await self.terms.kept_texts(REFERENCE_TEXTS)
+        if len(kept) == len(REFERENCE_TEXTS):
+            self._relevance.learn_texts(np.stack([kept[text] for text in REFERENCE_TEXTS]))
+
+    async def _learn_texts(self) -> bool:
+        try:
+            for start in range(0, len(REFERENCE_TEXTS), _REFERENCE_BATCH):
+                batch = REFERENCE_TEXTS[start : start + _REFERENCE_BATCH]
+                await self.terms.texts(batch, Lane.BULK)
+        except ImgvecdError as error:
+            logger.debug("reference texts are not encoded: %s", error)
+            return False
+        async with self._measuring:
+            await self._recall_texts()
+        return self._relevance.knows_texts
+
+    def _sample(self, count: int) -> Float32Array:
+        ids = self._store.sample_ids(self.model.fingerprint, count)
+        found = self._embeddings.embeddings(self.model.fingerprint, ids)
+        return np.stack([found[content_id] for content_id in ids if content_id in found])
+
+    def _answer(self, query: Query) -> SearchResponse:
+        request = query.request
+        cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
+        groups, more = self._page(query, cursor)
+        hits = self.hits(query, groups)
+        next_cursor = None
+        if more and groups:
+            key = key_of(request.order, groups[-1].leader)
+            shown = len(groups) + (cursor.shown if cursor else 0)
+            next_cursor = Cursor(digest(request), shown, query.least, _plain(key)).encode()
+        nearest = None
+        if not hits and cursor is None:
+            nearest = next(iter(self.hits(query, list(map(Group, self._best(query, 1))))), None)
+        allowed = query.allowed
+        return SearchResponse(
+            hits=hits,
+            searched=len(self._index) if allowed is None else len(allowed),
+            clock=f"c:{self._instance}:{self._index.clock}",
+            took_ms=0.0,
+            model=self.model.name,
+            nearest=nearest,
+            next_cursor=next_cursor,
+        )
+
+    def _page(self, query: Query, cursor: Cursor | None) -> tuple[list[Group], bool]:
+        """Return the groups of one page, and whether more come after it."""
+        request = query.request
+        by_score = request.order == "score" and request.group is None
+        k = request.limit + _SPARE + (cursor.shown if cursor else 0)
+        k = k if by_score else max(k, _MOST_RELEVANT)
+        while True:
+            best = self._best(query, k)
+            found = [image for image in best if image.score >= query.least]
+            groups = self._grouped(request, found)
+            if cursor is not None:
+                groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
+            # more may come if all that was asked for counts
+            exhausted = len(found) < k
+            if len(groups) > request.limit or exhausted or not by_score:
+                return groups[: request.limit], len(groups) > request.limit
+            k *= 2
+
+    def _best(self, query: Query, k: int) -> list[Found]:
+        if query.allowed is not None and not len(query.allowed):
+            return []
+        scores, ids = self._index.search(query.vector[None], k, allowed=query.allowed)
+        return [
+            Found(int(content_id), float(score))
+            for content_id, score in zip(ids[0], scores[0], strict=True)
+            if content_id >= 0
+        ]
+
+    def _grouped(self, request: SearchRequest, found: list[Found]) -> list[Group]:
+        if request.order != "score" or request.group in {"day", "folder"}:
+            keys = self._store.order_keys([image.id for image in found])
+            found = [
+                Found(image.id, image.score, *keys[image.id]) for image in found if image.id in keys
+            ]
+        found.sort(key=lambda image: key_of(request.order, image))
+        if request.group == "day":
+            return group_by_name(found, lambda image: (image.taken_at or "")[:10])
+        if request.group == "folder":
+            return group_by_name(found, lambda image: Path.of(os.path.dirname(image.path)).path)
+        if request.group == "near-duplicates":
+            vectors = self._vectors([image.id for image in found])
+            found = [image for image in found if image.id in vectors]
+            rows = [vectors[image.id] for image in found]
+            return group_bursts(found, np.stack(rows)) if rows else []
+        return [Group(image) for image in found]
+
+    def hits(self, query: Query, groups: Sequence[Group]) -> tuple[Hit, ...]:
+        """Return what shows `groups`, with relevance, and shares if they are asked for."""
+        ids = [group.leader.id for group in groups]
+        images = self._library.images(ids)
+        vectors = self._vectors(ids) if query.request.explain else {}
+        hits = []
+        for group in groups:
+            leader = group.leader
+            if leader.id not in images:
+                continue
+            scale, vector = query.scale, vectors.get(leader.id)
+            hits.append(
+                msgspec.structs.replace(
+                    hit_of(images[leader.id], leader.score),
+                    relevance=None if scale is None else round(scale.relevance(leader.score), 3),
+                    group=group.name,
+                    group_size=None if group.name is None else group.size,
+                    shares=None
+                    if vector is None
+                    else tuple(round(float(share), 6) for share in query.parts @ vector),
+                )
+            )
+        return tuple(hits)
+
+    def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:
+        """Return the hits among some images, by id, whether the index has them yet or not."""
+        if query.allowed is not None:
+            ids = [content_id for content_id in ids if content_id in query.allowed]
+        scores = {
+            content_id: float(vector @ query.vector)
+            for content_id, vector in self._vectors(ids).items()
+        }
+        groups = [Group(Found(*item)) for item in scores.items() if item[1] >= query.least]
+        return {hit.id: hit for hit in self.hits(query, groups)}
+
+    def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
+        return self._embeddings.embeddings(self.model.fingerprint, ids)
+
+
+def _plain(key: Key) -> tuple[float | int | str, ...]:
+    return tuple(part.decode() if isinstance(part, bytes) else part for part in key)
+
+
+def hit_of(image: Image, score: float) -> Hit:
+    """Return the hit that shows `image`, by its first file (online ones come first)."""
+    first, *others = image.files
+    return Hit(
+        id=image.id,
+        score=score,
+        path=first.path,
+        path_base64=first.path_base64,
+        other_paths=tuple(Path(file.path, file.path_base64) for file in others),
+        offline=first.offline,
+        format=image.format,
+        width=image.width,
+        height=image.height,
+        size_bytes=first.size_bytes,
+        taken_at=image.taken_at,
+    )

@@ -1,0 +1,107 @@
+"""Whether the folder at a root's path is still that root: opening, recognising, judging.
+
+While a root is online, its folder is the one with the recorded inode on the recorded file system.
+If another one lies there, or the root was offline, the folder is taken for the root when at least
+half of a sample of the known files lie in it (plugged in again, a restored backup, a new disk), or
+when it holds images on the very file system of before (deleted and made again). Any other folder,
+and any without images, leaves the root offline with everything kept, until the user asks for just
+that root to be scanned.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imgvecd.core.watch.listing import Lister
+from imgvecd.types import FileRow, RootRow
+
+SAMPLE = 100
+"""Known files that are looked for when the folder may be another one."""
+
+SAMPLE_FOLDERS = 1000
+"""Folders that are searched for an image then; more would make every look at it slow."""
+
+
+class OfflineError(Exception):
+    """The root is not there; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderIdentity:
+    """What tells one folder from another, as in `RootRow`."""
+
+    device: int
+    inode: int
+    filesystem_id: str | None
+
+    @classmethod
+    def of(cls, descriptor: int) -> FolderIdentity:
+        """Return the identity of an open folder."""
+        status = os.fstat(descriptor)
+        filesystem_id = os.fstatvfs(descriptor).f_fsid
+        return cls(status.st_dev, status.st_ino, f"{filesystem_id:x}" if filesystem_id else None)
+
+    def is_of(self, row: RootRow) -> bool:
+        """Return whether this is the folder that the catalog knows."""
+        return self.inode == row.inode and self.same_filesystem(row)
+
+    def same_filesystem(self, row: RootRow) -> bool:
+        """Return whether the folder lies on the file system that the catalog knows."""
+        if self.filesystem_id is not None and row.filesystem_id is not None:
+            return self.filesystem_id == row.filesystem_id
+        return self.device == row.device
+
+
+def open_folder(path: bytes) -> int:
+    """Return a descriptor of the root's folder.
+
+    Raises:
+        OfflineError: it is missing, not a folder, or unreadable.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise OfflineError("the folder is missing") from None
+    except NotADirectoryError:
+        raise OfflineError("there is a file in the folder's place") from None
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OfflineError(f"the folder cannot be read: {reason}") from error
+
+
+def check_replacement(
+    descriptor: int,
+    identity: FolderIdentity,
+    row: RootRow,
+    known: Iterable[FileRow],
+    lister: Lister,
+) -> None:
+    """Return if the open folder may take the root's place, though it may be another one.
+
+    Args:
+        known: the files of the root.
+
+    Raises:
+        OfflineError: it may not.
+    """
+    sample = list(itertools.islice(known, SAMPLE))
+    if not sample:
+        return
+    present = sum(_is_there(descriptor, file) for file in sample)
+    if 2 * present >= len(sample):
+        return
+    if not any(lister.walk(descriptor, SAMPLE_FOLDERS)):
+        raise OfflineError("the folder holds no images, where known files were")
+    if not identity.same_filesystem(row):
+        raise OfflineError("a folder of another file system lies where known files were")
+
+
+def _is_there(descriptor: int, file: FileRow) -> bool:
+    try:
+        status = os.stat(file.relative, dir_fd=descriptor)
+    except OSError:
+        return False
+    return status.st_size == file.stamp.size_bytes

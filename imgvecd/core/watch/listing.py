@@ -1,0 +1,156 @@
+"""Looking at folders on disk: what belongs to the library, by listing and stat alone."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from imgvecd.core.formats import is_image_name
+from imgvecd.core.watch.rules import NO_MEDIA, Rules
+from imgvecd.core.watch.tree import Identity
+from imgvecd.types import FoundFile, Stamp, join
+
+
+@dataclass(slots=True)
+class Listing:
+    """What one look at a folder found.
+
+    Attributes:
+        names: what was looked for; None for everything.
+        identity: of the folder itself.
+        files: image files that belong to the library.
+        folders: folders that belong to the library.
+        unknown: names that could not be examined; nothing follows from their absence.
+        left_out: the folder holds a `.nomedia`.
+    """
+
+    directory: bytes
+    names: frozenset[bytes] | None
+    identity: Identity
+    files: dict[bytes, os.stat_result] = field(default_factory=dict)
+    folders: dict[bytes, Identity] = field(default_factory=dict)
+    unknown: set[bytes] = field(default_factory=set)
+    left_out: bool = False
+
+
+class Lister:
+    """Lists folders of one root by their relative paths.
+
+    Every method takes a descriptor of the root's folder and goes from there, so that an unmount in
+    the middle cannot pass an empty mount point for the library. Thread-safe.
+    """
+
+    def __init__(self, path: bytes, rules: Rules) -> None:
+        self.path = path
+        self.rules = rules
+
+    def list_all(self, root: int, directory: bytes) -> Listing:
+        """Return everything in a folder.
+
+        Raises:
+            OSError: it is not there (`is_gone`), or cannot be read.
+        """
+        with self._opened(root, directory) as folder:
+            listing = Listing(directory, None, identity_of(os.fstat(folder)))
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    self._examine(listing, entry)
+        if listing.left_out:
+            listing.files.clear()
+            listing.folders.clear()
+        return listing
+
+    def list_names(self, root: int, directory: bytes, names: Collection[bytes]) -> Listing:
+        """Return what bears one of `names` in a folder; errors as for `list_all`."""
+        with self._opened(root, directory) as folder:
+            listing = Listing(directory, frozenset(names), identity_of(os.fstat(folder)))
+            for name in names:
+                try:
+                    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    self._take(listing, name, status)
+                except OSError as error:
+                    _note(listing, name, error)
+        return listing
+
+    def walk(self, root: int, most_folders: int | None = None) -> Iterator[tuple[bytes, FoundFile]]:
+        """Yield (folder, file) for every file that belongs to the library.
+
+        Folders that cannot be read are passed over.
+
+        Args:
+            most_folders: stop after so many folders.
+        """
+        stack: list[tuple[bytes, tuple[Identity, ...]]] = [(b"", ())]
+        for _ in itertools.count() if most_folders is None else range(most_folders):
+            if not stack:
+                return
+            directory, above = stack.pop()
+            try:
+                listing = self.list_all(root, directory)
+            except OSError:
+                continue
+            here = (*above, listing.identity)
+            stack.extend(
+                (join(directory, name), here)
+                for name, identity in listing.folders.items()
+                if identity not in here
+            )
+            for name, status in listing.files.items():
+                yield directory, FoundFile(name, Stamp.of(status))
+
+    @contextlib.contextmanager
+    def _opened(self, root: int, directory: bytes) -> Iterator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        if directory and not self.rules.follow_symlinks:
+            flags |= os.O_NOFOLLOW
+        descriptor = os.open(directory or b".", flags, dir_fd=root)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _examine(self, listing: Listing, entry: os.DirEntry[str]) -> None:
+        # In a photo library most entries are images: their stat is the only system call made here.
+        if is_image_name(entry.name) or not entry.is_file(follow_symlinks=False):
+            name = os.fsencode(entry.name)
+            try:
+                self._take(listing, name, entry.stat(follow_symlinks=False))
+            except OSError as error:
+                _note(listing, name, error)
+        elif entry.name == NO_MEDIA.decode():
+            listing.left_out = True
+
+    def _take(self, listing: Listing, name: bytes, status: os.stat_result) -> None:
+        if stat.S_ISLNK(status.st_mode) and self.rules.follow_symlinks:
+            status = self._target(join(listing.directory, name)) or status
+        if stat.S_ISREG(status.st_mode):
+            if not (self.rules.file(listing.directory, name) or self.rules.size(status.st_size)):
+                listing.files[name] = status
+        elif stat.S_ISDIR(status.st_mode) and not self.rules.folder(join(listing.directory, name)):
+            listing.folders[name] = identity_of(status)
+
+    def _target(self, relative: bytes) -> os.stat_result | None:
+        """Return the state of what a link leads to, if that lies in the root."""
+        target = os.path.realpath(os.path.join(self.path, relative))
+        inside = target.startswith(os.path.join(os.path.realpath(self.path), b""))
+        return os.stat(target) if inside else None
+
+
+def identity_of(status: os.stat_result) -> Identity:
+    """Return (device, inode)."""
+    return status.st_dev, status.st_ino
+
+
+def is_gone(error: OSError) -> bool:
+    """Return whether the error says that nothing of that kind bears the name (any more)."""
+    return error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
+def _note(listing: Listing, name: bytes, error: OSError) -> None:
+    if not is_gone(error):
+        listing.unknown.add(name)

@@ -1,0 +1,306 @@
+"""Keeps the catalog's files equal to the disk, for as long as the daemon runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar, TypeVarTuple
+
+from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.watch.agenda import Agenda
+from imgvecd.core.watch.expected import below, make_lister
+from imgvecd.core.watch.hearing import Hearing
+from imgvecd.core.watch.listing import Lister
+from imgvecd.core.watch.root import WatchedRoot
+from imgvecd.core.watch.settling import Settling
+from imgvecd.core.watch.status import RootWatch, describe
+from imgvecd.core.watch.surveyor import Surveyor
+from imgvecd.errors import NotFoundError
+from imgvecd.protocols import FileStore, Watcher
+from imgvecd.types import FileRow
+
+logger = logging.getLogger(__name__)
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+COALESCE_S = 0.02
+"""Events come in bursts; waiting so long after the first makes one look of many."""
+
+OFFLINE_CHECK_S = 2.0
+"""How often a root that is not there is looked for, where no mount event tells."""
+
+FLUSH_S = 10.0
+"""If the watcher has not told all it knows by then, everything is scanned instead."""
+
+RETRY_S = (1.0, 60.0)
+"""First and longest pause after a step that failed, as on a full disk."""
+
+
+class Reconciler:
+    """Watches roots and commits what differs. Its methods are for one event loop.
+
+    Args:
+        roots: settings of the catalog's roots by their ids.
+        exclude: globs for all roots.
+        on_change: called on the event loop after each commit, and after a root came or went.
+    """
+
+    def __init__(
+        self,
+        store: FileStore,
+        roots: Mapping[int, RootConfig],
+        watch: WatchConfig,
+        exclude: Sequence[str],
+        watcher: Watcher,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._watcher = watcher
+        self._on_change = on_change
+        self._watch = watch
+        self._agenda = Agenda(self._wake)
+        self._settling = Settling(watch.settle_ms)
+        self._hearing = Hearing(self._agenda, self._settling, self._doubt_roots)
+        self._surveyor = Surveyor(store, watcher, self._agenda, self._settling)
+        self._configs = (roots, exclude)
+        self._turn = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._awake = False
+        self._doubted = True
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._rescan_at = self._poll_at = self._look_for_offline_at = 0.0
+
+    @property
+    def scanning(self) -> bool:
+        """Whether a scan waits or runs."""
+        return self._agenda.scanning
+
+    @property
+    def seen(self) -> int:
+        """Image files that scans have found so far."""
+        return self._surveyor.seen
+
+    def status(self) -> dict[int, RootWatch]:
+        """Return how each root is watched, by id."""
+        roots = self._surveyor.roots
+        poll_interval_s = self._watch.poll_interval_s
+        return {
+            root_id: describe(root, self._watcher, poll_interval_s)
+            for root_id, root in roots.items()
+        }
+
+    async def start(self) -> None:
+        """Begin to watch; the first scan goes on after this returns."""
+        self._loop = asyncio.get_running_loop()
+        self._rescan_at = time.monotonic() + self._watch.rescan_interval_s
+        await asyncio.to_thread(self._watcher.start, self._hearing.hear)
+        await asyncio.to_thread(self._use_roots, *self._configs)
+        await self._check_roots()
+        self._task = asyncio.create_task(self._run(), name="reconciler")
+
+    async def stop(self) -> None:
+        """Stop watching, after the step that is being committed."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        async with self._turn:
+            await asyncio.to_thread(self._watcher.stop)
+        for _, future in self._waiting:
+            future.cancel()
+
+    async def rescan(self, path: bytes | None = None) -> None:
+        """Compare everything, or all at and below an absolute path, with the disk; then return.
+
+        Naming the very path of a root takes whatever folder is there for that root.
+
+        Raises:
+            NotFoundError: the path is in no root.
+        """
+        if path is None:
+            await self._check_roots()
+            for root_id in self._surveyor.roots:
+                self._agenda.scan(root_id)
+        else:
+            root, directory = self._locate(path)
+            root.forget_mounts(directory)
+            await self._check_roots({root.id} if not directory else ())
+            self._agenda.scan(root.id, directory)
+        await self._reach(self._agenda.ticket())
+
+    def listers(self) -> dict[int, Lister]:
+        """Return what lists each root, by id: the files that belong to the library."""
+        return {root_id: root.lister for root_id, root in self._surveyor.roots.items()}
+
+    def doubt(self, files: Sequence[FileRow]) -> None:
+        """Look again at files that turned out not to be as the catalog has them."""
+        for file in files:
+            self._agenda.look(file.root_id, file.dir, [file.name])
+
+    async def barrier(self) -> None:
+        """Return when everything that was on disk at the call has settled into the catalog."""
+        await self._check_roots()
+        if await asyncio.to_thread(self._watcher.flush, FLUSH_S):
+            await self._in_turn(self._look_at_unheard)
+        else:
+            for root_id in self._surveyor.roots:
+                self._agenda.scan(root_id)
+        await self._reach(self._agenda.ticket())
+
+    async def set_config(
+        self, roots: Mapping[int, RootConfig], watch: WatchConfig, exclude: Sequence[str]
+    ) -> None:
+        """Take new settings; what they leave out is removed, what they let in is added."""
+        self._watch = watch
+        self._settling.settle_s = watch.settle_ms / 1000
+        await self._in_turn(self._use_roots, roots, exclude)
+        await self.rescan()
+
+    async def _run(self) -> None:
+        pause_s = RETRY_S[0]
+        while True:
+            await self._wait()
+            try:
+                await self._work()
+                pause_s = RETRY_S[0]
+            except Exception:  # whatever fails, watching goes on, and a scan makes good for it
+                logger.exception("watching failed; scanning everything in %g s", pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, RETRY_S[1])
+                for root_id in self._surveyor.roots:
+                    self._agenda.scan(root_id)
+
+    async def _wait(self) -> None:
+        self._awake = False
+        due_s = 0.0 if self._doubted else self._due_s()
+        if due_s != 0:
+            # not wait_for, which in Python 3.11 may swallow the cancellation that `stop` sends
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due_s):
+                    await self._woken.wait()
+        self._awake = True
+        self._woken.clear()
+        await asyncio.sleep(COALESCE_S)
+
+    def _due_s(self) -> float | None:
+        """Return in how many seconds there is something to do; None if only a hint can tell."""
+        due = [self._poll_at]
+        if self._watch.rescan_interval_s:
+            due.append(self._rescan_at)
+        if self._any_offline():
+            due.append(self._look_for_offline_at)
+        due_s = max(0.0, min(due) - time.monotonic())
+        agenda_s = self._agenda.next_due_s()
+        return due_s if agenda_s is None else min(agenda_s, due_s)
+
+    async def _work(self) -> None:
+        await self._keep_time()
+        while True:
+            if self._doubted:
+                await self._check_roots()
+            committed = await self._in_turn(self._surveyor.step)
+            if committed:
+                self._on_change()
+            self._release()
+            if committed is None:
+                return
+
+    async def _keep_time(self) -> None:
+        now = time.monotonic()
+        if now >= self._poll_at:
+            self._poll_at = now + self._watch.poll_interval_s
+            self._doubted = True
+            await self._in_turn(self._look_at_unheard)
+        if self._any_offline() and now >= self._look_for_offline_at:
+            self._look_for_offline_at = now + OFFLINE_CHECK_S
+            self._doubted = True
+        if self._watch.rescan_interval_s and now >= self._rescan_at:
+            self._rescan_at = now + self._watch.rescan_interval_s
+            for root_id in self._surveyor.roots:
+                self._agenda.scan(root_id)
+
+    async def _check_roots(self, accept: Collection[int] = ()) -> None:
+        self._doubted = False
+        if await self._in_turn(self._check, accept):
+            self._on_change()
+
+    def _check(self, accept: Collection[int]) -> bool:
+        self._surveyor.check_mounts()
+        return self._surveyor.check_roots(accept)
+
+    def _look_at_unheard(self) -> None:
+        for root in self._surveyor.roots.values():
+            for directory in root.tree.unheard():
+                self._agenda.look(root.id, directory, None)
+
+    def _use_roots(self, configs: Mapping[int, RootConfig], exclude: Sequence[str]) -> None:
+        rows = {row.id: row for row in self._store.roots() if row.id in configs}
+        known = self._surveyor.roots
+        for root_id in known.keys() - rows.keys():
+            self._surveyor.drop_root(root_id)
+        for root_id, row in rows.items():
+            config = configs[root_id]
+            lister = make_lister(config, configs.values(), exclude, self._watch)
+            polled = config.watch == "poll"
+            if root_id in known:
+                known[root_id].lister = lister
+                known[root_id].polled = polled
+            else:
+                known[root_id] = WatchedRoot(row, lister, polled=polled)
+        self._hearing.use_roots(
+            {row.path: (row.id, configs[row.id].follow_symlinks) for row in rows.values()}
+        )
+
+    def _locate(self, path: bytes) -> tuple[WatchedRoot, bytes]:
+        path = os.path.normpath(path)
+        roots = sorted(self._surveyor.roots.values(), key=lambda root: -len(root.row.path))
+        for root in roots:
+            if path == root.row.path:
+                return root, b""
+            if directory := below(path, root.row.path):
+                return root, directory
+        raise NotFoundError(f"{os.fsdecode(path)!r} lies in none of the watched folders")
+
+    def _any_offline(self) -> bool:
+        return any(not root.online for root in self._surveyor.roots.values())
+
+    async def _in_turn(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
+        """Run on a thread what only one thread at a time may do, to its end if cancelled."""
+        async with self._turn:
+            running = asyncio.ensure_future(asyncio.to_thread(work, *args))
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await asyncio.wait([running])
+                raise
+
+    async def _reach(self, ticket: int) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((ticket, future))
+        self._wake()
+        await future
+
+    def _release(self) -> None:
+        for entry in list(self._waiting):
+            ticket, future = entry
+            if future.done() or self._agenda.reached(ticket):
+                self._waiting.remove(entry)
+                if not future.done():
+                    future.set_result(None)
+
+    def _doubt_roots(self) -> None:
+        self._doubted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._awake and self._loop is not None:
+            self._awake = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: there is nobody to wake
+                self._loop.call_soon_threadsafe(self._woken.set)

@@ -1,0 +1,98 @@
+"""When a file that is being written has come to rest and may be read."""
+
+from __future__ import annotations
+
+import enum
+import math
+import time
+
+from imgvecd.types import Stamp
+
+Place = tuple[int, bytes, bytes]
+"""(root id, folder, name) of a file."""
+
+CLOSED_QUIET_S = 0.08
+"""A closed file must rest so long: programs that write a file in several goes pause for less."""
+
+OPEN_FACTOR = 10
+"""A writer that pauses with the file open is waited for so many times longer than `settle_ms`."""
+
+MAX_PLACES = 100_000
+"""Beyond so many (some 20 MB) the memory is dropped; what is known from the stamps then decides."""
+
+MAX_RECENT = 1000
+"""So many files that came to rest lately are remembered; forgetting one costs one reading."""
+
+
+class _Writer(enum.Enum):
+    OPEN = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Settling:
+    """Remembers who writes what. `written` and `closed` may be called from any thread."""
+
+    def __init__(self, settle_ms: int) -> None:
+        self.settle_s = settle_ms / 1000
+        self._writers: dict[Place, _Writer] = {}
+        self._first_seen: dict[Place, tuple[Stamp, float]] = {}
+        self._recent: dict[Place, float] = {}
+
+    def written(self, place: Place) -> None:
+        """Note that somebody is writing to the file."""
+        self._note(place, _Writer.OPEN)
+
+    def closed(self, place: Place) -> None:
+        """Note that the writer has closed the file, or that it came in one piece."""
+        self._note(place, _Writer.CLOSED)
+
+    def wait_s(self, place: Place, stamp: Stamp) -> float:
+        """Return how much longer to wait before reading the file; 0 once it is at rest."""
+        wait_s = self._needed_s(place) - self._rested_s(place, stamp)
+        if wait_s <= 0:
+            if place in self._writers:
+                self._note_rest(place)
+            self.forget(place)
+            return 0
+        return wait_s
+
+    def forget(self, place: Place) -> None:
+        """Drop what is remembered of a file that has come to rest or is gone."""
+        self._writers.pop(place, None)
+        self._first_seen.pop(place, None)
+
+    def _note(self, place: Place, writer: _Writer) -> None:
+        if len(self._writers) >= MAX_PLACES:
+            self._writers.clear()
+        self._writers[place] = writer
+
+    def _note_rest(self, place: Place) -> None:
+        now = time.monotonic()
+        if len(self._recent) >= MAX_RECENT:
+            since = now - 2 * self.settle_s
+            self._recent = {place: at for place, at in self._recent.items() if at > since}
+        if len(self._recent) < MAX_RECENT:
+            self._recent[place] = now
+
+    def _needed_s(self, place: Place) -> float:
+        writer = self._writers.get(place)
+        if writer is _Writer.CLOSED:
+            # Saved again so soon, it may well be saved a third time.
+            if time.monotonic() - self._recent.get(place, -math.inf) < 2 * self.settle_s:
+                return self.settle_s
+            return min(CLOSED_QUIET_S, self.settle_s)
+        return self.settle_s * OPEN_FACTOR if writer is _Writer.OPEN else self.settle_s
+
+    def _rested_s(self, place: Place, stamp: Stamp) -> float:
+        by_clock_s = (time.time_ns() - stamp.ctime_ns) / 1e9
+        if by_clock_s >= 0:
+            return by_clock_s
+        # The file system's clock is ahead of ours (a server's, or ours was set back): use our own.
+        now = time.monotonic()
+        if len(self._first_seen) >= MAX_PLACES:
+            self._first_seen.clear()
+        seen, since = self._first_seen.setdefault(place, (stamp, now))
+        if seen != stamp:
+            self._first_seen[place] = (stamp, now)
+            return 0
+        return now - since

@@ -1,0 +1,1 @@
+"""The always-on process: starts the parts, keeps them going, stops them."""

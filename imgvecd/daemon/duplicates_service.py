@@ -1,0 +1,84 @@
+"""Duplicates, for clients: implements `imgvecd.server.duplicates_service.DuplicatesService`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from imgvecd import api
+from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.generation import Generation
+from imgvecd.errors import BadRequestError
+from imgvecd.protocols import EmbeddingSource
+
+_CHECKED_SIMILARITY = 0.95  # as `api.DuplicatesRequest` has it
+
+
+class DecisionStore(Protocol):
+    """Where decisions are kept. Thread-safe."""
+
+    def decide(self, hashes: Sequence[bytes], decision: str) -> None:
+        """Record a decision about each pair of the hashes; "undecided" takes it back."""
+        ...
+
+
+class DaemonDuplicatesService:
+    """Answers with the generation that is current. For its event loop.
+
+    Args:
+        current: returns the generation, or raises ModelError while there is none.
+        decisions: what a person decided.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], Awaitable[Generation]],
+        finder: DuplicateFinder,
+        decisions: DecisionStore,
+        embeddings: EmbeddingSource,
+    ) -> None:
+        self._current = current
+        self._finder = finder
+        self._decisions = decisions
+        self._embeddings = embeddings
+        self._preparing: asyncio.Task[None] | None = None
+
+    async def find(self, request: api.DuplicatesRequest) -> api.Duplicates:
+        """Return the groups; the first time every picture is looked at, which takes long."""
+        model = (await self._current()).model
+        await self._prepared()
+        return await self._finder.find(request, model)
+
+    async def check(self, image: api.Term) -> api.DuplicateMatches:
+        """Return the files that are the given picture already.
+
+        Raises:
+            BadRequestError: the term is no picture's bytes.
+            UnreadableImageError: they cannot be decoded.
+        """
+        if image.data is None:
+            raise BadRequestError("Expected `data`, the bytes of an image file")
+        searcher = (await self._current()).searcher
+        return await self._finder.check(image.data, searcher.search, _CHECKED_SIMILARITY)
+
+    async def decide(self, decision: api.DuplicateDecision) -> api.Done:
+        """Keep a decision about images, for good.
+
+        Raises:
+            BadRequestError: a hash is none.
+        """
+        try:
+            hashes = [bytes.fromhex(name) for name in decision.hashes]
+        except ValueError:
+            raise BadRequestError("`hashes` are hexadecimal, as images have them") from None
+        await asyncio.to_thread(self._decisions.decide, hashes, decision.decision)
+        clock = await asyncio.to_thread(self._embeddings.clock)
+        instance = await asyncio.to_thread(self._embeddings.instance)
+        return api.Done(done="decide", clock=f"c:{instance}:{clock}")
+
+    async def _prepared(self) -> None:
+        """Wait until every picture was looked at; that goes on if the client leaves."""
+        if self._preparing is None or self._preparing.done():
+            self._preparing = asyncio.create_task(self._finder.prepare())
+        await asyncio.shield(self._preparing)

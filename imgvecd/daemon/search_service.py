@@ -1,0 +1,77 @@
+"""Batches, standing and saved searches, labels: implements `imgvecd.server.SearchService`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from imgvecd import api
+from imgvecd.core.search import Labeller, Searcher, StandingQueries
+from imgvecd.errors import BadRequestError, NotFoundError
+from imgvecd.protocols import SavedSearchStore
+
+_LONGEST_NAME = 100  # characters; it is part of a URL
+
+
+class DaemonSearchService:
+    """Answers with the searcher that is current. For its event loop.
+
+    Args:
+        current: returns the searcher, or raises ModelError while there is none.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], Awaitable[Searcher]],
+        standing: StandingQueries,
+        saved: SavedSearchStore,
+        labeller: Labeller,
+    ) -> None:
+        self._current = current
+        self._standing = standing
+        self._saved = saved
+        self._labeller = labeller
+
+    async def batch(self, request: api.SearchBatch) -> api.SearchBatchResponse:
+        """Return the answers to many searches."""
+        searcher = await self._current()
+        return api.SearchBatchResponse(answers=await searcher.search_many(request.searches))
+
+    async def listen(
+        self, request: api.SearchRequest, since: str | None
+    ) -> tuple[str, AsyncIterator[api.Match | None]]:
+        """Return (where it begins, new images that match, without end; None as a heartbeat)."""
+        await (await self._current()).prepare(request)  # what is wrong with it is told now
+        position = await asyncio.to_thread(self._standing.position, since)
+        return self._standing.name(position), self._standing.matches(request, position)
+
+    async def saved(self) -> api.SavedSearches:
+        """Return the searches that have a name."""
+        return api.SavedSearches(saved=tuple(await asyncio.to_thread(self._saved.saved)))
+
+    async def save(self, search: api.SavedSearch) -> api.SavedSearch:
+        """Keep a search under its name.
+
+        Raises:
+            BadRequestError: the name is too long or cannot be shown.
+        """
+        if len(search.name) > _LONGEST_NAME or not search.name.isprintable():
+            raise BadRequestError(f"a name is at most {_LONGEST_NAME} printable characters")
+        await asyncio.to_thread(self._saved.save, search)
+        return search
+
+    async def forget(self, name: str) -> api.SavedSearches:
+        """Drop a saved search; return those that are left."""
+        await asyncio.to_thread(self._saved.forget, name)
+        return await self.saved()
+
+    async def run_saved(self, name: str) -> api.SearchResponse:
+        """Return the hits of a saved search."""
+        for saved in (await self.saved()).saved:
+            if saved.name == name:
+                return await (await self._current()).search(saved.search)
+        raise NotFoundError(f"there is no saved search {name!r}")
+
+    async def classify(self, request: api.ClassifyRequest) -> api.ClassifyResponse:
+        """Return images with the labels that fit them best."""
+        return await self._labeller.classify(await self._current(), request)

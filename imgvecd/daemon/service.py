@@ -1,0 +1,294 @@
+"""What clients can ask of a running daemon: implements `imgvecd.server.service.Service`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import time
+
+import msgspec
+
+import imgvecd
+from imgvecd import api
+from imgvecd.core.doctor import Doctor
+from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.engine import Engine
+from imgvecd.core.following import Follower
+from imgvecd.core.generation import Generation
+from imgvecd.core.search import Labeller, Searcher, StandingQueries
+from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
+from imgvecd.daemon.search_service import DaemonSearchService
+from imgvecd.errors import ModelError, NotFoundError, NotInTimeError
+from imgvecd.protocols import (
+    ChangeLog,
+    EmbeddingSource,
+    FailureLog,
+    FileStore,
+    Library,
+    SavedSearchStore,
+    SearchStore,
+    TagStore,
+)
+from imgvecd.types import RootRow
+
+# Mapping an index takes a second or two; loading a model for the first time may take longer.
+_OPENING_S = 20.0
+
+
+class DaemonService:
+    """Answers from the parts of one daemon. For its event loop."""
+
+    def __init__(
+        self,
+        files: FileStore,
+        library: Library,
+        embeddings: EmbeddingSource,
+        changes: ChangeLog,
+        failures: FailureLog,
+        searching: SearchStore,
+        saved: SavedSearchStore,
+        tags: TagStore,
+        *,
+        finder: DuplicateFinder,
+        decisions: DecisionStore,
+        engine: Engine,
+        reconciler: Reconciler,
+        models: tuple[api.ModelStatus, ...],
+    ) -> None:
+        self._files = files
+        self._library = library
+        self._embeddings = embeddings
+        self._engine = engine
+        self._reconciler = reconciler
+        self._models = {model.fingerprint: model for model in models}
+        self._first = models[0]
+        self._started_at = _timestamp(time.time_ns())
+        self._instance = embeddings.instance()
+        self._failures = failures
+        self._follower = Follower(changes, embeddings)
+        self.duplicates = DaemonDuplicatesService(self._generation, finder, decisions, embeddings)
+        self.searching = DaemonSearchService(
+            self._searcher,
+            StandingQueries(self._searcher, searching, embeddings),
+            saved,
+            Labeller(library, embeddings, tags),
+        )
+
+    async def health(self) -> api.Health:
+        """Return "ok", or "degraded" with what stands in the way of the work."""
+        reasons = tuple(filter(None, [self._engine.error]))
+        return api.Health(status="degraded" if reasons else "ok", reasons=reasons)
+
+    async def status(self) -> api.Status:
+        """Return what the daemon is doing."""
+        engine = self._engine
+        generation = engine.generation
+        counts, per_root, clock, rows = await asyncio.to_thread(self._numbers, self._fingerprint())
+        rate = generation.embedder.rate.per_s if generation else 0.0
+        watches = self._reconciler.status()
+        roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
+        warnings = [self._engine.error, *(root.warning for root in roots)]
+        return api.Status(
+            version=imgvecd.__version__,
+            pid=os.getpid(),
+            started_at=self._started_at,
+            state=self._state(counts),
+            clock=self._clock(clock),
+            model=self._model_status(),
+            move=await asyncio.to_thread(self._move_status),
+            roots=roots,
+            files=counts,
+            index=self._index_status(),
+            encoded=generation.embedder.rate.total if generation else 0,
+            rate_per_s=round(rate, 1),
+            eta_s=round(counts.pending / rate, 1) if rate and counts.pending else None,
+            warnings=tuple(filter(None, warnings)),
+        )
+
+    async def stats(self) -> api.Stats:
+        """Return what the library holds."""
+        generation = self._engine.generation
+        size = generation.index.size_bytes if generation else 0
+        return await asyncio.to_thread(self._library.stats, size)
+
+    async def search(self, request: api.SearchRequest) -> api.SearchResponse:
+        """Return the hits, best first."""
+        return await (await self._generation()).searcher.search(request)
+
+    async def images(self, after: int, limit: int) -> api.ImageList:
+        """Return up to `limit` images with ids above `after`, ascending."""
+        page = await asyncio.to_thread(self._library.page, after, limit, self._fingerprint())
+        return api.ImageList(
+            images=tuple(page), next_after=page[-1].id if len(page) == limit else None
+        )
+
+    async def image(self, image_id: int) -> api.Image:
+        """Return one image.
+
+        Raises:
+            NotFoundError: no such id.
+        """
+        found = await asyncio.to_thread(self._library.images, [image_id], self._fingerprint())
+        if image_id not in found:
+            raise NotFoundError(f"there is no image {image_id}")
+        return found[image_id]
+
+    async def rescan(self, request: api.RescanRequest) -> api.Done:
+        """Look for changes on disk; with `wait`, return when they are searchable."""
+        path = None if request.path is None else os.fsencode(request.path)
+        await self._reconciler.rescan(path)
+        if request.wait:
+            await self._engine.idle()
+        return await self._done("rescan")
+
+    async def sync(self, request: api.SyncRequest) -> api.Done:
+        """Return when everything that was on disk at the call is searchable or has failed.
+
+        Raises:
+            NotInTimeError: not within the time given; the work goes on.
+        """
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                await self._reconciler.barrier()
+                self._engine.wake()
+                await self._engine.idle()
+        except TimeoutError:
+            raise NotInTimeError(
+                f"not all is indexed after {request.timeout_s:g} s; `imgvec status` shows how far"
+            ) from None
+        return await self._done("sync")
+
+    async def changes(self, since: str | None, limit: int) -> api.Changes:
+        """Return what happened to files after a clock."""
+        return await asyncio.to_thread(self._follower.changes, since, limit)
+
+    async def failures(self, after: int, limit: int) -> api.FailureList:
+        """Return files that cannot be searched."""
+        last, page = await asyncio.to_thread(self._failures.page, after, limit)
+        return api.FailureList(failures=tuple(page), next_after=last)
+
+    async def retry(self) -> api.Done:
+        """Try every failure again."""
+        count = await asyncio.to_thread(self._failures.retry)
+        self._engine.wake()
+        return await self._done(f"retry of {count} files")
+
+    async def doctor(self) -> api.Diagnosis:
+        """Compare disk, catalog and index."""
+        generation = await self._generation()
+        doctor = Doctor(
+            self._files,
+            self._library,
+            self._reconciler.listers(),
+            await asyncio.to_thread(generation.index.ids),
+            generation.model.fingerprint,
+        )
+        return await asyncio.to_thread(doctor.examine)
+
+    async def checkpoint(self) -> api.Done:
+        """Write the index to disk."""
+        written = await (await self._generation()).keeper.checkpoint()
+        return await self._done("checkpoint", written)
+
+    async def rebuild(self) -> api.Done:
+        """Build a new generation of the index from the catalog."""
+        await (await self._generation()).keeper.rebuild()
+        return await self._done("rebuild")
+
+    async def _generation(self) -> Generation:
+        """Return what answers; who asks while the daemon starts waits rather than fails."""
+        if self._engine.error is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_OPENING_S):
+                    await self._engine.opened.wait()
+        if self._engine.generation is None:
+            waiting = "the model is being loaded; try again in a moment"
+            raise ModelError(self._engine.error or waiting)
+        return self._engine.generation
+
+    async def _searcher(self) -> Searcher:
+        return (await self._generation()).searcher
+
+    def _fingerprint(self) -> str | None:
+        generation = self._engine.generation
+        return generation.model.fingerprint if generation else None
+
+    def _index_status(self) -> api.IndexStatus:
+        generation = self._engine.generation
+        if generation is None:
+            return api.IndexStatus()
+        return msgspec.structs.replace(
+            generation.index.status(), rebuilding=generation.keeper.rebuilding
+        )
+
+    async def _done(self, what: str, bytes_written: int | None = None) -> api.Done:
+        clock = await asyncio.to_thread(self._embeddings.clock)
+        return api.Done(done=what, clock=self._clock(clock), bytes_written=bytes_written)
+
+    def _clock(self, clock: int) -> str:
+        return f"c:{self._instance}:{clock}"
+
+    def _numbers(
+        self, fingerprint: str | None
+    ) -> tuple[api.FileCounts, dict[int, int], int, list[RootRow]]:
+        return (
+            self._library.counts(fingerprint),
+            self._library.files_per_root(),
+            self._embeddings.clock(),
+            self._files.roots(),
+        )
+
+    def _state(self, counts: api.FileCounts) -> str:
+        if self._engine.generation is None:
+            return "starting"
+        if self._reconciler.scanning:
+            return "scanning"
+        return "indexing" if counts.pending and self._engine.busy else "idle"
+
+    def _move_status(self) -> api.MoveStatus | None:
+        serving = self._fingerprint() or self._first.fingerprint
+        target = next((m for m in self._models.values() if m is not self._first), None)
+        if target is None or target.fingerprint == serving:
+            return None
+        upcoming = self._engine.upcoming
+        counts = self._library.counts(target.fingerprint) if upcoming else api.FileCounts()
+        return api.MoveStatus(
+            name=target.name,
+            pretrained=target.pretrained,
+            indexed=counts.indexed,
+            pending=counts.pending,
+            rate_per_s=round(upcoming.embedder.rate.per_s, 1) if upcoming else 0.0,
+            error=self._engine.moving_error,
+        )
+
+    def _model_status(self) -> api.ModelStatus:
+        generation = self._engine.generation
+        model = self._models[generation.model.fingerprint] if generation else self._first
+        return msgspec.structs.replace(
+            model,
+            dim=generation.model.dim if generation else 0,
+            loaded=self._engine.model_loaded,
+            error=self._engine.error,
+        )
+
+
+def _root_status(row: RootRow, watch: RootWatch | None, files: dict[int, int]) -> api.RootStatus:
+    path = api.Path.of(row.path)
+    return api.RootStatus(
+        path=path.path,
+        path_base64=path.path_base64,
+        online=row.online,
+        offline_since=_timestamp(row.offline_since_ns) if row.offline_since_ns else None,
+        offline_reason=row.offline_reason,
+        files=files.get(row.id, 0),
+        watching=watch.watching if watch else "none",
+        warning=watch.warning if watch else None,
+    )
+
+
+def _timestamp(time_ns: int) -> str:
+    moment = datetime.datetime.fromtimestamp(time_ns / 1e9, datetime.UTC)
+    return moment.isoformat(timespec="seconds")

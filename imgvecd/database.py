@@ -1,0 +1,448 @@
+"""`VectorDatabase`: the library for programs, over the same parts as the daemon.
+
+Works in scripts, threads and notebooks: everything asynchronous runs on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from imgvecd import api, collecting
+from imgvecd.collecting import AnyPath
+from imgvecd.config.schema import Config, EncodeConfig, ModelConfig
+from imgvecd.core import export
+from imgvecd.core.legacy import is_legacy
+from imgvecd.errors import BadRequestError, DimensionError, UnreadableImageError
+from imgvecd.session import DEFAULT_MODEL, Session, open_session, release
+from imgvecd.wiring import fetch_image, stored_model, write_parquet
+
+
+class _ModelsOwn(int):
+    """The former default, which now means: whatever the model has."""
+
+
+_DEFAULT_DIMENSION = _ModelsOwn(512)
+
+
+class VectorDatabase:
+    """Images in a folder of its own, found by text or by image.
+
+    Safe to use from any thread, and any number of times on one folder. Close it, or use it as a
+    context manager; what was added is on disk when the adding method returns. While another
+    process writes to the folder (a running `imgvecd serve`, say), it is open for reading only.
+
+    Args:
+        model_name, pretrained: as for open_clip; `pretrained` may be a checkpoint file. The default
+            ones mean the model that the database has, if it exists. "imgvecd-mini" needs no other
+            argument and no network.
+        db_path: folder of the catalog and index, made if missing. A folder of the former layout
+            (`index.faiss`, `metadata.pkl`) is taken over when first opened.
+        dimension: if given, must be the model's.
+        device: "auto" takes CUDA where there is one; "cpu", "cuda", "mps".
+
+    Raises:
+        ModelError: the model cannot be loaded; the message names the ways out.
+        DimensionError: `dimension` does not fit the model.
+        AlreadyRunningError: another process has just begun to make a database there.
+    """
+
+    def __init__(
+        self,
+        model_name: str = DEFAULT_MODEL.name,
+        pretrained: str = DEFAULT_MODEL.pretrained,
+        db_path: str | os.PathLike[str] = "vector_db",
+        dimension: int = _DEFAULT_DIMENSION,
+        *,
+        device: str = "auto",
+    ) -> None:
+        self.db_path = os.path.abspath(db_path)
+        wanted = ModelConfig(name=model_name, pretrained=pretrained)
+        stored = stored_model(self.db_path) if wanted == DEFAULT_MODEL else None
+        legacy = is_legacy(self.db_path) and stored_model(self.db_path) is None
+        config = Config(
+            state_dir=self.db_path,
+            model=stored or wanted,
+            encode=EncodeConfig(device=device),
+        )
+        self._session: Session | None = open_session(config)
+        try:
+            self.dimension = self._checked(dimension)
+            if legacy:
+                self.import_legacy(self.db_path)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def read_only(self) -> bool:
+        """Whether another process writes to the database."""
+        return self._opened().read_only
+
+    def add_image(self, image_path: AnyPath, metadata: Mapping[str, Any] | None = None) -> int:
+        """Add an image file or URL and return its id; the same bytes have the same id everywhere.
+
+        Args:
+            metadata: JSON values by name, kept with the image; replaces what it had.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            UnreadableImageError: it cannot be fetched or decoded.
+            BadRequestError: the URL leads to no public address; the metadata is no JSON.
+            ReadOnlyError: another process writes to the database.
+        """
+        (result,) = self._add([image_path], [metadata])
+        if isinstance(result, UnreadableImageError):
+            raise result
+        return result
+
+    def add_images_batch(
+        self,
+        image_paths: Sequence[AnyPath],
+        metadatas: Sequence[Mapping[str, Any] | None] | None = None,
+    ) -> list[int | None]:
+        """Add image files and URLs; return their ids in order, None where one is no image.
+
+        Raises:
+            FileNotFoundError: one of the files does not exist; none was added.
+            BadRequestError: `metadatas` has another length.
+        """
+        entries = collecting.checked_metadatas(image_paths, metadatas)
+        results = self._add(image_paths, entries)
+        return [None if isinstance(result, UnreadableImageError) else result for result in results]
+
+    def remove_image(self, image_id: int) -> None:
+        """Take an image out of the database; its files stay where they are.
+
+        Raises:
+            NotFoundError: there is no such image.
+        """
+        self.remove_images([image_id])
+
+    def remove_images(self, image_ids: Sequence[int]) -> int:
+        """Take images out of the database and return how many.
+
+        Raises:
+            NotFoundError: one of them is not there; none was removed.
+        """
+        collecting.require_known(self._opened(), image_ids)
+        return collecting.remove(self._opened(), image_ids)
+
+    def relocate(self, old_prefix: AnyPath, new_prefix: AnyPath) -> dict[str, int]:
+        """Follow files that have moved from one folder (or name) to another; encodes nothing.
+
+        Returns: `moved`, `changed` (moved, but with other bytes: read anew), `missing` (not found
+            at the new place either: left as they were).
+        """
+        return collecting.relocate(self._opened(), old_prefix, new_prefix)
+
+    def import_legacy(self, directory: str | os.PathLike[str]) -> dict[str, int]:
+        """Take over vectors, paths and metadata of a folder of the former layout; encodes nothing.
+
+        Returns: `imported`, `files_missing` (imported all the same), `unusable` (left out).
+
+        Raises:
+            BadRequestError: the folder's files are missing, damaged or hostile.
+            DimensionError: its vectors are not of this database's model.
+        """
+        return collecting.import_legacy(self._opened(), os.fspath(directory))
+
+    def set_metadata(self, image_id: int, metadata: Mapping[str, Any]) -> None:
+        """Replace what you say of an image; it stays with it through renames and model changes.
+
+        Raises:
+            NotFoundError: there is no such image.
+            BadRequestError: a value that JSON cannot hold.
+        """
+        session = self._opened()
+        session.require_writing()
+        collecting.require_known(session, [image_id])
+        session.catalog.library.set_user_metadata({image_id: metadata})
+
+    def get_image(self, image_id: int) -> dict[str, Any]:
+        """Return what is known of an image: as in results of searches, without `similarity`.
+
+        Raises:
+            NotFoundError: there is no such image.
+        """
+        session = self._opened()
+        collecting.require_known(session, [image_id])
+        (found,) = self._described([image_id])
+        return found
+
+    def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
+        """Return the k images nearest to a text, best first: see `search_by_image`."""
+        return self._search([api.Term(text=query_text)], k)
+
+    def search_by_image(self, query_image: AnyPath, k: int = 10) -> list[dict[str, Any]]:
+        """Return the k images nearest to an image file or URL, best first.
+
+        Returns: dicts with `id`, `image_path` (the URL of an image that was fetched from one),
+            `similarity` (cosine, -1 to 1), `metadata` (as given to `add_image`), `format`,
+            `width`, `height`, `size_bytes`, `date` (when taken, else when last modified) and
+            `local_path`.
+
+        Raises:
+            BadRequestError: k < 1.
+            FileNotFoundError, UnreadableImageError: the query image cannot be read.
+        """
+        return self._search([_image_term(query_image)], k)
+
+    def search_combined(
+        self,
+        query_text: str,
+        query_image: AnyPath,
+        k: int = 10,
+        *,
+        text_weight: float = 1.0,
+        image_weight: float = 1.0,
+    ) -> list[dict[str, Any]]:
+        """Return the k images nearest to a text and an image together; a negative weight averts."""
+        image = _image_term(query_image, image_weight)
+        return self._search([api.Term(text=query_text, weight=text_weight), image], k)
+
+    def find_duplicates(
+        self,
+        similarity_threshold: float = 0.95,
+        **choices: Any,  # noqa: ANN401  # see below
+    ) -> list[list[dict[str, Any]]]:
+        """Return groups of files that are the same picture, or nearly; deletes nothing.
+
+        The first call looks at every picture once, which takes a while.
+
+        Args:
+            similarity_threshold: cosine from which pictures that are not the same are "similar".
+            choices: further fields of `api.DuplicatesRequest`: `kinds`, `rules`, `prefer`,
+                `protect`, `burst_s`.
+
+        Returns: groups, the surest first; of each the file to keep first. Files are dicts with
+            `id`, `image_path`, `kind` ("same_bytes", "same_pixels", "reencoded", "transformed",
+            "burst", "similar"), `similarity`, `keep`, `hash`, `format`, `width`, `height`,
+            `size_bytes`, `date`.
+
+        Raises:
+            BadRequestError: a choice that makes no sense.
+        """
+        return [
+            [_duplicate(file) for file in group.files]
+            for group in self.duplicates(similarity_threshold, **choices).groups
+        ]
+
+    def duplicates(
+        self,
+        similarity_threshold: float = 0.95,
+        **choices: Any,  # noqa: ANN401  # see above
+    ) -> api.Duplicates:
+        """Return what `find_duplicates` does, as the API tells it."""
+        try:
+            fields = {"min_similarity": similarity_threshold, **choices}
+            request = msgspec.convert(fields, api.DuplicatesRequest)
+        except msgspec.ValidationError as error:
+            raise BadRequestError(f"duplicates: {error}") from error
+        session = self._opened()
+        session.run(session.duplicates.prepare())
+        return session.run(session.duplicates.find(request, session.model))
+
+    def check_duplicate(
+        self, image: AnyPath, similarity_threshold: float = 0.95
+    ) -> list[dict[str, Any]]:
+        """Return the files that are this picture already, as in `find_duplicates`.
+
+        Raises:
+            FileNotFoundError, UnreadableImageError: the image cannot be read.
+        """
+        session = self._opened()
+        if collecting.is_url(image):
+            data = fetch_image(str(image))
+        else:
+            with open(collecting.absolute(image), "rb") as file:
+                data = file.read()
+        session.run(session.duplicates.prepare())
+        found = session.run(
+            session.duplicates.check(data, session.searcher.search, similarity_threshold)
+        )
+        return [_duplicate(file) for file in found.matches]
+
+    def decide_duplicates(self, hashes: Sequence[str], decision: str) -> None:
+        """Record for good what images with these hashes are, each to each other.
+
+        Args:
+            decision: "not_duplicates" or "keep_both", which both leave them out of groups from
+                now on, or "undecided".
+        """
+        session = self._opened()
+        session.require_writing()
+        wanted = msgspec.convert(
+            {"hashes": tuple(hashes), "decision": decision}, api.DuplicateDecision
+        )
+        session.catalog.duplicates.decide(
+            [bytes.fromhex(name) for name in wanted.hashes], wanted.decision
+        )
+
+    def export_metadata(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002  # what it is
+        embeddings: bool = False,
+        since: str | None = None,
+    ) -> int:
+        """Write what is known of every image to a file; return how many images.
+
+        Args:
+            format: "json", "jsonl", "csv" or "parquet"; None goes by the path's extension.
+            embeddings: write them too, to a `.npy` beside it, in the same order.
+            since: a clock, as the API tells it: only images that changed after it.
+
+        Raises:
+            BadRequestError: no such format, or a clock of another database.
+        """
+        session = self._opened()
+        target = os.fspath(path)
+        kind = export.export_format(target, format)
+        after = export.since(since, session.catalog.embeddings.instance())
+        ids: list[int] = []
+
+        def noting() -> Iterator[export.Record]:
+            catalog = session.catalog
+            for record in export.records(catalog.library, catalog.collection, after):
+                ids.append(record["id"])
+                yield record
+
+        count = export.write(target, kind, noting(), write_parquet)
+        if embeddings:
+            beside = os.path.splitext(target)[0] + ".npy"
+            model = session.model
+            source = session.catalog.embeddings
+            export.write_embeddings(beside, ids, source, model.fingerprint, model.dim)
+        return count
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return what the database holds: images that can be found, files, model, bytes on disk."""
+        session = self._opened()
+        stats = session.catalog.library.stats(session.index.size_bytes)
+        return {
+            "total_images": len(session.index),
+            "total_files": stats.files,
+            "failures": stats.failures,
+            "dimension": self.dimension,
+            "model_name": session.model.name,
+            "pretrained": session.model.pretrained,
+            "formats": stats.formats,
+            "size_bytes": stats.size_bytes,
+            "db_path": self.db_path,
+            "db_bytes": stats.catalog_bytes + stats.index_bytes,
+        }
+
+    def close(self) -> None:
+        """Write a checkpoint and let go of everything; harmless when repeated."""
+        session, self._session = self._session, None
+        if session is not None:
+            release(session)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _checked(self, dimension: int) -> int:
+        model = self._opened().model
+        if not isinstance(dimension, _ModelsOwn) and dimension != model.dim:
+            raise DimensionError(
+                f"dimension={dimension} does not fit {model.name}, whose embeddings have"
+                f" {model.dim}: leave it out"
+            )
+        return model.dim
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise BadRequestError(f"the database {self.db_path} is closed")
+        return self._session
+
+    def _add(
+        self, paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None]
+    ) -> list[int | UnreadableImageError]:
+        session = self._opened()
+        results = collecting.add(session, paths)
+        known = {
+            result: metadata
+            for result, metadata in zip(results, metadatas, strict=True)
+            if metadata is not None and isinstance(result, int)
+        }
+        if known:
+            session.catalog.library.set_user_metadata(known)
+        return results
+
+    def _search(self, terms: Sequence[api.Term], k: int) -> list[dict[str, Any]]:
+        if k < 1:
+            raise BadRequestError(f"k must be at least 1, not {k}")
+        session = self._opened()
+        request = api.SearchRequest(terms=tuple(terms), limit=k, all=True)
+        response = session.run(session.searcher.search(request))
+        scores = {hit.id: hit.score for hit in response.hits}
+        return [
+            {**found, "similarity": scores[found["id"]]} for found in self._described(list(scores))
+        ]
+
+    def _described(self, image_ids: Sequence[int]) -> list[dict[str, Any]]:
+        catalog = self._opened().catalog
+        images = catalog.library.images(image_ids)
+        origins = catalog.collection.origins(image_ids)
+        return [
+            _described(images[image_id], origins.get(image_id))
+            for image_id in image_ids
+            if image_id in images
+        ]
+
+
+def _described(image: api.Image, origin: str | None) -> dict[str, Any]:
+    file = image.files[0]
+    path = os.fsdecode(api.Path(file.path, file.path_base64).raw())
+    return {
+        "id": image.id,
+        "image_path": origin or path,
+        "local_path": path,
+        "metadata": image.user_metadata,
+        "format": image.format,
+        "width": image.width,
+        "height": image.height,
+        "size_bytes": file.size_bytes,
+        "date": image.taken_at or file.modified_at,
+    }
+
+
+def _duplicate(file: api.DuplicateFile) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "image_path": os.fsdecode(api.Path(file.path, file.path_base64).raw()),
+        "kind": file.kind,
+        "similarity": file.similarity,
+        "keep": file.keep,
+        "hash": file.hash,
+        "format": file.format,
+        "width": file.width,
+        "height": file.height,
+        "size_bytes": file.size_bytes,
+        "date": file.taken_at or file.modified_at,
+    }
+
+
+def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
+    if collecting.is_url(image):
+        return api.Term(data=fetch_image(str(image)), weight=weight)
+    raw = collecting.absolute(image)
+    os.stat(raw)  # a missing file is Python's own error
+    path = api.Path.of(raw)
+    if path.path_base64 is None:
+        return api.Term(path=path.path, weight=weight)
+    return api.Term(path_base64=path.path_base64, weight=weight)

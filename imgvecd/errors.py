@@ -1,0 +1,137 @@
+"""Every error that imgvecd raises on purpose: type, API code, HTTP status and exit code together.
+
+A message is one or two sentences: what happened, to which file, key or field, and the way out.
+"""
+
+from __future__ import annotations
+
+
+class ImgvecdError(Exception):
+    """Base of all errors that are meant for a person.
+
+    Attributes:
+        code: stable, machine-readable name in API answers.
+        http_status: status of the API answer that carries it.
+        exit_code: of a command that ends with it.
+    """
+
+    code = "internal"
+    http_status = 500
+    exit_code = 2
+
+
+class ConfigError(ImgvecdError):
+    """The configuration cannot be used; names file, line and key."""
+
+    code = "config"
+
+
+class BadRequestError(ImgvecdError):
+    """A request or an argument makes no sense; names the field."""
+
+    code = "bad_request"
+    http_status = 400
+
+
+class DimensionError(BadRequestError):
+    """A vector's length is not the index's."""
+
+    code = "dimension"
+
+
+class NotFoundError(ImgvecdError):
+    """No such image, root or route."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class TooLargeError(BadRequestError):
+    """A request's body is larger than `server.max_upload_mb`."""
+
+    code = "too_large"
+    http_status = 413
+
+
+class DeadlineError(ImgvecdError):
+    """A request was not answered within `server.timeout_s`."""
+
+    code = "timeout"
+    http_status = 504
+
+
+class BusyError(ImgvecdError):
+    """As many requests as the daemon takes at once are under way; try again."""
+
+    code = "busy"
+    http_status = 503
+
+
+class UnreadableImageError(ImgvecdError):
+    """A file cannot be turned into pixels.
+
+    Attributes:
+        reason: short, stable name: "truncated", "too_large", "timeout", "crash", "memory",
+            "unsupported", "damaged", "unreadable", "changed".
+    """
+
+    code = "unreadable_image"
+    http_status = 422
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class NotInTimeError(ImgvecdError):
+    """What was waited for did not come about in the time given."""
+
+    code = "not_in_time"
+    http_status = 504
+
+
+class ModelError(ImgvecdError):
+    """The model cannot be loaded or run; the message names the ways out."""
+
+    code = "model"
+    http_status = 503
+
+
+class WorkerError(ImgvecdError):
+    """A worker process died or did not answer in time; its work can be tried again."""
+
+    code = "worker"
+    http_status = 503
+
+
+class CatalogError(ImgvecdError):
+    """The catalog cannot be opened, read or written."""
+
+    code = "catalog"
+    http_status = 503
+
+
+class IndexDamagedError(ImgvecdError):
+    """A checkpoint's bytes are not what was written; it can be rebuilt from the catalog."""
+
+    code = "index_damaged"
+    http_status = 503
+
+
+class AlreadyRunningError(ImgvecdError):
+    """Another daemon holds the state directory or the socket."""
+
+    code = "already_running"
+
+
+class DaemonUnreachableError(ImgvecdError):
+    """Nothing answers on the socket."""
+
+    code = "unreachable"
+
+
+class ReadOnlyError(ImgvecdError):
+    """The database is open for reading only, since another process writes to it."""
+
+    code = "read_only"
+    http_status = 409

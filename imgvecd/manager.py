@@ -1,0 +1,116 @@
+"""`VectorDBManager`: whole folders and whole databases, in one call each."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from imgvecd.core.formats import is_image_name
+from imgvecd.database import VectorDatabase
+
+# Files added at a time: enough to keep every worker busy, few enough to see progress in the log.
+_BATCH = 256
+
+
+class VectorDBManager:
+    """Indexes folders and searches them, over a `VectorDatabase`.
+
+    Args:
+        db_path: folder of the database.
+        database: one that is open already, instead; it stays open when the manager is closed.
+        options: further arguments of `VectorDatabase`.
+    """
+
+    def __init__(
+        self,
+        db_path: str | os.PathLike[str] = "vector_db",
+        *,
+        database: VectorDatabase | None = None,
+        **options: Any,  # noqa: ANN401  # as `VectorDatabase` takes them
+    ) -> None:
+        self._own = database is None
+        self.db = VectorDatabase(db_path=db_path, **options) if database is None else database
+
+    def index_directory(
+        self, directory: str | os.PathLike[str], *, recursive: bool = True
+    ) -> dict[str, Any]:
+        """Add every image file of a folder; links are not followed.
+
+        Returns: `indexed` (images of this folder that can be searched now), `new` (of these, added
+            by this call), `found` (image files), `failed`, `failures` (paths), `seconds`,
+            `images_per_second`.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError: there is no such folder.
+        """
+        started = time.monotonic()
+        os.scandir(directory).close()  # a missing folder is Python's own error
+        paths = sorted(_image_files(os.fspath(directory), recursive=recursive))
+        before = self.db.get_stats()["total_images"]
+        ids: list[int | None] = []
+        for start in range(0, len(paths), _BATCH):
+            ids += self.db.add_images_batch(paths[start : start + _BATCH])
+        failures = [path for path, found in zip(paths, ids, strict=True) if found is None]
+        seconds = time.monotonic() - started
+        return {
+            "indexed": len(paths) - len(failures),
+            "new": self.db.get_stats()["total_images"] - before,
+            "found": len(paths),
+            "failed": len(failures),
+            "failures": failures,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(len(paths) / seconds, 1) if seconds else 0.0,
+        }
+
+    def search_by_description(self, description: str, k: int = 10) -> list[dict[str, Any]]:
+        """Return the k images nearest to a text: see `VectorDatabase.search_by_text`."""
+        return self.db.search_by_text(description, k)
+
+    def find_duplicates(
+        self,
+        similarity_threshold: float = 0.95,
+        **choices: Any,  # noqa: ANN401  # as there
+    ) -> list[list[dict[str, Any]]]:
+        """Return groups of the same picture: see `VectorDatabase.find_duplicates`."""
+        return self.db.find_duplicates(similarity_threshold, **choices)
+
+    def export_metadata(
+        self,
+        path: str | os.PathLike[str],
+        **choices: Any,  # noqa: ANN401  # as there
+    ) -> int:
+        """Write what is known of every image: see `VectorDatabase.export_metadata`."""
+        return self.db.export_metadata(path, **choices)
+
+    def get_stats(self) -> dict[str, Any]:
+        """Return what the database holds: see `VectorDatabase.get_stats`."""
+        return self.db.get_stats()
+
+    def close(self) -> None:
+        """Close the database, if the manager opened it."""
+        if self._own:
+            self.db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _image_files(directory: str, *, recursive: bool) -> Iterator[str]:
+    for folder, subfolders, names in os.walk(directory):
+        if not recursive:
+            subfolders.clear()
+        for name in names:
+            path = os.path.join(folder, name)
+            if is_image_name(name) and os.path.isfile(path):
+                yield path

@@ -1,0 +1,175 @@
+"""Decoding at a distance: a few child processes, each of which may be killed at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+
+from imgvecd.config.schema import DecodeConfig
+from imgvecd.errors import UnreadableImageError, WorkerError
+from imgvecd.processes.frames import Buffer
+from imgvecd.processes.messages import Answer, Decoded, DecodeReady, DecodeRequest, Failed
+from imgvecd.processes.worker import Worker
+from imgvecd.types import DecodedImage, PreprocessSpec, Stamp
+
+logger = logging.getLogger(__name__)
+
+_START_S = 60.0  # importing Pillow takes a tenth of a second; a drowning machine takes longer
+_MOST_WORKERS = 16  # by default: a single disk feeds no more
+_DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
+_ENVIRONMENT = {
+    # address space is what is limited, and each thread's stack and arena take some
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+class _DiedError(Exception):
+    """A worker died over a picture, having started well."""
+
+
+class DecoderPool:
+    """A `protocols.Decoder` over child processes that are started on demand and stopped when idle.
+
+    Thread-safety: the event loop's thread only.
+
+    Args:
+        module: of the worker, run with `python -m`.
+    """
+
+    def __init__(self, config: DecodeConfig, *, module: str = "imgvecd.workers.decode") -> None:
+        self._config = config
+        self._module = module
+        self.size = config.workers or _default_size()
+        self._slots = asyncio.Semaphore(self.size)
+        self._idle: list[Worker] = []
+        self._decodes: dict[Worker, int] = {}  # of every worker that was started and not ended
+        self._ending: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def running(self) -> int:
+        """How many worker processes there are."""
+        return len(self._decodes)
+
+    async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
+        """See `protocols.Decoder.decode`."""
+        return await self._run(DecodeRequest(path, stamp, spec, self._config.max_pixels), ())
+
+    async def decode_bytes(self, data: bytes, spec: PreprocessSpec) -> DecodedImage:
+        """See `protocols.Decoder.decode_bytes`."""
+        return await self._run(DecodeRequest(None, None, spec, self._config.max_pixels), (data,))
+
+    async def close(self) -> None:
+        """Stop every worker; a later decode starts new ones."""
+        for worker in list(self._decodes):
+            if worker not in self._idle:
+                worker.kill()
+        self._stop_idle()
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    async def _run(self, request: DecodeRequest, body: Sequence[Buffer]) -> DecodedImage:
+        async with self._slots:
+            try:
+                answer, pixels = await self._ask(await self._worker(), request, body)
+            except _DiedError as died:
+                # it may have been killed for another's sake: one more chance
+                logger.info("%s; trying again", died)
+                worker = await self._start()
+                try:
+                    answer, pixels = await self._ask(worker, request, body)
+                except _DiedError as again:
+                    raise UnreadableImageError("crash", f"decoding it fails: {again}") from again
+        if isinstance(answer, Failed):
+            raise UnreadableImageError(answer.reason, answer.message)
+        assert isinstance(answer, Decoded)  # noqa: S101  # what decode workers answer
+        return DecodedImage(answer.info, pixels)
+
+    async def _ask(
+        self, worker: Worker, request: DecodeRequest, body: Sequence[Buffer]
+    ) -> tuple[Answer, bytes]:
+        healthy = False
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                answer, pixels = await worker.ask(request, body)
+            self._decodes[worker] += 1
+            # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
+            healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
+        except TimeoutError:
+            limit_s = self._config.timeout_s
+            raise UnreadableImageError("timeout", f"decoding it takes over {limit_s:g} s") from None
+        except WorkerError as error:
+            raise _DiedError(str(error)) from error
+        finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
+            if healthy and self._decodes[worker] < _DECODES_PER_WORKER:
+                self._rest(worker)
+            else:
+                self._discard(worker)
+        return answer, pixels
+
+    async def _worker(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+            self._discard(worker)
+        return await self._start()
+
+    async def _start(self) -> Worker:
+        """Return a worker that is ready: what goes wrong from there on is the picture's fault."""
+        worker = await Worker.start(
+            "decoder",
+            self._module,
+            [str(self._config.memory_mb)],
+            environment=_ENVIRONMENT,
+            on_line=lambda line: logger.debug("decoder: %s", line),
+        )
+        self._decodes[worker] = 0
+        ready = False
+        try:
+            async with asyncio.timeout(_START_S):
+                answer, _ = await worker.answer()
+            ready = isinstance(answer, DecodeReady)
+        except TimeoutError:
+            raise WorkerError("the decoder does not start") from None
+        finally:
+            if not ready:
+                self._discard(worker)
+        return worker
+
+    def _rest(self, worker: Worker) -> None:
+        self._idle.append(worker)
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._config.idle_s, self._stop_idle)
+
+    def _stop_idle(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for worker in self._idle:
+            self._end(worker)
+        self._idle.clear()
+
+    def _discard(self, worker: Worker) -> None:
+        worker.kill()
+        self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        """Have the worker stop in the background."""
+        del self._decodes[worker]
+        task = asyncio.create_task(worker.stop())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+def _default_size() -> int:
+    """Return one worker per core.
+
+    With a small model decoding is most of the work; with a large one they mostly wait.
+    """
+    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)

@@ -1,0 +1,269 @@
+"""The encoder at a distance: one child process that holds the model while there is work."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from imgvecd.config.schema import EncodeConfig
+from imgvecd.core.model_choice import ModelChoice
+from imgvecd.errors import ModelError, WorkerError
+from imgvecd.processes.backoff import Backoff
+from imgvecd.processes.frames import Buffer
+from imgvecd.processes.messages import (
+    Answer,
+    EncodeArguments,
+    EncodeReady,
+    Failed,
+    ImagesRequest,
+    TextsRequest,
+    Vectors,
+)
+from imgvecd.processes.pace import Pace
+from imgvecd.processes.turns import Turns
+from imgvecd.processes.worker import Worker
+from imgvecd.types import Float32Array, Lane, ModelInfo
+
+logger = logging.getLogger(__name__)
+
+_SILENCE_S = 300.0  # of loading: reading 10 GB from a slow disk takes so long; downloads print
+_TELL_S = 5.0  # between two lines about a download in the log
+_ANSWER_S = 60.0  # of one step, which should take a tenth of a second, on a drowning machine
+
+
+class EncoderProcess:
+    """A `protocols.Encoder` over a child that is started on demand and stopped when idle.
+
+    Work goes to the child in small steps, one at a time: a text of the interactive lane waits for
+    the step under way and no longer. A caller that goes away leaves its step running, so that a
+    query's deadline never costs the loaded model.
+    Thread-safety: the event loop's thread only.
+
+    Args:
+        module: of the worker, run with `python -m`.
+
+    Attributes:
+        progress: the latest that a worker printed which is still loading, such as a download's
+            progress bar; else empty.
+    """
+
+    def __init__(
+        self, choice: ModelChoice, config: EncodeConfig, *, module: str = "imgvecd.workers.encode"
+    ) -> None:
+        self._choice = choice
+        self._config = config
+        self._module = module
+        self._turns = Turns()
+        self._images, self._texts = Pace(), Pace()
+        self._backoff = Backoff()
+        self._worker: Worker | None = None
+        self._loaded: EncodeReady | None = None
+        self._info: ModelInfo | None = None
+        self._steps: set[asyncio.Task[tuple[Answer, bytes]]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._patience: asyncio.Timeout | None = None
+        self._told_at = 0.0
+        self.progress = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a worker process, be it still loading."""
+        return self._worker is not None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory now."""
+        return self._loaded is not None
+
+    @property
+    def runs_on(self) -> str:
+        """Device and number format of the loaded model, such as "cpu, bfloat16"; else empty."""
+        return f"{self._loaded.device}, {self._loaded.precision}" if self._loaded else ""
+
+    async def info(self) -> ModelInfo:
+        """See `protocols.Encoder.info`."""
+        if self._info is None:
+            await self._step(TextsRequest([""]), (), Lane.INTERACTIVE)
+        assert self._info is not None  # noqa: S101  # every answer is preceded by it
+        return self._info
+
+    async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
+        """See `protocols.Encoder.encode_images`."""
+        rows, done = [], 0
+        while done < len(pixels):
+            part = pixels[done : done + self._images.step()]
+            rows.append(await self._vectors(ImagesRequest(len(part)), part, lane, self._images))
+            done += len(part)
+        return await self._joined(rows)
+
+    async def encode_texts(self, texts: Sequence[str], lane: Lane) -> Float32Array:
+        """See `protocols.Encoder.encode_texts`."""
+        rows, done = [], 0
+        while done < len(texts):
+            part = list(texts[done : done + self._texts.step()])
+            rows.append(await self._vectors(TextsRequest(part), (), lane, self._texts))
+            done += len(part)
+        return await self._joined(rows)
+
+    async def close(self) -> None:
+        """Stop the worker now; a later request starts another."""
+        if self._worker is not None and self._steps:
+            self._worker.kill()
+        while self._steps:
+            await asyncio.wait(self._steps)
+        self._stop_timer()
+        if self._stopping is not None:
+            await self._stopping
+        await self._stop()
+
+    async def _joined(self, rows: list[Float32Array]) -> Float32Array:
+        if rows:
+            return np.concatenate(rows)
+        return np.empty((0, (await self.info()).dim), np.float32)
+
+    async def _vectors(
+        self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer], lane: Lane, pace: Pace
+    ) -> Float32Array:
+        answer, rows = await self._step(request, body, lane)
+        assert isinstance(answer, Vectors)  # noqa: S101  # `_ask` raises for anything else
+        pace.learn(answer.count, answer.seconds)
+        return np.frombuffer(rows, np.float32).reshape(answer.count, -1)
+
+    async def _step(
+        self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer], lane: Lane
+    ) -> tuple[Answer, bytes]:
+        while True:
+            await self._turns.take(lane)
+            pause_s = 0.0 if self.loaded else self._backoff.pause_s()
+            if not pause_s:
+                break
+            self._turns.give_back()
+            if lane is Lane.INTERACTIVE:
+                raise self._backoff.error(pause_s)
+            await asyncio.sleep(pause_s)
+        step = asyncio.create_task(self._serve(request, body))
+        self._steps.add(step)
+        step.add_done_callback(self._finished)
+        return await asyncio.shield(step)
+
+    def _finished(self, step: asyncio.Task[tuple[Answer, bytes]]) -> None:
+        self._steps.discard(step)
+        self._turns.give_back()
+        if not step.cancelled():
+            step.exception()  # retrieved, for the case that the caller went away
+        if not self._turns.taken:
+            self._stop_timer()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._config.idle_s, self._stop_when_idle)
+
+    async def _serve(
+        self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer]
+    ) -> tuple[Answer, bytes]:
+        self._stop_timer()
+        worker = self._worker or await self._start()
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                answer, rows = await worker.ask(request, body)
+        except (WorkerError, TimeoutError) as error:
+            await self._discard(worker)
+            self._backoff.failed()
+            reason = str(error) or f"the encoder did not answer within {_ANSWER_S:g} s"
+            raise self._backoff.blame(reason) from error
+        if isinstance(answer, Failed):
+            raise WorkerError(answer.message)
+        self._backoff.succeeded()
+        return answer, rows
+
+    async def _start(self) -> Worker:
+        arguments = EncodeArguments(self._choice, self._config)
+        try:
+            worker = await Worker.start(
+                "encoder",
+                self._module,
+                [msgspec.json.encode(arguments).decode()],
+                environment=_environment(),
+                on_line=self._heard,
+            )
+        except WorkerError as error:
+            self._backoff.failed()
+            raise ModelError(str(error)) from error
+        self._worker = worker
+        try:
+            self._loaded = await self._wait_until_loaded(worker)
+        except BaseException:
+            await self._discard(worker)
+            self._backoff.failed()
+            raise
+        finally:
+            self.progress = ""
+        self._info = self._loaded.info
+        logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
+        return worker
+
+    async def _wait_until_loaded(self, worker: Worker) -> EncodeReady:
+        try:
+            async with asyncio.timeout(_SILENCE_S) as self._patience:
+                answer, _ = await worker.answer()
+        except WorkerError as error:
+            raise ModelError(f"{self._choice.name} cannot be loaded: {error}") from error
+        except TimeoutError:
+            raise ModelError(f"{self._choice.name} was not loaded: the encoder hangs") from None
+        finally:
+            self._patience = None
+        if isinstance(answer, EncodeReady):
+            return answer
+        raise ModelError(answer.message if isinstance(answer, Failed) else "unexpected answer")
+
+    def _heard(self, line: str) -> None:
+        """Take note of what the worker prints: while it loads, that is how a download goes on."""
+        logger.debug("encoder: %s", line)
+        if self._patience is None:
+            return
+        now = asyncio.get_running_loop().time()
+        self._patience.reschedule(now + _SILENCE_S)
+        self.progress = line
+        if now >= self._told_at + _TELL_S:
+            self._told_at = now
+            logger.info("loading %s: %s", self._choice.name, line)
+
+    def _stop_when_idle(self) -> None:
+        """Stop in the turn of the bulk lane, so that a request that comes now starts a new one."""
+        if not self._turns.taken:
+            self._stopping = asyncio.create_task(self._stop_in_turn())
+
+    async def _stop_in_turn(self) -> None:
+        await self._turns.take(Lane.BULK)
+        try:
+            await self._stop()
+        finally:
+            self._turns.give_back()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _discard(self, worker: Worker) -> None:
+        worker.kill()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        worker, self._worker, self._loaded = self._worker, None, None
+        if worker is not None:
+            await worker.stop()
+
+
+def _environment() -> dict[str, str]:
+    """Return the child's settings, where the user has made none."""
+    wanted = {
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait shall not take the decoders' cores
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DOWNLOAD_TIMEOUT": "15",  # s without a byte
+    }
+    return {name: value for name, value in wanted.items() if name not in os.environ}

@@ -1,0 +1,415 @@
+"""The seams of imgvecd: small Protocols that the core speaks to and that adapters implement.
+
+The catalog's methods are synchronous and may be called from any thread; asynchronous callers use
+`asyncio.to_thread`. Encoder and decoder are asynchronous, since they live in other processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
+from imgvecd.types import (
+    Coverage,
+    DecodedImage,
+    FileChanges,
+    FileRow,
+    Float32Array,
+    Hint,
+    ImageInfo,
+    IndexChanges,
+    Int64Array,
+    Lane,
+    ModelInfo,
+    PreprocessSpec,
+    RootRow,
+    Stamp,
+)
+
+
+class Decoder(Protocol):
+    """Turns image files into pixels, at a distance safe from what is wrong with them."""
+
+    async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
+        """Return the image at `path`, oriented, resized and cropped as `spec` says.
+
+        Args:
+            path: absolute.
+            stamp: what the file must still be; None if any state will do.
+
+        Raises:
+            UnreadableImageError: with reason "changed" if the stamp does not fit any more.
+            WorkerError: no worker could be started.
+        """
+        ...
+
+    async def decode_bytes(self, data: bytes, spec: PreprocessSpec) -> DecodedImage:
+        """Return the image in `data`, an encoded file's content; otherwise like `decode`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop every worker."""
+        ...
+
+
+class Encoder(Protocol):
+    """The CLIP model. Rows of results are L2-normalised float32."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory now."""
+        ...
+
+    async def info(self) -> ModelInfo:
+        """Return what the model is, loading it if that was never learnt.
+
+        Raises:
+            ModelError: it cannot be loaded; the message names the ways out.
+        """
+        ...
+
+    async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
+        """Return embeddings, shape (n, dim), of `DecodedImage.pixels`.
+
+        Raises:
+            ModelError: the model cannot be loaded or run.
+            WorkerError: the worker died on these images; fewer at a time may pass.
+        """
+        ...
+
+    async def encode_texts(self, texts: Sequence[str], lane: Lane) -> Float32Array:
+        """Return embeddings, shape (n, dim); errors as for `encode_images`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop the worker."""
+        ...
+
+
+class FileStore(Protocol):
+    """What watching and planning need of the catalog. Thread-safe."""
+
+    def roots(self) -> list[RootRow]:
+        """Return every root, by id."""
+        ...
+
+    def update_root(self, root: RootRow) -> None:
+        """Replace the stored identity and online state of `root.id`."""
+        ...
+
+    def iter_files(self, root_id: int, directory: bytes, *, recursive: bool) -> Iterator[FileRow]:
+        """Yield the files in `directory` (and below, if recursive), ordered by (dir, name)."""
+        ...
+
+    def files_named(
+        self, root_id: int, directory: bytes, names: Collection[bytes]
+    ) -> list[FileRow]:
+        """Return those files in `directory` that bear one of `names`."""
+        ...
+
+    def subdirectories(self, root_id: int, directory: bytes) -> set[bytes]:
+        """Return the full relative paths of all folders strictly below that hold known files."""
+        ...
+
+    def files_by_inode(self, inode: int) -> list[FileRow]:
+        """Return every known file with that inode number, on whatever root."""
+        ...
+
+    def apply(self, changes: FileChanges) -> int:
+        """Commit `changes` in one transaction and return the clock after it."""
+        ...
+
+
+class Watcher(Protocol):
+    """Hears of changes in single folders. What it tells are hints: the disk is always asked.
+
+    Thread-safety: any thread; `hear` is called on a thread of the watcher's own and must not block.
+    """
+
+    def start(self, hear: Callable[[Hint], None]) -> None:
+        """Begin to listen."""
+        ...
+
+    def watch(self, directory: bytes) -> Coverage:
+        """Hear of changes in `directory` (not below) from now on; harmless when repeated.
+
+        What happens after this returns is heard of, so list the folder only then.
+        """
+        ...
+
+    def forget(self, directory: bytes) -> None:
+        """Stop hearing of `directory`; harmless if it was never watched."""
+        ...
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until every change made before the call was told; False if that cannot be known."""
+        ...
+
+    def mount_points(self) -> frozenset[bytes]:
+        """Return the absolute paths of all mount points now; empty where the system tells none."""
+        ...
+
+    def limit(self) -> tuple[str, int] | None:
+        """Return (name, value) of the setting that bounds the number of watches, if one does."""
+        ...
+
+    def stop(self) -> None:
+        """Stop listening; nothing is heard after this returns."""
+        ...
+
+
+class EmbeddingSource(Protocol):
+    """What the index needs of the catalog. Thread-safe."""
+
+    def clock(self) -> int:
+        """Return the catalog's change counter."""
+        ...
+
+    def instance(self) -> str:
+        """Return the catalog's own name, made with it; a clock means nothing under another."""
+        ...
+
+    def live_count(self, fingerprint: str) -> int:
+        """Return how many contents borne by at least one file have an embedding."""
+        ...
+
+    def stream_embeddings(
+        self, fingerprint: str, batch_size: int
+    ) -> tuple[int, Iterator[IndexChanges]]:
+        """Return (clock, batches): all live embeddings at that clock, by ascending id.
+
+        The batches come from one read snapshot, carry that clock and remove nothing.
+        """
+        ...
+
+    def embedding_changes(
+        self, fingerprint: str, since: int, limit: int
+    ) -> tuple[int, IndexChanges]:
+        """Return (number, changes): what changed after clock `since`, at most about `limit` ids.
+
+        `changes.clock` is how far they reach; call again from there until it stands still.
+        """
+        ...
+
+    def embeddings(self, fingerprint: str, ids: Sequence[int]) -> dict[int, Float32Array]:
+        """Return the vectors (shape (dim,), float32, L2-normalised) of those ids that have one."""
+        ...
+
+
+class VectorIndex(Protocol):
+    """Nearest neighbours by inner product over L2-normalised vectors, ids int64 ≥ 0.
+
+    Thread-safety: searches from any number of threads, beside one writer; a search sees each
+    `apply` whole or not at all.
+    """
+
+    @property
+    def dim(self) -> int:
+        """Length of every vector."""
+        ...
+
+    @property
+    def clock(self) -> int:
+        """Catalog clock up to which this index is complete."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of vectors that a search can find."""
+        ...
+
+    def search(
+        self, queries: Float32Array, k: int, *, allowed: Int64Array | None = None
+    ) -> tuple[Float32Array, Int64Array]:
+        """Return the k best per query, best first, ties by ascending id.
+
+        Args:
+            queries: shape (n, dim), float32, rows L2-normalised within 1e-3, finite.
+            allowed: sorted unique ids; only these may be found. None allows all.
+
+        Returns:
+            (scores, ids), both (n, k'), k' = min(k, number that can be found); score is the exact
+            cosine (of the fp16 vectors) in [-1, 1].
+
+        Raises:
+            DimensionError: queries' second dimension is not `dim`.
+            BadRequestError: k < 1, or a query that is not finite.
+        """
+        ...
+
+    def apply(self, changes: IndexChanges) -> None:
+        """Take in one step of changes; `clock` moves to `changes.clock`."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """What ingestion needs of the catalog. Thread-safe."""
+
+    def pending_files(self, limit: int) -> list[FileRow]:
+        """Return files that wait to be read, on online roots: live events first, then by age."""
+        ...
+
+    def link_contents(self, read: Sequence[tuple[FileRow, bytes]]) -> int:
+        """Record (file, BLAKE2b-256 of its bytes) in one transaction; return the clock.
+
+        A file whose row has changed since it was handed out stays pending.
+        """
+        ...
+
+    def fail_files(self, failures: Sequence[tuple[FileRow, str, str]]) -> int:
+        """Record (file, reason, message) of files that could not be read; return the clock."""
+        ...
+
+    def contents_to_encode(
+        self, fingerprint: str, limit: int, skip: set[int]
+    ) -> list[tuple[int, FileRow]]:
+        """Return (content id, a file that bears it) lacking an embedding, on online roots."""
+        ...
+
+    def commit_embeddings(
+        self,
+        fingerprint: str,
+        encoded: Sequence[tuple[int, ImageInfo]],
+        vectors: Float32Array,
+        failures: Sequence[tuple[int, str, str]],
+    ) -> int:
+        """Commit a batch in one transaction; return the clock.
+
+        Args:
+            encoded: content ids, in the order of the rows of `vectors` (n, dim).
+            failures: (content id, reason, message) of contents that cannot be decoded.
+        """
+        ...
+
+
+class Library(Protocol):
+    """Questions about the images that at least one file bears. Thread-safe.
+
+    Where a model's fingerprint is given, "indexed" means: with an embedding of that model.
+    """
+
+    def images(self, ids: Sequence[int], fingerprint: str | None = None) -> dict[int, Image]:
+        """Return those of `ids` that a file bears, each with its online files first."""
+        ...
+
+    def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
+        """Return up to `limit` images with ids above `after`, ascending."""
+        ...
+
+    def counts(self, fingerprint: str | None) -> FileCounts:
+        """Return how many files are in which state."""
+        ...
+
+    def files_per_root(self) -> dict[int, int]:
+        """Return the number of files by root id."""
+        ...
+
+    def stats(self, index_bytes: int) -> Stats:
+        """Return what the library holds; `index_bytes` is passed through."""
+        ...
+
+
+class FailureLog(Protocol):
+    """Files that cannot be searched. Thread-safe."""
+
+    def page(self, after: int, limit: int) -> tuple[int | None, list[Failure]]:
+        """Return (last file id, None at the end; failures) of files with ids above `after`."""
+        ...
+
+    def retry(self) -> int:
+        """Forget every failure, so that all of these are tried again; return how many files."""
+        ...
+
+
+class ChangeLog(Protocol):
+    """What happened to files, in the order of the catalog's clock. Thread-safe."""
+
+    def covers(self, clock: int) -> bool:
+        """Return whether every change after `clock` is still in the log."""
+        ...
+
+    def since(self, clock: int, until: int, limit: int) -> tuple[int, list[Change]]:
+        """Return (clock reached, changes) after `clock`, whole transactions only."""
+        ...
+
+    def state(self, after_file: int, limit: int) -> tuple[int | None, list[Change]]:
+        """Return (last file id, None at the end; every file as if just added), page by page."""
+        ...
+
+
+class ModelTable(Protocol):
+    """The models that the catalog has embeddings of. Thread-safe."""
+
+    def get(self, fingerprint: str) -> ModelInfo | None:
+        """Return what is known of a model, or None."""
+        ...
+
+    def activate(self, models: Sequence[ModelInfo]) -> None:
+        """Make these the models that every live content is encoded with, and no others."""
+        ...
+
+    def set_serving(self, fingerprint: str) -> None:
+        """Record that this model answers queries from now on."""
+        ...
+
+
+class SearchStore(Protocol):
+    """What searching needs of the catalog besides vectors. Thread-safe."""
+
+    def matching(self, filters: Filters) -> Int64Array:
+        """Return the sorted ids of live contents that pass.
+
+        Args:
+            filters: `taken_from` and `taken_to` are local times, beginning and end (left out).
+        """
+        ...
+
+    def order_keys(self, ids: Sequence[int]) -> dict[int, tuple[str | None, bytes]]:
+        """Return (taken_at, path of a file, an online one if there is one) by content id."""
+        ...
+
+    def sample_ids(self, fingerprint: str, count: int) -> list[int]:
+        """Return up to `count` live contents with an embedding, spread evenly over all."""
+        ...
+
+    def new_embeddings(
+        self, fingerprint: str, after: tuple[int, int], limit: int
+    ) -> list[tuple[int, int]]:
+        """Return (clock, content id) of images first encoded after that pair, in this order."""
+        ...
+
+    def texts(self, fingerprint: str, texts: Sequence[str]) -> dict[str, Float32Array]:
+        """Return the embeddings, shape (dim,), of those texts that are kept."""
+        ...
+
+    def keep_texts(self, fingerprint: str, vectors: Mapping[str, Float32Array]) -> None:
+        """Keep embeddings of texts; does nothing where the catalog is read only."""
+        ...
+
+
+class SavedSearchStore(Protocol):
+    """Searches with names. Thread-safe."""
+
+    def saved(self) -> list[SavedSearch]:
+        """Return all, by name."""
+        ...
+
+    def save(self, search: SavedSearch) -> None:
+        """Keep a search; one of the same name is replaced."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Drop a search.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        ...
+
+
+class TagStore(Protocol):
+    """The user's tags of images. Thread-safe."""
+
+    def add_tags(self, tags: Mapping[int, Sequence[str]]) -> None:
+        """Add tags to contents, by id; those that they have stay."""
+        ...

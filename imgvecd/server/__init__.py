@@ -1,0 +1,1 @@
+"""HTTP on the Unix socket: requests in, answers out, no decisions."""

@@ -1,0 +1,105 @@
+"""Serves the API on the Unix socket: the application, its life, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import ExitStack
+
+from aiohttp import web
+
+from imgvecd.config import paths
+from imgvecd.config.schema import ServerConfig, expand
+from imgvecd.server.connection import IDLE_TIMEOUT_S, acceptor, mark_busy
+from imgvecd.server.duplicates_routes import FIND
+from imgvecd.server.limits import limit_bodies
+from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
+from imgvecd.server.routes import Routes
+from imgvecd.server.search_routes import LIVE
+from imgvecd.server.service import Service
+from imgvecd.server.socket import OwnedSocket
+
+logger = logging.getLogger(__name__)
+
+# Requests under way at shutdown get so long, well within systemd's 90 s for the whole daemon.
+DRAIN_S = 5.0
+# Waiting is what they are for.
+OWN_DEADLINE = frozenset({"/v1/sync", "/v1/doctor", LIVE, FIND})
+_MEGABYTE = 1_000_000
+
+
+class RunningServer:
+    """A server that accepts connections until `close`."""
+
+    def __init__(
+        self, runner: web.AppRunner, server: asyncio.Server, stack: ExitStack, path: str
+    ) -> None:
+        self.path = path
+        self._runner = runner
+        self._server = server
+        self._stack = stack
+
+    def connections(self) -> int:
+        """Return how many clients are connected."""
+        server = self._runner.server
+        return len(server.connections) if server else 0
+
+    async def close(self) -> None:
+        """Accept nothing more, give running requests `DRAIN_S`, and remove the socket."""
+        self._server.close()
+        await self._runner.cleanup()
+        self._stack.close()
+
+
+async def serve(
+    service: Service,
+    config: ServerConfig,
+    *,
+    listener: socket.socket | None = None,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+) -> RunningServer:
+    """Start serving; return once clients can connect.
+
+    Args:
+        service: what answers.
+        config: where, and with which limits.
+        listener: a socket that listens already (systemd's), used instead of `config.socket`.
+        idle_timeout_s: connections that stay silent so long are closed.
+
+    Raises:
+        AlreadyRunningError: a live daemon has the socket.
+        ConfigError: the socket cannot be made.
+    """
+    with ExitStack() as stack:
+        if listener is None:
+            owned = OwnedSocket(expand(config.socket) if config.socket else paths.socket())
+            stack.callback(owned.close)
+            listener = owned.socket
+        runner = web.AppRunner(
+            build(service, config), handler_cancellation=True, shutdown_timeout=DRAIN_S
+        )
+        await runner.setup()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(acceptor(runner, idle_timeout_s), sock=listener)
+        path = str(listener.getsockname())
+        logger.info("listening on %s", path)
+        return RunningServer(runner, server, stack.pop_all(), path)
+
+
+def build(service: Service, config: ServerConfig) -> web.Application:
+    """Return the application: routes, limits and error answers."""
+    app = web.Application(
+        middlewares=[  # outermost first
+            mark_busy,
+            send_in_time(config.timeout_s),
+            answer_errors(),
+            keep_deadline(config.timeout_s, OWN_DEADLINE),
+            limit_bodies(),
+        ],
+        client_max_size=config.max_upload_mb * _MEGABYTE,
+    )
+    routes = Routes(service)
+    app.add_routes(routes.definitions())
+    app.on_shutdown.append(routes.searching.end)
+    return app

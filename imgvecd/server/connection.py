@@ -1,0 +1,153 @@
+"""One client's connection: who may have one, how long it may idle, how many there may be."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from imgvecd.errors import BusyError
+from imgvecd.server.problems import encode_problem, problem
+
+logger = logging.getLogger(__name__)
+
+# Longest wait for a whole request head, and between requests: no honest client needs it.
+IDLE_TIMEOUT_S = 30.0
+# Far below the usual limit of 1,024 open files, which catalog, index and workers share.
+MAX_CONNECTIONS = 256
+# One process must not be able to keep all others out.
+MAX_CONNECTIONS_PER_CLIENT = MAX_CONNECTIONS // 2
+# After an early answer the rest of the body is read for so long: who still sends sees the answer.
+LINGER_S = 2.0
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred in unix(7)
+
+
+class Connection(web.RequestHandler):
+    """A connection that closes when it stays silent, and that only the daemon's own user gets.
+
+    Attributes:
+        pid: process of the client; 0 where the system does not tell.
+        busy: a request is being answered; connections that are not may be closed at any time.
+    """
+
+    __slots__ = ("_others", "busy", "pid")
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
+        super().__init__(manager, **options)
+        self._others = manager
+        self.pid = 0
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accept the client; hang up on another user, and on one too many."""
+        transport = cast("asyncio.Transport", transport)
+        self.pid, uid = _peer(transport)
+        if uid not in (0, os.getuid()):
+            transport.close()
+            return
+        if not _make_room(cast("list[Connection]", self._others.connections), self.pid):
+            transport.write(_BUSY_ANSWER)
+            transport.close()
+            return
+        # An answer counts as sent once the kernel has all of it: closing then never waits.
+        transport.set_write_buffer_limits(0)
+        self.keep_alive(True)  # without it aiohttp lets a client that never sends stay for ever
+        super().connection_made(transport)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002  # aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Answer bytes that are no HTTP request; all later errors are `answer_errors`' business."""
+        if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            answer = problem(status, "bad_request", "The request is not valid HTTP.")
+        else:
+            logger.error("unexpected error on a connection", exc_info=exc)
+            answer = problem(status, "internal", "An unexpected error happened in the daemon.")
+        answer.force_close()
+        return answer
+
+
+def acceptor(runner: web.AppRunner, idle_timeout_s: float) -> Callable[[], Connection]:
+    """Return the factory of connections, as `loop.create_server` wants it."""
+    manager = runner.server
+    if manager is None:
+        raise RuntimeError("the runner is not set up")
+    loop = asyncio.get_running_loop()
+
+    def accept() -> Connection:
+        return Connection(
+            manager,
+            loop=loop,
+            keepalive_timeout=idle_timeout_s,
+            lingering_time=LINGER_S,
+            access_log=None,
+            auto_decompress=False,  # a small compressed body could become a huge one
+            tcp_keepalive=False,
+        )
+
+    return accept
+
+
+@web.middleware
+async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keep a connection from being closed as idle while its request is answered."""
+    connection = cast("Connection", request.protocol)
+    connection.busy = True
+    try:
+        return await handler(request)
+    finally:
+        connection.busy = False
+
+
+def _make_room(connections: Iterable[Connection], pid: int) -> bool:
+    """Return whether one more fits, closing the oldest idle one for it if need be.
+
+    A client that has more than its share pays with its own.
+    """
+    open_ = [connection for connection in connections if connection.transport is not None]
+    own = [connection for connection in open_ if connection.pid == pid]
+    crowd = own if len(own) >= MAX_CONNECTIONS_PER_CLIENT else open_
+    limit = MAX_CONNECTIONS_PER_CLIENT if crowd is own else MAX_CONNECTIONS
+    if len(crowd) < limit:
+        return True
+    idle = next((connection for connection in crowd if not connection.busy), None)
+    if idle is None:
+        return False
+    idle.force_close()
+    return True
+
+
+def _peer(transport: asyncio.BaseTransport) -> tuple[int, int]:
+    """Return the client's process and user; (0, own user) where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0, os.getuid()  # the socket's mode is the guard
+    peer: socket.socket = transport.get_extra_info("socket")
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, _gid = _UCRED.unpack(raw)
+    return pid, uid
+
+
+def _raw_answer(error: type[BusyError], detail: str) -> bytes:
+    body = encode_problem(error.http_status, error.code, detail)
+    phrase = http.HTTPStatus(error.http_status).phrase
+    head = (
+        f"HTTP/1.1 {error.http_status} {phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_BUSY_ANSWER = _raw_answer(BusyError, "Too many requests are under way; try again.")

@@ -1,0 +1,67 @@
+"""The routes about duplicates."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+from aiohttp import web
+
+from imgvecd import api
+from imgvecd.server.duplicates_service import DuplicatesService
+from imgvecd.server.openapi import Route
+from imgvecd.server.requests import json_body
+
+FIND = "/v1/duplicates"
+CHECK = "/v1/duplicates/check"
+
+
+class DuplicatesRoutes:
+    """The handlers, over one service."""
+
+    def __init__(self, service: DuplicatesService) -> None:
+        self._service = service
+
+    def table(self) -> list[Route]:
+        """Return every route."""
+        post = partial(Route, "POST")
+        return [
+            post(
+                FIND,
+                "Group files that are the same picture, or nearly",
+                self.find,
+                api.Duplicates,
+                body=api.DuplicatesRequest,
+            ),
+            post(
+                CHECK,
+                "Find the files that are a given picture",
+                self.check,
+                api.DuplicateMatches,
+                body=api.Term,
+            ),
+            post(
+                "/v1/duplicates/decisions",
+                "Decide for good what images are to each other",
+                self.decide,
+                api.Done,
+                body=api.DuplicateDecision,
+            ),
+        ]
+
+    async def find(self, request: web.Request) -> web.Response:
+        """Answer the groups."""
+        wanted = await json_body(request, api.DuplicatesRequest)
+        return _answer(await self._service.find(wanted))
+
+    async def check(self, request: web.Request) -> web.Response:
+        """Answer the files that are a picture already."""
+        return _answer(await self._service.check(await json_body(request, api.Term)))
+
+    async def decide(self, request: web.Request) -> web.Response:
+        """Keep a decision."""
+        return _answer(await self._service.decide(await json_body(request, api.DuplicateDecision)))
+
+
+def _answer(body: msgspec.Struct) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body) + b"\n", content_type="application/json")

@@ -1,0 +1,91 @@
+"""The seam between HTTP and the daemon: what the routes ask for, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from imgvecd import api
+from imgvecd.server.duplicates_service import DuplicatesService
+from imgvecd.server.search_service import SearchService
+
+
+class Service(Protocol):
+    """What a daemon does for its clients.
+
+    Every method runs on the event loop, may be cancelled by a deadline or a client that left, and
+    raises `ImgvecdError` for what a client should be told.
+    """
+
+    @property
+    def duplicates(self) -> DuplicatesService:
+        """What there is about duplicates."""
+        ...
+
+    @property
+    def searching(self) -> SearchService:
+        """What there is around searching."""
+        ...
+
+    async def health(self) -> api.Health:
+        """Return whether the daemon works; cheap."""
+        ...
+
+    async def status(self) -> api.Status:
+        """Return what the daemon is doing."""
+        ...
+
+    async def stats(self) -> api.Stats:
+        """Return what the library holds."""
+        ...
+
+    async def search(self, request: api.SearchRequest) -> api.SearchResponse:
+        """Return the hits, best first."""
+        ...
+
+    async def images(self, after: int, limit: int) -> api.ImageList:
+        """Return up to `limit` images with ids above `after`, ascending."""
+        ...
+
+    async def image(self, image_id: int) -> api.Image:
+        """Return one image.
+
+        Raises:
+            NotFoundError: no such id.
+        """
+        ...
+
+    async def rescan(self, request: api.RescanRequest) -> api.Done:
+        """Look for changes on disk."""
+        ...
+
+    async def sync(self, request: api.SyncRequest) -> api.Done:
+        """Return when everything that was on disk at the call is searchable or has failed.
+
+        Raises:
+            NotInTimeError: not within the time given.
+        """
+        ...
+
+    async def changes(self, since: str | None, limit: int) -> api.Changes:
+        """Return what happened to files after a clock."""
+        ...
+
+    async def failures(self, after: int, limit: int) -> api.FailureList:
+        """Return files that cannot be searched."""
+        ...
+
+    async def retry(self) -> api.Done:
+        """Try every failure again."""
+        ...
+
+    async def doctor(self) -> api.Diagnosis:
+        """Compare disk, catalog and index."""
+        ...
+
+    async def checkpoint(self) -> api.Done:
+        """Write the index to disk."""
+        ...
+
+    async def rebuild(self) -> api.Done:
+        """Build a new generation of the index from the catalog."""
+        ...

@@ -1,0 +1,122 @@
+"""The Unix socket file: made private, never taken from a live daemon, removed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+
+from imgvecd.errors import AlreadyRunningError, ConfigError
+
+# Connecting to a live daemon on the same machine takes microseconds unless its backlog is full.
+_PROBE_TIMEOUT_S = 1.0
+
+
+class OwnedSocket:
+    """A bound socket at a path, held by a lock beside it (`PATH.lock`, which stays)."""
+
+    def __init__(self, path: str) -> None:
+        """Bind `path`, mode 0600; missing folders are made with mode 0700.
+
+        Raises:
+            AlreadyRunningError: another process holds the path.
+            ConfigError: the path cannot be used.
+        """
+        self.path = path
+        try:
+            _prepare_directory(os.path.dirname(path))
+            self._lock = _lock(path + ".lock")
+        except OSError as error:
+            raise ConfigError(_cannot(path, error)) from error
+        try:
+            _remove_stale(path)
+            self.socket = _bind(path)
+        except OSError as error:
+            os.close(self._lock)
+            raise ConfigError(_cannot(path, error)) from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._identity = _identity(path)
+
+    def close(self) -> None:
+        """Remove the socket, if it is still ours, and let go of the path."""
+        self.socket.close()
+        with contextlib.suppress(FileNotFoundError):
+            if _identity(self.path) == self._identity:
+                os.unlink(self.path)
+        os.close(self._lock)
+
+
+def _prepare_directory(directory: str) -> None:
+    if not os.path.isdir(directory):
+        parent = os.path.dirname(directory)
+        os.makedirs(parent, exist_ok=True)
+        os.mkdir(directory, 0o700)
+    status = os.stat(directory)
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        raise ConfigError(
+            f"server.socket: other users can write to {directory}, so they could put their own "
+            f"socket there; choose another folder or run `chmod 700 {directory}`."
+        )
+
+
+def _lock(path: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        socket_path = path.removesuffix(".lock")
+        raise AlreadyRunningError(
+            f"Another imgvecd is running on {socket_path}; stop it, or give this one its own "
+            "--socket and --state-dir."
+        ) from None
+    return descriptor
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"server.socket: {path} exists and is not a socket; it is left alone.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE_TIMEOUT_S)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except TimeoutError:
+            pass  # somebody lives there and is busy
+    raise AlreadyRunningError(f"Another program answers on {path}; choose another --socket.")
+
+
+def _bind(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)
+    try:
+        listener.bind(path)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(previous)
+    listener.setblocking(False)
+    return listener
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
+
+
+def _cannot(path: str, error: OSError) -> str:
+    if error.errno is None or error.errno == errno.ENAMETOOLONG:  # bind checks the length itself
+        return f"server.socket: {path} is longer than a socket's path may be (107 bytes on Linux)."
+    return f"server.socket: cannot make {path}: {error.strerror}."

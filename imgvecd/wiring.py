@@ -1,0 +1,276 @@
+"""From a configuration to concrete parts: the one place that knows every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from imgvecd.adapters import parquet, web_images
+from imgvecd.adapters.faiss_segments import FaissSegments
+from imgvecd.adapters.sqlite import Catalog
+from imgvecd.adapters.watchdog_platform import make_watcher
+from imgvecd.api import ModelStatus, Status
+from imgvecd.config import paths
+from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, RootConfig, expand
+from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.engine import Engine, ModelSource, Parts
+from imgvecd.core.index import LibraryIndex
+from imgvecd.core.index.reading import ReadingIndex
+from imgvecd.core.model_choice import ModelChoice, choose_model, plan_models
+from imgvecd.core.search import Searcher
+from imgvecd.core.state_lock import StateLock
+from imgvecd.core.watch import Reconciler
+from imgvecd.daemon.daemon import Daemon
+from imgvecd.daemon.notify import passed_sockets
+from imgvecd.daemon.service import DaemonService
+from imgvecd.errors import ModelError
+from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.server.app import RunningServer
+from imgvecd.server.app import serve as serve_http
+from imgvecd.types import FileRow, ModelInfo
+
+# Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
+_DECODES_PER_WORKER = 2
+# Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
+_CPU_BATCH = 16
+
+Progress = Callable[[Callable[[], Awaitable[Status]]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An engine and what it stands on; whoever assembled it closes it."""
+
+    lock: StateLock
+    catalog: Catalog
+    engine: Engine
+    serving: ModelChoice
+    target: ModelChoice | None
+    decoder: DecoderPool
+
+    def close(self) -> None:
+        """Close the catalog and let go of the state directory; the engine has stopped before."""
+        self.catalog.close()
+        self.lock.close()
+
+
+def assemble(
+    config: Config, *, on_doubt: Callable[[list[FileRow]], None], moving: bool = False
+) -> Assembly:
+    """Return the parts for `config`, with nothing running yet.
+
+    Args:
+        moving: have the model that answered last go on until the configured one is complete.
+
+    Raises:
+        AlreadyRunningError: another process writes to the state directory.
+        CatalogError: the catalog cannot be opened.
+        ModelError: the model's local file is missing.
+    """
+    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    lock = StateLock(state)
+    try:
+        catalog = Catalog(state)
+        if moving:
+            serving, target = plan_models(config.model, catalog.models.serving())
+        else:
+            serving, target = choose_model(config.model), None
+        decoder = DecoderPool(config.decode)
+
+        def open_index(model: ModelInfo) -> LibraryIndex:
+            return LibraryIndex.open(
+                os.path.join(state, "index", model.fingerprint),
+                model.fingerprint,
+                model.dim,
+                catalog.embeddings,
+                config.index,
+                FaissSegments(),
+            )
+
+        parts = Parts(
+            work=catalog.work,
+            embeddings=catalog.embeddings,
+            models=catalog.models,
+            library=catalog.library,
+            searching=catalog.searching,
+            decoder=decoder,
+            serving=_source(serving, config.encode),
+            target=None if target is None else _source(target, config.encode),
+            open_index=open_index,
+            in_flight=_DECODES_PER_WORKER * decoder.size,
+            batch_size=config.encode.batch_size or _CPU_BATCH,
+            checkpoint_interval_s=config.index.checkpoint_interval_s,
+        )
+        return Assembly(lock, catalog, Engine(parts, on_doubt=on_doubt), serving, target, decoder)
+    except BaseException:
+        lock.close()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingAssembly:
+    """What answers questions beside the process that writes; whoever assembled it closes it."""
+
+    catalog: Catalog
+    model: ModelInfo
+    index: ReadingIndex
+    searcher: Searcher
+    encoder: EncoderProcess
+    decoder: DecoderPool
+
+    async def close(self) -> None:
+        """Stop the workers and close the catalog."""
+        await asyncio.gather(self.encoder.close(), self.decoder.close())
+        self.catalog.close()
+
+
+def assemble_reading(config: Config) -> ReadingAssembly:
+    """Return parts that only read the state directory of `config`.
+
+    Raises:
+        CatalogError: there is no catalog that can be read.
+        ModelError: the catalog has no embeddings of the model.
+    """
+    state = expand(config.state_dir)
+    choice = choose_model(config.model)
+    catalog = Catalog(state, read_only=True)
+    try:
+        model = catalog.models.get(choice.fingerprint)
+        if model is None:
+            raise ModelError(  # noqa: TRY301  # the catalog is to be closed
+                f"{state} is in use by another process and has no embeddings of {choice.name}"
+            )
+        directory = os.path.join(state, "index", model.fingerprint)
+        index = ReadingIndex(
+            directory, model.fingerprint, model.dim, catalog.embeddings, FaissSegments()
+        )
+        encoder, decoder = EncoderProcess(choice, config.encode), DecoderPool(config.decode)
+        searcher = Searcher(
+            model,
+            index,
+            encoder=encoder,
+            decoder=decoder,
+            embeddings=catalog.embeddings,
+            library=catalog.library,
+            store=catalog.searching,
+        )
+        return ReadingAssembly(catalog, model, index, searcher, encoder, decoder)
+    except BaseException:
+        catalog.close()
+        raise
+
+
+def stored_model(state_dir: str) -> ModelConfig | None:
+    """Return the model that the database in `state_dir` answers with; None if there is none."""
+    if not os.path.exists(os.path.join(state_dir, "catalog.sqlite")):
+        return None
+    catalog = Catalog(state_dir, read_only=True)
+    try:
+        active = catalog.models.active()
+    finally:
+        catalog.close()
+    return ModelConfig(name=active[0].name, pretrained=active[0].pretrained) if active else None
+
+
+def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str, object]]) -> None:
+    """Write a table to a Parquet file: see `adapters.parquet.write`."""
+    parquet.write(path, columns, records)
+
+
+def fetch_image(url: str) -> bytes:
+    """Return the image at a public URL: see `adapters.web_images.fetch`."""
+    return web_images.fetch(url)
+
+
+def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | None = None) -> int:
+    """Run the daemon until it is told to stop; return the exit code.
+
+    Args:
+        reload: reads the configuration again; roots, excludes and `watch` are applied.
+        progress: draws the status that it is given a way to ask for; None draws nothing.
+    """
+    asyncio.run(_serve(config, reload, progress))
+    return 0
+
+
+async def _serve(config: Config, reload: Callable[[], Config], progress: Progress | None) -> None:
+    reconciler: Reconciler | None = None
+
+    def on_doubt(files: list[FileRow]) -> None:
+        if reconciler is not None:
+            reconciler.doubt(files)
+
+    assembly = assemble(config, on_doubt=on_doubt, moving=True)
+    try:
+        reconciler = Reconciler(
+            assembly.catalog.files,
+            _use_roots(assembly, config),
+            config.watch,
+            config.exclude,
+            make_watcher(),
+            assembly.engine.wake,
+        )
+        service = _service(assembly, reconciler)
+
+        async def apply_new_config() -> None:
+            new = await asyncio.to_thread(reload)
+            await reconciler.set_config(_use_roots(assembly, new), new.watch, new.exclude)
+            assembly.engine.wake()
+
+        def start_server() -> Awaitable[RunningServer]:
+            listener = next(iter(passed_sockets()), None)
+            return serve_http(service, config.server, listener=listener)
+
+        draw = None if progress is None else lambda: progress(service.status)
+        daemon = Daemon(
+            assembly.engine, reconciler, start_server, apply_new_config, service.status, draw
+        )
+        await daemon.run()
+    finally:
+        assembly.close()
+
+
+def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
+    """Make the configured folders the roots; return their settings by id."""
+    configs = {os.fsencode(root.path): root for root in config.root_configs()}
+    rows = assembly.catalog.files.set_roots(list(configs))
+    assembly.engine.use_roots(rows)
+    return {row.id: configs[row.path] for row in rows}
+
+
+def _service(assembly: Assembly, reconciler: Reconciler) -> DaemonService:
+    return DaemonService(
+        assembly.catalog.files,
+        assembly.catalog.library,
+        assembly.catalog.embeddings,
+        assembly.catalog.changes,
+        assembly.catalog.failures,
+        assembly.catalog.searching,
+        assembly.catalog.saved_searches,
+        assembly.catalog.tags,
+        finder=DuplicateFinder(
+            store=assembly.catalog.duplicates,
+            library=assembly.catalog.library,
+            embeddings=assembly.catalog.embeddings,
+            decoder=assembly.decoder,
+        ),
+        decisions=assembly.catalog.duplicates,
+        engine=assembly.engine,
+        reconciler=reconciler,
+        models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
+    )
+
+
+def _status(choice: ModelChoice) -> ModelStatus:
+    return ModelStatus(
+        name=choice.name,
+        pretrained=choice.pretrained,
+        fingerprint=choice.fingerprint,
+        note=choice.note or None,
+    )
+
+
+def _source(choice: ModelChoice, config: EncodeConfig) -> ModelSource:
+    return ModelSource(choice.fingerprint, EncoderProcess(choice, config))

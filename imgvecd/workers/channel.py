@@ -1,0 +1,56 @@
+"""The child's end of the channel, and how a worker lives: at low priority, never without parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+from imgvecd.processes.frames import Buffer, Closed, receive, send
+from imgvecd.processes.messages import Answer, Request, request_decoder
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def open_channel(niceness: int) -> socket.socket:
+    """Return the socket that is this process's stdin, and make the process a good child.
+
+    Stdin becomes /dev/null, so that no library can read from the channel. Nothing else can write
+    to it: stdout and stderr are another pipe.
+    """
+    channel = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(niceness)
+    _end_with_parent()
+    return channel
+
+
+def serve(
+    channel: socket.socket,
+    ready: Answer,
+    answer: Callable[[Request, bytearray], tuple[Answer, Sequence[Buffer]]],
+) -> None:
+    """Say that all is ready, then answer requests until the parent closes the channel."""
+    try:
+        send(channel, ready)
+        while True:
+            header, body = receive(channel)
+            send(channel, *answer(request_decoder.decode(header), body))
+    except Closed:
+        return
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to kill this process with its parent, even while it hangs in a C library.
+
+    Elsewhere the closed channel ends it, once it looks. A parent that died before this call is
+    noticed in the same way.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

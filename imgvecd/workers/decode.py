@@ -1,0 +1,74 @@
+"""`python -m imgvecd.workers.decode MEMORY_MB`: image files to pixels, one at a time.
+
+What is wrong with a file may take this process down, and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import resource
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from imgvecd.adapters import pillow
+from imgvecd.errors import UnreadableImageError
+from imgvecd.processes.frames import Buffer
+from imgvecd.processes.messages import Answer, Decoded, DecodeReady, DecodeRequest, Failed, Request
+from imgvecd.types import Stamp
+from imgvecd.workers.channel import open_channel, serve
+
+_NICENESS = 10  # photos are decoded behind a person's back
+
+
+def main() -> None:
+    """Serve the parent."""
+    limit_bytes = int(sys.argv[1]) << 20
+    channel = open_channel(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a bad photo shall not fill the disk
+    serve(channel, DecodeReady(), _answer)
+
+
+def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
+    assert isinstance(request, DecodeRequest)  # noqa: S101  # what the pool sends
+    try:
+        with _opened(request, body) as file:
+            info, pixels = pillow.decode(file, request.spec, request.max_pixels)
+    except UnreadableImageError as error:
+        return Failed("unreadable", str(error), error.reason), ()
+    except MemoryError:
+        return Failed("unreadable", "decoding it takes more than `decode.memory_mb`", "memory"), ()
+    except OSError as error:
+        return Failed("unreadable", error.strerror or str(error), "unreadable"), ()
+    return Decoded(info), [pixels]
+
+
+@contextlib.contextmanager
+def _opened(request: DecodeRequest, body: bytearray) -> Iterator[BinaryIO]:
+    """Open what is to be decoded, and make sure that a file stayed what it must be meanwhile."""
+    if request.path is None:
+        yield io.BytesIO(body)
+        return
+    # without O_NONBLOCK, opening a FIFO that took the file's place would wait for ever
+    descriptor = os.open(request.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise UnreadableImageError("unsupported", "it is not a regular file")
+        _require(request.stamp, descriptor)
+        try:
+            yield file
+        finally:  # bytes that changed while they were read explain any failure
+            _require(request.stamp, descriptor)
+
+
+def _require(stamp: Stamp | None, descriptor: int) -> None:
+    if stamp is not None and Stamp.of(os.fstat(descriptor)) != stamp:
+        raise UnreadableImageError("changed", "the file changed while it was being read")
+
+
+if __name__ == "__main__":
+    main()

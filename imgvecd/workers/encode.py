@@ -1,0 +1,79 @@
+"""`python -m imgvecd.workers.encode ARGUMENTS`: the model, in a process of its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from imgvecd.errors import ModelError
+from imgvecd.processes.frames import Buffer, send
+from imgvecd.processes.messages import (
+    Answer,
+    EncodeArguments,
+    EncodeReady,
+    Failed,
+    ImagesRequest,
+    Request,
+    TextsRequest,
+    Vectors,
+)
+from imgvecd.workers.channel import open_channel, serve
+
+_NICENESS = 5  # behind a person's programs, ahead of the decoders that feed it
+
+
+def main() -> None:
+    """Serve the parent."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    arguments = msgspec.json.decode(sys.argv[1], type=EncodeArguments)
+    channel = open_channel(_NICENESS)
+    try:
+        encoding = Encoding(arguments)
+    except ModelError as error:
+        send(channel, Failed("model", str(error)))
+        return
+    serve(channel, encoding.ready(), encoding.answer)
+
+
+class Encoding:
+    """A loaded model that answers requests."""
+
+    def __init__(self, arguments: EncodeArguments) -> None:
+        # seconds of imports, which are not to delay the channel
+        from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
+
+        self._model = OpenClipModel(arguments.choice, arguments.config)
+
+    def ready(self) -> EncodeReady:
+        """Return what was loaded."""
+        model = self._model
+        return EncodeReady(model.info, str(model.device), str(model.dtype).removeprefix("torch."))
+
+    def answer(self, request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
+        """Encode; rows that are no numbers are refused, since they would poison the index.
+
+        What torch raises ends the process: after an error a GPU's state is not to be trusted.
+        """
+        started = time.perf_counter()
+        if isinstance(request, ImagesRequest):
+            size = self._model.info.preprocess.size
+            pixels = np.frombuffer(body, np.uint8).reshape(request.count, size, size, 3)
+            vectors = self._model.encode_images(pixels)
+        else:
+            assert isinstance(request, TextsRequest)  # noqa: S101  # what the parent sends
+            vectors = self._model.encode_texts(request.texts)
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(bad):
+            message = f"the model gives no finite vector for input {bad[0] + 1} of {len(vectors)}"
+            return Failed("worker", message), ()
+        seconds = time.perf_counter() - started
+        return Vectors(len(vectors), seconds), [np.ascontiguousarray(vectors).data.cast("B")]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Fakes behind the protocols, for unit tests only: quick, predictable, and able to misbehave."""
+
+import asyncio
+import hashlib
+import os
+
+import numpy as np
+
+from imgvecd.errors import ModelError, UnreadableImageError, WorkerError
+from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, PreprocessSpec, Stamp
+
+DIM = 16
+MODEL = ModelInfo("fake-1", "fake", "", DIM, PreprocessSpec(4, (0.5,) * 3, (0.5,) * 3))
+
+
+def vector_of(data: bytes) -> np.ndarray:
+    """Return the unit vector that the fake encoder gives these bytes."""
+    seed = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
+    vector = np.random.default_rng(seed).normal(size=DIM)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+class FakeDecoder:
+    """A file's "pixels" are its bytes. Files that begin with `bad` are damaged."""
+
+    def __init__(self):
+        self.decoded = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self.dead = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def decode(self, path, stamp, spec):
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.gate.wait()
+            if self.dead:
+                raise WorkerError("no decoder can be started")
+            if stamp is not None and (not os.path.exists(path) or Stamp.of(os.stat(path)) != stamp):
+                raise UnreadableImageError("changed", "it changed")
+            with open(path, "rb") as file:
+                data = file.read()
+            self.decoded.append(path)
+            return await self.decode_bytes(data, spec)
+        finally:
+            self.at_once -= 1
+
+    async def decode_bytes(self, data, spec):
+        if data.startswith(b"bad"):
+            raise UnreadableImageError("damaged", "no picture in it")
+        return DecodedImage(ImageInfo("jpeg", 4, 4), data)
+
+    async def close(self):
+        self.dead = True
+
+
+class FakeEncoder:
+    """Vectors by `vector_of`. Dies on images that begin with `poison`."""
+
+    loaded = True
+
+    def __init__(self):
+        self.batches = []
+        self.deaths = 0
+        self.broken = False
+        self.closed = False
+
+    async def info(self):
+        if self.broken:
+            raise ModelError("no model")
+        return MODEL
+
+    async def encode_images(self, pixels, lane):
+        if self.broken:
+            raise ModelError("no model")
+        if any(data.startswith(b"poison") for data in pixels):
+            self.deaths += 1
+            raise WorkerError("the encoder died")
+        self.batches.append(len(pixels))
+        return np.stack([vector_of(data) for data in pixels])
+
+    async def encode_texts(self, texts, lane):
+        # it understands that "cat", "a cat" and "a photo of a cat" mean the same
+        said = [text.removeprefix("a photo of ").removeprefix("a ") for text in texts]
+        return np.stack([vector_of(text.encode()) for text in said])
+
+    async def close(self):
+        self.closed = True

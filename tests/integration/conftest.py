@@ -1,0 +1,45 @@
+"""A real daemon on a copy of real photos."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from running import RunningDaemon
+
+SHIPPED = Path(__file__).parents[1] / "data" / "photos"
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "library"
+
+
+@pytest.fixture
+def shipped_photos(tmp_path):
+    """A folder with the project's own pictures, some of them in nested folders with odd names."""
+    folder = tmp_path / "Fotos of mine"
+    places = {"cat.jpg": "2023/海边", "coffee.jpg": "2023/my trip", "rocket.jpg": "2024"}
+    for photo in SHIPPED.glob("*.jpg"):
+        target = folder / places.get(photo.name, "")
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, target)
+    return folder
+
+
+@pytest.fixture
+def shared_photos(tmp_path):
+    """A copy of the larger library of real photos that lies beside the project, if it does."""
+    if not SHARED.is_dir():
+        pytest.skip("the larger photo library does not lie beside the project")
+    return Path(shutil.copytree(SHARED, tmp_path / "library"))
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A function that starts a daemon on a folder; it is stopped at the end."""
+    daemons = []
+
+    def start_daemon(*folders, **settings):
+        daemon = RunningDaemon(tmp_path / "home", folders, settings)
+        daemons.append(daemon)
+        return daemon
+
+    yield start_daemon
+    for daemon in daemons:
+        daemon.kill()

@@ -1,0 +1,214 @@
+"""`VectorDatabase` on real photos with the embedded model."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from imgvecd import VectorDatabase
+from imgvecd.errors import (
+    BadRequestError,
+    DimensionError,
+    ModelError,
+    NotFoundError,
+    UnreadableImageError,
+)
+
+PHOTOS = Path(__file__).parents[1] / "data" / "photos"
+NAMES = ["cat", "coffee", "rocket", "motorcycle"]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path_factory.mktemp("db")) as database:
+        database.add_images_batch([PHOTOS / f"{name}.jpg" for name in NAMES])
+        yield database
+
+
+def names(results):
+    return [Path(result["image_path"]).stem for result in results]
+
+
+def test_text_finds_what_the_photo_shows(database):
+    for name in NAMES:
+        (best,) = database.search_by_text(f"a photo of a {name}", k=1)
+        assert names([best]) == [name]
+        assert -1 <= best["similarity"] <= 1
+
+
+def test_an_image_finds_itself_first(database):
+    best, *others = database.search_by_image(PHOTOS / "cat.jpg", k=3)
+    assert names([best]) == ["cat"]
+    assert best["similarity"] == pytest.approx(1, abs=0.01)
+    assert len(others) == 2
+    assert (best["format"], best["width"], best["height"]) == ("jpeg", 400, 266)
+
+
+def test_metadata_comes_back_with_the_image(database):
+    image_id = database.add_image(PHOTOS / "cat.jpg", metadata={"tags": ["cute"], "stars": 5})
+    (best,) = database.search_by_text("cat", k=1)
+    assert (best["id"], best["metadata"]) == (image_id, {"tags": ["cute"], "stars": 5})
+
+
+def test_adding_the_same_again_changes_nothing(database):
+    before = database.get_stats()["total_images"]
+    ids = database.add_images_batch([PHOTOS / "cat.jpg", PHOTOS / "cat.jpg"])
+    assert ids[0] == ids[1]
+    assert database.get_stats()["total_images"] == before
+
+
+def test_stats(database):
+    stats = database.get_stats()
+    assert stats["total_images"] == len(NAMES)
+    assert stats["model_name"] == "imgvecd-mini"
+    assert stats["dimension"] == database.dimension
+    assert stats["formats"] == {"jpeg": len(NAMES)}
+
+
+def test_what_cannot_be_added_is_named(database, tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    with pytest.raises(UnreadableImageError, match=r"text\.jpg"):
+        database.add_image(text)
+    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+        database.add_image(tmp_path / "missing.jpg")
+    with pytest.raises(UnreadableImageError, match="not a regular file"):
+        database.add_image(tmp_path)
+    good_and_bad = database.add_images_batch([PHOTOS / "cat.jpg", text])
+    assert isinstance(good_and_bad[0], int)
+    assert good_and_bad[1] is None
+
+
+def test_arguments_that_make_no_sense_are_refused(database, tmp_path):
+    with pytest.raises(BadRequestError, match="k must be at least 1"):
+        database.search_by_text("cat", k=0)
+    with pytest.raises(BadRequestError, match="2 entries for 1 images"):
+        database.add_images_batch([PHOTOS / "cat.jpg"], [{}, {}])
+    with pytest.raises(BadRequestError, match="JSON"):
+        database.add_image(PHOTOS / "cat.jpg", metadata={"x": object()})
+    with pytest.raises(FileNotFoundError):
+        database.search_by_image(tmp_path / "missing.jpg")
+
+
+def test_one_process_can_open_it_many_times(database):
+    with VectorDatabase(db_path=database.db_path) as again:  # with the model that it has
+        assert names(again.search_by_text("a photo of a cat", k=1)) == ["cat"]
+        with pytest.raises(BadRequestError, match="open with imgvecd-mini"):
+            VectorDatabase("RN50", "openai", db_path=database.db_path)
+    assert database.get_stats()["total_images"] == len(NAMES)
+
+
+_ANOTHER_PROCESS = """
+import sys
+from imgvecd import VectorDatabase
+from imgvecd.errors import ReadOnlyError
+with VectorDatabase(db_path=sys.argv[1]) as database:
+    print(database.read_only, len(database.search_by_text("a photo of a cat", k=10)), flush=True)
+    try:
+        database.add_image(sys.argv[2])
+    except ReadOnlyError as error:
+        print("refused", flush=True)
+    sys.stdin.readline()
+    (best,) = database.search_by_image(sys.argv[2], k=1)
+    print(best["image_path"] == sys.argv[2], best["metadata"], flush=True)
+"""
+
+
+def test_other_processes_read_what_the_first_one_writes(tmp_path):
+    rocket = str(PHOTOS / "rocket.jpg")
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+        database.add_image(PHOTOS / "cat.jpg")
+        reader = subprocess.Popen(
+            [sys.executable, "-c", _ANOTHER_PROCESS, str(tmp_path), rocket],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert reader.stdout.readline() == "True 1\n"
+            assert reader.stdout.readline() == "refused\n"
+            database.add_image(rocket, metadata={"a": 1})
+            output, _ = reader.communicate("go on\n", timeout=60)
+        finally:
+            reader.kill()
+    assert output == "True {'a': 1}\n"
+
+
+def test_removed_images_are_found_no_more_and_can_come_back(tmp_path):
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+        cat, coffee = database.add_images_batch([PHOTOS / "cat.jpg", PHOTOS / "coffee.jpg"])
+        database.remove_image(cat)
+        assert names(database.search_by_text("a photo of a cat")) == ["coffee"]
+        with pytest.raises(NotFoundError, match=f"no image {cat}"):
+            database.remove_images([coffee, cat])
+        assert names(database.search_by_text("a photo of a cat")) == ["coffee"]
+        encoded = database._session.encoded
+        assert database.add_image(PHOTOS / "cat.jpg") == cat
+        assert database._session.encoded == encoded
+        assert names(database.search_by_text("a photo of a cat", k=1)) == ["cat"]
+
+
+def test_moved_files_are_followed_without_encoding(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    shutil.copytree(PHOTOS, old, ignore=shutil.ignore_patterns("*.md"))
+    (old / "copy of cat.jpg").write_bytes((old / "cat.jpg").read_bytes())
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
+        files = sorted(old.iterdir())
+        ids = database.add_images_batch(files)
+        encoded = database._session.encoded
+        old.rename(new)
+        (new / "cat.jpg").unlink()
+        os.utime(new / "coffee.jpg")
+        shutil.copy(new / "rocket.jpg", new / "grass.jpg")
+        moved = database.relocate(old, new)
+        assert moved == {"moved": len(files) - 2, "changed": 1, "missing": 1}
+        assert database._session.encoded == encoded
+        by_id = dict(zip(ids, files, strict=True))
+        for name in ("coffee", "brick", "copy of cat"):
+            (image_id,) = [key for key, path in by_id.items() if path.stem == name]
+            paths = {database.get_image(image_id)["image_path"]}
+            assert paths <= {str(new / f"{name}.jpg"), str(old / "cat.jpg")}
+        rocket = ids[files.index(old / "rocket.jpg")]
+        assert database.add_image(new / "grass.jpg") == rocket
+
+
+def test_threads_can_share_it(database):
+    found = []
+    threads = [
+        threading.Thread(
+            target=lambda name=name: found.extend(names(database.search_by_text(name, k=1)))
+        )
+        for name in NAMES
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted(NAMES)
+
+
+def test_it_is_all_there_when_opened_again(tmp_path):
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+        first = database.add_image(PHOTOS / "cat.jpg", metadata={"a": 1})
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+        (best,) = database.search_by_text("cat")
+        assert (best["id"], best["metadata"]) == (first, {"a": 1})
+        assert database._session.encoded == 0
+    with pytest.raises(BadRequestError, match="closed"):
+        database.search_by_text("cat")
+
+
+def test_a_wrong_dimension_is_refused_before_anything_is_added(tmp_path):
+    with pytest.raises(DimensionError, match="dimension=7 does not fit"):
+        VectorDatabase("imgvecd-mini", db_path=tmp_path, dimension=7)
+
+
+def test_a_model_that_cannot_be_had_names_the_ways_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no weights here"))
+    with pytest.raises(ModelError, match="imgvecd-mini"):
+        VectorDatabase(db_path=tmp_path)

@@ -1,0 +1,44 @@
+"""`imgvec duplicates` against a running daemon, and the library beside it."""
+
+import json
+import shutil
+
+from PIL import Image
+
+from imgvecd import VectorDatabase
+
+
+def test_groups_checks_decisions_and_reading_beside(start, shipped_photos, tmp_path):
+    original = next(shipped_photos.rglob("cat.jpg"))
+    copy = shipped_photos / "line\nbreak.jpg"
+    shutil.copy(original, copy)
+    turned = shipped_photos / "turned.jpg"
+    Image.open(shipped_photos / "motorcycle.jpg").transpose(Image.Transpose.ROTATE_90).save(turned)
+    daemon = start(shipped_photos)
+    daemon.post("/v1/sync")
+
+    listed = daemon.imgvec("duplicates", "-0", "--protect", shipped_photos / "2023")
+    assert listed.returncode == 0
+    assert set(listed.stdout.split(b"\0")) <= {bytes(copy), bytes(turned), bytes(original), b""} | {
+        bytes(shipped_photos / "motorcycle.jpg")
+    }
+    assert bytes(copy) in listed.stdout.split(b"\0")
+    found = json.loads(daemon.imgvec("duplicates", "--json").stdout)
+    assert [group["kind"] for group in found["groups"]] == ["same_bytes", "transformed"]
+    assert found["images"] == found["compared"]
+
+    Image.open(original).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirror.png")
+    have = daemon.imgvec("duplicates", "--check", tmp_path / "mirror.png", "-0")
+    assert set(have.stdout.split(b"\0")) == {bytes(original), bytes(copy), b""}
+    Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "noise.png")
+    assert daemon.imgvec("duplicates", "--check", tmp_path / "noise.png").returncode == 1
+
+    hashes = [file["hash"] for file in found["groups"][1]["files"]]
+    assert daemon.imgvec("duplicates", "--decide", "not_duplicates", *hashes).returncode == 0
+    found = daemon.post("/v1/duplicates")
+    assert [group["kind"] for group in found["groups"]] == ["same_bytes"]
+
+    with VectorDatabase(db_path=daemon.state) as database:
+        assert database.read_only
+        groups = database.find_duplicates()
+        assert [file["kind"] for group in groups for file in group] == ["same_bytes"] * 2

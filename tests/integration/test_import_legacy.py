@@ -1,0 +1,75 @@
+"""A folder of the former layout, made as it was made, taken over without encoding."""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from imgvecd import VectorDatabase
+from imgvecd.errors import DimensionError
+
+PHOTOS = Path(__file__).parents[1] / "data" / "photos"
+URL = "https://example.org/gone.jpg"
+
+
+@pytest.fixture
+def legacy(tmp_path):
+    """index.faiss and metadata.pkl with real vectors: two files that exist, one gone, one URL."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("cat", "coffee", "rocket", "brick"):
+        shutil.copy(PHOTOS / f"{name}.jpg", photos)
+    paths = [str(photos / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "brick")]
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "scratch") as database:
+        ids = database.add_images_batch(paths)
+        catalog = database._session.catalog
+        vectors = catalog.embeddings.embeddings(database._session.model.fingerprint, ids)
+    (tmp_path / "moved").mkdir()
+    (photos / "rocket.jpg").rename(tmp_path / "moved" / "rocket.jpg")
+    paths[3] = URL
+    folder = tmp_path / "vector_db"
+    folder.mkdir()
+    index = faiss.IndexFlatIP(len(vectors[ids[0]]))
+    index.add(np.stack([vectors[image_id] for image_id in ids]))
+    faiss.write_index(index, str(folder / "index.faiss"))
+    records = [
+        {"id": row, "image_path": path, "category": f"c{row}", "width": 400, "format": "JPEG"}
+        for row, path in enumerate(paths)
+    ]
+    (folder / "metadata.pkl").write_bytes(pickle.dumps(records))
+    return folder
+
+
+def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
+    with VectorDatabase("imgvecd-mini", db_path=legacy) as database:
+        assert database.get_stats()["total_images"] == 4
+        assert database._session.encoded == 0
+        found = database.search_by_image(PHOTOS / "rocket.jpg", k=1)[0]
+        assert found["similarity"] == pytest.approx(1, abs=0.01)
+        assert found["metadata"]["category"] == "c2"
+        assert found["image_path"].endswith("photos/rocket.jpg")
+        brick = database.search_by_image(PHOTOS / "brick.jpg", k=1)[0]
+        assert brick["image_path"] == URL
+
+        moved = database.relocate(tmp_path / "photos", tmp_path / "moved")
+        assert moved == {"moved": 1, "changed": 0, "missing": 2}
+        assert database.add_image(tmp_path / "moved" / "rocket.jpg") == found["id"]
+        cat = database.search_by_image(PHOTOS / "cat.jpg", k=1)[0]
+        assert database.add_image(tmp_path / "photos" / "cat.jpg") == cat["id"]
+        assert database._session.encoded == 0
+    with VectorDatabase(db_path=legacy) as database:  # not twice
+        assert database.get_stats()["total_images"] == 4
+
+
+def test_vectors_of_another_model_are_refused(tmp_path):
+    folder = tmp_path / "db"
+    folder.mkdir()
+    index = faiss.IndexFlatIP(7)
+    index.add(np.ones((1, 7), np.float32))
+    faiss.write_index(index, str(folder / "index.faiss"))
+    (folder / "metadata.pkl").write_bytes(pickle.dumps([{"path": "a.jpg"}]))
+    with pytest.raises(DimensionError, match="7 dimensions, imgvecd-mini of 256"):
+        VectorDatabase("imgvecd-mini", db_path=folder)

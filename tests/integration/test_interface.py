@@ -1,0 +1,93 @@
+"""The interface of the former library, as it was printed."""
+
+import inspect
+import json
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from imgvecd import VectorDatabase
+
+PHOTOS = Path(__file__).parents[1] / "data" / "photos"
+
+AS_PRINTED = textwrap.dedent(
+    """\
+    from imgvecd import VectorDatabase, VectorDBManager
+
+    db = VectorDatabase(model_name="ViT-B-32", pretrained="laion2b_s34b_b79k",
+                        db_path="vector_db", dimension=512)
+    image_id = db.add_image("path/or/URL.jpg", metadata={"category": "animals", "tags": ["cute", "dog"]})
+    ids      = db.add_images_batch(paths, metadatas)
+    results  = db.search_by_text("cute dog", k=5)
+    similar  = db.search_by_image("query.jpg or URL", k=5)
+    stats    = db.get_stats()
+
+    manager = VectorDBManager(db_path="vector_db")
+    stats   = manager.index_directory("images_folder/")
+    results = manager.search_by_description("beautiful landscape", k=10)
+    groups  = manager.find_duplicates(similarity_threshold=0.95)
+    manager.export_metadata("out.json")
+    """  # noqa: E501  # as printed
+)
+
+
+def test_the_constructor_is_the_former_one():
+    parameters = inspect.signature(VectorDatabase).parameters
+    assert list(parameters)[:4] == ["model_name", "pretrained", "db_path", "dimension"]
+    assert [parameter.default for parameter in list(parameters.values())[:4]] == [
+        "ViT-B-32",
+        "laion2b_s34b_b79k",
+        "vector_db",
+        512,
+    ]
+
+
+def test_the_block_runs_as_printed(tmp_path, monkeypatch):
+    """Only the model and its dimension are the embedded one's, since its weights are here."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "path" / "or").mkdir(parents=True)
+    (tmp_path / "images_folder" / "deeper").mkdir(parents=True)
+    shutil.copy(PHOTOS / "cat.jpg", "path/or/URL.jpg")
+    shutil.copy(PHOTOS / "cat.jpg", "query.jpg or URL")
+    for photo in PHOTOS.glob("*.jpg"):
+        shutil.copy(photo, "images_folder/deeper")
+    (tmp_path / "images_folder" / "broken.jpg").write_text("no picture")
+    paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]
+    block = AS_PRINTED.replace("ViT-B-32", "imgvecd-mini").replace("laion2b_s34b_b79k", "")
+    block = block.replace("dimension=512", "dimension=256")
+    names = {"paths": paths, "metadatas": [{"n": 1}, None]}
+    exec(block, names)  # noqa: S102  # as a user would type it
+    try:
+        assert len(names["ids"]) == 2
+        best = names["similar"][0]
+        assert best["id"] == names["image_id"]
+        assert best["image_path"] == str(tmp_path / "path/or/URL.jpg")
+        assert best["similarity"] == pytest.approx(1, abs=0.01)
+        assert best["metadata"] == {"category": "animals", "tags": ["cute", "dog"]}
+        assert (best["format"], best["width"], best["height"]) == ("jpeg", 400, 266)
+        assert best["size_bytes"] == (PHOTOS / "cat.jpg").stat().st_size
+        assert best["date"]
+        count = len(list(PHOTOS.glob("*.jpg")))
+        assert (names["stats"]["indexed"], names["stats"]["failed"]) == (count, 1)
+        assert names["stats"]["new"] == count - 3
+        assert len(names["results"]) == count
+        copies = {
+            frozenset(Path(file["image_path"]).name for file in group)
+            for group in names["groups"]
+            if group[0]["kind"] == "same_bytes"
+        }
+        assert copies == {
+            frozenset({"URL.jpg", "cat.jpg"}),
+            frozenset({"coffee.jpg"}),
+            frozenset({"rocket.jpg"}),
+        }
+        exported = json.loads(Path("out.json").read_text())
+        assert sum(record["failure"] is None for record in exported) == count
+        assert [record["path"] for record in exported if record["failure"]] == [
+            str(tmp_path / "images_folder" / "broken.jpg")
+        ]
+    finally:
+        names["manager"].close()
+        names["db"].close()

@@ -1,0 +1,84 @@
+"""Changing the model: the old one answers until the new one knows every image."""
+
+import shutil
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+
+NAME = "ViT-S-32-alt"  # the smallest that open_clip knows by name
+
+
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory):
+    """Another model, with random weights, as settings."""
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    save_file(open_clip.create_model(NAME, precision="fp16").state_dict(), path)
+    return {"model__name": NAME, "model__pretrained": path}
+
+
+def test_the_old_model_answers_until_the_new_one_is_complete(start, shipped_photos, other_model):
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(8)
+    assert daemon.stop() == 0
+
+    moving = start(shipped_photos, **other_model)
+    assert moving.status()["model"]["name"] == "imgvecd-mini"
+    models = set()
+
+    def moved():
+        answer = moving.post("/v1/search", {"text": "a cat", "limit": 1})
+        models.add(answer["model"])
+        if answer["model"] == "imgvecd-mini":
+            assert Path(answer["hits"][0]["path"]).name == "cat.jpg"
+        return moving.status()["move"] is None
+
+    assert moving.status()["move"]["name"] == NAME
+    moving.wait_until(moved)
+    status = moving.wait_until_indexed(8)
+    assert (status["model"]["name"], status["model"]["dim"]) == (NAME, 256)
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    itself = moving.post("/v1/search", {"image": {"path": str(cat)}, "limit": 1})
+    assert itself["model"] == NAME
+    assert itself["hits"][0]["path"] == str(cat)
+    assert "imgvecd-mini" in models
+
+    shutil.copy(cat, shipped_photos / "new.jpg")
+    moving.wait_until_indexed(9)
+    assert moving.stop() == 0
+
+    again = start(shipped_photos, **other_model)
+    again.wait_until_indexed(9)
+    status = again.status()
+    assert (status["model"]["name"], status["move"], status["encoded"]) == (NAME, None, 0)
+    again.stop()
+
+    back = start(shipped_photos)
+    back.wait_until(lambda: back.status()["model"]["name"] == "imgvecd-mini")
+    assert back.search("a cat", 1)[0].endswith(("cat.jpg", "new.jpg"))
+
+
+def test_a_move_that_was_killed_goes_on(start, shipped_photos, other_model):
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(8)
+    daemon.kill()
+    moving = start(shipped_photos, **other_model)
+    moving.wait_until(lambda: (moving.status()["move"] or {"indexed": True})["indexed"])
+    moving.kill()
+    again = start(shipped_photos, **other_model)
+    again.wait_until(lambda: again.status()["move"] is None)
+    assert again.status()["model"]["name"] == NAME
+
+
+def test_auto_works_at_once_and_says_what_it_waits_for(start, shipped_photos):
+    daemon = start(shipped_photos, model="auto")
+    daemon.wait_until_indexed(8)
+    status = daemon.wait_until(lambda: daemon.status()["move"]["error"] and daemon.status())
+    assert status["model"]["name"] == "imgvecd-mini"
+    assert "ViT-B-32" in status["model"]["note"]
+    assert "imgvecd-mini" in status["move"]["error"]
+    assert daemon.get("/v1/health")["status"] == "ok"
+    assert daemon.search("a cat", 1)[0].endswith("cat.jpg")

@@ -1,0 +1,53 @@
+"""SIGHUP on a real daemon: a good configuration is applied, a bad one is refused."""
+
+import shutil
+import signal
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / "home" / ".config" / "imgvecd" / "imgvecd.yaml"
+    path.parent.mkdir(parents=True)
+
+    def write(**settings):
+        path.write_text(yaml.safe_dump({"model": "imgvecd-mini", **settings}))
+
+    return write
+
+
+def test_changed_roots_and_excludes_apply_both_ways(start, shipped_photos, tmp_path, config_file):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(next(shipped_photos.rglob("cat.jpg")), other / "second cat.jpg")
+    config_file(roots=[str(shipped_photos)], exclude=["rocket.jpg"])
+    daemon = start()
+    daemon.wait_until_indexed(7)
+
+    config_file(roots=[str(shipped_photos), str(other)], exclude=["brick.jpg"])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until_indexed(8)
+    assert daemon.search("rocket", 1)[0].endswith("rocket.jpg")
+    assert not any("brick" in path for path in daemon.search("bricks", 20))
+    assert len(daemon.status()["roots"]) == 2
+
+    encoded = daemon.status()["encoded"]
+    config_file(roots=[str(shipped_photos)])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: len(daemon.status()["roots"]) == 1)
+    daemon.wait_until(lambda: any("brick" in path for path in daemon.search("bricks", 20)))
+    assert daemon.status()["encoded"] == encoded
+
+
+def test_a_bad_configuration_is_refused_and_the_old_one_stays(start, shipped_photos, config_file):
+    config_file(roots=[str(shipped_photos)])
+    daemon = start()
+    daemon.wait_until_indexed(8)
+    config_file(roots=[str(shipped_photos)], exlude=["*"])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: "did you mean" in daemon.tail() or "refused" in daemon.tail())
+    assert "exclude" in daemon.tail()
+    assert daemon.search("a cat", 1)[0].endswith("cat.jpg")
+    assert daemon.status()["files"]["indexed"] == 8

@@ -1,0 +1,484 @@
+"""What people and programs do to photo folders, and that the catalog follows."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import time
+
+import pytest
+from watching import watching
+
+from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.errors import NotFoundError
+
+
+@pytest.fixture
+def library(tmp_path):
+    folder = tmp_path / "library"
+    (folder / "2023" / "trip").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg", "2023/c.JPG", "2023/trip/d.png", "2023/trip/e.heic"):
+        (folder / name).write_bytes(name.encode() * 10)
+    return folder
+
+
+@pytest.fixture
+def state(tmp_path):
+    return str(tmp_path / "state")
+
+
+EVERYTHING = {"a.jpg", "b.jpg", "2023/c.JPG", "2023/trip/d.png", "2023/trip/e.heic"}
+
+
+async def eventually(condition, seconds=20.0):
+    """Wait until `condition()` holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def ids(watched):
+    return {path: row.id for path, row in watched.files().items()}
+
+
+async def test_first_scan_finds_the_images_and_nothing_else(library, state):
+    for name in ("notes.txt", ".hidden.jpg", "._a.jpg", "a.jpg.part", "b.jpg~", "jpg"):
+        (library / name).write_bytes(b"no")
+    for folder in (".cache", "@eaDir", ".Trash-1000", "#recycle"):
+        (library / folder).mkdir()
+        (library / folder / "x.jpg").write_bytes(b"no")
+    os.mkfifo(library / "pipe.jpg")
+    (library / "link.jpg").symlink_to("a.jpg")
+    (library / "folder.jpg").mkdir()
+    async with watching(state, str(library)) as watched:
+        assert watched.files().keys() == EVERYTHING
+        assert watched.pending() == EVERYTHING
+        assert watched.reconciler.status()[watched.rows[0].id].watching == "events"
+
+
+async def test_new_changed_and_deleted_files_are_noticed_without_asking(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        (library / "new.jpg").write_bytes(b"new")
+        await eventually(lambda: watched.pending() == {"new.jpg"})
+        watched.read_all()
+        (library / "a.jpg").write_bytes(b"other bytes")
+        await eventually(lambda: watched.pending() == {"a.jpg"})
+        (library / "2023" / "c.JPG").unlink()
+        await eventually(lambda: "2023/c.JPG" not in watched.files())
+        assert watched.agrees()
+
+
+async def test_a_closed_file_is_pending_soon(library, state):
+    async with watching(state, str(library)) as watched:
+        times = []
+        for number in range(5):
+            name = f"n{number}.jpg"
+            (library / name).write_bytes(b"new")
+            closed_at = time.monotonic()
+            await eventually(lambda name=name: name in watched.files())
+            times.append(time.monotonic() - closed_at)
+        assert sorted(times)[2] < 0.3  # half of what an unclosed file would have to rest
+
+
+async def test_a_file_written_in_bursts_is_pending_once(library, state):
+    async with watching(state, str(library)) as watched:
+        changes = watched.changes
+        for _ in range(10):
+            with (library / "burst.jpg").open("ab") as file:
+                file.write(b"more")
+            await asyncio.sleep(0.02)  # the pace of the writer, nothing that is waited for
+        await watched.reconciler.barrier()
+        assert watched.files()["burst.jpg"].stamp.size_bytes == 40
+        assert watched.changes == changes + 1
+
+
+async def test_an_open_file_is_left_alone_until_it_is_closed(library, state):
+    settle = WatchConfig(settle_ms=200)
+    async with watching(state, str(library), watch=settle) as watched:
+        with (library / "slow.jpg").open("wb") as file:
+            file.write(b"first half")
+            file.flush()
+            (library / "marker.jpg").write_bytes(b"later than the half file")
+            await asyncio.sleep(0.5)  # longer than settle_ms, shorter than patience with writers
+            await eventually(lambda: "marker.jpg" in watched.files())
+            assert "slow.jpg" not in watched.files()
+            file.write(b"second half")
+        await eventually(lambda: "slow.jpg" in watched.files())
+        assert watched.files()["slow.jpg"].stamp.size_bytes == 21
+
+
+async def test_a_file_that_nobody_closes_is_taken_in_the_end(library, state):
+    async with watching(state, str(library), watch=WatchConfig(settle_ms=50)) as watched:
+        with (library / "open.jpg").open("wb") as file:
+            file.write(b"all there is")
+            file.flush()
+            await eventually(lambda: "open.jpg" in watched.files())
+
+
+async def test_renames_keep_ids_and_read_nothing(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+        (library / "a.jpg").rename(library / "2023" / "renamed.jpg")
+        (library / "2023" / "trip").rename(library / "2024")
+        await watched.reconciler.barrier()
+        assert watched.pending() == set()
+        assert ids(watched) == {
+            "2023/renamed.jpg": before["a.jpg"],
+            "b.jpg": before["b.jpg"],
+            "2023/c.JPG": before["2023/c.JPG"],
+            "2024/d.png": before["2023/trip/d.png"],
+            "2024/e.heic": before["2023/trip/e.heic"],
+        }
+
+
+async def test_renames_while_nobody_watched(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+    (library / "2023").rename(library / "0000")
+    (library / "b.jpg").unlink()
+    async with watching(state, str(library)) as watched:
+        assert watched.pending() == set()
+        assert ids(watched) == {
+            "a.jpg": before["a.jpg"],
+            "0000/c.JPG": before["2023/c.JPG"],
+            "0000/trip/d.png": before["2023/trip/d.png"],
+            "0000/trip/e.heic": before["2023/trip/e.heic"],
+        }
+
+
+async def test_swaps_and_cycles(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+
+        def rotate(*names):
+            (library / names[-1]).rename(library / "aside")
+            for old, new in reversed(list(itertools.pairwise(names))):
+                (library / old).rename(library / new)
+            (library / "aside").rename(library / names[0])
+
+        rotate("a.jpg", "b.jpg")
+        await watched.reconciler.barrier()
+        assert ids(watched) == before | {"a.jpg": before["b.jpg"], "b.jpg": before["a.jpg"]}
+        rotate("a.jpg", "b.jpg")
+        await watched.reconciler.barrier()
+        rotate("a.jpg", "2023/c.JPG", "2023/trip/d.png")
+        await watched.reconciler.barrier()
+        assert ids(watched) == before | {
+            "2023/c.JPG": before["a.jpg"],
+            "2023/trip/d.png": before["2023/c.JPG"],
+            "a.jpg": before["2023/trip/d.png"],
+        }
+        assert watched.pending() == set()
+
+
+async def test_folders_that_trade_places(library, state):
+    (library / "2022").mkdir()
+    (library / "2022" / "c.JPG").write_bytes(b"another c")
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+        (library / "2022").rename(library / "aside")
+        (library / "2023").rename(library / "2022")
+        (library / "aside").rename(library / "2023")
+        await watched.reconciler.barrier()
+        assert watched.agrees()
+        assert watched.pending() == set()
+        assert watched.files()["2022/c.JPG"].id == before["2023/c.JPG"]
+        assert watched.files()["2023/c.JPG"].id == before["2022/c.JPG"]
+
+
+async def test_a_rename_over_another_file(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+        (library / "a.jpg").rename(library / "b.jpg")
+        await watched.reconciler.barrier()
+        assert watched.files()["b.jpg"].id == before["a.jpg"]
+        assert "a.jpg" not in watched.files()
+        assert watched.pending() == set()
+
+
+async def test_save_by_rename_makes_one_file_pending(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+        (library / ".a.jpg.swp").write_bytes(b"edited")
+        (library / ".a.jpg.swp").rename(library / "a.jpg")
+        await watched.reconciler.barrier()
+        assert watched.pending() == {"a.jpg"}
+        assert ids(watched) == before
+
+
+async def test_hard_links_are_known_at_once_and_change_together(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        os.link(library / "a.jpg", library / "2023" / "also-a.jpg")
+        await watched.reconciler.barrier()
+        assert watched.pending() == set()
+        files = watched.files()
+        assert files["2023/also-a.jpg"].content_id == files["a.jpg"].content_id
+        with (library / "a.jpg").open("r+b") as file:
+            file.write(b"X")
+        await watched.reconciler.barrier()
+        assert watched.pending() == {"a.jpg", "2023/also-a.jpg"}
+
+
+async def test_same_size_and_restored_mtime(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        status = (library / "a.jpg").stat()
+        (library / "a.jpg").write_bytes(b"?" * status.st_size)
+        os.utime(library / "a.jpg", ns=(status.st_atime_ns, status.st_mtime_ns))
+        await watched.reconciler.barrier()
+        assert watched.pending() == {"a.jpg"}
+
+
+async def test_folders_moved_out_and_in(library, state, tmp_path):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        outside = tmp_path / "outside"
+        (library / "2023").rename(outside)
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == {"a.jpg", "b.jpg"}
+        (outside / "late.jpg").write_bytes(b"not ours")
+        (outside / "trip" / "later.jpg").write_bytes(b"not ours")
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == {"a.jpg", "b.jpg"}
+        outside.rename(library / "back")
+        await watched.reconciler.barrier()
+        assert watched.agrees()
+        (library / "back" / "trip" / "x.jpg").write_bytes(b"heard of again")
+        await eventually(lambda: "back/trip/x.jpg" in watched.files())
+
+
+async def test_several_roots_and_a_move_between_them(library, state, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    async with watching(state, str(library), str(other)) as watched:
+        watched.read_all()
+        before = ids(watched)
+        (library / "2023").rename(other / "moved")
+        await watched.reconciler.barrier()
+        assert watched.agrees(0)
+        assert watched.agrees(1)
+        assert watched.pending() == set()
+        assert watched.files(1)["moved/trip/d.png"].id == before["2023/trip/d.png"]
+
+
+async def test_nested_roots_share_no_file(library, state):
+    async with watching(state, str(library), str(library / "2023" / "trip")) as watched:
+        assert watched.files(0).keys() == {"a.jpg", "b.jpg", "2023/c.JPG"}
+        assert watched.files(1).keys() == {"d.png", "e.heic"}
+        (library / "2023" / "trip" / "new.jpg").write_bytes(b"new")
+        await watched.reconciler.barrier()
+        assert "new.jpg" in watched.files(1)
+        assert "2023/trip/new.jpg" not in watched.files(0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"not-utf8-\xff\xfe.jpg", b"new\nline.jpg", b"x" * 251 + b".jpg", "é.jpg".encode(),
+     "e\u0301.jpg".encode(), b"blank .jpg", b"-rf.jpg"],
+)  # fmt: skip
+async def test_odd_names(library, state, name):
+    async with watching(state, str(library)) as watched:
+        with open(os.path.join(os.fsencode(library), b"2023", name), "wb") as file:
+            file.write(b"odd")
+        await watched.reconciler.barrier()
+        assert os.fsdecode(b"2023/" + name) in watched.files()
+        assert watched.agrees()
+
+
+async def test_case_only_renames(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = ids(watched)
+        (library / "a.jpg").rename(library / "A.JPG")
+        await watched.reconciler.barrier()
+        assert watched.files()["A.JPG"].id == before["a.jpg"]
+        assert watched.pending() == set()
+
+
+async def test_changed_excludes_apply_both_ways(library, state):
+    async with watching(state, str(library), exclude=("trip", "b.*")) as watched:
+        assert watched.files().keys() == {"a.jpg", "2023/c.JPG"}
+        watched.read_all()
+        watched.exclude = ("2023/*.JPG",)
+        configs = {watched.rows[0].id: RootConfig(path=str(library))}
+        await watched.reconciler.set_config(configs, watched.watch, watched.exclude)
+        assert watched.files().keys() == EVERYTHING - {"2023/c.JPG"}
+        assert watched.agrees()
+        (library / "2023" / "trip" / "new.jpg").write_bytes(b"in a folder newly let in")
+        await eventually(lambda: "2023/trip/new.jpg" in watched.files())
+
+
+async def test_nomedia_leaves_a_folder_out_while_it_is_there(library, state):
+    async with watching(state, str(library)) as watched:
+        (library / "2023" / ".nomedia").touch()
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == {"a.jpg", "b.jpg"}
+        (library / "2023" / "new.jpg").write_bytes(b"not wanted")
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == {"a.jpg", "b.jpg"}
+        (library / "2023" / ".nomedia").unlink()
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == EVERYTHING | {"2023/new.jpg"}
+
+
+async def test_size_limits(library, state):
+    (library / "big.jpg").write_bytes(b"x" * 5000)
+    (library / "empty.jpg").touch()
+    limits = WatchConfig(min_size_bytes=1, max_size_bytes=4000)
+    async with watching(state, str(library), watch=limits) as watched:
+        assert watched.files().keys() == EVERYTHING
+        (library / "a.jpg").write_bytes(b"x" * 5000)
+        await watched.reconciler.barrier()
+        assert "a.jpg" not in watched.files()
+
+
+async def test_links_are_followed_only_if_asked_and_never_in_circles(library, state, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.jpg").write_bytes(b"outside")
+    (library / "out").symlink_to(outside)
+    (library / "2023" / "up").symlink_to(library)
+    (library / "trip").symlink_to(library / "2023" / "trip")
+    (library / "same.jpg").symlink_to("a.jpg")
+    (library / "dangling.jpg").symlink_to("nowhere")
+    followed = EVERYTHING | {"trip/d.png", "trip/e.heic", "same.jpg"}
+    async with watching(state, RootConfig(path=str(library), follow_symlinks=True)) as watched:
+        assert watched.files().keys() == followed
+        (library / "2023" / "trip" / "new.jpg").write_bytes(b"seen under both names")
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == followed | {"2023/trip/new.jpg", "trip/new.jpg"}
+        assert watched.agrees()
+    async with watching(state, str(library)) as watched:
+        assert watched.files().keys() == EVERYTHING | {"2023/trip/new.jpg"}
+
+
+async def test_a_root_that_goes_away_and_comes_back(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        before = watched.files()
+        library.rename(library.with_name("away"))
+        root_id = watched.rows[0].id
+        await eventually(lambda: not watched.reconciler.status()[root_id].online, seconds=1)
+        status = watched.reconciler.status()[root_id]
+        assert status.reason == "the folder is missing"
+        assert status.watching == "none"
+        assert not watched.catalog.files.roots()[0].online
+        (library.with_name("away") / "a.jpg").unlink()
+        assert watched.files() == before
+        library.with_name("away").rename(library)
+        await eventually(lambda: watched.reconciler.status()[root_id].online)
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == EVERYTHING - {"a.jpg"}
+        assert watched.pending() == set()
+
+
+async def test_a_root_that_appears_later(state, tmp_path):
+    async with watching(state, str(tmp_path / "later")) as watched:
+        assert not watched.reconciler.status()[watched.rows[0].id].online
+        (tmp_path / "later").mkdir()
+        (tmp_path / "later" / "x.jpg").write_bytes(b"x")
+        await eventually(lambda: watched.files().keys() == {"x.jpg"})
+
+
+async def test_a_root_deleted_and_made_again(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        root_id = watched.rows[0].id
+        shutil.rmtree(library)
+        await eventually(lambda: not watched.reconciler.status()[root_id].online)
+        kept = watched.files().keys()
+        library.mkdir()
+        await watched.reconciler.barrier()
+        # Empty, it may just as well be a mount point without its disk.
+        assert not watched.reconciler.status()[root_id].online
+        assert watched.files().keys() == kept
+        (library / "new.jpg").write_bytes(b"new")
+        await eventually(lambda: watched.reconciler.status()[root_id].online)
+        await eventually(lambda: watched.files().keys() == {"new.jpg"})
+
+
+async def test_an_empty_root_is_accepted_on_request(library, state):
+    async with watching(state, str(library)) as watched:
+        library.rename(library.with_name("away"))
+        library.mkdir()
+        await watched.reconciler.rescan()
+        assert watched.files().keys() == EVERYTHING
+        await watched.reconciler.rescan(os.fsencode(library))
+        assert watched.files() == {}
+        assert watched.reconciler.status()[watched.rows[0].id].online
+
+
+async def test_emptying_a_root_is_a_deletion(library, state):
+    async with watching(state, str(library)) as watched:
+        for entry in library.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        await watched.reconciler.barrier()
+        assert watched.files() == {}
+
+
+async def test_rescan_finds_what_no_event_told_of(library, state):
+    polled = RootConfig(path=str(library), watch="poll")
+    async with watching(state, polled) as watched:
+        assert watched.reconciler.status()[watched.rows[0].id].watching == "poll"
+        (library / "2023" / "trip" / "x.jpg").write_bytes(b"x")
+        (library / "b.jpg").unlink()
+        await watched.reconciler.rescan(os.fsencode(library / "2023") + b"/")
+        assert watched.files().keys() == EVERYTHING | {"2023/trip/x.jpg"}
+        await watched.reconciler.rescan()
+        assert watched.agrees()
+        with pytest.raises(NotFoundError):
+            await watched.reconciler.rescan(b"/nowhere")
+
+
+async def test_polled_roots_are_scanned_by_themselves(library, state):
+    polled = RootConfig(path=str(library), watch="poll")
+    async with watching(state, polled, watch=WatchConfig(poll_interval_s=0.1)) as watched:
+        (library / "2023" / "new").mkdir()
+        (library / "2023" / "new" / "x.jpg").write_bytes(b"x")
+        (library / "b.jpg").unlink()
+        await eventually(watched.agrees)
+
+
+async def test_the_periodic_scan_needs_no_events(library, state):
+    often = WatchConfig(rescan_interval_s=0.2)
+    async with watching(state, RootConfig(path=str(library), watch="poll"), watch=often) as watched:
+        (library / "x.jpg").write_bytes(b"x")
+        await eventually(watched.agrees)
+
+
+async def test_a_folder_that_may_not_be_read_keeps_its_files(library, state, monkeypatch):
+    scandir = os.scandir
+    locked = os.stat(library / "2023").st_ino
+
+    def refuse(descriptor):
+        if os.fstat(descriptor).st_ino == locked:
+            raise PermissionError(13, "Permission denied")
+        return scandir(descriptor)
+
+    async with watching(state, str(library)) as watched:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "scandir", refuse)
+            await watched.reconciler.rescan()
+            assert watched.files().keys() == EVERYTHING
+            status = watched.reconciler.status()[watched.rows[0].id]
+            assert status.watching == "mixed"
+            assert "1 of 3 folders cannot be watched or read" in status.warning
+        await watched.reconciler.rescan()
+        assert watched.reconciler.status()[watched.rows[0].id].warning is None
+
+
+async def test_idle_means_idle(library, state):
+    async with watching(state, str(library)) as watched:
+        changes = watched.changes
+        used = time.process_time()
+        await asyncio.sleep(1)  # what is measured
+        assert time.process_time() - used < 0.02
+        assert watched.changes == changes

@@ -1,0 +1,348 @@
+"""What the kernel does to a watcher: full queues, used-up watches, mounts that come and go."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from watching import watching
+
+from imgvecd.adapters.watchdog_inotify import InotifyWatcher
+from imgvecd.types import Coverage, Hint, HintKind
+
+QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
+TESTS = Path(__file__).parents[1]
+
+
+async def eventually(condition, seconds=20.0):
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def status_of(watched, root=0):
+    return watched.reconciler.status()[watched.rows[root].id]
+
+
+# Overflow
+
+
+@pytest.fixture
+def short_queue():
+    """Watchers made within this fixture's `with` have a queue of 16 events."""
+    if not os.access(QUEUE_LIMIT, os.W_OK) or os.geteuid() != 0:
+        pytest.skip("lowering fs.inotify.max_queued_events needs root")
+
+    @contextlib.contextmanager
+    def shorten():
+        before = QUEUE_LIMIT.read_text()
+        QUEUE_LIMIT.write_text("16")
+        try:
+            yield
+        finally:
+            QUEUE_LIMIT.write_text(before)
+
+    return shorten
+
+
+class SlowWatcher(InotifyWatcher):
+    """Stops reading events while `hold` is cleared, as a paused process does."""
+
+    def __init__(self):
+        super().__init__()
+        self.hold = threading.Event()
+        self.hold.set()
+        self.lost = 0
+
+    def start(self, hear):
+        def hear_slowly(hint: Hint):
+            self.hold.wait()
+            self.lost += hint.kind is HintKind.LOST
+            hear(hint)
+
+        super().start(hear_slowly)
+
+
+@pytest.mark.parametrize("runs", [5, pytest.param(100, marks=pytest.mark.nightly)])
+async def test_nothing_is_missed_when_the_queue_overflows(tmp_path, short_queue, runs):
+    library = tmp_path / "library"
+    (library / "old").mkdir(parents=True)
+    for number in range(2 * runs):
+        (library / "old" / f"{number}.jpg").write_bytes(b"%d" % number)
+    with short_queue():
+        watcher = SlowWatcher()
+    async with watching(str(tmp_path / "state"), str(library), watcher=watcher) as watched:
+        watched.read_all()
+        for run in range(runs):
+            lost = watcher.lost
+            watcher.hold.clear()
+            for number in range(40):
+                (library / "old" / f"{run}-{number}.jpg").write_bytes(b"new")
+                (library / f"{run}" / f"{number}").mkdir(parents=True)
+                (library / f"{run}" / f"{number}" / "deep.jpg").write_bytes(b"new")
+            (library / "old" / f"{run}.jpg").unlink()
+            (library / "old" / f"{run + runs}.jpg").rename(library / f"{run}" / "moved.jpg")
+            watcher.hold.set()
+            await eventually(lambda lost=lost: watcher.lost > lost)
+            await watched.reconciler.barrier()
+            assert watched.agrees()
+            assert f"{run}/moved.jpg" not in watched.pending()
+        # folders made during an overflow are heard of afterwards
+        (library / "0" / "39" / "heard.jpg").write_bytes(b"x")
+        await eventually(lambda: "0/39/heard.jpg" in watched.files())
+
+
+# Watch limit
+
+
+def in_user_namespace(program, tmp_path):
+    """Run a program where the limits of inotify can be lowered for it alone."""
+    if subprocess.run(["unshare", "-Ur", "true"], check=False).returncode:
+        pytest.skip("user namespaces are not permitted")
+    places = [tmp_path / "state", tmp_path / "library", TESTS, TESTS.parent]
+    return subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-c", program, *map(str, places)],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+LIMITED = """
+import asyncio, sys
+sys.path[:0] = sys.argv[3:]
+from watching import watching
+
+async def main(state, library):
+    async with watching(state, library) as watched:
+        root = watched.reconciler.status()[watched.rows[0].id]
+        assert root.watching == "mixed", root
+        assert "fs.inotify.max_user_watches" in root.warning, root.warning
+        print(root.warning)
+        with open(library + "/79/new.jpg", "wb") as file:
+            file.write(b"new")
+        with open(library + "/0/new.jpg", "wb") as file:
+            file.write(b"new")
+        await watched.reconciler.barrier()
+        assert watched.agrees()
+        open("/proc/sys/user/max_inotify_watches", "w").write("1000")
+        await watched.reconciler.rescan()
+        root = watched.reconciler.status()[watched.rows[0].id]
+        assert (root.watching, root.warning) == ("events", None), root
+
+open("/proc/sys/user/max_inotify_watches", "w").write("40")
+asyncio.run(main(*sys.argv[1:3]))
+"""
+
+
+def test_folders_beyond_the_watch_limit_are_polled_with_a_warning(tmp_path):
+    for number in range(100):
+        folder = tmp_path / "library" / f"{number}"
+        folder.mkdir(parents=True)
+        (folder / "x.jpg").write_bytes(b"x")
+    done = in_user_namespace(LIMITED, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "61 of 101 folders are scanned every 60 s instead" in done.stdout
+
+
+DEAF = """
+import asyncio, sys
+sys.path[:0] = sys.argv[3:]
+from watching import watching
+from imgvecd.adapters.watchdog_platform import make_watcher
+from imgvecd.config.schema import WatchConfig
+
+async def main(state, library):
+    often = WatchConfig(poll_interval_s=0.1)
+    async with watching(state, library, watch=often, watcher=make_watcher()) as watched:
+        root = watched.reconciler.status()[watched.rows[0].id]
+        assert root.watching == "poll", root
+        assert "fs.inotify.max_user_instances" in root.warning, root.warning
+        with open(library + "/new.jpg", "wb") as file:
+            file.write(b"new")
+        async with asyncio.timeout(20):
+            while not watched.agrees():
+                await asyncio.sleep(0.01)
+
+open("/proc/sys/user/max_inotify_instances", "w").write("0")
+asyncio.run(main(*sys.argv[1:3]))
+"""
+
+
+def test_without_any_inotify_instance_everything_is_polled(tmp_path):
+    fill(tmp_path / "library")
+    done = in_user_namespace(DEAF, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+# Mounts
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """A function that mounts; everything is unmounted at the end."""
+    mounted = []
+
+    def run(*arguments, at):
+        done = subprocess.run(["mount", *arguments, at], check=False, capture_output=True)
+        if done.returncode:
+            pytest.skip("mounting is not permitted")
+        mounted.append(at)
+
+    yield run
+    for at in reversed(mounted):
+        while (
+            subprocess.run(["umount", "-l", at], check=False, capture_output=True).returncode == 0
+        ):
+            pass
+
+
+def unmount(folder, *flags):
+    # A look in progress keeps the file system busy for a moment.
+    for _ in range(500):
+        if (
+            subprocess.run(["umount", *flags, folder], check=False, capture_output=True).returncode
+            == 0
+        ):
+            return
+    raise AssertionError(f"{folder} stays busy")
+
+
+def fill(folder):
+    (folder / "sub").mkdir(parents=True, exist_ok=True)
+    for name in ("a.jpg", "b.jpg", "sub/c.jpg"):
+        (folder / name).write_bytes(name.encode())
+
+
+@pytest.mark.parametrize("flags", [(), ("-l",)], ids=["plain", "lazy"])
+@pytest.mark.parametrize("times", [5, pytest.param(100, marks=pytest.mark.nightly)])
+async def test_a_bind_mounted_root_goes_offline_within_a_second(tmp_path, mount, flags, times):
+    source, root = tmp_path / "source", tmp_path / "root"
+    fill(source)
+    root.mkdir()
+    mount("--bind", str(source), at=str(root))
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        watched.read_all()
+        before = watched.files()
+        assert before.keys() == {"a.jpg", "b.jpg", "sub/c.jpg"}
+        for _ in range(times):
+            unmount(str(root), *flags)
+            await eventually(lambda: not status_of(watched).online, seconds=1)
+            await watched.reconciler.rescan()
+            assert watched.files() == before
+            mount("--bind", str(source), at=str(root))
+            await eventually(lambda: status_of(watched).online)
+            await watched.reconciler.barrier()
+            assert watched.files() == before
+
+
+async def test_a_file_system_comes_back_under_other_numbers(tmp_path, mount):
+    root = tmp_path / "root"
+    root.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(root))
+    fill(root)
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        ids = {path: row.id for path, row in watched.files().items()}
+        shutil.copytree(root, tmp_path / "backup")
+        unmount(str(root))
+        await eventually(lambda: not status_of(watched).online, seconds=1)
+        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(root))
+        await watched.reconciler.barrier()
+        assert not status_of(watched).online  # an empty file system is not the library
+        shutil.copytree(tmp_path / "backup", root, dirs_exist_ok=True)
+        await eventually(lambda: status_of(watched).online)
+        await watched.reconciler.barrier()
+        assert {path: row.id for path, row in watched.files().items()} == ids
+
+
+async def test_another_disk_in_the_same_place_is_not_the_library(tmp_path, mount):
+    root = tmp_path / "root"
+    fill(root)
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        before = watched.files()
+        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(root))
+        (root / "other.jpg").write_bytes(b"other")
+        await eventually(lambda: not status_of(watched).online, seconds=1)
+        assert "another file system" in status_of(watched).reason
+        assert watched.files() == before
+        unmount(str(root))
+        await eventually(lambda: status_of(watched).online)
+        await watched.reconciler.barrier()
+        assert watched.files() == before
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "bind"])
+@pytest.mark.parametrize("leaves", ["an empty folder", "nothing"])
+async def test_a_mount_below_the_root_keeps_its_files_when_it_goes(tmp_path, mount, kind, leaves):
+    root, card, source = tmp_path / "root", tmp_path / "root" / "card", tmp_path / "source"
+    fill(root)
+    card.mkdir()
+    fill(source)
+    if kind == "bind":
+        mount("--bind", str(source), at=str(card))
+    else:
+        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(card))
+        fill(card)
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        watched.read_all()
+        before = watched.files()
+        assert len(before) == 6
+        unmount(str(card))
+        if leaves == "nothing":
+            card.rmdir()
+        await watched.reconciler.rescan()
+        assert watched.files() == before
+        card.mkdir(exist_ok=True)
+        await watched.reconciler.barrier()
+        assert watched.files() == before
+        if kind == "bind":
+            mount("--bind", str(source), at=str(card))
+            (card / "new.jpg").write_bytes(b"new")
+            await eventually(lambda: "card/new.jpg" in watched.files())
+            assert watched.pending() == {"card/new.jpg"}
+        else:
+            await watched.reconciler.rescan(os.fsencode(card))  # asked for: it is as it is now
+            assert len(watched.files()) == 3
+
+
+async def test_a_mount_that_appears_below_the_root_is_picked_up(tmp_path, mount):
+    root, source = tmp_path / "root", tmp_path / "source"
+    fill(root)
+    fill(source)
+    (root / "card").mkdir()
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        mount("--bind", str(source), at=str(root / "card"))
+        await eventually(lambda: len(watched.files()) == 6)
+
+
+# The watcher itself
+
+
+def test_reading_images_is_not_heard(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    hints = []
+    watcher = InotifyWatcher()
+    watcher.start(hints.append)
+    try:
+        assert watcher.watch(os.fsencode(tmp_path)) is Coverage.EVENTS
+        for _ in range(100):
+            (tmp_path / "a.jpg").read_bytes()
+        assert watcher.flush(5)
+        assert hints == []
+        (tmp_path / "a.jpg").write_bytes(b"b")
+        assert watcher.flush(5)
+        assert {hint.kind for hint in hints} == {HintKind.WRITTEN, HintKind.CLOSED}
+    finally:
+        watcher.stop()
+
+
+def test_network_file_systems_are_not_trusted(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "imgvecd.adapters.watchdog_inotify.filesystem_type", lambda path, mounts: "nfs4"
+    )
+    watcher = InotifyWatcher()
+    assert watcher.watch(os.fsencode(tmp_path)) is Coverage.FILESYSTEM
+    watcher.stop()

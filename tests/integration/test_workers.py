@@ -1,0 +1,174 @@
+"""How worker processes live: on demand, one lane before the other, never without their parent."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from imgvecd.config.schema import DecodeConfig, EncodeConfig
+from imgvecd.core.model_choice import ModelChoice
+from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.types import Lane, PreprocessSpec
+
+TESTS = Path(__file__).parents[1]
+GOOD = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
+SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
+IMAGE = bytes(12)
+DEADLINE_S = 30
+
+
+async def until(condition):
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch):
+    monkeypatch.setenv("NOTES", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    return tmp_path / "notes"
+
+
+def fake_encoder(**settings):
+    choice = ModelChoice("fake", "", "f")
+    return EncoderProcess(choice, EncodeConfig(**settings), module="misbehaving_encoder")
+
+
+@pytest.fixture
+async def encoder(notes):
+    encoder = fake_encoder(idle_s=60)
+    yield encoder
+    await encoder.close()
+
+
+async def test_decoders_start_on_demand_and_stop_when_idle():
+    pool = DecoderPool(DecodeConfig(workers=2, idle_s=0.2))
+    assert pool.running == 0
+    await asyncio.gather(*(pool.decode_bytes(GOOD, SPEC) for _ in range(6)))
+    assert 1 <= pool.running <= 2
+    workers = psutil.Process().children()
+    await until(lambda: pool.running == 0)
+    await until(lambda: not any(worker.is_running() for worker in workers))
+    assert (await pool.decode_bytes(GOOD, SPEC)).pixels
+    await pool.close()
+
+
+async def test_a_decoder_is_small_and_humble():
+    pool = DecoderPool(DecodeConfig(workers=1))
+    await pool.decode_bytes(GOOD, SPEC)
+    (worker,) = (child for child in psutil.Process().children() if "decode" in str(child.cmdline()))
+    assert worker.memory_info().rss < 120e6
+    assert worker.nice() == 10
+    assert worker.rlimit(psutil.RLIMIT_AS) == (2048 << 20,) * 2
+    assert not [mapped for mapped in worker.memory_maps() if "torch" in mapped.path]
+    await pool.close()
+
+
+async def test_a_caller_that_goes_away_frees_its_place():
+    pool = DecoderPool(DecodeConfig(workers=1))
+    going = [asyncio.create_task(pool.decode_bytes(GOOD, SPEC)) for _ in range(5)]
+    await until(lambda: pool.running)
+    for task in going:
+        task.cancel()
+    await asyncio.wait(going)
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await pool.decode_bytes(GOOD, SPEC)).pixels
+    assert pool.running == 1
+    await pool.close()
+
+
+async def test_the_encoder_stops_when_idle_and_starts_again(notes):
+    encoder = fake_encoder(idle_s=0.2)
+    await encoder.encode_texts(["a"], Lane.INTERACTIVE)
+    assert encoder.loaded
+    assert encoder.runs_on == "cpu, float32"
+    await until(lambda: not encoder.running)
+    await encoder.encode_texts(["a"], Lane.INTERACTIVE)
+    assert notes.read_text().count("start") == 2
+    await encoder.close()
+
+
+async def test_what_the_model_is_needs_no_second_start(encoder, notes):
+    info = await encoder.info()
+    await encoder.close()
+    assert await encoder.info() == info
+    assert not encoder.running
+
+
+async def test_a_text_waits_for_one_step_not_for_the_backlog(encoder, notes):
+    """100 images at 20 ms each are 2 s of work; a text gets between two steps."""
+    await encoder.encode_images([IMAGE] * 8, Lane.BULK)
+    bulk = asyncio.create_task(encoder.encode_images([IMAGE] * 100, Lane.BULK))
+    await until(lambda: notes.read_text().count("images") > 4)
+    started = time.monotonic()
+    await encoder.encode_texts(["a"], Lane.INTERACTIVE)
+    waited = time.monotonic() - started
+    assert not bulk.done()
+    assert (await bulk).shape == (100, 4)
+    assert waited < 0.5
+
+
+async def test_a_query_that_gives_up_does_not_cost_the_model(encoder, notes):
+    await encoder.info()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await encoder.encode_texts(["slow"], Lane.INTERACTIVE)
+    assert (await encoder.encode_texts(["a"], Lane.INTERACTIVE)).shape == (1, 4)
+    assert notes.read_text().count("start") == 1
+
+
+async def test_stopping_now_ends_what_is_under_way(encoder, notes):
+    await encoder.info()
+    working = asyncio.create_task(encoder.encode_texts(["hang"], Lane.BULK))
+    await until(lambda: "hang" in notes.read_text())
+    await encoder.close()
+    assert not encoder.running
+    assert isinstance((await asyncio.gather(working, return_exceptions=True))[0], Exception)
+
+
+PARENT = """
+import asyncio, json, os, sys
+from imgvecd.config.schema import DecodeConfig, EncodeConfig
+from imgvecd.core.model_choice import ModelChoice
+from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.types import Lane, PreprocessSpec
+import pathlib, psutil
+
+notes = pathlib.Path(os.environ["NOTES"], "notes")
+
+async def main():
+    decoder = DecoderPool(DecodeConfig(workers=1), module="misbehaving_decoder")
+    choice = ModelChoice("f", "", "f")
+    encoder = EncoderProcess(choice, EncodeConfig(), module="misbehaving_encoder")
+    await encoder.info()
+    spec = PreprocessSpec(8, (0.5,) * 3, (0.5,) * 3)
+    busy = [asyncio.create_task(decoder.decode_bytes(b"deaf ", spec)),
+            asyncio.create_task(encoder.encode_texts(["hang"], Lane.BULK))]
+    while len(children := psutil.Process().children()) < 2 or "hang" not in notes.read_text():
+        await asyncio.sleep(0.01)
+    print(json.dumps([child.pid for child in children]), flush=True)
+    await asyncio.wait(busy)
+
+asyncio.run(main())
+"""
+
+
+def test_no_worker_outlives_the_daemon(notes):
+    """Not even one that hangs, when the daemon is killed and can close nothing."""
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env=environment, text=True
+    )
+    with parent:
+        workers = [psutil.Process(pid) for pid in json.loads(parent.stdout.readline())]
+        parent.send_signal(signal.SIGKILL)
+    gone, alive = psutil.wait_procs(workers, timeout=DEADLINE_S)
+    assert (len(gone), alive) == (2, [])

@@ -1,0 +1,34 @@
+"""Files change names in every pattern, and are recognised: no id is lost, nothing is read again."""
+
+import asyncio
+import random
+
+import pytest
+from watching import watching
+
+FOLDERS = ("", "x/", "x/y/", "z/")
+PLACES = [f"{folder}{name}.jpg" for folder in FOLDERS for name in "abc"]
+
+
+@pytest.mark.parametrize("rounds", [40, pytest.param(2000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_any_cycle_of_renames(tmp_path, seed, rounds):
+    chance = random.Random(seed)
+    library = tmp_path / "library"
+    for place in PLACES:
+        (library / place).parent.mkdir(parents=True, exist_ok=True)
+        (library / place).write_bytes(place.encode())
+    async with watching(str(tmp_path / "state"), str(library)) as watched:
+        watched.read_all()
+        ids = {row.stamp.inode: row.id for row in watched.files().values()}
+        for _ in range(rounds):
+            cycle = chance.sample(PLACES, chance.randint(2, 5))
+            for number, place in enumerate(cycle):
+                (library / place).rename(library / f"aside-{number}")
+            await asyncio.sleep(0)  # a long pause would rightly count as deleting and adding
+            for number, place in enumerate(cycle[1:] + cycle[:1]):
+                (library / f"aside-{number}").rename(library / place)
+            await watched.reconciler.barrier()
+            assert watched.agrees()
+            assert {row.stamp.inode: row.id for row in watched.files().values()} == ids
+            assert watched.pending() == set()

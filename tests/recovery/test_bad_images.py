@@ -1,0 +1,130 @@
+"""Bad pictures hurt only themselves: named failures within the limits, no worker left behind."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from bad_images import bad_images, good_images
+
+from imgvecd.config.schema import DecodeConfig
+from imgvecd.errors import UnreadableImageError, WorkerError
+from imgvecd.processes import DecoderPool
+from imgvecd.types import PreprocessSpec
+
+SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
+REASONS = {"truncated", "too_large", "memory", "unsupported", "damaged", "unreadable"}
+GOOD = Path(__file__).parents[1] / "data" / "photos" / "cat.jpg"
+LIMIT_S = 1.5
+# VP8 and JPEG have no checksums: noise behind a header is a picture of noise, and a JPEG whose end
+# marker is in its place is complete.
+SILENT = ("noise-*-webp", "bomb.jpg")
+
+
+def children():
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.fixture
+async def pool(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    before = children()
+    config = DecodeConfig(workers=2, timeout_s=LIMIT_S, memory_mb=1024)
+    pool = DecoderPool(config, module="misbehaving_decoder")
+    yield pool
+    await pool.close()
+    assert pool.running == 0
+    assert children() <= before
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("segfault", "crash"),
+        ("exit", "crash"),
+        ("abort", "crash"),
+        ("nonsense", "crash"),
+        ("loop", "timeout"),
+        ("sleep", "timeout"),
+        ("deaf", "timeout"),
+        ("stops", "timeout"),
+        ("memory", "memory"),
+        ("prints", "unsupported"),
+    ],
+)
+async def test_the_worst_that_can_happen(pool, word, reason):
+    """Each neighbour in the same pool, before, during and after, is decoded."""
+    good = GOOD.read_bytes()
+    await pool.decode_bytes(good, SPEC)
+    started = time.monotonic()
+    bad, *others = await asyncio.gather(
+        pool.decode_bytes(word.encode() + b" and so on", SPEC),
+        *(pool.decode_bytes(good, SPEC) for _ in range(8)),
+        return_exceptions=True,
+    )
+    assert isinstance(bad, UnreadableImageError)
+    assert bad.reason == reason
+    assert all(result.info.format == "jpeg" for result in others)
+    assert time.monotonic() - started < LIMIT_S + 30
+    assert (await pool.decode_bytes(good, SPEC)).info.format == "jpeg"
+    assert pool.running <= 2
+
+
+async def test_a_worker_killed_for_anothers_sake_costs_nothing(pool):
+    """Killed in the middle of a decode, say for memory: the picture gets a second chance."""
+    before = children()
+    await pool.decode_bytes(GOOD.read_bytes(), SPEC)
+    (first,) = children() - before
+    decoding = asyncio.create_task(pool.decode_bytes(b"sleep", SPEC))
+    await asyncio.sleep(0)  # the request is on its way to the worker that idles
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(UnreadableImageError) as caught:
+        await decoding
+    assert caught.value.reason == "timeout"  # of the second worker
+
+
+async def test_workers_that_die_while_idle_are_replaced(pool):
+    before = children()
+    good = GOOD.read_bytes()
+    await asyncio.gather(*(pool.decode_bytes(good, SPEC) for _ in range(4)))
+    for worker in children() - before:
+        os.kill(worker, signal.SIGKILL)
+    results = await asyncio.gather(*(pool.decode_bytes(good, SPEC) for _ in range(4)))
+    assert [result.info.format for result in results] == ["jpeg"] * 4
+
+
+async def test_a_worker_that_cannot_start_is_nobodys_fault(monkeypatch):
+    pool = DecoderPool(DecodeConfig(workers=1), module="there_is_no_such_module")
+    with pytest.raises(WorkerError, match="No module named"):
+        await pool.decode_bytes(b"", SPEC)
+    await pool.close()
+
+
+async def test_a_folder_full_of_bad_pictures(tmp_path):
+    """Every good one is decoded; every bad one is a named failure or marked as truncated."""
+    bad, good = bad_images(tmp_path / "bad"), good_images(tmp_path / "good", 50)
+    assert len(bad) >= 300
+    before = children()
+    config = DecodeConfig(workers=2, timeout_s=20, memory_mb=768)
+    pool = DecoderPool(config)
+    paths = [path for pair in zip(bad, good * 10, strict=False) for path in pair]
+    results = await asyncio.gather(
+        *(pool.decode(os.fsencode(path), None, SPEC) for path in paths), return_exceptions=True
+    )
+    await pool.close()
+    assert children() <= before
+    reasons = [getattr(result, "reason", "decoded") for result in results]
+    assert set(reasons) >= REASONS  # each of them happens
+    for path, result in zip(paths, results, strict=True):
+        if path.parent.name == "good":
+            assert not isinstance(result, BaseException), (path, result)
+            assert not result.info.truncated
+        elif isinstance(result, BaseException):
+            assert isinstance(result, UnreadableImageError), (path, result)
+            assert result.reason in REASONS, (path, result)
+            assert str(result)
+        else:
+            assert result.info.truncated or any(map(path.match, SILENT)), path

@@ -1,0 +1,138 @@
+"""A checkpoint that is not what was written is noticed, and the index built anew."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from embedding_source import MemorySource, brute_force, unit_vectors
+
+from imgvecd.adapters.faiss_segments import FaissSegments
+from imgvecd.config.schema import IndexConfig
+from imgvecd.core.index import LibraryIndex
+
+DIM = 16
+
+
+def open_index(folder, source, kind, fingerprint="model"):
+    return LibraryIndex.open(
+        str(folder), fingerprint, DIM, source, IndexConfig(kind=kind), FaissSegments()
+    )
+
+
+def stored_files(folder):
+    return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)
+
+
+def assert_right(index, source):
+    queries = unit_vectors(np.random.default_rng(4), 4, DIM).astype(np.float32)
+    scores, ids = index.search(queries, 10)
+    for row, query in enumerate(queries):
+        expected_scores, expected_ids = brute_force(source.vectors, query, 10)
+        assert ids[row].tolist() == expected_ids.tolist()
+        np.testing.assert_allclose(scores[row], expected_scores, atol=1e-6)
+
+
+@pytest.fixture(params=["flat", "pq"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def source():
+    source = MemorySource(DIM)
+    source.put(range(200), unit_vectors(np.random.default_rng(1), 200, DIM))
+    return source
+
+
+@pytest.fixture
+def written(tmp_path, source, kind):
+    """A folder with a base, a delta and hidden rows of both."""
+    folder = tmp_path / "index"
+    index = open_index(folder, source, kind)
+    source.put(range(190, 230), unit_vectors(np.random.default_rng(2), 40, DIM))
+    index.catch_up()
+    index.checkpoint()
+    source.drop([3, 225])
+    index.catch_up()
+    index.checkpoint()
+    assert index.status().removed == 12
+    index.close()
+    return folder
+
+
+def test_an_undamaged_checkpoint_is_loaded_not_rebuilt(written, source, kind):
+    files = stored_files(written)
+    index = open_index(written, source, kind)
+    assert stored_files(written) == files
+    assert index.verify()
+    assert not index.dirty
+    assert_right(index, source)
+
+
+def test_every_damage_is_found_and_repaired(tmp_path, written, source, kind):
+    rng = np.random.default_rng(11)
+    files = [os.path.relpath(path, written) for path in stored_files(written)]
+    for case in range(150):
+        folder = tmp_path / f"case-{case}"
+        shutil.copytree(written, folder)
+        target = folder / files[case % len(files)]
+        data = bytearray(target.read_bytes())
+        position = int(rng.integers(len(data)))
+        match int(rng.integers(3)):
+            case 0:
+                data[position] ^= 1 << int(rng.integers(8))
+            case 1:
+                del data[position:]
+            case _:
+                data[position : position + 64] = rng.bytes(64)
+        target.write_bytes(data)
+        index = open_index(folder, source, kind)
+        rebuilt = not (folder / "generation-000001").exists()
+        noticed_later = not index.verify()
+        assert rebuilt or noticed_later, (target, position)
+        if noticed_later:
+            assert index.needs_rebuild
+            index.rebuild()
+        assert_right(index, source)
+        index.close()
+
+
+@pytest.mark.parametrize("missing", ["manifest.json", "index.faiss", "delta-000001.faiss"])
+def test_a_missing_file_is_no_obstacle(written, source, kind, missing):
+    (path,) = written.rglob(missing)
+    path.unlink()
+    assert_right(open_index(written, source, kind), source)
+
+
+def test_another_catalogs_checkpoint_is_not_believed(written, kind):
+    other = MemorySource(DIM, instance="another")
+    other.put([7], unit_vectors(np.random.default_rng(3), 1, DIM))
+    index = open_index(written, other, kind)
+    assert len(index) == 1
+    assert_right(index, other)
+
+
+def test_a_catalog_that_went_back_in_time_is_believed(written, kind):
+    older = MemorySource(DIM)
+    older.put([7], unit_vectors(np.random.default_rng(3), 1, DIM))
+    index = open_index(written, older, kind)
+    assert len(index) == 1
+
+
+def test_another_models_checkpoint_is_not_believed(written, source, kind):
+    index = open_index(written, source, kind, fingerprint="other")
+    assert index.status().generation == 2
+
+
+def test_what_no_checkpoint_names_is_removed(written, source, kind):
+    stray = written / "generation-000007"
+    stray.mkdir()
+    (stray / "index.faiss").write_bytes(b"half a rebuild")
+    (written / "generation-000001" / "delta-000009.faiss.tmp").write_bytes(b"half a file")
+    (written / "manifest.json.tmp").write_bytes(b"half a manifest")
+    index = open_index(written, source, kind)
+    assert_right(index, source)
+    names = {os.path.basename(path) for path in stored_files(written)}
+    assert not stray.exists()
+    assert not {name for name in names if name.endswith(".tmp")}

@@ -1,0 +1,162 @@
+"""Starting, asking and stopping a real daemon, for integration tests and benchmarks."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+DEADLINE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path, timeout=DEADLINE_S):
+        super().__init__("localhost", timeout=timeout)
+        self._path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class RunningDaemon:
+    """`imgvecd serve` in a home directory of its own.
+
+    Args:
+        home: made if missing; a second daemon with the same home finds the first one's state.
+        folders: the roots.
+        settings: as for `--set`, with `__` for dots: `watch__settle_ms=100`.
+    """
+
+    def __init__(self, home, folders, settings=None, *, executable=sys.executable, env=None):
+        self.home = Path(home)
+        runtime = self.home / "run"
+        runtime.mkdir(parents=True, exist_ok=True)
+        self.socket = runtime / "imgvecd" / "imgvecd.sock"
+        self.state = self.home / ".local" / "state" / "imgvecd"
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("XDG_")},
+            "HOME": str(self.home),
+            "XDG_RUNTIME_DIR": str(runtime),
+            "HF_HUB_OFFLINE": "1",
+            **(env or {}),
+        }
+        flags = [flag for folder in folders for flag in ("--root", str(folder))]
+        settings = dict(settings or {})
+        if not any(key.startswith("model") for key in settings):
+            settings["model"] = "imgvecd-mini"  # `auto` would go and look for a larger one
+        for key, value in settings.items():
+            flags += ["--set", f"{key.replace('__', '.')}={value}"]
+        self.log = self.home / "daemon.log"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [executable, "-m", "imgvecd.cli.main", "serve", *flags],
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_until(self._answers)
+
+    def request(self, method, path, body=None):
+        """Return (status, answer)."""
+        connection = Connection(self.socket)
+        try:
+            data = None if body is None else json.dumps(body)
+            headers = {"Content-Type": "application/json"} if data else {}
+            connection.request(method, path, data, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **query):
+        status, answer = self.request("GET", f"{path}?{urlencode(query)}" if query else path)
+        assert status == 200, answer
+        return answer
+
+    def post(self, path, body=None):
+        status, answer = self.request("POST", path, body or {})
+        assert status == 200, answer
+        return answer
+
+    def search(self, text, limit=5):
+        """Return the paths found, best first."""
+        answer = self.post("/v1/search", {"text": text, "limit": limit, "all": True})
+        return [hit["path"] for hit in answer["hits"]]
+
+    def status(self):
+        return self.get("/v1/status")
+
+    def is_idle(self):
+        """Whether all that the daemon knows of is indexed."""
+        status = self.status()
+        return status["state"] == "idle" and not status["files"]["pending"]
+
+    def wait_until_indexed(self, count):
+        """Return the status once `count` files are indexed and nothing is left to do."""
+
+        def indexed():
+            status = self.status()
+            done = status["state"] == "idle" and status["files"]["indexed"] == count
+            return status if done else None
+
+        return self.wait_until(indexed)
+
+    def wait_until(self, condition, timeout_s=DEADLINE_S):
+        """Return the first true value of `condition()`; fail with the log if it does not come."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(
+                    f"the daemon ended ({self.process.returncode}):\n{self.tail()}"
+                )
+            value = condition()
+            if value:
+                return value
+            time.sleep(0.02)
+        raise AssertionError(f"{condition} did not come true:\n{self.tail()}")
+
+    def imgvec(self, *arguments):
+        """Run the query tool and return the finished process; output is bytes."""
+        return self._command("imgvecd.client.main", arguments)
+
+    def imgvecd(self, *arguments):
+        """Run the daemon's command line, likewise."""
+        return self._command("imgvecd.cli.main", arguments)
+
+    def _command(self, module, arguments):
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            env=self.env,
+            capture_output=True,
+            check=False,
+            timeout=DEADLINE_S,
+        )
+
+    def stop(self):
+        """SIGTERM; return the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE_S)
+
+    def kill(self):
+        """SIGKILL, if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE_S)
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def _answers(self):
+        try:
+            return self.status()["pid"] == self.process.pid
+        except (OSError, http.client.HTTPException):
+            return None

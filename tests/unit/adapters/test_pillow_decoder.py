@@ -1,0 +1,230 @@
+"""Every mode, format and orientation to the right pixels."""
+
+import io
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageCms
+
+from imgvecd.adapters import pillow
+from imgvecd.errors import UnreadableImageError
+from imgvecd.types import PreprocessSpec
+
+SIZE = 32
+SPEC = PreprocessSpec(SIZE, (0.5,) * 3, (0.5,) * 3)
+MAX_PIXELS = 10_000_000
+GREY = 128
+pillow_heif.register_heif_opener()
+
+
+def decode(data, spec=SPEC, max_pixels=MAX_PIXELS):
+    info, pixels = pillow.decode(io.BytesIO(data), spec, max_pixels)
+    return info, np.frombuffer(pixels, np.uint8).reshape(spec.size, spec.size, 3).astype(int)
+
+
+def encoded(image, form, **options):
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def corners(width=96, height=64):
+    """Red, green / blue, grey quarters: any turn or mirroring shows. No colour is at its limit,
+    where resampling would be cut off."""
+    image = Image.new("RGB", (width, height), (190, 60, 60))
+    image.paste((60, 190, 60), (width // 2, 0, width, height // 2))
+    image.paste((60, 60, 190), (0, height // 2, width // 2, height))
+    image.paste((190, 190, 190), (width // 2, height // 2, width, height))
+    return image
+
+
+def gradient(width=96, height=64):
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, 255 - x], axis=-1).astype(np.uint8))
+
+
+def close(pixels, other, tolerance):
+    assert np.abs(pixels - other).mean() < tolerance
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "name"),
+    [
+        ("JPEG", {"quality": 95}, "jpeg"),
+        ("JPEG", {"quality": 95, "progressive": True}, "jpeg"),
+        ("PNG", {}, "png"),
+        ("GIF", {}, "gif"),
+        ("WEBP", {"lossless": True}, "webp"),
+        ("TIFF", {"compression": "tiff_lzw"}, "tiff"),
+        ("BMP", {}, "bmp"),
+        ("JPEG2000", {}, "jpeg2000"),
+        ("AVIF", {"quality": 95}, "avif"),
+        ("HEIF", {"quality": 95}, "heif"),
+    ],
+)
+def test_formats(form, options, name):
+    info, pixels = decode(encoded(gradient(), form, **options))
+    assert (info.format, info.width, info.height, info.truncated) == (name, 96, 64, False)
+    _, reference = decode(encoded(gradient(), "PNG"))
+    close(pixels, reference, 6 if form == "GIF" else 2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+def test_orientation(orientation, mode):
+    """As stored by a camera that was held in that way, the picture comes out upright."""
+    upright = corners()
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    spec = PreprocessSpec(SIZE, (0.5,) * 3, (0.5,) * 3, resize_mode=mode)
+    info, pixels = decode(encoded(stored, "PNG", exif=exif), spec)
+    _, reference = decode(encoded(upright, "PNG"), spec)
+    assert (info.width, info.height) == (96, 64)
+    # the order of the two resampling passes differs, and with it the rounding between them
+    assert np.abs(pixels - reference).max() <= 4
+
+
+def test_grey_palette_and_bits():
+    _, reference = decode(encoded(gradient().convert("L"), "PNG"))
+    for mode in ("P", "LA"):
+        _, pixels = decode(encoded(gradient().convert("L").convert(mode), "PNG"))
+        assert np.abs(pixels - reference).max() <= 1
+    halves = Image.new("1", (64, 64), 0)
+    halves.paste(1, (0, 32, 64, 64))
+    _, pixels = decode(encoded(halves, "PNG"))
+    assert (pixels[:12].max(), pixels[-12:].min()) == (0, 255)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_sixteen_bits_keep_their_scale(form):
+    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    _, pixels = decode(encoded(Image.fromarray(values), form))
+    _, reference = decode(encoded(Image.fromarray((values >> 8).astype(np.uint8)), "PNG"))
+    assert np.abs(pixels - reference).max() <= 1
+
+
+def test_floating_point_is_stretched_and_survives_nan():
+    values = np.linspace(-3, 7, 64 * 64).reshape(64, 64).astype(np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    _, pixels = decode(encoded(Image.fromarray(values), "TIFF"))
+    assert pixels.min() < 10
+    assert pixels.max() > 245
+
+
+def test_cmyk():
+    _, pixels = decode(encoded(Image.new("CMYK", (64, 64), (0, 255, 255, 0)), "JPEG", quality=95))
+    red, green, blue = pixels[SIZE // 2, SIZE // 2]
+    assert red > 200
+    assert green < 60
+    assert blue < 60
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_transparency_shows_a_neutral_ground(form):
+    image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 32, 64))
+    _, pixels = decode(encoded(image, form))
+    assert list(pixels[16, 28]) == [GREY] * 3
+    assert pixels[16, 4, 2] > 250
+
+
+def test_transparent_palette_colour():
+    image = Image.new("P", (64, 64), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    _, pixels = decode(encoded(image, "PNG", transparency=1))
+    assert np.unique(pixels).tolist() == [GREY]
+
+
+def test_icc_profiles_become_srgb():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+    lab = Image.new("LAB", (64, 64), (128, 128 + 60, 128))
+    expected = ImageCms.profileToProfile(
+        lab, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    ).getpixel((0, 0))
+    _, pixels = decode(encoded(lab, "TIFF", icc_profile=profile.tobytes()))
+    assert np.abs(pixels - np.array(expected)).max() <= 2
+
+
+def test_a_profile_that_makes_no_sense_is_ignored():
+    _, pixels = decode(encoded(gradient(), "PNG", icc_profile=b"no profile"))
+    _, reference = decode(encoded(gradient(), "PNG"))
+    assert (pixels == reference).all()
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_an_animation_is_shown_by_its_middle(form):
+    frames = [Image.new("RGB", (64, 64), (0, 0, shade)) for shade in (0, 60, 250, 120, 30)]
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+    _, pixels = decode(data)
+    assert pixels[..., 2].mean() > 240
+
+
+def test_pages_are_shown_by_the_first():
+    pages = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    _, pixels = decode(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert pixels[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_line_of_pixels_is_a_picture():
+    for size in ((3000, 1), (1, 3000)):
+        info, pixels = decode(encoded(Image.new("RGB", size, "red"), "PNG"))
+        assert (info.width, info.height) == size
+        assert (pixels == [255, 0, 0]).all()
+        spec = PreprocessSpec(SIZE, (0.5,) * 3, (0.5,) * 3, resize_mode="longest", fill=7)
+        _, padded = decode(encoded(Image.new("RGB", size, "red"), "PNG"), spec)
+        assert (padded == [7, 7, 7]).all(axis=-1).mean() > 0.9
+
+
+def test_more_pixels_than_allowed():
+    with pytest.raises(UnreadableImageError, match="96 × 64") as caught:
+        decode(encoded(gradient(), "PNG"), max_pixels=6000)
+    assert caught.value.reason == "too_large"
+
+
+def test_a_large_jpeg_passes_at_a_reduced_scale():
+    data = encoded(gradient(2400, 1600), "JPEG")
+    info, pixels = decode(data, max_pixels=2400 * 1600 // 4)
+    assert (info.width, info.height) == (2400, 1600)
+    close(pixels, decode(encoded(gradient(2400, 1600), "PNG"))[1], 2)
+
+
+def test_truncated_pictures_are_marked():
+    data = encoded(gradient(640, 480), "JPEG", quality=90)
+    info, pixels = decode(data[: len(data) // 2])
+    assert info.truncated
+    assert (info.width, info.height) == (640, 480)
+    assert pixels[0].std() > 20
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "damaged"),
+        (b"\0" * 5000, "unsupported"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unsupported"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "damaged"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 99, "damaged"),
+    ],
+)
+def test_what_is_no_picture(data, reason):
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(data)
+    assert caught.value.reason == reason
+
+
+def test_too_little_of_a_truncated_picture():
+    data = encoded(gradient(640, 480), "JPEG", quality=90)
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(data[: len(data) // 10])
+    assert caught.value.reason == "truncated"

@@ -1,0 +1,102 @@
+import io
+
+import pytest
+from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
+
+from imgvecd.adapters.pillow import exif
+
+
+def written(main=None, camera=None, gps=None):
+    """Return EXIF as it comes back from a file."""
+    fields = Image.Exif()
+    fields.update(main or {})
+    fields.get_ifd(IFD.Exif).update(camera or {})
+    fields.get_ifd(IFD.GPSInfo).update(gps or {})
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=fields)
+    return Image.open(file).getexif()
+
+
+@pytest.mark.parametrize(
+    ("main", "camera", "expected"),
+    [
+        ({}, {}, None),
+        ({}, {Base.DateTimeOriginal: "2023:05:06 07:08:09"}, "2023-05-06T07:08:09"),
+        (
+            {},
+            {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.OffsetTimeOriginal: "+02:00"},
+            "2023-05-06T07:08:09+02:00",
+        ),
+        (
+            {Base.DateTime: "2024:01:01 00:00:00"},
+            {Base.DateTimeDigitized: "2023:05:06 07:08:09"},
+            "2023-05-06T07:08:09",
+        ),
+        ({Base.DateTime: "2024:01:01 00:00:00"}, {}, "2024-01-01T00:00:00"),
+        ({}, {Base.DateTimeOriginal: "0000:00:00 00:00:00"}, None),
+        ({}, {Base.DateTimeOriginal: "    :  :     :  :  "}, None),
+        ({}, {Base.DateTimeOriginal: "2023-05-06 07:08:09.123"}, "2023-05-06T07:08:09"),
+        (
+            {},
+            {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.OffsetTimeOriginal: "CEST"},
+            "2023-05-06T07:08:09",
+        ),
+    ],
+)
+def test_time(main, camera, expected):
+    assert exif.taken_at(written(main, camera)) == expected
+
+
+def test_facts():
+    found = exif.facts(
+        written(
+            {Base.Make: "NIKON CORPORATION\0", Base.Model: "NIKON D90 ", 0x4746: 4},
+            {
+                Base.LensModel: "50 mm",
+                Base.ISOSpeedRatings: 200,
+                Base.ExposureTime: 0.004,
+                Base.FNumber: 2.8,
+            },
+        )
+    )
+    assert found == {
+        "camera": "NIKON D90",
+        "lens": "50 mm",
+        "rating": 4,
+        "iso": 200,
+        "exposure_s": 0.004,
+        "f_number": 2.8,
+    }
+
+
+def test_maker_and_model():
+    assert (
+        exif.facts(written({Base.Make: "Canon", Base.Model: "EOS R5"}))["camera"] == "Canon EOS R5"
+    )
+
+
+def test_position():
+    place = {
+        GPS.GPSLatitudeRef: "S",
+        GPS.GPSLatitude: (33.0, 51.0, 24.12),
+        GPS.GPSLongitudeRef: "E",
+        GPS.GPSLongitude: (151.0, 12.0, 54.0),
+        GPS.GPSAltitude: 12.5,
+    }
+    found = exif.facts(written(gps=place))
+    assert found["gps_latitude"] == pytest.approx(-33.8567)
+    assert found["gps_longitude"] == pytest.approx(151.215)
+    assert found["gps_altitude_m"] == 12.5
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {GPS.GPSLatitude: (99.0, 0.0, 0.0), GPS.GPSLongitude: (1.0, 0.0, 0.0)},
+        {GPS.GPSLatitude: (9.0, 0.0, 0.0)},
+        {GPS.GPSAltitude: 3.0},
+    ],
+)
+def test_half_a_position_is_none(place):
+    assert not exif.facts(written(gps=place))

@@ -1,0 +1,119 @@
+"""`imgvecd`'s front end: init, check-config, and what serve makes of its flags."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+
+import pytest
+
+from imgvecd.cli.main import main
+from imgvecd.config.load import load
+from imgvecd.config.schema import ModelConfig
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.startswith("IMGVECD_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    (tmp_path / "Pictures").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Return the calls of a stand-in for `imgvecd.wiring.serve`."""
+    calls = []
+
+    def serve(config, *, reload, progress):
+        calls.append((config, progress))
+        return 0
+
+    stand_in = types.ModuleType("imgvecd.wiring")
+    stand_in.serve = serve
+    monkeypatch.setitem(sys.modules, "imgvecd.wiring", stand_in)
+    monkeypatch.setattr("imgvecd.wiring", stand_in, raising=False)
+    return calls
+
+
+def test_init_writes_a_file_that_serve_reads(home, served, capsys):
+    assert main(["init", str(home / "Pictures")]) == 0
+    written = home / ".config" / "imgvecd" / "imgvecd.yaml"
+    assert str(written) in capsys.readouterr().out
+    assert main(["serve"]) == 0
+    [(config, progress)] = served
+    assert [root.path for root in config.root_configs()] == [str(home / "Pictures")]
+    assert not progress
+
+
+def test_init_overwrites_only_when_forced(home, capsys):
+    target = home / "x" / "own.yaml"
+    target.parent.mkdir()
+    target.write_text("precious")
+    arguments = ["init", str(home / "Pictures"), "--config", str(target)]
+    assert main(arguments) == 2
+    assert "--force" in capsys.readouterr().err
+    assert target.read_text() == "precious"
+    assert main([*arguments, "--force"]) == 0
+    assert load(str(target)).roots == ("~/Pictures",)
+
+
+def test_init_refuses_what_is_no_folder(home, capsys):
+    assert main(["init", str(home / "Pictrues")]) == 2
+    assert "Pictrues is not a folder" in capsys.readouterr().err
+    assert not (home / ".config").exists()
+
+
+@pytest.mark.parametrize("name", ["with space", "colon: x", "#hash", "quote'\"", "ümlaut", "- a"])
+def test_init_quotes_strange_names(home, name):
+    (home / name).mkdir()
+    assert main(["init", str(home / name)]) == 0
+    assert [root.path for root in load().root_configs()] == [str(home / name)]
+
+
+def test_serve_flags_override(home, served):
+    flags = ["--root", "/a", "--root", "/b", "--socket", "/s", "--state-dir", "/d"]
+    flags += ["--model", "ViT-B-32", "--pretrained", "openai", "--set", "watch.settle_ms=7"]
+    assert main(["serve", *flags, "--progress"]) == 0
+    [(config, progress)] = served
+    assert config.roots == ("/a", "/b")
+    assert (config.server.socket, config.state_dir) == ("/s", "/d")
+    assert config.model == ModelConfig(name="ViT-B-32", pretrained="openai")
+    assert config.watch.settle_ms == 7
+    assert progress
+
+
+def test_serve_without_a_folder_says_what_to_do(served, capsys):
+    assert main(["serve"]) == 2
+    assert "imgvecd init" in capsys.readouterr().err
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--set", "watch.settle_ms"], "expected KEY=VALUE"),
+        (["--set", "watch.setle_ms=1"], "did you mean watch.settle_ms?"),
+        (["--set", "watch.settle_ms=x"], "Expected `int`"),
+        (["--config", "/nowhere.yaml"], "/nowhere.yaml: cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_wrong_settings_end_with_2(command, arguments, complaint, capsys, served):
+    assert main([command, *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+    assert served == []
+
+
+def test_check_config_prints_what_is_in_force(home, capsys):
+    assert main(["check-config", "--root", "/nowhere", "--set", "log_level=debug"]) == 0
+    shown = capsys.readouterr()
+    assert "log_level: debug" in shown.out
+    assert "/nowhere is not there" in shown.err
+    target = home / "effective.yaml"
+    target.write_text(shown.out)
+    assert load(str(target)).log_level == "debug"

@@ -1,0 +1,341 @@
+"""`imgvec` as a process: what it asks, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from imgvecd import api
+
+FORBIDDEN = ("numpy", "torch", "faiss", "aiohttp", "yaml", "tabulate", "asyncio", "PIL")
+SEARCH = ("POST", "/v1/search")
+
+
+def found(*hits):
+    return api.SearchResponse(hits=hits, searched=5, clock="c:x:1", took_ms=1, model="m")
+
+
+PLAIN = api.Hit(id=7, score=0.314, path="/photos/dog.jpg", taken_at="2024-05-01T10:00:00")
+BAD_NAME = api.Path.of(b"/photos/\xff\xfe.jpg")
+ODD = api.Hit(id=8, score=0.2, path=BAD_NAME.path, path_base64=BAD_NAME.path_base64)
+TWO_LINES = api.Hit(id=9, score=0.1, path="/photos/a\nb\x1b[31m.jpg", offline=True)
+
+
+def asked(server):
+    method, url, body = server.asked[-1]
+    assert (method, url) == SEARCH
+    return msgspec.json.decode(body, type=api.SearchRequest)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "request_"),
+    [
+        (["search", "a dog", "at", "sunset"], api.SearchRequest(text="a dog at sunset")),
+        (["a dog"], api.SearchRequest(text="a dog")),
+        (["search", "x", "--limit", "3"], api.SearchRequest(text="x", limit=3)),
+        (["search", "x", "--min-score", "0.2"], api.SearchRequest(text="x", min_score=0.2)),
+        (["search", "--id", "7"], api.SearchRequest(image=api.Term(id=7))),
+        (["similar", "--id", "7"], api.SearchRequest(image=api.Term(id=7))),
+        (["similar", "-"], api.SearchRequest(image=api.Term(data=b"\xff\xd8bytes"))),
+        (
+            ["search", "snow", "--image", "-"],
+            api.SearchRequest(text="snow", image=api.Term(data=b"\xff\xd8bytes")),
+        ),
+    ],
+)
+def test_what_is_asked(server, imgvec, arguments, request_):
+    server.on(*SEARCH, found(PLAIN))
+    assert imgvec(*arguments, stdin=b"\xff\xd8bytes").returncode == 0
+    assert asked(server) == request_
+
+
+def test_an_image_file_is_sent_whatever_its_name(server, imgvec, tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff.jpg"
+    with open(path, "wb") as file:
+        file.write(b"photo")
+    server.on(*SEARCH, found(PLAIN))
+    assert imgvec("similar", path).returncode == 0
+    assert asked(server) == api.SearchRequest(image=api.Term(data=b"photo"))
+
+
+def test_words_that_are_not_utf8_are_asked_all_the_same(server, imgvec):
+    server.on(*SEARCH, found(PLAIN))
+    assert imgvec("search", b"caf\xe9").returncode == 0
+    assert asked(server).text == "caf�"
+
+
+def test_a_pipe_gets_exact_paths_only(server, imgvec):
+    server.on(*SEARCH, found(PLAIN, ODD))
+    assert imgvec("search", "x").stdout == b"/photos/dog.jpg\n/photos/\xff\xfe.jpg\n"
+
+
+def test_nul_separates_names_with_line_breaks(server, imgvec):
+    server.on(*SEARCH, found(TWO_LINES, PLAIN))
+    assert imgvec("search", "x", "-0").stdout == b"/photos/a\nb\x1b[31m.jpg\0/photos/dog.jpg\0"
+
+
+def test_json_is_the_answer(server, imgvec):
+    answer = found(PLAIN, ODD)
+    server.on(*SEARCH, answer)
+    assert imgvec("search", "x", "--json").stdout == msgspec.json.encode(answer) + b"\n"
+
+
+def test_nothing_found(server, imgvec):
+    server.on(*SEARCH, found())
+    done = imgvec("search", "x")
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def on_terminal(environment, *arguments):
+    """Return what a person sees; exit code appended."""
+    reading, writing = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "imgvecd.client.main", *arguments],
+        env=environment,
+        stdout=writing,
+    ):
+        os.close(writing)
+        shown = b""
+        try:
+            while chunk := os.read(reading, 4096):
+                shown += chunk
+        except OSError:  # EIO: the other end is closed
+            pass
+    os.close(reading)
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_a_table_that_cannot_command_it(server, environment):
+    server.on(*SEARCH, found(PLAIN, TWO_LINES))
+    assert on_terminal(environment, "search", "x") == (
+        "score    id    date        path\n"
+        "0.314    7     2024-05-01  /photos/dog.jpg\n"
+        "0.100    9                 /photos/a�b�[31m.jpg (offline)\n"
+    )
+
+
+def test_a_terminal_is_told_when_nothing_is_found(server, environment):
+    server.on(*SEARCH, found())
+    assert on_terminal(environment, "search", "x") == "Nothing found among 5 images.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["search"], b"Say what to look for"),
+        (["similar"], b"Say what to look for"),
+        (["similar", "/nowhere.jpg"], b"/nowhere.jpg: No such file"),
+        (["similar", "/"], b"/: Is a directory"),
+        (["search", "--id", "7", "--image", "x"], b"either an image file or an id"),
+        (["search", "x", "--limit", "many"], b"invalid int"),
+        (["serach", "x"], b"invalid choice"),
+        ([], b"required"),
+    ],
+)
+def test_wrong_usage_is_an_error(imgvec, arguments, complaint):
+    done = imgvec(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_problem_is_told_in_its_own_words(server, imgvec):
+    problem = api.Problem(code="model", title="x", status=503, detail="No model, sorry.")
+    server.on(*SEARCH, problem, status=503)
+    done = imgvec("search", "x")
+    assert (done.returncode, done.stderr) == (2, b"imgvec: No model, sorry.\n")
+
+
+def test_without_a_daemon_it_says_how_to_start_one(imgvec, tmp_path):
+    done = imgvec("status", IMGVECD_SOCKET=str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert b"start it with: imgvecd serve" in done.stderr
+
+
+def test_a_dead_socket_is_no_daemon(imgvec, tmp_path):
+    path = str(tmp_path / "dead")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    done = imgvec("status", "--socket", path)
+    assert done.returncode == 2
+    assert b"start it with: imgvecd serve" in done.stderr
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b"\xff"])
+def test_foreign_answers_are_refused(server, imgvec, answer):
+    server.on("GET", "/v1/status", answer)
+    done = imgvec("status")
+    assert done.returncode == 2
+    assert b"none of imgvecd's" in done.stderr
+
+
+def test_the_socket_comes_from_flag_then_variable_then_file_then_default(
+    server, imgvec, tmp_path, environment
+):
+    server.on("GET", "/v1/health", api.Health(status="ok"))
+    (tmp_path / "config" / "imgvecd").mkdir(parents=True)
+    file = tmp_path / "config" / "imgvecd" / "imgvecd.yaml"
+    file.write_text("server:\n  socket: /from/file\n")
+    runtime = str(tmp_path / "runtime")
+
+    def tried(*arguments, **changes):
+        return imgvec("health", *arguments, XDG_RUNTIME_DIR=runtime, **changes).stderr.decode()
+
+    assert "/from/flag" in tried("--socket", "/from/flag", IMGVECD_SOCKET="/from/variable")
+    assert "/from/variable" in tried(IMGVECD_SOCKET="/from/variable")
+    assert "/from/file" in tried(IMGVECD_SOCKET="")
+    file.write_text("log_level: info\n")
+    assert f"{runtime}/imgvecd/imgvecd.sock" in tried(IMGVECD_SOCKET="")
+    file.write_text("log_levle: info\n")
+    assert f"{file}:1: unknown key log_levle" in tried(IMGVECD_SOCKET="")
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("degraded", 1)])
+def test_health_is_an_exit_code(server, imgvec, status, code):
+    server.on("GET", "/v1/health", api.Health(status=status, reasons=("why",)))
+    done = imgvec("health")
+    assert (done.returncode, done.stdout) == (code, f"{status}\nwhy\n".encode())
+
+
+def image(number, *paths):
+    files = tuple(
+        api.ImageFile(path=p, size_bytes=1500, modified_at="2024-01-01T00:00:00Z") for p in paths
+    )
+    return api.Image(id=number, hash="ab", files=files, format="jpeg", width=4, height=3)
+
+
+def test_images_are_listed_to_the_last_page(server, imgvec):
+    first = api.ImageList(images=(image(1, "/a", "/b"), image(2, "/c")), next_after=2)
+    server.on("GET", "/v1/images?after=-1&limit=500", first)
+    server.on("GET", "/v1/images?after=2&limit=500", api.ImageList(images=(image(3, "/d"),)))
+    done = imgvec("images")
+    assert (done.returncode, done.stdout) == (0, b"/a\n/b\n/c\n/d\n")
+    lines = imgvec("images", "--json").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [1, 2, 3]
+
+
+def test_the_list_can_be_cut(server, imgvec):
+    server.on(
+        "GET",
+        "/v1/images?after=5&limit=1",
+        api.ImageList(images=(image(6, "/f"),), next_after=6),
+    )
+    assert imgvec("images", "--after", "5", "--limit", "1").stdout == b"/f\n"
+
+
+def test_show(server, imgvec):
+    server.on("GET", "/v1/images/7", image(7, "/a"))
+    lines = imgvec("show", "7").stdout.decode().splitlines()
+    assert lines == [
+        "id        7",
+        "hash      ab",
+        "file      /a",
+        "          1.5 kB, modified 2024-01-01T00:00:00Z",
+        "format    jpeg, 4 x 3",
+        "indexed   no: pending",
+    ]
+
+
+def test_status_tells_progress_model_and_offline_roots(server, imgvec):
+    answer = api.Status(
+        version="1.2.3",
+        pid=4,
+        started_at="2024-01-01T00:00:00Z",
+        state="indexing",
+        clock="c:x:1",
+        model=api.ModelStatus(name="m", pretrained="p", loaded=True, note="because"),
+        roots=(
+            api.RootStatus(path="/on", files=10, watching="events"),
+            api.RootStatus(path="/off", online=False, offline_since="noon", offline_reason="gone"),
+        ),
+        files=api.FileCounts(seen=1000, indexed=740, pending=250, failed=10),
+        index=api.IndexStatus(vectors=740),
+        rate_per_s=12.5,
+        eta_s=3700,
+        warnings=("beware",),
+    )
+    server.on("GET", "/v1/status", answer)
+    shown = imgvec("status").stdout.decode()
+    for part in (
+        "1.2.3, indexing",
+        "1,000 seen, 740 indexed, 250 pending, 10 failed",
+        "75.0%, 12.5 images/s, 1 h 1 min left",
+        "m p, in memory",
+        "because",
+        "/on: 10 files, watched by events",
+        "/off: offline since noon",
+        "gone",
+        "beware",
+    ):
+        assert part in shown
+
+
+def test_stats(server, imgvec):
+    answer = api.Stats(
+        images=3,
+        files=4,
+        size_bytes=2_500_000,
+        embeddings=3,
+        failures=1,
+        formats={"png": 1, "jpeg": 2},
+        oldest_taken_at="2001",
+        newest_taken_at="2024",
+        catalog_bytes=999,
+        index_bytes=0,
+    )
+    server.on("GET", "/v1/stats", answer)
+    shown = imgvec("stats").stdout.decode()
+    for part in ("3 in 4 files, 2.5 MB", "2 jpeg, 1 png", "999 bytes", "2001 to 2024"):
+        assert part in shown
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(server, environment):
+    hits = tuple(api.Hit(id=n, score=0.5, path=f"/{'x' * 200}/{n}") for n in range(1000))
+    server.on(*SEARCH, found(*hits))
+    command = f"{sys.executable} -m imgvecd.client.main search x | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.count(b"\n") == 1
+
+
+def test_interrupt_ends_without_a_traceback(environment, tmp_path):
+    path = str(tmp_path / "silent")
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(path)
+        silent.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "imgvecd.client.main", "status", "--socket", path],
+            env=environment,
+            stderr=subprocess.PIPE,
+        )
+        connection, _ = silent.accept()
+        connection.recv(1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+        connection.close()
+    assert (process.returncode, errors) == (130, b"")
+
+
+def test_nothing_heavy_is_imported(server, environment):
+    server.on(*SEARCH, found(PLAIN))
+    program = (
+        "import sys; from imgvecd.client.main import main; main(['search', 'x']);"
+        f"sys.exit(','.join(m for m in {FORBIDDEN} if m in sys.modules) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

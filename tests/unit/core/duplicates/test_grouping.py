@@ -1,0 +1,94 @@
+"""Groups and keepers."""
+
+import pytest
+
+from imgvecd import api
+from imgvecd.core.duplicates.grouping import Link, group_ids, make_group
+
+
+def link(first, second, kind="reencoded", similarity=0.9):
+    return Link(first, second, kind, similarity)
+
+
+def test_the_same_picture_chains_and_takes_the_loosest_kind():
+    links = [
+        link(1, 2, "same_pixels"),
+        link(3, 2, "transformed"),
+        link(5, 4),
+        link(1, 3, "similar"),
+    ]
+    assert group_ids(links, copied=[2, 9]) == [
+        ("transformed", [1, 2, 3]),
+        ("reencoded", [4, 5]),
+        ("same_bytes", [9]),
+    ]
+
+
+def test_a_loop_closed_by_a_loose_link_stays_sure():
+    links = [link(1, 2, "same_pixels"), link(2, 3, "same_pixels"), link(1, 3, "transformed")]
+    assert group_ids(links) == [("same_pixels", [1, 2, 3])]
+
+
+def test_what_is_only_similar_does_not_chain():
+    links = [link(first, first + 1, "similar") for first in range(1, 6)]
+    for _, ids in group_ids(links):
+        assert len(ids) <= 3
+    assert len({number for _, ids in group_ids(links) for number in ids}) >= 5
+    assert group_ids([link(1, 2, "burst"), link(2, 3, "similar")]) == [
+        ("burst", [1, 2]),
+        ("similar", [2, 3]),
+    ]
+
+
+def image(number, *paths, **facts):
+    files = tuple(
+        api.ImageFile(path=path, size_bytes=1, modified_at=f"2024-01-0{number}T00:00:00+00:00")
+        for path in paths
+    )
+    return api.Image(id=number, hash=f"{number:02}", files=files, **facts)
+
+
+BIG = image(1, "/a/big.png", format="png", width=400, height=300)
+OLD = image(2, "/b/old.jpg", format="jpeg", width=200, height=150, taken_at="2001-01-01T00:00:00")
+TOLD = image(3, "/c/told.webp", format="webp", width=40, height=30, user_metadata={"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("rules", "keeper"),
+    [
+        (("resolution", "age"), "/a/big.png"),
+        (("format", "resolution"), "/b/old.jpg"),
+        (("age",), "/b/old.jpg"),
+        (("metadata", "resolution"), "/c/told.webp"),
+        (("folder", "resolution"), "/c/told.webp"),
+    ],
+)
+def test_the_first_rule_that_tells_them_apart_decides(rules, keeper):
+    request = api.DuplicatesRequest(rules=rules, prefer=("/c", "/b"))
+    group = make_group("reencoded", [BIG, OLD, TOLD], {}, request)
+    assert group.files[0].path == keeper
+    assert [file.keep for file in group.files] == [True, False, False]
+
+
+def test_protected_files_all_stay():
+    request = api.DuplicatesRequest(protect=("/b", "/c/"))
+    group = make_group("reencoded", [BIG, OLD, TOLD], {}, request)
+    assert {file.path: file.keep for file in group.files} == {
+        "/a/big.png": False,
+        "/b/old.jpg": True,
+        "/c/told.webp": True,
+    }
+    lookalike = image(4, "/bb/x.jpg")
+    assert not make_group("similar", [OLD, lookalike], {}, request).files[1].protected
+
+
+def test_files_tell_how_they_relate_to_the_keeper():
+    related = {frozenset((1, 2)): ("same_pixels", 0.99)}
+    copied = image(1, "/a/one.png", "/a/two.png", width=9, height=9)
+    group = make_group("reencoded", [copied, OLD, TOLD], related, api.DuplicatesRequest(rules=()))
+    assert [(file.path, file.kind, file.similarity) for file in group.files] == [
+        ("/a/one.png", "same_bytes", 1.0),
+        ("/a/two.png", "same_bytes", 1.0),
+        ("/b/old.jpg", "same_pixels", 0.99),
+        ("/c/told.webp", "reencoded", 0.0),
+    ]

@@ -1,0 +1,100 @@
+"""Filters narrow the search inside the index, so that a page is still filled."""
+
+import msgspec
+import pytest
+from fakes import vector_of
+
+from imgvecd.api import Filters
+from imgvecd.errors import BadRequestError
+
+BERLIN = {"gps_latitude": 52.52, "gps_longitude": 13.405}
+POTSDAM = {"gps_latitude": 52.39, "gps_longitude": 13.06}
+FIJI = {"gps_latitude": -17.8, "gps_longitude": 178.1}
+
+
+@pytest.fixture
+def filled(shelf):
+    def add(path, **facts):
+        shelf.add(path, vector_of(path.encode()), **facts)
+
+    add("/photos/2023/a.jpg", taken_at="2023-07-01T10:00:00", metadata={"camera": "Canon EOS R5"})
+    add("/photos/2023/sub/b.jpg", taken_at="2023-12-31T23:59:59+01:00", metadata=BERLIN)
+    add("/photos/2023x/c.png", format="png", width=300, height=400, metadata=POTSDAM)
+    add("/archive/d.jpg", width=300, height=300, metadata={**FIJI, "rating": 4})
+    add("/archive/e.jpg", user={"tags": ["Family"], "year": 1999, "rating": 5}, size_bytes=9)
+    add("/archive/f.jpg", metadata={"keywords": ["family"], "lens": "50mm", "rating": 2})
+    return shelf
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"folder": "/photos/2023"}, "ab"),
+        ({"folder": "2023"}, "ab"),
+        ({"folder": "/photos"}, "abc"),
+        ({"folder": "/"}, "abcdef"),
+        ({"root": "/archive"}, "def"),
+        ({"glob": "/photos/*/*.jpg"}, "a"),
+        ({"glob": "**/*.jpg"}, "abdef"),
+        ({"glob": "**/[!ab].???"}, "cdef"),
+        ({"taken": "2023"}, "ab"),
+        ({"taken": "summer 2023"}, "a"),
+        ({"taken_from": "2023-08"}, "b"),
+        ({"taken_to": "2023-07-01"}, "a"),
+        ({"camera": "canon"}, "a"),
+        ({"lens": "50MM"}, "f"),
+        ({"format": ["PNG"]}, "c"),
+        ({"format": ["jpg"]}, "abdef"),
+        ({"orientation": "portrait"}, "c"),
+        ({"orientation": "square"}, "d"),
+        ({"min_width": 400}, "abef"),
+        ({"min_size_bytes": 10}, "abcdf"),
+        ({"has_gps": True}, "bcd"),
+        ({"has_gps": False}, "aef"),
+        ({"near": [52.5, 13.4, 10]}, "b"),
+        ({"near": [52.5, 13.4, 40]}, "bc"),
+        ({"box": [52, 13.2, 53, 14]}, "b"),
+        ({"box": [-20, 170, 0, -170]}, "d"),
+        ({"tags": ["FAMILY"]}, "ef"),
+        ({"metadata": {"year": "1999"}}, "e"),
+        ({"metadata": {"year": "1998"}}, ""),
+        ({"min_rating": 4}, "de"),
+        ({"folder": "2023", "taken": "2023-07"}, "a"),
+    ],
+)
+async def test_what_passes(filled, filters, expected):
+    wanted = msgspec.convert(filters, Filters)
+    response = await filled.find(filters=wanted, limit=6, all=True)
+    assert sorted(hit.path.rsplit("/", 1)[1][0] for hit in response.hits) == list(expected)
+    assert response.searched == len(expected)
+
+
+async def test_only_online_leaves_out_what_cannot_be_reached(filled):
+    archive = next(root for root in filled.roots if root.path == b"/archive")
+    filled.catalog.files.update_root(
+        type(archive)(archive.id, archive.path, offline_since_ns=1, offline_reason="gone")
+    )
+    assert sorted(await filled.names(filters=Filters(online=True))) == ["a.jpg", "b.jpg", "c.png"]
+
+
+async def test_a_narrow_filter_still_fills_the_page(shelf):
+    query = vector_of(b"query")
+    for i in range(40):
+        shelf.add(f"/photos/near{i}.jpg", query)
+    for i in range(5):
+        shelf.add(f"/archive/far{i}.jpg", vector_of(b"%d" % i))
+    assert len(await shelf.names(filters=Filters(root="/archive"), limit=5, all=True)) == 5
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(root="/elsewhere"),
+        Filters(folder="/elsewhere"),
+        Filters(taken="someday"),
+        Filters(metadata={'"': "x"}),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(filled, filters):
+    with pytest.raises(BadRequestError):
+        await filled.find(filters=filters)

@@ -1,0 +1,300 @@
+"""Answers of the searcher: relevance, orders, pages, groups, kept texts, standing queries."""
+
+import asyncio
+import math
+
+import numpy as np
+import pytest
+from fakes import DIM, MODEL, vector_of
+
+from imgvecd.api import ClassifyRequest, SavedSearch, SearchRequest, Term
+from imgvecd.core.search import Labeller, StandingQueries
+from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance
+from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
+from imgvecd.types import ImageInfo
+
+
+def towards(text, likeness, seed):
+    """Return a unit vector that has this cosine with a text's, and otherwise any direction."""
+    query = vector_of(text.encode())
+    other = vector_of(b"%d" % seed)
+    other -= other @ query * query
+    other /= np.linalg.norm(other)
+    return likeness * query + math.sqrt(1 - likeness**2) * other
+
+
+def fill(shelf, count, *, likeness=0.0):
+    return [shelf.add(f"/photos/{i:03}.jpg", towards("query", likeness, i)) for i in range(count)]
+
+
+async def with_references(shelf):
+    searcher = shelf.searcher()
+    await asyncio.wait_for(searcher.run(), 10)
+    return searcher
+
+
+async def test_a_small_library_shows_everything(shelf):
+    fill(shelf, SMALLEST_LIBRARY - 1)
+    response = await shelf.find(limit=100)
+    assert len(response.hits) == SMALLEST_LIBRARY - 1
+    assert response.hits[0].relevance is None
+
+
+async def test_nothing_matches_is_said_and_the_nearest_named(shelf):
+    fill(shelf, 50)
+    await with_references(shelf)
+    response = await shelf.find()
+    assert response.hits == ()
+    assert response.nearest.relevance < 0.33
+    shown = await shelf.find(all=True, limit=7)
+    assert len(shown.hits) == 7
+    assert shown.hits[0].id == response.nearest.id
+
+
+async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
+    fill(shelf, 50)
+    match = shelf.add("/photos/match.jpg", towards("query", 0.99, 1000))
+    await with_references(shelf)
+    response = await shelf.find()
+    assert [hit.id for hit in response.hits] == [match]
+    assert response.hits[0].relevance > 0.5
+    assert response.nearest is None
+    assert (await shelf.find(min_relevance=0.999)).hits == ()
+
+
+def test_relevance_grows_with_the_score_and_shrinks_with_the_library():
+    rows = np.stack([vector_of(b"%d" % i) for i in range(100)])
+    relevance = Relevance(lambda _: rows)
+    relevance.learn_texts(np.stack([vector_of(text.encode()) for text in REFERENCE_TEXTS]))
+    small = relevance.scale(((True, 1.0),), 100)
+    assert small.relevance(0.9) > small.relevance(0.5) > small.relevance(0.1)
+    assert small.score(small.relevance(0.5)) == pytest.approx(0.5)
+    large = Relevance(lambda _: rows)
+    large.learn_texts(np.stack([vector_of(text.encode()) for text in REFERENCE_TEXTS]))
+    assert large.scale(((True, 1.0),), 100_000).relevance(0.5) < small.relevance(0.5)
+
+
+async def test_reference_texts_are_encoded_once_for_all_time(shelf):
+    fill(shelf, 40)
+    await with_references(shelf)
+    shelf.encoder.encode_texts = None  # a second searcher finds all of them in the catalog
+    searcher = shelf.searcher()
+    await asyncio.wait_for(searcher.run(), 10)
+    assert await searcher.scale([(True, 1.0)]) is not None
+
+
+async def test_a_repeated_text_needs_no_model(shelf):
+    fill(shelf, 3)
+    first = await shelf.find("a dog")
+    shelf.encoder.encode_texts = None
+    assert (await shelf.find("a dog")).hits == first.hits
+
+
+async def test_many_searches_encode_their_texts_together(shelf):
+    fill(shelf, 3)
+    asked = []
+    encode = shelf.encoder.encode_texts
+
+    async def noting(texts, lane):
+        asked.append(list(texts))
+        return await encode(texts, lane)
+
+    shelf.encoder.encode_texts = noting
+    texts = ("a red car", "a dog", "a red car")
+    requests = [SearchRequest(text=text) for text in texts]
+    answers = await shelf.searcher().search_many(requests)
+    assert asked == [["a red car", "a dog"]]
+    assert [a.hits for a in answers] == [(await shelf.find(text)).hits for text in texts]
+
+
+async def test_pages_neither_shift_nor_repeat_when_images_come(shelf):
+    ids = fill(shelf, 20, likeness=0.5)
+    first = await shelf.find(limit=8, all=True)
+    for i in range(5):
+        shelf.add(f"/photos/better{i}.jpg", towards("query", 0.9, 500 + i))
+    seen = list(first.hits)
+    cursor = first.next_cursor
+    while cursor:
+        page = await shelf.find(limit=8, all=True, cursor=cursor)
+        seen += page.hits
+        cursor = page.next_cursor
+    assert sorted(hit.id for hit in seen) == ids
+    assert [hit.score for hit in seen] == sorted((hit.score for hit in seen), reverse=True)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "path"])
+async def test_orders_sort_what_is_relevant_and_page_through_it(shelf, order):
+    dates = ["2020-01-01T00:00:00", None, "2024-05-05T05:05:05", "2022-02-02T02:02:02", None]
+    for i, date in enumerate(dates):
+        shelf.add(f"/photos/{5 - i}.jpg", vector_of(b"%d" % i), taken_at=date)
+    whole = await shelf.find(order=order, all=True)
+    expected = {
+        "newest": ["3.jpg", "2.jpg", "5.jpg", "4.jpg", "1.jpg"],
+        "oldest": ["5.jpg", "2.jpg", "3.jpg", "4.jpg", "1.jpg"],
+        "path": ["1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg"],
+    }[order]
+    assert [hit.path.rsplit("/", 1)[1] for hit in whole.hits] == expected
+    paged, cursor = [], None
+    while cursor or not paged:
+        page = await shelf.find(order=order, all=True, limit=2, cursor=cursor)
+        paged += page.hits
+        cursor = page.next_cursor
+    assert paged == list(whole.hits)
+
+
+async def test_a_cursor_of_another_search_is_refused(shelf):
+    fill(shelf, 5)
+    cursor = (await shelf.find(limit=2, all=True)).next_cursor
+    for request in ({"text": "another", "cursor": cursor}, {"cursor": "nonsense"}):
+        with pytest.raises(BadRequestError, match="cursor"):
+            await shelf.find(limit=2, all=True, **request)
+
+
+async def test_groups_show_each_day_folder_or_burst_once(shelf):
+    burst = towards("query", 0.9, 1)
+    for i in range(3):
+        shelf.add(f"/photos/burst/{i}.jpg", burst + i * 1e-3, taken_at=f"2024-01-01T00:00:0{i}")
+    shelf.add("/photos/other/3.jpg", towards("query", 0.5, 2), taken_at="2024-01-01T09:00:00")
+    shelf.add("/photos/other/4.jpg", towards("query", 0.4, 3), taken_at="2024-01-02T00:00:00")
+    shown = {
+        group: [(hit.group_size, hit.path[-5]) for hit in (await shelf.find(group=group)).hits]
+        for group in ("day", "folder", "near-duplicates")
+    }
+    assert [size for size, _ in shown["day"]] == [4, 1]
+    assert [size for size, _ in shown["folder"]] == [3, 2]
+    assert [size for size, _ in shown["near-duplicates"]] == [3, 1, 1]
+
+
+async def test_groups_page_without_repeating(shelf):
+    for i in range(6):
+        for j in range(2):
+            shelf.add(f"/photos/{i}/{j}.jpg", towards("query", 0.8 - 0.1 * i, 10 * i + j))
+    first = await shelf.find(group="folder", limit=4)
+    second = await shelf.find(group="folder", limit=4, cursor=first.next_cursor)
+    names = [hit.group for hit in (*first.hits, *second.hits)]
+    assert names == [f"/photos/{i}" for i in range(6)]
+    assert second.next_cursor is None
+
+
+async def test_shares_add_up_to_the_score(shelf):
+    fill(shelf, 5)
+    terms = (Term(text="a"), Term(text="b", weight=2.0), Term(text="c", weight=-0.5))
+    response = await shelf.searcher().search(SearchRequest(terms=terms, explain=True))
+    for hit in response.hits:
+        assert sum(hit.shares) == pytest.approx(hit.score, abs=2e-3)  # vectors are kept as fp16
+
+
+async def listen(shelf, since=None, count=1, **request):
+    searcher = shelf.searcher()
+
+    async def current():
+        return searcher
+
+    standing = StandingQueries(current, shelf.catalog.searching, shelf.catalog.embeddings)
+    found = []
+
+    async def follow():
+        position = standing.position(since)
+        async for match in standing.matches(SearchRequest(text="query", **request), position):
+            if match is not None:
+                found.append(match)
+            if len(found) == count:
+                return
+
+    task = asyncio.create_task(follow())
+    return searcher, task, found
+
+
+async def test_a_listener_is_told_once_of_each_new_match_across_reconnects(shelf):
+    fill(shelf, 3)
+    clock = f"c:{shelf.catalog.embeddings.instance()}:{shelf.catalog.embeddings.clock()}"
+    good = [shelf.add(f"/photos/good{i}.jpg", towards("query", 0.9, 50 + i)) for i in range(3)]
+    shelf.add("/photos/bad.jpg", towards("query", 0.1, 60))
+    _, task, found = await listen(shelf, clock, 2, min_score=0.5)
+    await asyncio.wait_for(task, 10)
+    searcher, again, more = await listen(shelf, found[-1].since, 2, min_score=0.5)
+    good.append(shelf.add("/photos/good3.jpg", towards("query", 0.9, 53)))
+    searcher.wake()
+    await asyncio.wait_for(again, 10)
+    assert [match.hit.id for match in (*found, *more)] == good
+
+
+async def test_a_change_of_models_makes_nothing_new(shelf):
+    (old,) = fill(shelf, 1)
+    clock = shelf.catalog.embeddings.clock()
+    other = type(MODEL)("fake-2", "other", "", DIM, MODEL.preprocess)
+    shelf.catalog.models.activate([MODEL, other])
+    image = shelf.catalog.library.images([old])[old]
+    assert image is not None
+
+    rows = np.stack([vector_of(b"x")])
+    shelf.catalog.work.commit_embeddings("fake-2", [(old, ImageInfo("jpeg", 4, 4))], rows, [])
+    new = shelf.catalog.searching.new_embeddings("fake-2", (clock, 2**62), 10)
+    assert new == []
+
+
+async def test_a_clock_of_another_library_is_refused(shelf):
+    standing = StandingQueries(None, shelf.catalog.searching, shelf.catalog.embeddings)
+    for since in ("c:other:5", "yesterday"):
+        with pytest.raises(BadRequestError, match="since"):
+            standing.position(since)
+
+
+async def test_labels_come_best_first_and_become_tags(shelf):
+    image = shelf.add("/photos/dog.jpg", towards("a photo of dog", 1.0, 0), user={"tags": ["old"]})
+    labeller = Labeller(shelf.catalog.library, shelf.catalog.embeddings, shelf.catalog.tags)
+    request = ClassifyRequest(labels=("cat", "dog"), min_share=0.5, write_tags=True)
+    answer = await labeller.classify(shelf.searcher(), request)
+    (labelled,) = answer.images
+    assert [label.label for label in labelled.labels] == ["dog"]
+    assert labelled.labels[0].share > 0.9
+    assert shelf.catalog.library.images([image])[image].user_metadata["tags"] == ["old", "dog"]
+
+
+async def test_saved_searches_are_kept_replaced_and_dropped(shelf):
+    store = shelf.catalog.saved_searches
+    store.save(SavedSearch(name="dogs", search=SearchRequest(text="dog")))
+    store.save(SavedSearch(name="dogs", search=SearchRequest(text="a dog", limit=3)))
+    (saved,) = store.saved()
+    assert saved.search == SearchRequest(text="a dog", limit=3)
+    store.forget("dogs")
+    with pytest.raises(NotFoundError):
+        store.forget("dogs")
+
+
+async def test_texts_of_different_people_are_encoded_together(shelf):
+    fill(shelf, 3)
+    searcher, asked, gate = shelf.searcher(), [], asyncio.Event()
+    encode = shelf.encoder.encode_texts
+
+    async def waiting(texts, lane):
+        asked.append(len(texts))
+        await gate.wait()
+        return await encode(texts, lane)
+
+    shelf.encoder.encode_texts = waiting
+    people = [
+        asyncio.create_task(searcher.search(SearchRequest(text=f"a thing of kind {i}")))
+        for i in range(50)
+    ]
+    async with asyncio.timeout(10):
+        while not asked or len(searcher.terms._waiting) < 50 - asked[0]:
+            await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*people)
+    assert sum(asked) == 50
+    assert len(asked) <= 3
+
+
+async def test_a_failing_encoder_fails_those_who_wait_and_nobody_after(shelf):
+    fill(shelf, 3)
+    searcher, encode = shelf.searcher(), shelf.encoder.encode_texts
+
+    async def failing(texts, lane):
+        raise WorkerError("gone")
+
+    shelf.encoder.encode_texts = failing
+    with pytest.raises(WorkerError):
+        await searcher.search(SearchRequest(text="a dog"))
+    shelf.encoder.encode_texts = encode
+    assert (await searcher.search(SearchRequest(text="a dog"))).hits

@@ -1,0 +1,317 @@
+import asyncio
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fakes import MODEL, FakeDecoder, FakeEncoder, vector_of
+
+from imgvecd.adapters.sqlite import Catalog
+from imgvecd.api import SearchRequest, Term
+from imgvecd.core.engine import Engine, ModelSource, Parts
+from imgvecd.core.ingest import patience
+from imgvecd.errors import (
+    BadRequestError,
+    CatalogError,
+    ModelError,
+    NotFoundError,
+    UnreadableImageError,
+)
+from imgvecd.types import FileChanges, FoundFile, Stamp
+
+
+class DictIndex:
+    """An index as plain as can be, that counts what is asked of it."""
+
+    def __init__(self, source):
+        self.source = source
+        self.dim = MODEL.dim
+        self.clock = 0
+        self.vectors = {}
+        self.checkpoints = 0
+        self.dirty = self.needs_rebuild = self.needs_checkpoint = False
+        self.full_disk = False
+
+    def __len__(self):
+        return len(self.vectors)
+
+    def catch_up(self):
+        while True:
+            count, changes = self.source.embedding_changes(MODEL.fingerprint, self.clock, 100)
+            self.apply(changes)
+            if not count:
+                return
+            self.dirty = True
+
+    def apply(self, changes):
+        for content_id in changes.removed.tolist():
+            self.vectors.pop(content_id, None)
+        self.vectors.update(zip(changes.added.tolist(), changes.vectors, strict=True))
+        self.clock = changes.clock
+
+    def search(self, queries, k, *, allowed=None):
+        scores = {i: float(queries[0] @ v.astype(np.float32)) for i, v in self.vectors.items()}
+        best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
+        return np.array([[scores[i] for i in best]], np.float32), np.array([best], np.int64)
+
+    def checkpoint(self):
+        if self.full_disk:
+            raise OSError(28, "No space left on device")
+        self.checkpoints += 1
+        self.dirty = False
+        return 1
+
+    def verify(self):
+        return True
+
+    def rebuild(self):
+        self.needs_rebuild = False
+
+    def close(self):
+        pass
+
+
+class Rig:
+    """An engine over a real catalog and a real folder, with a fake model."""
+
+    def __init__(self, tmp_path):
+        self.folder = os.fsencode(tmp_path / "photos")
+        os.mkdir(self.folder)
+        self.catalog = Catalog(str(tmp_path / "state"))
+        self.decoder, self.encoder = FakeDecoder(), FakeEncoder()
+        self.index = DictIndex(self.catalog.embeddings)
+        self.doubted = []
+        self.parts = Parts(
+            work=self.catalog.work,
+            embeddings=self.catalog.embeddings,
+            models=self.catalog.models,
+            library=self.catalog.library,
+            searching=self.catalog.searching,
+            decoder=self.decoder,
+            serving=ModelSource(MODEL.fingerprint, self.encoder),
+            target=None,
+            open_index=lambda model: self.index,
+            in_flight=3,
+            batch_size=4,
+            checkpoint_interval_s=0.01,
+        )
+        self.roots = self.catalog.files.set_roots([self.folder])
+
+    def make_engine(self):
+        self.engine = Engine(self.parts, on_doubt=self.doubted.extend)
+        self.engine.use_roots(self.roots)
+        return self.engine
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, os.fsencode(name))
+        with open(path, "wb") as file:
+            file.write(data)
+        found = FoundFile(os.fsencode(name), Stamp.of(os.stat(path)))
+        self.catalog.files.apply(FileChanges(added=((self.roots[0].id, b"", found),)))
+        return os.fsdecode(path)
+
+    async def settled(self):
+        self.engine.wake()
+        await asyncio.wait_for(self.engine.idle(), 20)
+
+    async def paths_for(self, **request):
+        response = await self.engine.generation.searcher.search(SearchRequest(**request))
+        return [os.path.basename(hit.path) for hit in response.hits]
+
+    def counts(self):
+        return self.catalog.library.counts(MODEL.fingerprint)
+
+
+@pytest.fixture
+async def rig(tmp_path, monkeypatch):
+    rig = Rig(tmp_path)
+    rig.make_engine().start()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    yield rig
+    await rig.engine.stop()
+    rig.catalog.close()
+
+
+async def test_files_become_searchable(rig):
+    for i in range(30):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    await rig.settled()
+    assert rig.counts().indexed == 30
+    assert (await rig.paths_for(text="picture 7", limit=1)) == ["7.jpg"]
+    assert sum(rig.encoder.batches) == 30
+    assert max(rig.encoder.batches) <= 4
+    assert rig.decoder.most_at_once <= 3
+
+
+async def test_the_same_bytes_are_decoded_and_encoded_once(rig):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        rig.write(name, b"same")
+    await rig.settled()
+    assert rig.encoder.batches == [1]
+    response = await rig.engine.generation.searcher.search(SearchRequest(text="same"))
+    (hit,) = response.hits
+    assert len(hit.other_paths) == 2
+    assert hit.score == pytest.approx(1, abs=1e-3)
+
+
+async def test_a_changed_file_replaces_what_it_was(rig):
+    rig.write("a.jpg", b"old")
+    await rig.settled()
+    rig.write("a.jpg", b"newer")
+    await rig.settled()
+    response = await rig.engine.generation.searcher.search(SearchRequest(text="newer"))
+    assert [round(hit.score, 2) for hit in response.hits] == [1.0]
+
+
+async def test_a_bad_image_hurts_only_itself(rig):
+    rig.write("bad.jpg", b"bad picture")
+    rig.write("good.jpg", b"good picture")
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().failed, rig.counts().pending) == (1, 1, 0)
+
+
+async def test_the_image_that_kills_the_encoder_is_found_and_blamed(rig):
+    rig.decoder.gate.clear()
+    for i in range(4):
+        rig.write(f"{i}.jpg", b"poison" if i == 2 else b"picture %d" % i)
+    rig.engine.wake()
+    rig.decoder.gate.set()
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().failed) == (3, 1)
+    assert rig.encoder.deaths >= 2
+
+
+async def test_a_file_that_vanished_is_doubted_not_failed(rig):
+    path = rig.write("a.jpg", b"picture")
+    os.unlink(path)
+    await rig.settled()
+    assert rig.doubted
+    assert rig.counts().failed == 0
+    assert rig.counts().pending == 1
+
+
+async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
+    def refuse(path, stamp):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("imgvecd.core.ingest.reader.hash_file", refuse)
+    rig.write("a.jpg", b"picture")
+    await rig.settled()
+    assert (rig.counts().failed, rig.counts().pending) == (1, 0)
+
+
+async def test_terms_combine_and_bad_ones_are_refused(rig):
+    for name in ("one", "two", "three"):
+        rig.write(name + ".jpg", name.encode())
+    await rig.settled()
+    terms = (Term(text="one"), Term(text="two", weight=-1))
+    names = await rig.paths_for(terms=terms)
+    assert (names[0], names[-1]) == ("one.jpg", "two.jpg")
+    stored = (
+        (await rig.engine.generation.searcher.search(SearchRequest(text="one", limit=1))).hits[0].id
+    )
+    assert (await rig.paths_for(image=Term(id=stored), limit=1)) == ["one.jpg"]
+    assert (await rig.paths_for(image=Term(data=b"two"), limit=1)) == ["two.jpg"]
+    path = os.fsdecode(os.path.join(rig.folder, b"three.jpg"))
+    assert (await rig.paths_for(image=Term(path=path), limit=1)) == ["three.jpg"]
+    for request, error in [
+        (SearchRequest(text="  "), BadRequestError),
+        (SearchRequest(terms=(Term(text="x"), Term(text="x", weight=-1))), BadRequestError),
+        (SearchRequest(image=Term(id=10**6)), NotFoundError),
+        (SearchRequest(image=Term(data=b"bad")), UnreadableImageError),
+    ]:
+        with pytest.raises(error):
+            await rig.engine.generation.searcher.search(request)
+
+
+async def test_min_score_cuts_off(rig):
+    rig.write("a.jpg", b"picture")
+    await rig.settled()
+    assert await rig.paths_for(text="picture", min_score=0.9) == ["a.jpg"]
+    assert await rig.paths_for(text="something else", min_score=0.999) == []
+
+
+async def test_changes_are_checkpointed_and_a_restart_encodes_nothing(rig):
+    rig.write("a.jpg", b"picture")
+    await rig.settled()
+    while not rig.index.checkpoints:
+        await asyncio.sleep(0.005)
+    await rig.engine.stop()
+    assert rig.encoder.closed
+    rig.encoder.batches.clear()
+    rig.make_engine().start()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    assert await rig.paths_for(text="picture") == ["a.jpg"]
+    assert rig.encoder.batches == []
+
+
+async def test_a_full_disk_is_reported_and_overcome(rig, monkeypatch):
+    commit = rig.catalog.work.commit_embeddings
+    full = True
+
+    def commit_or_fail(*args):
+        if full:
+            raise CatalogError("database or disk is full")
+        return commit(*args)
+
+    monkeypatch.setattr(rig.catalog.work, "commit_embeddings", commit_or_fail)
+    monkeypatch.setattr(
+        rig.engine.generation.embedder, "_commits", patience.Patience(CatalogError, first_s=0.01)
+    )
+    rig.write("a.jpg", b"picture")
+    rig.engine.wake()
+    while rig.engine.error is None:
+        await asyncio.sleep(0.005)
+    assert "disk is full" in rig.engine.error
+    assert await rig.paths_for(text="picture") == []
+    full = False
+    await rig.settled()
+    assert rig.engine.error is None
+    assert await rig.paths_for(text="picture") == ["a.jpg"]
+    assert rig.encoder.batches == [1]
+
+
+async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(tmp_path):
+    rig = Rig(tmp_path)
+    rig.encoder.broken = True
+    engine = rig.make_engine()
+    engine._learning = patience.Patience(ModelError, first_s=0.01)
+    engine.start()
+    while engine.error is None:
+        await asyncio.sleep(0.005)
+    assert engine.generation is None
+    rig.encoder.broken = False
+    await asyncio.wait_for(engine.idle(), 20)
+    assert engine.generation is not None
+    await engine.stop()
+    rig.catalog.close()
+
+
+async def test_files_of_an_offline_root_wait(rig):
+    rig.write("a.jpg", b"picture")
+    rig.catalog.files.update_root(replace(rig.roots[0], offline_since_ns=1, offline_reason="gone"))
+    await rig.settled()
+    assert rig.counts().pending == 1
+    assert rig.decoder.decoded == []
+    rig.catalog.files.update_root(rig.roots[0])
+    await rig.settled()
+    assert rig.counts().indexed == 1
+
+
+async def test_a_backlog_does_not_run_ahead_of_decoding(rig):
+    rig.decoder.gate.clear()
+    for i in range(200):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    rig.engine.wake()
+    await asyncio.sleep(0)
+    while not rig.decoder.at_once:
+        await asyncio.sleep(0.005)
+    linked = 200 - len(rig.catalog.work.pending_files(1000))
+    assert linked < 200
+    rig.decoder.gate.set()
+    await rig.settled()
+    assert rig.counts().indexed == 200
+
+
+def test_vector_of_is_a_unit_vector():
+    assert np.linalg.norm(vector_of(b"x")) == pytest.approx(1)

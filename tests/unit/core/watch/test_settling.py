@@ -1,0 +1,87 @@
+import time
+
+import pytest
+
+from imgvecd.core.watch import settling
+from imgvecd.core.watch.settling import CLOSED_QUIET_S, OPEN_FACTOR, Settling
+from imgvecd.types import Stamp
+
+PLACE = (1, b"", b"a.jpg")
+
+
+def stamp(age_s, size=1):
+    return Stamp(size, 0, 7, time.time_ns() - int(age_s * 1e9))
+
+
+def test_a_file_at_rest_is_ready():
+    assert Settling(500).wait_s(PLACE, stamp(0.6)) == 0
+
+
+def test_an_unclosed_file_waits_for_the_rest_of_settle_ms():
+    assert Settling(500).wait_s(PLACE, stamp(0.2)) == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_closed_file_waits_only_a_moment():
+    subject = Settling(500)
+    subject.closed(PLACE)
+    assert subject.wait_s(PLACE, stamp(0)) == pytest.approx(CLOSED_QUIET_S, abs=0.05)
+    assert subject.wait_s(PLACE, stamp(CLOSED_QUIET_S)) == 0
+
+
+def test_a_writer_who_goes_on_after_closing_is_waited_for():
+    subject = Settling(500)
+    subject.closed(PLACE)
+    subject.written(PLACE)
+    assert subject.wait_s(PLACE, stamp(0.6)) > 0
+    assert subject.wait_s(PLACE, stamp(0.5 * OPEN_FACTOR)) == 0
+
+
+def test_what_came_to_rest_is_forgotten():
+    subject = Settling(500)
+    subject.written(PLACE)
+    assert subject.wait_s(PLACE, stamp(60)) == 0
+    assert subject.wait_s(PLACE, stamp(0)) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_file_saved_again_and_again_is_read_once_more_at_the_end(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(settling.time, "monotonic", lambda: now[0])
+    subject = Settling(500)
+    subject.closed(PLACE)
+    assert subject.wait_s(PLACE, stamp(CLOSED_QUIET_S)) == 0
+    now[0] += 0.2
+    subject.closed(PLACE)
+    assert subject.wait_s(PLACE, stamp(CLOSED_QUIET_S)) > 0.3
+    assert subject.wait_s(PLACE, stamp(0.5)) == 0
+    now[0] += 1.1
+    subject.closed(PLACE)
+    assert subject.wait_s(PLACE, stamp(CLOSED_QUIET_S)) == 0
+
+
+def test_a_clock_that_is_ahead_cannot_hold_a_file_up(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(settling.time, "monotonic", lambda: now[0])
+    subject = Settling(500)
+    ahead = stamp(-3600)
+    assert subject.wait_s(PLACE, ahead) == 0.5
+    now[0] += 0.4
+    assert subject.wait_s(PLACE, stamp(-3600, size=2)) == 0.5
+    now[0] += 0.4
+    assert subject.wait_s(PLACE, stamp(-3600, size=2)) > 0
+    still = stamp(-3600, size=3)
+    subject.wait_s(PLACE, still)
+    now[0] += 0.5
+    assert subject.wait_s(PLACE, still) == 0
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(settling, "MAX_PLACES", 10)
+    subject = Settling(500)
+    for number in range(1000):
+        subject.written((1, b"", b"%d" % number))
+        assert len(subject._writers) <= 10
+    monkeypatch.setattr(settling, "MAX_RECENT", 5)
+    for number in range(100):
+        subject.closed((1, b"", b"%d" % number))
+        subject.wait_s((1, b"", b"%d" % number), stamp(60))
+        assert len(subject._recent) <= 5

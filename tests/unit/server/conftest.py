@@ -1,0 +1,235 @@
+"""A server over a fake service on a real Unix socket, and raw HTTP to talk to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import socket
+
+import pytest
+
+from imgvecd import api
+from imgvecd.config.schema import ServerConfig
+from imgvecd.errors import NotFoundError
+from imgvecd.server.app import serve
+
+HIT = api.Hit(id=7, score=0.31, path="/photos/dog.jpg")
+
+
+class FakeSearchService:
+    """What there is around searching; `matches` are told to whoever listens."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.saved_searches = {}
+        self.matches = asyncio.Queue()
+
+    async def batch(self, request):
+        found = api.SearchResponse(hits=(HIT,), searched=1, clock="c:x:1", took_ms=1, model="m")
+        return await self._answer(request, api.SearchBatchResponse(answers=(found,)))
+
+    async def listen(self, request, since):
+        await self._answer((request, since), None)
+
+        async def told():
+            while True:
+                yield await self.matches.get()
+
+        return since or "c:x:1", told()
+
+    async def saved(self):
+        saved = (api.SavedSearch(name=n, search=s) for n, s in self.saved_searches.items())
+        return await self._answer("saved", api.SavedSearches(saved=tuple(saved)))
+
+    async def save(self, search):
+        self.saved_searches[search.name] = search.search
+        return await self._answer(search, search)
+
+    async def forget(self, name):
+        if self.saved_searches.pop(name, None) is None:
+            raise NotFoundError(f"there is no saved search {name!r}")
+        return await self.saved()
+
+    async def run_saved(self, name):
+        found = api.SearchResponse(hits=(HIT,), searched=1, clock="c:x:1", took_ms=1, model="m")
+        return await self._answer(name, found)
+
+    async def classify(self, request):
+        return await self._answer(request, api.ClassifyResponse(images=()))
+
+
+class FakeDuplicatesService:
+    """What there is about duplicates."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    async def find(self, request):
+        found = api.Duplicates(groups=(), images=1, compared=1, took_ms=1)
+        return await self._answer(request, found)
+
+    async def check(self, image):
+        return await self._answer(image, api.DuplicateMatches(matches=()))
+
+    async def decide(self, decision):
+        return await self._answer(decision, api.Done(done="decide", clock="c:x:1"))
+
+
+class FakeService:
+    """Answers at once, records what it was asked, and fails or waits when told to."""
+
+    def __init__(self):
+        self.asked = []
+        self.error = None
+        self.reasons = ()
+        self.gate = None
+        self.finished = 0
+        self.searching = FakeSearchService(self._answer)
+        self.duplicates = FakeDuplicatesService(self._answer)
+
+    async def _answer(self, question, answer):
+        self.asked.append(question)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.finished += 1
+        return answer
+
+    async def health(self):
+        return await self._answer("health", api.Health(status="ok", reasons=self.reasons))
+
+    async def status(self):
+        status = api.Status(
+            version="0",
+            pid=1,
+            started_at="2026-01-01T00:00:00Z",
+            state="idle",
+            clock="c:x:1",
+            model=api.ModelStatus(name="m", pretrained="p"),
+            roots=(),
+            files=api.FileCounts(),
+            index=api.IndexStatus(),
+        )
+        return await self._answer("status", status)
+
+    async def stats(self):
+        stats = api.Stats(
+            images=1,
+            files=1,
+            size_bytes=1,
+            embeddings=1,
+            failures=0,
+            formats={"jpeg": 1},
+            oldest_taken_at=None,
+            newest_taken_at=None,
+            catalog_bytes=1,
+            index_bytes=1,
+        )
+        return await self._answer("stats", stats)
+
+    async def search(self, request):
+        found = api.SearchResponse(hits=(HIT,), searched=1, clock="c:x:1", took_ms=1, model="m")
+        return await self._answer(request, found)
+
+    async def images(self, after, limit):
+        return await self._answer((after, limit), api.ImageList(images=()))
+
+    async def image(self, image_id):
+        if image_id != 7:
+            raise NotFoundError(f"There is no image {image_id}.")
+        return await self._answer(image_id, api.Image(id=7, hash="00", files=()))
+
+    async def rescan(self, request):
+        return await self._answer(request, api.Done(done="rescan", clock="c:x:1"))
+
+    async def sync(self, request):
+        return await self._answer(request, api.Done(done="sync", clock="c:x:1"))
+
+    async def changes(self, since, limit):
+        return await self._answer((since, limit), api.Changes(changes=(), clock="c:x:1"))
+
+    async def failures(self, after, limit):
+        return await self._answer((after, limit), api.FailureList(failures=()))
+
+    async def retry(self):
+        return await self._answer("retry", api.Done(done="retry", clock="c:x:1"))
+
+    async def doctor(self):
+        return await self._answer("doctor", api.Diagnosis(healthy=True, counts={}, findings=()))
+
+    async def checkpoint(self):
+        return await self._answer("checkpoint", api.Done(done="checkpoint", clock="c:x:1"))
+
+    async def rebuild(self):
+        return await self._answer("rebuild", api.Done(done="rebuild", clock="c:x:1"))
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Daemon:
+    """A running server with its fake service; `ask` sends one request from a thread."""
+
+    def __init__(self, service, server, path):
+        self.service = service
+        self.server = server
+        self.path = path
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(10)
+        client.connect(self.path)
+        return client
+
+    def _ask(self, method, url, body, headers):
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = self.connect()
+        try:
+            with contextlib.suppress(BrokenPipeError):  # refused at once; the answer says why
+                connection.request(method, url, body, headers)
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    async def ask(self, method, url, body=None, headers=None):
+        return await asyncio.to_thread(self._ask, method, url, body, headers or {})
+
+    async def until(self, condition):
+        """Wait until `condition()` holds."""
+        async with asyncio.timeout(10):
+            while not condition():  # conditions know of no events
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def start(tmp_path):
+    """Return a function that starts a server over a new fake service."""
+    started = []
+
+    async def start(*, idle_timeout_s=30.0, **settings):
+        path = settings.setdefault("socket", str(tmp_path / "run" / "imgvecd.sock"))
+        service = FakeService()
+        config = ServerConfig(**settings)
+        server = await serve(service, config, idle_timeout_s=idle_timeout_s)
+        started.append(server)
+        return Daemon(service, server, path)
+
+    yield start
+    for server in started:
+        await server.close()
+
+
+@pytest.fixture
+async def daemon(start):
+    return await start()

@@ -1,0 +1,262 @@
+"""Clients that stall, flood or send rubbish are cut off; the others do not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from imgvecd.server import connection as connection_module
+from imgvecd.server.limits import LARGE_BODIES_AT_ONCE
+
+HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def post(size):
+    return f"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+
+
+async def received(client):
+    """Return everything up to the end of the connection."""
+
+    def read():
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := client.recv(65536):
+                data += chunk
+        client.close()
+        return data
+
+    return await asyncio.to_thread(read)
+
+
+def status(answer):
+    return int(answer.split(b" ", 2)[1])
+
+
+def body(answer):
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET", b"GET /v1/health HTTP/1.1\r\nHost: x\r\n", HEALTH], ids=len
+)
+async def test_silent_connections_are_closed(start, sent):
+    daemon = await start(idle_timeout_s=0.1)
+    client = daemon.connect()
+    client.sendall(sent)
+    answer = await received(client)
+    assert (b"200 OK" in answer) == (sent == HEALTH)
+
+
+async def test_dripping_a_head_does_not_keep_a_connection(start):
+    daemon = await start(idle_timeout_s=0.3)
+    client = daemon.connect()
+
+    def refused():
+        try:
+            client.sendall(b"X")
+        except OSError:
+            return True
+        return False
+
+    await daemon.until(refused)
+    client.close()
+
+
+@pytest.mark.parametrize("sent", [post(10) + b"{", CHUNKED + b"5\r\n{"], ids=["length", "chunked"])
+async def test_a_stalled_body_meets_the_deadline(start, sent):
+    daemon = await start(timeout_s=0.1)
+    client = daemon.connect()
+    client.sendall(sent)
+    answer = await received(client)
+    assert (status(answer), body(answer)["code"]) == (504, "timeout")
+
+
+async def test_a_slow_answer_meets_the_deadline(start):
+    daemon = await start(timeout_s=0.1)
+    daemon.service.gate = asyncio.Event()
+    answer = await daemon.ask("GET", "/v1/status")
+    assert (answer.status, answer.json["code"]) == (504, "timeout")
+    assert daemon.service.finished == 0
+
+
+async def test_a_client_that_does_not_read_its_answer_is_dropped(start):
+    daemon = await start(timeout_s=0.3)
+    daemon.service.reasons = ("x" * 50_000_000,)
+    client = daemon.connect()
+    client.sendall(HEALTH)
+    connections = daemon.server.connections
+    await daemon.until(lambda: connections() == 1)
+    await daemon.until(lambda: connections() == 0)
+    client.close()
+
+
+async def test_a_body_announced_too_large_is_refused_at_once(start):
+    daemon = await start(max_upload_mb=1)
+    client = daemon.connect()
+    client.sendall(post(1_000_001))
+    answer = await received(client)
+    assert (status(answer), body(answer)["code"]) == (413, "too_large")
+    assert "server.max_upload_mb" in body(answer)["detail"]
+
+
+async def test_a_chunked_body_is_cut_where_it_becomes_too_large(start):
+    daemon = await start(max_upload_mb=1)
+    client = daemon.connect()
+
+    def send():
+        client.sendall(CHUNKED)
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                client.sendall(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
+
+    sending = asyncio.create_task(asyncio.to_thread(send))
+    answer = await received(client)
+    await sending
+    assert (status(answer), body(answer)["code"]) == (413, "too_large")
+
+
+async def test_a_form_field_cannot_be_huge(daemon):
+    form = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n' + b"x" * 100_000
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = await daemon.ask("POST", "/v1/search", form + b"\r\n--b--\r\n", headers)
+    assert (answer.status, answer.json["code"]) == (413, "too_large")
+
+
+async def test_compressed_bodies_do_not_unfold(daemon):
+    headers = {"Content-Encoding": "gzip"}
+    answer = await daemon.ask("POST", "/v1/search", b"\x1f\x8b" + bytes(100), headers)
+    assert answer.status == 400
+
+
+async def test_few_large_bodies_are_in_memory_at_once(daemon):
+    daemon.service.gate = asyncio.Event()
+    large = json.dumps({"text": "x", "image": {"data": "A" * 1_200_000}})
+    asking = [asyncio.create_task(daemon.ask("POST", "/v1/search", large)) for _ in range(5)]
+    await daemon.until(lambda: len(daemon.service.asked) == LARGE_BODIES_AT_ONCE)
+    small = asyncio.create_task(daemon.ask("GET", "/v1/search?text=x"))
+    await daemon.until(lambda: len(daemon.service.asked) == LARGE_BODIES_AT_ONCE + 1)
+    daemon.service.gate.set()
+    assert [(await one).status for one in (*asking, small)] == [200] * 6
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        bytes(range(256)) * 4,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),  # a TLS hello
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+    ids=range(8),
+)
+async def test_what_is_no_http_is_a_problem(daemon, rubbish, caplog):
+    client = daemon.connect()
+    with contextlib.suppress(OSError):
+        client.sendall(rubbish)
+    answer = await received(client)
+    assert status(answer) == 400
+    assert body(answer)["code"] == "bad_request"
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_broken_chunk_is_a_bad_request(daemon):
+    client = daemon.connect()
+    client.sendall(CHUNKED + b"zz\r\n")
+    answer = await received(client)
+    assert status(answer) == 400
+
+
+async def test_idle_connections_make_room_and_others_are_served(start, monkeypatch):
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS", 40)
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS_PER_CLIENT", 20)
+    daemon = await start()
+    idle = []
+    for _ in range(100):
+        idle.append(daemon.connect())
+        if len(idle) % 10 == 0:
+            assert (await daemon.ask("GET", "/v1/health")).status == 200
+            assert daemon.server.connections() <= 20
+    for client in idle:
+        client.close()
+
+
+async def test_when_all_connections_are_busy_a_new_one_is_told(start, monkeypatch):
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS_PER_CLIENT", 3)
+    daemon = await start()
+    daemon.service.gate = asyncio.Event()
+    asking = [asyncio.create_task(daemon.ask("GET", "/v1/status")) for _ in range(3)]
+    await daemon.until(lambda: len(daemon.service.asked) == 3)
+    answer = await daemon.ask("GET", "/v1/status")
+    assert (answer.status, answer.json["code"]) == (503, "busy")
+    assert answer.headers["Retry-After"] == "1"
+    daemon.service.gate.set()
+    assert [(await one).status for one in asking] == [200] * 3
+
+
+async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch):
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS_PER_CLIENT", 3)
+    daemon = await start()
+    daemon.service.gate = asyncio.Event()
+    asking = [asyncio.create_task(daemon.ask("GET", "/v1/status")) for _ in range(3)]
+    await daemon.until(lambda: len(daemon.service.asked) == 3)
+    program = (
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+        "s.sendall(b'GET /v1/nothing HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(s.recv(20))"
+    )
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, daemon.path, stdout=subprocess.PIPE
+    )
+    answer, _ = await other.communicate()
+    assert b"404" in answer
+    daemon.service.gate.set()
+    await asyncio.gather(*asking)
+
+
+@pytest.fixture
+def open_folder():
+    """Return a folder that every user can enter."""
+    folder = tempfile.mkdtemp()
+    os.chmod(folder, 0o755)  # noqa: S103  # the very fault that the peer check must survive
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0o600, 0o666])
+async def test_another_user_is_shut_out_even_if_the_modes_were_loosened(start, open_folder, mode):
+    daemon = await start(socket=f"{open_folder}/s")
+    os.chmod(f"{open_folder}/s", mode)
+    program = """
+import os, socket, sys
+os.setgid(65534)
+os.setuid(65534)
+client = socket.socket(socket.AF_UNIX)
+try:
+    client.connect(sys.argv[1])
+    client.sendall(b"GET /v1/health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    print(client.recv(9) or "hung up")
+except PermissionError:
+    print("not let in")
+except ConnectionError:
+    print("hung up")
+"""
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, f"{open_folder}/s", stdout=subprocess.PIPE
+    )
+    shown, _ = await other.communicate()
+    assert shown.decode().strip() == ("not let in" if mode == 0o600 else "hung up")
+    assert daemon.service.asked == []
