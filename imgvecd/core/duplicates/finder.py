@@ -99,7 +99,7 @@ class DuplicateFinder:
         found = await asyncio.to_thread(
             pairing.candidates, subjects, vectors, request.min_similarity
         )
-        same = await self._same_pixels(subjects, found) if exactly else set()
+        same = await self._same_pixels(subjects, found)
         groups = await asyncio.to_thread(self._groups, subjects, vectors, found, same, request)
         took_ms = (time.perf_counter() - started) * 1000
         compared = sum(subject.look is not None for subject in subjects)
