@@ -349,6 +349,7 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         indexed, pending: files, as that model sees them.
+        stopped: by a person; `POST /v1/move/resume` goes on.
         error: why it does not come on, or None.
     """
 
@@ -357,6 +358,7 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     indexed: int = 0
     pending: int = 0
     rate_per_s: float = 0.0
+    stopped: bool = False
     error: str | None = None
 
 

@@ -352,6 +352,14 @@ class ModelTable(Protocol):
         """Record that this model answers queries from now on."""
         ...
 
+    def stopped_move(self) -> str | None:
+        """Return the fingerprint of the model that a person does not want to move to, if any."""
+        ...
+
+    def stop_move(self, fingerprint: str | None) -> None:
+        """Record that model; None forgets it."""
+        ...
+
 
 class SearchStore(Protocol):
     """What searching needs of the catalog besides vectors. Thread-safe."""

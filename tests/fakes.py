@@ -61,7 +61,10 @@ class FakeEncoder:
 
     loaded = True
 
-    def __init__(self):
+    def __init__(self, model=MODEL):
+        self.model = model
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.batches = []
         self.deaths = 0
         self.broken = False
@@ -70,9 +73,10 @@ class FakeEncoder:
     async def info(self):
         if self.broken:
             raise ModelError("no model")
-        return MODEL
+        return self.model
 
     async def encode_images(self, pixels, lane):
+        await self.gate.wait()
         if self.broken:
             raise ModelError("no model")
         if any(data.startswith(b"poison") for data in pixels):

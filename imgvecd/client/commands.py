@@ -61,9 +61,18 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
+    _add_move(add)
     show = _reporting("/v1/images/{id}", api.Image, reports.image)
     command = add("show", "show one stored image", show)
     command.add_argument("id", type=int, help="as `search --json` and tables give it")
+
+
+def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
+    move = add("move", "stop or resume the move to another model", _acting("/v1/move/resume"))
+    actions = move.add_subparsers(metavar="ACTION", required=True)
+    stop = "stay on the model that answers now; what the other has encoded stays"
+    add("stop", stop, _acting("/v1/move/stop"), actions)
+    add("resume", "take up a move that was stopped", _acting("/v1/move/resume"), actions)
 
 
 def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:

@@ -37,6 +37,8 @@ def status(answer: api.Status) -> list[str]:
 
 
 def _move(move: api.MoveStatus) -> str:
+    if move.stopped:
+        return f"{move.name}: stopped; `imgvec move resume` goes on"
     if move.error:
         return f"{move.name}: {move.error}"
     return f"{move.name}, {move.indexed:,} of {move.indexed + move.pending:,} files"

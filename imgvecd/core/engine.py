@@ -17,7 +17,7 @@ from imgvecd.core.index_keeper import IndexKeeper
 from imgvecd.core.ingest import Embedder, Reader
 from imgvecd.core.ingest.patience import Patience
 from imgvecd.core.search import Searcher
-from imgvecd.errors import ModelError
+from imgvecd.errors import ModelError, NotFoundError
 from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
@@ -77,6 +77,7 @@ class Engine:
         generation: answers queries; None until the model is known and its index is open.
         upcoming: takes its place once it is complete, or None.
         opened: set once there is a generation.
+        move_stopped: whether a person has stopped the move to the target model.
     """
 
     def __init__(self, parts: Parts, *, on_doubt: Callable[[list[FileRow]], None]) -> None:
@@ -85,6 +86,10 @@ class Engine:
         self._sources = {source.fingerprint: source for source in _sources(parts)}
         self._roots: dict[int, RootRow] = {}
         self._task: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._move: asyncio.Task[None] | None = None
+        self._taking_over = asyncio.Lock()
         self._rested = asyncio.Event()
         self._completed = asyncio.Event()
         self._learning = Patience(ModelError)
@@ -99,6 +104,7 @@ class Engine:
         )
         self.generation: Generation | None = None
         self.upcoming: Generation | None = None
+        self.move_stopped = False
         self.opened = asyncio.Event()
 
     @property
@@ -168,43 +174,104 @@ class Engine:
             self._rested.clear()
             await self._rested.wait()
 
+    async def stop_move(self) -> None:
+        """Give up the move to the target model, for later starts as well; embeddings made stay.
+
+        Raises:
+            NotFoundError: no move is under way or to come.
+        """
+        target = self._moving_to()
+        async with self._taking_over:
+            self._moving_to()  # it may have been completed meanwhile
+            await asyncio.to_thread(self._parts.models.stop_move, target.fingerprint)
+            self.move_stopped = True
+            move, self._move = self._move, None
+            if move is not None:
+                move.cancel()
+                await asyncio.wait([move])
+            upcoming, self.upcoming = self.upcoming, None
+            if upcoming is not None and self.generation is not None:
+                await asyncio.to_thread(self._parts.models.activate, [self.generation.model])
+                await self._put_down(upcoming)
+            await target.encoder.close()
+        logger.info("the move to another model is stopped")
+
+    async def resume_move(self) -> None:
+        """Take up a move that was stopped, where it was.
+
+        Raises:
+            NotFoundError: no move is under way or to come.
+        """
+        self._moving_to()
+        async with self._taking_over:
+            self._moving_to()
+            await asyncio.to_thread(self._parts.models.stop_move, None)
+            self.move_stopped = False
+            self._begin_move()
+
+    def _moving_to(self) -> ModelSource:
+        target, generation = self._parts.target, self.generation
+        if target is None or (generation and generation.model.fingerprint == target.fingerprint):
+            raise NotFoundError("no move to another model is under way: `model` names what serves")
+        return target
+
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             tasks.create_task(self._reader.run())
             serving = await self._learn(self._parts.serving, self._learning)
             await asyncio.to_thread(self._parts.models.activate, [serving])
             self.generation = await self._open(serving)
             await asyncio.to_thread(self._parts.models.set_serving, serving.fingerprint)
             self.opened.set()
-            running = tasks.create_task(self.generation.run())
+            self._running = tasks.create_task(self.generation.run())
             self._wake_generations()
             tasks.create_task(self._verify(self.generation))
             if self._parts.target is not None:
-                await self._move_to(self._parts.target, tasks, running)
+                stopped = await asyncio.to_thread(self._parts.models.stopped_move)
+                self.move_stopped = stopped == self._parts.target.fingerprint
+                self._begin_move()
+
+    def _begin_move(self) -> None:
+        target, old = self._parts.target, self.generation
+        if target is None or old is None or self._move is not None or self.move_stopped:
+            return
+        assert self._tasks is not None  # noqa: S101  # the generation was opened in it
+        self._move = self._tasks.create_task(self._move_to(target, old, self._tasks))
 
     async def _move_to(
-        self, target: ModelSource, tasks: asyncio.TaskGroup, running: asyncio.Task[None]
+        self, target: ModelSource, old: Generation, tasks: asyncio.TaskGroup
     ) -> None:
         """Build the target's generation beside the serving one, and put it in its place."""
-        old = self.generation
-        assert old is not None  # noqa: S101  # it has just been opened
         await self.idle()  # what can be searched soon comes before what is searched better
         model = await self._learn(target, self._reaching)
         logger.info("building the index of %s; %s answers meanwhile", model.name, old.model.name)
         await asyncio.to_thread(self._parts.models.activate, [old.model, model])
         self.upcoming = upcoming = await self._open(model)
-        tasks.create_task(upcoming.run())
-        self._wake_generations()
-        while not await self._is_complete(upcoming):
-            await self._completed.wait()
+        running = tasks.create_task(upcoming.run())
+        try:
+            self._wake_generations()
+            while not await self._is_complete(upcoming):
+                await self._completed.wait()
+            async with self._taking_over:
+                await self._take_over(upcoming, running, old)
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
+
+    async def _take_over(
+        self, upcoming: Generation, running: asyncio.Task[None], old: Generation
+    ) -> None:
         self.generation, self.upcoming = upcoming, None
-        await asyncio.to_thread(self._parts.models.set_serving, model.fingerprint)
-        await asyncio.to_thread(self._parts.models.activate, [model])
-        running.cancel()
+        await asyncio.to_thread(self._parts.models.set_serving, upcoming.model.fingerprint)
+        await asyncio.to_thread(self._parts.models.activate, [upcoming.model])
+        if self._running is not None:
+            self._running.cancel()
+        self._running = running
         old.embedder.room.set()
         await self._put_down(old)
         await self._sources[old.model.fingerprint].encoder.close()
-        logger.info("%s answers from now on", model.name)
+        logger.info("%s answers from now on", upcoming.model.name)
 
     async def _verify(self, generation: Generation) -> None:
         """Have the files behind the index read through; a damaged index is built anew."""

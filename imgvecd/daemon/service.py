@@ -198,6 +198,16 @@ class DaemonService:
         await (await self._generation()).keeper.rebuild()
         return await self._done("rebuild")
 
+    async def stop_move(self) -> api.Done:
+        """Give up the move to another model."""
+        await self._engine.stop_move()
+        return await self._done("the move is stopped")
+
+    async def resume_move(self) -> api.Done:
+        """Take up a move that was stopped."""
+        await self._engine.resume_move()
+        return await self._done("the move goes on")
+
     async def _generation(self) -> Generation:
         """Return what answers; who asks while the daemon starts waits rather than fails."""
         if self._engine.error is None:
@@ -261,6 +271,7 @@ class DaemonService:
             indexed=counts.indexed,
             pending=counts.pending,
             rate_per_s=round(upcoming.embedder.rate.per_s, 1) if upcoming else 0.0,
+            stopped=self._engine.move_stopped,
             error=self._engine.moving_error,
         )
 

@@ -125,6 +125,18 @@ class Routes:
                 _answering(lambda: finish(ask.rebuild())),
                 api.Done,
             ),
+            post(
+                "/v1/move/stop",
+                "Give up the move to another model; what it has encoded stays",
+                _answering(lambda: finish(ask.stop_move())),
+                api.Done,
+            ),
+            post(
+                "/v1/move/resume",
+                "Take up a move to another model that was stopped",
+                _answering(lambda: finish(ask.resume_move())),
+                api.Done,
+            ),
         ]
 
     async def search(self, request: web.Request) -> web.Response:

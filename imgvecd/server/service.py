@@ -89,3 +89,11 @@ class Service(Protocol):
     async def rebuild(self) -> api.Done:
         """Build a new generation of the index from the catalog."""
         ...
+
+    async def stop_move(self) -> api.Done:
+        """Give up the move to another model; NotFoundError if there is none."""
+        ...
+
+    async def resume_move(self) -> api.Done:
+        """Take up a move that was stopped; NotFoundError if there is none."""
+        ...

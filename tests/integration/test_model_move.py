@@ -73,6 +73,24 @@ def test_a_move_that_was_killed_goes_on(start, shipped_photos, other_model):
     assert again.status()["model"]["name"] == NAME
 
 
+def test_a_move_can_be_stopped_and_resumed(start, shipped_photos, other_model):
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(8)
+    assert daemon.stop() == 0
+    moving = start(shipped_photos, **other_model)
+    moving.post("/v1/move/stop", {})
+    assert moving.status()["move"]["stopped"]
+    assert moving.search("a cat", 1)[0].endswith("cat.jpg")
+    assert moving.stop() == 0
+    again = start(shipped_photos, **other_model)
+    again.wait_until_indexed(8)
+    assert again.status()["move"]["stopped"]
+    again.post("/v1/move/resume", {})
+    again.wait_until(lambda: again.status()["move"] is None)
+    assert again.status()["model"]["name"] == NAME
+    assert again.request("POST", "/v1/move/stop")[0] == 404
+
+
 def test_auto_works_at_once_and_says_what_it_waits_for(start, shipped_photos):
     daemon = start(shipped_photos, model="auto")
     daemon.wait_until_indexed(8)

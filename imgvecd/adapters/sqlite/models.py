@@ -47,6 +47,19 @@ class Models:
         with self._database.write() as (connection, _):
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('serving', ?)", (fingerprint,))
 
+    def stopped_move(self) -> str | None:
+        """Return the fingerprint of the model that a person does not want to move to, if any."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'stopped_move'").fetchone()
+        return None if row is None else str(row[0])
+
+    def stop_move(self, fingerprint: str | None) -> None:
+        """Record that model; None forgets it."""
+        with self._database.write_aside() as connection:
+            connection.execute("DELETE FROM meta WHERE key = 'stopped_move'")
+            if fingerprint is not None:
+                connection.execute("INSERT INTO meta VALUES ('stopped_move', ?)", (fingerprint,))
+
     def activate(self, models: Sequence[ModelInfo]) -> None:
         """Make these the models that every live content is encoded with, and no others.
 

@@ -23,8 +23,9 @@ from imgvecd.types import FileChanges, FoundFile, Stamp
 class DictIndex:
     """An index as plain as can be, that counts what is asked of it."""
 
-    def __init__(self, source):
+    def __init__(self, source, fingerprint=MODEL.fingerprint):
         self.source = source
+        self.fingerprint = fingerprint
         self.dim = MODEL.dim
         self.clock = 0
         self.vectors = {}
@@ -37,7 +38,7 @@ class DictIndex:
 
     def catch_up(self):
         while True:
-            count, changes = self.source.embedding_changes(MODEL.fingerprint, self.clock, 100)
+            count, changes = self.source.embedding_changes(self.fingerprint, self.clock, 100)
             self.apply(changes)
             if not count:
                 return
@@ -285,6 +286,85 @@ async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(tmp_path):
     assert engine.generation is not None
     await engine.stop()
     rig.catalog.close()
+
+
+TARGET = replace(MODEL, fingerprint="fake-2", name="better")
+
+
+@pytest.fixture
+async def moving(tmp_path):
+    """Ten pictures that the first model knows; the second is about to encode the first of them."""
+    rig = Rig(tmp_path)
+    rig.target = FakeEncoder(TARGET)
+    rig.target.gate.clear()
+
+    def open_index(model):
+        return rig.index if model == MODEL else DictIndex(rig.catalog.embeddings, model.fingerprint)
+
+    rig.parts = replace(
+        rig.parts, target=ModelSource(TARGET.fingerprint, rig.target), open_index=open_index
+    )
+    for i in range(10):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    engine = rig.make_engine()
+    engine.start()
+    async with asyncio.timeout(20):
+        while engine.upcoming is None:
+            await asyncio.sleep(0.005)
+    yield rig
+    await rig.engine.stop()
+    rig.catalog.close()
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_move_can_be_stopped_and_goes_on_where_it_was(moving):
+    engine = moving.engine
+    moving.target.gate.set()
+    await until(lambda: moving.target.batches)
+    moving.target.gate.clear()
+    await engine.stop_move()
+    assert engine.upcoming is None
+    assert engine.move_stopped
+    assert [model.name for model in moving.catalog.models.active()] == ["fake"]
+    moving.write("new.jpg", b"new picture")
+    await moving.settled()
+    assert await moving.paths_for(text="new picture", limit=1) == ["new.jpg"]
+    before = sum(moving.target.batches)
+
+    moving.target.gate.set()
+    await engine.resume_move()
+    await until(lambda: engine.generation.model == TARGET)
+    assert sum(moving.target.batches) == 11
+    assert before < 11
+    assert await moving.paths_for(text="new picture", limit=1) == ["new.jpg"]
+    for change in (engine.stop_move, engine.resume_move):
+        with pytest.raises(NotFoundError):
+            await change()
+
+
+async def test_a_stopped_move_stays_stopped_after_a_restart(moving):
+    await moving.engine.stop_move()
+    await moving.engine.stop()
+    moving.decoder.dead = False
+    moving.make_engine().start()
+    await asyncio.wait_for(moving.engine.idle(), 20)
+    await until(lambda: moving.engine.move_stopped)
+    assert moving.engine.generation.model == MODEL
+    assert moving.target.batches == []
+    moving.target.gate.set()
+    await moving.engine.resume_move()
+    await until(lambda: moving.engine.generation.model == TARGET)
+
+
+async def test_without_a_move_there_is_none_to_stop(rig):
+    for change in (rig.engine.stop_move, rig.engine.resume_move):
+        with pytest.raises(NotFoundError):
+            await change()
 
 
 async def test_files_of_an_offline_root_wait(rig):

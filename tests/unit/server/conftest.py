@@ -166,6 +166,12 @@ class FakeService:
     async def rebuild(self):
         return await self._answer("rebuild", api.Done(done="rebuild", clock="c:x:1"))
 
+    async def stop_move(self):
+        return await self._answer("stop_move", api.Done(done="stopped", clock="c:x:1"))
+
+    async def resume_move(self):
+        return await self._answer("resume_move", api.Done(done="resumed", clock="c:x:1"))
+
 
 class Answer:
     def __init__(self, response):
