@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 
 BIN := $(VENV)/bin
 
-.PHONY: help run test check nightly bench clean
+.PHONY: help run test check nightly openapi bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -43,6 +43,9 @@ check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+openapi: $(VENV)/.installed-dev  ## write the description of the API anew
+	$(BIN)/python -m imgvecd.server.openapi
 
 bench: $(VENV)/.installed-dev  ## print the figures of the main job
 	$(BIN)/python -m benchmarks.end_to_end

@@ -561,12 +561,22 @@ class Done(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Every error, as problem details (RFC 9457) with our stable `code`."""
+    """Every error, as problem details (RFC 9457) with our stable `code`.
+
+    Attributes:
+        type: `urn:imgvecd:problem:` and the code.
+        title: the same for every problem of a type.
+        instance: names this very problem; the daemon's log has it beside unexpected errors.
+        reason: of code "unreadable_image": "damaged", "timeout", "unsupported" and the like.
+    """
 
     code: str
     title: str
     status: int
     detail: str
+    type: str = "about:blank"
+    instance: str | None = None
+    reason: str | None = None
 
 
 DuplicateKind = Literal["same_bytes", "same_pixels", "reencoded", "transformed", "burst", "similar"]

@@ -46,6 +46,26 @@ class NotFoundError(ImgvecdError):
     http_status = 404
 
 
+class UnauthorizedError(ImgvecdError):
+    """A request over TCP without the token, or with a wrong one."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
+class ForbiddenError(ImgvecdError):
+    """Who asks may not have that: a web page of elsewhere, or another user's path."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class OfflineError(NotFoundError):
+    """The image is known, and none of its files can be reached at the moment."""
+
+    code = "offline"
+
+
 class TooLargeError(BadRequestError):
     """A request's body is larger than `server.max_upload_mb`."""
 

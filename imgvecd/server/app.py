@@ -12,11 +12,10 @@ from aiohttp import web
 from imgvecd.config import paths
 from imgvecd.config.schema import ServerConfig, expand
 from imgvecd.server.connection import IDLE_TIMEOUT_S, acceptor, mark_busy
-from imgvecd.server.duplicates_routes import FIND
 from imgvecd.server.limits import limit_bodies
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
+from imgvecd.server.route import Lasting
 from imgvecd.server.routes import Routes
-from imgvecd.server.search_routes import LIVE
 from imgvecd.server.service import Service
 from imgvecd.server.socket import OwnedSocket
 
@@ -24,8 +23,6 @@ logger = logging.getLogger(__name__)
 
 # Requests under way at shutdown get so long, well within systemd's 90 s for the whole daemon.
 DRAIN_S = 5.0
-# Waiting is what they are for.
-OWN_DEADLINE = frozenset({"/v1/sync", "/v1/doctor", LIVE, FIND})
 _MEGABYTE = 1_000_000
 
 
@@ -89,17 +86,18 @@ async def serve(
 
 def build(service: Service, config: ServerConfig) -> web.Application:
     """Return the application: routes, limits and error answers."""
+    routes = Routes(service, config.timeout_s)
+    table = routes.table()
     app = web.Application(
         middlewares=[  # outermost first
             mark_busy,
             send_in_time(config.timeout_s),
             answer_errors(),
-            keep_deadline(config.timeout_s, OWN_DEADLINE),
+            keep_deadline(config.timeout_s, Lasting(table)),
             limit_bodies(),
         ],
         client_max_size=config.max_upload_mb * _MEGABYTE,
     )
-    routes = Routes(service)
-    app.add_routes(routes.definitions())
-    app.on_shutdown.append(routes.searching.end)
+    app.add_routes([web.route(route.method, route.path, route.handler) for route in table])
+    app.on_shutdown.append(routes.streams.end)
     return app

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd.errors import BusyError
-from imgvecd.server.problems import encode_problem, problem
+from imgvecd.server.problems import describe, encode_problem, problem
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def _peer(transport: asyncio.BaseTransport) -> tuple[int, int]:
 
 
 def _raw_answer(error: type[BusyError], detail: str) -> bytes:
-    body = encode_problem(error.http_status, error.code, detail)
+    body = encode_problem(describe(error.http_status, error.code, detail))
     phrase = http.HTTPStatus(error.http_status).phrase
     head = (
         f"HTTP/1.1 {error.http_status} {phrase}\r\nContent-Type: application/problem+json\r\n"

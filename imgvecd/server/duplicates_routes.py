@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
 from aiohttp import web
 
 from imgvecd import api
 from imgvecd.server.duplicates_service import DuplicatesService
-from imgvecd.server.openapi import Route
 from imgvecd.server.requests import json_body
-
-FIND = "/v1/duplicates"
-CHECK = "/v1/duplicates/check"
+from imgvecd.server.route import SEARCH_ERRORS, Route, answer
 
 
 class DuplicatesRoutes:
@@ -27,18 +23,21 @@ class DuplicatesRoutes:
         post = partial(Route, "POST")
         return [
             post(
-                FIND,
+                "/v1/duplicates",
                 "Group files that are the same picture, or nearly",
                 self.find,
                 api.Duplicates,
                 body=api.DuplicatesRequest,
+                errors=SEARCH_ERRORS,
+                lasting=True,
             ),
             post(
-                CHECK,
+                "/v1/duplicates/check",
                 "Find the files that are a given picture",
                 self.check,
                 api.DuplicateMatches,
                 body=api.Term,
+                errors=SEARCH_ERRORS,
             ),
             post(
                 "/v1/duplicates/decisions",
@@ -52,16 +51,12 @@ class DuplicatesRoutes:
     async def find(self, request: web.Request) -> web.Response:
         """Answer the groups."""
         wanted = await json_body(request, api.DuplicatesRequest)
-        return _answer(await self._service.find(wanted))
+        return answer(await self._service.find(wanted))
 
     async def check(self, request: web.Request) -> web.Response:
         """Answer the files that are a picture already."""
-        return _answer(await self._service.check(await json_body(request, api.Term)))
+        return answer(await self._service.check(await json_body(request, api.Term)))
 
     async def decide(self, request: web.Request) -> web.Response:
         """Keep a decision."""
-        return _answer(await self._service.decide(await json_body(request, api.DuplicateDecision)))
-
-
-def _answer(body: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body) + b"\n", content_type="application/json")
+        return answer(await self._service.decide(await json_body(request, api.DuplicateDecision)))

@@ -1,72 +1,89 @@
-"""Describes the API as an OpenAPI 3.1 document, made from the structs that the code uses."""
+"""Describes the API as an OpenAPI 3.1 document, made from the structs that the code uses.
+
+`openapi.json` beside this module is the document, kept so that every change of the API is seen in
+review. `make openapi` (`python -m imgvecd.server.openapi`) writes it anew.
+"""
 
 from __future__ import annotations
 
+import http
+import pathlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from aiohttp.typedefs import Handler
 
 import imgvecd
 from imgvecd import api
-from imgvecd.server.problems import CONTENT_TYPE
+from imgvecd.errors import ImgvecdError
+from imgvecd.server import problems
+from imgvecd.server.route import COMMON_ERRORS, EVENTS, JSON, NDJSON, Route
+from imgvecd.server.routes import Routes
+from imgvecd.server.service import Service
 
 _REFERENCE = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
-_ID = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+_PATH_SCHEMAS: dict[str, dict[str, Any]] = {
+    "id": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+}
+_NAME_SCHEMA = {"type": "string", "minLength": 1}
 _DESCRIPTION = """\
 Served on a Unix socket to its owner only. Within `/v1` fields and routes are added but not removed
-or given another meaning; clients ignore fields that they do not know. Any answer but 200 is a
-problem (RFC 9457) whose `code` is stable."""
+or given another meaning; clients ignore fields that they do not know. Every error is a problem
+(RFC 9457) whose `code` is stable."""
+_EACH = {NDJSON: "one such object a line", EVENTS: "events, whose `data` is such an object"}
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation.
-
-    Attributes:
-        answer: what 200 carries.
-        query: struct of the query string.
-        body: struct of the JSON body.
-        uploads: whether an image may be sent instead, as such or in a form of `query`'s fields.
-    """
-
-    method: str
-    path: str
-    summary: str
-    handler: Handler
-    answer: type[msgspec.Struct]
-    query: type[msgspec.Struct] | None = None
-    body: type[msgspec.Struct] | None = None
-    uploads: bool = False
-
-
-def document(routes: Sequence[Route]) -> bytes:
-    """Return the document, as JSON."""
-    shapes = {route.answer for route in routes} | {route.body for route in routes if route.body}
+def document() -> bytes:
+    """Return the document that the table of routes makes, as JSON."""
+    table = Routes(cast("Service", _Anything())).table()
+    shapes = {shape for route in table for shape in _shapes(route)}
     _, components = msgspec.json.schema_components(
         [*sorted(shapes, key=lambda shape: shape.__name__), api.Problem],
         ref_template=_REFERENCE,
     )
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
+    for route in table:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    return msgspec.json.encode(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "imgvecd",
-                "version": imgvecd.__version__,
-                "description": _DESCRIPTION,
+    whole = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "imgvecd",
+            "version": imgvecd.__version__,
+            "description": _DESCRIPTION,
+        },
+        "servers": [{"url": "http://localhost"}],
+        "security": [{}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "responses": {
+                _error_name(status, codes): _error(status, codes)
+                for route in table
+                for status, codes in _errors(route)
             },
-            "servers": [{"url": "http://localhost"}],
-            "paths": paths,
-            "components": {"schemas": components},
-        }
-    )
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Asked for over TCP only; the socket knows its peers.",
+                }
+            },
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
+
+
+class _Anything:
+    """Stands for the service where only the table is wanted, and nobody asks."""
+
+    def __getattr__(self, _name: str) -> _Anything:
+        return self
+
+
+def _shapes(route: Route) -> Iterable[type[msgspec.Struct]]:
+    return filter(None, [route.answer, route.body, *route.other.values()])
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -74,19 +91,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "operationId": _operation_id(route),
         "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
-        "responses": {
-            "200": {
-                "description": "Done",
-                "content": {"application/json": {"schema": _reference(route.answer)}},
-            },
-            "default": {
-                "description": "An error",
-                "content": {CONTENT_TYPE: {"schema": _reference(api.Problem)}},
-            },
-        },
+        "responses": _responses(route),
     }
     if route.body is not None:
-        content: dict[str, Any] = {"application/json": {"schema": _reference(route.body)}}
+        content: dict[str, Any] = {JSON: {"schema": _reference(route.body)}}
         if route.uploads:
             content |= _uploads(route.query)
         operation["requestBody"] = {"content": content}
@@ -100,13 +108,58 @@ def _operation_id(route: Route) -> str:
 
 def _path_parameters(path: str) -> Iterable[dict[str, Any]]:
     for name in _PATH_PARAMETER.findall(path):
-        schema = _ID if name == "id" else {"type": "string"}
+        schema = _PATH_SCHEMAS.get(name, _NAME_SCHEMA)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _query_parameters(query: type[msgspec.Struct] | None) -> Iterable[dict[str, Any]]:
     for name, schema in _properties(query).items():
         yield {"name": name, "in": "query", "schema": schema}
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if route.answer is not None:
+        content[JSON] = {"schema": _reference(route.answer)}
+    content |= {kind: _other(kind, shape) for kind, shape in route.other.items()}
+    done: dict[str, Any] = {"description": "Done", "content": content}
+    responses: dict[str, Any] = {"200": done}
+    if route.conditional:
+        done["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        responses["304"] = {"description": "Still the same as `If-None-Match` says"}
+    for status, codes in _errors(route):
+        responses[str(status)] = {"$ref": f"#/components/responses/{_error_name(status, codes)}"}
+    return responses
+
+
+def _errors(route: Route) -> Iterable[tuple[int, list[str]]]:
+    """Yield each status of an error that a route may answer, with the codes it stands for."""
+    by_status: dict[int, set[str]] = {}
+    errors: tuple[type[ImgvecdError], ...] = (*COMMON_ERRORS, *route.errors)
+    for error in errors:
+        by_status.setdefault(error.http_status, set()).add(error.code)
+    return ((status, sorted(codes)) for status, codes in sorted(by_status.items()))
+
+
+def _error_name(status: int, codes: Sequence[str]) -> str:
+    return ".".join([str(status), *codes])
+
+
+def _other(kind: str, shape: type[msgspec.Struct] | None) -> dict[str, Any]:
+    """Describe a media type that is not one JSON object; OpenAPI 3.1 cannot say "a sequence"."""
+    if shape is None:
+        return {"schema": {"type": "string", "contentMediaType": kind}}
+    text = {"type": "string", "contentMediaType": kind, "description": _EACH[kind]}
+    return {"schema": text, "x-itemSchema": _reference(shape)}
+
+
+def _error(status: int, codes: Sequence[str]) -> dict[str, Any]:
+    code = {"properties": {"code": {"enum": codes}, "status": {"const": status}}}
+    schema = {"allOf": [_reference(api.Problem), code]}
+    return {
+        "description": http.HTTPStatus(status).phrase,
+        "content": {problems.CONTENT_TYPE: {"schema": schema}},
+    }
 
 
 def _uploads(fields: type[msgspec.Struct] | None) -> dict[str, Any]:
@@ -125,3 +178,7 @@ def _properties(shape: type[msgspec.Struct] | None) -> dict[str, Any]:
 
 def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(name=shape.__name__)}
+
+
+if __name__ == "__main__":
+    pathlib.Path(__file__).with_name("openapi.json").write_bytes(document())

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
+import uuid
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from imgvecd import api
-from imgvecd.errors import DeadlineError, ImgvecdError, TooLargeError
+from imgvecd.errors import (
+    BusyError,
+    DeadlineError,
+    ImgvecdError,
+    TooLargeError,
+    UnauthorizedError,
+    UnreadableImageError,
+)
+from imgvecd.server.route import Lasting
 
 logger = logging.getLogger(__name__)
 
@@ -20,16 +28,27 @@ CONTENT_TYPE = "application/problem+json"
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: TooLargeError.code}
 
 
-def problem(status: int, code: str, detail: str) -> web.Response:
+def problem(status: int, code: str, detail: str, reason: str | None = None) -> web.Response:
     """Return the answer that carries an error."""
-    body = encode_problem(status, code, detail)
+    body = encode_problem(describe(status, code, detail, reason))
     return web.Response(status=status, body=body, content_type=CONTENT_TYPE)
 
 
-def encode_problem(status: int, code: str, detail: str) -> bytes:
-    """Return the body of such an answer."""
-    title = http.HTTPStatus(status).phrase
-    body = api.Problem(code=code, title=title, status=status, detail=detail)
+def describe(status: int, code: str, detail: str, reason: str | None = None) -> api.Problem:
+    """Return the details of a problem."""
+    return api.Problem(
+        type=f"urn:imgvecd:problem:{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=detail,
+        instance=uuid.uuid4().urn,
+        code=code,
+        reason=reason,
+    )
+
+
+def encode_problem(body: api.Problem) -> bytes:
+    """Return the body of an answer that carries an error."""
     return msgspec.json.encode(body) + b"\n"
 
 
@@ -41,7 +60,13 @@ def answer_errors() -> Middleware:
         try:
             return await handler(request)
         except ImgvecdError as error:
-            return problem(error.http_status, error.code, str(error))
+            reason = error.reason if isinstance(error, UnreadableImageError) else None
+            answer = problem(error.http_status, error.code, str(error), reason)
+            if isinstance(error, UnauthorizedError):
+                answer.headers["WWW-Authenticate"] = "Bearer"
+            if isinstance(error, BusyError):
+                answer.headers["Retry-After"] = "1"
+            return answer
         except web.HTTPException as error:
             return _of_http_exception(request, error)
         except web.RequestPayloadError:
@@ -49,24 +74,21 @@ def answer_errors() -> Middleware:
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            logger.exception("unexpected error while answering %s", request.method)
-            detail = "An unexpected error happened in the daemon; its log says more."
-            return problem(500, ImgvecdError.code, detail)
+            detail = "An unexpected error happened in the daemon; its log has it by `instance`."
+            body = describe(500, ImgvecdError.code, detail)
+            logger.exception("unexpected error while answering: %s", body.instance)
+            return web.Response(status=500, body=encode_problem(body), content_type=CONTENT_TYPE)
 
     return middleware
 
 
-def keep_deadline(timeout_s: float, own: frozenset[str]) -> Middleware:
-    """Return a middleware that gives reading and handling a request `timeout_s`.
-
-    Args:
-        own: paths of requests that last as long as they must, or bring a deadline of their own.
-    """
+def keep_deadline(timeout_s: float, lasting: Lasting) -> Middleware:
+    """Return a middleware that gives reading and handling a request `timeout_s`."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(None if request.path in own else timeout_s) as deadline:
+            async with asyncio.timeout(None if request in lasting else timeout_s) as deadline:
                 return await handler(request)
         except TimeoutError:
             if not deadline.expired():

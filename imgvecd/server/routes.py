@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib.resources
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -13,10 +15,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd import api
-from imgvecd.errors import NotFoundError
+from imgvecd.errors import ModelError, NotFoundError, NotInTimeError
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
-from imgvecd.server.metrics import CONTENT_TYPE, SearchTimes, render
-from imgvecd.server.openapi import Route, document
+from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
 from imgvecd.server.requests import (
     ChangesFields,
     PageFields,
@@ -25,38 +26,32 @@ from imgvecd.server.requests import (
     query_fields,
     search_request,
 )
+from imgvecd.server.route import JSON, SEARCH_ERRORS, Route, answer
 from imgvecd.server.search_routes import SearchRoutes
 from imgvecd.server.service import Service
+from imgvecd.server.streaming import Streams
 
 logger = logging.getLogger(__name__)
 
-_JSON = "application/json"
-
 
 class Routes:
-    """The handlers of `/v1`, over one service."""
+    """The handlers of `/v1`, over one service.
 
-    def __init__(self, service: Service) -> None:
+    Args:
+        patience_s: clients that do not take a piece of a stream for so long are hung up on.
+    """
+
+    def __init__(self, service: Service, patience_s: float = 60.0) -> None:
         self._service = service
         self._actions: set[asyncio.Task[api.Done]] = set()
         self._searches = SearchTimes()
-        self.searching = SearchRoutes(service.searching)
+        self.streams = Streams(patience_s)
+        self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)
 
-    def definitions(self) -> list[web.RouteDef]:
-        """Return every route as aiohttp takes it, the description of them all included."""
-        table = [*self._table(), *self.searching.table(), *self._duplicates.table()]
-        description = document(table)
-
-        async def describe(_request: web.Request) -> web.StreamResponse:
-            return web.Response(body=description, content_type=_JSON)
-
-        routes = [web.route(route.method, route.path, route.handler) for route in table]
-        return [
-            *routes,
-            web.get("/v1/openapi.json", describe),
-            web.get("/v1/metrics", self.metrics),
-        ]
+    def table(self) -> list[Route]:
+        """Return every route."""
+        return [*self._table(), *self._searching.table(), *self._duplicates.table()]
 
     def _table(self) -> list[Route]:
         ask, finish = self._service, self._finish
@@ -66,7 +61,14 @@ class Routes:
             get("/v1/health", "Does it work?", _answering(ask.health), api.Health),
             get("/v1/status", "What is it doing?", _answering(ask.status), api.Status),
             get("/v1/stats", "What does the library hold?", _answering(ask.stats), api.Stats),
-            get("/v1/search", "Search", search, api.SearchResponse, query=SearchFields),
+            get(
+                "/v1/search",
+                "Search",
+                search,
+                api.SearchResponse,
+                query=SearchFields,
+                errors=SEARCH_ERRORS,
+            ),
             post(
                 "/v1/search",
                 "Search by any combination of texts and images",
@@ -75,15 +77,23 @@ class Routes:
                 query=SearchFields,
                 body=api.SearchRequest,
                 uploads=True,
+                errors=SEARCH_ERRORS,
             ),
             get("/v1/images", "List images", self.images, api.ImageList, query=PageFields),
-            get("/v1/images/{id}", "Show one image", self.image, api.Image),
+            get(
+                "/v1/images/{id}",
+                "Show one image",
+                self.image,
+                api.Image,
+                errors=(NotFoundError,),
+            ),
             post(
                 "/v1/rescan",
                 "Look for changes on disk",
                 self.rescan,
                 api.Done,
                 body=api.RescanRequest,
+                errors=(NotFoundError,),
             ),
             post(
                 "/v1/sync",
@@ -91,6 +101,8 @@ class Routes:
                 self.sync,
                 api.Done,
                 body=api.SyncRequest,
+                errors=(NotInTimeError,),
+                lasting=True,
             ),
             get(
                 "/v1/changes",
@@ -112,18 +124,22 @@ class Routes:
                 "Compare disk, catalog and index",
                 _answering(ask.doctor),
                 api.Diagnosis,
+                errors=(ModelError,),
+                lasting=True,
             ),
             post(
                 "/v1/checkpoint",
                 "Write the index to disk",
                 _answering(lambda: finish(ask.checkpoint())),
                 api.Done,
+                errors=(ModelError,),
             ),
             post(
                 "/v1/rebuild",
                 "Build the index anew from the catalog",
                 _answering(lambda: finish(ask.rebuild())),
                 api.Done,
+                errors=(ModelError,),
             ),
             post(
                 "/v1/move/stop",
@@ -137,6 +153,14 @@ class Routes:
                 _answering(lambda: finish(ask.resume_move())),
                 api.Done,
             ),
+            get(
+                "/v1/metrics",
+                "Figures for monitoring, as Prometheus reads them",
+                self.metrics,
+                None,
+                other={MEDIA_TYPE: None},
+            ),
+            get("/v1/openapi.json", "This document", self.describe, None, other={JSON: None}),
         ]
 
     async def search(self, request: web.Request) -> web.Response:
@@ -145,19 +169,23 @@ class Routes:
         logger.info(
             "search: %d hits of %d in %.1f ms", len(found.hits), found.searched, found.took_ms
         )
-        return _answer(found)
+        return answer(found)
 
     async def images(self, request: web.Request) -> web.Response:
         """Answer one page of all images."""
         page = query_fields(request, PageFields)
-        return _answer(await self._service.images(page.after, page.limit))
+        return answer(await self._service.images(page.after, page.limit))
 
     async def image(self, request: web.Request) -> web.Response:
         """Answer one image."""
         text = request.match_info["id"]
         if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
             raise NotFoundError(f"There is no image {text}; ids are whole numbers.")
-        return _answer(await self._service.image(int(text)))
+        return answer(await self._service.image(int(text)))
+
+    async def describe(self, _request: web.Request) -> web.Response:
+        """Answer the description of the API."""
+        return web.Response(body=_description(), content_type=JSON)
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Answer figures for monitoring."""
@@ -167,22 +195,22 @@ class Routes:
     async def rescan(self, request: web.Request) -> web.Response:
         """Look for changes on disk."""
         wanted = await json_body(request, api.RescanRequest)
-        return _answer(await self._finish(self._service.rescan(wanted)))
+        return answer(await self._finish(self._service.rescan(wanted)))
 
     async def failures(self, request: web.Request) -> web.Response:
         """Answer one page of failures."""
         page = query_fields(request, PageFields)
-        return _answer(await self._service.failures(page.after, page.limit))
+        return answer(await self._service.failures(page.after, page.limit))
 
     async def sync(self, request: web.Request) -> web.Response:
         """Wait for a freshness barrier."""
         wanted = await json_body(request, api.SyncRequest)
-        return _answer(await self._service.sync(wanted))
+        return answer(await self._service.sync(wanted))
 
     async def changes(self, request: web.Request) -> web.Response:
         """Answer what happened to files."""
         wanted = query_fields(request, ChangesFields)
-        return _answer(await self._service.changes(wanted.since, wanted.limit))
+        return answer(await self._service.changes(wanted.since, wanted.limit))
 
     async def _finish(self, action: Coroutine[Any, Any, api.Done]) -> api.Done:
         """Run an action to its end, even if the client leaves or the deadline passes."""
@@ -197,12 +225,13 @@ class Routes:
             logger.debug("action failed", exc_info=error)  # marks the exception as seen
 
 
+@functools.cache
+def _description() -> bytes:
+    return (importlib.resources.files(__package__) / "openapi.json").read_bytes()
+
+
 def _answering(ask: Callable[[], Awaitable[msgspec.Struct]]) -> Handler:
     async def handler(_request: web.Request) -> web.StreamResponse:
-        return _answer(await ask())
+        return answer(await ask())
 
     return handler
-
-
-def _answer(body: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body) + b"\n", content_type=_JSON)

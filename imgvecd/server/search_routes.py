@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 import msgspec
 from aiohttp import web
 
 from imgvecd import api
-from imgvecd.server.openapi import Route
+from imgvecd.errors import NotFoundError
 from imgvecd.server.requests import SearchFields, json_body, query_fields
+from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, answer
 from imgvecd.server.search_service import SearchService
-
-LIVE = "/v1/search/live"
-"""Has no deadline: it ends when the client leaves."""
+from imgvecd.server.streaming import Streams
 
 
 class LiveFields(SearchFields, frozen=True):
@@ -32,15 +30,18 @@ class SinceFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class SearchRoutes:
     """The handlers, over one service."""
 
-    def __init__(self, service: SearchService) -> None:
+    def __init__(self, service: SearchService, streams: Streams) -> None:
         self._service = service
-        self._listeners: set[asyncio.Task[None]] = set()
+        self._streams = streams
 
     def table(self) -> list[Route]:
         """Return every route."""
         get, post = partial(Route, "GET"), partial(Route, "POST")
         put, delete = partial(Route, "PUT"), partial(Route, "DELETE")
-        saved = "/v1/saved/{name}"
+        live, saved = "/v1/search/live", "/v1/saved/{name}"
+        listening = partial(
+            Route, answer=None, other={EVENTS: api.Match}, errors=SEARCH_ERRORS, lasting=True
+        )
         return [
             post(
                 "/v1/search/batch",
@@ -48,44 +49,53 @@ class SearchRoutes:
                 self.batch,
                 api.SearchBatchResponse,
                 body=api.SearchBatch,
+                errors=SEARCH_ERRORS,
             ),
-            get(
-                LIVE,
+            listening(
+                "GET",
+                live,
                 "Tell every new image that matches, as server-sent events",
                 self.listen,
-                api.Match,
                 query=LiveFields,
             ),
-            post(
-                LIVE,
+            listening(
+                "POST",
+                live,
                 "Tell every new image that matches any combination of texts and images",
                 self.listen,
-                api.Match,
                 query=SinceFields,
                 body=api.SearchRequest,
             ),
             get("/v1/saved", "List saved searches", self.saved, api.SavedSearches),
-            get(saved, "Run a saved search", self.run_saved, api.SearchResponse),
+            get(
+                saved,
+                "Run a saved search",
+                self.run_saved,
+                api.SearchResponse,
+                errors=SEARCH_ERRORS,
+            ),
             put(saved, "Save a search", self.save, api.SavedSearch, body=api.SearchRequest),
-            delete(saved, "Drop a saved search", self.forget, api.SavedSearches),
+            delete(
+                saved,
+                "Drop a saved search",
+                self.forget,
+                api.SavedSearches,
+                errors=(NotFoundError,),
+            ),
             post(
                 "/v1/classify",
                 "Find the labels that fit images best",
                 self.classify,
                 api.ClassifyResponse,
                 body=api.ClassifyRequest,
+                errors=SEARCH_ERRORS,
             ),
         ]
-
-    async def end(self, _app: web.Application) -> None:
-        """Send listeners away: the daemon stops."""
-        for task in self._listeners:
-            task.cancel()
 
     async def batch(self, request: web.Request) -> web.Response:
         """Answer many searches."""
         wanted = await json_body(request, api.SearchBatch)
-        return _answer(await self._service.batch(wanted))
+        return answer(await self._service.batch(wanted))
 
     async def listen(self, request: web.Request) -> web.StreamResponse:
         """Answer events for as long as the client listens.
@@ -100,52 +110,34 @@ class SearchRoutes:
             since, wanted = fields.since, fields.search(None)
         since = request.headers.get("Last-Event-ID") or since
         begin, matches = await self._service.listen(wanted, since)
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # handlers run in tasks
-        self._listeners.add(task)
-        try:
-            await response.prepare(request)
-            await response.write(_event("ready", begin, b"{}"))
+        async with self._streams.events(request) as (response, stream):
+            await stream.event("ready", begin, b"{}")
             async for match in matches:
                 if match is None:
-                    await response.write(b": still here\n\n")
+                    await stream.heartbeat()
                 else:
-                    body = msgspec.json.encode(match)
-                    await response.write(_event("match", match.since, body))
-        finally:
-            self._listeners.discard(task)
+                    await stream.event("match", match.since, msgspec.json.encode(match))
         return response
 
     async def saved(self, _request: web.Request) -> web.Response:
         """Answer the saved searches."""
-        return _answer(await self._service.saved())
+        return answer(await self._service.saved())
 
     async def save(self, request: web.Request) -> web.Response:
         """Save a search."""
         search = await json_body(request, api.SearchRequest)
         saved = api.SavedSearch(name=request.match_info["name"], search=search)
-        return _answer(await self._service.save(saved))
+        return answer(await self._service.save(saved))
 
     async def forget(self, request: web.Request) -> web.Response:
         """Drop a saved search."""
-        return _answer(await self._service.forget(request.match_info["name"]))
+        return answer(await self._service.forget(request.match_info["name"]))
 
     async def run_saved(self, request: web.Request) -> web.Response:
         """Answer the hits of a saved search."""
-        return _answer(await self._service.run_saved(request.match_info["name"]))
+        return answer(await self._service.run_saved(request.match_info["name"]))
 
     async def classify(self, request: web.Request) -> web.Response:
         """Answer labels."""
         wanted = await json_body(request, api.ClassifyRequest)
-        return _answer(await self._service.classify(wanted))
-
-
-def _event(kind: str, position: str, data: bytes) -> bytes:
-    return f"event: {kind}\nid: {position}\ndata: ".encode() + data + b"\n\n"
-
-
-def _answer(body: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body) + b"\n", content_type="application/json")
+        return answer(await self._service.classify(wanted))

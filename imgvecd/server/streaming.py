@@ -1,0 +1,84 @@
+"""Answers without a known end, sent piece by piece in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+from aiohttp import web
+
+from imgvecd.server.route import EVENTS
+
+
+class Stream:
+    """One such answer. Each piece waits until the client has taken the one before."""
+
+    def __init__(
+        self, request: web.Request, response: web.StreamResponse, patience_s: float
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._patience_s = patience_s
+
+    async def write(self, piece: bytes) -> None:
+        """Send a piece.
+
+        Raises:
+            ConnectionError: the client has gone, or takes too long; it is hung up on.
+        """
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._response.write(piece)
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("the client does not read its answer") from None
+
+    async def event(self, kind: str, position: str, data: bytes) -> None:
+        """Send a server-sent event; a client that comes back names the last `position` it saw."""
+        await self.write(f"event: {kind}\nid: {position}\ndata: ".encode() + data + b"\n\n")
+
+    async def heartbeat(self) -> None:
+        """Send what means nothing, so that both sides notice when the other one has gone."""
+        await self.write(b": still here\n\n")
+
+
+class Streams:
+    """Begins streams, and ends those that have no end when the daemon stops.
+
+    Args:
+        patience_s: a client that does not take a piece for so long is hung up on.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._endless: set[asyncio.Task[object]] = set()
+
+    async def end(self, _app: web.Application) -> None:
+        """Send listeners away."""
+        for task in self._endless:
+            task.cancel()
+
+    async def begin(
+        self, request: web.Request, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[web.StreamResponse, Stream]:
+        """Return (what the handler returns at the end, what it writes to until then)."""
+        response = web.StreamResponse(
+            headers={"Content-Type": content_type, "Cache-Control": "no-store", **(headers or {})}
+        )
+        await response.prepare(request)
+        return response, Stream(request, response, self._patience_s)
+
+    @contextlib.asynccontextmanager
+    async def events(
+        self, request: web.Request
+    ) -> AsyncIterator[tuple[web.StreamResponse, Stream]]:
+        """Begin a stream of events, which ends with the daemon."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # handlers run in tasks
+        self._endless.add(task)
+        try:
+            yield await self.begin(request, EVENTS)
+        finally:
+            self._endless.discard(task)
