@@ -348,7 +348,8 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The model that shall answer queries once it knows every image.
 
     Attributes:
-        indexed, pending: files, as that model sees them.
+        indexed, pending: files, as that model sees them; 0 until it is loaded.
+        loading: how fetching and loading it goes on, as it tells; else empty.
         stopped: by a person; `POST /v1/move/resume` goes on.
         error: why it does not come on, or None.
     """
@@ -358,6 +359,7 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     indexed: int = 0
     pending: int = 0
     rate_per_s: float = 0.0
+    loading: str = ""
     stopped: bool = False
     error: str | None = None
 

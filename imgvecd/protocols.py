@@ -61,6 +61,11 @@ class Encoder(Protocol):
         """Whether the model is in memory now."""
         ...
 
+    @property
+    def progress(self) -> str:
+        """The latest of a model that is being fetched or loaded, for a person; else empty."""
+        ...
+
     async def info(self) -> ModelInfo:
         """Return what the model is, loading it if that was never learnt.
 

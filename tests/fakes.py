@@ -60,6 +60,7 @@ class FakeEncoder:
     """Vectors by `vector_of`. Dies on images that begin with `poison`."""
 
     loaded = True
+    progress = ""
 
     def __init__(self, model=MODEL):
         self.model = model

@@ -41,6 +41,8 @@ def _move(move: api.MoveStatus) -> str:
         return f"{move.name}: stopped; `imgvec move resume` goes on"
     if move.error:
         return f"{move.name}: {move.error}"
+    if not move.indexed and not move.pending:
+        return f"{move.name}: {move.loading or 'it is fetched next'}"
     return f"{move.name}, {move.indexed:,} of {move.indexed + move.pending:,} files"
 
 

@@ -120,6 +120,11 @@ class Engine:
         return self._reaching.error or (upcoming.error if upcoming is not None else None)
 
     @property
+    def move_progress(self) -> str:
+        """How fetching and loading the target model goes on; else empty."""
+        return self._parts.target.encoder.progress if self._parts.target is not None else ""
+
+    @property
     def busy(self) -> bool:
         """Whether anything that can be read, encoded or indexed is not yet."""
         return self._reader.busy or self.generation is None or self.generation.busy

@@ -271,6 +271,7 @@ class DaemonService:
             indexed=counts.indexed,
             pending=counts.pending,
             rate_per_s=round(upcoming.embedder.rate.per_s, 1) if upcoming else 0.0,
+            loading=self._engine.move_progress,
             stopped=self._engine.move_stopped,
             error=self._engine.moving_error,
         )

@@ -46,10 +46,6 @@ class EncoderProcess:
 
     Args:
         module: of the worker, run with `python -m`.
-
-    Attributes:
-        progress: the latest that a worker printed which is still loading, such as a download's
-            progress bar; else empty.
     """
 
     def __init__(
@@ -69,7 +65,12 @@ class EncoderProcess:
         self._stopping: asyncio.Task[None] | None = None
         self._patience: asyncio.Timeout | None = None
         self._told_at = 0.0
-        self.progress = ""
+        self._progress = ""
+
+    @property
+    def progress(self) -> str:
+        """What a worker that is still loading printed last, such as a download's bar."""
+        return self._progress
 
     @property
     def running(self) -> bool:
@@ -201,7 +202,7 @@ class EncoderProcess:
             self._backoff.failed()
             raise
         finally:
-            self.progress = ""
+            self._progress = ""
         self._info = self._loaded.info
         logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
         return worker
@@ -227,7 +228,7 @@ class EncoderProcess:
             return
         now = asyncio.get_running_loop().time()
         self._patience.reschedule(now + _SILENCE_S)
-        self.progress = line
+        self._progress = line
         if now >= self._told_at + _TELL_S:
             self._told_at = now
             logger.info("loading %s: %s", self._choice.name, line)

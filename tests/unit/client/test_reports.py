@@ -1,0 +1,33 @@
+import msgspec
+import pytest
+
+from imgvecd import api
+from imgvecd.client import reports
+
+STATUS = api.Status(
+    version="1",
+    pid=1,
+    started_at="2026-01-01T00:00:00Z",
+    state="idle",
+    clock="c:x:1",
+    model=api.ModelStatus(name="m", pretrained="p"),
+    roots=(),
+    files=api.FileCounts(),
+    index=api.IndexStatus(),
+)
+
+
+@pytest.mark.parametrize(
+    ("move", "words"),
+    [
+        ({}, "big: it is fetched next"),
+        ({"loading": "42% of 605 MB"}, "big: 42% of 605 MB"),
+        ({"error": "no network"}, "big: no network"),
+        ({"stopped": True, "error": "no network"}, "big: stopped; `imgvec move resume` goes on"),
+        ({"indexed": 1200, "pending": 300}, "big, 1,200 of 1,500 files"),
+    ],
+)
+def test_a_move_is_told_at_every_stage(move, words):
+    status = api.MoveStatus(name="big", pretrained="p", **move)
+    lines = reports.status(msgspec.structs.replace(STATUS, move=status))
+    assert [line.split("moving to", 1)[1].strip() for line in lines if "moving" in line] == [words]
