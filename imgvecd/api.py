@@ -327,6 +327,17 @@ class ImageList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     next_after: int | None = None
 
 
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class TagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/tags`: tags to add to images, and to remove from them; case does not matter."""
+
+    ids: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    add: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=100)] = ()
+    remove: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=100)] = ()
+
+
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The model that answers queries.
 

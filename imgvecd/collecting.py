@@ -156,7 +156,7 @@ def _import(session: Session, legacy: LegacyDatabase) -> int:
         root, folder, name = session.place(path)
         linked[path] = (root.id, folder, FoundFile(name, stamp), content_id)
     session.catalog.files.apply(FileChanges(linked=tuple(linked.values())))
-    session.catalog.library.set_user_metadata(
+    session.catalog.user_metadata.replace(
         {
             content_id: image.metadata
             for image, content_id in zip(legacy.images, ids, strict=True)

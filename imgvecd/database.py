@@ -161,7 +161,20 @@ class VectorDatabase:
         session = self._opened()
         session.require_writing()
         collecting.require_known(session, [image_id])
-        session.catalog.library.set_user_metadata({image_id: metadata})
+        session.catalog.user_metadata.replace({image_id: metadata})
+
+    def tag(
+        self, image_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Add and remove tags (`metadata["tags"]`) of images; case does not matter.
+
+        Raises:
+            NotFoundError: one of the images is not there; none was changed.
+        """
+        session = self._opened()
+        session.require_writing()
+        collecting.require_known(session, image_ids)
+        session.catalog.user_metadata.tag(image_ids, add, remove)
 
     def get_image(self, image_id: int) -> dict[str, Any]:
         """Return what is known of an image: as in results of searches, without `similarity`.
@@ -380,7 +393,7 @@ class VectorDatabase:
             if metadata is not None and isinstance(result, int)
         }
         if known:
-            session.catalog.library.set_user_metadata(known)
+            session.catalog.user_metadata.replace(known)
         return results
 
     def _search(self, terms: Sequence[api.Term], k: int) -> list[dict[str, Any]]:

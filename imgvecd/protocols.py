@@ -6,8 +6,8 @@ The catalog's methods are synchronous and may be called from any thread; asynchr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
 from imgvecd.types import (
@@ -271,18 +271,26 @@ class WorkQueue(Protocol):
         """Return (content id, a file that bears it) lacking an embedding, on online roots."""
         ...
 
+    def vectors_of_pixels(
+        self, fingerprint: str, digests: Sequence[bytes]
+    ) -> dict[bytes, Float32Array]:
+        """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
+        ...
+
     def commit_embeddings(
         self,
         fingerprint: str,
         encoded: Sequence[tuple[int, ImageInfo]],
         vectors: Float32Array,
         failures: Sequence[tuple[int, str, str]],
+        pixels: Mapping[int, bytes],
     ) -> int:
         """Commit a batch in one transaction; return the clock.
 
         Args:
             encoded: content ids, in the order of the rows of `vectors` (n, dim).
             failures: (content id, reason, message) of contents that cannot be decoded.
+            pixels: digests of what was encoded, by content id, for `vectors_of_pixels`.
         """
         ...
 
@@ -420,9 +428,23 @@ class SavedSearchStore(Protocol):
         ...
 
 
-class TagStore(Protocol):
-    """The user's tags of images. Thread-safe."""
+class UserMetadataStore(Protocol):
+    """What the user says of images, by content id. Thread-safe."""
 
-    def add_tags(self, tags: Mapping[int, Sequence[str]]) -> None:
-        """Add tags to contents, by id; those that they have stay."""
+    def replace(self, metadata: Mapping[int, Mapping[str, Any]]) -> None:
+        """Replace everything that the user says of contents.
+
+        Raises:
+            BadRequestError: a value that JSON cannot hold, or too much; nothing was changed.
+        """
+        ...
+
+    def change(self, content_id: int, changes: Mapping[str, Any]) -> None:
+        """Set some of the values; None takes one away. Errors as for `replace`."""
+        ...
+
+    def tag(
+        self, content_ids: Iterable[int], add: Sequence[str], remove: Sequence[str] = ()
+    ) -> None:
+        """Add and remove tags, whatever their case; those that an image has already stay."""
         ...

@@ -249,7 +249,7 @@ def _service(assembly: Assembly, reconciler: Reconciler) -> DaemonService:
         assembly.catalog.failures,
         assembly.catalog.searching,
         assembly.catalog.saved_searches,
-        assembly.catalog.tags,
+        assembly.catalog.user_metadata,
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
             library=assembly.catalog.library,

@@ -21,7 +21,7 @@ def vector_of(data: bytes) -> np.ndarray:
 
 
 class FakeDecoder:
-    """A file's "pixels" are its bytes. Files that begin with `bad` are damaged."""
+    """A file's "pixels" are its bytes before any `|`. Files that begin with `bad` are damaged."""
 
     def __init__(self):
         self.decoded = []
@@ -50,7 +50,7 @@ class FakeDecoder:
     async def decode_bytes(self, data, spec):
         if data.startswith(b"bad"):
             raise UnreadableImageError("damaged", "no picture in it")
-        return DecodedImage(ImageInfo("jpeg", 4, 4), data)
+        return DecodedImage(ImageInfo("jpeg", 4, 4), data.partition(b"|")[0])
 
     async def close(self):
         self.dead = True

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import duplicates, reports, searching
+from imgvecd.client import duplicates, reports, saying, searching
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
 
@@ -62,6 +62,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
     _add_move(add)
+    saying.add_parsers(add)
     show = _reporting("/v1/images/{id}", api.Image, reports.image)
     command = add("show", "show one stored image", show)
     command.add_argument("id", type=int, help="as `search --json` and tables give it")

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import socket
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -57,6 +57,10 @@ class Daemon:
     def put(self, url: str, body: msgspec.Struct) -> bytes:
         """Store `body` and return the JSON answered; errors as for `get`."""
         return self._ask("PUT", url, msgspec.json.encode(body))
+
+    def patch(self, url: str, changes: dict[str, Any]) -> bytes:
+        """Change what `url` names and return the JSON answered; errors as for `get`."""
+        return self._ask("PATCH", url, msgspec.json.encode(changes))
 
     def delete(self, url: str) -> bytes:
         """Drop what `url` names and return the JSON answered; errors as for `get`."""

@@ -30,18 +30,22 @@ _TIMEOUT_S = 30.0
 
 
 def protect_negatives(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with negative terms and places made safe from argparse."""
+    """Return the arguments with negative terms and places made safe from argparse.
+
+    The terms go to the end, since argparse takes words from one place only.
+    """
     protected: list[str] = []
+    terms: list[str] = []
     for i, argument in enumerate(arguments):
         if argument in _LAST_FLAGS:
-            return [*protected, *arguments[i:]]
+            return [*protected, *terms, *arguments[i:]]
         if _NEGATIVE.match(argument):
-            protected.append(f"--term={argument}")
+            terms.append(f"--term={argument}")
         elif _NUMBERS.fullmatch(argument) and protected and protected[-1].startswith("--"):
             protected[-1] += f"={argument}"
         else:
             protected.append(argument)
-    return protected
+    return [*protected, *terms]
 
 
 def terms_of(

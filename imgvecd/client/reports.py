@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from imgvecd import api
 
 _LABEL_WIDTH = 10
@@ -86,8 +88,17 @@ def image(answer: api.Image) -> list[str]:
     lines.append(
         _line("indexed", "yes" if answer.indexed else f"no: {answer.failure or 'pending'}")
     )
-    lines += [_line(name, str(value)) for name, value in sorted(answer.metadata.items())]
+    lines += [_line(name, _value(value)) for name, value in sorted(answer.metadata.items())]
+    if answer.user_metadata:
+        lines.append("yours")
+        lines += [_line(f"  {name}", _value(v)) for name, v in sorted(answer.user_metadata.items())]
     return lines
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_value, value))
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def size(size_bytes: float) -> str:
@@ -129,4 +140,4 @@ def _root(root: api.RootStatus) -> Iterator[str]:
 
 
 def _line(label: str, text: str) -> str:
-    return f"{label:<{_LABEL_WIDTH}}{text}"
+    return f"{label:<{_LABEL_WIDTH - 1}} {text}"

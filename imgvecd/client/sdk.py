@@ -92,6 +92,14 @@ class Client:
         """Return one stored image."""
         return read(self._daemon.get(f"/v1/images/{image_id}"), api.Image)
 
+    def set_metadata(self, image_id: int, **changes: Any) -> api.Image:  # noqa: ANN401  # JSON values
+        """Set some of what you say of an image, None taking a value away; return the image."""
+        return read(self._daemon.patch(_metadata(image_id), changes), api.Image)
+
+    def tag(self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Add and remove tags of images."""
+        self._post("/v1/tags", _tags(ids, add, remove), api.Done)
+
     def status(self) -> api.Status:
         """Return what the daemon is doing."""
         return read(self._daemon.get("/v1/status"), api.Status)
@@ -150,6 +158,17 @@ class AsyncClient:
     async def image(self, image_id: int) -> api.Image:
         """Return one stored image."""
         return read(await self._ask("GET", f"/v1/images/{image_id}", b""), api.Image)
+
+    async def set_metadata(self, image_id: int, **changes: Any) -> api.Image:  # noqa: ANN401  # JSON values
+        """Set some of what you say of an image, None taking a value away; return the image."""
+        body = msgspec.json.encode(changes)
+        return read(await self._ask("PATCH", _metadata(image_id), body), api.Image)
+
+    async def tag(
+        self, ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Add and remove tags of images."""
+        await self._post("/v1/tags", _tags(ids, add, remove), api.Done)
 
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
@@ -240,6 +259,14 @@ class _Exchange:
 def _live(since: str | None) -> str:
     # a clock consists of characters that need no quoting
     return _LIVE if since is None else f"{_LIVE}?since={since}"
+
+
+def _metadata(image_id: int) -> str:
+    return f"/v1/images/{image_id}/metadata"
+
+
+def _tags(ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> api.TagRequest:
+    return api.TagRequest(ids=tuple(ids), add=tuple(add), remove=tuple(remove))
 
 
 def _classify(labels: Sequence[str], fields: dict[str, Any]) -> api.ClassifyRequest:

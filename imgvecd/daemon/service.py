@@ -20,6 +20,7 @@ from imgvecd.core.generation import Generation
 from imgvecd.core.search import Labeller, Searcher, StandingQueries
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
+from imgvecd.daemon.metadata_service import DaemonMetadataService
 from imgvecd.daemon.search_service import DaemonSearchService
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError
 from imgvecd.protocols import (
@@ -30,7 +31,7 @@ from imgvecd.protocols import (
     Library,
     SavedSearchStore,
     SearchStore,
-    TagStore,
+    UserMetadataStore,
 )
 from imgvecd.types import RootRow
 
@@ -50,7 +51,7 @@ class DaemonService:
         failures: FailureLog,
         searching: SearchStore,
         saved: SavedSearchStore,
-        tags: TagStore,
+        user_metadata: UserMetadataStore,
         *,
         finder: DuplicateFinder,
         decisions: DecisionStore,
@@ -74,8 +75,9 @@ class DaemonService:
             self._searcher,
             StandingQueries(self._searcher, searching, embeddings),
             saved,
-            Labeller(library, embeddings, tags),
+            Labeller(library, embeddings, user_metadata),
         )
+        self.metadata = DaemonMetadataService(library, user_metadata, self.image, self._done)
 
     async def health(self) -> api.Health:
         """Return "ok", or "degraded" with what stands in the way of the work."""

@@ -82,7 +82,7 @@ class _Anything:
         return self
 
 
-def _shapes(route: Route) -> Iterable[type[msgspec.Struct]]:
+def _shapes(route: Route) -> Iterable[type[msgspec.Struct | dict[str, Any]]]:
     return filter(None, [route.answer, route.body, *route.other.values()])
 
 
@@ -176,7 +176,9 @@ def _properties(shape: type[msgspec.Struct] | None) -> dict[str, Any]:
     return properties
 
 
-def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
+def _reference(shape: type[msgspec.Struct | dict[str, Any]]) -> dict[str, Any]:
+    if not isinstance(shape, type):  # any object
+        return msgspec.json.schema(shape)
     return {"$ref": _REFERENCE.format(name=shape.__name__)}
 
 

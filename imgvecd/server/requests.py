@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import BodyPartReader, web
 
 from imgvecd import api
-from imgvecd.errors import BadRequestError, TooLargeError
+from imgvecd.errors import BadRequestError, NotFoundError, TooLargeError
 
 T = TypeVar("T")
 Order = Literal["score", "newest", "oldest", "path"]
@@ -93,6 +93,18 @@ def query_fields(request: web.Request, shape: type[T]) -> T:
         BadRequestError: an unknown, repeated or ill-typed field.
     """
     return _convert_fields(_once(request.query.items()), shape)
+
+
+def image_id(request: web.Request) -> int:
+    """Return the `{id}` in the path.
+
+    Raises:
+        NotFoundError: no image can have it.
+    """
+    text = request.match_info["id"]
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+        raise NotFoundError(f"There is no image {text}; ids are whole numbers.")
+    return int(text)
 
 
 async def json_body(request: web.Request, shape: type[T]) -> T:

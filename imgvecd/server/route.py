@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -55,7 +56,7 @@ class Route:
     Attributes:
         answer: struct of the JSON that 200 carries; None if it carries none.
         query: struct of the query string.
-        body: struct of the JSON body.
+        body: struct of the JSON body, or `dict[str, Any]` where any object will do.
         uploads: whether an image may be sent instead, as such or in a form of `query`'s fields.
         other: further media types of the answer, and the struct of one line or event in them, if
             it has one.
@@ -71,7 +72,7 @@ class Route:
     handler: Handler
     answer: type[msgspec.Struct] | None
     query: type[msgspec.Struct] | None = None
-    body: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct | dict[str, Any]] | None = None
     uploads: bool = False
     other: Mapping[str, type[msgspec.Struct] | None] = field(default_factory=dict)
     errors: tuple[type[ImgvecdError], ...] = ()

@@ -17,11 +17,13 @@ from aiohttp.typedefs import Handler
 from imgvecd import api
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
+from imgvecd.server.metadata_routes import MetadataRoutes
 from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
 from imgvecd.server.requests import (
     ChangesFields,
     PageFields,
     SearchFields,
+    image_id,
     json_body,
     query_fields,
     search_request,
@@ -48,10 +50,12 @@ class Routes:
         self.streams = Streams(patience_s)
         self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)
+        self._metadata = MetadataRoutes(service.metadata)
 
     def table(self) -> list[Route]:
         """Return every route."""
-        return [*self._table(), *self._searching.table(), *self._duplicates.table()]
+        parts = (self._searching, self._duplicates, self._metadata)
+        return [*self._table(), *(route for part in parts for route in part.table())]
 
     def _table(self) -> list[Route]:
         ask, finish = self._service, self._finish
@@ -178,10 +182,7 @@ class Routes:
 
     async def image(self, request: web.Request) -> web.Response:
         """Answer one image."""
-        text = request.match_info["id"]
-        if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
-            raise NotFoundError(f"There is no image {text}; ids are whole numbers.")
-        return answer(await self._service.image(int(text)))
+        return answer(await self._service.image(image_id(request)))
 
     async def describe(self, _request: web.Request) -> web.Response:
         """Answer the description of the API."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from imgvecd import api
 from imgvecd.server.duplicates_service import DuplicatesService
+from imgvecd.server.metadata_service import MetadataService
 from imgvecd.server.search_service import SearchService
 
 
@@ -19,6 +20,11 @@ class Service(Protocol):
     @property
     def duplicates(self) -> DuplicatesService:
         """What there is about duplicates."""
+        ...
+
+    @property
+    def metadata(self) -> MetadataService:
+        """What there is about what the user says of images."""
         ...
 
     @property

@@ -15,7 +15,7 @@ from imgvecd.adapters.sqlite.library import Library
 from imgvecd.adapters.sqlite.models import Models
 from imgvecd.adapters.sqlite.query_texts import SavedSearches
 from imgvecd.adapters.sqlite.selection import Selection
-from imgvecd.adapters.sqlite.tags import Tags
+from imgvecd.adapters.sqlite.user_metadata import UserMetadata
 from imgvecd.adapters.sqlite.work import Work
 
 
@@ -32,7 +32,7 @@ class Catalog:
         library: questions about images.
         collection: what a person adds.
         searching: what searching needs besides vectors (`SearchStore`).
-        tags: the user's tags (`TagStore`).
+        user_metadata: what the user says of images (`UserMetadataStore`).
         saved_searches: searches with names (`SavedSearchStore`).
         duplicates: what comparing images found and people decided.
     """
@@ -50,7 +50,7 @@ class Catalog:
         self.library = Library(self._database)
         self.collection = Collection(self._database)
         self.searching = Selection(self._database)
-        self.tags = Tags(self._database)
+        self.user_metadata = UserMetadata(self._database)
         self.saved_searches = SavedSearches(self._database)
         self.duplicates = Duplicates(self._database)
 

@@ -65,7 +65,7 @@ class Collection:
                     ),
                 ).fetchall()
                 connection.execute(
-                    "INSERT OR IGNORE INTO embeddings VALUES (?, ?, ?)",
+                    "INSERT OR IGNORE INTO embeddings (key, vector, clock) VALUES (?, ?, ?)",
                     ((model << KEY_BITS) + content_id, vector.tobytes(), clock),
                 )
                 ids.append(int(content_id))

@@ -6,12 +6,12 @@ import datetime
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.api import FileCounts, Image, ImageFile, Path, Stats
-from imgvecd.errors import BadRequestError, NotFoundError
+from imgvecd.errors import NotFoundError
 from imgvecd.types import join
 
 _CONTENT_COLUMNS = (
@@ -123,22 +123,6 @@ class Library:
             catalog_bytes=_bytes_on_disk(self._database.path),
             index_bytes=index_bytes,
         )
-
-    def set_user_metadata(self, metadata: Mapping[int, Mapping[str, object]]) -> None:
-        """Replace what the user says of contents, by id.
-
-        Raises:
-            BadRequestError: a value that JSON cannot hold; nothing was changed.
-        """
-        try:
-            rows = [
-                (json.dumps(values, ensure_ascii=False), content_id)
-                for content_id, values in metadata.items()
-            ]
-        except (TypeError, ValueError) as error:
-            raise BadRequestError(f"metadata must be JSON values: {error}") from error
-        with self._database.write() as (connection, _):
-            connection.executemany("UPDATE contents SET user_metadata = ? WHERE id = ?", rows)
 
     def _image(self, connection: sqlite3.Connection, content_id: int, queued: str) -> Image | None:
         row = connection.execute(

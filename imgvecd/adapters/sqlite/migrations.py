@@ -146,11 +146,18 @@ CREATE TABLE saved_searches (
 ) STRICT, WITHOUT ROWID;
 """
 
+# pixels: BLAKE2b-128 of the pixels that the model was given; equal ones share their vector.
+_PIXELS = """
+ALTER TABLE embeddings ADD COLUMN pixels BLOB;
+CREATE INDEX embeddings_pixels ON embeddings(pixels) WHERE pixels IS NOT NULL;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
     ("0003-duplicates", _DUPLICATES),
     ("0004-searching", _SEARCHING),
+    ("0005-pixels", _PIXELS),
 )
 """(name, SQL) in the order in which they run."""
 

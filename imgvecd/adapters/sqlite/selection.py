@@ -32,6 +32,9 @@ _NEW = (
     " AND contents.live AND NOT EXISTS (SELECT 1 FROM models JOIN embeddings AS other"
     f" ON other.key = (models.id << {KEY_BITS}) + contents.id"
     " WHERE models.id != :model AND other.clock < embeddings.clock)"
+    # nor does an edit of the metadata in a file, which leaves the pixels as they were
+    " AND NOT EXISTS (SELECT 1 FROM embeddings AS same WHERE same.pixels = embeddings.pixels"
+    " AND same.key > :base AND same.key < :end AND same.clock < embeddings.clock)"
     " ORDER BY embeddings.clock, contents.id LIMIT :limit"
 )
 

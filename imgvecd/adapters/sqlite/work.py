@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from imgvecd.adapters.sqlite import liveness
 from imgvecd.adapters.sqlite.connection import Database
+from imgvecd.adapters.sqlite.inheritance import inherit
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row, stamp_values
 from imgvecd.types import FileRow, Float32Array, ImageInfo
@@ -83,26 +85,53 @@ class Work:
         found = [(row[0], file_row(row[1:])) for row in rows if row[0] not in skip]
         return found[:limit]
 
+    def vectors_of_pixels(
+        self, fingerprint: str, digests: Sequence[bytes]
+    ) -> dict[bytes, Float32Array]:
+        """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
+        with self._database.read() as connection:
+            base = model_id(connection, fingerprint) << liveness.KEY_BITS
+            found = {
+                digest: connection.execute(
+                    "SELECT vector FROM embeddings WHERE pixels = ? AND key > ? AND key < ?",
+                    (digest, base, base + (1 << liveness.KEY_BITS)),
+                ).fetchone()
+                for digest in digests
+            }
+        return {
+            digest: np.frombuffer(row[0], np.float16).astype(np.float32)
+            for digest, row in found.items()
+            if row is not None
+        }
+
     def commit_embeddings(
         self,
         fingerprint: str,
         encoded: Sequence[tuple[int, ImageInfo]],
         vectors: Float32Array,
         failures: Sequence[tuple[int, str, str]],
+        pixels: Mapping[int, bytes] = MappingProxyType({}),
     ) -> int:
         """Commit a batch in one transaction; return the clock.
 
         Args:
             encoded: content ids, in the order of the rows of `vectors` (n, dim).
             failures: (content id, reason, message) of contents that cannot be decoded.
+            pixels: digests of what was encoded, by content id, for `vectors_of_pixels`.
         """
         halves = vectors.astype(np.float16)
         with self._database.write() as (connection, clock):
             model = model_id(connection, fingerprint)
             connection.executemany(
-                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO embeddings (key, vector, clock, pixels)"
+                " VALUES (?, ?, ?, ?)",
                 [
-                    ((model << liveness.KEY_BITS) + content_id, vector.tobytes(), clock)
+                    (
+                        (model << liveness.KEY_BITS) + content_id,
+                        vector.tobytes(),
+                        clock,
+                        pixels.get(content_id),
+                    )
                     for (content_id, _), vector in zip(encoded, halves, strict=True)
                 ],
             )
@@ -137,11 +166,16 @@ class Work:
 def _link(
     connection: sqlite3.Connection, clock: int, file: FileRow, digest: bytes
 ) -> list[int | None]:
-    ((content_id,),) = connection.execute(
-        "INSERT INTO contents (hash, size_bytes, live, clock) VALUES (?, ?, 0, ?)"
-        " ON CONFLICT (hash) DO UPDATE SET hash = hash RETURNING id",
-        (digest, file.stamp.size_bytes, clock),
-    ).fetchall()
+    known = connection.execute("SELECT id FROM contents WHERE hash = ?", (digest,)).fetchone()
+    (content_id,) = (
+        known
+        or connection.execute(
+            "INSERT INTO contents (hash, size_bytes, live, clock) VALUES (?, ?, 0, ?) RETURNING id",
+            (digest, file.stamp.size_bytes, clock),
+        ).fetchone()
+    )
+    if known is None and file.content_id is not None:
+        inherit(connection, file.content_id, content_id)
     changed = connection.execute(
         "UPDATE files SET pending = 0, content_id = ?, failure = NULL, failure_message = NULL,"
         " clock = ?" + _STILL_THE_SAME,

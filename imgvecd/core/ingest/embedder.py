@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from imgvecd.core.ingest.batches import Failure, Ready, encode_or_blame, gather
+from imgvecd.core.ingest.hashing import hash_pixels
 from imgvecd.core.ingest.patience import Patience
 from imgvecd.core.ingest.rate import Rate
 from imgvecd.errors import CatalogError, ModelError, UnreadableImageError, WorkerError
@@ -143,11 +144,34 @@ class Embedder:
             ready, failures = await gather(
                 self._decoded, self._batch_size, lambda: self._decoding > 0
             )
-            vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, ready)
-            await self._commit(ready, vectors, failures + broken)
+            pixels = {item.content_id: hash_pixels(item.image.pixels) for item in ready}
+            known = await self._known(pixels)
+            unknown = [item for item in ready if item.content_id not in known]
+            vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, unknown)
+            self.rate.add(len(vectors))
+            await self._commit(ready, known | vectors, failures + broken, pixels)
+
+    async def _known(self, pixels: dict[int, bytes]) -> dict[int, Float32Array]:
+        """Return the vectors of contents whose very pixels were encoded before, by id.
+
+        An edit that changes only the metadata in a file makes such contents.
+        """
+        found = await self._commits.call(
+            asyncio.to_thread,
+            self._work.vectors_of_pixels,
+            self._model.fingerprint,
+            list(pixels.values()),
+        )
+        return {
+            content_id: found[digest] for content_id, digest in pixels.items() if digest in found
+        }
 
     async def _commit(
-        self, ready: list[Ready], vectors: dict[int, Float32Array], failures: list[Failure]
+        self,
+        ready: list[Ready],
+        vectors: dict[int, Float32Array],
+        failures: list[Failure],
+        pixels: dict[int, bytes],
     ) -> None:
         encoded = [
             (item.content_id, item.image.info) for item in ready if item.content_id in vectors
@@ -163,12 +187,12 @@ class Embedder:
             encoded,
             matrix,
             failed,
+            pixels,
         )
         self._working.difference_update(item.content_id for item in ready)
         self._working.difference_update(failure.content_id for failure in failures)
-        self.rate.add(len(encoded))
         for failure in failures:
             logger.warning("image %d: %s", failure.content_id, failure.message)
-        logger.info("encoded %d images (%.1f/s)", len(encoded), self.rate.per_s)
+        logger.info("indexed %d images (%.1f/s encoded)", len(encoded), self.rate.per_s)
         self._on_committed()
         self._wake.set()

@@ -9,7 +9,7 @@ import numpy as np
 from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Labelled, Path
 from imgvecd.core.search.searcher import Searcher
 from imgvecd.errors import BadRequestError
-from imgvecd.protocols import EmbeddingSource, Library, TagStore
+from imgvecd.protocols import EmbeddingSource, Library, UserMetadataStore
 from imgvecd.types import Float32Array, Lane
 
 # Shares are a softmax of cosines over a third of the deviation that texts have in the library: for
@@ -21,10 +21,12 @@ _DEVIATION = 0.1  # where the library is too small to measure it
 class Labeller:
     """Labels stored images. For one event loop."""
 
-    def __init__(self, library: Library, embeddings: EmbeddingSource, tags: TagStore) -> None:
+    def __init__(
+        self, library: Library, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
+    ) -> None:
         self._library = library
         self._embeddings = embeddings
-        self._tags = tags
+        self._user_metadata = user_metadata
 
     async def classify(self, searcher: Searcher, request: ClassifyRequest) -> ClassifyResponse:
         """Return the images that `request` names, each with its best labels.
@@ -45,10 +47,13 @@ class Labeller:
             self._label, searcher.model.fingerprint, request, ids, matrix, temperature
         )
         if request.write_tags:
-            tags = {image.id: [label.label for label in image.labels] for image in labelled}
-            await asyncio.to_thread(self._tags.add_tags, tags)
+            await asyncio.to_thread(self._write_tags, labelled)
         full = not request.ids and len(ids) == request.limit
         return ClassifyResponse(images=tuple(labelled), next_after=ids[-1] if full else None)
+
+    def _write_tags(self, labelled: list[Labelled]) -> None:
+        for image in labelled:
+            self._user_metadata.tag([image.id], [label.label for label in image.labels])
 
     def _ids(self, searcher: Searcher, request: ClassifyRequest) -> list[int]:
         if request.ids:

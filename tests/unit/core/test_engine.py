@@ -7,7 +7,7 @@ import pytest
 from fakes import MODEL, FakeDecoder, FakeEncoder, vector_of
 
 from imgvecd.adapters.sqlite import Catalog
-from imgvecd.api import SearchRequest, Term
+from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.engine import Engine, ModelSource, Parts
 from imgvecd.core.ingest import patience
 from imgvecd.errors import (
@@ -115,12 +115,19 @@ class Rig:
         self.engine.wake()
         await asyncio.wait_for(self.engine.idle(), 20)
 
+    async def search(self, **request):
+        return await self.engine.generation.searcher.search(SearchRequest(**request))
+
     async def paths_for(self, **request):
-        response = await self.engine.generation.searcher.search(SearchRequest(**request))
+        response = await self.search(**request)
         return [os.path.basename(hit.path) for hit in response.hits]
 
     def counts(self):
         return self.catalog.library.counts(MODEL.fingerprint)
+
+
+def hit_ids(response):
+    return [hit.id for hit in response.hits]
 
 
 @pytest.fixture
@@ -162,6 +169,49 @@ async def test_a_changed_file_replaces_what_it_was(rig):
     await rig.settled()
     response = await rig.engine.generation.searcher.search(SearchRequest(text="newer"))
     assert [round(hit.score, 2) for hit in response.hits] == [1.0]
+
+
+async def test_an_edit_of_the_metadata_in_a_file_costs_no_encode(rig):
+    rig.write("a.jpg", b"picture|rating 1")
+    rig.write("b.jpg", b"another picture")
+    await rig.settled()
+    (old,) = hit_ids(await rig.search(text="picture", limit=1))
+    rig.catalog.user_metadata.replace({old: {"tags": ["family"], "note": "ours"}})
+    decoded, encoded = len(rig.decoder.decoded), sum(rig.encoder.batches)
+    rig.write("a.jpg", b"picture|rating 5")
+    await rig.settled()
+    assert len(rig.decoder.decoded) == decoded + 1  # what the file says is read anew
+    assert sum(rig.encoder.batches) == encoded
+    assert rig.engine.generation.embedder.rate.total == encoded
+    (hit,) = (await rig.search(text="picture", limit=1)).hits
+    assert hit.id != old
+    assert hit.score == pytest.approx(1, abs=1e-3)
+    assert len(rig.index) == 2
+    assert rig.catalog.library.images([hit.id])[hit.id].user_metadata == {
+        "tags": ["family"],
+        "note": "ours",
+    }
+    assert rig.catalog.searching.matching(Filters(tags=("family",))).tolist() == [hit.id]
+
+
+async def test_what_the_user_says_follows_an_edited_picture_but_no_other(rig):
+    rig.write("a.jpg", b"picture")
+    rig.write("b.jpg", b"known picture")
+    await rig.settled()
+    (a,) = hit_ids(await rig.search(text="picture", limit=1))
+    (b,) = hit_ids(await rig.search(text="known picture", limit=1))
+    rig.catalog.user_metadata.tag([a], ["ours"])
+    rig.write("a.jpg", b"picture, cropped")
+    await rig.settled()
+    (edited,) = hit_ids(await rig.search(text="picture, cropped", limit=1))
+    rig.write("a.jpg", b"known picture")  # overwritten by a copy of the other one
+    await rig.settled()
+    said = rig.catalog.library.images([b])[b].user_metadata
+    assert said == {}
+    rig.write("a.jpg", b"picture, cropped")
+    await rig.settled()
+    images = rig.catalog.library.images([edited])
+    assert images[edited].user_metadata == {"tags": ["ours"]}
 
 
 async def test_a_bad_image_hurts_only_itself(rig):

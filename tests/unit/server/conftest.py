@@ -77,6 +77,23 @@ class FakeDuplicatesService:
         return await self._answer(decision, api.Done(done="decide", clock="c:x:1"))
 
 
+class FakeMetadataService:
+    """What there is about what the user says of images."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    async def replace(self, image_id, values):
+        image = api.Image(id=image_id, hash="00", files=(), user_metadata=values)
+        return await self._answer((image_id, values), image)
+
+    async def change(self, image_id, changes):
+        return await self.replace(image_id, changes)
+
+    async def tag(self, request):
+        return await self._answer(request, api.Done(done="tag", clock="c:x:1"))
+
+
 class FakeService:
     """Answers at once, records what it was asked, and fails or waits when told to."""
 
@@ -88,6 +105,7 @@ class FakeService:
         self.finished = 0
         self.searching = FakeSearchService(self._answer)
         self.duplicates = FakeDuplicatesService(self._answer)
+        self.metadata = FakeMetadataService(self._answer)
 
     async def _answer(self, question, answer):
         self.asked.append(question)

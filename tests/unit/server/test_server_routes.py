@@ -40,6 +40,31 @@ async def test_routes_ask_the_service(daemon, method, url, asked):
     assert daemon.service.asked == [asked]
 
 
+async def test_what_the_user_says_is_replaced_changed_and_tagged(daemon):
+    for method in ("PUT", "PATCH"):
+        body = json.dumps({"note": "ours", "rating": None}).encode()
+        answer = await daemon.ask(method, "/v1/images/7/metadata", body)
+        assert (answer.status, answer.json["id"]) == (200, 7)
+        assert daemon.service.asked.pop() == (7, {"note": "ours", "rating": None})
+    body = b'{"ids": [5, 7], "add": ["family"], "remove": ["todo"]}'
+    assert (await daemon.ask("POST", "/v1/tags", body)).status == 200
+    assert daemon.service.asked == [api.TagRequest(ids=(5, 7), add=("family",), remove=("todo",))]
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "status"),
+    [
+        ("PATCH", "/v1/images/seven/metadata", b"{}", 404),
+        ("PATCH", "/v1/images/7/metadata", b"[1]", 400),
+        ("POST", "/v1/tags", b'{"ids": [], "add": ["x"]}', 400),
+        ("POST", "/v1/tags", b'{"ids": [7], "add": [""]}', 400),
+    ],
+)
+async def test_what_cannot_be_said_is_refused(daemon, method, url, body, status):
+    assert (await daemon.ask(method, url, body)).status == status
+    assert daemon.service.asked == []
+
+
 async def test_rescan_takes_a_folder(daemon):
     await daemon.ask("POST", "/v1/rescan", b'{"path": "/photos/2024", "wait": true}')
     assert daemon.service.asked == [api.RescanRequest(path="/photos/2024", wait=True)]

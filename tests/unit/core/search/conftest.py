@@ -51,7 +51,7 @@ class Shelf:
         self.encoder = FakeEncoder()
         self._added = 0
 
-    def add(self, path, vector, *, size_bytes=1000, user=None, **info):
+    def add(self, path, vector, *, size_bytes=1000, user=None, pixels=None, **info):
         """Add an image as it is after indexing; return its id."""
         self._added += 1
         root = next(root for root in self.roots if path.startswith(os.fsdecode(root.path) + "/"))
@@ -64,10 +64,14 @@ class Shelf:
         known = {"format": "jpeg", "width": 400, "height": 300, **info}
         rows = np.asarray([vector], np.float32)
         self.catalog.work.commit_embeddings(
-            MODEL.fingerprint, [(row.content_id, ImageInfo(**known))], rows, []
+            MODEL.fingerprint,
+            [(row.content_id, ImageInfo(**known))],
+            rows,
+            [],
+            {row.content_id: pixels},
         )
         if user is not None:
-            self.catalog.library.set_user_metadata({row.content_id: user})
+            self.catalog.user_metadata.replace({row.content_id: user})
         return row.content_id
 
     def remove(self, path):

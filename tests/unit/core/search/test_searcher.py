@@ -233,6 +233,16 @@ async def test_a_change_of_models_makes_nothing_new(shelf):
     assert new == []
 
 
+async def test_an_edit_of_the_metadata_in_a_file_makes_nothing_new(shelf):
+    vector = vector_of(b"x")
+    shelf.add("/photos/a.jpg", vector, pixels=b"p" * 16)
+    clock = shelf.catalog.embeddings.clock()
+    shelf.add("/photos/a, rated.jpg", vector, pixels=b"p" * 16)
+    other = shelf.add("/photos/b.jpg", vector, pixels=b"q" * 16)
+    new = shelf.catalog.searching.new_embeddings(MODEL.fingerprint, (clock, 2**62), 10)
+    assert [identity for _, identity in new] == [other]
+
+
 async def test_a_clock_of_another_library_is_refused(shelf):
     standing = StandingQueries(None, shelf.catalog.searching, shelf.catalog.embeddings)
     for since in ("c:other:5", "yesterday"):
@@ -242,7 +252,9 @@ async def test_a_clock_of_another_library_is_refused(shelf):
 
 async def test_labels_come_best_first_and_become_tags(shelf):
     image = shelf.add("/photos/dog.jpg", towards("a photo of dog", 1.0, 0), user={"tags": ["old"]})
-    labeller = Labeller(shelf.catalog.library, shelf.catalog.embeddings, shelf.catalog.tags)
+    labeller = Labeller(
+        shelf.catalog.library, shelf.catalog.embeddings, shelf.catalog.user_metadata
+    )
     request = ClassifyRequest(labels=("cat", "dog"), min_share=0.5, write_tags=True)
     answer = await labeller.classify(shelf.searcher(), request)
     (labelled,) = answer.images

@@ -1,0 +1,80 @@
+"""Commands that keep what a person says of stored images: `tag` and `set`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from imgvecd import api
+from imgvecd.client import reports
+from imgvecd.client.connection import Daemon, read
+from imgvecd.client.output import Output
+from imgvecd.errors import BadRequestError
+
+
+def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add `tag` and `set`; `add` makes a command by name, help and function."""
+    command = add("tag", "add and remove tags of stored images", tag)
+    command.add_argument(
+        "words",
+        nargs="+",
+        metavar="ID|+TAG|-TAG",
+        help="ids, then tags with their sign: imgvec tag 5 8 +family -todo",
+    )
+    command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
+    command = add("set", "say something of a stored image", set_metadata)
+    command.add_argument("id", type=int, help="as `search --json` and tables give it")
+    command.add_argument(
+        "values",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="JSON (5, true) or text; an empty value takes the key away",
+    )
+
+
+def tag(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Add and remove tags."""
+    words = [*options.words, *options.term]  # those with a minus, as `protect_negatives` leaves it
+    signed = [word for word in words if word.startswith(("+", "-"))]
+    ids = [word for word in words if word not in signed]
+    if not all(word.isascii() and word.isdecimal() for word in ids) or not (ids and signed):
+        raise BadRequestError("Expected ids and tags with a sign: imgvec tag 5 8 +family -todo")
+    request = api.TagRequest(
+        ids=tuple(map(int, ids)),
+        add=tuple(word[1:] for word in signed if word.startswith("+")),
+        remove=tuple(word[1:] for word in signed if word.startswith("-")),
+    )
+    body = daemon.post("/v1/tags", request)
+    if output.json:
+        output.answer(body)
+    else:
+        output.lines([read(body, api.Done).done])
+    return 0
+
+
+def set_metadata(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Set what the user says of an image, and show it."""
+    changes: dict[str, Any] = {}
+    for word in options.values:
+        key, equals, value = word.partition("=")
+        if not (key and equals):
+            raise BadRequestError(f"Expected KEY=VALUE, not {word!r}")
+        changes[key] = _json_or_text(value)
+    body = daemon.patch(f"/v1/images/{options.id}/metadata", changes)
+    if output.json:
+        output.answer(body)
+    else:
+        output.lines(reports.image(read(body, api.Image)))
+    return 0
+
+
+def _json_or_text(value: str) -> Any:  # noqa: ANN401  # whatever JSON holds
+    if not value:
+        return None
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value

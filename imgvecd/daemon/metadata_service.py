@@ -1,0 +1,60 @@
+"""What the user says of images: implements `imgvecd.server.metadata_service.MetadataService`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from imgvecd import api
+from imgvecd.errors import NotFoundError
+from imgvecd.protocols import Library, UserMetadataStore
+
+
+class DaemonMetadataService:
+    """Writes to the catalog; filters see it at once. For its event loop.
+
+    Args:
+        image: returns one image, or raises NotFoundError.
+        done: returns the answer of an action, with the clock.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        store: UserMetadataStore,
+        image: Callable[[int], Awaitable[api.Image]],
+        done: Callable[[str], Awaitable[api.Done]],
+    ) -> None:
+        self._library = library
+        self._store = store
+        self._image = image
+        self._done = done
+
+    async def replace(self, image_id: int, values: dict[str, Any]) -> api.Image:
+        """Replace everything that the user says of an image."""
+        await self._image(image_id)
+        await asyncio.to_thread(self._store.replace, {image_id: values})
+        return await self._image(image_id)
+
+    async def change(self, image_id: int, changes: dict[str, Any]) -> api.Image:
+        """Set some of what the user says of an image; None takes a value away."""
+        await self._image(image_id)
+        await asyncio.to_thread(self._store.change, image_id, changes)
+        return await self._image(image_id)
+
+    async def tag(self, request: api.TagRequest) -> api.Done:
+        """Add and remove tags of images; of all, or of none if one does not exist.
+
+        Raises:
+            NotFoundError: names those that do not exist.
+        """
+        await asyncio.to_thread(self._tag, request.ids, request.add, request.remove)
+        return await self._done(f"tagged {len(set(request.ids))} images")
+
+    def _tag(self, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
+        known = self._library.images(ids)
+        unknown = [str(image_id) for image_id in ids if image_id not in known]
+        if unknown:
+            raise NotFoundError(f"there is no image {', '.join(unknown)}")
+        self._store.tag(known, add, remove)
