@@ -15,7 +15,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at the most")]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Of a stored image")]
+AtLeast = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+AfterId = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1, description="Only ids above it")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 Weight = Annotated[float, msgspec.Meta(ge=-10, le=10, description="Negative: less like this")]
@@ -54,7 +58,7 @@ class Term(
     text: str | None = None
     path: str | None = None
     path_base64: str | None = None
-    id: int | None = None
+    id: Id | None = None
     data: bytes | None = None
     weight: Weight = 1.0
 
@@ -108,9 +112,9 @@ class Filters(
     lens: str | None = None
     format: tuple[str, ...] = ()
     orientation: Literal["landscape", "portrait", "square"] | None = None
-    min_width: int | None = None
-    min_height: int | None = None
-    min_size_bytes: int | None = None
+    min_width: AtLeast | None = None
+    min_height: AtLeast | None = None
+    min_size_bytes: AtLeast | None = None
     near: tuple[Latitude, Longitude, Annotated[float, msgspec.Meta(gt=0)]] | None = None
     box: tuple[Latitude, Longitude, Latitude, Longitude] | None = None
     has_gps: bool | None = None
@@ -256,11 +260,11 @@ class ClassifyRequest(
     """
 
     labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
-    ids: Annotated[tuple[int, ...], msgspec.Meta(max_length=1000)] = ()
+    ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)] = ()
     filters: Filters = Filters()
-    after: int = -1
+    after: AfterId = -1
     limit: Limit = 1000
-    template: str = "a photo of {}"
+    template: Annotated[str, msgspec.Meta(pattern=r"\{\}")] = "a photo of {}"
     top: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
     min_share: Share = 0.0
     write_tags: bool = False
@@ -686,5 +690,5 @@ class DuplicateDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         decision: "undecided" takes an earlier one back.
     """
 
-    hashes: Annotated[tuple[str, ...], msgspec.Meta(min_length=2, max_length=100)]
+    hashes: Annotated[tuple[Hash, ...], msgspec.Meta(min_length=2, max_length=100)]
     decision: Literal["not_duplicates", "keep_both", "undecided"]

@@ -107,7 +107,7 @@ class NotInTimeError(ImgvecdError):
     """What was waited for did not come about in the time given."""
 
     code = "not_in_time"
-    http_status = 504
+    http_status = 409
 
 
 class ModelError(ImgvecdError):

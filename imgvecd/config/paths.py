@@ -23,5 +23,10 @@ def socket() -> str:
     return os.path.join(state_dir(), "run", "imgvecd.sock")
 
 
+def token() -> str:
+    """Return the path of the token that requests over TCP need."""
+    return os.path.join(os.path.dirname(config_file()), "token")
+
+
 def _home(variable: str, default: str) -> str:
     return os.environ.get(variable) or os.path.expanduser(default)

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+_LAST_PORT = 65_535
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,13 +120,50 @@ class ServerConfig(Section, frozen=True):
 
     Attributes:
         socket: its path; empty means `$XDG_RUNTIME_DIR/imgvecd/imgvecd.sock`.
+        group: members of this group may connect as well; the socket must lie where they can reach
+            it. They see the whole library, but the daemon reads no file for them.
+        tcp: "127.0.0.1:8765" also listens there: loopback addresses only, and every request needs
+            the token. Empty: nothing listens but the socket.
+        token_file: holds that token, and is made on first use; empty means `token` beside the
+            configuration file.
         max_upload_mb: larger request bodies are refused.
         timeout_s: deadline of one request.
     """
 
     socket: str = ""
+    group: str = ""
+    tcp: str = ""
+    token_file: str = ""
     max_upload_mb: Positive = 64
     timeout_s: Annotated[float, Meta(gt=0)] = 60
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, for an address that is none."""
+        if self.tcp:
+            parse_endpoint(self.tcp)
+
+
+class Endpoint(NamedTuple):
+    """A TCP address of this machine that no other machine can reach."""
+
+    host: str
+    port: int
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Return the endpoint that "127.0.0.1:8765", "localhost:8765" or "[::1]:8765" means.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    host, _, port = text.rpartition(":")
+    host = {"localhost": "127.0.0.1", "[::1]": "::1"}.get(host, host)
+    if host not in ("127.0.0.1", "::1") or not port.isdigit() or int(port) > _LAST_PORT:
+        raise ValueError(
+            f"tcp: expected 127.0.0.1:PORT, [::1]:PORT or localhost:PORT, not {text!r}: imgvecd "
+            "listens on loopback addresses only (from other machines: ssh -L)"
+        )
+    return Endpoint(host, int(port))
 
 
 class Config(Section, frozen=True):

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from aiohttp import web
 
 from imgvecd.config import paths
-from imgvecd.config.schema import ServerConfig, expand
+from imgvecd.config.schema import ServerConfig, expand, parse_endpoint
+from imgvecd.errors import ConfigError
 from imgvecd.server.connection import IDLE_TIMEOUT_S, acceptor, mark_busy
 from imgvecd.server.limits import limit_bodies
+from imgvecd.server.loopback import guard, listen, read_token
+from imgvecd.server.peers import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
 from imgvecd.server.route import Lasting
 from imgvecd.server.routes import Routes
@@ -30,12 +36,21 @@ class RunningServer:
     """A server that accepts connections until `close`."""
 
     def __init__(
-        self, runner: web.AppRunner, server: asyncio.Server, stack: ExitStack, path: str
+        self,
+        runner: web.AppRunner,
+        servers: Sequence[asyncio.Server],
+        stack: ExitStack,
+        path: str,
     ) -> None:
         self.path = path
         self._runner = runner
-        self._server = server
+        self._servers = servers
         self._stack = stack
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where it listens, as `socket.getsockname` says it; the Unix socket first."""
+        return [bound.getsockname() for server in self._servers for bound in server.sockets]
 
     def connections(self) -> int:
         """Return how many clients are connected."""
@@ -44,7 +59,8 @@ class RunningServer:
 
     async def close(self) -> None:
         """Accept nothing more, give running requests `DRAIN_S`, and remove the socket."""
-        self._server.close()
+        for server in self._servers:
+            server.close()
         await self._runner.cleanup()
         self._stack.close()
 
@@ -68,24 +84,38 @@ async def serve(
         AlreadyRunningError: a live daemon has the socket.
         ConfigError: the socket cannot be made.
     """
+    admission = Admission(config.group)
     with ExitStack() as stack:
         if listener is None:
-            owned = OwnedSocket(expand(config.socket) if config.socket else paths.socket())
+            path = expand(config.socket) if config.socket else paths.socket()
+            owned = OwnedSocket(path, admission.group)
             stack.callback(owned.close)
             listener = owned.socket
+        elif listener.family != socket.AF_UNIX:
+            raise ConfigError("The socket passed in is no Unix socket; for TCP set server.tcp.")
+        listeners, token = [listener], None
+        if config.tcp:
+            token = read_token(expand(config.token_file) if config.token_file else paths.token())
+            listeners.append(listen(parse_endpoint(config.tcp)))
+            stack.callback(listeners[-1].close)
         runner = web.AppRunner(
-            build(service, config), handler_cancellation=True, shutdown_timeout=DRAIN_S
+            build(service, config, token), handler_cancellation=True, shutdown_timeout=DRAIN_S
         )
         await runner.setup()
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(acceptor(runner, idle_timeout_s), sock=listener)
-        path = str(listener.getsockname())
-        logger.info("listening on %s", path)
-        return RunningServer(runner, server, stack.pop_all(), path)
+        accept = acceptor(runner, admission, idle_timeout_s)
+        servers = [await loop.create_server(accept, sock=bound) for bound in listeners]
+        for bound in listeners:
+            logger.info("listening on %s", bound.getsockname())
+        return RunningServer(runner, servers, stack.pop_all(), str(listener.getsockname()))
 
 
-def build(service: Service, config: ServerConfig) -> web.Application:
-    """Return the application: routes, limits and error answers."""
+def build(service: Service, config: ServerConfig, token: str | None = None) -> web.Application:
+    """Return the application: routes, limits and error answers.
+
+    Args:
+        token: what requests over TCP must bear; None if there is no such listener.
+    """
     routes = Routes(service, config.timeout_s)
     table = routes.table()
     app = web.Application(
@@ -93,6 +123,7 @@ def build(service: Service, config: ServerConfig) -> web.Application:
             mark_busy,
             send_in_time(config.timeout_s),
             answer_errors(),
+            guard(token or secrets.token_hex()),
             keep_deadline(config.timeout_s, Lasting(table)),
             limit_bodies(),
         ],

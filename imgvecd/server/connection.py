@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-import os
-import socket
-import struct
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -15,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd.errors import BusyError
+from imgvecd.server.peers import Admission, Peer, peer_of
 from imgvecd.server.problems import describe, encode_problem, problem
 
 logger = logging.getLogger(__name__)
@@ -28,33 +26,37 @@ MAX_CONNECTIONS_PER_CLIENT = MAX_CONNECTIONS // 2
 # After an early answer the rest of the body is read for so long: who still sends sees the answer.
 LINGER_S = 2.0
 
-_UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred in unix(7)
-
 
 class Connection(web.RequestHandler):
-    """A connection that closes when it stays silent, and that only the daemon's own user gets.
+    """A connection that closes when it stays silent, and that only those get who may.
 
     Attributes:
-        pid: process of the client; 0 where the system does not tell.
+        peer: the client.
         busy: a request is being answered; connections that are not may be closed at any time.
     """
 
-    __slots__ = ("_others", "busy", "pid")
+    __slots__ = ("_admission", "_others", "busy", "peer")
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
+    def __init__(
+        self,
+        manager: web.Server,
+        admission: Admission,
+        **options: Any,  # noqa: ANN401  # aiohttp's
+    ) -> None:
         super().__init__(manager, **options)
         self._others = manager
-        self.pid = 0
+        self._admission = admission
+        self.peer = Peer(0, None)
         self.busy = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the client; hang up on another user, and on one too many."""
+        """Accept the client; hang up on who may not connect, and on one too many."""
         transport = cast("asyncio.Transport", transport)
-        self.pid, uid = _peer(transport)
-        if uid not in (0, os.getuid()):
+        self.peer = peer_of(transport)
+        if not self._admission.allows(self.peer):
             transport.close()
             return
-        if not _make_room(cast("list[Connection]", self._others.connections), self.pid):
+        if not _make_room(cast("list[Connection]", self._others.connections), self.peer.pid):
             transport.write(_BUSY_ANSWER)
             transport.close()
             return
@@ -80,7 +82,9 @@ class Connection(web.RequestHandler):
         return answer
 
 
-def acceptor(runner: web.AppRunner, idle_timeout_s: float) -> Callable[[], Connection]:
+def acceptor(
+    runner: web.AppRunner, admission: Admission, idle_timeout_s: float
+) -> Callable[[], Connection]:
     """Return the factory of connections, as `loop.create_server` wants it."""
     manager = runner.server
     if manager is None:
@@ -90,6 +94,7 @@ def acceptor(runner: web.AppRunner, idle_timeout_s: float) -> Callable[[], Conne
     def accept() -> Connection:
         return Connection(
             manager,
+            admission,
             loop=loop,
             keepalive_timeout=idle_timeout_s,
             lingering_time=LINGER_S,
@@ -112,13 +117,18 @@ async def mark_busy(request: web.Request, handler: Handler) -> web.StreamRespons
         connection.busy = False
 
 
+def peer(request: web.Request) -> Peer:
+    """Return who asks."""
+    return cast("Connection", request.protocol).peer
+
+
 def _make_room(connections: Iterable[Connection], pid: int) -> bool:
     """Return whether one more fits, closing the oldest idle one for it if need be.
 
     A client that has more than its share pays with its own.
     """
     open_ = [connection for connection in connections if connection.transport is not None]
-    own = [connection for connection in open_ if connection.pid == pid]
+    own = [connection for connection in open_ if connection.peer.pid == pid]
     crowd = own if len(own) >= MAX_CONNECTIONS_PER_CLIENT else open_
     limit = MAX_CONNECTIONS_PER_CLIENT if crowd is own else MAX_CONNECTIONS
     if len(crowd) < limit:
@@ -128,16 +138,6 @@ def _make_room(connections: Iterable[Connection], pid: int) -> bool:
         return False
     idle.force_close()
     return True
-
-
-def _peer(transport: asyncio.BaseTransport) -> tuple[int, int]:
-    """Return the client's process and user; (0, own user) where the system does not tell."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return 0, os.getuid()  # the socket's mode is the guard
-    peer: socket.socket = transport.get_extra_info("socket")
-    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    pid, uid, _gid = _UCRED.unpack(raw)
-    return pid, uid
 
 
 def _raw_answer(error: type[BusyError], detail: str) -> bytes:

@@ -32,6 +32,23 @@ _DESCRIPTION = """\
 Served on a Unix socket to its owner only. Within `/v1` fields and routes are added but not removed
 or given another meaning; clients ignore fields that they do not know. Every error is a problem
 (RFC 9457) whose `code` is stable."""
+# What `__post_init__` asks for, which the types cannot say.
+_TERM_PARTS = ("text", "path", "path_base64", "id", "data")
+_RULES: dict[str, dict[str, Any]] = {
+    "SearchRequest": {
+        "anyOf": [
+            {"required": ["text"], "properties": {"text": {"type": "string"}}},
+            {"required": ["image"], "properties": {"image": {"type": "object"}}},
+            {"required": ["terms"], "properties": {"terms": {"type": "array", "minItems": 1}}},
+        ]
+    },
+    "Term": {
+        "oneOf": [
+            {"required": [part], "properties": {part: {"not": {"type": "null"}}}}
+            for part in _TERM_PARTS
+        ]
+    },
+}
 _EACH = {NDJSON: "one such object a line", EVENTS: "events, whose `data` is such an object"}
 
 
@@ -57,7 +74,9 @@ def document() -> bytes:
         "security": [{}, {"token": []}],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": {
+                name: {**schema, **_RULES.get(name, {})} for name, schema in components.items()
+            },
             "responses": {
                 _error_name(status, codes): _error(status, codes)
                 for route in table
@@ -97,8 +116,17 @@ def _operation(route: Route) -> dict[str, Any]:
         content: dict[str, Any] = {JSON: {"schema": _reference(route.body)}}
         if route.uploads:
             content |= _uploads(route.query)
-        operation["requestBody"] = {"content": content}
+        operation["requestBody"] = {"content": content, "required": _is_required(route.body)}
     return operation
+
+
+def _is_required(body: type[msgspec.Struct]) -> bool:
+    """Return whether an empty body, which stands for an empty object, does not do."""
+    try:
+        msgspec.json.decode(b"{}", type=body)
+    except msgspec.ValidationError:
+        return True
+    return False
 
 
 def _operation_id(route: Route) -> str:
@@ -147,6 +175,8 @@ def _error_name(status: int, codes: Sequence[str]) -> str:
 
 def _other(kind: str, shape: type[msgspec.Struct] | None) -> dict[str, Any]:
     """Describe a media type that is not one JSON object; OpenAPI 3.1 cannot say "a sequence"."""
+    if kind == JSON:
+        return {"schema": {"type": "object"}}
     if shape is None:
         return {"schema": {"type": "string", "contentMediaType": kind}}
     text = {"type": "string", "contentMediaType": kind, "description": _EACH[kind]}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from imgvecd import api
-from imgvecd.errors import BadRequestError, NotFoundError, TooLargeError
+from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
+from imgvecd.server.connection import peer
 
 T = TypeVar("T")
 Order = Literal["score", "newest", "oldest", "path"]
@@ -18,6 +20,8 @@ Group = Literal["day", "folder", "near-duplicates"]
 # Form fields other than the image are a few words; the model reads 77 tokens of text at the most.
 _MAX_FIELD_BYTES = 16 * 1024
 _UPLOAD_FIELD = "image"
+# What aiohttp's reader raises for broken forms.
+_BROKEN_FORM = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
 
 
 class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -30,7 +34,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     text: str | None = None
     path: str | None = None
     path_base64: str | None = None
-    id: int | None = None
+    id: api.Id | None = None
     limit: api.Limit = 20
     min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
     min_relevance: api.Share | None = None
@@ -75,7 +79,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class PageFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Query string of `GET /v1/images`."""
 
-    after: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] = -1
+    after: api.AfterId = -1
     limit: api.Limit = 100
 
 
@@ -112,12 +116,14 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
 
     Raises:
         BadRequestError: malformed or unfitting; names the field.
+        ForbiddenError: it names a file, and who asks is not the daemon's own user.
     """
     body = await request.read()
     try:
-        return msgspec.json.decode(body or b"{}", type=shape)
+        wanted = msgspec.json.decode(body or b"{}", type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"Request body: {error}.") from error
+    return _confined(request, wanted)
 
 
 async def search_request(request: web.Request) -> api.SearchRequest:
@@ -128,14 +134,42 @@ async def search_request(request: web.Request) -> api.SearchRequest:
 
     Raises:
         BadRequestError: it makes no sense; names the field.
+        ForbiddenError: it names a file, and who asks is not the daemon's own user.
     """
     if request.method != "POST":
-        return query_fields(request, SearchFields).search(None)
+        return query_search(request, query_fields(request, SearchFields))
     if request.content_type == "multipart/form-data":
-        return await _form(request)
+        return _confined(request, await _form(request))
     if request.content_type.startswith("image/"):
-        return query_fields(request, SearchFields).search(await request.read())
+        data = await request.read()
+        return _confined(request, query_fields(request, SearchFields).search(data))
     return await json_body(request, api.SearchRequest)
+
+
+def query_search(request: web.Request, fields: SearchFields) -> api.SearchRequest:
+    """Return the search that a query string asks for; errors as for `search_request`."""
+    return _confined(request, fields.search(None))
+
+
+def _confined(request: web.Request, wanted: T) -> T:
+    """Return `wanted`, unless another user would have the daemon read a file for them."""
+    if not peer(request).is_owner and any(term.raw_path() for term in _terms(wanted)):
+        raise ForbiddenError(
+            "The daemon reads files for its own user only; send the image itself instead of a path."
+        )
+    return wanted
+
+
+def _terms(value: object) -> Iterator[api.Term]:
+    """Yield every term in a request, wherever it is."""
+    if isinstance(value, api.Term):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _terms(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _terms(item)
 
 
 async def _form(request: web.Request) -> api.SearchRequest:
@@ -150,7 +184,7 @@ async def _form(request: web.Request) -> api.SearchRequest:
                 data = await _read_part(part, request.client_max_size)
             else:
                 fields.append((part.name, (await _read_part(part, _MAX_FIELD_BYTES)).decode()))
-    except (ValueError, AssertionError) as error:  # what aiohttp's reader raises for broken forms
+    except _BROKEN_FORM as error:
         raise BadRequestError("Form: the multipart body is broken.") from error
     return _convert_fields(_once(fields), SearchFields).search(data)
 

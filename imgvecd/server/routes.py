@@ -150,12 +150,14 @@ class Routes:
                 "Give up the move to another model; what it has encoded stays",
                 _answering(lambda: finish(ask.stop_move())),
                 api.Done,
+                errors=(NotFoundError,),
             ),
             post(
                 "/v1/move/resume",
                 "Take up a move to another model that was stopped",
                 _answering(lambda: finish(ask.resume_move())),
                 api.Done,
+                errors=(NotFoundError,),
             ),
             get(
                 "/v1/metrics",

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from imgvecd import api
 from imgvecd.errors import NotFoundError
-from imgvecd.server.requests import SearchFields, json_body, query_fields
+from imgvecd.server.requests import SearchFields, json_body, query_fields, query_search
 from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, answer
 from imgvecd.server.search_service import SearchService
 from imgvecd.server.streaming import Streams
@@ -107,7 +107,7 @@ class SearchRoutes:
             wanted = await json_body(request, api.SearchRequest)
         else:
             fields = query_fields(request, LiveFields)
-            since, wanted = fields.since, fields.search(None)
+            since, wanted = fields.since, query_search(request, fields)
         since = request.headers.get("Last-Event-ID") or since
         begin, matches = await self._service.listen(wanted, since)
         async with self._streams.events(request) as (response, stream):

@@ -18,8 +18,11 @@ _PROBE_TIMEOUT_S = 1.0
 class OwnedSocket:
     """A bound socket at a path, held by a lock beside it (`PATH.lock`, which stays)."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, group: int | None = None) -> None:
         """Bind `path`, mode 0600; missing folders are made with mode 0700.
+
+        Args:
+            group: shall be able to connect as well: the modes are then 0660 and 0710.
 
         Raises:
             AlreadyRunningError: another process holds the path.
@@ -27,13 +30,13 @@ class OwnedSocket:
         """
         self.path = path
         try:
-            _prepare_directory(os.path.dirname(path))
+            _prepare_directory(os.path.dirname(path), group)
             self._lock = _lock(path + ".lock")
         except OSError as error:
             raise ConfigError(_cannot(path, error)) from error
         try:
             _remove_stale(path)
-            self.socket = _bind(path)
+            self.socket = _bind(path, group)
         except OSError as error:
             os.close(self._lock)
             raise ConfigError(_cannot(path, error)) from error
@@ -51,11 +54,14 @@ class OwnedSocket:
         os.close(self._lock)
 
 
-def _prepare_directory(directory: str) -> None:
+def _prepare_directory(directory: str, group: int | None) -> None:
     if not os.path.isdir(directory):
         parent = os.path.dirname(directory)
         os.makedirs(parent, exist_ok=True)
         os.mkdir(directory, 0o700)
+        if group is not None:
+            os.chown(directory, -1, group)
+            os.chmod(directory, 0o710)  # noqa: S103  # to pass through, not to look around
     status = os.stat(directory)
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
         raise ConfigError(
@@ -97,11 +103,14 @@ def _remove_stale(path: str) -> None:
     raise AlreadyRunningError(f"Another program answers on {path}; choose another --socket.")
 
 
-def _bind(path: str) -> socket.socket:
+def _bind(path: str, group: int | None) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     previous = os.umask(0o177)
     try:
         listener.bind(path)
+        if group is not None:
+            os.chown(path, -1, group)
+            os.chmod(path, 0o660)
     except BaseException:
         listener.close()
         raise

@@ -33,7 +33,7 @@ def test_after_sync_everything_on_disk_is_found(daemon, shipped_photos):
 def test_sync_that_takes_too_long_says_so(start, shipped_photos):
     daemon = start(shipped_photos)
     status, answer = daemon.request("POST", "/v1/sync", {"timeout_s": 0.001})
-    assert (status, answer["code"]) == (504, "not_in_time")
+    assert (status, answer["code"]) == (409, "not_in_time")
 
 
 def test_changes_tell_what_happened_after_a_clock(daemon, shipped_photos):

@@ -156,6 +156,7 @@ async def test_every_way_of_asking_is_the_same_request(daemon, method, url, body
         ("/v1/search", form(("image", "a", PHOTO), ("colour", None, b"red")), FORM, "colour"),
         ("/v1/search", form(("limit", None, b"\xff")), FORM, "broken"),
         ("/v1/search", b"no form at all", FORM, "broken"),
+        ("/v1/search", b"--b\r\nno header--b--\r\n", FORM, "broken"),
         ("/v1/search", b"", {"Content-Type": "multipart/form-data"}, "broken"),
         ("/v1/rescan", b'{"wait": 1}', {}, "$.wait"),
     ],

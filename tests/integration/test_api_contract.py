@@ -1,0 +1,112 @@
+"""A real daemon under requests made from its own description: whatever comes, it answers by it.
+
+schemathesis makes requests that fit the OpenAPI document and requests that do not, and compares
+every answer with the document: status, media type, headers, body.
+"""
+
+import re
+import shutil
+
+import msgspec
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from running import DEADLINE_S, RunningDaemon
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS
+
+from imgvecd.server import openapi
+
+# They end when the client leaves, which schemathesis does not; test_events and test_search listen.
+ENDLESS = re.compile(r"/v1/(search/live|events)$")
+# What a request says in words of its own (dates, globs, cursors, clocks, pictures) may be wrong
+# although it fits the document; that such is refused is no failure.
+WORDY = re.compile(r"/v1/(search|saved|classify|changes|duplicates/check|rescan)")
+CASES_A_RUN = 10  # for each operation: a few hundred in all
+CASES_A_NIGHT = 400  # likewise: more than 10,000
+
+SCHEMA = schemathesis.openapi.from_dict(msgspec.json.decode(openapi.document()))
+OPERATIONS = [
+    found.ok() for found in SCHEMA.get_all_operations() if not ENDLESS.match(found.ok().path)
+]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    """A daemon over the project's pictures that also listens on TCP, and a file that is none."""
+    home = tmp_path_factory.mktemp("home")
+    pictures = home / "Pictures"
+    shutil.copytree("tests/data/photos", pictures, ignore=shutil.ignore_patterns("*.md"))
+    (pictures / "broken.jpg").write_bytes(b"no picture")
+    listening = {
+        "server__tcp": "127.0.0.1:0",
+        "server__token_file": home / "token",
+        "server__timeout_s": 20,
+    }
+    daemon = RunningDaemon(home, [pictures], listening)
+    daemon.wait_until_indexed(len(list(pictures.iterdir())) - 1)
+    yield daemon
+    daemon.kill()
+
+
+@pytest.fixture(scope="module")
+def session(daemon):
+    """What asks the daemon, with its token."""
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {(daemon.home / 'token').read_text().strip()}"
+        yield session
+
+
+@pytest.fixture(scope="module")
+def base_url(daemon):
+    (port,) = re.findall(r"listening on \('127\.0\.0\.1', (\d+)\)", daemon.log.read_text())
+    return f"http://127.0.0.1:{port}"
+
+
+def limits(cases):
+    return settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        derandomize=cases == CASES_A_RUN,  # what fails by day fails again
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+
+
+def check(operation, cases, base_url, session):
+    """Ask so many times, half of them wrongly, and compare every answer with the document."""
+    checks = set(CHECKS.get_all())
+    if WORDY.match(operation.path):
+        checks.remove(CHECKS.get_one("positive_data_acceptance"))
+    for mode in GenerationMode:
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @limits(cases // 2)
+        def ask(case):
+            response = case.call(base_url=base_url, session=session, timeout=DEADLINE_S)
+            case.validate_response(response, checks=list(checks))
+
+        try:
+            ask()
+        except Unsatisfiable:  # an operation without any parameter cannot be asked wrongly
+            assert mode is GenerationMode.NEGATIVE
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_every_answer_is_as_described(operation, base_url, session):
+    check(operation, CASES_A_RUN, base_url, session)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_every_answer_is_as_described_all_night(operation, base_url, session):
+    check(operation, CASES_A_NIGHT, base_url, session)
+
+
+def test_the_daemon_survived(daemon):
+    assert daemon.status()["pid"] == daemon.process.pid
+    assert "Traceback" not in daemon.log.read_text()
