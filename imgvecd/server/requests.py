@@ -20,6 +20,7 @@ Group = Literal["day", "folder", "near-duplicates"]
 # Form fields other than the image are a few words; the model reads 77 tokens of text at the most.
 _MAX_FIELD_BYTES = 16 * 1024
 _UPLOAD_FIELD = "image"
+_ID_DIGITS = 19  # of 2⁶³
 # What aiohttp's reader raises for broken forms.
 _BROKEN_FORM = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
 
@@ -106,7 +107,7 @@ def image_id(request: web.Request) -> int:
         NotFoundError: no image can have it.
     """
     text = request.match_info["id"]
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+    if not text.isascii() or not text.isdigit() or len(text) > _ID_DIGITS or int(text) >= 2**63:
         raise NotFoundError(f"There is no image {text}; ids are whole numbers.")
     return int(text)
 
