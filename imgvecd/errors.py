@@ -131,6 +131,12 @@ class CatalogError(ImgvecdError):
     http_status = 503
 
 
+class CatalogDamagedError(CatalogError):
+    """The catalog's bytes are not what was written; a backup can take its place."""
+
+    code = "catalog_damaged"
+
+
 class IndexDamagedError(ImgvecdError):
     """A checkpoint's bytes are not what was written; it can be rebuilt from the catalog."""
 

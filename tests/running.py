@@ -34,9 +34,19 @@ class RunningDaemon:
         home: made if missing; a second daemon with the same home finds the first one's state.
         folders: the roots.
         settings: as for `--set`, with `__` for dots: `watch__settle_ms=100`.
+        module: what is run; `fast_daemon` needs no model.
     """
 
-    def __init__(self, home, folders, settings=None, *, executable=sys.executable, env=None):
+    def __init__(
+        self,
+        home,
+        folders,
+        settings=None,
+        *,
+        executable=sys.executable,
+        env=None,
+        module="imgvecd.cli.main",
+    ):
         self.home = Path(home)
         runtime = self.home / "run"
         runtime.mkdir(parents=True, exist_ok=True)
@@ -58,7 +68,7 @@ class RunningDaemon:
         self.log = self.home / "daemon.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [executable, "-m", "imgvecd.cli.main", "serve", *flags],
+                [executable, "-m", module, "serve", *flags],
                 env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from imgvecd.core.generation import Generation, LibraryIndex
 from imgvecd.core.index_keeper import IndexKeeper
 from imgvecd.core.ingest import Embedder, Reader
-from imgvecd.core.ingest.patience import Patience
+from imgvecd.core.ingest.patience import DISK_ERRORS, DISK_LONGEST_S, Patience
 from imgvecd.core.search import Searcher
 from imgvecd.errors import ModelError, NotFoundError
 from imgvecd.protocols import (
@@ -93,6 +93,7 @@ class Engine:
         self._rested = asyncio.Event()
         self._completed = asyncio.Event()
         self._learning = Patience(ModelError)
+        self._opening = Patience(DISK_ERRORS, longest_s=DISK_LONGEST_S)
         self._reaching = Patience(ModelError, first_s=60, longest_s=6 * 3600, level=logging.INFO)
         self._reader = Reader(
             parts.work,
@@ -134,6 +135,7 @@ class Engine:
         """What keeps the work from going on; None when all is well."""
         return (
             self._learning.error
+            or self._opening.error
             or self._reader.error
             or (self.generation.error if self.generation else None)
         )
@@ -225,13 +227,13 @@ class Engine:
             self._tasks = tasks
             tasks.create_task(self._reader.run())
             serving = await self._learn(self._parts.serving, self._learning)
-            await asyncio.to_thread(self._parts.models.activate, [serving])
+            await self._activate(serving)
             self.generation = await self._open(serving)
-            await asyncio.to_thread(self._parts.models.set_serving, serving.fingerprint)
             self.opened.set()
             self._running = tasks.create_task(self.generation.run())
             self._wake_generations()
             tasks.create_task(self._verify(self.generation))
+            await self._set_serving(serving)
             if self._parts.target is not None:
                 stopped = await asyncio.to_thread(self._parts.models.stopped_move)
                 self.move_stopped = stopped == self._parts.target.fingerprint
@@ -251,7 +253,7 @@ class Engine:
         await self.idle()  # what can be searched soon comes before what is searched better
         model = await self._learn(target, self._reaching)
         logger.info("building the index of %s; %s answers meanwhile", model.name, old.model.name)
-        await asyncio.to_thread(self._parts.models.activate, [old.model, model])
+        await self._activate(old.model, model)
         self.upcoming = upcoming = await self._open(model)
         running = tasks.create_task(upcoming.run())
         try:
@@ -268,8 +270,8 @@ class Engine:
         self, upcoming: Generation, running: asyncio.Task[None], old: Generation
     ) -> None:
         self.generation, self.upcoming = upcoming, None
-        await asyncio.to_thread(self._parts.models.set_serving, upcoming.model.fingerprint)
-        await asyncio.to_thread(self._parts.models.activate, [upcoming.model])
+        await self._set_serving(upcoming.model)
+        await self._activate(upcoming.model)
         if self._running is not None:
             self._running.cancel()
         self._running = running
@@ -296,10 +298,17 @@ class Engine:
         model = await asyncio.to_thread(self._parts.models.get, source.fingerprint)
         return model if model is not None else await patience.call(source.encoder.info)
 
+    async def _activate(self, *models: ModelInfo) -> None:
+        await self._opening.call(asyncio.to_thread, self._parts.models.activate, models)
+
+    async def _set_serving(self, model: ModelInfo) -> None:
+        record = self._parts.models.set_serving
+        await self._opening.call(asyncio.to_thread, record, model.fingerprint)
+
     async def _put_down(self, generation: Generation) -> None:
         try:
             await generation.keeper.checkpoint()
-        except OSError as error:
+        except DISK_ERRORS as error:
             logger.error("no checkpoint at the end: %s; the next start catches up", error)  # noqa: TRY400
         await asyncio.to_thread(generation.index.close)
 
@@ -315,7 +324,7 @@ class Engine:
             self.generation.searcher.wake()
 
     async def _open(self, model: ModelInfo) -> Generation:
-        index = await asyncio.to_thread(self._parts.open_index, model)
+        index = await self._opening.call(asyncio.to_thread, self._parts.open_index, model)
         return self._make_generation(model, index)
 
     def _make_generation(self, model: ModelInfo, index: LibraryIndex) -> Generation:

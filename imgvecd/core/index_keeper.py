@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from imgvecd.core.ingest.patience import Patience
+from imgvecd.core.ingest.patience import DISK_ERRORS, DISK_LONGEST_S, Patience
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -61,9 +61,9 @@ class IndexKeeper:
         self._interval_s = interval_s
         self._on_rest = on_rest
         self._wake = asyncio.Event()
-        self._catching_up = Patience(CatalogError)
-        self._rebuilds = Patience(OSError)
-        self._checkpoints = Patience(OSError)
+        self._catching_up = Patience(CatalogError, longest_s=DISK_LONGEST_S)
+        self._rebuilds = Patience(DISK_ERRORS, longest_s=DISK_LONGEST_S)
+        self._checkpoints = Patience(DISK_ERRORS, longest_s=DISK_LONGEST_S)
         self._writing = asyncio.Lock()
         self._rebuild: asyncio.Task[None] | None = None
         self._timer: asyncio.Task[None] | None = None
@@ -112,7 +112,8 @@ class IndexKeeper:
         """Write a checkpoint now; return the number of bytes written.
 
         Raises:
-            OSError: the disk is full or failing; the last good checkpoint is still there.
+            OSError, CatalogError: the disk is full or failing; the last good checkpoint is still
+                there.
         """
         async with self._writing:
             return await asyncio.to_thread(self._index.checkpoint)

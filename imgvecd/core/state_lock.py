@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from types import TracebackType
 from typing import Self
 
-from imgvecd.errors import AlreadyRunningError
+from imgvecd.errors import AlreadyRunningError, CatalogError
 
 
 class StateLock:
@@ -15,12 +16,19 @@ class StateLock:
 
     Raises:
         AlreadyRunningError: another process holds it; the message says which.
+        CatalogError: the directory cannot be made or written.
     """
 
     def __init__(self, directory: str) -> None:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
         path = os.path.join(directory, "lock")
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CatalogError(
+                f"the state directory {directory} cannot be written: {error.strerror}; mend that,"
+                " or use another one (`state_dir`)"
+            ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -30,8 +38,9 @@ class StateLock:
                 f"{directory} is in use by process {holder or 'unknown'}: stop it first, or use"
                 " another state directory"
             ) from None
-        os.truncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without a name on it
+            os.truncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
 
     def close(self) -> None:
         """Let go; harmless when repeated."""

@@ -81,7 +81,7 @@ class DaemonService:
 
     async def health(self) -> api.Health:
         """Return "ok", or "degraded" with what stands in the way of the work."""
-        reasons = tuple(filter(None, [self._engine.error]))
+        reasons = tuple(self._troubles())
         return api.Health(status="degraded" if reasons else "ok", reasons=reasons)
 
     async def status(self) -> api.Status:
@@ -92,7 +92,7 @@ class DaemonService:
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
-        warnings = [self._engine.error, *(root.warning for root in roots)]
+        warnings = [*self._troubles(), *(root.warning for root in roots)]
         return api.Status(
             version=imgvecd.__version__,
             pid=os.getpid(),
@@ -220,6 +220,11 @@ class DaemonService:
             waiting = "the model is being loaded; try again in a moment"
             raise ModelError(self._engine.error or waiting)
         return self._engine.generation
+
+    def _troubles(self) -> list[str]:
+        """Return what stands in the way of the work, each once."""
+        troubles = (self._engine.error, self._reconciler.error)
+        return list(dict.fromkeys(filter(None, troubles)))
 
     async def _searcher(self) -> Searcher:
         return (await self._generation()).searcher

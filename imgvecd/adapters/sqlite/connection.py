@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import queue
 import sqlite3
+import tempfile
 import threading
 import urllib.parse
 from collections.abc import Iterator
 
 from imgvecd.adapters.sqlite.migrations import migrate
-from imgvecd.errors import CatalogError
+from imgvecd.errors import CatalogDamagedError, CatalogError
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_PROBE_BYTES = 1 << 16  # more than SQLite needs to open a catalog
+_FREE_SPACE = "; free some space on the disk, and it goes on by itself"
+_DAMAGED_ADVICE = "stop imgvecd and run `imgvecd check`"
 
 
 class Database:
-    """An open catalog file. Thread-safe; a write returns when it is on disk."""
+    """An open catalog file. Thread-safe; a write returns when it is on disk.
+
+    Attributes:
+        damaged: set once SQLite has met bytes that cannot be its own.
+    """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
         self.path = path
@@ -25,7 +35,8 @@ class Database:
         self._lock = threading.RLock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
-        with _translated(path):
+        self.damaged = threading.Event()
+        with self._translated():
             self._writer = self._connect()
             if not read_only:
                 self._writer.execute("PRAGMA journal_mode=WAL")
@@ -34,6 +45,7 @@ class Database:
                 self._writer.execute("PRAGMA foreign_keys=ON")
                 migrate(self._writer, path)
                 os.chmod(path, 0o600)
+                self._identity = _identity_of(path)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:
@@ -47,21 +59,22 @@ class Database:
     @contextlib.contextmanager
     def write_aside(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection for what says nothing of files or images: the clock stands still."""
-        with self._lock, _translated(self.path):
+        with self._lock, self._translated():
             self._check_open()
+            self._check_there()
+            _roll_back(self._writer)  # what could not be rolled back on a failing disk
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                _roll_back(self._writer)
                 raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Yield a connection inside one read transaction: everything seen is of one moment."""
-        with _translated(self.path):
+        with self._translated():
             self._check_open()
             try:
                 connection = self._readers.get_nowait()
@@ -72,8 +85,7 @@ class Database:
                 connection.execute("BEGIN")
                 yield connection
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                _roll_back(connection)
                 self._give_back(connection)
 
     def close(self) -> None:
@@ -94,7 +106,7 @@ class Database:
         )
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self._closed:
+        if self._closed or connection.in_transaction:
             connection.close()
         else:
             self._readers.put(connection)
@@ -103,10 +115,54 @@ class Database:
         if self._closed:
             raise CatalogError(f"the catalog {self.path} is closed")
 
+    def _check_there(self) -> None:
+        """Raise unless the file is still at its path: what is written to a deleted one is lost."""
+        if _identity_of(self.path) != self._identity:
+            raise CatalogError(
+                f"the catalog {self.path} has been moved or deleted: put it back, or restart"
+                " imgvecd to begin anew"
+            )
 
-@contextlib.contextmanager
-def _translated(path: str) -> Iterator[None]:
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            message = f"catalog {self.path}: {error}"
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+            if code in _DAMAGED:
+                self.damaged.set()
+                raise CatalogDamagedError(f"{message}; {_DAMAGED_ADVICE}") from error
+            raise CatalogError(f"{message}{_way_out(self.path, code)}") from error
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction, if there is one, without hiding the error that led here."""
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
     try:
-        yield
-    except sqlite3.Error as error:
-        raise CatalogError(f"catalog {path}: {error}") from error
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _way_out(path: str, code: int) -> str:
+    """Return what a person can do about a disk that takes no more."""
+    if code == sqlite3.SQLITE_FULL:
+        return _FREE_SPACE
+    if code not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+        return ""
+    try:  # SQLite does not tell why the disk refused
+        with tempfile.TemporaryFile(dir=os.path.dirname(path), buffering=0) as file:
+            file.write(bytes(_PROBE_BYTES))
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            return "; the file system is read-only: make it writable again"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return _FREE_SPACE
+    return "; the disk fails: look at the system's log, and copy the state directory elsewhere"

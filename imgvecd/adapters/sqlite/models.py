@@ -43,7 +43,10 @@ class Models:
         return None if row is None else msgspec.json.decode(row[0], type=ModelInfo)
 
     def set_serving(self, fingerprint: str) -> None:
-        """Record that this model answers queries from now on."""
+        """Record that this model answers queries from now on; writes nothing if it did before."""
+        serving = self.serving()
+        if serving is not None and serving.fingerprint == fingerprint:
+            return
         with self._database.write() as (connection, _):
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('serving', ?)", (fingerprint,))
 
@@ -63,8 +66,11 @@ class Models:
     def activate(self, models: Sequence[ModelInfo]) -> None:
         """Make these the models that every live content is encoded with, and no others.
 
-        Contents that lack an embedding are queued; the embeddings of other models stay.
+        Contents that lack an embedding are queued; the embeddings of other models stay. Writes
+        nothing if these are active already.
         """
+        if self.active() == list(models):
+            return
         with self._database.write() as (connection, _):
             connection.execute("UPDATE models SET active = 0")
             for info in models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +12,10 @@ import numpy as np
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.api import SavedSearch, SearchRequest
-from imgvecd.errors import NotFoundError
+from imgvecd.errors import CatalogError, NotFoundError
 from imgvecd.types import Float32Array
+
+logger = logging.getLogger(__name__)
 
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
@@ -37,7 +40,10 @@ class QueryTexts:
                 )
             ]
         now = time.time_ns()
-        self._mark_used(model, now, [text for text, _, used in rows if now - used > _USE_NS])
+        try:
+            self._mark_used(model, now, [text for text, _, used in rows if now - used > _USE_NS])
+        except CatalogError as error:  # on a full disk nothing is dropped either
+            logger.debug("the use of texts is not recorded: %s", error)
         return {text: np.frombuffer(vector, np.float32) for text, vector, _ in rows}
 
     def keep_texts(self, fingerprint: str, vectors: Mapping[str, Float32Array]) -> None:

@@ -25,7 +25,7 @@ from imgvecd.api import (
 from imgvecd.core.duplicates import looks, pairing
 from imgvecd.core.duplicates.grouping import KINDS, Link, group_ids, listed_file, make_group
 from imgvecd.core.duplicates.subjects import DuplicateStore, Subject
-from imgvecd.errors import UnreadableImageError
+from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Library
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
 
@@ -214,9 +214,13 @@ class DuplicateFinder:
 
     async def _keep(self, found: dict[int, bytes]) -> None:
         if self._keep_looks:
-            await asyncio.to_thread(self._store.store_looks, looks.VERSION, found)
-        else:
-            self._unkept.update(found)
+            try:
+                await asyncio.to_thread(self._store.store_looks, looks.VERSION, found)
+            except CatalogError as error:  # a full disk is no reason not to compare
+                logger.warning("looks are not kept: %s", error)
+            else:
+                return
+        self._unkept.update(found)
 
     def _groups(
         self,

@@ -88,7 +88,7 @@ class Store:
         """Make the folder of the next generation, and delete it if the block fails."""
         last = max(self.generation, checkpoint.last_generation(self._directory))
         folder = checkpoint.generation_path(self._directory, last + 1)
-        os.makedirs(folder, mode=0o700)
+        os.mkdir(folder, mode=0o700)  # not its parents: where they vanished, a disk was taken away
         try:
             yield last + 1
         except BaseException:
@@ -128,7 +128,8 @@ class Store:
 
     def _write_delta(self, snapshot: Snapshot) -> int:
         folder = checkpoint.generation_path(self._directory, self.generation)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode=0o700)
         written = 0
         for layer in snapshot.delta:
             if layer.segment not in self._stored:

@@ -10,7 +10,7 @@ import numpy as np
 
 from imgvecd.core.ingest.batches import Failure, Ready, encode_or_blame, gather
 from imgvecd.core.ingest.hashing import hash_pixels
-from imgvecd.core.ingest.patience import Patience
+from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
 from imgvecd.core.ingest.rate import Rate
 from imgvecd.errors import CatalogError, ModelError, UnreadableImageError, WorkerError
 from imgvecd.protocols import Decoder, Encoder, WorkQueue
@@ -72,7 +72,8 @@ class Embedder:
         self._wake = asyncio.Event()
         self._decodes = Patience(WorkerError)
         self._encodes = Patience(ModelError)
-        self._commits = Patience(CatalogError)
+        self._looks = Patience(CatalogError, longest_s=DISK_LONGEST_S)
+        self._commits = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self.rate = Rate()
         self.room = asyncio.Event()
         self.room.set()
@@ -81,7 +82,8 @@ class Embedder:
     @property
     def error(self) -> str | None:
         """Why nothing is being encoded; None when all is well."""
-        return self._commits.error or self._encodes.error or self._decodes.error
+        troubles = (self._commits, self._looks, self._encodes, self._decodes)
+        return next((trouble.error for trouble in troubles if trouble.error), None)
 
     def wake(self) -> None:
         """Look at the queue again; contents whose file was in doubt get another chance."""
@@ -99,7 +101,7 @@ class Embedder:
         while True:
             self._wake.clear()
             skip = self._working | self._doubted
-            todo = await self._commits.call(asyncio.to_thread, self._next_contents, skip)
+            todo = await self._looks.call(asyncio.to_thread, self._next_contents, skip)
             if len(todo) < self._fetch:
                 self.room.set()
             else:

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 import tenacity
 
+from imgvecd.errors import CatalogError
+
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+DISK_ERRORS = (CatalogError, OSError)
+"""What a full, failing or vanished disk makes of writing catalog and index."""
+
+DISK_LONGEST_S = 30.0
+"""Longest pause before a disk is tried again: a try costs little, and space may be back soon."""
+
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space on the disk",
+    errno.EDQUOT: "free some space on the disk",
+    errno.EROFS: "make the file system writable again",
+    errno.ENOENT: "put the state directory back, or restart imgvecd",
+    errno.EIO: "the disk fails, look at the system's log",
+}
 
 
 class Patience:
@@ -27,7 +45,7 @@ class Patience:
 
     def __init__(
         self,
-        errors: type[Exception],
+        errors: type[Exception] | tuple[type[Exception], ...],
         *,
         first_s: float = 2.0,
         longest_s: float = 300.0,
@@ -51,6 +69,15 @@ class Patience:
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         assert state.outcome is not None and state.next_action is not None  # noqa: PT018, S101  # so tenacity promises before a sleep
-        self.error = str(state.outcome.exception())
+        self.error = _sentence(state.outcome.exception())
         pause_s = state.next_action.sleep
         logger.log(self._level, "%s; trying again in %.0f s", self.error, pause_s)
+
+
+def _sentence(error: BaseException | None) -> str:
+    """Return what is wrong and, where that can be known, what to do about it."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    way_out = _WAYS_OUT.get(error.errno or 0)
+    return f"the index cannot be written: {what}" + (f"; {way_out}" if way_out else "")

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from imgvecd.core.ingest.hashing import hash_file
-from imgvecd.core.ingest.patience import Patience
+from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import WorkQueue
 from imgvecd.types import FileRow
@@ -55,13 +55,14 @@ class Reader:
         self._on_rest = on_rest
         self._wake = asyncio.Event()
         self._doubted: set[int] = set()
-        self._reads = Patience(CatalogError)
+        self._looks = Patience(CatalogError, longest_s=DISK_LONGEST_S)
+        self._commits = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self.busy = True
 
     @property
     def error(self) -> str | None:
         """Why nothing is being read; None when all is well."""
-        return self._reads.error
+        return self._commits.error or self._looks.error
 
     def wake(self) -> None:
         """Look at the queue again; files in doubt get another chance."""
@@ -73,7 +74,7 @@ class Reader:
         """Work until cancelled."""
         while True:
             self._wake.clear()
-            while await self._reads.call(self._read_some):
+            while await self._read_some():
                 logger.debug("read a batch of files")
             self.busy = self._wake.is_set()
             self._on_rest()
@@ -82,7 +83,7 @@ class Reader:
     async def _read_some(self) -> bool:
         await self._room()
         limit = _BATCH + len(self._doubted)
-        waiting = await asyncio.to_thread(self._work.pending_files, limit)
+        waiting = await self._looks.call(asyncio.to_thread, self._work.pending_files, limit)
         files = [file for file in waiting if file.id not in self._doubted][:_BATCH]
         if not files:
             return False
@@ -109,9 +110,9 @@ class Reader:
             if not isinstance(result, bytes) and not _is_doubt(result)
         ]
         if read:
-            await asyncio.to_thread(self._work.link_contents, read)
+            await self._commits.call(asyncio.to_thread, self._work.link_contents, read)
         if failed:
-            await asyncio.to_thread(self._work.fail_files, failed)
+            await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
             logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
         if doubted:
             self._doubted.update(file.id for file in doubted)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import collections
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from imgvecd.api import Term
-from imgvecd.errors import BadRequestError, NotFoundError
+from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
 from imgvecd.types import Float32Array, Lane, ModelInfo
+
+logger = logging.getLogger(__name__)
 
 _REMEMBERED_TEXTS = 1024  # 2 MB at 512 dimensions
 _SHORT_WORDS = 2
@@ -117,7 +120,10 @@ class TermEncoder:
 
     async def _encode_and_keep(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
         encoded = await self._encode(texts, lane)
-        await asyncio.to_thread(self._store.keep_texts, self._model.fingerprint, encoded)
+        try:
+            await asyncio.to_thread(self._store.keep_texts, self._model.fingerprint, encoded)
+        except CatalogError as error:  # a full disk is no reason not to answer
+            logger.warning("query texts are not kept: %s", error)
         return encoded
 
     async def _encode(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:

@@ -19,7 +19,7 @@ from imgvecd.core.watch.root import WatchedRoot
 from imgvecd.core.watch.settling import Settling
 from imgvecd.core.watch.status import RootWatch, describe
 from imgvecd.core.watch.surveyor import Surveyor
-from imgvecd.errors import NotFoundError
+from imgvecd.errors import CatalogError, NotFoundError
 from imgvecd.protocols import FileStore, Watcher
 from imgvecd.types import FileRow
 
@@ -37,7 +37,7 @@ OFFLINE_CHECK_S = 2.0
 FLUSH_S = 10.0
 """If the watcher has not told all it knows by then, everything is scanned instead."""
 
-RETRY_S = (1.0, 60.0)
+RETRY_S = (1.0, 30.0)
 """First and longest pause after a step that failed, as on a full disk."""
 
 
@@ -48,6 +48,9 @@ class Reconciler:
         roots: settings of the catalog's roots by their ids.
         exclude: globs for all roots.
         on_change: called on the event loop after each commit, and after a root came or went.
+
+    Attributes:
+        error: why changes on disk do not reach the catalog; None when all is well.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Reconciler:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._rescan_at = self._poll_at = self._look_for_offline_at = 0.0
+        self.error: str | None = None
 
     @property
     def scanning(self) -> bool:
@@ -102,7 +106,10 @@ class Reconciler:
         self._rescan_at = time.monotonic() + self._watch.rescan_interval_s
         await asyncio.to_thread(self._watcher.start, self._hearing.hear)
         await asyncio.to_thread(self._use_roots, *self._configs)
-        await self._check_roots()
+        try:
+            await self._check_roots()
+        except CatalogError as error:
+            self._note(error)
         self._task = asyncio.create_task(self._run(), name="reconciler")
 
     async def stop(self) -> None:
@@ -170,12 +177,20 @@ class Reconciler:
             try:
                 await self._work()
                 pause_s = RETRY_S[0]
-            except Exception:  # whatever fails, watching goes on, and a scan makes good for it
-                logger.exception("watching failed; scanning everything in %g s", pause_s)
+                self.error = None
+            except Exception as error:  # whatever fails, watching goes on, a scan makes good for it
+                if not isinstance(error, CatalogError):
+                    logger.exception("watching failed")
+                self._note(error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, RETRY_S[1])
                 for root_id in self._surveyor.roots:
                     self._agenda.scan(root_id)
+
+    def _note(self, error: Exception) -> None:
+        self._doubted = True
+        self.error = str(error) or type(error).__name__
+        logger.error("changes on disk wait, everything is scanned afterwards: %s", self.error)
 
     async def _wait(self) -> None:
         self._awake = False

@@ -15,6 +15,7 @@ from imgvecd.core.watch.identity import OfflineError
 from imgvecd.core.watch.plan import Look, Planner
 from imgvecd.core.watch.root import WatchedRoot
 from imgvecd.core.watch.settling import Settling
+from imgvecd.errors import CatalogError
 from imgvecd.protocols import FileStore, Watcher
 from imgvecd.types import FileChanges, FileRow, Stamp
 
@@ -195,7 +196,11 @@ class Surveyor:
         self._agenda.drop_root(root.id)
         self._explorer.forget(root)
         if root.row != before:
-            self._store.update_root(root.row)
+            try:
+                self._store.update_root(root.row)
+            except CatalogError:  # the next check finds the same again
+                root.row, root.checked = before, False
+                raise
         if root.online:
             logger.info("root %d is online", root.id)
             self._agenda.scan(root.id)

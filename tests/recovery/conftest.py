@@ -1,0 +1,75 @@
+"""Daemons with the fast encoder, small pictures, and disks of our own."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from disks import LoopDisk
+from pictures import draw
+from running import RunningDaemon
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with a dozen small pictures."""
+    folder = tmp_path / "photos"
+    for number in range(12):
+        draw(folder / f"{number}.png", number)
+    return folder
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """A function that starts a daemon with the fast encoder on a folder; it is ended at the end."""
+    daemons = []
+
+    def serve_daemon(*folders, home=tmp_path / "home", **settings):
+        home.mkdir(exist_ok=True)
+        env = {
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "ENCODED": str(home / "encoded"),
+        }
+        settings = {"watch__settle_ms": 50, **settings}
+        daemon = RunningDaemon(home, folders, settings, env=env, module="fast_daemon")
+        daemons.append(daemon)
+        return daemon
+
+    yield serve_daemon
+    for daemon in daemons:
+        daemon.kill()
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A function that mounts something at a new folder, which is unmounted at the end."""
+    places = []
+
+    def mount(*arguments):
+        place = tmp_path / f"mount-{len(places)}"
+        place.mkdir()
+        done = subprocess.run(["mount", *arguments, place], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"mounting is not permitted here: {done.stderr.decode().strip()}")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        if os.path.ismount(place):
+            subprocess.run(["umount", "--lazy", place], check=False)
+
+
+@pytest.fixture
+def loop_disk(tmp_path):
+    """A function that makes an ext4 of our own; it is unmounted at the end."""
+    disks = []
+
+    def make(options="defaults"):
+        number = len(disks)
+        disks.append(LoopDisk(tmp_path / f"disk-{number}", tmp_path / f"place-{number}", options))
+        return disks[-1]
+
+    yield make
+    for disk in disks:
+        disk.unmount()

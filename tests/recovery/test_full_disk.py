@@ -1,0 +1,117 @@
+"""A disk that is full, fails, turns read-only or vanishes: searches go on, and later the rest."""
+
+import contextlib
+import shutil
+
+import pytest
+from disks import injected
+from pictures import draw
+
+
+def fill(place):
+    """Leave no byte free."""
+    with contextlib.suppress(OSError), open(place / "filler", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    with contextlib.suppress(OSError), open(place / "filler", "ab", buffering=0) as file:
+        while True:
+            file.write(b"0")
+
+
+def wait_until_degraded(daemon, words):
+    """Return once the daemon says that it is degraded, and says these words."""
+
+    def says_so():
+        health = daemon.get("/v1/health")
+        return health["status"] == "degraded" and words in " ".join(health["reasons"])
+
+    daemon.wait_until(says_so)
+
+
+def is_well(daemon):
+    return daemon.get("/v1/health")["status"] == "ok"
+
+
+def test_a_full_disk(mounted, photos, serve):
+    disk = mounted("-t", "tmpfs", "-o", "size=16m", "tmpfs")
+    daemon = serve(photos, state_dir=disk / "state", index__checkpoint_interval_s=0.2)
+    daemon.wait_until_indexed(12)
+    fill(disk)
+    for number in range(12, 40):
+        draw(photos / f"{number}.png", number)
+    wait_until_degraded(daemon, "free some space")
+    assert any("free some space" in line for line in daemon.status()["warnings"])
+    assert len(daemon.search("never asked before", limit=100)) == 12
+    assert daemon.request("POST", "/v1/search", {"image": {"id": 1}})[0] == 200
+    assert daemon.imgvec("search", "asked on the command line", "--all").returncode == 0
+    (disk / "filler").unlink()
+    daemon.wait_until_indexed(40)
+    daemon.wait_until(lambda: is_well(daemon))
+    assert len(daemon.search("never asked before", limit=100)) == 40
+    assert daemon.stop() == 0
+
+
+def test_a_state_directory_that_vanishes_and_comes_back(photos, serve, tmp_path):
+    state, aside = tmp_path / "state", tmp_path / "aside"
+    daemon = serve(photos, state_dir=state, index__checkpoint_interval_s=0.2)
+    daemon.wait_until_indexed(12)
+    state.rename(aside)
+    draw(photos / "new.png", 100)
+    wait_until_degraded(daemon, "moved or deleted: put it back")
+    assert len(daemon.search("never asked before", limit=100)) == 12
+    assert not state.exists()
+    aside.rename(state)
+    daemon.wait_until_indexed(13)
+    daemon.wait_until(lambda: is_well(daemon))
+    assert daemon.stop() == 0
+    daemon = serve(photos, state_dir=state)
+    assert daemon.wait_until_indexed(13)["encoded"] == 0
+
+
+def test_a_state_directory_that_is_deleted(photos, serve, tmp_path):
+    state = tmp_path / "state"
+    daemon = serve(photos, state_dir=state)
+    daemon.wait_until_indexed(12)
+    shutil.rmtree(state)
+    draw(photos / "new.png", 100)
+    wait_until_degraded(daemon, "restart imgvecd to begin anew")
+    assert len(daemon.search("never asked before", limit=100)) == 12
+    assert daemon.stop() == 0
+    serve(photos, state_dir=state).wait_until_indexed(13)
+
+
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+def test_a_disk_that_takes_no_write(photos, serve, error):
+    daemon = serve(photos, index__checkpoint_interval_s=0.2)
+    daemon.wait_until_indexed(12)
+    with injected(daemon.process.pid, f"pwrite64,fsync,fdatasync:error={error}"):
+        draw(photos / "new.png", 100)
+        words = "the disk fails" if error == "EIO" else "free some space"
+        wait_until_degraded(daemon, words)
+        assert len(daemon.search("never asked before", limit=100)) == 12
+    daemon.wait_until_indexed(13)
+    daemon.wait_until(lambda: is_well(daemon))
+    assert daemon.stop() == 0
+    assert serve(photos).wait_until_indexed(13)["encoded"] == 0
+
+
+def test_a_file_system_that_turns_read_only(loop_disk, photos, serve):
+    disk = loop_disk("errors=remount-ro")
+    daemon = serve(photos, state_dir=disk.place / "state", index__checkpoint_interval_s=0.2)
+    daemon.wait_until_indexed(12)
+    disk.damage()
+    draw(photos / "new.png", 100)
+    wait_until_degraded(daemon, "make the file system writable again")
+    assert len(daemon.search("never asked before", limit=100)) == 12
+    daemon.stop()
+    disk.mount_again()
+    daemon = serve(photos, state_dir=disk.place / "state")
+    assert daemon.wait_until_indexed(13)["encoded"] == 1
+
+
+def test_a_state_directory_that_cannot_be_written_at_the_start(mounted, photos, serve):
+    disk = mounted("-t", "tmpfs", "-o", "ro", "tmpfs")
+    with pytest.raises(
+        AssertionError, match=r"cannot be written: Read-only file system; mend that"
+    ):
+        serve(photos, state_dir=disk / "state")
