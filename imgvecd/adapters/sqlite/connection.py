@@ -165,4 +165,6 @@ def _way_out(path: str, code: int) -> str:
             return "; the file system is read-only: make it writable again"
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return _FREE_SPACE
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return ""
     return "; the disk fails: look at the system's log, and copy the state directory elsewhere"
