@@ -97,7 +97,7 @@ class Filters(
         orientation: by width and height as displayed.
         near: latitude, longitude, kilometres.
         box: south, west, north, east, in degrees; west > east crosses the date line.
-        tags: every one of them, among the user's tags and the file's keywords.
+        tags: every one of them, among the user's tags, the file's keywords and people's names.
         metadata: the user's own values, by key.
         min_rating: 0 to 5; the user's rating counts before the file's.
     """
@@ -320,7 +320,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     taken_at: str | None = None
     indexed: bool = False
     failure: str | None = None
-    metadata: dict[str, str | int | float | bool | list[str]] = {}
+    metadata: dict[str, str | int | float | bool | list[str] | None] = {}
     user_metadata: dict[str, Any] = {}
 
 

@@ -18,6 +18,9 @@ Float32Array: TypeAlias = NDArray[np.float32]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
 
+Facts: TypeAlias = dict[str, str | int | float | bool | list[str] | None]
+"""What is known of an image besides its pixels, by standard names; None is nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -188,7 +191,7 @@ class ImageInfo:
         width, height: in pixels, after EXIF orientation.
         taken_at: local time as "YYYY-MM-DDTHH:MM:SS", with offset where the file has one; or None.
         truncated: the file ended early and the rest of the picture is grey.
-        metadata: further facts by standard name ("camera", "lens", "gps_latitude"); JSON values.
+        metadata: further facts by the names in docs/formats.md ("camera", "gps_latitude").
     """
 
     format: str
@@ -196,7 +199,7 @@ class ImageInfo:
     height: int
     taken_at: str | None = None
     truncated: bool = False
-    metadata: dict[str, str | int | float | bool | list[str]] = field(default_factory=dict)
+    metadata: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

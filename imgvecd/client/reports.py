@@ -84,11 +84,16 @@ def image(answer: api.Image) -> list[str]:
     if answer.format:
         lines.append(_line("format", f"{answer.format}, {answer.width} x {answer.height}"))
     if answer.taken_at:
-        lines.append(_line("taken", answer.taken_at))
+        source = answer.metadata.get("taken_at_source")
+        lines.append(_line("taken", f"{answer.taken_at} ({source})" if source else answer.taken_at))
     lines.append(
         _line("indexed", "yes" if answer.indexed else f"no: {answer.failure or 'pending'}")
     )
-    lines += [_line(name, _value(value)) for name, value in sorted(answer.metadata.items())]
+    lines += [
+        _line(name, _value(value))
+        for name, value in sorted(answer.metadata.items())
+        if name != "taken_at_source"
+    ]
     if answer.user_metadata:
         lines.append("yours")
         lines += [_line(f"  {name}", _value(v)) for name, v in sorted(answer.user_metadata.items())]

@@ -120,7 +120,7 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _is_required(body: type[msgspec.Struct]) -> bool:
+def _is_required(body: type[msgspec.Struct | dict[str, Any]]) -> bool:
     """Return whether an empty body, which stands for an empty object, does not do."""
     try:
         msgspec.json.decode(b"{}", type=body)

@@ -10,7 +10,7 @@ import pillow_heif
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.ExifTags import Base
 
-from imgvecd.adapters.pillow import colour, exif, geometry
+from imgvecd.adapters.pillow import colour, exif, facts, geometry
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import ImageInfo, PreprocessSpec
 
@@ -53,19 +53,20 @@ def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[Image
 
 def _decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[ImageInfo, bytes]:
     image, full_size, truncated = _load(file, spec.size, max_pixels)
-    fields = image.getexif()
+    fields = exif.fields_of(image)
     orientation = fields.get(Base.Orientation, 1)
     small = geometry.resize(colour.resizable(image), full_size, orientation, spec)
     rgb = geometry.padded(colour.to_srgb(small, image.info.get("icc_profile")), spec)
     width, height = geometry.oriented(full_size, orientation)
     name = image.format or ""
+    taken_at, metadata = facts.read(image, fields)
     info = ImageInfo(
         format=_NAMES.get(name, name.lower()),
         width=width,
         height=height,
-        taken_at=exif.taken_at(fields),
+        taken_at=taken_at,
         truncated=truncated,
-        metadata=exif.facts(fields),
+        metadata=metadata,
     )
     return info, rgb.tobytes()
 

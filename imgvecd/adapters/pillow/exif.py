@@ -4,51 +4,76 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import math
 import re
+import struct
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-Metadata: TypeAlias = dict[str, str | int | float | bool | list[str]]
+from imgvecd.adapters.xmp import camera, parts, said, stars
+from imgvecd.types import Facts
+
+logger = logging.getLogger(__name__)
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
-_RATING = 0x4746  # Microsoft's; Pillow has no name for it
+_RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
+_ORIENTATIONS = 8
 _NUMBERS = {
     "iso": Base.ISOSpeedRatings,
     "exposure_s": Base.ExposureTime,
     "f_number": Base.FNumber,
     "focal_length_mm": Base.FocalLength,
+    "exposure_bias_ev": Base.ExposureBiasValue,
 }
 _TIMES = (
     (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
     (Base.DateTimeDigitized, Base.OffsetTimeDigitized),
 )
+_MODIFIED = (Base.DateTime, Base.OffsetTime)
 
 
-def taken_at(exif: Image.Exif) -> str | None:
-    """Return when the picture was taken, as `ImageInfo.taken_at`."""
+def fields_of(image: Image.Image) -> Image.Exif:
+    """Return a picture's EXIF; empty if it is damaged, which does not keep it from being shown."""
+    try:
+        return image.getexif()
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        logger.debug("unreadable EXIF: %s", error)
+        return Image.Exif()
+
+
+def facts(exif: Image.Exif) -> Facts:
+    """Return what is known, by standard names, with `taken_at` where the camera wrote it."""
     fields = exif.get_ifd(IFD.Exif)
-    for time, offset in _TIMES:
-        if moment := _moment(fields.get(time)):
-            return moment + _offset(fields.get(offset))
-    return _moment(exif.get(Base.DateTime))
-
-
-def facts(exif: Image.Exif) -> Metadata:
-    """Return what is known besides the time, by standard names."""
-    fields = exif.get_ifd(IFD.Exif)
-    found: dict[str, str | float | None] = {
-        "camera": _camera(_text(exif.get(Base.Make)), _text(exif.get(Base.Model))),
+    found: Facts = {
+        "taken_at": next(filter(None, (_taken_at(fields, *tags) for tags in _TIMES)), None),
+        "camera": camera(_text(exif.get(Base.Make)), _text(exif.get(Base.Model))),
         "lens": _text(fields.get(Base.LensModel)),
         "description": _text(exif.get(Base.ImageDescription)),
-        "rating": _number(exif.get(_RATING)),
+        "creator": _text(exif.get(Base.Artist)),
+        "copyright": _text(exif.get(Base.Copyright)),
+        "title": _windows_text(exif.get(Base.XPTitle)),
+        "keywords": parts(_windows_text(exif.get(Base.XPKeywords)), ";"),
+        "rating": _rating(exif),
+        "flash": _flash(fields.get(Base.Flash)),
+        "orientation": _orientation(exif),
         **{name: _number(fields.get(tag)) for name, tag in _NUMBERS.items()},
         **_position(exif.get_ifd(IFD.GPSInfo)),
     }
-    return {name: value for name, value in found.items() if value not in {None, ""}}
+    return said(found)
+
+
+def modification(exif: Image.Exif) -> Facts:
+    """Return, as `taken_at`, when a camera or a program last wrote the picture."""
+    return said({"taken_at": _taken_at({**exif, **exif.get_ifd(IFD.Exif)}, *_MODIFIED)})
+
+
+def _taken_at(fields: Mapping[int, Any], time: int, offset: int) -> str | None:
+    moment = _moment(fields.get(time))
+    return moment and moment + _offset(fields.get(offset))
 
 
 def _moment(value: object) -> str | None:
@@ -65,17 +90,35 @@ def _offset(value: object) -> str:
     return text if _OFFSET.fullmatch(text) else ""
 
 
-def _camera(make: str, model: str) -> str:
-    """Return maker and model, once: many models begin with the maker's name."""
-    maker = make.partition(" ")[0]
-    return model if model.lower().startswith(maker.lower()) else f"{make} {model}".strip()
+def _rating(exif: Image.Exif) -> int | float | None:
+    rating = _number(exif.get(_RATING))
+    if rating is not None:
+        return rating
+    percent = _number(exif.get(_RATING_PERCENT))
+    return None if percent is None else stars(percent)
 
 
-def _position(gps: Mapping[int, Any]) -> dict[str, float | None]:
+def _flash(value: object) -> bool | None:
+    return bool(value & 1) if isinstance(value, int) else None
+
+
+def _orientation(exif: Image.Exif) -> int | None:
+    value = exif.get(Base.Orientation)
+    return value if isinstance(value, int) and 1 < value <= _ORIENTATIONS else None
+
+
+def _windows_text(value: object) -> str:
+    """Return what Windows wrote: UTF-16, as bytes or as numbers."""
+    if isinstance(value, tuple):
+        value = bytes(value)
+    return value.decode("utf-16-le", "replace").split("\0")[0] if isinstance(value, bytes) else ""
+
+
+def _position(gps: Mapping[int, Any]) -> Facts:
     latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), 90)
     longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), 180)
-    if latitude is None or longitude is None:
-        return {}
+    if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
+        return {}  # cameras that know no position write zeros
     altitude = _number(gps.get(GPS.GPSAltitude))
     if altitude is not None and gps.get(GPS.GPSAltitudeRef) in {1, b"\1"}:
         altitude = -altitude  # below the sea

@@ -22,7 +22,9 @@ class Duplicates:
         """Return every subject, by id, with looks of that version."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT contents.id, hash, contents.size_bytes, width, height, taken_at,"
+                "SELECT contents.id, hash, contents.size_bytes, width, height,"
+                # when a file was written tells nothing of a burst
+                " CASE WHEN metadata ->> 'taken_at_source' IS NOT 'file' THEN taken_at END,"
                 " (SELECT count(*) FROM files WHERE content_id = contents.id), look FROM contents"
                 " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"
                 " WHERE live AND failure IS NULL AND width > 0 AND height > 0 ORDER BY contents.id",

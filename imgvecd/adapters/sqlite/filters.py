@@ -25,6 +25,9 @@ _HAS_KEYWORD = (
     "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.keywords')"
     " WHERE lower(value) = lower(?))"
 )
+_HAS_PERSON = (
+    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.people') WHERE lower(value) = lower(?))"
+)
 _CONTENTS_OF_FILES = "SELECT files.content_id FROM files JOIN roots ON roots.id = files.root_id"
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 # One kilometre north is 1/111 of a degree; the exact distance is looked at afterwards.
@@ -154,7 +157,7 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
     if filters.min_rating is not None:
         yield f"{_RATING} >= ?", (filters.min_rating,)
     for tag in filters.tags:
-        yield f"{_HAS_TAG} OR {_HAS_KEYWORD}", (tag, tag)
+        yield f"{_HAS_TAG} OR {_HAS_KEYWORD} OR {_HAS_PERSON}", (tag, tag, tag)
     for key, value in filters.metadata.items():
         if '"' in key or not key:
             raise BadRequestError(f"`metadata`: {key!r} cannot be a key")

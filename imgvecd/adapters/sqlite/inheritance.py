@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 
+# A date that only the file told goes along: that the file was edited says nothing of the picture.
 _METADATA = (
-    "UPDATE contents SET user_metadata = (SELECT user_metadata FROM contents WHERE id = :old)"
-    " WHERE id = :new"
+    "UPDATE contents SET user_metadata = old.user_metadata,"
+    " taken_at = CASE WHEN old.metadata ->> 'taken_at_source' = 'file' THEN old.taken_at END"
+    " FROM contents AS old WHERE old.id = :old AND contents.id = :new"
 )
 _DECISIONS = (
     "INSERT OR IGNORE INTO duplicate_decisions"

@@ -21,6 +21,17 @@ _STILL_THE_SAME = (
 )
 
 
+# What says nothing of its time is dated by the oldest file that bears it, in local time. Files of
+# the first day of 1970 come from programs that knew no time either.
+_DATE_BY_FILE = (
+    "UPDATE contents SET taken_at = coalesce(taken_at, by_file),"
+    " metadata = json_set(metadata, '$.taken_at_source', 'file') FROM (SELECT"
+    " strftime('%Y-%m-%dT%H:%M:%S', min(mtime_ns) / 1000000000, 'unixepoch', 'localtime')"
+    " AS by_file FROM files WHERE content_id = ?1 AND mtime_ns > 86400 * 1000000000)"
+    " WHERE id = ?1 AND coalesce(taken_at, by_file) IS NOT NULL"
+)
+
+
 class Work:
     """Queues that survive a restart, since they are rows. Thread-safe."""
 
@@ -136,9 +147,13 @@ class Work:
                 ],
             )
             connection.executemany(
-                "UPDATE contents SET format = ?, width = ?, height = ?, taken_at = ?,"
-                " truncated = ?, metadata = ?, failure = NULL, failure_message = NULL WHERE id = ?",
+                "UPDATE contents SET format = ?, width = ?, height = ?,"
+                " taken_at = coalesce(?, taken_at), truncated = ?, metadata = ?, failure = NULL,"
+                " failure_message = NULL WHERE id = ?",
                 [(*_info_values(info), content_id) for content_id, info in encoded],
+            )
+            connection.executemany(
+                _DATE_BY_FILE, [(content_id,) for content_id, info in encoded if not info.taken_at]
             )
             connection.executemany(
                 "UPDATE contents SET failure = ?, failure_message = ? WHERE id = ?",

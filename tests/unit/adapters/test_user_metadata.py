@@ -1,10 +1,21 @@
 import math
 
+import numpy as np
 import pytest
 
 from imgvecd.adapters.sqlite import Catalog
 from imgvecd.errors import BadRequestError
-from imgvecd.types import FileChanges, FoundFile, Stamp
+from imgvecd.types import (
+    FileChanges,
+    FileMove,
+    FoundFile,
+    ImageInfo,
+    ModelInfo,
+    PreprocessSpec,
+    Stamp,
+)
+
+SPEC = PreprocessSpec(4, (0.5,) * 3, (0.5,) * 3)
 
 
 @pytest.fixture
@@ -65,6 +76,18 @@ def test_what_cannot_be_kept_is_refused_and_changes_nothing(catalog, value):
     with pytest.raises(BadRequestError, match="metadata"):
         catalog.user_metadata.change(image, {"y": value})
     assert said(catalog, image) == {"x": 1}
+
+
+def test_what_the_user_says_survives_a_rename_and_another_model(catalog):
+    image = write(catalog, b"a.jpg", b"a" * 32)
+    catalog.user_metadata.replace({image: {"tags": ["ours"]}})
+    (row,) = catalog.files.iter_files(1, b"", recursive=True)
+    catalog.files.apply(FileChanges(moved=(FileMove(row.id, 1, b"deep", b"b.jpg", row.stamp),)))
+    for fingerprint in ("one", "two"):
+        catalog.models.activate([ModelInfo(fingerprint, "m", "", 4, SPEC)])
+        rows = np.eye(1, 4, dtype=np.float32)
+        catalog.work.commit_embeddings(fingerprint, [(image, ImageInfo("jpeg", 4, 4))], rows, [])
+    assert said(catalog, image) == {"tags": ["ours"]}
 
 
 def test_decisions_about_duplicates_follow_an_edited_file(catalog):

@@ -1,0 +1,84 @@
+"""Metadata in files and of the user, through edits, renames and restarts of a real daemon."""
+
+import struct
+
+PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/">
+<rdf:Description rdf:about="" xmp:Rating="{rating}"><dc:subject><rdf:Bag><rdf:li>{keyword}</rdf:li>
+</rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+def with_packet(jpeg, **values):
+    """Return a JPEG with XMP, as photo programs write it."""
+    payload = b"http://ns.adobe.com/xap/1.0/\0" + PACKET.format(**values).encode()
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]
+
+
+def found(daemon, **filters):
+    answer = daemon.post("/v1/search", {"text": "a cat", "all": True, "filters": filters})
+    return {hit["id"]: hit["path"] for hit in answer["hits"]}
+
+
+def image_at(daemon, path):
+    (image,) = (
+        image
+        for image in daemon.get("/v1/images", limit=1000)["images"]
+        if any(file["path"] == str(path) for file in image["files"])
+    )
+    return image
+
+
+def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos):
+    count = len(list(shipped_photos.rglob("*.jpg")))
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(count)
+    before = image_at(daemon, cat)
+    assert daemon.imgvec("tag", before["id"], "+family").returncode == 0
+    assert daemon.imgvec("set", before["id"], "year=1999", "note=ours").returncode == 0
+    assert set(found(daemon, tags=["family"])) == {before["id"]}
+    encoded = daemon.status()["encoded"]
+
+    jpeg = cat.read_bytes()
+    for rating, keyword in ((2, "kitten"), (5, "tom")):
+        new = cat.with_name("new.tmp")
+        new.write_bytes(with_packet(jpeg, rating=rating, keyword=keyword))
+        new.rename(cat)  # as careful programs save
+        assert daemon.imgvec("sync").returncode == 0
+        hits = found(daemon, tags=[keyword, "family"], min_rating=rating)
+        assert list(hits.values()) == [str(cat)]
+    (edited,) = hits
+    assert edited != before["id"]
+    assert before["id"] not in found(daemon)
+    assert daemon.status()["encoded"] == encoded
+
+    renamed = cat.with_name("renamed.jpg")
+    cat.rename(renamed)
+    assert daemon.imgvec("sync").returncode == 0
+    assert daemon.stop() == 0
+    again = start(shipped_photos)
+    again.wait_until_indexed(count)
+    image = image_at(again, renamed)
+    assert image["id"] == edited
+    assert image["user_metadata"] == {"tags": ["family"], "year": 1999, "note": "ours"}
+    assert image["metadata"]["keywords"] == ["tom"]
+    assert again.status()["encoded"] == 0
+    shown = again.imgvec("show", edited).stdout.decode()
+    assert "keywords  tom\n" in shown
+    assert "  note    ours\n" in shown
+
+
+def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(len(list(shipped_photos.rglob("*.jpg"))))
+    image = image_at(daemon, cat)
+    assert image["metadata"]["taken_at_source"] == "file"
+    assert image["id"] in found(daemon, taken=image["taken_at"][:10])
+    cat.write_bytes(with_packet(cat.read_bytes(), rating=1, keyword="x"))
+    assert daemon.imgvec("sync").returncode == 0
+    edited = image_at(daemon, cat)
+    assert edited["id"] != image["id"]
+    assert edited["taken_at"] == image["taken_at"]  # when it was rated is not when it was taken
+    assert daemon.imgvec("tag", 999_999, "+x").returncode == 2

@@ -1,0 +1,257 @@
+"""What files say of themselves, in EXIF, XMP and IPTC, and which of them counts."""
+
+import io
+import struct
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.ExifTags import IFD, Base
+
+from imgvecd.adapters import pillow, xmp
+from imgvecd.types import PreprocessSpec
+
+SPEC = PreprocessSpec(8, (0.5,) * 3, (0.5,) * 3)
+REAL = Path(__file__).parents[4] / "shared" / "data" / "formats"
+
+PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:aux="http://ns.adobe.com/exif/1.0/aux/"
+ xmlns:lr="http://ns.adobe.com/lightroom/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"
+ xmlns:mwg="http://www.metadataworkinggroup.com/schemas/regions/"
+ xmlns:ext="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
+<rdf:Description rdf:about="" xmp:Rating="4" exif:GPSLatitude="52,31.2N" tiff:Make="Canon"
+  exif:GPSLongitude="13,24,18W" exif:GPSAltitude="345/10" exif:GPSAltitudeRef="1"
+  exif:DateTimeOriginal="2021-07-01T10:11:12.345+02:00" exif:FNumber="28/10">
+ <tiff:Model>Canon EOS 5D</tiff:Model>
+ <aux:Lens>EF 50mm</aux:Lens>
+ <dc:title><rdf:Alt><rdf:li xml:lang="x-default">By the sea</rdf:li></rdf:Alt></dc:title>
+ <dc:subject><rdf:Bag><rdf:li>sea</rdf:li>
+  <rdf:li>Strand \u6d77\u8fb9</rdf:li></rdf:Bag></dc:subject>
+ <lr:hierarchicalSubject><rdf:Bag><rdf:li>Places|Italy|sea</rdf:li></rdf:Bag>
+ </lr:hierarchicalSubject>
+ <ext:PersonInImage><rdf:Bag><rdf:li>Ada</rdf:li></rdf:Bag></ext:PersonInImage>
+ <mwg:Regions rdf:parseType="Resource"><mwg:RegionList><rdf:Bag>
+  <rdf:li><rdf:Description mwg:Name="Grace" mwg:Type="Face"/></rdf:li>
+  <rdf:li rdf:parseType="Resource"><mwg:Name>Ada</mwg:Name><mwg:Type>Face</mwg:Type></rdf:li>
+  <rdf:li><rdf:Description mwg:Name="Rex" mwg:Type="Pet"/></rdf:li>
+ </rdf:Bag></mwg:RegionList></mwg:Regions>
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+def packet(attributes, namespaces=""):
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+        ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+        ' xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"'
+        ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"'
+        ' xmlns:ms="http://ns.microsoft.com/photo/1.0/">'
+        f"<rdf:Description {attributes}/></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def iptc(*fields):
+    """Return IPTC as Photoshop puts it into a JPEG."""
+    block = b"".join(
+        b"\x1c" + bytes(tag) + struct.pack(">H", len(value)) + value for tag, value in fields
+    )
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(block)) + block
+    resource += b"\0" * (len(block) % 2)
+    payload = b"Photoshop 3.0\0" + resource
+    return b"\xff\xed" + struct.pack(">H", len(payload) + 2) + payload
+
+
+def facts(*, form="JPEG", segments=b"", **options):
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(file, form, **options)
+    data = file.getvalue()
+    if segments:
+        data = data[:2] + segments + data[2:]
+    info, _ = pillow.decode(io.BytesIO(data), SPEC, 1000)
+    return info.taken_at, info.metadata
+
+
+def exif(main=None, camera=None):
+    fields = Image.Exif()
+    fields.update(main or {})
+    fields.get_ifd(IFD.Exif).update(camera or {})
+    return fields
+
+
+def test_everything_in_a_packet():
+    assert xmp.read(PACKET) == {
+        "title": "By the sea",
+        "lens": "EF 50mm",
+        "camera": "Canon EOS 5D",
+        "f_number": 2.8,
+        "rating": 4,
+        "keywords": ["sea", "Strand 海边", "Places", "Italy"],
+        "people": ["Grace", "Ada"],
+        "taken_at": "2021-07-01T10:11:12+02:00",
+        "gps_latitude": 52.52,
+        "gps_longitude": -13.405,
+        "gps_altitude_m": -34.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("JPEG", {"xmp": PACKET}),
+        ("WEBP", {"xmp": PACKET}),
+        ("TIFF", {"tiffinfo": {700: PACKET}}),
+        ("AVIF", {"xmp": PACKET}),
+        ("HEIF", {"xmp": PACKET}),
+    ],
+)
+def test_a_packet_is_found_in_every_format(form, options):
+    taken_at, found = facts(form=form, **options)
+    assert taken_at == "2021-07-01T10:11:12+02:00"
+    assert (found["taken_at_source"], found["rating"]) == ("xmp", 4)
+    assert found["people"] == ["Grace", "Ada"]
+
+
+def test_a_packet_in_png():
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
+
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", PACKET.decode())
+    assert facts(form="PNG", pnginfo=text)[1]["title"] == "By the sea"
+
+
+def test_iptc():
+    fields = iptc(
+        ((1, 90), b"\x1b%G"),
+        ((2, 5), b"Title"),
+        ((2, 25), b"Strand"),
+        ((2, 25), "海边".encode()),
+        ((2, 55), b"20200102"),
+        ((2, 60), b"030405+0100"),
+        ((2, 90), b"Rome"),
+    )
+    taken_at, found = facts(segments=fields)
+    assert taken_at == "2020-01-02T03:04:05+01:00"
+    assert found == {
+        "title": "Title",
+        "keywords": ["Strand", "海边"],
+        "city": "Rome",
+        "taken_at_source": "iptc",
+    }
+
+
+def test_iptc_of_old_programs_is_windows_text():
+    assert facts(segments=iptc(((2, 90), b"K\xf6ln")))[1] == {"city": "Köln"}
+
+
+def test_the_camera_counts_for_the_time_and_people_for_words():
+    camera = exif(
+        {Base.Model: "EXIF", 0x4746: 1, Base.ImageDescription: "DSC"},
+        {Base.DateTimeOriginal: "2019:01:01 01:01:01", Base.OffsetTimeOriginal: "+09:00"},
+    )
+    words = iptc(((2, 25), b"old"), ((2, 5), b"Old"))
+    taken_at, found = facts(exif=camera, xmp=PACKET, segments=words)
+    assert taken_at == "2019-01-01T01:01:01+09:00"
+    assert found["taken_at_source"] == "exif"
+    assert found["camera"] == "EXIF"
+    assert found["rating"] == 4
+    assert found["title"] == "By the sea"
+    assert found["keywords"] == ["sea", "Strand 海边", "Places", "Italy", "old"]
+    assert found["description"] == "DSC"
+
+
+def test_when_it_was_last_saved_is_the_last_resort():
+    saved = exif({Base.DateTime: "2024:01:01 00:00:00"})
+    taken_at, found = facts(exif=saved, xmp=packet('photoshop:DateCreated="2001-02-03"'))
+    assert (taken_at, found["taken_at_source"]) == ("2001-02-03T00:00:00", "xmp")
+    assert facts(exif=saved) == ("2024-01-01T00:00:00", {"taken_at_source": "exif"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "rating"),
+    [
+        ({"xmp": packet('xmp:Rating="-1"')}, -1),
+        ({"xmp": packet('xmp:Rating="0"')}, 0),
+        ({"xmp": packet('ms:Rating="50"')}, 3),
+        ({"xmp": packet('xmp:Rating="5" ms:Rating="1"')}, 5),
+        ({"exif": exif({0x4749: 99})}, 5),
+        ({"xmp": packet('xmp:Rating="many"')}, None),
+    ],
+)
+def test_ratings(fields, rating):
+    assert facts(**fields)[1].get("rating") == rating
+
+
+def test_what_windows_writes():
+    found = facts(exif=exif({Base.XPKeywords: "sea; sun".encode("utf-16-le") + b"\0\0"}))[1]
+    assert found["keywords"] == ["sea", "sun"]
+
+
+@pytest.mark.parametrize("time", ["2010", "2010-13-01T00:00:00", "yesterday", "0000-00-00"])
+def test_times_that_are_none(time):
+    assert facts(xmp=packet(f'xmp:CreateDate="{time}"')) == (None, {})
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        'exif:GPSLatitude="0,0.0N" exif:GPSLongitude="0,0.0E"',
+        'exif:GPSLatitude="91,0.0N" exif:GPSLongitude="1,0.0E"',
+        'exif:GPSLatitude="51,0.0E" exif:GPSLongitude="1,0.0N"',
+        'exif:GPSLatitude="51,0.0N"',
+    ],
+)
+def test_positions_that_are_none(place):
+    assert facts(xmp=packet(place)) == (None, {})
+
+
+HOSTILE = {
+    "no XML": b"<x:xmpmeta",
+    "another encoding": b'<?xml version="1.0" encoding="nonsense"?><a/>',
+    "entities": b'<!DOCTYPE a [<!ENTITY b "b"><!ENTITY c "&b;&b;&b;">]><a>&c;</a>',
+    "a file": b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>',
+    "deep": b"<a>" * 20_000 + b"</a>" * 20_000,
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_packet_hurts_nothing(data):
+    assert facts(form="WEBP", xmp=data) == (None, {})
+
+
+def test_a_hostile_sidecar_is_refused():
+    with pytest.raises(ValueError, match="no XMP"):
+        xmp.read(HOSTILE["a file"])
+
+
+def test_damaged_exif_does_not_keep_a_picture_from_being_shown():
+    block = b"Exif\0\0MM\0*" + b"\xff" * 40
+    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+    assert facts(segments=segment) == (None, {})
+
+
+def test_long_texts_and_many_keywords_are_cut():
+    keywords = iptc(*[((2, 25), b"%d" % i) for i in range(3000)], ((2, 120), b"x" * 3000))
+    found = facts(segments=keywords)[1]
+    assert (len(found["keywords"]), len(found["description"])) == (2000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken_at", "expected"),
+    [
+        ("mongolels.jpg", "2009-08-29T13:18:08", {"rating": 3, "camera": "Canon EOS 500D"}),
+        ("denali.webp", "2010-08-13T21:00:01", {"lens": "EF28-80mm f/3.5-5.6 USM"}),
+        ("IMG_2682.heic", "2019-03-21T11:04:22", {"gps_latitude": 41.2203, "iso": 20}),
+        ("portrait-orientation-6.jpg", None, {"people": ["Marie Curie", "Pierre Curie"]}),
+        ("thompson-springs.jpg", "2022-01-10T15:15:44", {"city": "Thompson Springs"}),
+        ("datetimeoriginal-gps.jpg", "2025-12-01T11:30:00", {"gps_longitude": -108.0}),
+    ],
+)
+def test_real_files(name, taken_at, expected):
+    if not REAL.is_dir():
+        pytest.skip("the collection of real formats does not lie beside the project")
+    with open(REAL / name, "rb") as file:
+        info, _ = pillow.decode(file, SPEC, 20_000_000)
+    assert info.taken_at == taken_at
+    assert {key: info.metadata[key] for key in expected} == expected
