@@ -26,7 +26,7 @@ from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.notify import passed_sockets
 from imgvecd.daemon.service import DaemonService
 from imgvecd.errors import ModelError
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes import DecoderPool, TwoTowers
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow, ModelInfo
@@ -96,8 +96,8 @@ def assemble(
             library=catalog.library,
             searching=catalog.searching,
             decoder=decoder,
-            serving=_source(serving, config.encode),
-            target=None if target is None else _source(target, config.encode),
+            serving=_source(serving, config.encode, state),
+            target=None if target is None else _source(target, config.encode, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
             batch_size=config.encode.batch_size or _CPU_BATCH,
@@ -117,7 +117,7 @@ class ReadingAssembly:
     model: ModelInfo
     index: ReadingIndex
     searcher: Searcher
-    encoder: EncoderProcess
+    encoder: TwoTowers
     decoder: DecoderPool
 
     async def close(self) -> None:
@@ -146,7 +146,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         index = ReadingIndex(
             directory, model.fingerprint, model.dim, catalog.embeddings, FaissSegments()
         )
-        encoder, decoder = EncoderProcess(choice, config.encode), DecoderPool(config.decode)
+        encoder, decoder = _encoder(choice, config.encode, state), DecoderPool(config.decode)
         searcher = Searcher(
             model,
             index,
@@ -272,5 +272,10 @@ def _status(choice: ModelChoice) -> ModelStatus:
     )
 
 
-def _source(choice: ModelChoice, config: EncodeConfig) -> ModelSource:
-    return ModelSource(choice.fingerprint, EncoderProcess(choice, config))
+def _source(choice: ModelChoice, config: EncodeConfig, state: str) -> ModelSource:
+    return ModelSource(choice.fingerprint, _encoder(choice, config, state))
+
+
+def _encoder(choice: ModelChoice, config: EncodeConfig, state: str) -> TwoTowers:
+    tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    return TwoTowers(choice, config, tower)

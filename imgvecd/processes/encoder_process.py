@@ -45,14 +45,23 @@ class EncoderProcess:
     Thread-safety: the event loop's thread only.
 
     Args:
+        text_tower: file that the model's text tower is kept in once it was loaded; or empty.
+        texts_only: encode texts with that file, which needs no torch, and no images.
         module: of the worker, run with `python -m`.
     """
 
     def __init__(
-        self, choice: ModelChoice, config: EncodeConfig, *, module: str = "imgvecd.workers.encode"
+        self,
+        choice: ModelChoice,
+        config: EncodeConfig,
+        *,
+        text_tower: str = "",
+        texts_only: bool = False,
+        module: str = "imgvecd.workers.encode",
     ) -> None:
         self._choice = choice
         self._config = config
+        self._arguments = EncodeArguments(choice, config, text_tower, texts_only)
         self._module = module
         self._turns = Turns()
         self._images, self._texts = Pace(), Pace()
@@ -182,13 +191,12 @@ class EncoderProcess:
         return answer, rows
 
     async def _start(self) -> Worker:
-        arguments = EncodeArguments(self._choice, self._config)
         try:
             worker = await Worker.start(
                 "encoder",
                 self._module,
-                [msgspec.json.encode(arguments).decode()],
-                environment=_environment(),
+                [msgspec.json.encode(self._arguments).decode()],
+                environment=_environment(self._arguments.texts_only),
                 on_line=self._heard,
             )
         except WorkerError as error:
@@ -260,11 +268,14 @@ class EncoderProcess:
             await worker.stop()
 
 
-def _environment() -> dict[str, str]:
+def _environment(texts_only: bool) -> dict[str, str]:
     """Return the child's settings, where the user has made none."""
     wanted = {
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait shall not take the decoders' cores
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DOWNLOAD_TIMEOUT": "15",  # s without a byte
     }
+    if texts_only:
+        # its products are small: where others want the cores, a second thread quadruples the time
+        wanted["OPENBLAS_NUM_THREADS"] = "1"
     return {name: value for name, value in wanted.items() if name not in os.environ}

@@ -15,10 +15,17 @@ from imgvecd.types import ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
 
 class EncodeArguments(msgspec.Struct, frozen=True):
-    """How an encoder worker is started: on its command line, as JSON."""
+    """How an encoder worker is started: on its command line, as JSON.
+
+    Attributes:
+        text_tower: file that the model's text tower is kept in; or empty.
+        texts_only: encode with that file alone.
+    """
 
     choice: ModelChoice
     config: EncodeConfig
+    text_tower: str = ""
+    texts_only: bool = False
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -23,6 +24,10 @@ from imgvecd.processes.messages import (
     Vectors,
 )
 from imgvecd.workers.channel import open_channel, serve
+
+if TYPE_CHECKING:
+    from imgvecd.adapters.openclip import OpenClipModel
+    from imgvecd.adapters.texttower import TextTower
 
 _NICENESS = 5  # behind a person's programs, ahead of the decoders that feed it
 
@@ -44,10 +49,7 @@ class Encoding:
     """A loaded model that answers requests."""
 
     def __init__(self, arguments: EncodeArguments) -> None:
-        # seconds of imports, which are not to delay the channel
-        from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
-
-        self._model = OpenClipModel(arguments.choice, arguments.config)
+        self._model = _load(arguments)
 
     def ready(self) -> EncodeReady:
         """Return what was loaded."""
@@ -62,6 +64,7 @@ class Encoding:
         started = time.perf_counter()
         if isinstance(request, ImagesRequest):
             size = self._model.info.preprocess.size
+            assert hasattr(self._model, "encode_images")  # noqa: S101  # nobody asks a text tower
             pixels = np.frombuffer(body, np.uint8).reshape(request.count, size, size, 3)
             vectors = self._model.encode_images(pixels)
         else:
@@ -73,6 +76,17 @@ class Encoding:
             return Failed("worker", message), ()
         seconds = time.perf_counter() - started
         return Vectors(len(vectors), seconds), [np.ascontiguousarray(vectors).data.cast("B")]
+
+
+def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower:
+    # seconds of imports, which are not to delay the channel; and only those that are needed
+    if arguments.texts_only:
+        from imgvecd.adapters.texttower import TextTower  # noqa: PLC0415
+
+        return TextTower.read(arguments.text_tower)
+    from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
+
+    return OpenClipModel(arguments.choice, arguments.config, arguments.text_tower)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
+from imgvecd.adapters.openclip import text_tower
 from imgvecd.adapters.openclip.device import choose_device, choose_dtype
 from imgvecd.adapters.openclip.fusing import fused
 from imgvecd.adapters.openclip.loading import load, preprocess_spec
@@ -38,8 +40,13 @@ class OpenClipModel:
         dtype: of weights and activations.
     """
 
-    def __init__(self, choice: ModelChoice, config: EncodeConfig) -> None:
+    def __init__(
+        self, choice: ModelChoice, config: EncodeConfig, text_tower_path: str = ""
+    ) -> None:
         """Load the model, fetching it if its checkpoint is a tag, and try it out.
+
+        Args:
+            text_tower_path: file to keep the text tower in, if it is not there yet; or empty.
 
         Raises:
             ModelError: it cannot be loaded, or its embeddings are no numbers.
@@ -48,6 +55,7 @@ class OpenClipModel:
         self.dtype = choose_dtype(config.precision, self.device)
         if config.threads:
             torch.set_num_threads(config.threads)
+        self._text_tower = text_tower_path
         self._load(choice)
         if self.dtype != torch.float32 and not self._works():
             logger.warning("%s gives no finite vectors in %s; using fp32", choice.name, self.dtype)
@@ -78,6 +86,9 @@ class OpenClipModel:
     def _load(self, choice: ModelChoice) -> None:
         model = load(choice)
         self._spec = preprocess_spec(model)
+        self._tokenizer = open_clip.get_tokenizer(choice.name)
+        if self._text_tower and not os.path.exists(self._text_tower):
+            text_tower.keep(model, self._tokenizer, choice, self._spec, self._text_tower)
         mean, std = (torch.tensor(values) for values in (self._spec.mean, self._spec.std))
         self._mean = mean.view(1, 3, 1, 1).to(self.device) * 255
         self._std = std.view(1, 3, 1, 1).to(self.device) * 255
@@ -87,7 +98,6 @@ class OpenClipModel:
             model.visual = fused(model.visual, probe)
         model.to(device=self.device, dtype=self.dtype)
         self._model = model.to(memory_format=torch.channels_last)
-        self._tokenizer = open_clip.get_tokenizer(choice.name)
 
     def _works(self) -> bool:
         size = self._spec.size
@@ -107,7 +117,8 @@ class OpenClipModel:
     def _forward_texts(self, tokens: Tensor) -> Tensor:
         """Encode texts without their padding where nothing after a text's end can matter."""
         model = self._model
-        if isinstance(model, open_clip.CLIP) and model.text_pool_type == "argmax":
+        causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
+        if causal and model.text_pool_type == "argmax":
             # causal attention, and the end token, which has the highest id, stands for the text
             length = int(tokens.argmax(dim=-1).max()) + 1
             shorter = {
