@@ -544,7 +544,9 @@ class Divergence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that is not searchable although it is there, or the other way round.
 
     Attributes:
-        kind: "not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index", "failed".
+        kind: "not_in_catalog", "not_on_disk", "changed", "pending" or "not_in_index"; or, where
+            nothing is amiss, "failed", "unreadable" (its folder), "covered" (by a file system that
+            is not mounted at the moment).
         reason: for a person.
     """
 
@@ -558,9 +560,9 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /v1/doctor`: disk, catalog and index, compared file by file.
 
     Attributes:
-        healthy: nothing diverges; failures are no divergence, since each has its reason.
+        healthy: nothing diverges; what has its reason is no divergence.
         counts: "on_disk", "in_catalog", "searchable", "offline", "stray_in_index", and one number
-            for each kind of divergence.
+            for each kind of finding.
         findings: up to 10,000 of them.
     """
 

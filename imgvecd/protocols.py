@@ -22,6 +22,7 @@ from imgvecd.types import (
     Int64Array,
     Lane,
     ModelInfo,
+    MountRow,
     PreprocessSpec,
     RootRow,
     Stamp,
@@ -101,6 +102,18 @@ class FileStore(Protocol):
 
     def update_root(self, root: RootRow) -> None:
         """Replace the stored identity and online state of `root.id`."""
+        ...
+
+    def mounts(self, root_id: int) -> list[MountRow]:
+        """Return the file systems that are, or were, mounted below a root, by folder."""
+        ...
+
+    def put_mount(self, mount: MountRow) -> None:
+        """Keep what is known of a mount; replaces what was."""
+        ...
+
+    def drop_mount(self, root_id: int, directory: bytes) -> None:
+        """Forget that something was mounted on this folder."""
         ...
 
     def iter_files(self, root_id: int, directory: bytes, *, recursive: bool) -> Iterator[FileRow]:

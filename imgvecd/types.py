@@ -110,6 +110,30 @@ class RootRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MountRow:
+    """A file system that is mounted on a folder of a root, or was when it was last seen.
+
+    Attributes:
+        dir: the folder, as in `FileRow`.
+        device, inode, filesystem_id: of the mounted folder, as in `RootRow`.
+        offline_since_ns, offline_reason: None while it is mounted.
+    """
+
+    root_id: int
+    dir: bytes
+    device: int
+    inode: int
+    filesystem_id: str | None = None
+    offline_since_ns: int | None = None
+    offline_reason: str | None = None
+
+    @property
+    def online(self) -> bool:
+        """Whether it was mounted when last looked at."""
+        return self.offline_since_ns is None
+
+
+@dataclass(frozen=True, slots=True)
 class FileMove:
     """A file known by its inode that was found under another path; nothing is read for it."""
 

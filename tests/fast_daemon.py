@@ -1,11 +1,28 @@
-"""`imgvecd` with the fast encoder in the model's place; everything else is the real thing."""
+"""`imgvecd` with the fast encoder in the model's place; everything else is the real thing.
+
+Where $COMMITTED names a file, each content whose embedding is committed is noted there by its id.
+"""
 
 import functools
+import os
 import sys
 
 from imgvecd import wiring
+from imgvecd.adapters.sqlite.work import Work
 from imgvecd.cli.main import main
+
+commit_embeddings = Work.commit_embeddings
+
+
+def commit_and_note(self, fingerprint, encoded, *arguments, **named):
+    clock = commit_embeddings(self, fingerprint, encoded, *arguments, **named)
+    with open(os.environ["COMMITTED"], "a") as notes:
+        notes.writelines(f"{content_id}\n" for content_id, _ in encoded)
+    return clock
+
 
 if __name__ == "__main__":
     wiring.EncoderProcess = functools.partial(wiring.EncoderProcess, module="fast_encoder")
+    if "COMMITTED" in os.environ:
+        Work.commit_embeddings = commit_and_note
     sys.exit(main())

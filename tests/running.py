@@ -35,6 +35,7 @@ class RunningDaemon:
         folders: the roots.
         settings: as for `--set`, with `__` for dots: `watch__settle_ms=100`.
         module: what is run; `fast_daemon` needs no model.
+        wrapper: a command that starts the daemon in its own process, as `setpriv` does.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class RunningDaemon:
         executable=sys.executable,
         env=None,
         module="imgvecd.cli.main",
+        wrapper=(),
     ):
         self.home = Path(home)
         runtime = self.home / "run"
@@ -68,7 +70,7 @@ class RunningDaemon:
         self.log = self.home / "daemon.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [executable, "-m", module, "serve", *flags],
+                [*wrapper, executable, "-m", module, "serve", *flags],
                 env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +18,17 @@ from imgvecd.types import FileRow, Int64Array, RootRow, Stamp, join
 _MOST_FINDINGS = 10_000  # a person reads some; a program asks again after the first are mended
 _BATCH = 500  # files whose contents are looked up at once
 
-_KINDS = ("not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index", "failed")
+_DIVERGING = ("not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index")
+# Known, and for a reason not as it might be: nothing that the daemon could mend.
+_EXPLAINED = ("failed", "unreadable", "covered")
+
+
+@dataclass(slots=True)
+class _Disk:
+    """What lies below an online root: stamps by (folder, name), and folders that keep theirs."""
+
+    files: dict[tuple[bytes, bytes], Stamp] = field(default_factory=dict)
+    unreadable: list[bytes] = field(default_factory=list)
 
 
 class Doctor:
@@ -57,42 +68,51 @@ class Doctor:
         stray = len(np.setdiff1d(self._indexed, borne))
         counts = {kind: self._counts[kind] for kind in ("on_disk", "in_catalog", "offline")}
         counts |= {"searchable": self._counts["searchable"], "stray_in_index": stray}
-        counts |= {kind: self._counts[kind] for kind in _KINDS}
-        diverging = stray + sum(self._counts[kind] for kind in _KINDS if kind != "failed")
+        counts |= {kind: self._counts[kind] for kind in (*_DIVERGING, *_EXPLAINED)}
+        diverging = stray + sum(self._counts[kind] for kind in _DIVERGING)
         return Diagnosis(healthy=not diverging, counts=counts, findings=tuple(self._findings))
 
     def _examine_root(self, root: RootRow) -> None:
-        on_disk = self._on_disk(root)
+        disk = self._on_disk(root)
+        away = [mount.dir for mount in self._files.mounts(root.id) if not mount.online]
         rows: list[FileRow] = []
         for row in self._files.iter_files(root.id, b"", recursive=True):
             self._counts["in_catalog"] += 1
             if row.content_id is not None:
                 self._borne.add(row.content_id)
-            if on_disk is None:
+            if disk is None or _is_below(row.dir, away):
                 self._counts["offline"] += 1
-            elif self._agrees(root, row, on_disk.pop((row.dir, row.name), None)):
+            elif _is_below(row.dir, disk.unreadable):
+                reason = "its folder cannot be read; what was known of it is kept"
+                self._find("unreadable", root, row.relative, reason)
+            elif self._agrees(root, row, disk.files.pop((row.dir, row.name), None)):
                 rows.append(row)
-        for directory, name in on_disk or ():
-            reason = "nobody has noticed it yet: run `imgvec sync`, or POST /v1/rescan"
-            self._find("not_in_catalog", root, join(directory, name), reason)
+        for directory, name in disk.files if disk is not None else ():
+            if _is_below(directory, away):
+                kind, reason = "covered", "the files of a file system that is not mounted go before"
+            else:
+                kind = "not_in_catalog"
+                reason = "nobody has noticed it yet: run `imgvec sync`, or POST /v1/rescan"
+            self._find(kind, root, join(directory, name), reason)
         for start in range(0, len(rows), _BATCH):
             self._examine_contents(root, rows[start : start + _BATCH])
 
-    def _on_disk(self, root: RootRow) -> dict[tuple[bytes, bytes], Stamp] | None:
-        """Return the files that belong to an online root; None for one that is offline."""
+    def _on_disk(self, root: RootRow) -> _Disk | None:
+        """Return what belongs to an online root; None for one that is offline."""
         if not root.online or root.id not in self._listers:
             return None
         try:
             descriptor = open_folder(root.path)
         except OfflineError:
             return None
+        disk = _Disk()
         try:
-            walk = self._listers[root.id].walk(descriptor)
-            found = {(directory, file.name): file.stamp for directory, file in walk}
+            walk = self._listers[root.id].walk(descriptor, unreadable=disk.unreadable.append)
+            disk.files = {(directory, file.name): file.stamp for directory, file in walk}
         finally:
             os.close(descriptor)
-        self._counts["on_disk"] += len(found)
-        return found
+        self._counts["on_disk"] += len(disk.files)
+        return disk
 
     def _agrees(self, root: RootRow, row: FileRow, stamp: Stamp | None) -> bool:
         if stamp is None:
@@ -133,3 +153,10 @@ class Doctor:
 
 def _contents(rows: Sequence[FileRow]) -> Iterator[int]:
     return (row.content_id for row in rows if row.content_id is not None)
+
+
+def _is_below(directory: bytes, folders: Iterable[bytes]) -> bool:
+    return any(
+        directory == folder or not folder or directory.startswith(folder + b"/")
+        for folder in folders
+    )

@@ -53,7 +53,7 @@ class Daemon:
         self._progress = progress
         self._stop = asyncio.Event()
         self._notifier = Notifier()
-        self._reloading: asyncio.Task[None] | None = None
+        self._reload_wanted = asyncio.Event()
 
     async def run(self) -> None:
         """Return after SIGTERM or SIGINT, with everything committed and checkpointed.
@@ -65,6 +65,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        # from the first moment, since the signal would otherwise end the process
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         async with AsyncExitStack() as stack:
             # the socket first: whether another daemon runs is known before anything is touched
             server = await self._serve()
@@ -73,7 +75,7 @@ class Daemon:
             stack.push_async_callback(self._engine.stop)
             await self._reconciler.start()
             stack.push_async_callback(self._reconciler.stop)
-            loop.add_signal_handler(signal.SIGHUP, self._on_reload)
+            stack.callback(asyncio.create_task(self._reload_when_told()).cancel)
             self._notifier.ready()
             stopped = asyncio.create_task(self._stop.wait())
             if self._progress is not None:
@@ -93,18 +95,20 @@ class Daemon:
             os._exit(128 + number)
         self._stop.set()
 
-    def _on_reload(self) -> None:
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._reload_and_tell())
-
-    async def _reload_and_tell(self) -> None:
-        self._notifier.reloading()
-        try:
-            await self._reload()
-            logger.info("the configuration was read again")
-        except ImgvecdError as error:
-            logger.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400
-        self._notifier.ready()
+    async def _reload_when_told(self) -> None:
+        """Reload once more for a signal that comes while the configuration is being applied."""
+        while True:
+            await self._reload_wanted.wait()
+            self._reload_wanted.clear()
+            self._notifier.reloading()
+            try:
+                await self._reload()
+                logger.info("the configuration was read again")
+            except ImgvecdError as error:
+                logger.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400
+            except Exception:  # whatever it is, the next attempt may go well
+                logger.exception("the new configuration could not be applied")
+            self._notifier.ready()
 
     async def _beat(self, interval_s: float) -> None:
         """Tell the service manager that all is well, for as long as it is."""

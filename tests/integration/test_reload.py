@@ -1,5 +1,6 @@
 """SIGHUP on a real daemon: a good configuration is applied, a bad one is refused."""
 
+import os
 import shutil
 import signal
 
@@ -39,6 +40,21 @@ def test_changed_roots_and_excludes_apply_both_ways(start, shipped_photos, tmp_p
     daemon.wait_until(lambda: len(daemon.status()["roots"]) == 1)
     daemon.wait_until(lambda: any("brick" in path for path in daemon.search("bricks", 20)))
     assert daemon.status()["encoded"] == encoded
+
+
+def test_a_signal_during_the_start_is_obeyed_later(start, shipped_photos, config_file):
+    config_file(roots=[str(shipped_photos)])
+    # as soon as the socket answers, which is before the folders are watched
+    daemon = start()
+    for excluded in ("brick.jpg", "rocket.jpg", "cat.jpg"):  # the last one during a reload
+        config_file(roots=[str(shipped_photos)], exclude=[excluded])
+        daemon.process.send_signal(signal.SIGHUP)
+
+    def only_the_cat_is_left_out():
+        names = {os.path.basename(hit) for hit in daemon.search("a picture", 20)}
+        return "cat.jpg" not in names and {"brick.jpg", "rocket.jpg"} <= names
+
+    daemon.wait_until(only_the_cat_is_left_out)
 
 
 def test_a_bad_configuration_is_refused_and_the_old_one_stays(start, shipped_photos, config_file):

@@ -308,6 +308,86 @@ async def test_a_mount_below_the_root_keeps_its_files_when_it_goes(tmp_path, mou
             assert len(watched.files()) == 3
 
 
+async def test_a_mount_below_the_root_that_is_gone_at_the_start_keeps_its_files(tmp_path, mount):
+    root, card, source = tmp_path / "root", tmp_path / "root" / "card", tmp_path / "source"
+    fill(root)
+    fill(source)
+    card.mkdir()
+    mount("--bind", str(source), at=str(card))
+    state = str(tmp_path / "state")
+    async with watching(state, str(root)) as watched:
+        watched.read_all()
+        before = watched.files()
+        assert len(before) == 6
+    unmount(str(card))
+    (card / "underneath.jpg").write_bytes(b"not of the card")
+    async with watching(state, str(root)) as watched:
+        assert watched.files() == before
+        assert "nothing is mounted there" in status_of(watched).warning
+        mount("--bind", str(source), at=str(card))
+        await eventually(lambda: status_of(watched).warning is None)
+        (card / "a.jpg").unlink()
+        await eventually(lambda: "card/a.jpg" not in watched.files())
+        assert watched.pending() == set()
+    unmount(str(card))
+    (card / "underneath.jpg").unlink()
+    card.rmdir()
+    async with watching(state, str(root)) as watched:
+        assert "card/b.jpg" in watched.files()
+        await watched.reconciler.rescan(os.fsencode(card))  # asked for: it is gone for good
+        assert watched.files().keys() == {"a.jpg", "b.jpg", "sub/c.jpg"}
+        assert status_of(watched).warning is None
+
+
+async def test_another_card_in_the_same_place_is_not_the_library(tmp_path, mount):
+    root, card = tmp_path / "root", tmp_path / "root" / "card"
+    fill(root)
+    card.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(card))
+    fill(card)
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        before = watched.files()
+        unmount(str(card), "-l")
+        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(card))
+        (card / "other.jpg").write_bytes(b"of another card")
+        await watched.reconciler.rescan()
+        assert watched.files() == before
+        assert "another file system" in status_of(watched).warning
+        await watched.reconciler.rescan(os.fsencode(card))  # asked for: this one is meant
+        assert watched.files().keys() == {"a.jpg", "b.jpg", "sub/c.jpg", "card/other.jpg"}
+
+
+async def test_a_mount_that_is_excluded_keeps_nothing(tmp_path, mount):
+    root, card, source = tmp_path / "root", tmp_path / "root" / "card", tmp_path / "source"
+    fill(root)
+    fill(source)
+    card.mkdir()
+    mount("--bind", str(source), at=str(card))
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        unmount(str(card))
+        await watched.reconciler.barrier()
+        assert len(watched.files()) == 6
+        configs = {watched.rows[0].id: watched.configs[0]}
+        await watched.reconciler.set_config(configs, watched.watch, ("card",))
+        assert watched.files().keys() == {"a.jpg", "b.jpg", "sub/c.jpg"}
+
+
+async def test_a_mount_below_a_root_that_is_reached_by_a_link(tmp_path, mount):
+    root, link, source = tmp_path / "root", tmp_path / "link", tmp_path / "source"
+    fill(root)
+    fill(source)
+    (root / "card").mkdir()
+    link.symlink_to(root)
+    mount("--bind", str(source), at=str(root / "card"))
+    async with watching(str(tmp_path / "state"), str(link)) as watched:
+        before = watched.files()
+        assert len(before) == 6
+        unmount(str(root / "card"))
+        await eventually(lambda: status_of(watched).warning, seconds=1)
+        await watched.reconciler.rescan()
+        assert watched.files() == before
+
+
 async def test_a_mount_that_appears_below_the_root_is_picked_up(tmp_path, mount):
     root, source = tmp_path / "root", tmp_path / "source"
     fill(root)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from imgvecd.adapters.sqlite.connection import Database
+from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row
 from imgvecd.core.duplicates.subjects import Subject
 from imgvecd.types import FileRow
@@ -37,7 +38,7 @@ class Duplicates:
         with self._database.read() as connection:
             row = connection.execute(
                 f"SELECT roots.path, {FILE_COLUMNS} FROM files JOIN roots ON roots.id = root_id"
-                " WHERE content_id = ? AND NOT pending AND offline_since_ns IS NULL"
+                f" WHERE content_id = ? AND NOT pending AND NOT {offline()}"
                 " AND files.inode != 0 ORDER BY files.id LIMIT 1",
                 (content_id,),
             ).fetchone()

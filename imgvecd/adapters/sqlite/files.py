@@ -9,14 +9,16 @@ from imgvecd.adapters.sqlite import liveness
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.rows import (
     FILE_COLUMNS,
+    MOUNT_COLUMNS,
     ROOT_COLUMNS,
     Row,
     file_row,
     inode_to_signed,
+    mount_row,
     root_row,
     stamp_values,
 )
-from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, RootRow, Stamp
+from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, MountRow, RootRow, Stamp
 
 _SELECT_FILES = f"SELECT {FILE_COLUMNS} FROM files"
 
@@ -45,6 +47,7 @@ class Files:
             for path in dropped:
                 rows = _all(connection, "SELECT id FROM files WHERE root_id = ?", (known[path],))
                 _remove(connection, clock, [identity for (identity,) in rows])
+                connection.execute("DELETE FROM mounts WHERE root_id = ?", (known[path],))
                 connection.execute("DELETE FROM roots WHERE id = ?", (known[path],))
             connection.executemany(
                 "INSERT INTO roots (path) VALUES (?)",
@@ -73,6 +76,41 @@ class Files:
                     root.offline_reason,
                     root.id,
                 ),
+            )
+
+    def mounts(self, root_id: int) -> list[MountRow]:
+        """Return the file systems that are, or were, mounted below a root, by folder."""
+        with self._database.read() as connection:
+            rows = _all(
+                connection,
+                f"SELECT {MOUNT_COLUMNS} FROM mounts WHERE root_id = ? ORDER BY dir",
+                (root_id,),
+            )
+        return [mount_row(row) for row in rows]
+
+    def put_mount(self, mount: MountRow) -> None:
+        """Keep what is known of a mount; replaces what was."""
+        with self._database.write() as (connection, _):
+            connection.execute(
+                f"INSERT OR REPLACE INTO mounts ({MOUNT_COLUMNS}, first, beyond)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    mount.root_id,
+                    mount.dir,
+                    mount.device,
+                    inode_to_signed(mount.inode),
+                    mount.filesystem_id,
+                    mount.offline_since_ns,
+                    mount.offline_reason,
+                    *_bounds(mount.dir),
+                ),
+            )
+
+    def drop_mount(self, root_id: int, directory: bytes) -> None:
+        """Forget that something was mounted on this folder."""
+        with self._database.write() as (connection, _):
+            connection.execute(
+                "DELETE FROM mounts WHERE root_id = ? AND dir = ?", (root_id, directory)
             )
 
     def iter_files(self, root_id: int, directory: bytes, *, recursive: bool) -> Iterator[FileRow]:
@@ -141,12 +179,16 @@ class Files:
 def _within(directory: bytes, *, include_self: bool) -> tuple[str, tuple[bytes, ...]]:
     if not directory:
         return ("1", ()) if include_self else ("dir != x''", ())
-    # b"0" is the byte after b"/": the half-open range holds just what lies below the folder
     below = "(dir > ? AND dir < ?)"
-    parameters = (directory + b"/", directory + b"0")
+    parameters = _bounds(directory)
     return (
         (f"(dir = ? OR {below})", (directory, *parameters)) if include_self else (below, parameters)
     )
+
+
+def _bounds(directory: bytes) -> tuple[bytes, bytes]:
+    """Return what lies just before and just after all that is below a folder."""
+    return directory + b"/", directory + b"0"  # b"0" is the byte after b"/"
 
 
 def _remove(connection: sqlite3.Connection, clock: int, file_ids: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.api import Filters
 from imgvecd.errors import BadRequestError
 
@@ -81,7 +82,7 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
     if filters.folder is not None:
         tests.append(_of_folder(filters.folder, roots))
     if filters.online:
-        tests.append(("roots.offline_since_ns IS NULL", ()))
+        tests.append((f"NOT {offline()}", ()))
     if tests:
         where = " AND ".join(f"({sql})" for sql, _ in tests)
         values = tuple(value for _, some in tests for value in some)

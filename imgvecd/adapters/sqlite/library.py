@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.models import model_id
+from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.api import FileCounts, Image, ImageFile, Path, Stats
 from imgvecd.errors import NotFoundError
 from imgvecd.types import join
@@ -20,8 +21,8 @@ _CONTENT_COLUMNS = (
 )
 _FILES_OF = (
     "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
-    " roots.offline_since_ns IS NOT NULL FROM files JOIN roots ON roots.id = files.root_id"
-    " WHERE files.content_id = ? ORDER BY roots.offline_since_ns IS NOT NULL, files.id"
+    f" {offline()} AS offline FROM files JOIN roots ON roots.id = files.root_id"
+    " WHERE files.content_id = ? ORDER BY offline, files.id"
 )
 
 

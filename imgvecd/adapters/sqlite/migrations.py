@@ -152,12 +152,29 @@ ALTER TABLE embeddings ADD COLUMN pixels BLOB;
 CREATE INDEX embeddings_pixels ON embeddings(pixels) WHERE pixels IS NOT NULL;
 """
 
+# File systems mounted below roots. first, beyond: bounds of what lies below `dir`, both left out.
+_MOUNTS = """
+CREATE TABLE mounts (
+    root_id INTEGER NOT NULL REFERENCES roots(id),
+    dir BLOB NOT NULL,
+    first BLOB NOT NULL,
+    beyond BLOB NOT NULL,
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    filesystem_id TEXT,
+    offline_since_ns INTEGER,
+    offline_reason TEXT,
+    PRIMARY KEY (root_id, dir)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
     ("0003-duplicates", _DUPLICATES),
     ("0004-searching", _SEARCHING),
     ("0005-pixels", _PIXELS),
+    ("0006-mounts", _MOUNTS),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from imgvecd.types import FileRow, RootRow, Stamp
+from imgvecd.types import FileRow, MountRow, RootRow, Stamp
 
 Row = tuple[Any, ...]
 
@@ -14,6 +14,8 @@ FILE_COLUMNS = (
     " files.inode, files.ctime_ns, files.content_id, files.pending, files.failure"
 )
 ROOT_COLUMNS = "id, path, device, inode, filesystem_id, offline_since_ns, offline_reason"
+
+MOUNT_COLUMNS = "root_id, dir, device, inode, filesystem_id, offline_since_ns, offline_reason"
 
 
 def file_row(row: Row) -> FileRow:
@@ -28,6 +30,12 @@ def root_row(row: Row) -> RootRow:
     identity, path, device, inode, *rest = row
     inode = None if inode is None else signed_to_inode(inode)
     return RootRow(identity, path, device, inode, *rest)
+
+
+def mount_row(row: Row) -> MountRow:
+    """Return the mount in a row of `MOUNT_COLUMNS`."""
+    root_id, directory, device, inode, *rest = row
+    return MountRow(root_id, directory, device, signed_to_inode(inode), *rest)
 
 
 def inode_to_signed(inode: int) -> int:

@@ -14,6 +14,7 @@ from imgvecd.adapters.sqlite.filters import conditions, pattern
 from imgvecd.adapters.sqlite.liveness import KEY_BITS
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.adapters.sqlite.query_texts import QueryTexts
+from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.api import Filters
 from imgvecd.types import Float32Array, Int64Array, join
 
@@ -21,7 +22,7 @@ _EARTH_KM = 6371.0  # mean radius
 _FIRST_FILE = (
     "SELECT contents.taken_at, roots.path, files.dir, files.name FROM contents"
     " JOIN files ON files.content_id = contents.id JOIN roots ON roots.id = files.root_id"
-    " WHERE contents.id = ? ORDER BY roots.offline_since_ns IS NOT NULL, files.id LIMIT 1"
+    f" WHERE contents.id = ? ORDER BY {offline()}, files.id LIMIT 1"
 )
 # first encoded: no other model knew it before, so a change of models makes nothing new
 _NEW = (

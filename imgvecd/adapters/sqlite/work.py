@@ -13,6 +13,7 @@ from imgvecd.adapters.sqlite import liveness
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.inheritance import inherit
 from imgvecd.adapters.sqlite.models import model_id
+from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row, stamp_values
 from imgvecd.types import FileRow, Float32Array, ImageInfo
 
@@ -45,7 +46,7 @@ class Work:
                 # CROSS JOIN keeps SQLite from starting with the roots, which would sort all files
                 f"SELECT {FILE_COLUMNS} FROM files INDEXED BY files_pending"
                 " CROSS JOIN roots ON roots.id = files.root_id"
-                " WHERE files.pending AND roots.offline_since_ns IS NULL"
+                f" WHERE files.pending AND NOT {offline()}"
                 " ORDER BY files.clock DESC, files.id LIMIT ?",
                 (limit,),
             ).fetchall()
@@ -89,7 +90,7 @@ class Work:
                 f"SELECT queue.content_id, {FILE_COLUMNS} FROM encode_queue AS queue"
                 " JOIN files ON files.id = (SELECT min(f.id) FROM files AS f JOIN roots"
                 " ON roots.id = f.root_id WHERE f.content_id = queue.content_id"
-                " AND NOT f.pending AND roots.offline_since_ns IS NULL)"
+                f" AND NOT f.pending AND NOT {offline('f')})"
                 " WHERE queue.model_id = ? ORDER BY queue.content_id DESC LIMIT ?",
                 (model_id(connection, fingerprint), limit + len(skip)),
             ).fetchall()

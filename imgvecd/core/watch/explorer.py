@@ -54,14 +54,14 @@ class Explorer:
     def look(self, visit: Visit) -> Look | Absent:
         """Return what is in the folder, on disk and in the catalog."""
         root, directory = visit.root, visit.task.directory
-        if root.held(visit.descriptor, directory, self._watcher.mount_points):
-            return Absent.KEPT
         above = root.tree.lineage(directory.rpartition(b"/")[0]) if directory else ()
         if root.lister.rules.path(directory) or any(folder.left_out for folder in above):
             self._drop(root, directory)
             if not visit.final:
                 self._miss(visit, directory)
             return Absent.GONE
+        if root.mounts.holds(visit.descriptor, root.lister, directory):
+            return Absent.KEPT
         try:
             return self._look_at_names(visit) or self._look_at_all(visit)
         except OSError as error:
@@ -105,7 +105,7 @@ class Explorer:
         root.tree.cover(directory, coverage)
         folder.left_out = listing.left_out
         if parent is not None and self._is_mount(root, directory, parent, listing.identity):
-            root.note_mount(directory, listing.identity)
+            root.mounts.note(visit.descriptor, directory)
         self._follow_up(visit, listing, set(folder.children))
         rows = self._store.iter_files(root.id, directory, recursive=False)
         return Look(root.id, listing, {row.name: row for row in rows})
@@ -149,7 +149,9 @@ class Explorer:
     def _is_mount(
         self, root: WatchedRoot, directory: bytes, parent: Folder, identity: Identity
     ) -> bool:
-        return identity[0] != parent.identity[0] or root.absolute(directory) in self.mounts
+        here, above = identity[0], parent.identity[0]
+        suspected = here != above or root.resolved(directory) in self.mounts
+        return suspected and root.mounts.is_mount(directory, here, above)
 
     @staticmethod
     def _is_cycle(root: WatchedRoot, directory: bytes, identity: Identity) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imgvecd.core.watch.listing import Lister
-from imgvecd.types import FileRow, RootRow
+from imgvecd.types import FileRow, MountRow, RootRow
 
 SAMPLE = 100
 """Known files that are looked for when the folder may be another one."""
@@ -44,25 +44,28 @@ class FolderIdentity:
         filesystem_id = os.fstatvfs(descriptor).f_fsid
         return cls(status.st_dev, status.st_ino, f"{filesystem_id:x}" if filesystem_id else None)
 
-    def is_of(self, row: RootRow) -> bool:
+    def is_of(self, row: RootRow | MountRow) -> bool:
         """Return whether this is the folder that the catalog knows."""
         return self.inode == row.inode and self.same_filesystem(row)
 
-    def same_filesystem(self, row: RootRow) -> bool:
+    def same_filesystem(self, row: RootRow | MountRow) -> bool:
         """Return whether the folder lies on the file system that the catalog knows."""
         if self.filesystem_id is not None and row.filesystem_id is not None:
             return self.filesystem_id == row.filesystem_id
         return self.device == row.device
 
 
-def open_folder(path: bytes) -> int:
-    """Return a descriptor of the root's folder.
+def open_folder(path: bytes, above: int | None = None) -> int:
+    """Return a descriptor of a root's folder, or of one below it.
+
+    Args:
+        above: descriptor of the folder that `path` is relative to.
 
     Raises:
         OfflineError: it is missing, not a folder, or unreadable.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=above)
     except FileNotFoundError:
         raise OfflineError("the folder is missing") from None
     except NotADirectoryError:
@@ -75,14 +78,16 @@ def open_folder(path: bytes) -> int:
 def check_replacement(
     descriptor: int,
     identity: FolderIdentity,
-    row: RootRow,
+    row: RootRow | MountRow,
     known: Iterable[FileRow],
     lister: Lister,
 ) -> None:
-    """Return if the open folder may take the root's place, though it may be another one.
+    """Return if a folder may take the place of a root, or of a mount, though it is another one.
 
     Args:
-        known: the files of the root.
+        descriptor: of the root's folder.
+        identity: of the folder in question.
+        known: the files that were in it.
 
     Raises:
         OfflineError: it may not.
@@ -93,7 +98,8 @@ def check_replacement(
     present = sum(_is_there(descriptor, file) for file in sample)
     if 2 * present >= len(sample):
         return
-    if not any(lister.walk(descriptor, SAMPLE_FOLDERS)):
+    start = row.dir if isinstance(row, MountRow) else b""
+    if not any(lister.walk(descriptor, start, most_folders=SAMPLE_FOLDERS)):
         raise OfflineError("the folder holds no images, where known files were")
     if not identity.same_filesystem(row):
         raise OfflineError("a folder of another file system lies where known files were")

@@ -7,7 +7,7 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from imgvecd.core.formats import is_image_name
@@ -77,22 +77,31 @@ class Lister:
                     _note(listing, name, error)
         return listing
 
-    def walk(self, root: int, most_folders: int | None = None) -> Iterator[tuple[bytes, FoundFile]]:
+    def walk(
+        self,
+        root: int,
+        start: bytes = b"",
+        *,
+        most_folders: int | None = None,
+        unreadable: Callable[[bytes], object] = lambda _: None,
+    ) -> Iterator[tuple[bytes, FoundFile]]:
         """Yield (folder, file) for every file that belongs to the library.
 
-        Folders that cannot be read are passed over.
-
         Args:
+            start: the folder to begin at.
             most_folders: stop after so many folders.
+            unreadable: called with folders that cannot be read, which are passed over.
         """
-        stack: list[tuple[bytes, tuple[Identity, ...]]] = [(b"", ())]
+        stack: list[tuple[bytes, tuple[Identity, ...]]] = [(start, ())]
         for _ in itertools.count() if most_folders is None else range(most_folders):
             if not stack:
                 return
             directory, above = stack.pop()
             try:
                 listing = self.list_all(root, directory)
-            except OSError:
+            except OSError as error:
+                if not is_gone(error):
+                    unreadable(directory)
                 continue
             here = (*above, listing.identity)
             stack.extend(

@@ -15,6 +15,7 @@ from imgvecd.core.watch.agenda import Agenda
 from imgvecd.core.watch.expected import below, make_lister
 from imgvecd.core.watch.hearing import Hearing
 from imgvecd.core.watch.listing import Lister
+from imgvecd.core.watch.mounts import Mounts
 from imgvecd.core.watch.root import WatchedRoot
 from imgvecd.core.watch.settling import Settling
 from imgvecd.core.watch.status import RootWatch, describe
@@ -97,7 +98,7 @@ class Reconciler:
         poll_interval_s = self._watch.poll_interval_s
         return {
             root_id: describe(root, self._watcher, poll_interval_s)
-            for root_id, root in roots.items()
+            for root_id, root in tuple(roots.items())  # a reload may change them on its thread
         }
 
     async def start(self) -> None:
@@ -137,14 +138,14 @@ class Reconciler:
                 self._agenda.scan(root_id)
         else:
             root, directory = self._locate(path)
-            root.forget_mounts(directory)
+            await self._in_turn(root.mounts.forget, directory)
             await self._check_roots({root.id} if not directory else ())
             self._agenda.scan(root.id, directory)
         await self._reach(self._agenda.ticket())
 
     def listers(self) -> dict[int, Lister]:
         """Return what lists each root, by id: the files that belong to the library."""
-        return {root_id: root.lister for root_id, root in self._surveyor.roots.items()}
+        return {root_id: root.lister for root_id, root in tuple(self._surveyor.roots.items())}
 
     def doubt(self, files: Sequence[FileRow]) -> None:
         """Look again at files that turned out not to be as the catalog has them."""
@@ -268,7 +269,8 @@ class Reconciler:
                 known[root_id].lister = lister
                 known[root_id].polled = polled
             else:
-                known[root_id] = WatchedRoot(row, lister, polled=polled)
+                mounts = Mounts(self._store, self._watcher, root_id, row.path)
+                known[root_id] = WatchedRoot(row, lister, mounts, polled=polled)
         self._hearing.use_roots(
             {row.path: (row.id, configs[row.id].follow_symlinks) for row in rows.values()}
         )
@@ -284,7 +286,7 @@ class Reconciler:
         raise NotFoundError(f"{os.fsdecode(path)!r} lies in none of the watched folders")
 
     def _any_offline(self) -> bool:
-        return any(not root.online for root in self._surveyor.roots.values())
+        return any(not root.online for root in tuple(self._surveyor.roots.values()))
 
     async def _in_turn(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run on a thread what only one thread at a time may do, to its end if cancelled."""

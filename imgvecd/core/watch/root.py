@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Iterable
 
 from imgvecd.core.watch.identity import (
     FolderIdentity,
@@ -13,8 +13,9 @@ from imgvecd.core.watch.identity import (
     check_replacement,
     open_folder,
 )
-from imgvecd.core.watch.listing import Lister, identity_of, is_gone
-from imgvecd.core.watch.tree import Identity, Tree
+from imgvecd.core.watch.listing import Lister, is_gone
+from imgvecd.core.watch.mounts import Mounts
+from imgvecd.core.watch.tree import Tree
 from imgvecd.types import Coverage, FileRow, RootRow, Stamp
 
 
@@ -25,17 +26,19 @@ class WatchedRoot:
         lister: lists its folders under the settings of now.
         polled: no events are asked for.
         row: identity and online state, as the catalog has them.
+        mounts: the file systems mounted below it.
         tree: the folders seen since it came online.
     """
 
-    def __init__(self, row: RootRow, lister: Lister, *, polled: bool) -> None:
+    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts, *, polled: bool) -> None:
         self.row = row
         self.polled = polled
         self.lister = lister
+        self.mounts = mounts
         self.tree = Tree()
         self.checked = False
         self._identity: FolderIdentity | None = None
-        self._mounts: dict[bytes, Identity] = {}
+        self._resolved = row.path
 
     @property
     def id(self) -> int:
@@ -50,6 +53,10 @@ class WatchedRoot:
     def absolute(self, directory: bytes) -> bytes:
         """Return the absolute path of a folder of this root."""
         return os.path.join(self.row.path, directory) if directory else self.row.path
+
+    def resolved(self, directory: bytes) -> bytes:
+        """Return the absolute path of a folder without the links that led to the root."""
+        return os.path.join(self._resolved, directory) if directory else self._resolved
 
     def open(self) -> int:
         """Return a descriptor of the root's folder, to be closed by the caller.
@@ -107,30 +114,6 @@ class WatchedRoot:
         self._identity = None
         self.row = dataclasses.replace(self.row, offline_since_ns=since_ns, offline_reason=reason)
 
-    def note_mount(self, directory: bytes, identity: Identity) -> None:
-        """Remember that a file system is mounted on a folder of this root."""
-        self._mounts[directory] = identity
-
-    def forget_mounts(self, directory: bytes) -> None:
-        """Take folders at or below `directory` as they are, mounted or not."""
-        prefix = directory + b"/" if directory else b""
-        for mount in [m for m in self._mounts if m == directory or m.startswith(prefix)]:
-            del self._mounts[mount]
-
-    def held(
-        self, root: int, directory: bytes, mount_points: Callable[[], Collection[bytes]]
-    ) -> bool:
-        """Return whether the folder belongs to a file system that is not mounted at the moment.
-
-        Args:
-            root: descriptor of the root's folder.
-        """
-        return any(
-            self._unmounted(root, mount, mount_points)
-            for mount in list(self._mounts)
-            if directory == mount or directory.startswith(mount + b"/")
-        )
-
     def watching(self) -> str:
         """Return how changes are noticed: "events", "poll", "mixed", or "none" while offline."""
         if not self.online:
@@ -139,20 +122,6 @@ class WatchedRoot:
         if heard == len(self.tree):
             return "events"
         return "mixed" if heard else "poll"
-
-    def _unmounted(
-        self, root: int, mount: bytes, mount_points: Callable[[], Collection[bytes]]
-    ) -> bool:
-        try:
-            now = identity_of(os.stat(mount, dir_fd=root))
-        except OSError:
-            return True
-        if now == self._mounts[mount]:
-            return False
-        if now[0] == os.fstat(root).st_dev and self.absolute(mount) not in mount_points():
-            return True
-        self._mounts[mount] = now  # mounted again, under new numbers
-        return False
 
     def _admit(self, descriptor: int, known: Iterable[FileRow], *, accept: bool) -> None:
         try:
@@ -165,6 +134,7 @@ class WatchedRoot:
         if recorded and not accept and not trusted:
             check_replacement(descriptor, identity, self.row, known, self.lister)
         self._identity = identity
+        self._resolved = os.path.realpath(self.row.path)
         self.row = dataclasses.replace(
             self.row,
             device=identity.device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from imgvecd.core.watch.root import WatchedRoot
@@ -39,6 +40,13 @@ def describe(root: WatchedRoot, watcher: Watcher, poll_interval_s: float) -> Roo
 
 
 def _warning(root: WatchedRoot, watcher: Watcher, poll_interval_s: float) -> str | None:
+    parts = [f"{os.fsdecode(mount.dir)!r}: {mount.offline_reason}" for mount in root.mounts.away()]
+    if limited := _limited(root, watcher, poll_interval_s):
+        parts.append(limited)
+    return "; ".join(parts) or None
+
+
+def _limited(root: WatchedRoot, watcher: Watcher, poll_interval_s: float) -> str | None:
     every = f"scanned every {poll_interval_s:g} s instead"
     beyond = root.tree.count(Coverage.LIMIT)
     if beyond:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 
 from imgvecd.core.watch.agenda import Agenda, Phase, Scan, Task
+from imgvecd.core.watch.expected import below
 from imgvecd.core.watch.explorer import Absent, Explorer, Visit
 from imgvecd.core.watch.identity import OfflineError
 from imgvecd.core.watch.plan import Look, Planner
@@ -50,13 +51,16 @@ class Surveyor:
         self._descriptors: dict[int, int] = {}
 
     def check_roots(self, accept: Collection[int] = ()) -> bool:
-        """Look which roots are there, scan those that have come; return whether any row changed.
+        """Look which roots and mounts are there, scan those that have come.
+
+        Returns:
+            whether anything came or went.
 
         Args:
             accept: ids of roots that are taken for themselves whatever folder is there.
         """
         changed = [self._check(root, accept=root.id in accept) for root in self.roots.values()]
-        return any(changed)
+        return any([*changed, *map(self._check_mounts_of, self.roots.values())])
 
     def drop_root(self, root_id: int) -> None:
         """Stop watching a root."""
@@ -69,8 +73,7 @@ class Surveyor:
         before = self._explorer.mounts
         self._explorer.mounts = now = self._watcher.mount_points()
         for mount, root in itertools.product(before ^ now, self.roots.values()):
-            if mount.startswith(root.row.path + b"/"):
-                directory = mount[len(root.row.path) + 1 :]
+            if directory := below(mount, root.resolved(b"")):
                 parent, _, name = directory.rpartition(b"/")
                 self._agenda.look(root.id, parent, [name])
                 self._agenda.look(root.id, directory, None)
@@ -207,6 +210,21 @@ class Surveyor:
         else:
             logger.warning("root %d is offline: %s", root.id, root.row.offline_reason)
         return root.row != before
+
+    def _check_mounts_of(self, root: WatchedRoot) -> bool:
+        if not root.online:
+            return False
+        try:
+            descriptor = root.open()
+        except OfflineError:
+            return False  # gone this moment: the next look at the roots tells
+        try:
+            changed = root.mounts.check(descriptor, root.lister)
+        finally:
+            os.close(descriptor)
+        for directory in changed:
+            self._agenda.scan(root.id, directory)
+        return bool(changed)
 
     def _known_files(self, root: WatchedRoot) -> Iterator[FileRow]:
         yield from self._store.iter_files(root.id, b"", recursive=True)

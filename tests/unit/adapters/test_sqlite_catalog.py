@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from imgvecd.adapters.sqlite import Catalog
+from imgvecd.api import Filters
 from imgvecd.errors import CatalogError
 from imgvecd.types import (
     FileChanges,
@@ -13,6 +14,7 @@ from imgvecd.types import (
     FoundFile,
     ImageInfo,
     ModelInfo,
+    MountRow,
     PreprocessSpec,
     Stamp,
 )
@@ -317,3 +319,31 @@ def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
     (tmp_path / "catalog.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(CatalogError, match=r"catalog\.sqlite"):
         Catalog(str(tmp_path))
+
+
+def test_files_of_an_absent_mount_are_offline(catalog, root):
+    paths = (b"card/a.jpg", b"card/s/b.jpg", b"card0/c.jpg", b"d.jpg")
+    add(catalog, root, *paths)
+    read_all(catalog)
+    mount = MountRow(root.id, b"card", 7, (1 << 64) - 2, "f00", 5, "nothing is mounted there")
+    catalog.files.put_mount(mount)
+    assert catalog.files.mounts(root.id) == [mount]
+
+    def offline():
+        files = (file for image in catalog.library.page(0, 10) for file in image.files)
+        return {file.path for file in files if file.offline}
+
+    assert offline() == {"/photos/card/a.jpg", "/photos/card/s/b.jpg"}
+    online = catalog.searching.matching(Filters(online=True))
+    assert len(online) == 2
+    todo = catalog.work.contents_to_encode(MODEL.fingerprint, 10, set())
+    assert {file.relative for _, file in todo} == {b"card0/c.jpg", b"d.jpg"}
+    add(catalog, root, b"card/e.jpg", b"f.jpg", first_inode=20)
+    assert [file.name for file in catalog.work.pending_files(10)] == [b"f.jpg"]
+    catalog.files.put_mount(replace(mount, offline_since_ns=None, offline_reason=None))
+    assert offline() == set()
+    catalog.files.drop_mount(root.id, b"card")
+    assert catalog.files.mounts(root.id) == []
+    catalog.files.put_mount(mount)
+    catalog.files.set_roots([])
+    assert catalog.files.mounts(root.id) == []

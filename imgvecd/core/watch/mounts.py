@@ -1,0 +1,149 @@
+"""The file systems mounted below one root: absent ones keep their files, as absent roots do."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from typing import Protocol
+
+from imgvecd.core.watch.identity import (
+    FolderIdentity,
+    OfflineError,
+    check_replacement,
+    open_folder,
+)
+from imgvecd.core.watch.listing import Lister
+from imgvecd.protocols import FileStore
+from imgvecd.types import MountRow
+
+logger = logging.getLogger(__name__)
+
+
+class MountTable(Protocol):
+    """Says where something is mounted."""
+
+    def mount_points(self) -> frozenset[bytes]:
+        """Return the absolute paths of all mount points now; empty where the system tells none."""
+        ...
+
+
+class Mounts:
+    """What the catalog remembers of the mounts below one root. One thread at a time.
+
+    Args:
+        path: the root's absolute path.
+    """
+
+    def __init__(self, store: FileStore, table: MountTable, root_id: int, path: bytes) -> None:
+        self._store = store
+        self._table = table
+        self._root_id = root_id
+        self._path = path
+        self._rows = {row.dir: row for row in store.mounts(root_id)}
+
+    def away(self) -> list[MountRow]:
+        """Return those that are not there. Any thread may ask."""
+        return [row for row in tuple(self._rows.values()) if not row.online]
+
+    def is_mount(self, directory: bytes, device: int, device_above: int) -> bool:
+        """Return whether something is mounted on a folder.
+
+        Args:
+            device: that the folder lies on.
+            device_above: that the folder above it lies on.
+        """
+        points = self._table.mount_points()
+        if not points:
+            return device != device_above
+        return os.path.join(os.path.realpath(self._path), directory) in points
+
+    def note(self, root: int, directory: bytes) -> None:
+        """Remember that something is mounted on a folder.
+
+        Args:
+            root: descriptor of the root's folder.
+        """
+        if directory not in self._rows:
+            try:
+                identity = _identity(root, directory)
+            except OfflineError:
+                return  # gone again: there is nothing to remember yet
+            self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
+
+    def forget(self, directory: bytes) -> None:
+        """Take folders at or below `directory` as they are, mounted or not."""
+        prefix = directory + b"/" if directory else b""
+        for mount in [m for m in self._rows if m == directory or m.startswith(prefix)]:
+            self._drop(mount)
+
+    def check(self, root: int, lister: Lister) -> list[bytes]:
+        """Look at every mount; return those that have come or gone.
+
+        Args:
+            root: descriptor of the root's folder.
+        """
+        return [
+            directory
+            for directory in list(self._rows)
+            if self._check(root, lister, directory) is not None
+        ]
+
+    def holds(self, root: int, lister: Lister, directory: bytes) -> bool:
+        """Return whether a folder belongs to a file system that is not mounted at the moment."""
+        above = [m for m in self._rows if directory == m or directory.startswith(m + b"/")]
+        for mount in above:
+            self._check(root, lister, mount)
+        return any(mount in self._rows and not self._rows[mount].online for mount in above)
+
+    def _check(self, root: int, lister: Lister, directory: bytes) -> bool | None:
+        """Return whether the mount is there now, if that is news."""
+        row = self._rows[directory]
+        if lister.rules.path(directory):
+            self._drop(directory)  # whatever it holds does not belong to the library
+            return None
+        try:
+            identity = _identity(root, directory)
+            if row.online and identity.is_of(row):
+                return None
+            self._require_mount(directory, identity.device, os.fstat(root).st_dev)
+            known = self._store.iter_files(self._root_id, directory, recursive=True)
+            check_replacement(root, identity, row, known, lister)
+        except OfflineError as error:
+            return self._set_offline(row, str(error))
+        self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
+        logger.info("a file system below root %d is online", self._root_id)
+        return True
+
+    def _require_mount(self, directory: bytes, device: int, device_above: int) -> None:
+        if not self.is_mount(directory, device, device_above):
+            raise OfflineError("nothing is mounted there")
+
+    def _set_offline(self, row: MountRow, reason: str) -> bool | None:
+        if not row.online and row.offline_reason == reason:
+            return None
+        known = self._store.iter_files(self._root_id, row.dir, recursive=True)
+        if next(known, None) is None:
+            self._drop(row.dir)  # it leaves nothing to be kept
+            return None
+        since_ns = row.offline_since_ns or time.time_ns()
+        self._put(dataclasses.replace(row, offline_since_ns=since_ns, offline_reason=reason))
+        logger.warning("a file system below root %d is offline: %s", self._root_id, reason)
+        return False
+
+    def _put(self, row: MountRow) -> None:
+        self._rows[row.dir] = row
+        self._store.put_mount(row)
+
+    def _drop(self, directory: bytes) -> None:
+        del self._rows[directory]
+        self._store.drop_mount(self._root_id, directory)
+
+
+def _identity(root: int, directory: bytes) -> FolderIdentity:
+    descriptor = open_folder(directory, root)
+    try:
+        return FolderIdentity.of(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,440 @@
+"""Whatever happens to folders, mounts and the daemon, a real daemon's index equals the library.
+
+After each quiet point the daemon's own doctor and an independent look at the disk must agree that
+every readable image is searchable with the bytes that it has now, that nothing else is, that absent
+file systems keep their files, and that no content was ever encoded twice.
+
+The number of operations of the nightly run is $WATCH_OPERATIONS (100,000 without it).
+"""
+
+import collections
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from photo_world import Disk, can_mount, is_whole, known_files, mount, picture, unmount
+from running import RunningDaemon
+
+OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
+STEPS = 50
+# Root may read everything, unless it gives up just that.
+UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search",
+                "--inh-caps=-dac_override,-dac_read_search")  # fmt: skip
+TESTS = Path(__file__).parents[1]
+
+# A plain folder, a file system below it, and a root that is a mount itself.
+TOPS = ("library", "library/card", "drive")
+FOLDERS = tuple(f"{top}{below}" for top in TOPS for below in ("", "/a", "/a/c", "/b"))
+NAMES = ("1.jpg", "2.JPG", "3.png", "4.txt", "5.jpg.part", os.fsdecode(b"odd\xff\n6.png"))
+EXCLUDES = {
+    (): lambda relative: False,
+    ("b",): lambda relative: relative.split("/")[-1] == "b",
+    ("*.png", "a/c"): lambda relative: relative.endswith(".png") or relative == "a/c",
+}
+
+folders = st.sampled_from(FOLDERS)
+places = st.builds(os.path.join, folders, st.sampled_from(NAMES))
+shares = st.sampled_from((0, 40, 90))  # bytes of a file that are there
+
+
+class DaemonMachine(RuleBasedStateMachine):
+    """Random things done to a real library under a real daemon."""
+
+    def __init__(self):
+        super().__init__()
+        self.base = Path(tempfile.mkdtemp(prefix="imgvecd-daemon-"))
+        self.base.chmod(0o755)
+        self.home = self.base / "home"
+        self.notes = self.base / "home" / "notes"
+        self.taken = self.base / "taken"
+        self.unplugged = self.base / "unplugged"
+        self.numbers = iter(range(1, 1 << 24))
+        self.exclude = ()
+        self.writer = None
+        self.mounts = {}
+        self.kept = {}  # top that is away → what was known of it
+        self.daemon = None
+
+    # Life
+
+    @initialize()
+    def begin(self):
+        for folder in FOLDERS:
+            (self.base / folder).mkdir(parents=True, exist_ok=True)
+        self.home.mkdir()
+        if can_mount(str(self.base / "drive")):
+            self.mounts = {"drive": self.base / "disk", "library/card": self.base / "disk2"}
+            for top, disk in self.mounts.items():
+                disk.mkdir()
+                mount("-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", disk)
+                mount("--bind", disk, self.base / top)
+        self.start()
+
+    def start(self):
+        self.configure()
+        self.daemon = RunningDaemon(
+            self.home,
+            (),
+            {"model": "imgvecd-mini"},
+            module="fast_daemon",
+            wrapper=UNPRIVILEGED if os.geteuid() == 0 else (),
+            env={
+                "COMMITTED": str(self.notes),
+                "ENCODED": str(self.home / "encoded"),
+                "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
+            },
+        )
+
+    def configure(self):
+        file = self.home / ".config" / "imgvecd" / "imgvecd.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        roots = [str(self.base / "library"), str(self.base / "drive")]
+        watch = {"settle_ms": 30}
+        file.write_text(
+            yaml.safe_dump({"roots": roots, "exclude": list(self.exclude), "watch": watch})
+        )
+
+    def teardown(self):
+        try:
+            if self.daemon is not None:
+                self.quiet()
+                assert self.daemon.imgvecd("doctor").returncode == 0
+                assert self.daemon.stop() == 0
+        finally:
+            if self.daemon is not None:
+                self.daemon.kill()
+            if self.writer is not None:
+                self.writer.close()
+            for place in (*self.mounts, *(disk.name for disk in self.mounts.values())):
+                for top in (place, place.replace("library", "unplugged")):
+                    subprocess.run(
+                        ["umount", "-l", self.base / top], check=False, capture_output=True
+                    )
+            shutil.rmtree(self.base)
+
+    def at(self, place):
+        return self.base / place
+
+    @property
+    def plugged(self):
+        return not self.unplugged.exists()
+
+    # Files
+
+    @rule(place=places)
+    def write(self, place):
+        with contextlib.suppress(OSError):
+            self.at(place).write_bytes(picture(next(self.numbers)))
+
+    @rule(place=places, share=shares)
+    def write_part(self, place, share):
+        with contextlib.suppress(OSError):
+            self.at(place).write_bytes(picture(next(self.numbers))[:share])
+
+    @rule(place=places, share=shares)
+    def truncate(self, place, share):
+        with contextlib.suppress(OSError):
+            os.truncate(self.at(place), share)
+
+    @rule(place=places)
+    def open_and_write_half(self, place):
+        self.finish_writing()
+        with contextlib.suppress(OSError):
+            self.writer = self.at(place).open("wb", buffering=0)
+            self.rest = picture(next(self.numbers))
+            self.writer.write(self.rest[:50])
+
+    @precondition(lambda self: self.writer is not None)
+    @rule()
+    def finish_writing(self):
+        if self.writer is not None:
+            self.writer.write(self.rest[50:])
+            self.writer.close()
+            self.writer = None
+
+    @rule(place=places)
+    def overwrite_and_restore_the_time(self, place):
+        with contextlib.suppress(OSError):
+            status = self.at(place).stat()
+            with self.at(place).open("r+b") as file:
+                file.write(picture(next(self.numbers))[: status.st_size])
+            os.utime(self.at(place), ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    @rule(place=places, year=st.sampled_from((1970, 2100)))
+    def set_time(self, place, year):
+        with contextlib.suppress(OSError):
+            os.utime(self.at(place), ((year - 1970) * 31_556_952,) * 2)
+
+    @rule(place=places)
+    def save_by_rename(self, place):
+        with contextlib.suppress(OSError):
+            aside = self.at(place).with_name(".editing.swp")
+            aside.write_bytes(picture(next(self.numbers)))
+            aside.rename(self.at(place))
+
+    @rule(place=places)
+    def delete(self, place):
+        with contextlib.suppress(OSError):
+            self.at(place).unlink()
+
+    @rule(old=places, new=places)
+    def rename(self, old, new):
+        with contextlib.suppress(OSError):
+            self.at(old).rename(self.at(new))
+
+    @rule(one=places, other=places)
+    def swap(self, one, other):
+        if self.at(one).is_file() and self.at(other).is_file() and one != other:
+            with contextlib.suppress(OSError):
+                self.at(one).rename(self.at(one).with_name("aside"))
+                self.at(other).rename(self.at(one))
+                self.at(one).with_name("aside").rename(self.at(other))
+
+    @rule(old=places, new=places)
+    def copy(self, old, new):
+        with contextlib.suppress(OSError, shutil.SameFileError):
+            shutil.copy2(self.at(old), self.at(new))
+
+    @rule(old=places, new=places)
+    def link(self, old, new):
+        with contextlib.suppress(OSError):
+            os.link(self.at(old), self.at(new))
+
+    @rule(place=places, aim=places)
+    def symlink(self, place, aim):
+        with contextlib.suppress(OSError):
+            self.at(place).symlink_to(self.at(aim))
+
+    @rule(place=st.one_of(places, folders), mode=st.sampled_from((0o000, 0o755)))
+    def change_mode(self, place, mode):
+        if place not in TOPS and not self.at(place).is_symlink():
+            with contextlib.suppress(OSError):
+                self.at(place).chmod(mode)
+
+    @rule(start=st.integers(0, 50))
+    def burst(self, start):
+        with contextlib.suppress(OSError):
+            for number in range(start, start + 20):
+                place = self.at("library/a") / f"burst-{number}.jpg"
+                place.unlink() if place.exists() else place.write_bytes(picture(next(self.numbers)))
+
+    # Folders
+
+    @rule(old=folders, new=folders)
+    def move_folder(self, old, new):
+        if old not in TOPS:
+            with contextlib.suppress(OSError):
+                self.at(old).rename(self.at(new) / "moved")
+
+    @rule(folder=folders)
+    def make_folders_with_files(self, folder):
+        with contextlib.suppress(OSError):
+            if not self.at(folder).is_dir():
+                return
+            (self.at(folder) / "moved" / "deeper").mkdir(parents=True, exist_ok=True)
+            (self.at(folder) / "moved" / "deeper" / "6.jpg").write_bytes(
+                picture(next(self.numbers))
+            )
+
+    @rule(old=folders, new=folders)
+    def copy_folder(self, old, new):
+        if self.at(old).is_dir() and self.at(new).is_dir() and not new.startswith(old):
+            with contextlib.suppress(OSError, shutil.Error):
+                shutil.copytree(
+                    self.at(old), self.at(new) / "copied", symlinks=True, dirs_exist_ok=True
+                )
+
+    @rule(folder=folders)
+    def delete_folder(self, folder):
+        if folder not in TOPS:
+            shutil.rmtree(self.at(folder), ignore_errors=True)
+
+    @rule(folder=folders)
+    def empty_folder(self, folder):
+        with contextlib.suppress(OSError):
+            for entry in list(self.at(folder).iterdir()):
+                if entry != self.at("library/card"):
+                    shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
+
+    @rule(folder=folders)
+    def restore_folder(self, folder):
+        if self.plugged:
+            with contextlib.suppress(OSError):
+                self.at(folder).mkdir(parents=True, exist_ok=True)
+
+    @rule(folder=folders)
+    def move_out(self, folder):
+        if folder not in TOPS and not self.taken.exists() and self.at(folder).is_dir():
+            with contextlib.suppress(OSError):
+                shutil.move(self.at(folder), self.taken)
+                (self.taken / "1.jpg").write_bytes(picture(next(self.numbers)))
+
+    @rule(folder=folders)
+    def move_in(self, folder):
+        if self.taken.exists() and self.at(folder).is_dir():
+            with contextlib.suppress(OSError):
+                self.taken.rename(self.at(folder) / "back")
+
+    @rule(folder=folders)
+    def toggle_nomedia(self, folder):
+        marker = self.at(folder) / ".nomedia"
+        if folder not in TOPS:
+            with contextlib.suppress(OSError):
+                marker.unlink() if marker.exists() else marker.touch()
+
+    # Roots and mounts
+
+    @precondition(lambda self: self.mounts and self.plugged)
+    @rule(top=st.sampled_from(("drive", "library/card")), lazy=st.booleans())
+    def unmount(self, top, lazy):
+        if top not in self.kept:
+            self.finish_writing()
+            self.keep(top)
+            unmount(self.at(top), lazy=lazy)
+
+    @precondition(lambda self: self.plugged and (self.kept.keys() & self.mounts.keys()))
+    @rule()
+    def mount(self):
+        for top in self.kept.keys() & self.mounts.keys():
+            self.at(top).mkdir(parents=True, exist_ok=True)
+            mount("--bind", self.mounts[top], self.at(top))
+            del self.kept[top]
+
+    @precondition(lambda self: self.plugged)
+    @rule()
+    def unplug(self):
+        self.finish_writing()
+        self.keep("library")
+        self.at("library").rename(self.unplugged)
+
+    @precondition(lambda self: not self.plugged)
+    @rule()
+    def plug(self):
+        if self.at("library").exists():  # by our own moves and copies
+            shutil.rmtree(self.at("library"))
+        self.unplugged.rename(self.at("library"))
+        del self.kept["library"]
+
+    def keep(self, top):
+        # Of a root that holds nothing, nobody can say whether another folder is it.
+        (self.at(top) / "anchor.jpg").write_bytes(picture(next(self.numbers)))
+        known = self.quiet()
+        prefix = f"{self.base}/{top}/"
+        self.kept[top] = {path: at for path, at in known.items() if path.startswith(prefix)}
+
+    # The daemon
+
+    @rule()
+    def restart(self):
+        assert self.daemon.stop() == 0
+        self.start()
+
+    @rule()
+    def kill(self):
+        self.daemon.kill()
+        self.start()
+
+    @rule(old=folders, place=places, other=places, kill=st.booleans())
+    def change_things_while_it_is_down(self, old, place, other, kill):
+        self.daemon.kill() if kill else self.daemon.stop()
+        self.write(place)
+        self.rename(place, other)
+        self.move_folder(old, "library")
+        self.delete("library/b/1.jpg")
+        if self.mounts and self.plugged and self.kept.keys() & self.mounts.keys():
+            self.mount()
+        self.start()
+
+    @precondition(lambda self: self.mounts and self.plugged and not self.kept)
+    @rule(top=st.sampled_from(("drive", "library/card")))
+    def unmount_while_it_is_down(self, top):
+        self.finish_writing()
+        self.keep(top)
+        self.daemon.stop()
+        unmount(self.at(top))
+        self.start()
+
+    @rule(exclude=st.sampled_from(list(EXCLUDES)))
+    def reload(self, exclude):
+        self.exclude = exclude
+        told = self.daemon.log.stat().st_size
+        self.configure()
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.daemon.wait_until(lambda: b"read again" in self.daemon.log.read_bytes()[told:])
+
+    @rule()
+    def pause_while_things_happen(self):
+        self.daemon.process.send_signal(signal.SIGSTOP)
+        try:
+            for number in range(5):
+                self.make_folders_with_files(FOLDERS[number])
+                self.move_folder(f"{FOLDERS[number]}/moved", FOLDERS[-number])
+        finally:
+            self.daemon.process.send_signal(signal.SIGCONT)
+
+    # What must hold
+
+    @rule()
+    def examine(self):
+        self.quiet()
+
+    def quiet(self):
+        """Return what the daemon knows, which must be what the disk holds."""
+        self.daemon.post("/v1/sync", {"timeout_s": 100})
+        known = known_files(self.daemon)
+        self.compare(known)
+        diagnosis = self.daemon.post("/v1/doctor")
+        assert diagnosis["healthy"], diagnosis
+        self.check_encoded_once()
+        return known
+
+    def compare(self, known):
+        away = {f"{self.base}/{top}/": files for top, files in self.kept.items()}
+        expected = {}
+        unknown = []
+        for root in ("library", "drive"):
+            if root not in self.kept:
+                passed_over = [str(self.at(top)) for top in self.kept]
+                disk = Disk(str(self.at(root)), EXCLUDES[self.exclude], passed_over=passed_over)
+                expected |= disk.files
+                unknown += disk.unknown
+        seen = {path: at for path, at in known.items() if not path.startswith((*away, *unknown))}
+        assert {path: at[0] for path, at in seen.items()} == expected
+        for path, (digest, searchable, _) in seen.items():
+            assert searchable or digest is None or not is_whole(path), path
+        for prefix, files in away.items():
+            now = {path for path in known if path.startswith(prefix)}
+            assert now == files.keys()
+
+    def check_encoded_once(self):
+        if self.notes.exists():
+            counts = collections.Counter(self.notes.read_text().split())
+            assert not [content for content, times in counts.items() if times > 1]
+
+
+SETTINGS = {
+    "phases": (Phase.generate,),
+    "stateful_step_count": STEPS,
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+}
+
+TestDaemon = DaemonMachine.TestCase
+TestDaemon.settings = settings(max_examples=5, **SETTINGS)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(6 * 3600)
+class TestDaemonForLong(DaemonMachine.TestCase):
+    """At least $WATCH_OPERATIONS operations."""
+
+    settings = settings(max_examples=-(-OPERATIONS // STEPS), **SETTINGS)
