@@ -1,20 +1,41 @@
-"""`imgvecd install-service` and `uninstall-service`: put the user units in place, or take them out.
+"""`imgvecd install-service` and `uninstall-service`: put the systemd units in place, or take them out.
 
-They write and remove files only; what to run next is printed, so that nothing starts unasked.
+They write and remove files only; what to run next is printed, so that nothing starts unasked. A unit
+that somebody has edited is never overwritten or removed unless forced: each carries the digest of
+what was written, so that an older version's unit is told from an edited one.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import glob
+import hashlib
 import importlib.resources
 import os
+import pwd
+import re
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 from imgvecd.errors import ConfigError
 
-_UNITS = ("imgvecd.service", "imgvecd.socket")
+SYSTEM_FOLDER = "/etc/systemd/system"
 _SHIPPED_COMMAND = "ExecStart=/usr/bin/env imgvecd serve"
+_SEAL = re.compile(r"# Written by `imgvecd install-service`, digest ([0-9a-f]{16})\..*\n\Z")
+_ADVICE = "To change it, use `systemctl edit`; a unit edited here is left alone."
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where units go, which ones, and how systemctl is called for them."""
+
+    folder: str
+    units: tuple[str, ...]
+    systemctl: str
+    service: str
+    socket: str
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -22,72 +43,168 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     command = commands.add_parser(
         "install-service",
         help="let systemd run the daemon",
-        description="Write the systemd user units that run this imgvecd.",
+        description="Write the systemd units that run this imgvecd, and say how to start it. "
+        "Nothing is started.",
     )
-    command.add_argument("--force", action="store_true", help="overwrite units that differ")
+    _add_flags(command, "overwrite units that somebody has edited")
     command.set_defaults(run=install)
     command = commands.add_parser(
         "uninstall-service",
         help="undo install-service",
-        description="Remove the systemd user units that install-service wrote.",
+        description="Remove the systemd units that install-service wrote. Photos, catalog and "
+        "configuration stay.",
     )
-    command.add_argument("--force", action="store_true", help="remove units that differ as well")
+    _add_flags(command, "remove units that somebody has edited as well")
     command.set_defaults(run=uninstall)
 
 
+def _add_flags(command: argparse.ArgumentParser, force: str) -> None:
+    command.add_argument(
+        "--system",
+        metavar="USER",
+        help=f"the sandboxed system service for USER, in {SYSTEM_FOLDER} (as root), instead of "
+        "the user service",
+    )
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--force", action="store_true", help=force)
+
+
 def install(options: argparse.Namespace) -> int:
-    """Write the units; ones that somebody changed stay unless forced."""
-    folder = _folder()
-    for name in _UNITS:
-        _refuse_changed(os.path.join(folder, name), name, force=options.force)
-    os.makedirs(folder, exist_ok=True)
-    for name in _UNITS:
-        path = os.path.join(folder, name)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(_unit(name))
-        print(f"Wrote {path}.")
-    print("Start it now and at every login:")
-    print("  systemctl --user daemon-reload && systemctl --user enable --now imgvecd")
-    print("Keep it running while you are logged out:\n  loginctl enable-linger")
+    """Write the units; ones that somebody edited stay unless forced."""
+    place = _place(options.system)
+    texts = {os.path.join(place.folder, name): _unit(name) for name in place.units}
+    for path, text in texts.items():
+        if options.dry_run:
+            print(_intended(path, text, force=options.force))
+        elif not options.force:
+            _refuse_edited(path)
+    if options.dry_run:
+        return 0
+    try:
+        os.makedirs(place.folder, exist_ok=True)
+        for path, text in texts.items():
+            if _read(path) == text:
+                print(f"{path} is up to date.")
+            else:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                print(f"Wrote {path}.")
+    except OSError as error:
+        raise ConfigError(_cannot(error, options.system)) from error
+    print("Start it now and from now on:")
+    print(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.service}")
+    print("Or on the first search only:")
+    print(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.socket}")
+    if options.system:
+        print(f"{options.system} reaches it with")
+        print(f"  export IMGVECD_SOCKET=/run/imgvecd/{options.system}/imgvecd.sock")
+    else:
+        print("Keep it running while you are logged out:\n  loginctl enable-linger")
     return 0
 
 
 def uninstall(options: argparse.Namespace) -> int:
-    """Remove the units; ones that somebody changed stay unless forced."""
-    folder = _folder()
-    paths = [os.path.join(folder, name) for name in _UNITS]
-    present = [path for path in paths if os.path.exists(path)]
-    for path in present:
-        _refuse_changed(path, os.path.basename(path), force=options.force)
-    for path in present:
-        os.unlink(path)
-        print(f"Removed {path}.")
-    if present:
-        print("Stop what still runs:\n  systemctl --user disable --now imgvecd imgvecd.socket")
-        print("  systemctl --user daemon-reload")
-    else:
+    """Remove the units; ones that somebody edited stay unless forced."""
+    place = _place(options.system)
+    paths = [os.path.join(place.folder, name) for name in place.units]
+    present = [path for path in paths if os.path.lexists(path)]
+    if not present:
         print("There was nothing to remove.")
+        return 0
+    others = _other_instances(options.system) if options.system else []
+    if others:
+        print(f"Kept the units in {place.folder}: they also serve {', '.join(others)}.")
+    elif options.dry_run:
+        print("\n".join(f"Would remove {path}." for path in present))
+    else:
+        for path in present if not options.force else []:
+            _refuse_edited(path)
+        try:
+            for path in present:
+                os.unlink(path)
+                print(f"Removed {path}.")
+        except OSError as error:
+            raise ConfigError(_cannot(error, options.system)) from error
+    print("Stop what still runs:")
+    print(f"  {place.systemctl} disable --now {place.service} {place.socket}")
+    print(f"  {place.systemctl} daemon-reload")
     return 0
 
 
-def _folder() -> str:
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return os.path.join(home, "systemd", "user")
+def _place(user: str | None) -> _Place:
+    if user is None:
+        home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        names = ("imgvecd.service", "imgvecd.socket")
+        return _Place(os.path.join(home, "systemd", "user"), names, "systemctl --user", *names)
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        raise ConfigError(f"--system {user}: there is no such user.") from None
+    instances = f"imgvecd@{user}.service", f"imgvecd@{user}.socket"
+    return _Place(SYSTEM_FOLDER, ("imgvecd@.service", "imgvecd@.socket"), "systemctl", *instances)
 
 
 def _unit(name: str) -> str:
-    """Return the shipped unit, with the command of this very installation."""
+    """Return the shipped unit, with the command of this very installation, sealed."""
     shipped = importlib.resources.files("imgvecd.cli").joinpath("units", name)
     text = shipped.read_text(encoding="utf-8")
     python = sys.executable.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return text.replace(
-        _SHIPPED_COMMAND, f'ExecStart="{python}" -m imgvecd.cli.main serve'.replace("$", "$$")
-    )
+    # -P: the manager starts it in the home folder, which may hold something named imgvecd
+    command = f'ExecStart="{python}" -P -m imgvecd.cli.main serve'.replace("$", "$$")
+    text = text.replace(_SHIPPED_COMMAND, command)
+    return f"{text}\n# Written by `imgvecd install-service`, digest {_digest(text)}. {_ADVICE}\n"
 
 
-def _refuse_changed(path: str, name: str, *, force: bool) -> None:
-    if force or not os.path.exists(path):
-        return
-    with open(path, encoding="utf-8", errors="replace") as file:
-        if file.read() != _unit(name):
-            raise ConfigError(f"{path} differs from what imgvecd writes; --force overrides.")
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _edited(path: str) -> bool:
+    """Whether the file is there and not as some imgvecd wrote it."""
+    text = _read(path)
+    if text is None:
+        return False
+    seal = _SEAL.search(text)
+    return seal is None or _digest(text[: seal.start() - 1]) != seal[1]
+
+
+def _refuse_edited(path: str) -> None:
+    if _edited(path):
+        raise ConfigError(
+            f"{path} was edited, or is not imgvecd's; it is left alone. --dry-run shows the "
+            "difference, --force overrides."
+        )
+
+
+def _intended(path: str, text: str, *, force: bool) -> str:
+    """Return what `install` would do with a path."""
+    present = _read(path)
+    if present is None:
+        return f"Would write {path}:\n\n{text}"
+    if present == text:
+        return f"{path} is up to date."
+    refused = _edited(path) and not force
+    verdict = "Would refuse to overwrite" if refused else "Would overwrite"
+    lines = present.splitlines(), text.splitlines()
+    difference = difflib.unified_diff(*lines, path, "imgvecd's own", lineterm="")
+    return "\n".join([f"{verdict} {path}:", "", *difference])
+
+
+def _other_instances(user: str) -> list[str]:
+    """Return the other users for whom the template is enabled."""
+    links = glob.glob(os.path.join(glob.escape(SYSTEM_FOLDER), "*.wants", "imgvecd@*.*"))
+    names = {os.path.basename(link).partition("@")[2].rpartition(".")[0] for link in links}
+    return sorted(names - {user})
+
+
+def _cannot(error: OSError, user: str | None) -> str:
+    way_out = " Run it as root." if user and isinstance(error, PermissionError) else ""
+    return f"{error.filename}: {error.strerror}.{way_out}"

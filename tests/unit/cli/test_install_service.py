@@ -1,15 +1,20 @@
-"""The user units: written for this installation, and never at the cost of somebody's changes."""
+"""The units: written for this installation, and never at the cost of somebody's changes."""
 
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+import imgvecd.cli
+from imgvecd.cli import install_service
 from imgvecd.cli.main import main
+
+SHIPPED = pathlib.Path(imgvecd.cli.__file__).parent / "units"
 
 
 @pytest.fixture
@@ -24,11 +29,79 @@ def test_install_and_uninstall(folder, capsys):
     for name in ("imgvecd.service", "imgvecd.socket"):
         assert f"Wrote {folder / name}" in shown
     text = (folder / "imgvecd.service").read_text()
-    assert f'ExecStart="{sys.executable}" -m imgvecd.cli.main serve\n' in text
+    assert f'ExecStart="{sys.executable}" -P -m imgvecd.cli.main serve\n' in text
     assert main(["install-service"]) == 0  # again: nothing differs
     assert main(["uninstall-service"]) == 0
     assert list(folder.iterdir()) == []
     assert main(["uninstall-service"]) == 0
+
+
+@pytest.fixture
+def system_folder(monkeypatch, tmp_path):
+    folder = tmp_path / "etc" / "systemd" / "system"
+    monkeypatch.setattr(install_service, "SYSTEM_FOLDER", str(folder))
+    return folder
+
+
+def test_the_package_carries_the_units_of_the_project():
+    published = pathlib.Path(__file__).parents[3] / "systemd"
+    names = {"imgvecd.service", "imgvecd.socket", "imgvecd@.service", "imgvecd@.socket"}
+    assert {path.name for path in published.iterdir()} == names
+    for name in names:
+        same = (published / name).read_text() == (SHIPPED / name).read_text()
+        assert same, f"cp systemd/{name} imgvecd/cli/units/"
+
+
+def test_the_system_template_for_one_user(system_folder, capsys):
+    assert main(["install-service", "--system", "root"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("imgvecd@.service", "imgvecd@.socket"):
+        assert f"Wrote {system_folder / name}" in shown
+    assert "systemctl enable --now imgvecd@root.service" in shown.replace("daemon-reload && ", "")
+    assert "IMGVECD_SOCKET=/run/imgvecd/root/imgvecd.sock" in shown
+    wants = system_folder / "multi-user.target.wants"
+    wants.mkdir()
+    (wants / "imgvecd@bob.service").symlink_to("../imgvecd@.service")
+    assert main(["uninstall-service", "--system", "root"]) == 0
+    assert "they also serve bob" in capsys.readouterr().out
+    assert (system_folder / "imgvecd@.service").exists()
+    (wants / "imgvecd@bob.service").unlink()
+    assert main(["uninstall-service", "--system", "root"]) == 0
+    assert sorted(path.name for path in system_folder.iterdir()) == ["multi-user.target.wants"]
+
+
+def test_a_user_that_does_not_exist_is_refused(system_folder, capsys):
+    assert main(["install-service", "--system", "no-such-user"]) == 2
+    assert "there is no such user" in capsys.readouterr().err
+    assert not system_folder.exists()
+
+
+def test_a_dry_run_touches_nothing_and_shows_differences(folder, capsys):
+    assert main(["install-service", "--dry-run"]) == 0
+    assert f"Would write {folder / 'imgvecd.service'}" in capsys.readouterr().out
+    assert not folder.exists()
+    main(["install-service"])
+    unit = folder / "imgvecd.service"
+    edited = unit.read_text().replace("Nice=10", "Nice=0")
+    unit.write_text(edited)
+    capsys.readouterr()
+    assert main(["install-service", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert f"Would refuse to overwrite {unit}" in shown
+    assert "-Nice=0\n+Nice=10" in shown
+    assert f"{folder / 'imgvecd.socket'} is up to date" in shown
+    assert main(["uninstall-service", "--dry-run"]) == 0
+    assert unit.read_text() == edited
+
+
+def test_the_unit_of_another_version_is_replaced_without_asking(folder, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/opt/imgvecd 0.0/bin/python")
+    main(["install-service"])
+    old = (folder / "imgvecd.service").read_text()
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parents[1]))
+    assert main(["install-service"]) == 0
+    assert (folder / "imgvecd.service").read_text() != old
 
 
 @pytest.mark.parametrize("command", ["install-service", "uninstall-service"])
