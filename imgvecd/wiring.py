@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from imgvecd.adapters import parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
@@ -36,7 +37,7 @@ _DECODES_PER_WORKER = 2
 # Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
 _CPU_BATCH = 16
 
-Progress = Callable[[Callable[[], Awaitable[Status]]], Awaitable[None]]
+Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,13 @@ async def _serve(config: Config, reload: Callable[[], Config], progress: Progres
 
         draw = None if progress is None else lambda: progress(service.status)
         daemon = Daemon(
-            assembly.engine, reconciler, start_server, apply_new_config, service.status, draw
+            assembly.engine,
+            reconciler,
+            start_server,
+            apply_new_config,
+            service,
+            expand(config.state_dir) if config.state_dir else paths.state_dir(),
+            draw,
         )
         await daemon.run()
     finally:

@@ -36,6 +36,8 @@ class RunningDaemon:
         settings: as for `--set`, with `__` for dots: `watch__settle_ms=100`.
         module: what is run; `fast_daemon` needs no model.
         wrapper: a command that starts the daemon in its own process, as `setpriv` does.
+        wait: return once it answers; else at once.
+        options: for `subprocess.Popen`.
     """
 
     def __init__(
@@ -48,6 +50,8 @@ class RunningDaemon:
         env=None,
         module="imgvecd.cli.main",
         wrapper=(),
+        wait=True,
+        **options,
     ):
         self.home = Path(home)
         runtime = self.home / "run"
@@ -74,8 +78,10 @@ class RunningDaemon:
                 env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                **options,
             )
-        self.wait_until(self._answers)
+        if wait:
+            self.wait_until(self.answers)
 
     def request(self, method, path, body=None):
         """Return (status, answer)."""
@@ -167,7 +173,8 @@ class RunningDaemon:
     def tail(self):
         return self.log.read_text(errors="replace")[-4000:]
 
-    def _answers(self):
+    def answers(self):
+        """Whether this very daemon serves its socket."""
         try:
             return self.status()["pid"] == self.process.pid
         except (OSError, http.client.HTTPException):

@@ -1,8 +1,8 @@
-"""`imgvecd install-service` and `uninstall-service`: put the systemd units in place, or take them out.
+"""`imgvecd install-service` and `uninstall-service`: put systemd units in place, or take them out.
 
-They write and remove files only; what to run next is printed, so that nothing starts unasked. A unit
-that somebody has edited is never overwritten or removed unless forced: each carries the digest of
-what was written, so that an older version's unit is told from an edited one.
+They write and remove files only; what to run next is printed, so that nothing starts unasked. A
+unit that somebody has edited is never overwritten or removed unless forced: each carries the digest
+of what was written, so that an older version's unit is told from an edited one.
 """
 
 from __future__ import annotations

@@ -6,12 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from imgvecd.api import IndexStatus
 from imgvecd.core.index_keeper import IndexKeeper, KeptIndex
 from imgvecd.core.ingest import Embedder
 from imgvecd.core.search import Searcher
 from imgvecd.protocols import VectorIndex
 from imgvecd.types import Int64Array, ModelInfo
+
+_FEW = np.array([1], np.int64)  # enough to ask for: whether the index answers, not what
 
 
 class LibraryIndex(KeptIndex, VectorIndex, Protocol):
@@ -63,6 +67,12 @@ class Generation:
         """The catalog has changed."""
         self.embedder.wake()
         self.keeper.wake()
+
+    def answers(self) -> None:
+        """Return once the index has answered a query; any thread may ask."""
+        probe = np.zeros((1, self.model.dim), np.float32)
+        probe[0, 0] = 1
+        self.index.search(probe, 1, allowed=_FEW)
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -3,26 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import faulthandler
+import itertools
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import Any, Protocol
 
+from imgvecd import api
 from imgvecd.core.engine import Engine
 from imgvecd.core.watch import Reconciler
+from imgvecd.daemon import state_dump
+from imgvecd.daemon.headline import headline
 from imgvecd.daemon.notify import Notifier
 from imgvecd.errors import ImgvecdError
 
 logger = logging.getLogger(__name__)
+
+STOP_S = 45.0
+"""A stop that takes longer ends at once, with every thread's stack in the log.
+
+The units wait for 60 s.
+"""
+
+_TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
+_REST = 20  # turns between two looks while nothing goes on: a folder may have gone offline
+_STATUS_S = 5.0  # a state dump goes without a status that takes longer
 
 
 class Closing(Protocol):
     """Something that runs until it is closed."""
 
     async def close(self) -> None:
-        """Stop it."""
+        """Stop it; harmless when repeated."""
+        ...
+
+
+class Observed(Protocol):
+    """What tells how the daemon fares."""
+
+    @property
+    def working(self) -> bool:
+        """Whether anything is going on that changes the status; asking costs nothing."""
+        ...
+
+    async def status(self) -> api.Status:
+        """Return what the daemon is doing."""
+        ...
+
+    async def alive(self) -> None:
+        """Return if catalog and index answer.
+
+        Raises:
+            ImgvecdError: they do not.
+        """
         ...
 
 
@@ -32,7 +70,8 @@ class Daemon:
     Args:
         serve: starts the server and returns once clients can connect.
         reload: reads the configuration again and applies it, on SIGHUP.
-        alive: returns if catalog and index answer, for the service manager's watchdog.
+        observed: is asked for the service manager's status line and watchdog, and on SIGUSR1.
+        state_dir: where SIGUSR1 writes.
         progress: runs beside the daemon and draws for a person, or None.
     """
 
@@ -42,18 +81,22 @@ class Daemon:
         reconciler: Reconciler,
         serve: Callable[[], Awaitable[Closing]],
         reload: Callable[[], Awaitable[None]],
-        alive: Callable[[], Awaitable[object]],
-        progress: Callable[[], Awaitable[None]] | None,
+        observed: Observed,
+        state_dir: str,
+        progress: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         self._engine = engine
         self._reconciler = reconciler
         self._serve = serve
         self._reload = reload
-        self._alive = alive
+        self._observed = observed
+        self._state_dir = state_dir
         self._progress = progress
         self._stop = asyncio.Event()
-        self._notifier = Notifier()
         self._reload_wanted = asyncio.Event()
+        self._dump_wanted = asyncio.Event()
+        self._notifier = Notifier()
+        self._log = state_dump.RecentLog()
 
     async def run(self) -> None:
         """Return after SIGTERM or SIGINT, with everything committed and checkpointed.
@@ -62,41 +105,69 @@ class Daemon:
             AlreadyRunningError: another daemon has the socket.
             Exception: a part failed in a way that nobody foresaw.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number)
-        # from the first moment, since the signal would otherwise end the process
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         async with AsyncExitStack() as stack:
+            self._hear_signals(stack)
             # the socket first: whether another daemon runs is known before anything is touched
             server = await self._serve()
             stack.push_async_callback(server.close)
             engine = self._engine.start()
             stack.push_async_callback(self._engine.stop)
-            await self._reconciler.start()
-            stack.push_async_callback(self._reconciler.stop)
-            stack.callback(asyncio.create_task(self._reload_when_told()).cancel)
             self._notifier.ready()
-            stopped = asyncio.create_task(self._stop.wait())
-            if self._progress is not None:
-                stack.callback(asyncio.ensure_future(self._progress()).cancel)
-            if self._notifier.watchdog_s is not None:
-                beat = self._beat(self._notifier.watchdog_s / 2)
-                stack.callback(asyncio.create_task(beat).cancel)
-            await asyncio.wait([stopped, engine], return_when=asyncio.FIRST_COMPLETED)
+            # a folder on a dead network drive must keep neither searches nor a stop waiting
+            watching = asyncio.create_task(self._reconciler.start(), name="start watching")
+            stack.push_async_callback(self._reconciler.stop)
+            stack.push_async_callback(_cancel, watching)
+            for name, work in self._beside(watching).items():
+                stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
+            stopped = asyncio.create_task(self._stop.wait(), name="wait for the end")
+            await _first({stopped, engine}, unless_failed=watching)
             self._notifier.stopping()
+            self._notifier.status("stopping")
             logger.info("stopping")
+            # never cancelled: the end of the process lies beyond this, and may hang as well
+            faulthandler.dump_traceback_later(STOP_S, exit=True)
+            await server.close()  # what still comes would start workers anew
             if engine.done():
                 engine.result()
 
-    def _on_signal(self, number: int) -> None:
+    def _hear_signals(self, stack: AsyncExitStack) -> None:
+        logging.getLogger("imgvecd").addHandler(self._log)
+        stack.callback(logging.getLogger("imgvecd").removeHandler, self._log)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup, _on_terminal())
+        loop.add_signal_handler(signal.SIGUSR1, self._dump_wanted.set)
+        # the threads at once, on standard error, even if the event loop hangs; then the handler
+        faulthandler.register(signal.SIGUSR1, chain=True)
+        stack.callback(faulthandler.unregister, signal.SIGUSR1)
+        faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: the log shall say where
+
+    def _on_stop(self, number: int) -> None:
         if self._stop.is_set():
             # what is committed is safe; the checkpoint is only a shortcut for the next start
             os._exit(128 + number)
         self._stop.set()
 
-    async def _reload_when_told(self) -> None:
-        """Reload once more for a signal that comes while the configuration is being applied."""
+    def _on_hangup(self, on_terminal: bool) -> None:
+        if on_terminal and not _on_terminal():
+            self._stop.set()  # the window was closed: nobody is there to reload for
+        else:
+            self._reload_wanted.set()
+
+    def _beside(self, watching: asyncio.Task[None]) -> dict[str, Coroutine[Any, Any, None]]:
+        """Return what goes on beside the work, by name."""
+        beside = {"reload": self._reload_when_told(watching), "dump": self._dump_when_told()}
+        if self._progress is not None:
+            beside["progress"] = self._progress()
+        if self._notifier.listening:
+            beside["status line"] = self._tell()
+        if self._notifier.watchdog_s is not None:
+            beside["watchdog"] = self._beat(self._notifier.watchdog_s)
+        return beside
+
+    async def _reload_when_told(self, watching: asyncio.Task[None]) -> None:
+        await asyncio.wait([watching])
         while True:
             await self._reload_wanted.wait()
             self._reload_wanted.clear()
@@ -106,18 +177,70 @@ class Daemon:
                 logger.info("the configuration was read again")
             except ImgvecdError as error:
                 logger.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400
-            except Exception:  # whatever it is, the next attempt may go well
+            except Exception:  # a reload that fails, for whatever reason, is no reason to end
                 logger.exception("the new configuration could not be applied")
             self._notifier.ready()
 
-    async def _beat(self, interval_s: float) -> None:
+    async def _dump_when_told(self) -> None:
+        while True:
+            await self._dump_wanted.wait()
+            self._dump_wanted.clear()
+            status = None
+            with contextlib.suppress(TimeoutError, ImgvecdError):
+                async with asyncio.timeout(_STATUS_S):
+                    status = await self._observed.status()
+            try:
+                path = state_dump.write(self._state_dir, status, self._log)
+                logger.warning("state dump: %s", path)
+            except OSError as error:
+                logger.error("no state dump: %s", error)  # noqa: TRY400
+
+    async def _tell(self) -> None:
+        """Keep the service manager's line up to date; while nothing goes on, ask but rarely."""
+        told, was_working = "", True
+        for turn in itertools.count():
+            working = self._observed.working
+            if working or was_working or turn % _REST == 0:
+                with contextlib.suppress(ImgvecdError):
+                    line = headline(await self._observed.status())
+                    if line != told:
+                        self._notifier.status(line)
+                        told = line
+            was_working = working
+            await asyncio.sleep(_TELL_S)
+
+    async def _beat(self, watchdog_s: float) -> None:
         """Tell the service manager that all is well, for as long as it is."""
         while True:
+            started = time.monotonic()
             try:
-                async with asyncio.timeout(interval_s):
-                    await self._alive()
+                async with asyncio.timeout(watchdog_s / 2):
+                    await self._observed.alive()
             except (TimeoutError, ImgvecdError) as error:
-                logger.error("not alive: %s", error or "catalog and index do not answer")  # noqa: TRY400
+                logger.error("not alive: %s", str(error) or "catalog and index do not answer")  # noqa: TRY400
             else:
                 self._notifier.watchdog()
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(max(0.0, started + watchdog_s / 3 - time.monotonic()))
+
+
+async def _first(tasks: set[asyncio.Task[Any]], *, unless_failed: asyncio.Task[None]) -> None:
+    """Return once one of the tasks is done; raise what `unless_failed` raises before that."""
+    waiting = tasks | {unless_failed}
+    while not any(task.done() for task in tasks):
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if unless_failed in done:
+            unless_failed.result()
+
+
+def _on_terminal() -> bool:
+    """Whether there is a terminal that Ctrl-C and hanging up come from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -32,6 +32,11 @@ class Notifier:
         watched = interval_us.isdigit() and for_us
         self.watchdog_s = int(interval_us) / _MICROSECONDS if watched else None
 
+    @property
+    def listening(self) -> bool:
+        """Whether there is a service manager to tell."""
+        return bool(self._address)
+
     def ready(self) -> None:
         """Clients can connect."""
         self._send("READY=1")

@@ -84,6 +84,21 @@ class DaemonService:
         reasons = tuple(self._troubles())
         return api.Health(status="degraded" if reasons else "ok", reasons=reasons)
 
+    @property
+    def working(self) -> bool:
+        """Whether anything is going on that changes the status; asking costs nothing."""
+        return self._engine.busy or self._engine.upcoming is not None or self._reconciler.scanning
+
+    async def alive(self) -> None:
+        """Return once catalog and index have answered.
+
+        Raises:
+            CatalogError: the catalog cannot be read.
+        """
+        await asyncio.to_thread(self._embeddings.clock)
+        if self._engine.generation is not None:
+            await asyncio.to_thread(self._engine.generation.answers)
+
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
         engine = self._engine

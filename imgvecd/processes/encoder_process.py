@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _SILENCE_S = 300.0  # of loading: reading 10 GB from a slow disk takes so long; downloads print
 _TELL_S = 5.0  # between two lines about a download in the log
+_KILL_AGAIN_S = 0.2
 _ANSWER_S = 60.0  # of one step, which should take a tenth of a second, on a drowning machine
 
 
@@ -123,10 +124,10 @@ class EncoderProcess:
 
     async def close(self) -> None:
         """Stop the worker now; a later request starts another."""
-        if self._worker is not None and self._steps:
-            self._worker.kill()
-        while self._steps:
-            await asyncio.wait(self._steps)
+        while self._steps:  # a worker may only now be starting
+            if self._worker is not None:
+                self._worker.kill()
+            await asyncio.wait(self._steps, timeout=_KILL_AGAIN_S)
         self._stop_timer()
         if self._stopping is not None:
             await self._stopping

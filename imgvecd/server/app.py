@@ -46,6 +46,7 @@ class RunningServer:
         self._runner = runner
         self._servers = servers
         self._stack = stack
+        self._closed = False
 
     @property
     def addresses(self) -> list[Any]:
@@ -58,7 +59,13 @@ class RunningServer:
         return len(server.connections) if server else 0
 
     async def close(self) -> None:
-        """Accept nothing more, give running requests `DRAIN_S`, and remove the socket."""
+        """Accept nothing more, give running requests `DRAIN_S`, and remove the socket.
+
+        Harmless when repeated.
+        """
+        if self._closed:
+            return
+        self._closed = True
         for server in self._servers:
             server.close()
         await self._runner.cleanup()

@@ -1,0 +1,151 @@
+"""What a real daemon does when it is told to stop, to reload, or to show its state."""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import termios
+import time
+
+import psutil
+import pytest
+from running import DEADLINE_S, RunningDaemon
+
+from imgvecd.daemon.daemon import STOP_S
+
+
+@pytest.fixture
+def spawn(tmp_path):
+    """A function that starts a daemon, and does not wait for it."""
+    daemons = []
+
+    def start(*folders, **options):
+        daemons.append(RunningDaemon(tmp_path / "home", folders, wait=False, **options))
+        return daemons[-1]
+
+    yield start
+    for daemon in daemons:
+        daemon.kill()
+
+
+@pytest.fixture
+def photos(shipped_photos):
+    """Enough different pictures that encoding takes a while."""
+    for number in range(6):
+        for photo in list(shipped_photos.glob("*.jpg")):
+            if "copy" not in photo.name:
+                copy = shutil.copy(photo, photo.with_name(f"{photo.stem} copy {number}.jpg"))
+                with open(copy, "ab") as file:
+                    file.write(bytes([number]))
+    return shipped_photos
+
+
+def committed(daemon):
+    """Return how many embeddings the catalog holds."""
+    with contextlib.closing(sqlite3.connect(daemon.state / "catalog.sqlite")) as catalog:
+        return catalog.execute("SELECT count(*) FROM embeddings").fetchone()[0]
+
+
+def loading(daemon):
+    children = psutil.Process(daemon.process.pid).children()
+    return any("imgvecd.workers.encode" in child.cmdline() for child in children)
+
+
+def encoding(daemon):
+    return daemon.answers() and daemon.status()["encoded"] > 0
+
+
+MOMENTS = {
+    "start": lambda daemon: daemon.socket.exists(),
+    "model load": loading,
+    "encoding": encoding,
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_sigterm_at_any_time_ends_in_time_and_loses_nothing(spawn, photos, moment):
+    daemon = spawn(photos)
+    daemon.wait_until(lambda: MOMENTS[moment](daemon))
+    asked = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - asked < STOP_S
+    assert not daemon.socket.exists()
+    before = committed(daemon)
+    again = spawn(photos)
+    again.wait_until(again.answers)
+    total = sum(1 for _ in photos.rglob("*.jpg"))
+    assert again.wait_until_indexed(total)["encoded"] == total - before
+    assert again.stop() == 0
+
+
+def test_a_second_sigterm_leaves_at_once(spawn, shipped_photos):
+    daemon = spawn(shipped_photos)
+    daemon.wait_until(daemon.answers)
+    daemon.wait_until_indexed(8)
+    with socket.socket(socket.AF_UNIX) as slow:  # the first waits for this request to come in
+        slow.connect(str(daemon.socket))
+        slow.sendall(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        daemon.status()  # answered after the daemon has begun with the other
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_until(lambda: "stopping" in daemon.tail())
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(DEADLINE_S) == 128 + signal.SIGTERM
+    again = spawn(shipped_photos)
+    again.wait_until(again.answers)
+    assert again.wait_until_indexed(8)["encoded"] == 0
+    assert again.search("a cat", 1)[0].endswith("cat.jpg")
+
+
+def test_sigusr1_writes_the_state_without_names(spawn, shipped_photos):
+    (shipped_photos / "zebra crossing.jpg").write_bytes(b"no picture")
+    daemon = spawn(shipped_photos)
+    daemon.wait_until(daemon.answers)
+    daemon.wait_until(lambda: daemon.is_idle() and daemon.status()["files"]["failed"] == 1)
+    daemon.search("pink elephants")
+    daemon.process.send_signal(signal.SIGUSR1)
+    path = daemon.wait_until(lambda: re.search(r"state dump: (.*)", daemon.tail()))[1]
+    assert path == str(daemon.state / "state-dump.txt")
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    dump = (daemon.state / "state-dump.txt").read_text()
+    assert "<root 1>" in dump
+    for part in ("reconciler\n", "watching", "MainThread", '"indexed": 8', "encoded 8 images"):
+        assert part in dump, part
+    private = [name for path in shipped_photos.rglob("*") for name in (path.name, path.stem)]
+    for word in (*private, "Fotos", "zebra", "elephants", str(daemon.home)):
+        assert word not in dump, word
+    assert daemon.search("a cat", 1)  # and goes on
+
+
+def test_of_many_sighups_the_latest_configuration_is_in_force(spawn, shipped_photos, tmp_path):
+    config = tmp_path / "home" / ".config" / "imgvecd" / "imgvecd.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"roots: ['{shipped_photos}']\n")
+    daemon = spawn()
+    daemon.wait_until(daemon.socket.exists)
+    for number in range(5):
+        extra = tmp_path / f"extra {number}"
+        extra.mkdir()
+        config.write_text(f"roots: ['{shipped_photos}', '{extra}']\n")
+        daemon.process.send_signal(signal.SIGHUP)
+    roots = {str(shipped_photos), str(extra)}
+    daemon.wait_until(daemon.answers)
+    daemon.wait_until(lambda: {root["path"] for root in daemon.status()["roots"]} == roots)
+
+
+def test_closing_the_terminal_stops_it(spawn, tmp_path):
+    (tmp_path / "photos").mkdir()
+    ours, theirs = os.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    daemon = spawn(tmp_path / "photos", preexec_fn=take_terminal)
+    os.close(theirs)
+    daemon.wait_until(daemon.answers)
+    os.close(ours)
+    assert daemon.process.wait(DEADLINE_S) == 0
