@@ -17,6 +17,7 @@ from imgvecd.config import paths
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, RootConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine, ModelSource, Parts
+from imgvecd.core.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.reading import ReadingIndex
 from imgvecd.core.model_choice import ModelChoice, choose_model, plan_models
@@ -74,6 +75,7 @@ def assemble(
     lock = StateLock(state)
     try:
         catalog = Catalog(state)
+        catalog.failures.retry_curable(curable_reasons())
         if moving:
             serving, target = plan_models(config.model, catalog.models.serving())
         else:

@@ -1,24 +1,50 @@
-"""Which files count as images: a table of name extensions, whatever their case."""
+"""Which files count as images: a table of name extensions, whatever their case; and extras."""
 
 from __future__ import annotations
 
-IMAGE_EXTENSIONS = frozenset(
+import importlib.util
+
+RAW_EXTENSIONS = frozenset(
     {
-        "jpg", "jpeg", "jpe", "jfif",
-        "png",
-        "webp",
-        "gif",
-        "tif", "tiff",
-        "bmp",
-        "jp2", "j2k",
-        "heic", "heif", "hif",
-        "avif",
+        "3fr", "arw", "cr2", "cr3", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef",
+        "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
     }
 )  # fmt: skip
+"""Of camera RAW; without dot, in lower case."""
+
+IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
+    "jpg", "jpeg", "jpe", "jfif",
+    "png", "apng",
+    "webp",
+    "gif",
+    "tif", "tiff",
+    "bmp", "dib",
+    "jp2", "j2k", "j2c", "jpf", "jpx",
+    "heic", "heif", "hif", "heics", "heifs",
+    "avif", "avifs",
+    "jxl",
+}  # fmt: skip
 """Without dot, in lower case."""
+
+# Extra of the package → the module that decodes its format.
+_EXTRAS = {"jxl": "pillow_jxl", "raw": "rawpy"}
 
 
 def is_image_name(name: str) -> bool:
     """Return whether a file of this name (last path component) is taken for an image."""
     stem, _, extension = name.rpartition(".")
     return bool(stem) and extension.lower() in IMAGE_EXTENSIONS
+
+
+def missing_reason(extra: str) -> str:
+    """Return the failure reason of files that cannot be decoded without an extra."""
+    return f"needs_{extra}"
+
+
+def curable_reasons() -> list[str]:
+    """Return the failure reasons of which the extra is installed now."""
+    return [
+        missing_reason(extra)
+        for extra, module in _EXTRAS.items()
+        if importlib.util.find_spec(module) is not None
+    ]

@@ -22,6 +22,7 @@ _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library le
 _ENVIRONMENT = {
     # address space is what is limited, and each thread's stack and arena take some
     "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
 

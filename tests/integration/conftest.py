@@ -35,8 +35,8 @@ def start(tmp_path):
     """A function that starts a daemon on a folder; it is stopped at the end."""
     daemons = []
 
-    def start_daemon(*folders, **settings):
-        daemon = RunningDaemon(tmp_path / "home", folders, settings)
+    def start_daemon(*folders, env=None, **settings):
+        daemon = RunningDaemon(tmp_path / "home", folders, settings, env=env)
         daemons.append(daemon)
         return daemon
 

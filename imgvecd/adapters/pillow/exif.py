@@ -19,6 +19,9 @@ from imgvecd.types import Facts
 
 logger = logging.getLogger(__name__)
 
+DAMAGE = (OSError, SyntaxError, ValueError, KeyError, struct.error)
+"""What Pillow raises over damaged EXIF."""
+
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
 _ORIENTATIONS = 8
@@ -40,7 +43,7 @@ def fields_of(image: Image.Image) -> Image.Exif:
     """Return a picture's EXIF; empty if it is damaged, which does not keep it from being shown."""
     try:
         return image.getexif()
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except DAMAGE as error:
         logger.debug("unreadable EXIF: %s", error)
         return Image.Exif()
 

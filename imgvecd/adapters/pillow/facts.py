@@ -10,6 +10,7 @@ import itertools
 import logging
 from collections import ChainMap
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PIL import Image
 
@@ -26,18 +27,18 @@ _LONGEST = 2000  # characters of a text, and how many keywords: a description, n
 _PACKETS = ("xmp", "XML:com.adobe.xmp")  # where Pillow leaves XMP; the latter in PNG
 
 
-def read(image: Image.Image, fields: Image.Exif) -> tuple[str | None, Facts]:
+def read(image: Image.Image, fields: Sequence[Image.Exif]) -> tuple[str | None, Facts]:
     """Return (when it was taken, further facts); what cannot be read is left out.
 
     Args:
-        fields: the picture's EXIF.
+        fields: its EXIF; of a RAW file also that of its preview.
     """
     return merged(
         [
-            ("exif", _tried(lambda: exif.facts(fields))),
-            ("xmp", _tried(lambda: _xmp(image))),
-            ("iptc", _tried(lambda: iptc.facts(image))),
-            ("exif", _tried(lambda: exif.modification(fields))),
+            *(("exif", _tried(partial(exif.facts, each))) for each in fields),
+            ("xmp", _tried(partial(_xmp, image))),
+            ("iptc", _tried(partial(iptc.facts, image))),
+            *(("exif", _tried(partial(exif.modification, each))) for each in fields),
         ]
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from imgvecd.adapters.sqlite import liveness
 from imgvecd.adapters.sqlite.connection import Database
@@ -32,6 +33,21 @@ class Failures:
         with self._database.read() as connection:
             rows = connection.execute(_FAILED, {"after": after, "limit": limit}).fetchall()
         return (rows[-1][0] if len(rows) == limit else None), [_failure(row) for row in rows]
+
+    def retry_curable(self, reasons: Sequence[str]) -> int:
+        """Forget the failures of images with those reasons; return how many images."""
+        marks = ", ".join("?" * len(reasons))
+        with self._database.read() as connection:
+            ids = connection.execute(
+                f"SELECT id FROM contents WHERE failure IN ({marks})", tuple(reasons)
+            ).fetchall()
+        if ids:
+            with self._database.write() as (connection, clock):
+                connection.executemany(
+                    "UPDATE contents SET failure = NULL, failure_message = NULL WHERE id = ?", ids
+                )
+                liveness.settle(connection, clock, [content_id for (content_id,) in ids])
+        return len(ids)
 
     def retry(self) -> int:
         """Forget every failure, so that all of these are tried again; return how many files."""

@@ -228,3 +228,29 @@ def test_too_little_of_a_truncated_picture():
     with pytest.raises(UnreadableImageError) as caught:
         decode(data[: len(data) // 10])
     assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "HEIF"])
+def test_the_film_behind_a_motion_photo_is_passed_over(form):
+    """Phones append a film (MP4) to the still."""
+    still = encoded(gradient(), form, quality=95)
+    film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 5000
+    info, pixels = decode(still + film)
+    assert not info.truncated
+    assert (pixels == decode(still)[1]).all()
+
+
+def test_what_lies_behind_the_first_picture_of_an_mpo_is_passed_over():
+    pages = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    info, pixels = decode(encoded(pages[0], "MPO", save_all=True, append_images=pages[1:]))
+    assert info.format == "jpeg"
+    assert pixels[16, 16, 0] > 240
+
+
+def test_a_kind_of_tiff_that_cannot_be_read_is_not_called_damaged():
+    data = bytearray(encoded(gradient(), "TIFF"))
+    at = data.index(b"\x03\x01\x03\0\1\0\0\0\1\0")  # the compression's entry
+    data[at + 8 : at + 10] = b"\x39\x30"
+    with pytest.raises(UnreadableImageError, match="kind of TIFF") as caught:
+        decode(bytes(data))
+    assert caught.value.reason == "unsupported"
