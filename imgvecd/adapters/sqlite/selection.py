@@ -79,11 +79,15 @@ class Selection:
     def order_keys(self, ids: Sequence[int]) -> dict[int, tuple[str | None, bytes]]:
         """Return (taken_at, path of a file, an online one if there is one) by content id."""
         with self._database.read() as connection:
-            rows = [(identity, connection.execute(_FIRST_FILE, (identity,))) for identity in ids]
+            # one statement at a time: each one left open would be prepared anew, ever more slowly
+            rows = (
+                (identity, connection.execute(_FIRST_FILE, (identity,)).fetchone())
+                for identity in ids
+            )
             return {
                 identity: (row[0], os.path.join(row[1], join(row[2], row[3])))
-                for identity, found in rows
-                for row in found
+                for identity, row in rows
+                if row is not None
             }
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
