@@ -12,7 +12,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 
-from imgvecd.adapters.sqlite.migrations import migrate
+from imgvecd.adapters.sqlite.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
@@ -38,7 +38,9 @@ class Database:
         self.damaged = threading.Event()
         with self._translated():
             self._writer = self._connect()
-            if not read_only:
+            if read_only:
+                self._require_current()
+            else:
                 self._writer.execute("PRAGMA journal_mode=WAL")
                 # NORMAL loses acknowledged transactions at a power cut (HAZARDS, measured)
                 self._writer.execute("PRAGMA synchronous=FULL")
@@ -46,6 +48,13 @@ class Database:
                 migrate(self._writer, path)
                 os.chmod(path, 0o600)
                 self._identity = _identity_of(path)
+
+    def _require_current(self) -> None:
+        if missing_steps(self._writer, self.path):
+            raise CatalogError(
+                f"{self.path} was written by an older imgvecd; start the program that writes to it"
+                " (such as `imgvecd serve`) once in this version, which brings it up to date"
+            )
 
     @contextlib.contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:

@@ -189,6 +189,16 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         "CREATE TABLE IF NOT EXISTS migrations"
         " (name TEXT PRIMARY KEY, applied_at_ns INTEGER NOT NULL) STRICT"
     )
+    for name, script in missing_steps(connection, path):
+        _run(connection, name, script)
+
+
+def missing_steps(connection: sqlite3.Connection, path: str) -> list[tuple[str, str]]:
+    """Return the steps that the catalog still lacks, in order.
+
+    Raises:
+        CatalogError: the catalog has steps that this program does not know.
+    """
     applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
     unknown = applied - {name for name, _ in MIGRATIONS}
     if unknown:
@@ -196,9 +206,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer imgvecd (step {max(unknown)}); "
             "upgrade imgvecd, or use another --state-dir"
         )
-    for name, script in MIGRATIONS:
-        if name not in applied:
-            _run(connection, name, script)
+    return [(name, script) for name, script in MIGRATIONS if name not in applied]
 
 
 def _run(connection: sqlite3.Connection, name: str, script: str) -> None:

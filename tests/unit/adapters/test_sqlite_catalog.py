@@ -347,3 +347,13 @@ def test_files_of_an_absent_mount_are_offline(catalog, root):
     catalog.files.put_mount(mount)
     catalog.files.set_roots([])
     assert catalog.files.mounts(root.id) == []
+
+
+def test_reading_an_older_catalog_says_who_brings_it_up_to_date(tmp_path):
+    Catalog(str(tmp_path)).close()
+    database = sqlite3.connect(tmp_path / "catalog.sqlite")
+    database.execute("DELETE FROM migrations WHERE name = (SELECT max(name) FROM migrations)")
+    database.commit()
+    database.close()
+    with pytest.raises(CatalogError, match=r"older imgvecd.*imgvecd serve"):
+        Catalog(str(tmp_path), read_only=True)
