@@ -38,14 +38,20 @@ def add_feedback_flags(command: argparse.ArgumentParser) -> None:
         )
 
 
-def add_result_flags(command: argparse.ArgumentParser) -> None:
-    """Add how many hits, which, and in which order."""
-    command.add_argument("--limit", type=int, default=20, metavar="N", help="hits (default: 20)")
+def add_relevance_flags(command: argparse.ArgumentParser) -> None:
+    """Add what counts as a hit."""
     command.add_argument("--all", action="store_true", help="also what is not relevant")
     command.add_argument(
         "--min-relevance", type=float, metavar="X", help="what counts as relevant (0 to 1)"
     )
     command.add_argument("--min-score", type=float, metavar="X", help="no hits below X (-1 to 1)")
+    command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
+
+
+def add_result_flags(command: argparse.ArgumentParser) -> None:
+    """Add what counts as a hit, how many are shown, and in which order."""
+    add_relevance_flags(command)
+    command.add_argument("--limit", type=int, default=20, metavar="N", help="hits (default: 20)")
     command.add_argument("--order", choices=("score", "newest", "oldest", "path"), default="score")
     command.add_argument(
         "--group", choices=("day", "folder", "near-duplicates"), help="show each of them once"
@@ -54,14 +60,18 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--explain", action="store_true", help="show each term's share")
 
 
-def add_filter_flags(command: argparse.ArgumentParser) -> None:
-    """Add which images may be found."""
+def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
+    """Add which images may be found.
+
+    Args:
+        since: what `--since` says besides.
+    """
     group = command.add_argument_group("filters")
     group.add_argument("--folder", metavar="DIR", help="in DIR or below")
     group.add_argument("--glob", metavar="GLOB", help='whole paths: "**/2023/*.jpg"')
     group.add_argument("--root", metavar="DIR", help="under this watched folder")
     group.add_argument("--taken", metavar="WHEN", help='"2023", "summer 2023", "2023-05-17"')
-    group.add_argument("--since", metavar="WHEN", help='taken since: "3months", "2023-05"')
+    group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')
     group.add_argument("--until", metavar="WHEN", help="taken until the end of")
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
     group.add_argument("--lens", metavar="NAME", help="part of the lens's name")

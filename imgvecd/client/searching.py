@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import time
 import urllib.parse
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import handing_on
+from imgvecd.client import handing_on, showing
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
 from imgvecd.client.search_flags import (
@@ -21,10 +22,12 @@ from imgvecd.client.search_flags import (
     add_feedback_flags,
     add_filter_flags,
     add_query_flags,
+    add_relevance_flags,
     add_result_flags,
     filters_of,
     request_of,
 )
+from imgvecd.client.terminal import Way
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
 Run = Callable[[Daemon, argparse.Namespace, Output], int]
@@ -46,6 +49,7 @@ class Add(Protocol):
 
 
 _FOUND, _NONE = 0, 1
+_CLOCK = re.compile(r"c:\w+:")  # as no time begins
 _RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 30.0
 
 
@@ -61,9 +65,8 @@ def add_parsers(add: Add) -> None:
     _add_search_flags(command)
     command = add("watch", "print every new photo that matches, as it comes", watch)
     add_query_flags(command)
-    add_result_flags(command)
-    add_filter_flags(command)
-    command.add_argument("--from", dest="clock", metavar="CLOCK", help="tell what came after it")
+    add_relevance_flags(command)
+    add_filter_flags(command, "; or a clock, to be told of what came after it")
     command.add_argument(
         "--exec", nargs=argparse.REMAINDER, metavar="CMD", help="run for each; {} is the path"
     )
@@ -88,8 +91,10 @@ def search(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
 
 def watch(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     """Print new matches until interrupted, across restarts of the daemon."""
+    since, connected, wait_s = None, False, _RECONNECT_S
+    if options.since and _CLOCK.match(options.since):
+        since, options.since = options.since, None
     request = request_of(options)
-    since, connected, wait_s = options.clock, False, _RECONNECT_S
     while True:
         url = "/v1/search/live" + (f"?since={urllib.parse.quote(since)}" if since else "")
         try:
@@ -145,6 +150,15 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-0", "--null", action="store_true", help="end each path with NUL")
     command.add_argument("--jsonl", action="store_true", help="one hit a line, as JSON")
     command.add_argument("--csv", action="store_true", help="a table for other programs")
+    command.add_argument(
+        "--preview", action="store_true", help="show the pictures, as well as the terminal can"
+    )
+    command.add_argument(
+        "--preview-with",
+        dest="preview",
+        choices=get_args(Way),
+        help="the same, in this way (usually found out)",
+    )
     command.add_argument("--link-to", metavar="DIR", help="put links to the hits into DIR")
     command.add_argument("--copy", action="store_true", help="copies instead of links")
     command.add_argument("--open", action="store_true", help="open the hits in a viewer")
@@ -205,6 +219,8 @@ def _saved_url(name: str) -> str:
 def _show(
     daemon: Daemon, request: api.SearchRequest, options: argparse.Namespace, output: Output
 ) -> int:
+    if options.preview and not (output.people and not options.jsonl and not options.csv):
+        raise BadRequestError("--preview shows pictures on a terminal, and in no other form.")
     body = daemon.post("/v1/search", request)
     found = read(body, api.SearchResponse)
     hits = list(found.hits)
@@ -220,7 +236,7 @@ def _show(
     elif options.csv:
         output.raw(handing_on.csv_lines(hits))
     elif output.people:
-        _for_people(request, found, hits, output)
+        showing.show(daemon, request, found, hits, output, preview=options.preview)
     else:
         output.paths([api.Path(hit.path, hit.path_base64) for hit in hits])
     if options.link_to is not None:
@@ -228,53 +244,6 @@ def _show(
     if options.open:
         handing_on.open_in_viewer(hits)
     return _FOUND if hits else _NONE
-
-
-def _for_people(
-    request: api.SearchRequest, found: api.SearchResponse, hits: list[api.Hit], output: Output
-) -> None:
-    if not hits:
-        output.lines(_nothing(found))
-        return
-    measured = any(hit.relevance is not None for hit in hits)
-    headers = ["score", "id", "date", "path"]
-    rows = [_row(hit) for hit in hits]
-    if measured:
-        headers.insert(0, "match")
-        for row, hit in zip(rows, hits, strict=True):
-            row.insert(0, "" if hit.relevance is None else f"{hit.relevance:.0%}")
-    if request.group is not None:
-        headers.insert(-1, "of")
-        for row, hit in zip(rows, hits, strict=True):
-            row.insert(-1, str(hit.group_size))
-    if request.explain:
-        for i, term in enumerate(request.all_terms()):
-            headers.insert(-1, _short(term))
-            for row, hit in zip(rows, hits, strict=True):
-                row.insert(-1, f"{hit.shares[i]:+.3f}" if hit.shares else "")
-    output.table(headers, rows)
-
-
-def _nothing(found: api.SearchResponse) -> list[str]:
-    if found.nearest is None:
-        return [f"Nothing found among {found.searched:,} images."]
-    nearest = found.nearest
-    match = "" if nearest.relevance is None else f", a match of {nearest.relevance:.0%},"
-    return [
-        f"Nothing matches among {found.searched:,} images. The nearest{match} is:",
-        nearest.path,
-        "--all shows what comes nearest anyway.",
-    ]
-
-
-def _row(hit: api.Hit) -> list[str]:
-    path = f"{hit.path} (offline)" if hit.offline else hit.path
-    return [f"{hit.score:.3f}", str(hit.id), (hit.taken_at or "")[:10], path]
-
-
-def _short(term: api.Term) -> str:
-    name = term.text or ("#" + str(term.id) if term.id is not None else "image")
-    return f"{'-' if term.weight < 0 else '+'}{name[:12]}"
 
 
 def _tell(match: api.Match, data: bytes, options: argparse.Namespace, output: Output) -> None:

@@ -1,9 +1,11 @@
 """Every command on the page about searching works, and every flag of searching is on it."""
 
+import argparse
 import asyncio
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,11 @@ import sys
 import pytest
 from running import RunningDaemon
 
+from imgvecd.client.main import parser
+
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "search.md").read_text()
+SHARED = {"--help", "--socket"}  # of every command
 COMMANDS = re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE)
 
 
@@ -35,6 +40,8 @@ def place(tmp_path_factory):
     imgvec = tools / "imgvec"
     imgvec.write_text(f'#!/bin/sh\nexec {sys.executable} -m imgvecd.client.main "$@"\n')
     imgvec.chmod(0o755)
+    (tools / "xdg-open").write_text('#!/bin/sh\nexec test -f "$1"\n')
+    (tools / "xdg-open").chmod(0o755)
     environment = {
         **daemon.env,
         "PATH": f"{tools}:{os.environ['PATH']}",
@@ -47,6 +54,8 @@ def place(tmp_path_factory):
 
 def run(place, command):
     _, work, environment = place
+    if "--preview" in command:  # needs a terminal
+        command = f"script -qec {shlex.quote(command)} /dev/null"
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         cwd=work,
@@ -87,11 +96,24 @@ def listeners(daemon, process):
     return any(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
 
 
-def test_every_flag_is_on_the_page(place):
-    for command in ("search", "similar", "watch", "label", "saved add"):
-        help_ = run(place, f"imgvec {command} --help").stdout.decode()
-        flags = set(re.findall(r"--[a-z][a-z-]+", help_)) - {"--help", "--socket"}
-        assert flags <= set(re.findall(r"--[a-z][a-z-]+", PAGE)), command
+def options(command, within=None):
+    """Yield the options of a command and of those within it, each with all its spellings."""
+    found = within or parser()
+    for word in command.split():
+        (choices,) = [a.choices for a in found._actions if isinstance(a.choices, dict)]
+        found = choices[word]
+    for action in found._actions:
+        if action.option_strings and action.help != argparse.SUPPRESS:
+            yield action.option_strings
+
+
+@pytest.mark.parametrize(
+    "command", ["search", "similar", "watch", "label", "saved", "saved add", "saved run"]
+)
+def test_every_option_has_an_example_that_runs(command):
+    examples = " ".join(COMMANDS).split()
+    missing = [names for names in options(command) if not set(names) & {*examples, *SHARED}]
+    assert missing == []
 
 
 def test_the_python_example_runs(place, monkeypatch):

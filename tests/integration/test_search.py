@@ -144,7 +144,7 @@ def test_who_watches_is_told_once_even_if_the_daemon_is_killed(start, tmp_path, 
     shutil.copy(shipped_photos / "2024" / "rocket.jpg", folder)
     daemon = start(folder)
     clock = daemon.wait_until_indexed(1)["clock"]
-    watching = Watching(daemon, "a cat", "--min-score=-1", "--from", clock)
+    watching = Watching(daemon, "a cat", "--min-score=-1", "--since", clock)
     try:
         shutil.copy(PHOTOS / "cat.jpg", folder)
         daemon.wait_until(lambda: watching.names() == ["cat.jpg"])

@@ -1,0 +1,97 @@
+"""Shows hits to a person: as a table, or as pictures; or says that nothing matches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from imgvecd import api
+from imgvecd.client.connection import Daemon, DaemonError
+from imgvecd.client.output import Output
+from imgvecd.client.terminal import Way, size, way_to_show
+
+
+def show(
+    daemon: Daemon,
+    request: api.SearchRequest,
+    found: api.SearchResponse,
+    hits: Sequence[api.Hit],
+    output: Output,
+    *,
+    preview: Way | bool,
+) -> None:
+    """Print `hits` for a person.
+
+    Args:
+        preview: show the pictures, in this way or as the terminal can.
+    """
+    if not hits:
+        output.lines(_nothing(found))
+        return
+    headers, rows = _table(request, hits)
+    if preview:
+        way = way_to_show(os.environ) if preview is True else preview
+        _pictures(daemon, hits, rows, output, way)
+    else:
+        output.table(headers, rows)
+
+
+def _pictures(
+    daemon: Daemon, hits: Sequence[api.Hit], rows: Sequence[list[str]], output: Output, way: Way
+) -> None:
+    """Print each picture with its row of the table below it, as they come."""
+    from imgvecd.client import preview  # noqa: PLC0415  # Pillow and numpy are slow to import
+
+    for hit, row in zip(hits, rows, strict=True):
+        try:
+            jpeg = daemon.get(f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(way)}")
+            output.raw(preview.picture(jpeg, way, size()))
+        except (DaemonError, OSError) as error:
+            output.lines([f"(no picture: {error})"])
+        output.lines(["  ".join(filter(None, row)), ""])
+        output.flush()
+
+
+def _table(
+    request: api.SearchRequest, hits: Sequence[api.Hit]
+) -> tuple[list[str], list[list[str]]]:
+    """Return (headers, rows)."""
+    measured = any(hit.relevance is not None for hit in hits)
+    headers = ["score", "id", "date", "path"]
+    rows = [_row(hit) for hit in hits]
+    if measured:
+        headers.insert(0, "match")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(0, "" if hit.relevance is None else f"{hit.relevance:.0%}")
+    if request.group is not None:
+        headers.insert(-1, "of")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(-1, str(hit.group_size))
+    if request.explain:
+        for i, term in enumerate(request.all_terms()):
+            headers.insert(-1, _short(term))
+            for row, hit in zip(rows, hits, strict=True):
+                row.insert(-1, f"{hit.shares[i]:+.3f}" if hit.shares else "")
+    return headers, rows
+
+
+def _nothing(found: api.SearchResponse) -> list[str]:
+    if found.nearest is None:
+        return [f"Nothing found among {found.searched:,} images."]
+    nearest = found.nearest
+    match = "" if nearest.relevance is None else f", a match of {nearest.relevance:.0%},"
+    return [
+        f"Nothing matches among {found.searched:,} images. The nearest{match} is:",
+        nearest.path,
+        "--all shows what comes nearest anyway.",
+    ]
+
+
+def _row(hit: api.Hit) -> list[str]:
+    path = f"{hit.path} (offline)" if hit.offline else hit.path
+    return [f"{hit.score:.3f}", str(hit.id), (hit.taken_at or "")[:10], path]
+
+
+def _short(term: api.Term) -> str:
+    name = term.text or ("#" + str(term.id) if term.id is not None else "image")
+    return f"{'-' if term.weight < 0 else '+'}{name[:12]}"
