@@ -420,11 +420,50 @@ class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
     rebuilding: bool = False
 
 
+PauseCause = Literal["request", "quiet_hours", "battery", "load"]
+
+
+class Pause(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Why indexing rests.
+
+    Attributes:
+        reason: for a person, to be read after "paused: ".
+        until: when it ends by itself, where that is known.
+    """
+
+    cause: PauseCause
+    reason: str
+    until: str | None = None
+
+
+class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/pause`: have indexing rest, for a while or until it is resumed."""
+
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)] | None = None
+
+
+class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/resume`: end a pause that was asked for.
+
+    Attributes:
+        force: go on although another cause holds, until that cause ends.
+    """
+
+    force: bool = False
+
+
+class Pausing(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether indexing rests now."""
+
+    pause: Pause | None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /v1/status`: what the daemon is doing.
 
     Attributes:
-        state: "starting", "scanning", "indexing", "idle" or "stopping".
+        state: "starting", "scanning", "indexing", "paused" (with work left), "idle" or "stopping".
+        pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.
     """
@@ -436,6 +475,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     model: ModelStatus
     move: MoveStatus | None = None
+    pause: Pause | None = None
     roots: tuple[RootStatus, ...]
     files: FileCounts
     index: IndexStatus

@@ -110,6 +110,13 @@ class NotInTimeError(ImgvecdError):
     http_status = 409
 
 
+class PausedError(ImgvecdError):
+    """Indexing rests, and something waits for it; the message names the cause and the way on."""
+
+    code = "paused"
+    http_status = 503
+
+
 class ModelError(ImgvecdError):
     """The model cannot be loaded or run; the message names the ways out."""
 

@@ -93,6 +93,30 @@ class Encoder(Protocol):
         ...
 
 
+class Machine(Protocol):
+    """What indexing makes room for. Thread-safe; both methods may read files, but never wait."""
+
+    def on_battery(self) -> bool:
+        """Return whether the machine runs on battery now."""
+        ...
+
+    def other_load(self) -> float:
+        """Return the share (0 to 1) of all cores that other programs used since the last call."""
+        ...
+
+
+class PauseStore(Protocol):
+    """Remembers the pause that a person asked for. Thread-safe."""
+
+    def load(self) -> int | None:
+        """Return until when (ns since the epoch, 0 for no end); None if there is no pause."""
+        ...
+
+    def save(self, until_ns: int | None) -> None:
+        """Remember that, instead of what was."""
+        ...
+
+
 class FileStore(Protocol):
     """What watching and planning need of the catalog. Thread-safe."""
 

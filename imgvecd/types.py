@@ -301,6 +301,19 @@ class Coverage(enum.Enum):
     UNAVAILABLE = enum.auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """How much a process or thread makes room for others.
+
+    Attributes:
+        niceness: 0 to 19, the humblest.
+        disk: "normal", "low" or "idle".
+    """
+
+    niceness: int = 0
+    disk: str = "normal"
+
+
 class Lane(enum.IntEnum):
     """Whose turn it is in the encoder: a waiting person before the backlog."""
 

@@ -5,33 +5,36 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from imgvecd.adapters import parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.sqlite import Catalog
+from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
-from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, RootConfig, expand
+from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine, ModelSource, Parts
 from imgvecd.core.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.reading import ReadingIndex
 from imgvecd.core.model_choice import ModelChoice, choose_model, plan_models
+from imgvecd.core.pausing import Rest
 from imgvecd.core.search import Searcher
 from imgvecd.core.state_lock import StateLock
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.notify import passed_sockets
 from imgvecd.daemon.service import DaemonService
-from imgvecd.errors import ModelError
+from imgvecd.errors import ImgvecdError, ModelError
 from imgvecd.processes import DecoderPool, TwoTowers
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
-from imgvecd.types import FileRow, ModelInfo
+from imgvecd.types import FileRow, ModelInfo, Priority
 
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
@@ -51,6 +54,7 @@ class Assembly:
     serving: ModelChoice
     target: ModelChoice | None
     decoder: DecoderPool
+    rest: Rest
 
     def close(self) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before."""
@@ -59,12 +63,17 @@ class Assembly:
 
 
 def assemble(
-    config: Config, *, on_doubt: Callable[[list[FileRow]], None], moving: bool = False
+    config: Config,
+    *,
+    on_doubt: Callable[[list[FileRow]], None],
+    moving: bool = False,
+    pausing: bool = False,
 ) -> Assembly:
     """Return the parts for `config`, with nothing running yet.
 
     Args:
         moving: have the model that answered last go on until the configured one is complete.
+        pausing: rest by request and as `indexing` says.
 
     Raises:
         AlreadyRunningError: another process writes to the state directory.
@@ -80,7 +89,8 @@ def assemble(
             serving, target = plan_models(config.model, catalog.models.serving())
         else:
             serving, target = choose_model(config.model), None
-        decoder = DecoderPool(config.decode)
+        decoder = _decoder(config)
+        rest = Rest(config.indexing, ThisMachine(), catalog.pauses) if pausing else Rest()
 
         def open_index(model: ModelInfo) -> LibraryIndex:
             return LibraryIndex.open(
@@ -99,14 +109,17 @@ def assemble(
             library=catalog.library,
             searching=catalog.searching,
             decoder=decoder,
-            serving=_source(serving, config.encode, state),
-            target=None if target is None else _source(target, config.encode, state),
+            serving=_source(serving, config, state),
+            target=None if target is None else _source(target, config, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
             batch_size=config.encode.batch_size or _CPU_BATCH,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
+            rest=rest,
+            at_reading_start=partial(lower, _priority(config)),
         )
-        return Assembly(lock, catalog, Engine(parts, on_doubt=on_doubt), serving, target, decoder)
+        engine = Engine(parts, on_doubt=on_doubt)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest)
     except BaseException:
         lock.close()
         raise
@@ -149,7 +162,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         index = ReadingIndex(
             directory, model.fingerprint, model.dim, catalog.embeddings, FaissSegments()
         )
-        encoder, decoder = _encoder(choice, config.encode, state), DecoderPool(config.decode)
+        encoder, decoder = _encoder(choice, config, state), _decoder(config)
         searcher = Searcher(
             model,
             index,
@@ -191,7 +204,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
     """Run the daemon until it is told to stop; return the exit code.
 
     Args:
-        reload: reads the configuration again; roots, excludes and `watch` are applied.
+        reload: reads the configuration again; roots, excludes, `watch`, `indexing` are applied.
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
     asyncio.run(_serve(config, reload, progress))
@@ -205,7 +218,7 @@ async def _serve(config: Config, reload: Callable[[], Config], progress: Progres
         if reconciler is not None:
             reconciler.doubt(files)
 
-    assembly = assemble(config, on_doubt=on_doubt, moving=True)
+    assembly = assemble(config, on_doubt=on_doubt, moving=True, pausing=True)
     try:
         reconciler = Reconciler(
             assembly.catalog.files,
@@ -218,8 +231,14 @@ async def _serve(config: Config, reload: Callable[[], Config], progress: Progres
         service = _service(assembly, reconciler)
 
         async def apply_new_config() -> None:
-            new = await asyncio.to_thread(reload)
-            await reconciler.set_config(_use_roots(assembly, new), new.watch, new.exclude)
+            try:
+                new = await asyncio.to_thread(reload)
+                await reconciler.set_config(_use_roots(assembly, new), new.watch, new.exclude)
+            except ImgvecdError as error:
+                service.refused_config = str(error)
+                raise
+            service.refused_config = None
+            assembly.rest.use(new.indexing)
             assembly.engine.wake()
 
         def start_server() -> Awaitable[RunningServer]:
@@ -268,6 +287,7 @@ def _service(assembly: Assembly, reconciler: Reconciler) -> DaemonService:
         decisions=assembly.catalog.duplicates,
         engine=assembly.engine,
         reconciler=reconciler,
+        rest=assembly.rest,
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
     )
 
@@ -281,10 +301,21 @@ def _status(choice: ModelChoice) -> ModelStatus:
     )
 
 
-def _source(choice: ModelChoice, config: EncodeConfig, state: str) -> ModelSource:
+def _source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     return ModelSource(choice.fingerprint, _encoder(choice, config, state))
 
 
-def _encoder(choice: ModelChoice, config: EncodeConfig, state: str) -> TwoTowers:
+def _encoder(choice: ModelChoice, config: Config, state: str) -> TwoTowers:
+    priority = _priority(config)
+    # it serves searches too: ahead of the decoders, behind a person's programs
+    priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return TwoTowers(choice, config, tower)
+    return TwoTowers(choice, config.encode, tower, priority)
+
+
+def _decoder(config: Config) -> DecoderPool:
+    return DecoderPool(config.decode, _priority(config))
+
+
+def _priority(config: Config) -> Priority:
+    return Priority(config.indexing.niceness, config.indexing.io_priority)

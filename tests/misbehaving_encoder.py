@@ -12,7 +12,7 @@ import numpy as np
 
 from imgvecd.processes.frames import send
 from imgvecd.processes.messages import EncodeReady, Failed, ImagesRequest, Vectors
-from imgvecd.types import ModelInfo, PreprocessSpec
+from imgvecd.types import ModelInfo, PreprocessSpec, Priority
 from imgvecd.workers.channel import open_channel, serve
 
 DIM, SIZE = 4, 2
@@ -48,7 +48,7 @@ def answer(request, body):
 
 if __name__ == "__main__":
     note("start")
-    channel = open_channel(0)
+    channel = open_channel(Priority())
     print("12%|###   | 3.1G/26G", file=sys.stderr, flush=True)
     if (NOTES / "broken").exists():
         sys.exit("no such luck")

@@ -69,6 +69,7 @@ class RunningDaemon:
         settings = dict(settings or {})
         if not any(key.startswith("model") for key in settings):
             settings["model"] = "imgvecd-mini"  # `auto` would go and look for a larger one
+        settings.setdefault("indexing__pause_on_battery", "false")  # of whoever runs the tests
         for key, value in settings.items():
             flags += ["--set", f"{key.replace('__', '.')}={value}"]
         self.log = self.home / "daemon.log"

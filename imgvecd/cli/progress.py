@@ -36,7 +36,8 @@ async def show_progress(
 def _draw(bar: tqdm[Never], now: Status) -> None:
     bar.total = now.files.seen
     bar.n = now.files.indexed + now.files.failed
-    bar.set_description_str(now.state, refresh=False)
+    state = f"paused: {now.pause.reason}" if now.state == "paused" and now.pause else now.state
+    bar.set_description_str(state, refresh=False)
     left = "" if now.eta_s is None else f", {tqdm.format_interval(now.eta_s)} left"
     bar.set_postfix_str(f"{now.rate_per_s:.1f}/s{left}", refresh=False)
     bar.refresh()

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import duplicates, reports, saying, searching
+from imgvecd.client import duplicates, pausing, reports, saying, searching
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
 
@@ -61,6 +61,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
+    pausing.add_parsers(add)
     _add_move(add)
     saying.add_parsers(add)
     show = _reporting("/v1/images/{id}", api.Image, reports.image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from imgvecd.config import paths
+from imgvecd.errors import ConfigError
 
 
 def socket_path(flag: str | None) -> str:
@@ -16,7 +17,12 @@ def socket_path(flag: str | None) -> str:
         from imgvecd.config.load import load  # noqa: PLC0415  # YAML takes 20 ms to import
         from imgvecd.config.schema import expand  # noqa: PLC0415
 
-        configured = load().server.socket
+        try:
+            configured = load().server.socket
+        except ConfigError:  # the daemon goes on as it was, so there is somebody to ask
+            if not os.path.exists(paths.socket()):
+                raise
+            configured = ""
         if configured:
             return expand(configured)
     return paths.socket()

@@ -29,6 +29,9 @@ def status(answer: api.Status) -> list[str]:
     loaded = "in memory" if model.loaded else "not in memory"
     lines.append(_line("model", f"{model.name} {model.pretrained}".rstrip() + f", {loaded}"))
     lines += [_line("", text) for text in (model.note, model.error) if text]
+    if answer.pause is not None:
+        lines.append(_line("paused", answer.pause.reason))
+        lines.append(_line("", "`imgvec resume --force` has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from typing import Annotated, Literal, NamedTuple
 
@@ -98,6 +99,33 @@ class EncodeConfig(Section, frozen=True):
     idle_s: Seconds = 300
 
 
+class IndexingConfig(Section, frozen=True):
+    """When reading and encoding rest for others' sake; watching and searching never do.
+
+    Attributes:
+        quiet_hours: times of day without indexing, local: "22:00-07:00"; several with commas.
+        pause_on_battery: rest while the machine runs on battery.
+        max_other_load: rest while other programs use more than this share of all cores; 0 never.
+        niceness: of what reads and decodes, 0 to 19; the encoder, which also serves searches, has
+            half of it.
+        io_priority: of the same; "idle" waits for a disk that nobody else uses.
+    """
+
+    quiet_hours: str = ""
+    pause_on_battery: bool = True
+    max_other_load: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    niceness: Annotated[int, Meta(ge=0, le=19)] = 10
+    io_priority: Literal["normal", "low", "idle"] = "low"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports with the section, for hours that are none."""
+        self.hours()
+
+    def hours(self) -> tuple[tuple[datetime.time, datetime.time], ...]:
+        """Return (beginning, end) of each of the quiet hours; an end before it is tomorrow's."""
+        return tuple(_hours(part.strip()) for part in self.quiet_hours.split(",") if part.strip())
+
+
 class IndexConfig(Section, frozen=True):
     """How embeddings are searched.
 
@@ -185,6 +213,7 @@ class Config(Section, frozen=True):
     watch: WatchConfig = WatchConfig()
     decode: DecodeConfig = DecodeConfig()
     encode: EncodeConfig = EncodeConfig()
+    indexing: IndexingConfig = IndexingConfig()
     index: IndexConfig = IndexConfig()
     server: ServerConfig = ServerConfig()
 
@@ -197,3 +226,13 @@ class Config(Section, frozen=True):
 def expand(path: str) -> str:
     """Return `path` absolute, with `~` and `$VARIABLES` expanded."""
     return os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
+
+
+def _hours(text: str) -> tuple[datetime.time, datetime.time]:
+    try:
+        begin, end = map(datetime.time.fromisoformat, text.split("-"))
+    except ValueError:
+        begin = end = datetime.time()
+    if begin == end or begin.tzinfo or end.tzinfo:
+        raise ValueError(f'Expected quiet_hours such as "22:00-07:00", got "{text}"')
+    return begin, end

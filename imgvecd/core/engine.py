@@ -10,12 +10,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imgvecd.core.generation import Generation, LibraryIndex
 from imgvecd.core.index_keeper import IndexKeeper
 from imgvecd.core.ingest import Embedder, Reader
 from imgvecd.core.ingest.patience import DISK_ERRORS, DISK_LONGEST_S, Patience
+from imgvecd.core.pausing import Rest
 from imgvecd.core.search import Searcher
 from imgvecd.errors import ModelError, NotFoundError
 from imgvecd.protocols import (
@@ -51,6 +52,8 @@ class Parts:
         in_flight: decodes running or waiting at the same time.
         batch_size: images per encode and per transaction.
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
+        rest: the gate in front of reading, decoding and encoding; by default always open.
+        at_reading_start: called in each thread that reads files, before it does.
     """
 
     work: WorkQueue
@@ -65,6 +68,8 @@ class Parts:
     in_flight: int
     batch_size: int
     checkpoint_interval_s: float
+    rest: Rest = field(default_factory=Rest)
+    at_reading_start: Callable[[], None] = lambda: None
 
 
 class Engine:
@@ -99,6 +104,7 @@ class Engine:
             parts.work,
             path_of=self.path_of,
             room=self._room,
+            at_start=parts.at_reading_start,
             on_linked=self._wake_generations,
             on_doubt=on_doubt,
             on_rest=self._rest,
@@ -313,7 +319,8 @@ class Engine:
         await asyncio.to_thread(generation.index.close)
 
     async def _room(self) -> None:
-        """Return once the serving generation has little enough left to encode."""
+        """Return once the serving generation has little enough left to encode, and no pause is."""
+        await self._parts.rest.over()
         if self.generation is not None:
             await self.generation.embedder.room.wait()
 
@@ -335,6 +342,7 @@ class Engine:
             parts.decoder,
             encoder,
             model,
+            rest=parts.rest,
             path_of=self.path_of,
             in_flight=parts.in_flight,
             batch_size=parts.batch_size,

@@ -17,12 +17,13 @@ from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine
 from imgvecd.core.following import Follower
 from imgvecd.core.generation import Generation
+from imgvecd.core.pausing import Rest
 from imgvecd.core.search import Labeller, Searcher, StandingQueries
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
 from imgvecd.daemon.metadata_service import DaemonMetadataService
 from imgvecd.daemon.search_service import DaemonSearchService
-from imgvecd.errors import ModelError, NotFoundError, NotInTimeError
+from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.protocols import (
     ChangeLog,
     EmbeddingSource,
@@ -40,7 +41,11 @@ _OPENING_S = 20.0
 
 
 class DaemonService:
-    """Answers from the parts of one daemon. For its event loop."""
+    """Answers from the parts of one daemon. For its event loop.
+
+    Attributes:
+        refused_config: why the configuration on disk is not the one in force; None if it is.
+    """
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class DaemonService:
         decisions: DecisionStore,
         engine: Engine,
         reconciler: Reconciler,
+        rest: Rest,
         models: tuple[api.ModelStatus, ...],
     ) -> None:
         self._files = files
@@ -64,6 +70,8 @@ class DaemonService:
         self._embeddings = embeddings
         self._engine = engine
         self._reconciler = reconciler
+        self._rest = rest
+        self.refused_config: str | None = None
         self._models = {model.fingerprint: model for model in models}
         self._first = models[0]
         self._started_at = _timestamp(time.time_ns())
@@ -108,11 +116,13 @@ class DaemonService:
         watches = self._reconciler.status()
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
         warnings = [*self._troubles(), *(root.warning for root in roots)]
+        pause = await self._rest.look()
         return api.Status(
             version=imgvecd.__version__,
             pid=os.getpid(),
             started_at=self._started_at,
-            state=self._state(counts),
+            state=self._state(counts, pause),
+            pause=pause,
             clock=self._clock(clock),
             model=self._model_status(),
             move=await asyncio.to_thread(self._move_status),
@@ -154,11 +164,15 @@ class DaemonService:
         return found[image_id]
 
     async def rescan(self, request: api.RescanRequest) -> api.Done:
-        """Look for changes on disk; with `wait`, return when they are searchable."""
+        """Look for changes on disk; with `wait`, return when they are searchable.
+
+        Raises:
+            PausedError: there is something to index, and indexing rests.
+        """
         path = None if request.path is None else os.fsencode(request.path)
         await self._reconciler.rescan(path)
         if request.wait:
-            await self._engine.idle()
+            await self._all_done()
         return await self._done("rescan")
 
     async def sync(self, request: api.SyncRequest) -> api.Done:
@@ -166,12 +180,13 @@ class DaemonService:
 
         Raises:
             NotInTimeError: not within the time given; the work goes on.
+            PausedError: something waits, and indexing rests.
         """
         try:
             async with asyncio.timeout(request.timeout_s):
                 await self._reconciler.barrier()
                 self._engine.wake()
-                await self._engine.idle()
+                await self._all_done()
         except TimeoutError:
             raise NotInTimeError(
                 f"not all is indexed after {request.timeout_s:g} s; `imgvec status` shows how far"
@@ -192,6 +207,14 @@ class DaemonService:
         count = await asyncio.to_thread(self._failures.retry)
         self._engine.wake()
         return await self._done(f"retry of {count} files")
+
+    async def pause(self, request: api.PauseRequest) -> api.Pausing:
+        """Have indexing rest."""
+        return api.Pausing(pause=await self._rest.pause(request.for_s))
+
+    async def resume(self, request: api.ResumeRequest) -> api.Pausing:
+        """End a pause that was asked for, or whatever keeps indexing from going on."""
+        return api.Pausing(pause=await self._rest.resume(force=request.force))
 
     async def doctor(self) -> api.Diagnosis:
         """Compare disk, catalog and index."""
@@ -225,6 +248,26 @@ class DaemonService:
         await self._engine.resume_move()
         return await self._done("the move goes on")
 
+    async def _all_done(self) -> None:
+        """Return when everything known is searchable; raise PausedError if a pause is in the way.
+
+        Who waits is told at once: a pause may take all night.
+        """
+        idle = asyncio.ensure_future(self._engine.idle())
+        try:
+            while not idle.done():
+                held_up = asyncio.ensure_future(self._rest.holds_up())
+                await asyncio.wait([idle, held_up], return_when=asyncio.FIRST_COMPLETED)
+                held_up.cancel()
+                pause = await self._rest.look()
+                if pause is not None and not idle.done():
+                    raise PausedError(
+                        f"indexing is paused ({pause.reason}), and not all is indexed;"
+                        " `imgvec resume --force` has it go on"
+                    )
+        finally:
+            idle.cancel()
+
     async def _generation(self) -> Generation:
         """Return what answers; who asks while the daemon starts waits rather than fails."""
         if self._engine.error is None:
@@ -237,8 +280,10 @@ class DaemonService:
         return self._engine.generation
 
     def _troubles(self) -> list[str]:
-        """Return what stands in the way of the work, each once."""
-        troubles = (self._engine.error, self._reconciler.error)
+        """Return what stands in the way of the work, or of what the user wants, each once."""
+        refused = self.refused_config
+        told = f"the new configuration is refused, the old one stays: {refused}"
+        troubles = (self._engine.error, self._reconciler.error, told if refused else None)
         return list(dict.fromkeys(filter(None, troubles)))
 
     async def _searcher(self) -> Searcher:
@@ -273,12 +318,14 @@ class DaemonService:
             self._files.roots(),
         )
 
-    def _state(self, counts: api.FileCounts) -> str:
+    def _state(self, counts: api.FileCounts, pause: api.Pause | None) -> str:
         if self._engine.generation is None:
             return "starting"
         if self._reconciler.scanning:
             return "scanning"
-        return "indexing" if counts.pending and self._engine.busy else "idle"
+        if not (counts.pending and self._engine.busy):
+            return "idle"
+        return "indexing" if pause is None else "paused"
 
     def _move_status(self) -> api.MoveStatus | None:
         serving = self._fingerprint() or self._first.fingerprint

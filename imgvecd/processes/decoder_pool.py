@@ -7,12 +7,21 @@ import logging
 import os
 from collections.abc import Sequence
 
+import msgspec
+
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.errors import UnreadableImageError, WorkerError
 from imgvecd.processes.frames import Buffer
-from imgvecd.processes.messages import Answer, Decoded, DecodeReady, DecodeRequest, Failed
+from imgvecd.processes.messages import (
+    Answer,
+    DecodeArguments,
+    Decoded,
+    DecodeReady,
+    DecodeRequest,
+    Failed,
+)
 from imgvecd.processes.worker import Worker
-from imgvecd.types import DecodedImage, PreprocessSpec, Stamp
+from imgvecd.types import DecodedImage, PreprocessSpec, Priority, Stamp
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +46,19 @@ class DecoderPool:
     Thread-safety: the event loop's thread only.
 
     Args:
+        priority: of the workers.
         module: of the worker, run with `python -m`.
     """
 
-    def __init__(self, config: DecodeConfig, *, module: str = "imgvecd.workers.decode") -> None:
+    def __init__(
+        self,
+        config: DecodeConfig,
+        priority: Priority = Priority(),  # noqa: B008  # frozen
+        *,
+        module: str = "imgvecd.workers.decode",
+    ) -> None:
         self._config = config
+        self._arguments = DecodeArguments(config.memory_mb, priority)
         self._module = module
         self.size = config.workers or _default_size()
         self._slots = asyncio.Semaphore(self.size)
@@ -124,7 +141,7 @@ class DecoderPool:
         worker = await Worker.start(
             "decoder",
             self._module,
-            [str(self._config.memory_mb)],
+            [msgspec.json.encode(self._arguments).decode()],
             environment=_ENVIRONMENT,
             on_line=lambda line: logger.debug("decoder: %s", line),
         )

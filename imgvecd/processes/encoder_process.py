@@ -27,7 +27,7 @@ from imgvecd.processes.messages import (
 from imgvecd.processes.pace import Pace
 from imgvecd.processes.turns import Turns
 from imgvecd.processes.worker import Worker
-from imgvecd.types import Float32Array, Lane, ModelInfo
+from imgvecd.types import Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class EncoderProcess:
     Thread-safety: the event loop's thread only.
 
     Args:
+        priority: of the worker.
         text_tower: file that the model's text tower is kept in once it was loaded; or empty.
         texts_only: encode texts with that file, which needs no torch, and no images.
         module: of the worker, run with `python -m`.
@@ -55,6 +56,7 @@ class EncoderProcess:
         self,
         choice: ModelChoice,
         config: EncodeConfig,
+        priority: Priority = Priority(),  # noqa: B008  # frozen
         *,
         text_tower: str = "",
         texts_only: bool = False,
@@ -62,7 +64,7 @@ class EncoderProcess:
     ) -> None:
         self._choice = choice
         self._config = config
-        self._arguments = EncodeArguments(choice, config, text_tower, texts_only)
+        self._arguments = EncodeArguments(choice, config, priority, text_tower, texts_only)
         self._module = module
         self._turns = Turns()
         self._images, self._texts = Pace(), Pace()

@@ -11,7 +11,7 @@ import msgspec
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.model_choice import ModelChoice
-from imgvecd.types import ImageInfo, ModelInfo, PreprocessSpec, Stamp
+from imgvecd.types import ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
 
 
 class EncodeArguments(msgspec.Struct, frozen=True):
@@ -24,8 +24,16 @@ class EncodeArguments(msgspec.Struct, frozen=True):
 
     choice: ModelChoice
     config: EncodeConfig
+    priority: Priority
     text_tower: str = ""
     texts_only: bool = False
+
+
+class DecodeArguments(msgspec.Struct, frozen=True):
+    """How a decode worker is started: on its command line, as JSON."""
+
+    memory_mb: int
+    priority: Priority
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):

@@ -11,7 +11,7 @@ from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
 from imgvecd.processes.encoder_process import EncoderProcess
-from imgvecd.types import Float32Array, Lane, ModelInfo
+from imgvecd.types import Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,18 @@ class TwoTowers:
 
     Args:
         text_tower: the file.
+        priority: of the whole model; a text has somebody waiting for it.
     """
 
-    def __init__(self, choice: ModelChoice, config: EncodeConfig, text_tower: str) -> None:
+    def __init__(
+        self,
+        choice: ModelChoice,
+        config: EncodeConfig,
+        text_tower: str,
+        priority: Priority = Priority(),  # noqa: B008  # frozen
+    ) -> None:
         self._path = text_tower
-        self._whole = EncoderProcess(choice, config, text_tower=text_tower)
+        self._whole = EncoderProcess(choice, config, priority, text_tower=text_tower)
         self._texts = EncoderProcess(choice, config, text_tower=text_tower, texts_only=True)
 
     @property

@@ -16,7 +16,7 @@ MEDIA_TYPE = "text/plain"
 CONTENT_TYPE = f"{MEDIA_TYPE}; version=0.0.4"
 # Upper bounds in seconds: a warm text query takes milliseconds, the first after a pause seconds.
 _BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_STATES = ("starting", "scanning", "indexing", "idle", "stopping")
+_STATES = ("starting", "scanning", "indexing", "paused", "idle", "stopping")
 
 
 class SearchTimes:

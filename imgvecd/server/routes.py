@@ -8,14 +8,14 @@ import importlib.resources
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd import api
-from imgvecd.errors import ModelError, NotFoundError, NotInTimeError
+from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
 from imgvecd.server.metadata_routes import MetadataRoutes
 from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
@@ -35,6 +35,8 @@ from imgvecd.server.streaming import Streams
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Routes:
     """The handlers of `/v1`, over one service.
@@ -45,7 +47,7 @@ class Routes:
 
     def __init__(self, service: Service, patience_s: float = 60.0) -> None:
         self._service = service
-        self._actions: set[asyncio.Task[api.Done]] = set()
+        self._actions: set[asyncio.Task[Any]] = set()
         self._searches = SearchTimes()
         self.streams = Streams(patience_s)
         self._searching = SearchRoutes(service.searching, self.streams)
@@ -97,7 +99,7 @@ class Routes:
                 self.rescan,
                 api.Done,
                 body=api.RescanRequest,
-                errors=(NotFoundError,),
+                errors=(NotFoundError, PausedError),
             ),
             post(
                 "/v1/sync",
@@ -105,7 +107,7 @@ class Routes:
                 self.sync,
                 api.Done,
                 body=api.SyncRequest,
-                errors=(NotInTimeError,),
+                errors=(NotInTimeError, PausedError),
                 lasting=True,
             ),
             get(
@@ -123,6 +125,20 @@ class Routes:
                 query=PageFields,
             ),
             post("/v1/retry", "Try every failure again", _answering(ask.retry), api.Done),
+            post(
+                "/v1/pause",
+                "Have indexing rest; searches go on",
+                self.pause,
+                api.Pausing,
+                body=api.PauseRequest,
+            ),
+            post(
+                "/v1/resume",
+                "Have indexing go on",
+                self.resume,
+                api.Pausing,
+                body=api.ResumeRequest,
+            ),
             post(
                 "/v1/doctor",
                 "Compare disk, catalog and index",
@@ -210,19 +226,29 @@ class Routes:
         wanted = await json_body(request, api.SyncRequest)
         return answer(await self._service.sync(wanted))
 
+    async def pause(self, request: web.Request) -> web.Response:
+        """Have indexing rest."""
+        wanted = await json_body(request, api.PauseRequest)
+        return answer(await self._finish(self._service.pause(wanted)))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        """Have indexing go on."""
+        wanted = await json_body(request, api.ResumeRequest)
+        return answer(await self._finish(self._service.resume(wanted)))
+
     async def changes(self, request: web.Request) -> web.Response:
         """Answer what happened to files."""
         wanted = query_fields(request, ChangesFields)
         return answer(await self._service.changes(wanted.since, wanted.limit))
 
-    async def _finish(self, action: Coroutine[Any, Any, api.Done]) -> api.Done:
+    async def _finish(self, action: Coroutine[Any, Any, T]) -> T:
         """Run an action to its end, even if the client leaves or the deadline passes."""
         task = asyncio.create_task(action)
         self._actions.add(task)
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
 
-    def _forget(self, task: asyncio.Task[api.Done]) -> None:
+    def _forget(self, task: asyncio.Task[Any]) -> None:
         self._actions.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.debug("action failed", exc_info=error)  # marks the exception as seen

@@ -84,6 +84,14 @@ class Service(Protocol):
         """Try every failure again."""
         ...
 
+    async def pause(self, request: api.PauseRequest) -> api.Pausing:
+        """Have indexing rest."""
+        ...
+
+    async def resume(self, request: api.ResumeRequest) -> api.Pausing:
+        """End a pause that was asked for, or whatever keeps indexing from going on."""
+        ...
+
     async def doctor(self) -> api.Diagnosis:
         """Compare disk, catalog and index."""
         ...

@@ -9,13 +9,15 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
+from imgvecd.adapters import this_machine
 from imgvecd.processes.frames import Buffer, Closed, receive, send
 from imgvecd.processes.messages import Answer, Request, request_decoder
+from imgvecd.types import Priority
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def open_channel(niceness: int) -> socket.socket:
+def open_channel(priority: Priority) -> socket.socket:
     """Return the socket that is this process's stdin, and make the process a good child.
 
     Stdin becomes /dev/null, so that no library can read from the channel. Nothing else can write
@@ -26,7 +28,7 @@ def open_channel(niceness: int) -> socket.socket:
     os.dup2(null, 0)
     os.close(null)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(niceness)
+    this_machine.lower(priority)
     _end_with_parent()
     return channel
 

@@ -1,4 +1,4 @@
-"""`python -m imgvecd.workers.decode MEMORY_MB`: image files to pixels, one at a time.
+"""`python -m imgvecd.workers.decode ARGUMENTS`: image files to pixels, one at a time.
 
 What is wrong with a file may take this process down, and nothing else.
 """
@@ -14,20 +14,29 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+import msgspec
+
 from imgvecd.adapters import pillow
 from imgvecd.errors import UnreadableImageError
 from imgvecd.processes.frames import Buffer
-from imgvecd.processes.messages import Answer, Decoded, DecodeReady, DecodeRequest, Failed, Request
+from imgvecd.processes.messages import (
+    Answer,
+    DecodeArguments,
+    Decoded,
+    DecodeReady,
+    DecodeRequest,
+    Failed,
+    Request,
+)
 from imgvecd.types import Stamp
 from imgvecd.workers.channel import open_channel, serve
-
-_NICENESS = 10  # photos are decoded behind a person's back
 
 
 def main() -> None:
     """Serve the parent."""
-    limit_bytes = int(sys.argv[1]) << 20
-    channel = open_channel(_NICENESS)
+    arguments = msgspec.json.decode(sys.argv[1], type=DecodeArguments)
+    limit_bytes = arguments.memory_mb << 20
+    channel = open_channel(arguments.priority)
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a bad photo shall not fill the disk
     serve(channel, DecodeReady(), _answer)

@@ -29,14 +29,12 @@ if TYPE_CHECKING:
     from imgvecd.adapters.openclip import OpenClipModel
     from imgvecd.adapters.texttower import TextTower
 
-_NICENESS = 5  # behind a person's programs, ahead of the decoders that feed it
-
 
 def main() -> None:
     """Serve the parent."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     arguments = msgspec.json.decode(sys.argv[1], type=EncodeArguments)
-    channel = open_channel(_NICENESS)
+    channel = open_channel(arguments.priority)
     try:
         encoding = Encoding(arguments)
     except ModelError as error:

@@ -67,3 +67,49 @@ def test_a_bad_configuration_is_refused_and_the_old_one_stays(start, shipped_pho
     assert "exclude" in daemon.tail()
     assert daemon.search("a cat", 1)[0].endswith("cat.jpg")
     assert daemon.status()["files"]["indexed"] == 8
+
+
+def test_why_it_is_refused_shows_until_it_is_mended(start, shipped_photos, config_file, tmp_path):
+    config_file(roots=[str(shipped_photos)])
+    daemon = start()
+    daemon.wait_until_indexed(8)
+    path = tmp_path / "home" / ".config" / "imgvecd" / "imgvecd.yaml"
+    bad = [
+        ("roots: [a\nb: ]c", "not valid YAML"),
+        ("indexing:\n  quiet_hours: 22-7\n", "22:00-07:00"),
+        ("watch:\n  settle_ms: soon\n", "watch.settle_ms"),
+        (b"\xff\xfe\x00binary", "not valid YAML"),
+        (None, "cannot be read"),
+    ]
+    for content, reason in bad:
+        path.unlink(missing_ok=True)
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_until(lambda reason=reason: reason in str(daemon.get("/v1/health")))
+        health = daemon.get("/v1/health")
+        assert health["status"] == "degraded"
+        assert "the old one stays" in health["reasons"][0]
+        assert health["reasons"][0] in daemon.status()["warnings"]
+        assert len(daemon.status()["roots"]) == 1
+    assert b"the old one stays" in daemon.imgvec("status").stdout
+    path.rmdir()
+    config_file(roots=[str(shipped_photos)], indexing={"quiet_hours": "00:00-23:59"})
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: daemon.get("/v1/health")["status"] == "ok")
+    # and what the new one says is in force
+    daemon.wait_until(lambda: daemon.status()["pause"])
+    assert daemon.status()["warnings"] == []
+
+
+def test_a_root_that_is_no_folder_is_offline_not_an_end(start, shipped_photos, config_file):
+    config_file(roots=[str(shipped_photos)])
+    daemon = start()
+    daemon.wait_until_indexed(8)
+    file = next(shipped_photos.rglob("cat.jpg"))
+    config_file(roots=[str(shipped_photos), str(file), "/nowhere/at/all"])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: len(daemon.status()["roots"]) == 3)
+    assert daemon.wait_until_indexed(8)["files"]["seen"] == 8

@@ -15,7 +15,7 @@ import pytest
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, EncoderProcess
-from imgvecd.types import Lane, PreprocessSpec
+from imgvecd.types import Lane, PreprocessSpec, Priority
 
 TESTS = Path(__file__).parents[1]
 GOOD = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
@@ -62,11 +62,12 @@ async def test_decoders_start_on_demand_and_stop_when_idle():
 
 
 async def test_a_decoder_is_small_and_humble():
-    pool = DecoderPool(DecodeConfig(workers=1))
+    pool = DecoderPool(DecodeConfig(workers=1), Priority(niceness=10, disk="low"))
     await pool.decode_bytes(GOOD, SPEC)
     (worker,) = (child for child in psutil.Process().children() if "decode" in str(child.cmdline()))
     assert worker.memory_info().rss < 120e6
     assert worker.nice() == 10
+    assert worker.ionice() == (psutil.IOPRIO_CLASS_BE, 7)
     assert worker.rlimit(psutil.RLIMIT_AS) == (2048 << 20,) * 2
     assert not [mapped for mapped in worker.memory_maps() if "torch" in mapped.path]
     await pool.close()

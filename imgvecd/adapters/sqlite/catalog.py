@@ -13,6 +13,7 @@ from imgvecd.adapters.sqlite.failures import Failures
 from imgvecd.adapters.sqlite.files import Files
 from imgvecd.adapters.sqlite.library import Library
 from imgvecd.adapters.sqlite.models import Models
+from imgvecd.adapters.sqlite.pauses import Pauses
 from imgvecd.adapters.sqlite.query_texts import SavedSearches
 from imgvecd.adapters.sqlite.selection import Selection
 from imgvecd.adapters.sqlite.user_metadata import UserMetadata
@@ -29,6 +30,7 @@ class Catalog:
         work: what waits, and results (`WorkQueue`).
         embeddings: vectors for the index (`EmbeddingSource`).
         models: the models they come from.
+        pauses: the pause that a person asked for (`PauseStore`).
         library: questions about images.
         collection: what a person adds.
         searching: what searching needs besides vectors (`SearchStore`).
@@ -47,6 +49,7 @@ class Catalog:
         self.work = Work(self._database)
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
+        self.pauses = Pauses(self._database)
         self.library = Library(self._database)
         self.collection = Collection(self._database)
         self.searching = Selection(self._database)

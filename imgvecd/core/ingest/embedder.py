@@ -12,6 +12,7 @@ from imgvecd.core.ingest.batches import Failure, Ready, encode_or_blame, gather
 from imgvecd.core.ingest.hashing import hash_pixels
 from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
 from imgvecd.core.ingest.rate import Rate
+from imgvecd.core.pausing import Rest
 from imgvecd.errors import CatalogError, ModelError, UnreadableImageError, WorkerError
 from imgvecd.protocols import Decoder, Encoder, WorkQueue
 from imgvecd.types import FileRow, Float32Array, ModelInfo
@@ -27,6 +28,7 @@ class Embedder:
 
     Args:
         model: whose embeddings are made.
+        rest: the gate in front of every decode and every batch.
         in_flight: decodes running or waiting at the same time.
         batch_size: images per encode and per transaction.
         on_committed: called after each batch (in the event loop).
@@ -46,6 +48,7 @@ class Embedder:
         encoder: Encoder,
         model: ModelInfo,
         *,
+        rest: Rest,
         path_of: Callable[[FileRow], bytes],
         in_flight: int,
         batch_size: int,
@@ -57,6 +60,7 @@ class Embedder:
         self._decoder = decoder
         self._encoder = encoder
         self._model = model
+        self._rest = rest
         self._path_of = path_of
         self._batch_size = batch_size
         self._on_committed = on_committed
@@ -108,6 +112,9 @@ class Embedder:
                 self.room.clear()
             for content_id, file in todo:
                 await self._slots.acquire()
+                if await self._rest.over():  # it took a while: other things may be to be done
+                    self._slots.release()
+                    break
                 self._working.add(content_id)
                 self._decoding += 1
                 tasks.create_task(self._decode(content_id, file))
@@ -149,6 +156,7 @@ class Embedder:
             pixels = {item.content_id: hash_pixels(item.image.pixels) for item in ready}
             known = await self._known(pixels)
             unknown = [item for item in ready if item.content_id not in known]
+            await self._rest.over()
             vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, unknown)
             self.rate.add(len(vectors))
             await self._commit(ready, known | vectors, failures + broken, pixels)

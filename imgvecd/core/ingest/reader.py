@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
@@ -28,7 +29,8 @@ class Reader:
 
     Args:
         path_of: absolute path of a file.
-        room: returns once later stages have little enough to do.
+        room: returns once reading may go on: later stages have little enough to do.
+        at_start: called in each thread that reads, before it does.
         on_linked: called after contents were linked (in the event loop).
         on_doubt: called with files that are not on disk as the catalog has them.
         on_rest: called when nothing is left to read.
@@ -43,6 +45,7 @@ class Reader:
         *,
         path_of: Callable[[FileRow], bytes],
         room: Callable[[], Awaitable[None]],
+        at_start: Callable[[], None],
         on_linked: Callable[[], None],
         on_doubt: Callable[[list[FileRow]], None],
         on_rest: Callable[[], None],
@@ -50,6 +53,7 @@ class Reader:
         self._work = work
         self._path_of = path_of
         self._room = room
+        self._at_start = at_start
         self._on_linked = on_linked
         self._on_doubt = on_doubt
         self._on_rest = on_rest
@@ -72,25 +76,33 @@ class Reader:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._wake.clear()
-            while await self._read_some():
-                logger.debug("read a batch of files")
-            self.busy = self._wake.is_set()
-            self._on_rest()
-            await self._wake.wait()
+        threads = ThreadPoolExecutor(_THREADS, "read", self._at_start)
+        try:
+            while True:
+                self._wake.clear()
+                while await self._read_some(threads):
+                    logger.debug("read a batch of files")
+                self.busy = self._wake.is_set()
+                self._on_rest()
+                await self._wake.wait()
+        finally:
+            threads.shutdown(wait=False)
 
-    async def _read_some(self) -> bool:
+    async def _read_some(self, threads: ThreadPoolExecutor) -> bool:
+        if not await self._next_files():
+            return False
         await self._room()
+        files = await self._next_files()  # anew: that may have taken hours
+        loop = asyncio.get_running_loop()
+        parts = (files[i::_THREADS] for i in range(_THREADS))
+        hashing = (loop.run_in_executor(threads, self._hash, part) for part in parts)
+        await self._record([outcome for part in await asyncio.gather(*hashing) for outcome in part])
+        return True
+
+    async def _next_files(self) -> list[FileRow]:
         limit = _BATCH + len(self._doubted)
         waiting = await self._looks.call(asyncio.to_thread, self._work.pending_files, limit)
-        files = [file for file in waiting if file.id not in self._doubted][:_BATCH]
-        if not files:
-            return False
-        parts = (files[i::_THREADS] for i in range(_THREADS))
-        outcomes = await asyncio.gather(*(asyncio.to_thread(self._hash, part) for part in parts))
-        await self._record([outcome for part in outcomes for outcome in part])
-        return True
+        return [file for file in waiting if file.id not in self._doubted][:_BATCH]
 
     def _hash(self, files: list[FileRow]) -> list[_Outcome]:
         return [(file, self._hash_one(file)) for file in files]

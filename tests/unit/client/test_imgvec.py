@@ -339,3 +339,41 @@ def test_nothing_heavy_is_imported(server, environment):
         [sys.executable, "-c", program], env=environment, capture_output=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], api.PauseRequest()),
+        (["--for", "2h"], api.PauseRequest(for_s=7200)),
+        (["--for", "1h30min"], api.PauseRequest(for_s=5400)),
+        (["--for", "1.5 d"], api.PauseRequest(for_s=129_600)),
+        (["--for", "90s"], api.PauseRequest(for_s=90)),
+    ],
+)
+def test_pause_says_for_how_long(server, imgvec, arguments, wanted):
+    pause = api.Pause(cause="request", reason="by request")
+    server.on("POST", "/v1/pause", api.Pausing(pause=pause))
+    done = imgvec("pause", *arguments)
+    assert (done.returncode, done.stdout) == (0, b"paused: by request\n")
+    assert msgspec.json.decode(server.asked[-1][2], type=api.PauseRequest) == wanted
+
+
+@pytest.mark.parametrize("text", ["2", "h", "soon", "2h soon", "-2h", ""])
+def test_a_time_that_is_none_is_refused(server, imgvec, text):
+    done = imgvec("pause", f"--for={text}")
+    assert done.returncode == 2
+    assert b"45min" in done.stderr
+    assert server.asked == []
+
+
+def test_resume_tells_what_else_is_in_the_way(server, imgvec):
+    pause = api.Pause(cause="battery", reason="on battery")
+    server.on("POST", "/v1/resume", api.Pausing(pause=pause))
+    done = imgvec("resume")
+    assert done.returncode == 1
+    assert done.stdout == b"paused: on battery; `imgvec resume --force` has it go on\n"
+    server.on("POST", "/v1/resume", api.Pausing(pause=None))
+    done = imgvec("resume", "--force")
+    assert (done.returncode, done.stdout) == (0, b"indexing goes on\n")
+    assert msgspec.json.decode(server.asked[-1][2], type=api.ResumeRequest).force

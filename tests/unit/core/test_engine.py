@@ -443,5 +443,48 @@ async def test_a_backlog_does_not_run_ahead_of_decoding(rig):
     assert rig.counts().indexed == 200
 
 
+async def test_a_pause_keeps_everything_from_being_read_decoded_and_encoded(rig, monkeypatch):
+    rest = rig.parts.rest
+    read = []
+    monkeypatch.setattr("imgvecd.core.ingest.reader.hash_file", lambda *args: read.append(args))
+    await rest.pause(None)
+    rig.write("a.jpg", b"picture")
+    rig.engine.wake()
+    async with asyncio.timeout(10):
+        await rest.holds_up()
+    assert rig.engine.busy
+    assert (read, rig.decoder.decoded) == ([], [])
+    monkeypatch.undo()
+    await rest.resume(force=False)
+    await rig.settled()
+    assert rig.counts().indexed == 1
+
+
+async def test_a_pause_in_the_middle_leaves_no_batch_behind(rig):
+    rig.decoder.gate.clear()
+    for i in range(20):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    rig.engine.wake()
+    while not rig.decoder.at_once:
+        await asyncio.sleep(0.005)
+    await rig.parts.rest.pause(None)
+    rig.decoder.gate.set()
+    async with asyncio.timeout(10):
+        await rig.parts.rest.holds_up()
+        while rig.decoder.at_once:
+            await asyncio.sleep(0.005)
+    assert rig.encoder.batches == []
+    assert len(rig.decoder.decoded) <= 3  # those under way end
+    await rig.parts.rest.resume(force=False)
+    await rig.settled()
+    assert rig.counts().indexed == 20
+    assert sum(rig.encoder.batches) == 20
+
+
+async def test_with_nothing_to_do_a_paused_engine_is_idle(rig):
+    await rig.parts.rest.pause(None)
+    await rig.settled()
+
+
 def test_vector_of_is_a_unit_vector():
     assert np.linalg.norm(vector_of(b"x")) == pytest.approx(1)

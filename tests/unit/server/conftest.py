@@ -175,6 +175,13 @@ class FakeService:
     async def retry(self):
         return await self._answer("retry", api.Done(done="retry", clock="c:x:1"))
 
+    async def pause(self, request):
+        pause = api.Pause(cause="request", reason="by request")
+        return await self._answer(request, api.Pausing(pause=pause))
+
+    async def resume(self, request):
+        return await self._answer(request, api.Pausing(pause=None))
+
     async def doctor(self):
         return await self._answer("doctor", api.Diagnosis(healthy=True, counts={}, findings=()))
 

@@ -29,6 +29,8 @@ PHOTO = b"\xff\xd8\xff" + bytes(range(256))
         ("GET", "/v1/images?after=9&limit=5", (9, 5)),
         ("GET", "/v1/images/7", 7),
         ("POST", "/v1/rescan", api.RescanRequest()),
+        ("POST", "/v1/pause", api.PauseRequest()),
+        ("POST", "/v1/resume", api.ResumeRequest()),
         ("POST", "/v1/checkpoint", "checkpoint"),
         ("POST", "/v1/rebuild", "rebuild"),
     ],

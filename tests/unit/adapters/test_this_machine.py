@@ -1,0 +1,112 @@
+"""Batteries as Linux shows them, load of others, and priorities."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from imgvecd.adapters.this_machine import ThisMachine, lower
+from imgvecd.types import Priority
+
+
+@pytest.fixture
+def supplies(tmp_path):
+    def write(**devices):
+        for name, facts in devices.items():
+            (tmp_path / name).mkdir()
+            for fact, value in facts.items():
+                (tmp_path / name / fact).write_text(f"{value}\n")
+        return ThisMachine(str(tmp_path))
+
+    return write
+
+
+MAINS = {"type": "Mains", "online": "0"}
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"),
+    [
+        ({"AC": MAINS, "BAT0": {"type": "Battery", "status": "Discharging"}}, True),
+        ({"AC": MAINS, "BAT0": {"type": "Battery", "status": "Charging"}}, False),
+        ({"BAT0": {"type": "Battery", "status": "Full"}}, False),
+        (  # a wireless mouse
+            {"hidpp_battery_0": {"type": "Battery", "scope": "Device", "status": "Discharging"}},
+            False,
+        ),
+        (
+            {
+                "BAT0": {"type": "Battery", "scope": "System", "status": "Full"},
+                "BAT1": {"type": "Battery", "scope": "System", "status": "Discharging"},
+            },
+            True,
+        ),
+        ({"AC": MAINS}, False),
+        ({}, False),
+    ],
+)
+def test_which_batteries_count(supplies, devices, expected):
+    assert supplies(**devices).on_battery() is expected
+
+
+def test_a_machine_without_the_folder_is_on_mains(tmp_path):
+    assert not ThisMachine(str(tmp_path / "none")).on_battery()
+
+
+BUSY = "import time\nend = time.process_time() + 1.0\nwhile time.process_time() < end: pass"
+
+
+def busy():
+    """Return seconds of all cores: (at work, there were)."""
+    times = psutil.cpu_times()
+    return sum(times[:8]) - times.idle - times.iowait, sum(times[:8])
+
+
+def shares(work):
+    """Return the shares of all cores: (at work during `work`, a second of one of them)."""
+    before = busy()
+    work()
+    at_work, there = (now - then for now, then in zip(busy(), before, strict=True))
+    return at_work / there, 1.0 / there
+
+
+def test_our_own_work_and_that_of_our_workers_is_no_load():
+    machine = ThisMachine()
+    everything, second = shares(lambda: subprocess.run([sys.executable, "-c", BUSY], check=True))
+    assert machine.other_load() == pytest.approx(everything - second, abs=0.3 * second)
+
+
+def test_the_work_of_others_is(tmp_path):
+    """Of a process that is no descendant: its parent has ended before it begins."""
+    done = tmp_path / "done"
+    script = f"{BUSY}\nopen({str(done)!r}, 'w').close()"
+    machine = ThisMachine()
+
+    def work():
+        subprocess.run(["sh", "-c", 'setsid "$0" -c "$1" &', sys.executable, script], check=True)
+        while not done.exists():
+            time.sleep(0.02)
+
+    everything, second = shares(work)
+    assert machine.other_load() == pytest.approx(everything, abs=0.3 * second)
+
+
+def test_a_thread_can_be_humble_alone():
+    found = []
+
+    def work():
+        lower(Priority(niceness=7, disk="idle"))
+        me = psutil.Process(threading.get_native_id())
+        found.extend([os.getpriority(os.PRIO_PROCESS, 0), me.ionice().ioclass])
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [max(7, before), psutil.IOPRIO_CLASS_IDLE]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    assert psutil.Process().ionice().ioclass != psutil.IOPRIO_CLASS_IDLE
