@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from imgvecd.adapters import parquet, web_images
+from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.sqlite import Catalog
 from imgvecd.adapters.this_machine import ThisMachine, lower
@@ -193,6 +193,11 @@ def stored_model(state_dir: str) -> ModelConfig | None:
 def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str, object]]) -> None:
     """Write a table to a Parquet file: see `adapters.parquet.write`."""
     parquet.write(path, columns, records)
+
+
+def filesystem_type(path: str) -> str:
+    """Return the type of the file system that a path lies on; empty if unknown."""
+    return mounts.filesystem_type(os.fsencode(path), mounts.read_mounts())
 
 
 def fetch_image(url: str) -> bytes:

@@ -7,7 +7,7 @@ the line is dropped, since names hold spaces and quotes like any other text.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from imgvecd.core.formats import IMAGE_EXTENSIONS
 
@@ -29,6 +29,11 @@ class Placeholders:
     def __init__(self, names: Mapping[str, str]) -> None:
         longest_first = sorted(names.items(), key=lambda item: -len(item[0]))
         self._names = [(path, shown) for path, shown in longest_first if path.strip("/")]
+
+    def with_roots(self, roots: Iterable[str]) -> Placeholders:
+        """Return these names, and "<root 1>" and so on for folders of photos."""
+        numbered = {path: f"<root {number}>" for number, path in enumerate(roots, 1)}
+        return Placeholders({**dict(self._names), **numbered})
 
     def path(self, path: str) -> str:
         """Return what is shown for a path: its placeholder, or that of the path it lies in."""

@@ -47,16 +47,10 @@ class RecentLog(logging.Handler):
         return list(self._lines)
 
 
-def placeholders(status: api.Status | None, **others: str) -> Placeholders:
-    """Return the names to show instead of the paths that a status holds, and of others.
-
-    Args:
-        others: paths by their placeholder, such as `state_dir="/…"`.
-    """
-    names = {path: f"<{name}>" for name, path in others.items()}
-    roots = status.roots if status is not None else ()
-    names |= {root.path: f"<root {number}>" for number, root in enumerate(roots, 1)}
-    return Placeholders({os.path.expanduser("~"): "<home>", **names})
+def placeholders(status: api.Status | None, state_dir: str) -> Placeholders:
+    """Return what to show instead of the paths that a daemon knows."""
+    names = Placeholders({os.path.expanduser("~"): "<home>", state_dir: "<state>"})
+    return names if status is None else names.with_roots(root.path for root in status.roots)
 
 
 def public_status(status: api.Status, names: Placeholders) -> api.Status:
@@ -96,10 +90,12 @@ def write(state_dir: str, status: api.Status | None, log: RecentLog) -> str:
         OSError: it cannot be written.
     """
     path = os.path.join(state_dir, FILE_NAME)
-    text = render(status, log, placeholders(status, state_dir=state_dir))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    text = render(status, log, placeholders(status, state_dir))
+    part = path + ".part"
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
         file.write(text)
+    os.replace(part, path)  # who waits for it shall see the whole
     return path
 
 

@@ -112,7 +112,13 @@ def test_sigusr1_writes_the_state_without_names(spawn, shipped_photos):
     assert os.stat(path).st_mode & 0o777 == 0o600
     dump = (daemon.state / "state-dump.txt").read_text()
     assert "<root 1>" in dump
-    for part in ("reconciler\n", "watching", "MainThread", '"indexed": 8', "encoded 8 images"):
+    for part in (
+        "reconciler\n",
+        "watching",
+        "MainThread",
+        '"indexed": 8',
+        "imgvecd.server.routes: search",
+    ):
         assert part in dump, part
     private = [name for path in shipped_photos.rglob("*") for name in (path.name, path.stem)]
     for word in (*private, "Fotos", "zebra", "elephants", str(daemon.home)):
