@@ -20,6 +20,7 @@ AtLeast = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 AfterId = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1, description="Only ids above it")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
+LabelText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 Weight = Annotated[float, msgspec.Meta(ge=-10, le=10, description="Negative: less like this")]
@@ -259,7 +260,7 @@ class ClassifyRequest(
         write_tags: add the labels to the images' tags.
     """
 
-    labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    labels: Annotated[tuple[LabelText, ...], msgspec.Meta(min_length=1, max_length=1000)]
     ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)] = ()
     filters: Filters = Filters()
     after: AfterId = -1

@@ -134,6 +134,23 @@ class MountRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Bearers:
+    """The files that bear one content.
+
+    Attributes:
+        hash: of the content, BLAKE2b-256.
+        online: (path, stamp) of those that can be reached and are as they were when they were read.
+        offline_reason: of the root of one that cannot be reached; None if there is none.
+        failure: (reason, message) if the bytes cannot be decoded.
+    """
+
+    hash: bytes
+    online: tuple[tuple[bytes, Stamp], ...]
+    offline_reason: str | None = None
+    failure: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FileMove:
     """A file known by its inode that was found under another path; nothing is read for it."""
 

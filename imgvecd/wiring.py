@@ -13,10 +13,11 @@ from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.sqlite import Catalog
 from imgvecd.adapters.this_machine import ThisMachine, lower
+from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
-from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
+from imgvecd.config.schema import Config, ModelConfig, RootConfig, ServerConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine, ModelSource, Parts
 from imgvecd.core.formats import curable_reasons
@@ -26,6 +27,7 @@ from imgvecd.core.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.pausing import Rest
 from imgvecd.core.search import Searcher
 from imgvecd.core.state_lock import StateLock
+from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.notify import passed_sockets
@@ -40,6 +42,7 @@ from imgvecd.types import FileRow, ModelInfo, Priority
 _DECODES_PER_WORKER = 2
 # Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
 _CPU_BATCH = 16
+_MEGABYTE = 1_000_000
 
 Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
 
@@ -233,7 +236,7 @@ async def _serve(config: Config, reload: Callable[[], Config], progress: Progres
             make_watcher(),
             assembly.engine.wake,
         )
-        service = _service(assembly, reconciler)
+        service = _service(assembly, reconciler, config.server)
 
         async def apply_new_config() -> None:
             try:
@@ -273,7 +276,7 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     return {row.id: configs[row.path] for row in rows}
 
 
-def _service(assembly: Assembly, reconciler: Reconciler) -> DaemonService:
+def _service(assembly: Assembly, reconciler: Reconciler, config: ServerConfig) -> DaemonService:
     return DaemonService(
         assembly.catalog.files,
         assembly.catalog.library,
@@ -294,7 +297,17 @@ def _service(assembly: Assembly, reconciler: Reconciler) -> DaemonService:
         reconciler=reconciler,
         rest=assembly.rest,
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
+        thumbnails=Thumbnails(
+            assembly.catalog.library,
+            assembly.decoder,
+            _thumbnail_cache(config.thumbnails_mb * _MEGABYTE),
+        ),
     )
+
+
+def _thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
+    directory = os.path.join(paths.cache_dir(), "thumbnails")
+    return ThumbnailCache(directory, limit_bytes) if limit_bytes else None
 
 
 def _status(choice: ModelChoice) -> ModelStatus:

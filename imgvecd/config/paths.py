@@ -15,6 +15,11 @@ def state_dir() -> str:
     return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd")
 
 
+def cache_dir() -> str:
+    """Return the folder of what can be made again."""
+    return os.path.join(_home("XDG_CACHE_HOME", "~/.cache"), "imgvecd")
+
+
 def socket() -> str:
     """Return the socket's path: in the user's runtime folder, else beside the state."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")

@@ -156,6 +156,7 @@ class ServerConfig(Section, frozen=True):
             configuration file.
         max_upload_mb: larger request bodies are refused.
         timeout_s: deadline of one request.
+        thumbnails_mb: most room of kept thumbnails in `$XDG_CACHE_HOME/imgvecd`; 0 keeps none.
     """
 
     socket: str = ""
@@ -164,6 +165,7 @@ class ServerConfig(Section, frozen=True):
     token_file: str = ""
     max_upload_mb: Positive = 64
     timeout_s: Annotated[float, Meta(gt=0)] = 60
+    thumbnails_mb: Annotated[int, Meta(ge=0)] = 256
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for an address that is none."""

@@ -19,6 +19,7 @@ from imgvecd.core.following import Follower
 from imgvecd.core.generation import Generation
 from imgvecd.core.pausing import Rest
 from imgvecd.core.search import Labeller, Searcher, StandingQueries
+from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
 from imgvecd.daemon.metadata_service import DaemonMetadataService
@@ -64,6 +65,7 @@ class DaemonService:
         reconciler: Reconciler,
         rest: Rest,
         models: tuple[api.ModelStatus, ...],
+        thumbnails: Thumbnails,
     ) -> None:
         self._files = files
         self._library = library
@@ -79,6 +81,7 @@ class DaemonService:
         self._failures = failures
         self._follower = Follower(changes, embeddings)
         self.duplicates = DaemonDuplicatesService(self._generation, finder, decisions, embeddings)
+        self.thumbnails = thumbnails
         self.searching = DaemonSearchService(
             self._searcher,
             StandingQueries(self._searcher, searching, embeddings),

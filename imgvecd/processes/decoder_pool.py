@@ -19,6 +19,7 @@ from imgvecd.processes.messages import (
     DecodeReady,
     DecodeRequest,
     Failed,
+    ThumbnailRequest,
 )
 from imgvecd.processes.worker import Worker
 from imgvecd.types import DecodedImage, PreprocessSpec, Priority, Stamp
@@ -74,11 +75,18 @@ class DecoderPool:
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """See `protocols.Decoder.decode`."""
-        return await self._run(DecodeRequest(path, stamp, spec, self._config.max_pixels), ())
+        return await self._decoded(DecodeRequest(path, stamp, spec, self._config.max_pixels), ())
 
     async def decode_bytes(self, data: bytes, spec: PreprocessSpec) -> DecodedImage:
         """See `protocols.Decoder.decode_bytes`."""
-        return await self._run(DecodeRequest(None, None, spec, self._config.max_pixels), (data,))
+        request = DecodeRequest(None, None, spec, self._config.max_pixels)
+        return await self._decoded(request, (data,))
+
+    async def thumbnail(self, path: bytes, stamp: Stamp, size: int) -> bytes:
+        """See `core.thumbnails.Thumbnailer.thumbnail`."""
+        request = ThumbnailRequest(path, stamp, size, self._config.max_pixels)
+        _, picture = await self._run(request, ())
+        return picture
 
     async def close(self) -> None:
         """Stop every worker; a later decode starts new ones."""
@@ -89,7 +97,14 @@ class DecoderPool:
         while self._ending:
             await asyncio.wait(self._ending)
 
-    async def _run(self, request: DecodeRequest, body: Sequence[Buffer]) -> DecodedImage:
+    async def _decoded(self, request: DecodeRequest, body: Sequence[Buffer]) -> DecodedImage:
+        answer, pixels = await self._run(request, body)
+        assert isinstance(answer, Decoded)  # noqa: S101  # what decode workers answer
+        return DecodedImage(answer.info, pixels)
+
+    async def _run(
+        self, request: DecodeRequest | ThumbnailRequest, body: Sequence[Buffer]
+    ) -> tuple[Answer, bytes]:
         async with self._slots:
             try:
                 answer, pixels = await self._ask(await self._worker(), request, body)
@@ -103,11 +118,10 @@ class DecoderPool:
                     raise UnreadableImageError("crash", f"decoding it fails: {again}") from again
         if isinstance(answer, Failed):
             raise UnreadableImageError(answer.reason, answer.message)
-        assert isinstance(answer, Decoded)  # noqa: S101  # what decode workers answer
-        return DecodedImage(answer.info, pixels)
+        return answer, pixels
 
     async def _ask(
-        self, worker: Worker, request: DecodeRequest, body: Sequence[Buffer]
+        self, worker: Worker, request: DecodeRequest | ThumbnailRequest, body: Sequence[Buffer]
     ) -> tuple[Answer, bytes]:
         healthy = False
         try:

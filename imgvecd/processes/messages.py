@@ -45,6 +45,15 @@ class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):
     max_pixels: int
 
 
+class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
+    """Make a thumbnail of the file at `path`, which must be at `stamp`."""
+
+    path: bytes
+    stamp: Stamp
+    size: int
+    max_pixels: int
+
+
 class ImagesRequest(msgspec.Struct, frozen=True, tag="images"):
     """Encode the images in the body, `count` times size × size × 3 bytes."""
 
@@ -79,6 +88,10 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
     info: ImageInfo
 
 
+class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
+    """The JPEG is the body."""
+
+
 class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
     """The embeddings are the body: `count` rows, float32, native byte order.
 
@@ -103,8 +116,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     reason: str = ""
 
 
-Request: TypeAlias = DecodeRequest | ImagesRequest | TextsRequest
-Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Vectors | Failed
+Request: TypeAlias = DecodeRequest | ThumbnailRequest | ImagesRequest | TextsRequest
+Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Thumbnail | Vectors | Failed
 
 request_decoder = msgspec.msgpack.Decoder(Request)
 answer_decoder = msgspec.msgpack.Decoder(Answer)

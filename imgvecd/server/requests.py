@@ -144,6 +144,10 @@ async def search_request(request: web.Request) -> api.SearchRequest:
     if request.content_type.startswith("image/"):
         data = await request.read()
         return _confined(request, query_fields(request, SearchFields).search(data))
+    if request.query_string:
+        raise BadRequestError(
+            "With a JSON body, every field belongs in it, none in the query string."
+        )
     return await json_body(request, api.SearchRequest)
 
 

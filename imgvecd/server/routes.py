@@ -32,6 +32,7 @@ from imgvecd.server.route import JSON, SEARCH_ERRORS, Route, answer
 from imgvecd.server.search_routes import SearchRoutes
 from imgvecd.server.service import Service
 from imgvecd.server.streaming import Streams
+from imgvecd.server.thumbnail_routes import ThumbnailRoutes
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +54,11 @@ class Routes:
         self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)
         self._metadata = MetadataRoutes(service.metadata)
+        self._thumbnails = ThumbnailRoutes(service.thumbnails)
 
     def table(self) -> list[Route]:
         """Return every route."""
-        parts = (self._searching, self._duplicates, self._metadata)
+        parts = (self._searching, self._duplicates, self._metadata, self._thumbnails)
         return [*self._table(), *(route for part in parts for route in part.table())]
 
     def _table(self) -> list[Route]:

@@ -8,6 +8,7 @@ from imgvecd import api
 from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.metadata_service import MetadataService
 from imgvecd.server.search_service import SearchService
+from imgvecd.server.thumbnail_service import ThumbnailService
 
 
 class Service(Protocol):
@@ -30,6 +31,11 @@ class Service(Protocol):
     @property
     def searching(self) -> SearchService:
         """What there is around searching."""
+        ...
+
+    @property
+    def thumbnails(self) -> ThumbnailService:
+        """What there is about thumbnails."""
         ...
 
     async def health(self) -> api.Health:

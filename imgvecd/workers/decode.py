@@ -27,6 +27,8 @@ from imgvecd.processes.messages import (
     DecodeRequest,
     Failed,
     Request,
+    Thumbnail,
+    ThumbnailRequest,
 )
 from imgvecd.types import Stamp
 from imgvecd.workers.channel import open_channel, serve
@@ -43,9 +45,11 @@ def main() -> None:
 
 
 def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
-    assert isinstance(request, DecodeRequest)  # noqa: S101  # what the pool sends
+    assert isinstance(request, DecodeRequest | ThumbnailRequest)  # noqa: S101  # what the pool sends
     try:
         with _opened(request, body) as file:
+            if isinstance(request, ThumbnailRequest):
+                return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
             info, pixels = pillow.decode(file, request.spec, request.max_pixels)
     except UnreadableImageError as error:
         return Failed("unreadable", str(error), error.reason), ()
@@ -57,7 +61,7 @@ def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]
 
 
 @contextlib.contextmanager
-def _opened(request: DecodeRequest, body: bytearray) -> Iterator[BinaryIO]:
+def _opened(request: DecodeRequest | ThumbnailRequest, body: bytearray) -> Iterator[BinaryIO]:
     """Open what is to be decoded, and make sure that a file stayed what it must be meanwhile."""
     if request.path is None:
         yield io.BytesIO(body)

@@ -1,5 +1,5 @@
 """Pillow, and pillow-heif below it: image files to the pixels that a model wants."""
 
-from imgvecd.adapters.pillow.decoder import decode
+from imgvecd.adapters.pillow.decoder import decode, thumbnail
 
-__all__ = ["decode"]
+__all__ = ["decode", "thumbnail"]

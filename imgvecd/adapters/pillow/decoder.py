@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
+from PIL import Image
 from PIL.ExifTags import Base
 
 from imgvecd.adapters.pillow import camera_raw, colour, exif, facts, geometry, opening
@@ -14,6 +19,33 @@ from imgvecd.types import ImageInfo, PreprocessSpec
 logger = logging.getLogger(__name__)
 
 _NAMES = {"MPO": "jpeg", "JXL": "jpegxl"}  # MPO: a JPEG with further pictures behind it
+_THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A picture that was loaded, perhaps at a reduced scale.
+
+    Attributes:
+        full_size: (width, height) of `image` as stored, at full scale.
+        shown_size: (width, height) as a person sees the picture.
+        orientation: of `image`, as in EXIF.
+        known: EXIF, of the file and of its preview.
+    """
+
+    image: Image.Image
+    full_size: tuple[int, int]
+    shown_size: tuple[int, int]
+    orientation: int
+    name: str
+    truncated: bool
+    known: tuple[Image.Exif, ...]
+
+    def in_srgb(self, spec: PreprocessSpec) -> Image.Image:
+        """Return it upright and resized as `spec` says."""
+        image = colour.resizable(self.image)
+        small = geometry.resize(image, self.full_size, self.orientation, spec)
+        return colour.to_srgb(small, self.image.info.get("icc_profile"))
 
 
 def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[ImageInfo, bytes]:
@@ -27,8 +59,41 @@ def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[Image
         UnreadableImageError: whatever is wrong with the file.
         MemoryError: it takes more memory than the process may have.
     """
+    with _blaming_the_file():
+        picture = _load(file, spec.size, max_pixels)
+        rgb = geometry.padded(picture.in_srgb(spec), spec)
+        taken_at, metadata = facts.read(picture.image, picture.known)
+        width, height = picture.shown_size
+        info = ImageInfo(
+            format=picture.name,
+            width=width,
+            height=height,
+            taken_at=taken_at,
+            truncated=picture.truncated,
+            metadata=metadata,
+        )
+        return info, rgb.tobytes()
+
+
+def thumbnail(file: BinaryIO, size: int, max_pixels: int) -> bytes:
+    """Return the picture as a JPEG, upright, in sRGB, its longer side `size` pixels or as it was.
+
+    JPEG because it takes 0.3 ms at 256 pixels, where WebP saves 30% of the bytes and takes 8 ms.
+    Arguments and errors as for `decode`.
+    """
+    with _blaming_the_file():
+        picture = _load(file, size, max_pixels)
+        size = min(size, max(picture.shown_size))
+        spec = PreprocessSpec(size, (0, 0, 0), (1, 1, 1), resize_mode="longest")
+        data = io.BytesIO()
+        picture.in_srgb(spec).save(data, "JPEG", quality=_THUMBNAIL_QUALITY)
+        return data.getvalue()
+
+
+@contextlib.contextmanager
+def _blaming_the_file() -> Iterator[None]:
     try:
-        return _decode(file, spec, max_pixels)
+        yield
     except (UnreadableImageError, MemoryError):
         raise
     except Exception as error:  # what bad bytes make Pillow raise is anything
@@ -36,27 +101,17 @@ def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[Image
         raise UnreadableImageError("damaged", f"it cannot be decoded: {error}") from error
 
 
-def _decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[ImageInfo, bytes]:
+def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:
+    """Return the picture at a scale that suffices for `size` pixels a side."""
     fields = camera_raw.fields_of(file)
     if fields is not None:
-        raw = camera_raw.load(file, fields, spec.size, max_pixels)
-        image, orientation, truncated, name = raw.image, raw.orientation, False, "raw"
-        full_size, shown_size, known = image.size, raw.size, raw.fields
-    else:
-        image, full_size, truncated = opening.load(file, spec.size, max_pixels)
-        fields = exif.fields_of(image)
-        orientation = fields.get(Base.Orientation, 1)
-        name = _NAMES.get(image.format or "", (image.format or "").lower())
-        shown_size, known = geometry.oriented(full_size, orientation), (fields,)
-    small = geometry.resize(colour.resizable(image), full_size, orientation, spec)
-    rgb = geometry.padded(colour.to_srgb(small, image.info.get("icc_profile")), spec)
-    taken_at, metadata = facts.read(image, known)
-    info = ImageInfo(
-        format=name,
-        width=shown_size[0],
-        height=shown_size[1],
-        taken_at=taken_at,
-        truncated=truncated,
-        metadata=metadata,
-    )
-    return info, rgb.tobytes()
+        raw = camera_raw.load(file, fields, size, max_pixels)
+        return _Picture(
+            raw.image, raw.image.size, raw.size, raw.orientation, "raw", False, raw.fields
+        )
+    image, full_size, truncated = opening.load(file, size, max_pixels)
+    fields = exif.fields_of(image)
+    orientation = fields.get(Base.Orientation, 1)
+    shown_size = geometry.oriented(full_size, orientation)
+    name = _NAMES.get(image.format or "", (image.format or "").lower())
+    return _Picture(image, full_size, shown_size, orientation, name, truncated, (fields,))

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.adapters.sqlite.reach import offline
+from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row
 from imgvecd.api import FileCounts, Image, ImageFile, Path, Stats
 from imgvecd.errors import NotFoundError
-from imgvecd.types import join
+from imgvecd.types import Bearers, join
 
 _CONTENT_COLUMNS = (
     "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
@@ -60,6 +61,34 @@ class Library:
         if row is None:
             raise NotFoundError(f"there is no image {content_id}")
         return os.path.join(row[0], join(row[1], row[2]))
+
+    def bearers(self, content_id: int) -> Bearers | None:
+        """Return the files that bear a content; None if no file does."""
+        with self._database.read() as connection:
+            content = connection.execute(
+                "SELECT hash, failure, failure_message FROM contents WHERE id = ? AND live",
+                (content_id,),
+            ).fetchone()
+            rows = connection.execute(
+                f"SELECT roots.path, {offline()}, roots.offline_reason, {FILE_COLUMNS} FROM files"
+                " JOIN roots ON roots.id = root_id WHERE content_id = ? ORDER BY files.id",
+                (content_id,),
+            ).fetchall()
+        if content is None:
+            return None
+        digest, failure, message = content
+        return Bearers(
+            hash=digest,
+            online=tuple(
+                (os.path.join(root, file.relative), file.stamp)
+                for root, away, _, *columns in rows
+                if not away and not (file := file_row(tuple(columns))).pending
+            ),
+            offline_reason=next(
+                (reason or "its drive is not mounted" for _, away, reason, *_ in rows if away), None
+            ),
+            failure=None if failure is None else (failure, message),
+        )
 
     def counts(self, fingerprint: str | None) -> FileCounts:
         """Return how many files are in which state, as the given model sees them."""

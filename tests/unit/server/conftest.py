@@ -12,8 +12,10 @@ import pytest
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
+from imgvecd.core.thumbnails import Wanted
 from imgvecd.errors import NotFoundError
 from imgvecd.server.app import serve
+from imgvecd.types import Bearers
 
 HIT = api.Hit(id=7, score=0.31, path="/photos/dog.jpg")
 
@@ -94,6 +96,21 @@ class FakeMetadataService:
         return await self._answer(request, api.Done(done="tag", clock="c:x:1"))
 
 
+class FakeThumbnailService:
+    """Thumbnails of image 7, whose bytes are their name."""
+
+    def __init__(self, answer):
+        self._answer = answer
+
+    async def find(self, content_id, size):
+        if content_id != 7:
+            raise NotFoundError(f"there is no image {content_id}")
+        return Wanted(f"00-{size}", size, Bearers(b"0", ()))
+
+    async def picture(self, wanted):
+        return await self._answer(wanted.name, wanted.name.encode())
+
+
 class FakeService:
     """Answers at once, records what it was asked, and fails or waits when told to."""
 
@@ -105,6 +122,7 @@ class FakeService:
         self.finished = 0
         self.searching = FakeSearchService(self._answer)
         self.duplicates = FakeDuplicatesService(self._answer)
+        self.thumbnails = FakeThumbnailService(self._answer)
         self.metadata = FakeMetadataService(self._answer)
 
     async def _answer(self, question, answer):

@@ -153,6 +153,7 @@ async def test_every_way_of_asking_is_the_same_request(daemon, method, url, body
         ("/v1/search", b'{"image": {"path": "/a\\u0000"}}', {}, "NUL"),
         ("/v1/search", b'{"image": {"path_base64": "!"}}', {}, "base64"),
         ("/v1/search", b'{"image": {"data": "!"}}', {}, "base64"),
+        ("/v1/search?limit=5", b'{"text": "x"}', {}, "query string"),
         ("/v1/search?limit=x", PHOTO, {"Content-Type": "image/png"}, "$.limit"),
         ("/v1/search?limit=1&limit=2", PHOTO, {"Content-Type": "image/png"}, "`limit`"),
         ("/v1/search", form(("image", "a", PHOTO), ("colour", None, b"red")), FORM, "colour"),
