@@ -7,15 +7,21 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from imgvecd.core.formats import is_image_name
 from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.core.legacy import LegacyDatabase, LegacyImage, read_legacy
-from imgvecd.errors import BadRequestError, DimensionError, NotFoundError, UnreadableImageError
+from imgvecd.errors import (
+    BadRequestError,
+    DimensionError,
+    NotFoundError,
+    TooLargeError,
+    UnreadableImageError,
+)
 from imgvecd.session import Session
-from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, Stamp
+from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
 from imgvecd.wiring import fetch_image
 
 logger = logging.getLogger(__name__)
@@ -36,33 +42,44 @@ def absolute(path: AnyPath) -> bytes:
     return os.path.abspath(os.fsencode(path))
 
 
-def add(session: Session, paths: Sequence[AnyPath]) -> list[int | UnreadableImageError]:
+def add(
+    session: Session,
+    paths: Sequence[AnyPath],
+    *,
+    skip_missing: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[int | UnreadableImageError]:
     """Add files and URLs; return, in order, ids or why there is none.
+
+    Args:
+        skip_missing: a file that is not there (any more) is one that cannot be read.
+        progress: told now and then how many images were encoded so far, on any thread.
 
     Raises:
         FileNotFoundError: one of the files does not exist; none was added.
-        BadRequestError, TooLargeError, UnreadableImageError: a URL cannot be fetched, likewise.
-        ReadOnlyError: another process writes.
+        BadRequestError: a URL leads to no public address, likewise.
+        ReadOnlyError: the database is open for reading only.
     """
     session.require_writing()
     local = _fetched(session, paths)
-    placed = [(*session.place(path), path) for path in local]
-    added: list[tuple[int, bytes, FoundFile]] = []
-    changed: list[tuple[int, Stamp]] = []
     with session.adding:
-        for root, directory, name, path in dict.fromkeys(placed):
-            found = FoundFile(name, _stamp(path))
-            row = _row(session, root.id, directory, name)
+        places, unusable = _places(session, local, skip_missing=skip_missing)
+        added: list[tuple[int, bytes, FoundFile]] = []
+        changed: list[tuple[int, Stamp]] = []
+        for root, directory, found in places.values():
+            row = _row(session, root.id, directory, found.name)
             if row is None:
                 added.append((root.id, directory, found))
             elif row.stamp != found.stamp:
                 changed.append((row.id, found.stamp))
         session.catalog.files.apply(FileChanges(added=tuple(added), changed=tuple(changed)))
-        session.settle()
-        results = [
-            _result(session, _row(session, root.id, directory, name), path)
-            for root, directory, name, path in placed
-        ]
+        session.settle(progress)
+        ids = {
+            path: _result(session, _row(session, root.id, directory, found.name), path)
+            for path, (root, directory, found) in places.items()
+        }
+    known = {**ids, **unusable}
+    results = [each if isinstance(each, UnreadableImageError) else known[each] for each in local]
     session.catalog.collection.set_origins(
         {
             result: str(path)
@@ -71,6 +88,31 @@ def add(session: Session, paths: Sequence[AnyPath]) -> list[int | UnreadableImag
         }
     )
     return results
+
+
+def _places(
+    session: Session, local: Sequence[bytes | UnreadableImageError], *, skip_missing: bool
+) -> tuple[
+    dict[bytes, tuple[RootRow, bytes, FoundFile]],
+    dict[bytes, UnreadableImageError],
+]:
+    """Return by path (root, folder in it, file), and what is wrong with the other paths."""
+    places: dict[bytes, tuple[RootRow, bytes, FoundFile]] = {}
+    unusable: dict[bytes, UnreadableImageError] = {}
+    for path in dict.fromkeys(each for each in local if isinstance(each, bytes)):
+        try:
+            stamp = _stamp(path)
+        except OSError as error:
+            if not skip_missing:
+                raise
+            unusable[path] = UnreadableImageError("unreadable", error.strerror or str(error))
+            continue
+        except UnreadableImageError as error:
+            unusable[path] = error
+            continue
+        root, directory, name = session.place(path)
+        places[path] = root, directory, FoundFile(name, stamp)
+    return places, unusable
 
 
 def remove(session: Session, image_ids: Sequence[int]) -> int:
@@ -201,16 +243,24 @@ def _info(image: LegacyImage) -> ImageInfo:
     )
 
 
-def _fetched(session: Session, paths: Sequence[AnyPath]) -> list[bytes]:
-    """Return where the images lie on disk, URLs once they are downloaded."""
+def _fetched(session: Session, paths: Sequence[AnyPath]) -> list[bytes | UnreadableImageError]:
+    """Return where the images lie on disk, URLs once they are downloaded, or why they are not."""
     folder = os.path.join(os.path.dirname(session.catalog.path), "downloads")
+
+    def fetched(path: AnyPath) -> bytes | UnreadableImageError:
+        if not is_url(path):
+            return absolute(path)
+        try:
+            return _download(folder, str(path))
+        except UnreadableImageError as error:
+            return error
+        except TooLargeError as error:
+            return UnreadableImageError("too_large", f"{path!s}: {error}")
+
+    if not any(map(is_url, paths)):
+        return [absolute(path) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_FETCHES) as pool:
-        return list(
-            pool.map(
-                lambda path: _download(folder, str(path)) if is_url(path) else absolute(path),
-                paths,
-            )
-        )
+        return list(pool.map(fetched, paths))
 
 
 def _download(folder: str, url: str) -> bytes:

@@ -6,7 +6,7 @@ Works in scripts, threads and notebooks: everything asynchronous runs on a threa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from imgvecd.collecting import AnyPath
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig
 from imgvecd.core import export
 from imgvecd.core.legacy import is_legacy
-from imgvecd.errors import BadRequestError, DimensionError, UnreadableImageError
+from imgvecd.errors import BadRequestError, DimensionError, NotFoundError, UnreadableImageError
 from imgvecd.session import DEFAULT_MODEL, Session, open_session, release
 from imgvecd.wiring import fetch_image, stored_model, write_parquet
 
@@ -26,7 +26,15 @@ class _ModelsOwn(int):
     """The former default, which now means: whatever the model has."""
 
 
+class _Stored(str):
+    """The former default, which now means: the model that the database has, if it exists."""
+
+    __slots__ = ()
+
+
 _DEFAULT_DIMENSION = _ModelsOwn(512)
+_DEFAULT_NAME = _Stored(DEFAULT_MODEL.name)
+_DEFAULT_PRETRAINED = _Stored(DEFAULT_MODEL.pretrained)
 
 
 class VectorDatabase:
@@ -37,15 +45,17 @@ class VectorDatabase:
     process writes to the folder (a running `imgvecd serve`, say), it is open for reading only.
 
     Args:
-        model_name, pretrained: as for open_clip; `pretrained` may be a checkpoint file. The default
-            ones mean the model that the database has, if it exists. "imgvecd-mini" needs no other
+        model_name, pretrained: as for open_clip; `pretrained` may be a checkpoint file. Left out,
+            they mean the model that the database has, if it exists. "imgvecd-mini" needs no other
             argument and no network.
         db_path: folder of the catalog and index, made if missing. A folder of the former layout
             (`index.faiss`, `metadata.pkl`) is taken over when first opened.
         dimension: if given, must be the model's.
         device: "auto" takes CUDA where there is one; "cpu", "cuda", "mps".
+        read_only: write nothing, even where no other process does.
 
     Raises:
+        NotFoundError: it is to be read only, and is not there.
         ModelError: the model cannot be loaded; the message names the ways out.
         DimensionError: `dimension` does not fit the model.
         AlreadyRunningError: another process has just begun to make a database there.
@@ -53,23 +63,27 @@ class VectorDatabase:
 
     def __init__(
         self,
-        model_name: str = DEFAULT_MODEL.name,
-        pretrained: str = DEFAULT_MODEL.pretrained,
+        model_name: str = _DEFAULT_NAME,
+        pretrained: str = _DEFAULT_PRETRAINED,
         db_path: str | os.PathLike[str] = "vector_db",
         dimension: int = _DEFAULT_DIMENSION,
         *,
         device: str = "auto",
+        read_only: bool = False,
     ) -> None:
         self.db_path = os.path.abspath(db_path)
-        wanted = ModelConfig(name=model_name, pretrained=pretrained)
-        stored = stored_model(self.db_path) if wanted == DEFAULT_MODEL else None
-        legacy = is_legacy(self.db_path) and stored_model(self.db_path) is None
+        stored = stored_model(self.db_path)
+        if read_only and stored is None:
+            raise NotFoundError(f"there is no database in {self.db_path}")
+        unsaid = isinstance(model_name, _Stored) and isinstance(pretrained, _Stored)
+        wanted = ModelConfig(name=str(model_name), pretrained=str(pretrained))
+        legacy = is_legacy(self.db_path) and stored is None
         config = Config(
             state_dir=self.db_path,
-            model=stored or wanted,
+            model=stored if stored and unsaid else wanted,
             encode=EncodeConfig(device=device),
         )
-        self._session: Session | None = open_session(config)
+        self._session: Session | None = open_session(config, read_only=read_only)
         try:
             self.dimension = self._checked(dimension)
             if legacy:
@@ -80,8 +94,14 @@ class VectorDatabase:
 
     @property
     def read_only(self) -> bool:
-        """Whether another process writes to the database."""
+        """Whether nothing can be changed: another process writes, or it was opened so."""
         return self._opened().read_only
+
+    @property
+    def clock(self) -> str:
+        """The database's change counter now, for `export_metadata(since=…)` later."""
+        embeddings = self._opened().catalog.embeddings
+        return f"c:{embeddings.instance()}:{embeddings.clock()}"
 
     def add_image(self, image_path: AnyPath, metadata: Mapping[str, Any] | None = None) -> int:
         """Add an image file or URL and return its id; the same bytes have the same id everywhere.
@@ -93,7 +113,7 @@ class VectorDatabase:
             FileNotFoundError: there is no such file.
             UnreadableImageError: it cannot be fetched or decoded.
             BadRequestError: the URL leads to no public address; the metadata is no JSON.
-            ReadOnlyError: another process writes to the database.
+            ReadOnlyError: the database is open for reading only.
         """
         (result,) = self._add([image_path], [metadata])
         if isinstance(result, UnreadableImageError):
@@ -109,11 +129,26 @@ class VectorDatabase:
 
         Raises:
             FileNotFoundError: one of the files does not exist; none was added.
-            BadRequestError: `metadatas` has another length.
+            BadRequestError: `metadatas` has another length; a URL leads to no public address.
         """
         entries = collecting.checked_metadatas(image_paths, metadatas)
         results = self._add(image_paths, entries)
         return [None if isinstance(result, UnreadableImageError) else result for result in results]
+
+    def add_images_explained(
+        self,
+        image_paths: Sequence[AnyPath],
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[int | UnreadableImageError]:
+        """Add image files and URLs; return, in order, their ids or what is wrong with them.
+
+        A file that is not there is wrong like any other, and does not keep the others out.
+
+        Args:
+            progress: told now and then how many images were encoded so far, on another thread.
+        """
+        return collecting.add(self._opened(), image_paths, skip_missing=True, progress=progress)
 
     def remove_image(self, image_id: int) -> None:
         """Take an image out of the database; its files stay where they are.

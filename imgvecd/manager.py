@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self
+
+from tqdm import tqdm
 
 from imgvecd.core.formats import is_image_name
 from imgvecd.database import VectorDatabase
+from imgvecd.errors import UnreadableImageError
 
 # Files added at a time: enough to keep every worker busy, few enough to see progress in the log.
 _BATCH = 256
@@ -35,12 +38,22 @@ class VectorDBManager:
         self.db = VectorDatabase(db_path=db_path, **options) if database is None else database
 
     def index_directory(
-        self, directory: str | os.PathLike[str], *, recursive: bool = True
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        recursive: bool = True,
+        progress: bool | None = None,
     ) -> dict[str, Any]:
-        """Add every image file of a folder; links are not followed.
+        """Add every image file of a folder; links to folders are not followed.
 
-        Returns: `indexed` (images of this folder that can be searched now), `new` (of these, added
-            by this call), `found` (image files), `failed`, `failures` (paths), `seconds`,
+        Ctrl-C stops it; what was indexed stays, and the next call goes on from there.
+
+        Args:
+            progress: draw a bar on standard error; None does so on a terminal.
+
+        Returns: `found` (image files), `indexed` (of these, can be searched now), `new` and
+            `already_known` (of the indexed files: with bytes that the database did not have, or
+            had, under whatever name), `failed`, `failures` (why, by path), `seconds`,
             `images_per_second`.
 
         Raises:
@@ -50,15 +63,25 @@ class VectorDBManager:
         os.scandir(directory).close()  # a missing folder is Python's own error
         paths = sorted(_image_files(os.fspath(directory), recursive=recursive))
         before = self.db.get_stats()["total_images"]
-        ids: list[int | None] = []
-        for start in range(0, len(paths), _BATCH):
-            ids += self.db.add_images_batch(paths[start : start + _BATCH])
-        failures = [path for path, found in zip(paths, ids, strict=True) if found is None]
+        failures: dict[str, str] = {}
+        # `disable` is None for: only where there is no terminal
+        disable = None if progress is None else not progress
+        with tqdm(total=len(paths), desc="indexing", unit="img", disable=disable) as bar:
+            for start in range(0, len(paths), _BATCH):
+                batch = paths[start : start + _BATCH]
+                found = self.db.add_images_explained(batch, progress=_drawn(bar, len(batch)))
+                for path, result in zip(batch, found, strict=True):
+                    if isinstance(result, UnreadableImageError):
+                        failures[path] = str(result).removeprefix(f"{os.path.abspath(path)}: ")
+                bar.update(start + len(batch) - bar.n)
+        new = self.db.get_stats()["total_images"] - before
+        indexed = len(paths) - len(failures)
         seconds = time.monotonic() - started
         return {
-            "indexed": len(paths) - len(failures),
-            "new": self.db.get_stats()["total_images"] - before,
             "found": len(paths),
+            "indexed": indexed,
+            "new": new,
+            "already_known": indexed - new,
             "failed": len(failures),
             "failures": failures,
             "seconds": round(seconds, 3),
@@ -104,6 +127,16 @@ class VectorDBManager:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _drawn(bar: tqdm[Never], most: int) -> Callable[[int], None]:
+    """Return what moves the bar within a batch of at most so many."""
+    start = bar.n
+
+    def draw(encoded: int) -> None:
+        bar.update(start + min(encoded, most) - bar.n)
+
+    return draw
 
 
 def _image_files(directory: str, *, recursive: bool) -> Iterator[str]:

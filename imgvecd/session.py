@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from imgvecd.adapters.sqlite import Catalog
@@ -43,11 +43,14 @@ class SearchedIndex(VectorIndex, Protocol):
 class Session:
     """Thread-safe; `run` is how other threads reach what lives on its event loop.
 
+    Args:
+        read_only: leave writing to others, even if there are none.
+
     Attributes:
         adding: held by whoever adds files, so that each sees the result of its own.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -56,18 +59,20 @@ class Session:
         self._reading: ReadingAssembly | None = None
         self._finder: DuplicateFinder | None = None
         try:
-            self.run(self._open(config))
+            self.run(self._open(config, read_only))
         except BaseException:
             self.close()
             raise
 
-    async def _open(self, config: Config) -> None:
-        try:
-            # a file that is not as the catalog has it shows in the result of whoever added it
-            self._writing = assemble(config, on_doubt=lambda _: None)
-        except AlreadyRunningError:
-            if stored_model(config.state_dir) is None:
-                raise
+    async def _open(self, config: Config, read_only: bool) -> None:
+        if not read_only:
+            try:
+                # a file that is not as the catalog has it shows in the result of whoever added it
+                self._writing = assemble(config, on_doubt=lambda _: None)
+            except AlreadyRunningError:
+                if stored_model(config.state_dir) is None:
+                    raise
+        if self._writing is None:
             self._reading = assemble_reading(config)
             await asyncio.to_thread(self._reading.index.catch_up)
             return
@@ -77,7 +82,7 @@ class Session:
 
     @property
     def read_only(self) -> bool:
-        """Whether another process writes."""
+        """Whether nothing can be written, since another process does or nobody asked for it."""
         return self._writing is None
 
     @property
@@ -141,16 +146,21 @@ class Session:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def require_writing(self) -> None:
-        """Raise ReadOnlyError if another process writes."""
+        """Raise ReadOnlyError unless this process writes."""
         if self.read_only:
             path = os.path.dirname(self.catalog.path)
             raise ReadOnlyError(
-                f"{path} is open for reading only, since another process writes to it"
+                f"{path} is open for reading only: by choice, or since another process (a running"
+                " `imgvecd serve`?) writes to it, which must end first"
             )
 
-    def settle(self) -> None:
-        """Return once all is read, encoded and indexed; raise what keeps it from being so."""
-        self.run(self._settled())
+    def settle(self, progress: Callable[[int], None] | None = None) -> None:
+        """Return once all is read, encoded and indexed; raise what keeps it from being so.
+
+        Args:
+            progress: told now and then how many images were encoded so far, on any thread.
+        """
+        self.run(self._settled(progress))
 
     def place(self, path: bytes) -> tuple[RootRow, bytes, bytes]:
         """Return (root, folder in it, name) of an absolute path; the nearest root there is."""
@@ -176,15 +186,18 @@ class Session:
         assert self._writing is not None  # noqa: S101  # only a writer adds roots
         self._writing.engine.use_roots(self.catalog.files.roots())
 
-    async def _settled(self) -> None:
+    async def _settled(self, progress: Callable[[int], None] | None = None) -> None:
         assert self._writing is not None  # noqa: S101  # only a writer has anything to wait for
         engine = self._writing.engine
+        before = engine.generation.embedder.rate.total if engine.generation else 0
         engine.wake()
         idle = asyncio.ensure_future(engine.idle())
         try:
             while not (await asyncio.wait([idle], timeout=_LOOK_S))[0]:
                 if engine.error is not None:
                     raise ModelError(engine.error)
+                if progress is not None and engine.generation is not None:
+                    progress(engine.generation.embedder.rate.total - before)
         finally:
             idle.cancel()
 
@@ -203,11 +216,12 @@ class _Shared:
         self.users = 0
 
 
-_open: dict[tuple[int, str], _Shared] = {}  # by process, since threads do not survive a fork
+# by process, since threads do not survive a fork, by folder, and by whether it was to be read only
+_open: dict[tuple[int, str, bool], _Shared] = {}
 _opening = threading.Lock()
 
 
-def open_session(config: Config) -> Session:
+def open_session(config: Config, *, read_only: bool = False) -> Session:
     """Return the process's session of `config.state_dir`, opened if need be; `release` it.
 
     Raises:
@@ -216,11 +230,12 @@ def open_session(config: Config) -> Session:
     """
     state = os.path.realpath(config.state_dir)
     with _opening:
-        shared = _open.get((os.getpid(), state))
+        key = os.getpid(), state, read_only
+        shared = _open.get(key)
         if shared is None:
             choice = choose_model(config.model)
-            shared = _Shared(Session(config), choice.fingerprint)
-            _open[os.getpid(), state] = shared
+            shared = _Shared(Session(config, read_only=read_only), choice.fingerprint)
+            _open[key] = shared
         elif shared.fingerprint != choose_model(config.model).fingerprint:
             raise BadRequestError(
                 f"{state} is open with {shared.session.model.name}: close it before opening it"

@@ -159,7 +159,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         model = catalog.models.get(choice.fingerprint)
         if model is None:
             raise ModelError(  # noqa: TRY301  # the catalog is to be closed
-                f"{state} is in use by another process and has no embeddings of {choice.name}"
+                f"{state} has no embeddings of {choice.name}, and is open for reading only"
             )
         directory = os.path.join(state, "index", model.fingerprint)
         index = ReadingIndex(
@@ -187,10 +187,10 @@ def stored_model(state_dir: str) -> ModelConfig | None:
         return None
     catalog = Catalog(state_dir, read_only=True)
     try:
-        active = catalog.models.active()
+        model = catalog.models.serving()
     finally:
         catalog.close()
-    return ModelConfig(name=active[0].name, pretrained=active[0].pretrained) if active else None
+    return ModelConfig(name=model.name, pretrained=model.pretrained) if model else None
 
 
 def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str, object]]) -> None:

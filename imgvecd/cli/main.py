@@ -8,11 +8,31 @@ import sys
 from collections.abc import Sequence
 
 import imgvecd
-from imgvecd.cli import bugreport, check_config, doctor, init, install_service, retry, serve
+from imgvecd.cli import (
+    bugreport,
+    check_config,
+    doctor,
+    export,
+    import_legacy,
+    init,
+    install_service,
+    retry,
+    serve,
+)
 from imgvecd.errors import ImgvecdError
 
 _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
-_COMMANDS = (init, serve, check_config, doctor, retry, bugreport, install_service)
+_COMMANDS = (
+    init,
+    serve,
+    check_config,
+    doctor,
+    retry,
+    bugreport,
+    install_service,
+    export,
+    import_legacy,
+)
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from imgvecd.config import paths
 from imgvecd.config.load import load
-from imgvecd.config.schema import Config
+from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 
 # Flag's destination → setting that it overrides.
@@ -34,6 +35,22 @@ def add_flags(command: argparse.ArgumentParser) -> None:
         default=[],
         help="override any setting, such as watch.settle_ms=200; can be repeated",
     )
+
+
+def add_state_flags(command: argparse.ArgumentParser) -> None:
+    """Add what says which database is meant."""
+    add = command.add_argument
+    add("--config", metavar="FILE", help="configuration file (default: the one `init` writes)")
+    add(
+        "--state-dir",
+        metavar="DIR",
+        help="folder of the database: the daemon's (default), or a `db_path` of the library",
+    )
+
+
+def state_dir(options: argparse.Namespace) -> str:
+    """Return the folder that is meant."""
+    return expand(options.state_dir or load(options.config, {}).state_dir or paths.state_dir())
 
 
 def load_config(options: argparse.Namespace) -> Config:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from imgvecd import VectorDatabase
+from imgvecd.cli.main import main
 from imgvecd.errors import DimensionError
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
@@ -73,3 +74,30 @@ def test_vectors_of_another_model_are_refused(tmp_path):
     (folder / "metadata.pkl").write_bytes(pickle.dumps([{"path": "a.jpg"}]))
     with pytest.raises(DimensionError, match="7 dimensions, imgvecd-mini of 256"):
         VectorDatabase("imgvecd-mini", db_path=folder)
+
+
+def test_the_command_says_what_it_took_over(legacy, tmp_path, capsys):
+    state = str(tmp_path / "state")
+    options = ["--state-dir", state, "--model", "imgvecd-mini"]
+    assert main(["import-legacy", str(legacy), *options]) == 0
+    said = capsys.readouterr().out
+    assert "4 images imported, nothing encoded" in said
+    assert "2 of their files are not at their old place" in said
+    with VectorDatabase(db_path=state) as database:
+        assert database.get_stats()["total_images"] == 4
+    assert main(["export", str(tmp_path / "out.json"), "--state-dir", state]) == 0
+
+
+def test_a_hostile_folder_is_refused_before_anything_is_made(tmp_path, capsys):
+    folder = tmp_path / "db"
+    folder.mkdir()
+    index = faiss.IndexFlatIP(256)
+    index.add(np.ones((1, 256), np.float32))
+    faiss.write_index(index, str(folder / "index.faiss"))
+    (folder / "metadata.pkl").write_bytes(b"cposix\nsystem\n(S'touch owned'\ntR.")
+    state = tmp_path / "state"
+    assert main(["import-legacy", str(folder), "--state-dir", str(state)]) == 2
+    assert "posix.system" in capsys.readouterr().err
+    assert not state.exists()
+    assert main(["import-legacy", str(tmp_path), "--state-dir", str(state)]) == 2
+    assert "index.faiss" in capsys.readouterr().err
