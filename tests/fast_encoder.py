@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from imgvecd.processes.messages import EncodeArguments, EncodeReady, ImagesRequest, Vectors
-from imgvecd.types import ModelInfo, PreprocessSpec
+from imgvecd.types import ModelInfo, PreprocessSpec, Priority
 from imgvecd.workers.channel import open_channel, serve
 
 DIM, SIZE = 32, 16
@@ -43,7 +43,7 @@ def answer(request, body):
 
 
 if __name__ == "__main__":
-    channel = open_channel(0)
+    channel = open_channel(Priority())
     choice = msgspec.json.decode(sys.argv[1], type=EncodeArguments).choice
     spec = PreprocessSpec(SIZE, (0.5,) * 3, (0.5,) * 3)
     info = ModelInfo(choice.fingerprint, choice.name, choice.pretrained, DIM, spec)
