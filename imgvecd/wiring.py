@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,13 +14,14 @@ from typing import Any
 
 from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Catalog
+from imgvecd.adapters.sqlite import Catalog, Safekeeping
 from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, ServerConfig, expand
+from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine, ModelSource, Parts
 from imgvecd.core.formats import curable_reasons
@@ -32,12 +36,16 @@ from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.notify import passed_sockets
 from imgvecd.daemon.service import DaemonService
-from imgvecd.errors import ImgvecdError, ModelError
+from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError
 from imgvecd.processes import DecoderPool, TwoTowers
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow, ModelInfo, Priority
 
+logger = logging.getLogger(__name__)
+
+# A catalog restored from a backup that was read through is sound for longer than this.
+_RESTORED_S = 60.0
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
 # Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
@@ -58,10 +66,13 @@ class Assembly:
     target: ModelChoice | None
     decoder: DecoderPool
     rest: Rest
+    safekeeping: Safekeeping
 
     def close(self) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before."""
         self.catalog.close()
+        if not self.catalog.damaged:
+            self.safekeeping.seal()
         self.lock.close()
 
 
@@ -71,12 +82,14 @@ def assemble(
     on_doubt: Callable[[list[FileRow]], None],
     moving: bool = False,
     pausing: bool = False,
+    condemned: str | None = None,
 ) -> Assembly:
     """Return the parts for `config`, with nothing running yet.
 
     Args:
         moving: have the model that answered last go on until the configured one is complete.
         pausing: rest by request and as `indexing` says.
+        condemned: what was found to be wrong with the catalog; a backup takes its place.
 
     Raises:
         AlreadyRunningError: another process writes to the state directory.
@@ -86,7 +99,9 @@ def assemble(
     state = expand(config.state_dir) if config.state_dir else paths.state_dir()
     lock = StateLock(state)
     try:
-        catalog = Catalog(state)
+        safekeeping = Safekeeping(state)
+        safekeeping.prepare(condemned=condemned)
+        catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
         if moving:
             serving, target = plan_models(config.model, catalog.models.serving())
@@ -122,7 +137,7 @@ def assemble(
             at_reading_start=partial(lower, _priority(config)),
         )
         engine = Engine(parts, on_doubt=on_doubt)
-        return Assembly(lock, catalog, engine, serving, target, decoder, rest)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping)
     except BaseException:
         lock.close()
         raise
@@ -215,18 +230,34 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
         reload: reads the configuration again; roots, excludes, `watch`, `indexing` are applied.
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
-    asyncio.run(_serve(config, reload, progress))
-    return 0
+    condemned: str | None = None
+    while True:
+        started = time.monotonic()
+        try:
+            asyncio.run(_serve(config, reload, progress, condemned))
+        except CatalogDamagedError as error:
+            if condemned is not None and time.monotonic() - started < _RESTORED_S:
+                raise  # what was restored is no better: a person has to look
+            faulthandler.cancel_dump_traceback_later()  # it has stopped in time, and goes on
+            condemned = str(error)
+            logger.error("%s; starting again with a backup", condemned)  # noqa: TRY400
+        else:
+            return 0
 
 
-async def _serve(config: Config, reload: Callable[[], Config], progress: Progress | None) -> None:
+async def _serve(
+    config: Config,
+    reload: Callable[[], Config],
+    progress: Progress | None,
+    condemned: str | None,
+) -> None:
     reconciler: Reconciler | None = None
 
     def on_doubt(files: list[FileRow]) -> None:
         if reconciler is not None:
             reconciler.doubt(files)
 
-    assembly = assemble(config, on_doubt=on_doubt, moving=True, pausing=True)
+    assembly = assemble(config, on_doubt=on_doubt, moving=True, pausing=True, condemned=condemned)
     try:
         reconciler = Reconciler(
             assembly.catalog.files,
@@ -236,7 +267,15 @@ async def _serve(config: Config, reload: Callable[[], Config], progress: Progres
             make_watcher(),
             assembly.engine.wake,
         )
-        service = _service(assembly, reconciler, config.server)
+        caretaker = Caretaker(
+            assembly.catalog,
+            backup_interval_s=config.catalog.backup_interval_h * 3600,
+            check_interval_s=config.catalog.check_interval_d * 86_400,
+            check_now=assembly.safekeeping.unchecked,
+            report=assembly.safekeeping.report,
+        )
+        assembly.catalog.call_when_damaged(caretaker.suspect)
+        service = _service(assembly, reconciler, caretaker, config.server)
 
         async def apply_new_config() -> None:
             try:
@@ -257,6 +296,7 @@ async def _serve(config: Config, reload: Callable[[], Config], progress: Progres
         daemon = Daemon(
             assembly.engine,
             reconciler,
+            caretaker,
             start_server,
             apply_new_config,
             service,
@@ -276,7 +316,9 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     return {row.id: configs[row.path] for row in rows}
 
 
-def _service(assembly: Assembly, reconciler: Reconciler, config: ServerConfig) -> DaemonService:
+def _service(
+    assembly: Assembly, reconciler: Reconciler, caretaker: Caretaker, config: ServerConfig
+) -> DaemonService:
     return DaemonService(
         assembly.catalog.files,
         assembly.catalog.library,
@@ -296,6 +338,7 @@ def _service(assembly: Assembly, reconciler: Reconciler, config: ServerConfig) -
         engine=assembly.engine,
         reconciler=reconciler,
         rest=assembly.rest,
+        caretaker=caretaker,
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
         thumbnails=Thumbnails(
             assembly.catalog.library,

@@ -126,6 +126,21 @@ class IndexingConfig(Section, frozen=True):
         return tuple(_hours(part.strip()) for part in self.quiet_hours.split(",") if part.strip())
 
 
+class CatalogConfig(Section, frozen=True):
+    """How the catalog is kept safe.
+
+    Attributes:
+        backup_interval_h: longest time that changes stay without a backup; 0 makes none.
+        backups: how many are kept; each is as large as the catalog.
+        check_interval_d: how often the catalog is read through for damage; 0 does so only after
+            it was not closed in order.
+    """
+
+    backup_interval_h: Annotated[float, Meta(ge=0)] = 24
+    backups: Annotated[int, Meta(ge=1, le=100)] = 2
+    check_interval_d: Annotated[float, Meta(ge=0)] = 30
+
+
 class IndexConfig(Section, frozen=True):
     """How embeddings are searched.
 
@@ -216,6 +231,7 @@ class Config(Section, frozen=True):
     decode: DecodeConfig = DecodeConfig()
     encode: EncodeConfig = EncodeConfig()
     indexing: IndexingConfig = IndexingConfig()
+    catalog: CatalogConfig = CatalogConfig()
     index: IndexConfig = IndexConfig()
     server: ServerConfig = ServerConfig()
 

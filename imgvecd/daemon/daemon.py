@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 from imgvecd import api
+from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.engine import Engine
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon import state_dump
@@ -65,7 +66,7 @@ class Observed(Protocol):
 
 
 class Daemon:
-    """Runs an engine, a reconciler and a server together. For one event loop, once.
+    """Runs an engine, a reconciler, a caretaker and a server together. For one event loop, once.
 
     Args:
         serve: starts the server and returns once clients can connect.
@@ -79,6 +80,7 @@ class Daemon:
         self,
         engine: Engine,
         reconciler: Reconciler,
+        caretaker: Caretaker,
         serve: Callable[[], Awaitable[Closing]],
         reload: Callable[[], Awaitable[None]],
         observed: Observed,
@@ -87,6 +89,7 @@ class Daemon:
     ) -> None:
         self._engine = engine
         self._reconciler = reconciler
+        self._caretaker = caretaker
         self._serve = serve
         self._reload = reload
         self._observed = observed
@@ -103,6 +106,7 @@ class Daemon:
 
         Raises:
             AlreadyRunningError: another daemon has the socket.
+            CatalogDamagedError: the catalog is to be restored; everything is closed.
             Exception: a part failed in a way that nobody foresaw.
         """
         async with AsyncExitStack() as stack:
@@ -120,15 +124,18 @@ class Daemon:
             for name, work in self._beside(watching).items():
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             stopped = asyncio.create_task(self._stop.wait(), name="wait for the end")
-            await _first({stopped, engine}, unless_failed=watching)
+            caring = asyncio.create_task(self._caretaker.run(), name="take care of the catalog")
+            stack.push_async_callback(_cancel, caring)
+            await _first({stopped, engine, caring}, unless_failed=watching)
             self._notifier.stopping()
             self._notifier.status("stopping")
             logger.info("stopping")
             # never cancelled: the end of the process lies beyond this, and may hang as well
             faulthandler.dump_traceback_later(STOP_S, exit=True)
             await server.close()  # what still comes would start workers anew
-            if engine.done():
-                engine.result()
+            for task in (engine, caring):
+                if task.done():
+                    task.result()
 
     def _hear_signals(self, stack: AsyncExitStack) -> None:
         logging.getLogger("imgvecd").addHandler(self._log)

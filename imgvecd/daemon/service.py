@@ -12,6 +12,7 @@ import msgspec
 
 import imgvecd
 from imgvecd import api
+from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.doctor import Doctor
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine
@@ -64,6 +65,7 @@ class DaemonService:
         engine: Engine,
         reconciler: Reconciler,
         rest: Rest,
+        caretaker: Caretaker,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -74,6 +76,7 @@ class DaemonService:
         self._reconciler = reconciler
         self._rest = rest
         self.refused_config: str | None = None
+        self._caretaker = caretaker
         self._models = {model.fingerprint: model for model in models}
         self._first = models[0]
         self._started_at = _timestamp(time.time_ns())
@@ -118,7 +121,7 @@ class DaemonService:
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
-        warnings = [*self._troubles(), *(root.warning for root in roots)]
+        warnings = [*self._troubles(), self._caretaker.report, *(root.warning for root in roots)]
         pause = await self._rest.look()
         return api.Status(
             version=imgvecd.__version__,
@@ -286,7 +289,12 @@ class DaemonService:
         """Return what stands in the way of the work, or of what the user wants, each once."""
         refused = self.refused_config
         told = f"the new configuration is refused, the old one stays: {refused}"
-        troubles = (self._engine.error, self._reconciler.error, told if refused else None)
+        troubles = (
+            self._engine.error,
+            self._reconciler.error,
+            self._caretaker.error,
+            told if refused else None,
+        )
         return list(dict.fromkeys(filter(None, troubles)))
 
     async def _searcher(self) -> Searcher:

@@ -1,5 +1,6 @@
 """Daemons with the fast encoder, small pictures, and disks of our own."""
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -13,7 +14,10 @@ from running import RunningDaemon
 @pytest.fixture
 def photos(tmp_path):
     """A folder with a dozen small pictures."""
-    folder = tmp_path / "photos"
+    return draw_dozen(tmp_path / "photos")
+
+
+def draw_dozen(folder):
     for number in range(12):
         draw(folder / f"{number}.png", number)
     return folder
@@ -21,10 +25,16 @@ def photos(tmp_path):
 
 @pytest.fixture
 def serve(tmp_path):
-    """A function that starts a daemon with the fast encoder on a folder; it is ended at the end."""
+    """A function that starts a daemon with the fast encoder on folders; it is ended at the end."""
+    with serving(tmp_path / "home") as start:
+        yield start
+
+
+@contextlib.contextmanager
+def serving(home):
     daemons = []
 
-    def serve_daemon(*folders, home=tmp_path / "home", **settings):
+    def serve_daemon(*folders, **settings):
         home.mkdir(exist_ok=True)
         env = {
             "PYTHONPATH": str(Path(__file__).parents[1]),
@@ -35,9 +45,30 @@ def serve(tmp_path):
         daemons.append(daemon)
         return daemon
 
-    yield serve_daemon
-    for daemon in daemons:
-        daemon.kill()
+    try:
+        yield serve_daemon
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+
+
+@pytest.fixture(scope="session")
+def backed_up(tmp_path_factory):
+    """(pictures, home): 12 pictures, a backup of their catalog, then a thirteenth picture."""
+    place = tmp_path_factory.mktemp("backed-up")
+    photos, home = draw_dozen(place / "photos"), place / "home"
+    with serving(home) as start:
+        daemon = start(photos)
+        daemon.wait_until_indexed(12)
+        daemon.stop()
+        daemon = start(photos, catalog__backup_interval_h=1 / 36_000)
+        daemon.wait_until(lambda: list(daemon.state.glob("backups/*.sqlite")))
+        daemon.stop()
+        draw(photos / "after the backup.png", 100)
+        daemon = start(photos)
+        daemon.wait_until_indexed(13)
+        assert daemon.stop() == 0
+    return photos, home
 
 
 @pytest.fixture

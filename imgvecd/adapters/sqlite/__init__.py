@@ -5,5 +5,6 @@ log with `synchronous=FULL`: what a method returned from is on disk.
 """
 
 from imgvecd.adapters.sqlite.catalog import Catalog
+from imgvecd.adapters.sqlite.safekeeping import Safekeeping
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "Safekeeping"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
+from collections.abc import Callable
 
+from imgvecd.adapters.sqlite.backups import Backups
 from imgvecd.adapters.sqlite.change_log import ChangeLog
 from imgvecd.adapters.sqlite.collection import Collection
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.duplicates import Duplicates
 from imgvecd.adapters.sqlite.embeddings import Embeddings
+from imgvecd.adapters.sqlite.examine import examine_open
 from imgvecd.adapters.sqlite.failures import Failures
 from imgvecd.adapters.sqlite.files import Files
 from imgvecd.adapters.sqlite.library import Library
@@ -18,10 +23,14 @@ from imgvecd.adapters.sqlite.query_texts import SavedSearches
 from imgvecd.adapters.sqlite.selection import Selection
 from imgvecd.adapters.sqlite.user_metadata import UserMetadata
 from imgvecd.adapters.sqlite.work import Work
+from imgvecd.errors import CatalogError
 
 
 class Catalog:
     """The catalog in `directory`, made there if it is missing. Thread-safe.
+
+    Args:
+        backups: how many backups are kept.
 
     Attributes:
         files: roots and files (`FileStore`).
@@ -39,10 +48,12 @@ class Catalog:
         duplicates: what comparing images found and people decided.
     """
 
-    def __init__(self, directory: str, *, read_only: bool = False) -> None:
+    def __init__(self, directory: str, *, read_only: bool = False, backups: int = 2) -> None:
         if not read_only:
             os.makedirs(directory, mode=0o700, exist_ok=True)
         self._database = Database(os.path.join(directory, "catalog.sqlite"), read_only=read_only)
+        self._backups = Backups(directory)
+        self._kept_backups = backups
         self.files = Files(self._database)
         self.changes = ChangeLog(self._database)
         self.failures = Failures(self._database)
@@ -61,6 +72,58 @@ class Catalog:
     def path(self) -> str:
         """The file's path."""
         return self._database.path
+
+    @property
+    def damaged(self) -> bool:
+        """Whether bytes were met that cannot be the catalog's own."""
+        return self._database.damaged.is_set()
+
+    def call_when_damaged(self, call: Callable[[], None]) -> None:
+        """Have `call` called, on whatever thread, when bytes are met that cannot be its own."""
+        self._database.on_damage = call
+
+    def examine(self) -> str | None:
+        """Read the file through; return what is wrong with it, None if it is sound.
+
+        Takes seconds for a million images, and no writer waits for it.
+        """
+        with self._database.read() as connection:
+            found = examine_open(connection)
+        if not found:
+            self._note_examined()
+        return found[0] if found else None
+
+    def examined_age_s(self) -> float | None:
+        """Return how long ago the file was found sound; None if it never was."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT value FROM meta WHERE key = 'examined_at_s'"
+            ).fetchone()
+        return None if row is None else max(0.0, time.time() - row[0])
+
+    def back_up(self) -> bool:
+        """Write a backup of this moment, checked; False if nothing has changed since the last.
+
+        Raises:
+            CatalogDamagedError: the catalog is damaged, and so would be the backup.
+            CatalogError: it cannot be written.
+        """
+        if self.embeddings.clock() == self._backups.clock():
+            return False
+        with self._database.read() as connection:
+            self._backups.make(connection, keep=self._kept_backups)
+        self._note_examined()
+        return True
+
+    def backup_age_s(self) -> float | None:
+        """Return how old the latest backup is; None if there is none."""
+        return self._backups.age_s()
+
+    def _note_examined(self) -> None:
+        with contextlib.suppress(CatalogError), self._database.write_aside() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('examined_at_s', ?)", (int(time.time()),)
+            )
 
     def close(self) -> None:
         """Close the file."""

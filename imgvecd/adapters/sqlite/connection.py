@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from imgvecd.adapters.sqlite.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError
@@ -27,6 +27,7 @@ class Database:
 
     Attributes:
         damaged: set once SQLite has met bytes that cannot be its own.
+        on_damage: called then, each time, on whatever thread.
     """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
@@ -36,6 +37,7 @@ class Database:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
         self.damaged = threading.Event()
+        self.on_damage: Callable[[], None] = lambda: None
         with self._translated():
             self._writer = self._connect()
             if read_only:
@@ -141,6 +143,7 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
             if code in _DAMAGED:
                 self.damaged.set()
+                self.on_damage()
                 raise CatalogDamagedError(f"{message}; {_DAMAGED_ADVICE}") from error
             raise CatalogError(f"{message}{_way_out(self.path, code)}") from error
 

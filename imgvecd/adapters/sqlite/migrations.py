@@ -6,11 +6,16 @@ that this program does not know is refused, since a newer program made it.
 
 from __future__ import annotations
 
+import logging
+import os
 import secrets
 import sqlite3
 import time
 
+from imgvecd.adapters.sqlite.backups import Backups
 from imgvecd.errors import CatalogError
+
+logger = logging.getLogger(__name__)
 
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
@@ -180,16 +185,23 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the catalog to this program's schema.
+    """Bring the catalog to this program's schema; one of an older schema is backed up before.
+
+    Each step is one transaction: killed in between, the next start goes on.
 
     Raises:
-        CatalogError: the catalog has steps that this program does not know.
+        CatalogError: the catalog has steps that this program does not know, or there is no space
+            for the backup.
     """
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations"
         " (name TEXT PRIMARY KEY, applied_at_ns INTEGER NOT NULL) STRICT"
     )
-    for name, script in missing_steps(connection, path):
+    missing = missing_steps(connection, path)
+    if missing and len(missing) < len(MIGRATIONS):
+        backup = Backups(os.path.dirname(path)).make(connection, before=missing[0][0])
+        logger.info("the catalog changes its form; as it was before it is kept as %s", backup)
+    for name, script in missing:
         _run(connection, name, script)
 
 

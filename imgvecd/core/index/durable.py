@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Self, overload
 
 import msgspec
 
@@ -107,15 +107,11 @@ def verify(directory: str, stored: StoredFile, proceed: Callable[[], bool] = lam
         IndexDamagedError: it is missing, unreadable, or its bytes are not those written.
     """
     verify_size(directory, stored)
-    digest = _new_digest()
     try:
-        for block in _blocks(os.path.join(directory, stored.name)):
-            digest.update(block)
-            if not proceed():
-                return
+        digest = file_digest(os.path.join(directory, stored.name), proceed)
     except OSError as error:
         raise IndexDamagedError(f"index file {stored.name} cannot be read: {error}") from error
-    if digest.hexdigest() != stored.blake2b:
+    if digest is not None and digest != stored.blake2b:
         raise IndexDamagedError(f"index file {stored.name} is not what was written")
 
 
@@ -133,6 +129,24 @@ def verify_size(directory: str, stored: StoredFile) -> None:
         raise IndexDamagedError(
             f"index file {stored.name} has {size_bytes} bytes instead of {stored.size_bytes}"
         )
+
+
+@overload
+def file_digest(path: str) -> str: ...
+@overload
+def file_digest(path: str, proceed: Callable[[], bool]) -> str | None: ...
+def file_digest(path: str, proceed: Callable[[], bool] = lambda: True) -> str | None:
+    """Return the digest of a whole file; None if `proceed`, asked after every block, said no.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = _new_digest()
+    for block in _blocks(path):
+        digest.update(block)
+        if not proceed():
+            return None
+    return digest.hexdigest()
 
 
 def digest_of(data: bytes) -> str:

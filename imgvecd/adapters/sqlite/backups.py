@@ -1,0 +1,151 @@
+"""Backups of the catalog: whole, checked, dated, and only a few.
+
+    backups/catalog-20260102T030405Z.sqlite                       one of the latest
+    backups/catalog-20260102T030405Z-before-0006-step.sqlite      made before a change of schema
+    backups/….seal                                                what the file must be
+
+A backup appears under its name once it was read through and is on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import re
+import shutil
+import sqlite3
+
+from imgvecd.adapters.sqlite.examine import examine
+from imgvecd.adapters.sqlite.seal import SEAL_SUFFIX, keeps_seal, write_seal
+from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
+from imgvecd.errors import CatalogDamagedError, CatalogError
+
+_NAME = re.compile(r"catalog-(\d{8}T\d{6}Z)(-before-[\w-]+)?\.sqlite")
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+class Backups:
+    """The backups of the catalog in `state`. For one thread at a time."""
+
+    def __init__(self, state: str) -> None:
+        self._directory = os.path.join(state, "backups")
+
+    def make(self, source: sqlite3.Connection, *, keep: int | None = None, before: str = "") -> str:
+        """Write a backup of what `source` sees; return its path.
+
+        Args:
+            keep: how many remain, the latest; None deletes none.
+            before: the step that is about to change the schema; of these only the last is kept.
+
+        Raises:
+            CatalogDamagedError: what was copied is damaged.
+            CatalogError: it cannot be written; the others are as they were.
+        """
+        name = f"catalog-{stamp()}{f'-before-{before}' if before else ''}.sqlite"
+        path = os.path.join(self._directory, name)
+        temporary = path + TEMPORARY_SUFFIX
+        try:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            self._require_space(source)
+            _copy(source, temporary)
+            damage = examine(temporary, alone=True)
+            if damage:
+                raise CatalogDamagedError(f"the catalog is damaged: {damage[0]}")
+            os.replace(temporary, path)
+            write_seal(path)
+            sync_directory(self._directory)
+        except (OSError, sqlite3.Error) as error:
+            raise CatalogError(f"no backup of the catalog can be written: {error}") from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        self._rotate(keep)
+        return path
+
+    def paths(self) -> list[str]:
+        """Return every backup, the latest first."""
+        try:
+            names = os.listdir(self._directory)
+        except OSError:
+            return []
+        return [
+            os.path.join(self._directory, name)
+            for name in sorted(filter(_NAME.fullmatch, names), reverse=True)
+        ]
+
+    def sound(self) -> str | None:
+        """Return the latest backup that is what was written; None if there is none."""
+        return next((path for path in self.paths() if not damage_of(path)), None)
+
+    def age_s(self) -> float | None:
+        """Return how old the latest backup is; None if there is none."""
+        latest = next(iter(self.paths()), None)
+        if latest is None:
+            return None
+        made = made_at(latest).timestamp()
+        return max(0.0, datetime.datetime.now(datetime.UTC).timestamp() - made)
+
+    def clock(self) -> int | None:
+        """Return the catalog's clock in the latest backup; None if there is none to be read."""
+        latest = next(iter(self.paths()), None)
+        if latest is None:
+            return None
+        try:
+            with contextlib.closing(
+                sqlite3.connect(f"file:{latest}?mode=ro&immutable=1", uri=True)
+            ) as connection:
+                ((clock,),) = connection.execute("SELECT value FROM meta WHERE key = 'clock'")
+                return int(clock)
+        except (sqlite3.Error, ValueError):
+            return None
+
+    def _require_space(self, source: sqlite3.Connection) -> None:
+        ((pages,),) = source.execute("PRAGMA page_count")
+        ((page_bytes,),) = source.execute("PRAGMA page_size")
+        needed = 2 * pages * page_bytes  # as much again stays free for everybody else
+        if shutil.disk_usage(self._directory).free < needed:
+            raise CatalogError(
+                f"no backup of the catalog is made with less than {needed >> 20} MB free: free some"
+                " space on the disk"
+            )
+
+    def _rotate(self, keep: int | None) -> None:
+        matches = [(path, _NAME.fullmatch(os.path.basename(path))) for path in self.paths()]
+        plain = [path for path, match in matches if match and not match[2]]
+        before = [path for path, match in matches if match and match[2]]
+        for path in (*(plain[keep:] if keep else ()), *before[1:]):
+            for name in (path, path + SEAL_SUFFIX):
+                with contextlib.suppress(OSError):
+                    os.unlink(name)
+
+
+def stamp() -> str:
+    """Return the moment as names of files have it."""
+    return datetime.datetime.now(datetime.UTC).strftime(_STAMP)
+
+
+def made_at(path: str) -> datetime.datetime:
+    """Return when a backup was made, by its name."""
+    match = _NAME.fullmatch(os.path.basename(path))
+    assert match is not None  # noqa: S101  # `paths` lists no others
+    return datetime.datetime.strptime(match[1], _STAMP).replace(tzinfo=datetime.UTC)
+
+
+def damage_of(path: str) -> list[str]:
+    """Return what is wrong with a backup; nothing if it is what was written."""
+    if not keeps_seal(path):
+        return ["it is not what was written"]
+    return examine(path, alone=True)
+
+
+def _copy(source: sqlite3.Connection, path: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as target:
+        target.execute("PRAGMA synchronous=OFF")  # flushed below, as a whole
+        source.backup(target)  # in one step, of one moment: writers go on beside it
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,147 @@
+"""What is done for the catalog's file before it is opened and after it is closed.
+
+A damaged file is never opened as the catalog: it is kept aside, and the latest sound backup takes
+its place. What has changed since that backup is found again by the scan that every start begins
+with. The restored catalog gets a new name (`instance`), so that neither an index nor a client takes
+its clock for the clock of the one before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import sqlite3
+
+from imgvecd.adapters.sqlite.backups import Backups, made_at, stamp
+from imgvecd.adapters.sqlite.examine import examine, is_there
+from imgvecd.adapters.sqlite.seal import SMALL_BYTES, break_seal, keeps_seal, read_seal, write_seal
+from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
+from imgvecd.errors import CatalogError
+
+logger = logging.getLogger(__name__)
+
+_KEPT_DAMAGED = 2  # each is as large as the catalog
+_DAMAGED = "catalog-damaged-"
+_BESIDE = ("-wal", "-shm", "")  # the file last: without it, what lies beside means nothing
+
+
+class Safekeeping:
+    """Looks after the catalog in `state`; for whoever holds the state directory's lock.
+
+    Attributes:
+        report: what a person is told of a catalog that had to be restored; None if it was sound.
+        unchecked: whether the file was not closed in order and is too large to be read before it
+            is used: that is to be done beside.
+        aside: where the damaged file was put; None if there was none.
+    """
+
+    def __init__(self, state: str) -> None:
+        self._state = state
+        self._path = os.path.join(state, "catalog.sqlite")
+        self.backups = Backups(state)
+        self.report: str | None = None
+        self.unchecked = False
+        self.aside: str | None = None
+
+    def prepare(self, *, condemned: str | None = None) -> None:
+        """Make sure that there is no catalog, or a sound one; nobody may have it open.
+
+        Args:
+            condemned: what was found to be wrong with it while it was open.
+
+        Raises:
+            CatalogError: what must be done cannot be written.
+        """
+        try:
+            if is_there(self._path):
+                damage = condemned or self._damage()
+                break_seal(self._path)
+                if damage is None:
+                    return
+                self._put_aside(damage)
+            if self.aside is not None or self.backups.paths() or read_seal(self._path) is not None:
+                self._restore()
+        except OSError as error:
+            raise CatalogError(f"the catalog cannot be made ready: {error}") from error
+
+    def seal(self) -> None:
+        """Seal the file that was just closed; one with a log beside it is still in use."""
+        if is_there(self._path) and not os.path.exists(self._path + "-wal"):
+            try:
+                write_seal(self._path, large=False)
+            except OSError as error:  # the next start reads the file through instead
+                logger.warning("the catalog is not sealed: %s", error)
+
+    def damage(self) -> str | None:
+        """Return what is wrong with the file, read through whatever its size; None if nothing."""
+        return self._damage(thorough=True)
+
+    def _damage(self, *, thorough: bool = False) -> str | None:
+        seal, status = read_seal(self._path), os.stat(self._path)
+        if seal is not None:
+            kept = keeps_seal(self._path)
+            if not kept and status.st_mtime_ns == seal.mtime_ns:
+                return "its bytes have changed since it was closed, and nobody has written to it"
+            if kept and not thorough:
+                return None
+        if not thorough and status.st_size > SMALL_BYTES:
+            self.unchecked = True
+            return None
+        found = examine(self._path, thorough=True)
+        return found[0] if found else None
+
+    def _put_aside(self, damage: str) -> None:
+        self.aside = os.path.join(self._state, f"{_DAMAGED}{stamp()}.sqlite")
+        self.report = f"the catalog was damaged ({damage}) and is kept as {self.aside}"
+        logger.error("%s", self.report)
+        for suffix in _BESIDE:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self._path + suffix, self.aside + suffix)
+        sync_directory(self._state)
+        older = sorted(
+            name
+            for name in os.listdir(self._state)
+            if name.startswith(_DAMAGED) and name.endswith(".sqlite")
+        )
+        for name in older[:-_KEPT_DAMAGED]:
+            for suffix in _BESIDE:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(os.path.join(self._state, name + suffix))
+
+    def _restore(self) -> None:
+        backup = self.backups.sound()
+        break_seal(self._path)
+        for suffix in _BESIDE:  # a log without its file would be replayed into the next one
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + suffix)
+        found = self.report or "the catalog was lost"
+        if backup is None:
+            self.report = f"{found}; there is no sound backup, so everything is looked at anew"
+        else:
+            self._put_in_place(backup)
+            date = made_at(backup).strftime("%Y-%m-%d %H:%M UTC")
+            self.report = f"{found}; it was restored from the backup of {date}"
+        logger.error("%s", self.report)
+
+    def _put_in_place(self, backup: str) -> None:
+        temporary = self._path + TEMPORARY_SUFFIX
+        shutil.copyfile(backup, temporary)
+        os.chmod(temporary, 0o600)
+        try:
+            with contextlib.closing(sqlite3.connect(temporary)) as connection, connection:
+                connection.execute("PRAGMA journal_mode=DELETE")
+                connection.execute(
+                    "UPDATE meta SET value = ? WHERE key = 'instance'", (secrets.token_hex(4),)
+                )
+        except sqlite3.Error as error:
+            raise CatalogError(f"the backup {backup} cannot be restored: {error}") from error
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, self._path)
+        sync_directory(self._state)

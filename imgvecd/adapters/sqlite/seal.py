@@ -1,0 +1,76 @@
+"""Seals: what a catalog's file was when it was last closed in order.
+
+SQLite notices damage to the structure of its file only. While nobody has it open, the seal beside
+it notices every changed bit. It is removed before the file is written to again, so that a file
+without one was not closed in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import msgspec
+
+from imgvecd.core.index.durable import DurableFile, file_digest, sync_directory
+
+SEAL_SUFFIX = ".seal"
+SMALL_BYTES = 256 << 20
+"""Files up to this size, which takes a third of a second, are read through at start and end."""
+
+
+class Seal(msgspec.Struct, frozen=True):
+    """A file that nobody has open.
+
+    Attributes:
+        blake2b: None for a file too large to be read at each start.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    blake2b: str | None
+
+
+def write_seal(path: str, *, large: bool = True) -> None:
+    """Seal a closed file.
+
+    Args:
+        large: read it through whatever its size.
+
+    Raises:
+        OSError: it cannot be read, or the seal not written.
+    """
+    status = os.stat(path)
+    digest = file_digest(path) if large or status.st_size <= SMALL_BYTES else None
+    with DurableFile(path + SEAL_SUFFIX, parsed=True) as file:
+        file.write(msgspec.json.encode(Seal(status.st_size, status.st_mtime_ns, digest)))
+    sync_directory(os.path.dirname(path))
+
+
+def read_seal(path: str) -> Seal | None:
+    """Return the seal of a file; None if there is none that can be read."""
+    try:
+        with open(path + SEAL_SUFFIX, "rb") as file:
+            return msgspec.json.decode(file.read(), type=Seal)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def break_seal(path: str) -> None:
+    """Remove a seal, for good: what is written afterwards shall never be compared with it."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + SEAL_SUFFIX)
+        sync_directory(os.path.dirname(path))
+
+
+def keeps_seal(path: str) -> bool:
+    """Return whether a file has a seal and is, byte for byte, what was sealed."""
+    seal = read_seal(path)
+    try:
+        return (
+            seal is not None
+            and os.stat(path).st_size == seal.size_bytes
+            and (seal.blake2b is None or file_digest(path) == seal.blake2b)
+        )
+    except OSError:
+        return False

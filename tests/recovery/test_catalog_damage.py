@@ -1,0 +1,107 @@
+"""A damaged catalog is noticed, kept aside and restored; the rest is found again by scanning."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+
+import pytest
+
+
+def encoded(daemon):
+    """Return how many images the encoder has been given since the home directory was made."""
+    notes = daemon.home / "encoded"
+    return len(notes.read_text().splitlines()) if notes.exists() else 0
+
+
+def rot(path, position, length=1):
+    """Change bytes as a disk does: nobody has written, so the file's times stay."""
+    status = path.stat()
+    with open(path, "r+b") as file:
+        file.seek(position)
+        damaged = bytes(byte ^ 0x55 for byte in file.read(length))
+        file.seek(position)
+        file.write(damaged)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.fixture
+def photos(backed_up):
+    return backed_up[0]
+
+
+@pytest.fixture
+def state(backed_up, tmp_path):
+    """The state directory of a daemon that was stopped, one picture after its backup."""
+    shutil.copytree(backed_up[1], tmp_path / "home", ignore=shutil.ignore_patterns("run"))
+    return tmp_path / "home" / ".local" / "state" / "imgvecd"
+
+
+def assert_restored(daemon):
+    status = daemon.wait_until_indexed(13)
+    (warning,) = (line for line in status["warnings"] if "damaged" in line)
+    assert "restored from the backup of 20" in warning
+    (aside,) = daemon.state.glob("catalog-damaged-*.sqlite")
+    assert str(aside) in warning
+    assert len(daemon.search("a question", limit=100)) == 13
+    assert encoded(daemon) <= 14  # what came after the backup
+    assert daemon.imgvecd("doctor").returncode == 0
+
+
+def test_one_changed_byte_that_sqlite_does_not_notice(photos, state, serve):
+    catalog = state / "catalog.sqlite"
+    alone = f"file:{catalog}?immutable=1"
+    with contextlib.closing(sqlite3.connect(alone, uri=True)) as connection:
+        ((vector,),) = connection.execute("SELECT vector FROM embeddings WHERE key & 255 = 7")
+    rot(catalog, catalog.read_bytes().index(vector))
+    with contextlib.closing(sqlite3.connect(alone, uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert_restored(serve(photos))
+
+
+def test_a_catalog_cut_short_after_a_kill(photos, state, serve):
+    daemon = serve(photos)
+    daemon.wait_until_indexed(13)
+    daemon.kill()
+    os.truncate(state / "catalog.sqlite", 20_000)
+    assert_restored(serve(photos))
+
+
+def test_bytes_that_change_under_a_running_daemon(photos, state, serve):
+    daemon = serve(photos, catalog__check_interval_d=1 / 86_400)
+    daemon.wait_until_indexed(13)
+    # past the first pages, which the daemon holds in memory
+    catalog = state / "catalog.sqlite"
+    rot(catalog, 8192, catalog.stat().st_size - 8192)
+    daemon.wait_until(lambda: list(daemon.state.glob("catalog-damaged-*.sqlite")))
+    daemon.wait_until(daemon.answers)
+    assert_restored(daemon)
+    assert daemon.stop() == 0
+
+
+def test_without_a_backup_all_is_looked_at_anew(photos, state, serve):
+    shutil.rmtree(state / "backups")
+    rot(state / "catalog.sqlite", 100, 4000)
+    daemon = serve(photos)
+    status = daemon.wait_until_indexed(13)
+    assert any("no sound backup" in line for line in status["warnings"])
+    assert daemon.imgvecd("doctor").returncode == 0
+
+
+def test_a_damaged_backup_is_passed_over(photos, state, serve):
+    (good,) = state.glob("backups/*.sqlite")
+    bad = good.with_name("catalog-20990101T000000Z.sqlite")
+    shutil.copy(good, bad)
+    shutil.copy(f"{good}.seal", f"{bad}.seal")
+    rot(bad, 5000)
+    rot(state / "catalog.sqlite", 5000)
+    assert_restored(serve(photos))
+
+
+def test_a_lost_catalog_is_restored(photos, state, serve):
+    (state / "catalog.sqlite").unlink()
+    daemon = serve(photos)
+    status = daemon.wait_until_indexed(13)
+    assert any("was lost; it was restored" in line for line in status["warnings"])
+    assert encoded(daemon) <= 14
+    assert daemon.imgvecd("doctor").returncode == 0
