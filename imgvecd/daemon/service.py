@@ -23,6 +23,7 @@ from imgvecd.core.search import Labeller, Searcher, StandingQueries
 from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
+from imgvecd.daemon.figures import Counter, Figures
 from imgvecd.daemon.metadata_service import DaemonMetadataService
 from imgvecd.daemon.search_service import DaemonSearchService
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
@@ -72,6 +73,7 @@ class DaemonService:
         self._files = files
         self._library = library
         self._embeddings = embeddings
+        self._counter = Counter(library, embeddings)
         self._engine = engine
         self._reconciler = reconciler
         self._rest = rest
@@ -117,7 +119,8 @@ class DaemonService:
         """Return what the daemon is doing."""
         engine = self._engine
         generation = engine.generation
-        counts, per_root, clock, rows = await asyncio.to_thread(self._numbers, self._fingerprint())
+        figures, clock, rows = await asyncio.to_thread(self._numbers, self._fingerprint())
+        counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
@@ -319,12 +322,10 @@ class DaemonService:
     def _clock(self, clock: int) -> str:
         return f"c:{self._instance}:{clock}"
 
-    def _numbers(
-        self, fingerprint: str | None
-    ) -> tuple[api.FileCounts, dict[int, int], int, list[RootRow]]:
+    def _numbers(self, fingerprint: str | None) -> tuple[Figures, int, list[RootRow]]:
+        changing = self._engine.busy or self._reconciler.scanning
         return (
-            self._library.counts(fingerprint),
-            self._library.files_per_root(),
+            self._counter.figures(fingerprint, changing=changing),
             self._embeddings.clock(),
             self._files.roots(),
         )
@@ -344,7 +345,9 @@ class DaemonService:
         if target is None or target.fingerprint == serving:
             return None
         upcoming = self._engine.upcoming
-        counts = self._library.counts(target.fingerprint) if upcoming else api.FileCounts()
+        counts = api.FileCounts()
+        if upcoming is not None:
+            counts = self._counter.figures(target.fingerprint, changing=True).files
         return api.MoveStatus(
             name=target.name,
             pretrained=target.pretrained,
