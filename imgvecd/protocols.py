@@ -184,6 +184,10 @@ class Watcher(Protocol):
         """Stop hearing of `directory`; harmless if it was never watched."""
         ...
 
+    def watch_above(self, root: bytes) -> None:
+        """Hear of it when a folder above `root` is renamed or deleted; harmless when repeated."""
+        ...
+
     def flush(self, timeout_s: float) -> bool:
         """Wait until every change made before the call was told; False if that cannot be known."""
         ...

@@ -169,23 +169,19 @@ class FileChanges:
         added: new files as (root_id, dir, file); they become pending.
         linked: new names of bytes already known (hard links): (root_id, dir, file, content_id).
         changed: (file_id, new stamp); the file becomes pending and keeps its old content meanwhile.
-        touched: (file_id, new stamp) where the bytes are known not to have changed.
-        moved: renames.
+        moved: renames; a file may be moved and changed.
         removed: ids of files that are gone from an online root.
     """
 
     added: tuple[tuple[int, bytes, FoundFile], ...] = ()
     linked: tuple[tuple[int, bytes, FoundFile, int], ...] = ()
     changed: tuple[tuple[int, Stamp], ...] = ()
-    touched: tuple[tuple[int, Stamp], ...] = ()
     moved: tuple[FileMove, ...] = ()
     removed: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(
-            self.added or self.linked or self.changed or self.touched or self.moved or self.removed
-        )
+        return bool(self.added or self.linked or self.changed or self.moved or self.removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +274,14 @@ class HintKind(enum.Enum):
     WRITTEN: bytes were written, and whoever wrote them may go on.
     CLOSED: the writer has closed the file, or it was moved here in one piece.
     LOST: events were lost, anywhere.
-    MOUNTS: something was mounted or unmounted.
+    ROOTS: something was mounted or unmounted, or a folder above a root was renamed or deleted.
     """
 
     CHANGED = enum.auto()
     WRITTEN = enum.auto()
     CLOSED = enum.auto()
     LOST = enum.auto()
-    MOUNTS = enum.auto()
+    ROOTS = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,11 @@ class Watching:
                 read.append((row, file.read().ljust(32, b"\0")[:32]))
         self.catalog.work.link_contents(read)
 
+    def contents(self, root: int = 0) -> dict[str, int | None]:
+        """Return the contents of a root's files by relative path, everything pending read."""
+        self.read_all()
+        return {path: row.content_id for path, row in self.files(root).items()}
+
     def on_disk(self, root: int = 0) -> dict[str, tuple[int, int, int]]:
         """Return relative path → (inode, size, mtime) of the files that belong to a root."""
         lister = make_lister(self.configs[root], self.configs, self.exclude, self.watch)

@@ -26,6 +26,7 @@ from watchdog.observers.inotify_c import (
 )
 
 from imgvecd.adapters.mounts import MountMonitor, filesystem_type, read_mounts, tells_events
+from imgvecd.adapters.watchdog_above import FoldersAbove
 from imgvecd.types import Coverage, Hint, HintKind
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class InotifyWatcher:
     def __init__(self) -> None:
         self._hear: Callable[[Hint], None] = lambda _: None
         self._inotify = InotifyFD()
-        self._monitor = MountMonitor(self._mounts_changed)
+        self._monitor = MountMonitor(self._roots_in_doubt)
+        self._above = FoldersAbove(self._roots_in_doubt)
         self._mounts = read_mounts()
         self._lock = threading.Lock()
         self._ids = itertools.count()
@@ -66,6 +68,7 @@ class InotifyWatcher:
         self._hear = hear
         self._inotify.start()
         self._monitor.start()
+        self._above.start()
 
     def watch(self, directory: bytes) -> Coverage:
         """Hear of changes in `directory` (not below) from now on; harmless when repeated."""
@@ -99,6 +102,10 @@ class InotifyWatcher:
                 self._discard(watch[0], directory)
         if watch is not None:
             self._inotify.remove_callbacks([watch])
+
+    def watch_above(self, root: bytes) -> None:
+        """Hear of it when a folder above `root` is renamed or deleted; harmless when repeated."""
+        self._above.watch(root)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until every change made before the call was told; False if that cannot be known."""
@@ -134,6 +141,7 @@ class InotifyWatcher:
         self._hear = lambda _: None
         if self._inotify.is_alive():
             self._monitor.stop()
+        self._above.stop()
         self._inotify.stop()
         if self._inotify.is_alive():
             self._inotify.join()
@@ -168,8 +176,8 @@ class InotifyWatcher:
         if not paths:
             self._paths.pop(descriptor, None)
 
-    def _mounts_changed(self) -> None:
-        self._hear(Hint(HintKind.MOUNTS))
+    def _roots_in_doubt(self) -> None:
+        self._hear(Hint(HintKind.ROOTS))
 
 
 class _Flush:

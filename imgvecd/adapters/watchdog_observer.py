@@ -50,6 +50,9 @@ class ObserverWatcher(FileSystemEventHandler):
             if watch is not None:
                 self._observer.unschedule(watch)
 
+    def watch_above(self, root: bytes) -> None:
+        """Do nothing: the periodic look at the roots finds out."""
+
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002  # of the protocol
         """Return False: these observers do not say how far they have come."""
         return False

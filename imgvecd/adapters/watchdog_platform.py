@@ -42,6 +42,9 @@ class DeafWatcher:
     def forget(self, directory: bytes) -> None:
         """Do nothing."""
 
+    def watch_above(self, root: bytes) -> None:
+        """Do nothing: the periodic look at the roots finds out."""
+
     def flush(self, timeout_s: float) -> bool:  # noqa: ARG002  # of the protocol
         """Return False: nothing is known."""
         return False

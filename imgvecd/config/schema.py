@@ -29,12 +29,14 @@ class RootConfig(Section, frozen=True):
         exclude: globs relative to this root, on top of the common ones.
         watch: "auto" polls where the file system gives no events; "poll" always polls.
         follow_symlinks: follow links to folders and files that stay inside the root.
+        follow_symlinks_outside: follow those that lead out of the root as well.
     """
 
     path: str
     exclude: tuple[str, ...] = ()
     watch: Literal["auto", "poll"] = "auto"
     follow_symlinks: bool = False
+    follow_symlinks_outside: bool = False
 
 
 class ModelConfig(Section, frozen=True):

@@ -25,7 +25,7 @@ _EXPLAINED = ("failed", "unreadable", "covered")
 
 @dataclass(slots=True)
 class _Disk:
-    """What lies below an online root: stamps by (folder, name), and folders that keep theirs."""
+    """What lies below an online root: stamps by (folder, name), and what cannot be looked at."""
 
     files: dict[tuple[bytes, bytes], Stamp] = field(default_factory=dict)
     unreadable: list[bytes] = field(default_factory=list)
@@ -82,8 +82,8 @@ class Doctor:
                 self._borne.add(row.content_id)
             if disk is None or _is_below(row.dir, away):
                 self._counts["offline"] += 1
-            elif _is_below(row.dir, disk.unreadable):
-                reason = "its folder cannot be read; what was known of it is kept"
+            elif _is_below(row.relative, disk.unreadable):
+                reason = "it cannot be looked at; what was known of it is kept"
                 self._find("unreadable", root, row.relative, reason)
             elif self._agrees(root, row, disk.files.pop((row.dir, row.name), None)):
                 rows.append(row)

@@ -171,8 +171,7 @@ class Files:
                 _put(connection, clock, root_id, directory, file, None)
             for root_id, directory, file, content_id in changes.linked:
                 _link(connection, clock, root_id, directory, file, content_id)
-            _restamp(connection, clock, changes.changed, pending=True)
-            _restamp(connection, clock, changes.touched, pending=False)
+            _restamp(connection, clock, changes.changed)
         return clock
 
 
@@ -285,16 +284,11 @@ def _link(
 
 
 def _restamp(
-    connection: sqlite3.Connection,
-    clock: int,
-    stamps: Sequence[tuple[int, Stamp]],
-    *,
-    pending: bool,
+    connection: sqlite3.Connection, clock: int, stamps: Sequence[tuple[int, Stamp]]
 ) -> None:
-    renewed = ", pending = 1, failure = NULL, failure_message = NULL" if pending else ""
     connection.executemany(
-        "UPDATE files SET size_bytes = ?, mtime_ns = ?, inode = ?, ctime_ns = ?, clock = ?"
-        f"{renewed} WHERE id = ?",
+        "UPDATE files SET size_bytes = ?, mtime_ns = ?, inode = ?, ctime_ns = ?, clock = ?,"
+        " pending = 1, failure = NULL, failure_message = NULL WHERE id = ?",
         [(*stamp_values(stamp), clock, file_id) for file_id, stamp in stamps],
     )
 

@@ -65,7 +65,7 @@ class Explorer:
         try:
             return self._look_at_names(visit) or self._look_at_all(visit)
         except OSError as error:
-            if is_gone(error):
+            if is_gone(error) and not root.lister.leads_away(visit.descriptor, directory):
                 self._drop(root, directory)
                 if not visit.final:
                     self._miss(visit, directory)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from imgvecd.core.formats import is_image_name
 from imgvecd.core.watch.agenda import Agenda
+from imgvecd.core.watch.expected import below
 from imgvecd.core.watch.rules import NO_MEDIA
 from imgvecd.core.watch.settling import Settling
 from imgvecd.types import Hint, HintKind
@@ -35,15 +36,15 @@ class Hearing:
         if hint.kind is HintKind.LOST:
             for _, root_id, _ in self._roots:
                 self._agenda.scan(root_id)
-        elif hint.kind is HintKind.MOUNTS or hint.directory is None:
+        elif hint.kind is HintKind.ROOTS or hint.directory is None:
             self._doubt_roots()
         else:
             self._place(hint, hint.directory)
 
     def _place(self, hint: Hint, folder: bytes) -> None:
         for path, root_id, follows_links in self._roots:
-            if folder == path or folder.startswith(path + b"/"):
-                directory = folder[len(path) + 1 :]
+            directory = b"" if folder == path else below(folder, path)
+            if directory is not None:
                 if hint.name is None:
                     self._hear_of_folder(root_id, directory)
                 else:

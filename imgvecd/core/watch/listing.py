@@ -90,7 +90,7 @@ class Lister:
         Args:
             start: the folder to begin at.
             most_folders: stop after so many folders.
-            unreadable: called with folders that cannot be read, which are passed over.
+            unreadable: called with the paths that cannot be read, which are passed over.
         """
         stack: list[tuple[bytes, tuple[Identity, ...]]] = [(start, ())]
         for _ in itertools.count() if most_folders is None else range(most_folders):
@@ -100,9 +100,11 @@ class Lister:
             try:
                 listing = self.list_all(root, directory)
             except OSError as error:
-                if not is_gone(error):
+                if not is_gone(error) or self.leads_away(root, directory):
                     unreadable(directory)
                 continue
+            for name in listing.unknown:
+                unreadable(join(directory, name))
             here = (*above, listing.identity)
             stack.extend(
                 (join(directory, name), here)
@@ -111,6 +113,22 @@ class Lister:
             )
             for name, status in listing.files.items():
                 yield directory, FoundFile(name, Stamp.of(status))
+
+    def leads_away(self, root: int, directory: bytes) -> bool:
+        """Return whether a link to something that is not there, outside the root, leads here."""
+        if not self.rules.follow_symlinks_outside:
+            return False
+        parts = directory.split(b"/")
+        paths = (b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return any(self._is_away(root, path) for path in paths)
+
+    def _is_away(self, root: int, path: bytes) -> bool:
+        try:
+            if stat.S_ISLNK(os.lstat(path, dir_fd=root).st_mode):
+                self._target(path)
+        except OSError as error:
+            return error.errno == errno.ENODEV
+        return False
 
     @contextlib.contextmanager
     def _opened(self, root: int, directory: bytes) -> Iterator[int]:
@@ -144,10 +162,19 @@ class Lister:
             listing.folders[name] = identity_of(status)
 
     def _target(self, relative: bytes) -> os.stat_result | None:
-        """Return the state of what a link leads to, if that lies in the root."""
+        """Return the state of what a link leads to, if it is followed there.
+
+        Raises:
+            OSError: it cannot be reached; of a target outside the root, its disk may be away.
+        """
         target = os.path.realpath(os.path.join(self.path, relative))
         inside = target.startswith(os.path.join(os.path.realpath(self.path), b""))
-        return os.stat(target) if inside else None
+        if not (inside or self.rules.follow_symlinks_outside):
+            return None
+        try:
+            return os.stat(target)
+        except OSError as error:
+            raise error if inside else OSError(errno.ENODEV, "what it leads to is away") from error
 
 
 def identity_of(status: os.stat_result) -> Identity:

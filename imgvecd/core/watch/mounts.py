@@ -57,7 +57,7 @@ class Mounts:
         points = self._table.mount_points()
         if not points:
             return device != device_above
-        return os.path.join(os.path.realpath(self._path), directory) in points
+        return os.path.realpath(os.path.join(self._path, directory)) in points
 
     def note(self, root: int, directory: bytes) -> None:
         """Remember that something is mounted on a folder.

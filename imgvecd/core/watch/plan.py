@@ -95,10 +95,10 @@ class _Draft:
         self._added: list[tuple[int, bytes, FoundFile]] = []
         self._linked: list[tuple[int, bytes, FoundFile, int]] = []
         self._changed: list[tuple[int, Stamp]] = []
-        self._touched: dict[int, Stamp] = {}
         self._moved: dict[int, FileMove] = {}
+        self._reread: dict[int, Stamp] = {}
         self._removed: list[int] = []
-        self._links: list[tuple[_Found, FileRow, int]] = []
+        self._links: list[tuple[_Found, int]] = []
         self._displaced: list[tuple[int, FileRow]] = []  # (who moves in, who was there)
         self._swapped: set[Place] = set()
         self._plan = Plan(FileChanges())
@@ -109,8 +109,8 @@ class _Draft:
         # Who moved where must be known of all before any file is called new, changed or gone.
         strangers = [found for found in self._newcomers if not self._recognise(found)]
         self._displace(final=final)
-        for found, row, content_id in self._links:
-            self._link(found, row, content_id, final=final)
+        for found, content_id in self._links:
+            self._link(found, content_id, final=final)
         for found in strangers:
             self._take_in(found)
         for found, row in self._altered:
@@ -123,8 +123,7 @@ class _Draft:
         self._plan.changes = FileChanges(
             tuple(self._added),
             tuple(self._linked),
-            tuple(self._changed),
-            tuple(self._touched.items()),
+            (*self._changed, *self._reread.items()),
             tuple(self._moved.values()),
             tuple(file_id for file_id in self._removed if file_id not in self._moved),
         )
@@ -140,7 +139,11 @@ class _Draft:
                 self._newcomers.append(_found(look, name, status, row))
 
     def _recognise(self, found: _Found) -> bool:
-        """Plan a move or a link if the file is known under another name; return whether it is."""
+        """Plan a move or a link if the file is known under another name; return whether it is.
+
+        A link must have the known ctime as well: making one moves the ctime, and so does a write
+        that restores the mtime, so both names are read again unless nothing happened at all.
+        """
         if found.place in self._swapped:
             return True
         known = [
@@ -148,7 +151,7 @@ class _Draft:
             for row in self._sources.by_inode(found.stamp.inode)
             if row.stamp.same_bytes(found.stamp) and row.id not in self._moved
         ]
-        link: tuple[FileRow, int] | None = None
+        link: int | None = None
         for row in known:
             try:
                 there = self._sources.stamp_of(row)
@@ -157,23 +160,34 @@ class _Draft:
             if there is None or there.inode != found.stamp.inode or _recased(row, found):
                 self._move(row, found, there)
                 return True
-            if row.content_id is not None and not row.pending:
-                link = row, row.content_id
+            if row.content_id is not None and not row.pending and row.stamp == found.stamp:
+                link = row.content_id
         if link is not None:
-            self._links.append((found, *link))
+            self._links.append((found, link))
         return link is not None
 
     def _move(self, row: FileRow, found: _Found, there: Stamp | None) -> None:
-        self._moved[row.id] = FileMove(row.id, *found.place, found.stamp)
+        self._put(row, found.place, found.stamp)
         displaced = found.row
         if displaced is None:
             return
         if there is not None and _swapped(displaced, there) and displaced.id not in self._moved:
             old_place = row.root_id, row.dir, row.name
             self._swapped.add(old_place)
-            self._moved[displaced.id] = FileMove(displaced.id, *old_place, there)
+            self._put(displaced, old_place, there)
         else:
             self._displaced.append((row.id, displaced))
+
+    def _put(self, row: FileRow, place: Place, stamp: Stamp) -> None:
+        """Note that a file is at another place now.
+
+        Where its folder was moved, its ctime tells that nobody wrote to it. Its own rename moves
+        the ctime, which may hide a write that restored the mtime: it is read again, and keeps its
+        content meanwhile.
+        """
+        self._moved[row.id] = FileMove(row.id, *place, stamp)
+        if row.stamp != stamp:
+            self._reread[row.id] = stamp
 
     def _displace(self, *, final: bool) -> None:
         """Remove those whose names were taken; if they may still turn up, undo what took them."""
@@ -184,11 +198,12 @@ class _Draft:
         while homeless:
             for mover, row in homeless:
                 del self._moved[mover]
+                self._reread.pop(mover, None)
                 self._plan.missing.append(row)
                 self._displaced.remove((mover, row))
             homeless = [(mover, row) for mover, row in self._displaced if row.id not in self._moved]
 
-    def _link(self, found: _Found, row: FileRow, content_id: int, *, final: bool) -> None:
+    def _link(self, found: _Found, content_id: int, *, final: bool) -> None:
         if found.row is not None and found.row.id not in self._moved:
             if not final:
                 self._plan.missing.append(found.row)
@@ -196,8 +211,6 @@ class _Draft:
             self._removed.append(found.row.id)
         root_id, directory, name = found.place
         self._linked.append((root_id, directory, FoundFile(name, found.stamp), content_id))
-        if row.stamp != found.stamp:  # making a link moves the ctime of the file's other names
-            self._touched[row.id] = found.stamp
 
     def _take_in(self, found: _Found) -> None:
         if self._unsettled(found):
@@ -209,7 +222,7 @@ class _Draft:
             self._changed.append((found.row.id, found.stamp))
 
     def _alter(self, found: _Found, row: FileRow) -> None:
-        if row.id in self._touched or self._unsettled(found):
+        if self._unsettled(found):
             return
         self._changed.append((row.id, found.stamp))
         if found.links > 1:

@@ -272,7 +272,10 @@ class Reconciler:
                 mounts = Mounts(self._store, self._watcher, root_id, row.path)
                 known[root_id] = WatchedRoot(row, lister, mounts, polled=polled)
         self._hearing.use_roots(
-            {row.path: (row.id, configs[row.id].follow_symlinks) for row in rows.values()}
+            {
+                row.path: (row.id, known[row.id].lister.rules.follow_symlinks)
+                for row in rows.values()
+            }
         )
 
     def _locate(self, path: bytes) -> tuple[WatchedRoot, bytes]:

@@ -51,7 +51,8 @@ class Rules:
         self._nested = frozenset(nested)
         self._globs = [(glob, re.compile(translate(glob))) for glob in (*common, *root.exclude)]
         self._watch = watch
-        self.follow_symlinks = root.follow_symlinks
+        self.follow_symlinks = root.follow_symlinks or root.follow_symlinks_outside
+        self.follow_symlinks_outside = root.follow_symlinks_outside
 
     def folder(self, directory: bytes) -> str | None:
         """Return why the folder with this relative path is left out by its own name, or None."""

@@ -15,7 +15,12 @@ CLOSED_QUIET_S = 0.08
 """A closed file must rest so long: programs that write a file in several goes pause for less."""
 
 OPEN_FACTOR = 10
-"""A writer that pauses with the file open is waited for so many times longer than `settle_ms`."""
+"""A writer that pauses with the file open is waited for so many times longer than `settle_ms`; one
+that saves the file over and over is waited for no longer."""
+
+COARSE_S = 2.0
+"""FAT counts time in steps of 2 s, ext3 and others of 1 s: within a step, a second write of as many
+bytes leaves no trace in the stamp. Such clocks are known by whole seconds."""
 
 MAX_PLACES = 100_000
 """Beyond so many (some 20 MB) the memory is dropped; what is known from the stamps then decides."""
@@ -37,6 +42,7 @@ class Settling:
         self._writers: dict[Place, _Writer] = {}
         self._first_seen: dict[Place, tuple[Stamp, float]] = {}
         self._recent: dict[Place, float] = {}
+        self._restless: dict[Place, float] = {}
 
     def written(self, place: Place) -> None:
         """Note that somebody is writing to the file."""
@@ -48,8 +54,8 @@ class Settling:
 
     def wait_s(self, place: Place, stamp: Stamp) -> float:
         """Return how much longer to wait before reading the file; 0 once it is at rest."""
-        wait_s = self._needed_s(place) - self._rested_s(place, stamp)
-        if wait_s <= 0:
+        wait_s = self._needed_s(place, stamp) - self._rested_s(place, stamp)
+        if wait_s <= 0 or self._is_saved_over_and_over(place):
             if place in self._writers:
                 self._note_rest(place)
             self.forget(place)
@@ -60,6 +66,15 @@ class Settling:
         """Drop what is remembered of a file that has come to rest or is gone."""
         self._writers.pop(place, None)
         self._first_seen.pop(place, None)
+        self._restless.pop(place, None)
+
+    def _is_saved_over_and_over(self, place: Place) -> bool:
+        if self._writers.get(place) is not _Writer.CLOSED:
+            return False
+        now = time.monotonic()
+        if len(self._restless) >= MAX_PLACES:
+            self._restless.clear()
+        return now - self._restless.setdefault(place, now) >= self.settle_s * OPEN_FACTOR
 
     def _note(self, place: Place, writer: _Writer) -> None:
         if len(self._writers) >= MAX_PLACES:
@@ -74,7 +89,11 @@ class Settling:
         if len(self._recent) < MAX_RECENT:
             self._recent[place] = now
 
-    def _needed_s(self, place: Place) -> float:
+    def _needed_s(self, place: Place, stamp: Stamp) -> float:
+        coarse = stamp.ctime_ns % 1_000_000_000 == 0
+        return max(self._quiet_s(place), COARSE_S if coarse else 0)
+
+    def _quiet_s(self, place: Place) -> float:
         writer = self._writers.get(place)
         if writer is _Writer.CLOSED:
             # Saved again so soon, it may well be saved a third time.

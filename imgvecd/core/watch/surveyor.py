@@ -206,6 +206,7 @@ class Surveyor:
                 raise
         if root.online:
             logger.info("root %d is online", root.id)
+            self._watcher.watch_above(root.row.path)
             self._agenda.scan(root.id)
         else:
             logger.warning("root %d is offline: %s", root.id, root.row.offline_reason)

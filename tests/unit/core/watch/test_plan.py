@@ -109,6 +109,15 @@ def test_ctime_alone_is_a_change_in_place_but_not_after_a_rename(disk):
     assert plan.missing == []
 
 
+def test_only_a_file_that_was_renamed_itself_is_read_again(disk):
+    row, below = disk.know(b"a.jpg", 1), disk.know(b"x/b.jpg", 2)
+    stamp = disk.find(b"c.jpg", 1, ctime=2)
+    disk.find(b"y/b.jpg", 2)
+    changes = disk.plan(b"", b"x", b"y").changes
+    assert {move.file_id for move in changes.moved} == {row.id, below.id}
+    assert changes.changed == ((row.id, stamp),)
+
+
 def test_replaced_by_another_file(disk):
     row = disk.know(b"a.jpg", 1)
     stamp = disk.find(b"a.jpg", 2)
@@ -126,8 +135,8 @@ def test_backed_up_and_replaced(disk):
 
 def test_a_swap_seen_from_one_side(disk):
     a, b = disk.know(b"x/a.jpg", 1), disk.know(b"y/b.jpg", 2)
-    disk.find(b"x/a.jpg", 2, ctime=2)
-    disk.find(b"y/b.jpg", 1, ctime=2)
+    disk.find(b"x/a.jpg", 2)
+    disk.find(b"y/b.jpg", 1)
     for directories in ([b"x"], [b"y"], [b"x", b"y"], [b"y", b"x"]):
         changes = disk.plan(*directories).changes
         assert {(m.file_id, m.dir, m.name) for m in changes.moved} == {
@@ -154,12 +163,20 @@ def test_whose_name_was_taken_may_still_turn_up(disk):
 
 def test_a_hard_link_to_known_bytes(disk):
     row = disk.know(b"a.jpg", 1)
+    disk.find(b"a.jpg", 1, links=2)
+    stamp = disk.find(b"b.jpg", 1, links=2)
+    changes = disk.plan(b"").changes
+    assert changes.linked == ((1, b"", FoundFile(b"b.jpg", stamp), row.content_id),)
+    assert not changes.changed
+
+
+def test_a_fresh_hard_link_may_hide_a_write(disk):
+    row = disk.know(b"a.jpg", 1)
     disk.find(b"a.jpg", 1, ctime=2, links=2)
     stamp = disk.find(b"b.jpg", 1, ctime=2, links=2)
     changes = disk.plan(b"").changes
-    assert changes.linked == ((1, b"", FoundFile(b"b.jpg", stamp), row.content_id),)
-    assert changes.touched == ((row.id, stamp),)
-    assert not changes.changed
+    assert changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)
+    assert changes.changed == ((row.id, stamp),)
 
 
 def test_a_hard_link_to_bytes_that_were_never_read(disk):

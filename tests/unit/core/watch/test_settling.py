@@ -58,6 +58,32 @@ def test_a_file_saved_again_and_again_is_read_once_more_at_the_end(monkeypatch):
     assert subject.wait_s(PLACE, stamp(CLOSED_QUIET_S)) == 0
 
 
+def test_a_file_saved_without_end_is_read_all_the_same(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(settling.time, "monotonic", lambda: now[0])
+    subject = Settling(500)
+    for _ in range(2):
+        looks = 0
+        while True:
+            subject.closed(PLACE)
+            looks += 1
+            if subject.wait_s(PLACE, stamp(0)) == 0:
+                break
+            now[0] += 0.3
+        assert looks == pytest.approx(0.5 * OPEN_FACTOR / 0.3, abs=2)
+    subject.written(PLACE)  # but not while it is open
+    now[0] += 3600
+    assert subject.wait_s(PLACE, stamp(0)) > 0
+
+
+def test_a_clock_of_whole_seconds_cannot_hide_a_second_write():
+    second = time.time_ns() // 10**9 * 10**9
+    subject = Settling(500)
+    subject.closed(PLACE)
+    assert subject.wait_s(PLACE, Stamp(1, 0, 7, second)) > 0.9
+    assert subject.wait_s(PLACE, Stamp(1, 0, 7, second - 3 * 10**9)) == 0
+
+
 def test_a_clock_that_is_ahead_cannot_hold_a_file_up(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(settling.time, "monotonic", lambda: now[0])
