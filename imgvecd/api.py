@@ -602,8 +602,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         healthy: nothing diverges; what has its reason is no divergence.
-        counts: "on_disk", "in_catalog", "searchable", "offline", "stray_in_index", and one number
-            for each kind of finding.
+        counts: "on_disk", "in_catalog", "searchable", "companions" (files that belong to images),
+            "offline", "stray_in_index", and one number for each kind of finding.
         findings: up to 10,000 of them.
     """
 

@@ -13,6 +13,7 @@ from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch
 from imgvecd.types import (
     Coverage,
     DecodedImage,
+    Facts,
     FileChanges,
     FileRow,
     Float32Array,
@@ -47,6 +48,10 @@ class Decoder(Protocol):
 
     async def decode_bytes(self, data: bytes, spec: PreprocessSpec) -> DecodedImage:
         """Return the image in `data`, an encoded file's content; otherwise like `decode`."""
+        ...
+
+    async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
+        """Return what the XMP file at `path` says, with `taken_at`; errors as for `decode`."""
         ...
 
     async def close(self) -> None:
@@ -300,6 +305,10 @@ class WorkQueue(Protocol):
 
         A file whose row has changed since it was handed out stays pending.
         """
+        ...
+
+    def keep_companions(self, read: Sequence[tuple[FileRow, Facts | None]]) -> int:
+        """Record files beside images, and what sidecars among them say; return the clock."""
         ...
 
     def fail_files(self, failures: Sequence[tuple[FileRow, str, str]]) -> int:

@@ -52,6 +52,13 @@ class FakeDecoder:
             raise UnreadableImageError("damaged", "no picture in it")
         return DecodedImage(ImageInfo("jpeg", 4, 4), data.partition(b"|")[0])
 
+    async def read_sidecar(self, path, stamp):
+        with open(path, "rb") as file:
+            data = file.read()
+        if data.startswith(b"bad"):
+            raise UnreadableImageError("damaged", "no XMP in it")
+        return {"keywords": data.decode().split()}
+
     async def close(self):
         self.dead = True
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imgvecd.api import Diagnosis, Divergence, Path
+from imgvecd.core.formats import is_companion_name
 from imgvecd.core.watch.identity import OfflineError, open_folder
 from imgvecd.core.watch.listing import Lister
 from imgvecd.protocols import FileStore, Library
@@ -67,7 +68,8 @@ class Doctor:
         borne = np.fromiter(self._borne, np.int64, len(self._borne))
         stray = len(np.setdiff1d(self._indexed, borne))
         counts = {kind: self._counts[kind] for kind in ("on_disk", "in_catalog", "offline")}
-        counts |= {"searchable": self._counts["searchable"], "stray_in_index": stray}
+        counts |= {kind: self._counts[kind] for kind in ("searchable", "companions")}
+        counts |= {"stray_in_index": stray}
         counts |= {kind: self._counts[kind] for kind in (*_DIVERGING, *_EXPLAINED)}
         diverging = stray + sum(self._counts[kind] for kind in _DIVERGING)
         return Diagnosis(healthy=not diverging, counts=counts, findings=tuple(self._findings))
@@ -86,7 +88,10 @@ class Doctor:
                 reason = "it cannot be looked at; what was known of it is kept"
                 self._find("unreadable", root, row.relative, reason)
             elif self._agrees(root, row, disk.files.pop((row.dir, row.name), None)):
-                rows.append(row)
+                if _is_companion(row):
+                    self._counts["companions"] += 1
+                else:
+                    rows.append(row)
         for directory, name in disk.files if disk is not None else ():
             if _is_below(directory, away):
                 kind, reason = "covered", "the files of a file system that is not mounted go before"
@@ -121,7 +126,7 @@ class Doctor:
             self._find("changed", root, row.relative, "it has changed since it was last looked at")
         elif row.failure is not None:
             self._find("failed", root, row.relative, row.failure)
-        elif row.pending or row.content_id is None:
+        elif row.pending or (row.content_id is None and not _is_companion(row)):
             self._find("pending", root, row.relative, "it waits to be read")
         else:
             return True
@@ -153,6 +158,10 @@ class Doctor:
 
 def _contents(rows: Sequence[FileRow]) -> Iterator[int]:
     return (row.content_id for row in rows if row.content_id is not None)
+
+
+def _is_companion(row: FileRow) -> bool:
+    return is_companion_name(os.fsdecode(row.name))
 
 
 def _is_below(directory: bytes, folders: Iterable[bytes]) -> bool:

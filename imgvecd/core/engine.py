@@ -102,6 +102,7 @@ class Engine:
         self._reaching = Patience(ModelError, first_s=60, longest_s=6 * 3600, level=logging.INFO)
         self._reader = Reader(
             parts.work,
+            parts.decoder,
             path_of=self.path_of,
             room=self._room,
             at_start=parts.at_reading_start,

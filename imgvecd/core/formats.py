@@ -26,6 +26,9 @@ IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
 }  # fmt: skip
 """Without dot, in lower case."""
 
+COMPANION_EXTENSIONS = frozenset({"xmp", "aae", "mov", "mp4"})
+"""Of files that may belong to an image: sidecars, and the films of Live Photos."""
+
 # Extra of the package → the module that decodes its format.
 _EXTRAS = {"jxl": "pillow_jxl", "raw": "rawpy"}
 
@@ -34,6 +37,21 @@ def is_image_name(name: str) -> bool:
     """Return whether a file of this name (last path component) is taken for an image."""
     stem, _, extension = name.rpartition(".")
     return bool(stem) and extension.lower() in IMAGE_EXTENSIONS
+
+
+def is_sidecar_name(name: str) -> bool:
+    """Return whether a file of this name holds metadata that can be read (XMP)."""
+    return name.lower().endswith(".xmp")
+
+
+def is_companion_name(name: str) -> bool:
+    """Return whether a file of this name may belong to an image, without being one."""
+    return name.rpartition(".")[2].lower() in COMPANION_EXTENSIONS
+
+
+def is_watched_name(name: str) -> bool:
+    """Return whether a file of this name is an image or may belong to one."""
+    return is_image_name(name) or is_companion_name(name)
 
 
 def missing_reason(extra: str) -> str:

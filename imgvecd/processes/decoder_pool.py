@@ -19,10 +19,12 @@ from imgvecd.processes.messages import (
     DecodeReady,
     DecodeRequest,
     Failed,
+    SidecarRead,
+    SidecarRequest,
     ThumbnailRequest,
 )
 from imgvecd.processes.worker import Worker
-from imgvecd.types import DecodedImage, PreprocessSpec, Priority, Stamp
+from imgvecd.types import DecodedImage, Facts, PreprocessSpec, Priority, Stamp
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,12 @@ class DecoderPool:
         _, picture = await self._run(request, ())
         return picture
 
+    async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
+        """See `protocols.Decoder.read_sidecar`."""
+        answer, _ = await self._run(SidecarRequest(path, stamp), ())
+        assert isinstance(answer, SidecarRead)  # noqa: S101  # what decode workers answer
+        return answer.facts
+
     async def close(self) -> None:
         """Stop every worker; a later decode starts new ones."""
         for worker in list(self._decodes):
@@ -103,7 +111,7 @@ class DecoderPool:
         return DecodedImage(answer.info, pixels)
 
     async def _run(
-        self, request: DecodeRequest | ThumbnailRequest, body: Sequence[Buffer]
+        self, request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: Sequence[Buffer]
     ) -> tuple[Answer, bytes]:
         async with self._slots:
             try:
@@ -121,7 +129,10 @@ class DecoderPool:
         return answer, pixels
 
     async def _ask(
-        self, worker: Worker, request: DecodeRequest | ThumbnailRequest, body: Sequence[Buffer]
+        self,
+        worker: Worker,
+        request: DecodeRequest | ThumbnailRequest | SidecarRequest,
+        body: Sequence[Buffer],
     ) -> tuple[Answer, bytes]:
         healthy = False
         try:

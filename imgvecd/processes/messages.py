@@ -11,7 +11,7 @@ import msgspec
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.model_choice import ModelChoice
-from imgvecd.types import ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+from imgvecd.types import Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
 
 
 class EncodeArguments(msgspec.Struct, frozen=True):
@@ -54,6 +54,13 @@ class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
     max_pixels: int
 
 
+class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
+    """Read the XMP file at `path`, which must be at `stamp`."""
+
+    path: bytes
+    stamp: Stamp
+
+
 class ImagesRequest(msgspec.Struct, frozen=True, tag="images"):
     """Encode the images in the body, `count` times size × size × 3 bytes."""
 
@@ -92,6 +99,12 @@ class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
     """The JPEG is the body."""
 
 
+class SidecarRead(msgspec.Struct, frozen=True, tag="sidecar_read"):
+    """What the file says."""
+
+    facts: Facts
+
+
 class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
     """The embeddings are the body: `count` rows, float32, native byte order.
 
@@ -116,8 +129,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     reason: str = ""
 
 
-Request: TypeAlias = DecodeRequest | ThumbnailRequest | ImagesRequest | TextsRequest
-Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Thumbnail | Vectors | Failed
+Request: TypeAlias = (
+    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest
+)
+Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Failed
 
 request_decoder = msgspec.msgpack.Decoder(Request)
 answer_decoder = msgspec.msgpack.Decoder(Answer)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from imgvecd.adapters import pillow
+from imgvecd.adapters import pillow, xmp
 from imgvecd.errors import UnreadableImageError
 from imgvecd.processes.frames import Buffer
 from imgvecd.processes.messages import (
@@ -27,11 +27,15 @@ from imgvecd.processes.messages import (
     DecodeRequest,
     Failed,
     Request,
+    SidecarRead,
+    SidecarRequest,
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.types import Stamp
+from imgvecd.types import Facts, Stamp
 from imgvecd.workers.channel import open_channel, serve
+
+_LARGEST_SIDECAR = 16_000_000  # bytes; those with the most edits in them have some hundred thousand
 
 
 def main() -> None:
@@ -45,11 +49,14 @@ def main() -> None:
 
 
 def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
-    assert isinstance(request, DecodeRequest | ThumbnailRequest)  # noqa: S101  # what the pool sends
+    wanted = DecodeRequest | ThumbnailRequest | SidecarRequest
+    assert isinstance(request, wanted)  # noqa: S101  # what the pool sends
     try:
         with _opened(request, body) as file:
             if isinstance(request, ThumbnailRequest):
                 return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
+            if isinstance(request, SidecarRequest):
+                return SidecarRead(_sidecar(file)), ()
             info, pixels = pillow.decode(file, request.spec, request.max_pixels)
     except UnreadableImageError as error:
         return Failed("unreadable", str(error), error.reason), ()
@@ -60,8 +67,20 @@ def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]
     return Decoded(info), [pixels]
 
 
+def _sidecar(file: BinaryIO) -> Facts:
+    packet = file.read(_LARGEST_SIDECAR + 1)
+    if len(packet) > _LARGEST_SIDECAR:
+        raise UnreadableImageError("too_large", f"a sidecar has {_LARGEST_SIDECAR:,} bytes at most")
+    try:
+        return xmp.read(packet)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableImageError("damaged", f"the sidecar cannot be read: {error}") from error
+
+
 @contextlib.contextmanager
-def _opened(request: DecodeRequest | ThumbnailRequest, body: bytearray) -> Iterator[BinaryIO]:
+def _opened(
+    request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: bytearray
+) -> Iterator[BinaryIO]:
     """Open what is to be decoded, and make sure that a file stayed what it must be meanwhile."""
     if request.path is None:
         yield io.BytesIO(body)

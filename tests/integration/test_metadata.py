@@ -69,6 +69,42 @@ def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos)
     assert "  note    ours\n" in shown
 
 
+def test_sidecars_are_watched_and_stay_with_their_pictures(start, shipped_photos):
+    count = len(list(shipped_photos.rglob("*.jpg")))
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    sidecar = cat.with_name("cat.jpg.xmp")
+    sidecar.write_text(PACKET.format(rating=2, keyword="kitten"))
+    cat.with_name("cat.MOV").write_bytes(b"a film")
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(count)
+    encoded = daemon.status()["encoded"]
+    assert list(found(daemon, tags=["kitten"], min_rating=2).values()) == [str(cat)]
+
+    sidecar.write_text(PACKET.format(rating=5, keyword="tom"))
+    assert daemon.imgvec("sync").returncode == 0
+    assert list(found(daemon, tags=["tom"], min_rating=5).values()) == [str(cat)]
+    assert found(daemon, tags=["kitten"]) == {}
+
+    renamed = cat.with_name("tom.jpg")
+    cat.rename(renamed)
+    sidecar.rename(cat.with_name("tom.jpg.xmp"))
+    cat.with_name("cat.MOV").rename(cat.with_name("tom.MOV"))
+    assert daemon.imgvec("sync").returncode == 0
+    assert list(found(daemon, tags=["tom"]).values()) == [str(renamed)]
+    assert daemon.post("/v1/doctor")["healthy"]
+    assert daemon.status()["encoded"] == encoded
+
+    cat.with_name("tom.jpg.xmp").write_text("<no xmp")
+    assert daemon.imgvec("sync").returncode == 0
+    assert found(daemon, tags=["tom"]) == {}
+    (failure,) = daemon.get("/v1/failures")["failures"]
+    assert failure["reason"] == "damaged"
+    cat.with_name("tom.jpg.xmp").unlink()
+    assert daemon.imgvec("sync").returncode == 0
+    assert daemon.get("/v1/failures")["failures"] == []
+    assert daemon.status()["encoded"] == encoded
+
+
 def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
     cat = next(shipped_photos.rglob("cat.jpg"))
     daemon = start(shipped_photos)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 
-from imgvecd.adapters.sqlite import liveness
+from imgvecd.adapters.sqlite import companions, liveness
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.rows import (
     FILE_COLUMNS,
@@ -192,6 +192,7 @@ def _bounds(directory: bytes) -> tuple[bytes, bytes]:
 
 def _remove(connection: sqlite3.Connection, clock: int, file_ids: Sequence[int]) -> None:
     contents: list[int | None] = []
+    places: list[companions.Place] = []
     for file_id in file_ids:
         rows = connection.execute(
             "DELETE FROM files WHERE id = ? RETURNING id, root_id, dir, name, content_id",
@@ -199,8 +200,11 @@ def _remove(connection: sqlite3.Connection, clock: int, file_ids: Sequence[int])
         ).fetchall()
         for row in rows:
             contents.append(row[-1])
+            places.append(row[1:4])
             _log(connection, clock, "removed", row)
     liveness.settle(connection, clock, contents)
+    companions.refresh(connection, places)
+    companions.overlay(connection, contents)  # other files may bear them, and have no sidecar
 
 
 def _move(connection: sqlite3.Connection, clock: int, moves: Sequence[FileMove]) -> None:
@@ -228,6 +232,8 @@ def _move(connection: sqlite3.Connection, clock: int, moves: Sequence[FileMove])
         ).fetchone()
         row = (move.file_id, move.root_id, move.dir, move.name, content_id)
         _log(connection, clock, "moved", row, old[move.file_id])
+    places = [(move.root_id, move.dir, move.name) for move in moves]
+    companions.refresh(connection, [*places, *filter(None, old.values())])
 
 
 def _evict(
@@ -281,6 +287,7 @@ def _link(
     file_id = _put(connection, clock, root_id, directory, file, content_id)
     _log(connection, clock, "added", (file_id, root_id, directory, file.name, content_id))
     liveness.settle(connection, clock, [content_id])
+    companions.refresh(connection, [(root_id, directory, file.name)])
 
 
 def _restamp(

@@ -93,11 +93,15 @@ class Library:
     def counts(self, fingerprint: str | None) -> FileCounts:
         """Return how many files are in which state, as the given model sees them."""
         with self._database.read() as connection:
-            seen = _number(connection, "SELECT count(*) FROM files")
-            pending = _number(connection, "SELECT count(*) FROM files WHERE pending")
+            seen = _number(connection, "SELECT count(*) FROM files") - _number(
+                connection, "SELECT count(*) FROM files WHERE companion"
+            )
+            pending = _number(
+                connection, "SELECT count(*) FROM files WHERE pending AND NOT companion"
+            )
             failed = _number(
                 connection,
-                "SELECT count(*) FROM files WHERE failure IS NOT NULL",
+                "SELECT count(*) FROM files WHERE failure IS NOT NULL AND NOT companion",
             ) + _number(
                 connection,
                 "SELECT count(*) FROM contents JOIN files ON files.content_id = contents.id"
@@ -122,7 +126,7 @@ class Library:
         with self._database.read() as connection:
             return dict(
                 connection.execute(
-                    "SELECT root_id, count(*) FROM files GROUP BY root_id"
+                    "SELECT root_id, count(*) FROM files WHERE NOT companion GROUP BY root_id"
                 ).fetchall()
             )
 
@@ -133,7 +137,7 @@ class Library:
                 "SELECT count(*), min(taken_at), max(taken_at) FROM contents WHERE live"
             ).fetchone()
             files = connection.execute(
-                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM files"
+                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM files WHERE NOT companion"
             ).fetchone()
             formats = connection.execute(
                 "SELECT format, count(*) FROM contents WHERE live AND format IS NOT NULL"

@@ -173,6 +173,21 @@ CREATE TABLE mounts (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What sidecars say. A file beside images that is none itself is a companion; and contents keep what
+# their own file says once a sidecar says otherwise.
+_COMPANIONS = """
+ALTER TABLE files ADD COLUMN companion INTEGER GENERATED ALWAYS AS
+    (lower(CAST(substr(name, -4) AS TEXT)) IN ('.xmp', '.aae', '.mov', '.mp4')) VIRTUAL;
+CREATE INDEX files_companions ON files(id) WHERE companion;
+
+CREATE TABLE sidecars (
+    file_id INTEGER PRIMARY KEY REFERENCES files(id) ON DELETE CASCADE,
+    facts TEXT NOT NULL
+) STRICT;
+
+ALTER TABLE contents ADD COLUMN own_facts TEXT;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -180,6 +195,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0004-searching", _SEARCHING),
     ("0005-pixels", _PIXELS),
     ("0006-mounts", _MOUNTS),
+    ("0007-companions", _COMPANIONS),
 )
 """(name, SQL) in the order in which they run."""
 

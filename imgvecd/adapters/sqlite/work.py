@@ -9,13 +9,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from imgvecd.adapters.sqlite import liveness
+from imgvecd.adapters.sqlite import companions, liveness
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.inheritance import inherit
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row, stamp_values
-from imgvecd.types import FileRow, Float32Array, ImageInfo
+from imgvecd.types import Facts, FileRow, Float32Array, ImageInfo
 
 _STILL_THE_SAME = (
     " WHERE id = ? AND pending AND size_bytes = ? AND mtime_ns = ? AND inode = ? AND ctime_ns = ?"
@@ -62,6 +62,24 @@ class Work:
             for file, digest in read:
                 touched += _link(connection, clock, file, digest)
             liveness.settle(connection, clock, touched)
+            companions.refresh(connection, [_place(file) for file, _ in read])
+        return clock
+
+    def keep_companions(self, read: Sequence[tuple[FileRow, Facts | None]]) -> int:
+        """Record files beside images, and what sidecars among them say; return the clock.
+
+        A file whose row has changed since it was handed out stays pending.
+        """
+        with self._database.write() as (connection, clock):
+            for file, facts in read:
+                changed = connection.execute(
+                    "UPDATE files SET pending = 0, failure = NULL, failure_message = NULL,"
+                    f" clock = {clock:d}" + _STILL_THE_SAME,
+                    (file.id, *stamp_values(file.stamp)),
+                )
+                if changed.rowcount:
+                    companions.keep_facts(connection, file.id, facts)
+            companions.refresh(connection, [_place(file) for file, _ in read])
         return clock
 
     def fail_files(self, failures: Sequence[tuple[FileRow, str, str]]) -> int:
@@ -76,6 +94,9 @@ class Work:
                 ],
             )
             liveness.settle(connection, clock, [file.content_id for file, _, _ in failures])
+            for file, _, _ in failures:
+                companions.keep_facts(connection, file.id, None)
+            companions.refresh(connection, [_place(file) for file, _, _ in failures])
         return clock
 
     def contents_to_encode(
@@ -147,6 +168,7 @@ class Work:
                     for (content_id, _), vector in zip(encoded, halves, strict=True)
                 ],
             )
+            companions.restore(connection, [content_id for content_id, _ in encoded])
             connection.executemany(
                 "UPDATE contents SET format = ?, width = ?, height = ?,"
                 " taken_at = coalesce(?, taken_at), truncated = ?, metadata = ?, failure = NULL,"
@@ -156,6 +178,7 @@ class Work:
             connection.executemany(
                 _DATE_BY_FILE, [(content_id,) for content_id, info in encoded if not info.taken_at]
             )
+            companions.overlay(connection, [content_id for content_id, _ in encoded])
             connection.executemany(
                 "UPDATE contents SET failure = ?, failure_message = ? WHERE id = ?",
                 [(reason, message, content_id) for content_id, reason, message in failures],
@@ -206,6 +229,10 @@ def _link(
             (clock, "added" if file.content_id is None else "changed", file.id),
         )
     return [file.content_id, content_id]
+
+
+def _place(file: FileRow) -> companions.Place:
+    return file.root_id, file.dir, file.name
 
 
 def _info_values(info: ImageInfo) -> tuple[object, ...]:

@@ -1,18 +1,23 @@
-"""Stage one: pending files are read and hashed, and become (files of) contents."""
+"""Stage one: pending files are read and hashed, and become (files of) contents.
+
+Sidecars are read, too, and what they say is laid over what the image's file says.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from imgvecd.core.formats import is_companion_name, is_sidecar_name
 from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
-from imgvecd.errors import CatalogError, UnreadableImageError
-from imgvecd.protocols import WorkQueue
-from imgvecd.types import FileRow
+from imgvecd.errors import CatalogError, UnreadableImageError, WorkerError
+from imgvecd.protocols import Decoder, WorkQueue
+from imgvecd.types import Facts, FileRow
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +26,8 @@ _THREADS = 2  # reading at the same time: disks and networks like a little, and 
 # The file or its drive went away while it waited: a matter for the watcher, not a failure.
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE}
 
-_Outcome = tuple[FileRow, bytes | OSError | UnreadableImageError]
+_Outcome = tuple[FileRow, bytes | Facts | OSError | UnreadableImageError | None]
+"""A file, and its hash; what a sidecar says; what went wrong; or None: nothing is to be read."""
 
 
 class Reader:
@@ -42,6 +48,7 @@ class Reader:
     def __init__(
         self,
         work: WorkQueue,
+        decoder: Decoder,
         *,
         path_of: Callable[[FileRow], bytes],
         room: Callable[[], Awaitable[None]],
@@ -51,6 +58,7 @@ class Reader:
         on_rest: Callable[[], None],
     ) -> None:
         self._work = work
+        self._decoder = decoder
         self._path_of = path_of
         self._room = room
         self._at_start = at_start
@@ -61,12 +69,13 @@ class Reader:
         self._doubted: set[int] = set()
         self._looks = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self._commits = Patience(CatalogError, longest_s=DISK_LONGEST_S)
+        self._sidecars = Patience(WorkerError)
         self.busy = True
 
     @property
     def error(self) -> str | None:
         """Why nothing is being read; None when all is well."""
-        return self._commits.error or self._looks.error
+        return self._commits.error or self._looks.error or self._sidecars.error
 
     def wake(self) -> None:
         """Look at the queue again; files in doubt get another chance."""
@@ -94,15 +103,32 @@ class Reader:
         await self._room()
         files = await self._next_files()  # anew: that may have taken hours
         loop = asyncio.get_running_loop()
-        parts = (files[i::_THREADS] for i in range(_THREADS))
-        hashing = (loop.run_in_executor(threads, self._hash, part) for part in parts)
-        await self._record([outcome for part in await asyncio.gather(*hashing) for outcome in part])
+        images = [file for file in files if not is_companion_name(os.fsdecode(file.name))]
+        parts = (images[i::_THREADS] for i in range(_THREADS))
+        outcomes = await asyncio.gather(
+            *(loop.run_in_executor(threads, self._hash, part) for part in parts),
+            self._read_companions([file for file in files if file not in images]),
+        )
+        await self._record([outcome for part in outcomes for outcome in part])
         return True
 
     async def _next_files(self) -> list[FileRow]:
         limit = _BATCH + len(self._doubted)
         waiting = await self._looks.call(asyncio.to_thread, self._work.pending_files, limit)
         return [file for file in waiting if file.id not in self._doubted][:_BATCH]
+
+    async def _read_companions(self, files: list[FileRow]) -> list[_Outcome]:
+        return list(await asyncio.gather(*map(self._read_companion, files)))
+
+    async def _read_companion(self, file: FileRow) -> _Outcome:
+        if not is_sidecar_name(os.fsdecode(file.name)):
+            return file, None
+        path = self._path_of(file)
+        try:
+            facts = await self._sidecars.call(self._decoder.read_sidecar, path, file.stamp)
+        except UnreadableImageError as error:
+            return file, error
+        return file, facts
 
     def _hash(self, files: list[FileRow]) -> list[_Outcome]:
         return [(file, self._hash_one(file)) for file in files]
@@ -115,25 +141,28 @@ class Reader:
 
     async def _record(self, outcomes: list[_Outcome]) -> None:
         read = [(file, result) for file, result in outcomes if isinstance(result, bytes)]
+        companions = [(file, facts) for file, facts in outcomes if isinstance(facts, dict | None)]
         doubted = [file for file, result in outcomes if _is_doubt(result)]
         failed = [
             (file, *_reason(result))
             for file, result in outcomes
-            if not isinstance(result, bytes) and not _is_doubt(result)
+            if isinstance(result, OSError | UnreadableImageError) and not _is_doubt(result)
         ]
         if read:
             await self._commits.call(asyncio.to_thread, self._work.link_contents, read)
+        if companions:
+            await self._commits.call(asyncio.to_thread, self._work.keep_companions, companions)
         if failed:
             await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
             logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
         if doubted:
             self._doubted.update(file.id for file in doubted)
             self._on_doubt(doubted)
-        if read or failed:
+        if read or companions or failed:
             self._on_linked()
 
 
-def _is_doubt(result: bytes | OSError | UnreadableImageError) -> bool:
+def _is_doubt(result: object) -> bool:
     if isinstance(result, UnreadableImageError):
         return result.reason == "changed"
     return isinstance(result, OSError) and result.errno in _GONE

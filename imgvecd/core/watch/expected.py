@@ -45,7 +45,8 @@ def why_left_out(lister: Lister, directory: bytes, name: bytes) -> str | None:
         if os.path.exists(os.path.join(lister.path, *parts[:depth], NO_MEDIA)):
             return f"{os.fsdecode(NO_MEDIA)} in its folder or one above"
     with contextlib.suppress(OSError):
-        return rules.size(os.stat(os.path.join(lister.path, join(directory, name))).st_size)
+        path = os.path.join(lister.path, join(directory, name))
+        return rules.size(name, os.stat(path).st_size)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from imgvecd.core.formats import is_image_name
+from imgvecd.core.formats import is_watched_name
 from imgvecd.core.watch.agenda import Agenda
 from imgvecd.core.watch.expected import below
 from imgvecd.core.watch.rules import NO_MEDIA
@@ -68,7 +68,7 @@ class Hearing:
             self._agenda.look(root_id, os.path.join(directory, name), None)
         elif name == NO_MEDIA:
             self._agenda.look(root_id, directory, None)
-        elif not (follows_links or is_image_name(os.fsdecode(name))):
+        elif not (follows_links or is_watched_name(os.fsdecode(name))):
             return
         elif hint.kind is HintKind.WRITTEN:
             self._settling.written(place)

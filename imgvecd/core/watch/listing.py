@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from imgvecd.core.formats import is_image_name
+from imgvecd.core.formats import is_watched_name
 from imgvecd.core.watch.rules import NO_MEDIA, Rules
 from imgvecd.core.watch.tree import Identity
 from imgvecd.types import FoundFile, Stamp, join
@@ -23,7 +23,7 @@ class Listing:
     Attributes:
         names: what was looked for; None for everything.
         identity: of the folder itself.
-        files: image files that belong to the library.
+        files: images and their companions that belong to the library.
         folders: folders that belong to the library.
         unknown: names that could not be examined; nothing follows from their absence.
         left_out: the folder holds a `.nomedia`.
@@ -143,7 +143,7 @@ class Lister:
 
     def _examine(self, listing: Listing, entry: os.DirEntry[str]) -> None:
         # In a photo library most entries are images: their stat is the only system call made here.
-        if is_image_name(entry.name) or not entry.is_file(follow_symlinks=False):
+        if is_watched_name(entry.name) or not entry.is_file(follow_symlinks=False):
             name = os.fsencode(entry.name)
             try:
                 self._take(listing, name, entry.stat(follow_symlinks=False))
@@ -156,7 +156,8 @@ class Lister:
         if stat.S_ISLNK(status.st_mode) and self.rules.follow_symlinks:
             status = self._target(join(listing.directory, name)) or status
         if stat.S_ISREG(status.st_mode):
-            if not (self.rules.file(listing.directory, name) or self.rules.size(status.st_size)):
+            rules = self.rules
+            if not (rules.file(listing.directory, name) or rules.size(name, status.st_size)):
                 listing.files[name] = status
         elif stat.S_ISDIR(status.st_mode) and not self.rules.folder(join(listing.directory, name)):
             listing.folders[name] = identity_of(status)

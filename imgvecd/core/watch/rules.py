@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from imgvecd.config.schema import RootConfig, WatchConfig
-from imgvecd.core.formats import is_image_name
+from imgvecd.core.formats import is_image_name, is_watched_name
 from imgvecd.types import join
 
 NO_MEDIA = b".nomedia"
@@ -74,13 +74,14 @@ class Rules:
 
     def file(self, directory: bytes, name: bytes) -> str | None:
         """Return why the file in `directory` is left out by its name, or None."""
-        if not is_image_name(os.fsdecode(name)):
+        if not is_watched_name(os.fsdecode(name)):
             return "not an image by its extension"
         return self._named(join(directory, name) if self._globs else name, name, b"")
 
-    def size(self, size_bytes: int) -> str | None:
-        """Return why a file of this size is left out, or None."""
-        if size_bytes < self._watch.min_size_bytes:
+    def size(self, name: bytes, size_bytes: int) -> str | None:
+        """Return why a file of this size is left out, or None; companions may be small."""
+        least = self._watch.min_size_bytes
+        if size_bytes < least and is_image_name(os.fsdecode(name)):
             return f"smaller than min_size_bytes ({self._watch.min_size_bytes})"
         if size_bytes > self._watch.max_size_bytes:
             return f"larger than max_size_bytes ({self._watch.max_size_bytes})"

@@ -86,9 +86,10 @@ def test_what_is_an_image_by_its_name(name):
 
 def test_sizes():
     bounds = rules(min_size_bytes=10, max_size_bytes=20)
-    assert bounds.size(9) == "smaller than min_size_bytes (10)"
-    assert bounds.size(21) == "larger than max_size_bytes (20)"
-    assert bounds.size(10) is bounds.size(20) is None
+    assert bounds.size(b"a.jpg", 9) == "smaller than min_size_bytes (10)"
+    assert bounds.size(b"a.xmp", 9) is None
+    assert bounds.size(b"a.jpg", 21) == "larger than max_size_bytes (20)"
+    assert bounds.size(b"a.jpg", 10) is bounds.size(b"a.jpg", 20) is None
 
 
 def test_a_root_inside_another_is_left_to_itself():
