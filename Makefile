@@ -50,5 +50,15 @@ openapi: $(VENV)/.installed-dev  ## write the description of the API anew
 bench: $(VENV)/.installed-dev  ## print the figures of the main job
 	$(BIN)/python -m benchmarks.end_to_end
 
+man: $(VENV)/.installed  ## write man pages and completions to build/share
+	$(BIN)/imgvecd manual build/share/man/man1
+	@mkdir -p build/share/bash-completion/completions build/share/zsh/site-functions \
+		build/share/fish/vendor_completions.d
+	@for program in imgvec imgvecd; do \
+		$(BIN)/$$program completions bash > build/share/bash-completion/completions/$$program && \
+		$(BIN)/$$program completions zsh > build/share/zsh/site-functions/_$$program && \
+		$(BIN)/$$program completions fish > build/share/fish/vendor_completions.d/$$program.fish \
+		|| exit 1; done
+
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

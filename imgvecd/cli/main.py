@@ -11,11 +11,13 @@ import imgvecd
 from imgvecd.cli import (
     bugreport,
     check_config,
+    completions,
     doctor,
     export,
     import_legacy,
     init,
     install_service,
+    manual,
     retry,
     serve,
 )
@@ -28,10 +30,12 @@ _COMMANDS = (
     check_config,
     doctor,
     retry,
-    bugreport,
-    install_service,
     export,
     import_legacy,
+    bugreport,
+    install_service,
+    completions,
+    manual,
 )
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130

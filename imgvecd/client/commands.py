@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import duplicates, pausing, reports, saying, searching
+from imgvecd.client import completions, duplicates, pausing, reports, saying, searching
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
 
@@ -75,6 +75,16 @@ def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
     stop = "stay on the model that answers now; what the other has encoded stays"
     add("stop", stop, _acting("/v1/move/stop"), actions)
     add("resume", "take up a move that was stopped", _acting("/v1/move/resume"), actions)
+    command = add("completions", "print completions for a shell", print_completions)
+    completions.add_shell(command, "imgvec")
+
+
+def print_completions(_daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print what a shell needs; the daemon is not asked."""
+    from imgvecd.client.main import parser  # noqa: PLC0415  # it imports this module
+
+    output.raw(completions.script(parser(), options.shell).encode() + b"\n")
+    return _FOUND
 
 
 def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:

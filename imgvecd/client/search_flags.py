@@ -52,7 +52,12 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
     """Add what counts as a hit, how many are shown, and in which order."""
     add_relevance_flags(command)
     command.add_argument("--limit", type=int, default=20, metavar="N", help="hits (default: 20)")
-    command.add_argument("--order", choices=("score", "newest", "oldest", "path"), default="score")
+    command.add_argument(
+        "--order",
+        choices=("score", "newest", "oldest", "path"),
+        default="score",
+        help="what comes first (default: %(default)s)",
+    )
     command.add_argument(
         "--group", choices=("day", "folder", "near-duplicates"), help="show each of them once"
     )
@@ -76,10 +81,12 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
     group.add_argument("--lens", metavar="NAME", help="part of the lens's name")
     group.add_argument("--format", action="append", default=[], help="jpeg, png, heif …")
-    group.add_argument("--orientation", choices=("landscape", "portrait", "square"))
-    group.add_argument("--min-width", type=int, metavar="PX")
-    group.add_argument("--min-height", type=int, metavar="PX")
-    group.add_argument("--min-bytes", type=int, metavar="N")
+    group.add_argument(
+        "--orientation", choices=("landscape", "portrait", "square"), help="as the photo is seen"
+    )
+    group.add_argument("--min-width", type=int, metavar="PX", help="at least PX pixels wide")
+    group.add_argument("--min-height", type=int, metavar="PX", help="at least PX pixels high")
+    group.add_argument("--min-bytes", type=int, metavar="N", help="files of at least N bytes")
     group.add_argument("--near", metavar="LAT,LON,KM", help="taken within KM of a place")
     group.add_argument("--box", metavar="S,W,N,E", help="taken within these degrees")
     gps = group.add_mutually_exclusive_group()

@@ -169,15 +169,15 @@ def _add_saved(add: Add) -> None:
     actions = saved.add_subparsers(metavar="ACTION")
     add("list", "list saved searches", _list_saved, actions)
     command = add("add", "save a search under a name", _add_one, actions)
-    command.add_argument("name")
+    command.add_argument("name", help="of the saved search")
     add_query_flags(command)
     add_result_flags(command)
     add_filter_flags(command)
     command = add("run", "run a saved search", _run_saved, actions)
-    command.add_argument("name")
+    command.add_argument("name", help="of the saved search")
     _add_output_flags(command)
     command = add("rm", "drop a saved search", _drop_saved, actions)
-    command.add_argument("name")
+    command.add_argument("name", help="of the saved search")
 
 
 def _list_saved(daemon: Daemon, _options: argparse.Namespace, output: Output) -> int:
