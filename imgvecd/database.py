@@ -320,7 +320,7 @@ class VectorDatabase:
 
         Args:
             decision: "not_duplicates" or "keep_both", which both leave them out of groups from
-                now on, or "undecided".
+                now on, or "undecided". A hash given twice means the copies of one image.
         """
         session = self._opened()
         session.require_writing()

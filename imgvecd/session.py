@@ -207,6 +207,12 @@ class Session:
         if self._writing is not None:
             await self._writing.engine.stop()
             self._writing.close()
+        # whatever listens to a worker that is no more would be destroyed with the loop, noisily
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
 
 
 class _Shared:

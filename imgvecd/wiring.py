@@ -17,12 +17,14 @@ from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.sqlite import Catalog, Safekeeping
 from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
+from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, ServerConfig, expand
 from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.journal import Trash
 from imgvecd.core.engine import Engine, ModelSource, Parts
 from imgvecd.core.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
@@ -216,6 +218,11 @@ def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str,
 def filesystem_type(path: str) -> str:
     """Return the type of the file system that a path lies on; empty if unknown."""
     return mounts.filesystem_type(os.fsencode(path), mounts.read_mounts())
+
+
+def make_trash() -> Trash:
+    """Return the trash of the user's desktop."""
+    return FreedesktopTrash()
 
 
 def fetch_image(url: str) -> bytes:

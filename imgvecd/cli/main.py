@@ -12,6 +12,7 @@ from imgvecd.cli import (
     bugreport,
     check_config,
     completions,
+    dedup,
     doctor,
     export,
     import_legacy,
@@ -36,6 +37,7 @@ _COMMANDS = (
     install_service,
     completions,
     manual,
+    dedup,
 )
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130

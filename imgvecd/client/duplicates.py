@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
-from typing import get_args
+from typing import Literal, get_args
 
 from imgvecd import api
 from imgvecd.client import reports
@@ -14,7 +15,11 @@ from imgvecd.client.output import Output
 from imgvecd.errors import BadRequestError
 
 _FOUND, _NONE = 0, 1
-_TIMEOUT_S = 86_400.0  # the first time, every picture of the library is looked at
+URL = "/v1/duplicates"
+PATIENCE_S = 86_400.0
+"""How long an answer may take: the first time, every picture of the library is looked at."""
+
+_HASH_HEX = 64
 KINDS: tuple[str, ...] = get_args(api.DuplicateKind)
 _RULES: tuple[str, ...] = get_args(api.KeeperRule)
 _DESCRIPTION = """\
@@ -29,6 +34,25 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
     command.description = _DESCRIPTION
     add = command.add_argument
+    add_choice_flags(command)
+    add("--check", metavar="FILE", help="look for one picture instead; `-` for stdin")
+    for flag, meaning in (
+        ("--not-duplicates", "these are different pictures"),
+        ("--keep-both", "these are to stay, though they are duplicates"),
+        ("--undecided", "take such a decision back"),
+    ):
+        add(
+            flag,
+            nargs="+",
+            metavar="FILE",
+            help=f"{meaning}, for good, wherever they move to; files, or hashes from --json",
+        )
+    add("-0", "--null", action="store_true", help="end each path with NUL")
+
+
+def add_choice_flags(command: argparse.ArgumentParser) -> None:
+    """Add what says which files are duplicates, and which of them to keep."""
+    add = command.add_argument
     add("--kind", action="append", choices=KINDS, help="only this kind; can be repeated")
     add("--min-similarity", type=float, default=0.95, metavar="X", help="of similar (0 to 1)")
     add("--burst", type=float, default=10, metavar="S", help="seconds between shots (default: 10)")
@@ -40,23 +64,17 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     )
     add("--prefer", action="append", default=[], metavar="DIR", help="keep files in DIR")
     add("--protect", action="append", default=[], metavar="DIR", help="keep all files in DIR")
-    add("--check", metavar="FILE", help="look for one picture instead; `-` for stdin")
-    add(
-        "--decide",
-        nargs="+",
-        metavar=("DECISION", "HASH"),
-        help="not_duplicates, keep_both or undecided, and the images' hashes (from --json)",
-    )
-    add("-0", "--null", action="store_true", help="end each path with NUL")
 
 
 def duplicates(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     """Print the groups."""
-    if options.decide:
-        return _decide(daemon, options, output)
+    for decision in ("not_duplicates", "keep_both", "undecided"):
+        files = getattr(options, decision)
+        if files is not None:
+            return _decide(daemon, decision, files, output)
     if options.check is not None:
         return _check(daemon, options, output)
-    body = daemon.post("/v1/duplicates", _request(options), _TIMEOUT_S)
+    body = daemon.post(URL, request(options), PATIENCE_S)
     found = read(body, api.Duplicates)
     if output.json:
         output.answer(body)
@@ -89,17 +107,32 @@ def _check(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     return _FOUND if found.matches else _NONE
 
 
-def _decide(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
-    decision, *hashes = options.decide
+def _decide(
+    daemon: Daemon,
+    decision: Literal["not_duplicates", "keep_both", "undecided"],
+    files: list[str],
+    output: Output,
+) -> int:
+    hashes = tuple(_hash(file) for file in files)
+    if len(hashes) == 1:
+        raise BadRequestError(f"--{decision.replace('_', '-')} needs two files or more")
     body = daemon.post(
-        "/v1/duplicates/decisions", api.DuplicateDecision(hashes=tuple(hashes), decision=decision)
+        "/v1/duplicates/decisions", api.DuplicateDecision(hashes=hashes, decision=decision)
     )
     if output.json:
         output.answer(body)
     return _FOUND
 
 
-def _request(options: argparse.Namespace) -> api.DuplicatesRequest:
+def _hash(file: str) -> str:
+    """Return the hash that an image is known by: of a file's bytes, or the one that was given."""
+    if len(file) == _HASH_HEX and not os.path.exists(file):
+        return file
+    return hashlib.blake2b(_read(file), digest_size=32).hexdigest()
+
+
+def request(options: argparse.Namespace) -> api.DuplicatesRequest:
+    """Return what the flags ask for."""
     rules = tuple(filter(None, options.rules.split(",")))
     unknown = [rule for rule in rules if rule not in _RULES]
     if unknown:

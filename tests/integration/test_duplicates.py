@@ -165,3 +165,26 @@ def test_do_i_have_this_one(database, folder, tmp_path):
     }
     Image.effect_noise((200, 100), 90).convert("RGB").save(tmp_path / "noise.jpg")
     assert database.check_duplicate(tmp_path / "noise.jpg") == []
+
+
+def test_what_a_person_keeps_is_kept_also_beside_a_third_picture(tmp_path):
+    for name in ("a.jpg", "copy of a.jpg"):
+        shutil.copy(PHOTOS / "rocket.jpg", tmp_path / name)
+    small = Image.open(PHOTOS / "rocket.jpg").reduce(2)
+    small.save(tmp_path / "small.jpg")
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
+        database.add_images_batch(sorted(tmp_path.glob("*.jpg")))
+
+        def kept():
+            return {
+                Path(file["image_path"]).name: file["keep"]
+                for group in database.find_duplicates()
+                for file in group
+            }
+
+        assert kept() == {"a.jpg": True, "copy of a.jpg": False, "small.jpg": False}
+        rocket = database.check_duplicate(tmp_path / "a.jpg")[0]["hash"]
+        database.decide_duplicates([rocket, rocket], "keep_both")
+        assert kept() == {"a.jpg": True, "copy of a.jpg": True, "small.jpg": False}
+        database.decide_duplicates([rocket, rocket], "undecided")
+        assert kept() == {"a.jpg": True, "copy of a.jpg": False, "small.jpg": False}

@@ -33,10 +33,15 @@ def test_groups_checks_decisions_and_reading_beside(start, shipped_photos, tmp_p
     Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "noise.png")
     assert daemon.imgvec("duplicates", "--check", tmp_path / "noise.png").returncode == 1
 
-    hashes = [file["hash"] for file in found["groups"][1]["files"]]
-    assert daemon.imgvec("duplicates", "--decide", "not_duplicates", *hashes).returncode == 0
+    hashed = found["groups"][1]["files"][0]["hash"]
+    other = found["groups"][1]["files"][1]["path"]
+    assert daemon.imgvec("duplicates", "--not-duplicates", hashed, other).returncode == 0
     found = daemon.post("/v1/duplicates")
     assert [group["kind"] for group in found["groups"]] == ["same_bytes"]
+    assert daemon.imgvec("duplicates", "--keep-both", original, copy).returncode == 0
+    assert daemon.post("/v1/duplicates")["groups"] == []
+    assert daemon.imgvec("duplicates", "--undecided", original, copy).returncode == 0
+    assert b"two files" in daemon.imgvec("duplicates", "--keep-both", original).stderr
 
     with VectorDatabase(db_path=daemon.state) as database:
         assert database.read_only

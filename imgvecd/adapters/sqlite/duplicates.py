@@ -49,16 +49,19 @@ class Duplicates:
 
     def store_looks(self, version: int, looks: Mapping[int, bytes]) -> None:
         """Keep looks by content id; those of another version are replaced."""
-        with self._database.write() as (connection, _):
+        with self._database.write_aside() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)",
                 [(content_id, version, look) for content_id, look in looks.items()],
             )
 
     def decide(self, hashes: Sequence[bytes], decision: str) -> None:
-        """Record a decision about each pair of the hashes; "undecided" takes it back."""
-        pairs = list(itertools.combinations(sorted(set(hashes)), 2))
-        with self._database.write() as (connection, _):
+        """Record a decision about each pair of the hashes; "undecided" takes it back.
+
+        A hash that is there twice makes a pair with itself: a decision about its copies.
+        """
+        pairs = sorted(set(itertools.combinations(sorted(hashes), 2)))
+        with self._database.write_aside() as connection:
             connection.executemany(
                 "DELETE FROM duplicate_decisions WHERE first_hash = ? AND second_hash = ?", pairs
             )

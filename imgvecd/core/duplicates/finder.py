@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -245,17 +246,37 @@ class DuplicateFinder:
             if pair.kind in kinds
             and _ordered(subjects[pair.first], subjects[pair.second]) not in decided
         ]
-        copied = [subject.id for subject in subjects if subject.files > 1]
+        copied = [
+            subject.id
+            for subject in subjects
+            if subject.files > 1 and _ordered(subject, subject) not in decided
+        ]
         related = {
             frozenset((link.first, link.second)): (link.kind, link.similarity) for link in links
         }
+        partners = _partners(subjects, decided)
         groups = []
         for kind, ids in group_ids(links, copied if "same_bytes" in kinds else ()):
             images = self._library.images(ids)
-            group = make_group(kind, list(images.values()), related, request)
+            # what meets by way of a third picture still is what a person decided
+            stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
+            group = make_group(kind, list(images.values()), related, request, stay)
             if len(group.files) > 1:
                 groups.append(group)
         return sorted(groups, key=lambda group: KINDS.index(group.kind))
+
+
+def _partners(
+    subjects: Sequence[Subject], decided: set[tuple[bytes, bytes]]
+) -> defaultdict[int, set[int]]:
+    """Return, by id, the ids of those subjects that a person decided about with this one."""
+    ids = {subject.hash: subject.id for subject in subjects}
+    partners: defaultdict[int, set[int]] = defaultdict(set)
+    for one, other in decided:
+        if one in ids and other in ids:
+            partners[ids[one]].add(ids[other])
+            partners[ids[other]].add(ids[one])
+    return partners
 
 
 def _ordered(one: Subject, other: Subject) -> tuple[bytes, bytes]:

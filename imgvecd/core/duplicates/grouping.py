@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -110,17 +110,22 @@ def make_group(
     images: Sequence[Image],
     related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
     request: DuplicatesRequest,
+    stay: Collection[int] = (),
 ) -> DuplicateGroup:
     """Return the group of all files of `images`, the keeper first.
 
     Args:
         related: kind and similarity of pairs of content ids.
+        stay: content ids whose files are all to be kept.
     """
     files = [(image, file) for image in images for file in image.files]
     keys = {id(file): keeper_key(image, file, request) for image, file in files}
     files.sort(key=lambda pair: keys[id(pair[1])])
     keeper = files[0]
-    listed = tuple(_listed(kind, pair, keeper, related, request) for pair in files)
+    listed = tuple(
+        _listed(kind, (image, file), keeper, related, request, stays=image.id in stay)
+        for image, file in files
+    )
     return DuplicateGroup(kind=kind, files=listed)
 
 
@@ -130,6 +135,8 @@ def _listed(
     keeper: tuple[Image, ImageFile],
     related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
     request: DuplicatesRequest,
+    *,
+    stays: bool,
 ) -> DuplicateFile:
     image, file = pair
     if image.id == keeper[0].id:
@@ -137,7 +144,8 @@ def _listed(
     else:
         how = related.get(frozenset((image.id, keeper[0].id)), (kind, 0.0))
     protected = _is_below(file, request.protect)
-    return listed_file(image, file, *how, keep=protected or pair is keeper, protected=protected)
+    keep = protected or stays or file is keeper[1]
+    return listed_file(image, file, *how, keep=keep, protected=protected)
 
 
 def listed_file(

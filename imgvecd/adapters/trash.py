@@ -1,0 +1,141 @@
+"""The desktop's trash, after the freedesktop.org trash specification 1.0.
+
+Own code: send2trash does not say where a file went, which an undo needs; it reserves no name, so
+two runs can overwrite each other; and it copies across mounts, which a kill can interrupt halfway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import itertools
+import os
+import stat
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imgvecd.adapters.mounts import read_mounts
+from imgvecd.core.duplicates.journal import Place
+
+_INFO = b".trashinfo"
+_LONGEST_NAME = 255  # bytes, of most file systems
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A trash folder; `top` is what paths in its notes are relative to, or None: absolute."""
+
+    path: bytes
+    top: bytes | None
+
+
+class FreedesktopTrash:
+    """Implements `core.duplicates.journal.Trash` for the user who runs this."""
+
+    def reserve(self, path: bytes) -> Iterator[Place]:
+        """Yield places for the file at `path`, the likeliest first, each with its note written."""
+        for folder in _folders(path):
+            yield _reserve(folder, path)
+
+    def move(self, path: bytes, place: Place) -> None:
+        """Move the file, in one step."""
+        if os.path.lexists(place.file):
+            raise OSError(errno.EEXIST, "its place in the trash is taken")
+        os.rename(path, place.file)
+
+    def forget(self, place: Place) -> None:
+        """Drop the note of a place."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(place.info)
+
+    def put_back(self, place: Place, path: bytes) -> None:
+        """Move the file to `path`, where nothing may be."""
+        try:
+            os.link(place.file, path, follow_symlinks=False)  # fails if there is something
+        except FileExistsError:
+            # an earlier attempt was killed between the two steps
+            if not os.path.samestat(os.lstat(place.file), os.lstat(path)):
+                raise
+            os.unlink(place.file)
+        except OSError:  # a file system without hard links
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, "something is there", path) from None
+            os.rename(place.file, path)
+        else:
+            os.unlink(place.file)
+
+
+def _folders(path: bytes) -> Iterator[_Folder]:
+    directory = os.path.realpath(os.path.dirname(path))
+    device = os.stat(directory).st_dev
+    home = os.path.join(_data_home(), b"Trash")
+    if os.stat(_existing(home)).st_dev == device:
+        yield _Folder(home, None)
+    top = _top(directory, device)
+    shared = os.path.join(top, b".Trash")
+    # the specification: a real folder with the sticky bit, or it is not to be used
+    with contextlib.suppress(OSError):
+        mode = os.lstat(shared).st_mode
+        if stat.S_ISDIR(mode) and mode & stat.S_ISVTX:
+            yield _Folder(os.path.join(shared, b"%d" % os.getuid()), top)
+    yield _Folder(os.path.join(top, b".Trash-%d" % os.getuid()), top)
+
+
+def _data_home() -> bytes:
+    return os.environb.get(b"XDG_DATA_HOME") or os.path.expanduser(b"~/.local/share")
+
+
+def _existing(path: bytes) -> bytes:
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def _top(directory: bytes, device: int) -> bytes:
+    """Return the top folder of the mount (or of the part of a file system) that `directory` is in.
+
+    Mountinfo knows bind mounts, whose device is that of the file system; the device knows
+    subvolumes, which are no mounts.
+    """
+    mounts = {mount.path for mount in read_mounts()}
+    top = directory
+    while top not in mounts and top != b"/":
+        above = os.path.dirname(top)
+        if os.stat(above).st_dev != device:
+            break
+        top = above
+    return top
+
+
+def _reserve(folder: _Folder, path: bytes) -> Place:
+    """Return a place that nobody else has, by making its note, which must not be there yet."""
+    files, infos = os.path.join(folder.path, b"files"), os.path.join(folder.path, b"info")
+    for made in (folder.path, files, infos):
+        os.makedirs(made, mode=0o700, exist_ok=True)
+    if os.path.islink(folder.path) or os.stat(folder.path).st_uid != os.getuid():
+        raise OSError(errno.EPERM, f"{os.fsdecode(folder.path)} is not yours")
+    told = path if folder.top is None else os.path.relpath(_resolved(path), folder.top)
+    now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+    note = f"[Trash Info]\nPath={urllib.parse.quote(told)}\nDeletionDate={now}\n"
+    for name in _names(os.path.basename(path)):
+        place = Place(os.path.join(files, name), os.path.join(infos, name + _INFO))
+        if os.path.lexists(place.file):
+            continue
+        with contextlib.suppress(FileExistsError), open(place.info, "x", encoding="ascii") as file:
+            file.write(note)
+            return place
+    raise AssertionError  # there is always another name
+
+
+def _resolved(path: bytes) -> bytes:
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)
+
+
+def _names(name: bytes) -> Iterator[bytes]:
+    stem, extension = os.path.splitext(name)
+    for number in itertools.count(1):
+        ending = (b"" if number == 1 else b" %d" % number) + extension
+        yield stem[: _LONGEST_NAME - len(ending) - len(_INFO)] + ending

@@ -1,0 +1,209 @@
+"""`imgvecd dedup`: from duplicates to a plan, from the plan to the trash, and back."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import secrets
+import sys
+from typing import Any
+
+from imgvecd import api
+from imgvecd.cli.settings import add_state_flags, state_dir
+from imgvecd.client import duplicates as asking
+from imgvecd.client.connection import Daemon, read
+from imgvecd.client.locate import socket_path
+from imgvecd.client.output import printable
+from imgvecd.client.reports import size
+from imgvecd.errors import BadRequestError, ConfigError
+
+_ALL, _SOME = 0, 1
+# What is the same picture for certain; a person has to ask for the others.
+_SURE = ("same_bytes", "same_pixels", "reencoded")
+_DESCRIPTION = """\
+Move duplicates to the trash in three steps, none of which surprises:
+  imgvecd dedup plan plan.txt     writes which files could go; moves nothing
+  (read plan.txt, edit it)
+  imgvecd dedup apply plan.txt    moves those files to the desktop's trash
+  imgvecd dedup undo              puts them back
+"""
+_APPLY = """\
+Move the files on the plan's "trash" lines to the trash. Right before each one, it and a file that
+stays are read and compared with the plan: whatever has changed, is protected or would be the last
+copy stays, with a reason. May be interrupted and run again. Exit code 0: all are gone; 1: some
+stay.
+"""
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
+    """Add the command and its steps."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = commands.add_parser(
+        "dedup",
+        help="move duplicates to the trash: plan, apply, undo",
+        description=_DESCRIPTION,
+        formatter_class=raw,
+    )
+    steps = top.add_subparsers(metavar="STEP", required=True)
+
+    step = steps.add_parser("plan", help="write which files could go; moves nothing")
+    step.add_argument("file", metavar="FILE", help="the plan to write")
+    step.add_argument("--force", action="store_true", help="overwrite FILE")
+    asking.add_choice_flags(step)
+    step.add_argument("--socket", metavar="FILE", help="the daemon's socket")
+    step.add_argument(
+        "--db", metavar="DIR", help="ask this database of the library, not the daemon"
+    )
+    step.description = (
+        "Write a plan. Without --kind it holds same_bytes, same_pixels and reencoded: what is the"
+        " same picture for certain."
+    )
+    step.set_defaults(run=plan)
+
+    step = steps.add_parser("apply", help="move the plan's files to the trash", description=_APPLY)
+    step.add_argument("file", metavar="FILE", help="the plan")
+    step.add_argument("--yes", action="store_true", help="do not ask")
+    step.add_argument("--protect", action="append", default=[], metavar="DIR", help=_PROTECT)
+    add_state_flags(step)
+    step.set_defaults(run=apply)
+
+    step = steps.add_parser("undo", help="put back what the last apply moved")
+    step.add_argument("name", nargs="?", help="of the plan (default: the last one)")
+    step.add_argument("--list", action="store_true", help="show what could be undone")
+    add_state_flags(step)
+    step.set_defaults(run=undo)
+
+
+_PROTECT = "files in DIR stay, whatever the plan says"
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Write the plan."""
+    from imgvecd.core.duplicates.plan import render  # noqa: PLC0415  # numpy, which others can do without
+
+    if os.path.exists(options.file) and not options.force:
+        raise ConfigError(f"{options.file} exists; --force overwrites it.")
+    options.kind = options.kind or list(_SURE)
+    request = asking.request(options)
+    found = _from_database(options.db, request) if options.db else _from_daemon(options, request)
+    now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    lines = list(render(f"{now}-{secrets.token_hex(2)}", found, request.protect))
+    try:
+        with open(options.file, "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        raise ConfigError(f"{options.file}: cannot be written: {error.strerror}") from error
+    count = sum(line.startswith("trash ") for line in lines)
+    print(f"{count:,} files could go. Read {options.file}, edit it, and then:")
+    print(f"  imgvecd dedup apply {options.file}")
+    return _ALL
+
+
+def apply(options: argparse.Namespace) -> int:
+    """Move the files."""
+    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
+    from imgvecd.core.duplicates import removal  # noqa: PLC0415
+    from imgvecd.core.duplicates.journal import Journal  # noqa: PLC0415
+    from imgvecd.core.duplicates.plan import parse  # noqa: PLC0415
+
+    try:
+        with open(options.file, encoding="utf-8") as file:
+            planned = parse(file.read(), options.file)
+    except (OSError, UnicodeError) as error:
+        raise BadRequestError(f"{options.file}: {error}") from error
+    going = [file.path for files in planned.groups.values() for file in files if not file.keep]
+    waiting = sum(map(os.path.lexists, going))
+    if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
+        print("Nothing was moved.")
+        return _SOME
+    protected = [os.fsencode(os.path.abspath(folder)) for folder in options.protect]
+    journal = Journal(_journals(options), planned.name)
+    try:
+        done = removal.apply(planned, wiring.make_trash(), journal, protected, _tell)
+    finally:
+        journal.close()
+    print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
+    if done.gone:
+        print(f"{done.gone:,} were not there any more.")
+    if done.moved:
+        print("To put them back: imgvecd dedup undo")
+    return _stayed(done.refused)
+
+
+def undo(options: argparse.Namespace) -> int:
+    """Put the files back."""
+    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
+    from imgvecd.core.duplicates import journal, removal  # noqa: PLC0415
+
+    folder = _journals(options)
+    known = journal.names(folder)
+    if options.list:
+        for name in known:
+            opened = journal.Journal(folder, name)
+            print(f"{name}  {len(opened.away()):>6,} files in the trash")
+            opened.close()
+        return _ALL
+    name = journal.known(folder, options.name) if options.name else _last(folder, known)
+    opened = journal.Journal(folder, name)
+    try:
+        done = removal.undo(wiring.make_trash(), opened, _tell)
+    finally:
+        opened.close()
+    print(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")
+    if done.gone:
+        print(f"{done.gone:,} are not in the trash any more.")
+    return _stayed(done.refused)
+
+
+def _from_daemon(options: argparse.Namespace, request: api.DuplicatesRequest) -> api.Duplicates:
+    daemon = Daemon(socket_path(options.socket))
+    return read(daemon.post(asking.URL, request, asking.PATIENCE_S), api.Duplicates)
+
+
+def _from_database(folder: str, request: api.DuplicatesRequest) -> api.Duplicates:
+    from imgvecd.database import VectorDatabase  # noqa: PLC0415  # Faiss, which others can do without
+
+    with VectorDatabase(db_path=folder) as database:
+        return database.duplicates(
+            request.min_similarity,
+            kinds=request.kinds,
+            burst_s=request.burst_s,
+            rules=request.rules,
+            prefer=request.prefer,
+            protect=request.protect,
+        )
+
+
+def _journals(options: argparse.Namespace) -> str:
+    return os.path.join(state_dir(options), "dedup")
+
+
+def _last(folder: str, known: list[str]) -> str:
+    """Return the plan that was applied last and has files in the trash."""
+    from imgvecd.core.duplicates import journal  # noqa: PLC0415  # see `plan`
+
+    for name in known:
+        opened = journal.Journal(folder, name)
+        away = opened.away()
+        opened.close()
+        if away:
+            return name
+    raise BadRequestError("there is nothing to undo")
+
+
+def _confirmed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise BadRequestError("nobody is there to be asked: --yes moves the files without asking")
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _tell(path: bytes) -> None:
+    print(printable(os.fsdecode(path)))
+
+
+def _stayed(refused: list[tuple[bytes, str]]) -> int:
+    for path, reason in refused:
+        print(f"stays: {printable(os.fsdecode(path))}: {printable(reason)}", file=sys.stderr)
+    return _SOME if refused else _ALL
