@@ -164,6 +164,20 @@ class SearchRequest(
         return (*text, *image, *self.terms)
 
 
+class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that belongs to an image by its name, in the same folder.
+
+    Attributes:
+        kind: "developed" is a picture made from a RAW file.
+        id: of the companion as an image, if it is one.
+    """
+
+    kind: Literal["sidecar", "video", "raw", "developed"]
+    path: str
+    path_base64: str | None = None
+    id: int | None = None
+
+
 class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One image found.
 
@@ -172,6 +186,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         score: cosine of the angle between query and image, -1 to 1.
         path: of one file that bears the image, an online one if there is one.
         other_paths: further files with the same bytes.
+        companions: files that belong to it. RAW and JPEG of one shot are one hit, by the JPEG.
         offline: none of the files is reachable at the moment.
         taken_at: local time as the camera wrote it.
         relevance: 0 to 1, comparable between queries; None while the library is too small to tell.
@@ -184,6 +199,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     path: str
     path_base64: str | None = None
     other_paths: tuple[Path, ...] = ()
+    companions: tuple[Companion, ...] = ()
     offline: bool = False
     format: str | None = None
     width: int | None = None
@@ -308,7 +324,8 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A stored image: `GET /v1/images/{id}`.
 
     Attributes:
-        metadata: what the file says of itself.
+        companions: files that belong to it.
+        metadata: what the file says of itself, and its sidecars say of it.
         user_metadata: what the user says of it.
     """
 
@@ -321,6 +338,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     taken_at: str | None = None
     indexed: bool = False
     failure: str | None = None
+    companions: tuple[Companion, ...] = ()
     metadata: dict[str, str | int | float | bool | list[str] | None] = {}
     user_metadata: dict[str, Any] = {}
 

@@ -439,6 +439,10 @@ class SearchStore(Protocol):
         """Return (taken_at, path of a file, an online one if there is one) by content id."""
         ...
 
+    def developed(self, ids: Sequence[int]) -> dict[int, set[int]]:
+        """Return those of `ids` that are RAW, with the pictures made from each."""
+        ...
+
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
         """Return up to `count` live contents with an embedding, spread evenly over all."""
         ...

@@ -84,6 +84,7 @@ def image(answer: api.Image) -> list[str]:
         offline = " (offline)" if file.offline else ""
         lines.append(_line("file", file.path + offline))
         lines.append(_line("", f"{size(file.size_bytes)}, modified {file.modified_at}"))
+    lines += [_line(companion.kind, companion.path) for companion in answer.companions]
     if answer.format:
         lines.append(_line("format", f"{answer.format}, {answer.width} x {answer.height}"))
     if answer.taken_at:

@@ -2,6 +2,10 @@
 
 import struct
 
+import pytest
+from PIL import Image
+from raw_files import dng
+
 PACKET = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
  xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
  xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/">
@@ -103,6 +107,48 @@ def test_sidecars_are_watched_and_stay_with_their_pictures(start, shipped_photos
     assert daemon.imgvec("sync").returncode == 0
     assert daemon.get("/v1/failures")["failures"] == []
     assert daemon.status()["encoded"] == encoded
+
+
+def test_raw_and_jpeg_of_one_shot_are_one_hit(start, shipped_photos):
+    pytest.importorskip("rawpy")
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    raw, film = cat.with_suffix(".DNG"), cat.with_suffix(".MOV")
+    with Image.open(cat) as image:
+        raw.write_bytes(dng(image.resize((512, 512)), (cat.read_bytes(), image.size)))
+    film.write_bytes(b"a film")
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(len(list(shipped_photos.rglob("*.jpg"))) + 1)
+    jpeg, negative = image_at(daemon, cat), image_at(daemon, raw)
+    assert negative["format"] == "raw"
+    assert jpeg["companions"] == [
+        {"kind": "raw", "path": str(raw), "id": negative["id"]},
+        {"kind": "video", "path": str(film)},
+    ]
+    for order in ("score", "path"):
+        answer = daemon.post("/v1/search", {"text": "a cat", "all": True, "order": order})
+        hits = {hit["id"]: hit for hit in answer["hits"]}
+        assert jpeg["id"] in hits
+        assert negative["id"] not in hits
+    assert hits[jpeg["id"]]["companions"] == jpeg["companions"]
+    only_raw = found(daemon, format=["raw"])
+    assert only_raw == {negative["id"]: str(raw)}
+    duplicates = daemon.post("/v1/duplicates")
+    assert duplicates["groups"] == []
+
+    for file in (cat, raw, film):
+        file.rename(file.with_stem("tom"))
+    assert daemon.imgvec("sync").returncode == 0
+    renamed = image_at(daemon, cat.with_stem("tom"))
+    assert renamed["id"] == jpeg["id"]
+    assert {c["path"] for c in renamed["companions"]} == {
+        str(raw.with_stem("tom")),
+        str(film.with_stem("tom")),
+    }
+    shown = daemon.imgvec("show", jpeg["id"]).stdout.decode()
+    assert f"video     {film.with_stem('tom')}\n" in shown
+    cat.with_stem("tom").unlink()
+    assert daemon.imgvec("sync").returncode == 0
+    assert negative["id"] in found(daemon)
 
 
 def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from imgvecd.core.companions import overlaid, sidecars_of, stem
+from imgvecd.core.companions import kind_beside, overlaid, sidecars_of, stem
 from imgvecd.core.formats import is_sidecar_name
 from imgvecd.types import Facts
 
@@ -38,6 +38,26 @@ def beside(
         " AND name < ?",
         (root_id, directory, start + b".", start + b"/"),
     ).fetchall()
+
+
+def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[int, set[int]]:
+    """Return the pictures made from RAW contents, by their ids; only where every file has one."""
+    found: dict[int, set[int]] = {}
+    for raw_id in raw_ids:
+        files = connection.execute(
+            "SELECT root_id, dir, name FROM files WHERE content_id = ?", (raw_id,)
+        ).fetchall()
+        made = [
+            {
+                content_id
+                for _, other, content_id in beside(connection, *file)
+                if content_id is not None and kind_beside(file[2], other) == "developed"
+            }
+            for file in files
+        ]
+        if made and all(made):
+            found[raw_id] = set().union(*made)
+    return found
 
 
 def refresh(connection: sqlite3.Connection, places: Iterable[Place]) -> None:

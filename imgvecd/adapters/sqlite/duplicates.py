@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 
+from imgvecd.adapters.sqlite.companions import developed
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row
@@ -72,8 +74,22 @@ class Duplicates:
                 )
 
     def decided(self) -> set[tuple[bytes, bytes]]:
-        """Return the pairs of hashes, the smaller first, that a person does not want to see."""
+        """Return the pairs of hashes, the smaller first, that a person does not want to see.
+
+        RAW and JPEG of one shot belong together: nobody needs to decide that.
+        """
         with self._database.read() as connection:
-            return set(
+            pairs = set(
                 connection.execute("SELECT first_hash, second_hash FROM duplicate_decisions")
             )
+            raw = connection.execute("SELECT id FROM contents WHERE live AND format = 'raw'")
+            for raw_id, made in developed(connection, [row[0] for row in raw.fetchall()]).items():
+                pairs |= {_hashes(connection, raw_id, picture) for picture in made}
+            return pairs
+
+
+def _hashes(connection: sqlite3.Connection, one: int, other: int) -> tuple[bytes, bytes]:
+    (first,), (second,) = connection.execute(
+        "SELECT hash FROM contents WHERE id IN (?, ?) ORDER BY hash", (one, other)
+    ).fetchall()
+    return first, second

@@ -6,13 +6,15 @@ import datetime
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from imgvecd.adapters.sqlite.companions import beside
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.models import model_id
 from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row
-from imgvecd.api import FileCounts, Image, ImageFile, Path, Stats
+from imgvecd.api import Companion, FileCounts, Image, ImageFile, Path, Stats
+from imgvecd.core.companions import kind_beside
 from imgvecd.errors import NotFoundError
 from imgvecd.types import Bearers, join
 
@@ -22,9 +24,11 @@ _CONTENT_COLUMNS = (
 )
 _FILES_OF = (
     "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
-    f" {offline()} AS offline FROM files JOIN roots ON roots.id = files.root_id"
+    f" {offline()} AS offline, files.root_id FROM files JOIN roots ON roots.id = files.root_id"
     " WHERE files.content_id = ? ORDER BY offline, files.id"
 )
+
+_FileOf = tuple[bytes, bytes, bytes, int, int, int, int]
 
 
 class Library:
@@ -166,23 +170,33 @@ class Library:
         if row is None:
             return None
         identity, digest, _, kind, width, height, taken_at, metadata, user, failure, waits = row
+        files = connection.execute(_FILES_OF, (content_id,)).fetchall()
         return Image(
             id=identity,
             hash=digest.hex(),
-            files=tuple(map(_file, connection.execute(_FILES_OF, (content_id,)))),
+            files=tuple(map(_file, files)),
             format=kind,
             width=width,
             height=height,
             taken_at=taken_at,
             indexed=failure is None and not waits,
             failure=failure,
+            companions=tuple(c for file in files for c in _companions(connection, file)),
             metadata=json.loads(metadata),
             user_metadata=json.loads(user),
         )
 
 
-def _file(row: tuple[bytes, bytes, bytes, int, int, int]) -> ImageFile:
-    root, directory, name, size_bytes, mtime_ns, offline = row
+def _companions(connection: sqlite3.Connection, row: _FileOf) -> Iterator[Companion]:
+    root, directory, name, *_, root_id = row
+    for _, other, content_id in beside(connection, root_id, directory, name):
+        if kind := kind_beside(name, other):
+            path = Path.of(os.path.join(root, join(directory, other)))
+            yield Companion(kind=kind, path=path.path, path_base64=path.path_base64, id=content_id)
+
+
+def _file(row: _FileOf) -> ImageFile:
+    root, directory, name, size_bytes, mtime_ns, offline, _ = row
     path = Path.of(os.path.join(root, join(directory, name)))
     modified = datetime.datetime.fromtimestamp(mtime_ns / 1e9, datetime.UTC)
     return ImageFile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sqlite3
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from imgvecd.adapters.sqlite.companions import developed
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.filters import conditions, pattern
 from imgvecd.adapters.sqlite.liveness import KEY_BITS
@@ -89,6 +91,16 @@ class Selection:
                 for identity, row in rows
                 if row is not None
             }
+
+    def developed(self, ids: Sequence[int]) -> dict[int, set[int]]:
+        """Return those of `ids` that are RAW, with the pictures made from each."""
+        with self._database.read() as connection:
+            raw = connection.execute(
+                "SELECT id FROM contents WHERE format = 'raw'"
+                " AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+            return developed(connection, [content_id for (content_id,) in raw])
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
         """Return up to `count` live contents with an embedding, spread evenly over all."""

@@ -241,6 +241,10 @@ class Searcher:
         ]
 
     def _grouped(self, request: SearchRequest, found: list[Found]) -> list[Group]:
+        made = self._store.developed([image.id for image in found])
+        if made:  # RAW and JPEG of one shot are one hit
+            ids = {image.id for image in found}
+            found = [image for image in found if not made.get(image.id, set()) & ids]
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
@@ -286,9 +290,11 @@ class Searcher:
         """Return the hits among some images, by id, whether the index has them yet or not."""
         if query.allowed is not None:
             ids = [content_id for content_id in ids if content_id in query.allowed]
+        made = self._store.developed(ids)
         scores = {
             content_id: float(vector @ query.vector)
             for content_id, vector in self._vectors(ids).items()
+            if not (content_id in made and self._vectors(list(made[content_id])))
         }
         groups = [Group(Found(*item)) for item in scores.items() if item[1] >= query.least]
         return {hit.id: hit for hit in self.hits(query, groups)}
@@ -310,6 +316,7 @@ def hit_of(image: Image, score: float) -> Hit:
         path=first.path,
         path_base64=first.path_base64,
         other_paths=tuple(Path(file.path, file.path_base64) for file in others),
+        companions=image.companions,
         offline=first.offline,
         format=image.format,
         width=image.width,
