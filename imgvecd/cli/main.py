@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import imgvecd
 from imgvecd.cli import (
     bugreport,
+    check,
     check_config,
     completions,
     dedup,
@@ -30,6 +31,7 @@ _COMMANDS = (
     serve,
     check_config,
     doctor,
+    check,
     retry,
     export,
     import_legacy,

@@ -1,14 +1,12 @@
 """Daemons with the fast encoder, small pictures, and disks of our own."""
 
-import contextlib
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 from disks import LoopDisk
+from fast_serving import serving
 from pictures import draw
-from running import RunningDaemon
 
 
 @pytest.fixture
@@ -28,28 +26,6 @@ def serve(tmp_path):
     """A function that starts a daemon with the fast encoder on folders; it is ended at the end."""
     with serving(tmp_path / "home") as start:
         yield start
-
-
-@contextlib.contextmanager
-def serving(home):
-    daemons = []
-
-    def serve_daemon(*folders, **settings):
-        home.mkdir(exist_ok=True)
-        env = {
-            "PYTHONPATH": str(Path(__file__).parents[1]),
-            "ENCODED": str(home / "encoded"),
-        }
-        settings = {"watch__settle_ms": 50, **settings}
-        daemon = RunningDaemon(home, folders, settings, env=env, module="fast_daemon")
-        daemons.append(daemon)
-        return daemon
-
-    try:
-        yield serve_daemon
-    finally:
-        for daemon in daemons:
-            daemon.kill()
 
 
 @pytest.fixture(scope="session")

@@ -6,23 +6,13 @@ import shutil
 import sqlite3
 
 import pytest
+from disks import rot
 
 
 def encoded(daemon):
     """Return how many images the encoder has been given since the home directory was made."""
     notes = daemon.home / "encoded"
     return len(notes.read_text().splitlines()) if notes.exists() else 0
-
-
-def rot(path, position, length=1):
-    """Change bytes as a disk does: nobody has written, so the file's times stay."""
-    status = path.stat()
-    with open(path, "r+b") as file:
-        file.seek(position)
-        damaged = bytes(byte ^ 0x55 for byte in file.read(length))
-        file.seek(position)
-        file.write(damaged)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 @pytest.fixture

@@ -115,9 +115,14 @@ class Backups:
         plain = [path for path, match in matches if match and not match[2]]
         before = [path for path, match in matches if match and match[2]]
         for path in (*(plain[keep:] if keep else ()), *before[1:]):
-            for name in (path, path + SEAL_SUFFIX):
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
+            delete_backup(path)
+
+
+def delete_backup(path: str) -> None:
+    """Delete a backup and its seal; what cannot be deleted stays."""
+    for name in (path, path + SEAL_SUFFIX):
+        with contextlib.suppress(OSError):
+            os.unlink(name)
 
 
 def stamp() -> str:

@@ -11,6 +11,7 @@ from imgvecd.adapters.sqlite.backups import Backups
 from imgvecd.adapters.sqlite.change_log import ChangeLog
 from imgvecd.adapters.sqlite.collection import Collection
 from imgvecd.adapters.sqlite.connection import Database
+from imgvecd.adapters.sqlite.consistency import Consistency
 from imgvecd.adapters.sqlite.duplicates import Duplicates
 from imgvecd.adapters.sqlite.embeddings import Embeddings
 from imgvecd.adapters.sqlite.examine import examine_open
@@ -46,6 +47,7 @@ class Catalog:
         user_metadata: what the user says of images (`UserMetadataStore`).
         saved_searches: searches with names (`SavedSearchStore`).
         duplicates: what comparing images found and people decided.
+        consistency: whether the rows agree with each other.
     """
 
     def __init__(self, directory: str, *, read_only: bool = False, backups: int = 2) -> None:
@@ -67,6 +69,7 @@ class Catalog:
         self.user_metadata = UserMetadata(self._database)
         self.saved_searches = SavedSearches(self._database)
         self.duplicates = Duplicates(self._database)
+        self.consistency = Consistency(self._database)
 
     @property
     def path(self) -> str:

@@ -92,6 +92,16 @@ class ReadingIndex:
                 return
             self.apply(changes)
 
+    def differences(self) -> int:
+        """Return how many vectors are not those of the catalog, or in only one of the two."""
+        self.catch_up()
+        snapshot, different = self._snapshot, 0
+        live = [np.empty(0, np.int64)]
+        for batch in self._source.stream_embeddings(self._fingerprint, _BATCH)[1]:
+            different += len(snapshot.news(checked_changes(batch, self._dim))[0])
+            live.append(batch.added)
+        return different + len(np.setdiff1d(snapshot.ids(), np.concatenate(live)))
+
     def search(
         self, queries: Float32Array, k: int, *, allowed: Int64Array | None = None
     ) -> tuple[Float32Array, Int64Array]:

@@ -1,0 +1,78 @@
+"""`imgvecd check` and `imgvecd repair`: examine what the daemon keeps, and mend it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from imgvecd.cli.settings import add_state_flags, state_dir
+from imgvecd.config.load import load
+
+if TYPE_CHECKING:
+    from imgvecd.checkup import Checkup
+
+_EXIT_CODES = "Exit code 0: all is sound; 1: something was found; 2: it could not be examined."
+_ROUNDS = 3  # what is mended in one file shows in another: rows first, then their index
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
+    """Add both commands."""
+    command = commands.add_parser(
+        "check",
+        help="read catalog, index and backups through for damage",
+        description="Read catalog, index and backups through, compare them, and print what is"
+        " wrong and what `imgvecd repair` would do. Changes nothing. Stop the daemon first."
+        f" {_EXIT_CODES}",
+    )
+    add_state_flags(command)
+    command.set_defaults(run=check)
+    command = commands.add_parser(
+        "repair",
+        help="mend what `check` finds",
+        description="Print what is to be done about what `imgvecd check` finds; with --apply, do it"
+        " and check again. A damaged catalog is kept aside, never deleted. Stop the daemon first."
+        f" {_EXIT_CODES}",
+    )
+    add_state_flags(command)
+    command.add_argument("--apply", action="store_true", help="do it, rather than only say it")
+    command.set_defaults(run=repair)
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print what is wrong."""
+    with _checkup(options) as checkup:
+        found = checkup.findings()
+    for finding in found:
+        print(f"{finding.where}: {finding.what}\n  `imgvecd repair` would: {finding.remedy}")
+    return _verdict(len(found))
+
+
+def repair(options: argparse.Namespace) -> int:
+    """Print what is to be done, or do it."""
+    with _checkup(options) as checkup:
+        found = checkup.findings()
+        for _ in range(_ROUNDS if options.apply else 0):
+            for finding in found:
+                print(f"{finding.where}: {finding.what}\n  {finding.remedy} …", flush=True)
+                finding.mend()
+            found = checkup.findings()
+            if not found:
+                break
+    for finding in found:
+        print(f"{finding.where}: {finding.what}\n  would: {finding.remedy}")
+    if found and not options.apply:
+        print("Nothing was changed; `imgvecd repair --apply` does it.")
+    return _verdict(len(found))
+
+
+def _checkup(options: argparse.Namespace) -> Checkup:
+    from imgvecd.checkup import Checkup  # noqa: PLC0415  # Faiss, which others can do without
+
+    return Checkup(state_dir(options), load(options.config, {}).index)
+
+
+def _verdict(findings: int) -> int:
+    sys.stdout.flush()
+    print("sound" if not findings else f"{findings} found", file=sys.stderr)
+    return 1 if findings else 0
