@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from typing import Any
@@ -28,6 +29,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    os.umask(0o077)  # catalog, index, thumbnails, sockets: nobody else's, wherever they lie
     for number in (signal.SIGHUP, signal.SIGUSR1):  # they would end us until somebody listens
         signal.signal(number, signal.SIG_IGN)
     config = load_config(options)
