@@ -20,6 +20,7 @@ Run = Callable[[Daemon, argparse.Namespace, Output], int]
 _FOUND, _NONE = 0, 1
 # Big enough to make requests rare, small enough that the first lines come at once.
 _PAGE = 500
+_SHORTEST_S = 0.1  # between two looks at the status: more often is no use to anybody
 
 
 def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # noqa: ANN401  # private type
@@ -41,10 +42,14 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     searching.add_parsers(add)
     command = add("sync", "wait until everything on disk now can be found", sync)
     _add_timeout_flag(command)
-    add(
-        "status",
-        "show what the daemon is doing",
-        _reporting("/v1/status", api.Status, reports.status),
+    command = add("status", "show what the daemon is doing", status)
+    command.add_argument("--watch", action="store_true", help="go on showing it until Ctrl-C")
+    command.add_argument(
+        "--interval",
+        type=_interval,
+        default=1.0,
+        metavar="S",
+        help="seconds between two looks (default: 1)",
     )
     add("stats", "show what the library holds", _reporting("/v1/stats", api.Stats, reports.stats))
     add(
@@ -85,6 +90,15 @@ def print_completions(_daemon: Daemon, options: argparse.Namespace, output: Outp
 
     output.raw(completions.script(parser(), options.shell).encode() + b"\n")
     return _FOUND
+
+
+def status(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print what the daemon is doing, once or until interrupted."""
+    if options.watch:
+        from imgvecd.client import live_status  # noqa: PLC0415  # not for every start
+
+        return live_status.watch(daemon, options.interval, output)
+    return _reporting("/v1/status", api.Status, reports.status)(daemon, options, output)
 
 
 def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
@@ -171,6 +185,13 @@ def _reporting(
         return code(answer)
 
     return run
+
+
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= _SHORTEST_S:
+        raise argparse.ArgumentTypeError(f"{text}: at least {_SHORTEST_S} seconds")
+    return seconds
 
 
 def _add_timeout_flag(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from imgvecd import api
 
-_LABEL_WIDTH = 10
+LABEL_WIDTH = 10
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _KILO = 1000
 
@@ -149,4 +149,4 @@ def _root(root: api.RootStatus) -> Iterator[str]:
 
 
 def _line(label: str, text: str) -> str:
-    return f"{label:<{_LABEL_WIDTH - 1}} {text}"
+    return f"{label:<{LABEL_WIDTH - 1}} {text}"

@@ -1,0 +1,235 @@
+"""Many clients at once, while indexing goes on: latencies, errors, and whether memory stays flat.
+
+    python -m benchmarks.load [--clients 64] [--seconds 60]
+
+Starts a real daemon with imgvecd-mini on copies of small photos, of which new ones keep coming, so
+that every query competes with indexing. Each client has a connection of its own and asks again as
+soon as it has its answer: a new text, a text asked before, a stored image, a page of images, one
+image, the status. Prints p50, p95 and p99 for each kind, errors, and memory at the start, in the
+middle and at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import itertools
+import json
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from tests.running import RunningDaemon
+
+PHOTOS = Path(__file__).parents[1] / "tests" / "data" / "photos"
+LIBRARY = 200  # photos there at the start
+NEW_S = 0.25  # seconds between two new photos
+WORDS = [
+    "beach",
+    "dog",
+    "city",
+    "night",
+    "snow",
+    "cat",
+    "red",
+    "car",
+    "two",
+    "people",
+    "forest",
+    "cup",
+    "coffee",
+    "rocket",
+    "brick",
+    "child",
+    "mountain",
+    "lake",
+    "boat",
+    "flower",
+    "garden",
+    "street",
+    "rain",
+    "party",
+    "cake",
+    "bird",
+    "horse",
+    "train",
+    "bridge",
+]
+MOST_GROWTH = 0.1  # of the daemon's memory, from after the warm-up to the end
+
+
+def copies(folder: Path) -> Iterator[None]:
+    """Write endlessly many photos with different bytes, one a step."""
+    folder.mkdir(parents=True)
+    photos = sorted(PHOTOS.glob("*.jpg"))
+    for number in itertools.count():
+        source = photos[number % len(photos)]
+        target = folder / f"{number:06d}{source.suffix}"
+        part = target.with_suffix(".part")
+        shutil.copy(source, part)
+        with open(part, "ab") as file:
+            file.write(number.to_bytes(8, "little"))
+        part.rename(target)
+        yield
+
+
+def keep_coming(photos: Iterator[None], over: threading.Event) -> None:
+    while not over.wait(NEW_S):
+        next(photos)
+
+
+class Client:
+    """One client: a connection, and one question after another."""
+
+    def __init__(self, session: aiohttp.ClientSession, seed: int, ids: list[int]) -> None:
+        self._session = session
+        self._random = random.Random(seed)
+        self._ids = ids
+        self.times_ms: list[tuple[str, float]] = []
+        self.errors: collections.Counter[str] = collections.Counter()
+
+    def _question(self) -> tuple[str, str, str, dict | None]:
+        some, pick = self._random, self._random.random()
+        if pick < 0.3:
+            text = " ".join(some.choices(WORDS, k=4)) + f" {some.randrange(10**6)}"
+            return "new text", "POST", "/v1/search", {"text": text}
+        if pick < 0.6:
+            return "known text", "POST", "/v1/search", {"text": f"a {some.choice(WORDS)}"}
+        if pick < 0.75:
+            return "stored image", "POST", "/v1/search", {"image": {"id": some.choice(self._ids)}}
+        if pick < 0.85:
+            return "one image", "GET", f"/v1/images/{some.choice(self._ids)}", None
+        if pick < 0.95:
+            return "page of images", "GET", "/v1/images?limit=50", None
+        return "status", "GET", "/v1/status", None
+
+    async def run(self, until: float) -> None:
+        while time.monotonic() < until:
+            kind, method, path, body = self._question()
+            started = time.perf_counter()
+            try:
+                async with self._session.request(method, f"http://x{path}", json=body) as answer:
+                    text = await answer.text()
+                    if answer.status != 200:
+                        self.errors[
+                            f"{kind}: {answer.status} {json.loads(text).get('detail')}"
+                        ] += 1
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                self.errors[f"{kind}: {type(error).__name__} {error}"] += 1
+            self.times_ms.append((kind, (time.perf_counter() - started) * 1000))
+
+
+async def ask(daemon: RunningDaemon, options: argparse.Namespace, ids: list[int]) -> list[Client]:
+    until = time.monotonic() + options.seconds
+    async with contextlib.AsyncExitStack() as stack:
+        clients = []
+        for seed in range(options.clients):
+            session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(daemon.socket), limit=1),
+                timeout=aiohttp.ClientTimeout(total=75),  # beyond the daemon's own deadline
+            )
+            clients.append(Client(await stack.enter_async_context(session), seed, ids))
+        await asyncio.gather(*(client.run(until) for client in clients))
+    return clients
+
+
+class Memory(threading.Thread):
+    """Notes the memory of a process once a second, in MB."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._process = psutil.Process(pid)
+        self.daemon_mb: list[float] = []
+        self.workers_mb: list[float] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(1):
+            children = self._process.children(recursive=True)
+            self.daemon_mb.append(self._process.memory_info().rss / 1e6)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.workers_mb.append(sum(child.memory_info().rss for child in children) / 1e6)
+
+
+def thirds(values: list[float]) -> str:
+    """Return the medians at the start, in the middle and at the end."""
+    part = max(1, len(values) // 10)
+    middle = len(values) // 2
+    spans = values[:part], values[middle : middle + part], values[-part:]
+    return " / ".join(f"{statistics.median(span):.0f}" for span in spans)
+
+
+def report(clients: list[Client], seconds: float) -> None:
+    times = collections.defaultdict(list)
+    for client in clients:
+        for kind, took_ms in client.times_ms:
+            times[kind].append(took_ms)
+            times["all"].append(took_ms)
+    print(f"{'':<16}{'answers':>9}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}  ms")
+    for kind in sorted(times, key=lambda kind: (kind == "all", kind)):
+        sorted_ms = sorted(times[kind])
+        shown = [sorted_ms[int(share * (len(sorted_ms) - 1))] for share in (0.5, 0.95, 0.99, 1)]
+        figures = "".join(f"{value:>9.0f}" for value in shown)
+        print(f"{kind:<16}{len(sorted_ms):>9,}{figures}")
+    print(f"{len(times['all']) / seconds:.0f} answers a second")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=60)
+    options = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="imgvecd-load-"))
+    coming = copies(work / "photos")
+    daemon = None
+    try:
+        for _ in range(LIBRARY):
+            next(coming)
+        daemon = RunningDaemon(work / "home", [work / "photos"])
+        daemon.wait_until_indexed(LIBRARY)
+        ids = [image["id"] for image in daemon.get("/v1/images", limit=LIBRARY)["images"]]
+        asyncio.run(ask(daemon, argparse.Namespace(clients=options.clients, seconds=5), ids))
+        before = daemon.status()["encoded"]
+        memory, over = Memory(daemon.process.pid), threading.Event()
+        memory.start()
+        threading.Thread(target=keep_coming, args=(coming, over), daemon=True).start()
+        clients = asyncio.run(ask(daemon, options, ids))
+        memory.over.set()
+        over.set()
+        encoded = daemon.status()["encoded"] - before
+        report(clients, options.seconds)
+        print(f"{encoded} new photos indexed meanwhile")
+        growth = (
+            statistics.median(memory.daemon_mb[-5:]) / statistics.median(memory.daemon_mb[:5]) - 1
+        )
+        print(f"daemon: {thirds(memory.daemon_mb)} MB at start / middle / end ({growth:+.1%})")
+        print(f"workers: {thirds(memory.workers_mb)} MB")
+        errors = sum((client.errors for client in clients), collections.Counter())
+        print(f"errors: {sum(errors.values())}")
+        for error, count in errors.most_common(10):
+            print(f"  {count} x {error}")
+        assert daemon.stop() == 0
+    finally:
+        if daemon is not None:
+            daemon.kill()
+        shutil.rmtree(work)
+    failed = bool(errors) or growth > MOST_GROWTH or not encoded
+    print("MISSED" if failed else "ok")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
