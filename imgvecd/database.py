@@ -231,8 +231,8 @@ class VectorDatabase:
 
         Returns: dicts with `id`, `image_path` (the URL of an image that was fetched from one),
             `similarity` (cosine, -1 to 1), `metadata` (as given to `add_image`), `format`,
-            `width`, `height`, `size_bytes`, `date` (when taken, else when last modified) and
-            `local_path`.
+            `width`, `height`, `size_bytes`, `date` (when taken, else when last modified),
+            `local_path` and `file_metadata` (what the file says: docs/formats.md).
 
         Raises:
             BadRequestError: k < 1.
@@ -461,6 +461,7 @@ def _described(image: api.Image, origin: str | None) -> dict[str, Any]:
         "image_path": origin or path,
         "local_path": path,
         "metadata": image.user_metadata,
+        "file_metadata": image.metadata,
         "format": image.format,
         "width": image.width,
         "height": image.height,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from imgvecd import api
 
 LABEL_WIDTH = 10
+_SOURCE = "taken_at_source"  # shown beside the time
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _KILO = 1000
 
@@ -88,20 +89,22 @@ def image(answer: api.Image) -> list[str]:
     if answer.format:
         lines.append(_line("format", f"{answer.format}, {answer.width} x {answer.height}"))
     if answer.taken_at:
-        source = answer.metadata.get("taken_at_source")
+        source = answer.metadata.get(_SOURCE)
         lines.append(_line("taken", f"{answer.taken_at} ({source})" if source else answer.taken_at))
     lines.append(
         _line("indexed", "yes" if answer.indexed else f"no: {answer.failure or 'pending'}")
     )
-    lines += [
-        _line(name, _value(value))
-        for name, value in sorted(answer.metadata.items())
-        if name != "taken_at_source"
-    ]
+    facts = {name: answer.metadata[name] for name in sorted(answer.metadata.keys() - {_SOURCE})}
+    lines += _facts(facts)
     if answer.user_metadata:
         lines.append("yours")
-        lines += [_line(f"  {name}", _value(v)) for name, v in sorted(answer.user_metadata.items())]
+        lines += [f"  {line}" for line in _facts(dict(sorted(answer.user_metadata.items())))]
     return lines
+
+
+def _facts(facts: Mapping[str, object]) -> list[str]:
+    width = max(map(len, facts), default=0)
+    return [f"{name:<{max(width, LABEL_WIDTH - 1)}} {_value(facts[name])}" for name in facts]
 
 
 def _value(value: object) -> str:

@@ -70,7 +70,7 @@ def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos)
     assert again.status()["encoded"] == 0
     shown = again.imgvec("show", edited).stdout.decode()
     assert "keywords  tom\n" in shown
-    assert "  note    ours\n" in shown
+    assert "  note      ours\n" in shown
 
 
 def test_sidecars_are_watched_and_stay_with_their_pictures(start, shipped_photos):

@@ -113,6 +113,20 @@ def test_a_packet_is_found_in_every_format(form, options):
     assert found["people"] == ["Grace", "Ada"]
 
 
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+def test_an_edit_of_metadata_leaves_the_pixels(form):
+    """What `hash_pixels` names stays the same, so nothing is encoded."""
+    noise = Image.effect_noise((64, 64), 80).convert("RGB")
+    pixels = set()
+    for camera in ("one", "another"):
+        file = io.BytesIO()
+        noise.save(file, form, exif=exif({Base.Model: camera}))
+        info, decoded = pillow.decode(io.BytesIO(file.getvalue()), SPEC, 10_000)
+        assert info.metadata["camera"] == camera
+        pixels.add(decoded)
+    assert len(pixels) == 1
+
+
 def test_a_packet_in_png():
     from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
 

@@ -49,8 +49,8 @@ def test_values_are_json_or_text(server, imgvec):
     }
     lines = done.stdout.decode().splitlines()
     assert "keywords  sea, sun" in lines
-    assert "  tags    family" in lines
-    assert "  year    1999" in lines
+    assert "  tags      family" in lines
+    assert "  year      1999" in lines
 
 
 def test_a_word_without_a_value_is_refused(server, imgvec):
