@@ -324,6 +324,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A stored image: `GET /v1/images/{id}`.
 
     Attributes:
+        truncated: the file ends early; what there is of the picture is indexed.
         companions: files that belong to it.
         metadata: what the file says of itself, and its sidecars say of it.
         user_metadata: what the user says of it.
@@ -336,6 +337,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     width: int | None = None
     height: int | None = None
     taken_at: str | None = None
+    truncated: bool = False
     indexed: bool = False
     failure: str | None = None
     companions: tuple[Companion, ...] = ()

@@ -69,17 +69,17 @@ def _encoded(form, options):
 def _truncated(name, data):
     """Return the first 0 to 18 twentieths; where only a trailer is missing nothing is."""
     shares = range(19)
-    return {f"cut-{n}-{name}": data[: len(data) * n // 20] for n in shares}
+    return {f"cut-{n}.{name}": data[: len(data) * n // 20] for n in shares}
 
 
 def _foreign_middle(name, data, rng):
     """Return noise behind a good header, zeros behind it, and the header alone twice."""
     header = data[:HEADER_BYTES]
     return {
-        **{f"noise-{n}-{name}": header + rng.randbytes(5000 * (n + 1)) for n in range(5)},
-        f"zeros-{name}": header + bytes(20_000),
-        f"twice-{name}": header * 2,
-        f"tail-{name}": data[len(data) // 2 :],
+        **{f"noise-{n}.{name}": header + rng.randbytes(5000 * (n + 1)) for n in range(5)},
+        f"zeros.{name}": header + bytes(20_000),
+        f"twice.{name}": header * 2,
+        f"tail.{name}": data[len(data) // 2 :],
     }
 
 
@@ -138,5 +138,5 @@ def _no_pictures(rng):
         "vector.png": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
         "zip.jpg": b"PK\x03\x04" + bytes(200),
         "movie.heic": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(500),
-        **{f"noise-{n}.jpg": rng.randbytes(1 << n) for n in range(4, 18)},
+        **{f"junk-{n}.jpg": rng.randbytes(1 << n) for n in range(4, 18)},
     }

@@ -88,6 +88,8 @@ def image(answer: api.Image) -> list[str]:
     lines += [_line(companion.kind, companion.path) for companion in answer.companions]
     if answer.format:
         lines.append(_line("format", f"{answer.format}, {answer.width} x {answer.height}"))
+    if answer.truncated:
+        lines.append(_line("truncated", "the file ends early; the rest of the picture is missing"))
     if answer.taken_at:
         source = answer.metadata.get(_SOURCE)
         lines.append(_line("taken", f"{answer.taken_at} ({source})" if source else answer.taken_at))

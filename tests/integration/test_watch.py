@@ -49,7 +49,6 @@ async def test_first_scan_finds_the_images_and_nothing_else(library, state):
     for folder in (".cache", "@eaDir", ".Trash-1000", "#recycle"):
         (library / folder).mkdir()
         (library / folder / "x.jpg").write_bytes(b"no")
-    os.mkfifo(library / "pipe.jpg")
     (library / "link.jpg").symlink_to("a.jpg")
     (library / "folder.jpg").mkdir()
     async with watching(state, str(library)) as watched:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bad_images import bad_images, good_images
 
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.errors import UnreadableImageError, WorkerError
@@ -16,12 +15,8 @@ from imgvecd.processes import DecoderPool
 from imgvecd.types import PreprocessSpec
 
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
-REASONS = {"truncated", "too_large", "memory", "unsupported", "damaged", "unreadable"}
 GOOD = Path(__file__).parents[1] / "data" / "photos" / "cat.jpg"
 LIMIT_S = 1.5
-# VP8 and JPEG have no checksums: noise behind a header is a picture of noise, and a JPEG whose end
-# marker is in its place is complete.
-SILENT = ("noise-*-webp", "bomb.jpg")
 
 
 def children():
@@ -101,30 +96,3 @@ async def test_a_worker_that_cannot_start_is_nobodys_fault(monkeypatch):
     with pytest.raises(WorkerError, match="No module named"):
         await pool.decode_bytes(b"", SPEC)
     await pool.close()
-
-
-async def test_a_folder_full_of_bad_pictures(tmp_path):
-    """Every good one is decoded; every bad one is a named failure or marked as truncated."""
-    bad, good = bad_images(tmp_path / "bad"), good_images(tmp_path / "good", 50)
-    assert len(bad) >= 300
-    before = children()
-    config = DecodeConfig(workers=2, timeout_s=20, memory_mb=768)
-    pool = DecoderPool(config)
-    paths = [path for pair in zip(bad, good * 10, strict=False) for path in pair]
-    results = await asyncio.gather(
-        *(pool.decode(os.fsencode(path), None, SPEC) for path in paths), return_exceptions=True
-    )
-    await pool.close()
-    assert children() <= before
-    reasons = [getattr(result, "reason", "decoded") for result in results]
-    assert set(reasons) >= REASONS  # each of them happens
-    for path, result in zip(paths, results, strict=True):
-        if path.parent.name == "good":
-            assert not isinstance(result, BaseException), (path, result)
-            assert not result.info.truncated
-        elif isinstance(result, BaseException):
-            assert isinstance(result, UnreadableImageError), (path, result)
-            assert result.reason in REASONS, (path, result)
-            assert str(result)
-        else:
-            assert result.info.truncated or any(map(path.match, SILENT)), path

@@ -20,7 +20,7 @@ from imgvecd.types import Bearers, join
 
 _CONTENT_COLUMNS = (
     "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
-    " user_metadata, contents.failure_message"
+    " user_metadata, truncated, contents.failure_message"
 )
 _FILES_OF = (
     "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
@@ -169,7 +169,9 @@ class Library:
         ).fetchone()
         if row is None:
             return None
-        identity, digest, _, kind, width, height, taken_at, metadata, user, failure, waits = row
+        identity, digest, _, kind, width, height, taken_at, metadata, user, cut, failure, waits = (
+            row
+        )
         files = connection.execute(_FILES_OF, (content_id,)).fetchall()
         return Image(
             id=identity,
@@ -179,6 +181,7 @@ class Library:
             width=width,
             height=height,
             taken_at=taken_at,
+            truncated=bool(cut),
             indexed=failure is None and not waits,
             failure=failure,
             companions=tuple(c for file in files for c in _companions(connection, file)),

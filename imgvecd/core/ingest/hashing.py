@@ -20,12 +20,12 @@ def hash_file(path: bytes, stamp: Stamp) -> bytes:
             regular file.
         OSError: it cannot be read.
     """
+    _require_regular(os.stat(path))  # sockets cannot be opened, and devices should not be
     # without O_NONBLOCK, opening a FIFO that took the file's place would wait for ever
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImageError("unsupported", "it is not a regular file")
+        _require_regular(status)
         _require(stamp, status)
         digest = hashlib.blake2b(digest_size=32)
         buffer = bytearray(_CHUNK_BYTES)
@@ -41,6 +41,11 @@ def hash_pixels(pixels: bytes) -> bytes:
     It is compared within one library only, whose owner gains nothing by a collision.
     """
     return hashlib.blake2b(pixels, digest_size=16).digest()
+
+
+def _require_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError("unsupported", "it is not a regular file")
 
 
 def _require(stamp: Stamp, status: os.stat_result) -> None:

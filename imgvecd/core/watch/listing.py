@@ -155,12 +155,17 @@ class Lister:
     def _take(self, listing: Listing, name: bytes, status: os.stat_result) -> None:
         if stat.S_ISLNK(status.st_mode) and self.rules.follow_symlinks:
             status = self._target(join(listing.directory, name)) or status
-        if stat.S_ISREG(status.st_mode):
-            rules = self.rules
-            if not (rules.file(listing.directory, name) or rules.size(name, status.st_size)):
-                listing.files[name] = status
-        elif stat.S_ISDIR(status.st_mode) and not self.rules.folder(join(listing.directory, name)):
-            listing.folders[name] = identity_of(status)
+        rules, mode = self.rules, status.st_mode
+        if stat.S_ISDIR(mode):
+            if not rules.folder(join(listing.directory, name)):
+                listing.folders[name] = identity_of(status)
+        # a pipe or a socket too: reading it fails, and the failure tells of it
+        elif not (
+            stat.S_ISLNK(mode)
+            or rules.file(listing.directory, name)
+            or rules.size(name, status.st_size)
+        ):
+            listing.files[name] = status
 
     def _target(self, relative: bytes) -> os.stat_result | None:
         """Return the state of what a link leads to, if it is followed there.

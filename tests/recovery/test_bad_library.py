@@ -1,0 +1,92 @@
+"""A library of bad pictures, watched by a real daemon with the real model."""
+
+import json
+import os
+import shutil
+
+import psutil
+from bad_images import bad_images, good_images
+from running import RunningDaemon
+
+GOOD = 50
+REASONS = {"truncated", "too_large", "memory", "unsupported", "damaged"}
+# VP8 and JPEG have no checksums: noise behind a header is a picture of noise, and a JPEG whose end
+# marker is in its place is complete.
+SILENT = ("noise-*.webp", "bomb.jpg")
+LIMITS = {"decode__timeout_s": 15, "decode__memory_mb": 768, "decode__idle_s": 0.5}
+
+
+def every(daemon, command):
+    lines = daemon.imgvec(command, "--json").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_every_good_picture_is_indexed_and_every_bad_one_is_a_named_failure(tmp_path):
+    library = tmp_path / "library"
+    bad = {path.name: path for path in bad_images(library)}
+    good = {os.path.basename(path) for path in good_images(tmp_path / "good", GOOD)}
+    for name in good:
+        shutil.move(tmp_path / "good" / name, library / name)
+    # what is no file cannot be a bad one
+    for name in [name for name, path in bad.items() if path.is_symlink() or path.is_dir()]:
+        del bad[name]
+    assert len(bad) >= 300
+
+    daemon = RunningDaemon(tmp_path / "home", [library], LIMITS)
+    try:
+        process = psutil.Process(daemon.process.pid)
+        assert daemon.imgvec("sync", "--timeout", "250").returncode == 0
+        failures = {
+            os.path.basename(failure["path"]): failure for failure in every(daemon, "failures")
+        }
+        images = {
+            os.path.basename(file["path"]): image
+            for image in every(daemon, "images")
+            for file in image["files"]
+        }
+        for name in good:
+            assert images[name]["indexed"], name
+            assert not images[name].get("truncated"), name
+        for name, path in bad.items():
+            if name in failures:
+                assert failures[name]["message"], name
+            else:
+                assert images[name]["indexed"], name
+                assert images[name].get("truncated") or any(map(path.match, SILENT)), name
+        assert failures.keys() <= bad.keys()
+        assert {failure["reason"] for failure in failures.values()} == REASONS
+        assert {failures[name]["reason"] for name in ("pipe.jpg", "socket.jpg")} == {"unsupported"}
+        assert daemon.get("/v1/health")["status"] == "ok"
+        assert daemon.request("POST", "/v1/doctor")[1]["healthy"]
+
+        # nothing is tried again by itself: not by a scan, nor by a restart
+        tried = daemon.status()["encoded"]
+        assert daemon.request("POST", "/v1/rescan", {"wait": True})[0] == 200
+        assert {os.path.basename(f["path"]) for f in every(daemon, "failures")} == failures.keys()
+        # but a file with another stamp is, and all are on request
+        shutil.copy(library / "0.JPG", library / "empty.jpg")
+        assert daemon.imgvec("sync", "--timeout", "100").returncode == 0
+        assert len(every(daemon, "failures")) == len(failures) - 1
+        assert daemon.status()["encoded"] == tried  # its bytes were known
+        done = daemon.imgvecd("retry")
+        assert done.stdout == f"retry of {len(failures) - 1} files\n".encode()
+        assert daemon.imgvec("sync", "--timeout", "250").returncode == 0
+        assert len(every(daemon, "failures")) == len(failures) - 1
+
+        # no decoder is left behind
+        daemon.wait_until(
+            lambda: not any("workers.decode" in str(child.cmdline()) for child in alive(process))
+        )
+        workers = alive(process)
+        assert daemon.stop() == 0
+        assert psutil.wait_procs(workers, timeout=10)[1] == []
+    finally:
+        daemon.kill()
+
+
+def alive(process):
+    return [
+        child
+        for child in process.children(recursive=True)
+        if child.status() != psutil.STATUS_ZOMBIE
+    ]
