@@ -530,9 +530,17 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class RescanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`POST /v1/rescan`: everything, or one folder at or below a root."""
+    """`POST /v1/rescan`: everything, or one folder at or below a root.
+
+    Naming a root, or a folder on which something was mounted, takes it as it is now: what was kept
+    because it was absent is let go.
+
+    Attributes:
+        path_base64: instead of `path`, for names that are no text.
+    """
 
     path: str | None = None
+    path_base64: str | None = None
     wait: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -66,6 +67,12 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
+    command = add("rescan", "compare the folders with the index, now and in full", rescan)
+    command.add_argument(
+        "path",
+        nargs="?",
+        help="only this folder; if a root or a disk is offline there, it is taken as it is now",
+    )
     pausing.add_parsers(add)
     _add_move(add)
     saying.add_parsers(add)
@@ -104,6 +111,20 @@ def status(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
 def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     """Wait for the freshness barrier."""
     body = daemon.post("/v1/sync", api.SyncRequest(timeout_s=options.timeout), options.timeout)
+    if output.json:
+        output.answer(body)
+    else:
+        output.lines([read(body, api.Done).clock])
+    return _FOUND
+
+
+def rescan(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Have everything, or one folder, compared with the disk."""
+    request = api.RescanRequest()
+    if options.path is not None:
+        path = api.Path.of(os.fsencode(os.path.abspath(options.path)))
+        request = api.RescanRequest(path=path.path, path_base64=path.path_base64)
+    body = daemon.post("/v1/rescan", request)
     if output.json:
         output.answer(body)
     else:

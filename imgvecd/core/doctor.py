@@ -11,8 +11,10 @@ import numpy as np
 
 from imgvecd.api import Diagnosis, Divergence, Path
 from imgvecd.core.formats import is_companion_name
+from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.core.watch.identity import OfflineError, open_folder
 from imgvecd.core.watch.listing import Lister
+from imgvecd.errors import UnreadableImageError
 from imgvecd.protocols import FileStore, Library
 from imgvecd.types import FileRow, Int64Array, RootRow, Stamp, join
 
@@ -122,7 +124,7 @@ class Doctor:
     def _agrees(self, root: RootRow, row: FileRow, stamp: Stamp | None) -> bool:
         if stamp is None:
             self._find("not_on_disk", root, row.relative, "it is gone, and nobody has noticed yet")
-        elif row.stamp != stamp:
+        elif row.stamp != stamp and not self._holds_the_same(root, row, stamp):
             self._find("changed", root, row.relative, "it has changed since it was last looked at")
         elif row.failure is not None:
             self._find("failed", root, row.relative, row.failure)
@@ -131,6 +133,20 @@ class Doctor:
         else:
             return True
         return False
+
+    def _holds_the_same(self, root: RootRow, row: FileRow, stamp: Stamp) -> bool:
+        """Return whether only the change time is another one, and the bytes are the known ones.
+
+        Of a hard link that is made elsewhere, as backups do for whole libraries, no event tells.
+        """
+        if row.content_id is None or not row.stamp.same_bytes(stamp):
+            return False
+        known = self._library.images([row.content_id], self._fingerprint).get(row.content_id)
+        try:
+            digest = hash_file(os.path.join(root.path, row.relative), stamp)
+        except (OSError, UnreadableImageError):
+            return False
+        return known is not None and known.hash == digest.hex()
 
     def _examine_contents(self, root: RootRow, rows: Sequence[FileRow]) -> None:
         ids = list(_contents(rows))

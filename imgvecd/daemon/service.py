@@ -178,8 +178,8 @@ class DaemonService:
         Raises:
             PausedError: there is something to index, and indexing rests.
         """
-        path = None if request.path is None else os.fsencode(request.path)
-        await self._reconciler.rescan(path)
+        named = api.Path(request.path or "", request.path_base64).raw()
+        await self._reconciler.rescan(named or None)
         if request.wait:
             await self._all_done()
         return await self._done("rescan")

@@ -99,12 +99,25 @@ def test_doctor_proves_that_the_index_equals_the_library(daemon, shipped_photos)
     assert finding["reason"]
 
 
-def test_doctor_command_exits_by_what_it_found(daemon, shipped_photos):
+def test_doctor_command_exits_by_what_it_found(daemon, shipped_photos, tmp_path):
     def doctor():
         return daemon.imgvecd("doctor")
 
     assert doctor().returncode == 0
     assert b"8  searchable" in doctor().stdout
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    os.link(cat, tmp_path / "outside.jpg")
+    daemon.post("/v1/sync")
+    assert doctor().returncode == 0
+    with (tmp_path / "outside.jpg").open("ab") as file:  # of which no event tells
+        file.write(b"more")
+    assert doctor().returncode == 1
+    assert b"changed: " + os.fsencode(cat) in doctor().stdout
+    assert daemon.imgvec("rescan", cat.parent).returncode == 0
+    daemon.post("/v1/sync")
+    assert doctor().returncode == 0
+    daemon.stop()
+    assert doctor().returncode == 2
 
 
 def test_failures_have_reasons_and_another_chance(daemon, shipped_photos):

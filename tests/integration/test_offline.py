@@ -42,6 +42,21 @@ def test_a_root_that_is_gone_is_offline_and_costs_nothing_when_it_is_back(
     assert "offline" not in daemon.post("/v1/search", {"text": "a cat", "limit": 1})["hits"][0]
 
 
+def test_deleting_everything_and_having_it_back_costs_no_encode(
+    start_fast, shipped_photos, tmp_path
+):
+    daemon = start_fast(shipped_photos)
+    daemon.wait_until_indexed(8)
+    backup = shutil.copytree(shipped_photos, tmp_path / "backup")
+    for entry in shipped_photos.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    daemon.wait_until_indexed(0)
+    assert daemon.post("/v1/doctor")["healthy"]
+    shutil.copytree(backup, shipped_photos, dirs_exist_ok=True)
+    daemon.wait_until_indexed(8)
+    assert len((tmp_path / "committed").read_text().split()) == 8
+
+
 def test_a_root_that_is_not_there_at_the_start_is_picked_up(start, shipped_photos):
     away = shipped_photos.with_name("later")
     shipped_photos.rename(away)
