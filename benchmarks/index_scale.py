@@ -19,13 +19,15 @@ import time
 import numpy as np
 
 from benchmarks.clustered_vectors import BURST, DIM, ClusteredVectors
+from benchmarks.filled_catalog import add_images, fill
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.sqlite import Catalog
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
-from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
+from imgvecd.types import FileChanges, ModelInfo, PreprocessSpec
 
 FINGERPRINT = "benchmark"
+MODEL = ModelInfo(FINGERPRINT, "benchmark", "", DIM, PreprocessSpec(224, (0.5,) * 3, (0.5,) * 3))
 K = 10
 STEP = BURST * 1250
 SELECTIVITIES = {"50 %": 0.5, "1 %": 0.01, "0.005 %": 0.00005}
@@ -108,7 +110,9 @@ def prepare(folder, size, queries):
     for start in range(0, size, STEP):
         rows = vectors[start : start + STEP]
         rows[:] = library.images(start, len(rows))
-    fill_catalog(folder, vectors)
+    catalog = open_catalog(folder)
+    fill(catalog, MODEL, vectors)
+    catalog.close()
     rng = np.random.default_rng(3)
     filters = {
         label: np.sort(rng.choice(size, max(1, round(size * share)), replace=False))
@@ -123,34 +127,8 @@ def prepare(folder, size, queries):
     print(f"made {size} vectors in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
 
-def fill_catalog(folder, vectors):
-    catalog = open_catalog(folder)
-    catalog.models.activate(
-        [ModelInfo(FINGERPRINT, "benchmark", "", DIM, PreprocessSpec(224, (0.5,) * 3, (0.5,) * 3))]
-    )
-    (root,) = catalog.files.set_roots([b"/photos"])
-    for start in range(0, len(vectors), STEP):
-        add_images(catalog, root.id, start, vectors[start : start + STEP])
-    catalog.close()
-
-
 def open_catalog(folder):
     return Catalog(f"{folder}/catalog")
-
-
-def add_images(catalog, root_id, start, vectors):
-    """Add files number `start` and on; content ids are file numbers + 1, as made in order."""
-    found = [
-        (root_id, b"%05d" % (i // 1000), FoundFile(b"%08d.jpg" % i, Stamp(3_000_000, i, i + 1, i)))
-        for i in range(start, start + len(vectors))
-    ]
-    catalog.files.apply(FileChanges(added=tuple(found)))
-    pending = sorted(catalog.work.pending_files(len(found)), key=lambda file: file.id)
-    catalog.work.link_contents([(file, file.name.ljust(32)) for file in pending])
-    ids = sorted(i for i, _ in catalog.work.contents_to_encode(FINGERPRINT, len(found), set()))
-    encoded = [(i, ImageInfo("jpeg", 4000, 3000)) for i in ids]
-    catalog.work.commit_embeddings(FINGERPRINT, encoded, vectors, [])
-    return ids
 
 
 def exact(vectors, queries, rows):
@@ -251,7 +229,7 @@ def measure_changes(index, catalog, size):
     gone = [file.id for file in catalog.files.iter_files(root.id, b"00000", recursive=False)][
         :CHANGED
     ]
-    ids = add_images(catalog, root.id, size, new)
+    ids = add_images(catalog, root.id, MODEL, size, new)
     catalog.files.apply(FileChanges(removed=tuple(gone)))
     started = time.perf_counter()
     index.catch_up()
