@@ -222,6 +222,20 @@ class VectorDatabase:
         (found,) = self._described([image_id])
         return found
 
+    def thumbnail(self, image_id: int, size: int = 256) -> bytes:
+        """Return an image as a small JPEG, upright, in sRGB, at most `size` pixels a side.
+
+        Raises:
+            NotFoundError: there is no such image.
+            OfflineError, UnreadableImageError: none of its files can be read.
+        """
+        session = self._opened()
+
+        async def made() -> bytes:
+            return await session.thumbnails.picture(await session.thumbnails.find(image_id, size))
+
+        return session.run(made())
+
     def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to a text, best first: see `search_by_image`."""
         return self._search([api.Term(text=query_text)], k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Never, Self
 
@@ -59,9 +59,13 @@ class VectorDBManager:
         Raises:
             FileNotFoundError, NotADirectoryError: there is no such folder.
         """
-        started = time.monotonic()
         os.scandir(directory).close()  # a missing folder is Python's own error
-        paths = sorted(_image_files(os.fspath(directory), recursive=recursive))
+        paths = sorted(image_files(os.fspath(directory), recursive=recursive))
+        return self.index_files(paths, progress=progress)
+
+    def index_files(self, paths: Sequence[str], *, progress: bool | None = None) -> dict[str, Any]:
+        """Add image files; arguments and result as for `index_directory`."""
+        started = time.monotonic()
         before = self.db.get_stats()["total_images"]
         failures: dict[str, str] = {}
         # `disable` is None for: only where there is no terminal
@@ -139,7 +143,8 @@ def _drawn(bar: tqdm[Never], most: int) -> Callable[[int], None]:
     return draw
 
 
-def _image_files(directory: str, *, recursive: bool) -> Iterator[str]:
+def image_files(directory: str, *, recursive: bool = True) -> Iterator[str]:
+    """Yield the paths of image files in a folder, and below it."""
     for folder, subfolders, names in os.walk(directory):
         if not recursive:
             subfolders.clear()

@@ -17,6 +17,7 @@ from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.generation import Generation
 from imgvecd.core.model_choice import choose_model
 from imgvecd.core.search import Searcher
+from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.errors import AlreadyRunningError, BadRequestError, ModelError, ReadOnlyError
 from imgvecd.protocols import Decoder, VectorIndex
 from imgvecd.types import ModelInfo, RootRow
@@ -122,6 +123,11 @@ class Session:
                 keep_looks=not self.read_only,
             )
         return self._finder
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Makes small pictures, and keeps none; for `run`."""
+        return Thumbnails(self.catalog.library, self._parts.decoder, None)
 
     @property
     def encoded(self) -> int:

@@ -14,6 +14,7 @@ from imgvecd.cli import (
     check_config,
     completions,
     dedup,
+    demo,
     doctor,
     export,
     import_legacy,
@@ -29,6 +30,7 @@ _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it 
 _COMMANDS = (
     init,
     serve,
+    demo,
     check_config,
     doctor,
     check,

@@ -137,6 +137,10 @@ class Worker:
                 await asyncio.shield(self._listening)
         except TimeoutError:
             self.kill()
+            # gone in a moment, unless a disk holds it; its pipes close with it
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_S):
+                    await self._process.wait()
             return "it does not respond"
         return _describe(code, self._last_line)
 
