@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
+from imgvecd.core.facts import camera, parts, said, stars
 from imgvecd.types import Facts
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -58,7 +59,6 @@ _KEYWORD_PATHS = (
     (_MICROSOFT + "LastKeywordXMP", "/"),
 )
 _DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])")
-_PERCENT_OF_STARS = ((1, 1), (13, 2), (38, 3), (63, 4), (88, 5))  # as Windows rounds them
 
 
 def read(packet: bytes) -> Facts:
@@ -90,11 +90,6 @@ def read(packet: bytes) -> Facts:
     return said(facts)
 
 
-def said(facts: Facts) -> Facts:
-    """Return the facts less those that say nothing; 0 and False say something."""
-    return {name: value for name, value in facts.items() if value or value in (0, False)}
-
-
 def moment(text: str) -> str:
     """Return an ISO 8601 time as `ImageInfo.taken_at`; empty if it is none, or only a part."""
     with contextlib.suppress(ValueError):
@@ -110,22 +105,6 @@ def number(text: str) -> int | float | None:
         if math.isfinite(value):
             return int(value) if value.is_integer() else round(value, 6)
     return None
-
-
-def camera(make: str, model: str) -> str:
-    """Return maker and model, once: many models begin with the maker's name."""
-    maker = make.partition(" ")[0]
-    return model if model.lower().startswith(maker.lower()) else f"{make} {model}".strip()
-
-
-def stars(percent: float) -> int:
-    """Return the stars that a rating in percent, as Windows writes it, stands for."""
-    return max((count for least, count in _PERCENT_OF_STARS if percent >= least), default=0)
-
-
-def parts(path: str, separator: str) -> list[str]:
-    """Return the keywords along the path of a nested one."""
-    return [part.strip() for part in path.split(separator) if part.strip()]
 
 
 def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:

@@ -49,6 +49,11 @@ def is_companion_name(name: str) -> bool:
     return name.rpartition(".")[2].lower() in COMPANION_EXTENSIONS
 
 
+def is_read_name(name: str) -> bool:
+    """Return whether what is in a file of this name matters; of a film only that it is there."""
+    return is_image_name(name) or is_sidecar_name(name)
+
+
 def is_watched_name(name: str) -> bool:
     """Return whether a file of this name is an image or may belong to one."""
     return is_image_name(name) or is_companion_name(name)

@@ -11,6 +11,7 @@ from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.errors import BadRequestError
 
 _MOST_BYTES = 64 * 1024  # for one image: remarks, not documents; it travels with every listing
+_DEEPEST = 20  # levels, far from where JSON libraries give up
 
 
 class UserMetadata:
@@ -71,6 +72,8 @@ def _values(connection: sqlite3.Connection, content_id: int) -> dict[str, Any]:
 
 
 def _text(values: Mapping[str, Any]) -> str:
+    if _is_deeper(values, _DEEPEST):
+        raise BadRequestError(f"metadata is nested {_DEEPEST} levels deep at most")
     try:
         text = json.dumps(values, ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
@@ -79,6 +82,13 @@ def _text(values: Mapping[str, Any]) -> str:
     if size > _MOST_BYTES:
         raise BadRequestError(f"metadata of one image is at most {_MOST_BYTES:,} bytes of JSON")
     return text
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, Mapping | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return not levels or any(_is_deeper(each, levels - 1) for each in inner)
 
 
 def _store(connection: sqlite3.Connection, texts: Mapping[int, str]) -> None:

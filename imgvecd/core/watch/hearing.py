@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from imgvecd.core.formats import is_watched_name
+from imgvecd.core.formats import is_read_name, is_watched_name
 from imgvecd.core.watch.agenda import Agenda
 from imgvecd.core.watch.expected import below
 from imgvecd.core.watch.rules import NO_MEDIA
@@ -71,8 +71,9 @@ class Hearing:
         elif not (follows_links or is_watched_name(os.fsdecode(name))):
             return
         elif hint.kind is HintKind.WRITTEN:
-            self._settling.written(place)
-            self._agenda.look_later(place, self._settling.settle_s)
+            if is_read_name(os.fsdecode(name)):
+                self._settling.written(place)
+                self._agenda.look_later(place, self._settling.settle_s)
         else:
             if hint.kind is HintKind.CLOSED:
                 self._settling.closed(place)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import math
+import os
 import time
 
+from imgvecd.core.formats import is_read_name
 from imgvecd.types import Stamp
 
 Place = tuple[int, bytes, bytes]
@@ -53,7 +55,13 @@ class Settling:
         self._note(place, _Writer.CLOSED)
 
     def wait_s(self, place: Place, stamp: Stamp) -> float:
-        """Return how much longer to wait before reading the file; 0 once it is at rest."""
+        """Return how much longer to wait before reading the file; 0 once it is at rest.
+
+        Nobody waits for what is never read: a film may be recorded for hours.
+        """
+        if not is_read_name(os.fsdecode(place[2])):
+            self.forget(place)
+            return 0
         wait_s = self._needed_s(place, stamp) - self._rested_s(place, stamp)
         if wait_s <= 0 or self._is_saved_over_and_over(place):
             if place in self._writers:

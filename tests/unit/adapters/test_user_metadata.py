@@ -69,7 +69,12 @@ def test_a_single_tag_that_a_program_kept_as_text_is_one(catalog):
     assert said(catalog, image) == {"tags": ["beach", "sun"]}
 
 
-@pytest.mark.parametrize("value", [math.nan, object(), "x" * 70_000, "\ud800"])
+DEEP = []
+for _ in range(2000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize("value", [math.nan, object(), "x" * 70_000, "\ud800", DEEP])
 def test_what_cannot_be_kept_is_refused_and_changes_nothing(catalog, value):
     image = write(catalog, b"a.jpg", b"a" * 32)
     catalog.user_metadata.replace({image: {"x": 1}})

@@ -111,3 +111,11 @@ def test_memory_is_bounded(monkeypatch):
         subject.closed((1, b"", b"%d" % number))
         subject.wait_s((1, b"", b"%d" % number), stamp(60))
         assert len(subject._recent) <= 5
+
+
+def test_nobody_waits_for_a_film_that_is_being_recorded():
+    subject = Settling(500)
+    for name, waits in ((b"a.mp4", False), (b"a.AAE", False), (b"a.xmp", True)):
+        place = (1, b"", name)
+        subject.written(place)
+        assert (subject.wait_s(place, stamp(0)) > 0) is waits
