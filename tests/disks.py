@@ -63,6 +63,12 @@ class LoopDisk:
         self.unmount()
         self._mount()
 
+    def clear(self):
+        """Delete everything on it."""
+        for path in self.place.iterdir():
+            if path.name != "lost+found":
+                shutil.rmtree(path)
+
     def unmount(self):
         if os.path.ismount(self.place):
             subprocess.run(["umount", self.place], check=True)

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from disks import LoopDisk
@@ -80,3 +82,14 @@ def loop_disk(tmp_path):
     yield make
     for disk in disks:
         disk.unmount()
+
+
+@pytest.fixture
+def scratch(tmp_path):
+    """A folder in memory, if there is one: what is flushed here needs no disk."""
+    memory = Path("/dev") / "shm"
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)

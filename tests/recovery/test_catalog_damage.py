@@ -8,6 +8,8 @@ import sqlite3
 import pytest
 from disks import rot
 
+from imgvecd.adapters.sqlite import Safekeeping
+
 
 def encoded(daemon):
     """Return how many images the encoder has been given since the home directory was made."""
@@ -78,6 +80,15 @@ def test_without_a_backup_all_is_looked_at_anew(photos, state, serve):
     assert daemon.imgvecd("doctor").returncode == 0
 
 
+def test_the_very_first_start_was_killed(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    safekeeping = Safekeeping(str(tmp_path))
+    safekeeping.prepare()
+    assert safekeeping.report is None
+
+
+@pytest.mark.nightly
 def test_a_damaged_backup_is_passed_over(photos, state, serve):
     (good,) = state.glob("backups/*.sqlite")
     bad = good.with_name("catalog-20990101T000000Z.sqlite")
@@ -88,6 +99,7 @@ def test_a_damaged_backup_is_passed_over(photos, state, serve):
     assert_restored(serve(photos))
 
 
+@pytest.mark.nightly
 def test_a_lost_catalog_is_restored(photos, state, serve):
     (state / "catalog.sqlite").unlink()
     daemon = serve(photos)

@@ -1,7 +1,10 @@
 """Killed at any write, flush, rename or deletion, the index comes back whole."""
 
+import contextlib
+import errno
 import itertools
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -99,6 +102,55 @@ def assert_comes_back(folder, kind, source):
     assert not reopened.dirty
     assert reopened.search(query, 10)[1][0].tolist() == expected.tolist()
     reopened.close()
+
+
+class Failing:
+    """Makes the calls that change the disk fail, from the n-th on, or only that one."""
+
+    def __init__(self, patch, error, first, *, once):
+        self.calls, self.failed = 0, False
+        self._error, self._first, self._once = error, first, once
+        for name in DISK_CALLS:
+            patch.setattr(os, name, self._failing(getattr(os, name)))
+
+    def _failing(self, real):
+        def call(*arguments, **options):
+            self.calls += 1
+            if self.calls == self._first or (self.calls > self._first and not self._once):
+                self.failed = True
+                raise OSError(self._error, os.strerror(self._error))
+            return real(*arguments, **options)
+
+        return call
+
+
+@pytest.mark.parametrize("once", [True, False], ids=["once", "from then on"])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+def test_every_call_of_a_checkpoint_and_a_rebuild_may_fail(scratch, monkeypatch, error, once):
+    first, failed = 0, True
+    while failed:
+        first += 1
+        folder = str(scratch / f"failing-{first}")
+        source = MemorySource(DIM)
+        source.put(range(40), unit_vectors(np.random.default_rng(1), 40, DIM))
+        index = open_index(folder, source, "flat")
+        source.put(range(30, 50), unit_vectors(np.random.default_rng(2), 20, DIM))
+        index.catch_up()
+        with monkeypatch.context() as patch:
+            failing = Failing(patch, error, first, once=once)
+            for step in (index.checkpoint, index.rebuild, index.checkpoint):
+                with contextlib.suppress(OSError):
+                    step()
+            failed = failing.failed
+        assert len(index) == 50
+        # as if the power failed now, and as if the disk were mended
+        as_it_is = shutil.copytree(folder, scratch / f"then-{first}")
+        assert_comes_back(str(as_it_is), "flat", source)
+        index.checkpoint()
+        assert not index.dirty
+        index.close()
+        assert_comes_back(folder, "flat", source)
+    assert first > 15
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):

@@ -68,6 +68,7 @@ def test_a_state_directory_that_vanishes_and_comes_back(photos, serve, tmp_path)
     assert daemon.wait_until_indexed(13)["encoded"] == 0
 
 
+@pytest.mark.nightly
 def test_a_state_directory_that_is_deleted(photos, serve, tmp_path):
     state = tmp_path / "state"
     daemon = serve(photos, state_dir=state)
@@ -80,7 +81,7 @@ def test_a_state_directory_that_is_deleted(photos, serve, tmp_path):
     serve(photos, state_dir=state).wait_until_indexed(13)
 
 
-@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+@pytest.mark.parametrize("error", ["EIO", pytest.param("ENOSPC", marks=pytest.mark.nightly)])
 def test_a_disk_that_takes_no_write(photos, serve, error):
     daemon = serve(photos, index__checkpoint_interval_s=0.2)
     daemon.wait_until_indexed(12)

@@ -7,6 +7,9 @@ import os
 import sqlite3
 import urllib.parse
 
+EMPTY = "it is empty"
+"""What is found where no table was ever made."""
+
 _MOST_FINDINGS = 20  # one is enough to condemn a file; some tell a person how bad it is
 
 
@@ -42,7 +45,7 @@ def _findings(connection: sqlite3.Connection, *, thorough: bool) -> list[str]:
     if thorough or found:
         found = _check(connection, "integrity_check")
     if not found and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
-        found = ["it is empty"]
+        found = [EMPTY]
     if thorough and not found:
         found = [
             f"row {row} of {table} refers to a row of {parent} that is not there"

@@ -203,7 +203,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring the catalog to this program's schema; one of an older schema is backed up before.
 
-    Each step is one transaction: killed in between, the next start goes on.
+    All missing steps are one transaction: killed in between, the catalog is as it was.
 
     Raises:
         CatalogError: the catalog has steps that this program does not know, or there is no space
@@ -217,8 +217,8 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     if missing and len(missing) < len(MIGRATIONS):
         backup = Backups(os.path.dirname(path)).make(connection, before=missing[0][0])
         logger.info("the catalog changes its form; as it was before it is kept as %s", backup)
-    for name, script in missing:
-        _run(connection, name, script)
+    if missing:
+        _run(connection, missing)
 
 
 def missing_steps(connection: sqlite3.Connection, path: str) -> list[tuple[str, str]]:
@@ -237,17 +237,18 @@ def missing_steps(connection: sqlite3.Connection, path: str) -> list[tuple[str, 
     return [(name, script) for name, script in MIGRATIONS if name not in applied]
 
 
-def _run(connection: sqlite3.Connection, name: str, script: str) -> None:
+def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in _statements(script):
-            connection.execute(statement)
-        if name == MIGRATIONS[0][0]:
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [("instance", secrets.token_hex(4)), ("clock", 0)],
-            )
-        connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time_ns()))
+        for name, script in steps:
+            for statement in _statements(script):
+                connection.execute(statement)
+            if name == MIGRATIONS[0][0]:
+                connection.executemany(
+                    "INSERT INTO meta VALUES (?, ?)",
+                    [("instance", secrets.token_hex(4)), ("clock", 0)],
+                )
+            connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time_ns()))
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")

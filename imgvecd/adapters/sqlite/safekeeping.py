@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 
 from imgvecd.adapters.sqlite.backups import Backups, made_at, stamp
-from imgvecd.adapters.sqlite.examine import examine, is_there
+from imgvecd.adapters.sqlite.examine import EMPTY, examine, is_there
 from imgvecd.adapters.sqlite.seal import SMALL_BYTES, break_seal, keeps_seal, read_seal, write_seal
 from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
 from imgvecd.errors import CatalogError
@@ -91,6 +91,8 @@ class Safekeeping:
             self.unchecked = True
             return None
         found = examine(self._path, thorough=True)
+        if found == [EMPTY] and not self.backups.paths():
+            return None  # the very first start was killed
         return found[0] if found else None
 
     def _put_aside(self, damage: str) -> None:

@@ -12,7 +12,7 @@ import os
 
 import msgspec
 
-from imgvecd.core.index.durable import DurableFile, file_digest, sync_directory
+from imgvecd.core.index.durable import DurableFile, digest_of, file_digest, sync_directory
 
 SEAL_SUFFIX = ".seal"
 SMALL_BYTES = 256 << 20
@@ -43,7 +43,8 @@ def write_seal(path: str, *, large: bool = True) -> None:
     status = os.stat(path)
     digest = file_digest(path) if large or status.st_size <= SMALL_BYTES else None
     with DurableFile(path + SEAL_SUFFIX, parsed=True) as file:
-        file.write(msgspec.json.encode(Seal(status.st_size, status.st_mtime_ns, digest)))
+        payload = msgspec.json.encode(Seal(status.st_size, status.st_mtime_ns, digest))
+        file.write(payload + b"\n" + digest_of(payload).encode() + b"\n")
     sync_directory(os.path.dirname(path))
 
 
@@ -51,7 +52,10 @@ def read_seal(path: str) -> Seal | None:
     """Return the seal of a file; None if there is none that can be read."""
     try:
         with open(path + SEAL_SUFFIX, "rb") as file:
-            return msgspec.json.decode(file.read(), type=Seal)
+            payload, _, digest = file.read().rpartition(b"\n")[0].rpartition(b"\n")
+        if digest_of(payload).encode() != digest:
+            return None
+        return msgspec.json.decode(payload, type=Seal)
     except (OSError, msgspec.DecodeError):
         return None
 
