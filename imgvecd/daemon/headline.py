@@ -21,6 +21,8 @@ def headline(now: Status) -> str:
             parts.append(f"{_duration(now.eta_s)} left")
     else:
         parts = [f"{now.state}: {files.indexed:,} photos can be searched"]
+    if now.pause is not None and now.state == "paused":
+        parts.append(now.pause.reason)
     if files.failed:
         parts.append(f"{files.failed:,} failed")
     offline = sum(not root.online for root in now.roots)

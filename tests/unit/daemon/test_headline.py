@@ -45,6 +45,14 @@ THERE = api.RootStatus(path="/home")
             "idle: 1,000 photos can be searched, 2 failed, 1 of 2 folders offline",
         ),
         (
+            status(
+                "paused",
+                {"seen": 9, "indexed": 5, "pending": 4},
+                pause=api.Pause(cause="battery", reason="on battery"),
+            ),
+            "paused: 5 of 9 photos can be searched, on battery",
+        ),
+        (
             status("idle", {"seen": 3, "indexed": 3}, rebuilding=True),
             "idle: 3 photos can be searched, rebuilding the index",
         ),
