@@ -29,6 +29,7 @@ from pathlib import Path
 
 import aiohttp
 import psutil
+from PIL import Image
 
 from tests.running import RunningDaemon
 
@@ -69,18 +70,18 @@ WORDS = [
 MOST_GROWTH = 0.1  # of the daemon's memory, from after the warm-up to the end
 
 
-def copies(folder: Path) -> Iterator[None]:
-    """Write endlessly many photos with different bytes, one a step."""
+def variations(folder: Path) -> Iterator[None]:
+    """Write endlessly many photos that differ in what they show, one a step."""
     folder.mkdir(parents=True)
-    photos = sorted(PHOTOS.glob("*.jpg"))
+    photos = [Image.open(path).convert("RGB") for path in sorted(PHOTOS.glob("*.jpg"))]
+    some = random.Random(1)
     for number in itertools.count():
-        source = photos[number % len(photos)]
-        target = folder / f"{number:06d}{source.suffix}"
-        part = target.with_suffix(".part")
-        shutil.copy(source, part)
-        with open(part, "ab") as file:
-            file.write(number.to_bytes(8, "little"))
-        part.rename(target)
+        photo = photos[number % len(photos)].copy()
+        color = tuple(some.randrange(256) for _ in range(3))
+        photo.paste(color, (0, 0, photo.width // 3, photo.height // 3))
+        part = folder / f"{number:06d}.part"
+        photo.save(part, "jpeg")
+        part.rename(part.with_suffix(".jpg"))
         yield
 
 
@@ -193,7 +194,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="imgvecd-load-"))
-    coming = copies(work / "photos")
+    coming = variations(work / "photos")
     daemon = None
     try:
         for _ in range(LIBRARY):

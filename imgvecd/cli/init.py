@@ -23,8 +23,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     command.add_argument(
         "--config",
         metavar="FILE",
-        help="where to (default: %(default)s)",
-        default=paths.config_file(),
+        help="where to (default: ~/.config/imgvecd/imgvecd.yaml)",
     )
     command.add_argument("--force", action="store_true", help="overwrite an existing file")
     command.set_defaults(run=run)
@@ -35,16 +34,17 @@ def run(options: argparse.Namespace) -> int:
     missing = [given for given in options.dirs if not os.path.isdir(expand(given))]
     if missing:
         raise ConfigError(f"{missing[0]} is not a folder.")
+    target = options.config or paths.config_file()
     text = render([_portable(given) for given in options.dirs])
     try:
-        os.makedirs(os.path.dirname(os.path.abspath(options.config)), exist_ok=True)
-        with open(options.config, "w" if options.force else "x", encoding="utf-8") as file:
+        os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
+        with open(target, "w" if options.force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise ConfigError(f"{options.config} exists; --force overwrites it.") from None
+        raise ConfigError(f"{target} exists; --force overwrites it.") from None
     except OSError as error:
-        raise ConfigError(f"{options.config}: cannot be written: {error.strerror}.") from error
-    print(f"Wrote {options.config}.")
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}.") from error
+    print(f"Wrote {target}.")
     print('Start the daemon with `imgvecd serve`, then search: imgvec search "a dog"')
     return 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Never
@@ -47,6 +49,14 @@ def _summary(now: Status) -> str:
     failed = f" ({now.files.failed:,} could not be read)" if now.files.failed else ""
     return (
         f"{now.files.indexed:,} photos can be searched{failed}. In another terminal:\n"
-        '  imgvec search "a dog on the beach"\n'
+        f'  {_imgvec()} search "a dog on the beach"\n'
         "Ctrl-C stops the daemon; nothing is encoded twice."
     )
+
+
+def _imgvec() -> str:
+    """Return how to call the query tool of this installation."""
+    own = os.path.join(os.path.dirname(sys.executable), "imgvec")
+    if shutil.which("imgvec") or not os.path.exists(own):
+        return "imgvec"
+    return min(own, os.path.relpath(own), key=len)

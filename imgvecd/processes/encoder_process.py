@@ -127,13 +127,17 @@ class EncoderProcess:
     async def close(self) -> None:
         """Stop the worker now; a later request starts another."""
         while self._steps:  # a worker may only now be starting
-            if self._worker is not None:
-                self._worker.kill()
+            self._kill()
             await asyncio.wait(self._steps, timeout=_KILL_AGAIN_S)
         self._stop_timer()
         if self._stopping is not None:
             await self._stopping
+        self._kill()  # it has nothing to lose, and ending by itself takes torch seconds
         await self._stop()
+
+    def _kill(self) -> None:
+        if self._worker is not None:
+            self._worker.kill()
 
     async def _joined(self, rows: list[Float32Array]) -> Float32Array:
         if rows:

@@ -1,7 +1,4 @@
-"""Whose turn it is: one at a time, interactive before bulk, else first come, first served.
-
-But nobody waits for ever: however many queries come, the bulk lane gets a turn now and then.
-"""
+"""Whose turn it is: one at a time, interactive before bulk, else first come, first served."""
 
 from __future__ import annotations
 
@@ -10,19 +7,13 @@ from collections import deque
 
 from imgvecd.types import Lane
 
-# So long the bulk lane stands back: queries that keep coming cost it most of its speed, and its
-# steps of less than 100 ms cost them a tenth of theirs.
-PATIENCE_S = 1.0
-
-_Waiting = tuple[float, asyncio.Future[None]]  # since when, by the event loop's clock
-
 
 class Turns:
     """A lock with lanes. Thread-safety: the event loop's thread only."""
 
     def __init__(self) -> None:
         self._taken = False
-        self._waiting: dict[Lane, deque[_Waiting]] = {lane: deque() for lane in Lane}
+        self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
 
     @property
     def taken(self) -> bool:
@@ -34,9 +25,8 @@ class Turns:
         if not self._taken:
             self._taken = True
             return
-        loop = asyncio.get_running_loop()
-        mine = loop.create_future()
-        self._waiting[lane].append((loop.time(), mine))
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting[lane].append(mine)
         try:
             await mine
         except asyncio.CancelledError:
@@ -46,18 +36,11 @@ class Turns:
 
     def give_back(self) -> None:
         """Pass the turn on."""
-        for lane in self._order():
+        for lane in sorted(self._waiting):
             queue = self._waiting[lane]
             while queue:
-                _, next_one = queue.popleft()
+                next_one = queue.popleft()
                 if not next_one.done():
                     next_one.set_result(None)
                     return
         self._taken = False
-
-    def _order(self) -> list[Lane]:
-        """Return the lanes, the one that goes first first."""
-        bulk = self._waiting[Lane.BULK]
-        if bulk and bulk[0][0] + PATIENCE_S <= asyncio.get_running_loop().time():
-            return [Lane.BULK, Lane.INTERACTIVE]
-        return [Lane.INTERACTIVE, Lane.BULK]

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -13,6 +12,7 @@ import time
 
 import psutil
 import pytest
+from PIL import Image
 from running import DEADLINE_S, RunningDaemon
 
 from imgvecd.daemon.daemon import STOP_S
@@ -37,10 +37,10 @@ def photos(shipped_photos):
     """Enough different pictures that encoding takes a while."""
     for number in range(6):
         for photo in list(shipped_photos.glob("*.jpg")):
-            if "copy" not in photo.name:
-                copy = shutil.copy(photo, photo.with_name(f"{photo.stem} copy {number}.jpg"))
-                with open(copy, "ab") as file:
-                    file.write(bytes([number]))
+            if photo.stem.isalpha():
+                with Image.open(photo) as image:
+                    turned = image.rotate(10 * (number + 1))
+                turned.save(photo.with_name(f"{photo.stem} turned {number}.jpg"))
     return shipped_photos
 
 

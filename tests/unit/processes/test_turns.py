@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from imgvecd.processes.turns import PATIENCE_S, Turns
+from imgvecd.processes.turns import Turns
 from imgvecd.types import Lane
 
 
@@ -57,25 +57,3 @@ async def test_who_went_away_does_not_keep_the_turn(given_first):
     if not given_first:
         turns.give_back()
     assert not turns.taken
-
-
-async def test_queries_that_keep_coming_do_not_keep_the_bulk_lane_out_for_ever(monkeypatch):
-    loop, now = asyncio.get_running_loop(), 100.0
-    monkeypatch.setattr(loop, "time", lambda: now)
-    turns, order = Turns(), []
-
-    async def worker(lane):
-        await turns.take(lane)
-        order.append(lane)
-
-    await turns.take(Lane.INTERACTIVE)
-    tasks = [asyncio.create_task(worker(lane)) for lane in (Lane.BULK, *[Lane.INTERACTIVE] * 3)]
-    await settle()
-    turns.give_back()
-    now += PATIENCE_S
-    await settle()
-    for _ in range(3):
-        turns.give_back()
-        await settle()
-    await asyncio.gather(*tasks)
-    assert order == [Lane.INTERACTIVE, Lane.BULK, Lane.INTERACTIVE, Lane.INTERACTIVE]
