@@ -35,7 +35,7 @@ PHOTO: Shape = ((False, 1.0),)
 LESS: Shape = ((True, 1.0), (True, -0.5))
 _FORMS = ("{}", "a photo of a {}", "a picture with a {} in it", "{}s")
 # things that can be seen, of those that three or more of the photos have in two captions
-_THINGS = """
+THINGS = """
     water lake city baby stroller beach ball bike pool helmet rock climber mountain boat
     window cliff snow dog horse car street tree grass guitar bench soccer football
     basketball skateboard surfer wave motorcycle bicycle camera hat sand ocean river
@@ -90,13 +90,18 @@ def encode_images(model, preprocess, photos):
 
 
 @torch.no_grad()
-def encode_texts(model, tokenizer, texts):
-    said = [phrase for text in texts for phrase in phrases(text)]
+def encode_plain(model, tokenizer, texts):
     rows = []
-    for start in range(0, len(said), 128):
-        tokens = tokenizer(said[start : start + 128])
+    for start in range(0, len(texts), 128):
+        tokens = tokenizer(texts[start : start + 128])
         rows.append(model.encode_text(tokens, normalize=True).numpy())
-    each = iter(np.concatenate(rows))
+    return np.concatenate(rows)
+
+
+def encode_texts(model, tokenizer, texts):
+    each = iter(
+        encode_plain(model, tokenizer, [phrase for text in texts for phrase in phrases(text)])
+    )
     sums = np.stack([sum(next(each) for _ in phrases(text)) for text in texts])
     return sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
@@ -151,7 +156,7 @@ class Study:
                 self._note("caption + photo", both, TEXT + PHOTO, matching, without)
 
     def ask_words(self, encode) -> None:
-        for thing in _THINGS:
+        for thing in THINGS:
             have = np.flatnonzero([thing in words for words in self._sure_words])
             lack = np.flatnonzero(
                 [all(thing not in word for word in words) for words in self._all_words]

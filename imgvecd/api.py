@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from imgvecd.errors import BadRequestError
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at the most")]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Of a stored image")]
@@ -48,12 +51,13 @@ class Path(msgspec.Struct, frozen=True, omit_defaults=True):
 class Term(
     msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
 ):
-    """One part of a query: exactly one of `text`, `path`, `path_base64`, `id`, `data`.
+    """One part of a query: exactly one of `text`, `path`, `path_base64`, `id`, `data`, `url`.
 
     Attributes:
         path, path_base64: absolute path of an image file that the daemon can read.
         id: a stored image.
         data: an image file's bytes, base64 in JSON.
+        url: of an image, fetched by the daemon if `server.fetch_urls` is set.
     """
 
     text: str | None = None
@@ -61,13 +65,14 @@ class Term(
     path_base64: str | None = None
     id: Id | None = None
     data: bytes | None = None
+    url: str | None = None
     weight: Weight = 1.0
 
     def __post_init__(self) -> None:
         """Raise ValueError, which msgspec reports with the field, unless one part is set."""
-        parts = (self.text, self.path, self.path_base64, self.id, self.data)
+        parts = (self.text, self.path, self.path_base64, self.id, self.data, self.url)
         if sum(part is not None for part in parts) != 1:
-            raise ValueError("Expected exactly one of text, path, path_base64, id, data")
+            raise ValueError("Expected exactly one of text, path, path_base64, id, data, url")
         if self.path is not None and not self.path.startswith("/"):
             raise ValueError("Expected an absolute path")
         if b"\0" in self.raw_path():
@@ -176,6 +181,19 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     path: str
     path_base64: str | None = None
     id: int | None = None
+
+
+def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> SearchRequest:
+    """Return the request for a text or a request, with further fields of `SearchRequest`.
+
+    Raises:
+        BadRequestError: a field that there is not, or that makes no sense.
+    """
+    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
+    try:
+        return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(f"{error}.") from error
 
 
 class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -14,7 +14,7 @@ import msgspec
 
 from imgvecd import api, collecting
 from imgvecd.collecting import AnyPath
-from imgvecd.config.schema import Config, EncodeConfig, ModelConfig
+from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core import export
 from imgvecd.core.legacy import is_legacy
 from imgvecd.errors import BadRequestError, DimensionError, NotFoundError, UnreadableImageError
@@ -82,6 +82,7 @@ class VectorDatabase:
             state_dir=self.db_path,
             model=stored if stored and unsaid else wanted,
             encode=EncodeConfig(device=device),
+            server=ServerConfig(fetch_urls=True),
         )
         self._session: Session | None = open_session(config, read_only=read_only)
         try:
@@ -235,6 +236,27 @@ class VectorDatabase:
             return await session.thumbnails.picture(await session.thumbnails.find(image_id, size))
 
         return session.run(made())
+
+    def search(
+        self,
+        query: str | api.SearchRequest,
+        **fields: Any,  # noqa: ANN401  # of `api.SearchRequest`
+    ) -> api.SearchResponse:
+        """Return a page of hits for the query that `imgvec`, `Client` and the API also take.
+
+        Other than `search_by_text` it leaves out what is not relevant; `all=True` does not.
+
+        Args:
+            query: a text or a request.
+            fields: further fields of the request, such as `filters`, `order`, `limit`.
+
+        Raises:
+            BadRequestError: a field that there is not, or that makes no sense.
+            NotFoundError, UnreadableImageError: an image that is not there, or is none.
+        """
+        session = self._opened()
+        request = api.search_request(query, fields)
+        return session.run(session.searcher.search(request))
 
     def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to a text, best first: see `search_by_image`."""

@@ -137,6 +137,7 @@ def assemble(
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, _priority(config)),
+            fetch=fetch_image if config.server.fetch_urls else None,
         )
         engine = Engine(parts, on_doubt=on_doubt)
         return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping)
@@ -191,6 +192,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
             embeddings=catalog.embeddings,
             library=catalog.library,
             store=catalog.searching,
+            fetch=fetch_image if config.server.fetch_urls else None,
         )
         return ReadingAssembly(catalog, model, index, searcher, encoder, decoder)
     except BaseException:

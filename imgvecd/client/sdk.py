@@ -23,19 +23,6 @@ Query = str | api.SearchRequest
 _LIVE = "/v1/search/live"
 
 
-def request_of(query: Query, fields: dict[str, Any]) -> api.SearchRequest:
-    """Return the request for a text or a request, with further fields of `api.SearchRequest`.
-
-    Raises:
-        BadRequestError: a field that there is not, or that makes no sense.
-    """
-    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
-    try:
-        return msgspec.convert({**given, **fields}, api.SearchRequest, from_attributes=True)
-    except msgspec.ValidationError as error:
-        raise BadRequestError(f"{error}.") from error
-
-
 class Client:
     """A daemon, asked from one thread; every method raises `ImgvecdError`.
 
@@ -48,18 +35,18 @@ class Client:
         self._timeout_s = timeout_s
         self._daemon = Daemon(self._path, timeout_s)
 
-    def search(self, query: Query, **fields: Any) -> api.SearchResponse:  # noqa: ANN401  # see `request_of`
+    def search(self, query: Query, **fields: Any) -> api.SearchResponse:  # noqa: ANN401  # see `api.search_request`
         """Return a page of hits; `fields` are those of `api.SearchRequest`."""
-        return self._post("/v1/search", request_of(query, fields), api.SearchResponse)
+        return self._post("/v1/search", api.search_request(query, fields), api.SearchResponse)
 
     def search_many(self, queries: Sequence[Query]) -> tuple[api.SearchResponse, ...]:
         """Return the answers to many searches, whose texts are encoded together."""
-        batch = api.SearchBatch(searches=tuple(request_of(query, {}) for query in queries))
+        batch = api.SearchBatch(searches=tuple(api.search_request(query, {}) for query in queries))
         return self._post("/v1/search/batch", batch, api.SearchBatchResponse).answers
 
-    def hits(self, query: Query, **fields: Any) -> Iterator[api.Hit]:  # noqa: ANN401  # see `request_of`
+    def hits(self, query: Query, **fields: Any) -> Iterator[api.Hit]:  # noqa: ANN401  # see `api.search_request`
         """Yield every hit, asking for one page after the other."""
-        request = request_of(query, fields)
+        request = api.search_request(query, fields)
         while True:
             page = self.search(request)
             yield from page.hits
@@ -72,7 +59,7 @@ class Client:
         query: Query,
         *,
         since: str | None = None,
-        **fields: Any,  # noqa: ANN401  # see `request_of`
+        **fields: Any,  # noqa: ANN401  # see `api.search_request`
     ) -> Iterator[api.Match]:
         """Yield every new image that matches, until the daemon stops.
 
@@ -80,7 +67,7 @@ class Client:
             since: `since` of the last match, to go on after it; None begins now.
         """
         connection = Daemon(self._path, self._timeout_s)
-        for kind, _, data in connection.events(_live(since), request_of(query, fields)):
+        for kind, _, data in connection.events(_live(since), api.search_request(query, fields)):
             if kind == "match":
                 yield read(data, api.Match)
 
@@ -115,18 +102,18 @@ class AsyncClient:
         self._path = socket_path(socket)
         self._timeout_s = timeout_s
 
-    async def search(self, query: Query, **fields: Any) -> api.SearchResponse:  # noqa: ANN401  # see `request_of`
+    async def search(self, query: Query, **fields: Any) -> api.SearchResponse:  # noqa: ANN401  # see `api.search_request`
         """Return a page of hits; `fields` are those of `api.SearchRequest`."""
-        return await self._post("/v1/search", request_of(query, fields), api.SearchResponse)
+        return await self._post("/v1/search", api.search_request(query, fields), api.SearchResponse)
 
     async def search_many(self, queries: Sequence[Query]) -> tuple[api.SearchResponse, ...]:
         """Return the answers to many searches, whose texts are encoded together."""
-        batch = api.SearchBatch(searches=tuple(request_of(query, {}) for query in queries))
+        batch = api.SearchBatch(searches=tuple(api.search_request(query, {}) for query in queries))
         return (await self._post("/v1/search/batch", batch, api.SearchBatchResponse)).answers
 
-    async def hits(self, query: Query, **fields: Any) -> AsyncIterator[api.Hit]:  # noqa: ANN401  # see `request_of`
+    async def hits(self, query: Query, **fields: Any) -> AsyncIterator[api.Hit]:  # noqa: ANN401  # see `api.search_request`
         """Yield every hit, asking for one page after the other."""
-        request = request_of(query, fields)
+        request = api.search_request(query, fields)
         while True:
             page = await self.search(request)
             for hit in page.hits:
@@ -140,10 +127,10 @@ class AsyncClient:
         query: Query,
         *,
         since: str | None = None,
-        **fields: Any,  # noqa: ANN401  # see `request_of`
+        **fields: Any,  # noqa: ANN401  # see `api.search_request`
     ) -> AsyncIterator[api.Match]:
         """Yield every new image that matches, until the daemon stops; see `Client.watch`."""
-        body = msgspec.json.encode(request_of(query, fields))
+        body = msgspec.json.encode(api.search_request(query, fields))
         async with _Exchange(self._path) as exchange:
             await exchange.ask("POST", _live(since), body)
             while line := await exchange.line():

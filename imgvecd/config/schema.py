@@ -171,6 +171,8 @@ class ServerConfig(Section, frozen=True):
             the token. Empty: nothing listens but the socket.
         token_file: holds that token, and is made on first use; empty means `token` beside the
             configuration file.
+        fetch_urls: a search may name an image by its URL, which the daemon fetches from public
+            addresses. Off: `imgvec` fetches, in the name of who runs it.
         max_upload_mb: larger request bodies are refused.
         timeout_s: deadline of one request.
         thumbnails_mb: most room of kept thumbnails in `$XDG_CACHE_HOME/imgvecd`; 0 keeps none.
@@ -180,6 +182,7 @@ class ServerConfig(Section, frozen=True):
     group: str = ""
     tcp: str = ""
     token_file: str = ""
+    fetch_urls: bool = False
     max_upload_mb: Positive = 64
     timeout_s: Annotated[float, Meta(gt=0)] = 60
     thumbnails_mb: Annotated[int, Meta(ge=0)] = 256

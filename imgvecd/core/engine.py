@@ -54,6 +54,7 @@ class Parts:
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
         rest: the gate in front of reading, decoding and encoding; by default always open.
         at_reading_start: called in each thread that reads files, before it does.
+        fetch: returns the image at a URL that a search names; None refuses it.
     """
 
     work: WorkQueue
@@ -70,6 +71,7 @@ class Parts:
     checkpoint_interval_s: float
     rest: Rest = field(default_factory=Rest)
     at_reading_start: Callable[[], None] = lambda: None
+    fetch: Callable[[str], bytes] | None = None
 
 
 class Engine:
@@ -359,6 +361,7 @@ class Engine:
             embeddings=parts.embeddings,
             library=parts.library,
             store=parts.searching,
+            fetch=parts.fetch,
         )
         return Generation(model, index, embedder, keeper, searcher)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from aiohttp import BodyPartReader, web
@@ -36,6 +36,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     path: str | None = None
     path_base64: str | None = None
     id: api.Id | None = None
+    url: str | None = None
     limit: api.Limit = 20
     min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
     min_relevance: api.Share | None = None
@@ -58,10 +59,15 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise BadRequestError(f"{error}.") from error
 
     def _search(self, data: bytes | None) -> api.SearchRequest:
-        parts = (self.path, self.path_base64, self.id, data)
-        image = None
-        if any(part is not None for part in parts):
-            image = api.Term(path=self.path, path_base64=self.path_base64, id=self.id, data=data)
+        parts: dict[str, Any] = {
+            "path": self.path,
+            "path_base64": self.path_base64,
+            "id": self.id,
+            "url": self.url,
+            "data": data,
+        }
+        given = any(part is not None for part in parts.values())
+        image = api.Term(**parts) if given else None
         return api.SearchRequest(
             text=self.text,
             image=image,
@@ -158,9 +164,9 @@ def query_search(request: web.Request, fields: SearchFields) -> api.SearchReques
 
 def _confined(request: web.Request, wanted: T) -> T:
     """Return `wanted`, unless another user would have the daemon read a file for them."""
-    if not peer(request).is_owner and any(term.raw_path() for term in _terms(wanted)):
+    if not peer(request).is_owner and any(term.raw_path() or term.url for term in _terms(wanted)):
         raise ForbiddenError(
-            "The daemon reads files for its own user only; send the image itself instead of a path."
+            "The daemon reads and fetches files for its own user only; send the image itself."
         )
     return wanted
 

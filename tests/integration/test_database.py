@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imgvecd import VectorDatabase
+from imgvecd import VectorDatabase, api
 from imgvecd.errors import (
     BadRequestError,
     DimensionError,
@@ -46,6 +46,21 @@ def test_an_image_finds_itself_first(database):
     assert best["similarity"] == pytest.approx(1, abs=0.01)
     assert len(others) == 2
     assert (best["format"], best["width"], best["height"]) == ("jpeg", 400, 266)
+
+
+def test_the_query_of_the_clients_is_the_librarys_too(database):
+    query = api.SearchRequest(terms=(api.Term(text="a cat"), api.Term(text="a dog", weight=-0.5)))
+    page = database.search(query, limit=2, filters=api.Filters(format=("jpg",)))
+    assert Path(page.hits[0].path).stem == "cat"
+    following = database.search(
+        query, limit=2, filters=api.Filters(format=("jpg",)), cursor=page.next_cursor
+    )
+    paths = {hit.path for hit in (*page.hits, *following.hits)}
+    assert len(paths) == len(NAMES)
+    with pytest.raises(BadRequestError, match="limit"):
+        database.search("a cat", limit=0)
+    with pytest.raises(BadRequestError, match="no public address"):
+        database.search(api.SearchRequest(image=api.Term(url="http://127.0.0.1/cat.jpg")))
 
 
 def test_metadata_comes_back_with_the_image(database):
@@ -104,7 +119,7 @@ def test_one_process_can_open_it_many_times(database):
 
 _ANOTHER_PROCESS = """
 import sys
-from imgvecd import VectorDatabase
+from imgvecd import VectorDatabase, api
 from imgvecd.errors import ReadOnlyError
 with VectorDatabase(db_path=sys.argv[1]) as database:
     print(database.read_only, len(database.search_by_text("a photo of a cat", k=10)), flush=True)

@@ -40,7 +40,7 @@ from imgvecd.core.search.relevance import (
     Scale,
     shape_of,
 )
-from imgvecd.core.search.terms import TermEncoder, combine
+from imgvecd.core.search.terms import Fetch, TermEncoder, combine
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
@@ -77,6 +77,9 @@ class Query:
 class Searcher:
     """Answers search requests with one model over one index. For one event loop.
 
+    Args:
+        fetch: returns the image at a URL, and blocks; None where that is not wanted.
+
     Attributes:
         terms: makes vectors of texts and images.
         news: rings when the library has changed.
@@ -92,9 +95,10 @@ class Searcher:
         embeddings: EmbeddingSource,
         library: Library,
         store: SearchStore,
+        fetch: Fetch | None = None,
     ) -> None:
         self.model = model
-        self.terms = TermEncoder(model, encoder, decoder, embeddings, store)
+        self.terms = TermEncoder(model, encoder, decoder, embeddings, store, fetch)
         self._index = index
         self._embeddings = embeddings
         self._library = library
@@ -123,7 +127,7 @@ class Searcher:
             BadRequestError: a text is empty, the terms cancel each other out, or a filter or the
                 cursor makes no sense.
             NotFoundError: a stored image that is not there.
-            UnreadableImageError: an image that cannot be decoded.
+            UnreadableImageError, TooLargeError: an image that cannot be decoded or fetched.
             ModelError, WorkerError: the terms cannot be encoded.
         """
         started = time.perf_counter()
@@ -134,8 +138,7 @@ class Searcher:
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        texts = [term.text for request in requests for term in request.all_terms() if term.text]
-        await self.terms.texts(texts, Lane.INTERACTIVE)
+        await self.terms.prepare([term for request in requests for term in request.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:

@@ -6,7 +6,7 @@ import asyncio
 import collections
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,13 +22,21 @@ _SHORT_WORDS = 2
 _ARTICLES = {"a", "an", "the"}
 # Texts of different people that are encoded together: enough for all who may be connected at once.
 _BATCH = 256
+# Models read some 50 words; what is far beyond would be cleaned and split into tokens for nothing.
+_LONGEST_TEXT = 2000
 _NO_DIRECTION = 1e-6  # terms that cancel each other out leave a vector shorter than this
+
+
+Fetch = Callable[[str], bytes]
 
 
 class TermEncoder:
     """Makes vectors of terms, with one model. For one event loop.
 
     A text is encoded once: afterwards it is found in memory, or in the catalog, and needs no model.
+
+    Args:
+        fetch: returns the image at a URL, and blocks; None where that is not wanted.
     """
 
     def __init__(
@@ -38,7 +46,9 @@ class TermEncoder:
         decoder: Decoder,
         embeddings: EmbeddingSource,
         store: SearchStore,
+        fetch: Fetch | None = None,
     ) -> None:
+        self._fetch = fetch
         self._model = model
         self._encoder = encoder
         self._decoder = decoder
@@ -52,12 +62,13 @@ class TermEncoder:
         """Return one unit vector a term: shape (number of terms, dim).
 
         Raises:
-            BadRequestError: a text is empty.
+            BadRequestError: a text is empty; a URL is not allowed.
             NotFoundError: a stored image that is not there.
-            UnreadableImageError: an image that cannot be decoded.
+            UnreadableImageError: an image that cannot be decoded or fetched.
+            TooLargeError: what is at a URL is too large.
             ModelError, WorkerError: the terms cannot be encoded.
         """
-        words = [term.text for term in terms if term.text is not None]
+        words = [term.text[:_LONGEST_TEXT] for term in terms if term.text is not None]
         if not all(map(str.strip, words)):
             raise BadRequestError("`text` is empty: say what to look for")
         images = [term for term in terms if term.text is None]
@@ -65,8 +76,13 @@ class TermEncoder:
             self.texts(words, Lane.INTERACTIVE), asyncio.gather(*map(self._image, images))
         )
         pictures = iter(others)
-        rows = [next(pictures) if term.text is None else texts[term.text] for term in terms]
-        return np.stack(rows)
+        spoken = (texts[word] for word in words)
+        return np.stack([next(pictures if term.text is None else spoken) for term in terms])
+
+    async def prepare(self, terms: Sequence[Term]) -> None:
+        """Encode the texts of many requests at once, so that `vectors` finds them."""
+        texts = [term.text[:_LONGEST_TEXT] for term in terms if term.text and term.text.strip()]
+        await self.texts(texts, Lane.INTERACTIVE)
 
     async def texts(self, texts: Sequence[str], lane: Lane) -> Mapping[str, Float32Array]:
         """Return the unit vectors of texts; errors as for `vectors`."""
@@ -142,8 +158,15 @@ class TermEncoder:
         if term.id is not None:
             return await asyncio.to_thread(self._stored, term.id)
         spec = self._model.preprocess
-        if term.data is not None:
-            image = await self._decoder.decode_bytes(term.data, spec)
+        data = term.data
+        if term.url is not None:
+            if self._fetch is None:
+                raise BadRequestError(
+                    "the daemon fetches no URLs: send the image itself, or set server.fetch_urls"
+                )
+            data = await asyncio.to_thread(self._fetch, term.url)
+        if data is not None:
+            image = await self._decoder.decode_bytes(data, spec)
         else:
             image = await self._decoder.decode(term.raw_path(), None, spec)
         rows = await self._encoder.encode_images([image.pixels], Lane.INTERACTIVE)
@@ -184,7 +207,7 @@ def combine(vectors: Float32Array, weights: Sequence[float]) -> tuple[Float32Arr
     for weight, vector in zip(weights, vectors, strict=True):
         total += np.float32(weight) * vector
     length = float(np.linalg.norm(total))
-    if length < _NO_DIRECTION:
+    if not length >= _NO_DIRECTION:  # NaN is none either
         raise BadRequestError("the terms cancel each other out: change a weight")
     total /= np.float32(length)
     return total, length

@@ -49,6 +49,7 @@ class Shelf:
         self.roots = self.catalog.files.set_roots([b"/photos", b"/archive"])
         self.catalog.models.activate([MODEL])
         self.encoder = FakeEncoder()
+        self.fetch = None
         self._added = 0
 
     def add(self, path, vector, *, size_bytes=1000, user=None, pixels=None, **info):
@@ -89,6 +90,7 @@ class Shelf:
             embeddings=self.catalog.embeddings,
             library=self.catalog.library,
             store=self.catalog.searching,
+            fetch=self.fetch,
         )
 
     async def find(self, text="query", **request):

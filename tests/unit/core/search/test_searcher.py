@@ -9,6 +9,7 @@ from fakes import DIM, MODEL, vector_of
 
 from imgvecd.api import ClassifyRequest, SavedSearch, SearchRequest, Term
 from imgvecd.core.search import Labeller, StandingQueries
+from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
 from imgvecd.types import ImageInfo
@@ -310,3 +311,67 @@ async def test_a_failing_encoder_fails_those_who_wait_and_nobody_after(shelf):
         await searcher.search(SearchRequest(text="a dog"))
     shelf.encoder.encode_texts = encode
     assert (await searcher.search(SearchRequest(text="a dog"))).hits
+
+
+async def test_a_url_is_fetched_only_where_that_is_wanted(shelf):
+    (image,) = fill(shelf, 1)
+    dog = shelf.add("/photos/dog.jpg", vector_of(b"bytes of a dog"))
+    term = Term(url="https://example.org/dog.jpg")
+    with pytest.raises(BadRequestError, match=r"server\.fetch_urls"):
+        await shelf.searcher().search(SearchRequest(image=term))
+    asked = []
+    shelf.fetch = lambda url: asked.append(url) or b"bytes of a dog"
+    response = await shelf.searcher().search(SearchRequest(image=term))
+    assert [hit.id for hit in response.hits] == [dog, image]
+    assert asked == ["https://example.org/dog.jpg"]
+
+
+@pytest.mark.parametrize("weight", [0.0, math.nan])
+async def test_weights_that_leave_no_direction_are_refused(shelf, weight):
+    fill(shelf, 3)
+    request = SearchRequest(terms=(Term(text="a dog", weight=weight),))
+    with pytest.raises(BadRequestError, match="cancel"):
+        await shelf.searcher().search(request)
+
+
+async def test_terms_that_cancel_each_other_out_are_refused(shelf):
+    fill(shelf, 3)
+    terms = (Term(text="a dog"), Term(text="a dog", weight=-1))
+    with pytest.raises(BadRequestError, match="cancel"):
+        await shelf.searcher().search(SearchRequest(terms=terms))
+
+
+async def test_an_empty_library_answers_nothing(shelf):
+    for request in ({}, {"all": True}, {"order": "newest"}, {"group": "near-duplicates"}):
+        response = await shelf.find(limit=1000, **request)
+        assert (response.hits, response.nearest, response.next_cursor) == ((), None, None)
+
+
+async def test_of_a_book_what_a_model_can_read_is_searched(shelf):
+    fill(shelf, 3)
+    book = "call me Ishmael " * 100_000
+    searcher = shelf.searcher()
+    (answer,) = await searcher.search_many([SearchRequest(text=book)])
+    assert len(answer.hits) == 3
+    assert max(map(len, searcher.terms._remembered)) == 2000
+
+
+def test_bursts_in_many_images_are_those_found_one_after_the_other():
+    rng = np.random.default_rng(0)
+    alone = rng.normal(size=(300, 32)).astype(np.float32)
+    again = alone[rng.integers(0, 300, 200)] + 0.02 * rng.normal(size=(200, 32))
+    rows = rng.permutation(np.concatenate([alone, again])).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    leaders, sizes = [], []
+    for i, row in enumerate(rows):
+        likeness = [float(rows[leader] @ row) for leader in leaders]
+        if likeness and max(likeness) >= 0.9:
+            sizes[int(np.argmax(likeness))] += 1
+        else:
+            leaders.append(i)
+            sizes.append(1)
+    groups = group_bursts([Found(i, 0.0) for i in range(500)], rows)
+    assert [(group.leader.id, group.size) for group in groups] == list(
+        zip(leaders, sizes, strict=True)
+    )
+    assert len(leaders) == 300
