@@ -26,6 +26,7 @@ from tests.running import RunningDaemon
 SIDE = 32
 PER_FOLDER = 1000
 SAMPLE_S = 1.0
+LEAST = 5000
 
 
 def make_images(folder: Path, count: int) -> None:
@@ -75,6 +76,8 @@ def main() -> None:
     parser.add_argument("--until", type=int, help="stop after so many are indexed")
     options = parser.parse_args()
     until = options.until or options.files
+    if until < LEAST:
+        parser.error(f"fewer than {LEAST} images are over before anything can be seen")
     work = Path(tempfile.mkdtemp(prefix="imgvecd-backlog-"))
     daemon = None
     try:

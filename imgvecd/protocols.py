@@ -72,6 +72,11 @@ class Encoder(Protocol):
         """The latest of a model that is being fetched or loaded, for a person; else empty."""
         ...
 
+    @property
+    def error(self) -> str | None:
+        """What keeps the model from working, such as a worker that keeps dying; else None."""
+        ...
+
     async def info(self) -> ModelInfo:
         """Return what the model is, loading it if that was never learnt.
 

@@ -67,6 +67,7 @@ class FakeEncoder:
     """Vectors by `vector_of`. Dies on images that begin with `poison`."""
 
     loaded = True
+    error = None
     progress = ""
 
     def __init__(self, model=MODEL):

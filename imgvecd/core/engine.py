@@ -120,8 +120,7 @@ class Engine:
     @property
     def model_loaded(self) -> bool:
         """Whether the serving model is in memory now."""
-        generation = self.generation
-        return generation is not None and self._sources[generation.model.fingerprint].encoder.loaded
+        return self.generation is not None and self._serving_encoder.loaded
 
     @property
     def moving_error(self) -> str | None:
@@ -147,7 +146,15 @@ class Engine:
             or self._opening.error
             or self._reader.error
             or (self.generation.error if self.generation else None)
+            or self._serving_encoder.error
         )
+
+    @property
+    def _serving_encoder(self) -> Encoder:
+        generation = self.generation
+        if generation is None:
+            return self._parts.serving.encoder
+        return self._sources[generation.model.fingerprint].encoder
 
     def use_roots(self, roots: list[RootRow]) -> None:
         """Take these as the roots that files lie under, besides those taken before.

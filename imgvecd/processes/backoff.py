@@ -35,6 +35,11 @@ class Backoff:
         """Return how long it is until the next start, in seconds; 0 if it may be now."""
         return max(0.0, self._not_before - time.monotonic())
 
+    @property
+    def trouble(self) -> str | None:
+        """What to tell a person; None while all is well, and after a single death."""
+        return None if self._deaths <= 1 else str(self.error(self.pause_s()))
+
     def error(self, pause_s: float) -> WorkerError:
         """Return what to tell those who cannot wait."""
         return WorkerError(

@@ -85,6 +85,11 @@ class EncoderProcess:
         return self._progress
 
     @property
+    def error(self) -> str | None:
+        """See `protocols.Encoder.error`."""
+        return self._backoff.trouble
+
+    @property
     def running(self) -> bool:
         """Whether there is a worker process, be it still loading."""
         return self._worker is not None

@@ -47,6 +47,11 @@ class TwoTowers:
         return self._whole.loaded or self._texts.loaded
 
     @property
+    def error(self) -> str | None:
+        """See `protocols.Encoder.error`."""
+        return self._whole.error
+
+    @property
     def progress(self) -> str:
         """See `protocols.Encoder.progress`."""
         return self._whole.progress

@@ -77,11 +77,13 @@ async def test_a_crash_loop_backs_off_and_tells_whoever_cannot_wait(encoder, mon
             await encoder.encode_images([DEADLY], Lane.BULK)
     with pytest.raises(WorkerError, match="2 times in a row"):
         await encoder.encode_texts(["a"], Lane.INTERACTIVE)
+    assert "2 times in a row" in encoder.error
     started = time.monotonic()
     assert (await encoder.encode_images([GOOD], Lane.BULK)).shape == (1, 4)  # it waits
     assert time.monotonic() - started > 0.2
     assert (await encoder.encode_texts(["a"], Lane.INTERACTIVE)).shape == (1, 4)
     assert starts(notes) == 3
+    assert encoder.error is None
 
 
 async def test_when_everything_dies_no_image_is_blamed(encoder, monkeypatch):
