@@ -525,6 +525,52 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How far indexing is; the fields are those of `Status`."""
+
+    state: str
+    pause: Pause | None = None
+    files: FileCounts
+    encoded: int
+    rate_per_s: float
+    eta_s: float | None = None
+
+
+class ModelEvent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The model that answers, and the one that shall, after a change of either."""
+
+    model: ModelStatus
+    move: MoveStatus | None = None
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`GET /v1/events`: exactly one of these, after its `id`, has happened.
+
+    Attributes:
+        id: names the event; as `Last-Event-ID` it asks for what came after it.
+        status: the whole state: where a listener begins, or has missed too much.
+        progress: at most once a second.
+        root: came online, went offline, or is watched otherwise.
+        model: was loaded, was put away, is being moved to.
+        checkpoint: the index was written to disk.
+        clock: what happened to files up to it can be found; `GET /v1/changes` says what that is.
+    """
+
+    id: str
+    status: Status | None = None
+    progress: Progress | None = None
+    root: RootStatus | None = None
+    model: ModelEvent | None = None
+    checkpoint: IndexStatus | None = None
+    clock: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Name of the part that is set."""
+        kinds = ("status", "progress", "root", "model", "checkpoint")
+        return next((kind for kind in kinds if getattr(self, kind) is not None), "clock")
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /v1/stats`: what the library holds."""
 

@@ -19,6 +19,7 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT_S = 75.0
 
 
+NDJSON = "application/x-ndjson"
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -73,13 +74,47 @@ class Daemon:
             DaemonUnreachableError: nobody answers, or nothing more comes, not even a heartbeat.
             DaemonError: the answer is an error.
         """
+        yield from _events(self._streamed("POST", url, msgspec.json.encode(body), _JSON))
+
+    def all_events(self, last_id: str | None) -> Iterator[tuple[str, str, bytes]]:
+        """Yield those of `/v1/events` after one of them; otherwise like `events`."""
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        yield from _events(self._streamed("GET", "/v1/events", None, headers))
+
+    def lines(self, url: str) -> Iterator[bytes]:
+        """Yield the lines that `url` answers, each one JSON.
+
+        Raises:
+            DaemonUnreachableError: nobody answers, or the answer breaks off.
+            DaemonError: the answer is an error.
+        """
+        return self._streamed("GET", url, None, {"Accept": NDJSON}, endless=False)
+
+    def _streamed(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        *,
+        endless: bool = True,
+    ) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come, on a connection that ends with them.
+
+        Args:
+            endless: it ends with the daemon, somewhere.
+        """
         self._http.close()
         try:
-            self._http.request("POST", url, msgspec.json.encode(body), _JSON)
+            self._http.request(method, url, body, headers)
             response = self._http.getresponse()
             if response.status >= http.client.BAD_REQUEST:
                 raise DaemonError(read(response.read(), api.Problem))
-            yield from _events(response)
+            try:
+                yield from _lines(response)
+            except http.client.IncompleteRead:
+                if not endless:
+                    raise
         except (OSError, http.client.HTTPException) as error:
             raise DaemonUnreachableError(self._http.explain(error)) from error
         finally:
@@ -122,6 +157,14 @@ def read(answer: bytes, shape: type[T]) -> T:
         raise DaemonUnreachableError(
             f"The answer is none of imgvecd's, or of another version: {error}."
         ) from error
+
+
+def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield lines; the response's own would not tell the end from an answer that breaks off."""
+    rest = b""
+    while piece := response.read1():
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
 
 
 def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, str, bytes]]:

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.client.connection import DEFAULT_TIMEOUT_S, Daemon, DaemonError, read
+from imgvecd.client.connection import DEFAULT_TIMEOUT_S, NDJSON, Daemon, DaemonError, read
 from imgvecd.client.locate import socket_path
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
@@ -79,6 +79,44 @@ class Client:
         """Return one stored image."""
         return read(self._daemon.get(f"/v1/images/{image_id}"), api.Image)
 
+    def images(self, after: int = -1) -> Iterator[api.Image]:
+        """Yield every stored image with an id above `after`, in bounded memory."""
+        return self._lines(f"/v1/images?after={after}", api.Image)
+
+    def failures(self) -> Iterator[api.Failure]:
+        """Yield every file that cannot be searched."""
+        return self._lines("/v1/failures", api.Failure)
+
+    def changes(self, since: str | None = None) -> Iterator[api.Changes]:
+        """Yield what happened to files after a clock, page by page; `clock` of the last goes on."""
+        return self._lines(_changes(since), api.Changes)
+
+    def thumbnail(self, image_id: int, size: int = 256) -> bytes:
+        """Return an image small, as a JPEG; `size` is 64, 128, 256, 512 or 1024 pixels."""
+        return self._daemon.get(_thumbnail(image_id, size))
+
+    def events(self, last_id: str | None = None) -> Iterator[api.Event]:
+        """Yield what happens in the daemon, until it stops; the state comes first.
+
+        Args:
+            last_id: `id` of the last event heard, to go on after it.
+        """
+        for _, _, data in Daemon(self._path, self._timeout_s).all_events(last_id):
+            yield read(data, api.Event)
+
+    def sync(self, timeout_s: float = 30.0) -> str:
+        """Return the clock once all that is on disk now can be found.
+
+        Raises:
+            DaemonError: with code "not_in_time".
+        """
+        body = self._daemon.post("/v1/sync", api.SyncRequest(timeout_s=timeout_s), timeout_s)
+        return read(body, api.Done).clock
+
+    def _lines(self, url: str, shape: type[T]) -> Iterator[T]:
+        for line in Daemon(self._path, self._timeout_s).lines(url):
+            yield read(line, shape)
+
     def set_metadata(self, image_id: int, **changes: Any) -> api.Image:  # noqa: ANN401  # JSON values
         """Set some of what you say of an image, None taking a value away; return the image."""
         return read(self._daemon.patch(_metadata(image_id), changes), api.Image)
@@ -131,12 +169,10 @@ class AsyncClient:
     ) -> AsyncIterator[api.Match]:
         """Yield every new image that matches, until the daemon stops; see `Client.watch`."""
         body = msgspec.json.encode(api.search_request(query, fields))
-        async with _Exchange(self._path) as exchange:
-            await exchange.ask("POST", _live(since), body)
-            while line := await exchange.line():
-                name, _, value = line.rstrip(b"\n").partition(b": ")
-                if name == b"data" and value != b"{}":  # "ready" says nothing but its id
-                    yield read(value, api.Match)
+        async for line in self._streamed("POST", _live(since), body):
+            name, _, value = line.partition(b": ")
+            if name == b"data" and value != b"{}":  # "ready" says nothing but its id
+                yield read(value, api.Match)
 
     async def classify(self, labels: Sequence[str], **fields: Any) -> api.ClassifyResponse:  # noqa: ANN401  # of the request
         """Return stored images with the labels that fit best; `fields` of `ClassifyRequest`."""
@@ -145,6 +181,53 @@ class AsyncClient:
     async def image(self, image_id: int) -> api.Image:
         """Return one stored image."""
         return read(await self._ask("GET", f"/v1/images/{image_id}", b""), api.Image)
+
+    async def images(self, after: int = -1) -> AsyncIterator[api.Image]:
+        """Yield every stored image with an id above `after`, in bounded memory."""
+        async for line in self._lines(f"/v1/images?after={after}"):
+            yield read(line, api.Image)
+
+    async def failures(self) -> AsyncIterator[api.Failure]:
+        """Yield every file that cannot be searched."""
+        async for line in self._lines("/v1/failures"):
+            yield read(line, api.Failure)
+
+    async def changes(self, since: str | None = None) -> AsyncIterator[api.Changes]:
+        """Yield what happened to files after a clock; see `Client.changes`."""
+        async for line in self._lines(_changes(since)):
+            yield read(line, api.Changes)
+
+    async def thumbnail(self, image_id: int, size: int = 256) -> bytes:
+        """Return an image small, as a JPEG; `size` is 64, 128, 256, 512 or 1024 pixels."""
+        return await self._ask("GET", _thumbnail(image_id, size), b"")
+
+    async def events(self, last_id: str | None = None) -> AsyncIterator[api.Event]:
+        """Yield what happens in the daemon, until it stops; see `Client.events`."""
+        head = f"Last-Event-ID: {last_id}\r\n" if last_id else ""
+        async for line in self._streamed("GET", "/v1/events", b"", head):
+            name, _, value = line.partition(b": ")
+            if name == b"data":
+                yield read(value, api.Event)
+
+    async def sync(self, timeout_s: float = 30.0) -> str:
+        """Return the clock once all that is on disk now can be found; see `Client.sync`."""
+        body = msgspec.json.encode(api.SyncRequest(timeout_s=timeout_s))
+        answer = await self._ask("POST", "/v1/sync", body, patience_s=timeout_s)
+        return read(answer, api.Done).clock
+
+    def _lines(self, url: str) -> AsyncIterator[bytes]:
+        return self._streamed("GET", url, b"", f"Accept: {NDJSON}\r\n", endless=False)
+
+    async def _streamed(
+        self, method: str, url: str, body: bytes, head: str = "", *, endless: bool = True
+    ) -> AsyncIterator[bytes]:
+        """Yield the lines of an answer as they come; an endless one ends with the daemon."""
+        async with _Exchange(self._path) as exchange:
+            await exchange.ask(method, url, body, head)
+            async for line in exchange.lines():
+                yield line
+            if not (endless or exchange.whole):
+                raise DaemonUnreachableError("imgvecd broke off its answer; its log says why.")
 
     async def set_metadata(self, image_id: int, **changes: Any) -> api.Image:  # noqa: ANN401  # JSON values
         """Set some of what you say of an image, None taking a value away; return the image."""
@@ -164,9 +247,12 @@ class AsyncClient:
     async def _post(self, url: str, body: msgspec.Struct, shape: type[T]) -> T:
         return read(await self._ask("POST", url, msgspec.json.encode(body)), shape)
 
-    async def _ask(self, method: str, url: str, body: bytes) -> bytes:
+    async def _ask(self, method: str, url: str, body: bytes, patience_s: float = 0.0) -> bytes:
         try:
-            async with asyncio.timeout(self._timeout_s), _Exchange(self._path) as exchange:
+            async with (
+                asyncio.timeout(self._timeout_s + patience_s),
+                _Exchange(self._path) as exchange,
+            ):
                 await exchange.ask(method, url, body)
                 return await exchange.body()
         except TimeoutError:
@@ -179,7 +265,7 @@ class _Exchange:
     def __init__(self, path: str) -> None:
         self._path = path
         self._length: int | None = None  # None: chunked
-        self._buffer = b""
+        self.whole = True  # false while an answer is under way, and after it broke off
 
     async def __aenter__(self) -> Self:
         try:
@@ -192,15 +278,15 @@ class _Exchange:
     async def __aexit__(self, *_: object) -> None:
         self._out.close()
 
-    async def ask(self, method: str, url: str, body: bytes) -> None:
-        """Send the request and read the answer's head.
+    async def ask(self, method: str, url: str, body: bytes, more: str = "") -> None:
+        """Send the request and read the answer's head; `more` are further header lines.
 
         Raises:
             DaemonError: the answer is an error.
         """
         head = (
             f"{method} {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
         )
         try:
             self._out.write(head.encode() + body)
@@ -225,22 +311,31 @@ class _Exchange:
             whole += chunk
         return whole
 
-    async def line(self) -> bytes:
-        """Return the next line of a chunked body; empty at its end."""
-        while b"\n" not in self._buffer:
-            chunk = await self._chunk()
-            if not chunk:
-                return b""
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line + b"\n"
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Yield the lines of a chunked body as they come."""
+        rest = b""
+        while chunk := await self._chunk():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield line
 
     async def _chunk(self) -> bytes:
         try:
             size = int(await self._in.readuntil(b"\r\n"), 16)
-            return (await self._in.readexactly(size + 2))[:-2]
-        except asyncio.IncompleteReadError:
+            chunk = (await self._in.readexactly(size + 2))[:-2]
+        except (asyncio.IncompleteReadError, ConnectionError):
             return b""
+        self.whole = not chunk
+        return chunk
+
+
+def _changes(since: str | None) -> str:
+    # a clock consists of characters that need no quoting
+    return "/v1/changes" if since is None else f"/v1/changes?since={since}"
+
+
+def _thumbnail(image_id: int, size: int) -> str:
+    return f"/v1/images/{image_id}/thumbnail?size={size}"
 
 
 def _live(since: str | None) -> str:

@@ -23,6 +23,7 @@ from imgvecd.core.search import Labeller, Searcher, StandingQueries
 from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
+from imgvecd.daemon.events import Events
 from imgvecd.daemon.figures import Counter, Figures
 from imgvecd.daemon.metadata_service import DaemonMetadataService
 from imgvecd.daemon.search_service import DaemonSearchService
@@ -94,6 +95,10 @@ class DaemonService:
             Labeller(library, embeddings, user_metadata),
         )
         self.metadata = DaemonMetadataService(library, user_metadata, self.image, self._done)
+
+        self.events = Events(
+            self.status, lambda: asyncio.to_thread(embeddings.clock), lambda: self.working
+        )
 
     async def health(self) -> api.Health:
         """Return "ok", or "degraded" with what stands in the way of the work."""

@@ -84,10 +84,14 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class PageFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Query string of `GET /v1/images`."""
+    """Query string of a list.
+
+    Attributes:
+        limit: of a page, 100 if left out; as lines all come if it is left out.
+    """
 
     after: api.AfterId = -1
-    limit: api.Limit = 100
+    limit: api.Limit | None = None
 
 
 class ChangesFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -84,12 +84,22 @@ class Lasting:
     """Tells requests that may last from those that have a deadline."""
 
     def __init__(self, table: Iterable[Route]) -> None:
+        table = list(table)
         self._routes = {(route.method, route.path) for route in table if route.lasting}
+        self._streaming = {(route.method, route.path) for route in table if NDJSON in route.other}
 
     def __contains__(self, request: web.Request) -> bool:
-        """Return whether the request's route is a lasting one."""
+        """Return whether the request's route is a lasting one, or lines are asked for."""
         resource = request.match_info.route.resource
-        return resource is not None and (request.method, resource.canonical) in self._routes
+        if resource is None:
+            return False
+        route = request.method, resource.canonical
+        return route in self._routes or (route in self._streaming and wants_lines(request))
+
+
+def wants_lines(request: web.Request) -> bool:
+    """Return whether the client prefers one struct a line to one page."""
+    return NDJSON in request.headers.get("Accept", "")
 
 
 def answer(body: msgspec.Struct) -> web.Response:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import importlib.resources
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler
 from imgvecd import api
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
+from imgvecd.server.event_routes import EventRoutes
 from imgvecd.server.metadata_routes import MetadataRoutes
 from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
 from imgvecd.server.requests import (
@@ -28,11 +29,14 @@ from imgvecd.server.requests import (
     query_fields,
     search_request,
 )
-from imgvecd.server.route import JSON, SEARCH_ERRORS, Route, answer
+from imgvecd.server.route import JSON, NDJSON, SEARCH_ERRORS, Route, answer, wants_lines
 from imgvecd.server.search_routes import SearchRoutes
 from imgvecd.server.service import Service
 from imgvecd.server.streaming import Streams
 from imgvecd.server.thumbnail_routes import ThumbnailRoutes
+
+_PAGE = 100
+_LINES = 500  # sent together: large enough to be fast, small enough to be little memory
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +59,11 @@ class Routes:
         self._duplicates = DuplicatesRoutes(service.duplicates)
         self._metadata = MetadataRoutes(service.metadata)
         self._thumbnails = ThumbnailRoutes(service.thumbnails)
+        self._events = EventRoutes(service.events, self.streams)
 
     def table(self) -> list[Route]:
         """Return every route."""
-        parts = (self._searching, self._duplicates, self._metadata, self._thumbnails)
+        parts = (self._searching, self._duplicates, self._metadata, self._thumbnails, self._events)
         return [*self._table(), *(route for part in parts for route in part.table())]
 
     def _table(self) -> list[Route]:
@@ -87,7 +92,14 @@ class Routes:
                 uploads=True,
                 errors=SEARCH_ERRORS,
             ),
-            get("/v1/images", "List images", self.images, api.ImageList, query=PageFields),
+            get(
+                "/v1/images",
+                "List images",
+                self.images,
+                api.ImageList,
+                query=PageFields,
+                other={NDJSON: api.Image},
+            ),
             get(
                 "/v1/images/{id}",
                 "Show one image",
@@ -118,6 +130,7 @@ class Routes:
                 self.changes,
                 api.Changes,
                 query=ChangesFields,
+                other={NDJSON: api.Changes},
             ),
             get(
                 "/v1/failures",
@@ -125,6 +138,7 @@ class Routes:
                 self.failures,
                 api.FailureList,
                 query=PageFields,
+                other={NDJSON: api.Failure},
             ),
             post("/v1/retry", "Try every failure again", _answering(ask.retry), api.Done),
             post(
@@ -195,10 +209,17 @@ class Routes:
         )
         return answer(found)
 
-    async def images(self, request: web.Request) -> web.Response:
-        """Answer one page of all images."""
-        page = query_fields(request, PageFields)
-        return answer(await self._service.images(page.after, page.limit))
+    async def images(self, request: web.Request) -> web.StreamResponse:
+        """Answer one page of all images, or all of them as lines."""
+        wanted = query_fields(request, PageFields)
+        if not wants_lines(request):
+            return answer(await self._service.images(wanted.after, wanted.limit or _PAGE))
+
+        async def ask(after: int, limit: int) -> tuple[Sequence[msgspec.Struct], int | None]:
+            found = await self._service.images(after, limit)
+            return found.images, found.next_after
+
+        return await self.streams.lines(request, _pages(ask, wanted))
 
     async def image(self, request: web.Request) -> web.Response:
         """Answer one image."""
@@ -218,10 +239,17 @@ class Routes:
         wanted = await json_body(request, api.RescanRequest)
         return answer(await self._finish(self._service.rescan(wanted)))
 
-    async def failures(self, request: web.Request) -> web.Response:
-        """Answer one page of failures."""
-        page = query_fields(request, PageFields)
-        return answer(await self._service.failures(page.after, page.limit))
+    async def failures(self, request: web.Request) -> web.StreamResponse:
+        """Answer one page of failures, or all of them as lines."""
+        wanted = query_fields(request, PageFields)
+        if not wants_lines(request):
+            return answer(await self._service.failures(wanted.after, wanted.limit or _PAGE))
+
+        async def ask(after: int, limit: int) -> tuple[Sequence[msgspec.Struct], int | None]:
+            found = await self._service.failures(after, limit)
+            return found.failures, found.next_after
+
+        return await self.streams.lines(request, _pages(ask, wanted))
 
     async def sync(self, request: web.Request) -> web.Response:
         """Wait for a freshness barrier."""
@@ -238,10 +266,20 @@ class Routes:
         wanted = await json_body(request, api.ResumeRequest)
         return answer(await self._finish(self._service.resume(wanted)))
 
-    async def changes(self, request: web.Request) -> web.Response:
-        """Answer what happened to files."""
+    async def changes(self, request: web.Request) -> web.StreamResponse:
+        """Answer what happened to files; as lines, page after page."""
         wanted = query_fields(request, ChangesFields)
-        return answer(await self._service.changes(wanted.since, wanted.limit))
+        if not wants_lines(request):
+            return answer(await self._service.changes(wanted.since, wanted.limit))
+
+        async def pages() -> AsyncGenerator[Sequence[api.Changes], None]:
+            since, more = wanted.since, True
+            while more:
+                page = await self._service.changes(since, wanted.limit)
+                since, more = page.clock, page.more
+                yield (page,)
+
+        return await self.streams.lines(request, pages())
 
     async def _finish(self, action: Coroutine[Any, Any, T]) -> T:
         """Run an action to its end, even if the client leaves or the deadline passes."""
@@ -254,6 +292,21 @@ class Routes:
         self._actions.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.debug("action failed", exc_info=error)  # marks the exception as seen
+
+
+async def _pages(
+    ask: Callable[[int, int], Awaitable[tuple[Sequence[msgspec.Struct], int | None]]],
+    wanted: PageFields,
+) -> AsyncGenerator[Sequence[msgspec.Struct], None]:
+    """Yield pages until there are no more, or as many as wanted were told."""
+    after, left = wanted.after, wanted.limit
+    while left is None or left > 0:
+        page, following = await ask(after, _LINES if left is None else min(left, _LINES))
+        yield page
+        if following is None:
+            return
+        after = following
+        left = None if left is None else left - len(page)
 
 
 @functools.cache

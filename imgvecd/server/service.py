@@ -6,6 +6,7 @@ from typing import Protocol
 
 from imgvecd import api
 from imgvecd.server.duplicates_service import DuplicatesService
+from imgvecd.server.event_service import EventService
 from imgvecd.server.metadata_service import MetadataService
 from imgvecd.server.search_service import SearchService
 from imgvecd.server.thumbnail_service import ThumbnailService
@@ -36,6 +37,11 @@ class Service(Protocol):
     @property
     def thumbnails(self) -> ThumbnailService:
         """What there is about thumbnails."""
+        ...
+
+    @property
+    def events(self) -> EventService:
+        """What tells what goes on."""
         ...
 
     async def health(self) -> api.Health:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
+import msgspec
 from aiohttp import web
 
-from imgvecd.server.route import EVENTS
+from imgvecd.errors import ImgvecdError
+from imgvecd.server.route import EVENTS, NDJSON
+
+logger = logging.getLogger(__name__)
+
+_ENCODER = msgspec.json.Encoder()
 
 
 class Stream:
@@ -60,12 +67,12 @@ class Streams:
         for task in self._endless:
             task.cancel()
 
-    async def begin(
-        self, request: web.Request, content_type: str, headers: Mapping[str, str] | None = None
+    async def _begin(
+        self, request: web.Request, content_type: str
     ) -> tuple[web.StreamResponse, Stream]:
         """Return (what the handler returns at the end, what it writes to until then)."""
         response = web.StreamResponse(
-            headers={"Content-Type": content_type, "Cache-Control": "no-store", **(headers or {})}
+            headers={"Content-Type": content_type, "Cache-Control": "no-store"}
         )
         await response.prepare(request)
         return response, Stream(request, response, self._patience_s)
@@ -78,7 +85,38 @@ class Streams:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # handlers run in tasks
         self._endless.add(task)
+        response, stream = await self._begin(request, EVENTS)
         try:
-            yield await self.begin(request, EVENTS)
+            with _breaking_off(request):
+                yield response, stream
         finally:
             self._endless.discard(task)
+
+    async def lines(
+        self, request: web.Request, pages: AsyncGenerator[Sequence[msgspec.Struct], None]
+    ) -> web.StreamResponse:
+        """Answer all pages, one struct a line; errors before the first one are raised."""
+        async with contextlib.aclosing(pages):
+            first = await anext(pages, ())
+            response, stream = await self._begin(request, NDJSON)
+            with _breaking_off(request):
+                await stream.write(_ENCODER.encode_lines(first))
+                async for page in pages:
+                    await stream.write(_ENCODER.encode_lines(page))
+        return response
+
+
+@contextlib.contextmanager
+def _breaking_off(request: web.Request) -> Iterator[None]:
+    """Hang up where an answer that has begun cannot go on: so the client sees that it is not all.
+
+    Raises:
+        ConnectionError: always, in the place of an error.
+    """
+    try:
+        yield
+    except ImgvecdError as error:
+        logger.warning("an answer was broken off: %s", error)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionAbortedError("the answer was broken off") from error

@@ -111,6 +111,26 @@ class FakeThumbnailService:
         return await self._answer(wanted.name, wanted.name.encode())
 
 
+class FakeEventService:
+    """Tells what is put into `told`, and remembers where listeners began and that they left."""
+
+    def __init__(self):
+        self.told = asyncio.Queue()
+        self.begun = []
+        self.left = 0
+
+    async def listen(self, last_id):
+        self.begun.append(last_id)
+        try:
+            while True:
+                event = await self.told.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            self.left += 1
+
+
 class FakeService:
     """Answers at once, records what it was asked, and fails or waits when told to."""
 
@@ -123,6 +143,8 @@ class FakeService:
         self.searching = FakeSearchService(self._answer)
         self.duplicates = FakeDuplicatesService(self._answer)
         self.thumbnails = FakeThumbnailService(self._answer)
+        self.events = FakeEventService()
+        self.library = []
         self.metadata = FakeMetadataService(self._answer)
 
     async def _answer(self, question, answer):
@@ -171,7 +193,10 @@ class FakeService:
         return await self._answer(request, found)
 
     async def images(self, after, limit):
-        return await self._answer((after, limit), api.ImageList(images=()))
+        found = [image for image in self.library if image.id > after][:limit]
+        more = found[-1].id if found and found[-1] != self.library[-1] else None
+        page = api.ImageList(images=tuple(found), next_after=more)
+        return await self._answer((after, limit), page)
 
     async def image(self, image_id):
         if image_id != 7:

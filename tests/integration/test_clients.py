@@ -1,0 +1,84 @@
+"""Both Python clients and a real daemon: lists as lines, thumbnails, events, waiting."""
+
+import asyncio
+import shutil
+import threading
+
+import pytest
+
+from imgvecd import AsyncClient, Client, api
+from imgvecd.client.connection import DaemonError
+
+
+@pytest.fixture
+def daemon(start, shipped_photos):
+    (shipped_photos / "broken.jpg").write_bytes(b"no picture")
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(len(list(shipped_photos.rglob("*.jpg"))) - 1)
+    return daemon
+
+
+async def listed(items):
+    return [item async for item in items]
+
+
+async def test_both_clients_tell_the_same(daemon):
+    client, other = Client(str(daemon.socket)), AsyncClient(str(daemon.socket))
+    images = list(client.images())
+    assert [image.id for image in images] == sorted(image.id for image in images)
+    assert len(images) == client.status().files.seen
+    assert await listed(other.images()) == images
+    assert await listed(other.images(images[3].id)) == images[4:]
+    (failure,) = client.failures()
+    assert failure.path.endswith("broken.jpg")
+    assert await listed(other.failures()) == [failure]
+    pages = list(client.changes())
+    assert sum(len(page.changes) for page in pages) == len(images)
+    assert await listed(other.changes()) == pages
+    assert list(client.changes(pages[-1].clock))[-1].changes == ()
+    picture = client.thumbnail(images[0].id, 64)
+    assert picture.startswith(b"\xff\xd8")
+    assert await other.thumbnail(images[0].id, 64) == picture
+    with pytest.raises(DaemonError) as error:
+        await other.thumbnail(10**9)
+    assert error.value.code == "not_found"
+    assert client.sync() == await other.sync()
+
+
+async def test_events_tell_of_a_new_photo_and_of_what_was_missed(daemon, shipped_photos):
+    client = AsyncClient(str(daemon.socket))
+    events = client.events()
+    first = await asyncio.wait_for(anext(events), 30)
+    assert first.status.pid == daemon.process.pid
+    shutil.copy(shipped_photos / "2024" / "rocket.jpg", shipped_photos / "copy.jpg")
+    kinds = set()
+    async with asyncio.timeout(60):
+        while "clock" not in kinds:
+            event = await anext(events)
+            kinds.add(event.kind)
+    assert "progress" in kinds
+    await events.aclose()
+    daemon.post("/v1/checkpoint")
+    async with asyncio.timeout(60):
+        async for missed in client.events(event.id):
+            assert missed.kind != "status"
+            if missed.kind == "checkpoint":
+                break
+
+
+def test_listening_ends_quietly_with_the_daemon(daemon):
+    heard = []
+    begun = threading.Event()
+
+    def listen():
+        for event in Client(str(daemon.socket)).events():
+            heard.append(event)
+            begun.set()
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    assert begun.wait(30)
+    assert daemon.stop() == 0
+    listening.join(30)
+    assert not listening.is_alive()
+    assert isinstance(heard[0], api.Event)
