@@ -16,6 +16,7 @@ from imgvecd.config import paths
 from imgvecd.config.schema import ServerConfig, expand, parse_endpoint
 from imgvecd.errors import ConfigError
 from imgvecd.server.connection import IDLE_TIMEOUT_S, acceptor, mark_busy
+from imgvecd.server.fairness import take_turns
 from imgvecd.server.limits import limit_bodies
 from imgvecd.server.loopback import guard, listen, read_token
 from imgvecd.server.peers import Admission
@@ -125,13 +126,15 @@ def build(service: Service, config: ServerConfig, token: str | None = None) -> w
     """
     routes = Routes(service, config.timeout_s)
     table = routes.table()
+    lasting = Lasting(table)
     app = web.Application(
         middlewares=[  # outermost first
             mark_busy,
             send_in_time(config.timeout_s),
             answer_errors(),
             guard(token or secrets.token_hex()),
-            keep_deadline(config.timeout_s, Lasting(table)),
+            keep_deadline(config.timeout_s, lasting),
+            take_turns(routes.turns, lasting),
             limit_bodies(),
         ],
         client_max_size=config.max_upload_mb * _MEGABYTE,

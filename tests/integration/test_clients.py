@@ -75,9 +75,10 @@ def test_listening_ends_quietly_with_the_daemon(daemon):
             heard.append(event)
             begun.set()
 
-    listening = threading.Thread(target=listen)
+    listening = threading.Thread(target=listen, daemon=True)
     listening.start()
-    assert begun.wait(30)
+    assert begun.wait(60)
+    Client(str(daemon.socket)).sync(60)
     assert daemon.stop() == 0
     listening.join(30)
     assert not listening.is_alive()
