@@ -1,6 +1,6 @@
 """Changes and queries without a pause, on a real daemon with the real model: nothing grows.
 
-Half an hour, or $IMGVECD_SOAK_MINUTES. After a warm-up of a fifth, the daemon's own memory (what no
+Half an hour, or $SOAK_MINUTES. After a warm-up of a fifth, the daemon's own memory (what no
 file stands behind) may not rise, and descriptors, threads and children may not become more.
 """
 
@@ -14,7 +14,7 @@ import pytest
 from pictures import draw
 from running import RunningDaemon
 
-MINUTES = float(os.environ.get("IMGVECD_SOAK_MINUTES", "30"))
+MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 LIBRARY = 150  # files that there are at a time
 SAMPLE_S = 2.0
 # In half an hour: less than what a single photo takes in memory. Shorter runs are noisier.
