@@ -25,7 +25,7 @@ import imgvecd
 from benchmarks import captioned
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import RELEVANT, Relevance, Shape, shape_of
-from imgvecd.core.search.terms import combine, phrases
+from imgvecd.core.search.terms import combine
 
 _MODEL = "imgvecd-mini"
 _MODELS = Path(imgvecd.__file__).parent / "models"
@@ -90,20 +90,12 @@ def encode_images(model, preprocess, photos):
 
 
 @torch.no_grad()
-def encode_plain(model, tokenizer, texts):
+def encode_texts(model, tokenizer, texts):
     rows = []
     for start in range(0, len(texts), 128):
         tokens = tokenizer(texts[start : start + 128])
         rows.append(model.encode_text(tokens, normalize=True).numpy())
     return np.concatenate(rows)
-
-
-def encode_texts(model, tokenizer, texts):
-    each = iter(
-        encode_plain(model, tokenizer, [phrase for text in texts for phrase in phrases(text)])
-    )
-    sums = np.stack([sum(next(each) for _ in phrases(text)) for text in texts])
-    return sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
 
 class Study:

@@ -18,8 +18,6 @@ from imgvecd.types import Float32Array, Lane, ModelInfo
 logger = logging.getLogger(__name__)
 
 _REMEMBERED_TEXTS = 1024  # 2 MB at 512 dimensions
-_SHORT_WORDS = 2
-_ARTICLES = {"a", "an", "the"}
 # Texts of different people that are encoded together: enough for all who may be connected at once.
 _BATCH = 256
 # Models read some 50 words; what is far beyond would be cleaned and split into tokens for nothing.
@@ -135,20 +133,13 @@ class TermEncoder:
                 future.set_result(encoded[text])
 
     async def _encode_and_keep(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
-        encoded = await self._encode(texts, lane)
+        rows = await self._encoder.encode_texts(texts, lane)
+        encoded = dict(zip(texts, rows, strict=True))
         try:
             await asyncio.to_thread(self._store.keep_texts, self._model.fingerprint, encoded)
         except CatalogError as error:  # a full disk is no reason not to answer
             logger.warning("query texts are not kept: %s", error)
         return encoded
-
-    async def _encode(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
-        spoken = [phrases(text) for text in texts]
-        rows = iter(await self._encoder.encode_texts([p for ps in spoken for p in ps], lane))
-        return {
-            text: _mean(np.stack([next(rows) for _ in said]))
-            for text, said in zip(texts, spoken, strict=True)
-        }
 
     async def kept_texts(self, texts: Sequence[str]) -> Mapping[str, Float32Array]:
         """Return the unit vectors of those texts that were encoded before."""
@@ -177,24 +168,6 @@ class TermEncoder:
         if content_id not in found:
             raise NotFoundError(f"there is no indexed image {content_id}")
         return found[content_id]
-
-
-def phrases(text: str) -> tuple[str, ...]:
-    """Return the ways to say a query whose mean is looked for.
-
-    Models have learnt from sentences, so a word or two are also said as one. On 203 photos with
-    imgvecd-mini, three such words found their one picture at ranks 2, 1, 4 alone, and 2, 1, 2 so.
-    """
-    words = text.split()
-    if len(words) > _SHORT_WORDS or words[0].lower() in _ARTICLES:
-        return (text,)
-    return (text, f"a {text}", f"a photo of a {text}")
-
-
-def _mean(vectors: Float32Array) -> Float32Array:
-    """Return the unit vector in the middle of the rows of `vectors` (n, dim)."""
-    middle = vectors.mean(axis=0)
-    return np.asarray(middle / np.linalg.norm(middle), dtype=np.float32)
 
 
 def combine(vectors: Float32Array, weights: Sequence[float]) -> tuple[Float32Array, float]:
