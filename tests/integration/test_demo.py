@@ -14,6 +14,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.nightly  # the page about the library runs the command as well
 def test_it_runs_on_pictures_of_its_own(home, capsys):
     assert main(["demo"]) == 0
     said = capsys.readouterr().out

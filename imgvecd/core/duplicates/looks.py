@@ -41,6 +41,10 @@ _ORIENTATIONS = 8
 # Sides of a crop relative to the whole; smaller parts of 32 pixels tell nothing.
 _SCALES = np.arange(0.4, 1.0, 0.025)
 _SMALLEST_PART = 8
+# A crop has no more pixels than the place that it was cut from, give or take the steps above.
+_MOST_ENLARGED = 1.1
+# Of a part's pixels: below a quarter of the whole, unrelated photos fit somewhere (0.944 was seen).
+_SMALLEST_AREA = SIDE * SIDE // 4
 
 
 def look_of(pixels: bytes) -> bytes:
@@ -115,13 +119,14 @@ def part_of(
         (round(SIDE * scale * proportion), round(SIDE * scale))
         for scale in _SCALES
         if round(SIDE * scale * proportion) <= SIDE
+        and part_size[0] <= _MOST_ENLARGED * scale * whole_size[0]
     }
     spectrum = np.fft.rfft2(whole, (2 * SIDE, 2 * SIDE))
     sums = _integral(whole), _integral(whole.astype(np.float64) ** 2)
     fits = [
         _best_place(spectrum, sums, _shrunk(part, *size))
         for size in sizes
-        if min(size) >= _SMALLEST_PART
+        if min(size) >= _SMALLEST_PART and size[0] * size[1] >= _SMALLEST_AREA
     ]
     return max(fits, default=-1.0)
 
