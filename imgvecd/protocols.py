@@ -384,6 +384,10 @@ class FailureLog(Protocol):
         """Return (last file id, None at the end; failures) of files with ids above `after`."""
         ...
 
+    def reasons(self) -> dict[str, int]:
+        """Return how many files have failed, by reason."""
+        ...
+
     def retry(self) -> int:
         """Forget every failure, so that all of these are tried again; return how many files."""
         ...

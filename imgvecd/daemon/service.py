@@ -216,6 +216,10 @@ class DaemonService:
         last, page = await asyncio.to_thread(self._failures.page, after, limit)
         return api.FailureList(failures=tuple(page), next_after=last)
 
+    async def failure_reasons(self) -> dict[str, int]:
+        """Return how many files cannot be searched, by reason."""
+        return await asyncio.to_thread(self._failures.reasons)
+
     async def retry(self) -> api.Done:
         """Try every failure again."""
         count = await asyncio.to_thread(self._failures.retry)

@@ -233,7 +233,12 @@ class Routes:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Answer figures for monitoring."""
-        text = render(await self._service.status(), self._searches)
+        text = render(
+            await self._service.status(),
+            await self._service.failure_reasons(),
+            {"under_way": self.turns.under_way, "waiting": self.turns.waiting},
+            self._searches,
+        )
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def rescan(self, request: web.Request) -> web.Response:

@@ -92,6 +92,10 @@ class Service(Protocol):
         """Return files that cannot be searched."""
         ...
 
+    async def failure_reasons(self) -> dict[str, int]:
+        """Return how many files cannot be searched, by reason."""
+        ...
+
     async def retry(self) -> api.Done:
         """Try every failure again."""
         ...

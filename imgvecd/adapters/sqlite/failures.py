@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Sequence
 
@@ -19,6 +20,18 @@ _FAILED = (
     " WHERE files.id > :after AND NOT pending AND (files.id IN"
     " (SELECT id FROM files WHERE failure IS NOT NULL) OR content_id IN"
     " (SELECT id FROM contents WHERE failure IS NOT NULL)) ORDER BY files.id LIMIT :limit"
+)
+
+_REASONS = (
+    (
+        "SELECT failure, count(*) FROM files WHERE failure IS NOT NULL AND NOT pending"
+        " GROUP BY failure"
+    ),
+    (
+        "SELECT contents.failure, count(*) FROM contents JOIN files ON content_id = contents.id"
+        " WHERE contents.failure IS NOT NULL AND NOT pending AND files.failure IS NULL"
+        " GROUP BY contents.failure"
+    ),
 )
 
 
@@ -48,6 +61,14 @@ class Failures:
                 )
                 liveness.settle(connection, clock, [content_id for (content_id,) in ids])
         return len(ids)
+
+    def reasons(self) -> dict[str, int]:
+        """Return how many files have failed, by reason."""
+        counts: collections.Counter[str] = collections.Counter()
+        with self._database.read() as connection:
+            for statement in _REASONS:
+                counts.update(dict(connection.execute(statement).fetchall()))
+        return dict(counts)
 
     def retry(self) -> int:
         """Forget every failure, so that all of these are tried again; return how many files."""

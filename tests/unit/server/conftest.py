@@ -215,6 +215,9 @@ class FakeService:
     async def failures(self, after, limit):
         return await self._answer((after, limit), api.FailureList(failures=()))
 
+    async def failure_reasons(self):
+        return await self._answer("reasons", {"damaged": 2})
+
     async def retry(self):
         return await self._answer("retry", api.Done(done="retry", clock="c:x:1"))
 

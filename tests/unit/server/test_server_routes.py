@@ -9,6 +9,7 @@ import logging
 import pathlib
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
@@ -289,11 +290,15 @@ async def test_metrics_count_what_happened(daemon):
     await daemon.ask("GET", "/v1/search?limit=0")
     answer = await daemon.ask("GET", "/v1/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    samples = dict(
-        line.rsplit(" ", 1) for line in answer.body.decode().splitlines() if line[0] != "#"
-    )
-    assert samples["imgvecd_search_seconds_count"] == "1"
-    assert samples['imgvecd_search_seconds_bucket{le="+Inf"}'] == "1"
-    assert float(samples["imgvecd_search_seconds_sum"]) > 0
-    assert samples['imgvecd_state{state="idle"}'] == "1"
-    assert samples['imgvecd_files{state="pending"}'] == "0"
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+    assert samples["imgvecd_search_seconds_count",] == 1
+    assert samples["imgvecd_search_seconds_bucket", "+Inf"] == 1
+    assert samples["imgvecd_search_seconds_sum",] > 0
+    assert samples["imgvecd_failures", "damaged"] == 2
+    assert samples["imgvecd_requests", "under_way"] == 1
+    assert samples["imgvecd_memory_bytes", "daemon"] > 1_000_000
+    assert samples["imgvecd_state", "idle"] == 1
