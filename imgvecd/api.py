@@ -376,7 +376,7 @@ Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 class TagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`POST /v1/tags`: tags to add to images, and to remove from them; case does not matter."""
 
-    ids: Annotated[tuple[int, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    ids: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=1000)]
     add: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=100)] = ()
     remove: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=100)] = ()
 

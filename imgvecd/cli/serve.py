@@ -13,6 +13,15 @@ from imgvecd.cli.progress import show_progress
 from imgvecd.cli.settings import add_flags, load_config
 from imgvecd.errors import ConfigError
 
+# syslog's numbers, the most serious first
+_PRIORITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+    (logging.NOTSET, 7),
+)
+
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
     """Add the command."""
@@ -47,9 +56,37 @@ def run(options: argparse.Namespace) -> int:
     )
 
 
+class _Lines(logging.Formatter):
+    """For a person at a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+
+
+class _JournalLines(logging.Formatter):
+    """For systemd's journal, which reads a priority before each line: see sd-daemon(3)."""
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record, every line of it with its priority."""
+        priority = next(p for level, p in _PRIORITIES if record.levelno >= level)
+        lines = super().format(record).splitlines()
+        return "\n".join(f"<{priority}>{line}" for line in lines)
+
+
+def _in_journal() -> bool:
+    """Return whether standard error is the journal: a terminal inherits the variable as well."""
+    status = os.fstat(sys.stderr.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 def _start_logging(level: str, *, drawing: bool) -> None:
     """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper())
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JournalLines() if _in_journal() else _Lines())
+    logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which variant it tries to load
     if drawing and level != "debug":
         logging.getLogger().setLevel(logging.WARNING)
