@@ -19,6 +19,7 @@ from imgvecd.adapters.watchdog_inotify import InotifyWatcher
 from imgvecd.types import Coverage, Hint, HintKind
 
 QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
+LONG = (pytest.mark.nightly, pytest.mark.timeout(3600))
 TESTS = Path(__file__).parents[1]
 
 
@@ -71,7 +72,7 @@ class SlowWatcher(InotifyWatcher):
         super().start(hear_slowly)
 
 
-@pytest.mark.parametrize("runs", [5, pytest.param(100, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("runs", [5, pytest.param(100, marks=LONG)])
 async def test_nothing_is_missed_when_the_queue_overflows(tmp_path, short_queue, runs):
     library = tmp_path / "library"
     (library / "old").mkdir(parents=True)
@@ -100,8 +101,7 @@ async def test_nothing_is_missed_when_the_queue_overflows(tmp_path, short_queue,
         await eventually(lambda: "0/39/heard.jpg" in watched.files())
 
 
-@pytest.mark.parametrize("runs", [2, pytest.param(100, marks=pytest.mark.nightly)])
-@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("runs", [2, pytest.param(100, marks=LONG)])
 async def test_a_tree_that_is_copied_in_is_taken_in_whole(tmp_path, runs):
     library, source = tmp_path / "library", tmp_path / "source"
     library.mkdir()
@@ -124,8 +124,7 @@ async def test_a_tree_that_is_copied_in_is_taken_in_whole(tmp_path, runs):
         assert watched.files() == {}
 
 
-@pytest.mark.parametrize("runs", [2, pytest.param(100, marks=pytest.mark.nightly)])
-@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("runs", [2, pytest.param(100, marks=LONG)])
 def test_a_paused_daemon_misses_nothing(tmp_path, short_queue, start_fast, runs):
     library = tmp_path / "library"
     (library / "old").mkdir(parents=True)
@@ -273,7 +272,7 @@ def fill(folder):
 
 @pytest.mark.parametrize("kind", ["bind", "tmpfs"])
 @pytest.mark.parametrize("flags", [(), ("-l",)], ids=["plain", "lazy"])
-@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=LONG)])
 async def test_a_mounted_root_goes_offline_within_a_second(tmp_path, mount, kind, flags, times):
     source, root = tmp_path / "source", tmp_path / "root"
     source.mkdir()

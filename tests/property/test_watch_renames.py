@@ -6,11 +6,12 @@ import random
 import pytest
 from watching import watching
 
+LONG = (pytest.mark.nightly, pytest.mark.timeout(3600))
 FOLDERS = ("", "x/", "x/y/", "z/")
 PLACES = [f"{folder}{name}.jpg" for folder in FOLDERS for name in "abc"]
 
 
-@pytest.mark.parametrize("rounds", [40, pytest.param(2000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("rounds", [40, pytest.param(2000, marks=LONG)])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_any_cycle_of_renames(tmp_path, seed, rounds):
     chance = random.Random(seed)
