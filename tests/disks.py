@@ -6,10 +6,12 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 
 import pytest
 
 _EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32), linux/ext4.h
+_LET_GO_S = 10.0
 _NO_LOG_FLUSH = 2  # what lies in the journal's memory is lost too, as at a power cut
 
 
@@ -61,7 +63,17 @@ class LoopDisk:
     def mount_again(self):
         """Unmount, replay the journal, mount."""
         self.unmount()
+        self._wait_until_let_go()
         self._mount()
+
+    def _wait_until_let_go(self):
+        """Return once the kernel has closed the file system; a mount elsewhere prevents it."""
+        deadline = time.monotonic() + _LET_GO_S
+        command = ["losetup", "--associated", self._image]
+        while subprocess.run(command, capture_output=True, check=True).stdout:
+            if time.monotonic() > deadline:
+                pytest.skip("another mount namespace holds on to the disk")
+            time.sleep(0.01)
 
     def clear(self):
         """Delete everything on it."""

@@ -111,7 +111,15 @@ class Caretaker:
 
     async def _examine(self) -> None:
         suspected = self._suspicion.is_set()
-        damage = await asyncio.to_thread(self._catalog.examine)
+        try:
+            damage = await asyncio.to_thread(self._catalog.examine)
+        except CatalogDamagedError:
+            raise
+        except CatalogError as error:
+            self._suspicion.clear()
+            self._check_at = time.monotonic() + _RETRY_S
+            logger.error("%s; trying again in %.0f s", error, _RETRY_S)  # noqa: TRY400
+            return
         if damage is not None:
             raise CatalogDamagedError(damage)
         self._checked()

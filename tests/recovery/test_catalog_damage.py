@@ -9,6 +9,8 @@ import pytest
 from disks import rot
 
 from imgvecd.adapters.sqlite import Safekeeping
+from imgvecd.adapters.sqlite.examine import examine
+from imgvecd.errors import CatalogError
 
 
 def encoded(daemon):
@@ -78,6 +80,12 @@ def test_without_a_backup_all_is_looked_at_anew(photos, state, serve):
     status = daemon.wait_until_indexed(13)
     assert any("no sound backup" in line for line in status["warnings"])
     assert daemon.imgvecd("doctor").returncode == 0
+
+
+def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path):
+    (tmp_path / "catalog.sqlite").mkdir()
+    with pytest.raises(CatalogError, match="unable to open"):
+        examine(str(tmp_path / "catalog.sqlite"))
 
 
 def test_the_very_first_start_was_killed(tmp_path):

@@ -89,9 +89,12 @@ class Catalog:
         """Read the file through; return what is wrong with it, None if it is sound.
 
         Takes seconds for a million images, and no writer waits for it.
+
+        Raises:
+            CatalogError: the disk fails.
         """
         with self._database.read() as connection:
-            found = examine_open(connection)
+            found = examine_open(connection, self.path)
         if not found:
             self._note_examined()
         return found[0] if found else None

@@ -7,6 +7,16 @@ import os
 import sqlite3
 import urllib.parse
 
+from imgvecd.errors import CatalogError
+
+_NOT_ITS_FAULT = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_NOMEM,
+}
 EMPTY = "it is empty"
 """What is found where no table was ever made."""
 
@@ -19,6 +29,9 @@ def examine(path: str, *, thorough: bool = False, alone: bool = False) -> list[s
     Args:
         thorough: also compare every index with its table, and every reference with its target.
         alone: the file is whole by itself and nobody writes to it: touch nothing beside it.
+
+    Raises:
+        CatalogError: the disk fails or is full, which says nothing of the catalog.
     """
     mode = "mode=ro&immutable=1" if alone else "mode=rw"
     try:
@@ -27,15 +40,19 @@ def examine(path: str, *, thorough: bool = False, alone: bool = False) -> list[s
         ) as connection:
             return _findings(connection, thorough=thorough)
     except sqlite3.Error as error:
-        return [f"it cannot be read: {error}"]
+        return _blamed(path, error)
 
 
-def examine_open(connection: sqlite3.Connection) -> list[str]:
-    """Return what is wrong with the catalog behind a connection, beside whoever writes to it."""
+def examine_open(connection: sqlite3.Connection, path: str) -> list[str]:
+    """Return what is wrong with the open catalog, beside whoever writes to it.
+
+    Raises:
+        CatalogError: the disk fails, which says nothing of the catalog.
+    """
     try:
         return _findings(connection, thorough=False)
     except sqlite3.Error as error:
-        return [f"it cannot be read: {error}"]
+        return _blamed(path, error)
 
 
 def _findings(connection: sqlite3.Connection, *, thorough: bool) -> list[str]:
@@ -52,6 +69,13 @@ def _findings(connection: sqlite3.Connection, *, thorough: bool) -> list[str]:
             for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check")
         ]
     return found[:_MOST_FINDINGS]
+
+
+def _blamed(path: str, error: sqlite3.Error) -> list[str]:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    if code in _NOT_ITS_FAULT:
+        raise CatalogError(f"the catalog {path} cannot be read: {error}") from error
+    return [f"it cannot be read: {error}"]
 
 
 def _check(connection: sqlite3.Connection, pragma: str) -> list[str]:
