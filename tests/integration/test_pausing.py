@@ -74,6 +74,7 @@ def test_pause_and_resume(start, shipped_photos):
     assert daemon.status()["pause"] is None
 
 
+@pytest.mark.nightly
 def test_a_pause_begun_while_somebody_waits_ends_the_waiting(start, shipped_photos):
     daemon = start(shipped_photos, **QUIET)
     daemon.wait_until_indexed(8)
@@ -165,6 +166,7 @@ def test_on_battery_nothing_is_indexed_until_it_is_charged(tmp_path, shipped_pho
         daemon.kill()
 
 
+@pytest.mark.nightly
 def test_what_works_behind_a_persons_back_is_humble(start, shipped_photos):
     """Decoders and the threads that read have the priority that is set; the encoder half of it."""
     daemon = start(shipped_photos, indexing__niceness=12, indexing__io_priority="idle")
