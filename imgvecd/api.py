@@ -18,7 +18,7 @@ import msgspec
 from imgvecd.errors import BadRequestError
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at the most")]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1, description="Of a stored image")]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**40 - 1, description="Of a stored image")]
 AtLeast = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 AfterId = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1, description="Only ids above it")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -606,6 +606,11 @@ class RescanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     path: str | None = None
     path_base64: str | None = None
     wait: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports, for a path that cannot be one."""
+        if b"\0" in Path(self.path or "", self.path_base64).raw():
+            raise ValueError("A path cannot contain NUL")
 
 
 class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

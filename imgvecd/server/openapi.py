@@ -33,7 +33,7 @@ Served on a Unix socket to its owner only. Within `/v1` fields and routes are ad
 or given another meaning; clients ignore fields that they do not know. Every error is a problem
 (RFC 9457) whose `code` is stable."""
 # What `__post_init__` asks for, which the types cannot say.
-_TERM_PARTS = ("text", "path", "path_base64", "id", "data")
+_TERM_PARTS = ("text", "path", "path_base64", "id", "data", "url")
 _RULES: dict[str, dict[str, Any]] = {
     "SearchRequest": {
         "anyOf": [

@@ -163,6 +163,9 @@ async def test_every_way_of_asking_is_the_same_request(daemon, method, url, body
         ("/v1/search", b"--b\r\nno header--b--\r\n", FORM, "broken"),
         ("/v1/search", b"", {"Content-Type": "multipart/form-data"}, "broken"),
         ("/v1/rescan", b'{"wait": 1}', {}, "$.wait"),
+        ("/v1/rescan", '{"path_base64": "é"}'.encode(), {}, "ASCII"),
+        ("/v1/rescan", b'{"path": "/a\\u0000"}', {}, "NUL"),
+        ("/v1/search", b'{"image": {"id": 9223372036854775806}}', {}, "$.image.id"),
     ],
 )
 async def test_nonsense_is_a_bad_request_that_names_the_field(daemon, url, body, headers, detail):
