@@ -51,6 +51,11 @@ def seconds(text: str) -> float:
     return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
 
 
+def way_on(state: api.Pause) -> str:
+    """Return the command that ends a pause."""
+    return "imgvec resume" if state.cause == "request" else "imgvec resume --force"
+
+
 def _tell(body: bytes, output: Output) -> int:
     if output.json:
         output.answer(body)
@@ -59,6 +64,6 @@ def _tell(body: bytes, output: Output) -> int:
     if state is None:
         output.lines(["indexing goes on"])
     else:
-        way_on = "" if state.cause == "request" else "; `imgvec resume --force` has it go on"
-        output.lines([f"paused: {state.reason}{way_on}"])
+        hint = "" if state.cause == "request" else f"; `{way_on(state)}` has it go on"
+        output.lines([f"paused: {state.reason}{hint}"])
     return 0

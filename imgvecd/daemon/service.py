@@ -131,6 +131,7 @@ class DaemonService:
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
         warnings = [*self._troubles(), self._caretaker.report, *(root.warning for root in roots)]
         pause = await self._rest.look()
+        waiting = counts.pending if pause is None else 0
         return api.Status(
             version=imgvecd.__version__,
             pid=os.getpid(),
@@ -145,7 +146,7 @@ class DaemonService:
             index=self._index_status(),
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
-            eta_s=round(counts.pending / rate, 1) if rate and counts.pending else None,
+            eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             warnings=tuple(filter(None, warnings)),
         )
 
@@ -279,9 +280,10 @@ class DaemonService:
                 held_up.cancel()
                 pause = await self._rest.look()
                 if pause is not None and not idle.done():
+                    force = "" if pause.cause == "request" else " --force"
                     raise PausedError(
                         f"indexing is paused ({pause.reason}), and not all is indexed;"
-                        " `imgvec resume --force` has it go on"
+                        f" `imgvec resume{force}` has it go on"
                     )
         finally:
             idle.cancel()
