@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import random
+import resource
 import shutil
 import tempfile
 import time
@@ -227,9 +228,10 @@ def speed(options):
             embeddings=catalog.embeddings,
             decoder=None,  # pixels are not asked for
         )
-        started = time.perf_counter()
+        before_mb = peak_mb()
+        started, used = time.perf_counter(), time.process_time()
         found = asyncio.run(finder.find(api.DuplicatesRequest(), model))
-        seconds = time.perf_counter() - started
+        seconds, used = time.perf_counter() - started, time.process_time() - used
         catalog.close()
     groups = {frozenset(file.id for file in group.files) for group in found.groups}
     expected = {frozenset((ids[row], ids[count - planted + row])) for row in range(planted)}
@@ -238,11 +240,18 @@ def speed(options):
         "dim": options.dim,
         "cores": len(os.sched_getaffinity(0)),
         "seconds": round(seconds, 1),
+        "processor_seconds": round(used, 1),
+        "peak_mb": peak_mb(),
+        "peak_mb_before": before_mb,
         "planted": planted,
         "found": len(expected & groups),
         "groups": len(groups),
     }
     print(json.dumps(result))
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000
 
 
 def clustered(generator, count, dim):
