@@ -52,6 +52,8 @@ _RESTORED_S = 60.0
 _DECODES_PER_WORKER = 2
 # Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
 _CPU_BATCH = 16
+# Settings that a reload puts in force; the others are read at the start.
+_RELOADED = {"roots", "exclude", "watch", "indexing"}
 _MEGABYTE = 1_000_000
 
 Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
@@ -294,6 +296,7 @@ async def _serve(
                 service.refused_config = str(error)
                 raise
             service.refused_config = None
+            service.awaiting_restart = _awaiting_restart(config, new)
             assembly.rest.use(new.indexing)
             assembly.engine.wake()
 
@@ -315,6 +318,15 @@ async def _serve(
         await daemon.run()
     finally:
         assembly.close()
+
+
+def _awaiting_restart(running: Config, new: Config) -> tuple[str, ...]:
+    """Return the settings, by name, that a reload cannot put in force."""
+    names = (name for name in Config.__struct_fields__ if name not in _RELOADED)
+    changed = tuple(name for name in names if getattr(running, name) != getattr(new, name))
+    if changed:
+        logger.warning("%s: in force after a restart only", ", ".join(changed))
+    return changed
 
 
 def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:

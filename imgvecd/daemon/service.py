@@ -18,6 +18,7 @@ from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.engine import Engine
 from imgvecd.core.following import Follower
 from imgvecd.core.generation import Generation
+from imgvecd.core.ingest.durations import Durations
 from imgvecd.core.pausing import Rest
 from imgvecd.core.search import Labeller, Searcher, StandingQueries
 from imgvecd.core.thumbnails import Thumbnails
@@ -49,6 +50,7 @@ class DaemonService:
 
     Attributes:
         refused_config: why the configuration on disk is not the one in force; None if it is.
+        awaiting_restart: settings that have changed there and are in force after a restart only.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class DaemonService:
         self._reconciler = reconciler
         self._rest = rest
         self.refused_config: str | None = None
+        self.awaiting_restart: tuple[str, ...] = ()
         self._caretaker = caretaker
         self._models = {model.fingerprint: model for model in models}
         self._first = models[0]
@@ -130,6 +133,9 @@ class DaemonService:
         watches = self._reconciler.status()
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
         warnings = [*self._troubles(), self._caretaker.report, *(root.warning for root in roots)]
+        if self.awaiting_restart:
+            changed = ", ".join(self.awaiting_restart)
+            warnings.append(f"changed in the configuration, in force after a restart: {changed}")
         pause = await self._rest.look()
         waiting = counts.pending if pause is None else 0
         return api.Status(
@@ -216,6 +222,11 @@ class DaemonService:
         """Return files that cannot be searched."""
         last, page = await asyncio.to_thread(self._failures.page, after, limit)
         return api.FailureList(failures=tuple(page), next_after=last)
+
+    def encode_times(self) -> Durations | None:
+        """Return how long batches took to encode with the serving model; None while none serves."""
+        generation = self._engine.generation
+        return generation.embedder.batch_times if generation else None
 
     async def failure_reasons(self) -> dict[str, int]:
         """Return how many files cannot be searched, by reason."""

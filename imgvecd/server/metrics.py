@@ -15,10 +15,16 @@ from collections.abc import Iterator, Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from imgvecd.api import Status
+from imgvecd.core.ingest.durations import Durations
 
 # Text format 0.0.4, which every scraper reads.
 MEDIA_TYPE = "text/plain"
@@ -56,8 +62,13 @@ class _State(Collector):
     """One status, as metrics; roots are numbered, since their names are private."""
 
     def __init__(
-        self, status: Status, failures: Mapping[str, int], requests: Mapping[str, int]
+        self,
+        status: Status,
+        failures: Mapping[str, int],
+        requests: Mapping[str, int],
+        encodes: Durations | None,
     ) -> None:
+        self._encodes = encodes
         self._status = status
         self._failures = failures
         self._requests = requests
@@ -75,6 +86,10 @@ class _State(Collector):
         encoded = CounterMetricFamily("imgvecd_encoded", "Images encoded since the start.")
         encoded.add_metric([], status.encoded)
         yield encoded
+        if self._encodes is not None:
+            yield _histogram(
+                "imgvecd_encode_seconds", "Time to encode a batch of images.", self._encodes
+            )
         yield _gauge("imgvecd_encode_rate", "Images per second.", status.rate_per_s)
         yield _gauge("imgvecd_index_vectors", "Vectors searched.", index.vectors)
         yield _gauge("imgvecd_index_delta", "Vectors since the base.", index.delta)
@@ -95,7 +110,11 @@ class _State(Collector):
 
 
 def render(
-    status: Status, failures: Mapping[str, int], requests: Mapping[str, int], searches: SearchTimes
+    status: Status,
+    failures: Mapping[str, int],
+    requests: Mapping[str, int],
+    searches: SearchTimes,
+    encodes: Durations | None,
 ) -> bytes:
     """Return the whole text.
 
@@ -104,8 +123,15 @@ def render(
         requests: "under_way" and "waiting".
     """
     state = CollectorRegistry(auto_describe=False)
-    state.register(_State(status, failures, requests))
+    state.register(_State(status, failures, requests, encodes))
     return generate_latest(state) + generate_latest(searches.registry)
+
+
+def _histogram(name: str, text: str, durations: Durations) -> Metric:
+    metric = HistogramMetricFamily(name, text)
+    buckets = [(str(bound), count) for bound, count in durations.cumulated()]
+    metric.add_metric([], [*buckets, ("+Inf", durations.total)], durations.sum_s)
+    return metric
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

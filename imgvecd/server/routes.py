@@ -41,6 +41,8 @@ _LINES = 500  # sent together: large enough to be fast, small enough to be littl
 
 logger = logging.getLogger(__name__)
 
+_SLOW_MS = 500  # what a person notices; a first search that loads a model is among them
+
 T = TypeVar("T")
 
 
@@ -206,8 +208,14 @@ class Routes:
     async def search(self, request: web.Request) -> web.Response:
         """Answer the hits of one search."""
         found = await self._service.search(await search_request(request))
-        logger.info(
-            "search: %d hits of %d in %.1f ms", len(found.hits), found.searched, found.took_ms
+        slow = found.took_ms > _SLOW_MS
+        logger.log(
+            logging.INFO if slow else logging.DEBUG,
+            "%ssearch: %d hits of %d in %.1f ms",
+            "slow " if slow else "",
+            len(found.hits),
+            found.searched,
+            found.took_ms,
         )
         return answer(found)
 
@@ -238,6 +246,7 @@ class Routes:
             await self._service.failure_reasons(),
             {"under_way": self.turns.under_way, "waiting": self.turns.waiting},
             self._searches,
+            self._service.encode_times(),
         )
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from imgvecd import api
+from imgvecd.core.ingest.durations import Durations
 from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.event_service import EventService
 from imgvecd.server.metadata_service import MetadataService
@@ -90,6 +91,10 @@ class Service(Protocol):
 
     async def failures(self, after: int, limit: int) -> api.FailureList:
         """Return files that cannot be searched."""
+        ...
+
+    def encode_times(self) -> Durations | None:
+        """Return how long batches took to encode with the serving model; None while none serves."""
         ...
 
     async def failure_reasons(self) -> dict[str, int]:

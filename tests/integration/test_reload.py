@@ -42,6 +42,19 @@ def test_changed_roots_and_excludes_apply_both_ways(start, shipped_photos, tmp_p
     assert daemon.status()["encoded"] == encoded
 
 
+def test_what_needs_a_restart_is_told(start, shipped_photos, config_file):
+    config_file(roots=[str(shipped_photos)])
+    daemon = start()
+    daemon.wait_until_indexed(8)
+    config_file(roots=[str(shipped_photos)], encode={"idle_s": 7}, index={"kind": "flat"})
+    daemon.process.send_signal(signal.SIGHUP)
+    told = "in force after a restart: encode, index"
+    daemon.wait_until(lambda: any(told in text for text in daemon.status().get("warnings", [])))
+    config_file(roots=[str(shipped_photos)])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: not daemon.status().get("warnings"))
+
+
 def test_a_signal_during_the_start_is_obeyed_later(start, shipped_photos, config_file):
     config_file(roots=[str(shipped_photos)])
     # as soon as the socket answers, which is before the folders are watched

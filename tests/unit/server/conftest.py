@@ -12,6 +12,7 @@ import pytest
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
+from imgvecd.core.ingest.durations import Durations
 from imgvecd.core.thumbnails import Wanted
 from imgvecd.errors import NotFoundError
 from imgvecd.server.app import serve
@@ -214,6 +215,12 @@ class FakeService:
 
     async def failures(self, after, limit):
         return await self._answer((after, limit), api.FailureList(failures=()))
+
+    def encode_times(self):
+        times = Durations((0.1, 1.0))
+        for seconds in (0.05, 0.5, 3.0):
+            times.add(seconds)
+        return times
 
     async def failure_reasons(self):
         return await self._answer("reasons", {"damaged": 2})

@@ -222,10 +222,13 @@ async def test_an_unexpected_error_is_logged_and_not_shown(daemon, caplog):
 
 
 async def test_a_query_is_one_log_line_without_names_or_words(daemon, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "imgvecd")
     await daemon.ask("GET", "/v1/search?text=unicorn&path=/photos/secret.jpg")
     lines = [record.getMessage() for record in caplog.records if "search" in record.getMessage()]
     assert lines == ["search: 1 hits of 1 in 1.0 ms"]
+    assert [record.levelname for record in caplog.records if record.getMessage() in lines] == [
+        "DEBUG"
+    ]
     assert "dog.jpg" not in caplog.text
     assert "unicorn" not in caplog.text
 
@@ -301,6 +304,9 @@ async def test_metrics_count_what_happened(daemon):
     assert samples["imgvecd_search_seconds_count",] == 1
     assert samples["imgvecd_search_seconds_bucket", "+Inf"] == 1
     assert samples["imgvecd_search_seconds_sum",] > 0
+    assert samples["imgvecd_encode_seconds_bucket", "1.0"] == 2
+    assert samples["imgvecd_encode_seconds_count",] == 3
+    assert samples["imgvecd_encode_seconds_sum",] == pytest.approx(3.55)
     assert samples["imgvecd_failures", "damaged"] == 2
     assert samples["imgvecd_requests", "under_way"] == 1
     assert samples["imgvecd_memory_bytes", "daemon"] > 1_000_000
