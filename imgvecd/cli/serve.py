@@ -78,7 +78,10 @@ class _JournalLines(logging.Formatter):
 
 def _in_journal() -> bool:
     """Return whether standard error is the journal: a terminal inherits the variable as well."""
-    status = os.fstat(sys.stderr.fileno())
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except OSError:  # it is closed, or no file at all
+        return False
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 

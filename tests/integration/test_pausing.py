@@ -92,6 +92,7 @@ def test_a_pause_begun_while_somebody_waits_ends_the_waiting(start, shipped_phot
     assert (waiting.returncode, b"paused" in told) in {(0, False), (2, True)}
 
 
+@pytest.mark.nightly  # some 15 s of waiting
 def test_a_pause_outlives_the_daemon_and_rests_in_silence(start, shipped_photos, tmp_path):
     daemon = start(shipped_photos, **QUIET)
     daemon.wait_until_indexed(8)
@@ -148,6 +149,7 @@ def power(tmp_path):
     return battery / "status", str(python)
 
 
+@pytest.mark.nightly  # some 15 s of waiting
 def test_on_battery_nothing_is_indexed_until_it_is_charged(tmp_path, shipped_photos, power):
     status_file, python = power
     settings = {"indexing__pause_on_battery": "true"}

@@ -39,6 +39,7 @@ def killing():
         thread.join()
 
 
+@pytest.mark.nightly  # some 15 s of waiting
 def test_a_crash_loop_shows_and_ends(tmp_path, pytestconfig, killing):
     photos = shutil.copytree(pytestconfig.rootpath / PHOTOS, tmp_path / "photos")
     count = len(list(photos.glob("*.jpg")))

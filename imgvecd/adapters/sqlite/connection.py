@@ -174,7 +174,7 @@ def _way_out(path: str, code: int) -> str:
             file.write(bytes(_PROBE_BYTES))
     except OSError as error:
         if error.errno == errno.EROFS:
-            return "; the file system is read-only: make it writable again"
+            return "; it is read-only now: make the file system writable again"
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return _FREE_SPACE
     if code == sqlite3.SQLITE_CANTOPEN:
