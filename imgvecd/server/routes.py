@@ -208,11 +208,9 @@ class Routes:
     async def search(self, request: web.Request) -> web.Response:
         """Answer the hits of one search."""
         found = await self._service.search(await search_request(request))
-        slow = found.took_ms > _SLOW_MS
-        logger.log(
-            logging.INFO if slow else logging.DEBUG,
+        logger.info(
             "%ssearch: %d hits of %d in %.1f ms",
-            "slow " if slow else "",
+            "slow " if found.took_ms > _SLOW_MS else "",
             len(found.hits),
             found.searched,
             found.took_ms,

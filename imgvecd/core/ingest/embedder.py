@@ -77,7 +77,7 @@ class Embedder:
         # decoded and waiting: two batches, so that the encoder finds the next one ready
         self._decoded: asyncio.Queue[Ready | Failure] = asyncio.Queue(2 * batch_size)
         self._working: set[int] = set()
-        self._doubted: set[int] = set()
+        self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
         self._decoding = 0
         self._wake = asyncio.Event()
         self._decodes = Patience(WorkerError)
@@ -111,8 +111,8 @@ class Embedder:
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
-            skip = self._working | self._doubted
-            todo = await self._looks.call(asyncio.to_thread, self._next_contents, skip)
+            working, doubted = set(self._working), dict(self._doubted)
+            todo = await self._looks.call(asyncio.to_thread, self._next_contents, working, doubted)
             if len(todo) < self._fetch:
                 self.room.set()
             else:
@@ -134,8 +134,13 @@ class Embedder:
             self.busy = False
             self._on_rest()
 
-    def _next_contents(self, skip: set[int]) -> list[tuple[int, FileRow]]:
-        return self._work.contents_to_encode(self._model.fingerprint, self._fetch, skip)
+    def _next_contents(
+        self, working: set[int], doubted: dict[int, FileRow]
+    ) -> list[tuple[int, FileRow]]:
+        limit = self._fetch + len(doubted)
+        found = self._work.contents_to_encode(self._model.fingerprint, limit, working)
+        # a file that moved while it was on its way was looked for in the wrong place: no doubt
+        return [item for item in found if doubted.get(item[0]) != item[1]][: self._fetch]
 
     async def _decode(self, content_id: int, file: FileRow) -> None:
         path, spec = self._path_of(file), self._model.preprocess
@@ -144,7 +149,7 @@ class Embedder:
         except UnreadableImageError as error:
             if error.reason in _FILE_AT_FAULT:
                 self._working.discard(content_id)
-                self._doubted.add(content_id)
+                self._doubted[content_id] = file
                 self._on_doubt([file])
                 self._wake.set()
             else:

@@ -66,7 +66,7 @@ class Reader:
         self._on_doubt = on_doubt
         self._on_rest = on_rest
         self._wake = asyncio.Event()
-        self._doubted: set[int] = set()
+        self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
         self._looks = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self._commits = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self._sidecars = Patience(WorkerError)
@@ -115,7 +115,8 @@ class Reader:
     async def _next_files(self) -> list[FileRow]:
         limit = _BATCH + len(self._doubted)
         waiting = await self._looks.call(asyncio.to_thread, self._work.pending_files, limit)
-        return [file for file in waiting if file.id not in self._doubted][:_BATCH]
+        # a file that moved while it was on its way was looked for in the wrong place: no doubt
+        return [file for file in waiting if self._doubted.get(file.id) != file][:_BATCH]
 
     async def _read_companions(self, files: list[FileRow]) -> list[_Outcome]:
         return list(await asyncio.gather(*map(self._read_companion, files)))
@@ -156,7 +157,7 @@ class Reader:
             await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
             logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
         if doubted:
-            self._doubted.update(file.id for file in doubted)
+            self._doubted.update({file.id: file for file in doubted})
             self._on_doubt(doubted)
         if read or companions or failed:
             self._on_linked()

@@ -17,7 +17,7 @@ from imgvecd.errors import (
     NotFoundError,
     UnreadableImageError,
 )
-from imgvecd.types import FileChanges, FoundFile, Stamp
+from imgvecd.types import FileChanges, FileMove, FoundFile, Stamp
 
 
 class DictIndex:
@@ -239,6 +239,22 @@ async def test_a_file_that_vanished_is_doubted_not_failed(rig):
     assert rig.doubted
     assert rig.counts().failed == 0
     assert rig.counts().pending == 1
+
+
+async def test_a_file_that_moves_while_it_is_decoded_is_encoded_at_its_new_place(rig):
+    path = rig.write("a.jpg", b"picture")
+    rig.decoder.gate.clear()
+    rig.engine.wake()
+    await until(lambda: rig.decoder.at_once)
+    (row,) = rig.catalog.files.iter_files(rig.roots[0].id, b"", recursive=False)
+    moved = os.path.join(os.path.dirname(path), "b.jpg")
+    os.rename(path, moved)
+    move = FileMove(row.id, row.root_id, b"", b"b.jpg", Stamp.of(os.stat(moved)))
+    rig.catalog.files.apply(FileChanges(moved=(move,)))
+    rig.engine.wake()  # the last one: what decodes under the old name fails after it
+    rig.decoder.gate.set()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    assert (rig.counts().indexed, rig.counts().pending) == (1, 0)
 
 
 async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
