@@ -429,7 +429,8 @@ SETTINGS = {
 }
 
 TestDaemon = DaemonMachine.TestCase
-TestDaemon.settings = settings(max_examples=5, **SETTINGS)
+# the same operations each time: surprises belong to the night
+TestDaemon.settings = settings(max_examples=5, derandomize=True, **SETTINGS)
 
 
 @pytest.mark.nightly
