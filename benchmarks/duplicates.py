@@ -166,7 +166,7 @@ def imagededup(folder):
 
 
 def judge(name, made, pairs):
-    """Print recall of each kind of variant against its original, and how many pairs are wrong."""
+    """Print recall of each kind of variant, precision of each kind told, and of all pairs."""
     originals = {number: path for path, (number, kind) in made.items() if kind == "original"}
     found, total, right = collections.Counter(), collections.Counter(), collections.Counter()
     for path, (number, kind) in made.items():
@@ -181,6 +181,10 @@ def judge(name, made, pairs):
     for kind, count in total.items():
         recall, named = found[kind] / count, right[kind] / count
         print(f"  {kind:<12} recall {recall:6.1%}  named right {named:6.1%}")
+    told, mistaken = collections.Counter(pairs.values()), collections.Counter()
+    mistaken.update(pairs[pair] for pair in wrong)
+    for kind, count in told.items():
+        print(f"  told {kind:<12} {count:>6} pairs, precision {1 - mistaken[kind] / count:6.1%}")
     share = 1 - len(wrong) / max(1, len(pairs))
     certain = [pair for pair in pairs if pairs[pair] not in ("similar", "burst")]
     certainty = 1 - len(sure) / max(1, len(certain))

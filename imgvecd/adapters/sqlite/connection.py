@@ -13,12 +13,13 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 
 from imgvecd.adapters.sqlite.migrations import migrate, missing_steps
+from imgvecd.core.ways_out import WAYS_OUT
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PROBE_BYTES = 1 << 16  # more than SQLite needs to open a catalog
-_FREE_SPACE = "; free some space on the disk, and it goes on by itself"
+_REFUSALS = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _DAMAGED_ADVICE = "stop imgvecd and run `imgvecd check`"
 
 
@@ -166,17 +167,13 @@ def _identity_of(path: str) -> tuple[int, int] | None:
 def _way_out(path: str, code: int) -> str:
     """Return what a person can do about a disk that takes no more."""
     if code == sqlite3.SQLITE_FULL:
-        return _FREE_SPACE
+        return f"; {WAYS_OUT[errno.ENOSPC]}"
     if code not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
         return ""
     try:  # SQLite does not tell why the disk refused
         with tempfile.TemporaryFile(dir=os.path.dirname(path), buffering=0) as file:
             file.write(bytes(_PROBE_BYTES))
     except OSError as error:
-        if error.errno == errno.EROFS:
-            return "; it is read-only now: make the file system writable again"
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return _FREE_SPACE
-    if code == sqlite3.SQLITE_CANTOPEN:
-        return ""
-    return "; the disk fails: look at the system's log, and copy the state directory elsewhere"
+        if error.errno in _REFUSALS:
+            return f"; {WAYS_OUT[error.errno]}"
+    return "" if code == sqlite3.SQLITE_CANTOPEN else f"; {WAYS_OUT[errno.EIO]}"

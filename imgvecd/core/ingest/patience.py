@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 import tenacity
 
+from imgvecd.core.ways_out import WAYS_OUT
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -22,14 +22,6 @@ DISK_ERRORS = (CatalogError, OSError)
 
 DISK_LONGEST_S = 30.0
 """Longest pause before a disk is tried again: a try costs little, and space may be back soon."""
-
-_WAYS_OUT = {
-    errno.ENOSPC: "free some space on the disk",
-    errno.EDQUOT: "free some space on the disk",
-    errno.EROFS: "make the file system writable again",
-    errno.ENOENT: "put the state directory back, or restart imgvecd",
-    errno.EIO: "the disk fails, look at the system's log",
-}
 
 
 class Patience:
@@ -79,5 +71,5 @@ def _sentence(error: BaseException | None) -> str:
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    way_out = _WAYS_OUT.get(error.errno or 0)
+    way_out = WAYS_OUT.get(error.errno or 0)
     return f"the index cannot be written: {what}" + (f"; {way_out}" if way_out else "")
