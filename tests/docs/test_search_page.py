@@ -93,7 +93,14 @@ def test_watching_goes_on_until_it_is_stopped(place, command):
 def listeners(daemon, process):
     """Whether the process has a connection: one more socket than at its start."""
     folder = f"/proc/{process.pid}/fd"
-    return any(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
+    return any(is_socket(f"{folder}/{descriptor}") for descriptor in os.listdir(folder))
+
+
+def is_socket(path):
+    try:
+        return os.readlink(path).startswith("socket:")
+    except FileNotFoundError:  # it was closed since it was listed
+        return False
 
 
 def options(command, within=None):
