@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -741,6 +741,10 @@ DuplicateKind = Literal["same_bytes", "same_pixels", "reencoded", "transformed",
 also resized."""
 
 KeeperRule = Literal["folder", "resolution", "format", "metadata", "age"]
+"""What the file of a group that is kept may be chosen by."""
+
+KEEPER_RULES: tuple[KeeperRule, ...] = get_args(KeeperRule)
+"""All of them, the most important first where nobody says otherwise."""
 
 
 class DuplicatesRequest(
@@ -752,15 +756,16 @@ class DuplicatesRequest(
         kinds: all of them if empty.
         min_similarity: of "similar": cosine of the embeddings.
         burst_s: of "burst": longest time between two shots.
-        rules: by which a keeper is chosen, the most important first.
-        prefer: folders to keep files in, the best first.
-        protect: folders whose files are always kept.
+        rules: by which a keeper is chosen, the most important first; None takes the
+            configuration's.
+        prefer: folders to keep files in, the best first; the configuration's if empty.
+        protect: folders whose files are always kept, as are those of the configuration's.
     """
 
     kinds: tuple[DuplicateKind, ...] = ()
     min_similarity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.95
     burst_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 10
-    rules: tuple[KeeperRule, ...] = ("folder", "resolution", "format", "metadata", "age")
+    rules: tuple[KeeperRule, ...] | None = None
     prefer: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
 
@@ -808,11 +813,13 @@ class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         images: in the library.
         compared: of these, pictures that could be compared by now; ask again for the others.
+        protect: folders, absolute, whose files were always kept.
     """
 
     groups: tuple[DuplicateGroup, ...]
     images: int
     compared: int
+    protect: tuple[str, ...] = ()
     took_ms: float
 
 

@@ -21,7 +21,7 @@ from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
-from imgvecd.config.schema import Config, ModelConfig, RootConfig, ServerConfig, expand
+from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
 from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.journal import Trash
@@ -53,7 +53,7 @@ _DECODES_PER_WORKER = 2
 # Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
 _CPU_BATCH = 16
 # Settings that a reload puts in force; the others are read at the start.
-_RELOADED = {"roots", "exclude", "watch", "indexing"}
+_RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 _MEGABYTE = 1_000_000
 
 Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
@@ -238,7 +238,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
     """Run the daemon until it is told to stop; return the exit code.
 
     Args:
-        reload: reads the configuration again; roots, excludes, `watch`, `indexing` are applied.
+        reload: reads the configuration again; what `_RELOADED` names is applied.
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
     condemned: str | None = None
@@ -286,7 +286,7 @@ async def _serve(
             report=assembly.safekeeping.report,
         )
         assembly.catalog.call_when_damaged(caretaker.suspect)
-        service = _service(assembly, reconciler, caretaker, config.server)
+        service = _service(assembly, reconciler, caretaker, config)
 
         async def apply_new_config() -> None:
             try:
@@ -298,6 +298,7 @@ async def _serve(
             service.refused_config = None
             service.awaiting_restart = _awaiting_restart(config, new)
             assembly.rest.use(new.indexing)
+            service.duplicates.config = new.duplicates
             assembly.engine.wake()
 
         def start_server() -> Awaitable[RunningServer]:
@@ -338,7 +339,7 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
 
 
 def _service(
-    assembly: Assembly, reconciler: Reconciler, caretaker: Caretaker, config: ServerConfig
+    assembly: Assembly, reconciler: Reconciler, caretaker: Caretaker, config: Config
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog.files,
@@ -356,6 +357,7 @@ def _service(
             decoder=assembly.decoder,
         ),
         decisions=assembly.catalog.duplicates,
+        duplicates=config.duplicates,
         engine=assembly.engine,
         reconciler=reconciler,
         rest=assembly.rest,
@@ -364,7 +366,7 @@ def _service(
         thumbnails=Thumbnails(
             assembly.catalog.library,
             assembly.decoder,
-            _thumbnail_cache(config.thumbnails_mb * _MEGABYTE),
+            _thumbnail_cache(config.server.thumbnails_mb * _MEGABYTE),
         ),
     )
 

@@ -16,6 +16,8 @@ from imgvecd.client.connection import Daemon, read
 from imgvecd.client.locate import socket_path
 from imgvecd.client.output import printable
 from imgvecd.client.reports import size
+from imgvecd.config.load import load
+from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
 
 _ALL, _SOME = 0, 1
@@ -75,7 +77,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     step.set_defaults(run=undo)
 
 
-_PROTECT = "files in DIR stay, whatever the plan says"
+_PROTECT = "files in DIR, as in those of duplicates.protect, stay, whatever the plan says"
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -88,7 +90,7 @@ def plan(options: argparse.Namespace) -> int:
     request = asking.request(options)
     found = _from_database(options.db, request) if options.db else _from_daemon(options, request)
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    lines = list(render(f"{now}-{secrets.token_hex(2)}", found, request.protect))
+    lines = list(render(f"{now}-{secrets.token_hex(2)}", found))
     try:
         with open(options.file, "w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -117,7 +119,8 @@ def apply(options: argparse.Namespace) -> int:
     if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
         print("Nothing was moved.")
         return _SOME
-    protected = [os.fsencode(os.path.abspath(folder)) for folder in options.protect]
+    folders = (*options.protect, *load(options.config).duplicates.protect)
+    protected = [os.fsencode(expand(folder)) for folder in folders]
     journal = Journal(_journals(options), planned.name)
     try:
         done = removal.apply(planned, wiring.make_trash(), journal, protected, _tell)

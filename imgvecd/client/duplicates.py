@@ -21,7 +21,6 @@ PATIENCE_S = 86_400.0
 
 _HASH_HEX = 64
 KINDS: tuple[str, ...] = get_args(api.DuplicateKind)
-_RULES: tuple[str, ...] = get_args(api.KeeperRule)
 _DESCRIPTION = """\
 Group files that are the same picture, or nearly: same_bytes; same_pixels; reencoded (or resized);
 transformed (cropped, rotated or mirrored); burst (near in time and look); similar. The file to keep
@@ -58,12 +57,24 @@ def add_choice_flags(command: argparse.ArgumentParser) -> None:
     add("--burst", type=float, default=10, metavar="S", help="seconds between shots (default: 10)")
     add(
         "--rules",
-        default=",".join(_RULES),
         metavar="LIST",
-        help="what a keeper is chosen by, the most important first (default: %(default)s)",
+        help="what a keeper is chosen by, the most important first "
+        f"(default: the setting duplicates.rules, else {','.join(api.KEEPER_RULES)})",
     )
-    add("--prefer", action="append", default=[], metavar="DIR", help="keep files in DIR")
-    add("--protect", action="append", default=[], metavar="DIR", help="keep all files in DIR")
+    add(
+        "--prefer",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="keep files in DIR rather (default: those of duplicates.prefer)",
+    )
+    add(
+        "--protect",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="keep all files in DIR, as in those of duplicates.protect",
+    )
 
 
 def duplicates(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
@@ -133,10 +144,14 @@ def _hash(file: str) -> str:
 
 def request(options: argparse.Namespace) -> api.DuplicatesRequest:
     """Return what the flags ask for."""
-    rules = tuple(filter(None, options.rules.split(",")))
-    unknown = [rule for rule in rules if rule not in _RULES]
-    if unknown:
-        raise BadRequestError(f"--rules: {unknown[0]} is none of {', '.join(_RULES)}.")
+    rules = None
+    if options.rules is not None:
+        rules = tuple(filter(None, options.rules.split(",")))
+        unknown = [rule for rule in rules if rule not in api.KEEPER_RULES]
+        if unknown:
+            raise BadRequestError(
+                f"--rules: {unknown[0]} is none of {', '.join(api.KEEPER_RULES)}."
+            )
     return api.DuplicatesRequest(
         kinds=tuple(options.kind or ()),
         min_similarity=options.min_similarity,

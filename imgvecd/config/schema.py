@@ -12,6 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from imgvecd.api import KEEPER_RULES, KeeperRule
+
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 _LAST_PORT = 65_535
@@ -160,6 +162,21 @@ class IndexConfig(Section, frozen=True):
     rebuild_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2
 
 
+class DuplicatesConfig(Section, frozen=True):
+    """Which file of a group of duplicates stays, where a request does not say otherwise.
+
+    Attributes:
+        rules: what it is chosen by, the most important first: folder, resolution, format,
+            metadata, age.
+        prefer: folders to keep files in, the best first.
+        protect: folders whose files are always kept, whatever a request says.
+    """
+
+    rules: tuple[KeeperRule, ...] = KEEPER_RULES
+    prefer: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+
+
 class ServerConfig(Section, frozen=True):
     """The socket.
 
@@ -238,6 +255,7 @@ class Config(Section, frozen=True):
     indexing: IndexingConfig = IndexingConfig()
     catalog: CatalogConfig = CatalogConfig()
     index: IndexConfig = IndexConfig()
+    duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
 
     def root_configs(self) -> tuple[RootConfig, ...]:

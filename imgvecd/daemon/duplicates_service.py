@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from imgvecd import api
+from imgvecd.config.schema import DuplicatesConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.generation import Generation
 from imgvecd.errors import BadRequestError
@@ -29,6 +32,7 @@ class DaemonDuplicatesService:
     Args:
         current: returns the generation, or raises ModelError while there is none.
         decisions: what a person decided.
+        config: what holds where a request does not say otherwise; may be replaced.
     """
 
     def __init__(
@@ -37,18 +41,20 @@ class DaemonDuplicatesService:
         finder: DuplicateFinder,
         decisions: DecisionStore,
         embeddings: EmbeddingSource,
+        config: DuplicatesConfig,
     ) -> None:
         self._current = current
         self._finder = finder
         self._decisions = decisions
         self._embeddings = embeddings
+        self.config = config
         self._preparing: asyncio.Task[None] | None = None
 
     async def find(self, request: api.DuplicatesRequest) -> api.Duplicates:
         """Return the groups; the first time every picture is looked at, which takes long."""
         model = (await self._current()).model
         await self._prepared()
-        return await self._finder.find(request, model)
+        return await self._finder.find(self._completed(request), model)
 
     async def check(self, image: api.Term) -> api.DuplicateMatches:
         """Return the files that are the given picture already.
@@ -76,6 +82,18 @@ class DaemonDuplicatesService:
         clock = await asyncio.to_thread(self._embeddings.clock)
         instance = await asyncio.to_thread(self._embeddings.instance)
         return api.Done(done="decide", clock=f"c:{instance}:{clock}")
+
+    def _completed(self, request: api.DuplicatesRequest) -> api.DuplicatesRequest:
+        """Return the request with what the configuration says of the file to keep."""
+        config = self.config
+        prefer = request.prefer or map(expand, config.prefer)
+        protect = (*request.protect, *map(expand, config.protect))
+        return msgspec.structs.replace(
+            request,
+            rules=config.rules if request.rules is None else request.rules,
+            prefer=tuple(prefer),
+            protect=tuple(dict.fromkeys(protect)),
+        )
 
     async def _prepared(self) -> None:
         """Wait until every picture was looked at; that goes on if the client leaves."""

@@ -12,6 +12,7 @@ import msgspec
 
 import imgvecd
 from imgvecd import api
+from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.doctor import Doctor
 from imgvecd.core.duplicates import DuplicateFinder
@@ -66,6 +67,7 @@ class DaemonService:
         *,
         finder: DuplicateFinder,
         decisions: DecisionStore,
+        duplicates: DuplicatesConfig,
         engine: Engine,
         reconciler: Reconciler,
         rest: Rest,
@@ -89,7 +91,9 @@ class DaemonService:
         self._instance = embeddings.instance()
         self._failures = failures
         self._follower = Follower(changes, embeddings)
-        self.duplicates = DaemonDuplicatesService(self._generation, finder, decisions, embeddings)
+        self.duplicates = DaemonDuplicatesService(
+            self._generation, finder, decisions, embeddings, duplicates
+        )
         self.thumbnails = thumbnails
         self.searching = DaemonSearchService(
             self._searcher,

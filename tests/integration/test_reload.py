@@ -126,3 +126,32 @@ def test_a_root_that_is_no_folder_is_offline_not_an_end(start, shipped_photos, c
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_until(lambda: len(daemon.status()["roots"]) == 3)
     assert daemon.wait_until_indexed(8)["files"]["seen"] == 8
+
+
+def test_the_file_to_keep_is_chosen_as_configured(start, shipped_photos, config_file, tmp_path):
+    (original,) = shipped_photos.rglob("cat.jpg")
+    copy = shipped_photos / "a copy.jpg"
+    shutil.copy(original, copy)
+
+    def keepers():
+        (group,) = daemon.post("/v1/duplicates")["groups"]
+        return {file["path"] for file in group["files"] if file.get("keep")}
+
+    config_file(
+        roots=[str(shipped_photos)],
+        duplicates={"rules": ["folder"], "prefer": [str(original.parent)]},
+    )
+    daemon = start()
+    daemon.post("/v1/sync")
+    assert keepers() == {str(original)}
+    config_file(
+        roots=[str(shipped_photos)],
+        duplicates={"rules": [], "protect": [str(original.parent), str(shipped_photos)]},
+    )
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: keepers() == {str(copy), str(original)})
+    assert daemon.imgvecd("dedup", "plan", tmp_path / "plan.txt").returncode == 0
+    protected = [
+        line for line in (tmp_path / "plan.txt").read_text().splitlines() if "protect " in line
+    ]
+    assert protected == [f"protect {original.parent}", f"protect {shipped_photos}"]

@@ -106,7 +106,11 @@ class DuplicateFinder:
         compared = sum(subject.look is not None for subject in subjects)
         logger.info("duplicates: %d groups in %.0f ms", len(groups), took_ms)
         return Duplicates(
-            groups=tuple(groups), images=len(subjects), compared=compared, took_ms=round(took_ms, 1)
+            groups=tuple(groups),
+            images=len(subjects),
+            compared=compared,
+            protect=request.protect,
+            took_ms=round(took_ms, 1),
         )
 
     async def check(self, data: bytes, search: Search, min_similarity: float) -> DuplicateMatches:

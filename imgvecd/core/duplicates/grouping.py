@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from imgvecd.api import (
+    KEEPER_RULES,
     DuplicateFile,
     DuplicateGroup,
     DuplicateKind,
@@ -190,7 +191,8 @@ def keeper_key(image: Image, file: ImageFile, request: DuplicatesRequest) -> tup
         "age": image.taken_at or file.modified_at,
     }
     protected = _is_below(file, request.protect)
-    return (not protected, file.offline, *(values[rule] for rule in request.rules), file.path)
+    rules = KEEPER_RULES if request.rules is None else request.rules
+    return (not protected, file.offline, *(values[rule] for rule in rules), file.path)
 
 
 def _preference(file: ImageFile, folders: Sequence[str]) -> int:

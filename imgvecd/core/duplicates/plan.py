@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imgvecd.api import DuplicateFile, Duplicates, Path
@@ -53,14 +53,14 @@ class Plan:
     groups: dict[int, tuple[PlannedFile, ...]]
 
 
-def render(name: str, found: Duplicates, protected: Sequence[str]) -> Iterator[str]:
+def render(name: str, found: Duplicates) -> Iterator[str]:
     """Yield the lines of a plan for the groups found. No file is in it twice.
 
     Files that are offline are left out, since nobody can look at them now.
     """
     yield from _HEADER.splitlines()
     yield f"plan {name}"
-    for folder in protected:
+    for folder in found.protect:
         yield f"protect {quoted(os.fsencode(folder))}"
     planned: set[bytes] = set()
     number = 0
