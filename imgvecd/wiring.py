@@ -285,7 +285,13 @@ async def _serve(
             check_now=assembly.safekeeping.unchecked,
             report=assembly.safekeeping.report,
         )
-        assembly.catalog.call_when_damaged(caretaker.suspect)
+        loop = asyncio.get_running_loop()
+
+        def on_damage() -> None:
+            caretaker.suspect()
+            loop.call_soon_threadsafe(assembly.engine.wake)  # what was dropped is encoded again
+
+        assembly.catalog.call_when_damaged(on_damage)
         service = _service(assembly, reconciler, caretaker, config)
 
         async def apply_new_config() -> None:

@@ -73,6 +73,25 @@ def test_bytes_that_change_under_a_running_daemon(photos, state, serve):
     assert daemon.stop() == 0
 
 
+def test_rows_that_cannot_be_embeddings(photos, state, serve):
+    daemon = serve(photos)
+    daemon.wait_until_indexed(13)
+    with contextlib.closing(sqlite3.connect(state / "catalog.sqlite")) as connection, connection:
+        for image, vector in enumerate((b"half", bytes(64), b"\xff" * 64, b"\0\x3c" * 32), 5):
+            connection.execute(
+                "UPDATE embeddings SET vector = ? WHERE key & 255 = ?", (vector, image)
+            )
+    before = encoded(daemon)
+    daemon.post("/v1/rebuild")
+    daemon.wait_until(lambda: encoded(daemon) == before + 4)
+    daemon.wait_until_indexed(13)
+    assert len(daemon.search("a question", limit=100)) == 13
+    assert daemon.imgvecd("doctor").returncode == 0
+    assert "4 embeddings in the catalog are damaged (images [5, 6, 7, 8])" in daemon.tail()
+    assert daemon.stop() == 0
+    assert daemon.imgvecd("check").returncode == 0
+
+
 def test_without_a_backup_all_is_looked_at_anew(photos, state, serve):
     shutil.rmtree(state / "backups")
     rot(state / "catalog.sqlite", 100, 4000)

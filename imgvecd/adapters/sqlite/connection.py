@@ -28,7 +28,8 @@ class Database:
 
     Attributes:
         damaged: set once SQLite has met bytes that cannot be its own.
-        on_damage: called then, each time, on whatever thread.
+        on_damage: called then, each time, and after a row was met that cannot be as it was
+            written; on whatever thread.
     """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:

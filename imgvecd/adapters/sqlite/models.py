@@ -104,3 +104,9 @@ def model_id(connection: sqlite3.Connection, fingerprint: str) -> int:
     if row is None:
         raise NotFoundError(f"the catalog knows no model with fingerprint {fingerprint}")
     return int(row[0])
+
+
+def model_dim(connection: sqlite3.Connection, model: int) -> int:
+    """Return the length of the vectors of the model with that row id."""
+    ((info,),) = connection.execute("SELECT info FROM models WHERE id = ?", (model,)).fetchall()
+    return msgspec.json.decode(info, type=ModelInfo).dim

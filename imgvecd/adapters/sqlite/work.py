@@ -12,9 +12,10 @@ import numpy as np
 from imgvecd.adapters.sqlite import companions, liveness
 from imgvecd.adapters.sqlite.connection import Database
 from imgvecd.adapters.sqlite.inheritance import inherit
-from imgvecd.adapters.sqlite.models import model_id
+from imgvecd.adapters.sqlite.models import model_dim, model_id
 from imgvecd.adapters.sqlite.reach import offline
 from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row, stamp_values
+from imgvecd.adapters.sqlite.vectors import decoded
 from imgvecd.types import Facts, FileRow, Float32Array, ImageInfo
 
 _STILL_THE_SAME = (
@@ -123,7 +124,8 @@ class Work:
     ) -> dict[bytes, Float32Array]:
         """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
         with self._database.read() as connection:
-            base = model_id(connection, fingerprint) << liveness.KEY_BITS
+            model = model_id(connection, fingerprint)
+            dim, base = model_dim(connection, model), model << liveness.KEY_BITS
             found = {
                 digest: connection.execute(
                     "SELECT vector FROM embeddings WHERE pixels = ? AND key > ? AND key < ?",
@@ -131,10 +133,12 @@ class Work:
                 ).fetchone()
                 for digest in digests
             }
+        stored = {digest: row[0] for digest, row in found.items() if row is not None}
+        vectors, sound = decoded(list(stored.values()), dim)
         return {
-            digest: np.frombuffer(row[0], np.float16).astype(np.float32)
-            for digest, row in found.items()
-            if row is not None
+            digest: vector.astype(np.float32)
+            for digest, vector, is_sound in zip(stored, vectors, sound, strict=True)
+            if is_sound
         }
 
     def commit_embeddings(

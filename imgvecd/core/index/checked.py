@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgvecd.errors import BadRequestError, DimensionError
-from imgvecd.types import Float32Array, IndexChanges
+from imgvecd.types import Float16Array, Float32Array, IndexChanges
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def checked_changes(changes: IndexChanges, dim: int) -> IndexChanges:
             f"vectors have shape {changes.vectors.shape}, the index needs"
             f" ({len(changes.added)}, {dim})"
         )
-    good = _unit_rows(changes.vectors.astype(np.float32), _STORED_NORM_TOLERANCE)
+    good = can_be_embeddings(changes.vectors)
     if good.all():
         return changes
     logger.warning(
@@ -64,6 +64,11 @@ def checked_changes(changes: IndexChanges, dim: int) -> IndexChanges:
     # what is not searchable must not be found by its older vector either
     removed = np.concatenate([changes.removed, changes.added[~good]])
     return IndexChanges(changes.clock, changes.added[good], changes.vectors[good], removed)
+
+
+def can_be_embeddings(vectors: Float16Array) -> NDArray[np.bool_]:
+    """Return which rows of `vectors` (n, dim), as they are stored, are finite and of length 1."""
+    return _unit_rows(vectors.astype(np.float32), _STORED_NORM_TOLERANCE)
 
 
 def _unit_rows(vectors: Float32Array, tolerance: float) -> NDArray[np.bool_]:

@@ -357,3 +357,54 @@ def test_reading_an_older_catalog_says_who_brings_it_up_to_date(tmp_path):
     database.close()
     with pytest.raises(CatalogError, match=r"older imgvecd.*imgvecd serve"):
         Catalog(str(tmp_path), read_only=True)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"half", bytes(2 * DIM), b"\xff" * 2 * DIM])
+@pytest.mark.parametrize("read", ["stream", "changes", "by id", "pixels"])
+def test_a_damaged_embedding_is_never_handed_out(catalog, root, damaged, read):
+    add(catalog, root, b"a.jpg", b"b.jpg")
+    read_all(catalog)
+    files = catalog.work.contents_to_encode(MODEL.fingerprint, 10, set())
+    first, second = sorted(content_id for content_id, _ in files)
+    catalog.work.commit_embeddings(
+        MODEL.fingerprint,
+        [(first, INFO), (second, INFO)],
+        vectors_of([first, second]),
+        [],
+        {first: b"1" * 16, second: b"2" * 16},
+    )
+    with sqlite3.connect(catalog.path) as connection:
+        connection.execute("UPDATE embeddings SET vector = ? WHERE key & 255 = ?", (damaged, first))
+    told = []
+    catalog.call_when_damaged(lambda: told.append(True))
+    match read:
+        case "stream":
+            _, batches = catalog.embeddings.stream_embeddings(MODEL.fingerprint, 10)
+            assert [batch.added.tolist() for batch in batches] == [[second]]
+        case "changes":
+            _, changes = catalog.embeddings.embedding_changes(MODEL.fingerprint, 0, 10)
+            assert changes.added.tolist() == [second]
+        case "by id":
+            assert set(catalog.embeddings.embeddings(MODEL.fingerprint, [first, second])) == {
+                second
+            }
+        case "pixels":
+            digests = [b"1" * 16, b"2" * 16]
+            found = catalog.work.vectors_of_pixels(MODEL.fingerprint, digests)
+            assert set(found) == {b"2" * 16}
+            return
+    assert told
+    assert encode_all(catalog) == [first]
+    assert set(catalog.embeddings.embeddings(MODEL.fingerprint, [first, second])) == {first, second}
+
+
+def test_a_reader_leaves_a_damaged_embedding_to_whoever_writes(catalog, root):
+    add(catalog, root, b"a.jpg", b"b.jpg")
+    read_all(catalog)
+    first, second = sorted(encode_all(catalog))
+    with sqlite3.connect(catalog.path) as connection:
+        connection.execute("UPDATE embeddings SET vector = x'00' WHERE key & 255 = ?", (first,))
+    reader = Catalog(str(catalog.path.removesuffix("/catalog.sqlite")), read_only=True)
+    assert set(reader.embeddings.embeddings(MODEL.fingerprint, [first, second])) == {second}
+    reader.close()
+    assert not catalog.work.contents_to_encode(MODEL.fingerprint, 10, set())
