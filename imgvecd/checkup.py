@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Catalog, Safekeeping
+from imgvecd.adapters.sqlite import Catalog, Safekeeping, is_there
 from imgvecd.adapters.sqlite.backups import damage_of, delete_backup, made_at
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex, checkpoint
@@ -73,7 +73,7 @@ class Checkup:
             CatalogError: the catalog needs another program, or the disk fails.
         """
         found = list(self._backups())
-        damage = self._safekeeping.damage() if os.path.exists(self._path) else "it is missing"
+        damage = self._safekeeping.damage() if is_there(self._path) else "it is missing"
         if damage is not None:
             return [*self._catalog(damage), *found]
         found += self._rows()
@@ -94,7 +94,7 @@ class Checkup:
             return
         else:
             remedy = "begin anew, since there is no sound backup; every image is encoded again"
-        if os.path.exists(self._path):
+        if is_there(self._path):
             remedy = f"keep it aside, and {remedy}"
         yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
 

@@ -72,7 +72,7 @@ class VectorDatabase:
         read_only: bool = False,
     ) -> None:
         self.db_path = os.path.abspath(db_path)
-        stored = stored_model(self.db_path)
+        stored = stored_model(self.db_path, restore=not read_only)
         if read_only and stored is None:
             raise NotFoundError(f"there is no database in {self.db_path}")
         unsaid = isinstance(model_name, _Stored) and isinstance(pretrained, _Stored)
@@ -423,7 +423,10 @@ class VectorDatabase:
         }
 
     def close(self) -> None:
-        """Write a checkpoint and let go of everything; harmless when repeated."""
+        """Write a checkpoint and, once a day, a backup; let go. Harmless when repeated.
+
+        A backup takes about a second for each 100,000 images.
+        """
         session, self._session = self._session, None
         if session is not None:
             release(session)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from imgvecd.adapters.sqlite import Catalog
 from imgvecd.config.schema import Config, ModelConfig
+from imgvecd.core.caretaker import back_up_at_end
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.generation import Generation
 from imgvecd.core.model_choice import choose_model
@@ -53,6 +54,7 @@ class Session:
 
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
+        self._backup_interval_s = config.catalog.backup_interval_h * 3600
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -180,7 +182,7 @@ class Session:
         return root, directory, name
 
     def close(self) -> None:
-        """Write a checkpoint and let go of everything; harmless when repeated."""
+        """Write a checkpoint, a backup if one is due, and let go; harmless when repeated."""
         if self._loop.is_closed():
             return
         self.run(self._close())
@@ -211,7 +213,10 @@ class Session:
         if self._reading is not None:
             await self._reading.close()
         if self._writing is not None:
+            opened = self._writing.engine.opened.is_set()
             await self._writing.engine.stop()
+            if opened:
+                await asyncio.to_thread(back_up_at_end, self.catalog, self._backup_interval_s)
             self._writing.close()
         # whatever listens to a worker that is no more would be destroyed with the loop, noisily
         left = asyncio.all_tasks() - {asyncio.current_task()}

@@ -14,7 +14,7 @@ from typing import Any
 
 from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Catalog, Safekeeping
+from imgvecd.adapters.sqlite import Backups, Catalog, Safekeeping, is_there
 from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
@@ -38,7 +38,7 @@ from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.notify import passed_sockets
 from imgvecd.daemon.service import DaemonService
-from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError
+from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError, NotFoundError
 from imgvecd.processes import DecoderPool, TwoTowers
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
@@ -202,16 +202,37 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         raise
 
 
-def stored_model(state_dir: str) -> ModelConfig | None:
-    """Return the model that the database in `state_dir` answers with; None if there is none."""
-    if not os.path.exists(os.path.join(state_dir, "catalog.sqlite")):
+def stored_model(state_dir: str, *, restore: bool = False) -> ModelConfig | None:
+    """Return the model that the database in `state_dir` answers with; None if there is none.
+
+    Args:
+        restore: put the latest sound backup in the place of a catalog that is damaged or lost.
+
+    Raises:
+        CatalogDamagedError: it is damaged, and not to be restored.
+        AlreadyRunningError: it is to be restored, and another process uses it.
+    """
+    path = os.path.join(state_dir, "catalog.sqlite")
+    condemned: str | None = None
+    if is_there(path):
+        try:
+            catalog = Catalog(state_dir, read_only=True)
+            try:
+                model = catalog.models.serving()
+            finally:
+                catalog.close()
+            return ModelConfig(name=model.name, pretrained=model.pretrained) if model else None
+        except NotFoundError:
+            return None  # who was about to make it was killed
+        except CatalogDamagedError:
+            if not restore:
+                raise
+            condemned = "it cannot be read"
+    if condemned is None and not (restore and Backups(state_dir).paths()):
         return None
-    catalog = Catalog(state_dir, read_only=True)
-    try:
-        model = catalog.models.serving()
-    finally:
-        catalog.close()
-    return ModelConfig(name=model.name, pretrained=model.pretrained) if model else None
+    with StateLock(state_dir):
+        Safekeeping(state_dir).prepare(condemned=condemned)
+    return stored_model(state_dir)
 
 
 def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str, object]]) -> None:

@@ -33,8 +33,24 @@ class KeptCatalog(Protocol):
         ...
 
     def backup_age_s(self) -> float | None:
-        """Return how old the latest backup is; None if there is none."""
+        """Return how old the latest backup is; None if there is none, or nobody knows."""
         ...
+
+
+def back_up_at_end(catalog: KeptCatalog, interval_s: float) -> None:
+    """Do what a caretaker would, for a program that ends: back up what is due; blocks.
+
+    A backup that fails is said in the log; the next end tries again.
+
+    Args:
+        interval_s: no backup is made while the latest is younger; 0 makes none.
+    """
+    try:
+        age_s = catalog.backup_age_s()
+        if interval_s and (age_s is None or age_s >= interval_s):
+            catalog.back_up()
+    except CatalogError as error:
+        logger.error("%s", error)  # noqa: TRY400
 
 
 class Caretaker:

@@ -12,6 +12,7 @@ import pytest
 from imgvecd import VectorDatabase, api
 from imgvecd.errors import (
     BadRequestError,
+    CatalogDamagedError,
     DimensionError,
     ModelError,
     NotFoundError,
@@ -215,6 +216,17 @@ def test_it_is_all_there_when_opened_again(tmp_path):
         assert database._session.encoded == 0
     with pytest.raises(BadRequestError, match="closed"):
         database.search_by_text("cat")
+
+
+def test_it_is_restored_from_the_backup_that_closing_made(tmp_path):
+    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+        cat = database.add_image(PHOTOS / "cat.jpg")
+    (tmp_path / "catalog.sqlite").write_bytes(b"no catalog at all")
+    with pytest.raises(CatalogDamagedError):
+        VectorDatabase(db_path=tmp_path, read_only=True)
+    with VectorDatabase(db_path=tmp_path) as database:
+        assert database.get_image(cat)["image_path"] == str(PHOTOS / "cat.jpg")
+        assert database._session.encoded == 0
 
 
 def test_a_wrong_dimension_is_refused_before_anything_is_added(tmp_path):

@@ -11,6 +11,7 @@ from disks import rot
 from imgvecd.adapters.sqlite import Safekeeping
 from imgvecd.adapters.sqlite.examine import examine
 from imgvecd.errors import CatalogError
+from imgvecd.wiring import stored_model
 
 
 def encoded(daemon):
@@ -99,6 +100,54 @@ def test_without_a_backup_all_is_looked_at_anew(photos, state, serve):
     status = daemon.wait_until_indexed(13)
     assert any("no sound backup" in line for line in status["warnings"])
     assert daemon.imgvecd("doctor").returncode == 0
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"noise", "half"])
+def test_the_library_restores_a_catalog_before_it_asks_it_for_its_model(state, damage):
+    catalog = state / "catalog.sqlite"
+    before = stored_model(str(state))
+    assert before is not None
+    match damage:
+        case None:
+            catalog.unlink()
+        case "half":
+            os.truncate(catalog, 20_000)
+        case _:
+            catalog.write_bytes(damage)
+    assert stored_model(str(state), restore=True) == before
+    assert bool(list(state.glob("catalog-damaged-*.sqlite"))) == bool(damage)
+
+
+def test_a_database_that_was_killed_while_it_was_made(tmp_path):
+    for size in (0, 4096):
+        with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+            if size:
+                connection.execute("PRAGMA journal_mode=WAL")
+        assert os.path.getsize(tmp_path / "catalog.sqlite") == size
+        assert stored_model(str(tmp_path), restore=True) is None
+
+
+def test_the_file_just_kept_aside_is_not_the_one_that_goes(state):
+    for day in "12":
+        (state / f"catalog-damaged-2099010{day}T000000Z.sqlite").touch()
+    (state / "catalog.sqlite").write_bytes(b"noise")
+    safekeeping = Safekeeping(str(state))
+    safekeeping.prepare()
+    assert os.path.exists(safekeeping.aside)
+    assert len(list(state.glob("catalog-damaged-*.sqlite"))) == 2
+
+
+def test_what_is_no_file_is_never_replaced(state):
+    catalog = state / "catalog.sqlite"
+    catalog.rename(state / "elsewhere")
+    catalog.symlink_to(state / "a disk" / "catalog.sqlite")  # which is not mounted
+    with pytest.raises(CatalogError, match="is a disk missing"):
+        Safekeeping(str(state)).prepare()
+    assert catalog.is_symlink()
+    catalog.unlink()
+    catalog.mkdir()
+    with pytest.raises(CatalogError, match="is no file: move it away"):
+        Safekeeping(str(state)).prepare()
 
 
 def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path):

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import sqlite3
+from urllib.parse import quote
 
 from imgvecd.adapters.sqlite.examine import examine
 from imgvecd.adapters.sqlite.seal import SEAL_SUFFIX, keeps_seal, write_seal
@@ -64,27 +65,31 @@ class Backups:
         return path
 
     def paths(self) -> list[str]:
-        """Return every backup, the latest first."""
+        """Return every backup, the latest first.
+
+        What was made before the machine's clock was set back comes last: how old it is, nobody
+        knows, and it must not be in the way of those that are made from now on.
+        """
         try:
             names = os.listdir(self._directory)
         except OSError:
             return []
-        return [
-            os.path.join(self._directory, name)
-            for name in sorted(filter(_NAME.fullmatch, names), reverse=True)
-        ]
+        latest = f"catalog-{stamp()}~"  # after every name of this moment
+        names = sorted(filter(_NAME.fullmatch, names), reverse=True)
+        names.sort(key=lambda name: name > latest)
+        return [os.path.join(self._directory, name) for name in names]
 
     def sound(self) -> str | None:
         """Return the latest backup that is what was written; None if there is none."""
         return next((path for path in self.paths() if not damage_of(path)), None)
 
     def age_s(self) -> float | None:
-        """Return how old the latest backup is; None if there is none."""
+        """Return how old the latest backup is; None if there is none, or nobody knows."""
         latest = next(iter(self.paths()), None)
         if latest is None:
             return None
-        made = made_at(latest).timestamp()
-        return max(0.0, datetime.datetime.now(datetime.UTC).timestamp() - made)
+        age_s = (datetime.datetime.now(datetime.UTC) - made_at(latest)).total_seconds()
+        return age_s if age_s >= 0 else None
 
     def clock(self) -> int | None:
         """Return the catalog's clock in the latest backup; None if there is none to be read."""
@@ -93,7 +98,7 @@ class Backups:
             return None
         try:
             with contextlib.closing(
-                sqlite3.connect(f"file:{latest}?mode=ro&immutable=1", uri=True)
+                sqlite3.connect(f"file:{quote(latest)}?mode=ro&immutable=1", uri=True)
             ) as connection:
                 ((clock,),) = connection.execute("SELECT value FROM meta WHERE key = 'clock'")
                 return int(clock)

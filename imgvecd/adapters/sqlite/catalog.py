@@ -24,7 +24,7 @@ from imgvecd.adapters.sqlite.query_texts import SavedSearches
 from imgvecd.adapters.sqlite.selection import Selection
 from imgvecd.adapters.sqlite.user_metadata import UserMetadata
 from imgvecd.adapters.sqlite.work import Work
-from imgvecd.errors import CatalogError
+from imgvecd.errors import CatalogDamagedError, CatalogError
 
 
 class Catalog:
@@ -78,7 +78,7 @@ class Catalog:
 
     @property
     def damaged(self) -> bool:
-        """Whether bytes were met that cannot be the catalog's own."""
+        """Whether bytes were met that cannot be the catalog's own: it is not to be sealed."""
         return self._database.damaged.is_set()
 
     def call_when_damaged(self, call: Callable[[], None]) -> None:
@@ -95,9 +95,11 @@ class Catalog:
         """
         with self._database.read() as connection:
             found = examine_open(connection, self.path)
-        if not found:
-            self._note_examined()
-        return found[0] if found else None
+        if found:
+            self._database.damaged.set()
+            return found[0]
+        self._note_examined()
+        return None
 
     def examined_age_s(self) -> float | None:
         """Return how long ago the file was found sound; None if it never was."""
@@ -116,13 +118,17 @@ class Catalog:
         """
         if self.embeddings.clock() == self._backups.clock():
             return False
-        with self._database.read() as connection:
-            self._backups.make(connection, keep=self._kept_backups)
+        try:
+            with self._database.read() as connection:
+                self._backups.make(connection, keep=self._kept_backups)
+        except CatalogDamagedError:
+            self._database.damaged.set()
+            raise
         self._note_examined()
         return True
 
     def backup_age_s(self) -> float | None:
-        """Return how old the latest backup is; None if there is none."""
+        """Return how old the latest backup is; None if there is none, or nobody knows."""
         return self._backups.age_s()
 
     def _note_examined(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from imgvecd.adapters.sqlite.migrations import migrate, missing_steps
 from imgvecd.core.ways_out import WAYS_OUT
-from imgvecd.errors import CatalogDamagedError, CatalogError
+from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -27,7 +27,7 @@ class Database:
     """An open catalog file. Thread-safe; a write returns when it is on disk.
 
     Attributes:
-        damaged: set once SQLite has met bytes that cannot be its own.
+        damaged: set once bytes were met that cannot be its own.
         on_damage: called then, each time, and after a row was met that cannot be as it was
             written; on whatever thread.
     """
@@ -54,6 +54,8 @@ class Database:
                 self._identity = _identity_of(path)
 
     def _require_current(self) -> None:
+        if not self._writer.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            raise NotFoundError(f"there is nothing in {self.path} yet")
         if missing_steps(self._writer, self.path):
             raise CatalogError(
                 f"{self.path} was written by an older imgvecd; start the program that writes to it"

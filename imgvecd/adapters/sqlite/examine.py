@@ -84,5 +84,17 @@ def _check(connection: sqlite3.Connection, pragma: str) -> list[str]:
 
 
 def is_there(path: str) -> bool:
-    """Return whether a catalog's file exists and holds anything."""
-    return os.path.isfile(path) and os.path.getsize(path) > 0
+    """Return whether a catalog's file exists and holds anything.
+
+    Raises:
+        CatalogError: what lies there is no file, so that nothing may be put in its place.
+    """
+    if os.path.isfile(path):
+        return os.path.getsize(path) > 0
+    if os.path.islink(path):
+        raise CatalogError(
+            f"{path} leads to {os.path.realpath(path)}, which is not there: is a disk missing?"
+        )
+    if os.path.lexists(path):
+        raise CatalogError(f"{path} is no file: move it away")
+    return False

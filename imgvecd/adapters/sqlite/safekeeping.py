@@ -103,12 +103,14 @@ class Safekeeping:
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self._path + suffix, self.aside + suffix)
         sync_directory(self._state)
-        older = sorted(
+        others = sorted(  # by name, of which a wrong clock makes whatever it likes
             name
             for name in os.listdir(self._state)
-            if name.startswith(_DAMAGED) and name.endswith(".sqlite")
+            if name.startswith(_DAMAGED)
+            and name.endswith(".sqlite")
+            and name != os.path.basename(self.aside)
         )
-        for name in older[:-_KEPT_DAMAGED]:
+        for name in others[: 1 - _KEPT_DAMAGED]:
             for suffix in _BESIDE:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(os.path.join(self._state, name + suffix))

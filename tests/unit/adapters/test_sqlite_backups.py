@@ -1,0 +1,49 @@
+"""Which backups there are, which is the latest, and which of them go."""
+
+import os
+import shutil
+
+import pytest
+
+from imgvecd.adapters.sqlite import Backups, Catalog
+
+FUTURE = ("catalog-20990101T000000Z.sqlite", "catalog-20990102T000000Z.sqlite")
+
+
+@pytest.fixture(params=["state", "50% of #1? yes"])
+def catalog(tmp_path, request):
+    catalog = Catalog(str(tmp_path / request.param), backups=2)
+    yield catalog
+    catalog.close()
+
+
+def change(catalog):
+    catalog.files.set_roots([b"/%d" % catalog.embeddings.clock()])
+
+
+def test_nothing_is_backed_up_twice(catalog):
+    assert catalog.backup_age_s() is None
+    assert catalog.back_up()
+    assert catalog.backup_age_s() < 60
+    assert not catalog.back_up()
+
+
+def test_backups_from_before_the_clock_was_set_back_give_way(catalog, tmp_path):
+    change(catalog)
+    assert catalog.back_up()
+    backups = Backups(catalog.path.removesuffix("/catalog.sqlite"))
+    (old,) = backups.paths()
+    for name in FUTURE:
+        for suffix in ("", ".seal"):
+            shutil.copy(old + suffix, old.rpartition("/")[0] + "/" + name + suffix)
+    for suffix in ("", ".seal"):
+        os.unlink(old + suffix)
+    assert catalog.backup_age_s() is None  # so that one is made soon
+    change(catalog)
+    assert catalog.back_up()
+    assert catalog.backup_age_s() < 60
+    assert backups.clock() == catalog.embeddings.clock()
+    latest, other = backups.paths()
+    assert "/catalog-2099" not in latest
+    assert other.endswith(FUTURE[1])
+    assert backups.sound() == latest
