@@ -12,6 +12,7 @@ from typing import Any
 from imgvecd.cli.progress import show_progress
 from imgvecd.cli.settings import add_flags, load_config
 from imgvecd.errors import ConfigError
+from imgvecd.processes.heap import use_one_heap
 
 # syslog's numbers, the most serious first
 _PRIORITIES = (
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
     os.umask(0o077)  # catalog, index, thumbnails, sockets: nobody else's, wherever they lie
     for number in (signal.SIGHUP, signal.SIGUSR1):  # they would end us until somebody listens
         signal.signal(number, signal.SIG_IGN)
+    use_one_heap()
     config = load_config(options)
     if not config.roots:
         raise ConfigError(

@@ -13,6 +13,7 @@ import numpy as np
 
 from imgvecd.errors import ModelError
 from imgvecd.processes.frames import Buffer, send
+from imgvecd.processes.heap import keep_freed_memory
 from imgvecd.processes.messages import (
     Answer,
     EncodeArguments,
@@ -40,6 +41,7 @@ def main() -> None:
     except ModelError as error:
         send(channel, Failed("model", str(error)))
         return
+    keep_freed_memory()
     serve(channel, encoding.ready(), encoding.answer)
 
 

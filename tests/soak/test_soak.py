@@ -1,8 +1,8 @@
 """Changes and queries without a pause, on a real daemon with the real model: nothing grows.
 
 Half an hour, or $SOAK_MINUTES. After a warm-up of a fifth, the daemon's own memory (what no
-file stands behind) may not rise, and descriptors, threads and children may not become more. In a
-run of few minutes SQLite's page caches, 2 MB for each connection, are still being filled.
+file stands behind) may not rise, nor the least number of descriptors, threads and children: a
+request has some for a moment, what leaks is there in every sample.
 """
 
 import os
@@ -18,8 +18,7 @@ from running import RunningDaemon
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 LIBRARY = 150  # files that there are at a time
 SAMPLE_S = 2.0
-# In half an hour: less than what a single photo takes in memory. Shorter runs are noisier.
-MOST_MB_PER_HOUR = 12 * max(1.0, 10 / MINUTES)
+MOST_MB_PER_HOUR = 4 * max(1.0, 20 / MINUTES)  # what is seen is 0; shorter runs are noisier
 WORDS = ("dog", "beach", "red", "snow", "a city at night", "two people", "a cake", "trees")
 
 
@@ -106,7 +105,7 @@ def test_nothing_grows(tmp_path, capsys):
         half = len(steady) // 2
         assert slope <= MOST_MB_PER_HOUR
         for counts in (fds, threads, children):
-            assert max(counts[half:]) <= max(counts[:half])
+            assert min(counts[half:]) <= min(counts[:half])
         assert daemon.imgvec("sync", "--timeout", "120").returncode == 0
         assert daemon.request("POST", "/v1/doctor")[1]["healthy"]
         assert daemon.stop() == 0
