@@ -29,7 +29,7 @@ class Finding:
         where: file or folder, relative to the state directory.
         what: is wrong with it.
         remedy: what `mend` does, as an order.
-        mend: does it; blocks.
+        mend: does it; blocks. Raises OSError if the disk refuses.
     """
 
     where: str
@@ -123,6 +123,9 @@ class Checkup:
             compare: with the catalog as well, which is consistent.
         """
         folder = os.path.join(self._state, "index")
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            yield Finding("index", "it is no folder", "delete it", lambda: _delete(folder))
+            return
         catalog = Catalog(self._state, read_only=True)
         try:
             for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
@@ -139,7 +142,7 @@ class Checkup:
         model = catalog.models.get(fingerprint)
         if model is None:
             stray = "it belongs to no model of the catalog"
-            return Finding(where, stray, "delete it", lambda: shutil.rmtree(directory))
+            return Finding(where, stray, "delete it", lambda: _delete(directory))
         what = _damage_of_index(directory)
         if what is None and compare:
             what = self._differences(catalog, directory, model)
@@ -157,7 +160,7 @@ class Checkup:
 
     def _rebuild(self, directory: str, model: ModelInfo) -> None:
         with self._opened() as catalog:
-            checkpoint.forget(directory)
+            _delete(directory)
             index = LibraryIndex.open(
                 directory,
                 model.fingerprint,
@@ -194,6 +197,13 @@ class _Opened:
     ) -> None:
         self._catalog.close()
         self._safekeeping.seal()
+
+
+def _delete(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _damage_of_index(directory: str) -> str | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.config.load import load
+from imgvecd.core.ways_out import told
+from imgvecd.errors import CatalogError
 
 if TYPE_CHECKING:
     from imgvecd.checkup import Checkup
@@ -55,7 +57,12 @@ def repair(options: argparse.Namespace) -> int:
         for _ in range(_ROUNDS if options.apply else 0):
             for finding in found:
                 print(f"{finding.where}: {finding.what}\n  {finding.remedy} …", flush=True)
-                finding.mend()
+                try:
+                    finding.mend()
+                except OSError as error:
+                    raise CatalogError(
+                        f"{finding.where} cannot be mended: {told(error)}"
+                    ) from error
             found = checkup.findings()
             if not found:
                 break

@@ -113,7 +113,10 @@ class Caretaker:
     async def _plan(self) -> None:
         now = time.monotonic()
         if self._backup_interval_s:
-            age_s = await asyncio.to_thread(self._catalog.backup_age_s)
+            try:
+                age_s = await asyncio.to_thread(self._catalog.backup_age_s)
+            except CatalogError as error:
+                age_s, self.error = None, str(error)
             if age_s is None:
                 wait_s = min(self._backup_interval_s, _FIRST_BACKUP_S)
             else:

@@ -8,6 +8,7 @@ import os
 from types import TracebackType
 from typing import Self
 
+from imgvecd.core.ways_out import told
 from imgvecd.errors import AlreadyRunningError, CatalogError
 
 
@@ -26,8 +27,8 @@ class StateLock:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CatalogError(
-                f"the state directory {directory} cannot be written: {error.strerror}; mend that,"
-                " or use another one (`state_dir`)"
+                f"the state directory {directory} cannot be written: {told(error)}, or use"
+                " another one (`state_dir`)"
             ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -127,6 +127,41 @@ def test_a_database_that_was_killed_while_it_was_made(tmp_path):
         assert stored_model(str(tmp_path), restore=True) is None
 
 
+@contextlib.contextmanager
+def another_user():
+    """Root may read everything; nobody may not."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["catalog.sqlite", "backups", "backups/*.sqlite", "backups/*.seal"]
+)
+def test_what_may_not_be_read_is_neither_damaged_nor_gone(state, scratch, hidden):
+    place = scratch / "state"
+    shutil.copytree(state, place)
+    if hidden != "catalog.sqlite":
+        (place / "catalog.sqlite").write_bytes(b"noise")
+    for path in (scratch, place, *place.rglob("*")):
+        os.chown(path, 65534, 65534)
+        path.chmod(0o700)
+    (unreadable,) = place.glob(hidden)
+    unreadable.chmod(0)
+    for _ in range(2):  # what the first start leaves must not have the second begin anew
+        with another_user(), pytest.raises(CatalogError, match=r"Permission denied.*chown"):
+            Safekeeping(str(place)).prepare()
+    unreadable.chmod(0o700)
+    safekeeping = Safekeeping(str(place))
+    safekeeping.prepare()
+    assert hidden == "catalog.sqlite" or "restored from the backup" in safekeeping.report
+    assert stored_model(str(place)) is not None
+
+
 def test_the_file_just_kept_aside_is_not_the_one_that_goes(state):
     for day in "12":
         (state / f"catalog-damaged-2099010{day}T000000Z.sqlite").touch()

@@ -34,6 +34,16 @@ def change(state, statement):
         connection.execute(statement)
 
 
+def put_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("not what you think")
+
+
+def put_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
 def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -89,6 +99,21 @@ DAMAGES = {
     "an index cut short": (
         lambda state: next(state.rglob("index.faiss")).write_bytes(b"half"),
         "index.faiss has 4 bytes instead of",
+        "build it anew from the catalog",
+    ),
+    "a file in the place of all indexes": (
+        lambda state: put_file(state / "index"),
+        "index: it is no folder",
+        "delete it",
+    ),
+    "a file in the place of an index": (
+        lambda state: put_file(next((state / "index").iterdir())),
+        "the index's manifest cannot be read",
+        "build it anew from the catalog",
+    ),
+    "a folder in the place of a manifest": (
+        lambda state: put_folder(next(state.rglob("manifest.json"))),
+        "the index's manifest cannot be read",
         "build it anew from the catalog",
     ),
     "a stray index": (

@@ -105,6 +105,20 @@ def test_a_missing_file_is_no_obstacle(written, source, kind, missing):
     assert_right(open_index(written, source, kind), source)
 
 
+@pytest.mark.parametrize("way", ["a file", "a loop"])
+def test_what_lies_in_the_way_keeps_no_search_waiting(tmp_path, source, kind, way):
+    folder = tmp_path / "index"
+    if way == "a file":
+        folder.write_text("not what you think")
+    else:
+        folder.symlink_to(folder.name)
+    index = open_index(folder / "model", source, kind)
+    assert_right(index, source)
+    with pytest.raises(OSError, match=r"ot a directory|evels of symbolic"):
+        index.checkpoint()
+    index.close()
+
+
 def test_another_catalogs_checkpoint_is_not_believed(written, kind):
     other = MemorySource(DIM, instance="another")
     other.put([7], unit_vectors(np.random.default_rng(3), 1, DIM))

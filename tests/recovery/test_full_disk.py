@@ -2,10 +2,14 @@
 
 import contextlib
 import shutil
+import subprocess
 
 import pytest
 from disks import injected
 from pictures import draw
+
+from imgvecd.adapters.sqlite import Catalog, Safekeeping
+from imgvecd.errors import CatalogError
 
 
 def fill(place):
@@ -49,6 +53,53 @@ def test_a_full_disk(mounted, photos, serve):
     daemon.wait_until(lambda: is_well(daemon))
     assert len(daemon.search("never asked before", limit=100)) == 40
     assert daemon.stop() == 0
+
+
+def test_a_start_on_a_full_disk(mounted, backed_up, serve):
+    photos, home = backed_up
+    disk = mounted("-t", "tmpfs", "-o", "size=4m", "tmpfs")
+    shutil.copytree(home / ".local" / "state" / "imgvecd", disk / "state")
+    fill(disk)
+    daemon = serve(photos, state_dir=disk / "state")
+    assert daemon.wait_until_indexed(13)["encoded"] == 0
+    assert len(daemon.search("never asked before", limit=100)) == 13
+    assert daemon.stop() == 0
+
+
+def test_the_very_first_start_on_a_full_disk(mounted):
+    disk = mounted("-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    with pytest.raises(CatalogError, match="free some space"):
+        Catalog(str(disk / "state"))
+    subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+    Safekeeping(str(disk / "state")).prepare()
+    Catalog(str(disk / "state")).close()
+
+
+def test_a_catalog_on_a_read_only_medium_can_be_read(mounted, backed_up):
+    state = backed_up[1] / ".local" / "state" / "imgvecd"
+    medium = mounted("--bind", "-o", "ro", state)
+    catalog = Catalog(str(medium), read_only=True)
+    assert catalog.embeddings.clock() > 0
+    catalog.close()
+    with pytest.raises(CatalogError, match="make the file system writable again"):
+        Catalog(str(medium))
+
+
+def test_a_restoration_that_finds_no_space(mounted, backed_up):
+    disk = mounted("-t", "tmpfs", "-o", "size=1m", "tmpfs")
+    state = disk / "state"
+    ignored = shutil.ignore_patterns("spare", "index")
+    shutil.copytree(backed_up[1] / ".local" / "state" / "imgvecd", state, ignore=ignored)
+    (state / "catalog.sqlite").write_bytes(b"noise")
+    fill(disk)
+    for _ in range(2):
+        with pytest.raises(CatalogError, match="free some space"):
+            Safekeeping(str(state)).prepare()
+        assert not list(state.glob("*.tmp"))
+    (disk / "filler").unlink()
+    safekeeping = Safekeeping(str(state))
+    safekeeping.prepare()
+    assert "it was restored from the backup of" in safekeeping.report
 
 
 def test_a_state_directory_that_vanishes_and_comes_back(photos, serve, tmp_path):
@@ -113,6 +164,7 @@ def test_a_file_system_that_turns_read_only(loop_disk, photos, serve):
 def test_a_state_directory_that_cannot_be_written_at_the_start(mounted, photos, serve):
     disk = mounted("-t", "tmpfs", "-o", "ro", "tmpfs")
     with pytest.raises(
-        AssertionError, match=r"cannot be written: Read-only file system; mend that"
+        AssertionError,
+        match=r"cannot be written: Read-only file system: .*; make the file system writable again",
     ):
         serve(photos, state_dir=disk / "state")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,10 @@ from urllib.parse import quote
 from imgvecd.adapters.sqlite.examine import examine
 from imgvecd.adapters.sqlite.seal import SEAL_SUFFIX, keeps_seal, write_seal
 from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
+from imgvecd.core.ways_out import told
 from imgvecd.errors import CatalogDamagedError, CatalogError
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"catalog-(\d{8}T\d{6}Z)(-before-[\w-]+)?\.sqlite")
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -57,7 +61,8 @@ class Backups:
             write_seal(path)
             sync_directory(self._directory)
         except (OSError, sqlite3.Error) as error:
-            raise CatalogError(f"no backup of the catalog can be written: {error}") from error
+            why = told(error) if isinstance(error, OSError) else str(error)
+            raise CatalogError(f"no backup of the catalog can be written: {why}") from error
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -69,9 +74,14 @@ class Backups:
 
         What was made before the machine's clock was set back comes last: how old it is, nobody
         knows, and it must not be in the way of those that are made from now on.
+
+        Raises:
+            CatalogError: they may not be read: nothing is to be begun anew without them.
         """
         try:
             names = os.listdir(self._directory)
+        except PermissionError as error:
+            raise CatalogError(f"the backups cannot be read: {told(error)}") from error
         except OSError:
             return []
         latest = f"catalog-{stamp()}~"  # after every name of this moment
@@ -80,8 +90,20 @@ class Backups:
         return [os.path.join(self._directory, name) for name in names]
 
     def sound(self) -> str | None:
-        """Return the latest backup that is what was written; None if there is none."""
-        return next((path for path in self.paths() if not damage_of(path)), None)
+        """Return the latest backup that is what was written; None if there is none.
+
+        Raises:
+            CatalogError: one may not be read, as in `paths`.
+        """
+        for path in self.paths():
+            try:
+                if not damage_of(path):
+                    return path
+            except CatalogError as error:
+                if isinstance(error.__cause__, PermissionError):
+                    raise
+                logger.warning("%s", error)  # an older one may do
+        return None
 
     def age_s(self) -> float | None:
         """Return how old the latest backup is; None if there is none, or nobody knows."""
@@ -143,10 +165,16 @@ def made_at(path: str) -> datetime.datetime:
 
 
 def damage_of(path: str) -> list[str]:
-    """Return what is wrong with a backup; nothing if it is what was written."""
-    if not keeps_seal(path):
-        return ["it is not what was written"]
-    return examine(path, alone=True)
+    """Return what is wrong with a backup; nothing if it is what was written.
+
+    Raises:
+        CatalogError: it cannot be read, which says nothing of its bytes.
+    """
+    try:
+        kept = keeps_seal(path)
+    except OSError as error:
+        raise CatalogError(f"a backup cannot be read: {told(error)}") from error
+    return examine(path, alone=True) if kept else ["it is not what was written"]
 
 
 def _copy(source: sqlite3.Connection, path: str) -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import queue
 import sqlite3
-import tempfile
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 
 from imgvecd.adapters.sqlite.migrations import migrate, missing_steps
-from imgvecd.core.ways_out import WAYS_OUT
+from imgvecd.adapters.sqlite.refusals import way_out
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_PROBE_BYTES = 1 << 16  # more than SQLite needs to open a catalog
-_REFUSALS = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _DAMAGED_ADVICE = "stop imgvecd and run `imgvecd check`"
 
 
@@ -115,6 +111,8 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self.read_only else "rwc"
+        if self.read_only and _lies_still(self.path):
+            mode += "&immutable=1"  # else SQLite wants to write beside the file
         uri = f"file:{urllib.parse.quote(self.path)}?mode={mode}"
         return sqlite3.connect(
             uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
@@ -149,7 +147,7 @@ class Database:
                 self.damaged.set()
                 self.on_damage()
                 raise CatalogDamagedError(f"{message}; {_DAMAGED_ADVICE}") from error
-            raise CatalogError(f"{message}{_way_out(self.path, code)}") from error
+            raise CatalogError(f"{message}{way_out(self.path, error)}") from error
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -159,24 +157,18 @@ def _roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
+def _lies_still(path: str) -> bool:
+    """Whether a catalog was closed in order and lies on a medium that nobody writes to."""
+    try:
+        read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
+    return bool(read_only) and not os.path.exists(path + "-wal")
+
+
 def _identity_of(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _way_out(path: str, code: int) -> str:
-    """Return what a person can do about a disk that takes no more."""
-    if code == sqlite3.SQLITE_FULL:
-        return f"; {WAYS_OUT[errno.ENOSPC]}"
-    if code not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
-        return ""
-    try:  # SQLite does not tell why the disk refused
-        with tempfile.TemporaryFile(dir=os.path.dirname(path), buffering=0) as file:
-            file.write(bytes(_PROBE_BYTES))
-    except OSError as error:
-        if error.errno in _REFUSALS:
-            return f"; {WAYS_OUT[error.errno]}"
-    return "" if code == sqlite3.SQLITE_CANTOPEN else f"; {WAYS_OUT[errno.EIO]}"

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import urllib.parse
 
+from imgvecd.adapters.sqlite.refusals import way_out
 from imgvecd.errors import CatalogError
 
 _NOT_ITS_FAULT = {
@@ -74,7 +75,8 @@ def _findings(connection: sqlite3.Connection, *, thorough: bool) -> list[str]:
 def _blamed(path: str, error: sqlite3.Error) -> list[str]:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     if code in _NOT_ITS_FAULT:
-        raise CatalogError(f"the catalog {path} cannot be read: {error}") from error
+        message = f"the catalog {path} cannot be read: {error}{way_out(path, error)}"
+        raise CatalogError(message) from error
     return [f"it cannot be read: {error}"]
 
 

@@ -251,7 +251,8 @@ def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
             connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time_ns()))
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
         raise
 
 

@@ -19,6 +19,8 @@ from imgvecd.adapters.sqlite.backups import Backups, made_at, stamp
 from imgvecd.adapters.sqlite.examine import EMPTY, examine, is_there
 from imgvecd.adapters.sqlite.seal import SMALL_BYTES, break_seal, keeps_seal, read_seal, write_seal
 from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
+from imgvecd.core.spare import give_up_spare, keep_spare
+from imgvecd.core.ways_out import told
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Safekeeping:
         Raises:
             CatalogError: what must be done cannot be written.
         """
+        give_up_spare(self._state)
         try:
             if is_there(self._path):
                 damage = condemned or self._damage()
@@ -65,10 +68,11 @@ class Safekeeping:
             if self.aside is not None or self.backups.paths() or read_seal(self._path) is not None:
                 self._restore()
         except OSError as error:
-            raise CatalogError(f"the catalog cannot be made ready: {error}") from error
+            raise CatalogError(f"the catalog cannot be made ready: {told(error)}") from error
 
     def seal(self) -> None:
         """Seal the file that was just closed; one with a log beside it is still in use."""
+        keep_spare(self._state)
         if is_there(self._path) and not os.path.exists(self._path + "-wal"):
             try:
                 write_seal(self._path, large=False)
@@ -76,8 +80,15 @@ class Safekeeping:
                 logger.warning("the catalog is not sealed: %s", error)
 
     def damage(self) -> str | None:
-        """Return what is wrong with the file, read through whatever its size; None if nothing."""
-        return self._damage(thorough=True)
+        """Return what is wrong with the file, read through whatever its size; None if nothing.
+
+        Raises:
+            CatalogError: it cannot be read, which says nothing of its bytes.
+        """
+        try:
+            return self._damage(thorough=True)
+        except OSError as error:
+            raise CatalogError(f"the catalog cannot be read: {told(error)}") from error
 
     def _damage(self, *, thorough: bool = False) -> str | None:
         seal, status = read_seal(self._path), os.stat(self._path)
@@ -132,20 +143,27 @@ class Safekeeping:
 
     def _put_in_place(self, backup: str) -> None:
         temporary = self._path + TEMPORARY_SUFFIX
-        shutil.copyfile(backup, temporary)
-        os.chmod(temporary, 0o600)
         try:
+            shutil.copyfile(backup, temporary)
+            os.chmod(temporary, 0o600)
             with contextlib.closing(sqlite3.connect(temporary)) as connection, connection:
                 connection.execute("PRAGMA journal_mode=DELETE")
                 connection.execute(
                     "UPDATE meta SET value = ? WHERE key = 'instance'", (secrets.token_hex(4),)
                 )
+            _flush(temporary)
+            os.replace(temporary, self._path)
         except sqlite3.Error as error:
             raise CatalogError(f"the backup {backup} cannot be restored: {error}") from error
-        descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
         finally:
-            os.close(descriptor)
-        os.replace(temporary, self._path)
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # half a copy only fills the disk further
         sync_directory(self._state)
+
+
+def _flush(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -52,11 +52,18 @@ def read_seal(path: str) -> Seal | None:
     """Return the seal of a file; None if there is none that can be read."""
     try:
         with open(path + SEAL_SUFFIX, "rb") as file:
-            payload, _, digest = file.read().rpartition(b"\n")[0].rpartition(b"\n")
-        if digest_of(payload).encode() != digest:
-            return None
+            return _decoded(file.read())
+    except OSError:
+        return None
+
+
+def _decoded(data: bytes) -> Seal | None:
+    payload, _, digest = data.rpartition(b"\n")[0].rpartition(b"\n")
+    if digest_of(payload).encode() != digest:
+        return None
+    try:
         return msgspec.json.decode(payload, type=Seal)
-    except (OSError, msgspec.DecodeError):
+    except msgspec.DecodeError:
         return None
 
 
@@ -68,13 +75,18 @@ def break_seal(path: str) -> None:
 
 
 def keeps_seal(path: str) -> bool:
-    """Return whether a file has a seal and is, byte for byte, what was sealed."""
-    seal = read_seal(path)
+    """Return whether a file has a seal and is, byte for byte, what was sealed.
+
+    Raises:
+        OSError: the file or its seal cannot be read, which says nothing of the bytes.
+    """
     try:
-        return (
-            seal is not None
-            and os.stat(path).st_size == seal.size_bytes
-            and (seal.blake2b is None or file_digest(path) == seal.blake2b)
-        )
-    except OSError:
+        with open(path + SEAL_SUFFIX, "rb") as file:
+            seal = _decoded(file.read())
+    except FileNotFoundError:
         return False
+    return (
+        seal is not None
+        and os.stat(path).st_size == seal.size_bytes
+        and (seal.blake2b is None or file_digest(path) == seal.blake2b)
+    )

@@ -120,13 +120,6 @@ def read_manifest(directory: str) -> Manifest | None:
     return manifest
 
 
-def forget(directory: str) -> None:
-    """Drop the last checkpoint, so that the index is built anew."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(directory, _MANIFEST))
-        sync_directory(directory)
-
-
 def load_layers(directory: str, manifest: Manifest, segments: SegmentFactory) -> list[Layer]:
     """Return the layers of a checkpoint; files that nobody parses are checked for length only.
 

@@ -20,6 +20,7 @@ from imgvecd.core.index.layers import Layer
 from imgvecd.core.index.segments import Segment, SegmentFactory, SegmentKind
 from imgvecd.core.index.snapshot import Snapshot
 from imgvecd.core.index.store import Store, StoredSegment
+from imgvecd.core.ways_out import told
 from imgvecd.protocols import EmbeddingSource
 from imgvecd.types import Float32Array, IndexChanges, Int64Array
 
@@ -90,9 +91,10 @@ class LibraryIndex:
         index is built anew, in here for up to `FLAT_LIMIT` vectors. Above, it is empty and
         `needs_rebuild` until the caller has called `rebuild`.
 
+        A folder that cannot be read or written is waited for: what a search needs is in memory.
+
         Raises:
             CatalogError: the catalog cannot be read.
-            OSError: the folder cannot be made or written.
         """
         index = cls(directory, fingerprint, dim, source, config, segments)
         index._load()
@@ -100,7 +102,11 @@ class LibraryIndex:
         return index
 
     def _load(self) -> None:
-        snapshot = self._store.load(self._source)
+        try:
+            snapshot = self._store.load(self._source)
+        except OSError as error:  # searches shall not wait until a person has seen to the disk
+            logger.warning("%s; building the index anew from the catalog", told(error))
+            snapshot = None
         if snapshot is not None:
             self._snapshot = snapshot
             return
@@ -111,7 +117,8 @@ class LibraryIndex:
                 self.rebuild()
                 self.checkpoint()
             except OSError as error:
-                logger.warning("the index stays in memory, since it cannot be written: %s", error)
+                why = told(error)
+                logger.warning("the index stays in memory, since it cannot be written: %s", why)
                 self._awaiting_rebuild = False
 
     @property

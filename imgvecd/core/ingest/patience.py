@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import tenacity
 
-from imgvecd.core.ways_out import WAYS_OUT
+from imgvecd.core.ways_out import told
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -67,9 +67,6 @@ class Patience:
 
 
 def _sentence(error: BaseException | None) -> str:
-    """Return what is wrong and, where that can be known, what to do about it."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    way_out = WAYS_OUT.get(error.errno or 0)
-    return f"the index cannot be written: {what}" + (f"; {way_out}" if way_out else "")
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"the index cannot be written: {told(error)}"
+    return str(error)
