@@ -11,23 +11,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from imgvecd.client.sdk import AsyncClient, Client
     from imgvecd.database import VectorDatabase
+    from imgvecd.errors import ImgvecdError
     from imgvecd.manager import VectorDBManager
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "Client", "VectorDBManager", "VectorDatabase", "__version__"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ImgvecdError",
+    "VectorDBManager",
+    "VectorDatabase",
+    "__version__",
+]
 
 _LAZY = {
     "AsyncClient": "imgvecd.client.sdk",
     "Client": "imgvecd.client.sdk",
+    "ImgvecdError": "imgvecd.errors",
     "VectorDBManager": "imgvecd.manager",
     "VectorDatabase": "imgvecd.database",
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # module attributes have no common type
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib  # noqa: PLC0415  # only when a class is asked for
+if not TYPE_CHECKING:  # a checker that sees it takes any name for one of the package's
 
-    return getattr(importlib.import_module(module), name)
+    def __getattr__(name: str) -> Any:  # noqa: ANN401  # module attributes have no common type
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # noqa: PLC0415  # only when a class is asked for
+
+        return getattr(importlib.import_module(module), name)

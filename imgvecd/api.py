@@ -290,7 +290,8 @@ class ClassifyRequest(
         after: only ids above it.
         template: text that a label is put into, at `{}`.
         top: labels for each image, at the most.
-        min_share: labels below it are left out.
+        min_share: labels below it are left out. Unless it is said, 0.5 where tags are written
+            (what fits better than all others together), else 0.
         write_tags: add the labels to the images' tags.
     """
 
@@ -301,8 +302,14 @@ class ClassifyRequest(
     limit: Limit = 1000
     template: Annotated[str, msgspec.Meta(pattern=r"\{\}")] = "a photo of {}"
     top: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
-    min_share: Share = 0.0
+    min_share: Share | None = None
     write_tags: bool = False
+
+    def least_share(self) -> float:
+        """Return `min_share`, or what it is if nothing was said."""
+        if self.min_share is None:
+            return 0.5 if self.write_tags else 0.0
+        return self.min_share
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,6 +386,11 @@ class TagRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ids: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=1000)]
     add: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=100)] = ()
     remove: Annotated[tuple[Tag, ...], msgspec.Meta(max_length=100)] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports, if there is nothing to add or remove."""
+        if not (self.add or self.remove):
+            raise ValueError("Expected at least one tag in add or remove")
 
 
 class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -163,6 +163,15 @@ class DaemonUnreachableError(ImgvecdError):
     code = "unreachable"
 
 
+class DaemonError(ImgvecdError):
+    """The daemon answered a client with an error; `code` and `http_status` are the answer's."""
+
+    def __init__(self, message: str, code: str, http_status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+
+
 class ReadOnlyError(ImgvecdError):
     """The database is open for reading only, since another process writes to it."""
 

@@ -36,6 +36,10 @@ stays are read and compared with the plan: whatever has changed, is protected or
 copy stays, with a reason. May be interrupted and run again. Exit code 0: all are gone; 1: some
 stay.
 """
+_UNDO = """\
+Put what an apply moved to the trash back where it was. What has been taken out of the trash, or
+whose place something else has taken, is named and left. Exit code 0: all are back; 1: some are not.
+"""
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -70,7 +74,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     add_state_flags(step)
     step.set_defaults(run=apply)
 
-    step = steps.add_parser("undo", help="put back what the last apply moved")
+    step = steps.add_parser("undo", help="put back what the last apply moved", description=_UNDO)
     step.add_argument("name", nargs="?", help="of the plan (default: the last one)")
     step.add_argument("--list", action="store_true", help="show what could be undone")
     add_state_flags(step)

@@ -49,7 +49,11 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser().print_help(sys.stderr)
+        return ImgvecdError.exit_code
+    options = parser().parse_args(given)
     try:
         code: int = options.run(options)
         sys.stdout.flush()

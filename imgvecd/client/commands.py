@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import completions, duplicates, pausing, reports, saying, searching
+from imgvecd.client import (
+    completions,
+    duplicates,
+    pausing,
+    reports,
+    saying,
+    search_flags,
+    searching,
+)
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
 
@@ -58,10 +66,11 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
         "show whether the daemon works (exit code 0), works badly (1), or not at all (2)",
         _reporting("/v1/health", api.Health, reports.health, reports.health_code),
     )
-    command = add("images", "list every image", images)
+    command = add("images", "list every image, or those that pass filters", images)
     command.add_argument("--after", type=int, default=-1, metavar="N", help="only ids above N")
-    command.add_argument("--limit", type=int, metavar="N", help="at most N images")
+    search_flags.add_limit_flag(command, None)
     _add_null_flag(command)
+    search_flags.add_filter_flags(command)
     command = add("duplicates", "find pictures that are there twice", duplicates.duplicates)
     duplicates.add_flags(command)
     command = add("failures", "list the files that cannot be searched, and why", failures)
@@ -133,11 +142,13 @@ def rescan(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
 
 
 def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
-    """Print every image, page by page; as JSON one image a line."""
+    """Print every image that passes, page by page; as JSON one image a line."""
     after, left, code = options.after, options.limit, _NONE
+    filters = search_flags.filters_of(options)
+    passing = {"filters": msgspec.json.encode(filters)} if filters != api.Filters() else {}
     while left is None or left > 0:
         size = _PAGE if left is None else min(left, _PAGE)
-        query = urllib.parse.urlencode({"after": after, "limit": size})
+        query = urllib.parse.urlencode({"after": after, "limit": size, **passing})
         page = read(daemon.get(f"/v1/images?{query}"), api.ImageList)
         for image in page.images:
             if output.json:
@@ -209,9 +220,12 @@ def _reporting(
 
 
 def _interval(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not seconds >= _SHORTEST_S:
-        raise argparse.ArgumentTypeError(f"{text}: at least {_SHORTEST_S} seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least {_SHORTEST_S}")
     return seconds
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.errors import DaemonUnreachableError, ImgvecdError
+from imgvecd.errors import DaemonError, DaemonUnreachableError
 
 T = TypeVar("T")
 
@@ -23,19 +23,15 @@ NDJSON = "application/x-ndjson"
 _JSON = {"Content-Type": "application/json"}
 
 
-class DaemonError(ImgvecdError):
-    """The daemon answered with a problem; `code` is the problem's."""
-
-    def __init__(self, problem: api.Problem) -> None:
-        super().__init__(problem.detail)
-        self.code = problem.code
-
-
 class Daemon:
     """The daemon at a socket. One request at a time; not thread-safe."""
 
     def __init__(self, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._http = _UnixConnection(path, timeout_s)
+
+    def close(self) -> None:
+        """Hang up; the next request connects anew."""
+        self._http.close()
 
     def get(self, url: str) -> bytes:
         """Return the JSON that `url` answers.
@@ -109,7 +105,7 @@ class Daemon:
             self._http.request(method, url, body, headers)
             response = self._http.getresponse()
             if response.status >= http.client.BAD_REQUEST:
-                raise DaemonError(read(response.read(), api.Problem))
+                raise error_of(response.read())
             try:
                 yield from _lines(response)
             except http.client.IncompleteRead:
@@ -141,7 +137,7 @@ class Daemon:
             self._http.close()
             raise DaemonUnreachableError(self._http.explain(error)) from error
         if response.status >= http.client.BAD_REQUEST:
-            raise DaemonError(read(answer, api.Problem))
+            raise error_of(answer)
         return answer
 
 
@@ -157,6 +153,12 @@ def read(answer: bytes, shape: type[T]) -> T:
         raise DaemonUnreachableError(
             f"The answer is none of imgvecd's, or of another version: {error}."
         ) from error
+
+
+def error_of(answer: bytes) -> DaemonError:
+    """Return what a client raises for an answer that is a problem; errors as for `read`."""
+    problem = read(answer, api.Problem)
+    return DaemonError(problem.detail, problem.code, problem.status)
 
 
 def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:

@@ -35,16 +35,17 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add_choice_flags(command)
     add("--check", metavar="FILE", help="look for one picture instead; `-` for stdin")
+    for_good = "for good, wherever they move to"
     for flag, meaning in (
-        ("--not-duplicates", "these are different pictures"),
-        ("--keep-both", "these are to stay, though they are duplicates"),
+        ("--not-duplicates", f"these are different pictures, {for_good}"),
+        ("--keep-both", f"these are to stay, though they are duplicates, {for_good}"),
         ("--undecided", "take such a decision back"),
     ):
         add(
             flag,
             nargs="+",
             metavar="FILE",
-            help=f"{meaning}, for good, wherever they move to; files, or hashes from --json",
+            help=f"{meaning}; files, or hashes from --json",
         )
     add("-0", "--null", action="store_true", help="end each path with NUL")
 
@@ -177,11 +178,13 @@ def _row(file: api.DuplicateFile) -> tuple[str, ...]:
     pixels = f"{file.width} x {file.height}" if file.width else ""
     date = (file.taken_at or file.modified_at)[:10]
     path = f"{file.path} (offline)" if file.offline else file.path
-    kind = file.kind.replace("_", " ")
+    kind = "" if file.keep else file.kind.replace("_", " ")
     return mark, kind, pixels, reports.size(file.size_bytes), date, path
 
 
 def _summary(found: api.Duplicates) -> str:
+    if not found.groups and found.images == found.compared:
+        return "There are none."
     spare = [file for group in found.groups for file in group.files if not file.keep]
     saved = reports.size(sum(file.size_bytes for file in spare))
     left = found.images - found.compared

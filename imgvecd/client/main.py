@@ -18,7 +18,7 @@ from imgvecd.errors import ImgvecdError
 _EPILOG = """\
 examples:
   imgvec search "a dog on the beach at sunset"
-  imgvec search "beach" +sunset -people +@holiday.jpg "2:red car"
+  imgvec search "beach" +sunset -people @holiday.jpg "2:red car"
   imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
   imgvec search --image holiday.jpg --limit 5
   imgvec search "snow" -0 | xargs -0 cp -t album/
@@ -38,6 +38,9 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        parser().print_help(sys.stderr)
+        return ImgvecdError.exit_code
     if given and " " in given[0]:  # no command has a space: `imgvec "a dog"`
         given.insert(0, "search")
     options = parser().parse_args(protect_negatives(given))

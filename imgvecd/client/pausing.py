@@ -10,7 +10,8 @@ from imgvecd import api
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
 
-_UNITS_S = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(seconds?|sec|s|minutes?|min|m|hours?|h|days?|d)")
 
 
 def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -45,10 +46,11 @@ def resume(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
 
 def seconds(text: str) -> float:
     """Return a time such as "1h30min" in seconds; argparse reports the error."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d)\s*", text)
-    if not parts or re.sub(r"\s", "", text) != "".join(map("".join, parts)):
+    squeezed = re.sub(r"\s", "", text)
+    parts = _PART.findall(squeezed)
+    if not parts or squeezed != "".join(map("".join, parts)):
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2h, 45min or 1h30min")
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    return sum(float(number) * _UNITS_S[unit[0]] for number, unit in parts)
 
 
 def way_on(state: api.Pause) -> str:

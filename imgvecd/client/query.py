@@ -1,8 +1,8 @@
 """The syntax of queries on the command line: words and terms to a request.
 
-`beach +sunset -people +@photo.jpg "2:red car" +#316`: plain words are one text; `+` adds a term and
+`beach +sunset -people @photo.jpg "2:red car" "#316"`: plain words are one text; `+` adds a term and
 `-` takes it away, each as one argument; `N:` in front of it is its weight; `@FILE` is an image
-file or URL (`@-` standard input), `#ID` a stored image.
+file or URL (`@-` standard input), `#ID` a stored image, with a sign or without.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from imgvecd.errors import BadRequestError
 
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(?=\S)")
 _HEAVIEST = 10.0
+_STORED = re.compile(r"#[0-9]+")
 # A minus that begins a term and no option or number: -people, -@photo.jpg, -#7, -2:people
 _NEGATIVE = re.compile(r"-(?:[^\W\d][^=]|[^\x00-\x7f]|[@#]|\d+(?:\.\d+)?:\S)", re.DOTALL)
 _NUMBERS = re.compile(r"-[\d.]+(?:,-?[\d.]+)+")  # a place in the south: --near -33.8,151.2,5
@@ -94,7 +95,9 @@ def read_image(path: str) -> bytes:
 
 
 def _is_term(word: str) -> bool:
-    return len(word) > 1 and (word[0] in "+-" or _weight(word) is not None)
+    return len(word) > 1 and (
+        word[0] in "+-@" or _STORED.fullmatch(word) is not None or _weight(word) is not None
+    )
 
 
 def _weight(word: str) -> float | None:
@@ -111,7 +114,7 @@ def _term(word: str) -> api.Term:
     weight = sign * (1.0 if weight is None else weight)
     if rest.startswith("@") and len(rest) > 1:
         return api.Term(data=read_image(rest[1:]), weight=weight)
-    if rest.startswith("#") and rest[1:].isdigit():
+    if _STORED.fullmatch(rest):
         return api.Term(id=int(rest[1:]), weight=weight)
     return api.Term(text=_text(rest), weight=weight)
 

@@ -25,7 +25,9 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="ids, then tags with their sign: imgvec tag 5 8 +family -todo",
     )
     command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
-    command = add("set", "say something of a stored image", set_metadata)
+    command = add(
+        "set", "set values of a stored image: rating, note, whatever you like", set_metadata
+    )
     command.add_argument("id", type=int, help="as `search --json` and tables give it")
     command.add_argument(
         "values",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import http
+import urllib.parse
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 import msgspec
 
 from imgvecd import api
-from imgvecd.client.connection import DEFAULT_TIMEOUT_S, NDJSON, Daemon, DaemonError, read
+from imgvecd.client.connection import DEFAULT_TIMEOUT_S, NDJSON, Daemon, error_of, read
 from imgvecd.client.locate import socket_path
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
@@ -26,6 +27,9 @@ _LIVE = "/v1/search/live"
 class Client:
     """A daemon, asked from one thread; every method raises `ImgvecdError`.
 
+    What the daemon answers with an error is a `DaemonError` with its `code`. One connection is
+    kept; `close`, or the end of `with`, hangs up.
+
     Args:
         socket: its path; None finds it as `imgvec` does.
     """
@@ -34,6 +38,16 @@ class Client:
         self._path = socket_path(socket)
         self._timeout_s = timeout_s
         self._daemon = Daemon(self._path, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; harmless when repeated, and the next question connects anew."""
+        self._daemon.close()
 
     def search(self, query: Query, **fields: Any) -> api.SearchResponse:  # noqa: ANN401  # see `api.search_request`
         """Return a page of hits; `fields` are those of `api.SearchRequest`."""
@@ -79,9 +93,9 @@ class Client:
         """Return one stored image."""
         return read(self._daemon.get(f"/v1/images/{image_id}"), api.Image)
 
-    def images(self, after: int = -1) -> Iterator[api.Image]:
-        """Yield every stored image with an id above `after`, in bounded memory."""
-        return self._lines(f"/v1/images?after={after}", api.Image)
+    def images(self, after: int = -1, filters: api.Filters | None = None) -> Iterator[api.Image]:
+        """Yield every stored image that passes, with an id above `after`, in bounded memory."""
+        return self._lines(_images(after, filters), api.Image)
 
     def failures(self) -> Iterator[api.Failure]:
         """Yield every file that cannot be searched."""
@@ -182,9 +196,11 @@ class AsyncClient:
         """Return one stored image."""
         return read(await self._ask("GET", f"/v1/images/{image_id}", b""), api.Image)
 
-    async def images(self, after: int = -1) -> AsyncIterator[api.Image]:
-        """Yield every stored image with an id above `after`, in bounded memory."""
-        async for line in self._lines(f"/v1/images?after={after}"):
+    async def images(
+        self, after: int = -1, filters: api.Filters | None = None
+    ) -> AsyncIterator[api.Image]:
+        """Yield every stored image that passes, with an id above `after`, in bounded memory."""
+        async for line in self._lines(_images(after, filters)):
             yield read(line, api.Image)
 
     async def failures(self) -> AsyncIterator[api.Failure]:
@@ -300,7 +316,7 @@ class _Exchange:
         }
         self._length = int(headers["content-length"]) if "content-length" in headers else None
         if int(first.split()[1]) >= http.HTTPStatus.BAD_REQUEST:
-            raise DaemonError(read(await self.body(), api.Problem))
+            raise error_of(await self.body())
 
     async def body(self) -> bytes:
         """Return all of the answer's body."""
@@ -332,6 +348,13 @@ class _Exchange:
 def _changes(since: str | None) -> str:
     # a clock consists of characters that need no quoting
     return "/v1/changes" if since is None else f"/v1/changes?since={since}"
+
+
+def _images(after: int, filters: api.Filters | None) -> str:
+    fields: dict[str, int | bytes] = {"after": after}
+    if filters is not None:
+        fields["filters"] = msgspec.json.encode(filters)
+    return f"/v1/images?{urllib.parse.urlencode(fields)}"
 
 
 def _thumbnail(image_id: int, size: int) -> str:

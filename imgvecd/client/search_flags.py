@@ -51,7 +51,7 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
 def add_result_flags(command: argparse.ArgumentParser) -> None:
     """Add what counts as a hit, how many are shown, and in which order."""
     add_relevance_flags(command)
-    command.add_argument("--limit", type=int, default=20, metavar="N", help="hits (default: 20)")
+    add_limit_flag(command)
     command.add_argument(
         "--order",
         choices=("score", "newest", "oldest", "path"),
@@ -65,6 +65,14 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("--explain", action="store_true", help="show each term's share")
 
 
+def add_limit_flag(command: argparse.ArgumentParser, default: int | None = 20) -> None:
+    """Add how many hits are shown; without a default it says nothing of one."""
+    said = "" if default is None else f" (default: {default})"
+    command.add_argument(
+        "--limit", type=_count, default=default, metavar="N", help=f"at most N{said}"
+    )
+
+
 def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     """Add which images may be found.
 
@@ -75,7 +83,7 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     group.add_argument("--folder", metavar="DIR", help="in DIR or below")
     group.add_argument("--glob", metavar="GLOB", help='whole paths: "**/2023/*.jpg"')
     group.add_argument("--root", metavar="DIR", help="under this watched folder")
-    group.add_argument("--taken", metavar="WHEN", help='"2023", "summer 2023", "2023-05-17"')
+    group.add_argument("--taken", metavar="WHEN", help='"2023", "last summer", "2023-05-17"')
     group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')
     group.add_argument("--until", metavar="WHEN", help="taken until the end of")
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
@@ -131,7 +139,10 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             explain=options.explain,
         )
     except ValueError:
-        raise BadRequestError("Say what to look for: words, an image file, or --id.") from None
+        raise BadRequestError(
+            "Say what to look for: words, an image file, or --id."
+            " (`imgvec images` lists all that pass filters.)"
+        ) from None
 
 
 def filters_of(options: argparse.Namespace) -> api.Filters:
@@ -160,6 +171,12 @@ def filters_of(options: argparse.Namespace) -> api.Filters:
         min_rating=options.min_rating,
         online=options.online,
     )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def _absolute(folder: str | None) -> str | None:

@@ -21,6 +21,7 @@ from imgvecd.client.search_flags import (
     LARGEST_PAGE,
     add_feedback_flags,
     add_filter_flags,
+    add_limit_flag,
     add_query_flags,
     add_relevance_flags,
     add_result_flags,
@@ -76,7 +77,9 @@ def add_parsers(add: Add) -> None:
     command.add_argument("--labels", required=True, metavar="FILE", help="one label a line")
     command.add_argument("--template", default="a photo of {}", help='default: "a photo of {}"')
     command.add_argument("--top", type=int, default=3, metavar="N", help="labels (default: 3)")
-    command.add_argument("--min-share", type=float, default=0.0, metavar="X", help="0 to 1")
+    command.add_argument(
+        "--min-share", type=float, metavar="X", help="0 to 1 (with --write-tags: 0.5)"
+    )
     command.add_argument("--write-tags", action="store_true", help="add them to the photos' tags")
     add_filter_flags(command)
 
@@ -105,7 +108,7 @@ def watch(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
         except DaemonUnreachableError as error:
             if not connected:
                 raise
-            print(f"imgvec: {error} Trying again.", file=sys.stderr)
+            print(f"imgvec: {error} (trying again)", file=sys.stderr)
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, _LONGEST_RECONNECT_S)
 
@@ -175,6 +178,7 @@ def _add_saved(add: Add) -> None:
     add_filter_flags(command)
     command = add("run", "run a saved search", _run_saved, actions)
     command.add_argument("name", help="of the saved search")
+    add_limit_flag(command, None)
     _add_output_flags(command)
     command = add("rm", "drop a saved search", _drop_saved, actions)
     command.add_argument("name", help="of the saved search")
@@ -185,6 +189,12 @@ def _list_saved(daemon: Daemon, _options: argparse.Namespace, output: Output) ->
     saved = read(body, api.SavedSearches).saved
     if output.json:
         output.answer(body)
+    elif output.people and saved:
+        output.table(
+            ("name", "search"), [(one.name, showing.in_words(one.search)) for one in saved]
+        )
+    elif output.people:
+        output.lines(["There are none: imgvec saved add NAME, and what `search` takes, keeps one."])
     else:
         output.lines([one.name for one in saved])
     return _FOUND if saved else _NONE
@@ -194,21 +204,26 @@ def _add_one(daemon: Daemon, options: argparse.Namespace, output: Output) -> int
     body = daemon.put(_saved_url(options.name), request_of(options))
     if output.json:
         output.answer(body)
+    else:
+        output.lines([f"saved {options.name}"])
     return _FOUND
 
 
 def _run_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     for saved in read(daemon.get("/v1/saved"), api.SavedSearches).saved:
         if saved.name == options.name:
-            options.limit = saved.search.limit
-            return _show(daemon, saved.search, options, output)
-    raise BadRequestError(f"There is no saved search {options.name!r}.")
+            options.limit = options.limit or saved.search.limit
+            search = msgspec.structs.replace(saved.search, limit=min(options.limit, LARGEST_PAGE))
+            return _show(daemon, search, options, output)
+    raise BadRequestError(f"there is no saved search {options.name!r}")
 
 
 def _drop_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     body = daemon.delete(_saved_url(options.name))
     if output.json:
         output.answer(body)
+    else:
+        output.lines([f"dropped {options.name}"])
     return _FOUND
 
 
@@ -221,6 +236,8 @@ def _show(
 ) -> int:
     if options.preview and not (output.people and not options.jsonl and not options.csv):
         raise BadRequestError("--preview shows pictures on a terminal, and in no other form.")
+    if options.copy and options.link_to is None:
+        raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)
     found = read(body, api.SearchResponse)
     hits = list(found.hits)
@@ -265,7 +282,7 @@ def _labels(path: str) -> tuple[str, ...]:
         with open(path, encoding="utf-8") as file:
             labels = tuple(line.strip() for line in file if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise BadRequestError(f"{path}: {error}") from error
+        raise BadRequestError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if not labels:
         raise BadRequestError(f"{path} has no labels: write one a line")
     return labels

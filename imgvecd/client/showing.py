@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import msgspec
+
 from imgvecd import api
-from imgvecd.client.connection import Daemon, DaemonError
+from imgvecd.client.connection import Daemon
 from imgvecd.client.output import Output
 from imgvecd.client.terminal import Way, size, way_to_show
+from imgvecd.errors import DaemonError
 
 
 def show(
@@ -26,7 +29,7 @@ def show(
         preview: show the pictures, in this way or as the terminal can.
     """
     if not hits:
-        output.lines(_nothing(found))
+        output.lines(_nothing(request, found))
         return
     headers, rows = _table(request, hits)
     if preview:
@@ -34,6 +37,23 @@ def show(
         _pictures(daemon, hits, rows, output, way)
     else:
         output.table(headers, rows)
+
+
+def in_words(search: api.SearchRequest) -> str:
+    """Return what a search asks for, in short."""
+    terms = " ".join(_short(term) for term in search.all_terms())
+    fields = msgspec.to_builtins(search)
+    choices = {**fields.pop("filters", {}), **fields}
+    said = [
+        f"{name}={_plain(value)}"
+        for name, value in choices.items()
+        if name not in {"text", "image", "terms"}
+    ]
+    return "  ".join([terms, *said])
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _pictures(
@@ -75,7 +95,11 @@ def _table(
     return headers, rows
 
 
-def _nothing(found: api.SearchResponse) -> list[str]:
+def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]:
+    if not found.searched and request.filters != api.Filters():
+        return ["No indexed image passes the filters."]
+    if not found.searched:
+        return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     if found.nearest is None:
         return [f"Nothing found among {found.searched:,} images."]
     nearest = found.nearest

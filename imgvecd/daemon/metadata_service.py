@@ -50,7 +50,8 @@ class DaemonMetadataService:
             NotFoundError: names those that do not exist.
         """
         await asyncio.to_thread(self._tag, request.ids, request.add, request.remove)
-        return await self._done(f"tagged {len(set(request.ids))} images")
+        count = len(set(request.ids))
+        return await self._done(f"tagged {count} image{'' if count == 1 else 's'}")
 
     def _tag(self, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
         known = self._library.images(ids)

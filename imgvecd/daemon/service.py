@@ -21,7 +21,7 @@ from imgvecd.core.following import Follower
 from imgvecd.core.generation import Generation
 from imgvecd.core.ingest.durations import Durations
 from imgvecd.core.pausing import Rest
-from imgvecd.core.search import Labeller, Searcher, StandingQueries
+from imgvecd.core.search import Allowed, Labeller, Searcher, StandingQueries
 from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
@@ -90,6 +90,7 @@ class DaemonService:
         self._started_at = _timestamp(time.time_ns())
         self._instance = embeddings.instance()
         self._failures = failures
+        self._allowed = Allowed(searching)
         self._follower = Follower(changes, embeddings)
         self.duplicates = DaemonDuplicatesService(
             self._generation, finder, decisions, embeddings, duplicates
@@ -170,12 +171,26 @@ class DaemonService:
         """Return the hits, best first."""
         return await (await self._generation()).searcher.search(request)
 
-    async def images(self, after: int, limit: int) -> api.ImageList:
-        """Return up to `limit` images with ids above `after`, ascending."""
-        page = await asyncio.to_thread(self._library.page, after, limit, self._fingerprint())
-        return api.ImageList(
-            images=tuple(page), next_after=page[-1].id if len(page) == limit else None
-        )
+    async def images(self, after: int, limit: int, filters: api.Filters) -> api.ImageList:
+        """Return up to `limit` images that pass, with ids above `after`, ascending.
+
+        Raises:
+            BadRequestError: a filter makes no sense.
+        """
+        return await asyncio.to_thread(self._images, after, limit, filters, self._fingerprint())
+
+    def _images(
+        self, after: int, limit: int, filters: api.Filters, fingerprint: str | None
+    ) -> api.ImageList:
+        allowed = self._allowed.ids(filters, self._embeddings.clock())
+        if allowed is None:
+            page = self._library.page(after, limit, fingerprint)
+            ids = [image.id for image in page]
+        else:
+            ids = allowed[allowed > after][:limit].tolist()
+            found = self._library.images(ids, fingerprint)
+            page = [found[image_id] for image_id in ids if image_id in found]
+        return api.ImageList(images=tuple(page), next_after=ids[-1] if len(ids) == limit else None)
 
     async def image(self, image_id: int) -> api.Image:
         """Return one image.

@@ -75,7 +75,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             min_score=self.min_score,
             min_relevance=self.min_relevance,
             all=self.all,
-            filters=msgspec.json.decode(self.filters, type=api.Filters),
+            filters=filters_of(self.filters),
             order=self.order,
             cursor=self.cursor,
             group=self.group,
@@ -94,6 +94,16 @@ class PageFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     limit: api.Limit | None = None
 
 
+class ImagesFields(PageFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query string of `GET /v1/images`.
+
+    Attributes:
+        filters: a JSON object of `api.Filters`: only images that pass.
+    """
+
+    filters: str = "{}"
+
+
 class ChangesFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Query string of `GET /v1/changes`."""
 
@@ -108,6 +118,18 @@ def query_fields(request: web.Request, shape: type[T]) -> T:
         BadRequestError: an unknown, repeated or ill-typed field.
     """
     return _convert_fields(_once(request.query.items()), shape)
+
+
+def filters_of(text: str) -> api.Filters:
+    """Return the filters that a field holds as JSON.
+
+    Raises:
+        BadRequestError: it is none, or names a filter that there is not.
+    """
+    try:
+        return msgspec.json.decode(text, type=api.Filters)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"`filters`: {error}.") from error
 
 
 def image_id(request: web.Request) -> int:

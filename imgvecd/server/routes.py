@@ -23,8 +23,10 @@ from imgvecd.server.metadata_routes import MetadataRoutes
 from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
 from imgvecd.server.requests import (
     ChangesFields,
+    ImagesFields,
     PageFields,
     SearchFields,
+    filters_of,
     image_id,
     json_body,
     query_fields,
@@ -98,10 +100,10 @@ class Routes:
             ),
             get(
                 "/v1/images",
-                "List images",
+                "List images, or those that pass filters",
                 self.images,
                 api.ImageList,
-                query=PageFields,
+                query=ImagesFields,
                 other={NDJSON: api.Image},
             ),
             get(
@@ -218,13 +220,14 @@ class Routes:
         return answer(found)
 
     async def images(self, request: web.Request) -> web.StreamResponse:
-        """Answer one page of all images, or all of them as lines."""
-        wanted = query_fields(request, PageFields)
+        """Answer one page of images, or all of them as lines."""
+        wanted = query_fields(request, ImagesFields)
+        filters = filters_of(wanted.filters)
         if not wants_lines(request):
-            return answer(await self._service.images(wanted.after, wanted.limit or _PAGE))
+            return answer(await self._service.images(wanted.after, wanted.limit or _PAGE, filters))
 
         async def ask(after: int, limit: int) -> tuple[Sequence[msgspec.Struct], int | None]:
-            found = await self._service.images(after, limit)
+            found = await self._service.images(after, limit, filters)
             return found.images, found.next_after
 
         return await self.streams.lines(request, _pages(ask, wanted))

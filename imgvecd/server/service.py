@@ -61,8 +61,8 @@ class Service(Protocol):
         """Return the hits, best first."""
         ...
 
-    async def images(self, after: int, limit: int) -> api.ImageList:
-        """Return up to `limit` images with ids above `after`, ascending."""
+    async def images(self, after: int, limit: int, filters: api.Filters) -> api.ImageList:
+        """Return up to `limit` images that pass, with ids above `after`, ascending."""
         ...
 
     async def image(self, image_id: int) -> api.Image:

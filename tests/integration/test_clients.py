@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from imgvecd import AsyncClient, Client, api
-from imgvecd.client.connection import DaemonError
+from imgvecd.errors import DaemonError
 
 
 @pytest.fixture

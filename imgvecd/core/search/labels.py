@@ -96,5 +96,5 @@ def _best(scores: Float32Array, request: ClassifyRequest, temperature: float) ->
             share=round(float(shares[i]), 4),
         )
         for i in order
-        if shares[i] >= request.min_share
+        if shares[i] >= request.least_share()
     )

@@ -5,7 +5,9 @@ set against what *ordinary queries of the same shape* get in this very library: 
 standard deviations by which it exceeds the mean of all pairs of such a query and a stored image.
 The best of n unrelated images is expected at about sqrt(2 ln n), which is taken off: a large
 library must come up with more than a small one. A logistic function makes a probability of the
-rest.
+rest. Its share of what a cosine of 1 gets is the relevance: photos are so much alike that none
+stands out from others as the match of a text does, and without this the very same picture would be
+a bad match, in a large library none at all.
 
 "Ordinary queries of the same shape" have the same terms with the same weights, but reference texts
 in place of texts and random stored images in place of images.
@@ -55,14 +57,18 @@ class Scale:
 
     def relevance(self, score: float) -> float:
         """Return the relevance of a cosine, 0 to 1."""
-        z = (score - self.mean) / self.deviation
-        excess = z - math.sqrt(2 * math.log(self.images))
-        return 1 / (1 + math.exp(-(_SLOPE * excess + _OFFSET)))
+        return min(self._chance(score) / self._chance(1.0), 1.0)
 
     def score(self, relevance: float) -> float:
         """Return the cosine that has this relevance (0 < relevance < 1)."""
-        excess = (math.log(relevance / (1 - relevance)) - _OFFSET) / _SLOPE
+        chance = relevance * self._chance(1.0)
+        excess = (math.log(chance / (1 - chance)) - _OFFSET) / _SLOPE
         return self.mean + self.deviation * (excess + math.sqrt(2 * math.log(self.images)))
+
+    def _chance(self, score: float) -> float:
+        z = (score - self.mean) / self.deviation
+        excess = z - math.sqrt(2 * math.log(self.images))
+        return 1 / (1 + math.exp(-(_SLOPE * excess + _OFFSET)))
 
 
 class Relevance:

@@ -1,4 +1,4 @@
-"""Reads times as people write them: "2023", "may 2023", "summer 2023", "3months", "2022..2024"."""
+"""Reads times as people write them: "may 2023", "last summer", "3months", "2022..2024"."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _SEASON_MONTHS = 3
 _SHORTEST_NAME = 3  # "sep", "sept"
 _YEAR_MONTHS = 12
 _WEEK_DAYS = 7
-_EXAMPLES = 'write "2023", "2023-05", "may 2023", "summer 2023", "2023-05-17" or "3months"'
+_EXAMPLES = (
+    'write "2023", "2023-05", "may 2023", "summer 2023", "2023-05-17", "3months" or "last year"'
+)
+_CURRENT = re.compile(r"(this|last)\s+([a-z]+)")
 
 
 def span(text: str, today: datetime.date) -> Span:
@@ -53,7 +56,13 @@ def span(text: str, today: datetime.date) -> Span:
 def _single(text: str, today: datetime.date) -> Span:
     words = text.strip().lower()
     try:
-        found = _day(words, today) or _date(words) or _ago(words, today) or _named(words)
+        found = (
+            _day(words, today)
+            or _date(words)
+            or _ago(words, today)
+            or _current(words, today)
+            or _named(words)
+        )
     except (ValueError, OverflowError):
         found = None
     if found is None:
@@ -90,6 +99,28 @@ def _ago(words: str, today: datetime.date) -> Span | None:
     else:
         first = _months_later(today, -count * (_YEAR_MONTHS if unit == "year" else 1))
     return first, today + datetime.timedelta(1)
+
+
+def _current(words: str, today: datetime.date) -> Span | None:
+    """Return the week, month, year, season or named month that is, or that was the last to end."""
+    match = _CURRENT.fullmatch(words)
+    if match is None:
+        return None
+    back, unit = int(match[1] == "last"), match[2]
+    if unit == "week":
+        first = today - datetime.timedelta(today.weekday() + _WEEK_DAYS * back)
+        return first, first + datetime.timedelta(_WEEK_DAYS)
+    if unit == "month":
+        first = _months_later(today.replace(day=1), -back)
+        return first, _months_later(first, 1)
+    if unit == "year":
+        return datetime.date(today.year - back, 1, 1), datetime.date(today.year - back + 1, 1, 1)
+    # a winter ends in the year after
+    years = [_named(f"{unit} {year}") for year in range(today.year - 2, today.year + 1)]
+    found = [span for span in years if span is not None]
+    if back:
+        return next((span for span in reversed(found) if span[1] <= today), None)
+    return next((span for span in found if span[1] > today), None)
 
 
 def _named(words: str) -> Span | None:

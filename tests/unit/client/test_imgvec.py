@@ -19,8 +19,8 @@ FORBIDDEN = ("numpy", "torch", "faiss", "aiohttp", "yaml", "tabulate", "asyncio"
 SEARCH = ("POST", "/v1/search")
 
 
-def found(*hits):
-    return api.SearchResponse(hits=hits, searched=5, clock="c:x:1", took_ms=1, model="m")
+def found(*hits, searched=5):
+    return api.SearchResponse(hits=hits, searched=searched, clock="c:x:1", took_ms=1, model="m")
 
 
 PLAIN = api.Hit(id=7, score=0.314, path="/photos/dog.jpg", taken_at="2024-05-01T10:00:00")
@@ -125,6 +125,30 @@ def test_a_terminal_gets_a_table_that_cannot_command_it(server, environment):
 def test_a_terminal_is_told_when_nothing_is_found(server, environment):
     server.on(*SEARCH, found())
     assert on_terminal(environment, "search", "x") == "Nothing found among 5 images.\n"
+    server.on(*SEARCH, found(searched=0))
+    assert on_terminal(environment, "search", "x") == (
+        "Nothing is indexed yet; `imgvec status` shows how far it is.\n"
+    )
+    assert on_terminal(environment, "search", "x", "--tag", "a") == (
+        "No indexed image passes the filters.\n"
+    )
+
+
+def test_saved_searches_are_told_in_short(server, environment):
+    search = api.SearchRequest(
+        text="a dog",
+        terms=(api.Term(text="snow", weight=-1), api.Term(data=b"photo")),
+        filters=api.Filters(taken="2023", tags=("family", "sea")),
+        limit=3,
+    )
+    saved = api.SavedSearches(saved=(api.SavedSearch(name="dogs", search=search),))
+    server.on("GET", "/v1/saved", saved)
+    assert on_terminal(environment, "saved") == (
+        "name    search\ndogs    +a dog -snow +image  taken=2023  tags=family,sea  limit=3\n"
+    )
+    server.on(*SEARCH, found(PLAIN))
+    assert on_terminal(environment, "saved", "run", "dogs", "--limit", "1").count("dog.jpg") == 1
+    assert asked(server) == msgspec.structs.replace(search, limit=1)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +159,12 @@ def test_a_terminal_is_told_when_nothing_is_found(server, environment):
         (["similar", "/nowhere.jpg"], b"/nowhere.jpg: No such file"),
         (["similar", "/"], b"/: Is a directory"),
         (["search", "--id", "7", "--image", "x"], b"either an image file or an id"),
-        (["search", "x", "--limit", "many"], b"invalid int"),
+        (["search", "x", "--limit", "many"], b"no whole number"),
         (["serach", "x"], b"invalid choice"),
-        ([], b"required"),
+        ([], b"examples:"),
+        (["search", "x", "--copy"], b"--copy needs --link-to"),
+        (["search", "x", "--limit", "0"], b"no whole number"),
+        (["status", "--interval", "often"], b"no number"),
     ],
 )
 def test_wrong_usage_is_an_error(imgvec, arguments, complaint):
@@ -229,6 +256,12 @@ def test_the_list_can_be_cut(server, imgvec):
         api.ImageList(images=(image(6, "/f"),), next_after=6),
     )
     assert imgvec("images", "--after", "5", "--limit", "1").stdout == b"/f\n"
+
+
+def test_the_list_can_be_filtered(server, imgvec):
+    passing = "%7B%22tags%22%3A%5B%22family%22%5D%2C%22min_rating%22%3A4.0%7D"
+    server.on("GET", f"/v1/images?after=-1&limit=500&filters={passing}", api.ImageList(images=()))
+    assert imgvec("images", "--tag", "family", "--min-rating", "4").returncode == 1
 
 
 def test_show(server, imgvec):
@@ -349,6 +382,7 @@ def test_nothing_heavy_is_imported(server, environment):
         (["--for", "1h30min"], api.PauseRequest(for_s=5400)),
         (["--for", "1.5 d"], api.PauseRequest(for_s=129_600)),
         (["--for", "90s"], api.PauseRequest(for_s=90)),
+        (["--for", "2 hours 5 minutes"], api.PauseRequest(for_s=7500)),
     ],
 )
 def test_pause_says_for_how_long(server, imgvec, arguments, wanted):

@@ -28,6 +28,8 @@ def parsed(*words, signed=(), like=(), unlike=()):
         (["16:9"], "16:9", []),  # heavier than any weight
         (["c++", "-"], "c++ -", []),
         (["+@"], None, [("@", 1)]),
+        (["snow", "#316", "@"], "snow @", [(316, 1)]),
+        (["#1 dad", "#2nd"], "#1 dad #2nd", []),
     ],
 )
 def test_words_and_terms(words, text, terms):
@@ -37,6 +39,7 @@ def test_words_and_terms(words, text, terms):
 def test_a_file_is_sent(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"photo")
     assert parsed(f"+@{tmp_path}/a.jpg") == (None, [(b"photo", 1)])
+    assert parsed("night", f"@{tmp_path}/a.jpg") == ("night", [(b"photo", 1)])
     with pytest.raises(BadRequestError, match="No such file"):
         parsed(f"-@{tmp_path}/b.jpg")
 

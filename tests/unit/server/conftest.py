@@ -193,11 +193,11 @@ class FakeService:
         found = api.SearchResponse(hits=(HIT,), searched=1, clock="c:x:1", took_ms=1, model="m")
         return await self._answer(request, found)
 
-    async def images(self, after, limit):
+    async def images(self, after, limit, filters):
         found = [image for image in self.library if image.id > after][:limit]
         more = found[-1].id if found and found[-1] != self.library[-1] else None
         page = api.ImageList(images=tuple(found), next_after=more)
-        return await self._answer((after, limit), page)
+        return await self._answer((after, limit, filters), page)
 
     async def image(self, image_id):
         if image_id != 7:

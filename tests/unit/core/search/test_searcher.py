@@ -10,7 +10,7 @@ from fakes import DIM, MODEL, vector_of
 from imgvecd.api import ClassifyRequest, SavedSearch, SearchRequest, Term
 from imgvecd.core.search import Labeller, StandingQueries
 from imgvecd.core.search.paging import Found, group_bursts
-from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance
+from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
 from imgvecd.types import ImageInfo
 
@@ -73,6 +73,14 @@ def test_relevance_grows_with_the_score_and_shrinks_with_the_library():
     large = Relevance(lambda _: rows)
     large.learn_texts(np.stack([vector_of(text.encode()) for text in REFERENCE_TEXTS]))
     assert large.scale(((True, 1.0),), 100_000).relevance(0.5) < small.relevance(0.5)
+
+
+@pytest.mark.parametrize("images", [SMALLEST_LIBRARY, 1_000_000])
+def test_the_same_picture_is_a_full_match_however_much_photos_are_alike(images):
+    scale = Scale(mean=0.4, deviation=0.25, images=images)
+    assert scale.relevance(1.0) == 1.0
+    assert 0.2 < scale.relevance(0.85) < 0.9
+    assert scale.score(scale.relevance(0.85)) == pytest.approx(0.85)
 
 
 async def test_reference_texts_are_encoded_once_for_all_time(shelf):
@@ -256,7 +264,7 @@ async def test_labels_come_best_first_and_become_tags(shelf):
     labeller = Labeller(
         shelf.catalog.library, shelf.catalog.embeddings, shelf.catalog.user_metadata
     )
-    request = ClassifyRequest(labels=("cat", "dog"), min_share=0.5, write_tags=True)
+    request = ClassifyRequest(labels=("cat", "dog"), write_tags=True)
     answer = await labeller.classify(shelf.searcher(), request)
     (labelled,) = answer.images
     assert [label.label for label in labelled.labels] == ["dog"]
