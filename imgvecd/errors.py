@@ -5,6 +5,21 @@ A message is one or two sentences: what happened, to which file, key or field, a
 
 from __future__ import annotations
 
+import errno
+
+PASSING_ERRNOS = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.ENODEV,
+        errno.ENXIO,
+        errno.ENOTCONN,
+        errno.ESTALE,
+        errno.EAGAIN,  # another program has a lease on the file, as Samba takes them
+    }
+)
+"""Of a file that is not to be had now, mostly since it or its drive went away: no failure."""
+
 
 class ImgvecdError(Exception):
     """Base of all errors that are meant for a person.

@@ -18,7 +18,8 @@ Float32Array: TypeAlias = NDArray[np.float32]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
 
-Facts: TypeAlias = dict[str, str | int | float | bool | list[str] | None]
+Fact: TypeAlias = str | int | float | bool | list[str] | None
+Facts: TypeAlias = dict[str, Fact]
 """What is known of an image besides its pixels, by standard names; None is nothing."""
 
 

@@ -28,6 +28,7 @@ class FakeDecoder:
         self.at_once = 0
         self.most_at_once = 0
         self.dead = False
+        self.bad_sectors = set()  # paths that are not to be read
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -40,6 +41,8 @@ class FakeDecoder:
                 raise WorkerError("no decoder can be started")
             if stamp is not None and (not os.path.exists(path) or Stamp.of(os.stat(path)) != stamp):
                 raise UnreadableImageError("changed", "it changed")
+            if path in self.bad_sectors:
+                raise UnreadableImageError("unreadable", "Input/output error")
             with open(path, "rb") as file:
                 data = file.read()
             self.decoded.append(path)

@@ -6,10 +6,13 @@ Run by `DecoderPool(module="misbehaving_decoder")`; everything else is decoded a
 import ctypes
 import os
 import signal
+import struct
 import time
 
 from imgvecd.adapters import pillow
-from imgvecd.workers import decode
+from imgvecd.processes.messages import Thumbnail
+from imgvecd.types import ImageInfo
+from imgvecd.workers import channel, decode
 
 
 def loop():
@@ -31,6 +34,16 @@ def nonsense():
             continue
 
 
+def answer_other():
+    """Answer as somebody would who has taken the process over: well formed, and not what fits."""
+    decode.Decoded = lambda info: Thumbnail()
+
+
+def answer_much():
+    """Announce a body that would fill the memory of whoever waits for it."""
+    channel.send = lambda ours, *_: ours.sendall(struct.pack(">IQ", 8, 3 << 30) + bytes(8))
+
+
 DEEDS = {
     b"segfault": lambda: ctypes.string_at(0),
     b"abort": os.abort,
@@ -42,6 +55,8 @@ DEEDS = {
     b"memory": lambda: bytearray(64 << 30),
     b"prints": lambda: print("x" * 1_000_000, flush=True),
     b"nonsense": nonsense,
+    b"other": answer_other,
+    b"much": answer_much,
 }
 
 
@@ -50,6 +65,8 @@ def misbehave(file, spec, max_pixels):
     file.seek(0)
     if word in DEEDS:
         DEEDS[word]()
+    if word in {b"other", b"much"}:
+        return ImageInfo("jpeg", 1, 1), b""
     return real_decode(file, spec, max_pixels)
 
 

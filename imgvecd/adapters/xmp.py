@@ -58,6 +58,9 @@ _KEYWORD_PATHS = (
     (_DIGIKAM + "TagsList", "/"),
     (_MICROSOFT + "LastKeywordXMP", "/"),
 )
+# Bytes of a packet: those with the most edits in them have some hundred thousand, and the tree of a
+# larger one takes a decoder's whole time and memory.
+LARGEST = 16_000_000
 _DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])")
 
 
@@ -65,8 +68,10 @@ def read(packet: bytes) -> Facts:
     """Return what the packet says: names as in `ImageInfo.metadata`, and `taken_at`.
 
     Raises:
-        ValueError: it is no XMP.
+        ValueError: it is no XMP, or far too much of it.
     """
+    if len(packet) > LARGEST:
+        raise ValueError(f"XMP has {LARGEST:,} bytes at most")
     try:
         root = defusedxml.ElementTree.fromstring(packet.strip(b"\0 \r\n\t"), forbid_dtd=True)
     except (ParseError, DefusedXmlException, LookupError) as error:  # an unknown encoding, too

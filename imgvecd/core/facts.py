@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from imgvecd.types import Facts
+from imgvecd.types import Fact, Facts
 
+_LONGEST = 2000  # characters of a text, and how many keywords: a description, not a book
+_LONGEST_WORD = 200  # characters of a keyword
+_LARGEST = 2**53  # beyond it readers of JSON disagree about numbers; nothing measured is near it
 _PERCENT_OF_STARS = ((1, 1), (13, 2), (38, 3), (63, 4), (88, 5))  # as Windows rounds them
 
 
 def said(facts: Facts) -> Facts:
-    """Return the facts less those that say nothing; 0 and False say something."""
-    return {name: value for name, value in facts.items() if value or value in (0, False)}
+    """Return the facts that say something, as 0 and False do, each within bounds."""
+    bounded = {name: _bounded(value) for name, value in facts.items()}
+    return {name: value for name, value in bounded.items() if value or value in (0, False)}
 
 
 def camera(make: str, model: str) -> str:
@@ -26,3 +30,14 @@ def stars(percent: float) -> int:
 def parts(path: str, separator: str) -> list[str]:
     """Return the keywords along the path of a nested one."""
     return [part.strip() for part in path.split(separator) if part.strip()]
+
+
+def _bounded(value: Fact) -> Fact:
+    """Return it cut to size: what files say may be of any length, and a number of any."""
+    if isinstance(value, str):
+        return value[:_LONGEST]
+    if isinstance(value, list):
+        return [word[:_LONGEST_WORD] for word in value[:_LONGEST]]
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        return None
+    return value

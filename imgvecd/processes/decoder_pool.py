@@ -21,6 +21,7 @@ from imgvecd.processes.messages import (
     Failed,
     SidecarRead,
     SidecarRequest,
+    Thumbnail,
     ThumbnailRequest,
 )
 from imgvecd.processes.worker import Worker
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 _START_S = 60.0  # importing Pillow takes a tenth of a second; a drowning machine takes longer
 _MOST_WORKERS = 16  # by default: a single disk feeds no more
 _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
+_MOST_BYTES = 16 << 20  # of an answer: pixels for the largest models are 3 MB, thumbnails less
 _ENVIRONMENT = {
     # address space is what is limited, and each thread's stack and arena take some
     "OPENBLAS_NUM_THREADS": "1",
@@ -93,7 +95,7 @@ class DecoderPool:
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """See `protocols.Decoder.read_sidecar`."""
         answer, _ = await self._run(SidecarRequest(path, stamp), ())
-        assert isinstance(answer, SidecarRead)  # noqa: S101  # what decode workers answer
+        assert isinstance(answer, SidecarRead)  # noqa: S101  # it fits
         return answer.facts
 
     async def close(self) -> None:
@@ -107,7 +109,7 @@ class DecoderPool:
 
     async def _decoded(self, request: DecodeRequest, body: Sequence[Buffer]) -> DecodedImage:
         answer, pixels = await self._run(request, body)
-        assert isinstance(answer, Decoded)  # noqa: S101  # what decode workers answer
+        assert isinstance(answer, Decoded)  # noqa: S101  # it fits
         return DecodedImage(answer.info, pixels)
 
     async def _run(
@@ -138,6 +140,8 @@ class DecoderPool:
         try:
             async with asyncio.timeout(self._config.timeout_s):
                 answer, pixels = await worker.ask(request, body)
+            if not _fits(request, answer, pixels):
+                raise _DiedError("the decoder answered what was not asked")
             self._decodes[worker] += 1
             # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
             healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
@@ -169,6 +173,7 @@ class DecoderPool:
             [msgspec.json.encode(self._arguments).decode()],
             environment=_ENVIRONMENT,
             on_line=lambda line: logger.debug("decoder: %s", line),
+            most_bytes=_MOST_BYTES,
         )
         self._decodes[worker] = 0
         ready = False
@@ -208,6 +213,18 @@ class DecoderPool:
         task = asyncio.create_task(worker.stop())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _fits(
+    request: DecodeRequest | ThumbnailRequest | SidecarRequest, answer: Answer, body: bytes
+) -> bool:
+    """Return whether it is an answer to the request: bad bytes may have taken over the worker."""
+    match request, answer:
+        case (DecodeRequest(), Decoded()):
+            return len(body) == 3 * request.spec.size**2
+        case (ThumbnailRequest(), Thumbnail()) | (SidecarRequest(), SidecarRead()) | (_, Failed()):
+            return True
+    return False
 
 
 def _default_size() -> int:

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 _SILENCE_S = 300.0  # of loading: reading 10 GB from a slow disk takes so long; downloads print
 _TELL_S = 5.0  # between two lines about a download in the log
 _KILL_AGAIN_S = 0.2
+_MOST_BYTES = 256 << 20  # of an answer: 4,096 vectors of the largest models are 64 MB
+_FLOAT_BYTES = 4
 _ANSWER_S = 60.0  # of one step, which should take a tenth of a second, on a drowning machine
 
 
@@ -153,7 +155,7 @@ class EncoderProcess:
         self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer], lane: Lane, pace: Pace
     ) -> Float32Array:
         answer, rows = await self._step(request, body, lane)
-        assert isinstance(answer, Vectors)  # noqa: S101  # `_ask` raises for anything else
+        assert isinstance(answer, Vectors)  # noqa: S101  # `_serve` raises for anything else
         pace.learn(answer.count, answer.seconds)
         return np.frombuffer(rows, np.float32).reshape(answer.count, -1)
 
@@ -192,6 +194,8 @@ class EncoderProcess:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 answer, rows = await worker.ask(request, body)
+            if not self._fits(request, answer, rows):
+                raise WorkerError("the encoder answered what was not asked")  # noqa: TRY301  # as if it had died
         except (WorkerError, TimeoutError) as error:
             await self._discard(worker)
             self._backoff.failed()
@@ -202,6 +206,18 @@ class EncoderProcess:
         self._backoff.succeeded()
         return answer, rows
 
+    def _fits(self, request: ImagesRequest | TextsRequest, answer: Answer, rows: bytes) -> bool:
+        """Return whether it is an answer to the request."""
+        if isinstance(answer, Failed):
+            return True
+        count = request.count if isinstance(request, ImagesRequest) else len(request.texts)
+        return (
+            isinstance(answer, Vectors)
+            and self._info is not None
+            and answer.count == count
+            and len(rows) == count * self._info.dim * _FLOAT_BYTES
+        )
+
     async def _start(self) -> Worker:
         try:
             worker = await Worker.start(
@@ -210,6 +226,7 @@ class EncoderProcess:
                 [msgspec.json.encode(self._arguments).decode()],
                 environment=_environment(self._arguments.texts_only),
                 on_line=self._heard,
+                most_bytes=_MOST_BYTES,
             )
         except WorkerError as error:
             self._backoff.failed()

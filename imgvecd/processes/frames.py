@@ -18,7 +18,8 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 _LENGTHS = struct.Struct(">IQ")
 _MAX_HEADER_BYTES = 16 << 20  # texts travel in the header; far above any batch of them
-_MAX_BODY_BYTES = 4 << 30  # far above any batch of pixels
+MAX_BODY_BYTES = 4 << 30
+"""Far above any batch of pixels."""
 
 
 class FrameError(Exception):
@@ -35,15 +36,20 @@ def pack(message: Any, body: Sequence[Buffer] = ()) -> list[Buffer]:  # noqa: AN
     return [_LENGTHS.pack(len(header), sum(len(part) for part in body)), header, *body]
 
 
-async def read_frame(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+async def read_frame(
+    reader: asyncio.StreamReader, most_bytes: int = MAX_BODY_BYTES
+) -> tuple[bytes, bytes]:
     """Return the next (header, body).
+
+    Args:
+        most_bytes: of a body: what is announced takes memory as it comes.
 
     Raises:
         Closed: there is none, or only a part of one.
         FrameError: the lengths make no sense.
     """
     try:
-        lengths = _check(await reader.readexactly(_LENGTHS.size))
+        lengths = _check(await reader.readexactly(_LENGTHS.size), most_bytes)
         return await reader.readexactly(lengths[0]), await reader.readexactly(lengths[1])
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise Closed from error
@@ -68,9 +74,9 @@ def send(channel: socket.socket, message: Any, body: Sequence[Buffer] = ()) -> N
         raise Closed from error
 
 
-def _check(lengths: Buffer) -> tuple[int, int]:
+def _check(lengths: Buffer, most_bytes: int = MAX_BODY_BYTES) -> tuple[int, int]:
     header_bytes, body_bytes = _LENGTHS.unpack(lengths)
-    if header_bytes > _MAX_HEADER_BYTES or body_bytes > _MAX_BODY_BYTES:
+    if header_bytes > _MAX_HEADER_BYTES or body_bytes > most_bytes:
         raise FrameError(f"a frame of {header_bytes} + {body_bytes} bytes")
     return header_bytes, body_bytes
 

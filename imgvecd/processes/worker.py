@@ -40,8 +40,10 @@ class Worker:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         on_line: Callable[[str], None],
+        most_bytes: int,
     ) -> None:
         self._name = name
+        self._most_bytes = most_bytes
         self._process = process
         self._reader = reader
         self._writer = writer
@@ -57,8 +59,12 @@ class Worker:
         *,
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
+        most_bytes: int,
     ) -> Worker:
         """Start `python -m module arguments`; its first answer says when it is ready.
+
+        Args:
+            most_bytes: of an answer's body; a worker that announces more is killed.
 
         Raises:
             WorkerError: the system refuses another process.
@@ -85,7 +91,7 @@ class Worker:
                 ours.close()
                 raise WorkerError(f"no {name} can be started: {error.strerror}") from error
         reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_AHEAD_BYTES)
-        return cls(name, process, reader, writer, on_line)
+        return cls(name, process, reader, writer, on_line, most_bytes)
 
     @property
     def alive(self) -> bool:
@@ -111,7 +117,7 @@ class Worker:
     async def answer(self) -> tuple[Answer, bytes]:
         """Return the next answer; errors as for `ask`."""
         try:
-            header, body = await read_frame(self._reader)
+            header, body = await read_frame(self._reader, self._most_bytes)
             return answer_decoder.decode(header), body
         except Closed:
             raise WorkerError(f"the {self._name} ended: {await self._ending()}") from None

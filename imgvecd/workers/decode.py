@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from imgvecd.adapters import pillow, xmp
-from imgvecd.errors import UnreadableImageError
+from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError
 from imgvecd.processes.frames import Buffer
 from imgvecd.processes.messages import (
     Answer,
@@ -34,8 +34,6 @@ from imgvecd.processes.messages import (
 )
 from imgvecd.types import Facts, Stamp
 from imgvecd.workers.channel import open_channel, serve
-
-_LARGEST_SIDECAR = 16_000_000  # bytes; those with the most edits in them have some hundred thousand
 
 
 def main() -> None:
@@ -63,14 +61,18 @@ def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]
     except MemoryError:
         return Failed("unreadable", "decoding it takes more than `decode.memory_mb`", "memory"), ()
     except OSError as error:
-        return Failed("unreadable", error.strerror or str(error), "unreadable"), ()
+        expected = not isinstance(request, DecodeRequest) or request.stamp is not None
+        gone = expected and error.errno in PASSING_ERRNOS
+        return Failed(
+            "unreadable", error.strerror or str(error), "changed" if gone else "unreadable"
+        ), ()
     return Decoded(info), [pixels]
 
 
 def _sidecar(file: BinaryIO) -> Facts:
-    packet = file.read(_LARGEST_SIDECAR + 1)
-    if len(packet) > _LARGEST_SIDECAR:
-        raise UnreadableImageError("too_large", f"a sidecar has {_LARGEST_SIDECAR:,} bytes at most")
+    packet = file.read(xmp.LARGEST + 1)
+    if len(packet) > xmp.LARGEST:
+        raise UnreadableImageError("too_large", f"a sidecar has {xmp.LARGEST:,} bytes at most")
     try:
         return xmp.read(packet)
     except (ValueError, RecursionError) as error:

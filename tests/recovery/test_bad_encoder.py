@@ -63,6 +63,14 @@ async def test_a_hang_is_ended(encoder, monkeypatch):
     assert (await encoder.encode_texts(["a"], Lane.BULK)).shape == (1, 4)
 
 
+@pytest.mark.parametrize("text", ["few", "many", "other"])
+async def test_an_answer_that_does_not_fit_is_as_good_as_a_death(encoder, notes, text):
+    with pytest.raises(WorkerError, match="what was not asked"):
+        await encoder.encode_texts([text], Lane.INTERACTIVE)
+    assert (await encoder.encode_texts(["a"], Lane.BULK)).shape == (1, 4)
+    assert starts(notes) == 2
+
+
 async def test_rows_that_are_no_numbers_are_refused(encoder, notes):
     with pytest.raises(WorkerError, match="no finite vector"):
         await encoder.encode_texts(["nan"], Lane.INTERACTIVE)

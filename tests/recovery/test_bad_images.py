@@ -42,6 +42,8 @@ async def pool(monkeypatch):
         ("exit", "crash"),
         ("abort", "crash"),
         ("nonsense", "crash"),
+        ("other", "crash"),
+        ("much", "crash"),
         ("loop", "timeout"),
         ("sleep", "timeout"),
         ("deaf", "timeout"),

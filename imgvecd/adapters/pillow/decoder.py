@@ -58,6 +58,7 @@ def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[Image
     Raises:
         UnreadableImageError: whatever is wrong with the file.
         MemoryError: it takes more memory than the process may have.
+        OSError: the file cannot be read, which says nothing about its bytes.
     """
     with _blaming_the_file():
         picture = _load(file, spec.size, max_pixels)
@@ -97,6 +98,8 @@ def _blaming_the_file() -> Iterator[None]:
     except (UnreadableImageError, MemoryError):
         raise
     except Exception as error:  # what bad bytes make Pillow raise is anything
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's, not Pillow's
         logger.debug("undecodable", exc_info=True)
         raise UnreadableImageError("damaged", f"it cannot be decoded: {error}") from error
 

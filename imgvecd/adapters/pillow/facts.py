@@ -16,6 +16,7 @@ from PIL import Image
 
 from imgvecd.adapters import xmp
 from imgvecd.adapters.pillow import exif, iptc
+from imgvecd.core.facts import said
 from imgvecd.types import Facts
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 _WRITTEN = ("title", "description", "creator", "copyright", "city", "country", "rating")
 _LISTS = ("keywords", "people")
 _OF_PEOPLE = ("xmp", "iptc", "exif")  # the surest first
-_LONGEST = 2000  # characters of a text, and how many keywords: a description, not a book
 _PACKETS = ("xmp", "XML:com.adobe.xmp")  # where Pillow leaves XMP; the latter in PNG
 
 
@@ -55,9 +55,9 @@ def merged(sources: Sequence[tuple[str, Facts]]) -> tuple[str | None, Facts]:
             facts[name] = found
     taken_at = facts.pop("taken_at", None)
     if not isinstance(taken_at, str):
-        return None, _bounded(facts)
+        return None, said(facts)
     source = next(name for name, each in sources if "taken_at" in each)
-    return taken_at, {**_bounded(facts), "taken_at_source": source}
+    return taken_at, {**said(facts), "taken_at_source": source}
 
 
 def _xmp(image: Image.Image) -> Facts:
@@ -66,13 +66,6 @@ def _xmp(image: Image.Image) -> Facts:
         if packet:
             return xmp.read(packet.encode() if isinstance(packet, str) else packet)
     return {}
-
-
-def _bounded(facts: Facts) -> Facts:
-    return {
-        name: value[:_LONGEST] if isinstance(value, str | list) else value
-        for name, value in facts.items()
-    }
 
 
 def _tried(read_: Callable[[], Facts]) -> Facts:

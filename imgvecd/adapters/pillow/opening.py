@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import struct
 from typing import BinaryIO
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from imgvecd.core.formats import missing_reason
 from imgvecd.errors import UnreadableImageError
@@ -17,22 +19,29 @@ _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "HE
 # measured cosine to the full decode ≥ 0.9993 (at no margin 0.996), at a third of the time.
 _DRAFT_MARGIN = 2
 _JPEG_XL = (b"\xff\n", b"\0\0\0\x0cJXL \r\n\x87\n")  # how its files begin
-_TIFF = (b"II*\0", b"MM\0*")
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # how they begin, and the order of their bytes
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the others have pages: the first one is shown
 _FARTHEST_FRAME = 16  # of an animation: past any fade-in, and cheap to reach
+# What Pillow raises over pixels that are not there.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 _LEAST_SHARE = 0.25  # of a truncated picture's rows: less does not show what it was
 
 pillow_heif.register_heif_opener(thumbnails=False)
 pillow_heif.options.DECODE_THREADS = 1  # the pool runs pictures, not their parts, side by side
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` rules, which knows about reduced scales
+# Colour profiles of displays and what programs write into PNG are larger than Pillow's megabyte;
+# what unfolds without end is a failure all the same.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
 
 
 def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple[int, int], bool]:
     """Return (decoded picture, its full size, whether the file ended before the picture did)."""
     image, full_size = _prepare(file, size, max_pixels)
     try:
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        _show(image)
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's fault, not the picture's
         return _load_part(file, size, max_pixels, error), full_size, True
     return image, full_size, False
 
@@ -43,7 +52,7 @@ def _load_part(file: BinaryIO, size: int, max_pixels: int, error: Exception) -> 
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         image, _ = _prepare(file, size, max_pixels)
-        image.load()
+        image.load()  # of an animation, too, what comes first
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
     if _decoded_share(image) < _LEAST_SHARE:
@@ -69,9 +78,14 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
     if image.width * image.height > max_pixels:
         width, height = full_size
         raise UnreadableImageError("too_large", f"{width} × {height} pixels are too many")
+    return image, full_size
+
+
+def _show(image: Image.Image) -> None:
+    """Decode it; of an animation a frame that is past its beginning."""
     if image.format in _ANIMATED and getattr(image, "is_animated", False):
         image.seek(min(image.n_frames // 2, _FARTHEST_FRAME))  # type: ignore[attr-defined]
-    return image, full_size
+    image.load()
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -85,19 +99,43 @@ def _open(file: BinaryIO) -> Image.Image:
         pass
     if not prefix:
         raise UnreadableImageError("damaged", "the file is empty")
-    if prefix.startswith(_TIFF):
+    if prefix[:4] in _TIFF:
+        if not _has_directory(file, _TIFF[prefix[:4]]):
+            message = "its end is missing, where it says what it holds"
+            raise UnreadableImageError("truncated", message)
         raise UnreadableImageError("unsupported", "it is a kind of TIFF that is not supported")
     if any(accept and accept(prefix) for _, accept in map(Image.OPEN.__getitem__, _FORMATS)):
         raise UnreadableImageError("damaged", "its header is damaged or incomplete")
     raise UnreadableImageError("unsupported", "it is no picture in a format that is supported")
 
 
+def _has_directory(file: BinaryIO, order: str) -> bool:
+    """Return whether all of a TIFF's directory is there: many programs write it at the end."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(4)
+    try:
+        (place,) = struct.unpack(order + "I", file.read(4))
+        file.seek(place)
+        (entries,) = struct.unpack(order + "H", file.read(2))
+    except struct.error:
+        return False
+    return bool(place + 2 + 12 * entries + 4 <= size)
+
+
 def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
     try:
-        import pillow_jxl  # noqa: F401, PLC0415  # an extra, known to Pillow once it is imported
+        # an extra, known to Pillow once it is imported
+        from pillow_jxl import JpegXLImagePlugin  # noqa: PLC0415
     except ImportError:
         raise UnreadableImageError(
             missing_reason("jxl"),
             "JPEG XL needs an extra: pip install 'imgvecd[jxl]', then imgvec retry",
         ) from None
-    return Image.open(file, formats=("JXL",))
+    JpegXLImagePlugin.DECODE_THREADS = 1  # as above
+    try:
+        return Image.open(file, formats=("JXL",))
+    except Exception as error:  # its decoder raises what it likes, and says no more than "error"
+        if isinstance(error, MemoryError | OSError):
+            raise
+        message = "it is damaged, or incomplete, or takes more than `decode.memory_mb`"
+        raise UnreadableImageError("damaged", message) from error

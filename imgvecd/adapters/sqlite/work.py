@@ -18,9 +18,8 @@ from imgvecd.adapters.sqlite.rows import FILE_COLUMNS, file_row, stamp_values
 from imgvecd.adapters.sqlite.vectors import decoded
 from imgvecd.types import Facts, FileRow, Float32Array, ImageInfo
 
-_STILL_THE_SAME = (
-    " WHERE id = ? AND pending AND size_bytes = ? AND mtime_ns = ? AND inode = ? AND ctime_ns = ?"
-)
+_AT_THE_STAMP = " WHERE id = ? AND size_bytes = ? AND mtime_ns = ? AND inode = ? AND ctime_ns = ?"
+_STILL_THE_SAME = _AT_THE_STAMP + " AND pending"
 
 
 # What says nothing of its time is dated by the oldest file that bears it, in local time. Files of
@@ -84,11 +83,14 @@ class Work:
         return clock
 
     def fail_files(self, failures: Sequence[tuple[FileRow, str, str]]) -> int:
-        """Record (file, reason, message) of files that could not be read; return the clock."""
+        """Record (file, reason, message) of files that could not be read; return the clock.
+
+        A file whose stamp has changed since it was handed out stays as it is.
+        """
         with self._database.write() as (connection, clock):
             connection.executemany(
                 "UPDATE files SET pending = 0, content_id = NULL, failure = ?,"
-                f" failure_message = ?, clock = {clock:d}" + _STILL_THE_SAME,
+                f" failure_message = ?, clock = {clock:d}" + _AT_THE_STAMP,
                 [
                     (reason, message, file.id, *stamp_values(file.stamp))
                     for file, reason, message in failures
@@ -196,14 +198,6 @@ class Work:
                 [(content_id,) for content_id, _, _ in failures],
             )
         return clock
-
-    def requeue(self, files: Sequence[FileRow]) -> None:
-        """Make files pending again, whose bytes turned out not to be what was hashed."""
-        with self._database.write() as (connection, clock):
-            connection.executemany(
-                f"UPDATE files SET pending = 1, clock = {clock:d} WHERE id = ?",
-                [(file.id,) for file in files],
-            )
 
 
 def _link(

@@ -24,9 +24,6 @@ logger = logging.getLogger(__name__)
 # 16 images take 0.1 s on a GPU, half a second to two on a CPU; loading may come before them.
 _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
-# The file or its drive is at fault, not the image's bytes: nothing to hold against the content.
-_FILE_AT_FAULT = {"changed", "unreadable"}
-
 
 class Embedder:
     """Keeps decoders and the encoder busy while any content lacks its embedding.
@@ -147,11 +144,13 @@ class Embedder:
         try:
             image = await self._decodes.call(self._decoder.decode, path, file.stamp, spec)
         except UnreadableImageError as error:
-            if error.reason in _FILE_AT_FAULT:
+            if error.reason == "changed":
                 self._working.discard(content_id)
                 self._doubted[content_id] = file
                 self._on_doubt([file])
                 self._wake.set()
+            elif error.reason == "unreadable":
+                await self._fail(content_id, file, error)
             else:
                 await self._decoded.put(Failure(content_id, error.reason, str(error)))
         else:
@@ -159,6 +158,15 @@ class Embedder:
         finally:
             self._decoding -= 1
             self._slots.release()
+
+    async def _fail(self, content_id: int, file: FileRow, error: UnreadableImageError) -> None:
+        """Record that the file cannot be read; another one with the same bytes may do."""
+        failed = [(file, error.reason, str(error))]
+        await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
+        logger.warning("image %d: its file cannot be read any more: %s", content_id, error)
+        self._working.discard(content_id)
+        self._on_committed()
+        self._wake.set()
 
     async def _encode_batches(self) -> None:
         while True:

@@ -6,7 +6,6 @@ Sidecars are read, too, and what they say is laid over what the image's file say
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -15,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from imgvecd.core.formats import is_companion_name, is_sidecar_name
 from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
-from imgvecd.errors import CatalogError, UnreadableImageError, WorkerError
+from imgvecd.errors import PASSING_ERRNOS, CatalogError, UnreadableImageError, WorkerError
 from imgvecd.protocols import Decoder, WorkQueue
 from imgvecd.types import Facts, FileRow
 
@@ -23,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 32  # files hashed and committed together: enough that commits cost little
 _THREADS = 2  # reading at the same time: disks and networks like a little, and no more
-# The file or its drive went away while it waited: a matter for the watcher, not a failure.
-_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE}
 
 _Outcome = tuple[FileRow, bytes | Facts | OSError | UnreadableImageError | None]
 """A file, and its hash; what a sidecar says; what went wrong; or None: nothing is to be read."""
@@ -166,7 +163,7 @@ class Reader:
 def _is_doubt(result: object) -> bool:
     if isinstance(result, UnreadableImageError):
         return result.reason == "changed"
-    return isinstance(result, OSError) and result.errno in _GONE
+    return isinstance(result, OSError) and result.errno in PASSING_ERRNOS
 
 
 def _reason(error: OSError | UnreadableImageError) -> tuple[str, str]:

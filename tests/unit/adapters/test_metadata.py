@@ -251,6 +251,18 @@ def test_long_texts_and_many_keywords_are_cut():
     assert (len(found["keywords"]), len(found["description"])) == (2000, 2000)
 
 
+def test_what_is_said_is_of_bounded_size():
+    """A keyword of megabytes, a number beyond 64 bits, a packet without end."""
+    long = PACKET.replace(b'Rating="4"', b'Rating="1e300"').replace(
+        b">sea<", b">%b<" % (b"k" * 10**6)
+    )
+    found = xmp.read(long)
+    assert max(map(len, found["keywords"])) == 200
+    assert "rating" not in found
+    with pytest.raises(ValueError, match="16,000,000 bytes at most"):
+        xmp.read(PACKET + b" " * xmp.LARGEST)
+
+
 @pytest.mark.parametrize(
     ("name", "taken_at", "expected"),
     [

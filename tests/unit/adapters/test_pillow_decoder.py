@@ -1,11 +1,12 @@
 """Every mode, format and orientation to the right pixels."""
 
+import errno
 import io
 
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from imgvecd.adapters import pillow
 from imgvecd.errors import UnreadableImageError
@@ -254,3 +255,52 @@ def test_a_kind_of_tiff_that_cannot_be_read_is_not_called_damaged():
     with pytest.raises(UnreadableImageError, match="kind of TIFF") as caught:
         decode(bytes(data))
     assert caught.value.reason == "unsupported"
+
+
+def test_large_texts_and_profiles_in_a_png_do_not_keep_it_from_being_shown():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", "x" * 3_000_000, zip=True)
+    data = encoded(gradient(), "PNG", pnginfo=info, icc_profile=bytes(3_000_000))
+    assert decode(data)[0].format == "png"
+    info.add_text("bomb", "x" * 100_000_000, zip=True)
+    with pytest.raises(UnreadableImageError, match="too large"):
+        decode(encoded(gradient(), "PNG", pnginfo=info))
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG"])
+def test_an_animation_without_its_end_is_shown_as_far_as_it_goes(form):
+    rng = np.random.default_rng(1)
+    frames = [Image.fromarray(rng.integers(0, 255, (64, 96, 3), np.uint8)) for _ in range(20)]
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
+    for tenth in range(1, 10):
+        info, pixels = decode(data[: len(data) * tenth // 10])
+        assert (info.width, info.height) == (96, 64)
+        assert pixels.std() > 10
+
+
+def test_a_tiff_without_its_end_is_truncated_not_unsupported():
+    data = encoded(gradient(), "TIFF", compression="tiff_lzw")
+    for size in (10, len(data) // 2, len(data) * 9 // 10):
+        with pytest.raises(UnreadableImageError, match="its end is missing") as caught:
+            decode(data[:size])
+        assert caught.value.reason == "truncated"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_a_disk_that_fails_says_nothing_about_the_bytes(form):
+    class FailingDisk(io.BytesIO):
+        def read(self, *arguments):
+            if self.tell() > 100 or not arguments:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(*arguments)
+
+    with pytest.raises(OSError, match="Input/output"):
+        pillow.decode(FailingDisk(encoded(gradient(), form)), SPEC, MAX_PIXELS)
+
+
+def test_a_damaged_jpeg_xl_is_told_in_words_for_a_person():
+    pytest.importorskip("pillow_jxl")
+    data = encoded(gradient(), "JXL")
+    with pytest.raises(UnreadableImageError, match="damaged, or incomplete") as caught:
+        decode(data[: len(data) // 2])
+    assert caught.value.reason == "damaged"

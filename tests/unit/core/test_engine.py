@@ -267,6 +267,17 @@ async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
     assert (rig.counts().failed, rig.counts().pending) == (1, 0)
 
 
+async def test_a_file_that_cannot_be_read_when_it_is_decoded_is_a_failure_of_the_file(rig):
+    """As on a disk that fails: its bytes are not to blame, and a copy of it is encoded."""
+    rig.decoder.bad_sectors.add(os.fsencode(rig.write("a.jpg", b"picture")))
+    rig.write("copy.jpg", b"picture")
+    await rig.settled()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    _, (failure,) = rig.catalog.failures.page(-1, 10)
+    assert (os.path.basename(failure.path), failure.reason) == ("a.jpg", "unreadable")
+    assert (rig.counts().indexed, rig.counts().failed, rig.counts().pending) == (1, 1, 0)
+
+
 async def test_terms_combine_and_bad_ones_are_refused(rig):
     for name in ("one", "two", "three"):
         rig.write(name + ".jpg", name.encode())
