@@ -17,7 +17,7 @@ from imgvecd.config.schema import ServerConfig, expand, parse_endpoint
 from imgvecd.errors import ConfigError
 from imgvecd.server.connection import IDLE_TIMEOUT_S, acceptor, mark_busy
 from imgvecd.server.fairness import take_turns
-from imgvecd.server.limits import limit_bodies
+from imgvecd.server.limits import take_bodies
 from imgvecd.server.loopback import guard, listen, read_token
 from imgvecd.server.peers import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
@@ -134,8 +134,8 @@ def build(service: Service, config: ServerConfig, token: str | None = None) -> w
             answer_errors(),
             guard(token or secrets.token_hex()),
             keep_deadline(config.timeout_s, lasting),
+            take_bodies(config.timeout_s, lasting),
             take_turns(routes.turns, lasting),
-            limit_bodies(),
         ],
         client_max_size=config.max_upload_mb * _MEGABYTE,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from imgvecd import api
@@ -213,8 +214,7 @@ async def _form(request: web.Request) -> api.SearchRequest:
     fields: list[tuple[str, str]] = []
     data = None
     try:
-        reader = await request.multipart()
-        async for part in reader:
+        async for part in MultipartReader(request.headers, await _content(request)):
             if not isinstance(part, BodyPartReader) or part.name is None:
                 raise BadRequestError("Form: every part needs a name and plain content.")
             if part.name == _UPLOAD_FIELD:
@@ -224,6 +224,15 @@ async def _form(request: web.Request) -> api.SearchRequest:
     except _BROKEN_FORM as error:
         raise BadRequestError("Form: the multipart body is broken.") from error
     return _convert_fields(_once(fields), SearchFields).search(data)
+
+
+async def _content(request: web.Request) -> StreamReader:
+    """Return the body as what aiohttp reads forms from; all of it has arrived."""
+    body = await request.read()
+    content = StreamReader(request.protocol, limit=len(body), loop=asyncio.get_running_loop())
+    content.feed_data(body)
+    content.feed_eof()
+    return content
 
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:

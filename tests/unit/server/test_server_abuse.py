@@ -11,7 +11,9 @@ import sys
 import pytest
 
 from imgvecd.server import connection as connection_module
-from imgvecd.server.limits import LARGE_BODIES_AT_ONCE
+from imgvecd.server import limits
+from imgvecd.server.fairness import PLACES
+from imgvecd.server.limits import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -139,9 +141,9 @@ async def test_few_large_bodies_are_in_memory_at_once(daemon):
     daemon.service.gate = asyncio.Event()
     large = json.dumps({"text": "x", "image": {"data": "A" * 1_200_000}})
     asking = [asyncio.create_task(daemon.ask("POST", "/v1/search", large)) for _ in range(5)]
-    await daemon.until(lambda: len(daemon.service.asked) == LARGE_BODIES_AT_ONCE)
+    await daemon.until(lambda: len(daemon.service.asked) == LARGE_BODIES_PER_CLIENT)
     small = asyncio.create_task(daemon.ask("GET", "/v1/search?text=x"))
-    await daemon.until(lambda: len(daemon.service.asked) == LARGE_BODIES_AT_ONCE + 1)
+    await daemon.until(lambda: len(daemon.service.asked) == LARGE_BODIES_PER_CLIENT + 1)
     daemon.service.gate.set()
     assert [(await one).status for one in (*asking, small)] == [200] * 6
 
@@ -221,3 +223,75 @@ async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch)
     assert b"404" in answer
     daemon.service.gate.set()
     await asyncio.gather(*asking)
+
+
+STALLED = {
+    "small": post(10) + b"{",
+    "large": post(2_000_000) + b"{",
+    "endless": CHUNKED + b"5\r\n{",
+    "lasting": CHUNKED.replace(b"search", b"sync") + b"5\r\n{",
+    "listening": post(2_000_000).replace(b"search", b"search/live") + b"{",
+}
+
+
+@pytest.mark.parametrize("kind", STALLED)
+async def test_a_body_that_stalls_holds_no_small_request_up(daemon, kind):
+    """Not even one of the same client: what waits for its body has no place among requests."""
+    stalled = [daemon.connect() for _ in range(PLACES)]
+    for client in stalled:
+        client.sendall(STALLED[kind])
+    async with asyncio.timeout(20):  # far below the deadline of what stalls
+        for _ in range(5):
+            assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
+    for client in stalled:
+        client.close()
+
+
+async def test_a_lasting_request_sends_its_body_in_time(start):
+    daemon = await start(timeout_s=0.2)
+    client = daemon.connect()
+    client.sendall(STALLED["lasting"])
+    answer = await received(client)
+    assert (status(answer), body(answer)["code"]) == (504, "timeout")
+
+
+UPLOAD = """
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+body = json.dumps({"image": {"data": "A" * 1_200_000}}).encode()
+head = f"POST /v1/search HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n"
+s.sendall(head.encode() + body)
+print(s.recv(20))
+"""
+
+
+@pytest.mark.parametrize("kind", ["large", "endless", "lasting", "listening"])
+async def test_uploads_that_stall_hold_no_other_client_up(daemon, kind):
+    stalled = [daemon.connect() for _ in range(LARGE_BODIES_AT_ONCE + 2)]
+    for client in stalled:
+        client.sendall(STALLED[kind])
+    for _ in range(10):  # until they are being read
+        await daemon.ask("GET", "/v1/health")
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", UPLOAD, daemon.path, stdout=subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        answer, _ = await other.communicate()
+    assert b"200" in answer
+    for client in stalled:
+        client.close()
+
+
+async def test_while_others_wait_a_slow_upload_gives_its_place_up(daemon, monkeypatch):
+    monkeypatch.setattr(limits, "GRACE_S", 0.2)
+    slow = [daemon.connect() for _ in range(LARGE_BODIES_PER_CLIENT)]
+    for client in slow:
+        client.sendall(STALLED["large"])
+    for _ in range(10):
+        await daemon.ask("GET", "/v1/health")
+    large = json.dumps({"image": {"data": "A" * 1_200_000}})
+    assert (await daemon.ask("POST", "/v1/search", large)).status == 200
+    answer = await received(slow[0])
+    assert (status(answer), body(answer)["code"]) == (503, "busy")
+    slow[1].close()
