@@ -22,6 +22,7 @@ from imgvecd.errors import ConfigError
 
 Keys = tuple[str | int, ...]
 
+_MOST_VALUES = 100_000  # in the file: anchors that name each other unfold without end
 _PREFIX = "IMGVECD_"
 _CONFIG_VARIABLE = "IMGVECD_CONFIG"
 # The query tool's variable means the same thing to the daemon.
@@ -90,7 +91,9 @@ def _read(path: str) -> tuple[dict[str, Any], dict[Keys, int]]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: it is nested without end.") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter of a number, say
         raise ConfigError(f"{path}: not valid YAML: {error}.") from None
     return content, lines
 
@@ -103,6 +106,10 @@ def _check_keys(
     lines: dict[Keys, int],
 ) -> None:
     """Record the line of every key below `node`; refuse keys that are unknown or given twice."""
+    if len(lines) > _MOST_VALUES:
+        raise ConfigError(
+            f"{path}: more than {_MOST_VALUES:,} values, anchors that repeat included."
+        )
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             lines[(*at, position)] = item.start_mark.line + 1
@@ -180,6 +187,9 @@ def _located(error: msgspec.ValidationError, path: str, lines: Mapping[Keys, int
     keys: Keys = tuple(
         int(index) if index else name for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place)
     )
+    if not keys:  # what concerns the whole says itself which key it means
+        key, _, message = message.partition(": ")
+        keys = (key,)
     line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
     where = f"{path}:{line}: " if line else ""
     setting = settings().get(_dotted(keys))

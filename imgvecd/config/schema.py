@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from imgvecd.api import KEEPER_RULES, KeeperRule
 
-Positive = Annotated[int, Meta(ge=1)]
+Positive = Annotated[int, Meta(ge=1, le=10**15)]  # no more than travels to a worker, or is sense
 Seconds = Annotated[float, Meta(ge=0)]
 _LAST_PORT = 65_535
 
@@ -80,7 +80,7 @@ class DecodeConfig(Section, frozen=True):
 
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
     timeout_s: Annotated[float, Meta(gt=0)] = 30
-    memory_mb: Annotated[int, Meta(ge=128)] = 2048
+    memory_mb: Annotated[int, Meta(ge=128, le=10**9)] = 2048
     max_pixels: Positive = 300_000_000
     idle_s: Seconds = 60
 
@@ -99,7 +99,7 @@ class EncodeConfig(Section, frozen=True):
     batch_size: Annotated[int, Meta(ge=0, le=4096)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    threads: Annotated[int, Meta(ge=0)] = 0
+    threads: Annotated[int, Meta(ge=0, le=4096)] = 0
     idle_s: Seconds = 300
 
 
@@ -257,6 +257,17 @@ class Config(Section, frozen=True):
     index: IndexConfig = IndexConfig()
     duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, for roots that name no folder."""
+        for root in self.roots:
+            path = root if isinstance(root, str) else root.path
+            try:
+                usable = bool(path.strip()) and b"\0" not in os.fsencode(path)
+            except UnicodeEncodeError:
+                usable = False
+            if not usable:
+                raise ValueError(f"roots: expected the path of a folder, got {path!r}")
 
     def root_configs(self) -> tuple[RootConfig, ...]:
         """Return the roots, each with an absolute, expanded path."""

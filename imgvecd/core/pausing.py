@@ -35,10 +35,15 @@ class Readings:
 
 
 class PauseRules:
-    """Decides from the time and what the machine says. Times are aware, in local time."""
+    """Decides from the time and what the machine says. Times are aware.
 
-    def __init__(self, config: IndexingConfig) -> None:
+    Args:
+        zone: whose time of day counts; None is the machine's.
+    """
+
+    def __init__(self, config: IndexingConfig, zone: datetime.tzinfo | None = None) -> None:
         self.config = config
+        self._zone = zone
         self._asked = False
         self._asked_until: datetime.datetime | None = None
         self._loaded = False
@@ -72,12 +77,14 @@ class PauseRules:
         """Yield every cause that holds, and its end where that is known."""
         if self._asked and self._asked_until is not None and now >= self._asked_until:
             self._asked = False
+        now = now.astimezone(self._zone)
         if self._asked:
-            end = self._asked_until
+            # as clocks will show it then: summer time may begin or end before
+            end = self._asked_until and self._asked_until.astimezone(self._zone)
             until = f" until {_clock(end, now)}" if end else ""
             yield _pause("request", f"by request{until}", end), end
         for begin, finish in self.config.hours():
-            if (end := _end_of(begin, finish, now)) is not None:
+            if (end := self._end_of(begin, finish, now)) is not None:
                 yield _pause("quiet_hours", f"quiet hours until {_clock(end, now)}", end), end
                 break
         if self.config.pause_on_battery and readings.on_battery:
@@ -87,6 +94,27 @@ class PauseRules:
         if self._loaded:
             load = f"other programs use {readings.other_load:.0%} of the processor"
             yield _pause("load", load), None
+
+    def _end_of(
+        self, begin: datetime.time, end: datetime.time, now: datetime.datetime
+    ) -> datetime.datetime | None:
+        """Return when the hours that `now` lies in end; None if it lies outside."""
+        time_of_day = now.time()
+        if begin < end:
+            inside = begin <= time_of_day < end
+        else:
+            inside = time_of_day >= begin or time_of_day < end
+        if not inside:
+            return None
+        tomorrow = datetime.timedelta(days=int(time_of_day >= end))
+        day = now.date() + tomorrow
+        # the offset of then: summer time may begin or end before, and that hour comes twice
+        first, second = (self._moment(day, end.replace(fold=fold)) for fold in (0, 1))
+        return first if first.timestamp() > now.timestamp() else second
+
+    def _moment(self, day: datetime.date, time: datetime.time) -> datetime.datetime:
+        moment = datetime.datetime.combine(day, time)
+        return moment.replace(tzinfo=self._zone) if self._zone else moment.astimezone()
 
 
 class Rest:
@@ -217,21 +245,6 @@ class Rest:
 def _pause(cause: PauseCause, reason: str, end: datetime.datetime | None = None) -> Pause:
     until = None if end is None else end.isoformat(timespec="seconds")
     return Pause(cause=cause, reason=reason, until=until)
-
-
-def _end_of(
-    begin: datetime.time, end: datetime.time, now: datetime.datetime
-) -> datetime.datetime | None:
-    """Return when the hours that `now` lies in end; None if it lies outside."""
-    time_of_day = now.time()
-    if begin < end:
-        inside = begin <= time_of_day < end
-    else:
-        inside = time_of_day >= begin or time_of_day < end
-    if not inside:
-        return None
-    tomorrow = datetime.timedelta(days=int(time_of_day >= end))
-    return datetime.datetime.combine(now.date() + tomorrow, end, now.tzinfo)
 
 
 def _clock(moment: datetime.datetime, now: datetime.datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 
@@ -31,6 +32,13 @@ def write(tmp_path):
         return str(path)
 
     return write
+
+
+# each line ten times the one before
+BOMB = "exclude:\n- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"- &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, name in itertools.pairwise("abcdefghi")
+)
 
 
 def test_without_a_file_the_defaults_hold():
@@ -120,6 +128,17 @@ def test_empty_files_and_sections_change_nothing(write, text):
         ("just words\n", ":1: expected `key: value`"),
         (b"log_level: \xff\n", "not valid YAML"),
         ("a: b\n---\nc: d\n", "not valid YAML"),
+        ("log_level: debug\nroots: ['']\n", ":2: roots: expected the path of a folder, got ''"),
+        ('roots: ["/a\\0b"]\n', ":1: roots: expected the path of a folder"),
+        ('roots: [{path: "/a\\ud800"}]\n', ":1: roots: expected the path of a folder"),
+        (
+            "decode:\n  max_pixels: 99999999999999999999\n",
+            ":2: decode.max_pixels: Expected `int` <=",
+        ),
+        ("decode:\n  max_pixels: " + "9" * 5000, "not valid YAML: Exceeds the limit"),
+        ("exclude: &a [*a]\n", "nested without end"),
+        ("exclude: " + "[" * 500 + "]" * 500, "nested without end"),
+        (BOMB, "more than 100,000 values"),
     ],
 )
 def test_complaints_name_file_line_and_key(write, text, complaint):

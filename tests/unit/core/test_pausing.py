@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime
+import time
+import zoneinfo
 
 import pytest
 
@@ -15,12 +17,26 @@ ZONE = datetime.timezone(datetime.timedelta(hours=2))
 
 
 def at(text, day=1):
-    time = datetime.time.fromisoformat(text)
-    return datetime.datetime.combine(datetime.date(2026, 5, day), time, ZONE)
+    clock = datetime.time.fromisoformat(text)
+    return datetime.datetime.combine(datetime.date(2026, 5, day), clock, ZONE)
+
+
+@pytest.fixture
+def berlin(monkeypatch):
+    """A zone with summer time, which is the machine's as well."""
+    try:
+        zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    except zoneinfo.ZoneInfoNotFoundError:
+        pytest.skip("the system has no time zones")
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield zone
+    monkeypatch.undo()
+    time.tzset()
 
 
 def rules(**settings):
-    return PauseRules(IndexingConfig(**settings))
+    return PauseRules(IndexingConfig(**settings), ZONE)
 
 
 def cause(pause):
@@ -52,6 +68,38 @@ def test_quiet_hours(hours, time, end):
 def test_hours_that_are_none_are_refused(hours):
     with pytest.raises(ValueError, match="22:00-07:00"):
         IndexingConfig(quiet_hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "ends"),
+    [((2026, 3, 28), "+01:00", "+02:00"), ((2026, 10, 24), "+02:00", "+01:00")],
+)
+@pytest.mark.parametrize("by_machine", [False, True])
+def test_a_night_in_which_summer_time_begins_or_ends(day, begins, ends, berlin, by_machine):
+    """The hours are the clock's, and what is told of their end is right; so it is of a request."""
+    night = PauseRules(IndexingConfig(quiet_hours="22:00-07:00"), None if by_machine else berlin)
+    evening = datetime.datetime(*day, 23, tzinfo=berlin).astimezone(datetime.UTC)
+    morning = datetime.datetime(*day, 7, tzinfo=berlin) + datetime.timedelta(days=1)
+    minute = datetime.timedelta(minutes=1)
+    assert night.decide(evening, CALM).until == f"{morning:%Y-%m-%dT%H:%M:%S}{ends}"
+    assert night.decide(morning.astimezone(datetime.UTC) - minute, CALM)
+    assert night.decide(morning.astimezone(datetime.UTC), CALM) is None
+    # passed over until then, and no shorter
+    night.resume(evening, CALM, force=True)
+    assert night.decide(morning.astimezone(datetime.UTC) - minute, CALM) is None
+
+    night.ask(evening + datetime.timedelta(hours=8))
+    pause = night.decide(evening, CALM)
+    later = 8 if begins == "+01:00" else 6
+    assert (pause.reason, pause.until[-6:]) == (f"by request until {later:02}:00", ends)
+
+
+@pytest.mark.parametrize("by_machine", [False, True])
+def test_the_hour_that_comes_twice(berlin, by_machine):
+    night = PauseRules(IndexingConfig(quiet_hours="22:00-02:30"), None if by_machine else berlin)
+    twice = [datetime.datetime(2026, 10, 25, hour, 10, tzinfo=datetime.UTC) for hour in (0, 1)]
+    ends = [night.decide(moment, CALM).until for moment in twice]
+    assert ends == ["2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"]
 
 
 def test_on_battery_only_if_that_is_wanted():
