@@ -22,6 +22,12 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=2**40 - 1, description="Of a stored im
 AtLeast = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 AfterId = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1, description="Only ids above it")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Score = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+Rating = Annotated[float, msgspec.Meta(ge=0, le=5)]
+Top = Annotated[int, msgspec.Meta(ge=1, le=100)]
+WaitSeconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+BurstSeconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+PauseSeconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)]
 Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
 LabelText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
@@ -126,7 +132,7 @@ class Filters(
     has_gps: bool | None = None
     tags: tuple[str, ...] = ()
     metadata: dict[str, str] = {}
-    min_rating: Annotated[float, msgspec.Meta(ge=0, le=5)] | None = None
+    min_rating: Rating | None = None
     online: bool = False
 
 
@@ -148,7 +154,7 @@ class SearchRequest(
     image: Term | None = None
     terms: tuple[Term, ...] = ()
     limit: Limit = 20
-    min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    min_score: Score | None = None
     min_relevance: Share | None = None
     all: bool = False
     filters: Filters = Filters()
@@ -183,6 +189,13 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: int | None = None
 
 
+def complaint(error: msgspec.MsgspecError) -> str:
+    """Return what does not fit, led by the field: "limit: Expected `int` >= 1."."""
+    message, _, place = str(error).partition(" - at `$")
+    field = place.rstrip("`").lstrip(".")
+    return f"{field}: {message}." if field else f"{message}."
+
+
 def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> SearchRequest:
     """Return the request for a text or a request, with further fields of `SearchRequest`.
 
@@ -193,7 +206,7 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     try:
         return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"{error}.") from error
+        raise BadRequestError(complaint(error)) from error
 
 
 class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -301,7 +314,7 @@ class ClassifyRequest(
     after: AfterId = -1
     limit: Limit = 1000
     template: Annotated[str, msgspec.Meta(pattern=r"\{\}")] = "a photo of {}"
-    top: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    top: Top = 3
     min_share: Share | None = None
     write_tags: bool = False
 
@@ -490,7 +503,7 @@ class Pause(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`POST /v1/pause`: have indexing rest, for a while or until it is resumed."""
 
-    for_s: Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)] | None = None
+    for_s: PauseSeconds | None = None
 
 
 class ResumeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -632,7 +645,7 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SyncRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`POST /v1/sync`: wait until all that is on disk now is searchable or recorded as failed."""
 
-    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
+    timeout_s: WaitSeconds = 30.0
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -775,8 +788,8 @@ class DuplicatesRequest(
     """
 
     kinds: tuple[DuplicateKind, ...] = ()
-    min_similarity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.95
-    burst_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 10
+    min_similarity: Share = 0.95
+    burst_s: BurstSeconds = 10
     rules: tuple[KeeperRule, ...] | None = None
     prefer: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()

@@ -326,7 +326,7 @@ class VectorDatabase:
             fields = {"min_similarity": similarity_threshold, **choices}
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
-            raise BadRequestError(f"duplicates: {error}") from error
+            raise BadRequestError(f"duplicates: {api.complaint(error)}") from error
         session = self._opened()
         session.run(session.duplicates.prepare())
         return session.run(session.duplicates.find(request, session.model))

@@ -21,6 +21,7 @@ from imgvecd.client import (
     searching,
 )
 from imgvecd.client.connection import Daemon, read
+from imgvecd.client.flag_types import fitting
 from imgvecd.client.output import Output
 
 T = TypeVar("T")
@@ -67,7 +68,9 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
         _reporting("/v1/health", api.Health, reports.health, reports.health_code),
     )
     command = add("images", "list every image, or those that pass filters", images)
-    command.add_argument("--after", type=int, default=-1, metavar="N", help="only ids above N")
+    command.add_argument(
+        "--after", type=fitting(api.AfterId), default=-1, metavar="N", help="only ids above N"
+    )
     search_flags.add_limit_flag(command, None)
     _add_null_flag(command)
     search_flags.add_filter_flags(command)
@@ -87,7 +90,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     saying.add_parsers(add)
     show = _reporting("/v1/images/{id}", api.Image, reports.image)
     command = add("show", "show one stored image", show)
-    command.add_argument("id", type=int, help="as `search --json` and tables give it")
+    command.add_argument("id", type=fitting(api.Id), help="as `search --json` and tables give it")
 
 
 def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -231,7 +234,11 @@ def _interval(text: str) -> float:
 
 def _add_timeout_flag(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)"
+        "--timeout",
+        type=fitting(api.WaitSeconds),
+        default=30.0,
+        metavar="S",
+        help="seconds to wait (default: 30)",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from imgvecd import api
 from imgvecd.client import reports
 from imgvecd.client.connection import Daemon, read
+from imgvecd.client.flag_types import fitting
 from imgvecd.client.output import Output
 from imgvecd.errors import BadRequestError
 
@@ -54,8 +55,20 @@ def add_choice_flags(command: argparse.ArgumentParser) -> None:
     """Add what says which files are duplicates, and which of them to keep."""
     add = command.add_argument
     add("--kind", action="append", choices=KINDS, help="only this kind; can be repeated")
-    add("--min-similarity", type=float, default=0.95, metavar="X", help="of similar (0 to 1)")
-    add("--burst", type=float, default=10, metavar="S", help="seconds between shots (default: 10)")
+    add(
+        "--min-similarity",
+        type=fitting(api.Share),
+        default=0.95,
+        metavar="X",
+        help="of similar (0 to 1)",
+    )
+    add(
+        "--burst",
+        type=fitting(api.BurstSeconds),
+        default=10,
+        metavar="S",
+        help="seconds between shots (default: 10)",
+    )
     add(
         "--rules",
         metavar="LIST",

@@ -6,6 +6,8 @@ import argparse
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from imgvecd import api
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.output import Output
@@ -50,7 +52,12 @@ def seconds(text: str) -> float:
     parts = _PART.findall(squeezed)
     if not parts or squeezed != "".join(map("".join, parts)):
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2h, 45min or 1h30min")
-    return sum(float(number) * _UNITS_S[unit[0]] for number, unit in parts)
+    total = sum(float(number) * _UNITS_S[unit[0]] for number, unit in parts)
+    try:
+        bounded: float = msgspec.convert(total, api.PauseSeconds)
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0s and 366d") from None
+    return bounded
 
 
 def way_on(state: api.Pause) -> str:

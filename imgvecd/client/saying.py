@@ -11,6 +11,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.client import reports
 from imgvecd.client.connection import Daemon, read
+from imgvecd.client.flag_types import fitting
 from imgvecd.client.output import Output
 from imgvecd.errors import BadRequestError
 
@@ -28,7 +29,7 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add(
         "set", "set values of a stored image: rating, note, whatever you like", set_metadata
     )
-    command.add_argument("id", type=int, help="as `search --json` and tables give it")
+    command.add_argument("id", type=fitting(api.Id), help="as `search --json` and tables give it")
     command.add_argument(
         "values",
         nargs="+",

@@ -378,4 +378,4 @@ def _classify(labels: Sequence[str], fields: dict[str, Any]) -> api.ClassifyRequ
     try:
         return msgspec.convert({"labels": tuple(labels), **fields}, api.ClassifyRequest)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"{error}.") from error
+        raise BadRequestError(api.complaint(error)) from error

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from imgvecd import api
+from imgvecd.client.flag_types import fitting
 from imgvecd.client.query import read_image, terms_of
 from imgvecd.errors import BadRequestError
 
@@ -26,7 +27,9 @@ def add_query_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
     command.add_argument("--image", metavar="FILE", help="photos like this file; `-` for stdin")
-    command.add_argument("--id", type=int, metavar="N", help="photos like this stored image")
+    command.add_argument(
+        "--id", type=fitting(api.Id), metavar="N", help="photos like this stored image"
+    )
     add_feedback_flags(command)
 
 
@@ -34,7 +37,12 @@ def add_feedback_flags(command: argparse.ArgumentParser) -> None:
     """Add what hits were right and wrong."""
     for name, help_ in (("more", "right"), ("less", "wrong")):
         command.add_argument(
-            f"--{name}-like", type=int, nargs="+", default=[], metavar="ID", help=f"{help_} hits"
+            f"--{name}-like",
+            type=fitting(api.Id),
+            nargs="+",
+            default=[],
+            metavar="ID",
+            help=f"{help_} hits",
         )
 
 
@@ -42,9 +50,14 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
     """Add what counts as a hit."""
     command.add_argument("--all", action="store_true", help="also what is not relevant")
     command.add_argument(
-        "--min-relevance", type=float, metavar="X", help="what counts as relevant (0 to 1)"
+        "--min-relevance",
+        type=fitting(api.Share),
+        metavar="X",
+        help="what counts as relevant (0 to 1)",
     )
-    command.add_argument("--min-score", type=float, metavar="X", help="no hits below X (-1 to 1)")
+    command.add_argument(
+        "--min-score", type=fitting(api.Score), metavar="X", help="no hits below X (-1 to 1)"
+    )
     command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
 
 
@@ -92,9 +105,15 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     group.add_argument(
         "--orientation", choices=("landscape", "portrait", "square"), help="as the photo is seen"
     )
-    group.add_argument("--min-width", type=int, metavar="PX", help="at least PX pixels wide")
-    group.add_argument("--min-height", type=int, metavar="PX", help="at least PX pixels high")
-    group.add_argument("--min-bytes", type=int, metavar="N", help="files of at least N bytes")
+    group.add_argument(
+        "--min-width", type=fitting(api.AtLeast), metavar="PX", help="at least PX pixels wide"
+    )
+    group.add_argument(
+        "--min-height", type=fitting(api.AtLeast), metavar="PX", help="at least PX pixels high"
+    )
+    group.add_argument(
+        "--min-bytes", type=fitting(api.AtLeast), metavar="N", help="files of at least N bytes"
+    )
     group.add_argument("--near", metavar="LAT,LON,KM", help="taken within KM of a place")
     group.add_argument("--box", metavar="S,W,N,E", help="taken within these degrees")
     gps = group.add_mutually_exclusive_group()
@@ -104,7 +123,7 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     group.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
     )
-    group.add_argument("--min-rating", type=float, metavar="N", help="0 to 5")
+    group.add_argument("--min-rating", type=fitting(api.Rating), metavar="N", help="0 to 5")
     group.add_argument("--online", action="store_true", help="only what is reachable now")
 
 

@@ -16,6 +16,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.client import handing_on, showing
 from imgvecd.client.connection import Daemon, read
+from imgvecd.client.flag_types import fitting
 from imgvecd.client.output import Output
 from imgvecd.client.search_flags import (
     LARGEST_PAGE,
@@ -61,7 +62,7 @@ def add_parsers(add: Add) -> None:
     _add_search_flags(command)
     command = add("similar", "find photos that look like one", search)
     command.add_argument("image", metavar="FILE", nargs="?", help="image file, `-` for stdin")
-    command.add_argument("--id", type=int, metavar="N", help="a stored image instead")
+    command.add_argument("--id", type=fitting(api.Id), metavar="N", help="a stored image instead")
     add_feedback_flags(command)
     _add_search_flags(command)
     command = add("watch", "print every new photo that matches, as it comes", watch)
@@ -73,12 +74,16 @@ def add_parsers(add: Add) -> None:
     )
     _add_saved(add)
     command = add("label", "find the labels that fit photos best", label)
-    command.add_argument("ids", type=int, nargs="*", metavar="ID", help="stored images; none: all")
+    command.add_argument(
+        "ids", type=fitting(api.Id), nargs="*", metavar="ID", help="stored images; none: all"
+    )
     command.add_argument("--labels", required=True, metavar="FILE", help="one label a line")
     command.add_argument("--template", default="a photo of {}", help='default: "a photo of {}"')
-    command.add_argument("--top", type=int, default=3, metavar="N", help="labels (default: 3)")
     command.add_argument(
-        "--min-share", type=float, metavar="X", help="0 to 1 (with --write-tags: 0.5)"
+        "--top", type=fitting(api.Top), default=3, metavar="N", help="labels (default: 3)"
+    )
+    command.add_argument(
+        "--min-share", type=fitting(api.Share), metavar="X", help="0 to 1 (with --write-tags: 0.5)"
     )
     command.add_argument("--write-tags", action="store_true", help="add them to the photos' tags")
     add_filter_flags(command)
@@ -144,7 +149,11 @@ def _add_search_flags(command: argparse.ArgumentParser) -> None:
     add_filter_flags(command)
     command.add_argument("--sync", action="store_true", help="first wait as `imgvec sync` does")
     command.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)"
+        "--timeout",
+        type=fitting(api.WaitSeconds),
+        default=30.0,
+        metavar="S",
+        help="seconds to wait (default: 30)",
     )
     _add_output_flags(command)
 

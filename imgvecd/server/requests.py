@@ -39,7 +39,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     id: api.Id | None = None
     url: str | None = None
     limit: api.Limit = 20
-    min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    min_score: api.Score | None = None
     min_relevance: api.Share | None = None
     all: bool = False
     filters: str = "{}"
@@ -127,10 +127,7 @@ def filters_of(text: str) -> api.Filters:
     Raises:
         BadRequestError: it is none, or names a filter that there is not.
     """
-    try:
-        return msgspec.json.decode(text, type=api.Filters)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"`filters`: {error}.") from error
+    return _decoded("filters", text, api.Filters)
 
 
 def image_id(request: web.Request) -> int:
@@ -153,11 +150,16 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
         ForbiddenError: it names a file, and who asks is not the daemon's own user.
     """
     body = await request.read()
+    return _confined(request, _decoded("Request body", body or b"{}", shape))
+
+
+def _decoded(what: str, text: str | bytes, shape: type[T]) -> T:
     try:
-        wanted = msgspec.json.decode(body or b"{}", type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"Request body: {error}.") from error
-    return _confined(request, wanted)
+        return msgspec.json.decode(text, type=shape)
+    except msgspec.MsgspecError as error:
+        raise BadRequestError(f"{what}: {api.complaint(error)}") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"{what}: {error}.") from error
 
 
 async def search_request(request: web.Request) -> api.SearchRequest:
@@ -257,4 +259,4 @@ def _convert_fields(fields: Mapping[str, str], shape: type[T]) -> T:
     try:
         return msgspec.convert(fields, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"{error}.") from error
+        raise BadRequestError(api.complaint(error)) from error
