@@ -101,7 +101,8 @@ class Filters(
 
     Attributes:
         folder: absolute, or relative to a root; the images in it and below.
-        glob: matched against absolute paths; `*` stays within a folder, `**` does not.
+        glob: matched against absolute paths; `*` stays within a folder, `**` does not. Without a
+            slash it is matched against names.
         root: path of a watched folder.
         taken: when: "2023", "2023-05", "summer 2023", "may 2023", "2022-12..2023-02", "3months".
         taken_from, taken_to: the same, of which the beginning and the end count.

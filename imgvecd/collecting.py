@@ -57,9 +57,11 @@ def add(
 
     Raises:
         FileNotFoundError: one of the files does not exist; none was added.
-        BadRequestError: a URL leads to no public address, likewise.
+        BadRequestError: a URL leads to no public address, likewise; `paths` is one path.
         ReadOnlyError: the database is open for reading only.
     """
+    if isinstance(paths, str | bytes):  # a sequence too, of characters
+        raise BadRequestError("a list of image files is expected; `add_image` takes one")
     session.require_writing()
     local = _fetched(session, paths)
     with session.adding:
@@ -320,7 +322,7 @@ def _result(session: Session, row: FileRow | None, path: bytes) -> int | Unreada
 
 
 def _stamp(path: bytes) -> Stamp:
-    status = os.stat(path)
+    status = os.stat(os.fsdecode(path))  # an error names the file as people write it
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImageError("unsupported", f"{os.fsdecode(path)} is not a regular file")
     return Stamp.of(status)

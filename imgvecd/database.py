@@ -529,7 +529,7 @@ def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
     if collecting.is_url(image):
         return api.Term(data=fetch_image(str(image)), weight=weight)
     raw = collecting.absolute(image)
-    os.stat(raw)  # a missing file is Python's own error
+    os.stat(os.fsdecode(raw))  # a missing file is Python's own error
     path = api.Path.of(raw)
     if path.path_base64 is None:
         return api.Term(path=path.path, weight=weight)

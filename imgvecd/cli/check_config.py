@@ -8,7 +8,9 @@ import sys
 from typing import Any
 
 from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.config import paths
 from imgvecd.config.load import config_path, dump
+from imgvecd.config.schema import expand
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -27,6 +29,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the effective configuration; warn of folders that are not there now."""
     config = load_config(options)
     print(f"# from {options.config or config_path() or 'defaults: there is no file'}")
+    print(f"# state in {expand(config.state_dir or paths.state_dir())}")
+    print(f"# socket {expand(config.server.socket or paths.socket())}")
     print(dump(config), end="")
     for root in config.root_configs():
         if not os.path.isdir(root.path):

@@ -94,7 +94,9 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     """
     group = command.add_argument_group("filters")
     group.add_argument("--folder", metavar="DIR", help="in DIR or below")
-    group.add_argument("--glob", metavar="GLOB", help='whole paths: "**/2023/*.jpg"')
+    group.add_argument(
+        "--glob", metavar="GLOB", help='names: "IMG_*.jpg", or whole paths: "**/2023/*.jpg"'
+    )
     group.add_argument("--root", metavar="DIR", help="under this watched folder")
     group.add_argument("--taken", metavar="WHEN", help='"2023", "last summer", "2023-05-17"')
     group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')

@@ -119,7 +119,7 @@ def send_in_time(timeout_s: float) -> Middleware:
 
 def _of_http_exception(request: web.Request, error: web.HTTPException) -> web.Response:
     details = {
-        404: f"There is no {request.path}.",
+        404: f"There is no {request.path}; GET /v1/openapi.json tells what there is.",
         405: f"{request.path} does not take {request.method}.",
         413: "The request body is too large; server.max_upload_mb is the limit.",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -118,7 +118,7 @@ def query_fields(request: web.Request, shape: type[T]) -> T:
     Raises:
         BadRequestError: an unknown, repeated or ill-typed field.
     """
-    return _convert_fields(_once(request.query.items()), shape)
+    return _convert_fields("Query string", request.query.items(), shape)
 
 
 def filters_of(text: str) -> api.Filters:
@@ -225,7 +225,7 @@ async def _form(request: web.Request) -> api.SearchRequest:
                 fields.append((part.name, (await _read_part(part, _MAX_FIELD_BYTES)).decode()))
     except _BROKEN_FORM as error:
         raise BadRequestError("Form: the multipart body is broken.") from error
-    return _convert_fields(_once(fields), SearchFields).search(data)
+    return _convert_fields("Form", fields, SearchFields).search(data)
 
 
 async def _content(request: web.Request) -> StreamReader:
@@ -255,8 +255,8 @@ def _once(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
     return result
 
 
-def _convert_fields(fields: Mapping[str, str], shape: type[T]) -> T:
+def _convert_fields(where: str, fields: Iterable[tuple[str, str]], shape: type[T]) -> T:
     try:
-        return msgspec.convert(fields, shape, strict=False)
+        return msgspec.convert(_once(fields), shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequestError(api.complaint(error)) from error
+        raise BadRequestError(f"{where}: {api.complaint(error)}") from error

@@ -90,8 +90,13 @@ def test_what_cannot_be_added_is_named(database, tmp_path):
     text.write_text("no picture")
     with pytest.raises(UnreadableImageError, match=r"text\.jpg"):
         database.add_image(text)
-    with pytest.raises(FileNotFoundError, match=r"missing\.jpg"):
+    with pytest.raises(FileNotFoundError) as missing:
         database.add_image(tmp_path / "missing.jpg")
+    assert missing.value.filename == str(tmp_path / "missing.jpg")
+    with pytest.raises(UnreadableImageError, match=r"text\.jpg: it is no picture"):
+        database.search_by_image(text)
+    with pytest.raises(BadRequestError, match="a list of image files"):
+        database.add_images_batch(str(PHOTOS / "cat.jpg"))
     with pytest.raises(UnreadableImageError, match="not a regular file"):
         database.add_image(tmp_path)
     good_and_bad = database.add_images_batch([PHOTOS / "cat.jpg", text])

@@ -54,14 +54,17 @@ def conditions(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> list[Con
 
 
 def pattern(glob: str) -> re.Pattern[bytes]:
-    """Return the pattern of whole paths that a glob means."""
+    """Return the pattern of whole paths that a glob means; without a slash it means names."""
+    glob = glob if "/" in glob else f"**/{glob}"
     parts = re.split(r"(\*\*/?|\*|\?|\[[^\]/]+\])", glob)
     translated = "".join(_translate(part) for part in parts)
     return re.compile(os.fsencode(translated), re.DOTALL)
 
 
 def _translate(part: str) -> str:
-    if part.startswith("**"):
+    if part == "**/":
+        return "(?:.*/)?"
+    if part == "**":
         return ".*"
     if part in {"*", "?"}:
         return f"[^/]{part}" if part == "*" else "[^/]"
@@ -156,7 +159,8 @@ def _of_place(filters: Filters) -> Iterator[Condition]:
 
 def _of_the_user(filters: Filters) -> Iterator[Condition]:
     if filters.min_rating is not None:
-        yield f"{_RATING} >= ?", (filters.min_rating,)
+        # a text is above every number
+        yield f"typeof({_RATING}) != 'text' AND {_RATING} >= ?", (filters.min_rating,)
     for tag in filters.tags:
         yield f"{_HAS_TAG} OR {_HAS_KEYWORD} OR {_HAS_PERSON}", (tag, tag, tag)
     for key, value in filters.metadata.items():

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from imgvecd.api import Term
-from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
+from imgvecd.api import Path, Term
+from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
 from imgvecd.types import Float32Array, Lane, ModelInfo
 
@@ -156,10 +156,14 @@ class TermEncoder:
                     "the daemon fetches no URLs: send the image itself, or set server.fetch_urls"
                 )
             data = await asyncio.to_thread(self._fetch, term.url)
-        if data is not None:
-            image = await self._decoder.decode_bytes(data, spec)
-        else:
-            image = await self._decoder.decode(term.raw_path(), None, spec)
+        try:
+            if data is not None:
+                image = await self._decoder.decode_bytes(data, spec)
+            else:
+                image = await self._decoder.decode(term.raw_path(), None, spec)
+        except UnreadableImageError as error:
+            named = term.url or Path.of(term.raw_path()).path or "the image of the query"
+            raise UnreadableImageError(error.reason, f"{named}: {error}") from error
         rows = await self._encoder.encode_images([image.pixels], Lane.INTERACTIVE)
         return np.asarray(rows[0])
 

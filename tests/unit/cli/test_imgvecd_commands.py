@@ -113,6 +113,7 @@ def test_check_config_prints_what_is_in_force(home, capsys):
     assert main(["check-config", "--root", "/nowhere", "--set", "log_level=debug"]) == 0
     shown = capsys.readouterr()
     assert "log_level: debug" in shown.out
+    assert f"# state in {home}" in shown.out
     assert "/nowhere is not there" in shown.err
     target = home / "effective.yaml"
     target.write_text(shown.out)

@@ -19,7 +19,8 @@ def filled(shelf):
 
     add("/photos/2023/a.jpg", taken_at="2023-07-01T10:00:00", metadata={"camera": "Canon EOS R5"})
     add("/photos/2023/sub/b.jpg", taken_at="2023-12-31T23:59:59+01:00", metadata=BERLIN)
-    add("/photos/2023x/c.png", format="png", width=300, height=400, metadata=POTSDAM)
+    size = {"width": 300, "height": 400}
+    add("/photos/2023x/c.png", format="png", **size, metadata=POTSDAM, user={"rating": "high"})
     add("/archive/d.jpg", width=300, height=300, metadata={**FIJI, "rating": 4})
     add("/archive/e.jpg", user={"tags": ["Family"], "year": 1999, "rating": 5}, size_bytes=9)
     add("/archive/f.jpg", metadata={"keywords": ["family"], "lens": "50mm", "rating": 2})
@@ -37,6 +38,8 @@ def filled(shelf):
         ({"glob": "/photos/*/*.jpg"}, "a"),
         ({"glob": "**/*.jpg"}, "abdef"),
         ({"glob": "**/[!ab].???"}, "cdef"),
+        ({"glob": "**/hive/*.jpg"}, ""),
+        ({"glob": "[a-c].*"}, "abc"),
         ({"taken": "2023"}, "ab"),
         ({"taken": "summer 2023"}, "a"),
         ({"taken_from": "2023-08"}, "b"),
