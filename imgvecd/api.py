@@ -100,6 +100,7 @@ class Filters(
     """Which images a search may find; all that is set must hold.
 
     Attributes:
+        path, path_base64: of a file, absolute: the image that it bears, if any.
         folder: absolute, or relative to a root; the images in it and below.
         glob: matched against absolute paths; `*` stays within a folder, `**` does not. Without a
             slash it is matched against names.
@@ -115,6 +116,8 @@ class Filters(
         min_rating: 0 to 5; the user's rating counts before the file's.
     """
 
+    path: str | None = None
+    path_base64: str | None = None
     folder: str | None = None
     glob: str | None = None
     root: str | None = None
@@ -135,6 +138,15 @@ class Filters(
     metadata: dict[str, str] = {}
     min_rating: Rating | None = None
     online: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports, for a path that cannot be one."""
+        if b"\0" in self.raw_path():
+            raise ValueError("A path cannot contain NUL")
+
+    def raw_path(self) -> bytes:
+        """Return the exact bytes of the path; empty if there is none."""
+        return Path(self.path or "", self.path_base64).raw()
 
 
 class SearchRequest(

@@ -14,6 +14,7 @@ from imgvecd import api
 from imgvecd.client import (
     completions,
     duplicates,
+    naming,
     pausing,
     reports,
     saying,
@@ -88,9 +89,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     pausing.add_parsers(add)
     _add_move(add)
     saying.add_parsers(add)
-    show = _reporting("/v1/images/{id}", api.Image, reports.image)
-    command = add("show", "show one stored image", show)
-    command.add_argument("id", type=fitting(api.Id), help="as `search --json` and tables give it")
+    naming.add_image(add("show", "show one stored image", show))
 
 
 def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -164,6 +163,12 @@ def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
         after = page.next_after
         left = None if left is None else left - len(page.images)
     return code
+
+
+def show(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    """Print what is known of an image."""
+    options.id = naming.image_id(daemon, options.id)
+    return _reporting("/v1/images/{id}", api.Image, reports.image)(daemon, options, output)
 
 
 def failures(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:  # noqa: ARG001  # as commands are called

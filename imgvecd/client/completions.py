@@ -23,8 +23,9 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
     kinds = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
     for action in _actions(parser):
-        if isinstance(action.metavar, str) and action.metavar in kinds:
-            action.complete = kinds[action.metavar]  # type: ignore[attr-defined]  # as shtab wants it
+        for kind in str(action.metavar).split("|"):
+            if kind in kinds:
+                action.complete = kinds[kind]  # type: ignore[attr-defined]  # as shtab wants it
     text: str = shtab.complete(parser, shell=shell)
     return text
 

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import reports
+from imgvecd.client import naming, reports
 from imgvecd.client.connection import Daemon, read
-from imgvecd.client.flag_types import fitting
 from imgvecd.client.output import Output
 from imgvecd.errors import BadRequestError
 
@@ -22,14 +21,14 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument(
         "words",
         nargs="+",
-        metavar="ID|+TAG|-TAG",
-        help="ids, then tags with their sign: imgvec tag 5 8 +family -todo",
+        metavar=f"{naming.WORD}|+TAG|-TAG",
+        help="images, then tags with their sign: imgvec tag 5 beach.jpg +family -todo",
     )
     command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
     command = add(
         "set", "set values of a stored image: rating, note, whatever you like", set_metadata
     )
-    command.add_argument("id", type=fitting(api.Id), help="as `search --json` and tables give it")
+    naming.add_image(command)
     command.add_argument(
         "values",
         nargs="+",
@@ -42,11 +41,13 @@ def tag(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     """Add and remove tags."""
     words = [*options.words, *options.term]  # those with a minus, as `protect_negatives` leaves it
     signed = [word for word in words if word.startswith(("+", "-"))]
-    ids = [word for word in words if word not in signed]
-    if not all(word.isascii() and word.isdecimal() for word in ids) or not (ids and signed):
-        raise BadRequestError("Expected ids and tags with a sign: imgvec tag 5 8 +family -todo")
+    images = [word for word in words if word not in signed]
+    if not (images and signed):
+        raise BadRequestError(
+            "Expected images and tags with a sign: imgvec tag 5 beach.jpg +family -todo"
+        )
     request = api.TagRequest(
-        ids=tuple(map(int, ids)),
+        ids=tuple(naming.image_id(daemon, word) for word in images),
         add=tuple(word[1:] for word in signed if word.startswith("+")),
         remove=tuple(word[1:] for word in signed if word.startswith("-")),
     )
@@ -66,7 +67,8 @@ def set_metadata(daemon: Daemon, options: argparse.Namespace, output: Output) ->
         if not (key and equals):
             raise BadRequestError(f"Expected KEY=VALUE, not {word!r}")
         changes[key] = _json_or_text(value)
-    body = daemon.patch(f"/v1/images/{options.id}/metadata", changes)
+    image_id = naming.image_id(daemon, options.id)
+    body = daemon.patch(f"/v1/images/{image_id}/metadata", changes)
     if output.json:
         output.answer(body)
     else:

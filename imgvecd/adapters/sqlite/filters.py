@@ -82,6 +82,8 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
         if not chosen:
             raise BadRequestError(f"`root`: {filters.root} is no watched folder")
         tests.append(("files.root_id = ?", (chosen[0],)))
+    if filters.raw_path():
+        tests.append(_of_path(os.path.normpath(filters.raw_path()), roots))
     if filters.folder is not None:
         tests.append(_of_folder(filters.folder, roots))
     if filters.online:
@@ -90,6 +92,16 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
         where = " AND ".join(f"({sql})" for sql, _ in tests)
         values = tuple(value for _, some in tests for value in some)
         yield f"contents.id IN ({_CONTENTS_OF_FILES} WHERE {where})", values
+
+
+def _of_path(path: bytes, roots: Sequence[tuple[int, bytes]]) -> Condition:
+    tests, values = ["0"], []
+    for identity, root in roots:
+        if path.startswith(os.path.join(root, b"")):
+            directory, name = os.path.split(os.path.relpath(path, root))
+            tests.append("files.root_id = ? AND files.dir = ? AND files.name = ?")
+            values += [identity, directory, name]
+    return " OR ".join(f"({test})" for test in tests), tuple(values)
 
 
 def _of_folder(folder: str, roots: Sequence[tuple[int, bytes]]) -> Condition:

@@ -161,7 +161,7 @@ def test_saved_searches_are_told_in_short(server, environment):
         (["search", "--id", "7", "--image", "x"], b"either an image file or an id"),
         (["search", "x", "--limit", "many"], b"no whole number"),
         (["search", "x", "--min-score", "7"], b"argument --min-score: expected float <= 1.0"),
-        (["show", "none"], b"argument id: expected int, not 'none'"),
+        (["search", "--id", "none"], b"argument --id: expected int, not 'none'"),
         (["sync", "--timeout", "-1"], b"argument --timeout: expected float > 0.0"),
         (["pause", "--for", "1000d"], b"argument --for: '1000d' is not between 0s and 366d"),
         (["serach", "x"], b"invalid choice"),

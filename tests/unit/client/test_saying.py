@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import urllib.parse
 
 import msgspec
 import pytest
@@ -29,11 +30,31 @@ def test_tags_are_added_and_removed(server, imgvec):
     )
 
 
-@pytest.mark.parametrize("words", [["5"], ["+family"], ["five", "+family"]])
+def test_a_file_names_its_image(server, imgvec, tmp_path):
+    def at(path):
+        filters = urllib.parse.quote(json.dumps({"path": str(path)}, separators=(",", ":")))
+        return "GET", f"/v1/images?limit=1&filters={filters.replace('/', '%2F')}"
+
+    (tmp_path / "album").symlink_to(tmp_path / "photos")
+    server.on(*at(tmp_path / "album" / "a.jpg"), api.ImageList(images=()))
+    server.on(*at(tmp_path / "photos" / "a.jpg"), api.ImageList(images=(IMAGE,)))
+    server.on(*TAGS, api.Done(done="tagged 2 images", clock="c:x:1"))
+    done = imgvec("tag", "5", str(tmp_path / "album" / "a.jpg"), "+family")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert msgspec.json.decode(server.asked[-1][2], type=api.TagRequest).ids == (5, 7)
+    server.on("GET", "/v1/images/7", IMAGE)
+    assert b"id        7" in imgvec("show", str(tmp_path / "photos" / "a.jpg")).stdout
+    server.on(*at("/nowhere.jpg"), api.ImageList(images=()))
+    done = imgvec("set", "/nowhere.jpg", "rating=5")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"/nowhere.jpg is no image of the library" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["5"], ["+family"]])
 def test_tagging_needs_ids_and_tags(server, imgvec, words):
     done = imgvec("tag", *words)
     assert done.returncode == 2
-    assert b"imgvec tag 5 8 +family -todo" in done.stderr
+    assert b"imgvec tag 5 beach.jpg +family -todo" in done.stderr
     assert server.asked == []
 
 
