@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 from disks import rot
+from stored_library import StoredLibrary, expected, opened
 
 from imgvecd.adapters.sqlite import Safekeeping
 from imgvecd.adapters.sqlite.examine import examine
@@ -183,6 +184,31 @@ def test_what_is_no_file_is_never_replaced(state):
     catalog.mkdir()
     with pytest.raises(CatalogError, match="is no file: move it away"):
         Safekeeping(str(state)).prepare()
+
+
+def test_an_older_copy_in_the_catalogs_place_disowns_its_index(tmp_path):
+    state = tmp_path / "state"
+    library = StoredLibrary(state)
+    library.add(*range(1, 41))
+    library.make_sound()
+    library.checkpoint()
+    library.close()
+    copy = shutil.copy(state / "catalog.sqlite", tmp_path)
+    library = StoredLibrary(state)
+    library.add(*range(41, 45))
+    library.checkpoint()
+    library.close()
+    newer_index = shutil.copytree(state / "index", tmp_path / "index")
+    os.replace(copy, state / "catalog.sqlite")
+    library = StoredLibrary(state)
+    for number in range(51, 54):  # with the ids of the pictures that the index has
+        library.add(number)
+    library.drop()
+    # killed before the index was written, and the clock has passed the index's by now
+    shutil.rmtree(state / "index")
+    newer_index.rename(state / "index")
+    with opened(state) as library:
+        assert library.answers() == expected([*range(1, 41), *range(51, 54)])
 
 
 def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path):

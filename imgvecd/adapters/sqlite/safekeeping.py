@@ -17,7 +17,9 @@ import sqlite3
 
 from imgvecd.adapters.sqlite.backups import Backups, made_at, stamp
 from imgvecd.adapters.sqlite.examine import EMPTY, examine, is_there
+from imgvecd.adapters.sqlite.refusals import way_out
 from imgvecd.adapters.sqlite.seal import SMALL_BYTES, break_seal, keeps_seal, read_seal, write_seal
+from imgvecd.core.index import checkpoint
 from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
 from imgvecd.core.spare import give_up_spare, keep_spare
 from imgvecd.core.ways_out import told
@@ -63,12 +65,16 @@ class Safekeeping:
                 damage = condemned or self._damage()
                 break_seal(self._path)
                 if damage is None:
+                    self._disown_newer_indexes()
                     return
                 self._put_aside(damage)
             if self.aside is not None or self.backups.paths() or read_seal(self._path) is not None:
                 self._restore()
         except OSError as error:
             raise CatalogError(f"the catalog cannot be made ready: {told(error)}") from error
+        except sqlite3.Error as error:
+            why = f"{error}{way_out(self._path, error)}"
+            raise CatalogError(f"the catalog cannot be made ready: {why}") from error
 
     def seal(self) -> None:
         """Seal the file that was just closed; one with a log beside it is still in use."""
@@ -105,6 +111,23 @@ class Safekeeping:
         if found == [EMPTY] and not self.backups.paths():
             return None  # the very first start was killed
         return found[0] if found else None
+
+    def _disown_newer_indexes(self) -> None:
+        """Give an older copy that somebody has put here a new name.
+
+        Its clock will tell of other changes than the one that the indexes and clients have seen.
+        """
+        with contextlib.closing(sqlite3.connect(self._path)) as connection:
+            try:
+                meta = dict(connection.execute("SELECT key, value FROM meta"))
+            except sqlite3.Error:
+                return  # whoever opens it as the catalog will say why
+            for manifest in checkpoint.manifests(os.path.join(self._state, "index")):
+                if manifest.instance == meta["instance"] and manifest.clock > meta["clock"]:
+                    logger.warning("the catalog is an older copy; its index is built anew")
+                    with connection:
+                        _rename(connection)
+                    return
 
     def _put_aside(self, damage: str) -> None:
         self.aside = os.path.join(self._state, f"{_DAMAGED}{stamp()}.sqlite")
@@ -148,17 +171,17 @@ class Safekeeping:
             os.chmod(temporary, 0o600)
             with contextlib.closing(sqlite3.connect(temporary)) as connection, connection:
                 connection.execute("PRAGMA journal_mode=DELETE")
-                connection.execute(
-                    "UPDATE meta SET value = ? WHERE key = 'instance'", (secrets.token_hex(4),)
-                )
+                _rename(connection)
             _flush(temporary)
             os.replace(temporary, self._path)
-        except sqlite3.Error as error:
-            raise CatalogError(f"the backup {backup} cannot be restored: {error}") from error
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)  # half a copy only fills the disk further
         sync_directory(self._state)
+
+
+def _rename(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'instance'", (secrets.token_hex(4),))
 
 
 def _flush(path: str) -> None:

@@ -13,7 +13,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -118,6 +118,15 @@ def read_manifest(directory: str) -> Manifest | None:
     if manifest.format != FORMAT:
         raise IndexDamagedError(f"the index's manifest has format {manifest.format}, not {FORMAT}")
     return manifest
+
+
+def manifests(folder: str) -> Iterator[Manifest]:
+    """Yield what can be read of the manifests of all models' indexes below `folder`."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        with contextlib.suppress(IndexDamagedError):
+            manifest = read_manifest(os.path.join(folder, name))
+            if manifest is not None:
+                yield manifest
 
 
 def load_layers(directory: str, manifest: Manifest, segments: SegmentFactory) -> list[Layer]:
