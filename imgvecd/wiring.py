@@ -72,10 +72,14 @@ class Assembly:
     rest: Rest
     safekeeping: Safekeeping
 
-    def close(self) -> None:
-        """Close the catalog and let go of the state directory; the engine has stopped before."""
+    def close(self, *, in_order: bool = True) -> None:
+        """Close the catalog and let go of the state directory; the engine has stopped before.
+
+        Args:
+            in_order: nothing has failed that the next start should read the catalog through for.
+        """
         self.catalog.close()
-        if not self.catalog.damaged:
+        if in_order and not self.catalog.damaged:
             self.safekeeping.seal()
         self.lock.close()
 
@@ -344,8 +348,10 @@ async def _serve(
             draw,
         )
         await daemon.run()
-    finally:
-        assembly.close()
+    except BaseException:
+        assembly.close(in_order=False)
+        raise
+    assembly.close()
 
 
 def _awaiting_restart(running: Config, new: Config) -> tuple[str, ...]:

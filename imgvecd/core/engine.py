@@ -311,7 +311,8 @@ class Engine:
         return not counts.pending
 
     async def _learn(self, source: ModelSource, patience: Patience) -> ModelInfo:
-        model = await asyncio.to_thread(self._parts.models.get, source.fingerprint)
+        known = self._parts.models.get
+        model = await self._opening.call(asyncio.to_thread, known, source.fingerprint)
         return model if model is not None else await patience.call(source.encoder.info)
 
     async def _activate(self, *models: ModelInfo) -> None:

@@ -94,6 +94,18 @@ def test_rows_that_cannot_be_embeddings(photos, state, serve):
     assert daemon.imgvecd("check").returncode == 0
 
 
+def test_a_row_that_cannot_be_read_under_a_running_daemon(photos, state, serve):
+    daemon = serve(photos)
+    daemon.wait_until_indexed(13)
+    with contextlib.closing(sqlite3.connect(state / "catalog.sqlite")) as connection, connection:
+        connection.execute("UPDATE contents SET metadata = '{\"a' WHERE id = 7")
+    assert daemon.request("GET", "/v1/images/7")[0] == 503
+    daemon.wait_until(lambda: list(daemon.state.glob("catalog-damaged-*.sqlite")))
+    daemon.wait_until(daemon.answers)
+    assert_restored(daemon)
+    assert daemon.stop() == 0
+
+
 def test_without_a_backup_all_is_looked_at_anew(photos, state, serve):
     shutil.rmtree(state / "backups")
     rot(state / "catalog.sqlite", 100, 4000)

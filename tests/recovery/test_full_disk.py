@@ -76,13 +76,15 @@ def test_the_very_first_start_on_a_full_disk(mounted):
 
 
 def test_a_catalog_on_a_read_only_medium_can_be_read(mounted, backed_up):
-    state = backed_up[1] / ".local" / "state" / "imgvecd"
-    medium = mounted("--bind", "-o", "ro", state)
-    catalog = Catalog(str(medium), read_only=True)
+    medium = mounted("-t", "tmpfs", "tmpfs")
+    state = medium / "state"
+    shutil.copytree(backed_up[1] / ".local" / "state" / "imgvecd", state)
+    subprocess.run(["mount", "-o", "remount,ro", medium], check=True)
+    catalog = Catalog(str(state), read_only=True)
     assert catalog.embeddings.clock() > 0
     catalog.close()
     with pytest.raises(CatalogError, match="make the file system writable again"):
-        Catalog(str(medium))
+        Catalog(str(state))
 
 
 def test_a_restoration_that_finds_no_space(mounted, backed_up):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import sqlite3
@@ -10,12 +11,16 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from imgvecd.adapters.sqlite.migrations import migrate, missing_steps
+from imgvecd.adapters.sqlite.readable import is_undecodable
 from imgvecd.adapters.sqlite.refusals import way_out
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNREADABLE = "a row is not as it was written"  # what it holds is nobody's business
 _DAMAGED_ADVICE = "stop imgvecd and run `imgvecd check`"
 
 
@@ -141,13 +146,20 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            message = f"catalog {self.path}: {error}"
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
             if code in _DAMAGED:
-                self.damaged.set()
-                self.on_damage()
-                raise CatalogDamagedError(f"{message}; {_DAMAGED_ADVICE}") from error
-            raise CatalogError(f"{message}{way_out(self.path, error)}") from error
+                raise self._damage(str(error)) from error
+            if is_undecodable(error):
+                raise self._damage(_UNREADABLE) from error
+            why = f"{error}{way_out(self.path, error)}"
+            raise CatalogError(f"catalog {self.path}: {why}") from error
+        except (json.JSONDecodeError, msgspec.DecodeError) as error:
+            raise self._damage(_UNREADABLE) from error
+
+    def _damage(self, what: str) -> CatalogDamagedError:
+        self.damaged.set()
+        self.on_damage()
+        return CatalogDamagedError(f"catalog {self.path}: {what}; {_DAMAGED_ADVICE}")
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

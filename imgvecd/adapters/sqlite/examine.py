@@ -7,6 +7,7 @@ import os
 import sqlite3
 import urllib.parse
 
+from imgvecd.adapters.sqlite.readable import unreadable
 from imgvecd.adapters.sqlite.refusals import way_out
 from imgvecd.errors import CatalogError
 
@@ -69,6 +70,8 @@ def _findings(connection: sqlite3.Connection, *, thorough: bool) -> list[str]:
             f"row {row} of {table} refers to a row of {parent} that is not there"
             for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check")
         ]
+    if not found:
+        found = list(unreadable(connection))
     return found[:_MOST_FINDINGS]
 
 

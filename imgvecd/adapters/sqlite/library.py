@@ -173,6 +173,8 @@ class Library:
             row
         )
         files = connection.execute(_FILES_OF, (content_id,)).fetchall()
+        if not files:
+            return None
         return Image(
             id=identity,
             hash=digest.hex(),

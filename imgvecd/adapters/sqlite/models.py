@@ -25,13 +25,13 @@ class Models:
             row = connection.execute(
                 "SELECT info FROM models WHERE fingerprint = ?", (fingerprint,)
             ).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=ModelInfo)
+            return None if row is None else msgspec.json.decode(row[0], type=ModelInfo)
 
     def active(self) -> list[ModelInfo]:
         """Return the models that new contents are encoded with, the oldest first."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT info FROM models WHERE active ORDER BY id").fetchall()
-        return [msgspec.json.decode(info, type=ModelInfo) for (info,) in rows]
+            rows = connection.execute("SELECT info FROM models WHERE active ORDER BY id")
+            return [msgspec.json.decode(info, type=ModelInfo) for (info,) in rows]
 
     def serving(self) -> ModelInfo | None:
         """Return the model that answered queries last; None if none ever did."""
@@ -40,7 +40,7 @@ class Models:
                 "SELECT info FROM models JOIN meta ON meta.value = fingerprint"
                 " WHERE meta.key = 'serving'"
             ).fetchone()
-        return None if row is None else msgspec.json.decode(row[0], type=ModelInfo)
+            return None if row is None else msgspec.json.decode(row[0], type=ModelInfo)
 
     def set_serving(self, fingerprint: str) -> None:
         """Record that this model answers queries from now on; writes nothing if it did before."""

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from imgvecd.adapters.sqlite.connection import Database
-from imgvecd.adapters.sqlite.models import model_id
+from imgvecd.adapters.sqlite.models import model_dim, model_id
 from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.errors import CatalogError, NotFoundError
 from imgvecd.types import Float32Array
@@ -18,6 +18,7 @@ from imgvecd.types import Float32Array
 logger = logging.getLogger(__name__)
 
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
+_UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
 
 
@@ -31,6 +32,7 @@ class QueryTexts:
         """Return the embeddings, shape (dim,), of those texts that are kept."""
         with self._database.read() as connection:
             model = model_id(connection, fingerprint)
+            dim = model_dim(connection, model)
             rows = [
                 (text, *row)
                 for text in texts
@@ -44,7 +46,11 @@ class QueryTexts:
             self._mark_used(model, now, [text for text, _, used in rows if now - used > _USE_NS])
         except CatalogError as error:  # on a full disk nothing is dropped either
             logger.debug("the use of texts is not recorded: %s", error)
-        return {text: np.frombuffer(vector, np.float32) for text, vector, _ in rows}
+        return {
+            text: vector
+            for text, stored, _ in rows
+            if (vector := _believed(stored, dim)) is not None  # others are encoded again
+        }
 
     def keep_texts(self, fingerprint: str, vectors: Mapping[str, Float32Array]) -> None:
         """Keep embeddings of texts; does nothing where the catalog is read only."""
@@ -72,6 +78,14 @@ class QueryTexts:
                 )
 
 
+def _believed(stored: bytes, dim: int) -> Float32Array | None:
+    """Return a kept vector; None if a disk has made it something else."""
+    if len(stored) != 4 * dim:
+        return None
+    vector: Float32Array = np.frombuffer(stored, np.float32)
+    return vector if abs(np.linalg.norm(vector) - 1) <= _UNIT_TOLERANCE else None
+
+
 class SavedSearches:
     """Searches with names: implements `SavedSearchStore`. Thread-safe."""
 
@@ -81,13 +95,11 @@ class SavedSearches:
     def saved(self) -> list[SavedSearch]:
         """Return all, by name."""
         with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT name, search FROM saved_searches ORDER BY name"
-            ).fetchall()
-        return [
-            SavedSearch(name=name, search=msgspec.json.decode(search, type=SearchRequest))
-            for name, search in rows
-        ]
+            rows = connection.execute("SELECT name, search FROM saved_searches ORDER BY name")
+            return [
+                SavedSearch(name=name, search=msgspec.json.decode(search, type=SearchRequest))
+                for name, search in rows
+            ]
 
     def save(self, search: SavedSearch) -> None:
         """Keep a search; one of the same name is replaced."""

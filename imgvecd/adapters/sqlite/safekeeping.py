@@ -122,8 +122,9 @@ class Safekeeping:
                 meta = dict(connection.execute("SELECT key, value FROM meta"))
             except sqlite3.Error:
                 return  # whoever opens it as the catalog will say why
+            name, clock = meta.get("instance"), meta.get("clock")
             for manifest in checkpoint.manifests(os.path.join(self._state, "index")):
-                if manifest.instance == meta["instance"] and manifest.clock > meta["clock"]:
+                if manifest.instance == name and isinstance(clock, int) and manifest.clock > clock:
                     logger.warning("the catalog is an older copy; its index is built anew")
                     with connection:
                         _rename(connection)
