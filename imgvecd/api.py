@@ -17,6 +17,9 @@ import msgspec
 
 from imgvecd.errors import BadRequestError
 
+MOST_HITS_AT_ONCE = 10_000
+"""In the answer to a batch, which takes some kilobyte for each."""
+
 Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at the most")]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**40 - 1, description="Of a stored image")]
 AtLeast = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -275,9 +278,21 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`POST /v1/search/batch`: many searches, whose texts are encoded together."""
+    """`POST /v1/search/batch`: many searches, whose texts are encoded together.
+
+    Attributes:
+        searches: their limits are 10,000 hits at most, added up.
+    """
 
     searches: Annotated[tuple[SearchRequest, ...], msgspec.Meta(min_length=1, max_length=256)]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an answer that would take the daemon's memory and time."""
+        total = sum(search.limit for search in self.searches)
+        if total > MOST_HITS_AT_ONCE:
+            raise ValueError(
+                f"Expected `limit`s of {MOST_HITS_AT_ONCE:,} at most in all, got {total:,}"
+            )
 
 
 class SearchBatchResponse(msgspec.Struct, frozen=True, kw_only=True):

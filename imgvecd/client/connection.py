@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 # A little more than the daemon's own deadline (60 s), whose answer says more than ours.
 DEFAULT_TIMEOUT_S = 75.0
+# For so long a connection is asked for again while a flood of others waits to be let in.
+_ADMISSION_S = 10.0
+_AGAIN_S = 0.02
 
 
 NDJSON = "application/x-ndjson"
@@ -197,7 +201,16 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        give_up = time.monotonic() + _ADMISSION_S
+        while True:
+            try:
+                self.sock.connect(self._path)
+            except BlockingIOError:  # as many wait to be let in as the kernel keeps
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(_AGAIN_S)
+            else:
+                return
 
     def explain(self, error: Exception) -> str:
         if isinstance(error, FileNotFoundError | ConnectionRefusedError):

@@ -148,7 +148,17 @@ class Searcher:
         vectors = await self.terms.vectors(terms)
         vector, length = combine(vectors, weights)
         parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
+        return await self._among(request, vector, parts)
+
+    async def renewed(self, query: Query) -> Query:
+        """Return it over the library as it is now, for the same vector: nothing is encoded."""
+        return await self._among(query.request, query.vector, query.parts)
+
+    async def _among(
+        self, request: SearchRequest, vector: Float32Array, parts: Float32Array
+    ) -> Query:
         allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
+        terms = request.all_terms()
         scale = await self.scale([(term.text is not None, term.weight) for term in terms])
         least = -1.0 if request.min_score is None else request.min_score
         if request.cursor is not None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from imgvecd.api import Match, SearchRequest
-from imgvecd.core.search.searcher import Searcher
+from imgvecd.core.search.searcher import Query, Searcher
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, SearchStore
 
@@ -65,9 +65,12 @@ class StandingQueries:
     ) -> AsyncIterator[Match | None]:
         """Yield what is new after `position`, oldest first, without end; None as a heartbeat.
 
+        What is looked for is encoded once, and again after a change of models.
+
         Raises:
             ImgvecdError: as for `Searcher.search`.
         """
+        prepared: tuple[Searcher, Query] | None = None
         while True:
             searcher = await self._current()
             heard = searcher.news.count
@@ -75,7 +78,11 @@ class StandingQueries:
                 self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
             )
             if new:
-                query = await searcher.prepare(request)
+                if prepared is not None and prepared[0] is searcher:
+                    query = await searcher.renewed(prepared[1])
+                else:
+                    query = await searcher.prepare(request)
+                    prepared = searcher, query
                 ids = [identity for _, identity in new]
                 hits = await asyncio.to_thread(searcher.hits_among, query, ids)
                 for clock, identity in new:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -9,11 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import msgspec
 import pytest
 
 from imgvecd import api
+from imgvecd.client.connection import Daemon
 
 FORBIDDEN = ("numpy", "torch", "faiss", "aiohttp", "yaml", "tabulate", "asyncio", "PIL")
 SEARCH = ("POST", "/v1/search")
@@ -415,3 +418,29 @@ def test_resume_tells_what_else_is_in_the_way(server, imgvec):
     done = imgvec("resume", "--force")
     assert (done.returncode, done.stdout) == (0, b"indexing goes on\n")
     assert msgspec.json.decode(server.asked[-1][2], type=api.ResumeRequest).force
+
+
+def test_who_comes_while_a_flood_waits_to_be_let_in_is_patient(tmp_path):
+    """The kernel keeps so many connections, and refuses the next until the daemon takes some."""
+    path = str(tmp_path / "full.sock")
+    flood = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(3)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                flood.append(socket.socket(socket.AF_UNIX))
+                flood[-1].setblocking(False)
+                flood[-1].connect(path)
+
+        def let_in():
+            taken = [listener.accept()[0] for _ in flood]  # who was refused is not among them
+            taken[-1].recv(65536)
+            taken[-1].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        server = threading.Timer(0.2, let_in)
+        server.start()
+        assert Daemon(path).get("/v1/health") == b"{}"
+        server.join()
+    for client in flood:
+        client.close()

@@ -137,6 +137,15 @@ async def test_compressed_bodies_do_not_unfold(daemon):
     assert answer.status == 400
 
 
+async def test_a_batch_cannot_ask_for_an_answer_of_any_size(daemon):
+    searches = [{"text": "x", "limit": 1000}] * 11
+    answer = await daemon.ask("POST", "/v1/search/batch", json.dumps({"searches": searches}))
+    assert (answer.status, answer.json["code"]) == (400, "bad_request")
+    assert "10,000" in answer.json["detail"]
+    answer = await daemon.ask("POST", "/v1/search/batch", json.dumps({"searches": searches[1:]}))
+    assert answer.status == 200
+
+
 async def test_few_large_bodies_are_in_memory_at_once(daemon):
     daemon.service.gate = asyncio.Event()
     large = json.dumps({"text": "x", "image": {"data": "A" * 1_200_000}})

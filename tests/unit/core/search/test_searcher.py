@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fakes import DIM, MODEL, vector_of
 
-from imgvecd.api import ClassifyRequest, SavedSearch, SearchRequest, Term
+from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.search import Labeller, StandingQueries
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance, Scale
@@ -204,7 +204,8 @@ async def listen(shelf, since=None, count=1, **request):
 
     async def follow():
         position = standing.position(since)
-        async for match in standing.matches(SearchRequest(text="query", **request), position):
+        wanted = SearchRequest(**{"text": "query", **request})
+        async for match in standing.matches(wanted, position):
             if match is not None:
                 found.append(match)
             if len(found) == count:
@@ -226,6 +227,23 @@ async def test_a_listener_is_told_once_of_each_new_match_across_reconnects(shelf
     searcher.wake()
     await asyncio.wait_for(again, 10)
     assert [match.hit.id for match in (*found, *more)] == good
+
+
+async def test_what_is_listened_for_is_encoded_once(shelf):
+    """However often there is news; filters are those of the library as it is then."""
+    vector = vector_of(b"query")
+    wanted = {"text": None, "image": Term(data=b"query"), "filters": Filters(format=("jpeg",))}
+    searcher, task, found = await listen(shelf, count=4, **wanted)
+    await asyncio.sleep(0)  # it listens from now on
+    for n in range(4):
+        new = shelf.add(f"/photos/{n}.jpg", vector)
+        searcher.wake()
+        async with asyncio.timeout(10):
+            while len(found) <= n:
+                await asyncio.sleep(0.01)
+        assert found[-1].hit.id == new
+    await asyncio.wait_for(task, 10)
+    assert sum(shelf.encoder.batches) == 1
 
 
 async def test_a_change_of_models_makes_nothing_new(shelf):
