@@ -76,15 +76,15 @@ def read_image(path: str) -> bytes:
     Args:
         path: a file, an http(s) URL, or `-` for standard input.
     """
-    if path == "-":
-        return sys.stdin.buffer.read()
     try:
-        if _URL.match(path):
+        if path == "-":
+            data = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        elif _URL.match(path):
             with urllib.request.urlopen(path, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # http(s) only
-                data: bytes = answer.read(_MAX_BYTES + 1)
+                data = answer.read(_MAX_BYTES + 1)
         else:
             with open(os.path.expanduser(path), "rb") as file:
-                data = file.read()
+                data = file.read(_MAX_BYTES + 1)  # whatever its size is: /dev/zero has none
     except urllib.error.URLError as error:
         raise BadRequestError(f"{path}: {error.reason}") from error
     except (OSError, ValueError) as error:

@@ -161,6 +161,7 @@ def test_saved_searches_are_told_in_short(server, environment):
         (["similar"], b"Say what to look for"),
         (["similar", "/nowhere.jpg"], b"/nowhere.jpg: No such file"),
         (["similar", "/"], b"/: Is a directory"),
+        (["similar", "/dev/zero"], b"/dev/zero is larger than 64,000,000 bytes"),
         (["search", "--id", "7", "--image", "x"], b"either an image file or an id"),
         (["search", "x", "--limit", "many"], b"no whole number"),
         (["search", "x", "--min-score", "7"], b"argument --min-score: expected float <= 1.0"),
