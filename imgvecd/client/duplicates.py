@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import sys
 from typing import Literal, get_args
 
 from imgvecd import api
@@ -13,6 +12,7 @@ from imgvecd.client import reports
 from imgvecd.client.connection import Daemon, read
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.output import Output
+from imgvecd.client.query import read_image
 from imgvecd.errors import BadRequestError
 
 _FOUND, _NONE = 0, 1
@@ -118,7 +118,7 @@ def duplicates(daemon: Daemon, options: argparse.Namespace, output: Output) -> i
 
 
 def _check(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
-    body = daemon.post("/v1/duplicates/check", api.Term(data=_read(options.check)))
+    body = daemon.post("/v1/duplicates/check", api.Term(data=read_image(options.check)))
     found = read(body, api.DuplicateMatches)
     if output.json:
         output.answer(body)
@@ -153,7 +153,12 @@ def _hash(file: str) -> str:
     """Return the hash that an image is known by: of a file's bytes, or the one that was given."""
     if len(file) == _HASH_HEX and not os.path.exists(file):
         return file
-    return hashlib.blake2b(_read(file), digest_size=32).hexdigest()
+    try:
+        with open(file, "rb") as opened:
+            digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32))
+    except OSError as error:
+        raise BadRequestError(f"{file}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 def request(options: argparse.Namespace) -> api.DuplicatesRequest:
@@ -174,16 +179,6 @@ def request(options: argparse.Namespace) -> api.DuplicatesRequest:
         prefer=tuple(map(os.path.abspath, options.prefer)),
         protect=tuple(map(os.path.abspath, options.protect)),
     )
-
-
-def _read(path: str) -> bytes:
-    if path == "-":
-        return sys.stdin.buffer.read()
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadRequestError(f"{path}: {error.strerror}") from error
 
 
 def _row(file: api.DuplicateFile) -> tuple[str, ...]:

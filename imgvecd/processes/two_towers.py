@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -15,14 +16,18 @@ from imgvecd.types import Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
 
+# A model in memory answers a text within a tenth of a second; one that hangs is ended after a
+# minute, for which nobody who searches shall wait.
+_PATIENCE_S = 5.0
+
 
 class TwoTowers:
     """A `protocols.Encoder` over two workers: the whole model, and its text tower alone.
 
     The whole model keeps its text tower in a file when it is first loaded. From then on texts need
     that file and no torch, which takes some tenths of a second instead of several; where the
-    whole model is in memory anyway, it answers them too. Without the file, or with one that is
-    damaged, the whole model does everything.
+    whole model is in memory anyway, it answers them too, unless it dies or hangs. Without the
+    file, or with one that is damaged, the whole model does everything.
     Thread-safety: the event loop's thread only.
 
     Args:
@@ -66,8 +71,15 @@ class TwoTowers:
 
     async def encode_texts(self, texts: Sequence[str], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_texts`."""
-        if self._whole.loaded or not self._is_kept():
+        if not self._is_kept():
             return await self._whole.encode_texts(texts, lane)
+        if self._whole.loaded:
+            try:
+                async with asyncio.timeout(_PATIENCE_S if lane is Lane.INTERACTIVE else None):
+                    return await self._whole.encode_texts(texts, lane)
+            except (TimeoutError, WorkerError) as error:
+                reason = str(error) or f"nothing came within {_PATIENCE_S:g} s"
+                logger.warning("texts are encoded by the text tower alone: %s", reason)
         try:
             return await self._texts.encode_texts(texts, lane)
         except (ModelError, WorkerError) as error:

@@ -1,15 +1,19 @@
 """An encoder that dies, hangs or cannot start: bounded damage, growing pauses, and recovery."""
 
 import asyncio
+import functools
+import os
+import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
-from imgvecd.processes import EncoderProcess, backoff, encoder_process
+from imgvecd.processes import EncoderProcess, backoff, encoder_process, two_towers
 from imgvecd.types import Lane
 
 GOOD, DEADLY = bytes(12), b"kill" + bytes(8)
@@ -61,6 +65,27 @@ async def test_a_hang_is_ended(encoder, monkeypatch):
     with pytest.raises(WorkerError, match="did not answer"):
         await encoder.encode_texts(["hang"], Lane.INTERACTIVE)
     assert (await encoder.encode_texts(["a"], Lane.BULK)).shape == (1, 4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+async def test_who_searches_waits_for_no_model_that_hangs_or_dies(notes, monkeypatch, number):
+    """The text tower alone answers."""
+    fake = functools.partial(EncoderProcess, module="misbehaving_encoder")
+    monkeypatch.setattr(two_towers, "EncoderProcess", fake)
+    monkeypatch.setattr(two_towers, "_PATIENCE_S", 0.3)
+    (notes / "tower").touch()
+    choice = ModelChoice("fake", "", "f")
+    encoder = two_towers.TwoTowers(choice, EncodeConfig(), str(notes / "tower"))
+    before = {child.pid for child in psutil.Process().children()}
+    try:
+        await encoder.encode_images([GOOD], Lane.BULK)
+        (whole,) = {child.pid for child in psutil.Process().children()} - before
+        os.kill(whole, number)
+        async with asyncio.timeout(30):
+            assert (await encoder.encode_texts(["a"], Lane.INTERACTIVE)).shape == (1, 4)
+        assert starts(notes) == 2
+    finally:
+        await encoder.close()
 
 
 @pytest.mark.parametrize("text", ["few", "many", "other"])
