@@ -47,8 +47,16 @@ def _draw(bar: tqdm[Never], now: Status) -> None:
 
 def _summary(now: Status) -> str:
     failed = f" ({now.files.failed:,} could not be read)" if now.files.failed else ""
+    if now.files.seen:
+        found = f"{now.files.indexed:,} photos can be searched{failed}."
+    else:
+        folders = ", ".join(
+            root.path if root.online else f"{root.path} ({root.offline_reason})"
+            for root in now.roots
+        )
+        found = f"No photos are in {folders}; those that come are found by themselves."
     return (
-        f"{now.files.indexed:,} photos can be searched{failed}. In another terminal:\n"
+        f"{found} In another terminal:\n"
         f'  {_imgvec()} search "a dog on the beach"\n'
         "Ctrl-C stops the daemon; nothing is encoded twice."
     )

@@ -144,7 +144,7 @@ def rescan(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
 
 
 def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
-    """Print every image that passes, page by page; as JSON one image a line."""
+    """Print every image that passes, page by page; as JSON, or for people, one image a line."""
     after, left, code = options.after, options.limit, _NONE
     filters = search_flags.filters_of(options)
     passing = {"filters": msgspec.json.encode(filters)} if filters != api.Filters() else {}
@@ -155,6 +155,8 @@ def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
         for image in page.images:
             if output.json:
                 output.answer(msgspec.json.encode(image))
+            elif output.people:
+                output.lines([_in_short(image)])
             else:
                 output.paths([api.Path(file.path, file.path_base64) for file in image.files])
             code = _FOUND
@@ -163,6 +165,13 @@ def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
         after = page.next_after
         left = None if left is None else left - len(page.images)
     return code
+
+
+def _in_short(image: api.Image) -> str:
+    # aligned without knowing what comes: ids of millions of images fit
+    first, *others = image.files
+    more = f" (and {len(others):,} more)" if others else ""
+    return f"{image.id:>7}  {(image.taken_at or '')[:10]:10}  {first.path}{more}"
 
 
 def show(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:

@@ -23,7 +23,7 @@ def status(answer: api.Status) -> list[str]:
         _line(
             "files",
             f"{files.seen:,} seen, {files.indexed:,} indexed, {files.pending:,} pending, "
-            f"{files.failed:,} failed",
+            f"{files.failed:,} failed{' (`imgvec failures` says why)' if files.failed else ''}",
         ),
     ]
     if files.pending:

@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def status(state, **counts):
+def status(state, roots=(), **counts):
     return api.Status(
         version="0",
         pid=1,
@@ -23,7 +23,7 @@ def status(state, **counts):
         state=state,
         clock="",
         model=api.ModelStatus(name="m", pretrained=""),
-        roots=(),
+        roots=roots,
         files=api.FileCounts(**counts),
         index=api.IndexStatus(),
         rate_per_s=12.5,
@@ -51,3 +51,18 @@ async def test_progress(monkeypatch, stream):
     assert "1,990 photos can be searched (10 could not be read)" in text
     assert 'imgvec search "' in text
     assert ("25%" in text and "500/2000" in text and "12.5/s, 01:04 left" in text) == shown.isatty()
+
+
+async def test_an_empty_folder_is_named_with_what_is_wrong(monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    roots = (
+        api.RootStatus(path="/photos"),
+        api.RootStatus(path="/usb", online=False, offline_reason="the folder is missing"),
+    )
+
+    async def ask():
+        return status("idle", roots)
+
+    await show_progress(ask, interval_s=0)
+    assert shown.getvalue().startswith("No photos are in /photos, /usb (the folder is missing);")

@@ -257,6 +257,14 @@ def test_images_are_listed_to_the_last_page(server, imgvec):
     assert [json.loads(line)["id"] for line in lines] == [1, 2, 3]
 
 
+def test_a_terminal_sees_the_ids_of_what_is_listed(server, environment):
+    images = (image(1, "/a", "/b"), image(23, "/c"))
+    server.on("GET", "/v1/images?after=-1&limit=500", api.ImageList(images=images))
+    assert on_terminal(environment, "images") == (
+        "      1              /a (and 1 more)\n     23              /c\n"
+    )
+
+
 def test_the_list_can_be_cut(server, imgvec):
     server.on(
         "GET",
