@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -659,6 +660,14 @@ class RescanRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     path: str | None = None
     path_base64: str | None = None
     wait: bool = False
+
+    @classmethod
+    def of(cls, folder: str | os.PathLike[str] | None) -> RescanRequest:
+        """Return the request for a folder of this process's view, or for everything."""
+        if folder is None:
+            return cls()
+        named = Path.of(os.fsencode(os.path.abspath(folder)))
+        return cls(path=named.path, path_base64=named.path_base64)
 
     def __post_init__(self) -> None:
         """Raise ValueError, which msgspec reports, for a path that cannot be one."""

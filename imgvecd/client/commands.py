@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import urllib.parse
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -131,11 +130,7 @@ def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
 
 def rescan(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     """Have everything, or one folder, compared with the disk."""
-    request = api.RescanRequest()
-    if options.path is not None:
-        path = api.Path.of(os.fsencode(os.path.abspath(options.path)))
-        request = api.RescanRequest(path=path.path, path_base64=path.path_base64)
-    body = daemon.post("/v1/rescan", request)
+    body = daemon.post("/v1/rescan", api.RescanRequest.of(options.path))
     if output.json:
         output.answer(body)
     else:

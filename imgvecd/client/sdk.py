@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import os
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Self, TypeVar
@@ -139,9 +140,21 @@ class Client:
         """Add and remove tags of images."""
         self._post("/v1/tags", _tags(ids, add, remove), api.Done)
 
+    def rescan(self, folder: str | os.PathLike[str] | None = None) -> str:
+        """Have everything, or one folder, compared with the disk; return the clock.
+
+        Raises:
+            DaemonError: with code "not_found": the folder lies in none of the watched ones.
+        """
+        return self._post("/v1/rescan", api.RescanRequest.of(folder), api.Done).clock
+
     def status(self) -> api.Status:
         """Return what the daemon is doing."""
         return read(self._daemon.get("/v1/status"), api.Status)
+
+    def stats(self) -> api.Stats:
+        """Return what the library holds."""
+        return read(self._daemon.get("/v1/stats"), api.Stats)
 
     def _post(self, url: str, body: msgspec.Struct, shape: type[T]) -> T:
         return read(self._daemon.post(url, body), shape)
@@ -256,9 +269,17 @@ class AsyncClient:
         """Add and remove tags of images."""
         await self._post("/v1/tags", _tags(ids, add, remove), api.Done)
 
+    async def rescan(self, folder: str | os.PathLike[str] | None = None) -> str:
+        """Have everything, or one folder, compared with the disk; see `Client.rescan`."""
+        return (await self._post("/v1/rescan", api.RescanRequest.of(folder), api.Done)).clock
+
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
         return read(await self._ask("GET", "/v1/status", b""), api.Status)
+
+    async def stats(self) -> api.Stats:
+        """Return what the library holds."""
+        return read(await self._ask("GET", "/v1/stats", b""), api.Stats)
 
     async def _post(self, url: str, body: msgspec.Struct, shape: type[T]) -> T:
         return read(await self._ask("POST", url, msgspec.json.encode(body)), shape)

@@ -1,6 +1,7 @@
 """Both Python clients and a real daemon: lists as lines, thumbnails, events, waiting."""
 
 import asyncio
+import os
 import shutil
 import threading
 
@@ -43,6 +44,8 @@ async def test_both_clients_tell_the_same(daemon):
         await other.thumbnail(10**9)
     assert error.value.code == "not_found"
     assert client.sync() == await other.sync()
+    assert client.rescan(os.path.dirname(images[0].files[0].path)) == await other.rescan()
+    assert client.stats().images == (await other.stats()).images == len(images)
 
 
 async def test_events_tell_of_a_new_photo_and_of_what_was_missed(daemon, shipped_photos):
