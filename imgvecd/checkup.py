@@ -92,6 +92,10 @@ class Checkup:
             remedy = f"put the backup of {made_at(backup):%Y-%m-%d %H:%M} UTC in its place"
         elif damage == "it is missing":
             return
+        elif self._safekeeping.is_better_than_nothing(damage):
+            remedy = "use it all the same, since there is no sound backup, and it can be read"
+            yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
+            return
         else:
             remedy = "begin anew, since there is no sound backup; every image is encoded again"
         if is_there(self._path):

@@ -295,6 +295,8 @@ async def _serve(
 
     assembly = assemble(config, on_doubt=on_doubt, moving=True, pausing=True, condemned=condemned)
     try:
+        seal = assembly.safekeeping.unread
+        held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
             _use_roots(assembly, config),
@@ -307,7 +309,7 @@ async def _serve(
             assembly.catalog,
             backup_interval_s=config.catalog.backup_interval_h * 3600,
             check_interval_s=config.catalog.check_interval_d * 86_400,
-            check_now=assembly.safekeeping.unchecked,
+            check_now=assembly.safekeeping.unchecked or held,
             report=assembly.safekeeping.report,
         )
         loop = asyncio.get_running_loop()

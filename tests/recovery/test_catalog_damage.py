@@ -9,8 +9,10 @@ import pytest
 from disks import rot
 from stored_library import StoredLibrary, expected, opened
 
-from imgvecd.adapters.sqlite import Safekeeping
+from imgvecd.adapters.sqlite import Catalog, Safekeeping
 from imgvecd.adapters.sqlite.examine import examine
+from imgvecd.adapters.sqlite.seal import keeps_seal
+from imgvecd.cli.main import main
 from imgvecd.errors import CatalogError
 from imgvecd.wiring import stored_model
 
@@ -198,6 +200,32 @@ def test_what_is_no_file_is_never_replaced(state):
         Safekeeping(str(state)).prepare()
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_large_catalog_is_compared_with_its_seal_beside_the_work(state, monkeypatch, damaged):
+    monkeypatch.setattr("imgvecd.adapters.sqlite.safekeeping.SMALL_BYTES", 0)
+    path = state / "catalog.sqlite"
+    if damaged:
+        rot(path, path.stat().st_size // 2)
+    before = path.read_bytes()
+    safekeeping = Safekeeping(str(state))
+    safekeeping.prepare()
+    assert safekeeping.report is None
+    catalog = Catalog(str(state))
+    assert catalog.hold(safekeeping.unread)
+    for number in range(1200):  # more than SQLite lets its log grow without need
+        catalog.files.set_roots([b"/%d" % number])
+    assert path.read_bytes() == before
+    assert bool(catalog.examine()) == damaged
+    assert catalog.damaged == damaged
+    catalog.files.set_roots([b"/photos"])
+    assert path.read_bytes() != before
+    assert not catalog.hold(safekeeping.unread)  # it has been written to
+    catalog.close()
+    if not damaged:
+        safekeeping.seal()
+        assert keeps_seal(str(path))
+
+
 def test_an_older_copy_in_the_catalogs_place_disowns_its_index(tmp_path):
     state = tmp_path / "state"
     library = StoredLibrary(state)
@@ -221,6 +249,21 @@ def test_an_older_copy_in_the_catalogs_place_disowns_its_index(tmp_path):
     newer_index.rename(state / "index")
     with opened(state) as library:
         assert library.answers() == expected([*range(1, 41), *range(51, 54)])
+
+
+def test_one_changed_bit_without_a_backup_does_not_cost_everything(state, capsys):
+    shutil.rmtree(state / "backups")
+    catalog = state / "catalog.sqlite"
+    rot(catalog, catalog.read_bytes().index(b"png") + 1)
+    assert main(["repair", "--state-dir", str(state)]) == 1
+    assert "use it all the same, since there is no sound backup" in capsys.readouterr().out
+    safekeeping = Safekeeping(str(state))
+    safekeeping.prepare()
+    assert "is used all the same" in safekeeping.report
+    assert not list(state.glob("catalog-damaged-*"))
+    opened_again = Catalog(str(state))
+    assert opened_again.library.stats(0).images == 13
+    opened_again.close()
 
 
 def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path):

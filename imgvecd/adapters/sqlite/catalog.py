@@ -21,9 +21,12 @@ from imgvecd.adapters.sqlite.library import Library
 from imgvecd.adapters.sqlite.models import Models
 from imgvecd.adapters.sqlite.pauses import Pauses
 from imgvecd.adapters.sqlite.query_texts import SavedSearches
+from imgvecd.adapters.sqlite.seal import CHANGED, Seal
 from imgvecd.adapters.sqlite.selection import Selection
 from imgvecd.adapters.sqlite.user_metadata import UserMetadata
 from imgvecd.adapters.sqlite.work import Work
+from imgvecd.core.index.durable import file_digest
+from imgvecd.core.ways_out import told
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
 
@@ -56,6 +59,8 @@ class Catalog:
         self._database = Database(os.path.join(directory, "catalog.sqlite"), read_only=read_only)
         self._backups = Backups(directory)
         self._kept_backups = backups
+        self._held: tuple[contextlib.ExitStack, Seal] | None = None
+        self._closed = False
         self.files = Files(self._database)
         self.changes = ChangeLog(self._database)
         self.failures = Failures(self._database)
@@ -85,14 +90,34 @@ class Catalog:
         """Have `call` called, on whatever thread, when bytes are met that cannot be its own."""
         self._database.on_damage = call
 
+    def hold(self, seal: Seal) -> bool:
+        """Keep the file as it is, whatever is written, until `examine` has compared it.
+
+        A reader that began while the log was empty keeps SQLite from writing to the file itself.
+
+        Returns: whether that is possible; not if something was written already.
+        """
+        held = contextlib.ExitStack()
+        connection = held.enter_context(self._database.read())
+        connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
+        log, status = self.path + "-wal", os.stat(self.path)
+        if status.st_mtime_ns != seal.mtime_ns or (os.path.exists(log) and os.path.getsize(log)):
+            held.close()
+            return False
+        self._held = held, seal
+        return True
+
     def examine(self) -> str | None:
         """Read the file through; return what is wrong with it, None if it is sound.
 
-        Takes seconds for a million images, and no writer waits for it.
+        One that is held is compared with its seal. Takes seconds for a million images, and no
+        writer waits for it.
 
         Raises:
             CatalogError: the disk fails.
         """
+        if self._held is not None:
+            return self._compare_held(*self._held)
         with self._database.read() as connection:
             found = examine_open(connection, self.path)
         if found:
@@ -100,6 +125,18 @@ class Catalog:
             return found[0]
         self._note_examined()
         return None
+
+    def _compare_held(self, held: contextlib.ExitStack, seal: Seal) -> str | None:
+        self._held = None
+        with held:
+            try:
+                digest = file_digest(self.path, lambda: not self._closed)
+            except OSError as error:
+                raise CatalogError(f"the catalog cannot be read: {told(error)}") from error
+        if digest in (None, seal.blake2b):
+            return None
+        self._database.damaged.set()
+        return CHANGED
 
     def examined_age_s(self) -> float | None:
         """Return how long ago the file was found sound; None if it never was."""
@@ -139,4 +176,7 @@ class Catalog:
 
     def close(self) -> None:
         """Close the file."""
+        self._closed = True  # which ends a comparison that is under way
+        if self._held is not None:
+            self._held[0].close()
         self._database.close()

@@ -18,7 +18,15 @@ import sqlite3
 from imgvecd.adapters.sqlite.backups import Backups, made_at, stamp
 from imgvecd.adapters.sqlite.examine import EMPTY, examine, is_there
 from imgvecd.adapters.sqlite.refusals import way_out
-from imgvecd.adapters.sqlite.seal import SMALL_BYTES, break_seal, keeps_seal, read_seal, write_seal
+from imgvecd.adapters.sqlite.seal import (
+    CHANGED,
+    SMALL_BYTES,
+    Seal,
+    break_seal,
+    keeps_seal,
+    read_seal,
+    write_seal,
+)
 from imgvecd.core.index import checkpoint
 from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
 from imgvecd.core.spare import give_up_spare, keep_spare
@@ -27,6 +35,8 @@ from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
 
+_NO_BACKUP = "there is no sound backup"
+_SEALING_S = 15.0  # 10 GB in memory; a stop has 45 s in all
 _KEPT_DAMAGED = 2  # each is as large as the catalog
 _DAMAGED = "catalog-damaged-"
 _BESIDE = ("-wal", "-shm", "")  # the file last: without it, what lies beside means nothing
@@ -39,6 +49,8 @@ class Safekeeping:
         report: what a person is told of a catalog that had to be restored; None if it was sound.
         unchecked: whether the file was not closed in order and is too large to be read before it
             is used: that is to be done beside.
+        unread: the seal of a file that seems untouched and is too large to be read before it is
+            used: that is to be done beside, too.
         aside: where the damaged file was put; None if there was none.
     """
 
@@ -48,6 +60,7 @@ class Safekeeping:
         self.backups = Backups(state)
         self.report: str | None = None
         self.unchecked = False
+        self.unread: Seal | None = None
         self.aside: str | None = None
 
     def prepare(self, *, condemned: str | None = None) -> None:
@@ -67,6 +80,10 @@ class Safekeeping:
                 if damage is None:
                     self._disown_newer_indexes()
                     return
+                if self.is_better_than_nothing(damage):
+                    self.report = f"the catalog ({damage}) is used all the same: {_NO_BACKUP}"
+                    logger.error("%s", self.report)
+                    return
                 self._put_aside(damage)
             if self.aside is not None or self.backups.paths() or read_seal(self._path) is not None:
                 self._restore()
@@ -81,7 +98,7 @@ class Safekeeping:
         keep_spare(self._state)
         if is_there(self._path) and not os.path.exists(self._path + "-wal"):
             try:
-                write_seal(self._path, large=False)
+                write_seal(self._path, within_s=_SEALING_S)
             except OSError as error:  # the next start reads the file through instead
                 logger.warning("the catalog is not sealed: %s", error)
 
@@ -96,15 +113,32 @@ class Safekeeping:
         except OSError as error:
             raise CatalogError(f"the catalog cannot be read: {told(error)}") from error
 
+    def is_better_than_nothing(self, damage: str) -> bool:
+        """Return whether a changed file can be read, and no sound backup take its place.
+
+        One changed bit is then no reason to encode everything again, and to forget what the user
+        said.
+        """
+        return (
+            damage == CHANGED
+            and self.backups.sound() is None
+            and not examine(self._path, thorough=True)
+        )
+
     def _damage(self, *, thorough: bool = False) -> str | None:
         seal, status = read_seal(self._path), os.stat(self._path)
+        large = not thorough and status.st_size > SMALL_BYTES
         if seal is not None:
-            kept = keeps_seal(self._path)
-            if not kept and status.st_mtime_ns == seal.mtime_ns:
-                return "its bytes have changed since it was closed, and nobody has written to it"
+            untouched = status.st_mtime_ns == seal.mtime_ns
+            if large and untouched and status.st_size == seal.size_bytes:
+                self.unread = seal if seal.blake2b else None
+                return None
+            kept = not large and keeps_seal(self._path)
+            if not kept and untouched:
+                return CHANGED
             if kept and not thorough:
                 return None
-        if not thorough and status.st_size > SMALL_BYTES:
+        if large:
             self.unchecked = True
             return None
         found = examine(self._path, thorough=True)
@@ -158,7 +192,7 @@ class Safekeeping:
                 os.unlink(self._path + suffix)
         found = self.report or "the catalog was lost"
         if backup is None:
-            self.report = f"{found}; there is no sound backup, so everything is looked at anew"
+            self.report = f"{found}; {_NO_BACKUP}, so everything is looked at anew"
         else:
             self._put_in_place(backup)
             date = made_at(backup).strftime("%Y-%m-%d %H:%M UTC")

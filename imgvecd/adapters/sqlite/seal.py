@@ -8,7 +8,9 @@ without one was not closed in order.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import time
 
 import msgspec
 
@@ -16,14 +18,17 @@ from imgvecd.core.index.durable import DurableFile, digest_of, file_digest, sync
 
 SEAL_SUFFIX = ".seal"
 SMALL_BYTES = 256 << 20
-"""Files up to this size, which takes a third of a second, are read through at start and end."""
+"""Files up to this size, which takes a third of a second, are read through before they are used."""
+
+CHANGED = "its bytes have changed since it was closed, and nobody has written to it"
+"""What is wrong with a file that does not keep its seal, though its times say so."""
 
 
 class Seal(msgspec.Struct, frozen=True):
     """A file that nobody has open.
 
     Attributes:
-        blake2b: None for a file too large to be read at each start.
+        blake2b: None if there was no time to read the file.
     """
 
     size_bytes: int
@@ -31,17 +36,15 @@ class Seal(msgspec.Struct, frozen=True):
     blake2b: str | None
 
 
-def write_seal(path: str, *, large: bool = True) -> None:
-    """Seal a closed file.
-
-    Args:
-        large: read it through whatever its size.
+def write_seal(path: str, *, within_s: float = math.inf) -> None:
+    """Seal a closed file; without its digest if reading it takes longer than `within_s`.
 
     Raises:
         OSError: it cannot be read, or the seal not written.
     """
     status = os.stat(path)
-    digest = file_digest(path) if large or status.st_size <= SMALL_BYTES else None
+    deadline = time.monotonic() + within_s
+    digest = file_digest(path, lambda: time.monotonic() < deadline)
     with DurableFile(path + SEAL_SUFFIX, parsed=True) as file:
         payload = msgspec.json.encode(Seal(status.st_size, status.st_mtime_ns, digest))
         file.write(payload + b"\n" + digest_of(payload).encode() + b"\n")
