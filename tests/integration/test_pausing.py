@@ -1,5 +1,6 @@
 """A good neighbour: a real daemon rests when it should, says why, and answers meanwhile."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -181,7 +182,13 @@ def test_what_works_behind_a_persons_back_is_humble(start, shipped_photos):
         kinds[kind] = (child.nice(), child.ionice().ioclass)
     idle = psutil.IOPRIO_CLASS_IDLE
     assert kinds == {"decode": (max(12, own), idle), "encode": (max(6, own), idle)}
-    threads = [psutil.Process(thread.id) for thread in process.threads()]
-    readers = [t for t in threads if t.ionice().ioclass == idle]
-    assert {t.nice() for t in readers} == {max(12, own)}
+    with (shipped_photos / "large.jpg").open("wb") as file:
+        file.truncate(1_900_000_000)  # which takes a while to read
+
+    def readers():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            threads = [psutil.Process(thread.id) for thread in process.threads()]
+            return [thread.nice() for thread in threads if thread.ionice().ioclass == idle]
+
+    assert set(daemon.wait_until(readers)) == {max(12, own)}
     assert process.nice() == own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import Stamp
@@ -12,14 +13,18 @@ from imgvecd.types import Stamp
 _CHUNK_BYTES = 1 << 20  # large enough that hashing, not system calls, takes the time
 
 
-def hash_file(path: bytes, stamp: Stamp) -> bytes:
+def hash_file(path: bytes, stamp: Stamp, beat: Callable[[], None] = lambda: None) -> bytes:
     """Return the BLAKE2b-256 of a regular file that is, before and after reading, at `stamp`.
+
+    Args:
+        beat: called after each megabyte, and before the first.
 
     Raises:
         UnreadableImageError: "changed" if the stamp does not fit, "unsupported" if it is no
             regular file.
         OSError: it cannot be read.
     """
+    beat()
     _require_regular(os.stat(path))  # sockets cannot be opened, and devices should not be
     # without O_NONBLOCK, opening a FIFO that took the file's place would wait for ever
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -31,6 +36,7 @@ def hash_file(path: bytes, stamp: Stamp) -> bytes:
         buffer = bytearray(_CHUNK_BYTES)
         while count := file.readinto(buffer):
             digest.update(memoryview(buffer)[:count])
+            beat()
         _require(stamp, os.fstat(descriptor))
     return digest.digest()
 

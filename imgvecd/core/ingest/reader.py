@@ -9,11 +9,10 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from imgvecd.core.formats import is_companion_name, is_sidecar_name
-from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.core.ingest.patience import DISK_LONGEST_S, Patience
+from imgvecd.core.ingest.reading import Reading
 from imgvecd.errors import PASSING_ERRNOS, CatalogError, UnreadableImageError, WorkerError
 from imgvecd.protocols import Decoder, WorkQueue
 from imgvecd.types import Facts, FileRow
@@ -22,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 32  # files hashed and committed together: enough that commits cost little
 _THREADS = 2  # reading at the same time: disks and networks like a little, and no more
+_MOST_STUCK = 4  # readings that hang in one root, before the rest of it is left alone
+_NOT_NOW = UnreadableImageError("changed", "its drive does not answer")
 
 _Outcome = tuple[FileRow, bytes | Facts | OSError | UnreadableImageError | None]
 """A file, and its hash; what a sidecar says; what went wrong; or None: nothing is to be read."""
@@ -67,12 +68,15 @@ class Reader:
         self._looks = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self._commits = Patience(CatalogError, longest_s=DISK_LONGEST_S)
         self._sidecars = Patience(WorkerError)
+        self._stuck: list[Reading] = []  # given up, and still not ended
         self.busy = True
 
     @property
     def error(self) -> str | None:
         """Why nothing is being read; None when all is well."""
-        return self._commits.error or self._looks.error or self._sidecars.error
+        troubles = (self._commits, self._looks, self._sidecars)
+        errors = (trouble.error for trouble in troubles)
+        return next(filter(None, errors), None) or self._stall()
 
     def wake(self) -> None:
         """Look at the queue again; files in doubt get another chance."""
@@ -82,28 +86,23 @@ class Reader:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        threads = ThreadPoolExecutor(_THREADS, "read", self._at_start)
-        try:
-            while True:
-                self._wake.clear()
-                while await self._read_some(threads):
-                    logger.debug("read a batch of files")
-                self.busy = self._wake.is_set()
-                self._on_rest()
-                await self._wake.wait()
-        finally:
-            threads.shutdown(wait=False)
+        while True:
+            self._wake.clear()
+            while await self._read_some():
+                logger.debug("read a batch of files")
+            self.busy = self._wake.is_set()
+            self._on_rest()
+            await self._wake.wait()
 
-    async def _read_some(self, threads: ThreadPoolExecutor) -> bool:
+    async def _read_some(self) -> bool:
         if not await self._next_files():
             return False
         await self._room()
         files = await self._next_files()  # anew: that may have taken hours
-        loop = asyncio.get_running_loop()
         images = [file for file in files if not is_companion_name(os.fsdecode(file.name))]
         parts = (images[i::_THREADS] for i in range(_THREADS))
         outcomes = await asyncio.gather(
-            *(loop.run_in_executor(threads, self._hash, part) for part in parts),
+            *(self._hash(part) for part in parts),
             self._read_companions([file for file in files if file not in images]),
         )
         await self._record([outcome for part in outcomes for outcome in part])
@@ -128,14 +127,44 @@ class Reader:
             return file, error
         return file, facts
 
-    def _hash(self, files: list[FileRow]) -> list[_Outcome]:
-        return [(file, self._hash_one(file)) for file in files]
+    async def _hash(self, files: list[FileRow]) -> list[_Outcome]:
+        """Hash them one after the other; a drive that does not answer keeps its own files waiting.
 
-    def _hash_one(self, file: FileRow) -> bytes | OSError | UnreadableImageError:
-        try:
-            return hash_file(self._path_of(file), file.stamp)
-        except (OSError, UnreadableImageError) as error:
-            return error
+        They are in doubt until it does.
+        """
+        outcomes: list[_Outcome] = []
+        while files:
+            answering = [file for file in files if not self._is_stuck(file)]
+            outcomes += [(file, _NOT_NOW) for file in files if file not in answering]
+            if not answering:
+                break
+            reading = Reading([(file, self._path_of(file)) for file in answering], self._at_start)
+            whole = await reading.end()
+            done = len(reading.results)
+            outcomes += zip(answering, reading.results, strict=False)
+            files = answering[done:]
+            if not whole and files:
+                outcomes.append((files[0], _NOT_NOW))
+                files = files[1:]
+                self._stuck.append(reading)
+                reading.call_when_ended(self.wake)
+                logger.error("a drive does not answer; what else there is to read goes on")
+        return outcomes
+
+    def _is_stuck(self, file: FileRow) -> bool:
+        """Return whether a reading hangs at the file, or as many as may at others of its root."""
+        self._stuck = [reading for reading in self._stuck if reading.stuck_at is not None]
+        hanging = [place[0] for reading in self._stuck if (place := reading.stuck_at)]
+        in_root = sum(other.root_id == file.root_id for other in hanging)
+        return in_root >= _MOST_STUCK or any(other.id == file.id for other in hanging)
+
+    def _stall(self) -> str | None:
+        """Return what hangs, for a person."""
+        for reading in self._stuck:
+            if place := reading.stuck_at:
+                path = os.fsdecode(place[1])
+                return f"{path}: its drive does not answer; what else there is to read goes on"
+        return None
 
     async def _record(self, outcomes: list[_Outcome]) -> None:
         read = [(file, result) for file, result in outcomes if isinstance(result, bytes)]
@@ -155,7 +184,7 @@ class Reader:
             logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
         if doubted:
             self._doubted.update({file.id: file for file in doubted})
-            self._on_doubt(doubted)
+            self._on_doubt([file for file, result in outcomes if _is_change(result)])
         if read or companions or failed:
             self._on_linked()
 
@@ -164,6 +193,11 @@ def _is_doubt(result: object) -> bool:
     if isinstance(result, UnreadableImageError):
         return result.reason == "changed"
     return isinstance(result, OSError) and result.errno in PASSING_ERRNOS
+
+
+def _is_change(result: object) -> bool:
+    """Return whether looking at the file again may tell more."""
+    return _is_doubt(result) and result is not _NOT_NOW
 
 
 def _reason(error: OSError | UnreadableImageError) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ from fakes import MODEL, FakeDecoder, FakeEncoder, vector_of
 from imgvecd.adapters.sqlite import Catalog
 from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.engine import Engine, ModelSource, Parts
-from imgvecd.core.ingest import patience
+from imgvecd.core.ingest import patience, reading
+from imgvecd.core.ingest.hashing import hash_file
 from imgvecd.errors import (
     BadRequestError,
     CatalogError,
@@ -258,13 +260,44 @@ async def test_a_file_that_moves_while_it_is_decoded_is_encoded_at_its_new_place
 
 
 async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
-    def refuse(path, stamp):
+    def refuse(*_arguments):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("imgvecd.core.ingest.reader.hash_file", refuse)
+    monkeypatch.setattr("imgvecd.core.ingest.reading.hash_file", refuse)
     rig.write("a.jpg", b"picture")
     await rig.settled()
     assert (rig.counts().failed, rig.counts().pending) == (1, 0)
+
+
+async def test_a_drive_that_does_not_answer_keeps_only_its_own_files_waiting(rig, monkeypatch):
+    """A network drive that went away: reads hang, until it is back after all."""
+    answer = threading.Event()
+
+    def hash_or_hang(path, stamp, beat):
+        beat()
+        if b"hang" in path:
+            answer.wait(60)
+        return hash_file(path, stamp, beat)
+
+    monkeypatch.setattr(reading, "hash_file", hash_or_hang)
+    monkeypatch.setattr(reading, "STALL_S", 0.2)
+    for i in range(20):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    rig.write("hang.jpg", b"hanging")
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().pending, rig.counts().failed) == (20, 1, 0)
+    assert "hang.jpg: its drive does not answer" in rig.engine.error
+    for i in range(20, 25):  # which is tried no more meanwhile
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+        await rig.settled()
+    assert rig.counts().indexed == 25
+    assert [thread.name for thread in threading.enumerate()].count("read") == 1
+    answer.set()
+    while rig.counts().pending:
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(rig.engine.idle(), 20)
+    assert rig.counts().indexed == 26
+    assert rig.engine.error is None
 
 
 async def test_a_file_that_cannot_be_read_when_it_is_decoded_is_a_failure_of_the_file(rig):
@@ -473,7 +506,7 @@ async def test_a_backlog_does_not_run_ahead_of_decoding(rig):
 async def test_a_pause_keeps_everything_from_being_read_decoded_and_encoded(rig, monkeypatch):
     rest = rig.parts.rest
     read = []
-    monkeypatch.setattr("imgvecd.core.ingest.reader.hash_file", lambda *args: read.append(args))
+    monkeypatch.setattr("imgvecd.core.ingest.reading.hash_file", lambda *args: read.append(args))
     await rest.pause(None)
     rig.write("a.jpg", b"picture")
     rig.engine.wake()
