@@ -57,15 +57,15 @@ class Backups:
             damage = examine(temporary, alone=True)
             if damage:
                 raise CatalogDamagedError(f"the catalog is damaged: {damage[0]}")
-            os.replace(temporary, path)
-            write_seal(path)
+            write_seal(temporary)
+            os.replace(temporary + SEAL_SUFFIX, path + SEAL_SUFFIX)
+            os.replace(temporary, path)  # last: what has this name has its seal
             sync_directory(self._directory)
         except (OSError, sqlite3.Error) as error:
             why = told(error) if isinstance(error, OSError) else str(error)
             raise CatalogError(f"no backup of the catalog can be written: {why}") from error
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            delete_backup(temporary)
         self._rotate(keep)
         return path
 

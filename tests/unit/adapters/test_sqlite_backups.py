@@ -1,11 +1,13 @@
 """Which backups there are, which is the latest, and which of them go."""
 
+import errno
 import os
 import shutil
 
 import pytest
 
 from imgvecd.adapters.sqlite import Backups, Catalog
+from imgvecd.errors import CatalogError
 
 FUTURE = ("catalog-20990101T000000Z.sqlite", "catalog-20990102T000000Z.sqlite")
 
@@ -47,3 +49,23 @@ def test_backups_from_before_the_clock_was_set_back_give_way(catalog, tmp_path):
     assert "/catalog-2099" not in latest
     assert other.endswith(FUTURE[1])
     assert backups.sound() == latest
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_backup_that_is_interrupted_is_none(catalog, monkeypatch, call):
+    left, replace = [call], os.replace
+
+    def interrupted(*names):
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(CatalogError, match="free some space"):
+        catalog.back_up()
+    assert catalog.backup_age_s() is None
+    monkeypatch.undo()
+    assert catalog.back_up()
+    backups = Backups(catalog.path.removesuffix("/catalog.sqlite"))
+    assert backups.paths() == [backups.sound()]
