@@ -52,13 +52,15 @@ class Reading:
 
     async def end(self) -> bool:
         """Return whether all files are read; False once the thread makes no progress."""
-        while not self._ended.done():
-            left_s = self._beaten_at + STALL_S - time.monotonic()
-            if left_s <= 0:
-                self._given_up = True
-                return False
-            await asyncio.wait([self._ended], timeout=left_s)
-        return True
+        try:
+            while not self._ended.done():
+                left_s = self._beaten_at + STALL_S - time.monotonic()
+                if left_s <= 0:
+                    return False
+                await asyncio.wait([self._ended], timeout=left_s)
+            return True
+        finally:  # who waited is not there for what it still reads
+            self._given_up = not self._ended.done()
 
     def call_when_ended(self, callback: Callable[[], None]) -> None:
         """Have it called once the drive has answered after all."""
