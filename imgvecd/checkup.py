@@ -16,7 +16,7 @@ from imgvecd.adapters.sqlite.backups import damage_of, delete_backup, made_at
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex, checkpoint
 from imgvecd.core.index.reading import ReadingIndex
-from imgvecd.core.state_lock import StateLock
+from imgvecd.core.state_lock import StateLock, require_target
 from imgvecd.errors import CatalogError, IndexDamagedError
 from imgvecd.types import ModelInfo
 
@@ -47,6 +47,7 @@ class Checkup:
     """
 
     def __init__(self, state: str, index: IndexConfig) -> None:
+        require_target(state)
         if not os.path.isdir(state):
             raise CatalogError(f"there is no state directory {state}: nothing was ever kept there")
         self._state = state

@@ -12,6 +12,15 @@ from imgvecd.core.ways_out import told
 from imgvecd.errors import AlreadyRunningError, CatalogError
 
 
+def require_target(directory: str) -> None:
+    """Raise CatalogError if a link in the state directory's place leads nowhere."""
+    if os.path.islink(directory) and not os.path.exists(directory):
+        raise CatalogError(
+            f"the state directory {directory} leads to {os.path.realpath(directory)}, which is not"
+            " there: is a disk missing?"
+        )
+
+
 class StateLock:
     """Holds `directory`/lock until closed.
 
@@ -22,6 +31,7 @@ class StateLock:
 
     def __init__(self, directory: str) -> None:
         path = os.path.join(directory, "lock")
+        require_target(directory)
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

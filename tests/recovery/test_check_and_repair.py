@@ -1,6 +1,7 @@
 """`imgvecd check` finds what is wrong; `imgvecd repair` says what it would do, or does it."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 
@@ -8,6 +9,8 @@ import pytest
 from disks import rot
 
 from imgvecd.cli.main import main
+from imgvecd.core.state_lock import StateLock
+from imgvecd.errors import CatalogError
 
 
 @pytest.fixture
@@ -42,6 +45,11 @@ def put_file(folder):
 def put_folder(path):
     path.unlink()
     path.mkdir()
+
+
+def put_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
 
 
 def contents(folder):
@@ -116,6 +124,11 @@ DAMAGES = {
         "the index's manifest cannot be read",
         "build it anew from the catalog",
     ),
+    "a pipe in the place of a manifest": (
+        lambda state: put_pipe(next(state.rglob("manifest.json"))),
+        "the index's manifest is not what was written",
+        "build it anew from the catalog",
+    ),
     "a stray index": (
         lambda state: (state / "index" / "abc").mkdir(),
         "it belongs to no model of the catalog",
@@ -155,6 +168,23 @@ def test_not_beside_a_daemon(backed_up, state, command, serve):
     code, printed = command("check")
     assert code == 2
     assert f"in use by process {daemon.process.pid}" in printed
+
+
+def test_nobody_waits_for_a_pipe_nor_counts_folders(state, command):
+    (state / "catalog.sqlite.seal").unlink()
+    os.mkfifo(state / "catalog.sqlite.seal")
+    (state / "backups" / "catalog-20260101T000000Z.sqlite").mkdir()
+    assert command("check") == (0, "sound\n")
+
+
+def test_a_state_directory_on_a_disk_that_is_missing(state, command):
+    state.rename(state.with_name("elsewhere"))
+    state.symlink_to(state.with_name("gone"))
+    code, printed = command("check")
+    assert code == 2
+    assert "is not there: is a disk missing?" in printed
+    with pytest.raises(CatalogError, match="is a disk missing"):
+        StateLock(str(state))
 
 
 def test_without_a_state_directory(command, state):

@@ -87,7 +87,8 @@ class Backups:
         latest = f"catalog-{stamp()}~"  # after every name of this moment
         names = sorted(filter(_NAME.fullmatch, names), reverse=True)
         names.sort(key=lambda name: name > latest)
-        return [os.path.join(self._directory, name) for name in names]
+        paths = [os.path.join(self._directory, name) for name in names]
+        return [path for path in paths if os.path.isfile(path)]
 
     def sound(self) -> str | None:
         """Return the latest backup that is what was written; None if there is none.

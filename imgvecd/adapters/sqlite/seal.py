@@ -14,7 +14,13 @@ import time
 
 import msgspec
 
-from imgvecd.core.index.durable import DurableFile, digest_of, file_digest, sync_directory
+from imgvecd.core.index.durable import (
+    DurableFile,
+    digest_of,
+    file_digest,
+    read_whole,
+    sync_directory,
+)
 
 SEAL_SUFFIX = ".seal"
 SMALL_BYTES = 256 << 20
@@ -54,8 +60,7 @@ def write_seal(path: str, *, within_s: float = math.inf) -> None:
 def read_seal(path: str) -> Seal | None:
     """Return the seal of a file; None if there is none that can be read."""
     try:
-        with open(path + SEAL_SUFFIX, "rb") as file:
-            return _decoded(file.read())
+        return _decoded(read_whole(path + SEAL_SUFFIX))
     except OSError:
         return None
 
@@ -84,8 +89,7 @@ def keeps_seal(path: str) -> bool:
         OSError: the file or its seal cannot be read, which says nothing of the bytes.
     """
     try:
-        with open(path + SEAL_SUFFIX, "rb") as file:
-            seal = _decoded(file.read())
+        seal = _decoded(read_whole(path + SEAL_SUFFIX))
     except FileNotFoundError:
         return False
     return (

@@ -23,6 +23,7 @@ from imgvecd.core.index.durable import (
     DurableFile,
     StoredFile,
     digest_of,
+    read_whole,
     sync_directory,
     verify,
     verify_size,
@@ -103,12 +104,12 @@ def read_manifest(directory: str) -> Manifest | None:
         IndexDamagedError: it cannot be read, is damaged, or of another format.
     """
     try:
-        with open(os.path.join(directory, _MANIFEST), "rb") as file:
-            payload, _, digest = file.read().rpartition(b"\n")[0].rpartition(b"\n")
+        data = read_whole(os.path.join(directory, _MANIFEST))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise IndexDamagedError(f"the index's manifest cannot be read: {error}") from error
+    payload, _, digest = data.rpartition(b"\n")[0].rpartition(b"\n")
     if digest_of(payload).encode() != digest:
         raise IndexDamagedError("the index's manifest is not what was written")
     try:

@@ -88,6 +88,20 @@ class DurableFile:
         return StoredFile(name, self._size_bytes, self._digest.hexdigest(), self._parsed)
 
 
+def read_whole(path: str) -> bytes:
+    """Return what a small file holds; nothing if it is a pipe, which nobody waits for.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        return file.read() or b""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def sync_directory(path: str) -> None:
     """Make the names in a folder last."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
