@@ -215,6 +215,7 @@ def test_threads_can_share_it(database):
 def test_it_is_all_there_when_opened_again(tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
         first = database.add_image(PHOTOS / "cat.jpg", metadata={"a": 1})
+    assert len(list(tmp_path.glob("backups/*.sqlite"))) == 1
     with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
         (best,) = database.search_by_text("cat")
         assert (best["id"], best["metadata"]) == (first, {"a": 1})
@@ -223,6 +224,7 @@ def test_it_is_all_there_when_opened_again(tmp_path):
         database.search_by_text("cat")
 
 
+@pytest.mark.nightly
 def test_it_is_restored_from_the_backup_that_closing_made(tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
         cat = database.add_image(PHOTOS / "cat.jpg")

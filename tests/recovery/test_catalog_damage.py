@@ -96,6 +96,7 @@ def test_rows_that_cannot_be_embeddings(photos, state, serve):
     assert daemon.imgvecd("check").returncode == 0
 
 
+@pytest.mark.nightly
 def test_a_row_that_cannot_be_read_under_a_running_daemon(photos, state, serve):
     daemon = serve(photos)
     daemon.wait_until_indexed(13)
