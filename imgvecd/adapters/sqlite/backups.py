@@ -114,19 +114,18 @@ class Backups:
         age_s = (datetime.datetime.now(datetime.UTC) - made_at(latest)).total_seconds()
         return age_s if age_s >= 0 else None
 
-    def clock(self) -> int | None:
-        """Return the catalog's clock in the latest backup; None if there is none to be read."""
+    def has(self, source: sqlite3.Connection) -> bool:
+        """Return whether the latest backup holds all that is worth one of what `source` sees."""
         latest = next(iter(self.paths()), None)
         if latest is None:
-            return None
+            return False
         try:
             with contextlib.closing(
                 sqlite3.connect(f"file:{quote(latest)}?mode=ro&immutable=1", uri=True)
             ) as connection:
-                ((clock,),) = connection.execute("SELECT value FROM meta WHERE key = 'clock'")
-                return int(clock)
-        except (sqlite3.Error, ValueError):
-            return None
+                return _worth_keeping(connection) == _worth_keeping(source)
+        except sqlite3.Error:
+            return False
 
     def _require_space(self, source: sqlite3.Connection) -> None:
         ((pages,),) = source.execute("PRAGMA page_count")
@@ -176,6 +175,14 @@ def damage_of(path: str) -> list[str]:
     except OSError as error:
         raise CatalogError(f"a backup cannot be read: {told(error)}") from error
     return examine(path, alone=True) if kept else ["it is not what was written"]
+
+
+def _worth_keeping(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:
+    """Return the clock, and what a person has said that moves no clock."""
+    return [
+        connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+        for table in ("saved_searches", "duplicate_decisions")
+    ] + [connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchall()]
 
 
 def _copy(source: sqlite3.Connection, path: str) -> None:

@@ -153,10 +153,10 @@ class Catalog:
             CatalogDamagedError: the catalog is damaged, and so would be the backup.
             CatalogError: it cannot be written.
         """
-        if self.embeddings.clock() == self._backups.clock():
-            return False
         try:
             with self._database.read() as connection:
+                if self._backups.has(connection):
+                    return False
                 self._backups.make(connection, keep=self._kept_backups)
         except CatalogDamagedError:
             self._database.damaged.set()
