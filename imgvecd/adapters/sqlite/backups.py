@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from imgvecd.adapters.sqlite.examine import examine
 from imgvecd.adapters.sqlite.seal import SEAL_SUFFIX, keeps_seal, write_seal
-from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
+from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory, sync_file
 from imgvecd.core.ways_out import told
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
@@ -189,9 +189,5 @@ def _copy(source: sqlite3.Connection, path: str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as target:
         target.execute("PRAGMA synchronous=OFF")  # flushed below, as a whole
         source.backup(target)  # in one step, of one moment: writers go on beside it
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fchmod(descriptor, 0o600)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    os.chmod(path, 0o600)
+    sync_file(path)

@@ -28,7 +28,7 @@ from imgvecd.adapters.sqlite.seal import (
     write_seal,
 )
 from imgvecd.core.index import checkpoint
-from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory
+from imgvecd.core.index.durable import TEMPORARY_SUFFIX, sync_directory, sync_file
 from imgvecd.core.spare import give_up_spare, keep_spare
 from imgvecd.core.ways_out import told
 from imgvecd.errors import CatalogError
@@ -207,7 +207,7 @@ class Safekeeping:
             with contextlib.closing(sqlite3.connect(temporary)) as connection, connection:
                 connection.execute("PRAGMA journal_mode=DELETE")
                 _rename(connection)
-            _flush(temporary)
+            sync_file(temporary)
             os.replace(temporary, self._path)
         finally:
             with contextlib.suppress(OSError):
@@ -217,11 +217,3 @@ class Safekeeping:
 
 def _rename(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE meta SET value = ? WHERE key = 'instance'", (secrets.token_hex(4),))
-
-
-def _flush(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

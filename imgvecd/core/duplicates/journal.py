@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from imgvecd.core.duplicates.plan import quoted, unquoted
+from imgvecd.core.index.durable import sync_directory
 from imgvecd.errors import AlreadyRunningError, BadRequestError
 
 _SUFFIX = ".jsonl"
@@ -74,7 +75,7 @@ class Journal:
         except BlockingIOError:
             self._file.close()
             raise AlreadyRunningError(f"{name} is being applied or undone right now") from None
-        _fsync(folder)
+        sync_directory(folder)
 
     def moving(self, path: bytes, place: Place) -> None:
         """Note, on disk when this returns, that a file is about to go."""
@@ -135,11 +136,3 @@ def known(folder: str, name: str) -> str:
     if name not in names(folder):
         raise BadRequestError(f"there is nothing to undo of {name}; `--list` shows what there is")
     return name
-
-
-def _fsync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

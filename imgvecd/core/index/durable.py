@@ -104,7 +104,16 @@ def _open_at_once(path: str, flags: int) -> int:
 
 def sync_directory(path: str) -> None:
     """Make the names in a folder last."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path, os.O_DIRECTORY)
+
+
+def sync_file(path: str) -> None:
+    """Make what somebody else has written to a file last."""
+    _sync(path, 0)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:
