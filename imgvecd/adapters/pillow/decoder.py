@@ -98,8 +98,8 @@ def _blaming_the_file() -> Iterator[None]:
     except (UnreadableImageError, MemoryError):
         raise
     except Exception as error:  # what bad bytes make Pillow raise is anything
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's, not Pillow's
+        if opening.is_the_systems(error):
+            raise
         logger.debug("undecodable", exc_info=True)
         raise UnreadableImageError("damaged", f"it cannot be decoded: {error}") from error
 

@@ -40,10 +40,15 @@ def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple
     try:
         _show(image)
     except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's fault, not the picture's
+        if is_the_systems(error):
+            raise
         return _load_part(file, size, max_pixels, error), full_size, True
     return image, full_size, False
+
+
+def is_the_systems(error: BaseException) -> bool:
+    """Return whether the disk is at fault, not the picture: Pillow's own errors have no number."""
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _load_part(file: BinaryIO, size: int, max_pixels: int, error: Exception) -> Image.Image:
