@@ -23,9 +23,9 @@ from PIL import Image
 
 import imgvecd
 from benchmarks import captioned
+from imgvecd.core.search.query_vectors import combine
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import RELEVANT, Relevance, Shape, shape_of
-from imgvecd.core.search.terms import combine
 
 _MODEL = "imgvecd-mini"
 _MODELS = Path(imgvecd.__file__).parent / "models"

@@ -14,32 +14,32 @@ from typing import Any
 
 from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Backups, Catalog, Safekeeping, is_there
 from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
+from imgvecd.catalog import Backups, Catalog, CatalogRecovery, is_there
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
-from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.duplicates import DuplicateFinder
-from imgvecd.core.duplicates.journal import Trash
-from imgvecd.core.engine import Engine, ModelSource, Parts
-from imgvecd.core.formats import curable_reasons
+from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
-from imgvecd.core.index.reading import ReadingIndex
-from imgvecd.core.model_choice import ModelChoice, choose_model, plan_models
-from imgvecd.core.pausing import Rest
+from imgvecd.core.index.readonly_index import ReadonlyIndex
+from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
+from imgvecd.core.library.engine import Engine, ModelSource, Parts
+from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
+from imgvecd.core.library.state_lock import StateLock
+from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
-from imgvecd.core.state_lock import StateLock
-from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
-from imgvecd.daemon.notify import passed_sockets
 from imgvecd.daemon.service import DaemonService
+from imgvecd.daemon.systemd_notify import passed_sockets
 from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError, NotFoundError
-from imgvecd.processes import DecoderPool, TwoTowers
+from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow, ModelInfo, Priority
@@ -69,8 +69,8 @@ class Assembly:
     serving: ModelChoice
     target: ModelChoice | None
     decoder: DecoderPool
-    rest: Rest
-    safekeeping: Safekeeping
+    rest: IndexingGate
+    safekeeping: CatalogRecovery
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -107,7 +107,7 @@ def assemble(
     state = expand(config.state_dir) if config.state_dir else paths.state_dir()
     lock = StateLock(state)
     try:
-        safekeeping = Safekeeping(state)
+        safekeeping = CatalogRecovery(state)
         safekeeping.prepare(condemned=condemned)
         catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
@@ -116,7 +116,11 @@ def assemble(
         else:
             serving, target = choose_model(config.model), None
         decoder = _decoder(config)
-        rest = Rest(config.indexing, ThisMachine(), catalog.pauses) if pausing else Rest()
+        rest = (
+            IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
+            if pausing
+            else IndexingGate()
+        )
 
         def open_index(model: ModelInfo) -> LibraryIndex:
             return LibraryIndex.open(
@@ -158,9 +162,9 @@ class ReadingAssembly:
 
     catalog: Catalog
     model: ModelInfo
-    index: ReadingIndex
+    index: ReadonlyIndex
     searcher: Searcher
-    encoder: TwoTowers
+    encoder: SplitEncoder
     decoder: DecoderPool
 
     async def close(self) -> None:
@@ -186,7 +190,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
                 f"{state} has no embeddings of {choice.name}, and is open for reading only"
             )
         directory = os.path.join(state, "index", model.fingerprint)
-        index = ReadingIndex(
+        index = ReadonlyIndex(
             directory, model.fingerprint, model.dim, catalog.embeddings, FaissSegments()
         )
         encoder, decoder = _encoder(choice, config, state), _decoder(config)
@@ -235,7 +239,7 @@ def stored_model(state_dir: str, *, restore: bool = False) -> ModelConfig | None
     if condemned is None and not (restore and Backups(state_dir).paths()):
         return None
     with StateLock(state_dir):
-        Safekeeping(state_dir).prepare(condemned=condemned)
+        CatalogRecovery(state_dir).prepare(condemned=condemned)
     return stored_model(state_dir)
 
 
@@ -305,7 +309,7 @@ async def _serve(
             make_watcher(),
             assembly.engine.wake,
         )
-        caretaker = Caretaker(
+        caretaker = CatalogMaintenance(
             assembly.catalog,
             backup_interval_s=config.catalog.backup_interval_h * 3600,
             check_interval_s=config.catalog.check_interval_d * 86_400,
@@ -374,7 +378,7 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
 
 
 def _service(
-    assembly: Assembly, reconciler: Reconciler, caretaker: Caretaker, config: Config
+    assembly: Assembly, reconciler: Reconciler, caretaker: CatalogMaintenance, config: Config
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog.files,
@@ -424,12 +428,12 @@ def _source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     return ModelSource(choice.fingerprint, _encoder(choice, config, state))
 
 
-def _encoder(choice: ModelChoice, config: Config, state: str) -> TwoTowers:
+def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     priority = _priority(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return TwoTowers(choice, config.encode, tower, priority)
+    return SplitEncoder(choice, config.encode, tower, priority)
 
 
 def _decoder(config: Config) -> DecoderPool:

@@ -7,8 +7,8 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Sequence
 
-from imgvecd.adapters.sqlite import Catalog
 from imgvecd.adapters.watchdog_inotify import InotifyWatcher
+from imgvecd.catalog import Catalog
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.watch import Reconciler, expected_files, make_lister
 from imgvecd.protocols import Watcher

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imgvecd.adapters.mounts import read_mounts
-from imgvecd.core.duplicates.journal import Place
+from imgvecd.core.duplicates.undo_journal import TrashPlace
 
 _INFO = b".trashinfo"
 _LONGEST_NAME = 255  # bytes, of most file systems
@@ -32,25 +32,25 @@ class _Folder:
 
 
 class FreedesktopTrash:
-    """Implements `core.duplicates.journal.Trash` for the user who runs this."""
+    """Implements `core.duplicates.undo_journal.Trash` for the user who runs this."""
 
-    def reserve(self, path: bytes) -> Iterator[Place]:
+    def reserve(self, path: bytes) -> Iterator[TrashPlace]:
         """Yield places for the file at `path`, the likeliest first, each with its note written."""
         for folder in _folders(path):
             yield _reserve(folder, path)
 
-    def move(self, path: bytes, place: Place) -> None:
+    def move(self, path: bytes, place: TrashPlace) -> None:
         """Move the file, in one step."""
         if os.path.lexists(place.file):
             raise OSError(errno.EEXIST, "its place in the trash is taken")
         os.rename(path, place.file)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: TrashPlace) -> None:
         """Drop the note of a place."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place.info)
 
-    def put_back(self, place: Place, path: bytes) -> None:
+    def put_back(self, place: TrashPlace, path: bytes) -> None:
         """Move the file to `path`, where nothing may be."""
         try:
             os.link(place.file, path, follow_symlinks=False)  # fails if there is something
@@ -109,7 +109,7 @@ def _top(directory: bytes, device: int) -> bytes:
     return top
 
 
-def _reserve(folder: _Folder, path: bytes) -> Place:
+def _reserve(folder: _Folder, path: bytes) -> TrashPlace:
     """Return a place that nobody else has, by making its note, which must not be there yet."""
     files, infos = os.path.join(folder.path, b"files"), os.path.join(folder.path, b"info")
     for made in (folder.path, files, infos):
@@ -120,7 +120,7 @@ def _reserve(folder: _Folder, path: bytes) -> Place:
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
     note = f"[Trash Info]\nPath={urllib.parse.quote(told)}\nDeletionDate={now}\n"
     for name in _names(os.path.basename(path)):
-        place = Place(os.path.join(files, name), os.path.join(infos, name + _INFO))
+        place = TrashPlace(os.path.join(files, name), os.path.join(infos, name + _INFO))
         if os.path.lexists(place.file):
             continue
         with contextlib.suppress(FileExistsError), open(place.info, "x", encoding="ascii") as file:

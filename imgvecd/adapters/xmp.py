@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
-from imgvecd.core.facts import camera, parts, said, stars
+from imgvecd.core.files.photo_facts import camera, parts, said, stars
 from imgvecd.types import Facts
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"

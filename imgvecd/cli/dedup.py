@@ -11,11 +11,11 @@ from typing import Any
 
 from imgvecd import api
 from imgvecd.cli.settings import add_state_flags, state_dir
-from imgvecd.client import duplicates as asking
-from imgvecd.client.connection import Daemon, read
-from imgvecd.client.locate import socket_path
+from imgvecd.client import duplicates_command as asking
+from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import printable
 from imgvecd.client.reports import size
+from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
@@ -86,7 +86,7 @@ _PROTECT = "files in DIR, as in those of duplicates.protect, stay, whatever the 
 
 def plan(options: argparse.Namespace) -> int:
     """Write the plan."""
-    from imgvecd.core.duplicates.plan import render  # noqa: PLC0415  # numpy, which others can do without
+    from imgvecd.core.duplicates.dedup_plan import render  # noqa: PLC0415  # numpy, which others can do without
 
     if os.path.exists(options.file) and not options.force:
         raise ConfigError(f"{options.file} exists; --force overwrites it.")
@@ -110,8 +110,8 @@ def apply(options: argparse.Namespace) -> int:
     """Move the files."""
     from imgvecd import wiring  # noqa: PLC0415  # see `plan`
     from imgvecd.core.duplicates import removal  # noqa: PLC0415
-    from imgvecd.core.duplicates.journal import Journal  # noqa: PLC0415
-    from imgvecd.core.duplicates.plan import parse  # noqa: PLC0415
+    from imgvecd.core.duplicates.dedup_plan import parse  # noqa: PLC0415
+    from imgvecd.core.duplicates.undo_journal import Journal  # noqa: PLC0415
 
     try:
         with open(options.file, encoding="utf-8") as file:
@@ -141,18 +141,18 @@ def apply(options: argparse.Namespace) -> int:
 def undo(options: argparse.Namespace) -> int:
     """Put the files back."""
     from imgvecd import wiring  # noqa: PLC0415  # see `plan`
-    from imgvecd.core.duplicates import journal, removal  # noqa: PLC0415
+    from imgvecd.core.duplicates import removal, undo_journal  # noqa: PLC0415
 
     folder = _journals(options)
-    known = journal.names(folder)
+    known = undo_journal.names(folder)
     if options.list:
         for name in known:
-            opened = journal.Journal(folder, name)
+            opened = undo_journal.Journal(folder, name)
             print(f"{name}  {len(opened.away()):>6,} files in the trash")
             opened.close()
         return _ALL
-    name = journal.known(folder, options.name) if options.name else _last(folder, known)
-    opened = journal.Journal(folder, name)
+    name = undo_journal.known(folder, options.name) if options.name else _last(folder, known)
+    opened = undo_journal.Journal(folder, name)
     try:
         done = removal.undo(wiring.make_trash(), opened, _tell)
     finally:
@@ -164,7 +164,7 @@ def undo(options: argparse.Namespace) -> int:
 
 
 def _from_daemon(options: argparse.Namespace, request: api.DuplicatesRequest) -> api.Duplicates:
-    daemon = Daemon(socket_path(options.socket))
+    daemon = DaemonConnection(socket_path(options.socket))
     return read(daemon.post(asking.URL, request, asking.PATIENCE_S), api.Duplicates)
 
 
@@ -188,10 +188,10 @@ def _journals(options: argparse.Namespace) -> str:
 
 def _last(folder: str, known: list[str]) -> str:
     """Return the plan that was applied last and has files in the trash."""
-    from imgvecd.core.duplicates import journal  # noqa: PLC0415  # see `plan`
+    from imgvecd.core.duplicates import undo_journal  # noqa: PLC0415  # see `plan`
 
     for name in known:
-        opened = journal.Journal(folder, name)
+        opened = undo_journal.Journal(folder, name)
         away = opened.away()
         opened.close()
         if away:

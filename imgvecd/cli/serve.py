@@ -12,7 +12,7 @@ from typing import Any
 from imgvecd.cli.progress import show_progress
 from imgvecd.cli.settings import add_flags, load_config
 from imgvecd.errors import ConfigError
-from imgvecd.processes.heap import use_one_heap
+from imgvecd.processes.malloc import use_one_heap
 
 # syslog's numbers, the most serious first
 _PRIORITIES = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import pausing
+from imgvecd.client import pause_commands
 
 LABEL_WIDTH = 10
 _SOURCE = "taken_at_source"  # shown beside the time
@@ -33,7 +33,7 @@ def status(answer: api.Status) -> list[str]:
     lines += [_line("", text) for text in (model.note, model.error) if text]
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
-        command = pausing.way_on(answer.pause)
+        command = pause_commands.way_on(answer.pause)
         lines.append(_line("", f"`{command}` has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))

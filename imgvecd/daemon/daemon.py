@@ -15,12 +15,12 @@ from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
 from imgvecd import api
-from imgvecd.core.caretaker import Caretaker
-from imgvecd.core.engine import Engine
+from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
+from imgvecd.core.library.engine import Engine
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon import state_dump
-from imgvecd.daemon.headline import headline
-from imgvecd.daemon.notify import Notifier
+from imgvecd.daemon.status_line import headline
+from imgvecd.daemon.systemd_notify import Notifier
 from imgvecd.errors import ImgvecdError
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Daemon:
         self,
         engine: Engine,
         reconciler: Reconciler,
-        caretaker: Caretaker,
+        caretaker: CatalogMaintenance,
         serve: Callable[[], Awaitable[Closing]],
         reload: Callable[[], Awaitable[None]],
         observed: Observed,

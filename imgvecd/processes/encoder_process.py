@@ -11,11 +11,14 @@ import msgspec
 import numpy as np
 
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
+from imgvecd.processes.adaptive_batch import AdaptiveBatch
 from imgvecd.processes.backoff import Backoff
-from imgvecd.processes.frames import Buffer
-from imgvecd.processes.messages import (
+from imgvecd.processes.framing import Buffer
+from imgvecd.processes.priority_lock import PriorityLock
+from imgvecd.processes.worker import Worker
+from imgvecd.processes.worker_messages import (
     Answer,
     EncodeArguments,
     EncodeReady,
@@ -24,9 +27,6 @@ from imgvecd.processes.messages import (
     TextsRequest,
     Vectors,
 )
-from imgvecd.processes.pace import Pace
-from imgvecd.processes.turns import Turns
-from imgvecd.processes.worker import Worker
 from imgvecd.types import Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ class EncoderProcess:
         self._config = config
         self._arguments = EncodeArguments(choice, config, priority, text_tower, texts_only)
         self._module = module
-        self._turns = Turns()
-        self._images, self._texts = Pace(), Pace()
+        self._turns = PriorityLock()
+        self._images, self._texts = AdaptiveBatch(), AdaptiveBatch()
         self._backoff = Backoff()
         self._worker: Worker | None = None
         self._loaded: EncodeReady | None = None
@@ -152,7 +152,11 @@ class EncoderProcess:
         return np.empty((0, (await self.info()).dim), np.float32)
 
     async def _vectors(
-        self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer], lane: Lane, pace: Pace
+        self,
+        request: ImagesRequest | TextsRequest,
+        body: Sequence[Buffer],
+        lane: Lane,
+        pace: AdaptiveBatch,
     ) -> Float32Array:
         answer, rows = await self._step(request, body, lane)
         assert isinstance(answer, Vectors)  # noqa: S101  # `_serve` raises for anything else

@@ -15,16 +15,16 @@ from aiohttp import web
 from imgvecd.config import paths
 from imgvecd.config.schema import ServerConfig, expand, parse_endpoint
 from imgvecd.errors import ConfigError
-from imgvecd.server.connection import IDLE_TIMEOUT_S, acceptor, mark_busy
-from imgvecd.server.fairness import take_turns
-from imgvecd.server.limits import take_bodies
-from imgvecd.server.loopback import guard, listen, read_token
-from imgvecd.server.peers import Admission
+from imgvecd.server.client_connection import IDLE_TIMEOUT_S, acceptor, mark_busy
+from imgvecd.server.concurrency import take_turns
+from imgvecd.server.peer_credentials import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
+from imgvecd.server.request_bodies import take_bodies
 from imgvecd.server.route import Lasting
 from imgvecd.server.routes import Routes
 from imgvecd.server.service import Service
 from imgvecd.server.socket import OwnedSocket
+from imgvecd.server.tcp_auth import guard, listen, read_token
 
 logger = logging.getLogger(__name__)
 

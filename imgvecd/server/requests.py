@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
-from imgvecd.server.connection import peer
+from imgvecd.server.client_connection import peer
 
 T = TypeVar("T")
 Order = Literal["score", "newest", "oldest", "path"]

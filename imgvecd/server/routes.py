@@ -16,9 +16,9 @@ from aiohttp.typedefs import Handler
 
 from imgvecd import api
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
+from imgvecd.server.concurrency import RequestTurns
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
 from imgvecd.server.event_routes import EventRoutes
-from imgvecd.server.fairness import Turns
 from imgvecd.server.metadata_routes import MetadataRoutes
 from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
 from imgvecd.server.requests import (
@@ -60,7 +60,7 @@ class Routes:
         self._actions: set[asyncio.Task[Any]] = set()
         self._searches = SearchTimes()
         self.streams = Streams(patience_s)
-        self.turns = Turns()
+        self.turns = RequestTurns()
         self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)
         self._metadata = MetadataRoutes(service.metadata)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Priority
 
@@ -138,7 +138,7 @@ async def test_stopping_now_ends_what_is_under_way(encoder, notes):
 PARENT = """
 import asyncio, json, os, sys
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec
 import pathlib, psutil

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
-from imgvecd.processes import EncoderProcess, backoff, encoder_process, two_towers
+from imgvecd.processes import EncoderProcess, backoff, encoder_process, split_encoder
 from imgvecd.types import Lane
 
 GOOD, DEADLY = bytes(12), b"kill" + bytes(8)
@@ -71,11 +71,11 @@ async def test_a_hang_is_ended(encoder, monkeypatch):
 async def test_who_searches_waits_for_no_model_that_hangs_or_dies(notes, monkeypatch, number):
     """The text tower alone answers."""
     fake = functools.partial(EncoderProcess, module="misbehaving_encoder")
-    monkeypatch.setattr(two_towers, "EncoderProcess", fake)
-    monkeypatch.setattr(two_towers, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(split_encoder, "EncoderProcess", fake)
+    monkeypatch.setattr(split_encoder, "_PATIENCE_S", 0.3)
     (notes / "tower").touch()
     choice = ModelChoice("fake", "", "f")
-    encoder = two_towers.TwoTowers(choice, EncodeConfig(), str(notes / "tower"))
+    encoder = split_encoder.SplitEncoder(choice, EncodeConfig(), str(notes / "tower"))
     before = {child.pid for child in psutil.Process().children()}
     try:
         await encoder.encode_images([GOOD], Lane.BULK)

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from imgvecd.core.facts import camera, parts, said, stars
+from imgvecd.core.files.photo_facts import camera, parts, said, stars
 from imgvecd.types import Facts
 
 logger = logging.getLogger(__name__)

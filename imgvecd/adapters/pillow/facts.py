@@ -16,7 +16,7 @@ from PIL import Image
 
 from imgvecd.adapters import xmp
 from imgvecd.adapters.pillow import exif, iptc
-from imgvecd.core.facts import said
+from imgvecd.core.files.photo_facts import said
 from imgvecd.types import Facts
 
 logger = logging.getLogger(__name__)

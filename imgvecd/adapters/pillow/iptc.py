@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from PIL import Image, IptcImagePlugin
 
-from imgvecd.core.facts import said
+from imgvecd.core.files.photo_facts import said
 from imgvecd.types import Facts
 
 _CHARACTER_SET = (1, 90)

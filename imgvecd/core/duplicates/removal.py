@@ -9,9 +9,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from imgvecd.core.duplicates.journal import Journal, Place, Trash
-from imgvecd.core.duplicates.plan import Plan, PlannedFile
-from imgvecd.core.ingest.hashing import hash_file
+from imgvecd.core.duplicates.dedup_plan import DedupPlan, PlannedFile
+from imgvecd.core.duplicates.undo_journal import Journal, Trash, TrashPlace
+from imgvecd.core.files.hashing import hash_file
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import Stamp
 
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def apply(
-    plan: Plan, trash: Trash, journal: Journal, protected: Sequence[bytes], moved: Progress
+    plan: DedupPlan, trash: Trash, journal: Journal, protected: Sequence[bytes], moved: Progress
 ) -> Outcome:
     """Move what the plan says, each file after another look at it and at one that stays.
 
@@ -177,7 +177,7 @@ def _move(path: bytes, stamp: Stamp, trash: Trash, journal: Journal) -> None:
     raise _RefusedError("there is no trash on its file system")
 
 
-def _moved_to(path: bytes, stamp: Stamp, place: Place, trash: Trash) -> bool:
+def _moved_to(path: bytes, stamp: Stamp, place: TrashPlace, trash: Trash) -> bool:
     """Move the file; False where the place is on another file system."""
     try:
         trash.move(path, place)

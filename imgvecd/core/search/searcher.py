@@ -20,8 +20,8 @@ from imgvecd.api import (
     SearchRequest,
     SearchResponse,
 )
-from imgvecd.core.search.allowed import Allowed
-from imgvecd.core.search.bell import Bell
+from imgvecd.core.live.broadcast import Broadcast
+from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.paging import (
     Cursor,
     Found,
@@ -32,6 +32,7 @@ from imgvecd.core.search.paging import (
     group_by_name,
     key_of,
 )
+from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
     RELEVANT,
@@ -40,7 +41,6 @@ from imgvecd.core.search.relevance import (
     Scale,
     shape_of,
 )
-from imgvecd.core.search.terms import Fetch, TermEncoder, combine
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
@@ -103,10 +103,10 @@ class Searcher:
         self._embeddings = embeddings
         self._library = library
         self._store = store
-        self._allowed = Allowed(store)
+        self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
-        self.news = Bell()
+        self.news = Broadcast()
         self._instance = embeddings.instance()
 
     async def run(self) -> None:

@@ -10,9 +10,9 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
-from imgvecd.core.formats import is_watched_name
-from imgvecd.core.watch.rules import NO_MEDIA, Rules
-from imgvecd.core.watch.tree import Identity
+from imgvecd.core.files.formats import is_watched_name
+from imgvecd.core.watch.folder_tree import Identity
+from imgvecd.core.watch.inclusion_rules import NO_MEDIA, Rules
 from imgvecd.types import FoundFile, Stamp, join
 
 

@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar, TypeVarTuple
 
 from imgvecd.config.schema import RootConfig, WatchConfig
-from imgvecd.core.watch.agenda import Agenda
-from imgvecd.core.watch.expected import below, make_lister
-from imgvecd.core.watch.hearing import Hearing
+from imgvecd.core.watch.debounce import Debounce
+from imgvecd.core.watch.disk_truth import below, make_lister
+from imgvecd.core.watch.event_router import EventRouter
 from imgvecd.core.watch.listing import Lister
 from imgvecd.core.watch.mounts import Mounts
-from imgvecd.core.watch.root import WatchedRoot
-from imgvecd.core.watch.settling import Settling
-from imgvecd.core.watch.status import RootWatch, describe
-from imgvecd.core.watch.surveyor import Surveyor
+from imgvecd.core.watch.scan_queue import ScanQueue
+from imgvecd.core.watch.scan_step import ScanStep
+from imgvecd.core.watch.watch_status import RootWatch, describe
+from imgvecd.core.watch.watched_root import WatchedRoot
 from imgvecd.errors import CatalogError, NotFoundError
 from imgvecd.protocols import FileStore, Watcher
 from imgvecd.types import FileRow
@@ -67,10 +67,10 @@ class Reconciler:
         self._watcher = watcher
         self._on_change = on_change
         self._watch = watch
-        self._agenda = Agenda(self._wake)
-        self._settling = Settling(watch.settle_ms)
-        self._hearing = Hearing(self._agenda, self._settling, self._doubt_roots)
-        self._surveyor = Surveyor(store, watcher, self._agenda, self._settling)
+        self._agenda = ScanQueue(self._wake)
+        self._settling = Debounce(watch.settle_ms)
+        self._hearing = EventRouter(self._agenda, self._settling, self._doubt_roots)
+        self._surveyor = ScanStep(store, watcher, self._agenda, self._settling)
         self._configs = (roots, exclude)
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()

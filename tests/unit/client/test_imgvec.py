@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from imgvecd import api
-from imgvecd.client.connection import Daemon
+from imgvecd.client.http_connection import DaemonConnection
 
 FORBIDDEN = ("numpy", "torch", "faiss", "aiohttp", "yaml", "tabulate", "asyncio", "PIL")
 SEARCH = ("POST", "/v1/search")
@@ -449,7 +449,7 @@ def test_who_comes_while_a_flood_waits_to_be_let_in_is_patient(tmp_path):
 
         server = threading.Timer(0.2, let_in)
         server.start()
-        assert Daemon(path).get("/v1/health") == b"{}"
+        assert DaemonConnection(path).get("/v1/health") == b"{}"
         server.join()
     for client in flood:
         client.close()

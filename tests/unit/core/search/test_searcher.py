@@ -8,7 +8,8 @@ import pytest
 from fakes import DIM, MODEL, vector_of
 
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
-from imgvecd.core.search import Labeller, StandingQueries
+from imgvecd.core.live.live_queries import LiveQueries
+from imgvecd.core.search import Labeller
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
@@ -199,7 +200,7 @@ async def listen(shelf, since=None, count=1, **request):
     async def current():
         return searcher
 
-    standing = StandingQueries(current, shelf.catalog.searching, shelf.catalog.embeddings)
+    standing = LiveQueries(current, shelf.catalog.searching, shelf.catalog.embeddings)
     found = []
 
     async def follow():
@@ -271,7 +272,7 @@ async def test_an_edit_of_the_metadata_in_a_file_makes_nothing_new(shelf):
 
 
 async def test_a_clock_of_another_library_is_refused(shelf):
-    standing = StandingQueries(None, shelf.catalog.searching, shelf.catalog.embeddings)
+    standing = LiveQueries(None, shelf.catalog.searching, shelf.catalog.embeddings)
     for since in ("c:other:5", "yesterday"):
         with pytest.raises(BadRequestError, match="since"):
             standing.position(since)

@@ -1,0 +1,137 @@
+"""What belongs to a root and what is left out, by name and size; with the reason for each.
+
+Globs are relative to the root. One without a slash fits an entry of that name at any depth; one
+with a slash fits the path from the root, where `**` spans folders and `*` does not. A folder that
+is left out takes everything below it along.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable
+
+from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.files.formats import is_image_name, is_watched_name
+from imgvecd.types import join
+
+NO_MEDIA = b".nomedia"
+"""A folder that holds a file of this name is left out, as on Android."""
+
+SYSTEM_FOLDERS = frozenset(
+    {
+        b"@eadir", b"@recycle", b"#recycle", b"#snapshot",  # Synology, QNAP
+        b"$recycle.bin", b"system volume information",  # Windows
+        b"lost+found", b"__macosx",
+    }
+)  # fmt: skip
+"""Folders of systems and other programs (thumbnails, trash, snapshots); in lower case."""
+
+HIDDEN_SYSTEM_FOLDERS = (
+    b".trash", b".thumbnails", b".stversions", b".stfolder", b".dtrash", b".picasaoriginals",
+)  # fmt: skip
+"""Beginnings of hidden folders' names that stay out even if hidden folders are asked for."""
+
+
+class Rules:
+    """The excludes of one root.
+
+    Args:
+        common: globs for all roots.
+        nested: relative paths of other roots inside this one; their files are theirs alone.
+    """
+
+    def __init__(
+        self,
+        root: RootConfig,
+        common: Iterable[str],
+        watch: WatchConfig,
+        nested: Collection[bytes] = (),
+    ) -> None:
+        self._nested = frozenset(nested)
+        self._globs = [(glob, re.compile(translate(glob))) for glob in (*common, *root.exclude)]
+        self._watch = watch
+        self.follow_symlinks = root.follow_symlinks or root.follow_symlinks_outside
+        self.follow_symlinks_outside = root.follow_symlinks_outside
+
+    def folder(self, directory: bytes) -> str | None:
+        """Return why the folder with this relative path is left out by its own name, or None."""
+        name = directory.rpartition(b"/")[2]
+        lowered = name.lower()
+        if lowered in SYSTEM_FOLDERS or lowered.startswith(HIDDEN_SYSTEM_FOLDERS):
+            return "a system or trash folder"
+        if directory in self._nested:
+            return "a root of its own"
+        return self._named(directory, name, b"/")
+
+    def path(self, directory: bytes) -> str | None:
+        """Return why the folder or one above it is left out, or None."""
+        parts = directory.split(b"/") if directory else []
+        for depth in range(1, len(parts) + 1):
+            if reason := self.folder(b"/".join(parts[:depth])):
+                return reason
+        return None
+
+    def file(self, directory: bytes, name: bytes) -> str | None:
+        """Return why the file in `directory` is left out by its name, or None."""
+        if not is_watched_name(os.fsdecode(name)):
+            return "not an image by its extension"
+        return self._named(join(directory, name) if self._globs else name, name, b"")
+
+    def size(self, name: bytes, size_bytes: int) -> str | None:
+        """Return why a file of this size is left out, or None; companions may be small."""
+        least = self._watch.min_size_bytes
+        if size_bytes < least and is_image_name(os.fsdecode(name)):
+            return f"smaller than min_size_bytes ({self._watch.min_size_bytes})"
+        if size_bytes > self._watch.max_size_bytes:
+            return f"larger than max_size_bytes ({self._watch.max_size_bytes})"
+        return None
+
+    def _named(self, relative: bytes, name: bytes, suffix: bytes) -> str | None:
+        if name.startswith(b"._"):
+            return "a resource fork (._*)"
+        if name.startswith(b".") and not self._watch.hidden:
+            return "hidden"
+        for glob, pattern in self._globs:
+            if pattern.fullmatch(relative + suffix):
+                return f"excluded by {glob!r}"
+        return None
+
+
+def translate(glob: str) -> bytes:
+    """Return the regular expression for a glob, to be matched with a relative path.
+
+    A folder's path is matched with a slash at its end.
+    """
+    text = os.fsencode(glob)
+    folders_only = text.endswith(b"/")
+    text = text.rstrip(b"/")
+    anchored = b"/" in text
+    text = text.lstrip(b"/")
+    ending = b"/" if folders_only else b"/?"
+    return b"(?s)" + (b"" if anchored else b"(?:.*/)?") + _body(text) + ending
+
+
+def _body(text: bytes) -> bytes:
+    out = b""
+    while text:
+        token, text = _token(text)
+        out += token
+    return out
+
+
+def _token(text: bytes) -> tuple[bytes, bytes]:
+    """Return (regular expression for the first token, the rest)."""
+    if text.startswith(b"**/"):
+        return b"(?:.*/)?", text[3:]
+    if text.startswith(b"**"):
+        return b".*", text[2:]
+    if text.startswith(b"*"):
+        return b"[^/]*", text[1:]
+    if text.startswith(b"?"):
+        return b"[^/]", text[1:]
+    if text.startswith(b"[") and (match := re.match(rb"\[([!^]?)(\]?[^]]*)\]", text)):
+        negated = b"^/" if match[1] else b""
+        characters = match[2].replace(b"\\", b"\\\\").replace(b"[", b"\\[").replace(b"^", b"\\^")
+        return b"[" + negated + characters + b"]", text[match.end() :]
+    return re.escape(text[:1]), text[1:]
