@@ -308,7 +308,7 @@ async def _serve(
         held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
-            await _use_roots(assembly, config),
+            await asyncio.to_thread(_use_roots, assembly, config),
             config.watch,
             config.exclude,
             make_watcher(),
@@ -333,8 +333,9 @@ async def _serve(
         async def apply_new_config() -> None:
             try:
                 new = await asyncio.to_thread(reload)
-                roots = await _use_roots(assembly, new)
-                await reconciler.set_config(roots, new.watch, new.exclude)
+                await reconciler.set_config(
+                    partial(_use_roots, assembly, new), new.watch, new.exclude
+                )
             except ImgvecdError as error:
                 service.refused_config = str(error)
                 raise
@@ -375,10 +376,10 @@ def _awaiting_restart(running: Config, new: Config) -> tuple[str, ...]:
     return changed
 
 
-async def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
+def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     """Make the configured folders the roots; return their settings by id."""
     configs = {os.fsencode(root.path): root for root in config.root_configs()}
-    rows = await asyncio.to_thread(assembly.catalog.files.set_roots, list(configs))
+    rows = assembly.catalog.files.set_roots(list(configs))
     assembly.engine.use_roots(rows)
     assembly.opener.use_roots({path: links_followed(root) for path, root in configs.items()})
     return {row.id: configs[row.path] for row in rows}

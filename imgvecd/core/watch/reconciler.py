@@ -168,20 +168,34 @@ class Reconciler:
         await self._reach(self._agenda.ticket())
 
     async def set_config(
-        self, roots: Mapping[int, RootConfig], watch: WatchConfig, exclude: Sequence[str]
+        self,
+        set_roots: Callable[[], Mapping[int, RootConfig]],
+        watch: WatchConfig,
+        exclude: Sequence[str],
     ) -> None:
         """Take new settings; what they leave out is removed, what they let in is added.
 
         That goes on after this returns: `barrier` waits for it.
+
+        Args:
+            set_roots: changes the catalog's roots and returns their settings by id, on a thread.
+
+        Raises:
+            CatalogError: the catalog's roots cannot be changed; the old settings stay.
         """
+
+        def change() -> None:
+            self._configs = (set_roots(), watch, exclude)
+            self._in_force = False
+            try:
+                self._check(())
+            except CatalogError as error:  # tried again, like all that fails for the catalog's sake
+                self._note(error)
+
+        await self._in_turn(change)
         self._watch = watch
         self._settling.settle_s = watch.settle_ms / 1000
-        self._configs = (roots, watch, exclude)
-        self._in_force = False
-        try:
-            await self._check_roots()
-        except CatalogError as error:  # tried again, like all that fails for the catalog's sake
-            self._note(error)
+        self._on_change()
         self._wake()
 
     async def _run(self) -> None:
@@ -288,7 +302,10 @@ class Reconciler:
             self._surveyor.drop_root(root_id)
         for root_id, row in rows.items():
             lister = make_lister(configs[root_id], configs.values(), exclude, watch)
-            if root_id not in known or known[root_id].lister.rules.settings != lister.rules.settings:
+            if (
+                root_id not in known
+                or known[root_id].lister.rules.settings != lister.rules.settings
+            ):
                 mounts = Mounts(self._store, self._watcher, root_id, row.path)
                 self._surveyor.put_root(WatchedRoot(row, lister, mounts))
         self._hearing.use_roots(

@@ -182,8 +182,11 @@ class ScanQueue:
     def restart(self, root_id: int) -> None:
         """Scan a root instead of all that is on the agenda about it, as urgently as that was."""
         with self._lock:
-            owed = [task.ticket for task in (*self._looks.values(), *self._finals.values())
-                    if task.root_id == root_id]
+            owed = [
+                task.ticket
+                for task in (*self._looks.values(), *self._finals.values())
+                if task.root_id == root_id
+            ]
             owed += [scan.ticket for scan in self._scans if scan.root_id == root_id]
             owed += [ticket for place, (_, ticket) in self._later.items() if place[0] == root_id]
             self.drop_root(root_id)
