@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from imgvecd import globs
 from imgvecd.errors import BadRequestError
 
 MOST_HITS_AT_ONCE = 10_000
@@ -150,9 +151,11 @@ class Filters(
     online: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which msgspec reports, for a path that cannot be one."""
+        """Raise ValueError, which msgspec reports, for a path or a glob that cannot be one."""
         if b"\0" in self.raw_path():
             raise ValueError("A path cannot contain NUL")
+        if self.glob is not None:
+            globs.of_path(self.glob)
 
     def raw_path(self) -> bytes:
         """Return the exact bytes of the path; empty if there is none."""
