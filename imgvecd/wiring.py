@@ -24,6 +24,7 @@ from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
@@ -35,6 +36,7 @@ from imgvecd.core.library.state_lock import StateLock
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
 from imgvecd.core.watch import Reconciler
+from imgvecd.core.watch.inclusion_rules import links_followed
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.service import DaemonService
 from imgvecd.daemon.systemd_notify import passed_sockets
@@ -50,8 +52,6 @@ logger = logging.getLogger(__name__)
 _RESTORED_S = 60.0
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
-# Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
-_CPU_BATCH = 16
 # Settings that a reload puts in force; the others are read at the start.
 _RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 _MEGABYTE = 1_000_000
@@ -71,6 +71,7 @@ class Assembly:
     decoder: DecoderPool
     rest: IndexingGate
     safekeeping: CatalogRecovery
+    opener: FileOpener
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -115,6 +116,7 @@ def assemble(
             serving, target = plan_models(config.model, catalog.models.serving())
         else:
             serving, target = choose_model(config.model), None
+        opener = FileOpener()
         decoder = _decoder(config)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
@@ -143,14 +145,14 @@ def assemble(
             target=None if target is None else _source(target, config, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
-            batch_size=config.encode.batch_size or _CPU_BATCH,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, _priority(config)),
+            opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
         )
         engine = Engine(parts, on_doubt=on_doubt)
-        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping, opener)
     except BaseException:
         lock.close()
         raise
@@ -374,6 +376,7 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     configs = {os.fsencode(root.path): root for root in config.root_configs()}
     rows = assembly.catalog.files.set_roots(list(configs))
     assembly.engine.use_roots(rows)
+    assembly.opener.use_roots({path: links_followed(root) for path, root in configs.items()})
     return {row.id: configs[row.path] for row in rows}
 
 
@@ -398,6 +401,7 @@ def _service(
         decisions=assembly.catalog.duplicates,
         duplicates=config.duplicates,
         engine=assembly.engine,
+        opener=assembly.opener,
         reconciler=reconciler,
         rest=assembly.rest,
         caretaker=caretaker,
@@ -433,7 +437,8 @@ def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return SplitEncoder(choice, config.encode, tower, priority)
+    speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
+    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
 
 
 def _decoder(config: Config) -> DecoderPool:
