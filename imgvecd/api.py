@@ -259,7 +259,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         other_paths: further files with the same bytes.
         companions: files that belong to it. RAW and JPEG of one shot are one hit, by the JPEG.
         offline: none of the files is reachable at the moment.
-        taken_at: local time as the camera wrote it.
+        taken_at: local time as the camera wrote it, ISO 8601 as precise as is known: "1950",
+            "1950-07", "2023-05-17", "2023-05-17T18:30:11.25+02:00".
         relevance: 0 to 1, comparable between queries; None while it cannot be told.
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
