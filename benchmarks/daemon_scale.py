@@ -16,8 +16,8 @@ import numpy as np
 import psutil
 
 from benchmarks.filled_catalog import fill
-from imgvecd.adapters.sqlite import Catalog
-from imgvecd.core.model_choice import choose_model
+from imgvecd.catalog import Catalog
+from imgvecd.core.library.model_choice import choose_model
 from imgvecd.types import ModelInfo, PreprocessSpec
 from tests.running import RunningDaemon
 

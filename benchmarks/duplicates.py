@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from imgvecd import VectorDatabase, api
-from imgvecd.adapters.sqlite import Catalog
-from imgvecd.core.duplicates import DuplicateFinder, looks
+from imgvecd.catalog import Catalog
+from imgvecd.core.duplicates import DuplicateFinder, perceptual_hash
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
 try:
@@ -223,7 +223,7 @@ def speed(options):
         )
         catalog.files.apply(FileChanges(linked=tuple(linked)))
         catalog.duplicates.store_looks(
-            looks.VERSION,
+            perceptual_hash.VERSION,
             {content_id: pictures[row].tobytes() for row, content_id in enumerate(ids)},
         )
         finder = DuplicateFinder(

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.clustered_vectors import BURST, DIM, ClusteredVectors
 from benchmarks.filled_catalog import add_images, fill
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Catalog
+from imgvecd.catalog import Catalog
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
 from imgvecd.types import FileChanges, ModelInfo, PreprocessSpec

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
-from imgvecd.core.model_choice import EMBEDDED, choose_model
+from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.processes import DecoderPool, EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec
 

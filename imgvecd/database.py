@@ -12,13 +12,13 @@ from typing import Any, Self
 
 import msgspec
 
-from imgvecd import api, collecting
-from imgvecd.collecting import AnyPath
+from imgvecd import api, library_ops
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
-from imgvecd.core import export
-from imgvecd.core.legacy import is_legacy
+from imgvecd.core.library import export
+from imgvecd.core.library.legacy_import import is_legacy
+from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_session, release
 from imgvecd.errors import BadRequestError, DimensionError, NotFoundError, UnreadableImageError
-from imgvecd.session import DEFAULT_MODEL, Session, open_session, release
+from imgvecd.library_ops import AnyPath
 from imgvecd.wiring import fetch_image, stored_model, write_parquet
 
 
@@ -84,7 +84,7 @@ class VectorDatabase:
             encode=EncodeConfig(device=device),
             server=ServerConfig(fetch_urls=True),
         )
-        self._session: Session | None = open_session(config, read_only=read_only)
+        self._session: EmbeddedRuntime | None = open_session(config, read_only=read_only)
         try:
             self.dimension = self._checked(dimension)
             if legacy:
@@ -132,7 +132,7 @@ class VectorDatabase:
             FileNotFoundError: one of the files does not exist; none was added.
             BadRequestError: `metadatas` has another length; a URL leads to no public address.
         """
-        entries = collecting.checked_metadatas(image_paths, metadatas)
+        entries = library_ops.checked_metadatas(image_paths, metadatas)
         results = self._add(image_paths, entries)
         return [None if isinstance(result, UnreadableImageError) else result for result in results]
 
@@ -149,7 +149,7 @@ class VectorDatabase:
         Args:
             progress: told now and then how many images were encoded so far, on another thread.
         """
-        return collecting.add(self._opened(), image_paths, skip_missing=True, progress=progress)
+        return library_ops.add(self._opened(), image_paths, skip_missing=True, progress=progress)
 
     def remove_image(self, image_id: int) -> None:
         """Take an image out of the database; its files stay where they are.
@@ -165,8 +165,8 @@ class VectorDatabase:
         Raises:
             NotFoundError: one of them is not there; none was removed.
         """
-        collecting.require_known(self._opened(), image_ids)
-        return collecting.remove(self._opened(), image_ids)
+        library_ops.require_known(self._opened(), image_ids)
+        return library_ops.remove(self._opened(), image_ids)
 
     def relocate(self, old_prefix: AnyPath, new_prefix: AnyPath) -> dict[str, int]:
         """Follow files that have moved from one folder (or name) to another; encodes nothing.
@@ -174,7 +174,7 @@ class VectorDatabase:
         Returns: `moved`, `changed` (moved, but with other bytes: read anew), `missing` (not found
             at the new place either: left as they were).
         """
-        return collecting.relocate(self._opened(), old_prefix, new_prefix)
+        return library_ops.relocate(self._opened(), old_prefix, new_prefix)
 
     def import_legacy(self, directory: str | os.PathLike[str]) -> dict[str, int]:
         """Take over vectors, paths and metadata of a folder of the former layout; encodes nothing.
@@ -185,7 +185,7 @@ class VectorDatabase:
             BadRequestError: the folder's files are missing, damaged or hostile.
             DimensionError: its vectors are not of this database's model.
         """
-        return collecting.import_legacy(self._opened(), os.fspath(directory))
+        return library_ops.import_legacy(self._opened(), os.fspath(directory))
 
     def set_metadata(self, image_id: int, metadata: Mapping[str, Any]) -> None:
         """Replace what you say of an image; it stays with it through renames and model changes.
@@ -196,7 +196,7 @@ class VectorDatabase:
         """
         session = self._opened()
         session.require_writing()
-        collecting.require_known(session, [image_id])
+        library_ops.require_known(session, [image_id])
         session.catalog.user_metadata.replace({image_id: metadata})
 
     def tag(
@@ -209,7 +209,7 @@ class VectorDatabase:
         """
         session = self._opened()
         session.require_writing()
-        collecting.require_known(session, image_ids)
+        library_ops.require_known(session, image_ids)
         session.catalog.user_metadata.tag(image_ids, add, remove)
 
     def get_image(self, image_id: int) -> dict[str, Any]:
@@ -219,7 +219,7 @@ class VectorDatabase:
             NotFoundError: there is no such image.
         """
         session = self._opened()
-        collecting.require_known(session, [image_id])
+        library_ops.require_known(session, [image_id])
         (found,) = self._described([image_id])
         return found
 
@@ -340,10 +340,10 @@ class VectorDatabase:
             FileNotFoundError, UnreadableImageError: the image cannot be read.
         """
         session = self._opened()
-        if collecting.is_url(image):
+        if library_ops.is_url(image):
             data = fetch_image(str(image))
         else:
-            with open(collecting.absolute(image), "rb") as file:
+            with open(library_ops.absolute(image), "rb") as file:
                 data = file.read()
         session.run(session.duplicates.prepare())
         found = session.run(
@@ -451,7 +451,7 @@ class VectorDatabase:
             )
         return model.dim
 
-    def _opened(self) -> Session:
+    def _opened(self) -> EmbeddedRuntime:
         if self._session is None:
             raise BadRequestError(f"the database {self.db_path} is closed")
         return self._session
@@ -460,7 +460,7 @@ class VectorDatabase:
         self, paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None]
     ) -> list[int | UnreadableImageError]:
         session = self._opened()
-        results = collecting.add(session, paths)
+        results = library_ops.add(session, paths)
         known = {
             result: metadata
             for result, metadata in zip(results, metadatas, strict=True)
@@ -526,9 +526,9 @@ def _duplicate(file: api.DuplicateFile) -> dict[str, Any]:
 
 
 def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
-    if collecting.is_url(image):
+    if library_ops.is_url(image):
         return api.Term(data=fetch_image(str(image)), weight=weight)
-    raw = collecting.absolute(image)
+    raw = library_ops.absolute(image)
     os.stat(os.fsdecode(raw))  # a missing file is Python's own error
     path = api.Path.of(raw)
     if path.path_base64 is None:

@@ -10,7 +10,7 @@ from typing import Any, Never, Self
 
 from tqdm import tqdm
 
-from imgvecd.core.formats import is_image_name
+from imgvecd.core.files.formats import is_image_name
 from imgvecd.database import VectorDatabase
 from imgvecd.errors import UnreadableImageError
 

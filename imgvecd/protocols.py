@@ -13,6 +13,7 @@ from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch
 from imgvecd.types import (
     Coverage,
     DecodedImage,
+    EncoderSpeed,
     Facts,
     FileChanges,
     FileRow,
@@ -31,7 +32,7 @@ from imgvecd.types import (
 
 
 class Decoder(Protocol):
-    """Turns image files into pixels, at a distance safe from what is wrong with them."""
+    """RequestTurns image files into pixels, at a distance safe from what is wrong with them."""
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """Return the image at `path`, oriented, resized and cropped as `spec` says.
@@ -75,6 +76,16 @@ class Encoder(Protocol):
     @property
     def error(self) -> str | None:
         """What keeps the model from working, such as a worker that keeps dying; else None."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many images to hand over at once, so that it is neither idle nor overrun."""
+        ...
+
+    @property
+    def speed(self) -> EncoderSpeed | None:
+        """How fast images are encoded; None until that was learnt."""
         ...
 
     async def info(self) -> ModelInfo:
@@ -131,7 +142,11 @@ class FileStore(Protocol):
     """What watching and planning need of the catalog. Thread-safe."""
 
     def roots(self) -> list[RootRow]:
-        """Return every root, by id."""
+        """Return every root that is not dropped, by id."""
+        ...
+
+    def remove_dropped(self, most: int) -> bool:
+        """Remove at most so many files of dropped roots; return whether there may be more."""
         ...
 
     def update_root(self, root: RootRow) -> None:

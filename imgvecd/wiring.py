@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
+import resource
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,32 +16,34 @@ from typing import Any
 
 from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Backups, Catalog, Safekeeping, is_there
 from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
+from imgvecd.catalog import Backups, Catalog, CatalogRecovery, is_there
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
-from imgvecd.core.caretaker import Caretaker
 from imgvecd.core.duplicates import DuplicateFinder
-from imgvecd.core.duplicates.journal import Trash
-from imgvecd.core.engine import Engine, ModelSource, Parts
-from imgvecd.core.formats import curable_reasons
+from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.files.beneath import FileOpener
+from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
-from imgvecd.core.index.reading import ReadingIndex
-from imgvecd.core.model_choice import ModelChoice, choose_model, plan_models
-from imgvecd.core.pausing import Rest
+from imgvecd.core.index.readonly_index import ReadonlyIndex
+from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
+from imgvecd.core.library.engine import Engine, ModelSource, Parts
+from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
+from imgvecd.core.library.state_lock import StateLock
+from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
-from imgvecd.core.state_lock import StateLock
-from imgvecd.core.thumbnails import Thumbnails
 from imgvecd.core.watch import Reconciler
+from imgvecd.core.watch.inclusion_rules import links_followed
 from imgvecd.daemon.daemon import Daemon
-from imgvecd.daemon.notify import passed_sockets
 from imgvecd.daemon.service import DaemonService
+from imgvecd.daemon.systemd_notify import passed_sockets
 from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError, NotFoundError
-from imgvecd.processes import DecoderPool, TwoTowers
+from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow, ModelInfo, Priority
@@ -50,11 +54,11 @@ logger = logging.getLogger(__name__)
 _RESTORED_S = 60.0
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
-# Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
-_CPU_BATCH = 16
 # Settings that a reload puts in force; the others are read at the start.
 _RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 _MEGABYTE = 1_000_000
+# More than connections, watches, segments and workers can take together.
+_OPEN_FILES = 65_536
 
 Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
 
@@ -69,8 +73,9 @@ class Assembly:
     serving: ModelChoice
     target: ModelChoice | None
     decoder: DecoderPool
-    rest: Rest
-    safekeeping: Safekeeping
+    rest: IndexingGate
+    safekeeping: CatalogRecovery
+    opener: FileOpener
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -107,7 +112,7 @@ def assemble(
     state = expand(config.state_dir) if config.state_dir else paths.state_dir()
     lock = StateLock(state)
     try:
-        safekeeping = Safekeeping(state)
+        safekeeping = CatalogRecovery(state)
         safekeeping.prepare(condemned=condemned)
         catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
@@ -115,8 +120,13 @@ def assemble(
             serving, target = plan_models(config.model, catalog.models.serving())
         else:
             serving, target = choose_model(config.model), None
+        opener = FileOpener()
         decoder = _decoder(config)
-        rest = Rest(config.indexing, ThisMachine(), catalog.pauses) if pausing else Rest()
+        rest = (
+            IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
+            if pausing
+            else IndexingGate()
+        )
 
         def open_index(model: ModelInfo) -> LibraryIndex:
             return LibraryIndex.open(
@@ -139,14 +149,14 @@ def assemble(
             target=None if target is None else _source(target, config, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
-            batch_size=config.encode.batch_size or _CPU_BATCH,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, _priority(config)),
+            opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
         )
         engine = Engine(parts, on_doubt=on_doubt)
-        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping, opener)
     except BaseException:
         lock.close()
         raise
@@ -158,9 +168,9 @@ class ReadingAssembly:
 
     catalog: Catalog
     model: ModelInfo
-    index: ReadingIndex
+    index: ReadonlyIndex
     searcher: Searcher
-    encoder: TwoTowers
+    encoder: SplitEncoder
     decoder: DecoderPool
 
     async def close(self) -> None:
@@ -186,7 +196,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
                 f"{state} has no embeddings of {choice.name}, and is open for reading only"
             )
         directory = os.path.join(state, "index", model.fingerprint)
-        index = ReadingIndex(
+        index = ReadonlyIndex(
             directory, model.fingerprint, model.dim, catalog.embeddings, FaissSegments()
         )
         encoder, decoder = _encoder(choice, config, state), _decoder(config)
@@ -235,7 +245,7 @@ def stored_model(state_dir: str, *, restore: bool = False) -> ModelConfig | None
     if condemned is None and not (restore and Backups(state_dir).paths()):
         return None
     with StateLock(state_dir):
-        Safekeeping(state_dir).prepare(condemned=condemned)
+        CatalogRecovery(state_dir).prepare(condemned=condemned)
     return stored_model(state_dir)
 
 
@@ -266,6 +276,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
         reload: reads the configuration again; what `_RELOADED` names is applied.
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
+    _raise_open_files()
     condemned: str | None = None
     while True:
         started = time.monotonic()
@@ -279,6 +290,14 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
             logger.error("%s; starting again with a backup", condemned)  # noqa: TRY400
         else:
             return 0
+
+
+def _raise_open_files() -> None:
+    """Allow ourselves as many open files as the system lets us, within reason."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _serve(
@@ -299,13 +318,13 @@ async def _serve(
         held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
-            _use_roots(assembly, config),
+            await asyncio.to_thread(_use_roots, assembly, config),
             config.watch,
             config.exclude,
             make_watcher(),
             assembly.engine.wake,
         )
-        caretaker = Caretaker(
+        caretaker = CatalogMaintenance(
             assembly.catalog,
             backup_interval_s=config.catalog.backup_interval_h * 3600,
             check_interval_s=config.catalog.check_interval_d * 86_400,
@@ -324,7 +343,9 @@ async def _serve(
         async def apply_new_config() -> None:
             try:
                 new = await asyncio.to_thread(reload)
-                await reconciler.set_config(_use_roots(assembly, new), new.watch, new.exclude)
+                await reconciler.set_config(
+                    partial(_use_roots, assembly, new), new.watch, new.exclude
+                )
             except ImgvecdError as error:
                 service.refused_config = str(error)
                 raise
@@ -347,6 +368,7 @@ async def _serve(
             apply_new_config,
             service,
             expand(config.state_dir) if config.state_dir else paths.state_dir(),
+            assembly.lock.require,
             draw,
         )
         await daemon.run()
@@ -370,11 +392,12 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     configs = {os.fsencode(root.path): root for root in config.root_configs()}
     rows = assembly.catalog.files.set_roots(list(configs))
     assembly.engine.use_roots(rows)
+    assembly.opener.use_roots({path: links_followed(root) for path, root in configs.items()})
     return {row.id: configs[row.path] for row in rows}
 
 
 def _service(
-    assembly: Assembly, reconciler: Reconciler, caretaker: Caretaker, config: Config
+    assembly: Assembly, reconciler: Reconciler, caretaker: CatalogMaintenance, config: Config
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog.files,
@@ -394,6 +417,7 @@ def _service(
         decisions=assembly.catalog.duplicates,
         duplicates=config.duplicates,
         engine=assembly.engine,
+        opener=assembly.opener,
         reconciler=reconciler,
         rest=assembly.rest,
         caretaker=caretaker,
@@ -424,12 +448,13 @@ def _source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     return ModelSource(choice.fingerprint, _encoder(choice, config, state))
 
 
-def _encoder(choice: ModelChoice, config: Config, state: str) -> TwoTowers:
+def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     priority = _priority(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return TwoTowers(choice, config.encode, tower, priority)
+    speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
+    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
 
 
 def _decoder(config: Config) -> DecoderPool:

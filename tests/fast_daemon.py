@@ -7,9 +7,9 @@ import functools
 import os
 import sys
 
-from imgvecd.adapters.sqlite.work import Work
+from imgvecd.catalog.work.work_queue import Work
 from imgvecd.cli.main import main
-from imgvecd.processes import EncoderProcess, two_towers
+from imgvecd.processes import EncoderProcess, split_encoder
 
 commit_embeddings = Work.commit_embeddings
 
@@ -22,7 +22,7 @@ def commit_and_note(self, fingerprint, encoded, *arguments, **named):
 
 
 if __name__ == "__main__":
-    two_towers.EncoderProcess = functools.partial(EncoderProcess, module="fast_encoder")
+    split_encoder.EncoderProcess = functools.partial(EncoderProcess, module="fast_encoder")
     if "COMMITTED" in os.environ:
         Work.commit_embeddings = commit_and_note
     sys.exit(main())

@@ -10,7 +10,7 @@ import sys
 import msgspec
 import numpy as np
 
-from imgvecd.processes.messages import EncodeArguments, EncodeReady, ImagesRequest, Vectors
+from imgvecd.processes.worker_messages import EncodeArguments, EncodeReady, ImagesRequest, Vectors
 from imgvecd.types import ModelInfo, PreprocessSpec, Priority
 from imgvecd.workers.channel import open_channel, serve
 

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from imgvecd.adapters.sqlite.embeddings import Embeddings
+from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.cli.main import main
 from imgvecd.core.index import LibraryIndex
 from imgvecd.daemon.service import DaemonService

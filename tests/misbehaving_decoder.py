@@ -10,7 +10,7 @@ import struct
 import time
 
 from imgvecd.adapters import pillow
-from imgvecd.processes.messages import Thumbnail
+from imgvecd.processes.worker_messages import Thumbnail
 from imgvecd.types import ImageInfo
 from imgvecd.workers import channel, decode
 

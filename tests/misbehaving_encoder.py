@@ -10,8 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from imgvecd.processes.frames import send
-from imgvecd.processes.messages import EncodeReady, Failed, ImagesRequest, SidecarRead, Vectors
+from imgvecd.processes.framing import send
+from imgvecd.processes.worker_messages import (
+    EncodeReady,
+    Failed,
+    ImagesRequest,
+    SidecarRead,
+    Vectors,
+)
 from imgvecd.types import ModelInfo, PreprocessSpec, Priority
 from imgvecd.workers.channel import open_channel, serve
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from imgvecd.adapters.faiss_segments import FaissSegments
-from imgvecd.adapters.sqlite import Catalog, Safekeeping
+from imgvecd.catalog import Catalog, CatalogRecovery
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
@@ -38,7 +38,7 @@ class StoredLibrary:
     def __init__(self, state, kind="flat"):
         self.state = str(state)
         os.makedirs(self.state, exist_ok=True)
-        self.safekeeping = Safekeeping(self.state)
+        self.safekeeping = CatalogRecovery(self.state)
         self.safekeeping.prepare()
         self.catalog = Catalog(self.state)
         self.catalog.models.activate([MODEL])

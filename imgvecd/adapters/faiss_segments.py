@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import faiss
 import numpy as np
 
-from imgvecd.core.index.durable import DurableFile, StoredFile
+from imgvecd.core.files.durable import DurableFile, StoredFile
 from imgvecd.core.index.segments import Bitmap, Segment, SegmentKind
 from imgvecd.errors import IndexDamagedError
 from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from imgvecd.core.formats import missing_reason
+from imgvecd.core.files.formats import missing_reason
 from imgvecd.errors import UnreadableImageError
 
 if TYPE_CHECKING:

@@ -11,15 +11,17 @@ import datetime
 import errno
 import itertools
 import os
+import re
 import stat
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imgvecd.adapters.mounts import read_mounts
-from imgvecd.core.duplicates.journal import Place
+from imgvecd.core.duplicates.undo_journal import TrashPlace
 
 _INFO = b".trashinfo"
+_LARGEST_NOTE = 1 << 16  # bytes: a path, each byte quoted, and a date
 _LONGEST_NAME = 255  # bytes, of most file systems
 
 
@@ -32,25 +34,38 @@ class _Folder:
 
 
 class FreedesktopTrash:
-    """Implements `core.duplicates.journal.Trash` for the user who runs this."""
+    """Implements `core.duplicates.undo_journal.Trash` for the user who runs this."""
 
-    def reserve(self, path: bytes) -> Iterator[Place]:
+    def reserve(self, path: bytes) -> Iterator[TrashPlace]:
         """Yield places for the file at `path`, the likeliest first, each with its note written."""
         for folder in _folders(path):
             yield _reserve(folder, path)
 
-    def move(self, path: bytes, place: Place) -> None:
+    def move(self, path: bytes, place: TrashPlace) -> None:
         """Move the file, in one step."""
         if os.path.lexists(place.file):
             raise OSError(errno.EEXIST, "its place in the trash is taken")
         os.rename(path, place.file)
 
-    def forget(self, place: Place) -> None:
+    def require_ours(self, place: TrashPlace, path: bytes) -> None:
+        """Check that the place is in a trash, and its note, if it is there, tells of `path`."""
+        files, name = os.path.split(place.file)
+        folder = os.path.dirname(files)
+        info = os.path.join(folder, b"info", name + _INFO)
+        if b"\0" in place.file + path or not name or not path.startswith(b"/"):
+            raise ValueError("a path makes no sense")
+        if place.info != info or files != os.path.join(os.path.normpath(folder), b"files"):
+            raise ValueError(f"{os.fsdecode(place.file)} is no place in a trash")
+        top = _top_of(folder)
+        if os.path.lexists(place.file):
+            _require_note(info, top, path)
+
+    def forget(self, place: TrashPlace) -> None:
         """Drop the note of a place."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place.info)
 
-    def put_back(self, place: Place, path: bytes) -> None:
+    def put_back(self, place: TrashPlace, path: bytes) -> None:
         """Move the file to `path`, where nothing may be."""
         try:
             os.link(place.file, path, follow_symlinks=False)  # fails if there is something
@@ -109,7 +124,7 @@ def _top(directory: bytes, device: int) -> bytes:
     return top
 
 
-def _reserve(folder: _Folder, path: bytes) -> Place:
+def _reserve(folder: _Folder, path: bytes) -> TrashPlace:
     """Return a place that nobody else has, by making its note, which must not be there yet."""
     files, infos = os.path.join(folder.path, b"files"), os.path.join(folder.path, b"info")
     for made in (folder.path, files, infos):
@@ -120,13 +135,45 @@ def _reserve(folder: _Folder, path: bytes) -> Place:
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
     note = f"[Trash Info]\nPath={urllib.parse.quote(told)}\nDeletionDate={now}\n"
     for name in _names(os.path.basename(path)):
-        place = Place(os.path.join(files, name), os.path.join(infos, name + _INFO))
+        place = TrashPlace(os.path.join(files, name), os.path.join(infos, name + _INFO))
         if os.path.lexists(place.file):
             continue
         with contextlib.suppress(FileExistsError), open(place.info, "x", encoding="ascii") as file:
             file.write(note)
             return place
     raise AssertionError  # there is always another name
+
+
+def _top_of(folder: bytes) -> bytes | None:
+    """Return what paths in the notes of a trash folder are relative to.
+
+    Raises:
+        ValueError: it is none of this user's.
+    """
+    above, name = os.path.split(folder)
+    own = b"%d" % os.getuid()
+    if name == b".Trash-" + own:
+        return above
+    if (os.path.basename(above), name) == (b".Trash", own):
+        return os.path.dirname(above)
+    if name == b"Trash" and os.path.isabs(folder):  # in whichever XDG_DATA_HOME it was
+        return None
+    raise ValueError(f"{os.fsdecode(folder)} is no trash of this user's")
+
+
+def _require_note(info: bytes, top: bytes | None, path: bytes) -> None:
+    try:
+        descriptor = os.open(info, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            note = file.read(_LARGEST_NOTE) if stat.S_ISREG(status.st_mode) else b""
+    except OSError as error:
+        raise ValueError(f"its note in the trash cannot be read: {error.strerror}") from None
+    told = re.search(rb"^Path=(.*)$", note, re.MULTILINE)
+    place = urllib.parse.unquote_to_bytes(told[1]) if told else b""
+    expected = path if top is None else os.path.relpath(_resolved(path), top)
+    if status.st_uid != os.getuid() or place != expected:
+        raise ValueError("its note in the trash tells of another file")
 
 
 def _resolved(path: bytes) -> bytes:

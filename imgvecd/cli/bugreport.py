@@ -24,11 +24,11 @@ import msgspec
 import imgvecd
 from imgvecd import api
 from imgvecd.cli.settings import add_flags, load_config
-from imgvecd.client.connection import Daemon, read
+from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.config import paths
 from imgvecd.config.load import config_path
 from imgvecd.config.schema import Config, expand
-from imgvecd.core.anonymity import Placeholders
+from imgvecd.core.library.anonymity import Placeholders
 from imgvecd.daemon import state_dump
 from imgvecd.errors import ConfigError, ImgvecdError
 
@@ -87,7 +87,7 @@ def _report(options: argparse.Namespace) -> Iterator[str]:
     names = _names(config, options)
     state = expand(config.state_dir) if config.state_dir else paths.state_dir()
     socket = options.socket or os.environ.get("IMGVECD_SOCKET") or config.server.socket
-    daemon = Daemon(expand(socket) if socket else paths.socket(), _TIMEOUT_S)
+    daemon = DaemonConnection(expand(socket) if socket else paths.socket(), _TIMEOUT_S)
     status, why_not = _status(daemon)
     if status is not None:
         names = names.with_roots(root.path for root in status.roots)
@@ -179,14 +179,14 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  #
         yield key, value
 
 
-def _status(daemon: Daemon) -> tuple[api.Status | None, str]:
+def _status(daemon: DaemonConnection) -> tuple[api.Status | None, str]:
     try:
         return read(daemon.get("/v1/status"), api.Status), ""
     except ImgvecdError as error:
         return None, str(error)
 
 
-def _counts(daemon: Daemon, names: Placeholders) -> Iterator[str]:
+def _counts(daemon: DaemonConnection, names: Placeholders) -> Iterator[str]:
     try:
         stats = read(daemon.get("/v1/stats"), api.Stats)
         counts = msgspec.structs.replace(stats, oldest_taken_at=None, newest_taken_at=None)

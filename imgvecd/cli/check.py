@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.config.load import load
-from imgvecd.core.ways_out import told
+from imgvecd.core.files.disk_errors import told
 from imgvecd.errors import CatalogError
 
 if TYPE_CHECKING:
-    from imgvecd.checkup import Checkup
+    from imgvecd.state_check import StateCheck
 
 _EXIT_CODES = "Exit code 0: all is sound; 1: something was found; 2: it could not be examined."
 _ROUNDS = 3  # what is mended in one file shows in another: rows first, then their index
@@ -73,10 +73,10 @@ def repair(options: argparse.Namespace) -> int:
     return _verdict(len(found))
 
 
-def _checkup(options: argparse.Namespace) -> Checkup:
-    from imgvecd.checkup import Checkup  # noqa: PLC0415  # Faiss, which others can do without
+def _checkup(options: argparse.Namespace) -> StateCheck:
+    from imgvecd.state_check import StateCheck  # noqa: PLC0415  # Faiss, which others can do without
 
-    return Checkup(state_dir(options), load(options.config, {}).index)
+    return StateCheck(state_dir(options), load(options.config, {}).index)
 
 
 def _verdict(findings: int) -> int:

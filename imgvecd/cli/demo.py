@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from imgvecd.cli.contact_sheet import Card, Section, render
 from imgvecd.client.output import printable
 from imgvecd.client.reports import size
-from imgvecd.core.formats import is_image_name
+from imgvecd.core.files.formats import is_image_name
 from imgvecd.errors import BadRequestError, ConfigError, ImgvecdError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from imgvecd import api
-from imgvecd.client.connection import Daemon, read
-from imgvecd.client.locate import socket_path
+from imgvecd.client.http_connection import DaemonConnection, read
+from imgvecd.client.socket_path import socket_path
 
 _TIMEOUT_S = 3600.0  # a million files on a slow disk
 
@@ -30,7 +30,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Print the diagnosis; return 0 if it is good."""
-    answer = Daemon(socket_path(options.socket), _TIMEOUT_S).post("/v1/doctor", api.Empty())
+    answer = DaemonConnection(socket_path(options.socket), _TIMEOUT_S).post(
+        "/v1/doctor", api.Empty()
+    )
     diagnosis = read(answer, api.Diagnosis)
     if options.json:
         sys.stdout.buffer.write(answer)

@@ -12,20 +12,20 @@ import msgspec
 from imgvecd import api
 from imgvecd.client import (
     completions,
-    duplicates,
-    naming,
-    pausing,
+    duplicates_command,
+    image_refs,
+    metadata_commands,
+    pause_commands,
     reports,
-    saying,
     search_flags,
     searching,
 )
-from imgvecd.client.connection import Daemon, read
 from imgvecd.client.flag_types import fitting
+from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 
 T = TypeVar("T")
-Run = Callable[[Daemon, argparse.Namespace, Output], int]
+Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
 
 _FOUND, _NONE = 0, 1
 # Big enough to make requests rare, small enough that the first lines come at once.
@@ -74,8 +74,8 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     search_flags.add_limit_flag(command, None)
     _add_null_flag(command)
     search_flags.add_filter_flags(command)
-    command = add("duplicates", "find pictures that are there twice", duplicates.duplicates)
-    duplicates.add_flags(command)
+    command = add("duplicates", "find pictures that are there twice", duplicates_command.duplicates)
+    duplicates_command.add_flags(command)
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
@@ -85,10 +85,10 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
         nargs="?",
         help="only this folder; if a root or a disk is offline there, it is taken as it is now",
     )
-    pausing.add_parsers(add)
+    pause_commands.add_parsers(add)
     _add_move(add)
-    saying.add_parsers(add)
-    naming.add_image(add("show", "show one stored image", show))
+    metadata_commands.add_parsers(add)
+    image_refs.add_image(add("show", "show one stored image", show))
 
 
 def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -101,7 +101,9 @@ def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
     completions.add_shell(command, "imgvec")
 
 
-def print_completions(_daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def print_completions(
+    _daemon: DaemonConnection, options: argparse.Namespace, output: Output
+) -> int:
     """Print what a shell needs; the daemon is not asked."""
     from imgvecd.client.main import parser  # noqa: PLC0415  # it imports this module
 
@@ -109,7 +111,7 @@ def print_completions(_daemon: Daemon, options: argparse.Namespace, output: Outp
     return _FOUND
 
 
-def status(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def status(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print what the daemon is doing, once or until interrupted."""
     if options.watch:
         from imgvecd.client import live_status  # noqa: PLC0415  # not for every start
@@ -118,7 +120,7 @@ def status(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     return _reporting("/v1/status", api.Status, reports.status)(daemon, options, output)
 
 
-def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def sync(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Wait for the freshness barrier."""
     body = daemon.post("/v1/sync", api.SyncRequest(timeout_s=options.timeout), options.timeout)
     if output.json:
@@ -128,7 +130,7 @@ def sync(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     return _FOUND
 
 
-def rescan(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def rescan(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Have everything, or one folder, compared with the disk."""
     body = daemon.post("/v1/rescan", api.RescanRequest.of(options.path))
     if output.json:
@@ -138,7 +140,7 @@ def rescan(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     return _FOUND
 
 
-def images(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def images(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print every image that passes, page by page; as JSON, or for people, one image a line."""
     after, left, code = options.after, options.limit, _NONE
     filters = search_flags.filters_of(options)
@@ -169,13 +171,13 @@ def _in_short(image: api.Image) -> str:
     return f"{image.id:>7}  {(image.taken_at or '')[:10]:10}  {first.path}{more}"
 
 
-def show(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def show(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print what is known of an image."""
-    options.id = naming.image_id(daemon, options.id)
+    options.id = image_refs.image_id(daemon, options.id)
     return _reporting("/v1/images/{id}", api.Image, reports.image)(daemon, options, output)
 
 
-def failures(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:  # noqa: ARG001  # as commands are called
+def failures(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:  # noqa: ARG001  # as commands are called
     """Print every failure, page by page: a table, or paths on a pipe; as JSON one a line."""
     after, code = -1, _NONE
     rows: list[tuple[str, ...]] = []
@@ -200,7 +202,7 @@ def failures(daemon: Daemon, options: argparse.Namespace, output: Output) -> int
 def _acting(url: str) -> Run:
     """Return a command that has something done and says what."""
 
-    def run(daemon: Daemon, _options: argparse.Namespace, output: Output) -> int:
+    def run(daemon: DaemonConnection, _options: argparse.Namespace, output: Output) -> int:
         body = daemon.post(url, api.Empty())
         if output.json:
             output.answer(body)
@@ -219,7 +221,7 @@ def _reporting(
 ) -> Run:
     """Return a command that prints one answer; `url` may name options in braces."""
 
-    def run(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+    def run(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
         body = daemon.get(url.format_map(vars(options)))
         answer = read(body, shape)
         if output.json:

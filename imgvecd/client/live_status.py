@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from imgvecd import api
 from imgvecd.client import reports
-from imgvecd.client.connection import Daemon, read
+from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output, printable
 from imgvecd.errors import DaemonUnreachableError
 
@@ -25,7 +25,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 _BAR_COLUMNS = 40
 
 
-def watch(daemon: Daemon, interval_s: float, output: Output) -> int:
+def watch(daemon: DaemonConnection, interval_s: float, output: Output) -> int:
     """Show the status every `interval_s` seconds."""
     if output.people:
         return _redraw(daemon, interval_s)
@@ -45,7 +45,7 @@ def watch(daemon: Daemon, interval_s: float, output: Output) -> int:
         time.sleep(interval_s)
 
 
-def _redraw(daemon: Daemon, interval_s: float) -> int:
+def _redraw(daemon: DaemonConnection, interval_s: float) -> int:
     lines: list[str] = []
     with _screen():
         try:
@@ -74,7 +74,7 @@ def _screen() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGWINCH})
 
 
-def _lines(daemon: Daemon) -> list[str]:
+def _lines(daemon: DaemonConnection) -> list[str]:
     try:
         status = read(daemon.get("/v1/status"), api.Status)
     except DaemonUnreachableError as error:

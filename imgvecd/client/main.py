@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from imgvecd import __version__
 from imgvecd.client import commands
-from imgvecd.client.connection import Daemon
-from imgvecd.client.locate import socket_path
+from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.query import protect_negatives
+from imgvecd.client.socket_path import socket_path
 from imgvecd.errors import ImgvecdError
 
 _EPILOG = """\
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "search")
     options = parser().parse_args(protect_negatives(given))
     try:
-        daemon = Daemon(socket_path(options.socket))
+        daemon = DaemonConnection(socket_path(options.socket))
         output = Output(json=options.json, null=getattr(options, "null", False))
         code: int = options.run(daemon, options, output)
         output.flush()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import pausing
+from imgvecd.client import pause_commands
 
 LABEL_WIDTH = 10
 _SOURCE = "taken_at_source"  # shown beside the time
@@ -30,10 +30,12 @@ def status(answer: api.Status) -> list[str]:
         lines.append(_line("progress", _progress(answer)))
     loaded = "in memory" if model.loaded else "not in memory"
     lines.append(_line("model", f"{model.name} {model.pretrained}".rstrip() + f", {loaded}"))
+    speed = f"{model.runs_on}: {model.ms_per_image:g} ms an image, {model.images_per_step} at once"
+    lines += [_line("", speed)] if model.images_per_step else []
     lines += [_line("", text) for text in (model.note, model.error) if text]
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
-        command = pausing.way_on(answer.pause)
+        command = pause_commands.way_on(answer.pause)
         lines.append(_line("", f"`{command}` has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))

@@ -15,8 +15,14 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.client.connection import DEFAULT_TIMEOUT_S, NDJSON, Daemon, error_of, read
-from imgvecd.client.locate import socket_path
+from imgvecd.client.http_connection import (
+    DEFAULT_TIMEOUT_S,
+    NDJSON,
+    DaemonConnection,
+    error_of,
+    read,
+)
+from imgvecd.client.socket_path import socket_path
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
 T = TypeVar("T")
@@ -38,7 +44,7 @@ class Client:
     def __init__(self, socket: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._path = socket_path(socket)
         self._timeout_s = timeout_s
-        self._daemon = Daemon(self._path, timeout_s)
+        self._daemon = DaemonConnection(self._path, timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +87,7 @@ class Client:
         Args:
             since: `since` of the last match, to go on after it; None begins now.
         """
-        connection = Daemon(self._path, self._timeout_s)
+        connection = DaemonConnection(self._path, self._timeout_s)
         for kind, _, data in connection.events(_live(since), api.search_request(query, fields)):
             if kind == "match":
                 yield read(data, api.Match)
@@ -116,7 +122,7 @@ class Client:
         Args:
             last_id: `id` of the last event heard, to go on after it.
         """
-        for _, _, data in Daemon(self._path, self._timeout_s).all_events(last_id):
+        for _, _, data in DaemonConnection(self._path, self._timeout_s).all_events(last_id):
             yield read(data, api.Event)
 
     def sync(self, timeout_s: float = 30.0) -> str:
@@ -129,7 +135,7 @@ class Client:
         return read(body, api.Done).clock
 
     def _lines(self, url: str, shape: type[T]) -> Iterator[T]:
-        for line in Daemon(self._path, self._timeout_s).lines(url):
+        for line in DaemonConnection(self._path, self._timeout_s).lines(url):
             yield read(line, shape)
 
     def set_metadata(self, image_id: int, **changes: Any) -> api.Image:  # noqa: ANN401  # JSON values

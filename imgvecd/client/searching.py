@@ -14,9 +14,9 @@ from typing import Any, Protocol, get_args
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import handing_on, showing
-from imgvecd.client.connection import Daemon, read
+from imgvecd.client import hit_outputs, hit_view
 from imgvecd.client.flag_types import fitting
+from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 from imgvecd.client.search_flags import (
     LARGEST_PAGE,
@@ -32,7 +32,7 @@ from imgvecd.client.search_flags import (
 from imgvecd.client.terminal import Way
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
-Run = Callable[[Daemon, argparse.Namespace, Output], int]
+Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
 
 
 class Add(Protocol):
@@ -89,7 +89,7 @@ def add_parsers(add: Add) -> None:
     add_filter_flags(command)
 
 
-def search(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def search(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print the hits."""
     request = request_of(options)
     if options.sync:
@@ -97,7 +97,7 @@ def search(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
     return _show(daemon, request, options, output)
 
 
-def watch(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def watch(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print new matches until interrupted, across restarts of the daemon."""
     since, connected, wait_s = None, False, _RECONNECT_S
     if options.since and _CLOCK.match(options.since):
@@ -118,7 +118,7 @@ def watch(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
         wait_s = min(2 * wait_s, _LONGEST_RECONNECT_S)
 
 
-def label(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def label(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print the labels of each image, page by page."""
     request = api.ClassifyRequest(
         labels=_labels(options.labels),
@@ -193,14 +193,14 @@ def _add_saved(add: Add) -> None:
     command.add_argument("name", help="of the saved search")
 
 
-def _list_saved(daemon: Daemon, _options: argparse.Namespace, output: Output) -> int:
+def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: Output) -> int:
     body = daemon.get("/v1/saved")
     saved = read(body, api.SavedSearches).saved
     if output.json:
         output.answer(body)
     elif output.people and saved:
         output.table(
-            ("name", "search"), [(one.name, showing.in_words(one.search)) for one in saved]
+            ("name", "search"), [(one.name, hit_view.in_words(one.search)) for one in saved]
         )
     elif output.people:
         output.lines(["There are none: imgvec saved add NAME, and what `search` takes, keeps one."])
@@ -209,7 +209,7 @@ def _list_saved(daemon: Daemon, _options: argparse.Namespace, output: Output) ->
     return _FOUND if saved else _NONE
 
 
-def _add_one(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def _add_one(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     body = daemon.put(_saved_url(options.name), request_of(options))
     if output.json:
         output.answer(body)
@@ -218,7 +218,7 @@ def _add_one(daemon: Daemon, options: argparse.Namespace, output: Output) -> int
     return _FOUND
 
 
-def _run_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def _run_saved(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     for saved in read(daemon.get("/v1/saved"), api.SavedSearches).saved:
         if saved.name == options.name:
             options.limit = options.limit or saved.search.limit
@@ -227,7 +227,7 @@ def _run_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> i
     raise BadRequestError(f"there is no saved search {options.name!r}")
 
 
-def _drop_saved(daemon: Daemon, options: argparse.Namespace, output: Output) -> int:
+def _drop_saved(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     body = daemon.delete(_saved_url(options.name))
     if output.json:
         output.answer(body)
@@ -241,7 +241,10 @@ def _saved_url(name: str) -> str:
 
 
 def _show(
-    daemon: Daemon, request: api.SearchRequest, options: argparse.Namespace, output: Output
+    daemon: DaemonConnection,
+    request: api.SearchRequest,
+    options: argparse.Namespace,
+    output: Output,
 ) -> int:
     if options.preview and not (output.people and not options.jsonl and not options.csv):
         raise BadRequestError("--preview shows pictures on a terminal, and in no other form.")
@@ -249,26 +252,28 @@ def _show(
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)
     found = read(body, api.SearchResponse)
-    hits = list(found.hits)
-    while not output.json and found.next_cursor and len(hits) < options.limit:
-        more = min(options.limit - len(hits), LARGEST_PAGE)
-        request = msgspec.structs.replace(request, cursor=found.next_cursor, limit=more)
-        found = read(daemon.post("/v1/search", request), api.SearchResponse)
-        hits += found.hits
+    every, page = list(found.hits), found
+    while not output.json and page.next_cursor and len(every) < options.limit:
+        more = min(options.limit - len(every), LARGEST_PAGE)
+        request = msgspec.structs.replace(request, cursor=page.next_cursor, limit=more)
+        page = read(daemon.post("/v1/search", request), api.SearchResponse)
+        every += page.hits
+    # "weaker" hits are for those who see the band beside them
+    hits = every if request.least_band() == "nearest" else [h for h in every if h.band != "weaker"]
     if output.json:
         output.answer(body)
     elif options.jsonl:
-        output.raw(handing_on.json_lines(hits))
+        output.raw(hit_outputs.json_lines(every))
     elif options.csv:
-        output.raw(handing_on.csv_lines(hits))
+        output.raw(hit_outputs.csv_lines(every))
     elif output.people:
-        showing.show(daemon, request, found, hits, output, preview=options.preview)
+        hit_view.show(daemon, request, found, hits, output, preview=options.preview)
     else:
         output.paths([api.Path(hit.path, hit.path_base64) for hit in hits])
     if options.link_to is not None:
-        handing_on.link(hits, options.link_to, copy=options.copy)
+        hit_outputs.link(hits, options.link_to, copy=options.copy)
     if options.open:
-        handing_on.open_in_viewer(hits)
+        hit_outputs.open_in_viewer(hits)
     return _FOUND if hits else _NONE
 
 

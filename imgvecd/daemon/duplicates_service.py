@@ -11,7 +11,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
-from imgvecd.core.generation import Generation
+from imgvecd.core.library.generation import Generation
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from imgvecd import api
-from imgvecd.core.search import Labeller, Searcher, StandingQueries
+from imgvecd.core.live.live_queries import LiveQueries
+from imgvecd.core.search import Labeller, Searcher
 from imgvecd.errors import BadRequestError, NotFoundError
 from imgvecd.protocols import SavedSearchStore
 
@@ -23,7 +24,7 @@ class DaemonSearchService:
     def __init__(
         self,
         current: Callable[[], Awaitable[Searcher]],
-        standing: StandingQueries,
+        standing: LiveQueries,
         saved: SavedSearchStore,
         labeller: Labeller,
     ) -> None:

@@ -13,20 +13,22 @@ import msgspec
 import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
-from imgvecd.core.caretaker import Caretaker
-from imgvecd.core.doctor import Doctor
 from imgvecd.core.duplicates import DuplicateFinder
-from imgvecd.core.engine import Engine
-from imgvecd.core.following import Follower
-from imgvecd.core.generation import Generation
-from imgvecd.core.ingest.durations import Durations
-from imgvecd.core.pausing import Rest
-from imgvecd.core.search import Allowed, Labeller, Searcher, StandingQueries
-from imgvecd.core.thumbnails import Thumbnails
+from imgvecd.core.files.beneath import FileOpener
+from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
+from imgvecd.core.library.doctor import Doctor
+from imgvecd.core.library.engine import Engine
+from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.thumbnails import Thumbnails
+from imgvecd.core.live.change_feed import ChangeFeed
+from imgvecd.core.live.live_queries import LiveQueries
+from imgvecd.core.search import FilterIds, Labeller, Searcher
+from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
 from imgvecd.daemon.events import Events
-from imgvecd.daemon.figures import Counter, Figures
+from imgvecd.daemon.library_counts import Counter, Figures
 from imgvecd.daemon.metadata_service import DaemonMetadataService
 from imgvecd.daemon.search_service import DaemonSearchService
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
@@ -70,8 +72,9 @@ class DaemonService:
         duplicates: DuplicatesConfig,
         engine: Engine,
         reconciler: Reconciler,
-        rest: Rest,
-        caretaker: Caretaker,
+        opener: FileOpener,
+        rest: IndexingGate,
+        caretaker: CatalogMaintenance,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -81,6 +84,7 @@ class DaemonService:
         self._counter = Counter(library, embeddings)
         self._engine = engine
         self._reconciler = reconciler
+        self._opener = opener
         self._rest = rest
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -90,15 +94,15 @@ class DaemonService:
         self._started_at = _timestamp(time.time_ns())
         self._instance = embeddings.instance()
         self._failures = failures
-        self._allowed = Allowed(searching)
-        self._follower = Follower(changes, embeddings)
+        self._allowed = FilterIds(searching)
+        self._follower = ChangeFeed(changes, embeddings)
         self.duplicates = DaemonDuplicatesService(
             self._generation, finder, decisions, embeddings, duplicates
         )
         self.thumbnails = thumbnails
         self.searching = DaemonSearchService(
             self._searcher,
-            StandingQueries(self._searcher, searching, embeddings),
+            LiveQueries(self._searcher, searching, embeddings),
             saved,
             Labeller(library, embeddings, user_metadata),
         )
@@ -242,7 +246,7 @@ class DaemonService:
         last, page = await asyncio.to_thread(self._failures.page, after, limit)
         return api.FailureList(failures=tuple(page), next_after=last)
 
-    def encode_times(self) -> Durations | None:
+    def encode_times(self) -> DurationHistogram | None:
         """Return how long batches took to encode with the serving model; None while none serves."""
         generation = self._engine.generation
         return generation.embedder.batch_times if generation else None
@@ -274,6 +278,7 @@ class DaemonService:
             self._reconciler.listers(),
             await asyncio.to_thread(generation.index.ids),
             generation.model.fingerprint,
+            self._opener.open,
         )
         return await asyncio.to_thread(doctor.examine)
 
@@ -403,10 +408,14 @@ class DaemonService:
     def _model_status(self) -> api.ModelStatus:
         generation = self._engine.generation
         model = self._models[generation.model.fingerprint] if generation else self._first
+        speed = self._engine.encoder_speed
         return msgspec.structs.replace(
             model,
             dim=generation.model.dim if generation else 0,
             loaded=self._engine.model_loaded,
+            runs_on=speed.runs_on if speed else "",
+            images_per_step=speed.images if speed else 0,
+            ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
             error=self._engine.error,
         )
 

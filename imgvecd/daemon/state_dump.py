@@ -22,7 +22,7 @@ import msgspec
 
 import imgvecd
 from imgvecd import api
-from imgvecd.core.anonymity import Placeholders
+from imgvecd.core.library.anonymity import Placeholders
 
 FILE_NAME = "state-dump.txt"
 _LINES = 200  # of the log: some minutes of indexing, days of rest

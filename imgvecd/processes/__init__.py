@@ -2,6 +2,6 @@
 
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.encoder_process import EncoderProcess
-from imgvecd.processes.two_towers import TwoTowers
+from imgvecd.processes.split_encoder import SplitEncoder
 
-__all__ = ["DecoderPool", "EncoderProcess", "TwoTowers"]
+__all__ = ["DecoderPool", "EncoderProcess", "SplitEncoder"]

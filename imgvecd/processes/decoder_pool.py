@@ -11,8 +11,9 @@ import msgspec
 
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.errors import UnreadableImageError, WorkerError
-from imgvecd.processes.frames import Buffer
-from imgvecd.processes.messages import (
+from imgvecd.processes.framing import Buffer
+from imgvecd.processes.worker import Worker
+from imgvecd.processes.worker_messages import (
     Answer,
     DecodeArguments,
     Decoded,
@@ -24,7 +25,6 @@ from imgvecd.processes.messages import (
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.processes.worker import Worker
 from imgvecd.types import DecodedImage, Facts, PreprocessSpec, Priority, Stamp
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class DecoderPool:
         return await self._decoded(request, (data,))
 
     async def thumbnail(self, path: bytes, stamp: Stamp, size: int) -> bytes:
-        """See `core.thumbnails.Thumbnailer.thumbnail`."""
+        """See `core.library.thumbnails.Thumbnailer.thumbnail`."""
         request = ThumbnailRequest(path, stamp, size, self._config.max_pixels)
         _, picture = await self._run(request, ())
         return picture

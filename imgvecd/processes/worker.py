@@ -15,8 +15,8 @@ import msgspec
 
 import imgvecd
 from imgvecd.errors import WorkerError
-from imgvecd.processes.frames import Buffer, Closed, FrameError, pack, read_frame
-from imgvecd.processes.messages import Answer, Request, answer_decoder
+from imgvecd.processes.framing import Buffer, Closed, FrameError, pack, read_frame
+from imgvecd.processes.worker_messages import Answer, Request, answer_decoder
 
 logger = logging.getLogger(__name__)
 

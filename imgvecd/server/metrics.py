@@ -24,7 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from imgvecd.api import Status
-from imgvecd.core.ingest.durations import Durations
+from imgvecd.core.timing.duration_histogram import DurationHistogram
 
 # Text format 0.0.4, which every scraper reads.
 MEDIA_TYPE = "text/plain"
@@ -66,7 +66,7 @@ class _State(Collector):
         status: Status,
         failures: Mapping[str, int],
         requests: Mapping[str, int],
-        encodes: Durations | None,
+        encodes: DurationHistogram | None,
     ) -> None:
         self._encodes = encodes
         self._status = status
@@ -114,7 +114,7 @@ def render(
     failures: Mapping[str, int],
     requests: Mapping[str, int],
     searches: SearchTimes,
-    encodes: Durations | None,
+    encodes: DurationHistogram | None,
 ) -> bytes:
     """Return the whole text.
 
@@ -127,7 +127,7 @@ def render(
     return generate_latest(state) + generate_latest(searches.registry)
 
 
-def _histogram(name: str, text: str, durations: Durations) -> Metric:
+def _histogram(name: str, text: str, durations: DurationHistogram) -> Metric:
     metric = HistogramMetricFamily(name, text)
     buckets = [(str(bound), count) for bound, count in durations.cumulated()]
     metric.add_metric([], [*buckets, ("+Inf", durations.total)], durations.sum_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from imgvecd import api
-from imgvecd.core.ingest.durations import Durations
+from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.event_service import EventService
 from imgvecd.server.metadata_service import MetadataService
@@ -93,7 +93,7 @@ class Service(Protocol):
         """Return files that cannot be searched."""
         ...
 
-    def encode_times(self) -> Durations | None:
+    def encode_times(self) -> DurationHistogram | None:
         """Return how long batches took to encode with the serving model; None while none serves."""
         ...
 

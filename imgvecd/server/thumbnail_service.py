@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from imgvecd.core.thumbnails import Wanted
+from imgvecd.core.library.thumbnails import Wanted
 
 
 class ThumbnailService(Protocol):
-    """See `core.thumbnails.Thumbnails`, which is the real one."""
+    """See `core.library.thumbnails.Thumbnails`, which is the real one."""
 
     async def find(self, content_id: int, size: int) -> Wanted:
         """Return what names the thumbnail, without making it."""

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from imgvecd.adapters import this_machine
-from imgvecd.processes.frames import Buffer, Closed, receive, send
-from imgvecd.processes.messages import Answer, Request, request_decoder
+from imgvecd.processes.framing import Buffer, Closed, receive, send
+from imgvecd.processes.worker_messages import Answer, Request, request_decoder
 from imgvecd.types import Priority
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

@@ -18,8 +18,8 @@ import msgspec
 
 from imgvecd.adapters import pillow, xmp
 from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError
-from imgvecd.processes.frames import Buffer
-from imgvecd.processes.messages import (
+from imgvecd.processes.framing import Buffer
+from imgvecd.processes.worker_messages import (
     Answer,
     DecodeArguments,
     Decoded,

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from imgvecd.errors import ModelError
-from imgvecd.processes.frames import Buffer, send
-from imgvecd.processes.heap import keep_freed_memory
-from imgvecd.processes.messages import (
+from imgvecd.processes.framing import Buffer, send
+from imgvecd.processes.malloc import keep_freed_memory
+from imgvecd.processes.worker_messages import (
     Answer,
     EncodeArguments,
     EncodeReady,

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from imgvecd.config.schema import EncodeConfig, ModelConfig
-from imgvecd.core.model_choice import EMBEDDED, ModelChoice, choose_model
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.processes import EncoderProcess
 from imgvecd.types import Lane
 

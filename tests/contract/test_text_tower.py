@@ -16,9 +16,9 @@ from imgvecd.adapters.openclip import OpenClipModel, text_tower
 from imgvecd.adapters.texttower import TextTower
 from imgvecd.adapters.texttower.tokens import Tokens
 from imgvecd.config.schema import EncodeConfig, ModelConfig
-from imgvecd.core.model_choice import EMBEDDED, ModelChoice, choose_model
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.errors import ModelError
-from imgvecd.processes import TwoTowers
+from imgvecd.processes import SplitEncoder
 from imgvecd.types import Lane
 
 FP32 = EncodeConfig(precision="fp32")
@@ -122,7 +122,7 @@ def mapped(name):
 
 async def test_texts_need_no_torch_once_the_model_was_loaded(tmp_path):
     path = tmp_path / "towers" / "one"
-    encoder = TwoTowers(tiny(tmp_path), FP32, str(path))
+    encoder = SplitEncoder(tiny(tmp_path), FP32, str(path))
     try:
         info = await encoder.info()
         whole = await encoder.encode_texts(TEXTS, Lane.INTERACTIVE)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from imgvecd.core import formats
+from imgvecd.core.files import formats
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
 FIELDS = {

@@ -15,9 +15,9 @@ from PIL import Image
 
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.core.duplicates import removal
-from imgvecd.core.duplicates.journal import Journal
-from imgvecd.core.duplicates.plan import parse
-from imgvecd.core.ingest.hashing import hash_file
+from imgvecd.core.duplicates.dedup_plan import parse
+from imgvecd.core.duplicates.undo_journal import Journal
+from imgvecd.core.files.hashing import hash_file
 from imgvecd.errors import BadRequestError
 from imgvecd.types import Stamp
 

@@ -14,7 +14,7 @@ from PIL import Image
 from imgvecd.adapters import pillow
 from imgvecd.adapters.openclip import OpenClipModel
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.model_choice import EMBEDDED, choose_model
+from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.types import PreprocessSpec
 
 PHOTOS = sorted((Path(__file__).parents[1] / "data" / "photos").glob("*.jpg"))

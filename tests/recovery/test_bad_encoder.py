@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
-from imgvecd.processes import EncoderProcess, backoff, encoder_process, two_towers
+from imgvecd.processes import EncoderProcess, backoff, encoder_process, split_encoder
 from imgvecd.types import Lane
 
 GOOD, DEADLY = bytes(12), b"kill" + bytes(8)
@@ -67,23 +67,27 @@ async def test_a_hang_is_ended(encoder, monkeypatch):
     assert (await encoder.encode_texts(["a"], Lane.BULK)).shape == (1, 4)
 
 
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
-async def test_who_searches_waits_for_no_model_that_hangs_or_dies(notes, monkeypatch, number):
-    """The text tower alone answers."""
+@pytest.mark.parametrize("number", [None, signal.SIGSTOP, signal.SIGKILL])
+async def test_who_searches_waits_for_no_images(notes, monkeypatch, number):
+    """The text tower alone answers, whether the other process is busy, hangs or dies."""
     fake = functools.partial(EncoderProcess, module="misbehaving_encoder")
-    monkeypatch.setattr(two_towers, "EncoderProcess", fake)
-    monkeypatch.setattr(two_towers, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(split_encoder, "EncoderProcess", fake)
     (notes / "tower").touch()
     choice = ModelChoice("fake", "", "f")
-    encoder = two_towers.TwoTowers(choice, EncodeConfig(), str(notes / "tower"))
+    encoder = split_encoder.SplitEncoder(choice, EncodeConfig(), str(notes / "tower"))
     before = {child.pid for child in psutil.Process().children()}
     try:
         await encoder.encode_images([GOOD], Lane.BULK)
         (whole,) = {child.pid for child in psutil.Process().children()} - before
-        os.kill(whole, number)
-        async with asyncio.timeout(30):
+        if number is not None:
+            os.kill(whole, number)
+        busy = asyncio.create_task(encoder.encode_images([GOOD] * 2000, Lane.BULK))
+        async with asyncio.timeout(30):  # the images alone take longer, at 20 ms each
             assert (await encoder.encode_texts(["a"], Lane.INTERACTIVE)).shape == (1, 4)
-        assert starts(notes) == 2
+        assert number == signal.SIGKILL or not busy.done()
+        assert starts(notes) >= 2
+        busy.cancel()
+        await asyncio.wait([busy])
     finally:
         await encoder.close()
 

@@ -8,7 +8,7 @@ import torch
 
 from imgvecd.adapters.openclip import OpenClipModel, loading
 from imgvecd.config.schema import EncodeConfig, ModelConfig
-from imgvecd.core.model_choice import EMBEDDED, ModelChoice, choose_model
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.errors import ModelError
 
 FP32 = EncodeConfig(precision="fp32")

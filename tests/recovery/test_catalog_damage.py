@@ -9,9 +9,9 @@ import pytest
 from disks import rot
 from stored_library import StoredLibrary, expected, opened
 
-from imgvecd.adapters.sqlite import Catalog, Safekeeping
-from imgvecd.adapters.sqlite.examine import examine
-from imgvecd.adapters.sqlite.seal import keeps_seal
+from imgvecd.catalog import Catalog, CatalogRecovery
+from imgvecd.catalog.integrity.file_check import examine
+from imgvecd.catalog.recovery.checksum import keeps_seal
 from imgvecd.cli.main import main
 from imgvecd.errors import CatalogError
 from imgvecd.wiring import stored_model
@@ -170,9 +170,9 @@ def test_what_may_not_be_read_is_neither_damaged_nor_gone(state, scratch, hidden
     unreadable.chmod(0)
     for _ in range(2):  # what the first start leaves must not have the second begin anew
         with another_user(), pytest.raises(CatalogError, match=r"Permission denied.*chown"):
-            Safekeeping(str(place)).prepare()
+            CatalogRecovery(str(place)).prepare()
     unreadable.chmod(0o700)
-    safekeeping = Safekeeping(str(place))
+    safekeeping = CatalogRecovery(str(place))
     safekeeping.prepare()
     assert hidden == "catalog.sqlite" or "restored from the backup" in safekeeping.report
     assert stored_model(str(place)) is not None
@@ -182,7 +182,7 @@ def test_the_file_just_kept_aside_is_not_the_one_that_goes(state):
     for day in "12":
         (state / f"catalog-damaged-2099010{day}T000000Z.sqlite").touch()
     (state / "catalog.sqlite").write_bytes(b"noise")
-    safekeeping = Safekeeping(str(state))
+    safekeeping = CatalogRecovery(str(state))
     safekeeping.prepare()
     assert os.path.exists(safekeeping.aside)
     assert len(list(state.glob("catalog-damaged-*.sqlite"))) == 2
@@ -193,22 +193,22 @@ def test_what_is_no_file_is_never_replaced(state):
     catalog.rename(state / "elsewhere")
     catalog.symlink_to(state / "a disk" / "catalog.sqlite")  # which is not mounted
     with pytest.raises(CatalogError, match="is a disk missing"):
-        Safekeeping(str(state)).prepare()
+        CatalogRecovery(str(state)).prepare()
     assert catalog.is_symlink()
     catalog.unlink()
     catalog.mkdir()
     with pytest.raises(CatalogError, match="is no file: move it away"):
-        Safekeeping(str(state)).prepare()
+        CatalogRecovery(str(state)).prepare()
 
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_large_catalog_is_compared_with_its_seal_beside_the_work(state, monkeypatch, damaged):
-    monkeypatch.setattr("imgvecd.adapters.sqlite.safekeeping.SMALL_BYTES", 0)
+    monkeypatch.setattr("imgvecd.catalog.recovery.recovery.SMALL_BYTES", 0)
     path = state / "catalog.sqlite"
     if damaged:
         rot(path, path.stat().st_size // 2)
     before = path.read_bytes()
-    safekeeping = Safekeeping(str(state))
+    safekeeping = CatalogRecovery(str(state))
     safekeeping.prepare()
     assert safekeeping.report is None
     catalog = Catalog(str(state))
@@ -258,7 +258,7 @@ def test_one_changed_bit_without_a_backup_does_not_cost_everything(state, capsys
     rot(catalog, catalog.read_bytes().index(b"png") + 1)
     assert main(["repair", "--state-dir", str(state)]) == 1
     assert "use it all the same, since there is no sound backup" in capsys.readouterr().out
-    safekeeping = Safekeeping(str(state))
+    safekeeping = CatalogRecovery(str(state))
     safekeeping.prepare()
     assert "is used all the same" in safekeeping.report
     assert not list(state.glob("catalog-damaged-*"))
@@ -276,7 +276,7 @@ def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path):
 def test_the_very_first_start_was_killed(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    safekeeping = Safekeeping(str(tmp_path))
+    safekeeping = CatalogRecovery(str(tmp_path))
     safekeeping.prepare()
     assert safekeeping.report is None
 

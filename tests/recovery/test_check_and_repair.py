@@ -9,7 +9,7 @@ import pytest
 from disks import rot
 
 from imgvecd.cli.main import main
-from imgvecd.core.state_lock import StateLock
+from imgvecd.core.library.state_lock import StateLock
 from imgvecd.errors import CatalogError
 
 

@@ -8,7 +8,7 @@ import pytest
 from disks import injected
 from pictures import draw
 
-from imgvecd.adapters.sqlite import Catalog, Safekeeping
+from imgvecd.catalog import Catalog, CatalogRecovery
 from imgvecd.errors import CatalogError
 
 
@@ -71,7 +71,7 @@ def test_the_very_first_start_on_a_full_disk(mounted):
     with pytest.raises(CatalogError, match="free some space"):
         Catalog(str(disk / "state"))
     subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
-    Safekeeping(str(disk / "state")).prepare()
+    CatalogRecovery(str(disk / "state")).prepare()
     Catalog(str(disk / "state")).close()
 
 
@@ -96,10 +96,10 @@ def test_a_restoration_that_finds_no_space(mounted, backed_up):
     fill(disk)
     for _ in range(2):
         with pytest.raises(CatalogError, match="free some space"):
-            Safekeeping(str(state)).prepare()
+            CatalogRecovery(str(state)).prepare()
         assert not list(state.glob("*.tmp"))
     (disk / "filler").unlink()
-    safekeeping = Safekeeping(str(state))
+    safekeeping = CatalogRecovery(str(state))
     safekeeping.prepare()
     assert "it was restored from the backup of" in safekeeping.report
 

@@ -9,13 +9,14 @@ import sys
 
 import pytest
 
-from imgvecd.adapters.sqlite import Catalog, migrations
-from imgvecd.adapters.sqlite.backups import Backups
+from imgvecd.catalog import Catalog
+from imgvecd.catalog.recovery.backups import Backups
+from imgvecd.catalog.schema import migrations
 from imgvecd.errors import CatalogError
 
 OLD_STEPS = 3
 CALLS = "pwrite64,fsync,fdatasync,rename,unlink,ftruncate,openat"
-MIGRATE = "import sys; from imgvecd.adapters.sqlite import Catalog; Catalog(sys.argv[1]).close()"
+MIGRATE = "import sys; from imgvecd.catalog import Catalog; Catalog(sys.argv[1]).close()"
 
 
 @pytest.fixture

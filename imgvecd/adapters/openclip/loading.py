@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import open_clip
 from huggingface_hub import constants as hub
 
-from imgvecd.core.model_choice import EMBEDDED, ModelChoice
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice
 from imgvecd.errors import ModelError
 from imgvecd.types import PreprocessSpec
 

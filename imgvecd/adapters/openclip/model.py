@@ -19,7 +19,7 @@ from imgvecd.adapters.openclip.device import choose_device, choose_dtype
 from imgvecd.adapters.openclip.fusing import fused
 from imgvecd.adapters.openclip.loading import load, preprocess_spec
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo
 

@@ -14,8 +14,8 @@ from open_clip.transformer import LayerNorm, QuickGELU, ResidualAttentionBlock
 from torch import nn
 
 from imgvecd.adapters import texttower
-from imgvecd.core.index.durable import DurableFile
-from imgvecd.core.model_choice import ModelChoice
+from imgvecd.core.files.durable import DurableFile
+from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
 

@@ -10,7 +10,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from imgvecd.core.formats import missing_reason
+from imgvecd.core.files.formats import missing_reason
 from imgvecd.errors import UnreadableImageError
 
 # Never EPS, for which Pillow calls Ghostscript, nor formats that no camera or browser writes.

@@ -23,9 +23,17 @@ from imgvecd.api import (
     SearchResponse,
     Term,
 )
-from imgvecd.core.duplicates import looks, pairing
-from imgvecd.core.duplicates.grouping import KINDS, Link, group_ids, listed_file, make_group
-from imgvecd.core.duplicates.subjects import DuplicateStore, Subject
+from imgvecd.core.duplicates import pairing, perceptual_hash
+from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
+from imgvecd.core.duplicates.folder_set import require_folders
+from imgvecd.core.duplicates.grouping import (
+    KINDS,
+    ChosenFolders,
+    Link,
+    group_ids,
+    listed_file,
+    make_group,
+)
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Library
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
@@ -39,7 +47,7 @@ _BATCH = 64  # looks per transaction
 _DECODES = 4  # asked for at once: the pool runs as many as it has workers
 _STREAM = 4096
 _CHECK_NEAREST = 20
-_LOOK_BYTES = looks.SIDE * looks.SIDE
+_LOOK_BYTES = perceptual_hash.SIDE * perceptual_hash.SIDE
 
 
 class DuplicateFinder:
@@ -82,9 +90,12 @@ class DuplicateFinder:
             ]
             for start in range(0, len(waiting), _BATCH):
                 batch = waiting[start : start + _BATCH]
-                found = await self._look_at(batch, looks.SPEC)
+                found = await self._look_at(batch, perceptual_hash.SPEC)
                 await self._keep(
-                    {identity: looks.look_of(pixels) for identity, pixels in found.items()}
+                    {
+                        identity: perceptual_hash.look_of(pixels)
+                        for identity, pixels in found.items()
+                    }
                 )
                 self._hopeless |= set(batch) - found.keys()
 
@@ -93,8 +104,13 @@ class DuplicateFinder:
 
         Args:
             model: whose embeddings tell what is similar.
+
+        Raises:
+            BadRequestError: a folder to prefer or protect is none.
         """
         started = time.perf_counter()
+        require_folders(request.prefer, "prefer")
+        require_folders(request.protect, "protect")
         subjects = await asyncio.to_thread(self._subjects)
         vectors = await asyncio.to_thread(self._vectors, subjects, model)
         found = await asyncio.to_thread(
@@ -119,7 +135,7 @@ class DuplicateFinder:
         Raises:
             UnreadableImageError: it is no picture.
         """
-        small = await self._decoder.decode_bytes(data, looks.SPEC)
+        small = await self._decoder.decode_bytes(data, perceptual_hash.SPEC)
         near = await search(SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True))
         cosines = {hit.id: hit.score for hit in near.hits}
         info = small.info
@@ -131,7 +147,7 @@ class DuplicateFinder:
             info.height,
             info.taken_at,
             0,
-            looks.look_of(small.pixels),
+            perceptual_hash.look_of(small.pixels),
         )
         return await asyncio.to_thread(self._matches, given, cosines, min_similarity)
 
@@ -153,7 +169,7 @@ class DuplicateFinder:
         return DuplicateMatches(matches=tuple(found))
 
     def _subjects(self) -> list[Subject]:
-        subjects = self._store.subjects(looks.VERSION)
+        subjects = self._store.subjects(perceptual_hash.VERSION)
         if not self._unkept:
             return subjects
         return [
@@ -220,7 +236,7 @@ class DuplicateFinder:
     async def _keep(self, found: dict[int, bytes]) -> None:
         if self._keep_looks:
             try:
-                await asyncio.to_thread(self._store.store_looks, looks.VERSION, found)
+                await asyncio.to_thread(self._store.store_looks, perceptual_hash.VERSION, found)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("looks are not kept: %s", error)
             else:
@@ -259,12 +275,13 @@ class DuplicateFinder:
             frozenset((link.first, link.second)): (link.kind, link.similarity) for link in links
         }
         partners = _partners(subjects, decided)
+        folders = ChosenFolders(request)
         groups = []
         for kind, ids in group_ids(links, copied if "same_bytes" in kinds else ()):
             images = self._library.images(ids)
             # what meets by way of a third picture still is what a person decided
             stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
-            group = make_group(kind, list(images.values()), related, request, stay)
+            group = make_group(kind, list(images.values()), related, request, stay, folders)
             if len(group.files) > 1:
                 groups.append(group)
         return sorted(groups, key=lambda group: KINDS.index(group.kind))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgvecd.api import DuplicateKind
-from imgvecd.core.duplicates import looks
-from imgvecd.core.duplicates.neighbours import near_pairs
-from imgvecd.core.duplicates.subjects import Subject
+from imgvecd.core.duplicates import perceptual_hash
+from imgvecd.core.duplicates.compared_images import Subject
+from imgvecd.core.duplicates.near_pairs import near_pairs
 from imgvecd.types import Float32Array
 
 # Cosine of two signatures: 99 % of re-encoded, shrunk, rotated and mirrored photos have 0.98 and
@@ -58,8 +58,8 @@ def candidates(
         embeddings: shape (len(subjects), dim), a row of zeros where there is none.
     """
     seen = [row for row, subject in enumerate(subjects) if subject.look is not None]
-    grey = looks.greys([subjects[row].look or b"" for row in seen])
-    first, second, _ = near_pairs(looks.signatures(grey), _NEAR_SIGNATURE, _PER_ROW)
+    grey = perceptual_hash.greys([subjects[row].look or b"" for row in seen])
+    first, second, _ = near_pairs(perceptual_hash.signatures(grey), _NEAR_SIGNATURE, _PER_ROW)
     alike = [(seen[one], seen[other]) for one, other in zip(first, second, strict=True)]
     one, other, cosine = near_pairs(embeddings, min(_NEAR_EMBEDDING, min_similarity), _PER_ROW)
     order = np.argsort(-cosine, kind="stable")
@@ -112,8 +112,10 @@ def pairs(
 def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
     """Return the ids of `subjects` that are worth comparing with a picture, by look."""
     seen = [subject for subject in subjects if subject.look is not None]
-    own = looks.signatures(looks.greys([given.look or b""]))[0]
-    others = looks.signatures(looks.greys([subject.look or b"" for subject in seen]))
+    own = perceptual_hash.signatures(perceptual_hash.greys([given.look or b""]))[0]
+    others = perceptual_hash.signatures(
+        perceptual_hash.greys([subject.look or b"" for subject in seen])
+    )
     return {seen[row].id for row in np.flatnonzero(others @ own >= _NEAR_SIGNATURE)}
 
 
@@ -136,9 +138,9 @@ def _by_look(one: Subject, other: Subject) -> DuplicateKind | None:
     if _distinct_shots(one, other):
         return None
     likeness = _likeness(one, other)
-    if likeness.upright >= looks.SAME_LOOK and likeness.upright >= likeness.turned:
+    if likeness.upright >= perceptual_hash.SAME_LOOK and likeness.upright >= likeness.turned:
         return "reencoded" if _same_shape(one, other) else "transformed"
-    return "transformed" if likeness.turned >= looks.SAME_LOOK else None
+    return "transformed" if likeness.turned >= perceptual_hash.SAME_LOOK else None
 
 
 def _by_time(one: Subject, other: Subject, cosine: float, burst_s: float) -> DuplicateKind | None:
@@ -161,13 +163,16 @@ def _may_be_crop(one: Subject, other: Subject) -> bool:
 def _is_crop(one: Subject, other: Subject) -> bool:
     """Return whether the smaller picture is a part of the larger one."""
     whole, part = sorted((one, other), key=lambda subject: -subject.width * subject.height)
-    grey = looks.greys([whole.look or b"", part.look or b""])
-    return looks.part_of(grey[0], grey[1], _size(whole), _size(part)) >= looks.SAME_PART
+    grey = perceptual_hash.greys([whole.look or b"", part.look or b""])
+    return (
+        perceptual_hash.part_of(grey[0], grey[1], _size(whole), _size(part))
+        >= perceptual_hash.SAME_PART
+    )
 
 
-def _likeness(one: Subject, other: Subject) -> looks.Likeness:
-    grey = looks.greys([one.look or b"", other.look or b""])
-    return looks.compare(grey[0], grey[1])
+def _likeness(one: Subject, other: Subject) -> perceptual_hash.Likeness:
+    grey = perceptual_hash.greys([one.look or b"", other.look or b""])
+    return perceptual_hash.compare(grey[0], grey[1])
 
 
 def _size(subject: Subject) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 import numpy as np
 
-from imgvecd.core.index.durable import (
+from imgvecd.core.files.durable import (
     TEMPORARY_SUFFIX,
     DurableFile,
     StoredFile,
@@ -28,7 +28,7 @@ from imgvecd.core.index.durable import (
     verify,
     verify_size,
 )
-from imgvecd.core.index.layers import Layer, count_bits, full_bitmap
+from imgvecd.core.index.segment_layer import Layer, count_bits, full_bitmap
 from imgvecd.core.index.segments import Bitmap, SegmentFactory, SegmentKind
 from imgvecd.core.index.snapshot import Snapshot
 from imgvecd.errors import IndexDamagedError

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from imgvecd.core.index.durable import StoredFile
+from imgvecd.core.files.durable import StoredFile
 from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array
 
 Bitmap: TypeAlias = NDArray[np.uint8]

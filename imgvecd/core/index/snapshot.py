@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.index.layers import Layer
+from imgvecd.core.index.segment_layer import Layer
 from imgvecd.core.index.segments import SegmentFactory
 from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array
 

@@ -5,9 +5,8 @@ groups and cuts pages, `searcher` puts them together. `standing` tells of new ma
 turns the question round.
 """
 
-from imgvecd.core.search.allowed import Allowed
+from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.labels import Labeller
 from imgvecd.core.search.searcher import Searcher, hit_of
-from imgvecd.core.search.standing import StandingQueries
 
-__all__ = ["Allowed", "Labeller", "Searcher", "StandingQueries", "hit_of"]
+__all__ = ["FilterIds", "Labeller", "Searcher", "hit_of"]

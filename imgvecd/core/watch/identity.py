@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from imgvecd.core.files.beneath import Links, stat_beneath
 from imgvecd.core.watch.listing import Lister
 from imgvecd.types import FileRow, MountRow, RootRow
 
@@ -25,7 +26,7 @@ SAMPLE_FOLDERS = 1000
 """Folders that are searched for an image then; more would make every look at it slow."""
 
 
-class OfflineError(Exception):
+class RootOfflineError(Exception):
     """The root is not there; the message says why."""
 
 
@@ -62,17 +63,17 @@ def open_folder(path: bytes, above: int | None = None) -> int:
         above: descriptor of the folder that `path` is relative to.
 
     Raises:
-        OfflineError: it is missing, not a folder, or unreadable.
+        RootOfflineError: it is missing, not a folder, or unreadable.
     """
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=above)
     except FileNotFoundError:
-        raise OfflineError("the folder is missing") from None
+        raise RootOfflineError("the folder is missing") from None
     except NotADirectoryError:
-        raise OfflineError("there is a file in the folder's place") from None
+        raise RootOfflineError("there is a file in the folder's place") from None
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OfflineError(f"the folder cannot be read: {reason}") from error
+        raise RootOfflineError(f"the folder cannot be read: {reason}") from error
 
 
 def check_replacement(
@@ -90,24 +91,24 @@ def check_replacement(
         known: the files that were in it.
 
     Raises:
-        OfflineError: it may not.
+        RootOfflineError: it may not.
     """
     sample = list(itertools.islice(known, SAMPLE))
     if not sample:
         return
-    present = sum(_is_there(descriptor, file) for file in sample)
+    present = sum(_is_there(descriptor, file, lister.rules.links) for file in sample)
     if 2 * present >= len(sample):
         return
     start = row.dir if isinstance(row, MountRow) else b""
     if not any(lister.walk(descriptor, start, most_folders=SAMPLE_FOLDERS)):
-        raise OfflineError("the folder holds no images, where known files were")
+        raise RootOfflineError("the folder holds no images, where known files were")
     if not identity.same_filesystem(row):
-        raise OfflineError("a folder of another file system lies where known files were")
+        raise RootOfflineError("a folder of another file system lies where known files were")
 
 
-def _is_there(descriptor: int, file: FileRow) -> bool:
+def _is_there(descriptor: int, file: FileRow, links: Links) -> bool:
     try:
-        status = os.stat(file.relative, dir_fd=descriptor)
+        status = stat_beneath(descriptor, file.relative, links)
     except OSError:
         return False
     return status.st_size == file.stamp.size_bytes

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from imgvecd.core.watch.identity import (
     FolderIdentity,
-    OfflineError,
+    RootOfflineError,
     check_replacement,
     open_folder,
 )
@@ -68,7 +68,7 @@ class Mounts:
         if directory not in self._rows:
             try:
                 identity = _identity(root, directory)
-            except OfflineError:
+            except RootOfflineError:
                 return  # gone again: there is nothing to remember yet
             self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
 
@@ -110,7 +110,7 @@ class Mounts:
             self._require_mount(directory, identity.device, os.fstat(root).st_dev)
             known = self._store.iter_files(self._root_id, directory, recursive=True)
             check_replacement(root, identity, row, known, lister)
-        except OfflineError as error:
+        except RootOfflineError as error:
             return self._set_offline(row, str(error))
         self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
         logger.info("a file system below root %d is online", self._root_id)
@@ -118,7 +118,7 @@ class Mounts:
 
     def _require_mount(self, directory: bytes, device: int, device_above: int) -> None:
         if not self.is_mount(directory, device, device_above):
-            raise OfflineError("nothing is mounted there")
+            raise RootOfflineError("nothing is mounted there")
 
     def _set_offline(self, row: MountRow, reason: str) -> bool | None:
         if not row.online and row.offline_reason == reason:

@@ -12,8 +12,8 @@ import pytest
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
-from imgvecd.core.ingest.durations import Durations
-from imgvecd.core.thumbnails import Wanted
+from imgvecd.core.library.thumbnails import Wanted
+from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.errors import NotFoundError
 from imgvecd.server.app import serve
 from imgvecd.types import Bearers
@@ -217,7 +217,7 @@ class FakeService:
         return await self._answer((after, limit), api.FailureList(failures=()))
 
     def encode_times(self):
-        times = Durations((0.1, 1.0))
+        times = DurationHistogram((0.1, 1.0))
         for seconds in (0.05, 0.5, 3.0):
             times.add(seconds)
         return times

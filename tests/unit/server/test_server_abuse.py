@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
-from imgvecd.server import connection as connection_module
-from imgvecd.server import limits
-from imgvecd.server.fairness import PLACES
-from imgvecd.server.limits import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
+from imgvecd.server import client_connection as connection_module
+from imgvecd.server import request_bodies
+from imgvecd.server.concurrency import PLACES
+from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = b"POST /v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -293,7 +293,7 @@ async def test_uploads_that_stall_hold_no_other_client_up(daemon, kind):
 
 
 async def test_while_others_wait_a_slow_upload_gives_its_place_up(daemon, monkeypatch):
-    monkeypatch.setattr(limits, "GRACE_S", 0.2)
+    monkeypatch.setattr(request_bodies, "GRACE_S", 0.2)
     slow = [daemon.connect() for _ in range(LARGE_BODIES_PER_CLIENT)]
     for client in slow:
         client.sendall(STALLED["large"])

@@ -13,7 +13,7 @@ import pytest
 
 from imgvecd.config.schema import ServerConfig
 from imgvecd.errors import ConfigError
-from imgvecd.server.loopback import read_token
+from imgvecd.server.tcp_auth import read_token
 
 
 class Tcp:

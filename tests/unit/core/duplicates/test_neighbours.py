@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from imgvecd.core.duplicates import neighbours
-from imgvecd.core.duplicates.neighbours import near_pairs
+from imgvecd.core.duplicates import near_pairs as near_pairs_module
+from imgvecd.core.duplicates.near_pairs import near_pairs
 
 
 def unit(vectors):
@@ -45,7 +45,7 @@ def test_each_row_keeps_its_nearest():
 
 
 def test_many_are_compared_within_cells(monkeypatch):
-    monkeypatch.setattr(neighbours, "_ALL_PAIRS_ROWS", 1000)
+    monkeypatch.setattr(near_pairs_module, "_ALL_PAIRS_ROWS", 1000)
     vectors = clustered(5000, 64)
     generator = np.random.default_rng(1)
     noise = unit(generator.standard_normal((500, 64)))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from embedding_source import unit_vectors
 
-from imgvecd.core.index.layers import Layer, count_bits, full_bitmap
+from imgvecd.core.index.segment_layer import Layer, count_bits, full_bitmap
 
 
 class Rows:

@@ -6,7 +6,7 @@ from embedding_source import MemorySource, unit_vectors
 
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
-from imgvecd.core.index import LibraryIndex, library
+from imgvecd.core.index import LibraryIndex, model_index
 from imgvecd.types import IndexChanges
 
 DIM = 16
@@ -141,7 +141,7 @@ def test_changes_during_a_rebuild_are_in_the_new_generation(open_index, source, 
 def test_closing_ends_a_rebuild(open_index, source, tmp_path, monkeypatch):
     source.put(range(300), vectors(300))
     index = open_index()
-    monkeypatch.setattr(library, "_BATCH", 10)
+    monkeypatch.setattr(model_index, "_BATCH", 10)
     real = source.stream_embeddings
 
     def closing(*arguments):
@@ -157,7 +157,7 @@ def test_closing_ends_a_rebuild(open_index, source, tmp_path, monkeypatch):
 
 
 def test_a_large_library_without_checkpoint_waits_for_its_rebuild(open_index, source, monkeypatch):
-    monkeypatch.setattr(library, "FLAT_LIMIT", 100)
+    monkeypatch.setattr(model_index, "FLAT_LIMIT", 100)
     source.put(range(200), vectors(200))
     index = open_index()
     index.catch_up()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fakes import DIM, MODEL, FakeDecoder, FakeEncoder
 
-from imgvecd.adapters.sqlite import Catalog
 from imgvecd.api import SearchRequest
+from imgvecd.catalog import Catalog
 from imgvecd.core.search import Searcher
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, Stamp
 

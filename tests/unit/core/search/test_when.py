@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from imgvecd.core.search.when import span
+from imgvecd.core.search.time_ranges import span
 from imgvecd.errors import BadRequestError
 
 TODAY = datetime.date(2024, 3, 31)

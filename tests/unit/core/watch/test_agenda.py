@@ -1,7 +1,7 @@
 import pytest
 
-from imgvecd.core.watch import agenda as module
-from imgvecd.core.watch.agenda import MAX_NAMES, Agenda, Phase
+from imgvecd.core.watch import scan_queue as module
+from imgvecd.core.watch.scan_queue import MAX_NAMES, Phase, ScanQueue
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def agenda(clock):
-    return Agenda(lambda: None)
+    return ScanQueue(lambda: None)
 
 
 def taken(agenda):

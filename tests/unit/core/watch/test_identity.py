@@ -5,12 +5,12 @@ import pytest
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.watch.identity import (
     FolderIdentity,
-    OfflineError,
+    RootOfflineError,
     check_replacement,
     open_folder,
 )
+from imgvecd.core.watch.inclusion_rules import Rules
 from imgvecd.core.watch.listing import Lister
-from imgvecd.core.watch.rules import Rules
 from imgvecd.types import FileRow, RootRow, Stamp
 
 HERE = FolderIdentity(device=1, inode=10, filesystem_id="aa")
@@ -41,7 +41,7 @@ def test_recognising(recorded, same):
 )
 def test_what_cannot_be_opened(tmp_path, make, reason):
     make(tmp_path / "r")
-    with pytest.raises(OfflineError, match=reason):
+    with pytest.raises(RootOfflineError, match=reason):
         open_folder(os.fsencode(tmp_path / "r"))
 
 
@@ -75,7 +75,7 @@ def test_which_folder_may_take_a_roots_place(tmp_path, present, same_filesystem,
         if reason is None:
             check_replacement(descriptor, identity, recorded, files, lister)
         else:
-            with pytest.raises(OfflineError, match=reason):
+            with pytest.raises(RootOfflineError, match=reason):
                 check_replacement(descriptor, identity, recorded, files, lister)
         check_replacement(descriptor, identity, recorded, [], lister)
     finally:

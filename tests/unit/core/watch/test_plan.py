@@ -2,8 +2,8 @@ import os
 
 import pytest
 
+from imgvecd.core.watch.file_diff import FileDiff, Look
 from imgvecd.core.watch.listing import Listing
-from imgvecd.core.watch.plan import Look, Planner
 from imgvecd.types import FileMove, FileRow, FoundFile, Stamp
 
 
@@ -47,7 +47,7 @@ class Disk:
         return Look(1, listing, rows)
 
     def plan(self, *directories, final=False):
-        planner = Planner(
+        planner = FileDiff(
             lambda inode: [row for row in self.rows.values() if row.stamp.inode == inode],
             self.stamp_of,
             lambda place, stamp: 1.0 if place[2] in self.unsettled else 0.0,
@@ -82,7 +82,7 @@ def test_names_that_could_not_be_examined_are_not_missing(disk):
     disk.know(b"a.jpg", 1)
     look = disk.look(b"")
     look.listing.unknown.add(b"a.jpg")
-    plan = Planner(lambda _: [], disk.stamp_of, lambda *_: 0.0).plan([look], final=True)
+    plan = FileDiff(lambda _: [], disk.stamp_of, lambda *_: 0.0).plan([look], final=True)
     assert not plan.changes
 
 
@@ -197,7 +197,7 @@ def test_the_other_names_of_a_changed_file(disk):
 def test_a_case_only_rename_where_case_does_not_count(disk):
     row = disk.know(b"a.jpg", 1)
     stamp = disk.find(b"A.JPG", 1, ctime=2)
-    planner = Planner(lambda _: [row], lambda _: stamp, lambda *_: 0.0)
+    planner = FileDiff(lambda _: [row], lambda _: stamp, lambda *_: 0.0)
     plan = planner.plan([disk.look(b"")], final=False)
     assert plan.changes.moved == (FileMove(row.id, 1, b"", b"A.JPG", stamp),)
 
@@ -209,5 +209,7 @@ def test_where_the_old_place_cannot_be_seen_nothing_has_moved(disk):
     def unreachable(_):
         raise PermissionError
 
-    plan = Planner(lambda _: [row], unreachable, lambda *_: 0.0).plan([disk.look(b"")], final=False)
+    plan = FileDiff(lambda _: [row], unreachable, lambda *_: 0.0).plan(
+        [disk.look(b"")], final=False
+    )
     assert plan.changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)

@@ -1,7 +1,7 @@
 import pytest
 
 from imgvecd.config.schema import RootConfig, WatchConfig
-from imgvecd.core.watch.rules import Rules
+from imgvecd.core.watch.inclusion_rules import Rules
 
 
 def rules(*globs, nested=(), **watch):

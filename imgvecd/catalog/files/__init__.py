@@ -1,0 +1,1 @@
+"""Roots, files and what belongs to them: where they are, what failed, what changed and when."""

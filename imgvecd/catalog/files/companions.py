@@ -1,0 +1,139 @@
+"""Files beside images in the catalog: what belongs to what, and what sidecars say.
+
+A content's `metadata` is what its file says, overlaid by the sidecars of the files that bear it;
+what the file says alone is then kept in `own_facts`. Runs inside the transaction that changes
+files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of, stem
+from imgvecd.core.files.formats import is_sidecar_name
+from imgvecd.types import Facts
+
+Place = tuple[int, bytes, bytes]
+"""Root id, folder, name."""
+
+_MOST_FILES = 100  # of one content, whose sidecars are read: copies beyond that say nothing new
+_RESTORE = (
+    "UPDATE contents SET taken_at = own_facts ->> 'taken_at', metadata = own_facts -> 'metadata',"
+    " own_facts = NULL WHERE id = ? AND own_facts IS NOT NULL"
+)
+
+
+def beside(
+    connection: sqlite3.Connection, root_id: int, directory: bytes, name: bytes
+) -> list[tuple[int, bytes, int | None]]:
+    """Return (id, name, content) of the files whose names begin with the same stem and a dot."""
+    start = stem(name)
+    # "/" is the byte after ".": the half-open range holds just those names
+    return connection.execute(
+        "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
+        " AND name < ?",
+        (root_id, directory, start + b".", start + b"/"),
+    ).fetchall()
+
+
+def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[int, set[int]]:
+    """Return the pictures made from RAW contents, by their ids; only where every file has one."""
+    found: dict[int, set[int]] = {}
+    for raw_id in raw_ids:
+        files = connection.execute(
+            "SELECT root_id, dir, name FROM files WHERE content_id = ?", (raw_id,)
+        ).fetchall()
+        made = [
+            {
+                content_id
+                for _, other, content_id in beside(connection, *file)
+                if content_id is not None and kind_beside(file[2], other) == "developed"
+            }
+            for file in files
+        ]
+        if made and all(made):
+            found[raw_id] = set().union(*made)
+    return found
+
+
+def refresh(connection: sqlite3.Connection, places: Iterable[Place]) -> None:
+    """Bring the metadata of images at these places, and of those whose sidecars are there, up."""
+    some = list(places)
+    if any(is_sidecar_name(os.fsdecode(name)) for _, _, name in some) or _has_sidecars(connection):
+        touched = {content for place in some for content in _touched(connection, place)}
+        overlay(connection, touched - {None})
+
+
+def overlay(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> None:
+    """Lay what sidecars say over what the files of these contents say themselves."""
+    if not _has_sidecars(connection):
+        restore(connection, content_ids)
+        return
+    for content_id in content_ids:
+        restore(connection, [content_id])
+        sidecars = list(_sidecars(connection, content_id))
+        if sidecars:
+            taken_at, metadata = connection.execute(
+                "SELECT taken_at, metadata FROM contents WHERE id = ?", (content_id,)
+            ).fetchone()
+            own = {"taken_at": taken_at, "metadata": json.loads(metadata)}
+            taken_at, facts = overlaid(taken_at, own["metadata"], sidecars)
+            connection.execute(
+                "UPDATE contents SET taken_at = ?, metadata = ?, own_facts = ? WHERE id = ?",
+                (taken_at, _json(facts), _json(own), content_id),
+            )
+
+
+def restore(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> None:
+    """Leave these contents what their files say themselves."""
+    connection.executemany(_RESTORE, [(content_id,) for content_id in content_ids])
+
+
+def keep_facts(connection: sqlite3.Connection, file_id: int, facts: Facts | None) -> None:
+    """Keep what a sidecar says; None for a file that says nothing to be kept."""
+    if facts is None:
+        connection.execute("DELETE FROM sidecars WHERE file_id = ?", (file_id,))
+    else:
+        connection.execute("INSERT OR REPLACE INTO sidecars VALUES (?, ?)", (file_id, _json(facts)))
+
+
+def _has_sidecars(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sidecars LIMIT 1").fetchone() is not None
+
+
+def _touched(connection: sqlite3.Connection, place: Place) -> Iterable[int | None]:
+    root_id, directory, name = place
+    named = stem(name) if is_sidecar_name(os.fsdecode(name)) else name
+    # of the image itself, or of what a sidecar at this place may belong to
+    for (content_id,) in connection.execute(
+        "SELECT content_id FROM files WHERE root_id = ? AND dir = ? AND name = ?",
+        (root_id, directory, named),
+    ):
+        yield content_id
+    if named != name:
+        for _, _, content_id in beside(connection, root_id, directory, name):
+            yield content_id
+
+
+def _sidecars(connection: sqlite3.Connection, content_id: int | None) -> Iterable[Facts]:
+    files = connection.execute(
+        "SELECT root_id, dir, name FROM files WHERE content_id = ? ORDER BY id LIMIT ?",
+        (content_id, _MOST_FILES),
+    ).fetchall()
+    for root_id, directory, name in files:
+        ids = {other: file_id for file_id, other, _ in beside(connection, root_id, directory, name)}
+        for sidecar in sidecars_of(name, ids):
+            row = connection.execute(
+                "SELECT facts FROM sidecars WHERE file_id = ?", (ids[sidecar],)
+            ).fetchone()
+            if row is not None:
+                facts: dict[str, Any] = json.loads(row[0])
+                yield facts
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

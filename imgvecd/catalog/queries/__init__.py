@@ -1,0 +1,1 @@
+"""Questions to the catalog: images, filters, searches, duplicates, what people said."""

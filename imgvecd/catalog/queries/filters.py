@@ -1,0 +1,165 @@
+"""From filters to the SQL condition that contents must meet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from imgvecd.api import Filters
+from imgvecd.catalog.files.offline_sql import offline
+from imgvecd.errors import BadRequestError
+
+Condition = tuple[str, tuple[object, ...]]
+
+_LATITUDE = "json_extract(contents.metadata, '$.gps_latitude')"
+_LONGITUDE = "json_extract(contents.metadata, '$.gps_longitude')"
+_RATING = (
+    "coalesce(json_extract(contents.user_metadata, '$.rating'),"
+    " json_extract(contents.metadata, '$.rating'))"
+)
+_HAS_TAG = (
+    "EXISTS (SELECT 1 FROM json_each(contents.user_metadata, '$.tags')"
+    " WHERE lower(value) = lower(?))"
+)
+_HAS_KEYWORD = (
+    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.keywords')"
+    " WHERE lower(value) = lower(?))"
+)
+_HAS_PERSON = (
+    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.people') WHERE lower(value) = lower(?))"
+)
+_CONTENTS_OF_FILES = "SELECT files.content_id FROM files JOIN roots ON roots.id = files.root_id"
+# A time that is told as a year or a month passes if all of that lies between the dates.
+_FIRST_DAY, _LAST_DAY = (
+    f"contents.taken_at || substr('{year}', length(contents.taken_at) + 1)"
+    for year in ("YYYY-01-01", "YYYY-12-31")
+)
+_ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
+# One kilometre north is 1/111 of a degree; the exact distance is looked at afterwards.
+_KM_PER_DEGREE = 111.0
+_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
+
+
+def conditions(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> list[Condition]:
+    """Return what contents must meet, all of it, but for the glob and the exact distance.
+
+    Args:
+        roots: (id, path) of every root.
+
+    Raises:
+        BadRequestError: a folder under no root, a root that is none, a key that cannot be one.
+    """
+    return [
+        *_of_files(filters, roots),
+        *_of_facts(filters),
+        *_of_place(filters),
+        *_of_the_user(filters),
+    ]
+
+
+def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[Condition]:
+    tests: list[Condition] = []
+    if filters.root is not None:
+        path = os.fsencode(filters.root).rstrip(b"/") or b"/"
+        chosen = [identity for identity, root in roots if root == path]
+        if not chosen:
+            raise BadRequestError(f"`root`: {filters.root} is no watched folder")
+        tests.append(("files.root_id = ?", (chosen[0],)))
+    if filters.raw_path():
+        tests.append(_of_path(os.path.normpath(filters.raw_path()), roots))
+    if filters.folder is not None:
+        tests.append(_of_folder(filters.folder, roots))
+    if filters.online:
+        tests.append((f"NOT {offline()}", ()))
+    if tests:
+        where = " AND ".join(f"({sql})" for sql, _ in tests)
+        values = tuple(value for _, some in tests for value in some)
+        yield f"contents.id IN ({_CONTENTS_OF_FILES} WHERE {where})", values
+
+
+def _of_path(path: bytes, roots: Sequence[tuple[int, bytes]]) -> Condition:
+    tests, values = ["0"], []
+    for identity, root in roots:
+        if path.startswith(os.path.join(root, b"")):
+            directory, name = os.path.split(os.path.relpath(path, root))
+            tests.append("files.root_id = ? AND files.dir = ? AND files.name = ?")
+            values += [identity, directory, name]
+    return " OR ".join(f"({test})" for test in tests), tuple(values)
+
+
+def _of_folder(folder: str, roots: Sequence[tuple[int, bytes]]) -> Condition:
+    path = os.path.normpath(os.fsencode(folder))
+    tests: list[str] = []
+    values: list[object] = []
+    for identity, root in roots:
+        if path.startswith(b"/"):
+            inside = os.path.relpath(path, root)
+            above = os.path.commonpath([path, root]) == path
+            if inside.split(b"/")[0] == b".." and not above:
+                continue
+            inside = b"." if above else inside
+        else:
+            inside = path
+        tests.append(
+            "files.root_id = ?"
+            if inside == b"."
+            else "files.root_id = ? AND (files.dir = ? OR files.dir > ? AND files.dir < ?)"
+        )
+        # "0" comes right after "/": everything that begins with the folder and a slash
+        values += [identity] if inside == b"." else [identity, inside, inside + b"/", inside + b"0"]
+    if not tests:
+        raise BadRequestError(f"`folder`: {folder} lies under no watched folder")
+    return " OR ".join(f"({test})" for test in tests), tuple(values)
+
+
+def _of_facts(filters: Filters) -> Iterator[Condition]:
+    if filters.taken_from is not None:
+        yield f"{_FIRST_DAY} >= ?", (filters.taken_from,)
+    if filters.taken_to is not None:
+        yield f"{_LAST_DAY} < ?", (filters.taken_to,)
+    for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
+        if wanted is not None:
+            found = f"lower(json_extract(contents.metadata, '$.{name}'))"
+            yield f"instr({found}, lower(?)) > 0", (wanted,)
+    if filters.format:
+        names = [name.lower() for name in filters.format]
+        marks = ", ".join("?" * len(names))
+        yield f"contents.format IN ({marks})", tuple(_FORMATS.get(name, name) for name in names)
+    if filters.orientation is not None:
+        yield f"contents.width {_ORIENTATIONS[filters.orientation]} contents.height", ()
+    for column, least in (
+        ("width", filters.min_width),
+        ("height", filters.min_height),
+        ("size_bytes", filters.min_size_bytes),
+    ):
+        if least is not None:
+            yield f"contents.{column} >= ?", (least,)
+
+
+def _of_place(filters: Filters) -> Iterator[Condition]:
+    if filters.has_gps is not None:
+        yield f"{_LATITUDE} IS {'NOT ' if filters.has_gps else ''}NULL", ()
+    if filters.box is not None:
+        south, west, north, east = filters.box
+        joint = "AND" if west <= east else "OR"
+        yield (
+            f"{_LATITUDE} BETWEEN ? AND ? AND ({_LONGITUDE} >= ? {joint} {_LONGITUDE} <= ?)",
+            (south, north, west, east),
+        )
+    if filters.near is not None:
+        latitude, _, kilometres = filters.near
+        reach = kilometres / _KM_PER_DEGREE
+        yield f"{_LATITUDE} BETWEEN ? AND ?", (latitude - reach, latitude + reach)
+
+
+def _of_the_user(filters: Filters) -> Iterator[Condition]:
+    if filters.min_rating is not None:
+        # a text is above every number
+        yield f"typeof({_RATING}) != 'text' AND {_RATING} >= ?", (filters.min_rating,)
+    for tag in filters.tags:
+        yield f"{_HAS_TAG} OR {_HAS_KEYWORD} OR {_HAS_PERSON}", (tag, tag, tag)
+    for key, value in filters.metadata.items():
+        if '"' in key or not key:
+            raise BadRequestError(f"`metadata`: {key!r} cannot be a key")
+        # 1 and true are both 1 here; ->> keeps numbers as they were written
+        yield "CAST(contents.user_metadata ->> ? AS TEXT) = ?", (f'$."{key}"', value)

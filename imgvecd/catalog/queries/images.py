@@ -1,0 +1,236 @@
+"""Questions about images: what a hit shows, one image, pages of them, counts."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from imgvecd.api import Companion, FileCounts, Image, ImageFile, Path, Stats
+from imgvecd.catalog.files.companions import beside
+from imgvecd.catalog.files.offline_sql import offline
+from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
+from imgvecd.catalog.work.models import model_id
+from imgvecd.core.files.companions import kind_beside
+from imgvecd.errors import NotFoundError
+from imgvecd.types import Bearers, join
+
+_CONTENT_COLUMNS = (
+    "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
+    " user_metadata, truncated, contents.failure_message"
+)
+_FILES_OF = (
+    "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
+    f" {offline()} AS offline, files.root_id FROM files JOIN roots ON roots.id = files.root_id"
+    " WHERE files.content_id = ? ORDER BY offline, files.id"
+)
+
+_FileOf = tuple[bytes, bytes, bytes, int, int, int, int]
+
+
+class Library:
+    """Answers about the images that at least one file bears. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def images(self, ids: Sequence[int], fingerprint: str | None = None) -> dict[int, Image]:
+        """Return those of `ids` that a file bears; `indexed` is told for the given model."""
+        with self._database.read() as connection:
+            queued = _queue_test(connection, fingerprint)
+            found = (self._image(connection, identity, queued) for identity in ids)
+            return {image.id: image for image in found if image is not None}
+
+    def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
+        """Return up to `limit` images with ids above `after`, ascending."""
+        with self._database.read() as connection:
+            queued = _queue_test(connection, fingerprint)
+            rows = connection.execute(
+                "SELECT id FROM contents WHERE id > ? AND live ORDER BY id LIMIT ?", (after, limit)
+            ).fetchall()
+            found = (self._image(connection, identity, queued) for (identity,) in rows)
+            return [image for image in found if image is not None]
+
+    def path_of(self, content_id: int) -> bytes:
+        """Return the path of a file that bears the content, an online one if there is one.
+
+        Raises:
+            NotFoundError: no file bears it.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_FILES_OF, (content_id,)).fetchone()
+        if row is None:
+            raise NotFoundError(f"there is no image {content_id}")
+        return os.path.join(row[0], join(row[1], row[2]))
+
+    def bearers(self, content_id: int) -> Bearers | None:
+        """Return the files that bear a content; None if no file does."""
+        with self._database.read() as connection:
+            content = connection.execute(
+                "SELECT hash, failure, failure_message FROM contents WHERE id = ? AND live",
+                (content_id,),
+            ).fetchone()
+            rows = connection.execute(
+                f"SELECT roots.path, {offline()}, roots.offline_reason, {FILE_COLUMNS} FROM files"
+                " JOIN roots ON roots.id = root_id WHERE content_id = ? ORDER BY files.id",
+                (content_id,),
+            ).fetchall()
+        if content is None:
+            return None
+        digest, failure, message = content
+        return Bearers(
+            hash=digest,
+            online=tuple(
+                (os.path.join(root, file.relative), file.stamp)
+                for root, away, _, *columns in rows
+                if not away and not (file := file_row(tuple(columns))).pending
+            ),
+            offline_reason=next(
+                (reason or "its drive is not mounted" for _, away, reason, *_ in rows if away), None
+            ),
+            failure=None if failure is None else (failure, message),
+        )
+
+    def counts(self, fingerprint: str | None) -> FileCounts:
+        """Return how many files are in which state, as the given model sees them."""
+        with self._database.read() as connection:
+            seen = _number(connection, "SELECT count(*) FROM files") - _number(
+                connection, "SELECT count(*) FROM files WHERE companion"
+            )
+            pending = _number(
+                connection, "SELECT count(*) FROM files WHERE pending AND NOT companion"
+            )
+            failed = _number(
+                connection,
+                "SELECT count(*) FROM files WHERE failure IS NOT NULL AND NOT companion",
+            ) + _number(
+                connection,
+                "SELECT count(*) FROM contents JOIN files ON files.content_id = contents.id"
+                " WHERE contents.failure IS NOT NULL AND NOT files.pending",
+            )
+            if fingerprint is None:
+                queued = seen - pending - failed
+            else:
+                queued = _number(
+                    connection,
+                    "SELECT count(*) FROM encode_queue JOIN files USING (content_id)"
+                    " WHERE model_id = ? AND NOT files.pending",
+                    (model_id(connection, fingerprint),),
+                )
+        pending += queued
+        return FileCounts(
+            seen=seen, indexed=seen - pending - failed, pending=pending, failed=failed
+        )
+
+    def files_per_root(self) -> dict[int, int]:
+        """Return the number of files by root id."""
+        with self._database.read() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT root_id, count(*) FROM files WHERE NOT companion GROUP BY root_id"
+                ).fetchall()
+            )
+
+    def stats(self, index_bytes: int) -> Stats:
+        """Return what the library holds; `index_bytes` is passed through."""
+        with self._database.read() as connection:
+            live = connection.execute(
+                "SELECT count(*), min(taken_at), max(taken_at) FROM contents WHERE live"
+            ).fetchone()
+            files = connection.execute(
+                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM files WHERE NOT companion"
+            ).fetchone()
+            formats = connection.execute(
+                "SELECT format, count(*) FROM contents WHERE live AND format IS NOT NULL"
+                " GROUP BY format ORDER BY count(*) DESC, format"
+            ).fetchall()
+            embeddings = _number(connection, "SELECT count(*) FROM embeddings")
+        counts = self.counts(None)
+        return Stats(
+            images=live[0],
+            files=files[0],
+            size_bytes=files[1],
+            embeddings=embeddings,
+            failures=counts.failed,
+            formats=dict(formats),
+            oldest_taken_at=live[1],
+            newest_taken_at=live[2],
+            catalog_bytes=_bytes_on_disk(self._database.path),
+            index_bytes=index_bytes,
+        )
+
+    def _image(self, connection: sqlite3.Connection, content_id: int, queued: str) -> Image | None:
+        row = connection.execute(
+            f"SELECT {_CONTENT_COLUMNS}, {queued} FROM contents WHERE id = ? AND live",
+            (content_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        identity, digest, _, kind, width, height, taken_at, metadata, user, cut, failure, waits = (
+            row
+        )
+        files = connection.execute(_FILES_OF, (content_id,)).fetchall()
+        if not files:
+            return None
+        return Image(
+            id=identity,
+            hash=digest.hex(),
+            files=tuple(map(_file, files)),
+            format=kind,
+            width=width,
+            height=height,
+            taken_at=taken_at,
+            truncated=bool(cut),
+            indexed=failure is None and not waits,
+            failure=failure,
+            companions=tuple(c for file in files for c in _companions(connection, file)),
+            metadata=json.loads(metadata),
+            user_metadata=json.loads(user),
+        )
+
+
+def _companions(connection: sqlite3.Connection, row: _FileOf) -> Iterator[Companion]:
+    root, directory, name, *_, root_id = row
+    for _, other, content_id in beside(connection, root_id, directory, name):
+        if kind := kind_beside(name, other):
+            path = Path.of(os.path.join(root, join(directory, other)))
+            yield Companion(kind=kind, path=path.path, path_base64=path.path_base64, id=content_id)
+
+
+def _file(row: _FileOf) -> ImageFile:
+    root, directory, name, size_bytes, mtime_ns, offline, _ = row
+    path = Path.of(os.path.join(root, join(directory, name)))
+    modified = datetime.datetime.fromtimestamp(mtime_ns / 1e9, datetime.UTC)
+    return ImageFile(
+        path=path.path,
+        path_base64=path.path_base64,
+        size_bytes=size_bytes,
+        modified_at=modified.isoformat(timespec="seconds"),
+        offline=bool(offline),
+    )
+
+
+def _queue_test(connection: sqlite3.Connection, fingerprint: str | None) -> str:
+    if fingerprint is None:
+        return "format IS NULL"
+    model = model_id(connection, fingerprint)
+    return (
+        "EXISTS (SELECT 1 FROM encode_queue"
+        f" WHERE model_id = {model:d} AND content_id = contents.id)"
+    )
+
+
+def _number(connection: sqlite3.Connection, sql: str, parameters: Iterable[object] = ()) -> int:
+    ((value,),) = connection.execute(sql, tuple(parameters)).fetchall()
+    return int(value)
+
+
+def _bytes_on_disk(path: str) -> int:
+    return sum(
+        os.path.getsize(path + suffix)
+        for suffix in ("", "-wal", "-shm")
+        if os.path.exists(path + suffix)
+    )

@@ -1,0 +1,121 @@
+"""What searching keeps: embeddings of texts, and searches with names."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from imgvecd.api import SavedSearch, SearchRequest
+from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.work.models import model_dim, model_id
+from imgvecd.errors import CatalogError, NotFoundError
+from imgvecd.types import Float32Array
+
+logger = logging.getLogger(__name__)
+
+_KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
+_UNIT_TOLERANCE = 1e-3  # as the index has it of queries
+_USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
+
+
+class QueryTexts:
+    """Embeddings of texts by model. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def texts(self, fingerprint: str, texts: Sequence[str]) -> dict[str, Float32Array]:
+        """Return the embeddings, shape (dim,), of those texts that are kept."""
+        with self._database.read() as connection:
+            model = model_id(connection, fingerprint)
+            dim = model_dim(connection, model)
+            rows = [
+                (text, *row)
+                for text in texts
+                for row in connection.execute(
+                    "SELECT vector, used_ns FROM texts WHERE model_id = ? AND text = ?",
+                    (model, text),
+                )
+            ]
+        now = time.time_ns()
+        try:
+            self._mark_used(model, now, [text for text, _, used in rows if now - used > _USE_NS])
+        except CatalogError as error:  # on a full disk nothing is dropped either
+            logger.debug("the use of texts is not recorded: %s", error)
+        return {
+            text: vector
+            for text, stored, _ in rows
+            if (vector := _believed(stored, dim)) is not None  # others are encoded again
+        }
+
+    def keep_texts(self, fingerprint: str, vectors: Mapping[str, Float32Array]) -> None:
+        """Keep embeddings of texts; does nothing where the catalog is read only."""
+        if self._database.read_only:
+            return
+        now = time.time_ns()
+        with self._database.write_aside() as connection:
+            model = model_id(connection, fingerprint)
+            connection.executemany(
+                "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
+                [(model, text, vector.tobytes(), now) for text, vector in vectors.items()],
+            )
+            connection.execute(
+                "DELETE FROM texts WHERE used_ns <"
+                " (SELECT used_ns FROM texts ORDER BY used_ns DESC LIMIT 1 OFFSET ?)",
+                (_KEPT_TEXTS,),
+            )
+
+    def _mark_used(self, model: int, now: int, texts: Sequence[str]) -> None:
+        if texts and not self._database.read_only:
+            with self._database.write_aside() as connection:
+                connection.executemany(
+                    "UPDATE texts SET used_ns = ? WHERE model_id = ? AND text = ?",
+                    [(now, model, text) for text in texts],
+                )
+
+
+def _believed(stored: bytes, dim: int) -> Float32Array | None:
+    """Return a kept vector; None if a disk has made it something else."""
+    if len(stored) != 4 * dim:
+        return None
+    vector: Float32Array = np.frombuffer(stored, np.float32)
+    return vector if abs(np.linalg.norm(vector) - 1) <= _UNIT_TOLERANCE else None
+
+
+class SavedSearches:
+    """Searches with names: implements `SavedSearchStore`. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def saved(self) -> list[SavedSearch]:
+        """Return all, by name."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT name, search FROM saved_searches ORDER BY name")
+            return [
+                SavedSearch(name=name, search=msgspec.json.decode(search, type=SearchRequest))
+                for name, search in rows
+            ]
+
+    def save(self, search: SavedSearch) -> None:
+        """Keep a search; one of the same name is replaced."""
+        text = msgspec.json.encode(search.search).decode()
+        with self._database.write_aside() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO saved_searches VALUES (?, ?)", (search.name, text)
+            )
+
+    def forget(self, name: str) -> None:
+        """Drop a search.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        with self._database.write_aside() as connection:
+            gone = connection.execute("DELETE FROM saved_searches WHERE name = ?", (name,))
+        if not gone.rowcount:
+            raise NotFoundError(f"there is no saved search {name!r}")

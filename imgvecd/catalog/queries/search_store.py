@@ -1,0 +1,174 @@
+"""Which images a search may find, and what it orders and samples them by."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from imgvecd import globs
+from imgvecd.api import Filters
+from imgvecd.catalog.files.companions import developed
+from imgvecd.catalog.files.liveness import KEY_BITS
+from imgvecd.catalog.files.offline_sql import offline
+from imgvecd.catalog.queries.filters import conditions
+from imgvecd.catalog.queries.query_texts import QueryTexts
+from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.work.models import model_id
+from imgvecd.types import Float32Array, Int64Array, join
+
+_EARTH_KM = 6371.0  # mean radius
+_FIRST_FILE = (
+    "SELECT contents.taken_at, roots.path, files.dir, files.name FROM contents"
+    " JOIN files ON files.content_id = contents.id JOIN roots ON roots.id = files.root_id"
+    f" WHERE contents.id = ? ORDER BY {offline()}, files.id LIMIT 1"
+)
+# first encoded: no other model knew it before, so a change of models makes nothing new
+_NEW = (
+    "SELECT embeddings.clock, contents.id FROM embeddings"
+    " JOIN contents ON contents.id = embeddings.key - :base"
+    " WHERE (embeddings.clock > :clock OR embeddings.clock = :clock AND contents.id > :id)"
+    " AND embeddings.clock >= :clock AND +embeddings.key > :base AND +embeddings.key < :end"
+    " AND contents.live AND NOT EXISTS (SELECT 1 FROM models JOIN embeddings AS other"
+    f" ON other.key = (models.id << {KEY_BITS}) + contents.id"
+    " WHERE models.id != :model AND other.clock < embeddings.clock)"
+    # nor does an edit of the metadata in a file, which leaves the pixels as they were
+    " AND NOT EXISTS (SELECT 1 FROM embeddings AS same WHERE same.pixels = embeddings.pixels"
+    " AND same.key > :base AND same.key < :end AND same.clock < embeddings.clock)"
+    " ORDER BY embeddings.clock, contents.id LIMIT :limit"
+)
+
+
+class SearchRows:
+    """Implements `SearchStore`. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._texts = QueryTexts(database)
+
+    def matching(self, filters: Filters) -> Int64Array:
+        """Return the sorted ids of live contents that pass.
+
+        Args:
+            filters: `taken_from` and `taken_to` are local times, beginning and end (left out).
+
+        Raises:
+            BadRequestError: a folder under no root, a root that is none, a key that cannot be one.
+        """
+        with self._database.read() as connection:
+            roots = connection.execute("SELECT id, path FROM roots").fetchall()
+            tests = [("contents.live", ()), *conditions(filters, roots)]
+            where = " AND ".join(f"({sql})" for sql, _ in tests)
+            values = tuple(value for _, some in tests for value in some)
+            rows = connection.execute(
+                "SELECT id, json_extract(metadata, '$.gps_latitude'),"
+                f" json_extract(metadata, '$.gps_longitude') FROM contents WHERE {where}"
+                " ORDER BY id"
+                if filters.near
+                else f"SELECT id, 0, 0 FROM contents WHERE {where} ORDER BY id",
+                values,
+            ).fetchall()
+            fitting = _fitting_glob(connection, filters.glob) if filters.glob else None
+        if filters.near is not None:
+            latitude, longitude, reach = filters.near
+            rows = [row for row in rows if _distance_km(latitude, longitude, *row[1:]) <= reach]
+        ids = [row[0] for row in rows if fitting is None or row[0] in fitting]
+        return np.asarray(ids, np.int64)
+
+    def order_keys(self, ids: Sequence[int]) -> dict[int, tuple[str | None, bytes]]:
+        """Return (taken_at, path of a file, an online one if there is one) by content id."""
+        with self._database.read() as connection:
+            # one statement at a time: each one left open would be prepared anew, ever more slowly
+            rows = (
+                (identity, connection.execute(_FIRST_FILE, (identity,)).fetchone())
+                for identity in ids
+            )
+            return {
+                identity: (row[0], os.path.join(row[1], join(row[2], row[3])))
+                for identity, row in rows
+                if row is not None
+            }
+
+    def developed(self, ids: Sequence[int]) -> dict[int, set[int]]:
+        """Return those of `ids` that are RAW, with the pictures made from each."""
+        with self._database.read() as connection:
+            raw = connection.execute(
+                "SELECT id FROM contents WHERE format = 'raw'"
+                " AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+            return developed(connection, [content_id for (content_id,) in raw])
+
+    def sample_ids(self, fingerprint: str, count: int) -> list[int]:
+        """Return up to `count` live contents with an embedding, spread evenly over all."""
+        with self._database.read() as connection:
+            keys = _keys(connection, fingerprint)
+            first, last = connection.execute(
+                "SELECT min(key), max(key) FROM embeddings WHERE key > :base AND key < :end", keys
+            ).fetchone()
+            if first is None:
+                return []
+            step = max((last - first + 1) / count, 1.0)
+            starts = dict.fromkeys(int(first + step * i) for i in range(count))
+            found = (
+                connection.execute(
+                    "SELECT contents.id FROM embeddings JOIN contents"
+                    " ON contents.id = embeddings.key - :base WHERE embeddings.key >= :start"
+                    " AND embeddings.key < :end AND contents.live ORDER BY embeddings.key LIMIT 1",
+                    {**keys, "start": start},
+                ).fetchone()
+                for start in starts
+            )
+            return list(dict.fromkeys(row[0] for row in found if row is not None))
+
+    def new_embeddings(
+        self, fingerprint: str, after: tuple[int, int], limit: int
+    ) -> list[tuple[int, int]]:
+        """Return (clock, content id) of images first encoded after that pair, in this order."""
+        with self._database.read() as connection:
+            keys = _keys(connection, fingerprint)
+            return connection.execute(
+                _NEW, {**keys, "clock": after[0], "id": after[1], "limit": limit}
+            ).fetchall()
+
+    def texts(self, fingerprint: str, texts: Sequence[str]) -> dict[str, Float32Array]:
+        """Return the embeddings, shape (dim,), of those texts that are kept."""
+        return self._texts.texts(fingerprint, texts)
+
+    def keep_texts(self, fingerprint: str, vectors: Mapping[str, Float32Array]) -> None:
+        """Keep embeddings of texts; does nothing where the catalog is read only."""
+        self._texts.keep_texts(fingerprint, vectors)
+
+
+def _keys(connection: sqlite3.Connection, fingerprint: str) -> dict[str, int]:
+    model = model_id(connection, fingerprint)
+    return {"model": model, "base": model << KEY_BITS, "end": (model + 1) << KEY_BITS}
+
+
+def _fitting_glob(connection: sqlite3.Connection, glob: str) -> set[int]:
+    wanted = globs.of_path(glob)
+    rows = connection.execute(
+        "SELECT files.content_id, roots.path, files.dir, files.name FROM files"
+        " JOIN roots ON roots.id = files.root_id WHERE files.content_id IS NOT NULL"
+    )
+    fitting: set[int] = set()
+    folder, state = None, wanted.start
+    for content_id, root, directory, name in rows:
+        if folder != (root, directory):  # files mostly come folder by folder
+            folder = root, directory
+            state = wanted.after(wanted.start, os.path.join(root, directory, b""))
+        if wanted.after(state, name).accepts:
+            fitting.add(content_id)
+    return fitting
+
+
+def _distance_km(latitude: float, longitude: float, other: float, other_longitude: float) -> float:
+    """Return the great-circle distance, by the haversine formula."""
+    a, b = math.radians(latitude), math.radians(other)
+    d = math.radians(other_longitude - longitude)
+    h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(d / 2) ** 2
+    return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(h)))

@@ -1,0 +1,99 @@
+"""Seals: what a catalog's file was when it was last closed in order.
+
+SQLite notices damage to the structure of its file only. While nobody has it open, the seal beside
+it notices every changed bit. It is removed before the file is written to again, so that a file
+without one was not closed in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+
+import msgspec
+
+from imgvecd.core.files.durable import (
+    DurableFile,
+    digest_of,
+    file_digest,
+    read_whole,
+    sync_directory,
+)
+
+SEAL_SUFFIX = ".seal"
+SMALL_BYTES = 256 << 20
+"""Files up to this size, which takes a third of a second, are read through before they are used."""
+
+CHANGED = "its bytes have changed since it was closed, and nobody has written to it"
+"""What is wrong with a file that does not keep its seal, though its times say so."""
+
+
+class CatalogChecksum(msgspec.Struct, frozen=True):
+    """A file that nobody has open.
+
+    Attributes:
+        blake2b: None if there was no time to read the file.
+    """
+
+    size_bytes: int
+    mtime_ns: int
+    blake2b: str | None
+
+
+def write_seal(path: str, *, within_s: float = math.inf) -> None:
+    """Seal a closed file; without its digest if reading it takes longer than `within_s`.
+
+    Raises:
+        OSError: it cannot be read, or the seal not written.
+    """
+    status = os.stat(path)
+    deadline = time.monotonic() + within_s
+    digest = file_digest(path, lambda: time.monotonic() < deadline)
+    with DurableFile(path + SEAL_SUFFIX, parsed=True) as file:
+        payload = msgspec.json.encode(CatalogChecksum(status.st_size, status.st_mtime_ns, digest))
+        file.write(payload + b"\n" + digest_of(payload).encode() + b"\n")
+    sync_directory(os.path.dirname(path))
+
+
+def read_seal(path: str) -> CatalogChecksum | None:
+    """Return the seal of a file; None if there is none that can be read."""
+    try:
+        return _decoded(read_whole(path + SEAL_SUFFIX))
+    except OSError:
+        return None
+
+
+def _decoded(data: bytes) -> CatalogChecksum | None:
+    payload, _, digest = data.rpartition(b"\n")[0].rpartition(b"\n")
+    if digest_of(payload).encode() != digest:
+        return None
+    try:
+        return msgspec.json.decode(payload, type=CatalogChecksum)
+    except msgspec.DecodeError:
+        return None
+
+
+def break_seal(path: str) -> None:
+    """Remove a seal, for good: what is written afterwards shall never be compared with it."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path + SEAL_SUFFIX)
+        sync_directory(os.path.dirname(path))
+
+
+def keeps_seal(path: str) -> bool:
+    """Return whether a file has a seal and is, byte for byte, what was sealed.
+
+    Raises:
+        OSError: the file or its seal cannot be read, which says nothing of the bytes.
+    """
+    try:
+        seal = _decoded(read_whole(path + SEAL_SUFFIX))
+    except FileNotFoundError:
+        return False
+    return (
+        seal is not None
+        and os.stat(path).st_size == seal.size_bytes
+        and (seal.blake2b is None or file_digest(path) == seal.blake2b)
+    )

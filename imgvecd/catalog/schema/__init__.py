@@ -1,0 +1,1 @@
+"""The catalog's tables, the steps that made them, and the connections to them."""

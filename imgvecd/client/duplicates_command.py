@@ -1,0 +1,200 @@
+"""`imgvec duplicates`: pictures that are there more than once. Deletes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from typing import Literal, get_args
+
+from imgvecd import api
+from imgvecd.client import reports
+from imgvecd.client.flag_types import fitting
+from imgvecd.client.http_connection import DaemonConnection, read
+from imgvecd.client.output import Output
+from imgvecd.client.query import read_image
+from imgvecd.errors import BadRequestError
+
+_FOUND, _NONE = 0, 1
+URL = "/v1/duplicates"
+PATIENCE_S = 86_400.0
+"""How long an answer may take: the first time, every picture of the library is looked at."""
+
+_HASH_HEX = 64
+KINDS: tuple[str, ...] = get_args(api.DuplicateKind)
+_DESCRIPTION = """\
+Group files that are the same picture, or nearly: same_bytes; same_pixels; reencoded (or resized);
+transformed (cropped, rotated or mirrored); burst (near in time and look); similar. The file to keep
+comes first. Without a terminal, or with -0, prints the files that need not be kept, one a line.
+Nothing is deleted: `imgvecd dedup plan` goes on from here.
+"""
+
+
+def add_flags(command: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    command.description = _DESCRIPTION
+    add = command.add_argument
+    add_choice_flags(command)
+    add("--check", metavar="FILE", help="look for one picture instead; `-` for stdin")
+    for_good = "for good, wherever they move to"
+    for flag, meaning in (
+        ("--not-duplicates", f"these are different pictures, {for_good}"),
+        ("--keep-both", f"these are to stay, though they are duplicates, {for_good}"),
+        ("--undecided", "take such a decision back"),
+    ):
+        add(
+            flag,
+            nargs="+",
+            metavar="FILE",
+            help=f"{meaning}; files, or hashes from --json",
+        )
+    add("-0", "--null", action="store_true", help="end each path with NUL")
+
+
+def add_choice_flags(command: argparse.ArgumentParser) -> None:
+    """Add what says which files are duplicates, and which of them to keep."""
+    add = command.add_argument
+    add("--kind", action="append", choices=KINDS, help="only this kind; can be repeated")
+    add(
+        "--min-similarity",
+        type=fitting(api.Share),
+        default=0.95,
+        metavar="X",
+        help="of similar (0 to 1)",
+    )
+    add(
+        "--burst",
+        type=fitting(api.BurstSeconds),
+        default=10,
+        metavar="S",
+        help="seconds between shots (default: 10)",
+    )
+    add(
+        "--rules",
+        metavar="LIST",
+        help="what a keeper is chosen by, the most important first "
+        f"(default: the setting duplicates.rules, else {','.join(api.KEEPER_RULES)})",
+    )
+    add(
+        "--prefer",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="keep files in DIR rather (default: those of duplicates.prefer)",
+    )
+    add(
+        "--protect",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="keep all files in DIR, as in those of duplicates.protect",
+    )
+
+
+def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
+    """Print the groups."""
+    for decision in ("not_duplicates", "keep_both", "undecided"):
+        files = getattr(options, decision)
+        if files is not None:
+            return _decide(daemon, decision, files, output)
+    if options.check is not None:
+        return _check(daemon, options, output)
+    body = daemon.post(URL, request(options), PATIENCE_S)
+    found = read(body, api.Duplicates)
+    if output.json:
+        output.answer(body)
+    elif output.people:
+        for group in found.groups:
+            output.table(
+                ("", group.kind.replace("_", " "), "pixels", "size", "date", "path"),
+                [_row(file) for file in group.files],
+            )
+            output.lines([""])
+        output.lines([_summary(found)])
+    else:
+        spare = [file for group in found.groups for file in group.files if not file.keep]
+        output.paths([api.Path(file.path, file.path_base64) for file in spare])
+    return _FOUND if found.groups else _NONE
+
+
+def _check(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
+    body = daemon.post("/v1/duplicates/check", api.Term(data=read_image(options.check)))
+    found = read(body, api.DuplicateMatches)
+    if output.json:
+        output.answer(body)
+    elif output.people and found.matches:
+        rows = [(file.kind.replace("_", " "), *_row(file)[2:]) for file in found.matches]
+        output.table(("kind", "pixels", "size", "date", "path"), rows)
+    elif output.people:
+        output.lines(["Not in the library."])
+    else:
+        output.paths([api.Path(file.path, file.path_base64) for file in found.matches])
+    return _FOUND if found.matches else _NONE
+
+
+def _decide(
+    daemon: DaemonConnection,
+    decision: Literal["not_duplicates", "keep_both", "undecided"],
+    files: list[str],
+    output: Output,
+) -> int:
+    hashes = tuple(_hash(file) for file in files)
+    if len(hashes) == 1:
+        raise BadRequestError(f"--{decision.replace('_', '-')} needs two files or more")
+    body = daemon.post(
+        "/v1/duplicates/decisions", api.DuplicateDecision(hashes=hashes, decision=decision)
+    )
+    if output.json:
+        output.answer(body)
+    return _FOUND
+
+
+def _hash(file: str) -> str:
+    """Return the hash that an image is known by: of a file's bytes, or the one that was given."""
+    if len(file) == _HASH_HEX and not os.path.exists(file):
+        return file
+    try:
+        with open(file, "rb") as opened:
+            digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=32))
+    except OSError as error:
+        raise BadRequestError(f"{file}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def request(options: argparse.Namespace) -> api.DuplicatesRequest:
+    """Return what the flags ask for."""
+    rules = None
+    if options.rules is not None:
+        rules = tuple(filter(None, options.rules.split(",")))
+        unknown = [rule for rule in rules if rule not in api.KEEPER_RULES]
+        if unknown:
+            raise BadRequestError(
+                f"--rules: {unknown[0]} is none of {', '.join(api.KEEPER_RULES)}."
+            )
+    return api.DuplicatesRequest(
+        kinds=tuple(options.kind or ()),
+        min_similarity=options.min_similarity,
+        burst_s=options.burst,
+        rules=rules,
+        prefer=tuple(map(os.path.abspath, options.prefer)),
+        protect=tuple(map(os.path.abspath, options.protect)),
+    )
+
+
+def _row(file: api.DuplicateFile) -> tuple[str, ...]:
+    mark = "keep" if file.keep else ""
+    pixels = f"{file.width} x {file.height}" if file.width else ""
+    date = (file.taken_at or file.modified_at)[:10]
+    path = f"{file.path} (offline)" if file.offline else file.path
+    kind = "" if file.keep else file.kind.replace("_", " ")
+    return mark, kind, pixels, reports.size(file.size_bytes), date, path
+
+
+def _summary(found: api.Duplicates) -> str:
+    if not found.groups and found.images == found.compared:
+        return "There are none."
+    spare = [file for group in found.groups for file in group.files if not file.keep]
+    saved = reports.size(sum(file.size_bytes for file in spare))
+    left = found.images - found.compared
+    unseen = f"; {left:,} images could not be compared" if left else ""
+    return f"{len(found.groups):,} groups, {len(spare):,} files to spare ({saved}){unseen}."

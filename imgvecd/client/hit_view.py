@@ -1,0 +1,153 @@
+"""Shows hits to a person: as a table, or as pictures; or says that nothing matches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import msgspec
+
+from imgvecd import api
+from imgvecd.client.http_connection import DaemonConnection
+from imgvecd.client.output import Output
+from imgvecd.client.terminal import Way, size, way_to_show
+from imgvecd.errors import DaemonError
+
+
+def show(
+    daemon: DaemonConnection,
+    request: api.SearchRequest,
+    found: api.SearchResponse,
+    hits: Sequence[api.Hit],
+    output: Output,
+    *,
+    preview: Way | bool,
+) -> None:
+    """Print `hits` for a person.
+
+    Args:
+        preview: show the pictures, in this way or as the terminal can.
+    """
+    if not hits:
+        output.lines(_nothing(request, found))
+        return
+    headers, rows = _table(request, hits)
+    if preview:
+        way = way_to_show(os.environ) if preview is True else preview
+        _pictures(daemon, hits, rows, output, way)
+    else:
+        output.table(headers, rows)
+    output.lines(_foot(request, found, hits))
+
+
+def in_words(search: api.SearchRequest) -> str:
+    """Return what a search asks for, in short."""
+    terms = " ".join(_short(term) for term in search.all_terms())
+    fields = msgspec.to_builtins(search)
+    choices = {**fields.pop("filters", {}), **fields}
+    said = [
+        f"{name}={_plain(value)}"
+        for name, value in choices.items()
+        if name not in {"text", "image", "terms"}
+    ]
+    return "  ".join([terms, *said])
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _pictures(
+    daemon: DaemonConnection,
+    hits: Sequence[api.Hit],
+    rows: Sequence[list[str]],
+    output: Output,
+    way: Way,
+) -> None:
+    """Print each picture with its row of the table below it, as they come."""
+    from imgvecd.client import preview  # noqa: PLC0415  # Pillow and numpy are slow to import
+
+    for hit, row in zip(hits, rows, strict=True):
+        try:
+            jpeg = daemon.get(f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(way)}")
+            output.raw(preview.picture(jpeg, way, size()))
+        except (DaemonError, OSError) as error:
+            output.lines([f"(no picture: {error})"])
+        output.lines(["  ".join(filter(None, row)), ""])
+        output.flush()
+
+
+def _table(
+    request: api.SearchRequest, hits: Sequence[api.Hit]
+) -> tuple[list[str], list[list[str]]]:
+    """Return (headers, rows)."""
+    measured = any(hit.relevance is not None for hit in hits)
+    headers = ["score", "id", "date", "path"]
+    rows = [_row(hit) for hit in hits]
+    if measured:
+        headers.insert(0, "match")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(0, _match(hit))
+    if measured and request.least_band() == "nearest":
+        headers.insert(0, "band")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(0, hit.band or "")
+    if request.group is not None:
+        headers.insert(-1, "of")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(-1, str(hit.group_size))
+    if request.explain:
+        for i, term in enumerate(request.all_terms()):
+            headers.insert(-1, _short(term))
+            for row, hit in zip(rows, hits, strict=True):
+                row.insert(-1, f"{hit.shares[i]:+.3f}" if hit.shares else "")
+    return headers, rows
+
+
+def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]:
+    if not found.searched and request.filters != api.Filters():
+        return ["No indexed image passes the filters."]
+    if not found.searched:
+        return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
+    nearest = found.nearest_hits
+    if not nearest:
+        return [f"Nothing found among {found.searched:,} images."]
+    weaker = f", {_count(found.weaker)} weaker" if found.weaker else ""
+    named = "The nearest is:" if len(nearest) == 1 else f"The {len(nearest)} nearest are:"
+    return [
+        f"Nothing found among {found.searched:,} images{weaker}. {named}",
+        *(" ".join([_match(hit), _row(hit)[-1]]).strip() for hit in nearest),
+        "--all shows what comes nearest anyway.",
+    ]
+
+
+def _foot(
+    request: api.SearchRequest, found: api.SearchResponse, hits: Sequence[api.Hit]
+) -> list[str]:
+    """Return what the bands hold besides what is shown."""
+    if not found.found + found.weaker:
+        return []
+    hint = ": --all" if found.weaker and request.least_band() != "nearest" else ""
+    weaker = f"; {_count(found.weaker)} weaker{hint}" if found.weaker else ""
+    shown = sum(hit.band == "found" for hit in hits)
+    # a group stands for more than is shown
+    rest = f" ({shown:,} shown: --limit N)" if shown < found.found and not request.group else ""
+    return [f"{_count(found.found)} found{weaker}{rest}"]
+
+
+def _count(images: int) -> str:
+    return f"{images:,}" + ("+" if images >= api.MOST_COUNTED else "")
+
+
+def _match(hit: api.Hit) -> str:
+    return "" if hit.relevance is None else f"{hit.relevance:.0%}"
+
+
+def _row(hit: api.Hit) -> list[str]:
+    path = f"{hit.path} (offline)" if hit.offline else hit.path
+    return [f"{hit.score:.3f}", str(hit.id), (hit.taken_at or "")[:10], path]
+
+
+def _short(term: api.Term) -> str:
+    name = term.text or ("#" + str(term.id) if term.id is not None else "image")
+    return f"{'-' if term.weight < 0 else '+'}{name[:12]}"

@@ -1,0 +1,184 @@
+"""The undo journal of a plan: where every file went, on disk before it goes."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Literal, Protocol
+
+import msgspec
+
+from imgvecd.core.duplicates.dedup_plan import quoted, unquoted
+from imgvecd.core.files.durable import sync_directory
+from imgvecd.errors import AlreadyRunningError, BadRequestError
+
+_SUFFIX = ".jsonl"
+_LONGEST_LINE = 1 << 17  # characters: three paths of 4,096 bytes, each byte quoted, take less
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A line."""
+
+    what: Literal["trash", "undone"]
+    path: str
+    file: str = ""
+    info: str = ""
+    hash: str = ""
+
+
+_decode = msgspec.json.Decoder(_Entry).decode
+
+
+@dataclass(frozen=True, slots=True)
+class TrashPlace:
+    """A place in a trash folder: of the file, and of the note on where it came from."""
+
+    file: bytes
+    info: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MovedFile:
+    """Where a file went, and the hash of its bytes; empty in journals of older programs."""
+
+    place: TrashPlace
+    hash: str
+
+
+class Trash(Protocol):
+    """Where files go that can be had back."""
+
+    def reserve(self, path: bytes) -> Iterator[TrashPlace]:
+        """Yield places for the file at `path`, the likeliest first, each with its note written.
+
+        Raises:
+            OSError: no place can be made.
+        """
+        ...
+
+    def move(self, path: bytes, place: TrashPlace) -> None:
+        """Move the file, in one step.
+
+        Raises:
+            OSError: among others EXDEV, where the place is on another file system.
+        """
+        ...
+
+    def require_ours(self, place: TrashPlace, path: bytes) -> None:
+        """Check that the place is in a trash, and its note, if it is there, tells of `path`.
+
+        Raises:
+            ValueError: says what is wrong.
+        """
+        ...
+
+    def forget(self, place: TrashPlace) -> None:
+        """Drop the note of a place that no file came to, or that it has left."""
+        ...
+
+    def put_back(self, place: TrashPlace, path: bytes) -> None:
+        """Move the file to `path`, where nothing may be.
+
+        Raises:
+            FileExistsError: something is.
+            OSError: it cannot be moved.
+        """
+        ...
+
+
+class Journal:
+    """The journal of the plan called `name` in `folder`; held by one process until closed.
+
+    Raises:
+        AlreadyRunningError: another process holds it.
+    """
+
+    def __init__(self, folder: str, name: str) -> None:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        self.path = os.path.join(folder, name + _SUFFIX)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file: IO[str] = open(descriptor, "a+", encoding="utf-8")  # noqa: SIM115  # `close`
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise AlreadyRunningError(f"{name} is being applied or undone right now") from None
+        sync_directory(folder)
+
+    def moving(self, path: bytes, place: TrashPlace, digest: str) -> None:
+        """Note, on disk when this returns, that a file with this hash is about to go."""
+        self._write("trash", path, file=quoted(place.file), info=quoted(place.info), hash=digest)
+
+    def undone(self, path: bytes) -> None:
+        """Note that a file is back, or never went."""
+        self._write("undone", path)
+
+    def away(self) -> dict[bytes, MovedFile]:
+        """Return by path what went and is not noted as back, the last one last.
+
+        Raises:
+            BadRequestError: a line is none that a journal has.
+        """
+        self._file.seek(0)
+        found: dict[bytes, MovedFile] = {}
+        for number in itertools.count(1):
+            line = self._file.readline(_LONGEST_LINE)
+            if not line:
+                break
+            if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+                raise BadRequestError(f"{self.path}, line {number}: it is too long for a journal's")
+            if not line.endswith("\n"):
+                break  # killed while it was written: nothing went
+            try:
+                entry = _decode(line)
+            except msgspec.ValidationError as error:
+                raise BadRequestError(f"{self.path}, line {number}: {error}") from None
+            except msgspec.DecodeError:
+                continue  # the same, and another run went on behind it
+            path = unquoted(entry.path)
+            found.pop(path, None)
+            if entry.what == "trash":
+                place = TrashPlace(unquoted(entry.file), unquoted(entry.info))
+                found[path] = MovedFile(place, entry.hash)
+        return found
+
+    def close(self) -> None:
+        """Let go."""
+        self._file.close()
+
+    def _write(self, what: str, path: bytes, **more: str) -> None:
+        self._file.seek(0, os.SEEK_END)
+        entry = json.dumps({"what": what, "path": quoted(path), **more})
+        torn = "\n" if self._ends_torn() else ""
+        self._file.write(f"{torn}{entry}\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _ends_torn(self) -> bool:
+        size = os.fstat(self._file.fileno()).st_size
+        return size > 0 and os.pread(self._file.fileno(), 1, size - 1) != b"\n"
+
+
+def names(folder: str) -> list[str]:
+    """Return the names of the plans that have a journal, the last one first."""
+    try:
+        found = [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]
+    except FileNotFoundError:
+        return []
+    found.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_mtime_ns, reverse=True)
+    return [name.removesuffix(_SUFFIX) for name in found]
+
+
+def known(folder: str, name: str) -> str:
+    """Return `name` if there is a journal of that name.
+
+    Raises:
+        BadRequestError: there is none.
+    """
+    if name not in names(folder):
+        raise BadRequestError(f"there is nothing to undo of {name}; `--list` shows what there is")
+    return name

@@ -1,0 +1,1 @@
+"""Files as bytes: formats by name, companions, hashes, durable writing, a disk's refusals."""

@@ -1,0 +1,81 @@
+"""Files that belong together by their names: sidecars, the film of a Live Photo, RAW and JPEG.
+
+`a.xmp` and `a.jpg.xmp` are sidecars of `a.jpg`, `a.mov` its film, `a.cr2` the RAW that it was
+developed from, all in one folder. Names alone decide, so files that are renamed together stay
+together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from imgvecd.core.files.formats import (
+    RAW_EXTENSIONS,
+    is_companion_name,
+    is_image_name,
+    is_sidecar_name,
+)
+from imgvecd.core.files.photo_dates import adds_nothing
+from imgvecd.types import Facts
+
+CompanionKind = Literal["sidecar", "video", "raw", "developed"]
+
+_SIDECAR_EXTENSIONS = {b"xmp", b"aae"}
+
+
+def stem(name: bytes) -> bytes:
+    """Return a file's name without its extension."""
+    return name.rpartition(b".")[0]
+
+
+def kind_beside(name: bytes, other: bytes) -> CompanionKind | None:
+    """Return what the file `other` is to the image file `name`, in one folder; None: nothing."""
+    of_other = _extension(other)
+    if of_other in _SIDECAR_EXTENSIONS:
+        return "sidecar" if stem(other) in {name, stem(name)} else None
+    if stem(other) != stem(name) or other == name:
+        return None
+    if is_companion_name(os.fsdecode(other)):
+        return "video"
+    if is_image_name(os.fsdecode(other)) and is_raw(other) != is_raw(name):
+        return "raw" if is_raw(other) else "developed"
+    return None
+
+
+def is_raw(name: bytes) -> bool:
+    """Return whether a file of this name is camera RAW."""
+    return _extension(name).decode("ascii", "replace") in RAW_EXTENSIONS
+
+
+def sidecars_of(name: bytes, others: Iterable[bytes]) -> list[bytes]:
+    """Return the sidecars of an image that can be read, the more specific one first."""
+    found = [
+        other
+        for other in others
+        if is_sidecar_name(os.fsdecode(other)) and kind_beside(name, other) == "sidecar"
+    ]
+    return sorted(found, key=lambda other: (stem(other) != name, other))
+
+
+def overlaid(
+    taken_at: str | None, facts: Facts, sidecars: Sequence[Facts]
+) -> tuple[str | None, Facts]:
+    """Return (when taken, facts) with what sidecars say instead; the first of them counts most.
+
+    A sidecar is where a program writes that leaves pictures alone, so it is the later word. But the
+    same time without its offset, or less precise, is no news.
+    """
+    merged = dict(facts)
+    for sidecar in reversed(sidecars):
+        moment = sidecar.get("taken_at")
+        if isinstance(moment, str) and not adds_nothing(moment, taken_at or ""):
+            taken_at = moment
+            merged["taken_at_source"] = "sidecar"
+        merged |= {name: value for name, value in sidecar.items() if name != "taken_at"}
+    return taken_at, merged
+
+
+def _extension(name: bytes) -> bytes:
+    return name.rpartition(b".")[2].lower()

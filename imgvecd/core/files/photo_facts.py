@@ -1,0 +1,74 @@
+"""How facts about images are written, whichever format they come from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from imgvecd.types import Fact, Facts
+
+logger = logging.getLogger(__name__)
+
+_LONGEST = 2000  # characters of a text, and how many keywords: a description, not a book
+_LONGEST_WORD = 200  # characters of a keyword
+_LARGEST = 2**53  # beyond it readers of JSON disagree about numbers; nothing measured is near it
+_PERCENT_OF_STARS = ((1, 1), (13, 2), (38, 3), (63, 4), (88, 5))  # as Windows rounds them
+
+
+def said(facts: Facts) -> Facts:
+    """Return the facts that say something, as 0 and False do, each within bounds."""
+    bounded = {name: _bounded(value) for name, value in facts.items()}
+    return {name: value for name, value in bounded.items() if value or value in (0, False)}
+
+
+def each(facts: Mapping[str, Callable[[], Fact]], *more: Callable[[], Facts]) -> Facts:
+    """Return what can be read, each fact by itself; damaged ones are left out.
+
+    Args:
+        facts: by name, how to read one.
+        more: how to read several that make sense only together.
+    """
+    found: Facts = {}
+    for name, read in facts.items():
+        found |= tried(lambda name=name, read=read: {name: read()})  # type: ignore[misc]
+    for read_some in more:
+        found |= tried(read_some)
+    return said(found)
+
+
+def tried(read: Callable[[], Facts]) -> Facts:
+    """Return what is read; damaged metadata is no reason not to show a picture."""
+    try:
+        return read()
+    except MemoryError:
+        raise
+    except Exception:  # what bad bytes make readers raise is anything
+        logger.debug("unreadable metadata", exc_info=True)
+        return {}
+
+
+def camera(make: str, model: str) -> str:
+    """Return maker and model, once: many models begin with the maker's name."""
+    maker = make.partition(" ")[0]
+    return model if model.lower().startswith(maker.lower()) else f"{make} {model}".strip()
+
+
+def stars(percent: float) -> int:
+    """Return the stars that a rating in percent, as Windows writes it, stands for."""
+    return max((count for least, count in _PERCENT_OF_STARS if percent >= least), default=0)
+
+
+def parts(path: str, separator: str) -> list[str]:
+    """Return the keywords along the path of a nested one."""
+    return [part.strip() for part in path.split(separator) if part.strip()]
+
+
+def _bounded(value: Fact) -> Fact:
+    """Return it cut to size: what files say may be of any length, and a number of any."""
+    if isinstance(value, str):
+        return value[:_LONGEST]
+    if isinstance(value, list):
+        return [word[:_LONGEST_WORD] for word in value[:_LONGEST]]
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        return None
+    return value

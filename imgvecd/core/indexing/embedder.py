@@ -1,0 +1,257 @@
+"""Stage two: contents without an embedding are decoded, encoded in batches and committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgvecd.core.files.hashing import hash_pixels
+from imgvecd.core.indexing.batches import Failure, Ready, encode_or_blame, gather
+from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.timing.duration_histogram import DurationHistogram
+from imgvecd.core.timing.retrying import DISK_LONGEST_S, Retrying
+from imgvecd.core.timing.throughput import Rate
+from imgvecd.errors import CatalogError, ModelError, UnreadableImageError, WorkerError
+from imgvecd.protocols import Decoder, Encoder, WorkQueue
+from imgvecd.types import FileRow, Float32Array, ModelInfo
+
+logger = logging.getLogger(__name__)
+
+# 16 images take 0.1 s on a GPU, half a second to two on a CPU; loading may come before them.
+_BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A batch on its way to the catalog.
+
+    Attributes:
+        pixels: hashes of what the model was given, by content id.
+    """
+
+    ready: list[Ready]
+    vectors: dict[int, Float32Array]
+    failures: list[Failure]
+    pixels: dict[int, bytes]
+
+
+class Embedder:
+    """Keeps decoders and the encoder busy while any content lacks its embedding.
+
+    Args:
+        model: whose embeddings are made.
+        rest: the gate in front of every decode and every batch.
+        in_flight: decodes running or waiting at the same time.
+        on_committed: called after each batch (in the event loop).
+        on_doubt: called with files that are not on disk as the catalog has them.
+        on_rest: called when nothing is left to encode.
+
+    Attributes:
+        busy: whether anything that can be encoded is not yet.
+        rate: of images encoded.
+        batch_times: of encoding a batch, loading the model and repeats included.
+        room: set while the queue is short, cleared while it is long enough.
+    """
+
+    def __init__(
+        self,
+        work: WorkQueue,
+        decoder: Decoder,
+        encoder: Encoder,
+        model: ModelInfo,
+        *,
+        rest: IndexingGate,
+        path_of: Callable[[FileRow], bytes],
+        in_flight: int,
+        on_committed: Callable[[], None],
+        on_doubt: Callable[[list[FileRow]], None],
+        on_rest: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._decoder = decoder
+        self._encoder = encoder
+        self._model = model
+        self._rest = rest
+        self._path_of = path_of
+        self._on_committed = on_committed
+        self._on_doubt = on_doubt
+        self._on_rest = on_rest
+        self._in_flight = in_flight
+        self._slots = asyncio.Semaphore(in_flight)
+        self._decoded: asyncio.Queue[Ready | Failure] = asyncio.Queue()
+        self._fewer_decoded = asyncio.Event()
+        self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
+        self._working: set[int] = set()
+        self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
+        self._decoding = 0
+        self._wake = asyncio.Event()
+        self._decodes = Retrying(WorkerError)
+        self._encodes = Retrying(ModelError)
+        self._looks = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
+        self._commits = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
+        self.rate = Rate()
+        self.batch_times = DurationHistogram(_BATCH_BOUNDS_S)
+        self.room = asyncio.Event()
+        self.room.set()
+        self.busy = True
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing is being encoded; None when all is well."""
+        troubles = (self._commits, self._looks, self._encodes, self._decodes)
+        return next((trouble.error for trouble in troubles if trouble.error), None)
+
+    def wake(self) -> None:
+        """Look at the queue again; contents whose file was in doubt get another chance."""
+        self.busy = True
+        self._doubted.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._feed(tasks))
+            tasks.create_task(self._encode_batches())
+            tasks.create_task(self._commit_batches())
+
+    async def _feed(self, tasks: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            working, doubted = set(self._working), dict(self._doubted)
+            count = 2 * (self._encoder.batch + self._in_flight)
+            todo = await self._looks.call(
+                asyncio.to_thread, self._next_contents, count, working, doubted
+            )
+            if len(todo) < count:
+                self.room.set()
+            else:
+                self.room.clear()
+            for content_id, file in todo:
+                await self._slots.acquire()
+                await self._enough_decoded_taken()
+                if await self._rest.over():  # it took a while: other things may be to be done
+                    self._slots.release()
+                    break
+                self._working.add(content_id)
+                self._decoding += 1
+                tasks.create_task(self._decode(content_id, file))
+            if not todo:
+                self._rest_if_done()
+                await self._wake.wait()
+
+    def _rest_if_done(self) -> None:
+        if not self._working and not self._wake.is_set():
+            self.busy = False
+            self._on_rest()
+
+    def _next_contents(
+        self, count: int, working: set[int], doubted: dict[int, FileRow]
+    ) -> list[tuple[int, FileRow]]:
+        limit = count + len(doubted)
+        found = self._work.contents_to_encode(self._model.fingerprint, limit, working)
+        # a file that moved while it was on its way was looked for in the wrong place: no doubt
+        return [item for item in found if doubted.get(item[0]) != item[1]][:count]
+
+    async def _enough_decoded_taken(self) -> None:
+        """Return once fewer than two batches wait: then the encoder finds the next one ready."""
+        while self._decoded.qsize() >= 2 * self._encoder.batch:
+            self._fewer_decoded.clear()
+            await self._fewer_decoded.wait()
+
+    async def _decode(self, content_id: int, file: FileRow) -> None:
+        path, spec = self._path_of(file), self._model.preprocess
+        try:
+            image = await self._decodes.call(self._decoder.decode, path, file.stamp, spec)
+        except UnreadableImageError as error:
+            if error.reason == "changed":
+                self._working.discard(content_id)
+                self._doubted[content_id] = file
+                self._on_doubt([file])
+                self._wake.set()
+            elif error.reason == "unreadable":
+                await self._fail(content_id, file, error)
+            else:
+                await self._decoded.put(Failure(content_id, error.reason, str(error)))
+        else:
+            await self._decoded.put(Ready(content_id, image))
+        finally:
+            self._decoding -= 1
+            self._slots.release()
+
+    async def _fail(self, content_id: int, file: FileRow, error: UnreadableImageError) -> None:
+        """Record that the file cannot be read; another one with the same bytes may do."""
+        failed = [(file, error.reason, str(error))]
+        await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
+        logger.warning("image %d: its file cannot be read any more: %s", content_id, error)
+        self._working.discard(content_id)
+        self._on_committed()
+        self._wake.set()
+
+    async def _encode_batches(self) -> None:
+        while True:
+            ready, failures = await gather(
+                self._decoded, self._encoder.batch, lambda: self._decoding > 0
+            )
+            self._fewer_decoded.set()
+            pixels = {item.content_id: hash_pixels(item.image.pixels) for item in ready}
+            known = await self._known(pixels)
+            unknown = [item for item in ready if item.content_id not in known]
+            await self._rest.over()
+            began = time.monotonic()
+            vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, unknown)
+            if unknown:
+                self.batch_times.add(time.monotonic() - began)
+            self.rate.add(len(vectors))
+            await self._encoded.put(_Encoded(ready, known | vectors, failures + broken, pixels))
+
+    async def _commit_batches(self) -> None:
+        """Write one batch while the next one is encoded."""
+        while True:
+            await self._commit(await self._encoded.get())
+
+    async def _known(self, pixels: dict[int, bytes]) -> dict[int, Float32Array]:
+        """Return the vectors of contents whose very pixels were encoded before, by id.
+
+        An edit that changes only the metadata in a file makes such contents.
+        """
+        found = await self._commits.call(
+            asyncio.to_thread,
+            self._work.vectors_of_pixels,
+            self._model.fingerprint,
+            list(pixels.values()),
+        )
+        return {
+            content_id: found[digest] for content_id, digest in pixels.items() if digest in found
+        }
+
+    async def _commit(self, batch: _Encoded) -> None:
+        vectors = batch.vectors
+        encoded = [
+            (item.content_id, item.image.info) for item in batch.ready if item.content_id in vectors
+        ]
+        matrix = np.zeros((len(encoded), self._model.dim), np.float32)
+        for row, (content_id, _) in enumerate(encoded):
+            matrix[row] = vectors[content_id]
+        failures = batch.failures
+        failed = [(failure.content_id, failure.reason, failure.message) for failure in failures]
+        await self._commits.call(
+            asyncio.to_thread,
+            self._work.commit_embeddings,
+            self._model.fingerprint,
+            encoded,
+            matrix,
+            failed,
+            batch.pixels,
+        )
+        self._working.difference_update(item.content_id for item in batch.ready)
+        self._working.difference_update(failure.content_id for failure in failures)
+        for failure in failures:
+            logger.warning("image %d: %s", failure.content_id, failure.message)
+        logger.info("indexed %d images (%.1f/s encoded)", len(encoded), self.rate.per_s)
+        self._on_committed()
+        self._wake.set()

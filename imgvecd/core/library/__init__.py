@@ -1,0 +1,1 @@
+"""The library as a whole: the engine, its models, its care, its ways in and out."""

@@ -1,0 +1,168 @@
+"""Keeps the open catalog safe: backups from time to time, and a look for damage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+from imgvecd.errors import CatalogDamagedError, CatalogError
+
+logger = logging.getLogger(__name__)
+
+_FIRST_BACKUP_S = 3600.0  # a library that was never backed up is by then, or soon, all indexed
+_RETRY_S = 600.0  # a backup that found no space is tried again
+_LONGEST_SLEEP_S = 3600.0  # sleeping machines and changed clocks move what is due
+_BETWEEN_SUSPICIONS_S = 60.0  # reading a large catalog through takes seconds
+
+
+class MaintainedCatalog(Protocol):
+    """What taking care asks of the catalog; every method blocks, and any thread may call it."""
+
+    def examine(self) -> str | None:
+        """Read it through; return what is wrong, None if it is sound."""
+        ...
+
+    def examined_age_s(self) -> float | None:
+        """Return how long ago it was read through; None if it never was."""
+        ...
+
+    def back_up(self) -> bool:
+        """Write a checked backup; False if nothing has changed since the last."""
+        ...
+
+    def backup_age_s(self) -> float | None:
+        """Return how old the latest backup is; None if there is none, or nobody knows."""
+        ...
+
+
+def back_up_at_end(catalog: MaintainedCatalog, interval_s: float) -> None:
+    """Do what a caretaker would, for a program that ends: back up what is due; blocks.
+
+    A backup that fails is said in the log; the next end tries again.
+
+    Args:
+        interval_s: no backup is made while the latest is younger; 0 makes none.
+    """
+    try:
+        age_s = catalog.backup_age_s()
+        if interval_s and (age_s is None or age_s >= interval_s):
+            catalog.back_up()
+    except CatalogError as error:
+        logger.error("%s", error)  # noqa: TRY400
+
+
+class CatalogMaintenance:
+    """Sleeps until something is due. For one event loop.
+
+    Args:
+        backup_interval_s: longest time that changes stay without a backup; 0 makes none.
+        check_interval_s: how often the catalog is read through; 0 does not do so by the clock.
+        check_now: it was not closed in order, and nobody has looked at it since.
+        report: what a person is told of the catalog's last restoration.
+
+    Attributes:
+        error: why there is no new backup; None when all is well.
+    """
+
+    def __init__(
+        self,
+        catalog: MaintainedCatalog,
+        *,
+        backup_interval_s: float,
+        check_interval_s: float,
+        check_now: bool,
+        report: str | None,
+    ) -> None:
+        self._catalog = catalog
+        self._backup_interval_s = backup_interval_s
+        self._check_interval_s = check_interval_s
+        self._suspicion = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._check_now = check_now
+        self._back_up_at = self._check_at = float("inf")
+        self.report = report
+        self.error: str | None = None
+
+    def suspect(self) -> None:
+        """Somebody has met bytes that cannot be the catalog's: look at once. From any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._suspicion.set)
+
+    async def run(self) -> None:
+        """Take care until cancelled.
+
+        Raises:
+            CatalogDamagedError: the catalog is damaged; it must be closed and restored.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._plan()
+        while True:
+            due_s = min(self._back_up_at, self._check_at) - time.monotonic()
+            try:
+                async with asyncio.timeout(min(max(due_s, 0.0), _LONGEST_SLEEP_S)):
+                    await self._suspicion.wait()
+            except TimeoutError:
+                pass
+            if self._suspicion.is_set() or time.monotonic() >= self._check_at:
+                await self._examine()
+            if time.monotonic() >= self._back_up_at:
+                await self._back_up()
+
+    async def _plan(self) -> None:
+        now = time.monotonic()
+        if self._backup_interval_s:
+            try:
+                age_s = await asyncio.to_thread(self._catalog.backup_age_s)
+            except CatalogError as error:
+                age_s, self.error = None, str(error)
+            if age_s is None:
+                wait_s = min(self._backup_interval_s, _FIRST_BACKUP_S)
+            else:
+                wait_s = self._backup_interval_s - age_s
+            self._back_up_at = now + max(0.0, wait_s)
+        if self._check_now:
+            self._check_at = now
+        elif self._check_interval_s:
+            age_s = await asyncio.to_thread(self._catalog.examined_age_s)
+            self._check_at = now + max(0.0, self._check_interval_s - (age_s or 0.0))
+
+    async def _examine(self) -> None:
+        suspected = self._suspicion.is_set()
+        try:
+            damage = await asyncio.to_thread(self._catalog.examine)
+        except CatalogDamagedError:
+            raise
+        except CatalogError as error:
+            self._suspicion.clear()
+            self._check_at = time.monotonic() + _RETRY_S
+            logger.error("%s; trying again in %.0f s", error, _RETRY_S)  # noqa: TRY400
+            return
+        if damage is not None:
+            raise CatalogDamagedError(damage)
+        self._checked()
+        if suspected:
+            logger.error("the catalog was found damaged once, and sound when it was looked at")
+            await asyncio.sleep(_BETWEEN_SUSPICIONS_S)
+            self._suspicion.clear()
+
+    async def _back_up(self) -> None:
+        started = time.monotonic()
+        try:
+            made = await asyncio.to_thread(self._catalog.back_up)
+        except CatalogDamagedError:
+            raise
+        except CatalogError as error:
+            self.error = str(error)
+            self._back_up_at = time.monotonic() + _RETRY_S
+            logger.error("%s; trying again in %.0f s", error, _RETRY_S)  # noqa: TRY400
+            return
+        self.error = None
+        self._back_up_at = time.monotonic() + self._backup_interval_s
+        if made:
+            self._checked()
+            logger.info("the catalog is backed up, in %.1f s", time.monotonic() - started)
+
+    def _checked(self) -> None:
+        self._check_at = time.monotonic() + (self._check_interval_s or float("inf"))

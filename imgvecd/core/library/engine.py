@@ -1,0 +1,389 @@
+"""The library at work: catalog, workers and index wired into the two straight lines.
+
+What has to be read and encoded is read and encoded, what is indexed can be searched. The daemon
+adds watching and a socket to it, `VectorDatabase` adds files by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from imgvecd.core.files.beneath import open_file
+from imgvecd.core.indexing import Embedder, Reader
+from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.generation import Generation, GenerationIndex
+from imgvecd.core.library.index_maintenance import IndexMaintenance
+from imgvecd.core.search import Searcher
+from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
+from imgvecd.errors import ModelError, NotFoundError
+from imgvecd.protocols import (
+    Decoder,
+    EmbeddingSource,
+    Encoder,
+    Library,
+    ModelTable,
+    SearchStore,
+    WorkQueue,
+)
+from imgvecd.types import EncoderSpeed, FileRow, ModelInfo, RootRow
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model that may not be known yet, and what runs it."""
+
+    fingerprint: str
+    encoder: Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an engine is made of.
+
+    Attributes:
+        serving: the model that answers queries.
+        target: the model that shall take its place once every image is encoded with it, or None.
+        open_index: opens or builds the index of a model; blocks.
+        in_flight: decodes running or waiting at the same time.
+        checkpoint_interval_s: longest time that a change stays without a checkpoint.
+        rest: the gate in front of reading, decoding and encoding; by default always open.
+        at_reading_start: called in each thread that reads files, before it does.
+        opener: opens a file of the library by its path; see `FileOpener.open`.
+        fetch: returns the image at a URL that a search names; None refuses it.
+    """
+
+    work: WorkQueue
+    embeddings: EmbeddingSource
+    models: ModelTable
+    library: Library
+    searching: SearchStore
+    decoder: Decoder
+    serving: ModelSource
+    target: ModelSource | None
+    open_index: Callable[[ModelInfo], GenerationIndex]
+    in_flight: int
+    checkpoint_interval_s: float
+    rest: IndexingGate = field(default_factory=IndexingGate)
+    at_reading_start: Callable[[], None] = lambda: None
+    opener: Callable[[bytes], int] = open_file
+    fetch: Callable[[str], bytes] | None = None
+
+
+class Engine:
+    """Runs from `start` to `stop` in one event loop; its methods are for that loop.
+
+    Args:
+        on_doubt: called with files that are not on disk as the catalog has them.
+
+    Attributes:
+        generation: answers queries; None until the model is known and its index is open.
+        upcoming: takes its place once it is complete, or None.
+        opened: set once there is a generation.
+        move_stopped: whether a person has stopped the move to the target model.
+    """
+
+    def __init__(self, parts: Parts, *, on_doubt: Callable[[list[FileRow]], None]) -> None:
+        self._parts = parts
+        self._on_doubt = on_doubt
+        self._sources = {source.fingerprint: source for source in _sources(parts)}
+        self._roots: dict[int, RootRow] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._move: asyncio.Task[None] | None = None
+        self._taking_over = asyncio.Lock()
+        self._rested = asyncio.Event()
+        self._completed = asyncio.Event()
+        self._learning = Retrying(ModelError)
+        self._opening = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
+        self._reaching = Retrying(ModelError, first_s=60, longest_s=6 * 3600, level=logging.INFO)
+        self._reader = Reader(
+            parts.work,
+            parts.decoder,
+            path_of=self.path_of,
+            opener=parts.opener,
+            room=self._room,
+            at_start=parts.at_reading_start,
+            on_linked=self._wake_generations,
+            on_doubt=on_doubt,
+            on_rest=self._rest,
+        )
+        self.generation: Generation | None = None
+        self.upcoming: Generation | None = None
+        self.move_stopped = False
+        self.opened = asyncio.Event()
+
+    @property
+    def model_loaded(self) -> bool:
+        """Whether the serving model is in memory now."""
+        return self.generation is not None and self._serving_encoder.loaded
+
+    @property
+    def encoder_speed(self) -> EncoderSpeed | None:
+        """How fast the serving model encodes images; None until that was learnt."""
+        return self._serving_encoder.speed
+
+    @property
+    def moving_error(self) -> str | None:
+        """What keeps the target model from being built; None when all is well."""
+        upcoming = self.upcoming
+        return self._reaching.error or (upcoming.error if upcoming is not None else None)
+
+    @property
+    def move_progress(self) -> str:
+        """How fetching and loading the target model goes on; else empty."""
+        return self._parts.target.encoder.progress if self._parts.target is not None else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything that can be read, encoded or indexed is not yet."""
+        return self._reader.busy or self.generation is None or self.generation.busy
+
+    @property
+    def error(self) -> str | None:
+        """What keeps the work from going on; None when all is well."""
+        return (
+            self._learning.error
+            or self._opening.error
+            or self._reader.error
+            or (self.generation.error if self.generation else None)
+            or self._serving_encoder.error
+        )
+
+    @property
+    def _serving_encoder(self) -> Encoder:
+        generation = self.generation
+        if generation is None:
+            return self._parts.serving.encoder
+        return self._sources[generation.model.fingerprint].encoder
+
+    def use_roots(self, roots: list[RootRow]) -> None:
+        """Take these as the roots that files lie under, besides those taken before.
+
+        What is on its way may still lie under a root that has just been dropped.
+        """
+        self._roots |= {root.id: root for root in roots}
+
+    def path_of(self, file: FileRow) -> bytes:
+        """Return the absolute path of a file."""
+        return os.path.join(self._roots[file.root_id].path, file.relative)
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to work.
+
+        The task ends only by an error that nobody foresaw, or by `stop`.
+        """
+        self._task = asyncio.create_task(self._run())
+        return self._task
+
+    async def stop(self) -> None:
+        """Stop everything, write a last checkpoint, let go of workers."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        encoders = (source.encoder.close() for source in self._sources.values())
+        await asyncio.gather(*encoders, self._parts.decoder.close())
+        for generation in (self.generation, self.upcoming):
+            if generation is not None:
+                await self._put_down(generation)
+
+    def wake(self) -> None:
+        """The catalog's files have changed."""
+        self._reader.wake()
+        self._wake_generations()
+
+    async def idle(self) -> None:
+        """Return once everything that can be read, encoded and indexed is."""
+        while self.busy:
+            self._rested.clear()
+            await self._rested.wait()
+
+    async def stop_move(self) -> None:
+        """Give up the move to the target model, for later starts as well; embeddings made stay.
+
+        Raises:
+            NotFoundError: no move is under way or to come.
+        """
+        target = self._moving_to()
+        async with self._taking_over:
+            self._moving_to()  # it may have been completed meanwhile
+            await asyncio.to_thread(self._parts.models.stop_move, target.fingerprint)
+            self.move_stopped = True
+            move, self._move = self._move, None
+            if move is not None:
+                move.cancel()
+                await asyncio.wait([move])
+            upcoming, self.upcoming = self.upcoming, None
+            if upcoming is not None and self.generation is not None:
+                await asyncio.to_thread(self._parts.models.activate, [self.generation.model])
+                await self._put_down(upcoming)
+            await target.encoder.close()
+        logger.info("the move to another model is stopped")
+
+    async def resume_move(self) -> None:
+        """Take up a move that was stopped, where it was.
+
+        Raises:
+            NotFoundError: no move is under way or to come.
+        """
+        self._moving_to()
+        async with self._taking_over:
+            self._moving_to()
+            await asyncio.to_thread(self._parts.models.stop_move, None)
+            self.move_stopped = False
+            self._begin_move()
+
+    def _moving_to(self) -> ModelSource:
+        target, generation = self._parts.target, self.generation
+        if target is None or (generation and generation.model.fingerprint == target.fingerprint):
+            raise NotFoundError("no move to another model is under way: `model` names what serves")
+        return target
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._reader.run())
+            serving = await self._learn(self._parts.serving, self._learning)
+            await self._activate(serving)
+            self.generation = await self._open(serving)
+            self.opened.set()
+            self._running = tasks.create_task(self.generation.run())
+            self._wake_generations()
+            tasks.create_task(self._verify(self.generation))
+            await self._set_serving(serving)
+            if self._parts.target is not None:
+                stopped = await asyncio.to_thread(self._parts.models.stopped_move)
+                self.move_stopped = stopped == self._parts.target.fingerprint
+                self._begin_move()
+
+    def _begin_move(self) -> None:
+        target, old = self._parts.target, self.generation
+        if target is None or old is None or self._move is not None or self.move_stopped:
+            return
+        assert self._tasks is not None  # noqa: S101  # the generation was opened in it
+        self._move = self._tasks.create_task(self._move_to(target, old, self._tasks))
+
+    async def _move_to(
+        self, target: ModelSource, old: Generation, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Build the target's generation beside the serving one, and put it in its place."""
+        await self.idle()  # what can be searched soon comes before what is searched better
+        model = await self._learn(target, self._reaching)
+        logger.info("building the index of %s; %s answers meanwhile", model.name, old.model.name)
+        await self._activate(old.model, model)
+        self.upcoming = upcoming = await self._open(model)
+        running = tasks.create_task(upcoming.run())
+        try:
+            self._wake_generations()
+            while not await self._is_complete(upcoming):
+                await self._completed.wait()
+            async with self._taking_over:
+                await self._take_over(upcoming, running, old)
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
+
+    async def _take_over(
+        self, upcoming: Generation, running: asyncio.Task[None], old: Generation
+    ) -> None:
+        self.generation, self.upcoming = upcoming, None
+        await self._set_serving(upcoming.model)
+        await self._activate(upcoming.model)
+        if self._running is not None:
+            self._running.cancel()
+        self._running = running
+        old.embedder.room.set()
+        await self._put_down(old)
+        await self._sources[old.model.fingerprint].encoder.close()
+        logger.info("%s answers from now on", upcoming.model.name)
+
+    async def _verify(self, generation: Generation) -> None:
+        """Have the files behind the index read through; a damaged index is built anew."""
+        if not await asyncio.to_thread(generation.index.verify):
+            logger.error("the index on disk is damaged; building it anew from the catalog")
+            generation.keeper.wake()
+
+    async def _is_complete(self, upcoming: Generation) -> bool:
+        """Return whether every file is in it, those of offline roots included."""
+        self._completed.clear()
+        if self._reader.busy or upcoming.busy:
+            return False
+        counts = await asyncio.to_thread(self._parts.library.counts, upcoming.model.fingerprint)
+        return not counts.pending
+
+    async def _learn(self, source: ModelSource, patience: Retrying) -> ModelInfo:
+        known = self._parts.models.get
+        model = await self._opening.call(asyncio.to_thread, known, source.fingerprint)
+        return model if model is not None else await patience.call(source.encoder.info)
+
+    async def _activate(self, *models: ModelInfo) -> None:
+        await self._opening.call(asyncio.to_thread, self._parts.models.activate, models)
+
+    async def _set_serving(self, model: ModelInfo) -> None:
+        record = self._parts.models.set_serving
+        await self._opening.call(asyncio.to_thread, record, model.fingerprint)
+
+    async def _put_down(self, generation: Generation) -> None:
+        try:
+            await generation.keeper.checkpoint()
+        except DISK_ERRORS as error:
+            logger.error("no checkpoint at the end: %s; the next start catches up", error)  # noqa: TRY400
+        await asyncio.to_thread(generation.index.close)
+
+    async def _room(self) -> None:
+        """Return once the serving generation has little enough left to encode, and no pause is."""
+        await self._parts.rest.over()
+        if self.generation is not None:
+            await self.generation.embedder.room.wait()
+
+    def _rest(self) -> None:
+        self._rested.set()
+        self._completed.set()
+        if self.generation is not None:
+            self.generation.searcher.wake()
+
+    async def _open(self, model: ModelInfo) -> Generation:
+        index = await self._opening.call(asyncio.to_thread, self._parts.open_index, model)
+        return self._make_generation(model, index)
+
+    def _make_generation(self, model: ModelInfo, index: GenerationIndex) -> Generation:
+        parts, encoder = self._parts, self._sources[model.fingerprint].encoder
+        keeper = IndexMaintenance(index, interval_s=parts.checkpoint_interval_s, on_rest=self._rest)
+        embedder = Embedder(
+            parts.work,
+            parts.decoder,
+            encoder,
+            model,
+            rest=parts.rest,
+            path_of=self.path_of,
+            in_flight=parts.in_flight,
+            on_committed=keeper.wake,
+            on_doubt=self._on_doubt,
+            on_rest=self._rest,
+        )
+        searcher = Searcher(
+            model,
+            index,
+            encoder=encoder,
+            decoder=parts.decoder,
+            embeddings=parts.embeddings,
+            library=parts.library,
+            store=parts.searching,
+            fetch=parts.fetch,
+        )
+        return Generation(model, index, embedder, keeper, searcher)
+
+    def _wake_generations(self) -> None:
+        for generation in (self.generation, self.upcoming):
+            if generation is not None:
+                generation.wake()
+
+
+def _sources(parts: Parts) -> list[ModelSource]:
+    return [parts.serving] if parts.target is None else [parts.serving, parts.target]

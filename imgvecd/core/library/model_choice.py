@@ -1,0 +1,131 @@
+"""From the setting `model` to which model is meant and what its embeddings are filed under."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import os
+from dataclasses import dataclass
+
+from imgvecd.config.schema import ModelConfig, expand
+from imgvecd.errors import ModelError
+from imgvecd.types import ModelInfo
+
+EMBEDDED = "imgvecd-mini"
+"""The model inside the package."""
+
+_MODELS_DIR = str(importlib.resources.files("imgvecd") / "models")
+DEFAULT = "ViT-B-32"
+"""The model that `auto` moves to."""
+
+_DEFAULT_TAGS = {DEFAULT: "laion2b_s34b_b79k"}
+_EMBEDDED_TAG = "embedded"
+_AUTO_NOTE = (
+    f"model: auto runs on {EMBEDDED}, which comes with imgvecd, and moves to ViT-B-32 once that "
+    "has been fetched and knows every image"
+)
+_DIGEST_BYTES = 16  # 128 bits: no two models ever collide
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model that has not been loaded yet.
+
+    Attributes:
+        name, pretrained: as open_clip calls them; `pretrained` may be a file's path.
+        fingerprint: hexadecimal; of name and tag, or of name and the content of a local file, so
+            that a checkpoint replaced under its old name is another model, and a copy is not.
+        config_path: of a model configuration that open_clip does not know; or empty.
+        checkpoint_path: of a local checkpoint; or empty.
+        note: for a person, about how the choice came about; or empty.
+    """
+
+    name: str
+    pretrained: str
+    fingerprint: str
+    config_path: str = ""
+    checkpoint_path: str = ""
+    note: str = ""
+
+
+def choose_model(setting: str | ModelConfig) -> ModelChoice:
+    """Return what the setting means, without importing or loading any model.
+
+    Raises:
+        ModelError: a local checkpoint cannot be read, or none is named.
+    """
+    if setting == "auto":
+        return _embedded(_AUTO_NOTE)
+    wanted = ModelConfig(name=setting) if isinstance(setting, str) else setting
+    if wanted.name == EMBEDDED:
+        return _embedded("")
+    pretrained = wanted.pretrained or _DEFAULT_TAGS.get(wanted.name, "")
+    if _is_path(pretrained):
+        path = expand(pretrained)
+        fingerprint = _fingerprint(wanted.name, _digest(path))
+        return ModelChoice(wanted.name, path, fingerprint, checkpoint_path=path)
+    if not pretrained and ":" not in wanted.name:  # "hf-hub:…" and "local-dir:…" say it all
+        raise ModelError(
+            f"model.pretrained is missing: {wanted.name} needs a tag or a checkpoint file"
+        )
+    return ModelChoice(wanted.name, pretrained, _fingerprint(wanted.name, pretrained.encode()))
+
+
+def plan_models(
+    setting: str | ModelConfig, last: ModelInfo | None
+) -> tuple[ModelChoice, ModelChoice | None]:
+    """Return (the model that answers queries now, the one to move to or None).
+
+    A model that has not answered before is built beside the one that did last, as long as that can
+    still be had. `auto` is at once on the embedded model, and moves to the default one.
+
+    Args:
+        last: the model that answered queries last, if any did.
+
+    Raises:
+        ModelError: see `choose_model`.
+    """
+    auto = setting == "auto"
+    wanted = choose_model(ModelConfig(name=DEFAULT) if auto else setting)
+    if last is not None and last.fingerprint == wanted.fingerprint:
+        return wanted, None
+    if auto:
+        return _embedded(_AUTO_NOTE), wanted
+    if last is None:
+        return wanted, None
+    try:
+        pretrained = "" if last.pretrained == _EMBEDDED_TAG else last.pretrained
+        serving = choose_model(ModelConfig(name=last.name, pretrained=pretrained))
+    except ModelError:  # its checkpoint is gone
+        return wanted, None
+    return (serving, wanted) if serving.fingerprint == last.fingerprint else (wanted, None)
+
+
+def _embedded(note: str) -> ModelChoice:
+    config = os.path.join(_MODELS_DIR, f"{EMBEDDED}.json")
+    checkpoint = os.path.join(_MODELS_DIR, f"{EMBEDDED}.safetensors")
+    fingerprint = _fingerprint(EMBEDDED, _digest(config) + _digest(checkpoint))
+    return ModelChoice(EMBEDDED, _EMBEDDED_TAG, fingerprint, config, checkpoint, note)
+
+
+def _is_path(pretrained: str) -> bool:
+    """Return whether it is no tag: tags have neither slashes nor dots."""
+    return os.sep in pretrained or "." in pretrained or pretrained.startswith("~")
+
+
+def _fingerprint(name: str, checkpoint: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    digest.update(name.encode() + b"\0" + checkpoint)
+    return digest.hexdigest()
+
+
+def _digest(path: str) -> bytes:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
+    return digest.digest()

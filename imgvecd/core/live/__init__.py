@@ -1,0 +1,1 @@
+"""What happens while somebody listens: changes since a clock, live queries, who is woken."""

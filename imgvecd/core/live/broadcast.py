@@ -1,0 +1,33 @@
+"""A bell that wakes everyone who waits for it, and nobody twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Broadcast:
+    """For one event loop.
+
+    Attributes:
+        count: how often it has rung. Who notes it before looking misses nothing while looking.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits."""
+        self.count += 1
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+    async def wait(self, heard: int, timeout_s: float | None = None) -> bool:
+        """Return True once it has rung more than `heard` times, or False after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.count <= heard:
+                    await self._rung.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,98 @@
+"""Standing queries: told once of every new image that matches, across reconnects."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+
+from imgvecd.api import Match, SearchRequest
+from imgvecd.core.search.searcher import Query, Searcher
+from imgvecd.errors import BadRequestError
+from imgvecd.protocols import EmbeddingSource, SearchStore
+
+Position = tuple[int, int]
+"""(clock, content id) of the last image looked at."""
+
+HEARTBEAT_S = 15.0
+"""A listener hears something at least so often, which is how it is noticed that one has left."""
+
+_BATCH = 256  # images looked at together
+_ALL = 2**62  # above every content id
+# c:<instance>:<clock>, and within a clock .<content id>
+_SINCE = re.compile(r"c:(\w+):(\d{1,18})(?:\.(\d{1,18}))?")
+
+
+class LiveQueries:
+    """Follows what is encoded for as long as somebody listens. For one event loop.
+
+    Args:
+        current: returns the searcher that answers now; another one after a change of models.
+    """
+
+    def __init__(
+        self,
+        current: Callable[[], Awaitable[Searcher]],
+        store: SearchStore,
+        embeddings: EmbeddingSource,
+    ) -> None:
+        self._current = current
+        self._store = store
+        self._embeddings = embeddings
+        self._instance = embeddings.instance()
+
+    def position(self, since: str | None) -> Position:
+        """Return where to go on; from now on without `since`.
+
+        Raises:
+            BadRequestError: `since` is no clock of this catalog.
+        """
+        if since is None:
+            return self._embeddings.clock(), _ALL
+        match = _SINCE.fullmatch(since)
+        if match is None or match[1] != self._instance:
+            raise BadRequestError(f"`since` is no clock of this library: {since!r}")
+        return int(match[2]), int(match[3]) if match[3] else _ALL
+
+    def name(self, position: Position) -> str:
+        """Return the text that `position` reads."""
+        clock, identity = position
+        inside = "" if identity == _ALL else f".{identity}"
+        return f"c:{self._instance}:{clock}{inside}"
+
+    async def matches(
+        self, request: SearchRequest, position: Position
+    ) -> AsyncIterator[Match | None]:
+        """Yield what is new after `position`, oldest first, without end; None as a heartbeat.
+
+        What is looked for is encoded once, and again after a change of models. Unless the request
+        names a band or a relevance, only what is found is told.
+
+        Raises:
+            ImgvecdError: as for `Searcher.search`.
+        """
+        if request.least_band() == "weaker" and request.min_band is None:
+            request = msgspec.structs.replace(request, min_band="found")
+        prepared: tuple[Searcher, Query] | None = None
+        while True:
+            searcher = await self._current()
+            heard = searcher.news.count
+            new = await asyncio.to_thread(
+                self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
+            )
+            if new:
+                if prepared is not None and prepared[0] is searcher:
+                    query = await searcher.renewed(prepared[1])
+                else:
+                    query = await searcher.prepare(request)
+                    prepared = searcher, query
+                ids = [identity for _, identity in new]
+                hits = await asyncio.to_thread(searcher.hits_among, query, ids)
+                for clock, identity in new:
+                    if identity in hits:
+                        yield Match(hit=hits[identity], since=self.name((clock, identity)))
+                position = new[-1]
+            elif not await searcher.news.wait(heard, HEARTBEAT_S):
+                yield None

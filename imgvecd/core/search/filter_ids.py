@@ -1,0 +1,71 @@
+"""From filters to the ids that the index may find; remembered while nothing changes."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import os
+import threading
+
+import msgspec
+
+from imgvecd.api import Filters
+from imgvecd.core.search import time_ranges
+from imgvecd.protocols import SearchStore
+from imgvecd.types import Int64Array
+
+_REMEMBERED = 16  # filters, for the pages of a few people: 8 MB each in a library of a million
+
+
+class FilterIds:
+    """The ids that filters leave. Thread-safe."""
+
+    def __init__(self, store: SearchStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._remembered: collections.OrderedDict[tuple[bytes, int], Int64Array] = (
+            collections.OrderedDict()
+        )
+
+    def ids(self, filters: Filters, clock: int) -> Int64Array | None:
+        """Return the sorted ids that pass, or None if nothing is filtered.
+
+        Args:
+            clock: of the catalog as the caller knows it.
+
+        Raises:
+            BadRequestError: a filter makes no sense.
+        """
+        if filters == Filters():
+            return None
+        resolved = with_dates(filters, datetime.datetime.now().astimezone().date())
+        key = msgspec.json.encode(resolved, order="sorted"), clock
+        with self._lock:
+            ids = self._remembered.get(key)
+            if ids is not None:
+                self._remembered.move_to_end(key)
+                return ids
+        ids = self._store.matching(resolved)
+        with self._lock:
+            self._remembered[key] = ids
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return ids
+
+
+def with_dates(filters: Filters, today: datetime.date) -> Filters:
+    """Return filters whose `taken_from` and `taken_to` say what all three said in words."""
+    spans = [time_ranges.span(filters.taken, today)] if filters.taken else []
+    first = [span[0] for span in spans]
+    end = [span[1] for span in spans]
+    if filters.taken_from:
+        first.append(time_ranges.span(filters.taken_from, today)[0])
+    if filters.taken_to:
+        end.append(time_ranges.span(filters.taken_to, today)[1])
+    return msgspec.structs.replace(
+        filters,
+        folder=None if filters.folder is None else os.path.expanduser(filters.folder),
+        taken=None,
+        taken_from=max(first).isoformat() if first else None,
+        taken_to=min(end).isoformat() if end else None,
+    )

@@ -1,0 +1,1 @@
+"""How long things take, how fast they go, and when to try again."""

@@ -1,0 +1,82 @@
+"""From what the watcher hears to what is to be looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+
+from imgvecd.core.files.formats import is_read_name, is_watched_name
+from imgvecd.core.watch.debounce import Debounce
+from imgvecd.core.watch.disk_truth import below
+from imgvecd.core.watch.inclusion_rules import NO_MEDIA
+from imgvecd.core.watch.scan_queue import ScanQueue
+from imgvecd.types import Hint, HintKind
+
+
+class EventRouter:
+    """RequestTurns hints into looks. `hear` may be called on any thread and never blocks.
+
+    Args:
+        doubt_roots: called when roots may have come or gone.
+    """
+
+    def __init__(
+        self, agenda: ScanQueue, settling: Debounce, doubt_roots: Callable[[], None]
+    ) -> None:
+        self._agenda = agenda
+        self._settling = settling
+        self._doubt_roots = doubt_roots
+        self._roots: tuple[tuple[bytes, int, bool], ...] = ()
+
+    def use_roots(self, roots: Mapping[bytes, tuple[int, bool]]) -> None:
+        """Take these paths for the roots: (id, whether links are followed)."""
+        # Of nested roots, the inner one comes first.
+        self._roots = tuple((path, *roots[path]) for path in sorted(roots, key=len, reverse=True))
+
+    def hear(self, hint: Hint) -> None:
+        """Put on the agenda what the hint gives reason to look at."""
+        if hint.kind is HintKind.LOST:
+            for _, root_id, _ in self._roots:
+                self._agenda.scan(root_id)
+        elif hint.kind is HintKind.ROOTS or hint.directory is None:
+            self._doubt_roots()
+        else:
+            self._place(hint, hint.directory)
+
+    def _place(self, hint: Hint, folder: bytes) -> None:
+        for path, root_id, follows_links in self._roots:
+            directory = b"" if folder == path else below(folder, path)
+            if directory is not None:
+                if hint.name is None:
+                    self._hear_of_folder(root_id, directory)
+                else:
+                    self._hear_of_entry(hint, root_id, directory, hint.name, follows_links)
+                return
+
+    def _hear_of_folder(self, root_id: int, directory: bytes) -> None:
+        self._agenda.look(root_id, directory, None)
+        if directory:
+            parent, _, name = directory.rpartition(b"/")
+            self._agenda.look(root_id, parent, [name])
+        else:
+            self._doubt_roots()
+
+    def _hear_of_entry(
+        self, hint: Hint, root_id: int, directory: bytes, name: bytes, follows_links: bool
+    ) -> None:
+        place = root_id, directory, name
+        if hint.is_directory:
+            self._agenda.look(root_id, directory, [name])
+            self._agenda.look(root_id, os.path.join(directory, name), None)
+        elif name == NO_MEDIA:
+            self._agenda.look(root_id, directory, None)
+        elif not (follows_links or is_watched_name(os.fsdecode(name))):
+            return
+        elif hint.kind is HintKind.WRITTEN:
+            if is_read_name(os.fsdecode(name)):
+                self._settling.written(place)
+                self._agenda.look_later(place, self._settling.settle_s)
+        else:
+            if hint.kind is HintKind.CLOSED:
+                self._settling.closed(place)
+            self._agenda.look(root_id, directory, [name])

@@ -1,0 +1,161 @@
+"""A look at one folder: watch it, list it, remember its subfolders, say where to look next."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from imgvecd.core.files.beneath import Links
+from imgvecd.core.watch.file_diff import Look
+from imgvecd.core.watch.folder_tree import Folder, Identity
+from imgvecd.core.watch.listing import Listing, is_gone
+from imgvecd.core.watch.scan_queue import Scan, ScanQueue, Task
+from imgvecd.core.watch.watched_root import WatchedRoot
+from imgvecd.protocols import FileStore, Watcher
+from imgvecd.types import Coverage, join
+
+
+class Absent(enum.Enum):
+    """Why there is nothing to compare.
+
+    GONE: no such folder belongs to the library any more.
+    KEPT: it cannot be looked at now; its files stay as they are.
+    """
+
+    GONE = enum.auto()
+    KEPT = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A look that is to be made.
+
+    Attributes:
+        descriptor: of the root's folder.
+        scan: the scan that this look is part of, if it is.
+        final: what is missing now is gone.
+    """
+
+    root: WatchedRoot
+    descriptor: int
+    task: Task
+    scan: Scan | None
+    final: bool
+
+
+class FolderScanner:
+    """Looks at folders, one thread at a time."""
+
+    def __init__(self, store: FileStore, watcher: Watcher, agenda: ScanQueue) -> None:
+        self._store = store
+        self._watcher = watcher
+        self._agenda = agenda
+        self.mounts = watcher.mount_points()
+
+    def look(self, visit: Visit) -> Look | Absent:
+        """Return what is in the folder, on disk and in the catalog."""
+        root, directory = visit.root, visit.task.directory
+        above = root.tree.lineage(directory.rpartition(b"/")[0]) if directory else ()
+        if root.lister.rules.path(directory) or any(folder.left_out for folder in above):
+            self._drop(root, directory)
+            if not visit.final:
+                self._miss(visit, directory)
+            return Absent.GONE
+        if root.mounts.holds(visit.descriptor, root.lister, directory):
+            return Absent.KEPT
+        try:
+            return self._look_at_names(visit) or self._look_at_all(visit)
+        except OSError as error:
+            if is_gone(error) and not root.lister.leads_away(visit.descriptor, directory):
+                self._drop(root, directory)
+                if not visit.final:
+                    self._miss(visit, directory)
+                return Absent.GONE
+            if directory in root.tree:
+                root.tree.cover(directory, Coverage.UNAVAILABLE)
+            return Absent.KEPT
+
+    def forget(self, root: WatchedRoot) -> None:
+        """Stop watching a root and forget its folders."""
+        self._drop(root, b"")
+
+    def _look_at_names(self, visit: Visit) -> Look | None:
+        """Look at some names only; None if the whole folder must be looked at."""
+        root, task = visit.root, visit.task
+        folder = root.tree.get(task.directory)
+        if task.names is None or folder is None or folder.left_out:
+            return None
+        listing = root.lister.list_names(visit.descriptor, task.directory, task.names)
+        if listing.identity != folder.identity:
+            return None
+        self._follow_up(visit, listing, folder.children & task.names)
+        rows = self._store.files_named(root.id, task.directory, task.names)
+        return Look(root.id, listing, {row.name: row for row in rows})
+
+    def _look_at_all(self, visit: Visit) -> Look | Absent:
+        root, directory = visit.root, visit.task.directory
+        parent = root.tree.get(directory.rpartition(b"/")[0]) if directory else None
+        coverage = self._watch(root, directory)  # before listing, so that nothing falls in between
+        listing = root.lister.list_all(visit.descriptor, directory)
+        if directory and parent is None:
+            # A folder belongs to the library if its parent says so; ask there first.
+            self._watcher.forget(root.absolute(directory))
+            self._agenda.look(root.id, directory.rpartition(b"/")[0], None, visit.task.ticket)
+            return Absent.KEPT
+        folder = root.tree.put(directory, listing.identity)
+        root.tree.cover(directory, coverage)
+        folder.left_out = listing.left_out
+        if parent is not None and self._is_mount(root, directory, parent, listing.identity):
+            root.mounts.note(visit.descriptor, directory)
+        self._follow_up(visit, listing, set(folder.children))
+        rows = self._store.iter_files(root.id, directory, recursive=False)
+        return Look(root.id, listing, {row.name: row for row in rows})
+
+    def _follow_up(self, visit: Visit, listing: Listing, expected: set[bytes]) -> None:
+        """Go into folders that are new or other ones, and note those that are missing."""
+        root, directory = visit.root, listing.directory
+        for name, identity in listing.folders.items():
+            child = join(directory, name)
+            known = root.tree.get(child)
+            if root.lister.rules.links is not Links.NONE and self._is_cycle(
+                root, directory, identity
+            ):
+                continue
+            if known is not None and known.identity != identity:
+                self._drop(root, child)
+                self._miss(visit, child)
+                known = None
+            if visit.scan is not None:
+                visit.scan.stack.append(child)
+            elif known is None:
+                self._agenda.look(root.id, child, None, visit.task.ticket)
+        for name in expected - listing.folders.keys() - listing.unknown:
+            child = join(directory, name)
+            self._drop(root, child)
+            self._miss(visit, child)
+
+    def _miss(self, visit: Visit, directory: bytes) -> None:
+        if visit.scan is not None:
+            visit.scan.missing.append((directory, None))
+        else:
+            self._agenda.look_finally(visit.root.id, directory, None, visit.task.ticket)
+
+    def _drop(self, root: WatchedRoot, directory: bytes) -> None:
+        for path in root.tree.remove(directory):
+            self._watcher.forget(root.absolute(path))
+
+    def _watch(self, root: WatchedRoot, directory: bytes) -> Coverage:
+        if root.polled:
+            return Coverage.FILESYSTEM
+        return self._watcher.watch(root.absolute(directory))
+
+    def _is_mount(
+        self, root: WatchedRoot, directory: bytes, parent: Folder, identity: Identity
+    ) -> bool:
+        here, above = identity[0], parent.identity[0]
+        suspected = here != above or root.resolved(directory) in self.mounts
+        return suspected and root.mounts.is_mount(directory, here, above)
+
+    @staticmethod
+    def _is_cycle(root: WatchedRoot, directory: bytes, identity: Identity) -> bool:
+        return any(folder.identity == identity for folder in root.tree.lineage(directory))

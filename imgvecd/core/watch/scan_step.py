@@ -1,0 +1,264 @@
+"""The steps of reconciliation: take folders from the agenda, look at them, commit what differs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+
+from imgvecd.core.watch.debounce import Debounce
+from imgvecd.core.watch.disk_truth import below
+from imgvecd.core.watch.file_diff import FileDiff, Look
+from imgvecd.core.watch.folder_scanner import Absent, FolderScanner, Visit
+from imgvecd.core.watch.identity import RootOfflineError
+from imgvecd.core.watch.scan_queue import Phase, Scan, ScanQueue, Task
+from imgvecd.core.watch.watched_root import WatchedRoot
+from imgvecd.errors import CatalogError
+from imgvecd.protocols import FileStore, Watcher
+from imgvecd.types import FileChanges, FileRow, Stamp
+
+logger = logging.getLogger(__name__)
+
+STEP_FILES = 1000
+"""A step commits after about so many files, so that reading begins while a scan goes on."""
+
+STEP_S = 0.1
+"""A step ends after about so long, so that live events need not wait for a scan."""
+
+
+class ScanStep:
+    """Looks and commits. One thread at a time.
+
+    Attributes:
+        roots: by id.
+        seen: image files that scans have found so far.
+    """
+
+    def __init__(
+        self, store: FileStore, watcher: Watcher, agenda: ScanQueue, settling: Debounce
+    ) -> None:
+        self.roots: dict[int, WatchedRoot] = {}
+        self.seen = 0
+        self._store = store
+        self._watcher = watcher
+        self._agenda = agenda
+        self._settling = settling
+        self._explorer = FolderScanner(store, watcher, agenda)
+        self._planner = FileDiff(store.files_by_inode, self._stamp_of, settling.wait_s)
+        self._descriptors: dict[int, int] = {}
+
+    def check_roots(self, accept: Collection[int] = ()) -> bool:
+        """Look which roots and mounts are there, scan those that have come.
+
+        Returns:
+            whether anything came or went.
+
+        Args:
+            accept: ids of roots that are taken for themselves whatever folder is there.
+        """
+        changed = [self._check(root, accept=root.id in accept) for root in self.roots.values()]
+        return any([*changed, *map(self._check_mounts_of, self.roots.values())])
+
+    def drop_root(self, root_id: int) -> None:
+        """Stop watching a root."""
+        self._agenda.drop_root(root_id)
+        self._explorer.forget(self.roots.pop(root_id))
+
+    def put_root(self, root: WatchedRoot) -> None:
+        """Watch a root, in the place of the one with its id; the next check begins with it."""
+        if root.id in self.roots:
+            self._explorer.forget(self.roots[root.id])
+        self.roots[root.id] = root
+
+    def check_mounts(self) -> None:
+        """Look at every folder on which something was mounted, or no longer is."""
+        before = self._explorer.mounts
+        self._explorer.mounts = now = self._watcher.mount_points()
+        for mount, root in itertools.product(before ^ now, self.roots.values()):
+            if directory := below(mount, root.resolved(b"")):
+                parent, _, name = directory.rpartition(b"/")
+                self._agenda.look(root.id, parent, [name])
+                self._agenda.look(root.id, directory, None)
+
+    def step(self) -> bool | None:
+        """Do some of what is on the agenda.
+
+        Returns:
+            whether anything was committed; None if there was nothing to do.
+
+        Raises:
+            CatalogError: what was taken from the agenda may not be committed; scan everything.
+        """
+        taken = self._agenda.take(STEP_FILES)
+        if taken is None:
+            return None
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._agenda.done)
+            stack.callback(self._close_roots)
+            phase, tasks = taken
+            scan = self._agenda.current_scan()
+            if phase is Phase.SCAN and scan is not None:
+                return self._scan_on(scan)
+            return self._work_off(phase, tasks)
+
+    def _work_off(self, phase: Phase, tasks: Sequence[Task]) -> bool:
+        looks: list[Look] = []
+        committed = False
+        ends_at = time.monotonic() + STEP_S
+        for number, task in enumerate(tasks):
+            if _files(looks) >= STEP_FILES or time.monotonic() > ends_at:
+                self._agenda.put_back(phase, tasks[number:])
+                break
+            look = self._look(task, None, final=phase is Phase.FINAL)
+            if isinstance(look, Look):
+                looks.append(look)
+                self._forget_absent(look)
+            if phase is Phase.FINAL:
+                committed |= self._finish_below(task, look)
+        return self._commit(looks, phase, min(task.ticket for task in tasks), None) or committed
+
+    def _scan_on(self, scan: Scan) -> bool:
+        if scan.unvisited is None:
+            scan.unvisited = self._store.subdirectories(scan.root_id, scan.directory)
+        looks: list[Look] = []
+        ends_at = time.monotonic() + STEP_S
+        while scan.stack and _files(looks) < STEP_FILES and time.monotonic() < ends_at:
+            directory = scan.stack.pop()
+            scan.unvisited.discard(directory)
+            look = self._look(Task(scan.root_id, directory, None, scan.ticket), scan, final=False)
+            if isinstance(look, Look):
+                looks.append(look)
+                self.seen += len(look.listing.files)
+        committed = self._commit(looks, Phase.SCAN, scan.ticket, scan)
+        if not scan.stack:
+            for directory, names in (*scan.missing, *((path, None) for path in scan.unvisited)):
+                self._agenda.look_finally(scan.root_id, directory, names, scan.ticket)
+            self._agenda.end_scan(scan)
+        return committed
+
+    def _look(self, task: Task, scan: Scan | None, *, final: bool) -> Look | Absent:
+        root = self.roots.get(task.root_id)
+        if root is None or not root.online:
+            return Absent.KEPT
+        try:
+            visit = Visit(root, self._descriptor(root), task, scan, final)
+            return self._explorer.look(visit)
+        except RootOfflineError:
+            self._check(root)
+            return Absent.KEPT
+
+    def _commit(self, looks: Sequence[Look], phase: Phase, ticket: int, scan: Scan | None) -> bool:
+        plan = self._planner.plan(looks, final=phase is Phase.FINAL)
+        if plan.changes:
+            self._apply(plan.changes)
+        for place, wait_s in plan.unsettled:
+            self._agenda.look_later(place, wait_s, ticket)
+        for row in plan.siblings:
+            self._agenda.look(row.root_id, row.dir, [row.name], ticket)
+        for (root_id, directory), rows in itertools.groupby(
+            plan.missing, lambda row: (row.root_id, row.dir)
+        ):
+            names = {row.name for row in rows}
+            if scan is not None:
+                scan.missing.append((directory, names))
+            else:
+                self._agenda.look_finally(root_id, directory, names, ticket)
+        return bool(plan.changes)
+
+    def _finish_below(self, task: Task, look: Look | Absent) -> bool:
+        """Remove what the catalog knows below a folder that is not there any more."""
+        if look is Absent.KEPT or task.names is not None:
+            return False
+        if look is Absent.GONE:
+            rows = self._store.iter_files(task.root_id, task.directory, recursive=True)
+            removed = False
+            while batch := tuple(row.id for row in itertools.islice(rows, STEP_FILES)):
+                self._apply(FileChanges(removed=batch))
+                removed = True
+            return removed
+        tree = self.roots[task.root_id].tree
+        for directory in self._store.subdirectories(task.root_id, task.directory):
+            if directory not in tree:
+                self._agenda.look_finally(task.root_id, directory, None, task.ticket)
+        return False
+
+    def _apply(self, changes: FileChanges) -> None:
+        clock = self._store.apply(changes)
+        logger.info(
+            "clock %d: %d new, %d changed, %d moved, %d linked, %d removed",
+            clock,
+            len(changes.added),
+            len(changes.changed),
+            len(changes.moved),
+            len(changes.linked),
+            len(changes.removed),
+        )
+
+    def _check(self, root: WatchedRoot, *, accept: bool = False) -> bool:
+        before = root.row
+        if not root.check(self._known_files(root), accept=accept):
+            return False
+        self._explorer.forget(root)
+        if root.row != before:
+            try:
+                self._store.update_root(root.row)
+            except CatalogError:  # the next check finds the same again
+                root.row, root.checked = before, False
+                raise
+        if root.online:
+            logger.info("root %d is online", root.id)
+            self._watcher.watch_above(root.row.path)
+            self._agenda.restart(root.id)
+        else:
+            self._agenda.drop_root(root.id)
+            logger.warning("root %d is offline: %s", root.id, root.row.offline_reason)
+        return root.row != before
+
+    def _check_mounts_of(self, root: WatchedRoot) -> bool:
+        if not root.online:
+            return False
+        try:
+            descriptor = root.open()
+        except RootOfflineError:
+            return False  # gone this moment: the next look at the roots tells
+        try:
+            changed = root.mounts.check(descriptor, root.lister)
+        finally:
+            os.close(descriptor)
+        for directory in changed:
+            self._agenda.scan(root.id, directory)
+        return bool(changed)
+
+    def _known_files(self, root: WatchedRoot) -> Iterator[FileRow]:
+        yield from self._store.iter_files(root.id, b"", recursive=True)
+
+    def _descriptor(self, root: WatchedRoot) -> int:
+        """Return a descriptor of the root's folder, kept open for the rest of the step.
+
+        Raises:
+            RootOfflineError: it is not there.
+        """
+        if root.id not in self._descriptors:
+            self._descriptors[root.id] = root.open()
+        return self._descriptors[root.id]
+
+    def _close_roots(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _stamp_of(self, row: FileRow) -> Stamp | None:
+        root = self.roots.get(row.root_id)
+        if root is None or not root.online:
+            raise FileNotFoundError(row.root_id)
+        return root.stamp_of(self._descriptor(root), row)
+
+    def _forget_absent(self, look: Look) -> None:
+        for name in (look.listing.names or frozenset()) - look.listing.files.keys():
+            self._settling.forget((look.root_id, look.listing.directory, name))
+
+
+def _files(looks: Sequence[Look]) -> int:
+    return sum(len(look.listing.files) for look in looks)

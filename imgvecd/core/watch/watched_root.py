@@ -1,0 +1,144 @@
+"""One watched root: where it is, what belongs to it, and whether it is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable
+
+from imgvecd.core.files.beneath import stat_beneath
+from imgvecd.core.watch.folder_tree import Tree
+from imgvecd.core.watch.identity import (
+    FolderIdentity,
+    RootOfflineError,
+    check_replacement,
+    open_folder,
+)
+from imgvecd.core.watch.listing import Lister, is_gone
+from imgvecd.core.watch.mounts import Mounts
+from imgvecd.types import Coverage, FileRow, RootRow, Stamp
+
+
+class WatchedRoot:
+    """A root as the reconciling thread sees it; that thread alone may change it.
+
+    Attributes:
+        lister: lists its folders under the settings that it is watched by.
+        polled: no events are asked for.
+        row: identity and online state, as the catalog has them.
+        mounts: the file systems mounted below it.
+        tree: the folders seen since it came online.
+    """
+
+    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts) -> None:
+        self.row = row
+        self.polled = lister.rules.polled
+        self.lister = lister
+        self.mounts = mounts
+        self.tree = Tree()
+        self.checked = False
+        self._identity: FolderIdentity | None = None
+        self._resolved = row.path
+
+    @property
+    def id(self) -> int:
+        """The root's id in the catalog."""
+        return self.row.id
+
+    @property
+    def online(self) -> bool:
+        """Whether the folder was there when last looked at."""
+        return self.checked and self.row.online
+
+    def absolute(self, directory: bytes) -> bytes:
+        """Return the absolute path of a folder of this root."""
+        return os.path.join(self.row.path, directory) if directory else self.row.path
+
+    def resolved(self, directory: bytes) -> bytes:
+        """Return the absolute path of a folder without the links that led to the root."""
+        return os.path.join(self._resolved, directory) if directory else self._resolved
+
+    def open(self) -> int:
+        """Return a descriptor of the root's folder, to be closed by the caller.
+
+        Raises:
+            RootOfflineError: it is not there, or it is another one than before.
+        """
+        descriptor = open_folder(self.row.path)
+        if FolderIdentity.of(descriptor) != self._identity:
+            os.close(descriptor)
+            raise RootOfflineError("another folder lies in the root's place")
+        return descriptor
+
+    def stamp_of(self, root: int, row: FileRow) -> Stamp | None:
+        """Return the stamp of what lies at a file's path, None if nothing does.
+
+        Args:
+            root: descriptor of the root's folder.
+
+        Raises:
+            OSError: it cannot be known.
+        """
+        try:
+            status = stat_beneath(root, row.relative, self.lister.rules.links)
+        except OSError as error:
+            if is_gone(error):
+                return None
+            raise
+        return Stamp.of(status)
+
+    def check(self, known: Iterable[FileRow], *, accept: bool) -> bool:
+        """Look whether the root is there; return whether its row or its folder has changed.
+
+        Args:
+            known: the files of the root; used when the folder is not the recorded one.
+            accept: take whatever folder is there for the root.
+        """
+        before = (self.row, self._identity, self.checked)
+        self.checked = True
+        try:
+            descriptor = open_folder(self.row.path)
+            try:
+                self._admit(descriptor, known, accept=accept)
+            finally:
+                os.close(descriptor)
+        except RootOfflineError as error:
+            self.set_offline(str(error))
+        return before != (self.row, self._identity, self.checked)
+
+    def set_offline(self, reason: str) -> None:
+        """Note that the root is not there; the time of the first notice stays."""
+        since_ns = self.row.offline_since_ns or time.time_ns()
+        self._identity = None
+        self.row = dataclasses.replace(self.row, offline_since_ns=since_ns, offline_reason=reason)
+
+    def watching(self) -> str:
+        """Return how changes are noticed: "events", "poll", "mixed", or "none" while offline."""
+        if not self.online:
+            return "none"
+        heard = self.tree.count(Coverage.EVENTS)
+        if heard == len(self.tree):
+            return "events"
+        return "mixed" if heard else "poll"
+
+    def _admit(self, descriptor: int, known: Iterable[FileRow], *, accept: bool) -> None:
+        try:
+            os.stat(b".", dir_fd=descriptor)
+        except OSError as error:
+            raise RootOfflineError("the folder may not be searched") from error
+        identity = FolderIdentity.of(descriptor)
+        recorded = self.row.inode is not None
+        trusted = self.row.online and identity.is_of(self.row)
+        if recorded and not accept and not trusted:
+            check_replacement(descriptor, identity, self.row, known, self.lister)
+        self._identity = identity
+        self._resolved = os.path.realpath(self.row.path)
+        self.row = dataclasses.replace(
+            self.row,
+            device=identity.device,
+            inode=identity.inode,
+            filesystem_id=identity.filesystem_id,
+            offline_since_ns=None,
+            offline_reason=None,
+        )

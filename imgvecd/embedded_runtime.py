@@ -1,0 +1,273 @@
+"""An open state directory on a thread of its own, shared by everything in one process that uses it.
+
+The first process to come writes; the others read what it has written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
+
+from imgvecd.catalog import Catalog
+from imgvecd.config.schema import Config, ModelConfig
+from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.library.catalog_maintenance import back_up_at_end
+from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.model_choice import choose_model
+from imgvecd.core.library.thumbnails import Thumbnails
+from imgvecd.core.search import Searcher
+from imgvecd.errors import AlreadyRunningError, BadRequestError, ModelError, ReadOnlyError
+from imgvecd.protocols import Decoder, VectorIndex
+from imgvecd.types import ModelInfo, RootRow
+from imgvecd.wiring import Assembly, ReadingAssembly, assemble, assemble_reading, stored_model
+
+T = TypeVar("T")
+
+DEFAULT_MODEL = ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k")
+"""What a database made anew uses if nobody says otherwise."""
+
+_LOOK_S = 0.1  # how often a waiting caller looks whether something stands in the way
+_WHOLE_DISK = b"/"  # the root of files that lie under no watched folder
+
+
+class SearchedIndex(VectorIndex, Protocol):
+    """The index, whoever keeps it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk."""
+        ...
+
+
+class EmbeddedRuntime:
+    """Thread-safe; `run` is how other threads reach what lives on its event loop.
+
+    Args:
+        read_only: leave writing to others, even if there are none.
+
+    Attributes:
+        adding: held by whoever adds files, so that each sees the result of its own.
+    """
+
+    def __init__(self, config: Config, *, read_only: bool = False) -> None:
+        self.adding = threading.Lock()
+        self._backup_interval_s = config.catalog.backup_interval_h * 3600
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._writing: Assembly | None = None
+        self._reading: ReadingAssembly | None = None
+        self._finder: DuplicateFinder | None = None
+        try:
+            self.run(self._open(config, read_only))
+        except BaseException:
+            self.close()
+            raise
+
+    async def _open(self, config: Config, read_only: bool) -> None:
+        if not read_only:
+            try:
+                # a file that is not as the catalog has it shows in the result of whoever added it
+                self._writing = assemble(config, on_doubt=lambda _: None)
+            except AlreadyRunningError:
+                if stored_model(config.state_dir) is None:
+                    raise
+        if self._writing is None:
+            self._reading = assemble_reading(config)
+            await asyncio.to_thread(self._reading.index.catch_up)
+            return
+        self._writing.engine.use_roots(self.catalog.files.roots())
+        self._writing.engine.start()
+        await self._settled()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written, since another process does or nobody asked for it."""
+        return self._writing is None
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog."""
+        return self._parts.catalog
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decode workers; for `run`."""
+        return self._parts.decoder
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that answers."""
+        return self._reading.model if self._reading else self._generation.model
+
+    @property
+    def index(self) -> SearchedIndex:
+        """The index of that model."""
+        return self._reading.index if self._reading else self._generation.index
+
+    @property
+    def searcher(self) -> Searcher:
+        """Answers searches; for `run`."""
+        return self._reading.searcher if self._reading else self._generation.searcher
+
+    @property
+    def duplicates(self) -> DuplicateFinder:
+        """Finds duplicates; for `run`."""
+        if self._finder is None:
+            self._finder = DuplicateFinder(
+                store=self.catalog.duplicates,
+                library=self.catalog.library,
+                embeddings=self.catalog.embeddings,
+                decoder=self.decoder,
+                keep_looks=not self.read_only,
+            )
+        return self._finder
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Makes small pictures, and keeps none; for `run`."""
+        return Thumbnails(self.catalog.library, self._parts.decoder, None)
+
+    @property
+    def encoded(self) -> int:
+        """How many images were encoded since the session was opened."""
+        return 0 if self._reading else self._generation.embedder.rate.total
+
+    @property
+    def _parts(self) -> Assembly | ReadingAssembly:
+        parts = self._writing or self._reading
+        assert parts is not None  # noqa: S101  # opened by `__init__`
+        return parts
+
+    @property
+    def _generation(self) -> Generation:
+        assert self._writing is not None  # noqa: S101  # callers looked
+        generation = self._writing.engine.generation
+        assert generation is not None  # noqa: S101  # `_open` waited for it
+        return generation
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `work`, done on the session's event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def require_writing(self) -> None:
+        """Raise ReadOnlyError unless this process writes."""
+        if self.read_only:
+            path = os.path.dirname(self.catalog.path)
+            raise ReadOnlyError(
+                f"{path} is open for reading only: by choice, or since another process (a running"
+                " `imgvecd serve`?) writes to it, which must end first"
+            )
+
+    def settle(self, progress: Callable[[int], None] | None = None) -> None:
+        """Return once all is read, encoded and indexed; raise what keeps it from being so.
+
+        Args:
+            progress: told now and then how many images were encoded so far, on any thread.
+        """
+        self.run(self._settled(progress))
+
+    def place(self, path: bytes) -> tuple[RootRow, bytes, bytes]:
+        """Return (root, folder in it, name) of an absolute path; the nearest root there is."""
+        roots = self.catalog.files.roots()
+        above = [root for root in roots if path.startswith(root.path.rstrip(b"/") + b"/")]
+        if not above:
+            above = self.catalog.files.set_roots([*(root.path for root in roots), _WHOLE_DISK])[-1:]
+            self.run(self._use_roots())
+        root = max(above, key=lambda row: len(row.path))
+        directory, name = os.path.split(path[len(root.path.rstrip(b"/")) + 1 :])
+        return root, directory, name
+
+    def close(self) -> None:
+        """Write a checkpoint, a backup if one is due, and let go; harmless when repeated."""
+        if self._loop.is_closed():
+            return
+        self.run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _use_roots(self) -> None:
+        assert self._writing is not None  # noqa: S101  # only a writer adds roots
+        self._writing.engine.use_roots(self.catalog.files.roots())
+
+    async def _settled(self, progress: Callable[[int], None] | None = None) -> None:
+        assert self._writing is not None  # noqa: S101  # only a writer has anything to wait for
+        engine = self._writing.engine
+        before = engine.generation.embedder.rate.total if engine.generation else 0
+        engine.wake()
+        idle = asyncio.ensure_future(engine.idle())
+        try:
+            while not (await asyncio.wait([idle], timeout=_LOOK_S))[0]:
+                if engine.error is not None:
+                    raise ModelError(engine.error)
+                if progress is not None and engine.generation is not None:
+                    progress(engine.generation.embedder.rate.total - before)
+        finally:
+            idle.cancel()
+
+    async def _close(self) -> None:
+        if self._reading is not None:
+            await self._reading.close()
+        if self._writing is not None:
+            opened = self._writing.engine.opened.is_set()
+            await self._writing.engine.stop()
+            if opened:
+                await asyncio.to_thread(back_up_at_end, self.catalog, self._backup_interval_s)
+            self._writing.close()
+        # whatever listens to a worker that is no more would be destroyed with the loop, noisily
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
+
+
+class _Shared:
+    def __init__(self, session: EmbeddedRuntime, fingerprint: str) -> None:
+        self.session = session
+        self.fingerprint = fingerprint
+        self.users = 0
+
+
+# by process, since threads do not survive a fork, by folder, and by whether it was to be read only
+_open: dict[tuple[int, str, bool], _Shared] = {}
+_opening = threading.Lock()
+
+
+def open_session(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
+    """Return the process's session of `config.state_dir`, opened if need be; `release` it.
+
+    Raises:
+        BadRequestError: it is open in this process with another model.
+        AlreadyRunningError, CatalogError, ModelError: it cannot be opened.
+    """
+    state = os.path.realpath(config.state_dir)
+    with _opening:
+        key = os.getpid(), state, read_only
+        shared = _open.get(key)
+        if shared is None:
+            choice = choose_model(config.model)
+            shared = _Shared(EmbeddedRuntime(config, read_only=read_only), choice.fingerprint)
+            _open[key] = shared
+        elif shared.fingerprint != choose_model(config.model).fingerprint:
+            raise BadRequestError(
+                f"{state} is open with {shared.session.model.name}: close it before opening it"
+                " with another model"
+            )
+        shared.users += 1
+        return shared.session
+
+
+def release(session: EmbeddedRuntime) -> None:
+    """Give back what `open_session` returned; the last one closes it."""
+    with _opening:
+        for key, shared in list(_open.items()):
+            if shared.session is session:
+                shared.users -= 1
+                if shared.users == 0:
+                    del _open[key]
+                    session.close()

@@ -1,0 +1,355 @@
+"""Adding to an open database, by name and by vector; removing; following files that have moved."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from imgvecd.core.files.formats import is_image_name
+from imgvecd.core.files.hashing import hash_file
+from imgvecd.core.library.legacy_import import LegacyDatabase, LegacyImage, read_legacy
+from imgvecd.embedded_runtime import EmbeddedRuntime
+from imgvecd.errors import (
+    BadRequestError,
+    DimensionError,
+    NotFoundError,
+    TooLargeError,
+    UnreadableImageError,
+)
+from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
+from imgvecd.wiring import fetch_image
+
+logger = logging.getLogger(__name__)
+
+AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+_FETCHES = 8  # at once; the servers are others', and the files are small
+_NEVER_SEEN = Stamp(0, 0, 0, 0)  # of a file that is known by name only
+
+
+def is_url(path: AnyPath) -> bool:
+    """Return whether it names something on the web."""
+    return isinstance(path, str) and path.startswith(("http://", "https://"))
+
+
+def absolute(path: AnyPath) -> bytes:
+    """Return an absolute path in the bytes that the file system knows."""
+    return os.path.abspath(os.fsencode(path))
+
+
+def add(
+    session: EmbeddedRuntime,
+    paths: Sequence[AnyPath],
+    *,
+    skip_missing: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[int | UnreadableImageError]:
+    """Add files and URLs; return, in order, ids or why there is none.
+
+    Args:
+        skip_missing: a file that is not there (any more) is one that cannot be read.
+        progress: told now and then how many images were encoded so far, on any thread.
+
+    Raises:
+        FileNotFoundError: one of the files does not exist; none was added.
+        BadRequestError: a URL leads to no public address, likewise; `paths` is one path.
+        ReadOnlyError: the database is open for reading only.
+    """
+    if isinstance(paths, str | bytes):  # a sequence too, of characters
+        raise BadRequestError("a list of image files is expected; `add_image` takes one")
+    session.require_writing()
+    local = _fetched(session, paths)
+    with session.adding:
+        places, unusable = _places(session, local, skip_missing=skip_missing)
+        added: list[tuple[int, bytes, FoundFile]] = []
+        changed: list[tuple[int, Stamp]] = []
+        for root, directory, found in places.values():
+            row = _row(session, root.id, directory, found.name)
+            if row is None:
+                added.append((root.id, directory, found))
+            elif row.stamp != found.stamp:
+                changed.append((row.id, found.stamp))
+        session.catalog.files.apply(FileChanges(added=tuple(added), changed=tuple(changed)))
+        session.settle(progress)
+        ids = {
+            path: _result(session, _row(session, root.id, directory, found.name), path)
+            for path, (root, directory, found) in places.items()
+        }
+    known = {**ids, **unusable}
+    results = [each if isinstance(each, UnreadableImageError) else known[each] for each in local]
+    session.catalog.collection.set_origins(
+        {
+            result: str(path)
+            for path, result in zip(paths, results, strict=True)
+            if is_url(path) and isinstance(result, int)
+        }
+    )
+    return results
+
+
+def _places(
+    session: EmbeddedRuntime, local: Sequence[bytes | UnreadableImageError], *, skip_missing: bool
+) -> tuple[
+    dict[bytes, tuple[RootRow, bytes, FoundFile]],
+    dict[bytes, UnreadableImageError],
+]:
+    """Return by path (root, folder in it, file), and what is wrong with the other paths."""
+    places: dict[bytes, tuple[RootRow, bytes, FoundFile]] = {}
+    unusable: dict[bytes, UnreadableImageError] = {}
+    for path in dict.fromkeys(each for each in local if isinstance(each, bytes)):
+        try:
+            stamp = _stamp(path)
+        except OSError as error:
+            if not skip_missing:
+                raise
+            unusable[path] = UnreadableImageError("unreadable", error.strerror or str(error))
+            continue
+        except UnreadableImageError as error:
+            unusable[path] = error
+            continue
+        root, directory, name = session.place(path)
+        places[path] = root, directory, FoundFile(name, stamp)
+    return places, unusable
+
+
+def remove(session: EmbeddedRuntime, image_ids: Sequence[int]) -> int:
+    """Take images out of the database, not off the disk; return how many there were."""
+    session.require_writing()
+    with session.adding:
+        files = session.catalog.collection.files_of(image_ids)
+        session.catalog.files.apply(FileChanges(removed=tuple(file.id for file in files)))
+        session.settle()
+    return len({file.content_id for file in files})
+
+
+def relocate(session: EmbeddedRuntime, old_prefix: AnyPath, new_prefix: AnyPath) -> dict[str, int]:
+    """Follow files from one folder (or name) to another; nothing that is the same is encoded.
+
+    Returns: `moved`, `changed` (moved, with other bytes: read anew), `missing` (left as they were).
+    """
+    session.require_writing()
+    old, new = absolute(old_prefix), absolute(new_prefix)
+    moves: list[FileMove] = []
+    changed: list[tuple[int, Stamp]] = []
+    missing = 0
+    with session.adding:
+        for path, file in _files_below(session, old):
+            target = new + path[len(old) :]
+            try:
+                stamp = _stamp(target)
+            except (OSError, UnreadableImageError):
+                missing += 1
+                continue
+            root, directory, name = session.place(target)
+            moves.append(FileMove(file.id, root.id, directory, name, stamp))
+            if not _same_bytes(session, file, target, stamp):
+                changed.append((file.id, stamp))
+        session.catalog.files.apply(FileChanges(moved=tuple(moves)))
+        session.catalog.files.apply(FileChanges(changed=tuple(changed)))
+        session.settle()
+    return {"moved": len(moves) - len(changed), "changed": len(changed), "missing": missing}
+
+
+def import_legacy(session: EmbeddedRuntime, directory: str) -> dict[str, int]:
+    """Take over a database of the former layout, encoding nothing.
+
+    Files that are there are named by their bytes, as always. A file that is not (a URL, say) is
+    kept under its path, and is identified once `relocate` finds it.
+
+    Returns: `imported`, `files_missing` (imported all the same), `unusable` (left out).
+
+    Raises:
+        BadRequestError: the folder's files are missing, damaged or hostile.
+        DimensionError: the vectors are not of this database's model.
+    """
+    session.require_writing()
+    legacy = read_legacy(directory)
+    dim = legacy.vectors.shape[1]
+    if dim != session.model.dim:
+        raise DimensionError(
+            f"{directory} has vectors of {dim} dimensions, {session.model.name} of"
+            f" {session.model.dim}: open the database with the model that made them"
+        )
+    with session.adding:
+        missing = _import(session, legacy)
+        session.settle()
+    imported = len(legacy.images)
+    logger.info("imported %d images, %d without their file", imported, missing)
+    return {"imported": imported, "files_missing": missing, "unusable": legacy.unusable}
+
+
+def _import(session: EmbeddedRuntime, legacy: LegacyDatabase) -> int:
+    found = [_found(image) for image in legacy.images]
+    rows = [image.row for image in legacy.images]
+    ids = session.catalog.collection.add_contents(
+        session.model.fingerprint,
+        [
+            (digest, stamp.size_bytes, _info(image))
+            for image, (digest, stamp) in zip(legacy.images, found, strict=True)
+        ],
+        legacy.vectors[rows],
+    )
+    linked: dict[bytes, tuple[int, bytes, FoundFile, int]] = {}
+    for image, (_, stamp), content_id in zip(legacy.images, found, ids, strict=True):
+        path = absolute(image.path)
+        root, folder, name = session.place(path)
+        linked[path] = (root.id, folder, FoundFile(name, stamp), content_id)
+    session.catalog.files.apply(FileChanges(linked=tuple(linked.values())))
+    session.catalog.user_metadata.replace(
+        {
+            content_id: image.metadata
+            for image, content_id in zip(legacy.images, ids, strict=True)
+            if image.metadata
+        }
+    )
+    session.catalog.collection.set_origins(
+        {
+            content_id: image.path
+            for image, content_id in zip(legacy.images, ids, strict=True)
+            if is_url(image.path)
+        }
+    )
+    return sum(stamp == _NEVER_SEEN for _, stamp in found)
+
+
+def _found(image: LegacyImage) -> tuple[bytes, Stamp]:
+    """Return (hash, stamp) of the image's file, or stand-ins for one that is not there."""
+    path = absolute(image.path)
+    try:
+        stamp = _stamp(path)
+        return hash_file(path, stamp), stamp
+    except (OSError, UnreadableImageError):
+        stand_in = hashlib.blake2b(path, digest_size=32, person=b"imgvecd unseen")
+        return stand_in.digest(), _NEVER_SEEN
+
+
+def _info(image: LegacyImage) -> ImageInfo:
+    """Return what the record says of the picture, where it is what such facts look like."""
+
+    def number(key: str) -> int:
+        value = image.metadata.get(key)
+        return value if isinstance(value, int) and value > 0 else 0
+
+    kind = image.metadata.get("format")
+    extension = image.path.rpartition(".")[2].lower()
+    known = extension.replace("jpg", "jpeg") if is_image_name(image.path) else "unknown"
+    return ImageInfo(
+        format=kind.lower() if isinstance(kind, str) else known,
+        width=number("width"),
+        height=number("height"),
+    )
+
+
+def _fetched(
+    session: EmbeddedRuntime, paths: Sequence[AnyPath]
+) -> list[bytes | UnreadableImageError]:
+    """Return where the images lie on disk, URLs once they are downloaded, or why they are not."""
+    folder = os.path.join(os.path.dirname(session.catalog.path), "downloads")
+
+    def fetched(path: AnyPath) -> bytes | UnreadableImageError:
+        if not is_url(path):
+            return absolute(path)
+        try:
+            return _download(folder, str(path))
+        except UnreadableImageError as error:
+            return error
+        except TooLargeError as error:
+            return UnreadableImageError("too_large", f"{path!s}: {error}")
+
+    if not any(map(is_url, paths)):
+        return [absolute(path) for path in paths]
+    with concurrent.futures.ThreadPoolExecutor(_FETCHES) as pool:
+        return list(pool.map(fetched, paths))
+
+
+def _download(folder: str, url: str) -> bytes:
+    body = fetch_image(url)
+    name = hashlib.blake2b(body, digest_size=32).hexdigest()
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with open(path + ".part", "wb") as file:
+            file.write(body)
+        os.replace(path + ".part", path)
+    return os.fsencode(path)
+
+
+def _files_below(session: EmbeddedRuntime, prefix: bytes) -> list[tuple[bytes, FileRow]]:
+    """Return (path, file) of every file at `prefix` or below it."""
+    found = []
+    for root in session.catalog.files.roots():
+        top = root.path.rstrip(b"/") + b"/"
+        inside = prefix[len(top) :] if prefix.startswith(top) else b""
+        if inside or prefix + b"/" == top or top.startswith(prefix + b"/"):
+            parent, name = os.path.split(inside)
+            rows = session.catalog.files.iter_files(root.id, inside, recursive=True)
+            named = session.catalog.files.files_named(root.id, parent, [name] if name else [])
+            found += [(top + row.relative, row) for row in (*rows, *named)]
+    return found
+
+
+def _same_bytes(session: EmbeddedRuntime, file: FileRow, path: bytes, stamp: Stamp) -> bool:
+    if file.content_id is None:
+        return False
+    if (file.stamp.size_bytes, file.stamp.mtime_ns) == (stamp.size_bytes, stamp.mtime_ns):
+        return True
+    digest = hash_file(path, stamp)
+    if file.stamp == _NEVER_SEEN:
+        collection = session.catalog.collection
+        return collection.identify(file.content_id, digest, stamp.size_bytes)
+    images = session.catalog.library.images([file.content_id])
+    return file.content_id in images and images[file.content_id].hash == digest.hex()
+
+
+def _row(session: EmbeddedRuntime, root_id: int, directory: bytes, name: bytes) -> FileRow | None:
+    rows = session.catalog.files.files_named(root_id, directory, [name])
+    return rows[0] if rows else None
+
+
+def _result(
+    session: EmbeddedRuntime, row: FileRow | None, path: bytes
+) -> int | UnreadableImageError:
+    shown = os.fsdecode(path)
+    if row is None or row.pending:
+        return UnreadableImageError("changed", f"{shown} changed while it was being read")
+    if row.content_id is None:
+        return UnreadableImageError("unreadable", f"{shown}: {row.failure}")
+    image = session.catalog.library.images([row.content_id])[row.content_id]
+    if image.failure is not None:
+        return UnreadableImageError("damaged", f"{shown}: {image.failure}")
+    return row.content_id
+
+
+def _stamp(path: bytes) -> Stamp:
+    status = os.stat(os.fsdecode(path))  # an error names the file as people write it
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableImageError("unsupported", f"{os.fsdecode(path)} is not a regular file")
+    return Stamp.of(status)
+
+
+def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> None:
+    """Raise NotFoundError, naming them, if any of the images is not there."""
+    known = session.catalog.library.images(image_ids)
+    unknown = [str(image_id) for image_id in image_ids if image_id not in known]
+    if unknown:
+        raise NotFoundError(f"there is no image {', '.join(unknown)}")
+
+
+def checked_metadatas(
+    paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None] | None
+) -> Sequence[Mapping[str, Any] | None]:
+    """Return one entry per path.
+
+    Raises:
+        BadRequestError: the lists differ in length.
+    """
+    if metadatas is None:
+        return [None] * len(paths)
+    if len(metadatas) != len(paths):
+        raise BadRequestError(f"metadatas has {len(metadatas)} entries for {len(paths)} images")
+    return metadatas

@@ -1,0 +1,138 @@
+"""The headers of frames: every request to a worker and every answer.
+
+A worker says `Ready` once, then answers requests one at a time, in order.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from imgvecd.config.schema import EncodeConfig
+from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.types import Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+
+
+class EncodeArguments(msgspec.Struct, frozen=True):
+    """How an encoder worker is started: on its command line, as JSON.
+
+    Attributes:
+        text_tower: file that the model's text tower is kept in; or empty.
+        texts_only: encode with that file alone.
+    """
+
+    choice: ModelChoice
+    config: EncodeConfig
+    priority: Priority
+    text_tower: str = ""
+    texts_only: bool = False
+
+
+class DecodeArguments(msgspec.Struct, frozen=True):
+    """How a decode worker is started: on its command line, as JSON."""
+
+    memory_mb: int
+    priority: Priority
+
+
+class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):
+    """Decode the file at `path`, which must be at `stamp`; or, without a path, the body."""
+
+    path: bytes | None
+    stamp: Stamp | None
+    spec: PreprocessSpec
+    max_pixels: int
+
+
+class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
+    """Make a thumbnail of the file at `path`, which must be at `stamp`."""
+
+    path: bytes
+    stamp: Stamp
+    size: int
+    max_pixels: int
+
+
+class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
+    """Read the XMP file at `path`, which must be at `stamp`."""
+
+    path: bytes
+    stamp: Stamp
+
+
+class ImagesRequest(msgspec.Struct, frozen=True, tag="images"):
+    """Encode the images in the body, `count` times size × size × 3 bytes."""
+
+    count: int
+
+
+class TextsRequest(msgspec.Struct, frozen=True, tag="texts"):
+    """Encode these texts."""
+
+    texts: list[str]
+
+
+class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
+    """The worker can decode."""
+
+
+class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
+    """The model is loaded, and has proved to give finite vectors.
+
+    Attributes:
+        device, precision: in torch's names: "cuda:0", "bfloat16".
+    """
+
+    info: ModelInfo
+    device: str
+    precision: str
+
+
+class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
+    """The pixels are the body."""
+
+    info: ImageInfo
+
+
+class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
+    """The JPEG is the body."""
+
+
+class SidecarRead(msgspec.Struct, frozen=True, tag="sidecar_read"):
+    """What the file says."""
+
+    facts: Facts
+
+
+class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
+    """The embeddings are the body: `count` rows, float32, native byte order.
+
+    Attributes:
+        seconds: spent on computing them.
+    """
+
+    count: int
+    seconds: float
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The request failed; the worker goes on.
+
+    Attributes:
+        kind: which error of `imgvecd.errors` it is.
+        reason: of an UnreadableImageError.
+    """
+
+    kind: Literal["unreadable", "model", "worker"]
+    message: str
+    reason: str = ""
+
+
+Request: TypeAlias = (
+    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest
+)
+Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Failed
+
+request_decoder = msgspec.msgpack.Decoder(Request)
+answer_decoder = msgspec.msgpack.Decoder(Answer)

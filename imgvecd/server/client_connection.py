@@ -1,0 +1,204 @@
+"""One client's connection: who may have one, how long it may idle, and whose makes room."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import enum
+import http
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from imgvecd.errors import BusyError
+from imgvecd.server.peer_credentials import Client, Peer
+from imgvecd.server.problems import describe, encode_problem, problem
+
+logger = logging.getLogger(__name__)
+
+# Longest wait for a whole request head, and between requests: no honest client needs it.
+IDLE_TIMEOUT_S = 30.0
+# Far below the usual limit of 1,024 open files, which catalog, index and workers share.
+MAX_CONNECTIONS = 256
+# One process must not be able to keep all others out.
+MAX_CONNECTIONS_PER_CLIENT = MAX_CONNECTIONS // 2
+# Nor another user, whatever number of processes that has, nor all of them together.
+MAX_CONNECTIONS_PER_USER = MAX_CONNECTIONS // 8
+MAX_CONNECTIONS_OF_OTHERS = MAX_CONNECTIONS // 2
+# After an early answer the rest of the body is read for so long: who still sends sees the answer.
+LINGER_S = 2.0
+
+
+class Stage(enum.IntEnum):
+    """What a connection is about; those that come first make room for others first."""
+
+    IDLE = enum.auto()
+    RECEIVING = enum.auto()
+    LASTING = enum.auto()
+    ANSWERING = enum.auto()
+    JOINING = enum.auto()
+
+
+class Connection(web.RequestHandler):
+    """A connection that closes when it stays silent.
+
+    Attributes:
+        peer: who is at the other end.
+        client: whom it counts for; for a stranger until the token was seen, over TCP.
+        stage: what goes on on it.
+    """
+
+    __slots__ = ("client", "peer", "stage")
+
+    def __init__(
+        self,
+        manager: web.Server,
+        peer: Peer,
+        client: Client,
+        **options: Any,  # noqa: ANN401  # aiohttp's
+    ) -> None:
+        super().__init__(manager, **options)
+        self.peer = peer
+        self.client = client
+        self.stage = Stage.JOINING
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        # An answer counts as sent once the kernel has all of it: closing then never waits.
+        cast("asyncio.Transport", transport).set_write_buffer_limits(0)
+        self.keep_alive(True)  # without it aiohttp lets a client that never sends stay for ever
+        self.stage = Stage.IDLE
+        super().connection_made(transport)
+
+    def end(self) -> None:
+        """Hang up, whatever goes on."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002  # aiohttp's signature
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Answer bytes that are no HTTP request; all later errors are `answer_errors`' business."""
+        if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            answer = problem(status, "bad_request", "The request is not valid HTTP.")
+        else:
+            logger.error("unexpected error on a connection", exc_info=exc)
+            answer = problem(status, "internal", "An unexpected error happened in the daemon.")
+        answer.force_close()
+        return answer
+
+
+ConnectionFactory = Callable[[Peer, Client], Connection]
+
+
+def connection_factory(manager: web.Server, idle_timeout_s: float) -> ConnectionFactory:
+    """Return what makes the connection of a client that was let in."""
+    loop = asyncio.get_running_loop()
+
+    def make(peer: Peer, client: Client) -> Connection:
+        return Connection(
+            manager,
+            peer,
+            client,
+            loop=loop,
+            keepalive_timeout=idle_timeout_s,
+            lingering_time=LINGER_S,
+            access_log=None,
+            auto_decompress=False,  # a small compressed body could become a huge one
+            tcp_keepalive=False,
+        )
+
+    return make
+
+
+@web.middleware
+async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keep a connection from being closed as idle while its request is answered."""
+    enter(request, Stage.RECEIVING)
+    try:
+        return await handler(request)
+    finally:
+        enter(request, Stage.IDLE)
+
+
+def enter(request: web.Request, stage: Stage) -> None:
+    """Say what goes on on the request's connection from now on."""
+    cast("Connection", request.protocol).stage = stage
+
+
+def peer(request: web.Request) -> Peer:
+    """Return who asks."""
+    return cast("Connection", request.protocol).peer
+
+
+def client_of(request: web.Request) -> Client:
+    """Return whom the request counts for."""
+    return cast("Connection", request.protocol).client
+
+
+def trust(request: web.Request) -> None:
+    """Count the connection for the owner from now on: the token was seen."""
+    connection = cast("Connection", request.protocol)
+    connection.client = connection.peer.client
+
+
+def make_room(connections: Iterable[Connection], newcomer: Client, *, full: bool = False) -> bool:
+    """Return whether one more fits, ending one for it if need be.
+
+    A client that has more than its share pays with its own. Where there are too many in all, the
+    client that has the most makes room for one that has fewer.
+
+    Args:
+        full: no further one fits, however few there are.
+    """
+    open_ = [one for one in connections if one.transport or one.stage is Stage.JOINING]
+    by_client: dict[Client, list[Connection]] = collections.defaultdict(list)
+    for connection in open_:
+        by_client[connection.client].append(connection)
+    own = by_client.pop(newcomer, [])
+    if len(own) >= _most(newcomer):
+        return _end_one(own, Stage.RECEIVING)
+    others = [one for client, some in by_client.items() if not client.is_owner for one in some]
+    crowded = not newcomer.is_owner and len(others) + len(own) >= MAX_CONNECTIONS_OF_OTHERS
+    if not crowded and not full and len(open_) < MAX_CONNECTIONS:
+        return True
+    rivals = [some for c, some in by_client.items() if not (crowded and c.is_owner)]
+    largest = max(rivals, key=len, default=[])
+    if len(largest) > len(own) + 1:
+        return _end_one(largest, Stage.ANSWERING)
+    return _end_one(own or largest, Stage.RECEIVING)
+
+
+def _most(client: Client) -> int:
+    return MAX_CONNECTIONS_PER_CLIENT if client.is_owner else MAX_CONNECTIONS_PER_USER
+
+
+def _end_one(connections: Sequence[Connection], most: Stage) -> bool:
+    """End the oldest of those in the earliest stage; return False if all are beyond `most`."""
+    found = min(connections, key=lambda connection: connection.stage, default=None)
+    if found is None or found.stage > most:
+        return False
+    found.end()
+    return True
+
+
+def _raw_answer(error: type[BusyError], detail: str) -> bytes:
+    body = encode_problem(describe(error.http_status, error.code, detail))
+    phrase = http.HTTPStatus(error.http_status).phrase
+    head = (
+        f"HTTP/1.1 {error.http_status} {phrase}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+BUSY_ANSWER = _raw_answer(BusyError, "Too many requests are under way; try again.")

@@ -1,0 +1,128 @@
+"""The TCP listener, if the user turned it on: loopback only, and nothing without the token.
+
+Any program and any web page on the machine can reach a TCP port, so every request must carry the
+token; what a browser sends on behalf of a page of elsewhere is refused by Host and Origin first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+import socket
+import stat
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from imgvecd.config.schema import Endpoint
+from imgvecd.errors import ConfigError, ForbiddenError, UnauthorizedError
+from imgvecd.server.client_connection import trust
+
+_TOKEN_BYTES = 32  # 256 bits: nobody guesses it
+_LONGEST_TOKEN = 4096
+_BEARER = "bearer"
+
+
+def listen(endpoint: Endpoint) -> socket.socket:
+    """Return a socket bound to the endpoint.
+
+    Raises:
+        ConfigError: it cannot be bound.
+    """
+    family = socket.AF_INET6 if endpoint.host == "::1" else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((endpoint.host, endpoint.port))
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"server.tcp: cannot listen on {endpoint.host} port {endpoint.port}: {error.strerror}."
+        ) from error
+    return listener
+
+
+def read_token(path: str) -> str:
+    """Return the token in the file at `path`; the first time, make it.
+
+    Raises:
+        ConfigError: the file cannot be read or made, is empty, or others can read it.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            _make_token(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            text = file.read(_LONGEST_TOKEN) if stat.S_ISREG(mode) else b""
+    except OSError as error:
+        raise ConfigError(f"server.token_file: {path}: {error.strerror}.") from error
+    if mode & 0o077:
+        raise ConfigError(
+            f"server.token_file: other users can read {path}; run `chmod 600 {path}`, and delete "
+            "it if they may have done so: a new one is made."
+        )
+    token = text.decode(errors="replace").strip()
+    if not token.isascii() or len(token.split()) != 1:
+        raise ConfigError(f"server.token_file: {path} holds no token; delete it, one is made.")
+    return token
+
+
+def guard(token: str) -> Middleware:
+    """Return a middleware that lets through what comes by the Unix socket, or with the token.
+
+    Raises (from the middleware):
+        ForbiddenError: a browser asks, for a page of elsewhere.
+        UnauthorizedError: no token, or a wrong one.
+    """
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (port := _port(request)) is not None:
+            _require_own_address(request, port)
+            _require_token(request, token)
+            trust(request)
+        return await handler(request)
+
+    return middleware
+
+
+def by_tcp(request: web.Request) -> bool:
+    """Return whether a request comes by TCP, as those of browsers do."""
+    return _port(request) is not None
+
+
+def _port(request: web.Request) -> int | None:
+    """Return the TCP port that a request came to; None if it came by the Unix socket."""
+    bound = request.transport.get_extra_info("sockname") if request.transport else None
+    return bound[1] if isinstance(bound, tuple) else None  # a Unix socket's name is text
+
+
+def _require_own_address(request: web.Request, port: int) -> None:
+    """Refuse a name that only points here (DNS rebinding), and pages that do not come from here."""
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    if request.headers.getall("Host", []) not in [[host] for host in hosts]:
+        raise ForbiddenError(f"Over TCP the Host must be one of {', '.join(sorted(hosts))}.")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin not in {f"http://{host}" for host in hosts}:
+        raise ForbiddenError("Web pages of elsewhere may not ask imgvecd.")
+
+
+def _require_token(request: web.Request, token: str) -> None:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    right = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())
+    if scheme.lower() != _BEARER or not right:
+        raise UnauthorizedError(
+            "Over TCP a request needs `Authorization: Bearer TOKEN`; the token lies in "
+            "server.token_file."
+        )
+
+
+def _make_token(path: str) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with open(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")

@@ -1,0 +1,65 @@
+import pytest
+
+from imgvecd.catalog import Catalog
+from imgvecd.core.files import formats
+from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
+from imgvecd.types import FileChanges, FoundFile, Stamp
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "kind"),
+    [
+        (b"a.jpg", b"a.xmp", "sidecar"),
+        (b"a.jpg", b"a.jpg.xmp", "sidecar"),
+        (b"a.jpg", b"a.JPG.XMP", None),
+        (b"a.CR2", b"a.XMP", "sidecar"),
+        (b"a.heic", b"a.MOV", "video"),
+        (b"a.heic", b"a.heic.mov", None),
+        (b"a.heic", b"a.AAE", "sidecar"),
+        (b"a.jpg", b"a.cr2", "raw"),
+        (b"a.cr2", b"a.jpg", "developed"),
+        (b"a.jpg", b"a.png", None),
+        (b"a.cr2", b"a.nef", None),
+        (b"a.jpg", b"a.jpg", None),
+        (b"a.jpg", b"b.xmp", None),
+        (b"a.jpg", b"a.b.xmp", None),
+        (b"\xff.jpg", b"\xff.xmp", "sidecar"),
+    ],
+)
+def test_what_belongs_together(name, other, kind):
+    assert kind_beside(name, other) == kind
+
+
+def test_the_more_specific_sidecar_comes_first():
+    names = [b"a.aae", b"a.cr2.xmp", b"a.jpg.xmp", b"a.xmp", b"a.mov"]
+    assert sidecars_of(b"a.jpg", names) == [b"a.jpg.xmp", b"a.xmp"]
+
+
+def test_a_sidecar_has_the_last_word():
+    own = {"keywords": ["old"], "rating": 1, "camera": "X", "taken_at_source": "exif"}
+    specific = {"rating": 5}
+    general = {"rating": 4, "keywords": ["new"], "taken_at": "2020-01-01T00:00:00"}
+    assert overlaid("2019-01-01T00:00:00", own, [specific, general]) == (
+        "2020-01-01T00:00:00",
+        {"keywords": ["new"], "rating": 5, "camera": "X", "taken_at_source": "sidecar"},
+    )
+    assert own["rating"] == 1
+
+
+def test_the_same_time_without_its_offset_is_no_news():
+    own = {"taken_at_source": "exif"}
+    moment = "2019-01-01T00:00:00+02:00"
+    assert overlaid(moment, own, [{"taken_at": "2019-01-01T00:00:00"}]) == (moment, own)
+
+
+def test_the_catalog_knows_the_same_extensions(tmp_path):
+    catalog = Catalog(str(tmp_path))
+    (root,) = catalog.files.set_roots([b"/photos"])
+    stamp = Stamp(1, 1, 1, 1)
+    names = [f"a.{kind}" for kind in formats.COMPANION_EXTENSIONS | formats.IMAGE_EXTENSIONS]
+    names += [name.upper() for name in names]
+    added = tuple((root.id, b"", FoundFile(name.encode(), stamp)) for name in names)
+    catalog.files.apply(FileChanges(added=added))
+    images = [name for name in names if not formats.is_companion_name(name)]
+    assert catalog.library.counts(None).seen == len(images)
+    catalog.close()

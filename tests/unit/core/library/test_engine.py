@@ -1,0 +1,552 @@
+import asyncio
+import os
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fakes import MODEL, FakeDecoder, FakeEncoder, vector_of
+
+from imgvecd.api import Filters, SearchRequest, Term
+from imgvecd.catalog import Catalog
+from imgvecd.core.files.hashing import hash_file
+from imgvecd.core.indexing import abandonable_reads
+from imgvecd.core.library.engine import Engine, ModelSource, Parts
+from imgvecd.core.timing import retrying
+from imgvecd.errors import (
+    BadRequestError,
+    CatalogError,
+    ModelError,
+    NotFoundError,
+    UnreadableImageError,
+)
+from imgvecd.types import FileChanges, FileMove, FoundFile, Stamp
+
+
+class DictIndex:
+    """An index as plain as can be, that counts what is asked of it."""
+
+    def __init__(self, source, fingerprint=MODEL.fingerprint):
+        self.source = source
+        self.fingerprint = fingerprint
+        self.dim = MODEL.dim
+        self.clock = 0
+        self.vectors = {}
+        self.checkpoints = 0
+        self.dirty = self.needs_rebuild = self.needs_checkpoint = False
+        self.full_disk = False
+
+    def __len__(self):
+        return len(self.vectors)
+
+    def catch_up(self):
+        while True:
+            count, changes = self.source.embedding_changes(self.fingerprint, self.clock, 100)
+            self.apply(changes)
+            if not count:
+                return
+            self.dirty = True
+
+    def apply(self, changes):
+        for content_id in changes.removed.tolist():
+            self.vectors.pop(content_id, None)
+        self.vectors.update(zip(changes.added.tolist(), changes.vectors, strict=True))
+        self.clock = changes.clock
+
+    def search(self, queries, k, *, allowed=None):
+        scores = {i: float(queries[0] @ v.astype(np.float32)) for i, v in self.vectors.items()}
+        best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
+        return np.array([[scores[i] for i in best]], np.float32), np.array([best], np.int64)
+
+    def checkpoint(self):
+        if self.full_disk:
+            raise OSError(28, "No space left on device")
+        self.checkpoints += 1
+        self.dirty = False
+        return 1
+
+    def verify(self):
+        return True
+
+    def rebuild(self):
+        self.needs_rebuild = False
+
+    def close(self):
+        pass
+
+
+class Rig:
+    """An engine over a real catalog and a real folder, with a fake model."""
+
+    def __init__(self, tmp_path):
+        self.folder = os.fsencode(tmp_path / "photos")
+        os.mkdir(self.folder)
+        self.catalog = Catalog(str(tmp_path / "state"))
+        self.decoder, self.encoder = FakeDecoder(), FakeEncoder()
+        self.index = DictIndex(self.catalog.embeddings)
+        self.doubted = []
+        self.parts = Parts(
+            work=self.catalog.work,
+            embeddings=self.catalog.embeddings,
+            models=self.catalog.models,
+            library=self.catalog.library,
+            searching=self.catalog.searching,
+            decoder=self.decoder,
+            serving=ModelSource(MODEL.fingerprint, self.encoder),
+            target=None,
+            open_index=lambda model: self.index,
+            in_flight=3,
+            checkpoint_interval_s=0.01,
+        )
+        self.roots = self.catalog.files.set_roots([self.folder])
+
+    def make_engine(self):
+        self.engine = Engine(self.parts, on_doubt=self.doubted.extend)
+        self.engine.use_roots(self.roots)
+        return self.engine
+
+    def write(self, name, data):
+        path = os.path.join(self.folder, os.fsencode(name))
+        with open(path, "wb") as file:
+            file.write(data)
+        found = FoundFile(os.fsencode(name), Stamp.of(os.stat(path)))
+        self.catalog.files.apply(FileChanges(added=((self.roots[0].id, b"", found),)))
+        return os.fsdecode(path)
+
+    async def settled(self):
+        self.engine.wake()
+        await asyncio.wait_for(self.engine.idle(), 20)
+
+    async def search(self, **request):
+        return await self.engine.generation.searcher.search(SearchRequest(**request))
+
+    async def paths_for(self, **request):
+        response = await self.search(**request)
+        return [os.path.basename(hit.path) for hit in response.hits]
+
+    def counts(self):
+        return self.catalog.library.counts(MODEL.fingerprint)
+
+
+def hit_ids(response):
+    return [hit.id for hit in response.hits]
+
+
+@pytest.fixture
+async def rig(tmp_path, monkeypatch):
+    rig = Rig(tmp_path)
+    rig.make_engine().start()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    yield rig
+    await rig.engine.stop()
+    rig.catalog.close()
+
+
+async def test_files_become_searchable(rig):
+    for i in range(30):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    await rig.settled()
+    assert rig.counts().indexed == 30
+    assert (await rig.paths_for(text="picture 7", limit=1)) == ["7.jpg"]
+    assert sum(rig.encoder.batches) == 30
+    assert max(rig.encoder.batches) <= 4
+    assert rig.decoder.most_at_once <= 3
+
+
+async def test_the_same_bytes_are_decoded_and_encoded_once(rig):
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        rig.write(name, b"same")
+    await rig.settled()
+    assert rig.encoder.batches == [1]
+    response = await rig.engine.generation.searcher.search(SearchRequest(text="same"))
+    (hit,) = response.hits
+    assert len(hit.other_paths) == 2
+    assert hit.score == pytest.approx(1, abs=1e-3)
+
+
+async def test_a_changed_file_replaces_what_it_was(rig):
+    rig.write("a.jpg", b"old")
+    await rig.settled()
+    rig.write("a.jpg", b"newer")
+    await rig.settled()
+    response = await rig.engine.generation.searcher.search(SearchRequest(text="newer"))
+    assert [round(hit.score, 2) for hit in response.hits] == [1.0]
+
+
+async def test_an_edit_of_the_metadata_in_a_file_costs_no_encode(rig):
+    rig.write("a.jpg", b"picture|rating 1")
+    rig.write("b.jpg", b"another picture")
+    await rig.settled()
+    (old,) = hit_ids(await rig.search(text="picture", limit=1))
+    rig.catalog.user_metadata.replace({old: {"tags": ["family"], "note": "ours"}})
+    decoded, encoded = len(rig.decoder.decoded), sum(rig.encoder.batches)
+    rig.write("a.jpg", b"picture|rating 5")
+    await rig.settled()
+    assert len(rig.decoder.decoded) == decoded + 1  # what the file says is read anew
+    assert sum(rig.encoder.batches) == encoded
+    assert rig.engine.generation.embedder.rate.total == encoded
+    (hit,) = (await rig.search(text="picture", limit=1)).hits
+    assert hit.id != old
+    assert hit.score == pytest.approx(1, abs=1e-3)
+    assert len(rig.index) == 2
+    assert rig.catalog.library.images([hit.id])[hit.id].user_metadata == {
+        "tags": ["family"],
+        "note": "ours",
+    }
+    assert rig.catalog.searching.matching(Filters(tags=("family",))).tolist() == [hit.id]
+
+
+async def test_what_the_user_says_follows_an_edited_picture_but_no_other(rig):
+    rig.write("a.jpg", b"picture")
+    rig.write("b.jpg", b"known picture")
+    await rig.settled()
+    (a,) = hit_ids(await rig.search(text="picture", limit=1))
+    (b,) = hit_ids(await rig.search(text="known picture", limit=1))
+    rig.catalog.user_metadata.tag([a], ["ours"])
+    rig.write("a.jpg", b"picture, cropped")
+    await rig.settled()
+    (edited,) = hit_ids(await rig.search(text="picture, cropped", limit=1))
+    rig.write("a.jpg", b"known picture")  # overwritten by a copy of the other one
+    await rig.settled()
+    said = rig.catalog.library.images([b])[b].user_metadata
+    assert said == {}
+    rig.write("a.jpg", b"picture, cropped")
+    await rig.settled()
+    images = rig.catalog.library.images([edited])
+    assert images[edited].user_metadata == {"tags": ["ours"]}
+
+
+async def test_a_bad_image_hurts_only_itself(rig):
+    rig.write("bad.jpg", b"bad picture")
+    rig.write("good.jpg", b"good picture")
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().failed, rig.counts().pending) == (1, 1, 0)
+
+
+async def test_the_image_that_kills_the_encoder_is_found_and_blamed(rig):
+    rig.decoder.gate.clear()
+    for i in range(4):
+        rig.write(f"{i}.jpg", b"poison" if i == 2 else b"picture %d" % i)
+    rig.engine.wake()
+    rig.decoder.gate.set()
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().failed) == (3, 1)
+    assert rig.encoder.deaths >= 2
+
+
+async def test_a_file_that_vanished_is_doubted_not_failed(rig):
+    path = rig.write("a.jpg", b"picture")
+    os.unlink(path)
+    await rig.settled()
+    assert rig.doubted
+    assert rig.counts().failed == 0
+    assert rig.counts().pending == 1
+
+
+async def test_a_file_that_moves_while_it_is_decoded_is_encoded_at_its_new_place(rig):
+    path = rig.write("a.jpg", b"picture")
+    rig.decoder.gate.clear()
+    rig.engine.wake()
+    await until(lambda: rig.decoder.at_once)
+    (row,) = rig.catalog.files.iter_files(rig.roots[0].id, b"", recursive=False)
+    moved = os.path.join(os.path.dirname(path), "b.jpg")
+    os.rename(path, moved)
+    move = FileMove(row.id, row.root_id, b"", b"b.jpg", Stamp.of(os.stat(moved)))
+    rig.catalog.files.apply(FileChanges(moved=(move,)))
+    rig.engine.wake()  # the last one: what decodes under the old name fails after it
+    rig.decoder.gate.set()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    assert (rig.counts().indexed, rig.counts().pending) == (1, 0)
+
+
+async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
+    def refuse(*_arguments, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("imgvecd.core.indexing.abandonable_reads.hash_file", refuse)
+    rig.write("a.jpg", b"picture")
+    await rig.settled()
+    assert (rig.counts().failed, rig.counts().pending) == (1, 0)
+
+
+async def test_a_drive_that_does_not_answer_keeps_only_its_own_files_waiting(rig, monkeypatch):
+    """A network drive that went away: reads hang, until it is back after all."""
+    answer = threading.Event()
+
+    def hash_or_hang(path, stamp, beat, **opening):
+        beat()
+        if b"hang" in path:
+            answer.wait(60)
+        return hash_file(path, stamp, beat, **opening)
+
+    monkeypatch.setattr(abandonable_reads, "hash_file", hash_or_hang)
+    monkeypatch.setattr(abandonable_reads, "STALL_S", 0.2)
+    for i in range(20):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    rig.write("hang.jpg", b"hanging")
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().pending, rig.counts().failed) == (20, 1, 0)
+    assert "hang.jpg: its drive does not answer" in rig.engine.error
+    for i in range(20, 25):  # which is tried no more meanwhile
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+        await rig.settled()
+    assert rig.counts().indexed == 25
+    assert [thread.name for thread in threading.enumerate()].count("read") == 1
+    answer.set()
+    while rig.counts().pending:
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(rig.engine.idle(), 20)
+    assert rig.counts().indexed == 26
+    assert rig.engine.error is None
+
+
+async def test_a_file_that_cannot_be_read_when_it_is_decoded_is_a_failure_of_the_file(rig):
+    """As on a disk that fails: its bytes are not to blame, and a copy of it is encoded."""
+    rig.decoder.bad_sectors.add(os.fsencode(rig.write("a.jpg", b"picture")))
+    rig.write("copy.jpg", b"picture")
+    await rig.settled()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    _, (failure,) = rig.catalog.failures.page(-1, 10)
+    assert (os.path.basename(failure.path), failure.reason) == ("a.jpg", "unreadable")
+    assert (rig.counts().indexed, rig.counts().failed, rig.counts().pending) == (1, 1, 0)
+
+
+async def test_terms_combine_and_bad_ones_are_refused(rig):
+    for name in ("one", "two", "three"):
+        rig.write(name + ".jpg", name.encode())
+    await rig.settled()
+    terms = (Term(text="one"), Term(text="two", weight=-1))
+    names = await rig.paths_for(terms=terms)
+    assert (names[0], names[-1]) == ("one.jpg", "two.jpg")
+    stored = (
+        (await rig.engine.generation.searcher.search(SearchRequest(text="one", limit=1))).hits[0].id
+    )
+    assert (await rig.paths_for(image=Term(id=stored), limit=1)) == ["one.jpg"]
+    assert (await rig.paths_for(image=Term(data=b"two"), limit=1)) == ["two.jpg"]
+    path = os.fsdecode(os.path.join(rig.folder, b"three.jpg"))
+    assert (await rig.paths_for(image=Term(path=path), limit=1)) == ["three.jpg"]
+    for request, error in [
+        (SearchRequest(text="  "), BadRequestError),
+        (SearchRequest(terms=(Term(text="x"), Term(text="x", weight=-1))), BadRequestError),
+        (SearchRequest(image=Term(id=10**6)), NotFoundError),
+        (SearchRequest(image=Term(data=b"bad")), UnreadableImageError),
+    ]:
+        with pytest.raises(error):
+            await rig.engine.generation.searcher.search(request)
+
+
+async def test_min_score_cuts_off(rig):
+    rig.write("a.jpg", b"picture")
+    await rig.settled()
+    assert await rig.paths_for(text="picture", min_score=0.9) == ["a.jpg"]
+    assert await rig.paths_for(text="something else", min_score=0.999) == []
+
+
+async def test_changes_are_checkpointed_and_a_restart_encodes_nothing(rig):
+    rig.write("a.jpg", b"picture")
+    await rig.settled()
+    while not rig.index.checkpoints:
+        await asyncio.sleep(0.005)
+    await rig.engine.stop()
+    assert rig.encoder.closed
+    rig.encoder.batches.clear()
+    rig.make_engine().start()
+    await asyncio.wait_for(rig.engine.idle(), 20)
+    assert await rig.paths_for(text="picture") == ["a.jpg"]
+    assert rig.encoder.batches == []
+
+
+async def test_a_full_disk_is_reported_and_overcome(rig, monkeypatch):
+    commit = rig.catalog.work.commit_embeddings
+    full = True
+
+    def commit_or_fail(*args):
+        if full:
+            raise CatalogError("database or disk is full")
+        return commit(*args)
+
+    monkeypatch.setattr(rig.catalog.work, "commit_embeddings", commit_or_fail)
+    monkeypatch.setattr(
+        rig.engine.generation.embedder, "_commits", retrying.Retrying(CatalogError, first_s=0.01)
+    )
+    rig.write("a.jpg", b"picture")
+    rig.engine.wake()
+    while rig.engine.error is None:
+        await asyncio.sleep(0.005)
+    assert "disk is full" in rig.engine.error
+    assert await rig.paths_for(text="picture") == []
+    full = False
+    await rig.settled()
+    assert rig.engine.error is None
+    assert await rig.paths_for(text="picture") == ["a.jpg"]
+    assert rig.encoder.batches == [1]
+
+
+async def test_a_model_that_cannot_be_loaded_is_told_and_tried_again(tmp_path):
+    rig = Rig(tmp_path)
+    rig.encoder.broken = True
+    engine = rig.make_engine()
+    engine._learning = retrying.Retrying(ModelError, first_s=0.01)
+    engine.start()
+    while engine.error is None:
+        await asyncio.sleep(0.005)
+    assert engine.generation is None
+    rig.encoder.broken = False
+    await asyncio.wait_for(engine.idle(), 20)
+    assert engine.generation is not None
+    await engine.stop()
+    rig.catalog.close()
+
+
+TARGET = replace(MODEL, fingerprint="fake-2", name="better")
+
+
+@pytest.fixture
+async def moving(tmp_path):
+    """Ten pictures that the first model knows; the second is about to encode the first of them."""
+    rig = Rig(tmp_path)
+    rig.target = FakeEncoder(TARGET)
+    rig.target.gate.clear()
+
+    def open_index(model):
+        return rig.index if model == MODEL else DictIndex(rig.catalog.embeddings, model.fingerprint)
+
+    rig.parts = replace(
+        rig.parts, target=ModelSource(TARGET.fingerprint, rig.target), open_index=open_index
+    )
+    for i in range(10):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    engine = rig.make_engine()
+    engine.start()
+    async with asyncio.timeout(20):
+        while engine.upcoming is None:
+            await asyncio.sleep(0.005)
+    yield rig
+    await rig.engine.stop()
+    rig.catalog.close()
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_move_can_be_stopped_and_goes_on_where_it_was(moving):
+    engine = moving.engine
+    moving.target.gate.set()
+    await until(lambda: moving.target.batches)
+    moving.target.gate.clear()
+    await engine.stop_move()
+    assert engine.upcoming is None
+    assert engine.move_stopped
+    assert [model.name for model in moving.catalog.models.active()] == ["fake"]
+    moving.write("new.jpg", b"new picture")
+    await moving.settled()
+    assert await moving.paths_for(text="new picture", limit=1) == ["new.jpg"]
+    before = sum(moving.target.batches)
+
+    moving.target.gate.set()
+    await engine.resume_move()
+    await until(lambda: engine.generation.model == TARGET)
+    assert sum(moving.target.batches) == 11
+    assert before < 11
+    assert await moving.paths_for(text="new picture", limit=1) == ["new.jpg"]
+    for change in (engine.stop_move, engine.resume_move):
+        with pytest.raises(NotFoundError):
+            await change()
+
+
+async def test_a_stopped_move_stays_stopped_after_a_restart(moving):
+    await moving.engine.stop_move()
+    await moving.engine.stop()
+    moving.decoder.dead = False
+    moving.make_engine().start()
+    await asyncio.wait_for(moving.engine.idle(), 20)
+    await until(lambda: moving.engine.move_stopped)
+    assert moving.engine.generation.model == MODEL
+    assert moving.target.batches == []
+    moving.target.gate.set()
+    await moving.engine.resume_move()
+    await until(lambda: moving.engine.generation.model == TARGET)
+
+
+async def test_without_a_move_there_is_none_to_stop(rig):
+    for change in (rig.engine.stop_move, rig.engine.resume_move):
+        with pytest.raises(NotFoundError):
+            await change()
+
+
+async def test_files_of_an_offline_root_wait(rig):
+    rig.write("a.jpg", b"picture")
+    rig.catalog.files.update_root(replace(rig.roots[0], offline_since_ns=1, offline_reason="gone"))
+    await rig.settled()
+    assert rig.counts().pending == 1
+    assert rig.decoder.decoded == []
+    rig.catalog.files.update_root(rig.roots[0])
+    await rig.settled()
+    assert rig.counts().indexed == 1
+
+
+async def test_a_backlog_does_not_run_ahead_of_decoding(rig):
+    rig.decoder.gate.clear()
+    for i in range(200):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    rig.engine.wake()
+    await asyncio.sleep(0)
+    while not rig.decoder.at_once:
+        await asyncio.sleep(0.005)
+    linked = 200 - len(rig.catalog.work.pending_files(1000))
+    assert linked < 200
+    rig.decoder.gate.set()
+    await rig.settled()
+    assert rig.counts().indexed == 200
+
+
+async def test_a_pause_keeps_everything_from_being_read_decoded_and_encoded(rig, monkeypatch):
+    rest = rig.parts.rest
+    read = []
+    monkeypatch.setattr(
+        "imgvecd.core.indexing.abandonable_reads.hash_file", lambda *args, **_: read.append(args)
+    )
+    await rest.pause(None)
+    rig.write("a.jpg", b"picture")
+    rig.engine.wake()
+    async with asyncio.timeout(10):
+        await rest.holds_up()
+    assert rig.engine.busy
+    assert (read, rig.decoder.decoded) == ([], [])
+    monkeypatch.undo()
+    await rest.resume(force=False)
+    await rig.settled()
+    assert rig.counts().indexed == 1
+
+
+async def test_a_pause_in_the_middle_leaves_no_batch_behind(rig):
+    rig.decoder.gate.clear()
+    for i in range(20):
+        rig.write(f"{i}.jpg", b"picture %d" % i)
+    rig.engine.wake()
+    while not rig.decoder.at_once:
+        await asyncio.sleep(0.005)
+    await rig.parts.rest.pause(None)
+    rig.decoder.gate.set()
+    async with asyncio.timeout(10):
+        await rig.parts.rest.holds_up()
+        while rig.decoder.at_once:
+            await asyncio.sleep(0.005)
+    assert rig.encoder.batches == []
+    assert len(rig.decoder.decoded) <= 3  # those under way end
+    await rig.parts.rest.resume(force=False)
+    await rig.settled()
+    assert rig.counts().indexed == 20
+    assert sum(rig.encoder.batches) == 20
+
+
+async def test_with_nothing_to_do_a_paused_engine_is_idle(rig):
+    await rig.parts.rest.pause(None)
+    await rig.settled()
+
+
+def test_vector_of_is_a_unit_vector():
+    assert np.linalg.norm(vector_of(b"x")) == pytest.approx(1)

@@ -1,0 +1,53 @@
+import json
+
+import pytest
+
+from imgvecd.config.schema import ModelConfig
+from imgvecd.core.library.model_choice import EMBEDDED, choose_model
+from imgvecd.errors import ModelError
+
+
+def test_auto_is_the_embedded_model_and_says_so():
+    auto, named = choose_model("auto"), choose_model(EMBEDDED)
+    assert auto.name == EMBEDDED
+    assert EMBEDDED in auto.note
+    assert not named.note
+    assert auto.fingerprint == named.fingerprint
+    with open(auto.config_path, encoding="utf-8") as file:
+        assert json.load(file)["embed_dim"] > 0
+
+
+def test_the_well_known_model_needs_no_tag():
+    choice = choose_model("ViT-B-32")
+    assert choice.pretrained == "laion2b_s34b_b79k"
+    assert choice == choose_model(ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k"))
+
+
+def test_another_tag_or_name_is_another_model():
+    names = [("ViT-B-32", "openai"), ("ViT-B-16", "openai"), ("ViT-B-32", "laion2b_e16")]
+    choices = [choose_model(ModelConfig(name=name, pretrained=tag)) for name, tag in names]
+    assert len({choice.fingerprint for choice in choices}) == len(names)
+
+
+def test_a_file_is_named_by_its_content(tmp_path):
+    first, copy = tmp_path / "a.safetensors", tmp_path / "b.pt"
+    first.write_bytes(b"weights")
+    copy.write_bytes(b"weights")
+
+    def fingerprint(path):
+        return choose_model(ModelConfig(name="ViT-B-32", pretrained=str(path))).fingerprint
+
+    before = fingerprint(first)
+    assert fingerprint(copy) == before
+    first.write_bytes(b"others")
+    assert fingerprint(first) != before
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"nowhere\.pt cannot be read"):
+        choose_model(ModelConfig(name="ViT-B-32", pretrained=str(tmp_path / "nowhere.pt")))
+
+
+def test_a_model_without_a_checkpoint_is_refused():
+    with pytest.raises(ModelError, match=r"model\.pretrained"):
+        choose_model("ViT-L-14")

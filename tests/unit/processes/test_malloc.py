@@ -1,0 +1,60 @@
+"""The C library's allocator does as it was told, each time in a fresh process."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's"
+)
+
+HEAPS = """
+import ctypes, threading
+from imgvecd.processes.malloc import use_one_heap
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fdopen.restype = ctypes.c_void_p
+if {told}:
+    use_one_heap()
+gate = threading.Barrier(4)
+def work():
+    gate.wait()  # all at once, so that each finds the other's heap in use
+    for _ in range(2000):
+        libc.free(ctypes.c_void_p(libc.malloc(ctypes.c_size_t(1000))))
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+stdout = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, stdout)
+libc.fflush(stdout)
+"""
+
+FAULTS = """
+import resource
+from imgvecd.processes.malloc import keep_freed_memory
+if {told}:
+    keep_freed_memory()
+def fill():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(b"x") * (64 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+fill()
+print(fill())
+"""
+
+
+def run(program, *, told):
+    program = program.format(told=told)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def test_all_threads_share_one_heap():
+    assert run(HEAPS, told=False).count("<heap nr=") > 1
+    assert run(HEAPS, told=True).count("<heap nr=") == 1
+
+
+def test_freed_memory_is_used_again():
+    assert int(run(FAULTS, told=False)) > 10_000
+    assert int(run(FAULTS, told=True)) < 100

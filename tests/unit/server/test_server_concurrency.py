@@ -1,0 +1,95 @@
+"""Requests take turns by client: who asks a lot waits for himself, not others for him."""
+
+import asyncio
+
+import pytest
+
+from imgvecd.server.concurrency import RequestTurns
+
+
+class Crowd:
+    """Requests that hold their place until they are let go."""
+
+    def __init__(self, turns):
+        self.turns = turns
+        self.served = []
+        self._gates = {}
+
+    def ask(self, client, name):
+        gate = self._gates[name] = asyncio.Event()
+
+        async def request():
+            async with self.turns.place(client):
+                self.served.append(name)
+                await gate.wait()
+
+        return asyncio.create_task(request())
+
+    async def let_go(self, *names):
+        for name in names:
+            self._gates[name].set()
+        await settled()
+
+
+async def settled():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def crowd():
+    return Crowd(RequestTurns(places=4, per_client=2))
+
+
+async def test_a_client_has_its_share_and_others_find_a_place(crowd):
+    tasks = [crowd.ask(1, f"a{n}") for n in range(200)]
+    await settled()
+    assert crowd.served == ["a0", "a1"]
+    assert (crowd.turns.under_way, crowd.turns.waiting) == (2, 198)
+    tasks += [crowd.ask(2, "b0"), crowd.ask(3, "c0")]
+    await settled()
+    assert crowd.served[2:] == ["b0", "c0"]
+    for task in tasks:
+        task.cancel()
+    await settled()
+    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+
+
+async def test_those_who_wait_get_one_place_each_in_turn(crowd):
+    tasks = [crowd.ask(client, f"{client}{n}") for client in (1, 2) for n in range(4)]
+    tasks += [crowd.ask(3, f"3{n}") for n in range(3)]
+    await settled()
+    assert crowd.served == ["10", "11", "20", "21"]
+    await crowd.let_go("10", "11", "20")
+    assert sorted(crowd.served[4:]) == ["12", "22", "30"]
+    await crowd.let_go("21", "12", "22", "30")
+    assert crowd.turns.under_way == 4
+    await crowd.let_go("13", "23", "31", "32")
+    await asyncio.gather(*tasks)
+    assert len(crowd.served) == 11
+    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+
+
+async def test_who_leaves_while_waiting_loses_nobody_a_place(crowd):
+    first = [crowd.ask(1, f"a{n}") for n in range(4)]
+    await settled()
+    first[2].cancel()
+    await settled()
+    await crowd.let_go("a0")
+    assert crowd.served == ["a0", "a1", "a3"]
+    first[3].cancel()
+    first[1].cancel()
+    await settled()
+    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+
+
+async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
+    tasks = [crowd.ask(1, f"a{n}") for n in range(4)]
+    await settled()
+    crowd._gates["a0"].set()
+    await asyncio.sleep(0)
+    tasks[2].cancel()  # perhaps just after its turn has come
+    await settled()
+    assert "a3" in crowd.served
+    await crowd.let_go("a1", "a3")
+    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
