@@ -108,10 +108,10 @@ def plan(options: argparse.Namespace) -> int:
 
 def apply(options: argparse.Namespace) -> int:
     """Move the files."""
-    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
     from imgvecd.core.duplicates import removal  # noqa: PLC0415
     from imgvecd.core.duplicates.dedup_plan import parse  # noqa: PLC0415
     from imgvecd.core.duplicates.undo_journal import Journal  # noqa: PLC0415
+    from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
     try:
         with open(options.file, encoding="utf-8") as file:
@@ -127,7 +127,7 @@ def apply(options: argparse.Namespace) -> int:
     protected = [os.fsencode(expand(folder)) for folder in folders]
     journal = Journal(_journals(options), planned.name)
     try:
-        done = removal.apply(planned, wiring.make_trash(), journal, protected, _tell)
+        done = removal.apply(planned, parts.make_trash(), journal, protected, _tell)
     finally:
         journal.close()
     print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
@@ -140,8 +140,8 @@ def apply(options: argparse.Namespace) -> int:
 
 def undo(options: argparse.Namespace) -> int:
     """Put the files back."""
-    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
     from imgvecd.core.duplicates import removal, undo_journal  # noqa: PLC0415
+    from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
     folder = _journals(options)
     known = undo_journal.names(folder)
@@ -154,7 +154,7 @@ def undo(options: argparse.Namespace) -> int:
     name = undo_journal.known(folder, options.name) if options.name else _last(folder, known)
     opened = undo_journal.Journal(folder, name)
     try:
-        done = removal.undo(wiring.make_trash(), opened, _tell)
+        done = removal.undo(parts.make_trash(), opened, _tell)
     finally:
         opened.close()
     print(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")

@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
             "No folder to watch: run `imgvecd init ~/Pictures`, or give `--root ~/Pictures`."
         )
     _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
-    from imgvecd import wiring  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
+    from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
-    return wiring.serve(
+    return serving.serve(
         config,
         reload=lambda: load_config(options),
         progress=show_progress if options.progress else None,

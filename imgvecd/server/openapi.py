@@ -20,7 +20,7 @@ from imgvecd.errors import ImgvecdError
 from imgvecd.server import problems
 from imgvecd.server.route import COMMON_ERRORS, EVENTS, JSON, NDJSON, Route
 from imgvecd.server.routes import Routes
-from imgvecd.server.service import Service
+from imgvecd.server.services import Service
 
 _REFERENCE = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")

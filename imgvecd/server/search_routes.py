@@ -11,7 +11,7 @@ from imgvecd import api
 from imgvecd.errors import NotFoundError
 from imgvecd.server.requests import SearchFields, json_body, query_fields, query_search
 from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, answer
-from imgvecd.server.search_service import SearchService
+from imgvecd.server.services import SearchService
 from imgvecd.server.streaming import Streams
 
 
