@@ -16,6 +16,7 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
@@ -78,6 +79,7 @@ class RunningParts:
 
     engine: Engine
     reconciler: Reconciler
+    opener: FileOpener
     gate: IndexingGate
     maintenance: CatalogMaintenance
 
@@ -107,6 +109,7 @@ class DaemonService:
         self._counter = Counter(library, embeddings)
         self._engine = running.engine
         self._reconciler = running.reconciler
+        self._opener = running.opener
         self._rest = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -299,6 +302,7 @@ class DaemonService:
             self._reconciler.listers(),
             await asyncio.to_thread(generation.index.ids),
             generation.model.fingerprint,
+            self._opener.open,
         )
         return await asyncio.to_thread(doctor.examine)
 
@@ -428,10 +432,14 @@ class DaemonService:
     def _model_status(self) -> api.ModelStatus:
         generation = self._engine.generation
         model = self._models[generation.model.fingerprint] if generation else self._first
+        speed = self._engine.encoder_speed
         return msgspec.structs.replace(
             model,
             dim=generation.model.dim if generation else 0,
             loaded=self._engine.model_loaded,
+            runs_on=speed.runs_on if speed else "",
+            images_per_step=speed.images if speed else 0,
+            ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
             error=self._engine.error,
         )
 

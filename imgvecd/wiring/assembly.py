@@ -13,6 +13,7 @@ from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.catalog import Backups, Catalog, CatalogRecovery, is_there
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, expand
+from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
@@ -28,8 +29,6 @@ from imgvecd.wiring.parts import fetch_image, make_decoder, make_encoder, make_s
 
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
-# Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
-_CPU_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,7 @@ class Assembly:
     decoder: DecoderPool
     rest: IndexingGate
     safekeeping: CatalogRecovery
+    opener: FileOpener
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -88,6 +88,7 @@ def assemble(
             serving, target = plan_models(config.model, catalog.models.serving())
         else:
             serving, target = choose_model(config.model), None
+        opener = FileOpener()
         decoder = make_decoder(config)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
@@ -116,14 +117,14 @@ def assemble(
             target=None if target is None else make_source(target, config, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
-            batch_size=config.encode.batch_size or _CPU_BATCH,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, priority_of(config)),
+            opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
         )
         engine = Engine(parts, on_doubt=on_doubt)
-        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping, opener)
     except BaseException:
         lock.close()
         raise

@@ -55,7 +55,8 @@ def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncode
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return SplitEncoder(choice, config.encode, tower, priority)
+    speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
+    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
 
 
 def make_decoder(config: Config) -> DecoderPool:

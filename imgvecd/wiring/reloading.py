@@ -6,6 +6,7 @@ import logging
 import os
 
 from imgvecd.config.schema import Config, RootConfig
+from imgvecd.core.watch.inclusion_rules import links_followed
 from imgvecd.wiring.assembly import Assembly
 
 logger = logging.getLogger(__name__)
@@ -28,4 +29,5 @@ def use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     configs = {os.fsencode(root.path): root for root in config.root_configs()}
     rows = assembly.catalog.files.set_roots(list(configs))
     assembly.engine.use_roots(rows)
+    assembly.opener.use_roots({path: links_followed(root) for path, root in configs.items()})
     return {row.id: configs[row.path] for row in rows}

@@ -140,7 +140,7 @@ def _service(
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog,
-        RunningParts(assembly.engine, reconciler, assembly.rest, caretaker),
+        RunningParts(assembly.engine, reconciler, assembly.opener, assembly.rest, caretaker),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
             library=assembly.catalog.library,

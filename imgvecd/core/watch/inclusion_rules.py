@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Iterable
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.files.beneath import Links
 from imgvecd.core.files.formats import is_image_name, is_watched_name
 from imgvecd.globs import EntryGlob
 
@@ -32,8 +33,18 @@ HIDDEN_SYSTEM_FOLDERS = (
 """Beginnings of hidden folders' names that stay out even if hidden folders are asked for."""
 
 
+def links_followed(root: RootConfig) -> Links:
+    """Return which symbolic links below a root are followed."""
+    if root.follow_symlinks_outside:
+        return Links.ANYWHERE
+    return Links.INSIDE if root.follow_symlinks else Links.NONE
+
+
 class Rules:
     """The excludes of one root.
+
+    Attributes:
+        links: which symbolic links are followed.
 
     Args:
         common: globs for all roots.
@@ -50,8 +61,7 @@ class Rules:
         self._nested = frozenset(nested)
         self._globs = [(glob, EntryGlob(glob)) for glob in (*common, *root.exclude)]
         self._watch = watch
-        self.follow_symlinks = root.follow_symlinks or root.follow_symlinks_outside
-        self.follow_symlinks_outside = root.follow_symlinks_outside
+        self.links = links_followed(root)
 
     def folder(self, directory: bytes) -> str | None:
         """Return why the folder with this relative path is left out by its own name, or None."""
