@@ -9,6 +9,7 @@ import logging
 import resource
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from imgvecd.adapters.watchdog_platform import make_watcher
@@ -91,7 +92,7 @@ async def _serve(
         held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
-            use_roots(assembly, config),
+            await asyncio.to_thread(use_roots, assembly, config),
             config.watch,
             config.exclude,
             make_watcher(),
@@ -116,7 +117,9 @@ async def _serve(
         async def apply_new_config() -> None:
             try:
                 new = await asyncio.to_thread(reload)
-                await reconciler.set_config(use_roots(assembly, new), new.watch, new.exclude)
+                await reconciler.set_config(
+                    partial(use_roots, assembly, new), new.watch, new.exclude
+                )
             except ImgvecdError as error:
                 service.refused_config = str(error)
                 raise
