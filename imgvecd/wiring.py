@@ -313,6 +313,7 @@ async def _serve(
             config.exclude,
             make_watcher(),
             assembly.engine.wake,
+            (os.path.dirname(assembly.catalog.path), *paths.off_limits()),
         )
         caretaker = CatalogMaintenance(
             assembly.catalog,
