@@ -37,6 +37,17 @@ Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
 LabelText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Text = Annotated[str, msgspec.Meta(max_length=100_000)]
+Word = Annotated[str, msgspec.Meta(max_length=4096)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=100)]
+Folders = Annotated[tuple[Word, ...], msgspec.Meta(max_length=1000)]
+CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
+Band = Literal["found", "weaker", "nearest"]
+"""How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
+
+MOST_COUNTED = 10_000
+"""Hits of a band that are counted; more are told as so many."""
+
 Weight = Annotated[float, msgspec.Meta(ge=-10, le=10, description="Negative: less like this")]
 
 
@@ -71,7 +82,7 @@ class Term(
         url: of an image, fetched by the daemon if `server.fetch_urls` is set.
     """
 
-    text: str | None = None
+    text: Text | None = None
     path: str | None = None
     path_base64: str | None = None
     id: Id | None = None
@@ -129,9 +140,9 @@ class Filters(
     taken: str | None = None
     taken_from: str | None = None
     taken_to: str | None = None
-    camera: str | None = None
-    lens: str | None = None
-    format: tuple[str, ...] = ()
+    camera: Word | None = None
+    lens: Word | None = None
+    format: Words = ()
     orientation: Literal["landscape", "portrait", "square"] | None = None
     min_width: AtLeast | None = None
     min_height: AtLeast | None = None
@@ -139,8 +150,8 @@ class Filters(
     near: tuple[Latitude, Longitude, Annotated[float, msgspec.Meta(gt=0)]] | None = None
     box: tuple[Latitude, Longitude, Latitude, Longitude] | None = None
     has_gps: bool | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
+    tags: Words = ()
+    metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
     online: bool = False
 
@@ -162,24 +173,27 @@ class SearchRequest(
     """`POST /v1/search`. `text` and `image` are short for a list of one term each.
 
     Attributes:
-        all: also what is not relevant; otherwise the answer may be empty.
-        min_relevance: what counts as relevant, instead of the usual share.
-        order: any but "score" sorts the relevant images.
+        min_band: the least sure hits that are wanted: "found" alone, or "weaker" ones after them,
+            which is usual. Standing queries take "found" unless it is said.
+        all: the "nearest" after them, too; otherwise the answer may be empty.
+        min_relevance: no hits below it; without `min_band`, those above it whatever their band.
+        order: within each band; any but "score" sorts the best 10,000 images.
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
     """
 
-    text: str | None = None
+    text: Text | None = None
     image: Term | None = None
-    terms: tuple[Term, ...] = ()
+    terms: Annotated[tuple[Term, ...], msgspec.Meta(max_length=100)] = ()
     limit: Limit = 20
     min_score: Score | None = None
     min_relevance: Share | None = None
+    min_band: Literal["found", "weaker"] | None = None
     all: bool = False
     filters: Filters = Filters()
     order: Literal["score", "newest", "oldest", "path"] = "score"
-    cursor: str | None = None
+    cursor: CursorText | None = None
     group: Literal["day", "folder", "near-duplicates"] | None = None
     explain: bool = False
 
@@ -187,6 +201,12 @@ class SearchRequest(
         """Raise ValueError unless there is something to look for."""
         if self.text is None and self.image is None and not self.terms:
             raise ValueError("Expected at least one of text, image, terms")
+
+    def least_band(self) -> Band:
+        """Return the least sure band that is asked for."""
+        if self.all or (self.min_band is None and self.min_relevance is not None):
+            return "nearest"
+        return self.min_band or "weaker"
 
     def all_terms(self) -> tuple[Term, ...]:
         """Return every term, `text` and `image` first."""
@@ -239,8 +259,10 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         other_paths: further files with the same bytes.
         companions: files that belong to it. RAW and JPEG of one shot are one hit, by the JPEG.
         offline: none of the files is reachable at the moment.
-        taken_at: local time as the camera wrote it.
-        relevance: 0 to 1, comparable between queries; None while the library is too small to tell.
+        taken_at: local time as the camera wrote it, ISO 8601 as precise as is known: "1950",
+            "1950-07", "2023-05-17", "2023-05-17T18:30:11.25+02:00".
+        relevance: 0 to 1, comparable between queries; None while it cannot be told.
+        band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
         shares: of each term in the score, in the request's order; they add up to the score.
     """
@@ -258,17 +280,21 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     size_bytes: int | None = None
     taken_at: str | None = None
     relevance: float | None = None
+    band: Band | None = None
     group: str | None = None
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """Hits, best first, and what they were drawn from.
+    """Hits, "found" ones before "weaker" ones, and what they were drawn from.
 
     Attributes:
+        found, weaker: how many images there are in these bands on all pages together, whether
+            `min_band` asks for them or not; 10,000 stands for that or more.
         searched: images that could have been found: those that the filters allow.
-        nearest: what came nearest where nothing is relevant.
+        nearest: the first of `nearest_hits`.
+        nearest_hits: the three that came nearest, where nothing is found.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -277,7 +303,10 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     took_ms: float
     model: str
+    found: int = 0
+    weaker: int = 0
     nearest: Hit | None = None
+    nearest_hits: tuple[Hit, ...] = ()
     next_cursor: str | None = None
 
 
@@ -443,6 +472,9 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         loaded: a worker holds it in memory now.
+        runs_on: runtime, device and number format that images are encoded with; empty until known.
+        images_per_step: how many are encoded at once; 0 until that was learnt.
+        ms_per_image: that one takes in such a step.
         note: why this model, where the configuration left the choice open.
     """
 
@@ -451,6 +483,9 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     dim: int = 0
     loaded: bool = False
+    runs_on: str = ""
+    images_per_step: int = 0
+    ms_per_image: float = 0.0
     note: str | None = None
     error: str | None = None
 
@@ -832,8 +867,8 @@ class DuplicatesRequest(
     min_similarity: Share = 0.95
     burst_s: BurstSeconds = 10
     rules: tuple[KeeperRule, ...] | None = None
-    prefer: tuple[str, ...] = ()
-    protect: tuple[str, ...] = ()
+    prefer: Folders = ()
+    protect: Folders = ()
 
 
 class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

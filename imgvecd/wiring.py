@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
+import resource
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -52,11 +54,11 @@ logger = logging.getLogger(__name__)
 _RESTORED_S = 60.0
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
-# Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
-_CPU_BATCH = 16
 # Settings that a reload puts in force; the others are read at the start.
 _RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 _MEGABYTE = 1_000_000
+# More than connections, watches, segments and workers can take together.
+_OPEN_FILES = 65_536
 
 Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
 
@@ -147,7 +149,6 @@ def assemble(
             target=None if target is None else _source(target, config, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
-            batch_size=config.encode.batch_size or _CPU_BATCH,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, _priority(config)),
@@ -275,6 +276,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
         reload: reads the configuration again; what `_RELOADED` names is applied.
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
+    _raise_open_files()
     condemned: str | None = None
     while True:
         started = time.monotonic()
@@ -288,6 +290,14 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
             logger.error("%s; starting again with a backup", condemned)  # noqa: TRY400
         else:
             return 0
+
+
+def _raise_open_files() -> None:
+    """Allow ourselves as many open files as the system lets us, within reason."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _serve(
@@ -359,6 +369,7 @@ async def _serve(
             apply_new_config,
             service,
             expand(config.state_dir) if config.state_dir else paths.state_dir(),
+            assembly.lock.require,
             draw,
         )
         await daemon.run()
@@ -443,7 +454,8 @@ def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return SplitEncoder(choice, config.encode, tower, priority)
+    speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
+    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
 
 
 def _decoder(config: Config) -> DecoderPool:

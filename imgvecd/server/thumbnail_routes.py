@@ -45,6 +45,7 @@ class ThumbnailRoutes:
                 query=ThumbnailFields,
                 other={JPEG: None},
                 errors=(NotFoundError, OfflineError, UnreadableImageError, WorkerError),
+                members=True,
                 conditional=True,
             )
         ]
