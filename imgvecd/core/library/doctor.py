@@ -106,22 +106,27 @@ class Doctor:
                     self._counts["companions"] += 1
                 else:
                     rows.append(row)
-        for directory, name in disk.files if disk is not None else ():
+        if disk is not None:
+            self._tell_of_the_rest(root, disk, away, kept)
+        for start in range(0, len(rows), _BATCH):
+            self._examine_contents(root, rows[start : start + _BATCH])
+
+    def _tell_of_the_rest(
+        self, root: RootRow, disk: _Disk, away: Sequence[bytes], kept: set[bytes]
+    ) -> None:
+        """Tell of what lies on disk and is not in the catalog, and why."""
+        for directory, name in disk.files:
             if _is_below(directory, away):
                 kind, reason = "covered", "the files of a file system that is not mounted go before"
             else:
                 kind = "not_in_catalog"
                 reason = "nobody has noticed it yet: run `imgvec sync`, or POST /v1/rescan"
             self._find(kind, root, join(directory, name), reason)
-        if disk is not None:
-            self._tell_of_the_rest(root, disk, kept)
-        for start in range(0, len(rows), _BATCH):
-            self._examine_contents(root, rows[start : start + _BATCH])
-
-    def _tell_of_the_rest(self, root: RootRow, disk: _Disk, kept: set[bytes]) -> None:
         for path in disk.unreadable:
             if path not in kept:
-                reason = "it cannot be looked at, so nobody knows what it holds: see its permissions"
+                reason = (
+                    "it cannot be looked at, so nobody knows what it holds: see its permissions"
+                )
                 self._find("unlisted", root, path, reason)
         for path, reason in disk.left_out:
             self._find("left_out", root, path, reason)

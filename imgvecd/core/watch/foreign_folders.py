@@ -1,4 +1,4 @@
-"""Folders and files that other programs keep for themselves: nobody's photos, whatever is asked for.
+"""Folders and files that other programs keep to themselves: nobody's photos, whatever is asked for.
 
 Trash, thumbnails, previews, versions, caches, halves of copies. They are known by their names, or
 by a marker file in them; all names in lower case.

@@ -29,6 +29,7 @@ class Listing:
         folders: folders that belong to the library.
         unknown: names that could not be examined; nothing follows from their absence.
         omitted: names that do not belong to the library, though they look like it, with the reason.
+        linked: inodes of those that have other names, too.
         left_out: the folder holds one of the `MARKERS`.
     """
 
@@ -39,6 +40,7 @@ class Listing:
     folders: dict[bytes, Identity] = field(default_factory=dict)
     unknown: set[bytes] = field(default_factory=set)
     omitted: dict[bytes, str] = field(default_factory=dict)
+    linked: set[int] = field(default_factory=set)
     left_out: bool = False
 
 
@@ -174,6 +176,8 @@ class Lister:
             reason = rules.file(listing.directory, name) or rules.size(name, status.st_size)
             if reason:
                 listing.omitted[name] = reason
+                if status.st_nlink > 1:
+                    listing.linked.add(status.st_ino)
             else:  # a pipe or a socket too: reading it fails, and the failure tells of it
                 listing.files[name] = status
 
