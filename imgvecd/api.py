@@ -181,6 +181,8 @@ class SearchRequest(
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
+        names: find images whose names or metadata have all words of the text, too, where the
+            request asks for one text and nothing else.
     """
 
     text: Text | None = None
@@ -196,6 +198,7 @@ class SearchRequest(
     cursor: CursorText | None = None
     group: Literal["day", "folder", "near-duplicates"] | None = None
     explain: bool = False
+    names: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -265,6 +268,9 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
         shares: of each term in the score, in the request's order; they add up to the score.
+        matched: it is found by the "name" of a file or folder, or by "metadata" (title,
+            description, keywords, people, camera, place, what the user says, and names with them),
+            whatever it shows.
     """
 
     id: int
@@ -284,6 +290,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     group: str | None = None
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
+    matched: Literal["name", "metadata"] | None = None
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):

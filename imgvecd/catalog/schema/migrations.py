@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 import time
 
+from imgvecd.catalog.files import name_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.errors import CatalogError
 
@@ -216,6 +217,28 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# The words of names and metadata (`catalog.files.name_index`), and which contents' may have changed.
+_NAMES = f"""
+{name_index.TABLE};
+CREATE TABLE names_stale (content_id INTEGER PRIMARY KEY) STRICT;
+{name_index.FILL_ALL};
+
+CREATE TRIGGER names_file_added AFTER INSERT ON files WHEN new.content_id IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO names_stale VALUES (new.content_id);
+END;
+CREATE TRIGGER names_file_changed AFTER UPDATE OF dir, name, content_id ON files BEGIN
+    INSERT OR IGNORE INTO names_stale SELECT old.content_id WHERE old.content_id IS NOT NULL;
+    INSERT OR IGNORE INTO names_stale SELECT new.content_id WHERE new.content_id IS NOT NULL;
+END;
+CREATE TRIGGER names_file_removed AFTER DELETE ON files WHEN old.content_id IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO names_stale VALUES (old.content_id);
+END;
+CREATE TRIGGER names_content_changed
+    AFTER UPDATE OF live, metadata, user_metadata ON contents BEGIN
+    INSERT OR IGNORE INTO names_stale VALUES (new.id);
+END;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -226,6 +249,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
+    ("0010-names", _NAMES),
 )
 """(name, SQL) in the order in which they run."""
 
@@ -287,6 +311,11 @@ def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    # `executescript` would commit on its own; these scripts hold no semicolon but the separators.
-    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    return [part for part in "\n".join(lines).split(";") if part.strip()]
+    # `executescript` would commit on its own; a trigger's own statements are not to be split
+    statements, started = [], ""
+    for part in script.split(";"):
+        started += part + ";"
+        if sqlite3.complete_statement(started):
+            statements.append(started)
+            started = ""
+    return [statement for statement in statements if statement.strip(" \n;")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import dataclasses
 import logging
 import math
 import os
@@ -25,6 +26,7 @@ from imgvecd.api import (
 )
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
+from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.paging import (
     Cursor,
     Cuts,
@@ -55,6 +57,7 @@ logger = logging.getLogger(__name__)
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
+_MOST_NAMED_READ = 200_000  # ids, before filters; the newest
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
 
@@ -68,6 +71,7 @@ class Query:
         allowed: ids that the filters leave; None allows all.
         scale: None while relevance cannot be told.
         cuts: scores at which the bands begin.
+        names: words that are looked for in names and metadata, too; empty for none.
     """
 
     request: SearchRequest
@@ -76,11 +80,16 @@ class Query:
     allowed: Int64Array | None
     scale: Scale | None
     cuts: Cuts
+    names: str = ""
 
     @property
     def least(self) -> float:
-        """Score from which an image is a hit."""
+        """Score from which an image is a hit by what it shows."""
         return self.cuts.least(self.request.least_band())
+
+    def wants(self, found: Found) -> bool:
+        """Return whether an image is a hit."""
+        return found.score >= (self.cuts.floor if found.named else self.least)
 
 
 class Searcher:
@@ -174,7 +183,7 @@ class Searcher:
             cuts = Cursor.decode(request.cursor, request).cuts
         else:
             cuts = _cuts(request, scale)
-        return Query(request, vector, parts, allowed, scale, cuts)
+        return Query(request, vector, parts, allowed, scale, cuts, _names(request))
 
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
@@ -219,7 +228,8 @@ class Searcher:
     def _answer(self, query: Query) -> SearchResponse:
         request = query.request
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
-        groups, more, best = self._page(query, cursor)
+        query, named = self._with_names(query)
+        groups, more, best = self._page(query, named, cursor)
         hits = self.hits(query, groups)
         next_cursor = None
         if more and groups:
@@ -246,7 +256,32 @@ class Searcher:
             next_cursor=next_cursor,
         )
 
-    def _page(self, query: Query, cursor: Cursor | None) -> tuple[list[Group], bool, list[Found]]:
+    def _with_names(self, query: Query) -> tuple[Query, list[Found]]:
+        """Return the query, and what is found by its name and metadata."""
+        ids = self._named(query)
+        vectors = self._vectors(ids.tolist()) if len(ids) else {}
+        named = [
+            _found(query, content_id, float(vector @ query.vector), True)
+            for content_id, vector in vectors.items()
+        ]
+        if named and not query.cuts.ladder:
+            scores = [image.score for image in self._best(query, LADDER_RANKS)]
+            cuts = msgspec.structs.replace(query.cuts, ladder=ladder(scores))
+            query = dataclasses.replace(query, cuts=cuts)
+        return query, named
+
+    def _named(self, query: Query) -> Int64Array:
+        """Return the ids of images whose names and metadata have all words that were typed."""
+        if not query.names:
+            return np.empty(0, np.int64)
+        found = self._store.named(query.names, _MOST_NAMED_READ)
+        if query.allowed is not None:
+            found = np.intersect1d(found, query.allowed, assume_unique=True)
+        return found[-MOST_COUNTED:]
+
+    def _page(
+        self, query: Query, named: list[Found], cursor: Cursor | None
+    ) -> tuple[list[Group], bool, list[Found]]:
         """Return (groups of one page, whether more come after it, the best images).
 
         The best images are enough to count those of the bands.
@@ -257,12 +292,16 @@ class Searcher:
         k = k if by_score else max(k, MOST_COUNTED)
         while True:
             nearest = self._best(query, k)
-            best = self._shown_once(nearest)
-            groups = self._grouped(request, [i for i in best if i.score >= query.least])
+            best = self._shown_once(fused(nearest, named, query.cuts.ladder))
+            groups = self._grouped(request, [image for image in best if query.wants(image)])
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
-            complete = len(groups) > request.limit or last < query.least or not by_score
+            unseen = key_of("score", Found(-1, last, query.cuts.band(last)))
+            full = len(groups) > request.limit and (
+                key_of("score", groups[request.limit - 1].leader) < unseen
+            )
+            complete = full or last < query.least or not by_score
             counted = k >= MOST_COUNTED or last < query.cuts.least("weaker")
             if complete and counted:
                 return groups[: request.limit], len(groups) > request.limit, best
@@ -290,7 +329,7 @@ class Searcher:
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
-                Found(image.id, image.score, image.band, *keys[image.id])
+                dataclasses.replace(image, taken_at=keys[image.id][0], path=keys[image.id][1])
                 for image in found
                 if image.id in keys
             ]
@@ -311,6 +350,8 @@ class Searcher:
         ids = [group.leader.id for group in groups]
         images = self._library.images(ids)
         vectors = self._vectors(ids) if query.request.explain else {}
+        named = [group.leader.id for group in groups if group.leader.named]
+        by_file = self._store.named_by_file(query.names, named) if named else set()
         hits = []
         for group in groups:
             leader = group.leader
@@ -322,6 +363,9 @@ class Searcher:
                     hit_of(images[leader.id], leader.score),
                     relevance=None if scale is None else round(scale.relevance(leader.score), 3),
                     band=None if scale is None else leader.band,
+                    matched=("name" if leader.id in by_file else "metadata")
+                    if leader.named
+                    else None,
                     group=group.name,
                     group_size=None if group.name is None else group.size,
                     shares=None
@@ -335,6 +379,7 @@ class Searcher:
         """Return the hits among some images, by id, whether the index has them yet or not."""
         if query.allowed is not None:
             ids = [content_id for content_id in ids if content_id in query.allowed]
+        named = set(self._named(query).tolist()) if ids else set()
         made = self._store.developed(ids)
         scores = {
             content_id: float(vector @ query.vector)
@@ -342,14 +387,24 @@ class Searcher:
             if not (content_id in made and self._vectors(list(made[content_id])))
         }
         groups = [
-            Group(Found(content_id, score, query.cuts.band(score)))
+            Group(found)
             for content_id, score in scores.items()
-            if score >= query.least
+            if query.wants(found := _found(query, content_id, score, content_id in named))
         ]
         return {hit.id: hit for hit in self.hits(query, groups)}
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
         return self._embeddings.embeddings(self.model.fingerprint, ids)
+
+
+def _names(request: SearchRequest) -> str:
+    """Return the words of a request that asks for nothing but one text, and for names."""
+    (term, *others) = request.all_terms()
+    return term.text or "" if request.names and not others and term.weight > 0 else ""
+
+
+def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
+    return Found(content_id, score, "found" if named else query.cuts.band(score), named=named)
 
 
 def _cuts(request: SearchRequest, scale: Scale | None) -> Cuts:
