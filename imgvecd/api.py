@@ -830,11 +830,13 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reason: str | None = None
 
 
-DuplicateKind = Literal["same_bytes", "same_pixels", "reencoded", "transformed", "burst", "similar"]
-"""From the surest to the loosest; "transformed" is cropped, rotated or mirrored, "reencoded" is
-also resized."""
+DuplicateKind = Literal[
+    "same_bytes", "same_pixels", "reencoded", "transformed", "edited", "burst", "similar"
+]
+"""From the surest to the loosest; "reencoded" is also resized, "transformed" is turned by a quarter
+or more, "edited" is cropped, mirrored, or changed in colour, tone, sharpness or parts."""
 
-KeeperRule = Literal["folder", "resolution", "format", "metadata", "age"]
+KeeperRule = Literal["folder", "resolution", "quality", "metadata", "format", "age"]
 """What the file of a group that is kept may be chosen by."""
 
 KEEPER_RULES: tuple[KeeperRule, ...] = get_args(KeeperRule)
@@ -871,6 +873,8 @@ class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
         kind: how it relates to the group's keeper.
         similarity: cosine of its embedding to the keeper's.
         keep: stays, since it is the keeper or protected.
+        quality: about how well it was saved, 1 to 100; null where nothing tells, or needs to.
+        why: what speaks for or against it, for people.
     """
 
     id: int
@@ -888,6 +892,8 @@ class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     similarity: float
     keep: bool = False
     protected: bool = False
+    quality: int | None = None
+    why: str = ""
 
 
 class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -901,18 +907,29 @@ class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[DuplicateFile, ...]
 
 
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that could not be compared, and why."""
+
+    path: str
+    why: str
+
+
 class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
     """Groups, the surest first.
 
     Attributes:
         images: in the library.
         compared: of these, pictures that could be compared by now; ask again for the others.
+        missing: the others, 100 of them at most.
+        waiting: files that are not indexed yet: `POST /v1/sync` waits for them.
         protect: folders, absolute, whose files were always kept.
     """
 
     groups: tuple[DuplicateGroup, ...]
     images: int
     compared: int
+    missing: tuple[Missing, ...] = ()
+    waiting: int = 0
     protect: tuple[str, ...] = ()
     took_ms: float
 

@@ -173,6 +173,8 @@ def undo(options: argparse.Namespace) -> int:
 
 def _from_daemon(options: argparse.Namespace, request: api.DuplicatesRequest) -> api.Duplicates:
     daemon = DaemonConnection(socket_path(options.socket))
+    if options.sync:
+        asking.wait(daemon)
     return read(daemon.post(asking.URL, request, asking.PATIENCE_S), api.Duplicates)
 
 

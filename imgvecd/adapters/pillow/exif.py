@@ -69,6 +69,16 @@ def facts(exif: Image.Exif) -> Facts:
     return said(found)
 
 
+def subsecond(exif: Image.Exif) -> str:
+    """Return the digits behind the second in which the picture was taken; empty if unknown."""
+    try:
+        fields = exif.get_ifd(IFD.Exif)
+    except DAMAGE:
+        return ""
+    digits = _text(fields.get(Base.SubsecTimeOriginal)).rstrip("0")
+    return digits if digits.isdigit() else ""
+
+
 def modification(exif: Image.Exif) -> Facts:
     """Return, as `taken_at`, when a camera or a program last wrote the picture."""
     return said({"taken_at": _taken_at({**exif, **exif.get_ifd(IFD.Exif)}, *_MODIFIED)})

@@ -188,6 +188,24 @@ CREATE TABLE sidecars (
 ALTER TABLE contents ADD COLUMN own_facts TEXT;
 """
 
+# What examining a picture and comparing two of them (the lower id first) found, and by which
+# version of the way to do it. Derived: it may be deleted.
+_COMPARISONS = """
+CREATE TABLE copy_facts (
+    content_id INTEGER PRIMARY KEY REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    facts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE comparisons (
+    first_id INTEGER NOT NULL REFERENCES contents(id),
+    second_id INTEGER NOT NULL REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    PRIMARY KEY (first_id, second_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -196,6 +214,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0005-pixels", _PIXELS),
     ("0006-mounts", _MOUNTS),
     ("0007-companions", _COMPANIONS),
+    ("0009-comparisons", _COMPARISONS),
 )
 """(name, SQL) in the order in which they run."""
 
