@@ -836,6 +836,9 @@ DuplicateKind = Literal[
 """From the surest to the loosest; "reencoded" is also resized, "transformed" is turned by a quarter
 or more, "edited" is cropped, mirrored, or changed in colour, tone, sharpness or parts."""
 
+SURE_KINDS: tuple[DuplicateKind, ...] = ("same_bytes", "same_pixels", "reencoded")
+"""What is the same picture; the others are in a plan only where somebody asks for them."""
+
 KeeperRule = Literal["folder", "resolution", "quality", "metadata", "format", "age"]
 """What the file of a group that is kept may be chosen by."""
 
@@ -938,6 +941,58 @@ class DuplicateMatches(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /v1/duplicates/check`: files of the library that are the given picture."""
 
     matches: tuple[DuplicateFile, ...]
+
+
+class DedupPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/duplicates/plan`: which files could go to the trash; nothing moves.
+
+    Attributes:
+        files: on lines that begin with "trash".
+        size_bytes: of these.
+        text: the plan, a line for each file, as `imgvecd dedup plan` writes it; may be edited.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    text: str
+
+
+class DedupApplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/apply`: a plan's text, with lines left out or changed to "keep"."""
+
+    plan: str
+
+
+class DedupUndoRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/undo`: a plan by its name; the last one that moved files if null."""
+
+    name: str | None = None
+
+
+class FileLeft(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that was not moved, and why."""
+
+    path: str
+    path_base64: str | None = None
+    why: str
+
+
+class DedupDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a plan's files.
+
+    Attributes:
+        files: that were moved, to the trash or back.
+        size_bytes: of these.
+        gone: files that were not there any more.
+        left: files that stay where they are.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    gone: int
+    left: tuple[FileLeft, ...] = ()
 
 
 class DuplicateDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -23,7 +23,7 @@ from imgvecd.catalog import Backups, Catalog, CatalogRecovery, is_there
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
-from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
@@ -255,9 +255,9 @@ def filesystem_type(path: str) -> str:
     return mounts.filesystem_type(os.fsencode(path), mounts.read_mounts())
 
 
-def make_trash() -> Trash:
-    """Return the trash of the user's desktop."""
-    return FreedesktopTrash()
+def make_dedup(state_dir: str) -> DedupSteps:
+    """Return the steps from duplicates to the trash of the user's desktop, and back."""
+    return DedupSteps(os.path.join(state_dir, "dedup"), FreedesktopTrash())
 
 
 def fetch_image(url: str) -> bytes:
@@ -400,6 +400,7 @@ def _service(
         ),
         decisions=assembly.catalog.duplicates,
         duplicates=config.duplicates,
+        dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),
         engine=assembly.engine,
         opener=assembly.opener,
         reconciler=reconciler,

@@ -14,6 +14,7 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
@@ -70,6 +71,7 @@ class DaemonService:
         finder: DuplicateFinder,
         decisions: DecisionStore,
         duplicates: DuplicatesConfig,
+        dedup: DedupSteps,
         engine: Engine,
         reconciler: Reconciler,
         opener: FileOpener,
@@ -97,7 +99,7 @@ class DaemonService:
         self._allowed = FilterIds(searching)
         self._follower = ChangeFeed(changes, embeddings)
         self.duplicates = DaemonDuplicatesService(
-            self._generation, finder, decisions, embeddings, duplicates
+            self._generation, finder, decisions, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
         self.searching = DaemonSearchService(

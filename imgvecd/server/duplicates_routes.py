@@ -7,6 +7,8 @@ from functools import partial
 from aiohttp import web
 
 from imgvecd import api
+from imgvecd.errors import ForbiddenError
+from imgvecd.server.client_connection import peer
 from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.requests import json_body
 from imgvecd.server.route import SEARCH_ERRORS, Route, answer
@@ -40,6 +42,31 @@ class DuplicatesRoutes:
                 errors=SEARCH_ERRORS,
             ),
             post(
+                "/v1/duplicates/plan",
+                "Write which duplicates could go to the trash; nothing moves",
+                self.plan,
+                api.DedupPlan,
+                body=api.DuplicatesRequest,
+                errors=SEARCH_ERRORS,
+                lasting=True,
+            ),
+            post(
+                "/v1/duplicates/apply",
+                "Move the files of a plan to the trash",
+                self.apply,
+                api.DedupDone,
+                body=api.DedupApplyRequest,
+                lasting=True,
+            ),
+            post(
+                "/v1/duplicates/undo",
+                "Put the files of a plan back",
+                self.undo,
+                api.DedupDone,
+                body=api.DedupUndoRequest,
+                lasting=True,
+            ),
+            post(
                 "/v1/duplicates/decisions",
                 "Decide for good what images are to each other",
                 self.decide,
@@ -57,6 +84,29 @@ class DuplicatesRoutes:
         """Answer the files that are a picture already."""
         return answer(await self._service.check(await json_body(request, api.Term)))
 
+    async def plan(self, request: web.Request) -> web.Response:
+        """Write a plan."""
+        _require_owner(request)
+        wanted = await json_body(request, api.DuplicatesRequest)
+        return answer(await self._service.plan(wanted))
+
+    async def apply(self, request: web.Request) -> web.Response:
+        """Move the files of a plan."""
+        _require_owner(request)
+        wanted = await json_body(request, api.DedupApplyRequest)
+        return answer(await self._service.apply(wanted))
+
+    async def undo(self, request: web.Request) -> web.Response:
+        """Put them back."""
+        _require_owner(request)
+        wanted = await json_body(request, api.DedupUndoRequest)
+        return answer(await self._service.undo(wanted))
+
     async def decide(self, request: web.Request) -> web.Response:
         """Keep a decision."""
         return answer(await self._service.decide(await json_body(request, api.DuplicateDecision)))
+
+
+def _require_owner(request: web.Request) -> None:
+    if not peer(request).is_owner:
+        raise ForbiddenError("The daemon moves files for its own user only.")
