@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32Array: TypeAlias = NDArray[np.float32]
+Float64Array: TypeAlias = NDArray[np.float64]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
 
@@ -242,7 +243,8 @@ class ImageInfo:
     Attributes:
         format: Pillow's name in lower case: "jpeg", "png", "heif".
         width, height: in pixels, after EXIF orientation.
-        taken_at: local time as "YYYY-MM-DDTHH:MM:SS", with offset where the file has one; or None.
+        taken_at: local time as `core.files.photo_dates` writes it, ISO 8601 as precise as the file
+            says: "1950", "1950-07", "2023-05-17T18:30:11.25+02:00"; None if it says nothing.
         truncated: the file ended early and the rest of the picture is grey.
         metadata: further facts by the names in docs/formats.md ("camera", "gps_latitude").
     """
@@ -268,7 +270,7 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True)
 class CopyFacts:
-    """How good a file is as a copy of its picture, and what tells its moment apart.
+    """How good a file is as a copy of its picture.
 
     Attributes:
         pixels: digest of all pixels, upright, in 8-bit sRGB; empty for camera RAW.
@@ -278,7 +280,6 @@ class CopyFacts:
         depth: bits of each channel.
         full_colour: colour is stored at the resolution of brightness.
         bands: strength of ever finer structure, up to the finest that the pixels can hold.
-        subsecond: of the moment it was taken, digits as the camera wrote them; or empty.
     """
 
     pixels: bytes = b""
@@ -288,7 +289,6 @@ class CopyFacts:
     depth: int = 8
     full_colour: bool = True
     bands: tuple[float, ...] = ()
-    subsecond: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ _PROTECT = "files in DIR, as in those of duplicates.protect, stay, whatever the 
 
 def plan(options: argparse.Namespace) -> int:
     """Write the plan."""
-    from imgvecd import wiring  # noqa: PLC0415  # numpy, which others can do without
+    from imgvecd.wiring import parts  # noqa: PLC0415  # numpy, which others can do without
 
     if os.path.exists(options.file) and not options.force:
         raise ConfigError(f"{options.file} exists; --force overwrites it.")
@@ -91,7 +91,7 @@ def plan(options: argparse.Namespace) -> int:
     request = asking.request(options)
     found = _from_database(options.db, request) if options.db else _from_daemon(options, request)
     try:
-        _, text = wiring.make_dedup(options.db or state_dir(options)).plan(found)
+        _, text = parts.make_dedup(options.db or state_dir(options)).plan(found)
         with open(options.file, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
@@ -105,9 +105,9 @@ def plan(options: argparse.Namespace) -> int:
 
 def apply(options: argparse.Namespace) -> int:
     """Move the files."""
-    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
     from imgvecd.core.duplicates.dedup_plan import parse  # noqa: PLC0415
     from imgvecd.core.duplicates.folder_set import require_folders  # noqa: PLC0415
+    from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
     text = _read(options.file)
     planned = parse(text, options.file)
@@ -120,7 +120,7 @@ def apply(options: argparse.Namespace) -> int:
     if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
         print("Nothing was moved.")
         return _SOME
-    steps = wiring.make_dedup(state_dir(options))
+    steps = parts.make_dedup(state_dir(options))
     _, done = steps.apply(text, options.file, (*folders, *configured), _tell)
     print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
     if done.gone:
@@ -132,9 +132,9 @@ def apply(options: argparse.Namespace) -> int:
 
 def undo(options: argparse.Namespace) -> int:
     """Put the files back."""
-    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
+    from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
-    steps = wiring.make_dedup(state_dir(options))
+    steps = parts.make_dedup(state_dir(options))
     if options.list:
         for name, count in steps.away().items():
             print(f"{name}  {count:>6,} files in the trash")

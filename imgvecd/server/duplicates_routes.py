@@ -7,11 +7,9 @@ from functools import partial
 from aiohttp import web
 
 from imgvecd import api
-from imgvecd.errors import ForbiddenError
-from imgvecd.server.client_connection import peer
-from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.requests import json_body
-from imgvecd.server.route import SEARCH_ERRORS, Route, answer
+from imgvecd.server.route import SEARCH_ERRORS, Route, Work, answer
+from imgvecd.server.services import DuplicatesService
 
 
 class DuplicatesRoutes:
@@ -31,7 +29,7 @@ class DuplicatesRoutes:
                 api.Duplicates,
                 body=api.DuplicatesRequest,
                 errors=SEARCH_ERRORS,
-                lasting=True,
+                work=Work.HEAVY,
             ),
             post(
                 "/v1/duplicates/check",
@@ -40,6 +38,7 @@ class DuplicatesRoutes:
                 api.DuplicateMatches,
                 body=api.Term,
                 errors=SEARCH_ERRORS,
+                members=True,
             ),
             post(
                 "/v1/duplicates/plan",
@@ -48,7 +47,7 @@ class DuplicatesRoutes:
                 api.DedupPlan,
                 body=api.DuplicatesRequest,
                 errors=SEARCH_ERRORS,
-                lasting=True,
+                work=Work.HEAVY,
             ),
             post(
                 "/v1/duplicates/apply",
@@ -56,7 +55,7 @@ class DuplicatesRoutes:
                 self.apply,
                 api.DedupDone,
                 body=api.DedupApplyRequest,
-                lasting=True,
+                work=Work.HEAVY,
             ),
             post(
                 "/v1/duplicates/undo",
@@ -64,7 +63,7 @@ class DuplicatesRoutes:
                 self.undo,
                 api.DedupDone,
                 body=api.DedupUndoRequest,
-                lasting=True,
+                work=Work.HEAVY,
             ),
             post(
                 "/v1/duplicates/decisions",
@@ -86,27 +85,19 @@ class DuplicatesRoutes:
 
     async def plan(self, request: web.Request) -> web.Response:
         """Write a plan."""
-        _require_owner(request)
         wanted = await json_body(request, api.DuplicatesRequest)
         return answer(await self._service.plan(wanted))
 
     async def apply(self, request: web.Request) -> web.Response:
         """Move the files of a plan."""
-        _require_owner(request)
         wanted = await json_body(request, api.DedupApplyRequest)
         return answer(await self._service.apply(wanted))
 
     async def undo(self, request: web.Request) -> web.Response:
         """Put them back."""
-        _require_owner(request)
         wanted = await json_body(request, api.DedupUndoRequest)
         return answer(await self._service.undo(wanted))
 
     async def decide(self, request: web.Request) -> web.Response:
         """Keep a decision."""
         return answer(await self._service.decide(await json_body(request, api.DuplicateDecision)))
-
-
-def _require_owner(request: web.Request) -> None:
-    if not peer(request).is_owner:
-        raise ForbiddenError("The daemon moves files for its own user only.")

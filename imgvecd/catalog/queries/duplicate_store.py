@@ -18,7 +18,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(CopyFacts).decode
 
 
-class Duplicates:
+class DuplicateTable:
     """Implements `DuplicateStore`, and keeps decisions by pairs of hashes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

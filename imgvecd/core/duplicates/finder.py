@@ -44,7 +44,7 @@ from imgvecd.core.duplicates.grouping import (
 )
 from imgvecd.core.duplicates.keeper import ChosenFolders
 from imgvecd.errors import CatalogError, UnreadableImageError
-from imgvecd.protocols import Decoder, EmbeddingSource, Library
+from imgvecd.protocols import Decoder, EmbeddingSource, ImageStore
 from imgvecd.types import ExaminedImage, Float32Array, ModelInfo, PreprocessSpec
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class DuplicateFinder:
         self,
         *,
         store: DuplicateStore,
-        library: Library,
+        library: ImageStore,
         embeddings: EmbeddingSource,
         decoder: Decoder,
         keep_looks: bool = True,
@@ -215,7 +215,7 @@ class DuplicateFinder:
                 {given.id: examined.facts, stored.id: other.facts}, {key(given, stored): verdict}
             )
             kind = pairing.by_detail(pair, known)
-            if kind or pairing.are_distinct_shots(given, stored, known):
+            if kind or pairing.are_distinct_shots(given, stored):
                 return kind
         return pairing.by_look_or_meaning(given, stored, cosine, min_similarity)
 

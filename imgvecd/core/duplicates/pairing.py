@@ -79,7 +79,7 @@ def alike_pair(one: Subject, other: Subject) -> AlikePair | None:
     """Return the pair if the two may be one picture."""
     if one.raw or other.raw or one.look is None or other.look is None:
         return None
-    if _says_other_moment(one, other):
+    if are_distinct_shots(one, other):
         # the very same pixels with other dates may be one picture all the same
         return AlikePair(one, other, 0) if _same_looking(one, other) else None
     grey = perceptual_hash.greys([one.look, other.look])
@@ -114,7 +114,7 @@ def pairs(
         first, second = subjects[one], subjects[other]
         if (one, other) in told or first.raw != second.raw:
             continue
-        distinct = are_distinct_shots(first, second, known)
+        distinct = are_distinct_shots(first, second)
         may_be_crop = not distinct and (one, other) not in unlike and _may_be_crop(first, second)
         crops += may_be_crop
         if may_be_crop and crops <= _MOST_CROPS and _is_crop(first, second):
@@ -130,7 +130,7 @@ def by_detail(pair: AlikePair, known: Comparisons) -> DuplicateKind | None:
     verdict = known.verdict(pair.first, pair.second)
     if verdict == "same_pixels":
         return "same_pixels"
-    if verdict not in {"same", "edited"} or are_distinct_shots(pair.first, pair.second, known):
+    if verdict not in {"same", "edited"} or are_distinct_shots(pair.first, pair.second):
         return None
     turned = pair.second if pair.turn % 2 == 0 else _on_its_side(pair.second)
     if verdict == "edited" or pair.turn >= detail.MIRRORED or not _same_shape(pair.first, turned):
@@ -154,24 +154,23 @@ def by_look_or_meaning(
     """Return how a picture relates to a stored one that it is no copy of, or None."""
     if given.raw != stored.raw:
         return None
-    may_be_crop = _may_be_crop(given, stored) and not _says_other_moment(given, stored)
+    may_be_crop = _may_be_crop(given, stored) and not are_distinct_shots(given, stored)
     if may_be_crop and _is_crop(given, stored):
         return "edited"
     return "similar" if cosine >= min_similarity else None
 
 
-def are_distinct_shots(one: Subject, other: Subject, known: Comparisons) -> bool:
-    """Return whether both say when they were taken, and that these are two moments."""
-    if _says_other_moment(one, other):
-        return True
-    fractions = [known.facts[each.id].subsecond for each in (one, other) if each.id in known.facts]
-    same_second = one.moment is not None and one.moment == other.moment
-    return same_second and len(fractions) == 2 and all(fractions) and len(set(fractions)) == 2  # noqa: PLR2004  # of the pair
+def are_distinct_shots(one: Subject, other: Subject) -> bool:
+    """Return whether both say when they were taken, and that these are two moments.
 
-
-def _says_other_moment(one: Subject, other: Subject) -> bool:
+    Where only one of them says it to a fraction of a second, the second counts.
+    """
     first, second = one.moment, other.moment
-    return first is not None and second is not None and first != second
+    if first is None or second is None:
+        return False
+    if not (first.microsecond and second.microsecond):
+        first, second = first.replace(microsecond=0), second.replace(microsecond=0)
+    return first != second
 
 
 def _seconds_between(one: Subject, other: Subject) -> float:
