@@ -138,6 +138,7 @@ async def test_what_was_learnt_of_the_speed_is_kept(notes, tmp_path):
     await encoder.close()
     assert encoder.speed.images == 16
     again = fake_encoder(file)
+    await again.info()
     await again.encode_images([IMAGE] * 16, Lane.BULK)
     assert notes.read_text().split("\n")[-2] == "images 16"
     await again.close()
