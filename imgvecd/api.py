@@ -469,6 +469,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
         runs_on: runtime, device and number format that images are encoded with; empty until known.
         images_per_step: how many are encoded at once; 0 until that was learnt.
         ms_per_image: that one takes in such a step.
+        runtime_note: why this runtime, with what was measured; None until that was found out.
         note: why this model, where the configuration left the choice open.
     """
 
@@ -480,6 +481,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     runs_on: str = ""
     images_per_step: int = 0
     ms_per_image: float = 0.0
+    runtime_note: str | None = None
     note: str | None = None
     error: str | None = None
 

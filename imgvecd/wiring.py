@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -117,6 +119,7 @@ def assemble(
         else:
             serving, target = choose_model(config.model), None
         opener = FileOpener()
+        _drop_towers(state, [serving, target])
         decoder = _decoder(config)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
@@ -436,9 +439,20 @@ def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     priority = _priority(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
-    tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    texts = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    images = os.path.join(state, "imagetower", choice.fingerprint)
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
-    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
+    return SplitEncoder(choice, config.encode, texts, images, priority, speed_file=speed)
+
+
+def _drop_towers(state: str, choices: Iterable[ModelChoice | None]) -> None:
+    """Delete image towers of models that are not in use, and what a killed worker left behind."""
+    used = {choice.fingerprint for choice in choices if choice is not None}
+    folder = os.path.join(state, "imagetower")
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name not in used:
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _decoder(config: Config) -> DecoderPool:
