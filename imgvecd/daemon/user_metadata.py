@@ -1,4 +1,4 @@
-"""What the user says of images: implements `imgvecd.server.metadata_service.MetadataService`."""
+"""What the user says of images: implements `imgvecd.server.services.MetadataService`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from imgvecd import api
 from imgvecd.errors import NotFoundError
-from imgvecd.protocols import Library, UserMetadataStore
+from imgvecd.protocols import ImageStore, UserMetadataStore
 
 
-class DaemonMetadataService:
+class DaemonMetadata:
     """Writes to the catalog; filters see it at once. For its event loop.
 
     Args:
@@ -21,7 +21,7 @@ class DaemonMetadataService:
 
     def __init__(
         self,
-        library: Library,
+        library: ImageStore,
         store: UserMetadataStore,
         image: Callable[[int], Awaitable[api.Image]],
         done: Callable[[str], Awaitable[api.Done]],
