@@ -92,9 +92,7 @@ class Embedder:
         self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
         self._working: set[int] = set()
         self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
-        self._late: dict[
-            int, FileRow
-        ] = {}  # took too long: again when all else is done
+        self._late: dict[int, FileRow] = {}  # took too long: again when all else is done
         self._timeouts: collections.Counter[int] = collections.Counter()
         self._decoding = 0
         self._wake = asyncio.Event()

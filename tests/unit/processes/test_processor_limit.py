@@ -57,4 +57,3 @@ async def test_who_is_stopped_is_not_late():
         await asyncio.sleep(0.1)
     os.kill(process.pid, signal.SIGCONT)
     assert await ending == 0
-
