@@ -242,7 +242,9 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     Raises:
         BadRequestError: a field that there is not, or that makes no sense.
     """
-    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
+    given: Mapping[str, Any] = {"text": query}
+    if isinstance(query, SearchRequest):
+        given = msgspec.structs.asdict(query)
     try:
         return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
