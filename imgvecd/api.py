@@ -219,11 +219,11 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that belongs to an image by its name, in the same folder.
 
     Attributes:
-        kind: "developed" is a picture made from a RAW file.
+        kind: "developed" is a picture made from a RAW file, "edited" one made from this picture.
         id: of the companion as an image, if it is one.
     """
 
-    kind: Literal["sidecar", "video", "raw", "developed"]
+    kind: Literal["sidecar", "video", "raw", "developed", "edited", "original"]
     path: str
     path_base64: str | None = None
     id: int | None = None
@@ -242,7 +242,9 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     Raises:
         BadRequestError: a field that there is not, or that makes no sense.
     """
-    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
+    given: Mapping[str, Any] = {"text": query}
+    if isinstance(query, SearchRequest):
+        given = msgspec.structs.asdict(query)
     try:
         return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
