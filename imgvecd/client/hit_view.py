@@ -81,7 +81,7 @@ def _table(
     request: api.SearchRequest, hits: Sequence[api.Hit]
 ) -> tuple[list[str], list[list[str]]]:
     """Return (headers, rows)."""
-    measured = any(hit.relevance is not None for hit in hits)
+    measured = any(_match(hit) for hit in hits)
     headers = ["score", "id", "date", "path"]
     rows = [_row(hit) for hit in hits]
     if measured:
@@ -140,6 +140,8 @@ def _count(images: int) -> str:
 
 
 def _match(hit: api.Hit) -> str:
+    if hit.matched is not None:
+        return hit.matched
     return "" if hit.relevance is None else f"{hit.relevance:.0%}"
 
 

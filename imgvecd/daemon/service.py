@@ -16,6 +16,7 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
@@ -39,7 +40,7 @@ from imgvecd.protocols import (
     EmbeddingSource,
     FailureLog,
     FileStore,
-    Library,
+    ImageStore,
     SavedSearchStore,
     SearchStore,
     UserMetadataStore,
@@ -56,7 +57,7 @@ class Stores(Protocol):
     @property
     def files(self) -> FileStore: ...  # noqa: D102  # the types say what they are
     @property
-    def library(self) -> Library: ...  # noqa: D102
+    def library(self) -> ImageStore: ...  # noqa: D102
     @property
     def embeddings(self) -> EmbeddingSource: ...  # noqa: D102
     @property
@@ -99,6 +100,7 @@ class DaemonService:
         *,
         finder: DuplicateFinder,
         duplicates: DuplicatesConfig,
+        dedup: DedupSteps,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -122,7 +124,7 @@ class DaemonService:
         self._allowed = FilterIds(stores.searching)
         self._follower = ChangeFeed(stores.changes, embeddings)
         self.duplicates = DaemonDuplicates(
-            self._generation, finder, stores.duplicates, embeddings, duplicates
+            self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
         self.searching = DaemonSearching(
@@ -440,6 +442,7 @@ class DaemonService:
             runs_on=speed.runs_on if speed else "",
             images_per_step=speed.images if speed else 0,
             ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
+            runtime_note=self._engine.runtime_note,
             error=self._engine.error,
         )
 

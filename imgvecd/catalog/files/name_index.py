@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from imgvecd.core.search.words import tokens
+
+logger = logging.getLogger(__name__)
 
 TABLE = (
     "CREATE VIRTUAL TABLE names USING fts5(file, told, tokenize = 'unicode61 remove_diacritics 0')"
@@ -27,6 +30,12 @@ FILL_ALL = (
 _BATCH = 1000
 _MOST_FILES = 100  # of one content; further copies hardly say more
 _MOST_CHARACTERS = 20_000  # of one content: texts, not documents
+_DISCORD = (
+    "SELECT 1 FROM contents WHERE live"
+    " AND id >= coalesce((SELECT value FROM meta WHERE key = 'names_below'), 0)"
+    " AND id NOT IN (SELECT id FROM names_docsize) UNION ALL SELECT 1 FROM names_docsize"
+    " WHERE id NOT IN (SELECT id FROM contents WHERE live) LIMIT 1"
+)
 _TOLD = ("title", "description", "keywords", "people", "camera", "city", "country")
 
 
@@ -75,16 +84,38 @@ def make_anew(connection: sqlite3.Connection) -> None:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether it is the table that is damaged, and not the catalog."""
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CORRUPT_VTAB
+    code = getattr(error, "sqlite_errorcode", 0)
+    # rows that must not be there, but for damage
+    return code in {sqlite3.SQLITE_CORRUPT_VTAB, sqlite3.SQLITE_CONSTRAINT}
+
+
+def discord(connection: sqlite3.Connection) -> bool:
+    """Whether an image lacks its words that has been filled in, or there are words of none."""
+    return bool(connection.execute(_DISCORD).fetchone())
+
+
+def is_damaged(connection: sqlite3.Connection) -> bool:
+    """Whether the table is not what FTS5 wrote; for a connection that may write."""
+    try:
+        connection.execute("INSERT INTO names (names) VALUES ('integrity-check')")
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return True
+    return False
 
 
 @contextlib.contextmanager
 def _made_anew_if_damaged(connection: sqlite3.Connection) -> Iterator[None]:
+    # FTS5 writes when a savepoint ends, and would else fail with the whole transaction
+    connection.execute("SAVEPOINT names")
     try:
         yield
+        connection.execute("RELEASE names")
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
+        logger.error("the words of names are damaged: made anew")  # noqa: TRY400
         make_anew(connection)
 
 

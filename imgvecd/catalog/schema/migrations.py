@@ -217,25 +217,52 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
-# The words of names and metadata (`catalog.files.name_index`), and which contents' may have changed.
+# What examining a picture and comparing two of them (the lower id first) found, and by which
+# version of the way to do it. Derived: it may be deleted.
+_COMPARISONS = """
+CREATE TABLE copy_facts (
+    content_id INTEGER PRIMARY KEY REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    facts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE comparisons (
+    first_id INTEGER NOT NULL REFERENCES contents(id),
+    second_id INTEGER NOT NULL REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    PRIMARY KEY (first_id, second_id)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def _stale(content: str) -> str:
+    # OR IGNORE would not hold: the statement that set the trigger off says what a conflict does
+    return (
+        f"INSERT INTO names_stale SELECT {content} WHERE {content} IS NOT NULL"
+        f" AND {content} NOT IN (SELECT content_id FROM names_stale)"
+    )
+
+
+# Words of names and metadata (`catalog.files.name_index`), and whose may have changed.
 _NAMES = f"""
 {name_index.TABLE};
 CREATE TABLE names_stale (content_id INTEGER PRIMARY KEY) STRICT;
 {name_index.FILL_ALL};
 
 CREATE TRIGGER names_file_added AFTER INSERT ON files WHEN new.content_id IS NOT NULL BEGIN
-    INSERT OR IGNORE INTO names_stale VALUES (new.content_id);
+    {_stale("new.content_id")};
 END;
 CREATE TRIGGER names_file_changed AFTER UPDATE OF dir, name, content_id ON files BEGIN
-    INSERT OR IGNORE INTO names_stale SELECT old.content_id WHERE old.content_id IS NOT NULL;
-    INSERT OR IGNORE INTO names_stale SELECT new.content_id WHERE new.content_id IS NOT NULL;
+    {_stale("old.content_id")};
+    {_stale("new.content_id")};
 END;
 CREATE TRIGGER names_file_removed AFTER DELETE ON files WHEN old.content_id IS NOT NULL BEGIN
-    INSERT OR IGNORE INTO names_stale VALUES (old.content_id);
+    {_stale("old.content_id")};
 END;
 CREATE TRIGGER names_content_changed
     AFTER UPDATE OF live, metadata, user_metadata ON contents BEGIN
-    INSERT OR IGNORE INTO names_stale VALUES (new.id);
+    {_stale("new.id")};
 END;
 """
 
@@ -249,7 +276,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
-    ("0010-names", _NAMES),
+    ("0010-comparisons", _COMPARISONS),
+    ("0011-names", _NAMES),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -24,7 +24,7 @@ from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
     Encoder,
-    Library,
+    ImageStore,
     ModelTable,
     SearchStore,
     WorkQueue,
@@ -32,6 +32,8 @@ from imgvecd.protocols import (
 from imgvecd.types import EncoderSpeed, FileRow, ModelInfo, RootRow
 
 logger = logging.getLogger(__name__)
+
+_LOST_NAMES_S = 3600.0  # a damaged table of names, made anew, is filled in by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Parts:
     work: WorkQueue
     embeddings: EmbeddingSource
     models: ModelTable
-    library: Library
+    library: ImageStore
     searching: SearchStore
     decoder: Decoder
     serving: ModelSource
@@ -128,6 +130,11 @@ class Engine:
     def encoder_speed(self) -> EncoderSpeed | None:
         """How fast the serving model encodes images; None until that was learnt."""
         return self._serving_encoder.speed
+
+    @property
+    def runtime_note(self) -> str | None:
+        """Why the serving model encodes images with the runtime that it does, if that is known."""
+        return self._serving_encoder.runtime_note
 
     @property
     def moving_error(self) -> str | None:
@@ -249,6 +256,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._reader.run())
+            tasks.create_task(self._fill_names())
             serving = await self._learn(self._parts.serving, self._learning)
             await self._activate(serving)
             self.generation = await self._open(serving)
@@ -261,6 +269,13 @@ class Engine:
                 stopped = await asyncio.to_thread(self._parts.models.stopped_move)
                 self.move_stopped = stopped == self._parts.target.fingerprint
                 self._begin_move()
+
+    async def _fill_names(self) -> None:
+        """Have names looked for that the catalog held before, or that it lost."""
+        patience = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
+        while True:
+            more = await patience.call(asyncio.to_thread, self._parts.searching.fill_names)
+            await asyncio.sleep(0 if more else _LOST_NAMES_S)
 
     def _begin_move(self) -> None:
         target, old = self._parts.target, self.generation

@@ -1,7 +1,7 @@
 """Joins what is found by pictures with what is found by names, by reciprocal ranks.
 
-The sum of 1 / (60 + rank) over both rankings (Cormack, Clarke and Büttcher, 2009) gives an image the
-rank that has this value alone, and so a place among the scores of pictures. Scores by rank are
+The sum of 1 / (60 + rank) over both rankings (Cormack, Clarke and Büttcher, 2009) gives an image
+the rank that has this value alone, and so a place among the scores of pictures. Scores by rank are
 fixed by a query's first page, so that pages neither shift nor repeat. All images whose names fit
 have the words that were typed; among them, the picture tells the rank.
 """

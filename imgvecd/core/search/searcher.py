@@ -49,7 +49,14 @@ from imgvecd.core.search.relevance import (
     shape_of,
 )
 from imgvecd.errors import ImgvecdError
-from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
+from imgvecd.protocols import (
+    Decoder,
+    EmbeddingSource,
+    Encoder,
+    ImageStore,
+    SearchStore,
+    VectorIndex,
+)
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -111,7 +118,7 @@ class Searcher:
         encoder: Encoder,
         decoder: Decoder,
         embeddings: EmbeddingSource,
-        library: Library,
+        library: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
     ) -> None:

@@ -28,13 +28,14 @@ _MOST_WORDS = 12
 _MOST_TOKENS = 48
 _SHORTEST_PLURAL = 4
 # What people write around the words that they look for.
-_SMALL_WORDS = frozenset(
-    "a an and at by for from in of on or the to with photo photos picture pictures"
-    " der die das den dem des ein eine einer einem einen und am im in mit von vom zu auf foto fotos"
-    " le la les un une des du de et au aux dans sur avec en à photo"
-    " el los las una unos unas y del al con"
-    " và ở của tại với ảnh".split()
-)
+_AROUND = """
+    a an and at by for from in of on or the to with photo photos picture pictures
+    der die das den dem des ein eine einer einem einen und am im mit von vom zu auf foto fotos
+    le la les un une du de et au aux dans sur avec en à
+    el los las una unos unas y del al con
+    và ở của tại với ảnh
+"""
+_SMALL_WORDS = frozenset(_AROUND.split())
 
 
 def tokens(text: str) -> list[str]:
@@ -63,9 +64,8 @@ def _words(text: str) -> Iterator[list[str]]:
         if plain.casefold() in _SMALL_WORDS:
             continue
         stem, _, extension = plain.rpartition(".")
-        if stem and extension.lower() in IMAGE_EXTENSIONS | COMPANION_EXTENSIONS:
-            plain = stem
-        found = tokens(quoted or plain)
+        is_name = stem and extension.lower() in IMAGE_EXTENSIONS | COMPANION_EXTENSIONS
+        found = tokens(quoted or (stem if is_name else plain))
         if found:
             yield found
 
