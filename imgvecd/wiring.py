@@ -24,7 +24,7 @@ from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.undo_journal import Trash
-from imgvecd.core.files.beneath import FileOpener
+from imgvecd.core.files.beneath import FileOpener, open_file
 from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
@@ -117,7 +117,7 @@ def assemble(
         else:
             serving, target = choose_model(config.model), None
         opener = FileOpener()
-        decoder = _decoder(config)
+        decoder = _decoder(config, opener.open)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
             if pausing
@@ -402,6 +402,7 @@ def _service(
         duplicates=config.duplicates,
         engine=assembly.engine,
         opener=assembly.opener,
+        sandbox=lambda: assembly.decoder.sandbox,
         reconciler=reconciler,
         rest=assembly.rest,
         caretaker=caretaker,
@@ -441,8 +442,8 @@ def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
 
 
-def _decoder(config: Config) -> DecoderPool:
-    return DecoderPool(config.decode, _priority(config))
+def _decoder(config: Config, opener: Callable[[bytes], int] = open_file) -> DecoderPool:
+    return DecoderPool(config.decode, _priority(config), opener=opener)
 
 
 def _priority(config: Config) -> Priority:

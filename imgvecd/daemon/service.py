@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -73,6 +74,7 @@ class DaemonService:
         engine: Engine,
         reconciler: Reconciler,
         opener: FileOpener,
+        sandbox: Callable[[], tuple[str, ...]],
         rest: IndexingGate,
         caretaker: CatalogMaintenance,
         models: tuple[api.ModelStatus, ...],
@@ -85,6 +87,7 @@ class DaemonService:
         self._engine = engine
         self._reconciler = reconciler
         self._opener = opener
+        self._sandbox = sandbox
         self._rest = rest
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -162,6 +165,7 @@ class DaemonService:
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
+            sandbox=self._sandbox(),
             warnings=tuple(filter(None, warnings)),
         )
 

@@ -25,10 +25,13 @@ from imgvecd.processes.worker_messages import (
     Vectors,
 )
 from imgvecd.workers.channel import open_channel, serve
+from imgvecd.workers.sandbox import confine_encoder
 
 if TYPE_CHECKING:
     from imgvecd.adapters.openclip import OpenClipModel
     from imgvecd.adapters.texttower import TextTower
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -42,6 +45,8 @@ def main() -> None:
         send(channel, Failed("model", str(error)))
         return
     keep_freed_memory()
+    in_force = confine_encoder(on_cpu=encoding.on_cpu)
+    logger.debug("the encoder is confined by %s", ", ".join(in_force) or "nothing")
     serve(channel, encoding.ready(), encoding.answer)
 
 
@@ -50,6 +55,11 @@ class Encoding:
 
     def __init__(self, arguments: EncodeArguments) -> None:
         self._model = _load(arguments)
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether no driver of a device may want files later."""
+        return str(self._model.device) == "cpu"
 
     def ready(self) -> EncodeReady:
         """Return what was loaded."""
