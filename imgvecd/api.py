@@ -37,6 +37,11 @@ Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
 LabelText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Text = Annotated[str, msgspec.Meta(max_length=100_000)]
+Word = Annotated[str, msgspec.Meta(max_length=4096)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=100)]
+Folders = Annotated[tuple[Word, ...], msgspec.Meta(max_length=1000)]
+CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
@@ -77,7 +82,7 @@ class Term(
         url: of an image, fetched by the daemon if `server.fetch_urls` is set.
     """
 
-    text: str | None = None
+    text: Text | None = None
     path: str | None = None
     path_base64: str | None = None
     id: Id | None = None
@@ -135,9 +140,9 @@ class Filters(
     taken: str | None = None
     taken_from: str | None = None
     taken_to: str | None = None
-    camera: str | None = None
-    lens: str | None = None
-    format: tuple[str, ...] = ()
+    camera: Word | None = None
+    lens: Word | None = None
+    format: Words = ()
     orientation: Literal["landscape", "portrait", "square"] | None = None
     min_width: AtLeast | None = None
     min_height: AtLeast | None = None
@@ -145,8 +150,8 @@ class Filters(
     near: tuple[Latitude, Longitude, Annotated[float, msgspec.Meta(gt=0)]] | None = None
     box: tuple[Latitude, Longitude, Latitude, Longitude] | None = None
     has_gps: bool | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
+    tags: Words = ()
+    metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
     online: bool = False
 
@@ -178,9 +183,9 @@ class SearchRequest(
         explain: tell each term's share in the score.
     """
 
-    text: str | None = None
+    text: Text | None = None
     image: Term | None = None
-    terms: tuple[Term, ...] = ()
+    terms: Annotated[tuple[Term, ...], msgspec.Meta(max_length=100)] = ()
     limit: Limit = 20
     min_score: Score | None = None
     min_relevance: Share | None = None
@@ -188,7 +193,7 @@ class SearchRequest(
     all: bool = False
     filters: Filters = Filters()
     order: Literal["score", "newest", "oldest", "path"] = "score"
-    cursor: str | None = None
+    cursor: CursorText | None = None
     group: Literal["day", "folder", "near-duplicates"] | None = None
     explain: bool = False
 
@@ -780,9 +785,10 @@ class Divergence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that is not searchable although it is there, or the other way round.
 
     Attributes:
-        kind: "not_in_catalog", "not_on_disk", "changed", "pending" or "not_in_index"; or, where
-            nothing is amiss, "failed", "unreadable" (its folder), "covered" (by a file system that
-            is not mounted at the moment).
+        kind: "not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index" or "unlisted" (a
+            folder that cannot be read, and never was); or, where nothing is amiss, "failed",
+            "unreadable" (its folder; what was known is kept), "covered" (by a file system that is
+            not mounted at the moment), "left_out" (by a rule, which is the reason).
         reason: for a person.
     """
 
@@ -864,8 +870,8 @@ class DuplicatesRequest(
     min_similarity: Share = 0.95
     burst_s: BurstSeconds = 10
     rules: tuple[KeeperRule, ...] | None = None
-    prefer: tuple[str, ...] = ()
-    protect: tuple[str, ...] = ()
+    prefer: Folders = ()
+    protect: Folders = ()
 
 
 class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
