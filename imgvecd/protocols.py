@@ -88,6 +88,11 @@ class Encoder(Protocol):
         """How fast images are encoded; None until that was learnt."""
         ...
 
+    @property
+    def runtime_note(self) -> str | None:
+        """Why images are encoded with the runtime that they are; None until that was found out."""
+        ...
+
     async def info(self) -> ModelInfo:
         """Return what the model is, loading it if that was never learnt.
 

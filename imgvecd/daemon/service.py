@@ -448,6 +448,7 @@ class DaemonService:
             runs_on=speed.runs_on if speed else "",
             images_per_step=speed.images if speed else 0,
             ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
+            runtime_note=self._engine.runtime_note,
             error=self._engine.error,
         )
 
