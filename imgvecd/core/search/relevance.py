@@ -23,7 +23,7 @@ from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.4, 0.03
+FOUND, WEAKER = 0.3, 0.008
 """Relevance from which a hit is in these bands.
 
 Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
