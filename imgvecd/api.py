@@ -219,11 +219,11 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that belongs to an image by its name, in the same folder.
 
     Attributes:
-        kind: "developed" is a picture made from a RAW file.
+        kind: "developed" is a picture made from a RAW file, "edited" one made from this picture.
         id: of the companion as an image, if it is one.
     """
 
-    kind: Literal["sidecar", "video", "raw", "developed"]
+    kind: Literal["sidecar", "video", "raw", "developed", "edited", "original"]
     path: str
     path_base64: str | None = None
     id: int | None = None
@@ -242,7 +242,9 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     Raises:
         BadRequestError: a field that there is not, or that makes no sense.
     """
-    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
+    given: Mapping[str, Any] = {"text": query}
+    if isinstance(query, SearchRequest):
+        given = msgspec.structs.asdict(query)
     try:
         return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
@@ -475,6 +477,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
         runs_on: runtime, device and number format that images are encoded with; empty until known.
         images_per_step: how many are encoded at once; 0 until that was learnt.
         ms_per_image: that one takes in such a step.
+        runtime_note: why this runtime, with what was measured; None until that was found out.
         note: why this model, where the configuration left the choice open.
     """
 
@@ -486,6 +489,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     runs_on: str = ""
     images_per_step: int = 0
     ms_per_image: float = 0.0
+    runtime_note: str | None = None
     note: str | None = None
     error: str | None = None
 
@@ -613,7 +617,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
-    workers: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
 
 
