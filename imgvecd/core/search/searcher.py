@@ -62,6 +62,7 @@ logger = logging.getLogger(__name__)
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
+_TOLD = 30  # letters of a text that a note is about
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
 
@@ -149,8 +150,12 @@ class Searcher:
         started = time.perf_counter()
         query = await self.prepare(request)
         response = await asyncio.to_thread(self._answer, query)
+        notes = [
+            f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
+            for text in await self.terms.unread(request.all_terms())
+        ]
         took_ms = (time.perf_counter() - started) * 1000
-        return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
+        return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
