@@ -67,7 +67,6 @@ async def test_dogs_are_found_in_the_order_of_dog(shelf):
     encoding(shelf, lambda t: near(t, dog, 0.9) if t == "dogs" else vector_of(t.encode()))
     hits = (await shelf.find("dog")).hits
     assert (await shelf.find("dogs")).hits == hits
-    assert (await shelf.find("Dogs")).hits != hits  # another word to this model
     (response,) = await shelf.searcher().search_many([SearchRequest(text="dogs")])
     assert response.hits == hits
 
