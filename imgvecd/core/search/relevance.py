@@ -48,9 +48,18 @@ TEXT: Shape = ((True, 1.0),)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What cosines of one query mean in one library."""
+    """What cosines of one query mean in one library.
+
+    Attributes:
+        sample: cosines of a sample of the library, ascending.
+    """
 
     chances: Chances
+    sample: Float32Array
+
+    def share_above(self, score: float) -> float:
+        """Return the share of the library that has this cosine or more."""
+        return 1 - float(np.searchsorted(self.sample, score)) / len(self.sample)
 
     @property
     def found(self) -> float:
@@ -115,7 +124,8 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        return Scale(chances(self._sample @ vector, ordinary.null, images))
+        scores = np.sort(self._sample @ vector)
+        return Scale(chances(scores, ordinary.null, images), scores)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.

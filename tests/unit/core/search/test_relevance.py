@@ -35,7 +35,7 @@ def test_rare_and_frequent_subjects_are_found(matches, distance):
     shown = found(scores)
     truth = np.arange(1000) >= 1000 - matches
     precision, recall = (shown & truth).sum() / shown.sum(), (shown & truth).sum() / matches
-    assert precision > 0.7
+    assert precision > 0.6
     assert recall > 0.6
 
 
