@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import logging
 import os
+import stat
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.engine import Engine, ModelSource, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
+from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.state_lock import StateLock
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
@@ -38,7 +40,13 @@ from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.service import DaemonService
 from imgvecd.daemon.systemd_notify import passed_sockets
-from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError, NotFoundError
+from imgvecd.errors import (
+    CatalogDamagedError,
+    ImgvecdError,
+    ModelError,
+    NotFoundError,
+    UnreadableImageError,
+)
 from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
@@ -407,7 +415,19 @@ def _service(
             assembly.decoder,
             _thumbnail_cache(config.server.thumbnails_mb * _MEGABYTE),
         ),
+        timeline=assembly.catalog.timeline,
+        facets=assembly.catalog.facets,
+        originals=Originals(assembly.catalog.library, _open_file),
     )
+
+
+def _open_file(path: bytes) -> int:
+    """Return a descriptor for reading a regular file, and no link in its place."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableImageError("unsupported", "it is not a regular file")
+    return descriptor
 
 
 def _thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:

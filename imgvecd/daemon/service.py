@@ -19,12 +19,14 @@ from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
 from imgvecd.core.library.engine import Engine
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import FilterIds, Labeller, Searcher
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon.browsing_service import DaemonBrowsingService, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
 from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
@@ -75,6 +77,9 @@ class DaemonService:
         caretaker: CatalogMaintenance,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
+        timeline: TimelineStore,
+        facets: FacetStore,
+        originals: Originals,
     ) -> None:
         self._files = files
         self._library = library
@@ -97,6 +102,9 @@ class DaemonService:
             self._generation, finder, decisions, embeddings, duplicates
         )
         self.thumbnails = thumbnails
+        self.browsing = DaemonBrowsingService(
+            library, embeddings, timeline, facets, originals, self._allowed, self._fingerprint
+        )
         self.searching = DaemonSearchService(
             self._searcher,
             LiveQueries(self._searcher, searching, embeddings),

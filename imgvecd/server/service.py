@@ -6,6 +6,7 @@ from typing import Protocol
 
 from imgvecd import api
 from imgvecd.core.timing.duration_histogram import DurationHistogram
+from imgvecd.server.browsing_service import BrowsingService
 from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.event_service import EventService
 from imgvecd.server.metadata_service import MetadataService
@@ -38,6 +39,11 @@ class Service(Protocol):
     @property
     def thumbnails(self) -> ThumbnailService:
         """What there is about thumbnails."""
+        ...
+
+    @property
+    def browsing(self) -> BrowsingService:
+        """What there is for those who look through the library."""
         ...
 
     @property

@@ -19,15 +19,8 @@ _RATING = (
     " json_extract(contents.metadata, '$.rating'))"
 )
 _HAS_TAG = (
-    "EXISTS (SELECT 1 FROM json_each(contents.user_metadata, '$.tags')"
-    " WHERE lower(value) = lower(?))"
-)
-_HAS_KEYWORD = (
-    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.keywords')"
-    " WHERE lower(value) = lower(?))"
-)
-_HAS_PERSON = (
-    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.people') WHERE lower(value) = lower(?))"
+    "contents.id IN (SELECT content_id FROM words"
+    " WHERE kind IN ('tag', 'keyword', 'person') AND word = ?)"
 )
 _CONTENTS_OF_FILES = "SELECT files.content_id FROM files JOIN roots ON roots.id = files.root_id"
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
@@ -174,7 +167,7 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
         # a text is above every number
         yield f"typeof({_RATING}) != 'text' AND {_RATING} >= ?", (filters.min_rating,)
     for tag in filters.tags:
-        yield f"{_HAS_TAG} OR {_HAS_KEYWORD} OR {_HAS_PERSON}", (tag, tag, tag)
+        yield _HAS_TAG, (tag,)
     for key, value in filters.metadata.items():
         if '"' in key or not key:
             raise BadRequestError(f"`metadata`: {key!r} cannot be a key")
