@@ -25,7 +25,7 @@ import imgvecd
 from benchmarks import captioned
 from imgvecd.core.search.query_vectors import combine
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
-from imgvecd.core.search.relevance import RELEVANT, Relevance, Shape, shape_of
+from imgvecd.core.search.relevance import FOUND, Relevance, Shape, shape_of
 
 _MODEL = "imgvecd-mini"
 _MODELS = Path(imgvecd.__file__).parent / "models"
@@ -187,8 +187,8 @@ def report(outcomes: list[Outcome]) -> None:
                 len(some),
                 f"{auc(scores, truth):.3f}",
                 f"{auc(relevances, truth):.3f}",
-                f"{(relevances[truth] >= RELEVANT).mean():.0%}",
-                f"{(relevances[~truth] < RELEVANT).mean():.0%}",
+                f"{(relevances[truth] >= FOUND).mean():.0%}",
+                f"{(relevances[~truth] < FOUND).mean():.0%}",
             )
         )
     headers = ("query", "queries", "AUC cosine", "AUC relevance", "match found", "none said")

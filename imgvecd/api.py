@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from imgvecd import globs
 from imgvecd.errors import BadRequestError
 
 MOST_HITS_AT_ONCE = 10_000
@@ -36,6 +37,12 @@ Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
 LabelText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Band = Literal["found", "weaker", "nearest"]
+"""How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
+
+MOST_COUNTED = 10_000
+"""Hits of a band that are counted; more are told as so many."""
+
 Weight = Annotated[float, msgspec.Meta(ge=-10, le=10, description="Negative: less like this")]
 
 
@@ -144,9 +151,11 @@ class Filters(
     online: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which msgspec reports, for a path that cannot be one."""
+        """Raise ValueError, which msgspec reports, for a path or a glob that cannot be one."""
         if b"\0" in self.raw_path():
             raise ValueError("A path cannot contain NUL")
+        if self.glob is not None:
+            globs.of_path(self.glob)
 
     def raw_path(self) -> bytes:
         """Return the exact bytes of the path; empty if there is none."""
@@ -159,9 +168,11 @@ class SearchRequest(
     """`POST /v1/search`. `text` and `image` are short for a list of one term each.
 
     Attributes:
-        all: also what is not relevant; otherwise the answer may be empty.
-        min_relevance: what counts as relevant, instead of the usual share.
-        order: any but "score" sorts the relevant images.
+        min_band: the least sure hits that are wanted: "found" alone, or "weaker" ones after them,
+            which is usual. Standing queries take "found" unless it is said.
+        all: the "nearest" after them, too; otherwise the answer may be empty.
+        min_relevance: no hits below it; without `min_band`, those above it whatever their band.
+        order: within each band; any but "score" sorts the best 10,000 images.
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
@@ -173,6 +184,7 @@ class SearchRequest(
     limit: Limit = 20
     min_score: Score | None = None
     min_relevance: Share | None = None
+    min_band: Literal["found", "weaker"] | None = None
     all: bool = False
     filters: Filters = Filters()
     order: Literal["score", "newest", "oldest", "path"] = "score"
@@ -184,6 +196,12 @@ class SearchRequest(
         """Raise ValueError unless there is something to look for."""
         if self.text is None and self.image is None and not self.terms:
             raise ValueError("Expected at least one of text, image, terms")
+
+    def least_band(self) -> Band:
+        """Return the least sure band that is asked for."""
+        if self.all or (self.min_band is None and self.min_relevance is not None):
+            return "nearest"
+        return self.min_band or "weaker"
 
     def all_terms(self) -> tuple[Term, ...]:
         """Return every term, `text` and `image` first."""
@@ -237,7 +255,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         companions: files that belong to it. RAW and JPEG of one shot are one hit, by the JPEG.
         offline: none of the files is reachable at the moment.
         taken_at: local time as the camera wrote it.
-        relevance: 0 to 1, comparable between queries; None while the library is too small to tell.
+        relevance: 0 to 1, comparable between queries; None while it cannot be told.
+        band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
         shares: of each term in the score, in the request's order; they add up to the score.
     """
@@ -255,17 +274,21 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     size_bytes: int | None = None
     taken_at: str | None = None
     relevance: float | None = None
+    band: Band | None = None
     group: str | None = None
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """Hits, best first, and what they were drawn from.
+    """Hits, "found" ones before "weaker" ones, and what they were drawn from.
 
     Attributes:
+        found, weaker: how many images there are in these bands on all pages together, whether
+            `min_band` asks for them or not; 10,000 stands for that or more.
         searched: images that could have been found: those that the filters allow.
-        nearest: what came nearest where nothing is relevant.
+        nearest: the first of `nearest_hits`.
+        nearest_hits: the three that came nearest, where nothing is found.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -274,7 +297,10 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     clock: str
     took_ms: float
     model: str
+    found: int = 0
+    weaker: int = 0
     nearest: Hit | None = None
+    nearest_hits: tuple[Hit, ...] = ()
     next_cursor: str | None = None
 
 

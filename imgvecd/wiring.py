@@ -25,6 +25,7 @@ from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
@@ -37,6 +38,7 @@ from imgvecd.core.library.state_lock import StateLock
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
 from imgvecd.core.watch import Reconciler
+from imgvecd.core.watch.inclusion_rules import links_followed
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.service import DaemonService
 from imgvecd.daemon.systemd_notify import passed_sockets
@@ -79,6 +81,7 @@ class Assembly:
     decoder: DecoderPool
     rest: IndexingGate
     safekeeping: CatalogRecovery
+    opener: FileOpener
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -123,6 +126,7 @@ def assemble(
             serving, target = plan_models(config.model, catalog.models.serving())
         else:
             serving, target = choose_model(config.model), None
+        opener = FileOpener()
         decoder = _decoder(config)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
@@ -155,10 +159,11 @@ def assemble(
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, _priority(config)),
+            opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
         )
         engine = Engine(parts, on_doubt=on_doubt)
-        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping, opener)
     except BaseException:
         lock.close()
         raise
@@ -382,6 +387,7 @@ def _use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     configs = {os.fsencode(root.path): root for root in config.root_configs()}
     rows = assembly.catalog.files.set_roots(list(configs))
     assembly.engine.use_roots(rows)
+    assembly.opener.use_roots({path: links_followed(root) for path, root in configs.items()})
     return {row.id: configs[row.path] for row in rows}
 
 
@@ -406,6 +412,7 @@ def _service(
         decisions=assembly.catalog.duplicates,
         duplicates=config.duplicates,
         engine=assembly.engine,
+        opener=assembly.opener,
         reconciler=reconciler,
         rest=assembly.rest,
         caretaker=caretaker,

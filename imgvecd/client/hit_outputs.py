@@ -20,6 +20,7 @@ _COLUMNS = (
     "id",
     "score",
     "relevance",
+    "band",
     "taken_at",
     "format",
     "width",

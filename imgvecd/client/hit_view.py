@@ -37,6 +37,7 @@ def show(
         _pictures(daemon, hits, rows, output, way)
     else:
         output.table(headers, rows)
+    output.lines(_foot(request, found, hits))
 
 
 def in_words(search: api.SearchRequest) -> str:
@@ -86,7 +87,11 @@ def _table(
     if measured:
         headers.insert(0, "match")
         for row, hit in zip(rows, hits, strict=True):
-            row.insert(0, "" if hit.relevance is None else f"{hit.relevance:.0%}")
+            row.insert(0, _match(hit))
+    if measured and request.least_band() == "nearest":
+        headers.insert(0, "band")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(0, hit.band or "")
     if request.group is not None:
         headers.insert(-1, "of")
         for row, hit in zip(rows, hits, strict=True):
@@ -104,15 +109,38 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]
         return ["No indexed image passes the filters."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
-    if found.nearest is None:
+    nearest = found.nearest_hits
+    if not nearest:
         return [f"Nothing found among {found.searched:,} images."]
-    nearest = found.nearest
-    match = "" if nearest.relevance is None else f", a match of {nearest.relevance:.0%},"
+    weaker = f", {_count(found.weaker)} weaker" if found.weaker else ""
+    named = "The nearest is:" if len(nearest) == 1 else f"The {len(nearest)} nearest are:"
     return [
-        f"Nothing matches among {found.searched:,} images. The nearest{match} is:",
-        nearest.path,
+        f"Nothing found among {found.searched:,} images{weaker}. {named}",
+        *(" ".join([_match(hit), _row(hit)[-1]]).strip() for hit in nearest),
         "--all shows what comes nearest anyway.",
     ]
+
+
+def _foot(
+    request: api.SearchRequest, found: api.SearchResponse, hits: Sequence[api.Hit]
+) -> list[str]:
+    """Return what the bands hold besides what is shown."""
+    if not found.found + found.weaker:
+        return []
+    hint = ": --all" if found.weaker and request.least_band() != "nearest" else ""
+    weaker = f"; {_count(found.weaker)} weaker{hint}" if found.weaker else ""
+    shown = sum(hit.band == "found" for hit in hits)
+    # a group stands for more than is shown
+    rest = f" ({shown:,} shown: --limit N)" if shown < found.found and not request.group else ""
+    return [f"{_count(found.found)} found{weaker}{rest}"]
+
+
+def _count(images: int) -> str:
+    return f"{images:,}" + ("+" if images >= api.MOST_COUNTED else "")
+
+
+def _match(hit: api.Hit) -> str:
+    return "" if hit.relevance is None else f"{hit.relevance:.0%}"
 
 
 def _row(hit: api.Hit) -> list[str]:

@@ -48,12 +48,14 @@ def add_feedback_flags(command: argparse.ArgumentParser) -> None:
 
 def add_relevance_flags(command: argparse.ArgumentParser) -> None:
     """Add what counts as a hit."""
-    command.add_argument("--all", action="store_true", help="also what is not relevant")
+    command.add_argument(
+        "--all", action="store_true", help="also weaker matches, and what comes nearest after them"
+    )
     command.add_argument(
         "--min-relevance",
         type=fitting(api.Share),
         metavar="X",
-        help="what counts as relevant (0 to 1)",
+        help="what counts as a match (0 to 1), instead of what is found",
     )
     command.add_argument(
         "--min-score", type=fitting(api.Score), metavar="X", help="no hits below X (-1 to 1)"

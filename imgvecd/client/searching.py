@@ -252,18 +252,20 @@ def _show(
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)
     found = read(body, api.SearchResponse)
-    hits = list(found.hits)
-    while not output.json and found.next_cursor and len(hits) < options.limit:
-        more = min(options.limit - len(hits), LARGEST_PAGE)
-        request = msgspec.structs.replace(request, cursor=found.next_cursor, limit=more)
-        found = read(daemon.post("/v1/search", request), api.SearchResponse)
-        hits += found.hits
+    every, page = list(found.hits), found
+    while not output.json and page.next_cursor and len(every) < options.limit:
+        more = min(options.limit - len(every), LARGEST_PAGE)
+        request = msgspec.structs.replace(request, cursor=page.next_cursor, limit=more)
+        page = read(daemon.post("/v1/search", request), api.SearchResponse)
+        every += page.hits
+    # "weaker" hits are for those who see the band beside them
+    hits = every if request.least_band() == "nearest" else [h for h in every if h.band != "weaker"]
     if output.json:
         output.answer(body)
     elif options.jsonl:
-        output.raw(hit_outputs.json_lines(hits))
+        output.raw(hit_outputs.json_lines(every))
     elif options.csv:
-        output.raw(hit_outputs.csv_lines(hits))
+        output.raw(hit_outputs.csv_lines(every))
     elif output.people:
         hit_view.show(daemon, request, found, hits, output, preview=options.preview)
     else:

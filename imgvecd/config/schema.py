@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Iterable
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from imgvecd import globs
 from imgvecd.api import KEEPER_RULES, KeeperRule
 
 Positive = Annotated[int, Meta(ge=1, le=10**15)]  # no more than travels to a worker, or is sense
@@ -39,6 +41,10 @@ class RootConfig(Section, frozen=True):
     watch: Literal["auto", "poll"] = "auto"
     follow_symlinks: bool = False
     follow_symlinks_outside: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the root, for a glob that cannot be one."""
+        _check_globs(self.exclude)
 
 
 class ModelConfig(Section, frozen=True):
@@ -259,7 +265,11 @@ class Config(Section, frozen=True):
     server: ServerConfig = ServerConfig()
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which is reported with the section, for roots that name no folder."""
+        """Raise ValueError, which is reported with the section, for what no type tells.
+
+        Roots that name no folder, and globs that cannot be any.
+        """
+        _check_globs(self.exclude)
         for root in self.roots:
             path = root if isinstance(root, str) else root.path
             try:
@@ -278,6 +288,14 @@ class Config(Section, frozen=True):
 def expand(path: str) -> str:
     """Return `path` absolute, with `~` and `$VARIABLES` expanded."""
     return os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
+
+
+def _check_globs(texts: Iterable[str]) -> None:
+    for text in texts:
+        try:
+            globs.EntryGlob(text)
+        except ValueError as error:
+            raise ValueError(f"exclude: {error}") from None
 
 
 def _hours(text: str) -> tuple[datetime.time, datetime.time]:

@@ -14,6 +14,7 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
@@ -73,6 +74,7 @@ class DaemonService:
         duplicates: DuplicatesConfig,
         engine: Engine,
         reconciler: Reconciler,
+        opener: FileOpener,
         rest: IndexingGate,
         caretaker: CatalogMaintenance,
         models: tuple[api.ModelStatus, ...],
@@ -87,6 +89,7 @@ class DaemonService:
         self._counter = Counter(library, embeddings)
         self._engine = engine
         self._reconciler = reconciler
+        self._opener = opener
         self._rest = rest
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -283,6 +286,7 @@ class DaemonService:
             self._reconciler.listers(),
             await asyncio.to_thread(generation.index.ids),
             generation.model.fingerprint,
+            self._opener.open,
         )
         return await asyncio.to_thread(doctor.examine)
 

@@ -16,6 +16,7 @@ from imgvecd.server.client_connection import peer
 
 T = TypeVar("T")
 Order = Literal["score", "newest", "oldest", "path"]
+MinBand = Literal["found", "weaker"]
 Group = Literal["day", "folder", "near-duplicates"]
 
 # Form fields other than the image are a few words; the model reads 77 tokens of text at the most.
@@ -41,6 +42,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     limit: api.Limit = 20
     min_score: api.Score | None = None
     min_relevance: api.Share | None = None
+    min_band: MinBand | None = None
     all: bool = False
     filters: str = "{}"
     order: Order = "score"
@@ -75,6 +77,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             limit=self.limit,
             min_score=self.min_score,
             min_relevance=self.min_relevance,
+            min_band=self.min_band,
             all=self.all,
             filters=filters_of(self.filters),
             order=self.order,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 
 from imgvecd.api import Filters
@@ -44,27 +43,6 @@ def conditions(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> list[Con
         *_of_place(filters),
         *_of_the_user(filters),
     ]
-
-
-def pattern(glob: str) -> re.Pattern[bytes]:
-    """Return the pattern of whole paths that a glob means; without a slash it means names."""
-    glob = glob if "/" in glob else f"**/{glob}"
-    parts = re.split(r"(\*\*/?|\*|\?|\[[^\]/]+\])", glob)
-    translated = "".join(_translate(part) for part in parts)
-    return re.compile(os.fsencode(translated), re.DOTALL)
-
-
-def _translate(part: str) -> str:
-    if part == "**/":
-        return "(?:.*/)?"
-    if part == "**":
-        return ".*"
-    if part in {"*", "?"}:
-        return f"[^/]{part}" if part == "*" else "[^/]"
-    if part.startswith("[") and part.endswith("]"):
-        inner = part[1:-1].replace("\\", "\\\\")
-        return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
-    return re.escape(part)
 
 
 def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[Condition]:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from imgvecd import globs
 from imgvecd.api import Filters
 from imgvecd.catalog.files.companions import developed
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.files.offline_sql import offline
-from imgvecd.catalog.queries.filters import conditions, pattern
+from imgvecd.catalog.queries.filters import conditions
 from imgvecd.catalog.queries.query_texts import QueryTexts
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_id
@@ -149,16 +150,20 @@ def _keys(connection: sqlite3.Connection, fingerprint: str) -> dict[str, int]:
 
 
 def _fitting_glob(connection: sqlite3.Connection, glob: str) -> set[int]:
-    wanted = pattern(glob)
+    wanted = globs.of_path(glob)
     rows = connection.execute(
         "SELECT files.content_id, roots.path, files.dir, files.name FROM files"
         " JOIN roots ON roots.id = files.root_id WHERE files.content_id IS NOT NULL"
     )
-    return {
-        content_id
-        for content_id, root, directory, name in rows
-        if wanted.fullmatch(os.path.join(root, join(directory, name)))
-    }
+    fitting: set[int] = set()
+    folder, state = None, wanted.start
+    for content_id, root, directory, name in rows:
+        if folder != (root, directory):  # files mostly come folder by folder
+            folder = root, directory
+            state = wanted.after(wanted.start, os.path.join(root, directory, b""))
+        if wanted.after(state, name).accepts:
+            fitting.add(content_id)
+    return fitting
 
 
 def _distance_km(latitude: float, longitude: float, other: float, other_longitude: float) -> float:

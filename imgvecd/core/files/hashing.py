@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable
 
+from imgvecd.core.files.beneath import open_file
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import Stamp
 
 _CHUNK_BYTES = 1 << 20  # large enough that hashing, not system calls, takes the time
 
 
-def hash_file(path: bytes, stamp: Stamp, beat: Callable[[], None] = lambda: None) -> bytes:
+def hash_file(
+    path: bytes,
+    stamp: Stamp,
+    beat: Callable[[], None] = lambda: None,
+    *,
+    opener: Callable[[bytes], int] = open_file,
+) -> bytes:
     """Return the BLAKE2b-256 of a regular file that is, before and after reading, at `stamp`.
 
     Args:
         beat: called after each megabyte, and before the first.
+        opener: returns a descriptor of the file; errors as for `open_file`.
 
     Raises:
         UnreadableImageError: "changed" if the stamp does not fit, "unsupported" if it is no
@@ -25,13 +32,9 @@ def hash_file(path: bytes, stamp: Stamp, beat: Callable[[], None] = lambda: None
         OSError: it cannot be read.
     """
     beat()
-    _require_regular(os.stat(path))  # sockets cannot be opened, and devices should not be
-    # without O_NONBLOCK, opening a FIFO that took the file's place would wait for ever
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = opener(path)
     with open(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        _require_regular(status)
-        _require(stamp, status)
+        _require(stamp, os.fstat(descriptor))
         digest = hashlib.blake2b(digest_size=32)
         buffer = bytearray(_CHUNK_BYTES)
         while count := file.readinto(buffer):
@@ -47,11 +50,6 @@ def hash_pixels(pixels: bytes) -> bytes:
     It is compared within one library only, whose owner gains nothing by a collision.
     """
     return hashlib.blake2b(pixels, digest_size=16).digest()
-
-
-def _require_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableImageError("unsupported", "it is not a regular file")
 
 
 def _require(stamp: Stamp, status: os.stat_result) -> None:

@@ -26,16 +26,21 @@ class Reading:
     Args:
         files: with their paths; at least one.
         at_start: called in the thread, before it reads.
+        opener: opens a file of the library by its path; see `FileOpener.open`.
 
     Attributes:
         results: of the files read so far, in their order.
     """
 
     def __init__(
-        self, files: Sequence[tuple[FileRow, bytes]], at_start: Callable[[], None]
+        self,
+        files: Sequence[tuple[FileRow, bytes]],
+        at_start: Callable[[], None],
+        opener: Callable[[bytes], int],
     ) -> None:
         self._files = files
         self._at_start = at_start
+        self._opener = opener
         self._beaten_at = time.monotonic()
         self._given_up = False
         self._loop = asyncio.get_running_loop()
@@ -70,7 +75,7 @@ class Reading:
         self._at_start()
         for file, path in self._files:
             try:
-                result: Result = hash_file(path, file.stamp, self._beat)
+                result: Result = hash_file(path, file.stamp, self._beat, opener=self._opener)
             except (OSError, UnreadableImageError) as error:
                 result = error
             if self._given_up:

@@ -33,6 +33,7 @@ class Reader:
 
     Args:
         path_of: absolute path of a file.
+        opener: opens a file of the library by its path; see `FileOpener.open`.
         room: returns once reading may go on: later stages have little enough to do.
         at_start: called in each thread that reads, before it does.
         on_linked: called after contents were linked (in the event loop).
@@ -49,6 +50,7 @@ class Reader:
         decoder: Decoder,
         *,
         path_of: Callable[[FileRow], bytes],
+        opener: Callable[[bytes], int],
         room: Callable[[], Awaitable[None]],
         at_start: Callable[[], None],
         on_linked: Callable[[], None],
@@ -58,6 +60,7 @@ class Reader:
         self._work = work
         self._decoder = decoder
         self._path_of = path_of
+        self._opener = opener
         self._room = room
         self._at_start = at_start
         self._on_linked = on_linked
@@ -138,7 +141,8 @@ class Reader:
             outcomes += [(file, _NOT_NOW) for file in files if file not in answering]
             if not answering:
                 break
-            reading = Reading([(file, self._path_of(file)) for file in answering], self._at_start)
+            places = [(file, self._path_of(file)) for file in answering]
+            reading = Reading(places, self._at_start, self._opener)
             whole = await reading.end()
             done = len(reading.results)
             outcomes += zip(answering, reading.results, strict=False)

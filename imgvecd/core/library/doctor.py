@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from imgvecd.api import Diagnosis, Divergence, Path
+from imgvecd.core.files.beneath import open_file
 from imgvecd.core.files.formats import is_companion_name
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.watch.identity import RootOfflineError, open_folder
@@ -40,6 +41,7 @@ class Doctor:
     Args:
         listers: of the roots that are watched, by root id.
         indexed: ids that a search can find, ascending.
+        opener: opens a file of the library by its path; see `FileOpener.open`.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Doctor:
         listers: Mapping[int, Lister],
         indexed: Int64Array,
         fingerprint: str | None,
+        opener: Callable[[bytes], int] = open_file,
     ) -> None:
         self._files = files
         self._library = library
         self._listers = listers
         self._indexed = indexed
         self._fingerprint = fingerprint
+        self._opener = opener
         self._counts: collections.Counter[str] = collections.Counter()
         self._findings: list[Divergence] = []
         self._borne: set[int] = set()
@@ -143,7 +147,8 @@ class Doctor:
             return False
         known = self._library.images([row.content_id], self._fingerprint).get(row.content_id)
         try:
-            digest = hash_file(os.path.join(root.path, row.relative), stamp)
+            path = os.path.join(root.path, row.relative)
+            digest = hash_file(path, stamp, opener=self._opener)
         except (OSError, UnreadableImageError):
             return False
         return known is not None and known.hash == digest.hex()

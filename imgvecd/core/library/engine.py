@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.generation import Generation, GenerationIndex
@@ -54,6 +55,7 @@ class Parts:
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
         rest: the gate in front of reading, decoding and encoding; by default always open.
         at_reading_start: called in each thread that reads files, before it does.
+        opener: opens a file of the library by its path; see `FileOpener.open`.
         fetch: returns the image at a URL that a search names; None refuses it.
     """
 
@@ -71,6 +73,7 @@ class Parts:
     checkpoint_interval_s: float
     rest: IndexingGate = field(default_factory=IndexingGate)
     at_reading_start: Callable[[], None] = lambda: None
+    opener: Callable[[bytes], int] = open_file
     fetch: Callable[[str], bytes] | None = None
 
 
@@ -106,6 +109,7 @@ class Engine:
             parts.work,
             parts.decoder,
             path_of=self.path_of,
+            opener=parts.opener,
             room=self._room,
             at_start=parts.at_reading_start,
             on_linked=self._wake_generations,

@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
+
 from imgvecd.api import Match, SearchRequest
 from imgvecd.core.search.searcher import Query, Searcher
 from imgvecd.errors import BadRequestError
@@ -65,11 +67,14 @@ class LiveQueries:
     ) -> AsyncIterator[Match | None]:
         """Yield what is new after `position`, oldest first, without end; None as a heartbeat.
 
-        What is looked for is encoded once, and again after a change of models.
+        What is looked for is encoded once, and again after a change of models. Unless the request
+        names a band or a relevance, only what is found is told.
 
         Raises:
             ImgvecdError: as for `Searcher.search`.
         """
+        if request.least_band() == "weaker" and request.min_band is None:
+            request = msgspec.structs.replace(request, min_band="found")
         prepared: tuple[Searcher, Query] | None = None
         while True:
             searcher = await self._current()

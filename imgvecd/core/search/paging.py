@@ -10,11 +10,12 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 import numpy as np
 
-from imgvecd.api import SearchRequest
+from imgvecd.api import Band, SearchRequest
 from imgvecd.errors import BadRequestError
 from imgvecd.types import Float32Array
 
@@ -27,6 +28,29 @@ _BLOCK = 128  # images compared in one product: a hundred times faster than one 
 Key = tuple[float | str | bytes, ...]
 """Place in an order: ascending, unique."""
 
+_BANDS: tuple[Band, ...] = get_args(Band)
+
+
+class Cuts(msgspec.Struct, frozen=True, array_like=True):
+    """Scores at which the bands begin.
+
+    Attributes:
+        floor: no image below it is asked for, whatever its band.
+    """
+
+    found: float
+    weaker: float
+    floor: float
+
+    def band(self, score: float) -> Band:
+        """Return the band of a score."""
+        return _BANDS[(score < self.found) + (score < self.weaker)]
+
+    def least(self, band: Band) -> float:
+        """Return the lowest score that is asked for if `band` is the least sure one."""
+        starts = {"found": self.found, "weaker": self.weaker, "nearest": self.floor}
+        return max(starts[band], self.floor)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -34,6 +58,7 @@ class Found:
 
     id: int
     score: float
+    band: Band = "found"
     taken_at: str | None = None
     path: bytes = b""
 
@@ -53,13 +78,13 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         query: digest of the request that it belongs to.
         shown: how many images or groups came before.
-        least: score from which images are relevant, fixed by the first page.
+        cuts: fixed by the first page.
         key: of the last leader shown; bytes as base64.
     """
 
     query: str
     shown: int
-    least: float
+    cuts: Cuts
     key: tuple[float | int | str, ...]
 
     def encode(self) -> str:
@@ -90,16 +115,20 @@ def digest(request: SearchRequest) -> str:
 
 
 def key_of(order: str, found: Found) -> Key:
-    """Return the place of an image in an order."""
+    """Return the place of an image: surer bands first, in an order within each."""
+    return (_BANDS.index(found.band), *_key_within(order, found), found.id)
+
+
+def _key_within(order: str, found: Found) -> Key:
     if order == "score":
-        return (-found.score, found.id)
+        return (-found.score,)
     if order == "path":
-        return (base64.b16encode(found.path).decode(), found.id)
+        return (base64.b16encode(found.path).decode(),)
     dated = found.taken_at is not None
     if order == "oldest":
-        return (0 if dated else 1, found.taken_at or "", found.id)
+        return (0 if dated else 1, found.taken_at or "")
     newest = "".join(chr(0x7F - ord(c)) for c in found.taken_at or "" if c.isascii())
-    return (0 if dated else 1, newest, found.id)
+    return (0 if dated else 1, newest)
 
 
 def group_by_name(found: Iterable[Found], name: Callable[[Found], str]) -> list[Group]:

@@ -25,12 +25,10 @@ import numpy as np
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.types import Float32Array
 
-RELEVANT = 0.1
-"""Relevance from which an image counts as found.
+FOUND, WEAKER = 0.33, 0.1
+"""Relevance from which a hit is in these bands."""
 
-Low on purpose: relevance tells queries with a match from those without in two cases of three
-(`benchmarks/relevance`), and hiding the photo that was meant is worse than showing another one.
-"""
+_NEVER, _SURE = 1e-6, 1 - 1e-6  # where the logistic function has ends
 
 SMALLEST_LIBRARY = 30
 """With fewer images there is no distribution to speak of, and everything is shown."""
@@ -59,9 +57,19 @@ class Scale:
         """Return the relevance of a cosine, 0 to 1."""
         return min(self._chance(score) / self._chance(1.0), 1.0)
 
+    @property
+    def found(self) -> float:
+        """Cosine from which a hit is "found"."""
+        return self.score(FOUND)
+
+    @property
+    def weaker(self) -> float:
+        """Cosine from which a hit is at least "weaker"."""
+        return self.score(WEAKER)
+
     def score(self, relevance: float) -> float:
-        """Return the cosine that has this relevance (0 < relevance < 1)."""
-        chance = relevance * self._chance(1.0)
+        """Return the cosine that has this relevance."""
+        chance = min(max(relevance, _NEVER), _SURE) * self._chance(1.0)
         excess = (math.log(chance / (1 - chance)) - _OFFSET) / _SLOPE
         return self.mean + self.deviation * (excess + math.sqrt(2 * math.log(self.images)))
 
@@ -136,4 +144,12 @@ def shape_of(terms: Sequence[tuple[bool, float]]) -> Shape:
     return tuple(sorted((is_text, round(weight / largest, 3)) for is_text, weight in terms))
 
 
-__all__ = ["REFERENCE_TEXTS", "RELEVANT", "SMALLEST_LIBRARY", "Relevance", "Scale", "shape_of"]
+__all__ = [
+    "FOUND",
+    "REFERENCE_TEXTS",
+    "SMALLEST_LIBRARY",
+    "WEAKER",
+    "Relevance",
+    "Scale",
+    "shape_of",
+]

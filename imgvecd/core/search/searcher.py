@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import logging
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ import msgspec
 import numpy as np
 
 from imgvecd.api import (
+    MOST_COUNTED,
     Filters,
     Hit,
     Image,
@@ -24,6 +27,7 @@ from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.paging import (
     Cursor,
+    Cuts,
     Found,
     Group,
     Key,
@@ -35,7 +39,6 @@ from imgvecd.core.search.paging import (
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
-    RELEVANT,
     SMALLEST_LIBRARY,
     Relevance,
     Scale,
@@ -47,8 +50,7 @@ from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
 
-# What sorting by anything but score looks at: the best so many relevant images.
-_MOST_RELEVANT = 10_000
+_NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
@@ -63,7 +65,7 @@ class Query:
         parts: shape (terms, dim): each term's weighted vector over the length of their sum.
         allowed: ids that the filters leave; None allows all.
         scale: None while relevance cannot be told.
-        least: score from which an image counts.
+        cuts: scores at which the bands begin.
     """
 
     request: SearchRequest
@@ -71,7 +73,12 @@ class Query:
     parts: Float32Array
     allowed: Int64Array | None
     scale: Scale | None
-    least: float
+    cuts: Cuts
+
+    @property
+    def least(self) -> float:
+        """Score from which an image is a hit."""
+        return self.cuts.least(self.request.least_band())
 
 
 class Searcher:
@@ -160,13 +167,11 @@ class Searcher:
         allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
         terms = request.all_terms()
         scale = await self.scale([(term.text is not None, term.weight) for term in terms])
-        least = -1.0 if request.min_score is None else request.min_score
         if request.cursor is not None:
-            least = Cursor.decode(request.cursor, request).least
-        elif scale is not None and not request.all:
-            share = RELEVANT if request.min_relevance is None else request.min_relevance
-            least = max(least, scale.score(min(max(share, 1e-6), 1 - 1e-6)))
-        return Query(request, vector, parts, allowed, scale, least)
+            cuts = Cursor.decode(request.cursor, request).cuts
+        else:
+            cuts = _cuts(request, scale)
+        return Query(request, vector, parts, allowed, scale, cuts)
 
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
@@ -204,16 +209,19 @@ class Searcher:
     def _answer(self, query: Query) -> SearchResponse:
         request = query.request
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
-        groups, more = self._page(query, cursor)
+        groups, more, best = self._page(query, cursor)
         hits = self.hits(query, groups)
         next_cursor = None
         if more and groups:
             key = key_of(request.order, groups[-1].leader)
             shown = len(groups) + (cursor.shown if cursor else 0)
-            next_cursor = Cursor(digest(request), shown, query.least, _plain(key)).encode()
-        nearest = None
-        if not hits and cursor is None:
-            nearest = next(iter(self.hits(query, list(map(Group, self._best(query, 1))))), None)
+            next_cursor = Cursor(digest(request), shown, query.cuts, _plain(key)).encode()
+        counts = collections.Counter(
+            image.band for image in best[:MOST_COUNTED] if image.score >= query.cuts.floor
+        )
+        nearest: tuple[Hit, ...] = ()
+        if not counts["found"] and cursor is None:
+            nearest = self.hits(query, list(map(Group, best[:_NEAREST])))
         allowed = query.allowed
         return SearchResponse(
             hits=hits,
@@ -221,47 +229,60 @@ class Searcher:
             clock=f"c:{self._instance}:{self._index.clock}",
             took_ms=0.0,
             model=self.model.name,
-            nearest=nearest,
+            found=counts["found"],
+            weaker=counts["weaker"],
+            nearest=next(iter(nearest), None),
+            nearest_hits=nearest,
             next_cursor=next_cursor,
         )
 
-    def _page(self, query: Query, cursor: Cursor | None) -> tuple[list[Group], bool]:
-        """Return the groups of one page, and whether more come after it."""
+    def _page(self, query: Query, cursor: Cursor | None) -> tuple[list[Group], bool, list[Found]]:
+        """Return (groups of one page, whether more come after it, the best images).
+
+        The best images are enough to count those of the bands.
+        """
         request = query.request
         by_score = request.order == "score" and request.group is None
         k = request.limit + _SPARE + (cursor.shown if cursor else 0)
-        k = k if by_score else max(k, _MOST_RELEVANT)
+        k = k if by_score else max(k, MOST_COUNTED)
         while True:
-            best = self._best(query, k)
-            found = [image for image in best if image.score >= query.least]
-            groups = self._grouped(request, found)
+            nearest = self._best(query, k)
+            best = self._shown_once(nearest)
+            groups = self._grouped(request, [i for i in best if i.score >= query.least])
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
-            # more may come if all that was asked for counts
-            exhausted = len(found) < k
-            if len(groups) > request.limit or exhausted or not by_score:
-                return groups[: request.limit], len(groups) > request.limit
-            k *= 2
+            last = nearest[-1].score if len(nearest) == k else -math.inf
+            complete = len(groups) > request.limit or last < query.least or not by_score
+            counted = k >= MOST_COUNTED or last < query.cuts.least("weaker")
+            if complete and counted:
+                return groups[: request.limit], len(groups) > request.limit, best
+            k = max(2 * k, MOST_COUNTED)
 
     def _best(self, query: Query, k: int) -> list[Found]:
         if query.allowed is not None and not len(query.allowed):
             return []
         scores, ids = self._index.search(query.vector[None], k, allowed=query.allowed)
         return [
-            Found(int(content_id), float(score))
+            Found(int(content_id), float(score), query.cuts.band(float(score)))
             for content_id, score in zip(ids[0], scores[0], strict=True)
             if content_id >= 0
         ]
 
+    def _shown_once(self, images: list[Found]) -> list[Found]:
+        """Return them less the RAW files of which the picture made is among them."""
+        made = self._store.developed([image.id for image in images])
+        if not made:
+            return images
+        ids = {image.id for image in images}
+        return [image for image in images if not made.get(image.id, set()) & ids]
+
     def _grouped(self, request: SearchRequest, found: list[Found]) -> list[Group]:
-        made = self._store.developed([image.id for image in found])
-        if made:  # RAW and JPEG of one shot are one hit
-            ids = {image.id for image in found}
-            found = [image for image in found if not made.get(image.id, set()) & ids]
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
-                Found(image.id, image.score, *keys[image.id]) for image in found if image.id in keys
+                Found(image.id, image.score, image.band, *keys[image.id])
+                for image in found
+                if image.id in keys
             ]
         found.sort(key=lambda image: key_of(request.order, image))
         if request.group == "day":
@@ -290,6 +311,7 @@ class Searcher:
                 msgspec.structs.replace(
                     hit_of(images[leader.id], leader.score),
                     relevance=None if scale is None else round(scale.relevance(leader.score), 3),
+                    band=None if scale is None else leader.band,
                     group=group.name,
                     group_size=None if group.name is None else group.size,
                     shares=None
@@ -309,11 +331,24 @@ class Searcher:
             for content_id, vector in self._vectors(ids).items()
             if not (content_id in made and self._vectors(list(made[content_id])))
         }
-        groups = [Group(Found(*item)) for item in scores.items() if item[1] >= query.least]
+        groups = [
+            Group(Found(content_id, score, query.cuts.band(score)))
+            for content_id, score in scores.items()
+            if score >= query.least
+        ]
         return {hit.id: hit for hit in self.hits(query, groups)}
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
         return self._embeddings.embeddings(self.model.fingerprint, ids)
+
+
+def _cuts(request: SearchRequest, scale: Scale | None) -> Cuts:
+    floor = -1.0 if request.min_score is None else request.min_score
+    if scale is None:
+        return Cuts(-1.0, -1.0, floor)
+    if request.min_relevance is not None:
+        floor = max(floor, scale.score(request.min_relevance))
+    return Cuts(scale.found, scale.weaker, floor)
 
 
 def _plain(key: Key) -> tuple[float | int | str, ...]:

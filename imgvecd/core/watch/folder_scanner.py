@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from imgvecd.core.files.beneath import Links
 from imgvecd.core.watch.file_diff import Look
 from imgvecd.core.watch.folder_tree import Folder, Identity
 from imgvecd.core.watch.listing import Listing, is_gone
@@ -116,7 +117,9 @@ class FolderScanner:
         for name, identity in listing.folders.items():
             child = join(directory, name)
             known = root.tree.get(child)
-            if root.lister.rules.follow_symlinks and self._is_cycle(root, directory, identity):
+            if root.lister.rules.links is not Links.NONE and self._is_cycle(
+                root, directory, identity
+            ):
                 continue
             if known is not None and known.identity != identity:
                 self._drop(root, child)

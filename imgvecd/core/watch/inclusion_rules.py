@@ -8,12 +8,12 @@ is left out takes everything below it along.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Iterable
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.files.beneath import Links
 from imgvecd.core.files.formats import is_image_name, is_watched_name
-from imgvecd.types import join
+from imgvecd.globs import EntryGlob
 
 NO_MEDIA = b".nomedia"
 """A folder that holds a file of this name is left out, as on Android."""
@@ -33,8 +33,18 @@ HIDDEN_SYSTEM_FOLDERS = (
 """Beginnings of hidden folders' names that stay out even if hidden folders are asked for."""
 
 
+def links_followed(root: RootConfig) -> Links:
+    """Return which symbolic links below a root are followed."""
+    if root.follow_symlinks_outside:
+        return Links.ANYWHERE
+    return Links.INSIDE if root.follow_symlinks else Links.NONE
+
+
 class Rules:
     """The excludes of one root.
+
+    Attributes:
+        links: which symbolic links are followed.
 
     Args:
         common: globs for all roots.
@@ -49,20 +59,19 @@ class Rules:
         nested: Collection[bytes] = (),
     ) -> None:
         self._nested = frozenset(nested)
-        self._globs = [(glob, re.compile(translate(glob))) for glob in (*common, *root.exclude)]
+        self._globs = [(glob, EntryGlob(glob)) for glob in (*common, *root.exclude)]
         self._watch = watch
-        self.follow_symlinks = root.follow_symlinks or root.follow_symlinks_outside
-        self.follow_symlinks_outside = root.follow_symlinks_outside
+        self.links = links_followed(root)
 
     def folder(self, directory: bytes) -> str | None:
         """Return why the folder with this relative path is left out by its own name, or None."""
-        name = directory.rpartition(b"/")[2]
+        above, _, name = directory.rpartition(b"/")
         lowered = name.lower()
         if lowered in SYSTEM_FOLDERS or lowered.startswith(HIDDEN_SYSTEM_FOLDERS):
             return "a system or trash folder"
         if directory in self._nested:
             return "a root of its own"
-        return self._named(directory, name, b"/")
+        return self._named(above, name, folder=True)
 
     def path(self, directory: bytes) -> str | None:
         """Return why the folder or one above it is left out, or None."""
@@ -76,7 +85,7 @@ class Rules:
         """Return why the file in `directory` is left out by its name, or None."""
         if not is_watched_name(os.fsdecode(name)):
             return "not an image by its extension"
-        return self._named(join(directory, name) if self._globs else name, name, b"")
+        return self._named(directory, name, folder=False)
 
     def size(self, name: bytes, size_bytes: int) -> str | None:
         """Return why a file of this size is left out, or None; companions may be small."""
@@ -87,51 +96,12 @@ class Rules:
             return f"larger than max_size_bytes ({self._watch.max_size_bytes})"
         return None
 
-    def _named(self, relative: bytes, name: bytes, suffix: bytes) -> str | None:
+    def _named(self, directory: bytes, name: bytes, *, folder: bool) -> str | None:
         if name.startswith(b"._"):
             return "a resource fork (._*)"
         if name.startswith(b".") and not self._watch.hidden:
             return "hidden"
-        for glob, pattern in self._globs:
-            if pattern.fullmatch(relative + suffix):
+        for glob, compiled in self._globs:
+            if compiled.matches(directory, name, folder=folder):
                 return f"excluded by {glob!r}"
         return None
-
-
-def translate(glob: str) -> bytes:
-    """Return the regular expression for a glob, to be matched with a relative path.
-
-    A folder's path is matched with a slash at its end.
-    """
-    text = os.fsencode(glob)
-    folders_only = text.endswith(b"/")
-    text = text.rstrip(b"/")
-    anchored = b"/" in text
-    text = text.lstrip(b"/")
-    ending = b"/" if folders_only else b"/?"
-    return b"(?s)" + (b"" if anchored else b"(?:.*/)?") + _body(text) + ending
-
-
-def _body(text: bytes) -> bytes:
-    out = b""
-    while text:
-        token, text = _token(text)
-        out += token
-    return out
-
-
-def _token(text: bytes) -> tuple[bytes, bytes]:
-    """Return (regular expression for the first token, the rest)."""
-    if text.startswith(b"**/"):
-        return b"(?:.*/)?", text[3:]
-    if text.startswith(b"**"):
-        return b".*", text[2:]
-    if text.startswith(b"*"):
-        return b"[^/]*", text[1:]
-    if text.startswith(b"?"):
-        return b"[^/]", text[1:]
-    if text.startswith(b"[") and (match := re.match(rb"\[([!^]?)(\]?[^]]*)\]", text)):
-        negated = b"^/" if match[1] else b""
-        characters = match[2].replace(b"\\", b"\\\\").replace(b"[", b"\\[").replace(b"^", b"\\^")
-        return b"[" + negated + characters + b"]", text[match.end() :]
-    return re.escape(text[:1]), text[1:]

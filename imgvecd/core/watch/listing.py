@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
+from imgvecd.core.files.beneath import READ_FOLDER, Links, open_beneath, stat_beneath
 from imgvecd.core.files.formats import is_watched_name
 from imgvecd.core.watch.folder_tree import Identity
 from imgvecd.core.watch.inclusion_rules import NO_MEDIA, Rules
@@ -59,7 +60,7 @@ class Lister:
             listing = Listing(directory, None, identity_of(os.fstat(folder)))
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    self._examine(listing, entry)
+                    self._examine(root, listing, entry)
         if listing.left_out:
             listing.files.clear()
             listing.folders.clear()
@@ -72,7 +73,7 @@ class Lister:
             for name in names:
                 try:
                     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                    self._take(listing, name, status)
+                    self._take(root, listing, name, status)
                 except OSError as error:
                     _note(listing, name, error)
         return listing
@@ -116,7 +117,7 @@ class Lister:
 
     def leads_away(self, root: int, directory: bytes) -> bool:
         """Return whether a link to something that is not there, outside the root, leads here."""
-        if not self.rules.follow_symlinks_outside:
+        if self.rules.links is not Links.ANYWHERE:
             return False
         parts = directory.split(b"/")
         paths = (b"/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
@@ -125,36 +126,33 @@ class Lister:
     def _is_away(self, root: int, path: bytes) -> bool:
         try:
             if stat.S_ISLNK(os.lstat(path, dir_fd=root).st_mode):
-                self._target(path)
+                self._target(root, path)
         except OSError as error:
             return error.errno == errno.ENODEV
         return False
 
     @contextlib.contextmanager
     def _opened(self, root: int, directory: bytes) -> Iterator[int]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        if directory and not self.rules.follow_symlinks:
-            flags |= os.O_NOFOLLOW
-        descriptor = os.open(directory or b".", flags, dir_fd=root)
+        descriptor = open_beneath(root, directory, READ_FOLDER, self.rules.links)
         try:
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def _examine(self, listing: Listing, entry: os.DirEntry[str]) -> None:
+    def _examine(self, root: int, listing: Listing, entry: os.DirEntry[str]) -> None:
         # In a photo library most entries are images: their stat is the only system call made here.
         if is_watched_name(entry.name) or not entry.is_file(follow_symlinks=False):
             name = os.fsencode(entry.name)
             try:
-                self._take(listing, name, entry.stat(follow_symlinks=False))
+                self._take(root, listing, name, entry.stat(follow_symlinks=False))
             except OSError as error:
                 _note(listing, name, error)
         elif entry.name == NO_MEDIA.decode():
             listing.left_out = True
 
-    def _take(self, listing: Listing, name: bytes, status: os.stat_result) -> None:
-        if stat.S_ISLNK(status.st_mode) and self.rules.follow_symlinks:
-            status = self._target(join(listing.directory, name)) or status
+    def _take(self, root: int, listing: Listing, name: bytes, status: os.stat_result) -> None:
+        if stat.S_ISLNK(status.st_mode) and self.rules.links is not Links.NONE:
+            status = self._target(root, join(listing.directory, name))
         rules, mode = self.rules, status.st_mode
         if stat.S_ISDIR(mode):
             if not rules.folder(join(listing.directory, name)):
@@ -167,20 +165,23 @@ class Lister:
         ):
             listing.files[name] = status
 
-    def _target(self, relative: bytes) -> os.stat_result | None:
-        """Return the state of what a link leads to, if it is followed there.
+    def _target(self, root: int, relative: bytes) -> os.stat_result:
+        """Return the state of what a link leads to.
 
         Raises:
-            OSError: it cannot be reached; of a target outside the root, its disk may be away.
+            OSError: it cannot be reached, or is not to be (`is_gone`); with ENODEV, it lies outside
+                the root, and its disk may be away.
         """
-        target = os.path.realpath(os.path.join(self.path, relative))
-        inside = target.startswith(os.path.join(os.path.realpath(self.path), b""))
-        if not (inside or self.rules.follow_symlinks_outside):
-            return None
         try:
-            return os.stat(target)
+            return stat_beneath(root, relative, self.rules.links)
         except OSError as error:
-            raise error if inside else OSError(errno.ENODEV, "what it leads to is away") from error
+            if self.rules.links is Links.ANYWHERE and not self._leads_inside(relative):
+                raise OSError(errno.ENODEV, "what it leads to is away") from error
+            raise
+
+    def _leads_inside(self, relative: bytes) -> bool:
+        target = os.path.realpath(os.path.join(self.path, relative))
+        return target.startswith(os.path.join(os.path.realpath(self.path), b""))
 
 
 def identity_of(status: os.stat_result) -> Identity:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar, TypeVarTuple
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.files.beneath import Links
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_truth import below, make_lister
 from imgvecd.core.watch.event_router import EventRouter
@@ -273,7 +274,7 @@ class Reconciler:
                 known[root_id] = WatchedRoot(row, lister, mounts, polled=polled)
         self._hearing.use_roots(
             {
-                row.path: (row.id, known[row.id].lister.rules.follow_symlinks)
+                row.path: (row.id, known[row.id].lister.rules.links is not Links.NONE)
                 for row in rows.values()
             }
         )

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable
 
+from imgvecd.core.files.beneath import stat_beneath
 from imgvecd.core.watch.folder_tree import Tree
 from imgvecd.core.watch.identity import (
     FolderIdentity,
@@ -80,9 +81,7 @@ class WatchedRoot:
             OSError: it cannot be known.
         """
         try:
-            status = os.stat(
-                row.relative, dir_fd=root, follow_symlinks=self.lister.rules.follow_symlinks
-            )
+            status = stat_beneath(root, row.relative, self.lister.rules.links)
         except OSError as error:
             if is_gone(error):
                 return None

@@ -137,6 +137,59 @@ def test_a_terminal_is_told_when_nothing_is_found(server, environment):
     )
 
 
+SURE = msgspec.structs.replace(PLAIN, relevance=0.9, band="found")
+UNSURE = api.Hit(id=8, score=0.2, path="/photos/fox.jpg", relevance=0.3, band="weaker")
+
+
+def in_bands(*hits, **counts):
+    return msgspec.structs.replace(found(*hits, searched=463), **counts)
+
+
+def test_a_terminal_shows_what_is_found_and_counts_what_is_weaker(server, environment):
+    server.on(*SEARCH, in_bands(SURE, UNSURE, found=65, weaker=40))
+    shown = on_terminal(environment, "search", "x", "--limit", "2")
+    assert "dog.jpg" in shown
+    assert "fox.jpg" not in shown
+    assert shown.endswith("\n65 found; 40 weaker: --all (1 shown: --limit N)\n")
+    server.on(*SEARCH, in_bands(SURE, found=1))
+    assert on_terminal(environment, "search", "x").endswith("\n1 found\n")
+    server.on(*SEARCH, in_bands(SURE, UNSURE, found=1, weaker=10_000))
+    everything = on_terminal(environment, "search", "x", "--all")
+    assert everything.splitlines()[0].split()[0] == "band"
+    assert "fox.jpg" in everything
+    assert everything.endswith("\n1 found; 10,000+ weaker\n")
+
+
+def test_a_terminal_names_what_comes_nearest_where_nothing_is_found(server, environment):
+    nearest = (UNSURE, *(msgspec.structs.replace(UNSURE, path=f"/{i}.jpg") for i in range(2)))
+    server.on(*SEARCH, in_bands(UNSURE, weaker=12, nearest=UNSURE, nearest_hits=nearest))
+    assert on_terminal(environment, "search", "x") == (
+        "Nothing found among 463 images, 12 weaker. The 3 nearest are:\n"
+        "30% /photos/fox.jpg\n30% /0.jpg\n30% /1.jpg\n"
+        "--all shows what comes nearest anyway.\n"
+    )
+
+
+@pytest.mark.parametrize("command", [("search", "x"), ("saved", "run", "dogs")])
+def test_who_does_not_see_bands_gets_what_is_found(server, imgvec, tmp_path, command):
+    saved = api.SavedSearch(name="dogs", search=api.SearchRequest(text="x"))
+    server.on("GET", "/v1/saved", api.SavedSearches(saved=(saved,)))
+    answer = in_bands(SURE, UNSURE, found=1, weaker=1)
+    server.on(*SEARCH, answer)
+    album = tmp_path / "album"
+    assert imgvec(*command, "--link-to", str(album)).stdout == b"/photos/dog.jpg\n"
+    assert [os.readlink(link) for link in album.iterdir()] == ["/photos/dog.jpg"]
+    assert imgvec(*command, "--json").stdout == msgspec.json.encode(answer) + b"\n"
+    bands = [json.loads(line)["band"] for line in imgvec(*command, "--jsonl").stdout.splitlines()]
+    assert bands == ["found", "weaker"]
+    header, *rows = imgvec(*command, "--csv").stdout.splitlines()
+    place = header.split(b",").index(b"band")
+    assert [row.split(b",")[place] for row in rows] == [b"found", b"weaker"]
+    server.on(*SEARCH, in_bands(UNSURE, weaker=1, nearest=UNSURE, nearest_hits=(UNSURE,)))
+    nothing = imgvec(*command)
+    assert (nothing.returncode, nothing.stdout) == (1, b"")
+
+
 def test_saved_searches_are_told_in_short(server, environment):
     search = api.SearchRequest(
         text="a dog",

@@ -261,7 +261,7 @@ async def test_a_file_that_moves_while_it_is_decoded_is_encoded_at_its_new_place
 
 
 async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
-    def refuse(*_arguments):
+    def refuse(*_arguments, **_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("imgvecd.core.indexing.abandonable_reads.hash_file", refuse)
@@ -274,11 +274,11 @@ async def test_a_drive_that_does_not_answer_keeps_only_its_own_files_waiting(rig
     """A network drive that went away: reads hang, until it is back after all."""
     answer = threading.Event()
 
-    def hash_or_hang(path, stamp, beat):
+    def hash_or_hang(path, stamp, beat, **opening):
         beat()
         if b"hang" in path:
             answer.wait(60)
-        return hash_file(path, stamp, beat)
+        return hash_file(path, stamp, beat, **opening)
 
     monkeypatch.setattr(abandonable_reads, "hash_file", hash_or_hang)
     monkeypatch.setattr(abandonable_reads, "STALL_S", 0.2)
@@ -508,7 +508,7 @@ async def test_a_pause_keeps_everything_from_being_read_decoded_and_encoded(rig,
     rest = rig.parts.rest
     read = []
     monkeypatch.setattr(
-        "imgvecd.core.indexing.abandonable_reads.hash_file", lambda *args: read.append(args)
+        "imgvecd.core.indexing.abandonable_reads.hash_file", lambda *args, **_: read.append(args)
     )
     await rest.pause(None)
     rig.write("a.jpg", b"picture")

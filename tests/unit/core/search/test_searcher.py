@@ -64,6 +64,75 @@ async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
     assert (await shelf.find(min_relevance=0.999)).hits == ()
 
 
+async def with_bands(shelf, monkeypatch, *, found=0.8, weaker=0.5, dates=False):
+    """Return what asks a library of 12 found, 6 weaker and 42 other images, whatever the scale."""
+    monkeypatch.setattr(Scale, "found", property(lambda _: found))
+    monkeypatch.setattr(Scale, "weaker", property(lambda _: weaker))
+    for i in range(60):
+        likeness = 0.9 if i % 5 == 0 else 0.6 if i % 10 == 1 else 0.05
+        taken = f"2024-01-{1 + i % 28:02}T00:00:00" if dates else None
+        shelf.add(f"/photos/{i:03}.jpg", towards("query", likeness, i), taken_at=taken)
+    searcher = await with_references(shelf)
+
+    async def find(**fields):
+        return await searcher.search(SearchRequest(**{"text": "query", "limit": 100, **fields}))
+
+    return find
+
+
+def bands(response):
+    return [hit.band for hit in response.hits]
+
+
+async def test_found_comes_before_weaker_and_both_are_counted(shelf, monkeypatch):
+    find = await with_bands(shelf, monkeypatch)
+    expected = ["found"] * 12 + ["weaker"] * 6
+    usual = await find()
+    assert bands(usual) == expected
+    assert bands(await find(min_band="found")) == expected[:12]
+    assert bands(await find(all=True)) == expected + ["nearest"] * 42
+    for fields in ({}, {"limit": 1}, {"min_band": "found"}, {"all": True}, {"group": "folder"}):
+        answer = await find(**fields)
+        assert (answer.found, answer.weaker) == (12, 6)
+    assert all(hit.relevance is not None for hit in usual.hits)
+    assert usual.nearest_hits == ()
+
+
+async def test_the_three_nearest_are_named_where_nothing_is_found(shelf, monkeypatch):
+    find = await with_bands(shelf, monkeypatch, found=0.95, weaker=0.8)
+    answer = await find()
+    assert bands(answer) == ["weaker"] * 12
+    assert (answer.found, answer.weaker) == (0, 12)
+    assert answer.nearest_hits == answer.hits[:3]
+    assert answer.nearest == answer.hits[0]
+    assert (await find(min_band="found")).nearest_hits == answer.hits[:3]
+
+
+@pytest.mark.parametrize("order", ["score", "newest", "oldest", "path"])
+@pytest.mark.parametrize("group", [None, "day"])
+async def test_pages_go_on_from_band_to_band(shelf, monkeypatch, order, group):
+    find = await with_bands(shelf, monkeypatch, dates=True)
+    whole = await find(order=order, group=group, all=True)
+    assert bands(whole) == sorted(bands(whole), key=["found", "weaker", "nearest"].index)
+    paged, cursor = [], None
+    while cursor or not paged:
+        page = await find(order=order, group=group, all=True, limit=5, cursor=cursor)
+        assert (page.found, page.weaker) == (12, 6)
+        paged += page.hits
+        cursor = page.next_cursor
+    assert paged == list(whole.hits)
+
+
+async def test_least_scores_and_relevances_hold_in_every_band(shelf, monkeypatch):
+    find = await with_bands(shelf, monkeypatch)
+    high = await find(min_score=0.85)
+    assert (len(high.hits), high.found, high.weaker) == (12, 12, 0)
+    weak = (await find()).hits[-1].relevance
+    for least, every, sure in ((weak - 0.01, 18, 12), (weak + 0.01, 12, 12)):
+        assert len((await find(min_relevance=least)).hits) == every
+        assert len((await find(min_relevance=least, min_band="found")).hits) == sure
+
+
 def test_relevance_grows_with_the_score_and_shrinks_with_the_library():
     rows = np.stack([vector_of(b"%d" % i) for i in range(100)])
     relevance = Relevance(lambda _: rows)
@@ -245,6 +314,17 @@ async def test_what_is_listened_for_is_encoded_once(shelf):
         assert found[-1].hit.id == new
     await asyncio.wait_for(task, 10)
     assert sum(shelf.encoder.batches) == 1
+
+
+async def test_a_listener_is_told_of_what_is_found(shelf, monkeypatch):
+    await with_bands(shelf, monkeypatch)
+    clock = f"c:{shelf.catalog.embeddings.instance()}:{shelf.catalog.embeddings.clock()}"
+    for i, likeness in enumerate((0.9, 0.6, 0.1, 0.9)):
+        shelf.add(f"/photos/new{i}.jpg", towards("query", likeness, 100 + i))
+    for fields, count in (({}, 2), ({"min_band": "weaker"}, 3), ({"all": True}, 4)):
+        _, task, found = await listen(shelf, clock, count, **fields)
+        await asyncio.wait_for(task, 10)
+        assert [match.hit.band for match in found if match.hit.score > 0.8] == ["found"] * 2
 
 
 async def test_a_change_of_models_makes_nothing_new(shelf):
