@@ -6,7 +6,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import stat
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -42,13 +41,7 @@ from imgvecd.core.watch.inclusion_rules import links_followed
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.service import DaemonService
 from imgvecd.daemon.systemd_notify import passed_sockets
-from imgvecd.errors import (
-    CatalogDamagedError,
-    ImgvecdError,
-    ModelError,
-    NotFoundError,
-    UnreadableImageError,
-)
+from imgvecd.errors import CatalogDamagedError, ImgvecdError, ModelError, NotFoundError
 from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
@@ -424,17 +417,8 @@ def _service(
         ),
         timeline=assembly.catalog.timeline,
         facets=assembly.catalog.facets,
-        originals=Originals(assembly.catalog.library, _open_file),
+        originals=Originals(assembly.catalog.library, assembly.opener.open),
     )
-
-
-def _open_file(path: bytes) -> int:
-    """Return a descriptor for reading a regular file, and no link in its place."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UnreadableImageError("unsupported", "it is not a regular file")
-    return descriptor
 
 
 def _thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
