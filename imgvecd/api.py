@@ -551,6 +551,9 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         loaded: a worker holds it in memory now.
+        runs_on: runtime, device and number format that images are encoded with; empty until known.
+        images_per_step: how many are encoded at once; 0 until that was learnt.
+        ms_per_image: that one takes in such a step.
         note: why this model, where the configuration left the choice open.
     """
 
@@ -559,6 +562,9 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str = ""
     dim: int = 0
     loaded: bool = False
+    runs_on: str = ""
+    images_per_step: int = 0
+    ms_per_image: float = 0.0
     note: str | None = None
     error: str | None = None
 

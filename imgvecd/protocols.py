@@ -13,6 +13,7 @@ from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch
 from imgvecd.types import (
     Coverage,
     DecodedImage,
+    EncoderSpeed,
     Facts,
     FileChanges,
     FileRow,
@@ -75,6 +76,16 @@ class Encoder(Protocol):
     @property
     def error(self) -> str | None:
         """What keeps the model from working, such as a worker that keeps dying; else None."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many images to hand over at once, so that it is neither idle nor overrun."""
+        ...
+
+    @property
+    def speed(self) -> EncoderSpeed | None:
+        """How fast images are encoded; None until that was learnt."""
         ...
 
     async def info(self) -> ModelInfo:

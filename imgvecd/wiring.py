@@ -53,8 +53,6 @@ logger = logging.getLogger(__name__)
 _RESTORED_S = 60.0
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
-# Images a batch on a CPU: larger ones gain nothing there and make a commit wait.
-_CPU_BATCH = 16
 # Settings that a reload puts in force; the others are read at the start.
 _RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 _MEGABYTE = 1_000_000
@@ -148,7 +146,6 @@ def assemble(
             target=None if target is None else _source(target, config, state),
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
-            batch_size=config.encode.batch_size or _CPU_BATCH,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             rest=rest,
             at_reading_start=partial(lower, _priority(config)),
@@ -444,7 +441,8 @@ def _encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
     tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
-    return SplitEncoder(choice, config.encode, tower, priority)
+    speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
+    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
 
 
 def _decoder(config: Config) -> DecoderPool:

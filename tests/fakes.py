@@ -72,6 +72,8 @@ class FakeEncoder:
     loaded = True
     error = None
     progress = ""
+    batch = 4
+    speed = None
 
     def __init__(self, model=MODEL):
         self.model = model

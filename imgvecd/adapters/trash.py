@@ -11,6 +11,7 @@ import datetime
 import errno
 import itertools
 import os
+import re
 import stat
 import urllib.parse
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from imgvecd.adapters.mounts import read_mounts
 from imgvecd.core.duplicates.undo_journal import TrashPlace
 
 _INFO = b".trashinfo"
+_LARGEST_NOTE = 1 << 16  # bytes: a path, each byte quoted, and a date
 _LONGEST_NAME = 255  # bytes, of most file systems
 
 
@@ -44,6 +46,19 @@ class FreedesktopTrash:
         if os.path.lexists(place.file):
             raise OSError(errno.EEXIST, "its place in the trash is taken")
         os.rename(path, place.file)
+
+    def require_ours(self, place: TrashPlace, path: bytes) -> None:
+        """Check that the place is in a trash, and its note, if it is there, tells of `path`."""
+        files, name = os.path.split(place.file)
+        folder = os.path.dirname(files)
+        info = os.path.join(folder, b"info", name + _INFO)
+        if b"\0" in place.file + path or not name or not path.startswith(b"/"):
+            raise ValueError("a path makes no sense")
+        if place.info != info or files != os.path.join(os.path.normpath(folder), b"files"):
+            raise ValueError(f"{os.fsdecode(place.file)} is no place in a trash")
+        top = _top_of(folder)
+        if os.path.lexists(place.file):
+            _require_note(info, top, path)
 
     def forget(self, place: TrashPlace) -> None:
         """Drop the note of a place."""
@@ -127,6 +142,38 @@ def _reserve(folder: _Folder, path: bytes) -> TrashPlace:
             file.write(note)
             return place
     raise AssertionError  # there is always another name
+
+
+def _top_of(folder: bytes) -> bytes | None:
+    """Return what paths in the notes of a trash folder are relative to.
+
+    Raises:
+        ValueError: it is none of this user's.
+    """
+    above, name = os.path.split(folder)
+    own = b"%d" % os.getuid()
+    if name == b".Trash-" + own:
+        return above
+    if (os.path.basename(above), name) == (b".Trash", own):
+        return os.path.dirname(above)
+    if name == b"Trash" and os.path.isabs(folder):  # in whichever XDG_DATA_HOME it was
+        return None
+    raise ValueError(f"{os.fsdecode(folder)} is no trash of this user's")
+
+
+def _require_note(info: bytes, top: bytes | None, path: bytes) -> None:
+    try:
+        descriptor = os.open(info, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            note = file.read(_LARGEST_NOTE) if stat.S_ISREG(status.st_mode) else b""
+    except OSError as error:
+        raise ValueError(f"its note in the trash cannot be read: {error.strerror}") from None
+    told = re.search(rb"^Path=(.*)$", note, re.MULTILINE)
+    place = urllib.parse.unquote_to_bytes(told[1]) if told else b""
+    expected = path if top is None else os.path.relpath(_resolved(path), top)
+    if status.st_uid != os.getuid() or place != expected:
+        raise ValueError("its note in the trash tells of another file")
 
 
 def _resolved(path: bytes) -> bytes:

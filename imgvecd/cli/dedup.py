@@ -61,6 +61,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     step.add_argument(
         "--db", metavar="DIR", help="ask this database of the library, not the daemon"
     )
+    add_state_flags(step)
     step.description = (
         "Write a plan. Without --kind it holds same_bytes, same_pixels and reencoded: what is the"
         " same picture for certain."
@@ -86,6 +87,7 @@ _PROTECT = "files in DIR, as in those of duplicates.protect, stay, whatever the 
 
 def plan(options: argparse.Namespace) -> int:
     """Write the plan."""
+    from imgvecd.core.duplicates import written_plans  # noqa: PLC0415
     from imgvecd.core.duplicates.dedup_plan import render  # noqa: PLC0415  # numpy, which others can do without
 
     if os.path.exists(options.file) and not options.force:
@@ -94,10 +96,14 @@ def plan(options: argparse.Namespace) -> int:
     request = asking.request(options)
     found = _from_database(options.db, request) if options.db else _from_daemon(options, request)
     now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    lines = list(render(f"{now}-{secrets.token_hex(2)}", found))
+    name = f"{now}-{secrets.token_hex(2)}"
+    lines = list(render(name, found))
+    text = "".join(f"{line}\n" for line in lines)
     try:
+        for folder in _records(options):
+            written_plans.keep(folder, name, text)
         with open(options.file, "w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+            file.write(text)
     except OSError as error:
         raise ConfigError(f"{options.file}: cannot be written: {error.strerror}") from error
     count = sum(line.startswith("trash ") for line in lines)
@@ -109,25 +115,27 @@ def plan(options: argparse.Namespace) -> int:
 def apply(options: argparse.Namespace) -> int:
     """Move the files."""
     from imgvecd import wiring  # noqa: PLC0415  # see `plan`
-    from imgvecd.core.duplicates import removal  # noqa: PLC0415
+    from imgvecd.core.duplicates import removal, written_plans  # noqa: PLC0415
     from imgvecd.core.duplicates.dedup_plan import parse  # noqa: PLC0415
+    from imgvecd.core.duplicates.folder_set import require_folders  # noqa: PLC0415
     from imgvecd.core.duplicates.undo_journal import Journal  # noqa: PLC0415
 
-    try:
-        with open(options.file, encoding="utf-8") as file:
-            planned = parse(file.read(), options.file)
-    except (OSError, UnicodeError) as error:
-        raise BadRequestError(f"{options.file}: {error}") from error
+    planned = parse(_read(options.file), options.file)
     going = [file.path for files in planned.groups.values() for file in files if not file.keep]
     waiting = sum(map(os.path.lexists, going))
     if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
         print("Nothing was moved.")
         return _SOME
-    folders = (*options.protect, *load(options.config).duplicates.protect)
-    protected = [os.fsencode(expand(folder)) for folder in folders]
+    folders = [expand(each) for each in options.protect]
+    configured = [expand(each) for each in load(options.config).duplicates.protect]
+    require_folders(folders, "--protect")
+    require_folders(configured, "duplicates.protect")
+    require_folders(map(os.fsdecode, planned.protected), f"{options.file}: protect")
+    protected = list(map(os.fsencode, (*folders, *configured)))
+    written = written_plans.find(_journals(options), planned.name)
     journal = Journal(_journals(options), planned.name)
     try:
-        done = removal.apply(planned, wiring.make_trash(), journal, protected, _tell)
+        done = removal.apply(planned, wiring.make_trash(), journal, protected, _tell, written)
     finally:
         journal.close()
     print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
@@ -184,6 +192,34 @@ def _from_database(folder: str, request: api.DuplicatesRequest) -> api.Duplicate
 
 def _journals(options: argparse.Namespace) -> str:
     return os.path.join(state_dir(options), "dedup")
+
+
+def _records(options: argparse.Namespace) -> list[str]:
+    """Return where an apply looks for the plan as it was written."""
+    folders = [_journals(options)]
+    if options.db:
+        folders.append(os.path.join(options.db, "dedup"))
+    return folders
+
+
+def _read(path: str) -> str:
+    """Return the text of a plan file.
+
+    Raises:
+        BadRequestError: it is none.
+    """
+    from imgvecd.core.duplicates.written_plans import LARGEST  # noqa: PLC0415  # see `plan`
+
+    try:
+        if not os.path.isfile(path) and os.path.exists(path):
+            raise BadRequestError(f"{path}: it is not a regular file")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(LARGEST + 1)
+    except (OSError, UnicodeError) as error:
+        raise BadRequestError(f"{path}: {error}") from error
+    if len(text) > LARGEST:
+        raise BadRequestError(f"{path}: it is too long for a plan")
+    return text
 
 
 def _last(folder: str, known: list[str]) -> str:

@@ -95,7 +95,7 @@ class EncodeConfig(Section, frozen=True):
     """How pixels and texts become embeddings.
 
     Attributes:
-        batch_size: images per batch; 0 chooses by device.
+        batch_size: images per batch; 0 learns what the device likes best.
         device: "auto" takes CUDA, then MPS, then the CPU.
         precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32.
         threads: of torch on the CPU; 0 takes every core.

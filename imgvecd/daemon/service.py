@@ -416,10 +416,14 @@ class DaemonService:
     def _model_status(self) -> api.ModelStatus:
         generation = self._engine.generation
         model = self._models[generation.model.fingerprint] if generation else self._first
+        speed = self._engine.encoder_speed
         return msgspec.structs.replace(
             model,
             dim=generation.model.dim if generation else 0,
             loaded=self._engine.model_loaded,
+            runs_on=speed.runs_on if speed else "",
+            images_per_step=speed.images if speed else 0,
+            ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
             error=self._engine.error,
         )
 

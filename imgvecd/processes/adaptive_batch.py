@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-_STEP_S = 0.08  # a waiting text is answered within about 100 ms
 _FIRST = 4  # inputs of the first step, when nothing is known about their speed
 
 
 class AdaptiveBatch:
-    """Learns the speed of one kind of input."""
+    """Learns the speed of one kind of input.
 
-    def __init__(self) -> None:
-        self._inputs = _FIRST
-        self._seconds_each = 0.0
+    Args:
+        step_s: longest that a step shall take, in seconds.
 
-    def step(self) -> int:
-        """Return how many inputs to send at once, at least 1."""
-        return self._inputs
+    Attributes:
+        most: inputs of a step, however fast they are.
+        seconds_each: that an input takes; 0 while nothing is known.
+    """
+
+    def __init__(self, step_s: float, most: int) -> None:
+        self._step_s = step_s
+        self._grown = _FIRST
+        self.most = most
+        self.seconds_each = 0.0
+
+    def begin_with(self, inputs: int, seconds_each: float) -> None:
+        """Go on from what was learnt before."""
+        self._grown, self.seconds_each = inputs, seconds_each
+
+    def step(self, step_s: float | None = None) -> int:
+        """Return how many inputs to send at once, at least 1.
+
+        Args:
+            step_s: longest that this step shall take, if that is shorter than usual.
+        """
+        limit_s = self._step_s if step_s is None else min(step_s, self._step_s)
+        fitting = int(limit_s / self.seconds_each) if self.seconds_each else self._grown
+        return max(1, min(fitting, self._grown, self.most))
 
     def learn(self, inputs: int, seconds: float) -> None:
         """Take in how long a step took; a single slow one moves the estimate by a third.
 
-        Steps grow by doubling, since larger batches are faster per input on a GPU.
+        Steps grow by doubling, since larger batches are faster per input.
         """
-        each = seconds / inputs
-        self._seconds_each += (each - self._seconds_each) * (0.3 if self._seconds_each else 1.0)
-        fitting = int(_STEP_S / max(self._seconds_each, 1e-6))
-        self._inputs = max(1, min(fitting, 2 * inputs if inputs >= self._inputs else self._inputs))
+        each = max(seconds / inputs, 1e-6)
+        full = inputs >= self.step()
+        self.seconds_each += (each - self.seconds_each) * (0.3 if self.seconds_each else 1.0)
+        if full:
+            self._grown = min(2 * inputs, self.most)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ from imgvecd.processes.adaptive_batch import AdaptiveBatch
 from imgvecd.processes.backoff import Backoff
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.priority_lock import PriorityLock
+from imgvecd.processes.speed_file import SpeedFile
 from imgvecd.processes.worker import Worker
 from imgvecd.processes.worker_messages import (
     Answer,
@@ -27,7 +29,7 @@ from imgvecd.processes.worker_messages import (
     TextsRequest,
     Vectors,
 )
-from imgvecd.types import Float32Array, Lane, ModelInfo, Priority
+from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
 
@@ -36,21 +38,29 @@ _TELL_S = 5.0  # between two lines about a download in the log
 _KILL_AGAIN_S = 0.2
 _MOST_BYTES = 256 << 20  # of an answer: 4,096 vectors of the largest models are 64 MB
 _FLOAT_BYTES = 4
-_ANSWER_S = 60.0  # of one step, which should take a tenth of a second, on a drowning machine
+_ANSWER_S = 60.0  # of one step, which should take a second at most, on a drowning machine
+_IMAGES_STEP_S = 0.8  # who searches by an image waits a second at most for the step under way
+_TEXTS_STEP_S = 0.08  # a waiting text is answered within about 100 ms
+_HURRIED_S = 10.0  # after a search by text, for which this process has to leave off encoding images
+# Larger steps gain nothing on a processor and take memory; on a graphics card they do up to here.
+_CPU_IMAGES, _GPU_IMAGES = 16, 256
+_MOST_TEXTS = 256
 
 
 class EncoderProcess:
     """A `protocols.Encoder` over a child that is started on demand and stopped when idle.
 
-    Work goes to the child in small steps, one at a time: a text of the interactive lane waits for
-    the step under way and no longer. A caller that goes away leaves its step running, so that a
-    query's deadline never costs the loaded model.
+    Work goes to the child in steps, one at a time: what has somebody waiting for it waits for the
+    step under way and no longer. Steps of images are long, since texts are another process's
+    business; where this one has to answer them, steps are short while somebody searches. A caller
+    that goes away leaves its step running, so that a query's deadline never costs the loaded model.
     Thread-safety: the event loop's thread only.
 
     Args:
         priority: of the worker.
         text_tower: file that the model's text tower is kept in once it was loaded; or empty.
         texts_only: encode texts with that file, which needs no torch, and no images.
+        speed_file: keeps how fast images are encoded; or empty.
         module: of the worker, run with `python -m`.
     """
 
@@ -62,6 +72,7 @@ class EncoderProcess:
         *,
         text_tower: str = "",
         texts_only: bool = False,
+        speed_file: str = "",
         module: str = "imgvecd.workers.encode",
     ) -> None:
         self._choice = choice
@@ -69,7 +80,11 @@ class EncoderProcess:
         self._arguments = EncodeArguments(choice, config, priority, text_tower, texts_only)
         self._module = module
         self._turns = PriorityLock()
-        self._images, self._texts = AdaptiveBatch(), AdaptiveBatch()
+        self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
+        self._texts = AdaptiveBatch(_TEXTS_STEP_S, _MOST_TEXTS)
+        self._speed_file = SpeedFile(speed_file)
+        self._speed: EncoderSpeed | None = None
+        self._hurried_until = 0.0
         self._backoff = Backoff()
         self._worker: Worker | None = None
         self._loaded: EncodeReady | None = None
@@ -106,6 +121,19 @@ class EncoderProcess:
         """Device and number format of the loaded model, such as "cpu, bfloat16"; else empty."""
         return f"{self._loaded.device}, {self._loaded.precision}" if self._loaded else ""
 
+    @property
+    def batch(self) -> int:
+        """See `protocols.Encoder.batch`."""
+        return self._config.batch_size or max(_CPU_IMAGES, self._images.step())
+
+    @property
+    def speed(self) -> EncoderSpeed | None:
+        """See `protocols.Encoder.speed`."""
+        if self._loaded is not None and self._images.seconds_each:
+            each = self._images.seconds_each
+            self._speed = EncoderSpeed(self.runs_on, self._images.step(), each)
+        return self._speed
+
     async def info(self) -> ModelInfo:
         """See `protocols.Encoder.info`."""
         if self._info is None:
@@ -117,19 +145,24 @@ class EncoderProcess:
         """See `protocols.Encoder.encode_images`."""
         rows, done = [], 0
         while done < len(pixels):
-            part = pixels[done : done + self._images.step()]
+            part = pixels[done : done + self._images.step(self._limit_s())]
             rows.append(await self._vectors(ImagesRequest(len(part)), part, lane, self._images))
             done += len(part)
         return await self._joined(rows)
 
     async def encode_texts(self, texts: Sequence[str], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_texts`."""
+        if lane is Lane.INTERACTIVE:
+            self._hurried_until = time.monotonic() + _HURRIED_S
         rows, done = [], 0
         while done < len(texts):
             part = list(texts[done : done + self._texts.step()])
             rows.append(await self._vectors(TextsRequest(part), (), lane, self._texts))
             done += len(part)
         return await self._joined(rows)
+
+    def _limit_s(self) -> float | None:
+        return _TEXTS_STEP_S if time.monotonic() < self._hurried_until else None
 
     async def close(self) -> None:
         """Stop the worker now; a later request starts another."""
@@ -245,8 +278,16 @@ class EncoderProcess:
         finally:
             self._progress = ""
         self._info = self._loaded.info
+        await self._prepare_steps(self._loaded.device)
         logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
         return worker
+
+    async def _prepare_steps(self, device: str) -> None:
+        most = _CPU_IMAGES if device == "cpu" else _GPU_IMAGES
+        self._images.most = self._config.batch_size or most
+        known = await asyncio.to_thread(self._speed_file.read, self.runs_on)
+        if known is not None:
+            self._images.begin_with(known.images, known.seconds_each)
 
     async def _wait_until_loaded(self, worker: Worker) -> EncodeReady:
         try:
@@ -296,7 +337,10 @@ class EncoderProcess:
         await self._stop()
 
     async def _stop(self) -> None:
+        speed = self.speed
         worker, self._worker, self._loaded = self._worker, None, None
+        if worker is not None and speed is not None:
+            await asyncio.to_thread(self._speed_file.write, speed)
         if worker is not None:
             await worker.stop()
 

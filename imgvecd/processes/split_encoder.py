@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -12,26 +11,22 @@ from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
 from imgvecd.processes.encoder_process import EncoderProcess
-from imgvecd.types import Float32Array, Lane, ModelInfo, Priority
+from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
-
-# A model in memory answers a text within a tenth of a second; one that hangs is ended after a
-# minute, for which nobody who searches shall wait.
-_PATIENCE_S = 5.0
 
 
 class SplitEncoder:
     """A `protocols.Encoder` over two workers: the whole model, and its text tower alone.
 
     The whole model keeps its text tower in a file when it is first loaded. From then on texts need
-    that file and no torch, which takes some tenths of a second instead of several; where the
-    whole model is in memory anyway, it answers them too, unless it dies or hangs. Without the
-    file, or with one that is damaged, the whole model does everything.
+    that file and no torch, which takes some tenths of a second instead of several, and they never
+    wait for images. Without the file, or with one that is damaged, the whole model does everything.
     Thread-safety: the event loop's thread only.
 
     Args:
         text_tower: the file.
+        speed_file: keeps how fast images are encoded; or empty.
         priority: of the whole model; a text has somebody waiting for it.
     """
 
@@ -41,9 +36,13 @@ class SplitEncoder:
         config: EncodeConfig,
         text_tower: str,
         priority: Priority = Priority(),  # noqa: B008  # frozen
+        *,
+        speed_file: str = "",
     ) -> None:
         self._path = text_tower
-        self._whole = EncoderProcess(choice, config, priority, text_tower=text_tower)
+        self._whole = EncoderProcess(
+            choice, config, priority, text_tower=text_tower, speed_file=speed_file
+        )
         self._texts = EncoderProcess(choice, config, text_tower=text_tower, texts_only=True)
 
     @property
@@ -61,6 +60,16 @@ class SplitEncoder:
         """See `protocols.Encoder.progress`."""
         return self._whole.progress
 
+    @property
+    def batch(self) -> int:
+        """See `protocols.Encoder.batch`."""
+        return self._whole.batch
+
+    @property
+    def speed(self) -> EncoderSpeed | None:
+        """See `protocols.Encoder.speed`."""
+        return self._whole.speed
+
     async def info(self) -> ModelInfo:
         """See `protocols.Encoder.info`."""
         return await self._whole.info()
@@ -73,13 +82,6 @@ class SplitEncoder:
         """See `protocols.Encoder.encode_texts`."""
         if not self._is_kept():
             return await self._whole.encode_texts(texts, lane)
-        if self._whole.loaded:
-            try:
-                async with asyncio.timeout(_PATIENCE_S if lane is Lane.INTERACTIVE else None):
-                    return await self._whole.encode_texts(texts, lane)
-            except (TimeoutError, WorkerError) as error:
-                reason = str(error) or f"nothing came within {_PATIENCE_S:g} s"
-                logger.warning("texts are encoded by the text tower alone: %s", reason)
         try:
             return await self._texts.encode_texts(texts, lane)
         except (ModelError, WorkerError) as error:

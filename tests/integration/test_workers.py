@@ -37,9 +37,9 @@ def notes(tmp_path, monkeypatch):
     return tmp_path / "notes"
 
 
-def fake_encoder(**settings):
-    choice = ModelChoice("fake", "", "f")
-    return EncoderProcess(choice, EncodeConfig(**settings), module="misbehaving_encoder")
+def fake_encoder(speed_file="", **settings):
+    choice, config = ModelChoice("fake", "", "f"), EncodeConfig(**settings)
+    return EncoderProcess(choice, config, speed_file=speed_file, module="misbehaving_encoder")
 
 
 @pytest.fixture
@@ -115,6 +115,32 @@ async def test_a_text_waits_for_one_step_not_for_the_backlog(encoder, notes):
     assert not bulk.done()
     assert (await bulk).shape == (100, 4)
     assert waited < 0.5
+
+
+async def test_images_are_encoded_in_long_steps_unless_somebody_searches(encoder, notes):
+    """At 20 ms each 16 take less than a second, and more take no less time each."""
+    await encoder.encode_images([IMAGE] * 64, Lane.BULK)
+    assert notes.read_text().split("\n").count("images 16") >= 2
+    assert encoder.batch == 16
+    await encoder.encode_texts(["a"], Lane.INTERACTIVE)
+    before = notes.read_text().count("images 16")
+    await encoder.encode_images([IMAGE] * 16, Lane.BULK)
+    assert notes.read_text().count("images 16") == before
+
+
+async def test_what_was_learnt_of_the_speed_is_kept(notes, tmp_path):
+    file = str(tmp_path / "speed" / "f.json")
+    encoder = fake_encoder(file)
+    assert encoder.speed is None
+    await encoder.encode_images([IMAGE] * 64, Lane.BULK)
+    assert encoder.speed.images == 16
+    assert 0.01 < encoder.speed.seconds_each < 0.1
+    await encoder.close()
+    assert encoder.speed.images == 16
+    again = fake_encoder(file)
+    await again.encode_images([IMAGE] * 16, Lane.BULK)
+    assert notes.read_text().split("\n")[-2] == "images 16"
+    await again.close()
 
 
 async def test_a_query_that_gives_up_does_not_cost_the_model(encoder, notes):

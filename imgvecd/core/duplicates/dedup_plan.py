@@ -23,8 +23,8 @@ _HEADER = """\
 #
 #     group  pixels  size  date  hash  path
 """
-_FILE = re.compile(r"(keep|trash)\s+(\d+)\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*)")
-_NAME = re.compile(r"plan\s+([0-9A-Za-z-]+)")
+_FILE = re.compile(r"(keep|trash)\s+(\d{1,9})\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*)")
+_NAME = re.compile(r"plan\s+([0-9A-Za-z-]{1,64})")
 _PROTECT = re.compile(r"protect\s+(\S.*)")
 _ESCAPED = re.compile(rb"\\(\\|x[0-9a-f]{2})")
 
@@ -85,22 +85,22 @@ def parse(text: str, source: str) -> DedupPlan:
         source: the file's name, for messages.
 
     Raises:
-        BadRequestError: a line makes no sense; names it.
+        BadRequestError: a line makes no sense, or a file is there twice; names it.
     """
     name = ""
     protected: list[bytes] = []
     groups: dict[int, list[PlannedFile]] = defaultdict(list)
-    for place, line in enumerate(text.splitlines(), 1):
+    for place, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
         if match := _FILE.fullmatch(stripped):
             path = unquoted(match[4])
-            if not path.startswith(b"/"):
-                raise BadRequestError(f"{source}, line {place}: the path is not absolute")
+            _require_path(path, f"{source}, line {place}")
             groups[int(match[2])].append(PlannedFile(match[1] == "keep", path, match[3]))
         elif match := _PROTECT.fullmatch(stripped):
             protected.append(unquoted(match[1]))
+            _require_path(protected[-1], f"{source}, line {place}")
         elif match := _NAME.fullmatch(stripped):
             name = match[1]
         else:
@@ -111,6 +111,30 @@ def parse(text: str, source: str) -> DedupPlan:
     if not name:
         raise BadRequestError(f"{source} is no plan: the line `plan NAME` is missing")
     return DedupPlan(name, tuple(protected), {key: tuple(files) for key, files in groups.items()})
+
+
+def require_lines_of(plan: DedupPlan, written: DedupPlan) -> None:
+    """Check that an edited plan names only files of the groups that it was written with.
+
+    Raises:
+        BadRequestError: names the first that is none.
+    """
+    groups: defaultdict[tuple[bytes, str], set[int]] = defaultdict(set)
+    for number, files in written.groups.items():
+        for file in files:
+            groups[file.path, file.hash].add(number)
+    for number, files in plan.groups.items():
+        for file in files:
+            if (file.path, file.hash) not in groups:
+                raise BadRequestError(
+                    f"group {number}: {os.fsdecode(file.path)} with that hash was not in the plan"
+                    f" {plan.name} when it was written; nothing is moved. Make a new plan"
+                )
+        if files and not set.intersection(*(groups[file.path, file.hash] for file in files)):
+            raise BadRequestError(
+                f"group {number} holds files of several groups of the plan {plan.name} as it was"
+                " written; nothing is moved. Make a new plan"
+            )
 
 
 def quoted(path: bytes) -> str:
@@ -130,6 +154,13 @@ def unquoted(text: str) -> bytes:
         lambda match: b"\\" if match[1] == b"\\" else bytes([int(match[1][1:], 16)]),
         text.encode(errors="surrogateescape"),
     )
+
+
+def _require_path(path: bytes, where: str) -> None:
+    if not path.startswith(b"/"):
+        raise BadRequestError(f"{where}: the path is not absolute")
+    if b"\0" in path or b".." in path.split(b"/"):
+        raise BadRequestError(f"{where}: a path has no NUL and no `..` in it")
 
 
 def _escape(character: str) -> str:

@@ -25,7 +25,15 @@ from imgvecd.api import (
 )
 from imgvecd.core.duplicates import pairing, perceptual_hash
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
-from imgvecd.core.duplicates.grouping import KINDS, Link, group_ids, listed_file, make_group
+from imgvecd.core.duplicates.folder_set import require_folders
+from imgvecd.core.duplicates.grouping import (
+    KINDS,
+    ChosenFolders,
+    Link,
+    group_ids,
+    listed_file,
+    make_group,
+)
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Library
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
@@ -96,8 +104,13 @@ class DuplicateFinder:
 
         Args:
             model: whose embeddings tell what is similar.
+
+        Raises:
+            BadRequestError: a folder to prefer or protect is none.
         """
         started = time.perf_counter()
+        require_folders(request.prefer, "prefer")
+        require_folders(request.protect, "protect")
         subjects = await asyncio.to_thread(self._subjects)
         vectors = await asyncio.to_thread(self._vectors, subjects, model)
         found = await asyncio.to_thread(
@@ -262,12 +275,13 @@ class DuplicateFinder:
             frozenset((link.first, link.second)): (link.kind, link.similarity) for link in links
         }
         partners = _partners(subjects, decided)
+        folders = ChosenFolders(request)
         groups = []
         for kind, ids in group_ids(links, copied if "same_bytes" in kinds else ()):
             images = self._library.images(ids)
             # what meets by way of a third picture still is what a person decided
             stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
-            group = make_group(kind, list(images.values()), related, request, stay)
+            group = make_group(kind, list(images.values()), related, request, stay, folders)
             if len(group.files) > 1:
                 groups.append(group)
         return sorted(groups, key=lambda group: KINDS.index(group.kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from imgvecd.api import (
     ImageFile,
     Path,
 )
+from imgvecd.core.duplicates.folder_set import FolderSet
 
 KINDS: tuple[DuplicateKind, ...] = get_args(DuplicateKind)
 """From the surest to the loosest."""
@@ -37,6 +39,25 @@ class Link:
     second: int
     kind: DuplicateKind
     similarity: float
+
+
+class ChosenFolders:
+    """The folders that a request prefers and protects."""
+
+    def __init__(self, request: DuplicatesRequest) -> None:
+        self._prefer, self._protect = (
+            FolderSet([os.fsencode(os.path.abspath(os.path.expanduser(each))) for each in folders])
+            for folders in (request.prefer, request.protect)
+        )
+
+    def preference(self, file: ImageFile) -> float:
+        """Return the place of the folder that it lies in, the most preferred first."""
+        place = self._prefer.place_of(Path(file.path, file.path_base64).raw())
+        return math.inf if place is None else place
+
+    def protects(self, file: ImageFile) -> bool:
+        """Return whether it lies in a protected folder."""
+        return self._protect.place_of(Path(file.path, file.path_base64).raw()) is not None
 
 
 def group_ids(
@@ -112,19 +133,22 @@ def make_group(
     related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
     request: DuplicatesRequest,
     stay: Collection[int] = (),
+    folders: ChosenFolders | None = None,
 ) -> DuplicateGroup:
     """Return the group of all files of `images`, the keeper first.
 
     Args:
         related: kind and similarity of pairs of content ids.
         stay: content ids whose files are all to be kept.
+        folders: of the request.
     """
     files = [(image, file) for image in images for file in image.files]
-    keys = {id(file): keeper_key(image, file, request) for image, file in files}
+    folders = folders or ChosenFolders(request)
+    keys = {id(file): keeper_key(image, file, request, folders) for image, file in files}
     files.sort(key=lambda pair: keys[id(pair[1])])
     keeper = files[0]
     listed = tuple(
-        _listed(kind, (image, file), keeper, related, request, stays=image.id in stay)
+        _listed(kind, (image, file), keeper, related, folders, stays=image.id in stay)
         for image, file in files
     )
     return DuplicateGroup(kind=kind, files=listed)
@@ -135,7 +159,7 @@ def _listed(
     pair: tuple[Image, ImageFile],
     keeper: tuple[Image, ImageFile],
     related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
-    request: DuplicatesRequest,
+    folders: ChosenFolders,
     *,
     stays: bool,
 ) -> DuplicateFile:
@@ -144,7 +168,7 @@ def _listed(
         how: tuple[DuplicateKind, float] = ("same_bytes", 1.0)
     else:
         how = related.get(frozenset((image.id, keeper[0].id)), (kind, 0.0))
-    protected = _is_below(file, request.protect)
+    protected = folders.protects(file)
     keep = protected or stays or file is keeper[1]
     return listed_file(image, file, *how, keep=keep, protected=protected)
 
@@ -178,33 +202,20 @@ def listed_file(
     )
 
 
-def keeper_key(image: Image, file: ImageFile, request: DuplicatesRequest) -> tuple[object, ...]:
+def keeper_key(
+    image: Image, file: ImageFile, request: DuplicatesRequest, folders: ChosenFolders
+) -> tuple[object, ...]:
     """Return what files are sorted by: the one to keep comes first.
 
     Protected files and files that are there precede; then the rules in their order; then the path.
     """
     values = {
-        "folder": _preference(file, request.prefer),
+        "folder": folders.preference(file),
         "resolution": -(image.width or 0) * (image.height or 0),
         "format": _FORMATS.index(image.format) if image.format in _FORMATS else len(_FORMATS),
         "metadata": -(len(image.metadata) + 10 * len(image.user_metadata)),
         "age": image.taken_at or file.modified_at,
     }
-    protected = _is_below(file, request.protect)
+    protected = folders.protects(file)
     rules = KEEPER_RULES if request.rules is None else request.rules
     return (not protected, file.offline, *(values[rule] for rule in rules), file.path)
-
-
-def _preference(file: ImageFile, folders: Sequence[str]) -> int:
-    below = [place for place, folder in enumerate(folders) if _is_below(file, [folder])]
-    return below[0] if below else len(folders)
-
-
-def _is_below(file: ImageFile, folders: Sequence[str]) -> bool:
-    path = Path(file.path, file.path_base64).raw()
-    return any(path.startswith(_top(folder)) for folder in folders)
-
-
-def _top(folder: str) -> bytes:
-    full = os.fsencode(os.path.abspath(os.path.expanduser(folder)))
-    return full.rstrip(b"/") + b"/"

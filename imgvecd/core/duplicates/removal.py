@@ -9,19 +9,27 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from imgvecd.core.duplicates.dedup_plan import DedupPlan, PlannedFile
-from imgvecd.core.duplicates.undo_journal import Journal, Trash, TrashPlace
-from imgvecd.core.files.hashing import hash_file
-from imgvecd.errors import UnreadableImageError
+from imgvecd.core.duplicates.dedup_plan import DedupPlan, PlannedFile, require_lines_of
+from imgvecd.core.duplicates.folder_set import FolderSet
+from imgvecd.core.duplicates.removal_checks import (
+    LeftAloneError,
+    RefusedError,
+    RemovalChecks,
+    verified,
+)
+from imgvecd.core.duplicates.same_file import fresh_stamp
+from imgvecd.core.duplicates.undo_journal import Journal, MovedFile, Trash, TrashPlace
+from imgvecd.errors import BadRequestError
 from imgvecd.types import Stamp
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[bytes], None]
 
-
-class _RefusedError(Exception):
-    """Why a file stays where it is."""
+_UNKNOWN_PLAN = (
+    "its bytes are not those of a file that stays, and nobody wrote such a plan here:"
+    " `imgvecd dedup plan` does"
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +50,12 @@ class Outcome:
 
 
 def apply(
-    plan: DedupPlan, trash: Trash, journal: Journal, protected: Sequence[bytes], moved: Progress
+    plan: DedupPlan,
+    trash: Trash,
+    journal: Journal,
+    protected: Sequence[bytes],
+    moved: Progress,
+    written: DedupPlan | None = None,
 ) -> Outcome:
     """Move what the plan says, each file after another look at it and at one that stays.
 
@@ -51,130 +64,148 @@ def apply(
     Args:
         protected: folders that lose nothing, on top of the plan's.
         moved: told of each file that went.
+        written: the plan before anybody edited it. Without it only equal bytes are duplicates.
+
+    Raises:
+        BadRequestError: a line is not of the plan as it was written, or the journal is not as it
+            was; nothing is moved then.
     """
+    folders = (*plan.protected, *protected)
+    if written is not None:
+        require_lines_of(plan, written)
+        folders += written.protected
+    checks = RemovalChecks(plan, FolderSet(tuple(dict.fromkeys(folders))))
     _settle(trash, journal)
     outcome = Outcome()
-    guarded = [os.path.realpath(folder) for folder in (*plan.protected, *protected)]
-    seen: dict[bytes, Stamp] = {}
     for files in plan.groups.values():
         keepers = [file for file in files if file.keep]
+        left_alone = ""
         for file in files:
             if file.keep:
                 continue
             if not os.path.lexists(file.path):
                 outcome.gone += 1
                 continue
+            if left_alone:
+                outcome.refused.append((file.path, left_alone))
+                continue
+            copies = [each for each in keepers if written or each.hash == file.hash]
+            if keepers and not copies:
+                outcome.refused.append((file.path, _UNKNOWN_PLAN))
+                continue
             try:
-                stamp = _checked(file, keepers, guarded, seen)
-                _move(file.path, stamp, trash, journal)
-            except _RefusedError as error:
+                outcome.moved_bytes += _move(file, copies, checks, trash, journal)
+            except RefusedError as error:
                 outcome.refused.append((file.path, str(error)))
+                if isinstance(error, LeftAloneError):
+                    left_alone = f"its group is left alone: {error}"
                 continue
             outcome.moved.append(file.path)
-            outcome.moved_bytes += stamp.size_bytes
             moved(file.path)
     return outcome
 
 
 def undo(trash: Trash, journal: Journal, moved: Progress) -> Outcome:
-    """Put back what the journal's plan moved and what is still in the trash, the last one first."""
+    """Put back what the journal's plan moved and what is still in the trash, the last one first.
+
+    Raises:
+        BadRequestError: the journal is not as it was written; nothing is moved then.
+    """
     _settle(trash, journal)
     outcome = Outcome()
-    for path, place in reversed(journal.away().items()):
+    for path, gone in reversed(journal.away().items()):
         try:
-            size_bytes = os.lstat(place.file).st_size
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            trash.put_back(place, path)
+            size_bytes = _put_back(path, gone, trash)
         except FileNotFoundError:
             outcome.gone += 1
             continue
         except FileExistsError:
             outcome.refused.append((path, "something else is there now"))
             continue
+        except RefusedError as error:
+            outcome.refused.append((path, str(error)))
+            continue
         except OSError as error:
             outcome.refused.append((path, error.strerror or str(error)))
             continue
         journal.undone(path)
-        trash.forget(place)
+        trash.forget(gone.place)
         outcome.moved.append(path)
         outcome.moved_bytes += size_bytes
         moved(path)
     return outcome
 
 
+def _put_back(path: bytes, gone: MovedFile, trash: Trash) -> int:
+    """Return the size of the file that is back."""
+    size_bytes = os.lstat(gone.place.file).st_size
+    if gone.hash:
+        verified(PlannedFile(keep=False, path=gone.place.file, hash=gone.hash), {})
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    trash.put_back(gone.place, path)
+    return size_bytes
+
+
 def _settle(trash: Trash, journal: Journal) -> None:
-    """Forget what was noted by a run that was killed before the file went."""
-    for path, place in journal.away().items():
-        if os.path.lexists(path) and not os.path.lexists(place.file):
-            trash.forget(place)
-            journal.undone(path)
-
-
-def _checked(
-    file: PlannedFile,
-    keepers: Sequence[PlannedFile],
-    guarded: Sequence[bytes],
-    seen: dict[bytes, Stamp],
-) -> Stamp:
-    """Return the stamp of a file that may go.
-
-    Args:
-        seen: stamps of files that stay, where their bytes are known to be the planned ones.
+    """Forget what was noted by a run that was killed before the file went.
 
     Raises:
-        _RefusedError: it may not.
+        BadRequestError: the journal names places that are in no trash.
     """
-    if any(_real(file.path).startswith(folder.rstrip(b"/") + b"/") for folder in guarded):
-        raise _RefusedError("it lies in a protected folder")
-    why = "no file of its group is to be kept"
-    for keeper in keepers:
+    away = journal.away()
+    for path, gone in away.items():
         try:
-            stays = _verified(keeper, seen)
-        except _RefusedError as error:
-            why = f"{os.fsdecode(keeper.path)}, which should stay: {error}"
-            continue
-        stamp = _verified(file, {})
-        if os.path.samestat(os.lstat(file.path), os.lstat(keeper.path)) and (
-            _real(file.path) == _real(keeper.path) or os.lstat(file.path).st_nlink == 1
-        ):
-            why = "it is the very file that should stay, under another name"
-            continue
-        if Stamp.of(os.lstat(keeper.path)) == stays:
-            return stamp
-        why = f"{os.fsdecode(keeper.path)}, which should stay, has just changed"
-    raise _RefusedError(why)
-
-
-def _verified(file: PlannedFile, seen: dict[bytes, Stamp]) -> Stamp:
-    """Return the stamp of a file whose bytes are the planned ones."""
-    try:
-        stamp = Stamp.of(os.lstat(file.path))
-        if seen.get(file.path) != stamp:
-            if os.path.islink(file.path):
-                raise _RefusedError("it is a link")
-            if hash_file(file.path, stamp).hex() != file.hash:
-                raise _RefusedError("its bytes are not those of the plan any more")
-            seen[file.path] = stamp
-    except FileNotFoundError:
-        raise _RefusedError("it is not there any more") from None
-    except UnreadableImageError as error:
-        raise _RefusedError(str(error)) from error
-    except OSError as error:
-        raise _RefusedError(error.strerror or str(error)) from error
-    return stamp
-
-
-def _move(path: bytes, stamp: Stamp, trash: Trash, journal: Journal) -> None:
-    try:
-        for place in trash.reserve(path):
-            journal.moving(path, place)
-            if _moved_to(path, stamp, place, trash):
-                return
+            trash.require_ours(gone.place, path)
+        except ValueError as error:
+            raise BadRequestError(
+                f"{journal.path}: {os.fsdecode(path)}: {error}; the journal is not as it was"
+                " written, so nothing is moved"
+            ) from None
+    for path, gone in away.items():
+        if os.path.lexists(path) and not os.path.lexists(gone.place.file):
+            trash.forget(gone.place)
             journal.undone(path)
+
+
+def _move(
+    file: PlannedFile,
+    keepers: Sequence[PlannedFile],
+    checks: RemovalChecks,
+    trash: Trash,
+    journal: Journal,
+) -> int:
+    """Move the file for good, or not at all; return its size."""
+    keeper = checks.before(file, keepers)
+    witnesses = checks.witnesses(file, keeper)
+    try:
+        stamp = fresh_stamp(file.path)
+        for place in trash.reserve(file.path):
+            journal.moving(file.path, place, file.hash)
+            try:
+                there = _moved_to(file.path, stamp, place, trash)
+                if there:
+                    checks.after(place.file, keeper, witnesses)
+                    return stamp.size_bytes
+            except LeftAloneError:
+                _return(file.path, place, trash, journal)
+                raise
+            journal.undone(file.path)
             trash.forget(place)
     except OSError as error:
-        raise _RefusedError(error.strerror or str(error)) from error
-    raise _RefusedError("there is no trash on its file system")
+        raise RefusedError(error.strerror or str(error)) from error
+    raise RefusedError("there is no trash on its file system")
+
+
+def _return(path: bytes, place: TrashPlace, trash: Trash, journal: Journal) -> None:
+    try:
+        trash.put_back(place, path)
+    except OSError as error:
+        raise LeftAloneError(
+            f"what should stay went with it, and it cannot be put back ({error.strerror}):"
+            f" it is {os.fsdecode(place.file)}"
+        ) from error
+    journal.undone(path)
+    trash.forget(place)
 
 
 def _moved_to(path: bytes, stamp: Stamp, place: TrashPlace, trash: Trash) -> bool:
@@ -187,13 +218,7 @@ def _moved_to(path: bytes, stamp: Stamp, place: TrashPlace, trash: Trash) -> boo
         with contextlib.suppress(OSError):
             trash.forget(place)
         raise
-    if not Stamp.of(os.lstat(place.file)).same_bytes(stamp):  # written to in the last moment
+    if not fresh_stamp(place.file).same_bytes(stamp):  # written to in the last moment
         trash.put_back(place, path)
         raise OSError(errno.EBUSY, "it changed in the last moment, and is back in its place")
     return True
-
-
-def _real(path: bytes) -> bytes:
-    """Return the path without links in its folders; the last name is taken as it is."""
-    directory, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(directory), name)

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Literal, Protocol
+
+import msgspec
 
 from imgvecd.core.duplicates.dedup_plan import quoted, unquoted
 from imgvecd.core.files.durable import sync_directory
 from imgvecd.errors import AlreadyRunningError, BadRequestError
 
 _SUFFIX = ".jsonl"
+_LONGEST_LINE = 1 << 17  # characters: three paths of 4,096 bytes, each byte quoted, take less
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """A line."""
+
+    what: Literal["trash", "undone"]
+    path: str
+    file: str = ""
+    info: str = ""
+    hash: str = ""
+
+
+_decode = msgspec.json.Decoder(_Entry).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +39,14 @@ class TrashPlace:
 
     file: bytes
     info: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MovedFile:
+    """Where a file went, and the hash of its bytes; empty in journals of older programs."""
+
+    place: TrashPlace
+    hash: str
 
 
 class Trash(Protocol):
@@ -41,6 +65,14 @@ class Trash(Protocol):
 
         Raises:
             OSError: among others EXDEV, where the place is on another file system.
+        """
+        ...
+
+    def require_ours(self, place: TrashPlace, path: bytes) -> None:
+        """Check that the place is in a trash, and its note, if it is there, tells of `path`.
+
+        Raises:
+            ValueError: says what is wrong.
         """
         ...
 
@@ -77,27 +109,41 @@ class Journal:
             raise AlreadyRunningError(f"{name} is being applied or undone right now") from None
         sync_directory(folder)
 
-    def moving(self, path: bytes, place: TrashPlace) -> None:
-        """Note, on disk when this returns, that a file is about to go."""
-        self._write("trash", path, file=quoted(place.file), info=quoted(place.info))
+    def moving(self, path: bytes, place: TrashPlace, digest: str) -> None:
+        """Note, on disk when this returns, that a file with this hash is about to go."""
+        self._write("trash", path, file=quoted(place.file), info=quoted(place.info), hash=digest)
 
     def undone(self, path: bytes) -> None:
         """Note that a file is back, or never went."""
         self._write("undone", path)
 
-    def away(self) -> dict[bytes, TrashPlace]:
-        """Return by path what went and is not noted as back, the last one last."""
+    def away(self) -> dict[bytes, MovedFile]:
+        """Return by path what went and is not noted as back, the last one last.
+
+        Raises:
+            BadRequestError: a line is none that a journal has.
+        """
         self._file.seek(0)
-        found: dict[bytes, TrashPlace] = {}
-        for line in self._file:
+        found: dict[bytes, MovedFile] = {}
+        for number in itertools.count(1):
+            line = self._file.readline(_LONGEST_LINE)
+            if not line:
+                break
+            if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+                raise BadRequestError(f"{self.path}, line {number}: it is too long for a journal's")
             if not line.endswith("\n"):
                 break  # killed while it was written: nothing went
-            with contextlib.suppress(ValueError):  # the same, and another run went on behind it
-                entry = json.loads(line)
-                path = unquoted(entry["path"])
-                found.pop(path, None)
-                if entry["what"] == "trash":
-                    found[path] = TrashPlace(unquoted(entry["file"]), unquoted(entry["info"]))
+            try:
+                entry = _decode(line)
+            except msgspec.ValidationError as error:
+                raise BadRequestError(f"{self.path}, line {number}: {error}") from None
+            except msgspec.DecodeError:
+                continue  # the same, and another run went on behind it
+            path = unquoted(entry.path)
+            found.pop(path, None)
+            if entry.what == "trash":
+                place = TrashPlace(unquoted(entry.file), unquoted(entry.info))
+                found[path] = MovedFile(place, entry.hash)
         return found
 
     def close(self) -> None:

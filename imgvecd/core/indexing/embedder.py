@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +26,20 @@ logger = logging.getLogger(__name__)
 _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A batch on its way to the catalog.
+
+    Attributes:
+        pixels: hashes of what the model was given, by content id.
+    """
+
+    ready: list[Ready]
+    vectors: dict[int, Float32Array]
+    failures: list[Failure]
+    pixels: dict[int, bytes]
+
+
 class Embedder:
     """Keeps decoders and the encoder busy while any content lacks its embedding.
 
@@ -32,7 +47,6 @@ class Embedder:
         model: whose embeddings are made.
         rest: the gate in front of every decode and every batch.
         in_flight: decodes running or waiting at the same time.
-        batch_size: images per encode and per transaction.
         on_committed: called after each batch (in the event loop).
         on_doubt: called with files that are not on disk as the catalog has them.
         on_rest: called when nothing is left to encode.
@@ -54,7 +68,6 @@ class Embedder:
         rest: IndexingGate,
         path_of: Callable[[FileRow], bytes],
         in_flight: int,
-        batch_size: int,
         on_committed: Callable[[], None],
         on_doubt: Callable[[list[FileRow]], None],
         on_rest: Callable[[], None],
@@ -65,14 +78,14 @@ class Embedder:
         self._model = model
         self._rest = rest
         self._path_of = path_of
-        self._batch_size = batch_size
         self._on_committed = on_committed
         self._on_doubt = on_doubt
         self._on_rest = on_rest
-        self._fetch = 2 * (batch_size + in_flight)
+        self._in_flight = in_flight
         self._slots = asyncio.Semaphore(in_flight)
-        # decoded and waiting: two batches, so that the encoder finds the next one ready
-        self._decoded: asyncio.Queue[Ready | Failure] = asyncio.Queue(2 * batch_size)
+        self._decoded: asyncio.Queue[Ready | Failure] = asyncio.Queue()
+        self._fewer_decoded = asyncio.Event()
+        self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
         self._working: set[int] = set()
         self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
         self._decoding = 0
@@ -104,18 +117,23 @@ class Embedder:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._feed(tasks))
             tasks.create_task(self._encode_batches())
+            tasks.create_task(self._commit_batches())
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
             working, doubted = set(self._working), dict(self._doubted)
-            todo = await self._looks.call(asyncio.to_thread, self._next_contents, working, doubted)
-            if len(todo) < self._fetch:
+            count = 2 * (self._encoder.batch + self._in_flight)
+            todo = await self._looks.call(
+                asyncio.to_thread, self._next_contents, count, working, doubted
+            )
+            if len(todo) < count:
                 self.room.set()
             else:
                 self.room.clear()
             for content_id, file in todo:
                 await self._slots.acquire()
+                await self._enough_decoded_taken()
                 if await self._rest.over():  # it took a while: other things may be to be done
                     self._slots.release()
                     break
@@ -132,12 +150,18 @@ class Embedder:
             self._on_rest()
 
     def _next_contents(
-        self, working: set[int], doubted: dict[int, FileRow]
+        self, count: int, working: set[int], doubted: dict[int, FileRow]
     ) -> list[tuple[int, FileRow]]:
-        limit = self._fetch + len(doubted)
+        limit = count + len(doubted)
         found = self._work.contents_to_encode(self._model.fingerprint, limit, working)
         # a file that moved while it was on its way was looked for in the wrong place: no doubt
-        return [item for item in found if doubted.get(item[0]) != item[1]][: self._fetch]
+        return [item for item in found if doubted.get(item[0]) != item[1]][:count]
+
+    async def _enough_decoded_taken(self) -> None:
+        """Return once fewer than two batches wait: then the encoder finds the next one ready."""
+        while self._decoded.qsize() >= 2 * self._encoder.batch:
+            self._fewer_decoded.clear()
+            await self._fewer_decoded.wait()
 
     async def _decode(self, content_id: int, file: FileRow) -> None:
         path, spec = self._path_of(file), self._model.preprocess
@@ -171,8 +195,9 @@ class Embedder:
     async def _encode_batches(self) -> None:
         while True:
             ready, failures = await gather(
-                self._decoded, self._batch_size, lambda: self._decoding > 0
+                self._decoded, self._encoder.batch, lambda: self._decoding > 0
             )
+            self._fewer_decoded.set()
             pixels = {item.content_id: hash_pixels(item.image.pixels) for item in ready}
             known = await self._known(pixels)
             unknown = [item for item in ready if item.content_id not in known]
@@ -182,7 +207,12 @@ class Embedder:
             if unknown:
                 self.batch_times.add(time.monotonic() - began)
             self.rate.add(len(vectors))
-            await self._commit(ready, known | vectors, failures + broken, pixels)
+            await self._encoded.put(_Encoded(ready, known | vectors, failures + broken, pixels))
+
+    async def _commit_batches(self) -> None:
+        """Write one batch while the next one is encoded."""
+        while True:
+            await self._commit(await self._encoded.get())
 
     async def _known(self, pixels: dict[int, bytes]) -> dict[int, Float32Array]:
         """Return the vectors of contents whose very pixels were encoded before, by id.
@@ -199,19 +229,15 @@ class Embedder:
             content_id: found[digest] for content_id, digest in pixels.items() if digest in found
         }
 
-    async def _commit(
-        self,
-        ready: list[Ready],
-        vectors: dict[int, Float32Array],
-        failures: list[Failure],
-        pixels: dict[int, bytes],
-    ) -> None:
+    async def _commit(self, batch: _Encoded) -> None:
+        vectors = batch.vectors
         encoded = [
-            (item.content_id, item.image.info) for item in ready if item.content_id in vectors
+            (item.content_id, item.image.info) for item in batch.ready if item.content_id in vectors
         ]
         matrix = np.zeros((len(encoded), self._model.dim), np.float32)
         for row, (content_id, _) in enumerate(encoded):
             matrix[row] = vectors[content_id]
+        failures = batch.failures
         failed = [(failure.content_id, failure.reason, failure.message) for failure in failures]
         await self._commits.call(
             asyncio.to_thread,
@@ -220,9 +246,9 @@ class Embedder:
             encoded,
             matrix,
             failed,
-            pixels,
+            batch.pixels,
         )
-        self._working.difference_update(item.content_id for item in ready)
+        self._working.difference_update(item.content_id for item in batch.ready)
         self._working.difference_update(failure.content_id for failure in failures)
         for failure in failures:
             logger.warning("image %d: %s", failure.content_id, failure.message)

@@ -29,7 +29,7 @@ from imgvecd.protocols import (
     SearchStore,
     WorkQueue,
 )
-from imgvecd.types import FileRow, ModelInfo, RootRow
+from imgvecd.types import EncoderSpeed, FileRow, ModelInfo, RootRow
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ class Parts:
         target: the model that shall take its place once every image is encoded with it, or None.
         open_index: opens or builds the index of a model; blocks.
         in_flight: decodes running or waiting at the same time.
-        batch_size: images per encode and per transaction.
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
         rest: the gate in front of reading, decoding and encoding; by default always open.
         at_reading_start: called in each thread that reads files, before it does.
@@ -69,7 +68,6 @@ class Parts:
     target: ModelSource | None
     open_index: Callable[[ModelInfo], GenerationIndex]
     in_flight: int
-    batch_size: int
     checkpoint_interval_s: float
     rest: IndexingGate = field(default_factory=IndexingGate)
     at_reading_start: Callable[[], None] = lambda: None
@@ -125,6 +123,11 @@ class Engine:
     def model_loaded(self) -> bool:
         """Whether the serving model is in memory now."""
         return self.generation is not None and self._serving_encoder.loaded
+
+    @property
+    def encoder_speed(self) -> EncoderSpeed | None:
+        """How fast the serving model encodes images; None until that was learnt."""
+        return self._serving_encoder.speed
 
     @property
     def moving_error(self) -> str | None:
@@ -360,7 +363,6 @@ class Engine:
             rest=parts.rest,
             path_of=self.path_of,
             in_flight=parts.in_flight,
-            batch_size=parts.batch_size,
             on_committed=keeper.wake,
             on_doubt=self._on_doubt,
             on_rest=self._rest,

@@ -96,7 +96,6 @@ class Rig:
             target=None,
             open_index=lambda model: self.index,
             in_flight=3,
-            batch_size=4,
             checkpoint_interval_s=0.01,
         )
         self.roots = self.catalog.files.set_roots([self.folder])

@@ -1,0 +1,77 @@
+"""Whether two paths lead to one file, also where device and inode do not tell.
+
+A FUSE mount, an overlay or a network share of oneself shows a file a second time under another
+device and another inode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+
+from imgvecd.types import Stamp
+
+_AT_FDCWD = -100
+_AT_SYMLINK_NOFOLLOW = 0x100
+_AT_STATX_FORCE_SYNC = 0x2000  # FUSE, NFS and SMB ask whoever has the file, not their cache
+_STATX_BASIC_STATS = 0x7FF
+_STATX_BYTES = 256
+_UNKNOWN = {errno.ENOSYS, errno.EINVAL, errno.EPERM}  # an old kernel, or a sandbox
+_DAY_S = 86_400
+# Far from any real access. File systems that keep no more than the day (FAT) tell it as well.
+_EARLIEST_DAY, _DAYS = 4_000, 7_000
+_NS = 1_000_000_000
+
+
+def fresh_stat(path: bytes) -> os.stat_result:
+    """Return `os.lstat`, past every cache of attributes.
+
+    Raises:
+        OSError: as `os.lstat` does.
+    """
+    statx = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+    if statx is not None:
+        buffer = ctypes.create_string_buffer(_STATX_BYTES)
+        flags = _AT_SYMLINK_NOFOLLOW | _AT_STATX_FORCE_SYNC
+        if statx(_AT_FDCWD, path, flags, _STATX_BASIC_STATS, buffer) != 0:
+            code = ctypes.get_errno()
+            if code not in _UNKNOWN:
+                raise OSError(code, os.strerror(code), path)
+    return os.lstat(path)
+
+
+def fresh_stamp(path: bytes) -> Stamp:
+    """Return the stamp of `fresh_stat`."""
+    return Stamp.of(fresh_stat(path))
+
+
+def is_one_file(path: bytes, other: bytes) -> bool:
+    """Return whether both are one file: what is done to the first shows at the second.
+
+    The file at `path` gets another time of access for a moment, which no reader minds. Where that
+    is not permitted, only device and inode can tell; whoever moves the file looks again afterwards.
+
+    Raises:
+        OSError: one of them is not there.
+    """
+    own, before = fresh_stat(path), fresh_stat(other)
+    if os.path.samestat(own, before):
+        return True
+    day = _EARLIEST_DAY + secrets.randbelow(_DAYS)
+    moment_s = day * _DAY_S + secrets.randbelow(_DAY_S)
+    try:
+        os.utime(path, ns=(moment_s * _NS, own.st_mtime_ns), follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        return False
+    try:
+        after = fresh_stat(other)
+    finally:
+        with contextlib.suppress(OSError):
+            os.utime(path, ns=(own.st_atime_ns, own.st_mtime_ns), follow_symlinks=False)
+    told = abs(after.st_atime_ns // _NS - moment_s) <= _DAY_S
+    return (told and after.st_atime_ns != before.st_atime_ns) or (
+        after.st_ctime_ns != before.st_ctime_ns
+    )

@@ -1,0 +1,263 @@
+"""`dedup` and files that are there twice by name only, and input that somebody has changed."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgvecd.adapters.trash import FreedesktopTrash
+from imgvecd.core.duplicates import removal
+from imgvecd.core.duplicates.dedup_plan import parse
+from imgvecd.core.duplicates.undo_journal import Journal
+from imgvecd.core.files.hashing import hash_file
+from imgvecd.errors import BadRequestError
+from imgvecd.types import Stamp
+
+PHOTO = Path(__file__).parents[1] / "data" / "photos" / "cat.jpg"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    return home
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """Mount something for as long as the test runs; skip the test where that is not permitted."""
+    with contextlib.ExitStack() as stack:
+
+        def mount(name, *command):
+            at = tmp_path / name
+            at.mkdir()
+            if shutil.which(command[0]) is None:
+                pytest.skip(f"{command[0]} is not installed")
+            done = subprocess.run([*map(str, command), str(at)], check=False, capture_output=True)
+            if done.returncode != 0:
+                pytest.skip(f"mounting is not permitted here: {done.stderr}")
+            stack.callback(subprocess.run, ["umount", str(at)], check=True)
+            return at
+
+        yield mount
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "2024").mkdir(parents=True)
+    shutil.copy(PHOTO, folder / "2024/cat.jpg")
+    return folder
+
+
+def line(verb, path, group=1):
+    raw = os.fsencode(path)
+    digest = hash_file(raw, Stamp.of(os.stat(raw))).hex()
+    return f"{verb} {group} - - - {digest} {os.fsdecode(raw)}"
+
+
+def apply(home, *lines, protected=(), trash=None, written=()):
+    plan = parse("\n".join(("plan test", *lines)), "plan")
+    recorded = parse("\n".join(("plan test", *written)), "plan") if written else None
+    with contextlib.closing(Journal(str(home / "journals"), "test")) as journal:
+        return removal.apply(
+            plan, trash or FreedesktopTrash(), journal, protected, lambda _: None, recorded
+        )
+
+
+def undo(home):
+    with contextlib.closing(Journal(str(home / "journals"), "test")) as journal:
+        return removal.undo(FreedesktopTrash(), journal, lambda _: None)
+
+
+def reason(outcome):
+    ((_, reason),) = outcome.refused
+    return reason
+
+
+@pytest.mark.parametrize("command", [("mount", "--bind"), ("bindfs",)])
+@pytest.mark.parametrize("links", [1, 2])
+def test_a_file_seen_through_a_mount_is_no_copy(home, photos, mount, tmp_path, command, links):
+    if links == 2:
+        os.link(photos / "2024/cat.jpg", tmp_path / "backup.jpg")
+    alias = mount("alias", *command, photos)
+    for kept, going in ((photos, alias), (alias, photos)):
+        done = apply(
+            home, line("keep", kept / "2024/cat.jpg"), line("trash", going / "2024/cat.jpg")
+        )
+        assert done.moved == []
+        assert "very file" in reason(done)
+    assert (photos / "2024/cat.jpg").is_file()
+
+
+def test_a_file_seen_through_an_overlay_is_no_copy(home, photos, mount, tmp_path):
+    # the layers on a file system of their own: an overlay cannot be on another overlay
+    layers = mount("layers", "mount", "-t", "tmpfs", "none")
+    for layer in ("upper", "lower", "work"):
+        (layers / layer).mkdir()
+    for name in ("upper/a.jpg", "lower/b.jpg"):
+        shutil.copy(PHOTO, layers / name)
+    options = f"lowerdir={layers}/lower,upperdir={layers}/upper,workdir={layers}/work"
+    merged = mount("merged", "mount", "-t", "overlay", "none", "-o", options)
+    for name in ("upper/a.jpg", "lower/b.jpg"):
+        seen = merged / Path(name).name
+        done = apply(home, line("keep", seen), line("trash", layers / name))
+        assert done.moved == []
+        assert seen.is_file()
+
+
+def test_a_hard_link_is_no_copy(home, photos, tmp_path):
+    os.link(photos / "2024/cat.jpg", tmp_path / "link.jpg")
+    done = apply(home, line("keep", photos / "2024/cat.jpg"), line("trash", tmp_path / "link.jpg"))
+    assert "very file" in reason(done)
+
+
+class Snatching(FreedesktopTrash):
+    """A trash whose moves take another file away, or change it."""
+
+    def __init__(self, also):
+        self.also = also
+
+    def move(self, path, place):
+        super().move(path, place)
+        self.also()
+
+
+def test_when_the_file_that_stays_goes_as_well_the_other_comes_back(home, photos):
+    kept = photos / "2024/cat.jpg"
+    copies = [photos / "b.jpg", photos / "c.jpg"]
+    for copy in copies:
+        shutil.copy(kept, copy)
+    lines = [line("keep", kept), *(line("trash", copy) for copy in copies)]
+    status = os.stat(kept)
+
+    def change():
+        kept.write_bytes(kept.read_bytes()[:-1] + b"\0")
+        os.utime(kept, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    for snatch, also in (("went or changed", kept.unlink), ("went or changed", change)):
+        done = apply(home, *lines, trash=Snatching(also))
+        assert done.moved == []
+        assert snatch in done.refused[0][1]
+        assert done.refused[1][1].startswith("its group is left alone")
+        assert all(copy.read_bytes() == PHOTO.read_bytes() for copy in copies)
+        shutil.copy(PHOTO, kept)
+    assert undo(home).moved == []
+
+
+@pytest.mark.parametrize("command", [("mount", "--bind"), ("bindfs",)])
+@pytest.mark.parametrize("part", ["", "2024"])
+def test_a_protected_folder_loses_nothing_through_a_mount(home, photos, mount, command, part):
+    alias = mount("alias", *command, photos / part)
+    shutil.copy(PHOTO, photos.parent / "copy.jpg")
+    seen = alias / ("cat.jpg" if part else "2024/cat.jpg")
+    done = apply(
+        home,
+        line("keep", photos.parent / "copy.jpg"),
+        line("trash", seen),
+        protected=[os.fsencode(photos)],
+    )
+    assert reason(done) == "it lies in a protected folder"
+    assert seen.is_file()
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["home/data/Trash/files/x/cat.jpg", ".Trash-0/files/cat.jpg", "#recycle/cat.jpg",
+     "@Recycle/a/cat.jpg", ".Trashes/501/cat.jpg", "$RECYCLE.BIN/S-1-5/cat.jpg"],
+)  # fmt: skip
+def test_what_lies_in_a_trash_is_no_copy_that_stays(home, photos, tmp_path, place):
+    kept = tmp_path / place
+    kept.parent.mkdir(parents=True)
+    shutil.copy(PHOTO, kept)
+    if "Trash/files" in place:
+        (home / "data/Trash/info").mkdir()
+        (home / "data/Trash/info/x.trashinfo").write_text("[Trash Info]\nPath=/x\n")
+    done = apply(home, line("keep", kept), line("trash", photos / "2024/cat.jpg"))
+    assert "in a trash" in reason(done)
+
+
+def test_nor_is_what_lies_in_a_trash_by_another_name(home, photos, mount):
+    files = home / "data/Trash/files"
+    files.mkdir(parents=True)
+    shutil.copy(PHOTO, files / "old.jpg")
+    alias = mount("alias", "bindfs", files)
+    done = apply(home, line("keep", alias / "old.jpg"), line("trash", photos / "2024/cat.jpg"))
+    assert "in the trash itself" in reason(done)
+    assert (photos / "2024/cat.jpg").is_file()
+
+
+def test_an_edited_plan_names_only_files_of_its_groups(home, photos, tmp_path):
+    small, other = photos / "small.jpg", photos / "other.jpg"
+    small.write_bytes(b"the same picture, saved anew")
+    other.write_bytes(b"something else")
+    written = (line("keep", photos / "2024/cat.jpg"), line("trash", small))
+    for edited in (
+        (*written, line("trash", other)),
+        (line("keep", other), written[1]),
+        (written[0], written[1].replace(small.name, other.name)),
+        (written[0], written[1].replace(" 1 ", " 2 "), line("keep", other, 2)),
+    ):
+        with pytest.raises(BadRequestError, match="nothing is moved"):
+            apply(home, *edited, written=written)
+    assert small.is_file()
+    # nobody wrote it here: then only equal bytes are copies for certain
+    assert "nobody wrote such a plan" in reason(apply(home, *written))
+    assert apply(home, *written, written=written).moved == [os.fsencode(small)]
+
+
+def test_a_keeper_swapped_after_planning_saves_its_group(home, photos):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    lines = (line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg"))
+    (photos / "2024/cat.jpg").write_bytes(b"another picture")
+    assert "not those of the plan" in reason(apply(home, *lines))
+
+
+def entry(**fields):
+    return json.dumps({"what": "trash", **fields}) + "\n"
+
+
+def test_a_journal_edited_by_hand_moves_nothing(home, photos, tmp_path):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    apply(home, line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg"))
+    journal = home / "journals/test.jsonl"
+    good = journal.read_text()
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    told = json.loads(good)
+    for edited in (
+        entry(path=f"{tmp_path}/new", file=str(victim), info=str(victim)),
+        entry(path=f"{tmp_path}/new", file=told["file"], info=str(victim)),
+        entry(path=f"{tmp_path}/new", file=told["file"], info=told["info"]),
+        entry(path=f"{tmp_path}/x\\x00", file=told["file"], info=told["info"]),
+        entry(path=f"{tmp_path}/new", file=f"{home}/data/Trash/files/../../../victim", info=""),
+        entry(path=5, file=told["file"], info=told["info"]),
+        '["trash"]\n',
+        '{"what": "explode", "path": "/"}\n',
+        "x" * 200_000 + "\n",
+    ):
+        journal.write_text(good + edited)
+        with pytest.raises(BadRequestError, match=r"journal|line"):
+            undo(home)
+        assert victim.read_text() == "mine"
+        assert not (photos / "b.jpg").exists()
+    journal.write_text(good)
+    trashed = Path(told["file"])
+    trashed.write_bytes(b"swapped")
+    assert "not those of the plan" in reason(undo(home))
+    trashed.write_bytes(PHOTO.read_bytes())
+    assert undo(home).moved == [os.fsencode(photos / "b.jpg")]
+
+
+def test_paths_that_make_no_sense_are_named():
+    for path in ("/a\\x00b", "/a/../b"):
+        with pytest.raises(BadRequestError, match="p, line 2: a path has no"):
+            parse(f"plan x\ntrash 1 - - - {'0' * 64} {path}", "p")
+    with pytest.raises(BadRequestError, match="line 1"):
+        parse("plan " + "x" * 300, "p")
