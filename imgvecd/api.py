@@ -37,6 +37,11 @@ Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
 LabelText = Annotated[str, msgspec.Meta(pattern=r"\S")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Text = Annotated[str, msgspec.Meta(max_length=100_000)]
+Word = Annotated[str, msgspec.Meta(max_length=4096)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=100)]
+Folders = Annotated[tuple[Word, ...], msgspec.Meta(max_length=1000)]
+CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
@@ -77,7 +82,7 @@ class Term(
         url: of an image, fetched by the daemon if `server.fetch_urls` is set.
     """
 
-    text: str | None = None
+    text: Text | None = None
     path: str | None = None
     path_base64: str | None = None
     id: Id | None = None
@@ -135,9 +140,9 @@ class Filters(
     taken: str | None = None
     taken_from: str | None = None
     taken_to: str | None = None
-    camera: str | None = None
-    lens: str | None = None
-    format: tuple[str, ...] = ()
+    camera: Word | None = None
+    lens: Word | None = None
+    format: Words = ()
     orientation: Literal["landscape", "portrait", "square"] | None = None
     min_width: AtLeast | None = None
     min_height: AtLeast | None = None
@@ -145,8 +150,8 @@ class Filters(
     near: tuple[Latitude, Longitude, Annotated[float, msgspec.Meta(gt=0)]] | None = None
     box: tuple[Latitude, Longitude, Latitude, Longitude] | None = None
     has_gps: bool | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
+    tags: Words = ()
+    metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
     online: bool = False
 
@@ -178,9 +183,9 @@ class SearchRequest(
         explain: tell each term's share in the score.
     """
 
-    text: str | None = None
+    text: Text | None = None
     image: Term | None = None
-    terms: tuple[Term, ...] = ()
+    terms: Annotated[tuple[Term, ...], msgspec.Meta(max_length=100)] = ()
     limit: Limit = 20
     min_score: Score | None = None
     min_relevance: Share | None = None
@@ -188,7 +193,7 @@ class SearchRequest(
     all: bool = False
     filters: Filters = Filters()
     order: Literal["score", "newest", "oldest", "path"] = "score"
-    cursor: str | None = None
+    cursor: CursorText | None = None
     group: Literal["day", "folder", "near-duplicates"] | None = None
     explain: bool = False
 
@@ -254,7 +259,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         other_paths: further files with the same bytes.
         companions: files that belong to it. RAW and JPEG of one shot are one hit, by the JPEG.
         offline: none of the files is reachable at the moment.
-        taken_at: local time as the camera wrote it.
+        taken_at: local time as the camera wrote it, ISO 8601 as precise as is known: "1950",
+            "1950-07", "2023-05-17", "2023-05-17T18:30:11.25+02:00".
         relevance: 0 to 1, comparable between queries; None while it cannot be told.
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
@@ -945,8 +951,8 @@ class DuplicatesRequest(
     min_similarity: Share = 0.95
     burst_s: BurstSeconds = 10
     rules: tuple[KeeperRule, ...] | None = None
-    prefer: tuple[str, ...] = ()
-    protect: tuple[str, ...] = ()
+    prefer: Folders = ()
+    protect: Folders = ()
 
 
 class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

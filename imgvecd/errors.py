@@ -69,7 +69,7 @@ class UnauthorizedError(ImgvecdError):
 
 
 class ForbiddenError(ImgvecdError):
-    """Who asks may not have that: a web page of elsewhere, or another user's path."""
+    """Who asks may not have that: a web page of elsewhere, another user's path or action."""
 
     code = "forbidden"
     http_status = 403
@@ -86,6 +86,13 @@ class TooLargeError(BadRequestError):
 
     code = "too_large"
     http_status = 413
+
+
+class UnsupportedMediaError(BadRequestError):
+    """A request's body is of a type that the route does not take."""
+
+    code = "unsupported_media_type"
+    http_status = 415
 
 
 class DeadlineError(ImgvecdError):

@@ -242,7 +242,8 @@ class ImageInfo:
     Attributes:
         format: Pillow's name in lower case: "jpeg", "png", "heif".
         width, height: in pixels, after EXIF orientation.
-        taken_at: local time as "YYYY-MM-DDTHH:MM:SS", with offset where the file has one; or None.
+        taken_at: local time as `core.files.photo_dates` writes it, ISO 8601 as precise as the file
+            says: "1950", "1950-07", "2023-05-17T18:30:11.25+02:00"; None if it says nothing.
         truncated: the file ended early and the rest of the picture is grey.
         metadata: further facts by the names in docs/formats.md ("camera", "gps_latitude").
     """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import logging
 import os
+import resource
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +58,8 @@ _DECODES_PER_WORKER = 2
 # Settings that a reload puts in force; the others are read at the start.
 _RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 _MEGABYTE = 1_000_000
+# More than connections, watches, segments and workers can take together.
+_OPEN_FILES = 65_536
 
 Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
 
@@ -273,6 +277,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
         reload: reads the configuration again; what `_RELOADED` names is applied.
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
+    _raise_open_files()
     condemned: str | None = None
     while True:
         started = time.monotonic()
@@ -286,6 +291,14 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
             logger.error("%s; starting again with a backup", condemned)  # noqa: TRY400
         else:
             return 0
+
+
+def _raise_open_files() -> None:
+    """Allow ourselves as many open files as the system lets us, within reason."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _serve(
@@ -354,6 +367,7 @@ async def _serve(
             apply_new_config,
             service,
             expand(config.state_dir) if config.state_dir else paths.state_dir(),
+            assembly.lock.require,
             draw,
         )
         await daemon.run()

@@ -1,26 +1,21 @@
-"""XMP packets, of a picture or of a sidecar file, to facts by standard names.
-
-defusedxml parses them, which refuses document types and entities. XMP allows a small part of RDF,
-which is read here: properties are attributes or elements of descriptions, alone or in a Bag, Seq
-or Alt.
-"""
+"""XMP packets, of a picture or of a sidecar file, to facts by standard names."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import math
-import re
-from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
+from collections.abc import Iterable, Iterator
+from functools import partial
+from xml.etree.ElementTree import Element
 
-import defusedxml.ElementTree
-from defusedxml import DefusedXmlException
-
-from imgvecd.core.files.photo_facts import camera, parts, said, stars
+from imgvecd.adapters.xmp_packet import LARGEST, Properties, description_of
+from imgvecd.core.files.photo_dates import moment
+from imgvecd.core.files.photo_facts import camera, each, parts, stars
+from imgvecd.core.files.photo_positions import of_text, position
 from imgvecd.types import Facts
 
-_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+__all__ = ["LARGEST", "orientation", "read"]
+
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _XMP = "{http://ns.adobe.com/xap/1.0/}"
 _EXIF = "{http://ns.adobe.com/exif/1.0/}"
@@ -31,6 +26,7 @@ _PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
 _LIGHTROOM = "{http://ns.adobe.com/lightroom/1.0/}"
 _DIGIKAM = "{http://www.digikam.org/ns/1.0/}"
 _MICROSOFT = "{http://ns.microsoft.com/photo/1.0/}"
+_MP = "{http://ns.microsoft.com/photo/1.2/}"
 _MP_REGION = "{http://ns.microsoft.com/photo/1.2/t/Region#}"
 _MWG_REGIONS = "{http://www.metadataworkinggroup.com/schemas/regions/}"
 _PERSON = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}PersonInImage"
@@ -51,55 +47,62 @@ _NUMBERS = {
     "f_number": (_EXIF + "FNumber",),
     "focal_length_mm": (_EXIF + "FocalLength",),
 }
-_TIMES = (_EXIF + "DateTimeOriginal", _PHOTOSHOP + "DateCreated", _XMP + "CreateDate")
+# When it was taken → what says its offset and its fraction of a second.
+_TIMES = {
+    _EXIF + "DateTimeOriginal": (
+        (_EXIF_EX + "OffsetTimeOriginal", _EXIF + "OffsetTimeOriginal"),
+        (_EXIF_EX + "SubSecTimeOriginal", _EXIF + "SubSecTimeOriginal"),
+    ),
+    _PHOTOSHOP + "DateCreated": ((), ()),
+    _XMP + "CreateDate": ((), ()),
+    _EXIF + "DateTimeDigitized": (
+        (_EXIF_EX + "OffsetTimeDigitized", _EXIF + "OffsetTimeDigitized"),
+        (_EXIF_EX + "SubSecTimeDigitized", _EXIF + "SubSecTimeDigitized"),
+    ),
+}
 # Paths of nested keywords, and what separates their parts.
 _KEYWORD_PATHS = (
     (_LIGHTROOM + "hierarchicalSubject", "|"),
     (_DIGIKAM + "TagsList", "/"),
     (_MICROSOFT + "LastKeywordXMP", "/"),
 )
-# Bytes of a packet: those with the most edits in them have some hundred thousand, and the tree of a
-# larger one takes a decoder's whole time and memory.
-LARGEST = 16_000_000
-_DEGREES = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])")
+_REGIONS = {_MWG_REGIONS + "Regions", _MP + "RegionInfo"}
+_ORIENTATIONS = 8
 
 
 def read(packet: bytes) -> Facts:
     """Return what the packet says: names as in `ImageInfo.metadata`, and `taken_at`.
 
+    A property that makes no sense takes no other along.
+
     Raises:
         ValueError: it is no XMP, or far too much of it.
     """
-    if len(packet) > LARGEST:
-        raise ValueError(f"XMP has {LARGEST:,} bytes at most")
-    try:
-        root = defusedxml.ElementTree.fromstring(packet.strip(b"\0 \r\n\t"), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, LookupError) as error:  # an unknown encoding, too
-        raise ValueError(f"no XMP: {error}") from error
-    properties: dict[str, list[str]] = {}
-    for description in root.iter(_RDF + "Description"):
-        for name, values in _properties(description):
-            properties.setdefault(name, []).extend(values)
-    facts: Facts = {
-        **{name: _first(properties, tags) for name, tags in _TEXTS.items()},
-        **{name: number(_first(properties, tags)) for name, tags in _NUMBERS.items()},
-        "camera": camera(
-            _first(properties, (_TIFF + "Make",)), _first(properties, (_TIFF + "Model",))
-        ),
-        "rating": _rating(properties),
-        "keywords": _keywords(properties),
-        "people": list(dict.fromkeys([*_faces(root), *properties.get(_PERSON, [])])),
-        "taken_at": next(filter(None, (moment(_first(properties, (tag,))) for tag in _TIMES)), ""),
-        **_position(properties),
-    }
-    return said(facts)
+    said, elements = description_of(packet)
+    return each(
+        {
+            **{name: partial(_first, said, tags) for name, tags in _TEXTS.items()},
+            **{name: partial(_number, said, tags) for name, tags in _NUMBERS.items()},
+            "camera": lambda: camera(
+                _first(said, (_TIFF + "Make",)), _first(said, (_TIFF + "Model",))
+            ),
+            "rating": lambda: _rating(said),
+            "keywords": lambda: _keywords(said),
+            "people": lambda: list(dict.fromkeys([*_faces(elements), *said.get(_PERSON, [])])),
+            "taken_at": lambda: _taken_at(said),
+        },
+        lambda: _position(said),
+    )
 
 
-def moment(text: str) -> str:
-    """Return an ISO 8601 time as `ImageInfo.taken_at`; empty if it is none, or only a part."""
-    with contextlib.suppress(ValueError):
-        return datetime.datetime.fromisoformat(text.strip()).isoformat(timespec="seconds")
-    return ""
+def orientation(packet: bytes) -> int:
+    """Return how the picture is to be turned, as in EXIF; 1 if the packet does not say.
+
+    Raises:
+        ValueError: as for `read`.
+    """
+    value = _number(description_of(packet)[0], (_TIFF + "Orientation",))
+    return value if isinstance(value, int) and 1 <= value <= _ORIENTATIONS else 1
 
 
 def number(text: str) -> int | float | None:
@@ -112,46 +115,48 @@ def number(text: str) -> int | float | None:
     return None
 
 
-def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:
-    for name, value in description.attrib.items():
-        yield name, [value.strip()]
-    for child in description:
-        items = [
-            (item.text or "").strip()
-            for container in child
-            if container.tag in {_RDF + "Bag", _RDF + "Seq", _RDF + "Alt"}
-            for item in container
-        ]
-        yield child.tag, items or [(child.text or "").strip()]
-
-
-def _first(properties: dict[str, list[str]], names: tuple[str, ...]) -> str:
+def _first(said: Properties, names: tuple[str, ...]) -> str:
     for name in names:
-        for value in properties.get(name, ()):
+        for value in said.get(name, ()):
             if value:
                 return value
     return ""
 
 
-def _rating(properties: dict[str, list[str]]) -> int | float | None:
-    rating = number(_first(properties, (_XMP + "Rating",)))
+def _number(said: Properties, names: tuple[str, ...]) -> int | float | None:
+    """Return the first value that is a number."""
+    numbers = (number(value) for name in names for value in said.get(name, ()))
+    return next((value for value in numbers if value is not None), None)
+
+
+def _taken_at(said: Properties) -> str:
+    for name, (offsets, fractions) in _TIMES.items():
+        for value in said.get(name, ()):
+            offset, fraction = _first(said, offsets), _first(said, fractions)
+            if found := moment(value, offset=offset, fraction=fraction):
+                return found
+    return ""
+
+
+def _rating(said: Properties) -> int | float | None:
+    rating = _number(said, (_XMP + "Rating",))
     if rating is not None:
         return rating
-    percent = number(_first(properties, (_MICROSOFT + "Rating",)))
+    percent = _number(said, (_MICROSOFT + "Rating",))
     return None if percent is None else stars(percent)
 
 
-def _keywords(properties: dict[str, list[str]]) -> list[str]:
-    found = list(properties.get(_DC + "subject", ()))
+def _keywords(said: Properties) -> list[str]:
+    found = list(said.get(_DC + "subject", ()))
     for name, separator in _KEYWORD_PATHS:
-        for path in properties.get(name, ()):
+        for path in said.get(name, ()):
             found += parts(path, separator)
     return list(dict.fromkeys(filter(None, found)))
 
 
-def _faces(root: Element) -> Iterator[str]:
+def _faces(elements: Iterable[Element]) -> Iterator[str]:
     """Yield the names of regions, of the Metadata Working Group's kind and of Microsoft's."""
-    for element in root.iter():
+    for element in (part for top in elements if top.tag in _REGIONS for part in top.iter()):
         if _value(element, _MWG_REGIONS + "Type") in {"", "Face"} and (
             name := _value(element, _MWG_REGIONS + "Name")
         ):
@@ -164,22 +169,16 @@ def _value(element: Element, name: str) -> str:
     return (element.get(name) or element.findtext(name) or "").strip()
 
 
-def _position(properties: dict[str, list[str]]) -> Facts:
-    latitude = _degrees(_first(properties, (_EXIF + "GPSLatitude",)), "NS", 90)
-    longitude = _degrees(_first(properties, (_EXIF + "GPSLongitude",)), "EW", 180)
-    if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
-        return {}
-    altitude = number(_first(properties, (_EXIF + "GPSAltitude",)))
-    if altitude is not None and _first(properties, (_EXIF + "GPSAltitudeRef",)) == "1":
+def _position(said: Properties) -> Facts:
+    altitude = _number(said, (_EXIF + "GPSAltitude",))
+    if altitude is not None and _first(said, (_EXIF + "GPSAltitudeRef",)) == "1":
         altitude = -altitude
-    return {"gps_latitude": latitude, "gps_longitude": longitude, "gps_altitude_m": altitude}
-
-
-def _degrees(text: str, directions: str, limit: float) -> float | None:
-    match = _DEGREES.fullmatch(text)
-    if match is None or match[4] not in directions:
-        return None
-    degrees = int(match[1]) + float(match[2]) / 60 + float(match[3] or 0) / 3600
-    if degrees > limit:
-        return None
-    return round(-degrees if match[4] in "SW" else degrees, 7)
+    latitude, longitude = (
+        of_text(
+            axis.lower(),
+            _first(said, (f"{_EXIF}GPS{axis}",)),
+            _first(said, (f"{_EXIF}GPS{axis}Ref",)),
+        )
+        for axis in ("Latitude", "Longitude")
+    )
+    return position(latitude, longitude, altitude)

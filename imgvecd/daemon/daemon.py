@@ -31,6 +31,7 @@ STOP_S = 45.0
 The units wait for 60 s.
 """
 
+_STATE_LOOK_S = 5.0  # somebody may move the state directory away, or empty it
 _TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
 _REST = 20  # turns between two looks while nothing goes on: a folder may have gone offline
 _STATUS_S = 5.0  # a state dump goes without a status that takes longer
@@ -41,6 +42,10 @@ class Closing(Protocol):
 
     async def close(self) -> None:
         """Stop it; harmless when repeated."""
+        ...
+
+    async def failed(self) -> None:
+        """Return never; raise ImgvecdError if it cannot go on."""
         ...
 
 
@@ -73,6 +78,7 @@ class Daemon:
         reload: reads the configuration again and applies it, on SIGHUP.
         observed: is asked for the service manager's status line and watchdog, and on SIGUSR1.
         state_dir: where SIGUSR1 writes.
+        require_state: raises ImgvecdError if the state directory is gone; blocks.
         progress: runs beside the daemon and draws for a person, or None.
     """
 
@@ -85,6 +91,7 @@ class Daemon:
         reload: Callable[[], Awaitable[None]],
         observed: Observed,
         state_dir: str,
+        require_state: Callable[[], None],
         progress: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         self._engine = engine
@@ -94,6 +101,7 @@ class Daemon:
         self._reload = reload
         self._observed = observed
         self._state_dir = state_dir
+        self._require_state = require_state
         self._progress = progress
         self._stop = asyncio.Event()
         self._reload_wanted = asyncio.Event()
@@ -125,17 +133,29 @@ class Daemon:
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             stopped = asyncio.create_task(self._stop.wait(), name="wait for the end")
             caring = asyncio.create_task(self._caretaker.run(), name="take care of the catalog")
-            stack.push_async_callback(_cancel, caring)
-            await _first({stopped, engine, caring}, unless_failed=watching)
+            failing = asyncio.create_task(self._fail(server), name="look whether all is there")
+            for task in (caring, failing):
+                stack.push_async_callback(_cancel, task)
+            await _first({stopped, engine, caring, failing}, unless_failed=watching)
             self._notifier.stopping()
             self._notifier.status("stopping")
             logger.info("stopping")
             # never cancelled: the end of the process lies beyond this, and may hang as well
             faulthandler.dump_traceback_later(STOP_S, exit=True)
             await server.close()  # what still comes would start workers anew
-            for task in (engine, caring):
+            for task in (engine, caring, failing):
                 if task.done():
                     task.result()
+
+    async def _fail(self, server: Closing) -> None:
+        """Return never; raise ImgvecdError once the socket or the state directory is lost."""
+        failed = asyncio.ensure_future(server.failed())
+        try:
+            while not (await asyncio.wait([failed], timeout=_STATE_LOOK_S))[0]:
+                await asyncio.to_thread(self._require_state)
+        finally:
+            failed.cancel()
+        await failed
 
     def _hear_signals(self, stack: AsyncExitStack) -> None:
         logging.getLogger("imgvecd").addHandler(self._log)

@@ -8,19 +8,26 @@ import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
 from imgvecd.config import paths
 from imgvecd.config.schema import ServerConfig, expand, parse_endpoint
 from imgvecd.errors import ConfigError
-from imgvecd.server.client_connection import IDLE_TIMEOUT_S, acceptor, mark_busy
+from imgvecd.server.access import require_json, require_owner
+from imgvecd.server.client_connection import (
+    IDLE_TIMEOUT_S,
+    Connection,
+    connection_factory,
+    mark_busy,
+)
 from imgvecd.server.concurrency import take_turns
+from imgvecd.server.listener import Listener, OpenFiles
 from imgvecd.server.peer_credentials import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
 from imgvecd.server.request_bodies import take_bodies
-from imgvecd.server.route import Lasting
+from imgvecd.server.route import Table
 from imgvecd.server.routes import Routes
 from imgvecd.server.service import Service
 from imgvecd.server.socket import OwnedSocket
@@ -30,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 # Requests under way at shutdown get so long, well within systemd's 90 s for the whole daemon.
 DRAIN_S = 5.0
+# Whether the socket is still there is looked at so often: a person who removed it soon finds it.
+_LOOK_S = 2.0
 _MEGABYTE = 1_000_000
 
 
@@ -39,25 +48,47 @@ class RunningServer:
     def __init__(
         self,
         runner: web.AppRunner,
-        servers: Sequence[asyncio.Server],
+        listeners: Sequence[Listener],
+        owned: OwnedSocket | None,
         stack: ExitStack,
-        path: str,
     ) -> None:
-        self.path = path
+        self.path = str(listeners[0].socket.getsockname())
         self._runner = runner
-        self._servers = servers
+        self._listeners = listeners
         self._stack = stack
         self._closed = False
+        self._watching = None if owned is None else asyncio.create_task(self._watch(owned))
 
     @property
     def addresses(self) -> list[Any]:
         """Where it listens, as `socket.getsockname` says it; the Unix socket first."""
-        return [bound.getsockname() for server in self._servers for bound in server.sockets]
+        return [listener.socket.getsockname() for listener in self._listeners]
 
     def connections(self) -> int:
         """Return how many clients are connected."""
         server = self._runner.server
         return len(server.connections) if server else 0
+
+    async def failed(self) -> None:
+        """Return never, unless the socket is lost for good.
+
+        Raises:
+            ImgvecdError: another daemon has taken it, or it cannot be made any more.
+        """
+        if self._watching is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await asyncio.shield(self._watching)
+
+    async def _watch(self, owned: OwnedSocket) -> None:
+        """Put the socket back if somebody removes or replaces it, which nobody would notice."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            renewed = owned.restore()
+            if renewed is not None:
+                old = self._listeners[0].socket
+                self._listeners[0].use(renewed)
+                old.close()
 
     async def close(self) -> None:
         """Accept nothing more, give running requests `DRAIN_S`, and remove the socket.
@@ -67,8 +98,11 @@ class RunningServer:
         if self._closed:
             return
         self._closed = True
-        for server in self._servers:
-            server.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        for listener in self._listeners:
+            listener.close()
         await self._runner.cleanup()
         self._stack.close()
 
@@ -93,6 +127,7 @@ async def serve(
         ConfigError: the socket cannot be made.
     """
     admission = Admission(config.group)
+    owned = None
     with ExitStack() as stack:
         if listener is None:
             path = expand(config.socket) if config.socket else paths.socket()
@@ -101,44 +136,61 @@ async def serve(
             listener = owned.socket
         elif listener.family != socket.AF_UNIX:
             raise ConfigError("The socket passed in is no Unix socket; for TCP set server.tcp.")
-        listeners, token = [listener], None
+        bound, token = [listener], None
         if config.tcp:
             token = read_token(expand(config.token_file) if config.token_file else paths.token())
-            listeners.append(listen(parse_endpoint(config.tcp)))
-            stack.callback(listeners[-1].close)
+            bound.append(listen(parse_endpoint(config.tcp)))
+            stack.callback(bound[-1].close)
+        files = OpenFiles()
         runner = web.AppRunner(
-            build(service, config, token), handler_cancellation=True, shutdown_timeout=DRAIN_S
+            build(service, config, token, files),
+            handler_cancellation=True,
+            shutdown_timeout=DRAIN_S,
         )
         await runner.setup()
-        loop = asyncio.get_running_loop()
-        accept = acceptor(runner, admission, idle_timeout_s)
-        servers = [await loop.create_server(accept, sock=bound) for bound in listeners]
-        for bound in listeners:
-            logger.info("listening on %s", bound.getsockname())
-        return RunningServer(runner, servers, stack.pop_all(), str(listener.getsockname()))
+        manager = runner.server
+        if manager is None:
+            raise RuntimeError("the runner is not set up")
+        connect = connection_factory(manager, idle_timeout_s)
+
+        def connections() -> list[Connection]:
+            return cast("list[Connection]", manager.connections)
+
+        listeners = [Listener(each, admission, connect, connections, files) for each in bound]
+        for each in bound:
+            logger.info("listening on %s", each.getsockname())
+        return RunningServer(runner, listeners, owned, stack.pop_all())
 
 
-def build(service: Service, config: ServerConfig, token: str | None = None) -> web.Application:
+def build(
+    service: Service,
+    config: ServerConfig,
+    token: str | None = None,
+    files: OpenFiles | None = None,
+) -> web.Application:
     """Return the application: routes, limits and error answers.
 
     Args:
         token: what requests over TCP must bear; None if there is no such listener.
+        files: tells whether open files run out, which is said in health and status.
     """
-    routes = Routes(service, config.timeout_s)
-    table = routes.table()
-    lasting = Lasting(table)
+    routes = Routes(service, config.timeout_s, lambda: files.trouble if files else None)
+    rows = routes.table()
+    table = Table(rows)
     app = web.Application(
         middlewares=[  # outermost first
             mark_busy,
             send_in_time(config.timeout_s),
             answer_errors(),
             guard(token or secrets.token_hex()),
-            keep_deadline(config.timeout_s, lasting),
-            take_bodies(config.timeout_s, lasting),
-            take_turns(routes.turns, lasting),
+            require_owner(table),
+            require_json(table),
+            keep_deadline(config.timeout_s, table),
+            take_bodies(config.timeout_s, table),
+            take_turns(routes.turns, table),
         ],
         client_max_size=config.max_upload_mb * _MEGABYTE,
     )
-    app.add_routes([web.route(route.method, route.path, route.handler) for route in table])
+    app.add_routes([web.route(route.method, route.path, route.handler) for route in rows])
     app.on_shutdown.append(routes.streams.end)
     return app

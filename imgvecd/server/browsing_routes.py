@@ -31,7 +31,7 @@ class BrowsingRoutes:
 
     def table(self) -> list[Route]:
         """Return every route."""
-        get = partial(Route, "GET")
+        get = partial(Route, "GET", members=True)
         return [
             get(
                 "/v1/timeline",
@@ -57,6 +57,7 @@ class BrowsingRoutes:
                 self.lookup,
                 api.ImageList,
                 body=api.LookupRequest,
+                members=True,
             ),
             get(
                 "/v1/facets",

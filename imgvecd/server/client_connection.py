@@ -1,18 +1,20 @@
-"""One client's connection: who may have one, how long it may idle, how many there may be."""
+"""One client's connection: who may have one, how long it may idle, and whose makes room."""
 
 from __future__ import annotations
 
 import asyncio
+import collections
+import enum
 import http
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd.errors import BusyError
-from imgvecd.server.peer_credentials import Admission, Peer, peer_of
+from imgvecd.server.peer_credentials import Client, Peer
 from imgvecd.server.problems import describe, encode_problem, problem
 
 logger = logging.getLogger(__name__)
@@ -23,47 +25,60 @@ IDLE_TIMEOUT_S = 30.0
 MAX_CONNECTIONS = 256
 # One process must not be able to keep all others out.
 MAX_CONNECTIONS_PER_CLIENT = MAX_CONNECTIONS // 2
+# Nor another user, whatever number of processes that has, nor all of them together.
+MAX_CONNECTIONS_PER_USER = MAX_CONNECTIONS // 8
+MAX_CONNECTIONS_OF_OTHERS = MAX_CONNECTIONS // 2
 # After an early answer the rest of the body is read for so long: who still sends sees the answer.
 LINGER_S = 2.0
 
 
+class Stage(enum.IntEnum):
+    """What a connection is about; those that come first make room for others first."""
+
+    IDLE = enum.auto()
+    RECEIVING = enum.auto()
+    LASTING = enum.auto()
+    ANSWERING = enum.auto()
+    JOINING = enum.auto()
+
+
 class Connection(web.RequestHandler):
-    """A connection that closes when it stays silent, and that only those get who may.
+    """A connection that closes when it stays silent.
 
     Attributes:
-        peer: the client.
-        busy: a request is being answered; connections that are not may be closed at any time.
+        peer: who is at the other end.
+        client: whom it counts for; for a stranger until the token was seen, over TCP.
+        stage: what goes on on it.
     """
 
-    __slots__ = ("_admission", "_others", "busy", "peer")
+    __slots__ = ("client", "peer", "stage")
 
     def __init__(
         self,
         manager: web.Server,
-        admission: Admission,
+        peer: Peer,
+        client: Client,
         **options: Any,  # noqa: ANN401  # aiohttp's
     ) -> None:
         super().__init__(manager, **options)
-        self._others = manager
-        self._admission = admission
-        self.peer = Peer(0, None)
-        self.busy = False
+        self.peer = peer
+        self.client = client
+        self.stage = Stage.JOINING
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the client; hang up on who may not connect, and on one too many."""
-        transport = cast("asyncio.Transport", transport)
-        self.peer = peer_of(transport)
-        if not self._admission.allows(self.peer):
-            transport.close()
-            return
-        if not _make_room(cast("list[Connection]", self._others.connections), self.peer.pid):
-            transport.write(_BUSY_ANSWER)
-            transport.close()
-            return
+        """Begin."""
         # An answer counts as sent once the kernel has all of it: closing then never waits.
-        transport.set_write_buffer_limits(0)
+        cast("asyncio.Transport", transport).set_write_buffer_limits(0)
         self.keep_alive(True)  # without it aiohttp lets a client that never sends stay for ever
+        self.stage = Stage.IDLE
         super().connection_made(transport)
+
+    def end(self) -> None:
+        """Hang up, whatever goes on."""
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
 
     def handle_error(
         self,
@@ -82,19 +97,18 @@ class Connection(web.RequestHandler):
         return answer
 
 
-def acceptor(
-    runner: web.AppRunner, admission: Admission, idle_timeout_s: float
-) -> Callable[[], Connection]:
-    """Return the factory of connections, as `loop.create_server` wants it."""
-    manager = runner.server
-    if manager is None:
-        raise RuntimeError("the runner is not set up")
+ConnectionFactory = Callable[[Peer, Client], Connection]
+
+
+def connection_factory(manager: web.Server, idle_timeout_s: float) -> ConnectionFactory:
+    """Return what makes the connection of a client that was let in."""
     loop = asyncio.get_running_loop()
 
-    def accept() -> Connection:
+    def make(peer: Peer, client: Client) -> Connection:
         return Connection(
             manager,
-            admission,
+            peer,
+            client,
             loop=loop,
             keepalive_timeout=idle_timeout_s,
             lingering_time=LINGER_S,
@@ -103,18 +117,22 @@ def acceptor(
             tcp_keepalive=False,
         )
 
-    return accept
+    return make
 
 
 @web.middleware
 async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep a connection from being closed as idle while its request is answered."""
-    connection = cast("Connection", request.protocol)
-    connection.busy = True
+    enter(request, Stage.RECEIVING)
     try:
         return await handler(request)
     finally:
-        connection.busy = False
+        enter(request, Stage.IDLE)
+
+
+def enter(request: web.Request, stage: Stage) -> None:
+    """Say what goes on on the request's connection from now on."""
+    cast("Connection", request.protocol).stage = stage
 
 
 def peer(request: web.Request) -> Peer:
@@ -122,21 +140,54 @@ def peer(request: web.Request) -> Peer:
     return cast("Connection", request.protocol).peer
 
 
-def _make_room(connections: Iterable[Connection], pid: int) -> bool:
-    """Return whether one more fits, closing the oldest idle one for it if need be.
+def client_of(request: web.Request) -> Client:
+    """Return whom the request counts for."""
+    return cast("Connection", request.protocol).client
 
-    A client that has more than its share pays with its own.
+
+def trust(request: web.Request) -> None:
+    """Count the connection for the owner from now on: the token was seen."""
+    connection = cast("Connection", request.protocol)
+    connection.client = connection.peer.client
+
+
+def make_room(connections: Iterable[Connection], newcomer: Client, *, full: bool = False) -> bool:
+    """Return whether one more fits, ending one for it if need be.
+
+    A client that has more than its share pays with its own. Where there are too many in all, the
+    client that has the most makes room for one that has fewer.
+
+    Args:
+        full: no further one fits, however few there are.
     """
-    open_ = [connection for connection in connections if connection.transport is not None]
-    own = [connection for connection in open_ if connection.peer.pid == pid]
-    crowd = own if len(own) >= MAX_CONNECTIONS_PER_CLIENT else open_
-    limit = MAX_CONNECTIONS_PER_CLIENT if crowd is own else MAX_CONNECTIONS
-    if len(crowd) < limit:
+    open_ = [one for one in connections if one.transport or one.stage is Stage.JOINING]
+    by_client: dict[Client, list[Connection]] = collections.defaultdict(list)
+    for connection in open_:
+        by_client[connection.client].append(connection)
+    own = by_client.pop(newcomer, [])
+    if len(own) >= _most(newcomer):
+        return _end_one(own, Stage.RECEIVING)
+    others = [one for client, some in by_client.items() if not client.is_owner for one in some]
+    crowded = not newcomer.is_owner and len(others) + len(own) >= MAX_CONNECTIONS_OF_OTHERS
+    if not crowded and not full and len(open_) < MAX_CONNECTIONS:
         return True
-    idle = next((connection for connection in crowd if not connection.busy), None)
-    if idle is None:
+    rivals = [some for c, some in by_client.items() if not (crowded and c.is_owner)]
+    largest = max(rivals, key=len, default=[])
+    if len(largest) > len(own) + 1:
+        return _end_one(largest, Stage.ANSWERING)
+    return _end_one(own or largest, Stage.RECEIVING)
+
+
+def _most(client: Client) -> int:
+    return MAX_CONNECTIONS_PER_CLIENT if client.is_owner else MAX_CONNECTIONS_PER_USER
+
+
+def _end_one(connections: Sequence[Connection], most: Stage) -> bool:
+    """End the oldest of those in the earliest stage; return False if all are beyond `most`."""
+    found = min(connections, key=lambda connection: connection.stage, default=None)
+    if found is None or found.stage > most:
         return False
-    idle.force_close()
+    found.end()
     return True
 
 
@@ -150,4 +201,4 @@ def _raw_answer(error: type[BusyError], detail: str) -> bytes:
     return head.encode() + body
 
 
-_BUSY_ANSWER = _raw_answer(BusyError, "Too many requests are under way; try again.")
+BUSY_ANSWER = _raw_answer(BusyError, "Too many requests are under way; try again.")

@@ -5,34 +5,48 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Hashable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from imgvecd.server.client_connection import peer
-from imgvecd.server.route import Lasting
+from imgvecd.errors import BusyError
+from imgvecd.server.client_connection import client_of
+from imgvecd.server.route import Table, Work
 
 # More than there are threads to answer in would only queue there, where nobody takes turns.
 PLACES = 16
-# One client never has them all, so that for another one a place is free, or soon will be.
-PLACES_PER_CLIENT = PLACES // 2
 
 
 class RequestTurns:
     """Places for requests, given out client by client. For one event loop.
 
     A client that asks for more than its share waits for its own requests; of those that wait, each
-    client gets one place after the other, whatever number of requests it has waiting.
+    client gets one place after the other, whatever number of requests it has waiting. All others
+    than the owner leave some places to the owner.
+
+    Args:
+        per_client: how many of the places one client may have; by default half of them, so that
+            for another one a place is free, or soon will be.
+        most_waiting: of one client; one more is refused.
     """
 
-    def __init__(self, places: int = PLACES, per_client: int = PLACES_PER_CLIENT) -> None:
+    def __init__(
+        self,
+        places: int = PLACES,
+        per_client: int | None = None,
+        most_waiting: int = sys.maxsize,
+    ) -> None:
         self._free = places
-        self._per_client = per_client
-        self._taken: collections.Counter[int] = collections.Counter()
-        self._waiting: collections.OrderedDict[int, collections.deque[asyncio.Future[None]]] = (
-            collections.OrderedDict()
-        )
+        self._per_client = per_client or max(places // 2, 1)
+        self._most_waiting = most_waiting
+        self._for_others = max(places * 3 // 4, 1)
+        self._others: set[Hashable] = set()
+        self._taken: collections.Counter[Hashable] = collections.Counter()
+        self._waiting: collections.OrderedDict[
+            Hashable, collections.deque[asyncio.Future[None]]
+        ] = collections.OrderedDict()
 
     @property
     def waiting(self) -> int:
@@ -45,18 +59,29 @@ class RequestTurns:
         return self._taken.total()
 
     @contextlib.asynccontextmanager
-    async def place(self, client: int) -> AsyncIterator[None]:
-        """Hold a place for one of the client's requests, waiting for its turn."""
+    async def place(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
+        """Hold a place for one of the client's requests, waiting for its turn.
+
+        Args:
+            owner: it is one of the owner's.
+
+        Raises:
+            BusyError: too many requests of the client wait already.
+        """
+        if not owner:
+            self._others.add(client)
         await self._take(client)
         try:
             yield
         finally:
             self._give_back(client)
 
-    async def _take(self, client: int) -> None:
+    async def _take(self, client: Hashable) -> None:
         if self._may(client) and client not in self._waiting:
             self._count(client)
             return
+        if len(self._waiting.get(client, ())) >= self._most_waiting:
+            raise BusyError("You have as many requests of this kind under way as may be; wait.")
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, collections.deque()).append(turn)
         try:
@@ -68,11 +93,13 @@ class RequestTurns:
                 self._give_back(client)  # the turn came, and nobody was there any more
             raise
 
-    def _give_back(self, client: int) -> None:
+    def _give_back(self, client: Hashable) -> None:
         self._free += 1
         self._taken[client] -= 1
         if not self._taken[client]:
             del self._taken[client]
+            if client not in self._waiting:
+                self._others.discard(client)
         self._next()
 
     def _next(self) -> None:
@@ -87,14 +114,17 @@ class RequestTurns:
                 self._count(client)
                 turn.set_result(None)
 
-    def _may(self, client: int) -> bool:
-        return self._free > 0 and self._taken[client] < self._per_client
+    def _may(self, client: Hashable) -> bool:
+        if self._free <= 0 or self._taken[client] >= self._per_client:
+            return False
+        others = sum(self._taken[other] for other in self._others)
+        return client not in self._others or others < self._for_others
 
-    def _count(self, client: int) -> None:
+    def _count(self, client: Hashable) -> None:
         self._free -= 1
         self._taken[client] += 1
 
-    def _tidy(self, client: int) -> bool:
+    def _tidy(self, client: Hashable) -> bool:
         """Forget requests of the client that left while they waited; return whether one waits."""
         left = collections.deque(turn for turn in self._waiting.get(client, ()) if not turn.done())
         if left:
@@ -104,14 +134,27 @@ class RequestTurns:
         return bool(left)
 
 
-def take_turns(turns: RequestTurns, lasting: Lasting) -> Middleware:
-    """Return a middleware that has requests take turns, but those that last."""
+def turns_by_work() -> dict[Work, RequestTurns]:
+    """Return the lines in which requests wait: how many go on at once, and of one client.
+
+    What looks at the whole library shares the processor with searches, so there is little of it;
+    streams and waits cost a connection each, and leave most of those to others.
+    """
+    return {
+        Work.QUICK: RequestTurns(PLACES),
+        Work.HEAVY: RequestTurns(2, per_client=1, most_waiting=16),
+        Work.WAITING: RequestTurns(48, per_client=24, most_waiting=0),
+        Work.STREAM: RequestTurns(96, per_client=32, most_waiting=0),
+    }
+
+
+def take_turns(turns: Mapping[Work, RequestTurns], table: Table) -> Middleware:
+    """Return a middleware that has requests take turns, each kind in a line of its own."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request in lasting:
-            return await handler(request)
-        async with turns.place(peer(request).pid):
+        client = client_of(request)
+        async with turns[table.work(request)].place(client, owner=client.is_owner):
             return await handler(request)
 
     return middleware

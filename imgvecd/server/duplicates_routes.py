@@ -9,7 +9,7 @@ from aiohttp import web
 from imgvecd import api
 from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.requests import json_body
-from imgvecd.server.route import SEARCH_ERRORS, Route, answer
+from imgvecd.server.route import SEARCH_ERRORS, Route, Work, answer
 
 
 class DuplicatesRoutes:
@@ -29,7 +29,7 @@ class DuplicatesRoutes:
                 api.Duplicates,
                 body=api.DuplicatesRequest,
                 errors=SEARCH_ERRORS,
-                lasting=True,
+                work=Work.HEAVY,
             ),
             post(
                 "/v1/duplicates/check",
@@ -38,6 +38,7 @@ class DuplicatesRoutes:
                 api.DuplicateMatches,
                 body=api.Term,
                 errors=SEARCH_ERRORS,
+                members=True,
             ),
             post(
                 "/v1/duplicates/decisions",

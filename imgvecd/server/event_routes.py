@@ -7,7 +7,7 @@ from aiohttp import web
 
 from imgvecd import api
 from imgvecd.server.event_service import EventService
-from imgvecd.server.route import EVENTS, Route
+from imgvecd.server.route import EVENTS, Route, Work
 from imgvecd.server.streaming import Streams
 
 
@@ -28,7 +28,8 @@ class EventRoutes:
                 self.listen,
                 None,
                 other={EVENTS: api.Event},
-                lasting=True,
+                work=Work.STREAM,
+                members=True,
             )
         ]
 

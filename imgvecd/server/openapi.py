@@ -16,9 +16,8 @@ import msgspec
 
 import imgvecd
 from imgvecd import api
-from imgvecd.errors import ImgvecdError
 from imgvecd.server import problems
-from imgvecd.server.route import COMMON_ERRORS, EVENTS, JSON, NDJSON, Route
+from imgvecd.server.route import EVENTS, JSON, NDJSON, Route
 from imgvecd.server.routes import Routes
 from imgvecd.server.service import Service
 
@@ -31,7 +30,8 @@ _NAME_SCHEMA = {"type": "string", "minLength": 1}
 _DESCRIPTION = """\
 Served on a Unix socket to its owner only. Within `/v1` fields and routes are added but not removed
 or given another meaning; clients ignore fields that they do not know. Every error is a problem
-(RFC 9457) whose `code` is stable."""
+(RFC 9457) whose `code` is stable. Where `x-members` is true, members of
+`server.group` may ask, too."""
 # What `__post_init__` asks for, which the types cannot say.
 _TERM_PARTS = ("text", "path", "path_base64", "id", "data", "url")
 _RULES: dict[str, dict[str, Any]] = {
@@ -109,6 +109,7 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "operationId": _operation_id(route),
+        "x-members": route.members,
         "parameters": [*_path_parameters(route.path), *_query_parameters(route.query)],
         "responses": _responses(route),
     }
@@ -163,8 +164,7 @@ def _responses(route: Route) -> dict[str, Any]:
 def _errors(route: Route) -> Iterable[tuple[int, list[str]]]:
     """Yield each status of an error that a route may answer, with the codes it stands for."""
     by_status: dict[int, set[str]] = {}
-    errors: tuple[type[ImgvecdError], ...] = (*COMMON_ERRORS, *route.errors)
-    for error in errors:
+    for error in route.all_errors:
         by_status.setdefault(error.http_status, set()).add(error.code)
     return ((status, sorted(codes)) for status, codes in sorted(by_status.items()))
 

@@ -50,6 +50,7 @@ class OriginalRoutes:
                 errors=(NotFoundError, OfflineError),
                 lasting=True,
                 conditional=True,
+                members=True,
             )
             for name, summary, handler in (
                 (

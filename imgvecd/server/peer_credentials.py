@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import grp
 import os
 import socket
 import struct
 import sys
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from imgvecd.errors import ConfigError
 
@@ -16,6 +16,25 @@ _UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred in unix(7)
 _SO_PEERGROUPS = 59  # asm-generic/socket.h; Python has no name for it
 _MOST_BYTES = 1024  # that Python passes to getsockopt: 256 groups
 _GID_BYTES = 4
+
+
+class Client(NamedTuple):
+    """Whom places are given to: a process of the owner's, all of another user's, or a stranger.
+
+    Another user could start any number of processes; who comes by TCP is a stranger until the
+    token was seen.
+    """
+
+    kind: str
+    number: int = 0
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is the daemon's own user, or root."""
+        return self.kind == "process"
+
+
+STRANGER = Client("stranger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,13 @@ class Peer:
         """Whether it may read what the daemon may read: the same user, the token, or root."""
         return self.uid in (None, 0, os.geteuid())
 
+    @property
+    def client(self) -> Client:
+        """Whom this connection's places are counted for."""
+        if not self.is_owner and self.uid is not None:
+            return Client("user", self.uid)
+        return Client("process", self.pid)
+
 
 class Admission:
     """Who may connect to the Unix socket: the daemon's own user, root, and one group.
@@ -56,9 +82,8 @@ class Admission:
         return peer.is_owner or (self.group is not None and self.group in peer.groups)
 
 
-def peer_of(transport: asyncio.BaseTransport) -> Peer:
+def peer_of(peer: socket.socket) -> Peer:
     """Return who is at the other end of a Unix socket or of a TCP connection."""
-    peer: socket.socket = transport.get_extra_info("socket")
     if peer.family != socket.AF_UNIX:
         return Peer(0, None)
     if not hasattr(socket, "SO_PEERCRED"):

@@ -19,7 +19,7 @@ from imgvecd.errors import (
     UnauthorizedError,
     UnreadableImageError,
 )
-from imgvecd.server.route import Lasting
+from imgvecd.server.route import Table
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def answer_errors() -> Middleware:
             answer = problem(error.http_status, error.code, str(error), reason)
             if isinstance(error, UnauthorizedError):
                 answer.headers["WWW-Authenticate"] = "Bearer"
+                answer.force_close()  # its place is for those who have the token
             if isinstance(error, BusyError):
                 answer.headers["Retry-After"] = "1"
             return answer
@@ -82,13 +83,14 @@ def answer_errors() -> Middleware:
     return middleware
 
 
-def keep_deadline(timeout_s: float, lasting: Lasting) -> Middleware:
+def keep_deadline(timeout_s: float, table: Table) -> Middleware:
     """Return a middleware that gives reading and handling a request `timeout_s`."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        limit_s = None if table.work(request).lasts else timeout_s
         try:
-            async with asyncio.timeout(None if request in lasting else timeout_s) as deadline:
+            async with asyncio.timeout(limit_s) as deadline:
                 return await handler(request)
         except TimeoutError:
             if not deadline.expired():

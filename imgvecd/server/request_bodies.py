@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from imgvecd.errors import BusyError, DeadlineError, TooLargeError
-from imgvecd.server.client_connection import peer
+from imgvecd.server.client_connection import Stage, client_of, enter
 from imgvecd.server.concurrency import RequestTurns
-from imgvecd.server.route import Lasting
+from imgvecd.server.route import Table
 
 # Above this a body counts as large; JSON requests without a picture are a few hundred bytes. The
 # small ones of all connections together take 64 MB at the most.
@@ -26,7 +26,7 @@ GRACE_S = 5.0
 LEAST_BYTES_PER_S = 1_000_000
 
 
-def take_bodies(timeout_s: float, lasting: Lasting) -> Middleware:
+def take_bodies(timeout_s: float, table: Table) -> Middleware:
     """Return a middleware that receives the body, so that nobody else waits for one that stalls.
 
     Bodies that are too large are refused, and large ones take turns. Requests that last keep
@@ -41,23 +41,27 @@ def take_bodies(timeout_s: float, lasting: Lasting) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        work = table.work(request)
         size = request.content_length  # None for chunked ones, which could be of any size
         if size is not None and size > request.client_max_size:
             raise TooLargeError(
                 f"The request body has {size:,} bytes; server.max_upload_mb allows "
                 f"{request.client_max_size:,}."
             )
+        answering = Stage.LASTING if work.lasts else Stage.ANSWERING
         if not request.can_read_body:
+            enter(request, answering)
             return await handler(request)
-        turns, limit_s = (staying, timeout_s) if request in lasting else (ending, None)
+        turns, limit_s = (staying, timeout_s) if work.lasts else (ending, None)
         async with contextlib.AsyncExitStack() as place:
             try:
                 async with asyncio.timeout(limit_s):
                     if size is None or size > LARGE_BODY_BYTES:
-                        await place.enter_async_context(turns.place(peer(request).pid))
+                        await place.enter_async_context(turns.place(client_of(request)))
                     body = await _received(request, turns)
             except TimeoutError:
                 raise DeadlineError(f"The request's body took longer than {limit_s} s.") from None
+            enter(request, answering)
             if len(body) <= LARGE_BODY_BYTES:
                 await place.aclose()
             return await handler(request)

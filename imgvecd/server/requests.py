@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
+from imgvecd.server import forms
 from imgvecd.server.client_connection import peer
 
 T = TypeVar("T")
@@ -23,8 +22,10 @@ Group = Literal["day", "folder", "near-duplicates"]
 _MAX_FIELD_BYTES = 16 * 1024
 _UPLOAD_FIELD = "image"
 _ID_DIGITS = 19  # of 2⁶³
-# What aiohttp's reader raises for broken forms.
-_BROKEN_FORM = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
+# A batch of 256 searches with many terms has some thousands; decoding so many takes milliseconds,
+# and nobody else is served meanwhile.
+_MOST_VALUES = 200_000
+_SEPARATORS = (b",", b"{", b"[")
 
 
 class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -197,6 +198,9 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
 
 
 def _decoded(what: str, text: str | bytes, shape: type[T]) -> T:
+    raw = text.encode(errors="surrogateescape") if isinstance(text, str) else text
+    if sum(map(raw.count, _SEPARATORS)) > _MOST_VALUES:
+        raise BadRequestError(f"{what}: it holds more than {_MOST_VALUES:,} values.")
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.MsgspecError as error:
@@ -258,35 +262,19 @@ def _terms(value: object) -> Iterator[api.Term]:
 async def _form(request: web.Request) -> api.SearchRequest:
     fields: list[tuple[str, str]] = []
     data = None
-    try:
-        async for part in MultipartReader(request.headers, await _content(request)):
-            if not isinstance(part, BodyPartReader) or part.name is None:
-                raise BadRequestError("Form: every part needs a name and plain content.")
-            if part.name == _UPLOAD_FIELD:
-                data = await _read_part(part, request.client_max_size)
-            else:
-                fields.append((part.name, (await _read_part(part, _MAX_FIELD_BYTES)).decode()))
-    except _BROKEN_FORM as error:
-        raise BadRequestError("Form: the multipart body is broken.") from error
+    for name, content in forms.parts(await request.read(), request.headers["Content-Type"]):
+        if name == _UPLOAD_FIELD:
+            data = content
+        elif len(content) > _MAX_FIELD_BYTES:
+            raise TooLargeError(f"Form: field `{name}` is larger than {_MAX_FIELD_BYTES:,} bytes.")
+        else:
+            try:
+                fields.append((name, content.decode()))
+            except UnicodeDecodeError:
+                raise BadRequestError(
+                    f"Form: the multipart body is broken: `{name}` is not UTF-8."
+                ) from None
     return _convert_fields("Form", fields, SearchFields).search(data)
-
-
-async def _content(request: web.Request) -> StreamReader:
-    """Return the body as what aiohttp reads forms from; all of it has arrived."""
-    body = await request.read()
-    content = StreamReader(request.protocol, limit=len(body), loop=asyncio.get_running_loop())
-    content.feed_data(body)
-    content.feed_eof()
-    return content
-
-
-async def _read_part(part: BodyPartReader, limit: int) -> bytes:
-    data = bytearray()
-    while chunk := await part.read_chunk():
-        data += chunk
-        if len(data) > limit:
-            raise TooLargeError(f"Form: field `{part.name}` is larger than {limit:,} bytes.")
-    return bytes(data)
 
 
 def _once(fields: Iterable[tuple[str, str]]) -> dict[str, str]:

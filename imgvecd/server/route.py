@@ -1,11 +1,12 @@
 """The table of routes: all that is known of an operation in one place.
 
-Routing, deadlines, the OpenAPI document and its tests are derived from these rows, so a new route
-is one row and one handler.
+Routing, deadlines, who may ask, the OpenAPI document and its tests are derived from these rows, so
+a new route is one row and one handler.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from imgvecd.errors import (
     TooLargeError,
     UnauthorizedError,
     UnreadableImageError,
+    UnsupportedMediaError,
     WorkerError,
 )
 
@@ -49,6 +51,24 @@ SEARCH_ERRORS = (NotFoundError, UnreadableImageError, ModelError, WorkerError)
 """What searching adds to them."""
 
 
+class Work(enum.Enum):
+    """What a request costs, and so in which line it waits and for how long it may go on."""
+
+    QUICK = enum.auto()
+    """Answered within the deadline; clients take turns."""
+    HEAVY = enum.auto()
+    """Looks at the whole library, for as long as that takes: few at once, beside searches."""
+    WAITING = enum.auto()
+    """Lasts, and costs next to nothing meanwhile."""
+    STREAM = enum.auto()
+    """Tells what comes, without end or for as long as the client takes to read it."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it has no deadline, or one of its own."""
+        return self is not Work.QUICK
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation.
@@ -61,8 +81,9 @@ class Route:
         other: further media types of the answer, and the struct of one line or event in them, if
             it has one.
         errors: what it may be answered with besides `COMMON_ERRORS`.
-        lasting: takes as long as it must, or brings a deadline of its own; it does not count among
-            the requests that are under way at once.
+        work: what it costs.
+        members: whether members of `server.group` may ask, too; by default only the daemon's own
+            user may. It is for what reads, and reads nothing that is the owner's alone.
         conditional: the answer has an ETag, and 304 says that it is still the same.
     """
 
@@ -76,25 +97,40 @@ class Route:
     uploads: bool = False
     other: Mapping[str, type[msgspec.Struct] | None] = field(default_factory=dict)
     errors: tuple[type[ImgvecdError], ...] = ()
-    lasting: bool = False
+    work: Work = Work.QUICK
+    members: bool = False
     conditional: bool = False
 
+    @property
+    def changes(self) -> bool:
+        """Whether it takes a body, or changes something."""
+        return self.method not in {"GET", "HEAD"}
 
-class Lasting:
-    """Tells requests that may last from those that have a deadline."""
+    @property
+    def all_errors(self) -> tuple[type[ImgvecdError], ...]:
+        """What it may be answered with, all in all."""
+        media = (UnsupportedMediaError,) if self.changes else ()
+        return (*COMMON_ERRORS, *media, *self.errors)
 
-    def __init__(self, table: Iterable[Route]) -> None:
-        table = list(table)
-        self._routes = {(route.method, route.path) for route in table if route.lasting}
-        self._streaming = {(route.method, route.path) for route in table if NDJSON in route.other}
 
-    def __contains__(self, request: web.Request) -> bool:
-        """Return whether the request's route is a lasting one, or lines are asked for."""
+class Table:
+    """Finds the route of a request."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes = {(route.method, route.path): route for route in routes}
+
+    def route(self, request: web.Request) -> Route | None:
+        """Return the route, or None if there is none."""
         resource = request.match_info.route.resource
-        if resource is None:
-            return False
-        route = request.method, resource.canonical
-        return route in self._routes or (route in self._streaming and wants_lines(request))
+        method = "GET" if request.method == "HEAD" else request.method
+        return None if resource is None else self._routes.get((method, resource.canonical))
+
+    def work(self, request: web.Request) -> Work:
+        """Return what a request costs; lines are sent as fast as the client takes them."""
+        route = self.route(request)
+        if route is None:
+            return Work.QUICK
+        return Work.STREAM if NDJSON in route.other and wants_lines(request) else route.work
 
 
 def wants_lines(request: web.Request) -> bool:

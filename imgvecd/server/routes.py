@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from imgvecd import api
 from imgvecd.errors import BadRequestError, ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.server.browsing_routes import BrowsingRoutes
-from imgvecd.server.concurrency import RequestTurns
+from imgvecd.server.concurrency import turns_by_work
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
 from imgvecd.server.event_routes import EventRoutes
 from imgvecd.server.metadata_routes import MetadataRoutes
@@ -34,7 +34,7 @@ from imgvecd.server.requests import (
     query_fields,
     search_request,
 )
-from imgvecd.server.route import JSON, NDJSON, SEARCH_ERRORS, Route, answer, wants_lines
+from imgvecd.server.route import JSON, NDJSON, SEARCH_ERRORS, Route, Work, answer, wants_lines
 from imgvecd.server.search_routes import SearchRoutes
 from imgvecd.server.service import Service
 from imgvecd.server.streaming import Streams
@@ -55,14 +55,21 @@ class Routes:
 
     Args:
         patience_s: clients that do not take a piece of a stream for so long are hung up on.
+        trouble: tells what stands in the way of serving; None if nothing does.
     """
 
-    def __init__(self, service: Service, patience_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        service: Service,
+        patience_s: float = 60.0,
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._service = service
+        self._trouble = trouble
         self._actions: set[asyncio.Task[Any]] = set()
         self._searches = SearchTimes()
         self.streams = Streams(patience_s)
-        self.turns = RequestTurns()
+        self.turns = turns_by_work()
         self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)
         self._metadata = MetadataRoutes(service.metadata)
@@ -87,10 +94,10 @@ class Routes:
     def _table(self) -> list[Route]:
         ask, finish = self._service, self._finish
         search = self._searches.timed(self.search)
-        get, post = partial(Route, "GET"), partial(Route, "POST")
+        get, post = partial(Route, "GET", members=True), partial(Route, "POST")
         return [
-            get("/v1/health", "Does it work?", _answering(ask.health), api.Health),
-            get("/v1/status", "What is it doing?", _answering(ask.status), api.Status),
+            get("/v1/health", "Does it work?", _answering(self.health), api.Health),
+            get("/v1/status", "What is it doing?", _answering(self.status), api.Status),
             get("/v1/stats", "What does the library hold?", _answering(ask.stats), api.Stats),
             get(
                 "/v1/search",
@@ -109,6 +116,7 @@ class Routes:
                 body=api.SearchRequest,
                 uploads=True,
                 errors=SEARCH_ERRORS,
+                members=True,
             ),
             get(
                 "/v1/images",
@@ -140,7 +148,7 @@ class Routes:
                 api.Done,
                 body=api.SyncRequest,
                 errors=(NotInTimeError, PausedError),
-                lasting=True,
+                work=Work.WAITING,
             ),
             get(
                 "/v1/changes",
@@ -179,7 +187,7 @@ class Routes:
                 _answering(ask.doctor),
                 api.Diagnosis,
                 errors=(ModelError,),
-                lasting=True,
+                work=Work.HEAVY,
             ),
             post(
                 "/v1/checkpoint",
@@ -218,6 +226,22 @@ class Routes:
             ),
             get("/v1/openapi.json", "This document", self.describe, None, other={JSON: None}),
         ]
+
+    async def health(self) -> api.Health:
+        """Return whether all is well, with the library and with serving."""
+        health = await self._service.health()
+        trouble = self._trouble()
+        if trouble is None:
+            return health
+        return api.Health(status="degraded", reasons=(*health.reasons, trouble))
+
+    async def status(self) -> api.Status:
+        """Return what the daemon is doing, with a warning where serving is in trouble."""
+        status = await self._service.status()
+        trouble = self._trouble()
+        if trouble is None:
+            return status
+        return msgspec.structs.replace(status, warnings=(*status.warnings, trouble))
 
     async def search(self, request: web.Request) -> web.Response:
         """Answer the hits of one search."""
@@ -283,7 +307,10 @@ class Routes:
         text = render(
             await self._service.status(),
             await self._service.failure_reasons(),
-            {"under_way": self.turns.under_way, "waiting": self.turns.waiting},
+            {
+                "under_way": sum(turns.under_way for turns in self.turns.values()),
+                "waiting": sum(turns.waiting for turns in self.turns.values()),
+            },
             self._searches,
             self._service.encode_times(),
         )

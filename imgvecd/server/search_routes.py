@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 
 from imgvecd import api
-from imgvecd.errors import NotFoundError
+from imgvecd.errors import ForbiddenError, NotFoundError
+from imgvecd.server.client_connection import peer
 from imgvecd.server.requests import SearchFields, json_body, query_fields, query_search
-from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, answer
+from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, Work, answer
 from imgvecd.server.search_service import SearchService
 from imgvecd.server.streaming import Streams
 
@@ -40,7 +41,12 @@ class SearchRoutes:
         put, delete = partial(Route, "PUT"), partial(Route, "DELETE")
         live, saved = "/v1/search/live", "/v1/saved/{name}"
         listening = partial(
-            Route, answer=None, other={EVENTS: api.Match}, errors=SEARCH_ERRORS, lasting=True
+            Route,
+            answer=None,
+            other={EVENTS: api.Match},
+            errors=SEARCH_ERRORS,
+            work=Work.STREAM,
+            members=True,
         )
         return [
             post(
@@ -50,6 +56,7 @@ class SearchRoutes:
                 api.SearchBatchResponse,
                 body=api.SearchBatch,
                 errors=SEARCH_ERRORS,
+                members=True,
             ),
             listening(
                 "GET",
@@ -89,6 +96,7 @@ class SearchRoutes:
                 api.ClassifyResponse,
                 body=api.ClassifyRequest,
                 errors=SEARCH_ERRORS,
+                members=True,  # but for `write_tags`
             ),
         ]
 
@@ -140,4 +148,6 @@ class SearchRoutes:
     async def classify(self, request: web.Request) -> web.Response:
         """Answer labels."""
         wanted = await json_body(request, api.ClassifyRequest)
+        if wanted.write_tags and not peer(request).is_owner:
+            raise ForbiddenError("`write_tags` is for the user that runs the daemon.")
         return answer(await self._service.classify(wanted))

@@ -1,15 +1,23 @@
-"""The Unix socket file: made private, never taken from a live daemon, removed at the end."""
+"""The Unix socket file: made private, never taken from a live daemon, removed at the end.
+
+Others could put a socket of their own in the place of ours, and hear what is asked, if they could
+write to a folder on its way: so who owns these folders is looked at first.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import socket
 import stat
 
 from imgvecd.errors import AlreadyRunningError, ConfigError
+from imgvecd.folder_trust import unsafe_folder
+
+logger = logging.getLogger(__name__)
 
 # Connecting to a live daemon on the same machine takes microseconds unless its backlog is full.
 _PROBE_TIMEOUT_S = 1.0
@@ -29,6 +37,7 @@ class OwnedSocket:
             ConfigError: the path cannot be used.
         """
         self.path = path
+        self._group = group
         try:
             _prepare_directory(os.path.dirname(path), group)
             self._lock = _lock(path + ".lock")
@@ -44,6 +53,36 @@ class OwnedSocket:
             os.close(self._lock)
             raise
         self._identity = _identity(path)
+
+    def restore(self) -> socket.socket | None:
+        """Return a new socket if the one at the path is gone or not ours; None if all is well.
+
+        Raises:
+            AlreadyRunningError: another daemon has taken the path meanwhile.
+            ConfigError: the path cannot be used any more.
+        """
+        try:
+            if self._is_ours():
+                return None
+            logger.warning("the socket %s is gone or was replaced; it is made anew", self.path)
+            _prepare_directory(os.path.dirname(self.path), self._group)
+            if not _is_at(self.path + ".lock", os.fstat(self._lock)):
+                renewed = _lock(self.path + ".lock")
+                os.close(self._lock)
+                self._lock = renewed
+            _remove_stale(self.path)
+            self.socket = _bind(self.path, self._group)
+            self._identity = _identity(self.path)
+        except OSError as error:
+            raise ConfigError(_cannot(self.path, error)) from error
+        return self.socket
+
+    def _is_ours(self) -> bool:
+        try:
+            same = _identity(self.path) == self._identity
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return same and _is_at(self.path + ".lock", os.fstat(self._lock))
 
     def close(self) -> None:
         """Remove the socket, if it is still ours, and let go of the path."""
@@ -62,11 +101,10 @@ def _prepare_directory(directory: str, group: int | None) -> None:
         if group is not None:
             os.chown(directory, -1, group)
             os.chmod(directory, 0o710)  # noqa: S103  # to pass through, not to look around
-    status = os.stat(directory)
-    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+    if (fault := unsafe_folder(directory)) is not None:
         raise ConfigError(
-            f"server.socket: other users can write to {directory}, so they could put their own "
-            f"socket there; choose another folder or run `chmod 700 {directory}`."
+            f"server.socket: {fault}, so they could put their own socket there; choose another "
+            f"folder or run `chmod 700` on it."
         )
 
 
@@ -116,8 +154,16 @@ def _bind(path: str, group: int | None) -> socket.socket:
         raise
     finally:
         os.umask(previous)
-    listener.setblocking(False)
     return listener
+
+
+def _is_at(path: str, status: os.stat_result) -> bool:
+    """Return whether what a path leads to is the file of that status."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino)
 
 
 def _identity(path: str) -> tuple[int, int]:

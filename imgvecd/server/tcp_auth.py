@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from imgvecd.config.schema import Endpoint
 from imgvecd.errors import ConfigError, ForbiddenError, UnauthorizedError
+from imgvecd.server.client_connection import trust
 
 _TOKEN_BYTES = 32  # 256 bits: nobody guesses it
 _LONGEST_TOKEN = 4096
@@ -80,13 +81,24 @@ def guard(token: str) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        bound = request.transport.get_extra_info("sockname") if request.transport else None
-        if isinstance(bound, tuple):  # a Unix socket's name is text
-            _require_own_address(request, bound[1])
+        if (port := _port(request)) is not None:
+            _require_own_address(request, port)
             _require_token(request, token)
+            trust(request)
         return await handler(request)
 
     return middleware
+
+
+def by_tcp(request: web.Request) -> bool:
+    """Return whether a request comes by TCP, as those of browsers do."""
+    return _port(request) is not None
+
+
+def _port(request: web.Request) -> int | None:
+    """Return the TCP port that a request came to; None if it came by the Unix socket."""
+    bound = request.transport.get_extra_info("sockname") if request.transport else None
+    return bound[1] if isinstance(bound, tuple) else None  # a Unix socket's name is text
 
 
 def _require_own_address(request: web.Request, port: int) -> None:

@@ -49,6 +49,7 @@ class ThumbnailRoutes:
                 query=ThumbnailFields,
                 other={JPEG: None},
                 errors=(NotFoundError, OfflineError, UnreadableImageError, WorkerError),
+                members=True,
                 conditional=True,
             )
         ]

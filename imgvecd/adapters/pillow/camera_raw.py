@@ -10,13 +10,13 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from imgvecd.adapters import raw
-from imgvecd.adapters.pillow import exif, geometry, opening
+from imgvecd.adapters.pillow import blocks, exif, geometry, opening
+from imgvecd.adapters.pillow.tiff_fields import SUB_DIRECTORIES, Fields
 from imgvecd.errors import UnreadableImageError
 
 _TIFF = (b"II*\0", b"MM\0*")
 _CANON_2 = b"CR"  # behind the header of a TIFF
 _DNG_VERSION = 50706
-_SUB_IFDS = 330
 _REDUCED = 1  # NewSubfileType
 _MOSAICS = {32803, 34892}  # PhotometricInterpretation: colour filter array, linear raw
 
@@ -29,34 +29,28 @@ class RawPicture:
         image: decoded.
         size: of the whole picture, as a person sees it.
         orientation: of `image`, as in EXIF.
-        fields: EXIF, of the file and of its preview.
+        said: what the file and its preview say.
     """
 
     image: Image.Image
     size: tuple[int, int]
     orientation: int
-    fields: tuple[Image.Exif, ...]
+    said: blocks.Blocks
 
 
-def fields_of(file: BinaryIO) -> Image.Exif | None:
+def fields_of(file: BinaryIO) -> Fields | None:
     """Return the EXIF of a RAW file, as far as it can be read; None if the file is no RAW."""
     prefix = file.read(raw.MAGIC_BYTES)
     file.seek(0)
-    if raw.is_raw(prefix):
-        return Image.Exif()
-    if not prefix.startswith(_TIFF):
+    if not raw.is_raw(prefix) and not prefix.startswith(_TIFF):
         return None
-    fields = Image.Exif()
-    try:
-        fields.load_from_fp(file)
-        found = _is_raw_tiff(prefix, fields)
-    except exif.DAMAGE:
-        found = False
+    fields = Fields.of_file(file)
+    found = raw.is_raw(prefix) or _is_raw_tiff(prefix, fields)
     file.seek(0)
     return fields if found else None
 
 
-def load(file: BinaryIO, fields: Image.Exif, size: int, max_pixels: int) -> RawPicture:
+def load(file: BinaryIO, fields: Fields, size: int, max_pixels: int) -> RawPicture:
     """Return what shows the file.
 
     Args:
@@ -67,7 +61,7 @@ def load(file: BinaryIO, fields: Image.Exif, size: int, max_pixels: int) -> RawP
         UnreadableImageError: the extra is missing, or it has too many pixels.
         Exception: what LibRaw and Pillow raise for damaged files.
     """
-    known: tuple[Image.Exif, ...] = (fields,)
+    said = blocks.Blocks()
     with raw.opened(file) as source:
         full = geometry.oriented(source.size, source.orientation)
         preview = source.preview()
@@ -78,12 +72,12 @@ def load(file: BinaryIO, fields: Image.Exif, size: int, max_pixels: int) -> RawP
                 raise UnreadableImageError("too_large", message)
             image, orientation = Image.fromarray(source.develop()), 1
         else:
-            of_preview = exif.fields_of(image)
-            orientation = of_preview.get(Base.Orientation, source.orientation)
-            known = (fields, of_preview)
-    if packet := fields.get(Base.XMLPacket):
-        image.info["xmp"] = packet
-    return RawPicture(image, full, orientation, known)
+            block = image.info.get("exif")
+            said.preview = Fields.of_block(block if isinstance(block, bytes) else b"")
+            turned = Base.Orientation in said.preview.main
+            orientation = exif.orientation(said.preview) if turned else source.orientation
+    blocks.of_tiff(fields, said)
+    return RawPicture(image, full, orientation, said)
 
 
 def _decoded(preview: bytes, size: int, max_pixels: int) -> Image.Image | None:
@@ -92,15 +86,16 @@ def _decoded(preview: bytes, size: int, max_pixels: int) -> Image.Image | None:
     return image if min(full_size) >= size else None
 
 
-def _is_raw_tiff(prefix: bytes, fields: Image.Exif) -> bool:
+def _is_raw_tiff(prefix: bytes, fields: Fields) -> bool:
+    main = fields.main
     return (
         prefix[8:10] == _CANON_2
-        or _DNG_VERSION in fields
-        or fields.get(Base.PhotometricInterpretation) in _MOSAICS
+        or _DNG_VERSION in main
+        or any(main.get(Base.PhotometricInterpretation) == (mosaic,) for mosaic in _MOSAICS)
         # a camera's small picture in front of the large ones: Nikon, Sony, Samsung and others
         or (
-            fields.get(Base.NewSubfileType) == _REDUCED
-            and _SUB_IFDS in fields
-            and Base.Make in fields
+            main.get(Base.NewSubfileType) == (_REDUCED,)
+            and SUB_DIRECTORIES in main
+            and Base.Make in main
         )
     )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from PIL import Image
-from PIL.ExifTags import Base
 
-from imgvecd.adapters.pillow import camera_raw, colour, exif, facts, geometry, opening
+from imgvecd.adapters import xmp
+from imgvecd.adapters.pillow import blocks, camera_raw, colour, exif, facts, geometry, opening
+from imgvecd.adapters.pillow.blocks import Blocks
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import ImageInfo, PreprocessSpec
 
@@ -30,7 +31,8 @@ class _Picture:
         full_size: (width, height) of `image` as stored, at full scale.
         shown_size: (width, height) as a person sees the picture.
         orientation: of `image`, as in EXIF.
-        known: EXIF, of the file and of its preview.
+        said_orientation: what the file says of it, although it may be applied already.
+        said: all that the file says.
     """
 
     image: Image.Image
@@ -39,7 +41,8 @@ class _Picture:
     orientation: int
     name: str
     truncated: bool
-    known: tuple[Image.Exif, ...]
+    said_orientation: int
+    said: Blocks
 
     def in_srgb(self, spec: PreprocessSpec) -> Image.Image:
         """Return it upright and resized as `spec` says."""
@@ -63,7 +66,10 @@ def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[Image
     with _blaming_the_file():
         picture = _load(file, spec.size, max_pixels)
         rgb = geometry.padded(picture.in_srgb(spec), spec)
-        taken_at, metadata = facts.read(picture.image, picture.known)
+        taken_at, metadata = facts.read(picture.said)
+        metadata.pop("orientation", None)
+        if picture.said_orientation > 1:
+            metadata["orientation"] = picture.said_orientation
         width, height = picture.shown_size
         info = ImageInfo(
             format=picture.name,
@@ -109,12 +115,36 @@ def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:
     fields = camera_raw.fields_of(file)
     if fields is not None:
         raw = camera_raw.load(file, fields, size, max_pixels)
-        return _Picture(
-            raw.image, raw.image.size, raw.size, raw.orientation, "raw", False, raw.fields
-        )
+        turned = raw.orientation
+        return _Picture(raw.image, raw.image.size, raw.size, turned, "raw", False, turned, raw.said)
     image, full_size, truncated = opening.load(file, size, max_pixels)
-    fields = exif.fields_of(image)
-    orientation = fields.get(Base.Orientation, 1)
+    said = blocks.of_picture(image, file)
+    orientation, said_orientation = _orientations(image, said)
     shown_size = geometry.oriented(full_size, orientation)
     name = _NAMES.get(image.format or "", (image.format or "").lower())
-    return _Picture(image, full_size, shown_size, orientation, name, truncated, (fields,))
+    return _Picture(
+        image, full_size, shown_size, orientation, name, truncated, said_orientation, said
+    )
+
+
+def _orientations(image: Image.Image, said: Blocks) -> tuple[int, int]:
+    """Return (how `image` is still to be turned, what the file says).
+
+    JPEG XL and HEIF have an orientation of their own, which their decoders apply, and want EXIF's
+    and XMP's ignored. So does AVIF, whose own Pillow writes into EXIF. Pillow turns TIFF itself. Of
+    a JPEG that was packed into JPEG XL the plugin gives the JPEG.
+    """
+    of_exif = next((exif.orientation(each) for each in said.exif), 1)
+    if image.format == "JXL" and not image.jpeg:  # type: ignore[attr-defined]  # of the plugin
+        return 1, 1
+    if image.format == "HEIF":
+        return 1, image.info.get("original_orientation") or 1
+    if image.format == "TIFF":
+        return 1, of_exif
+    if image.format == "AVIF" or of_exif > 1 or not said.xmp:
+        return of_exif, of_exif
+    try:
+        of_xmp = xmp.orientation(said.xmp)
+    except ValueError:
+        of_xmp = 1
+    return of_xmp, of_xmp

@@ -2,157 +2,148 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-import logging
 import math
-import re
-import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
-from PIL import Image
-from PIL.ExifTags import GPS, IFD, Base
+from PIL.ExifTags import GPS, Base
 
-from imgvecd.core.files.photo_facts import camera, parts, said, stars
+from imgvecd.adapters.pillow.tiff_fields import Directory, Fields, Value
+from imgvecd.core.files.photo_dates import moment
+from imgvecd.core.files.photo_facts import camera, each, parts, stars
+from imgvecd.core.files.photo_positions import of_parts, of_text, position
+from imgvecd.core.files.photo_texts import of_windows, text_of
 from imgvecd.types import Facts
 
-logger = logging.getLogger(__name__)
-
-DAMAGE = (OSError, SyntaxError, ValueError, KeyError, struct.error)
-"""What Pillow raises over damaged EXIF."""
-
-_OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
 _ORIENTATIONS = 8
-_NUMBERS = {
+_MEASURES = {
     "iso": Base.ISOSpeedRatings,
     "exposure_s": Base.ExposureTime,
     "f_number": Base.FNumber,
     "focal_length_mm": Base.FocalLength,
-    "exposure_bias_ev": Base.ExposureBiasValue,
 }
 _TIMES = (
-    (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
-    (Base.DateTimeDigitized, Base.OffsetTimeDigitized),
+    (Base.DateTimeOriginal, Base.OffsetTimeOriginal, Base.SubsecTimeOriginal),
+    (Base.DateTimeDigitized, Base.OffsetTimeDigitized, Base.SubsecTimeDigitized),
 )
-_MODIFIED = (Base.DateTime, Base.OffsetTime)
+_MODIFIED = (Base.DateTime, Base.OffsetTime, Base.SubsecTime)
+_Time = tuple[int, int, int]
 
 
-def fields_of(image: Image.Image) -> Image.Exif:
-    """Return a picture's EXIF; empty if it is damaged, which does not keep it from being shown."""
-    try:
-        return image.getexif()
-    except DAMAGE as error:
-        logger.debug("unreadable EXIF: %s", error)
-        return Image.Exif()
+def facts(fields: Fields) -> Facts:
+    """Return what is known, by standard names, with `taken_at` where the camera wrote it.
+
+    A field that makes no sense takes no other along.
+    """
+    main, shot = fields.main, fields.exif
+    return each(
+        {
+            "taken_at": lambda: next(filter(None, map(partial(_taken_at, fields), _TIMES)), ""),
+            "camera": lambda: camera(_text(main, Base.Make), _text(main, Base.Model)),
+            "lens": lambda: _text(shot, Base.LensModel),
+            "description": lambda: _text(main, Base.ImageDescription),
+            "creator": lambda: _text(main, Base.Artist),
+            "copyright": lambda: _text(main, Base.Copyright),
+            "title": lambda: _windows_text(main, Base.XPTitle),
+            "keywords": lambda: parts(_windows_text(main, Base.XPKeywords), ";"),
+            "rating": lambda: _rating(main),
+            "flash": lambda: _flash(shot),
+            "orientation": lambda: _turned(fields),
+            "exposure_bias_ev": lambda: _number(shot.get(Base.ExposureBiasValue)),
+            # a camera that does not know one of these writes 0
+            **{name: partial(_measure, shot, tag) for name, tag in _MEASURES.items()},
+        },
+        lambda: _position(fields.gps),
+    )
 
 
-def facts(exif: Image.Exif) -> Facts:
-    """Return what is known, by standard names, with `taken_at` where the camera wrote it."""
-    fields = exif.get_ifd(IFD.Exif)
-    found: Facts = {
-        "taken_at": next(filter(None, (_taken_at(fields, *tags) for tags in _TIMES)), None),
-        "camera": camera(_text(exif.get(Base.Make)), _text(exif.get(Base.Model))),
-        "lens": _text(fields.get(Base.LensModel)),
-        "description": _text(exif.get(Base.ImageDescription)),
-        "creator": _text(exif.get(Base.Artist)),
-        "copyright": _text(exif.get(Base.Copyright)),
-        "title": _windows_text(exif.get(Base.XPTitle)),
-        "keywords": parts(_windows_text(exif.get(Base.XPKeywords)), ";"),
-        "rating": _rating(exif),
-        "flash": _flash(fields.get(Base.Flash)),
-        "orientation": _orientation(exif),
-        **{name: _number(fields.get(tag)) for name, tag in _NUMBERS.items()},
-        **_position(exif.get_ifd(IFD.GPSInfo)),
-    }
-    return said(found)
-
-
-def modification(exif: Image.Exif) -> Facts:
+def modification(fields: Fields) -> Facts:
     """Return, as `taken_at`, when a camera or a program last wrote the picture."""
-    return said({"taken_at": _taken_at({**exif, **exif.get_ifd(IFD.Exif)}, *_MODIFIED)})
+    return each({"taken_at": lambda: _taken_at(fields, _MODIFIED)})
 
 
-def _taken_at(fields: Mapping[int, Any], time: int, offset: int) -> str | None:
-    moment = _moment(fields.get(time))
-    return moment and moment + _offset(fields.get(offset))
+def orientation(fields: Fields) -> int:
+    """Return how the picture is to be turned, 1 to 8."""
+    value = _number(fields.main.get(Base.Orientation))
+    return value if isinstance(value, int) and 1 <= value <= _ORIENTATIONS else 1
 
 
-def _moment(value: object) -> str | None:
-    with contextlib.suppress(ValueError):
-        # some write dashes; seconds may have a fraction
-        text = _text(value).replace("-", ":")[:19]
-        moment = datetime.datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007  # local time, of a zone that the file may not tell
-        return moment.isoformat()
-    return None
+def _turned(fields: Fields) -> int | None:
+    value = orientation(fields)
+    return value if value > 1 else None
 
 
-def _offset(value: object) -> str:
-    text = _text(value)
-    return text if _OFFSET.fullmatch(text) else ""
+def _taken_at(fields: Fields, tags: _Time) -> str:
+    time, offset, fraction = (
+        next(filter(None, (_text(place, tag) for place in (fields.exif, fields.main))), "")
+        for tag in tags
+    )
+    return moment(time, offset=offset, fraction=fraction)
 
 
-def _rating(exif: Image.Exif) -> int | float | None:
-    rating = _number(exif.get(_RATING))
+def _rating(main: Directory) -> int | float | None:
+    rating = _number(main.get(_RATING))
     if rating is not None:
         return rating
-    percent = _number(exif.get(_RATING_PERCENT))
+    percent = _number(main.get(_RATING_PERCENT))
     return None if percent is None else stars(percent)
 
 
-def _flash(value: object) -> bool | None:
+def _flash(shot: Directory) -> bool | None:
+    value = _number(shot.get(Base.Flash))
     return bool(value & 1) if isinstance(value, int) else None
 
 
-def _orientation(exif: Image.Exif) -> int | None:
-    value = exif.get(Base.Orientation)
-    return value if isinstance(value, int) and 1 < value <= _ORIENTATIONS else None
+def _measure(shot: Directory, tag: int) -> int | float | None:
+    return _number(shot.get(tag)) or None
 
 
-def _windows_text(value: object) -> str:
-    """Return what Windows wrote: UTF-16, as bytes or as numbers."""
+def _windows_text(main: Directory, tag: int) -> str:
+    """Return what Windows wrote: UTF-16, as bytes or, by some programs, as numbers."""
+    value = main.get(tag)
     if isinstance(value, tuple):
-        value = bytes(value)
-    return value.decode("utf-16-le", "replace").split("\0")[0] if isinstance(value, bytes) else ""
+        units = [int(unit) for unit in value if 0 <= unit < 1 << 16]
+        width = 1 if max(units, default=0) < 1 << 8 else 2
+        value = b"".join(unit.to_bytes(width, "little") for unit in units)
+    return of_windows(value or b"")
 
 
-def _position(gps: Mapping[int, Any]) -> Facts:
-    latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), 90)
-    longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), 180)
-    if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
-        return {}  # cameras that know no position write zeros
+def _position(gps: Directory) -> Facts:
     altitude = _number(gps.get(GPS.GPSAltitude))
-    if altitude is not None and gps.get(GPS.GPSAltitudeRef) in {1, b"\1"}:
+    if altitude is not None and _number(gps.get(GPS.GPSAltitudeRef)) == 1:
         altitude = -altitude  # below the sea
-    return {"gps_latitude": latitude, "gps_longitude": longitude, "gps_altitude_m": altitude}
+    return position(
+        _degrees("latitude", gps, GPS.GPSLatitude, GPS.GPSLatitudeRef),
+        _degrees("longitude", gps, GPS.GPSLongitude, GPS.GPSLongitudeRef),
+        altitude,
+    )
 
 
-def _degrees(value: object, reference: object, limit: float) -> float | None:
-    if not isinstance(value, tuple) or len(value) != 3:  # noqa: PLR2004  # degrees, minutes, seconds
-        return None
-    parts = [_number(part) for part in value]
-    if None in parts:
-        return None
-    degrees = sum((part or 0.0) / 60.0**i for i, part in enumerate(parts))
-    if degrees > limit:
-        return None
-    return round(-degrees if _text(reference).upper() in {"S", "W"} else degrees, 7)
-
-
-def _text(value: object) -> str:
+def _degrees(axis: str, gps: Directory, tag: int, reference_tag: int) -> float | None:
+    value = gps.get(tag)
+    reference = _text(gps, reference_tag)
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return value.split("\0")[0].strip() if isinstance(value, str) else ""
-
-
-def _number(value: object) -> int | float | None:
-    if isinstance(value, tuple) and value:
-        value = value[0]
-    if isinstance(value, int):
-        return value
-    try:
-        number = float(value)  # type: ignore[arg-type]  # a rational, or what a damaged file has
-    except (TypeError, ValueError, ZeroDivisionError):
+        return of_text(axis, text_of(value), reference)
+    if not value:
         return None
-    return round(number, 6) if math.isfinite(number) else None
+    return of_parts(axis, [None if math.isnan(part) else part for part in value], reference)
+
+
+def _text(directory: Directory, tag: int) -> str:
+    value = directory.get(tag)
+    if isinstance(value, tuple):  # by programs that take no care of types
+        value = bytes(int(unit) for unit in value)
+    return text_of(value or b"")
+
+
+def _number(value: Value | Sequence[float] | None) -> int | float | None:
+    if isinstance(value, bytes):  # one byte, or digits
+        number = float(value[0]) if len(value) == 1 else float(text_of(value) or "nan")
+    elif value:
+        number = float(value[0])
+    else:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if number.is_integer() else round(number, 6)

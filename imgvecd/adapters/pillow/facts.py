@@ -1,4 +1,4 @@
-"""All that a picture's file says of it, from EXIF, XMP and IPTC, by one set of names.
+"""All that a picture's file says of it, from EXIF, XMP, IPTC and texts, by one set of names.
 
 Where they differ: what the camera measured is taken from EXIF, what people wrote from XMP, which is
 where programs write today. Keywords and people are put together.
@@ -7,38 +7,33 @@ where programs write today. Keywords and people are put together.
 from __future__ import annotations
 
 import itertools
-import logging
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-from PIL import Image
-
 from imgvecd.adapters import xmp
-from imgvecd.adapters.pillow import exif, iptc
-from imgvecd.core.files.photo_facts import said
+from imgvecd.adapters.pillow import exif, iptc, png_texts
+from imgvecd.adapters.pillow.blocks import Blocks
+from imgvecd.adapters.pillow.tiff_fields import Fields
+from imgvecd.core.files.photo_facts import said, tried
 from imgvecd.types import Facts
-
-logger = logging.getLogger(__name__)
 
 _WRITTEN = ("title", "description", "creator", "copyright", "city", "country", "rating")
 _LISTS = ("keywords", "people")
-_OF_PEOPLE = ("xmp", "iptc", "exif")  # the surest first
-_PACKETS = ("xmp", "XML:com.adobe.xmp")  # where Pillow leaves XMP; the latter in PNG
+_EARLIEST_RAW = "1980"  # no digital camera is older
+_OF_PEOPLE = ("xmp", "iptc", "png", "exif")  # the surest first
 
 
-def read(image: Image.Image, fields: Sequence[Image.Exif]) -> tuple[str | None, Facts]:
-    """Return (when it was taken, further facts); what cannot be read is left out.
-
-    Args:
-        fields: its EXIF; of a RAW file also that of its preview.
-    """
+def read(blocks: Blocks) -> tuple[str | None, Facts]:
+    """Return (when it was taken, further facts); what cannot be read is left out."""
     return merged(
         [
-            *(("exif", _tried(partial(exif.facts, each))) for each in fields),
-            ("xmp", _tried(partial(_xmp, image))),
-            ("iptc", _tried(partial(iptc.facts, image))),
-            *(("exif", _tried(partial(exif.modification, each))) for each in fields),
+            *(("exif", tried(partial(exif.facts, each))) for each in blocks.exif),
+            ("exif", tried(partial(_of_preview, blocks.preview)) if blocks.preview else {}),
+            ("xmp", tried(partial(xmp.read, blocks.xmp)) if blocks.xmp else {}),
+            ("iptc", tried(partial(iptc.facts, blocks.iptc))),
+            ("png", tried(partial(png_texts.facts, blocks.texts))),
+            *(("exif", tried(partial(exif.modification, each))) for each in blocks.exif),
         ]
     )
 
@@ -60,20 +55,7 @@ def merged(sources: Sequence[tuple[str, Facts]]) -> tuple[str | None, Facts]:
     return taken_at, {**said(facts), "taken_at_source": source}
 
 
-def _xmp(image: Image.Image) -> Facts:
-    for key in _PACKETS:
-        packet = image.info.get(key)
-        if packet:
-            return xmp.read(packet.encode() if isinstance(packet, str) else packet)
-    return {}
-
-
-def _tried(read_: Callable[[], Facts]) -> Facts:
-    """Return what is read; damaged metadata is no reason not to show a picture."""
-    try:
-        return read_()
-    except MemoryError:
-        raise
-    except Exception:  # what bad bytes make the readers raise is anything
-        logger.debug("unreadable metadata", exc_info=True)
-        return {}
+def _of_preview(fields: Fields) -> Facts:
+    """Return what a RAW file's preview says: LibRaw writes 1970 where it knows no time."""
+    found = exif.facts(fields)
+    return {k: v for k, v in found.items() if k != "taken_at" or str(v) >= _EARLIEST_RAW}

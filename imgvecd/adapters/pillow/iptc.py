@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
+from functools import partial
 
-from PIL import Image, IptcImagePlugin
-
-from imgvecd.core.files.photo_facts import said
+from imgvecd.core.files.photo_dates import moment
+from imgvecd.core.files.photo_facts import each
+from imgvecd.core.files.photo_texts import latin, text_of
 from imgvecd.types import Facts
 
+_MARKER = 0x1C
+_HEADER_BYTES = 5
+_EXTENDED = 0x8000  # the bit that says that a length is one of a length
+_MOST_FIELDS = 10_000  # of a block: keywords are cut at 2,000
+_RECORDS = range(1, 10)
+_OF_TEXTS = {1, 2}  # records of which no value that is read here is of other bytes
+_NEXT = re.compile(rb"\x1c[\x01-\x09]")
 _CHARACTER_SET = (1, 90)
-_UTF8 = b"\x1b%G"
 _KEYWORDS = (2, 25)
-_DATE, _TIME = (2, 55), (2, 60)
+_DATES = (((2, 55), (2, 60)), ((2, 62), (2, 63)))  # created, digitised
 _TEXTS = {
     "title": (2, 5),
     "creator": (2, 80),
@@ -23,46 +29,94 @@ _TEXTS = {
     "copyright": (2, 116),
     "description": (2, 120),
 }
+# What ISO 2022's escapes in field 1:90 name; anything else is found out of the bytes.
+_ENCODINGS = {
+    b"\x1b%G": "utf-8",
+    b"\x1b%/G": "utf-8",
+    b"\x1b%/I": "utf-8",
+    b"\x1b%/L": "utf-16-be",
+    b"\x1b.A": "latin-1",
+    b"\x1b-A": "latin-1",
+    b"\x1b,A": "latin-1",
+    b"\x1b.B": "iso-8859-2",
+    b"\x1b-B": "iso-8859-2",
+    b"\x1b-L": "iso-8859-5",
+    b"\x1b-F": "iso-8859-7",
+    b"\x1b-M": "iso-8859-9",
+    b"\x1b-b": "iso-8859-15",
+}
 
-_Fields = Mapping[tuple[int, int], bytes | list[bytes]]
+_Fields = dict[tuple[int, int], list[bytes]]
 
 
-def facts(image: Image.Image) -> Facts:
-    """Return what is known, by standard names, with `taken_at`."""
-    fields: _Fields = IptcImagePlugin.getiptcinfo(image) or {}  # type: ignore[arg-type]  # any image
-    encoding = "utf-8" if _all(fields, _CHARACTER_SET)[:1] == [_UTF8] else "cp1252"
-    found: Facts = {
-        name: " ".join(_texts(fields, tag, encoding)[:1]) for name, tag in _TEXTS.items()
-    }
-    found["keywords"] = _texts(fields, _KEYWORDS, encoding)
-    found["taken_at"] = _moment(
-        b"".join(_all(fields, _DATE)[:1]), b"".join(_all(fields, _TIME)[:1])
+def facts(block: bytes) -> Facts:
+    """Return what is known, by standard names, with `taken_at`.
+
+    A field that makes no sense takes no other along.
+    """
+    fields: _Fields = {}
+    for tag, value in _fields(block):
+        if value.strip(b"\0 "):
+            fields.setdefault(tag, []).append(value)
+    encoding = _ENCODINGS.get(b"".join(fields.get(_CHARACTER_SET, [])[:1]).strip(b"\0 "), "")
+    return each(
+        {
+            **{name: partial(_first, fields, tag, encoding) for name, tag in _TEXTS.items()},
+            "keywords": lambda: _texts(fields, _KEYWORDS, encoding),
+            "taken_at": lambda: _taken_at(fields),
+        }
     )
-    return said(found)
 
 
-def _all(fields: _Fields, tag: tuple[int, int]) -> list[bytes]:
-    value = fields.get(tag, [])
-    return value if isinstance(value, list) else [value]
+def _fields(block: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield (record and data set, value); what makes no sense is skipped to the next marker."""
+    at = block.find(_MARKER)
+    for _ in range(_MOST_FIELDS):
+        if at < 0 or at + _HEADER_BYTES > len(block):
+            return
+        record, number = block[at + 1], block[at + 2]
+        length = int.from_bytes(block[at + 3 : at + _HEADER_BYTES])
+        start = at + _HEADER_BYTES
+        if length & _EXTENDED:
+            digits = length & ~_EXTENDED
+            length = int.from_bytes(block[start : start + digits]) if digits <= 4 else len(block)  # noqa: PLR2004
+            start += digits
+        end = start + length
+        whole = end <= len(block) and (end == len(block) or block[end] == _MARKER)
+        if record not in _RECORDS or not (whole or _is_padding(block[end:])):
+            # its length is wrong: it lasts until the next field begins
+            following = block.find(_MARKER, at + 1)
+            end = len(block) if following < 0 else following
+        if record in _OF_TEXTS and (inside := _NEXT.search(block, at + _HEADER_BYTES, end)):
+            end = inside.start()  # no text has a marker in it
+        if record in _RECORDS:
+            yield (record, number), block[start:end]
+        at = block.find(_MARKER, max(end, at + 1))
+
+
+def _is_padding(rest: bytes) -> bool:
+    return bool(rest) and not rest.strip(b"\0 ")
 
 
 def _texts(fields: _Fields, tag: tuple[int, int], encoding: str) -> list[str]:
-    return [text for value in _all(fields, tag) if (text := _text(value, encoding))]
+    return [text for value in fields.get(tag, []) if (text := _text(value, encoding))]
+
+
+def _first(fields: _Fields, tag: tuple[int, int], encoding: str) -> str:
+    return next(iter(_texts(fields, tag, encoding)), "")
 
 
 def _text(value: bytes, encoding: str) -> str:
-    """Decode; many programs wrote UTF-8 without saying so."""
-    value = value.strip(b"\0 ")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode(encoding, "replace")
+    """Decode; many programs wrote UTF-8 without saying so, and some said so without writing it."""
+    if encoding in {"", "utf-8"}:
+        return text_of(value)
+    return value.decode(encoding, "replace").strip("\0 ")
 
 
-def _moment(date: bytes, time: bytes) -> str:
+def _taken_at(fields: _Fields) -> str:
     """Return "20230506" and "070809+0200" as `ImageInfo.taken_at`."""
-    text = f"{date.decode('ascii', 'replace')} {time.decode('ascii', 'replace')}".strip()
-    for form in ("%Y%m%d %H%M%S%z", "%Y%m%d %H%M%S", "%Y%m%d"):
-        with contextlib.suppress(ValueError):
-            return datetime.datetime.strptime(text, form).isoformat()  # noqa: DTZ007  # local time, of a zone that the file may not tell
+    for date, time in _DATES:
+        texts = [latin(fields[tag][0]).strip("\0 ") for tag in (date, time) if tag in fields]
+        if date in fields and (found := moment(" ".join(texts))):
+            return found
     return ""

@@ -22,6 +22,11 @@ _HAS_TAG = (
     " WHERE kind IN ('tag', 'keyword', 'person') AND word = ?)"
 )
 _CONTENTS_OF_FILES = "SELECT files.content_id FROM files JOIN roots ON roots.id = files.root_id"
+# A time that is told as a year or a month passes if all of that lies between the dates.
+_FIRST_DAY, _LAST_DAY = (
+    f"contents.taken_at || substr('{year}', length(contents.taken_at) + 1)"
+    for year in ("YYYY-01-01", "YYYY-12-31")
+)
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 # One kilometre north is 1/111 of a degree; the exact distance is looked at afterwards.
 _KM_PER_DEGREE = 111.0
@@ -102,9 +107,9 @@ def _of_folder(folder: str, roots: Sequence[tuple[int, bytes]]) -> Condition:
 
 def _of_facts(filters: Filters) -> Iterator[Condition]:
     if filters.taken_from is not None:
-        yield "contents.taken_at >= ?", (filters.taken_from,)
+        yield f"{_FIRST_DAY} >= ?", (filters.taken_from,)
     if filters.taken_to is not None:
-        yield "contents.taken_at < ?", (filters.taken_to,)
+        yield f"{_LAST_DAY} < ?", (filters.taken_to,)
     for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
         if wanted is not None:
             found = f"lower(json_extract(contents.metadata, '$.{name}'))"

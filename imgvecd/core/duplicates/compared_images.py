@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Protocol
 
+from imgvecd.core.files.photo_dates import is_to_the_second
 from imgvecd.types import FileRow
 
 
@@ -30,12 +31,14 @@ class Subject:
 
     @property
     def moment(self) -> datetime.datetime | None:
-        """When it was taken, in the camera's local time."""
+        """When it was taken, in the camera's local time; None if it is not known to the second."""
+        if self.taken_at is None or not is_to_the_second(self.taken_at):
+            return None
         try:
-            taken = datetime.datetime.fromisoformat(self.taken_at) if self.taken_at else None
+            taken = datetime.datetime.fromisoformat(self.taken_at)
         except ValueError:
             return None
-        return taken.replace(tzinfo=None) if taken else None
+        return taken.replace(tzinfo=None)
 
 
 class DuplicateStore(Protocol):

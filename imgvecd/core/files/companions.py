@@ -17,6 +17,7 @@ from imgvecd.core.files.formats import (
     is_image_name,
     is_sidecar_name,
 )
+from imgvecd.core.files.photo_dates import adds_nothing
 from imgvecd.types import Facts
 
 CompanionKind = Literal["sidecar", "video", "raw", "developed"]
@@ -64,12 +65,12 @@ def overlaid(
     """Return (when taken, facts) with what sidecars say instead; the first of them counts most.
 
     A sidecar is where a program writes that leaves pictures alone, so it is the later word. But the
-    same time without its offset is no news.
+    same time without its offset, or less precise, is no news.
     """
     merged = dict(facts)
     for sidecar in reversed(sidecars):
         moment = sidecar.get("taken_at")
-        if isinstance(moment, str) and not (taken_at or "").startswith(moment):
+        if isinstance(moment, str) and not adds_nothing(moment, taken_at or ""):
             taken_at = moment
             merged["taken_at_source"] = "sidecar"
         merged |= {name: value for name, value in sidecar.items() if name != "taken_at"}

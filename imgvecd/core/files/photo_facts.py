@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+
 from imgvecd.types import Fact, Facts
+
+logger = logging.getLogger(__name__)
 
 _LONGEST = 2000  # characters of a text, and how many keywords: a description, not a book
 _LONGEST_WORD = 200  # characters of a keyword
@@ -14,6 +19,32 @@ def said(facts: Facts) -> Facts:
     """Return the facts that say something, as 0 and False do, each within bounds."""
     bounded = {name: _bounded(value) for name, value in facts.items()}
     return {name: value for name, value in bounded.items() if value or value in (0, False)}
+
+
+def each(facts: Mapping[str, Callable[[], Fact]], *more: Callable[[], Facts]) -> Facts:
+    """Return what can be read, each fact by itself; damaged ones are left out.
+
+    Args:
+        facts: by name, how to read one.
+        more: how to read several that make sense only together.
+    """
+    found: Facts = {}
+    for name, read in facts.items():
+        found |= tried(lambda name=name, read=read: {name: read()})  # type: ignore[misc]
+    for read_some in more:
+        found |= tried(read_some)
+    return said(found)
+
+
+def tried(read: Callable[[], Facts]) -> Facts:
+    """Return what is read; damaged metadata is no reason not to show a picture."""
+    try:
+        return read()
+    except MemoryError:
+        raise
+    except Exception:  # what bad bytes make readers raise is anything
+        logger.debug("unreadable metadata", exc_info=True)
+        return {}
 
 
 def camera(make: str, model: str) -> str:

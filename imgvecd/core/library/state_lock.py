@@ -30,7 +30,7 @@ class StateLock:
     """
 
     def __init__(self, directory: str) -> None:
-        path = os.path.join(directory, "lock")
+        self._path = path = os.path.join(directory, "lock")
         require_target(directory)
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -52,6 +52,19 @@ class StateLock:
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a name on it
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+
+    def require(self) -> None:
+        """Raise CatalogError if the directory was moved, removed or replaced meanwhile."""
+        try:
+            found, own = os.stat(self._path), os.fstat(self._descriptor)
+            if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        raise CatalogError(
+            f"{os.path.dirname(self._path)} was moved, removed or replaced while it was in use: "
+            "put it back, or set `state_dir` to where it is now, and start again"
+        )
 
     def close(self) -> None:
         """Let go; harmless when repeated."""

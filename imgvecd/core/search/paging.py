@@ -128,7 +128,8 @@ def _key_within(order: str, found: Found) -> Key:
     if order == "oldest":
         return (0 if dated else 1, found.taken_at or "")
     newest = "".join(chr(0x7F - ord(c)) for c in found.taken_at or "" if c.isascii())
-    return (0 if dated else 1, newest)
+    # what is less precise comes first in time, so last here
+    return (0 if dated else 1, newest + "\x7f")
 
 
 def group_by_name(found: Iterable[Found], name: Callable[[Found], str]) -> list[Group]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.ExifTags import IFD, Base
+from PIL.TiffImagePlugin import IFDRational
 
 from imgvecd.adapters import pillow, xmp
 from imgvecd.types import PreprocessSpec
@@ -89,7 +90,7 @@ def test_everything_in_a_packet():
         "rating": 4,
         "keywords": ["sea", "Strand 海边", "Places", "Italy"],
         "people": ["Grace", "Ada"],
-        "taken_at": "2021-07-01T10:11:12+02:00",
+        "taken_at": "2021-07-01T10:11:12.345+02:00",
         "gps_latitude": 52.52,
         "gps_longitude": -13.405,
         "gps_altitude_m": -34.5,
@@ -108,7 +109,7 @@ def test_everything_in_a_packet():
 )
 def test_a_packet_is_found_in_every_format(form, options):
     taken_at, found = facts(form=form, **options)
-    assert taken_at == "2021-07-01T10:11:12+02:00"
+    assert taken_at == "2021-07-01T10:11:12.345+02:00"
     assert (found["taken_at_source"], found["rating"]) == ("xmp", 4)
     assert found["people"] == ["Grace", "Ada"]
 
@@ -178,7 +179,7 @@ def test_the_camera_counts_for_the_time_and_people_for_words():
 def test_when_it_was_last_saved_is_the_last_resort():
     saved = exif({Base.DateTime: "2024:01:01 00:00:00"})
     taken_at, found = facts(exif=saved, xmp=packet('photoshop:DateCreated="2001-02-03"'))
-    assert (taken_at, found["taken_at_source"]) == ("2001-02-03T00:00:00", "xmp")
+    assert (taken_at, found["taken_at_source"]) == ("2001-02-03", "xmp")
     assert facts(exif=saved) == ("2024-01-01T00:00:00", {"taken_at_source": "exif"})
 
 
@@ -202,7 +203,7 @@ def test_what_windows_writes():
     assert found["keywords"] == ["sea", "sun"]
 
 
-@pytest.mark.parametrize("time", ["2010", "2010-13-01T00:00:00", "yesterday", "0000-00-00"])
+@pytest.mark.parametrize("time", ["2010-13-01T00:00:00", "yesterday", "0000-00-00"])
 def test_times_that_are_none(time):
     assert facts(xmp=packet(f'xmp:CreateDate="{time}"')) == (None, {})
 
@@ -266,11 +267,11 @@ def test_what_is_said_is_of_bounded_size():
 @pytest.mark.parametrize(
     ("name", "taken_at", "expected"),
     [
-        ("mongolels.jpg", "2009-08-29T13:18:08", {"rating": 3, "camera": "Canon EOS 500D"}),
-        ("denali.webp", "2010-08-13T21:00:01", {"lens": "EF28-80mm f/3.5-5.6 USM"}),
-        ("IMG_2682.heic", "2019-03-21T11:04:22", {"gps_latitude": 41.2203, "iso": 20}),
+        ("mongolels.jpg", "2009-08-29T13:18:08.17", {"rating": 3, "camera": "Canon EOS 500D"}),
+        ("denali.webp", "2010-08-13T21:00:01.85", {"lens": "EF28-80mm f/3.5-5.6 USM"}),
+        ("IMG_2682.heic", "2019-03-21T11:04:22.348", {"gps_latitude": 41.2203, "iso": 20}),
         ("portrait-orientation-6.jpg", None, {"people": ["Marie Curie", "Pierre Curie"]}),
-        ("thompson-springs.jpg", "2022-01-10T15:15:44", {"city": "Thompson Springs"}),
+        ("thompson-springs.jpg", "2022-01-10T15:15:44.31", {"city": "Thompson Springs"}),
         ("datetimeoriginal-gps.jpg", "2025-12-01T11:30:00", {"gps_longitude": -108.0}),
     ],
 )
@@ -281,3 +282,165 @@ def test_real_files(name, taken_at, expected):
         info, _ = pillow.decode(file, SPEC, 20_000_000)
     assert info.taken_at == taken_at
     assert {key: info.metadata[key] for key in expected} == expected
+
+
+def described(text):
+    """Return EXIF of a description in these bytes."""
+    block = b"II*\0" + struct.pack("<IHHHII", 8, 1, 0x010E, 2, len(text) + 1, 26) + b"\0" * 4
+    return b"Exif\0\0" + block + text + b"\0"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Größe – 翻訳".encode(), "Größe – 翻訳"),
+        ("Größe, Straße".encode("latin-1"), "Größe, Straße"),
+        ("caf\xe9 \x80".encode("latin-1"), "café €"),
+        ("Größe".encode("utf-16"), "Größe"),
+        ("翻訳".encode()[:-1], "翻"),
+    ],
+)
+def test_texts_in_exif(form, text, expected):
+    if form == "TIFF":
+        found = facts(form=form, tiffinfo={270: text})
+    else:
+        found = facts(form=form, exif=described(text))
+    assert found == (None, {"description": expected})
+
+
+def test_exif_3_knows_utf_8():
+    block = described("Größe, eins".encode()).replace(b"\x0e\x01\x02\0", b"\x0e\x01\x81\0")
+    assert facts(exif=block) == (None, {"description": "Größe, eins"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-16", "utf-32"])  # noqa: E501 # fmt: skip
+@pytest.mark.parametrize("head", ["", '<?xml version="1.0" encoding="%s"?>'])
+def test_packets_in_any_encoding(encoding, head):
+    declared = {"utf-8-sig": "utf-8", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}.get(encoding, encoding)  # noqa: E501 # fmt: skip
+    text = packet('xmp:Rating="3" photoshop:City="Kärlsrühe 翻"').decode()
+    data = ((head % declared if head else "") + text).encode(encoding)
+    assert xmp.read(data) == {"rating": 3, "city": "Kärlsrühe 翻"}
+
+
+def test_packets_of_other_encodings():
+    text = packet('photoshop:City="Köln"').decode()
+    assert xmp.read(text.encode("latin-1")) == {"city": "Köln"}
+    declared = '<?xml version="1.0" encoding="iso-8859-5"?>' + text.replace("Köln", "Киев")
+    assert xmp.read(declared.encode("iso-8859-5")) == {"city": "Киев"}
+
+
+@pytest.mark.parametrize(
+    "rest", [b"\0" * 9, b"<?xpacket end='w'?>\0\1garbage", b"</x:xmpmeta>", b"<"]
+)
+def test_what_follows_a_packet_is_nothing(rest):
+    assert xmp.read(packet('xmp:Rating="3"') + rest) == {"rating": 3}
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"\x1b%G", "utf-8"),
+        (b"\x1b.A", "latin-1"),
+        (b"\x1b-A", "latin-1"),
+        (b"", "utf-8"),
+        (b"", "cp1252"),
+        (b"\x1b%G", "cp1252"),  # said, and not done
+        (b"\x1b.B", "iso-8859-2"),
+    ],
+)
+def test_character_sets_of_iptc(mark, encoding):
+    fields = iptc(((1, 90), mark), ((2, 90), "Köln".encode(encoding)))
+    assert facts(segments=fields)[1] == {"city": "Köln"}
+
+
+def test_ingredients_are_other_pictures():
+    inside = (
+        '<xmpMM:Pantry xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"><rdf:Bag><rdf:li>'
+        '<rdf:Description xmp:Rating="5" photoshop:DateCreated="1999-01-02T03:04:05"/>'
+        "</rdf:li></rdf:Bag></xmpMM:Pantry>"
+    )
+    data = packet('photoshop:City="Rome"').decode().replace("/></rdf:RDF>", f">{inside}</rdf:Description></rdf:RDF>")  # noqa: E501 # fmt: skip
+    assert xmp.read(data.encode()) == {"city": "Rome"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        ({"Creation Time": "Sun, 04 Jul 2021 18:30:11 +0200"}, "2021-07-04T18:30:11+02:00"),
+        ({"exif:DateTimeOriginal": "2021:07:04 18:30:11"}, "2021-07-04T18:30:11"),
+        ({"date:create": "2024-01-01T00:00:00+00:00"}, None),  # the file's, by ImageMagick
+    ],
+)
+def test_times_in_the_texts_of_png(tags, expected):
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
+
+    text = PngInfo()
+    for name, value in tags.items():
+        text.add_text(name, value)
+    assert facts(form="PNG", pnginfo=text)[0] == expected
+
+
+def test_words_in_the_texts_of_png():
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
+
+    text = PngInfo()
+    text.add_text("Title", "Größe".encode())  # against the standard, and what many do
+    text.add_text("Author", "Zoë")
+    text.add_itxt("Description", "翻訳")
+    text.add_text("Keywords", "sea; sun", zip=True)
+    assert facts(form="PNG", pnginfo=text)[1] == {
+        "title": "Größe",
+        "creator": "Zoë",
+        "description": "翻訳",
+        "keywords": ["sea", "sun"],
+    }
+
+
+def test_blocks_in_the_texts_of_png():
+    """As ImageMagick and ExifTool write them."""
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
+
+    def profile(name, data):
+        digits = data.hex()
+        lines = "\n".join(digits[i : i + 72] for i in range(0, len(digits), 72))
+        return f"\n{name}\n{len(data):8}\n{lines}\n"
+
+    block = iptc(((2, 90), b"Rome"))[4:]
+    text = PngInfo()
+    text.add_text("Raw profile type iptc", profile("iptc", block.removeprefix(b"Photoshop 3.0\0")))
+    text.add_text("Raw profile type exif", profile("exif", described(b"here")), zip=True)
+    text.add_text("Raw profile type xmp", profile("xmp", packet('xmp:Rating="3"')), zip=True)
+    assert facts(form="PNG", pnginfo=text)[1] == {
+        "city": "Rome",
+        "description": "here",
+        "rating": 3,
+    }
+
+
+def test_a_packet_in_gif():
+    data = b"\x21\xff\x0bXMP DataXMP" + packet('xmp:Rating="3"')
+    data += bytes([1, *range(255, -1, -1), 0])
+    file = io.BytesIO()
+    Image.new("P", (16, 16)).save(file, "GIF")
+    gif = file.getvalue()
+    at = gif.index(b"\x2c")
+    info, _ = pillow.decode(io.BytesIO(gif[:at] + data + gif[at:]), SPEC, 1000)
+    assert info.metadata == {"rating": 3}
+
+
+@pytest.mark.parametrize(("form", "expected"), [("JPEG", 6), ("TIFF", 6), ("HEIF", 6), ("PNG", 6), ("WEBP", 6)])  # noqa: E501 # fmt: skip
+def test_the_orientation_is_told(form, expected):
+    assert facts(form=form, exif=exif({Base.Orientation: 6}))[1]["orientation"] == expected
+
+
+def test_iptc_in_tiff():
+    fields = b"\x1c\x02\x5a\0\x04Rome"
+    assert facts(form="TIFF", tiffinfo={33723: fields})[1] == {"city": "Rome"}
+
+
+def test_a_position_without_seconds():
+    block = exif()
+    block.get_ifd(IFD.GPSInfo).update({1: "N", 2: (51.0, 30.5, IFDRational(0, 0)), 3: "W", 4: (0.0, 7.5, 0.0)})  # noqa: E501 # fmt: skip
+    found = facts(exif=block)[1]
+    assert (found["gps_latitude"], found["gps_longitude"]) == (51.5083333, -0.125)

@@ -5,6 +5,7 @@ from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
 from imgvecd.adapters.pillow import exif
+from imgvecd.adapters.pillow.tiff_fields import Fields
 
 
 def written(main=None, camera=None, gps=None):
@@ -15,7 +16,7 @@ def written(main=None, camera=None, gps=None):
     fields.get_ifd(IFD.GPSInfo).update(gps or {})
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "JPEG", exif=fields)
-    return Image.open(file).getexif()
+    return Fields.of_block(Image.open(file).info["exif"])
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def written(main=None, camera=None, gps=None):
         ({Base.DateTime: "2024:01:01 00:00:00"}, {}, "2024-01-01T00:00:00"),
         ({}, {Base.DateTimeOriginal: "0000:00:00 00:00:00"}, None),
         ({}, {Base.DateTimeOriginal: "    :  :     :  :  "}, None),
-        ({}, {Base.DateTimeOriginal: "2023-05-06 07:08:09.123"}, "2023-05-06T07:08:09"),
+        ({}, {Base.DateTimeOriginal: "2023-05-06 07:08:09.123"}, "2023-05-06T07:08:09.123"),
         (
             {},
             {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.OffsetTimeOriginal: "CEST"},

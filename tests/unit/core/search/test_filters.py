@@ -105,3 +105,26 @@ async def test_a_narrow_filter_still_fills_the_page(shelf):
 async def test_what_makes_no_sense_is_refused(filled, filters):
     with pytest.raises(BadRequestError):
         await filled.find(filters=filters)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"taken": "1950"}, "abcd"),
+        ({"taken": "1950-07"}, "bcd"),
+        ({"taken": "1950-07-04"}, "cd"),
+        ({"taken_from": "1950-02"}, "bcd"),
+        ({"taken_to": "1950-07-30"}, "cd"),
+        ({"taken_to": "1949"}, ""),
+    ],
+)
+async def test_what_is_told_as_a_year_or_a_month_passes_as_a_whole(shelf, filters, expected):
+    for name, taken_at in zip(
+        "abcd", ("1950", "1950-07", "1950-07-04", "1950-07-04T18:30:11.25"), strict=True
+    ):
+        shelf.add(f"/photos/{name}.jpg", vector_of(name.encode()), taken_at=taken_at)
+    wanted = msgspec.convert(filters, Filters)
+    for order in ("oldest", "newest"):
+        response = await shelf.find(filters=wanted, limit=6, all=True, order=order)
+        found = "".join(hit.path[-5] for hit in response.hits)
+        assert found == (expected if order == "oldest" else expected[::-1])

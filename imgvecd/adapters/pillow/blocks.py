@@ -1,0 +1,184 @@
+"""Where each format keeps EXIF, XMP, IPTC and texts: blocks of bytes, not read any further."""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from PIL import Image
+from PIL.PngImagePlugin import iTXt
+
+from imgvecd.adapters.pillow.tiff_fields import Fields
+from imgvecd.core.files.photo_texts import text_of
+
+_XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 700, 33723, 34377
+_IPTC_RESOURCE = 0x0404
+_LARGEST = 16_000_000  # bytes of a block: far above any that a program writes
+_PROFILE = "raw profile type "  # how ImageMagick and ExifTool name blocks in PNG's texts
+_JPEG_XL = b"\0\0\0\x0cJXL "
+_JPEG_2000 = b"\0\0\0\x0cjP  "
+_UUIDS = {
+    bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
+    b"JpgTiffExif->JP2": "exif",
+    bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): "iptc",
+}
+_MOST_BOXES = 10_000  # of a file, on its outermost level
+_GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
+_GIF_TRAILER_BYTES = 258  # behind the packet, so that readers who know nothing of it skip it
+
+
+@dataclass(slots=True)
+class Blocks:
+    """What one picture's file says of it, as bytes.
+
+    Attributes:
+        exif: each that the file holds; the first counts most.
+        preview: EXIF of a RAW file's preview, which LibRaw may have made up.
+        texts: PNG's, by their names in lower case.
+    """
+
+    exif: list[Fields] = field(default_factory=list)
+    xmp: bytes = b""
+    iptc: bytes = b""
+    texts: dict[str, str] = field(default_factory=dict)
+    preview: Fields | None = None
+
+
+def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
+    """Return the blocks of a picture that Pillow has opened, in `file`."""
+    found = Blocks(xmp=_packet(image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")))
+    block = image.info.get("exif")
+    if isinstance(block, bytes):
+        found.exif.append(Fields.of_block(block))
+    resources = image.info.get("photoshop")
+    if isinstance(resources, dict):  # of JPEG
+        iptc = resources.get(_IPTC_RESOURCE)
+        found.iptc = iptc if isinstance(iptc, bytes) else b""
+    if image.format == "TIFF":
+        of_tiff(Fields.of_file(file), found)
+    elif image.format == "PNG":
+        _of_png(image, found)
+    elif image.format == "GIF":
+        found.xmp = _of_gif(file)
+    elif image.format in {"JXL", "JPEG2000"}:
+        _of_boxes(file, found)
+    return found
+
+
+def of_tiff(fields: Fields, found: Blocks) -> None:
+    """Add what a TIFF's directory holds, in front of what was found so far."""
+    found.exif.insert(0, fields)
+    found.xmp = _bytes(fields, _XMP_TAG) or found.xmp
+    found.iptc = (
+        _bytes(fields, _IPTC_TAG) or _in_resources(_bytes(fields, _PHOTOSHOP_TAG)) or found.iptc
+    )
+
+
+def _bytes(fields: Fields, tag: int) -> bytes:
+    value = fields.main.get(tag, _LARGEST)
+    if isinstance(value, tuple):  # IPTC is called 32-bit numbers by many, and is bytes all the same
+        return fields.main.raw(tag, _LARGEST)
+    return value or b""
+
+
+def _packet(value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    return value if isinstance(value, bytes) else b""
+
+
+def _of_png(image: Image.Image, found: Blocks) -> None:
+    for name, value in image.info.items():
+        if not isinstance(value, str):
+            continue
+        lowered = name.lower() if isinstance(name, str) else ""
+        if not lowered.startswith(_PROFILE):
+            # Latin-1 by the standard, and UTF-8 by many programs
+            plain = not isinstance(value, iTXt)
+            found.texts[lowered] = text_of(value.encode("latin-1", "replace")) if plain else value
+            continue
+        kind, profile = lowered.removeprefix(_PROFILE), _profile(value)
+        if kind in {"exif", "app1"} and b"http://ns.adobe.com/xap/" in profile[:64]:
+            found.xmp = found.xmp or profile.partition(b"\0")[2]
+        elif kind in {"exif", "app1"}:
+            found.exif.append(Fields.of_block(profile))
+        elif kind == "xmp":
+            found.xmp = found.xmp or profile
+        elif kind in {"iptc", "8bim"}:
+            found.iptc = _in_resources(profile) or profile
+
+
+def _profile(text: str) -> bytes:
+    """Return the bytes of a profile: a name, a length, hexadecimal digits, each on a line."""
+    digits = "".join(text.split("\n")[3:] if text.startswith("\n") else text.split("\n")[2:])
+    try:
+        return binascii.unhexlify("".join(digits.split())[: 2 * _LARGEST])
+    except ValueError:
+        return b""
+
+
+def _in_resources(data: bytes) -> bytes:
+    """Return IPTC out of Photoshop's image resources."""
+    at = max(data.find(b"8BIM", 0, 64), 0)
+    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
+        (identity,) = struct.unpack_from(">H", data, at + 4)
+        name = data[at + 6]
+        at += 6 + (name + 2 & ~1)  # a name with its length is padded to an even number of bytes
+        size = int.from_bytes(data[at : at + 4])
+        if identity == _IPTC_RESOURCE:
+            return data[at + 4 : at + 4 + size]
+        at += 4 + size + size % 2
+    return b""
+
+
+def _of_gif(file: BinaryIO) -> bytes:
+    """Return the packet in a GIF: not in blocks, but as it is, with a trailer to be skipped."""
+    file.seek(0)
+    data = file.read(_LARGEST)
+    at = data.find(_GIF_XMP)
+    if at < 0:
+        return b""
+    start = at + len(_GIF_XMP)
+    end = data.find(b"\x01\xff\xfe\xfd", start)
+    return data[start : end if end >= 0 else start + _LARGEST]
+
+
+def _of_boxes(file: BinaryIO, found: Blocks) -> None:
+    for kind, data in _boxes(file):
+        if kind == b"xml ":
+            found.xmp = found.xmp or data
+        elif kind == b"Exif" and not found.exif:
+            found.exif.append(Fields.of_block(data))
+        elif kind == b"uuid":
+            what, content = _UUIDS.get(data[:16]), data[16:]
+            if what == "exif":
+                found.exif.append(Fields.of_block(content))
+            elif what == "xmp":
+                found.xmp = content
+            elif what == "iptc":
+                found.iptc = content
+
+
+def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (type, content) of the boxes on the outermost level that may say something."""
+    file.seek(0)
+    if not file.read(12).startswith((_JPEG_XL, _JPEG_2000)):
+        return
+    at = 12
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        header = file.read(16)
+        if len(header) < 8:  # noqa: PLR2004  # a length and a type
+            return
+        size, kind, head = int.from_bytes(header[:4]), header[4:8], 8
+        if size == 1:
+            size, head = int.from_bytes(header[8:16]), 16
+        if kind in {b"xml ", b"Exif", b"uuid"}:
+            file.seek(at + head)
+            yield kind, file.read(min(size - head, _LARGEST) if size else _LARGEST)
+        if size < head:  # it lasts until the end, or is damaged
+            return
+        at += size

@@ -1,0 +1,165 @@
+"""XMP's RDF → properties of the picture itself, of packets as programs and accidents left them.
+
+defusedxml parses them, which refuses document types and entities. XMP allows a small part of RDF,
+which is read here: properties are attributes or elements of the outermost descriptions, alone or in
+a Bag, Seq or Alt. Descriptions inside properties are of other pictures: of ingredients, ancestors.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+from imgvecd.core.files.photo_texts import latin
+
+Properties = dict[str, list[str]]
+
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+LARGEST = 16_000_000
+"""Bytes of a packet: those with the most edits in them have some hundred thousand, and the tree of
+a larger one takes a decoder's whole time and memory."""
+
+_CONTAINERS = {RDF + "Bag", RDF + "Seq", RDF + "Alt"}
+_MOST_REPAIRS = 20  # of prefixes that a packet does not explain
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (b"<\0\0\0", "utf-32-le"), (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"),
+)  # fmt: skip
+_DECLARED = re.compile(rb"""<\?xml[^>]{1,200}?encoding\s*=\s*["']([A-Za-z0-9._\-]{1,40})["']""")
+_DECLARATION = re.compile(r"<\?xml\b[^>]{0,300}\?>")
+_END = re.compile(r"</(?:[\w.\-]+:)?(?:xmpmeta|xapmeta|xml_doc)\s*>")
+_RDF_END = re.compile(r"</(?:[\w.\-]+:)?RDF\s*>")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE)  # noqa: E501 # fmt: skip
+_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
+_UNBOUND = re.compile(r"(?<=[<\s/])([A-Za-z_][\w.\-]*):(?=[\w.\-])")
+_BOUND = re.compile(r"xmlns:([\w.\-]+)\s*=")
+_DOCTYPE = re.compile(r"<!(?:DOCTYPE|ENTITY)")
+
+
+def description_of(packet: bytes) -> tuple[Properties, list[Element]]:
+    """Return (properties of the picture, the elements that hold them), as far as they can be read.
+
+    Raises:
+        ValueError: it is no XMP, or far too much of it.
+    """
+    if len(packet) > LARGEST:
+        raise ValueError(f"XMP has {LARGEST:,} bytes at most")
+    root = _parsed(_repaired(_text(packet)))
+    rdf = root if root.tag == RDF + "RDF" else next(root.iter(RDF + "RDF"), root)
+    properties: Properties = {}
+    elements: list[Element] = []
+    for description in rdf.iterfind(RDF + "Description"):
+        elements += description
+        for name, values in _properties(description):
+            properties.setdefault(name, []).extend(values)
+    return properties, elements
+
+
+def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:
+    for name, value in description.attrib.items():
+        yield name, [value.strip()]
+    for child in description:
+        items = [
+            _value(item)
+            for container in child
+            if container.tag in _CONTAINERS
+            for item in container
+        ]
+        yield child.tag, items or [_value(child)]
+
+
+def _value(element: Element) -> str:
+    """Return a simple value, also one that has qualifiers beside it."""
+    text = (element.text or "").strip()
+    return text or (element.findtext(f".//{RDF}value") or "").strip()
+
+
+def _text(packet: bytes) -> str:
+    """Decode: by its mark, its first character, what it declares; else UTF-8, else Latin-1."""
+    packet = packet.lstrip(b"\r\n\t ")
+    for mark, encoding in _MARKS:
+        if packet.startswith(mark):
+            return packet.decode(encoding, "replace")
+    packet = packet.strip(b"\0 \r\n\t")
+    try:
+        return packet.decode()
+    except UnicodeDecodeError:
+        declared = _DECLARED.match(packet)
+        name = declared[1].decode() if declared else ""
+    if name.lower() not in {"", "utf-8", "utf8"}:
+        try:
+            return packet.decode(name, "replace")
+        except LookupError as error:
+            raise ValueError(f"no XMP: {error}") from error
+    # a byte that is none takes its value along, not the others; all of them are another encoding's
+    marred = packet.decode(errors="replace")
+    return marred if _is_mostly_utf8(packet) else latin(packet)
+
+
+def _is_mostly_utf8(packet: bytes) -> bool:
+    return any(ord(character) > 127 for character in packet.decode(errors="ignore"))  # noqa: PLR2004
+
+
+def _repaired(text: str) -> str:
+    """Return the part that is XML, without what keeps a parser from reading the rest of it."""
+    text = text[max(text.find("<"), 0) :]
+    if _DOCTYPE.search(text):
+        return text  # which is refused
+    text = _DECLARATION.sub("", text, count=1)  # it is text already
+    for end in (_END, _RDF_END):
+        if last := list(end.finditer(text))[-1:]:
+            text = text[: last[0].end()]
+            break
+    text = _FORBIDDEN_REFERENCE.sub("", _FORBIDDEN.sub("", text))
+    return _BARE_AMPERSAND.sub("&amp;", text)
+
+
+def _parsed(text: str) -> Element:
+    """Return the outermost element; of a packet that breaks off, with what comes before that."""
+    for _ in range(_MOST_REPAIRS):
+        builder = _Builder()
+        parser = DefusedXMLParser(target=builder, forbid_dtd=True)
+        try:
+            parser.feed(text)
+            parser.close()
+        except ParseError as error:
+            if "unbound prefix" in str(error) and (mended := _bound(text)) != text:
+                text = mended
+                continue
+            if builder.outermost is None:
+                raise ValueError(f"no XMP: {error}") from error
+        except DefusedXmlException as error:
+            raise ValueError(f"no XMP: {error}") from error
+        break
+    if builder.outermost is None:
+        raise ValueError("no XMP: it holds no element")
+    return builder.outermost
+
+
+class _Builder(TreeBuilder):
+    """Builds the tree, and knows its top while it is still growing."""
+
+    outermost: Element | None = None
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        element = super().start(tag, attrs)
+        if self.outermost is None:
+            self.outermost = element
+        return element
+
+
+def _bound(text: str) -> str:
+    """Explain the prefixes that the packet does not, so that no property with one is read."""
+    known = {"xml", "xmlns", *_BOUND.findall(text)}
+    unknown = set(_UNBOUND.findall(text)) - known
+    spaces = "".join(f' xmlns:{prefix}="unknown:{prefix}"' for prefix in sorted(unknown)[:1000])
+    return re.sub(r"(<[A-Za-z_][\w.:\-]*)", rf"\1{spaces}", text, count=1)

@@ -1,0 +1,46 @@
+"""Texts in files that do not say how they are encoded."""
+
+from __future__ import annotations
+
+import codecs
+
+_BOMS = (  # UTF-32 first: its mark begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def text_of(value: bytes) -> str:
+    """Return a text up to its first zero byte: UTF-8 if it can be that, else Latin-1.
+
+    So says the Metadata Working Group's guidance. Of UTF-8 that was cut within its last character,
+    what is whole counts.
+    """
+    for mark, encoding in _BOMS:
+        if value.startswith(mark):
+            text = codecs.getincrementaldecoder(encoding)("replace").decode(value[len(mark) :])
+            return text.partition("\0")[0].strip()
+    value = value.partition(b"\0")[0]
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(value)
+    except UnicodeDecodeError:
+        return latin(value).strip()
+    whole = len(text.encode()) == len(value)
+    # a single byte at the end that could begin a character is more likely Latin-1's é
+    return (latin(value) if text.isascii() and not whole else text).strip()
+
+
+def latin(value: bytes) -> str:
+    """Return a text of Windows-1252, which is Latin-1 where that has letters."""
+    try:
+        return value.decode("cp1252")
+    except UnicodeDecodeError:  # of a byte that has no meaning there
+        return value.decode("latin-1")
+
+
+def of_windows(value: bytes) -> str:
+    """Return the text of one of Windows' own EXIF fields: UTF-16, whatever the block's order."""
+    return value.decode("utf-16-le", "replace").partition("\0")[0].removeprefix("\ufeff").strip()

@@ -1,0 +1,194 @@
+"""Lets clients in: who may, while there are places and open files for them; others are told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+from imgvecd.server.client_connection import (
+    BUSY_ANSWER,
+    Connection,
+    ConnectionFactory,
+    Stage,
+    make_room,
+)
+from imgvecd.server.peer_credentials import STRANGER, Admission, peer_of
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 128  # clients that the kernel keeps waiting; what comes beyond waits in `connect`
+_AT_ONCE = 16  # clients let in before those that are in are served again
+# Open files that connections leave to the catalog, the index and the workers, which need some 40.
+_RESERVE = 64
+_OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE_S = 0.2  # before the next client, where there was not even a file to refuse one with
+_TOLD_S = 60.0  # so long after it last happened it is said that files run out
+
+
+class OpenFiles:
+    """Open files as a resource: what connections may have of them, and whether they run out."""
+
+    def __init__(self) -> None:
+        self._limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._short_at: float | None = None
+
+    def leaves_enough(self, descriptor: int) -> bool:
+        """Return whether others have files left; a new one gets the lowest number that is free."""
+        if descriptor < self._limit - min(_RESERVE, self._limit // 4):
+            return True
+        self.run_out()
+        return False
+
+    def run_out(self) -> None:
+        """Note that there are too few, and log it when that is new."""
+        if self.trouble is None:
+            logger.warning("%s", self._said())
+        self._short_at = time.monotonic()
+
+    @property
+    def trouble(self) -> str | None:
+        """What a person should know; None while there is nothing."""
+        recent = self._short_at is not None and time.monotonic() - self._short_at < _TOLD_S
+        return self._said() if recent else None
+
+    def _said(self) -> str:
+        return (
+            f"clients were refused for want of open files: {self._limit:,} are allowed; raise it "
+            "(LimitNOFILE in the unit, or `ulimit -n`)"
+        )
+
+
+class Listener:
+    """Accepts clients on one socket until closed. For one event loop.
+
+    Args:
+        connections: returns those that there are, the oldest first.
+    """
+
+    def __init__(
+        self,
+        bound: socket.socket,
+        admission: Admission,
+        connect: ConnectionFactory,
+        connections: Callable[[], Iterable[Connection]],
+        files: OpenFiles,
+    ) -> None:
+        self.socket = bound
+        self._admission = admission
+        self._connect = connect
+        self._connections = connections
+        self._files = files
+        self._loop = asyncio.get_running_loop()
+        self._joining: dict[asyncio.Task[object], Connection] = {}
+        self._resuming: asyncio.TimerHandle | None = None
+        # given up for the moment in which a client is refused where no file is left
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._listen(bound)
+
+    def use(self, bound: socket.socket) -> None:
+        """Go on on another socket; those that are connected stay."""
+        self._loop.remove_reader(self.socket.fileno())
+        self._listen(bound)
+
+    def close(self) -> None:
+        """Accept nothing more; harmless when repeated."""
+        if self.socket.fileno() < 0:
+            return
+        if self._resuming is not None:
+            self._resuming.cancel()
+        self._loop.remove_reader(self.socket.fileno())
+        self.socket.close()
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+
+    def _listen(self, bound: socket.socket) -> None:
+        self.socket = bound
+        bound.setblocking(False)
+        bound.listen(_BACKLOG)
+        self._loop.add_reader(bound.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                accepted, _ = self.socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES and not self._refuse_one():
+                    self._rest()
+                    return
+                continue  # it has gone again
+            if not self._welcome(accepted):
+                return  # what makes room is closed before the next one is looked at
+
+    def _welcome(self, accepted: socket.socket) -> bool:
+        """Let a client in, refuse it, or hang up on one that may not connect at all.
+
+        Returns: whether files are left for the next one.
+        """
+        peer = peer_of(accepted)
+        if not self._admission.allows(peer):
+            accepted.close()
+            return True
+        client = STRANGER if peer.uid is None else peer.client
+        full = not self._files.leaves_enough(accepted.fileno())
+        joining = (one for one in self._joining.values() if one.stage is Stage.JOINING)
+        if not make_room([*self._connections(), *joining], client, full=full):
+            _refuse(accepted)
+            return not full
+        accepted.setblocking(False)
+        connection = self._connect(peer, client)
+        task = self._loop.create_task(
+            self._loop.connect_accepted_socket(lambda: connection, accepted)
+        )
+        self._joining[task] = connection
+        task.add_done_callback(self._joined)
+        return not full
+
+    def _joined(self, task: asyncio.Task[object]) -> None:
+        del self._joining[task]
+        if not task.cancelled() and (error := task.exception()):
+            logger.debug("a client was not let in: %s", error)
+
+    def _refuse_one(self) -> bool:
+        """Refuse a client with the file that is kept for it; return whether that was possible."""
+        self._files.run_out()
+        make_room(self._connections(), STRANGER, full=True)
+        if self._spare is None:
+            return False
+        os.close(self._spare)
+        self._spare = None
+        with contextlib.suppress(OSError):
+            _refuse(self.socket.accept()[0])
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        return self._spare is not None
+
+    def _rest(self) -> None:
+        """Look away for a moment: a client that cannot be accepted stays there."""
+        bound = self.socket
+        self._loop.remove_reader(bound.fileno())
+
+        def resume() -> None:
+            if self.socket is bound and bound.fileno() >= 0:
+                if self._spare is None:
+                    with contextlib.suppress(OSError):
+                        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+                self._loop.add_reader(bound.fileno(), self._accept)
+
+        self._resuming = self._loop.call_later(_PAUSE_S, resume)
+
+
+def _refuse(accepted: socket.socket) -> None:
+    """Tell a client that there is no place, as far as it takes that at once."""
+    with accepted, contextlib.suppress(OSError):
+        accepted.setblocking(False)
+        accepted.send(BUSY_ANSWER)

@@ -1,0 +1,70 @@
+"""Where a picture was taken, in every way in which that is written."""
+
+import pytest
+
+from imgvecd.core.files.photo_positions import of_parts, of_text
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("60.731941666666664", "", 60.7319417),
+        ("-13.5", "", -13.5),
+        ("43.0764", "N", 43.0764),
+        ("13.5", "S", -13.5),
+        ("-13.5", "S", -13.5),
+        ("13.5", "South", -13.5),
+        ("51,30.48N", "", 51.508),
+        ("51,30,28.8N", "", 51.508),
+        ("51,30,28.8s", "", -51.508),
+        ("51 deg 30' 28.80\" N", "", 51.508),
+        ("51° 30′ 28.8″ S", "", -51.508),
+        ("N 51 30 28.8", "", 51.508),
+        ("51/1 30/1 288/10", "N", 51.508),
+        ("51/1,30/1,0/0", "N", 51.5),
+        ("+51.508", "", 51.508),
+        ("51.508 degrees north", "", 51.508),
+        ("0", "", 0),
+    ],
+)
+def test_latitudes(text, reference, expected):
+    assert of_text("latitude", text, reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("91", ""), ("51,61N", ""), ("51,30.48E", ""), ("51", "E"), ("1 2 3 4", "N"), ("", "N"),
+        ("nan", ""), ("inf", ""), ("0/0", "N"), ("N", ""), ("9" * 400, ""),
+    ],
+)  # fmt: skip
+def test_no_latitudes(text, reference):
+    assert of_text("latitude", text, reference) is None
+
+
+def test_a_longitude_goes_further():
+    assert of_text("longitude", "-135.06683333333334") == -135.0668333
+    assert of_text("longitude", "181") is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((51, 30, None), 51.5),
+        ((51, 30.5), 51.5083333),
+        ((51.508,), 51.508),
+        ((51, None, None), 51),
+        ((None, 30, 0), None),
+        ((51, -30, 0), None),
+        ((), None),
+        ((1, 2, 3, 4), None),
+    ],
+)
+def test_numbers(parts, expected):
+    assert of_parts("latitude", parts, "N") == expected
+
+
+def test_a_sign_counts_without_a_direction():
+    assert of_parts("latitude", (-33, 30, 0)) == -33.5
+    assert of_parts("latitude", (-0.0, 30, 0)) == -0.5
+    assert of_parts("latitude", (-33, 30, 0), "S") == -33.5
