@@ -12,7 +12,7 @@ from imgvecd.core.library.originals import Original
 from imgvecd.errors import NotFoundError, OfflineError
 from imgvecd.server.browsing_service import BrowsingService
 from imgvecd.server.requests import image_id
-from imgvecd.server.route import Route
+from imgvecd.server.route import Route, Work
 from imgvecd.server.streaming import Stream
 
 _PIECE_BYTES = 256 * 1024
@@ -48,7 +48,7 @@ class OriginalRoutes:
                 None,
                 other={_OCTETS: None},
                 errors=(NotFoundError, OfflineError),
-                lasting=True,
+                work=Work.STREAM,
                 conditional=True,
                 members=True,
             )

@@ -88,7 +88,7 @@ export class Bar {
             </button>
             <button class="quiet" aria-current=${scene.view === "duplicates" ? "page" : nothing} @click=${() => this.told.view("duplicates")}>Duplicates</button>
             <button class="quiet" aria-label="Keys and help" @click=${this.told.help}>?</button>
-            <button class="quiet" aria-label="Close: stop listening" title="Close: stop listening" @click=${this.told.close}>⏻</button>
+            <button class="quiet" title="Stop listening" @click=${this.told.close}>Close</button>
           </nav>
         </div>
         ${scene.view === "photos"

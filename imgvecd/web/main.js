@@ -423,7 +423,7 @@ async function closePage() {
 
 addEventListener("keydown", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
   if (target.matches("input, textarea, select")) {
     if (event.key === "Escape" && !viewer.open) box.focus();
     return;
