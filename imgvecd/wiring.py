@@ -319,7 +319,7 @@ async def _serve(
         held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
-            _use_roots(assembly, config),
+            await asyncio.to_thread(_use_roots, assembly, config),
             config.watch,
             config.exclude,
             make_watcher(),
@@ -344,7 +344,9 @@ async def _serve(
         async def apply_new_config() -> None:
             try:
                 new = await asyncio.to_thread(reload)
-                await reconciler.set_config(_use_roots(assembly, new), new.watch, new.exclude)
+                await reconciler.set_config(
+                    partial(_use_roots, assembly, new), new.watch, new.exclude
+                )
             except ImgvecdError as error:
                 service.refused_config = str(error)
                 raise

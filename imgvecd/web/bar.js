@@ -87,8 +87,8 @@ export class Bar {
               <span class="dot" aria-hidden="true"></span><span class="wide-only">${work.text}</span><span class="unseen">Status: ${work.text}</span>
             </button>
             <button class="quiet" aria-current=${scene.view === "duplicates" ? "page" : nothing} @click=${() => this.told.view("duplicates")}>Duplicates</button>
-            <button class="quiet" aria-label="Keys and help" @click=${this.told.help}>?</button>
-            <button class="quiet" title="Stop listening" @click=${this.told.close}>Close</button>
+            <button class="quiet rare" aria-label="Keys and help" @click=${this.told.help}>?</button>
+            <button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>
           </nav>
         </div>
         ${scene.view === "photos"

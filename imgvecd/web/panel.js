@@ -74,7 +74,7 @@ export class Panel {
 
   /** @param {number} stars the same again takes the rating away */
   async rate(stars) {
-    const now = this.image?.user_metadata.rating;
+    const now = this.image?.user_metadata?.rating;
     await this._set({ rating: now === stars || stars === 0 ? null : stars });
     this.told.say(now === stars || stars === 0 ? "No rating" : `Rated ${stars} of 5`);
   }
@@ -109,7 +109,7 @@ export class Panel {
   _draw() {
     const image = this.image;
     if (!image || this.box.hidden) return;
-    const said = image.user_metadata;
+    const said = image.user_metadata ?? {};
     const file = image.files[0];
     const name = file.path.slice(file.path.lastIndexOf("/") + 1);
     const folder = file.path.slice(0, file.path.lastIndexOf("/")) || "/";

@@ -352,9 +352,8 @@ async def test_changed_excludes_apply_both_ways(library, state):
     async with watching(state, str(library), exclude=("trip", "b.*")) as watched:
         assert watched.files().keys() == {"a.jpg", "2023/c.JPG"}
         watched.read_all()
-        watched.exclude = ("2023/*.JPG",)
-        configs = {watched.rows[0].id: RootConfig(path=str(library))}
-        await watched.reconciler.set_config(configs, watched.watch, watched.exclude)
+        await watched.reload(watched.configs, watched.watch, ("2023/*.JPG",))
+        await watched.reconciler.barrier()
         assert watched.files().keys() == EVERYTHING - {"2023/c.JPG"}
         assert watched.agrees()
         (library / "2023" / "trip" / "new.jpg").write_bytes(b"in a folder newly let in")

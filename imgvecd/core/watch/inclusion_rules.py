@@ -45,6 +45,8 @@ class Rules:
 
     Attributes:
         links: which symbolic links are followed.
+        polled: no events are asked for.
+        settings: all that decides what belongs to the root and how it is watched.
 
     Args:
         common: globs for all roots.
@@ -58,10 +60,12 @@ class Rules:
         watch: WatchConfig,
         nested: Collection[bytes] = (),
     ) -> None:
+        self.settings = (root, tuple(common), watch, frozenset(nested))
         self._nested = frozenset(nested)
-        self._globs = [(glob, EntryGlob(glob)) for glob in (*common, *root.exclude)]
+        self._globs = [(glob, EntryGlob(glob)) for glob in (*self.settings[1], *root.exclude)]
         self._watch = watch
         self.links = links_followed(root)
+        self.polled = root.watch == "poll"
 
     def folder(self, directory: bytes) -> str | None:
         """Return why the folder with this relative path is left out by its own name, or None."""

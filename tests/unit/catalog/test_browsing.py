@@ -168,7 +168,8 @@ def test_positions_in_a_box_across_the_date_line(catalog):
 
 def test_an_older_catalog_gets_its_words_and_places(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:7])
+        before = [step for step in migrations.MIGRATIONS if step[0] < "0009"]
+        patch.setattr(migrations, "MIGRATIONS", tuple(before))
         old = Catalog(str(tmp_path / "state"))
         (root,) = old.files.set_roots([b"/photos"])
         file = FoundFile(b"a.jpg", Stamp(1, 1, 1, 1))
