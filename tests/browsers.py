@@ -78,7 +78,7 @@ class Browser:
             raise
 
     async def _start(self, dark):
-        self._log = open(os.path.join(self._profile, "log"), "w+b")
+        self._log = open(os.path.join(self._profile, "log"), "w+b")  # noqa: SIM115  # until `close`
         self._http = aiohttp.ClientSession()
         if self.kind == "firefox":
             address = await self._start_firefox(dark)
@@ -99,11 +99,14 @@ class Browser:
             "network.captive-portal-service.enabled": False,
             "network.connectivity-service.enabled": False,
         }
+        lines = (
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
+            for name, value in preferences.items()
+        )
         with open(os.path.join(self._profile, "user.js"), "w") as file:
-            for name, value in preferences.items():
-                file.write(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n")
+            file.writelines(lines)
         command = [_firefox(), "--headless", "--no-remote", "--profile", self._profile]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: ASYNC220  # at once
             [*command, "--remote-debugging-port", "0", "about:blank"],
             stdout=self._log,
             stderr=self._log,
@@ -113,7 +116,7 @@ class Browser:
         return f"{found}/session"
 
     async def _start_chromium(self, dark):
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: ASYNC220  # at once
             ["chromedriver", "--port=0"], stdout=self._log, stderr=self._log
         )
         port = await self._logged(rb"started successfully on port (\d+)")
@@ -190,7 +193,7 @@ class Browser:
         """Return the first true value of an expression."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            with contextlib.suppress(AssertionError):  # the page is being replaced, or not there yet
+            with contextlib.suppress(AssertionError):  # it is being replaced
                 value = self.js(expression)
                 if value:
                     return value
