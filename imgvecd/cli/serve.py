@@ -44,9 +44,9 @@ def run(options: argparse.Namespace) -> int:
     use_one_heap()
     config = load_servable(options)
     _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
-    from imgvecd import wiring  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
+    from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
-    return wiring.serve(
+    return serving.serve(
         config,
         reload=lambda: load_servable(options),
         progress=show_progress if options.progress else None,

@@ -11,7 +11,6 @@ from aiohttp import web
 
 from imgvecd import api
 from imgvecd.errors import NotFoundError
-from imgvecd.server.browsing_service import BrowsingService
 from imgvecd.server.requests import (
     FacetFields,
     FilterFields,
@@ -21,6 +20,7 @@ from imgvecd.server.requests import (
     query_fields,
 )
 from imgvecd.server.route import Route, answer
+from imgvecd.server.services import BrowsingService
 
 
 class BrowsingRoutes:

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from imgvecd.core.library.originals import Original
 from imgvecd.errors import NotFoundError, OfflineError
-from imgvecd.server.browsing_service import BrowsingService
 from imgvecd.server.requests import image_id
 from imgvecd.server.route import Route, Work
+from imgvecd.server.services import BrowsingService
 from imgvecd.server.streaming import Stream
 
 _PIECE_BYTES = 256 * 1024

@@ -25,7 +25,7 @@ import { Viewer } from "./viewer.js";
  */
 
 const RETRY_MS = 2000;
-const TYPING_MS = 250;
+const PANEL = 340; // pixels, as the style sheet has it
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const box = byId("grid");
@@ -58,8 +58,14 @@ const viewer = new Viewer({
     void panel.show(id);
   },
   closed: (index) => closedViewer(index),
-  panelWidth: () => (panel.shown && innerWidth > 700 ? 340 : 0),
-  rect: (index) => grid.rect(index),
+  room: () => {
+    const narrow = innerWidth <= 700;
+    document.body.classList.toggle("paneled", panel.shown);
+    return {
+      x: innerWidth - (panel.shown && !narrow ? PANEL : 0),
+      y: innerHeight * (panel.shown && narrow ? 0.42 : 1),
+    };
+  },
 });
 const bar = new Bar(byId("bar"), {
   search: (query) => go({ ...scene, view: "photos", query, place: undefined, viewing: undefined }),

@@ -32,7 +32,7 @@ export function remember(image) {
 export class Viewer {
   /**
    * @param {{shown: (index: number, id: number) => void, closed: (index: number) => void,
-   *   panelWidth: () => number, rect: (index: number) => DOMRect | undefined}} told
+   *   room: () => {x: number, y: number}}} told
    */
   constructor(told) {
     this.told = told;
@@ -68,7 +68,7 @@ export class Viewer {
       zoomAnimationDuration: calm ? 0 : 200,
       wheelToZoom: true,
       maxZoomLevel: 4,
-      paddingFn: () => ({ top: 0, bottom: 0, left: 0, right: this.told.panelWidth() }),
+      getViewportSizeFn: () => this.told.room(),
       errorMsg: "This photo cannot be shown; the panel (i) says why.",
     });
     this.swipe = swipe;

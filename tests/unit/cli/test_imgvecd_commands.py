@@ -27,17 +27,17 @@ def home(monkeypatch, tmp_path):
 
 @pytest.fixture
 def served(monkeypatch):
-    """Return the calls of a stand-in for `imgvecd.wiring.serve`."""
+    """Return the calls of a stand-in for `imgvecd.wiring.serving.serve`."""
     calls = []
 
     def serve(config, *, reload, progress):
         calls.append((config, progress))
         return 0
 
-    stand_in = types.ModuleType("imgvecd.wiring")
+    stand_in = types.ModuleType("imgvecd.wiring.serving")
     stand_in.serve = serve
-    monkeypatch.setitem(sys.modules, "imgvecd.wiring", stand_in)
-    monkeypatch.setattr("imgvecd.wiring", stand_in, raising=False)
+    monkeypatch.setitem(sys.modules, "imgvecd.wiring.serving", stand_in)
+    monkeypatch.setattr("imgvecd.wiring.serving", stand_in, raising=False)
     return calls
 
 

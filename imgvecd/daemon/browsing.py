@@ -43,7 +43,7 @@ class FacetStore(Protocol):
         ...
 
 
-class DaemonBrowsingService:
+class DaemonBrowsing:
     """Answers from the catalog. For one event loop.
 
     Args:
