@@ -23,13 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import tabulate
-from imgvecd.core.model_choice import EMBEDDED, choose_model
 
 from benchmarks import captioned
 from benchmarks.captioned import Photo
 from imgvecd.adapters.openclip import OpenClipModel
 from imgvecd.adapters.pillow.decoder import decode
 from imgvecd.config.schema import EncodeConfig
+from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.types import Float32Array
 
 _BATCH = 64

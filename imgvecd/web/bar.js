@@ -94,7 +94,7 @@ export class Bar {
         ${scene.view === "photos"
           ? html`<div class="row chips">
               ${chipsOf(scene.filters).map(
-                ([key, text, rest]) => html`<span class="chip">${text}<button class="plain" aria-label="Take away: ${text}"
+                ([text, rest]) => html`<span class="chip">${text}<button class="plain" aria-label="Take away: ${text}"
                   @click=${() => this.told.filter(rest)}>✕</button></span>`,
               )}
               <details class="menu" @toggle=${(/** @type {Event} */ event) => this._opened(event)}>
@@ -198,24 +198,24 @@ export class Bar {
 }
 
 /**
- * Return [key, words, the filters without it] of each filter.
+ * Return [words, the filters without it] of each filter.
  * @param {Record<string, any>} filters
- * @returns {[string, string, Record<string, any>][]}
+ * @returns {[string, Record<string, any>][]}
  */
 function chipsOf(filters) {
-  /** @type {[string, string, Record<string, any>][]} */
+  /** @type {[string, Record<string, any>][]} */
   const chips = [];
   for (const [key, value] of Object.entries(filters)) {
     const { [key]: _, ...rest } = filters;
     if (key === "tags") {
       for (const tag of value) {
         const tags = value.filter((/** @type {string} */ each) => each !== tag);
-        chips.push([key, tag, tags.length ? { ...rest, tags } : rest]);
+        chips.push([tag, tags.length ? { ...rest, tags } : rest]);
       }
-    } else if (key === "min_rating") chips.push([key, `${"★".repeat(value)} and more`, rest]);
-    else if (key === "near") chips.push([key, `within ${value[2]} km`, rest]);
-    else if (key === "folder") chips.push([key, shortened("folder", value), rest]);
-    else chips.push([key, String(value), rest]);
+    } else if (key === "min_rating") chips.push([`${"★".repeat(value)} and more`, rest]);
+    else if (key === "near") chips.push([`within ${value[2]} km`, rest]);
+    else if (key === "folder") chips.push([shortened("folder", value), rest]);
+    else chips.push([String(value), rest]);
   }
   return chips;
 }

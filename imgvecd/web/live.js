@@ -23,7 +23,8 @@ export class Live {
   }
 
   start() {
-    const events = (this.events = new EventSource("/v1/events"));
+    const events = new EventSource("/v1/events");
+    this.events = events;
     const on = (/** @type {string} */ kind, /** @type {(event: any) => void} */ act) =>
       events.addEventListener(kind, (message) => act(JSON.parse(/** @type {MessageEvent} */ (message).data)));
     events.onopen = () => {
@@ -71,7 +72,8 @@ export class Live {
     this._following?.abort();
     this._following = null;
     if (!request) return;
-    const following = (this._following = new AbortController());
+    const following = new AbortController();
+    this._following = following;
     void this._listen(request, following.signal).catch(() => {});
   }
 

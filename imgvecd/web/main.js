@@ -130,7 +130,8 @@ function addressOf(of) {
 /** Show what `scene` says. */
 async function load() {
   searching?.abort();
-  const asked = (searching = new AbortController());
+  const asked = new AbortController();
+  searching = asked;
   bar.show(scene, picture);
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;

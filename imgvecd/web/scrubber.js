@@ -17,6 +17,11 @@ export class Scrubber {
     this.thumb.setAttribute("aria-orientation", "vertical");
     this.thumb.setAttribute("aria-valuemin", "0");
     this.label = document.createElement("span");
+    this._at = -1;
+    /** @type {Timeline | null} */
+    this._of = null;
+    /** @type {Timeline | null} */
+    this.source = null;
     this.thumb.append(this.label);
     box.append(this.track, this.thumb);
     box.addEventListener("pointerdown", (event) => this._grab(event));
@@ -91,7 +96,7 @@ export class Scrubber {
   /** @param {KeyboardEvent} event */
   _key(event) {
     const sections = this.source?.sections ?? [];
-    const at = this._at ?? 0;
+    const at = this._at;
     const steps = /** @type {Record<string, number>} */ ({
       ArrowUp: at - 1, ArrowLeft: at - 1, ArrowDown: at + 1, ArrowRight: at + 1,
       PageUp: at - 12, PageDown: at + 12, Home: 0, End: sections.length - 1,

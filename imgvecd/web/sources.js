@@ -93,7 +93,7 @@ export class Timeline {
 
   /** @param {string} month "2023-05", or the beginning of it; the place of its first photo */
   find(month) {
-    const place = this._months.findIndex((each) => each.month <= month + "~" && each.month !== "undated");
+    const place = this._months.findIndex((each) => each.month <= `${month}~` && each.month !== "undated");
     return place < 0 ? this.length - 1 : this._starts[place];
   }
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import faulthandler
 import logging
+import os
 import resource
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -97,6 +98,7 @@ async def _serve(
             config.exclude,
             make_watcher(),
             assembly.engine.wake,
+            (os.path.dirname(assembly.catalog.path), *paths.off_limits()),
         )
         caretaker = CatalogMaintenance(
             assembly.catalog,

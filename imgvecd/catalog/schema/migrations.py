@@ -212,6 +212,11 @@ DROP TABLE roots;
 ALTER TABLE roots_anew RENAME TO roots;
 """
 
+# Images that were renamed to a companion's name bore their content on.
+_COMPANIONS_ANEW = """
+UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -221,7 +226,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0006-mounts", _MOUNTS),
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
-    ("0009-browsing", BROWSING),
+    ("0009-companions-anew", _COMPANIONS_ANEW),
+    ("0010-browsing", BROWSING),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -53,6 +53,7 @@ class Reconciler:
         roots: settings of the catalog's roots by their ids.
         exclude: globs for all roots.
         on_change: called on the event loop after each commit, and after a root came or went.
+        own: absolute paths of folders that are never part of a library.
 
     Attributes:
         error: why changes on disk do not reach the catalog; None when all is well.
@@ -66,10 +67,12 @@ class Reconciler:
         exclude: Sequence[str],
         watcher: Watcher,
         on_change: Callable[[], None],
+        own: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._watcher = watcher
         self._on_change = on_change
+        self._own = tuple(own)
         self._watch = watch
         self._agenda = ScanQueue(self._wake)
         self._settling = Debounce(watch.settle_ms)
@@ -301,7 +304,7 @@ class Reconciler:
         for root_id in known.keys() - rows.keys():
             self._surveyor.drop_root(root_id)
         for root_id, row in rows.items():
-            lister = make_lister(configs[root_id], configs.values(), exclude, watch)
+            lister = make_lister(configs[root_id], configs.values(), exclude, watch, self._own)
             if (
                 root_id not in known
                 or known[root_id].lister.rules.settings != lister.rules.settings

@@ -175,8 +175,12 @@ class ScanStep:
         if look is Absent.GONE:
             rows = self._store.iter_files(task.root_id, task.directory, recursive=True)
             removed = False
-            while batch := tuple(row.id for row in itertools.islice(rows, STEP_FILES)):
-                self._apply(FileChanges(removed=batch))
+            while batch := list(itertools.islice(rows, STEP_FILES)):
+                self._apply(FileChanges(removed=tuple(row.id for row in batch)))
+                for other in itertools.chain.from_iterable(
+                    self._store.files_by_inode(row.stamp.inode) for row in batch
+                ):
+                    self._agenda.look(other.root_id, other.dir, [other.name], task.ticket)
                 removed = True
             return removed
         tree = self.roots[task.root_id].tree
