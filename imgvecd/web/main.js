@@ -446,6 +446,7 @@ addEventListener("keydown", (event) => {
 /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
 function viewerKey(event) {
   const keys = /** @type {Record<string, () => void>} */ ({
+    Escape: () => viewer.close(),
     i: () => togglePanel(),
     s: () => go({ ...fresh(), query: `#${panel.id}` }),
     t: () => {

@@ -57,6 +57,7 @@ export class Viewer {
       spacing: 0.04,
       preload: [1, 2],
       trapFocus: false,
+      escKey: false, // see `close`
       returnFocus: false,
       clickToCloseNonZoomable: false,
       imageClickAction: "zoom-or-close",
@@ -89,7 +90,11 @@ export class Viewer {
   }
 
   close() {
-    this.swipe?.close();
+    const swipe = this.swipe;
+    if (!swipe) return;
+    // while it opens it would not listen
+    if (swipe.opener.isOpen) swipe.close();
+    else swipe.on("openingAnimationEnd", () => swipe.close());
   }
 
   /** The panel has come or gone: use the room that is left. */
