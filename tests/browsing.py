@@ -1,10 +1,5 @@
 """A library that is shown in a real browser, by the gateway that users start."""
 
-import re
-import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -43,29 +38,6 @@ def make_library(folder):
     return len(photos) + len(HOSTILE) + 1
 
 
-class Gateway:
-    """`imgvec browse`, as a person starts it, over one daemon."""
-
-    def __init__(self, daemon, *arguments):
-        command = [sys.executable, "-m", "imgvecd.client.main", "browse", "--no-open", *arguments]
-        self.process = subprocess.Popen(command, env=daemon.env, stdout=subprocess.PIPE, text=True)
-        self.address = ""
-        said = []
-        while not self.address:
-            line = self.process.stdout.readline()
-            assert line, f"imgvec browse ended: {said}"
-            said.append(line)
-            found = re.search(r"http://\S+", line)
-            self.address = found[0] if found else ""
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-        self.host = self.address.split("/")[2]
-        self.port = int(self.host.rpartition(":")[2])
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(30)
-
-
 def start_daemon(home):
     """Return a daemon over such a library, all of it indexed."""
     pictures = home / "Pictures"
@@ -73,9 +45,3 @@ def start_daemon(home):
     daemon = RunningDaemon(home, [pictures])
     daemon.wait_until_indexed(count)
     return daemon
-
-
-def copy_of(daemon, home):
-    """Return another daemon with the same library and state."""
-    shutil.copytree(daemon.home, home, symlinks=True, ignore=shutil.ignore_patterns("run"))
-    return home

@@ -195,6 +195,7 @@ export class Grid {
     cell.remove();
     const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
     picture.removeAttribute("src"); // whoever still makes it is told to stop
+    cell.classList.remove("shown", "broken", "active");
     if (this._spare.length < 100) this._spare.push(cell);
   }
 

@@ -2,7 +2,8 @@ import shutil
 
 import pytest
 from browsers import Browser, installed
-from browsing import Gateway, start_daemon
+from browsing import start_daemon
+from gateways import Gateway
 
 KINDS = installed()
 NONE = pytest.mark.skip(reason="neither Chromium (with chromedriver) nor Firefox is installed")

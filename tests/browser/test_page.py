@@ -6,7 +6,8 @@ import pathlib
 import socket
 
 import pytest
-from browsing import HOSTILE, Gateway
+from browsing import HOSTILE
+from gateways import Gateway
 
 ACTIVE = "document.querySelector('.cell.active')"
 COUNT = "document.querySelector('.count')?.textContent ?? ''"
