@@ -79,6 +79,8 @@ export class Viewer {
     swipe.on("afterInit", () => {
       const box = swipe.element;
       box.setAttribute("aria-label", "Photo");
+      swipe.scrollWrap.setAttribute("role", "region");
+      swipe.scrollWrap.setAttribute("aria-label", "Photos");
       box.focus();
     });
     swipe.on("close", () => {

@@ -22,15 +22,14 @@ WIDE, PHONE = (1280, 800), (390, 780)
 
 
 def _library(folder: pathlib.Path) -> int:
-    """Put every photo of the project there, each of another month; return how many files."""
-    photos = sorted({*ROOT.glob("tests/data/photos/*.jpg"), *ROOT.glob("imgvecd/data/demo/*.jpg")})
+    """Put every photo of the project there, of two months; return how many files."""
+    photos = sorted(ROOT.glob("tests/data/photos/*.jpg"))
     folder.mkdir()
     for i, photo in enumerate(photos):
         with Image.open(photo) as picture:
             exif = picture.getexif()
             exif[0x0110] = "Camera"
-            month = f"{2023 - i // 8}:{12 - i // 2 % 12:02d}"
-            exif.get_ifd(0x8769)[0x9003] = f"{month}:{5 + i % 2:02d} 12:00:00"
+            exif.get_ifd(0x8769)[0x9003] = f"2023:{8 - i // 4:02d}:{20 - i:02d} 12:00:00"
             picture.convert("RGB").save(folder / photo.name, exif=exif)
     with Image.open(photos[0]) as picture:
         half = picture.resize((picture.width // 2, picture.height // 2))
