@@ -7,6 +7,7 @@ import asyncio
 import numpy as np
 
 from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Labelled, Path
+from imgvecd.core.search.relevance import TEXT
 from imgvecd.core.search.searcher import Searcher
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, Library, UserMetadataStore
@@ -39,8 +40,8 @@ class Labeller:
             raise BadRequestError("`template` needs a `{}` for the label")
         texts = [request.template.replace("{}", label) for label in request.labels]
         vectors = await searcher.terms.texts(texts, Lane.INTERACTIVE)
-        scale = await searcher.scale([(True, 1.0)])
-        temperature = _TEMPERATURE * (scale.deviation if scale else _DEVIATION)
+        ordinary = await searcher.ordinary(TEXT)
+        temperature = _TEMPERATURE * (ordinary.deviation if ordinary else _DEVIATION)
         matrix = np.stack([vectors[text] for text in texts])
         ids = await asyncio.to_thread(self._ids, searcher, request)
         labelled = await asyncio.to_thread(

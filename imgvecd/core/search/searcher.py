@@ -40,8 +40,10 @@ from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
     SMALLEST_LIBRARY,
+    Ordinary,
     Relevance,
     Scale,
+    Shape,
     shape_of,
 )
 from imgvecd.errors import ImgvecdError
@@ -166,7 +168,8 @@ class Searcher:
     ) -> Query:
         allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
         terms = request.all_terms()
-        scale = await self.scale([(term.text is not None, term.weight) for term in terms])
+        shape = shape_of([(term.text is not None, term.weight) for term in terms])
+        scale = await self._scale(vector, shape)
         if request.cursor is not None:
             cuts = Cursor.decode(request.cursor, request).cuts
         else:
@@ -177,12 +180,19 @@ class Searcher:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
         return self._allowed.ids(filters, self._embeddings.clock())
 
-    async def scale(self, terms: Sequence[tuple[bool, float]]) -> Scale | None:
-        """Return what cosines of (is a text, weight) terms mean; None if that is not known yet."""
+    async def ordinary(self, shape: Shape) -> Ordinary | None:
+        """Return what ordinary queries get; None if that is not known yet."""
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()
-            return await asyncio.to_thread(self._relevance.scale, shape_of(terms), len(self._index))
+            return await asyncio.to_thread(self._relevance.ordinary, shape, len(self._index))
+
+    async def _scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
+        async with self._measuring:
+            if not self._relevance.knows_texts:
+                await self._recall_texts()
+            images = len(self._index)
+            return await asyncio.to_thread(self._relevance.scale, vector, shape, images)
 
     async def _recall_texts(self) -> None:
         kept = await self.terms.kept_texts(REFERENCE_TEXTS)
