@@ -100,14 +100,20 @@ def _add_browse(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--no-open", action="store_true", help="print the address instead of opening a browser"
     )
     command.add_argument(
+        "--serve",
+        action="store_true",
+        help="for good, as `browse` in the configuration says: for a machine without a screen",
+    )
+    command.add_argument(
         "--port", type=_port, default=0, metavar="N", help="on this machine (default: a free one)"
     )
 
 
 def browse(daemon: DaemonConnection, options: argparse.Namespace, _output: Output) -> int:
     """Serve the page to one browser until it is not needed any more."""
-    daemon.get("/v1/health")  # before anything opens: is there a daemon?
-    daemon.close()
+    if not options.serve:  # which may start before the daemon
+        daemon.get("/v1/health")
+        daemon.close()
     from imgvecd.client.browse import command  # noqa: PLC0415  # it needs aiohttp
 
     return command.run(options)

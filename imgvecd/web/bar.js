@@ -24,6 +24,7 @@ export class Bar {
     /** @type {string | null} */
     this.picture = null;
     this.count = "";
+    this.closes = false; // whether the page can end what serves it
     /** @type {any} */
     this.state = null;
     /** @type {Record<string, any[]>} */
@@ -88,7 +89,7 @@ export class Bar {
             </button>
             <button class="quiet" aria-current=${scene.view === "duplicates" ? "page" : nothing} @click=${() => this.told.view("duplicates")}>Duplicates</button>
             <button class="quiet rare" aria-label="Keys and help" @click=${this.told.help}>?</button>
-            <button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>
+            ${this.closes ? html`<button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>` : nothing}
           </nav>
         </div>
         ${scene.view === "photos"

@@ -522,6 +522,7 @@ async function begin() {
     const start = await ask("GET", "/start");
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
     picture = start.like;
+    bar.closes = start.closes;
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));
   live.start();

@@ -17,7 +17,12 @@ from yarl import URL
 
 from imgvecd import api
 from imgvecd.client.browse import allowed
-from imgvecd.client.browse.admission import COOKIE, Admission, Refusal
+from imgvecd.client.browse.admission import (
+    COOKIE,
+    OneBrowser,
+    Refusal,
+    SecretHolders,
+)
 from imgvecd.errors import ForbiddenError, ImgvecdError
 
 IDLE_S = 10 * 60.0
@@ -58,6 +63,12 @@ _TYPES = {
 _ENTRANCE = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>imgvecd</title>'
 _CONNECTIONS = 64  # to the daemon, which lets one client have 128
 _LOOK_S = 1.0
+_UNKNOWN = 401
+_COOKIE_S = 90 * 86_400  # a browser asks for the secret again after a season
+
+
+class _Secret(msgspec.Struct, forbid_unknown_fields=True):
+    secret: str
 
 
 class Gateway:
@@ -88,21 +99,19 @@ class Gateway:
         self._pages = 0
         self._closed = asyncio.Event()
         self._files = importlib.resources.files("imgvecd") / "web"
-        self.admission: Admission
+        self._admission: OneBrowser | SecretHolders
 
     @contextlib.asynccontextmanager
-    async def running(self, port: int = 0) -> AsyncIterator[None]:
-        """Listen on 127.0.0.1, on a free port if it is 0.
-
-        Raises:
-            OSError: the port is taken.
-        """
-        listener = socket.create_server(("127.0.0.1", port))
-        self.admission = Admission(listener.getsockname()[1], self._now)
+    async def running(
+        self, listener: socket.socket, admission: OneBrowser | SecretHolders
+    ) -> AsyncIterator[None]:
+        """Answer whom `admission` lets in, on a socket that listens already."""
+        self._admission = admission
         app = web.Application(middlewares=[self._guard], client_max_size=allowed.MOST_BODY_BYTES)
         app.add_routes(
             [
                 web.get("/enter", self._enter),
+                web.post("/enter", self._log_in),
                 web.get("/", self._page),
                 web.get("/web/{name:[a-z0-9./-]+}", self._file),
                 web.get("/start", self._start),
@@ -135,7 +144,7 @@ class Gateway:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        refusal = self.admission.refusal(
+        refusal = self._admission.refusal(
             request.method,
             request.rel_url.raw_path,
             request.headers,
@@ -148,14 +157,22 @@ class Gateway:
                 response = await handler(request)
             except web.HTTPException as error:
                 response = _problem(Refusal(error.status, error.reason))
+        elif refusal.status == _UNKNOWN and request.path == "/" and self._holds_secret:
+            response = web.Response(status=303, headers={"Location": "/enter"})
         else:
             response = _problem(refusal)
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response
 
+    @property
+    def _holds_secret(self) -> bool:
+        return isinstance(self._admission, SecretHolders)
+
     async def _enter(self, request: web.Request) -> web.Response:
-        cookie = self.admission.enter(request.query.get("token", ""))
+        if self._holds_secret:
+            return self._of_page("enter.html")
+        cookie = self._admission.enter(request.query.get("token", ""))
         if cookie is None:
             return web.Response(
                 status=401,
@@ -168,6 +185,30 @@ class Gateway:
             headers={"Cache-Control": "no-store"},
         )
         response.set_cookie(COOKIE, cookie, httponly=True, samesite="Strict", path="/")
+        return response
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        if not self._holds_secret:
+            raise web.HTTPNotFound
+        try:
+            secret = msgspec.json.decode(await request.read(), type=_Secret).secret
+        except msgspec.MsgspecError:
+            return _problem(Refusal(400, "Expected the secret."))
+        cookie = self._admission.enter(secret)
+        if cookie is None:
+            return _problem(
+                Refusal(_UNKNOWN, "That is not the secret; after ten tries wait a minute.")
+            )
+        response = web.json_response({"done": "enter"})
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            httponly=True,
+            samesite="Strict",
+            secure=self._admission.secure,
+            max_age=_COOKIE_S,
+            path="/",
+        )
         return response
 
     async def _page(self, _request: web.Request) -> web.Response:
@@ -192,11 +233,13 @@ class Gateway:
     async def _start(self, _request: web.Request) -> web.Response:
         """Answer what the first page begins with; later ones begin with everything."""
         like = None if self._like is None else base64.standard_b64encode(self._like).decode()
-        start = {"query": self._query, "like": like}
+        start = {"query": self._query, "like": like, "closes": not self._holds_secret}
         self._query, self._like = "", None
         return web.json_response(start, headers={"Cache-Control": "no-store"})
 
     async def _close(self, _request: web.Request) -> web.Response:
+        if self._holds_secret:  # it is for others, too
+            raise web.HTTPNotFound
         self._closed.set()
         return web.json_response({"done": "close"})
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from imgvecd.client.browse.admission import TOKEN_S, Admission
+from imgvecd.client.browse.admission import TOKEN_S, OneBrowser, SecretHolders
+from imgvecd.errors import ConfigError
 
 OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
 
@@ -21,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def admission(clock):
-    return Admission(8000, clock)
+    return OneBrowser(8000, clock)
 
 
 def token_of(address):
@@ -53,7 +54,7 @@ def test_what_is_no_token_lets_nobody_in(admission, token):
 
 
 def test_two_gateways_have_other_names_and_secrets(clock):
-    one, other = Admission(8000, clock), Admission(8000, clock)
+    one, other = OneBrowser(8000, clock), OneBrowser(8000, clock)
     host = one.new_address().split("/")[2]
     assert host != other.new_address().split("/")[2]
     assert host.endswith(".localhost:8000")
@@ -73,3 +74,47 @@ def test_our_own_page_is_let_through(admission):
     assert admission.refusal("POST", "/v1/tags", write, [host], cookie) is None
     assert admission.refusal("GET", "/v1/status", typed, [host], cookie).status == 403
     assert admission.refusal("POST", "/", typed, [host], cookie).status == 403
+
+
+SECRET = "s" * 32
+
+
+def test_the_secret_lets_in_until_too_many_were_wrong(clock):
+    admission = SecretHolders("https://photos.example", SECRET, clock)
+    cookie = admission.enter(SECRET)
+    assert cookie
+    for _ in range(10):
+        assert admission.enter("wrong") is None
+    assert admission.enter(SECRET) is None
+    clock.now += 61
+    assert admission.enter(SECRET) == cookie
+    assert SecretHolders("https://photos.example", SECRET, clock).enter(SECRET) == cookie
+    assert SecretHolders("https://photos.example", "t" * 32, clock).enter("t" * 32) != cookie
+
+
+def test_before_the_secret_only_the_way_in_is_open(clock):
+    admission = SecretHolders("https://photos.example", SECRET, clock)
+    write = {**OWN, "Origin": "https://photos.example", "Content-Type": "application/json"}
+    hosts = ["photos.example"]
+    assert admission.refusal("POST", "/enter", write, hosts, None) is None
+    assert admission.refusal("GET", "/web/enter.js", OWN, hosts, None) is None
+    foreign = {**write, "Origin": "http://photos.example"}
+    assert admission.refusal("POST", "/enter", foreign, hosts, None).status == 403
+    assert admission.refusal("GET", "/web/main.js", OWN, hosts, None).status == 401
+    assert admission.refusal("GET", "/v1/status", OWN, hosts, None).status == 401
+    assert admission.refusal("GET", "/v1/status", OWN, ["evil.example"], None).status == 421
+
+
+@pytest.mark.parametrize(
+    ("origin", "secret"),
+    [
+        ("http://photos.example", SECRET),
+        ("https://photos.example/", SECRET),
+        ("http://192.168.1.5:8080", SECRET),
+        ("https://photos.example", "short"),
+        ("https://photos.example", ""),
+    ],
+)
+def test_what_cannot_be_safe_is_refused(origin, secret):
+    with pytest.raises(ConfigError, match="browse"):
+        SecretHolders(origin, secret)
