@@ -219,11 +219,11 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that belongs to an image by its name, in the same folder.
 
     Attributes:
-        kind: "developed" is a picture made from a RAW file.
+        kind: "developed" is a picture made from a RAW file, "edited" one made from this picture.
         id: of the companion as an image, if it is one.
     """
 
-    kind: Literal["sidecar", "video", "raw", "developed"]
+    kind: Literal["sidecar", "video", "raw", "developed", "edited", "original"]
     path: str
     path_base64: str | None = None
     id: int | None = None
@@ -242,7 +242,9 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     Raises:
         BadRequestError: a field that there is not, or that makes no sense.
     """
-    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
+    given: Mapping[str, Any] = {"text": query}
+    if isinstance(query, SearchRequest):
+        given = msgspec.structs.asdict(query)
     try:
         return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
@@ -468,7 +470,7 @@ class LookupRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class TimelineMonth(msgspec.Struct, frozen=True):
-    """A month as "2023-05", or "undated", and how many images it has."""
+    """A month as "2023-05", as "2023" if no month is known, or "undated"; and its images."""
 
     month: str
     count: int
@@ -698,7 +700,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
-    workers: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
 
 

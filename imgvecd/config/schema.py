@@ -78,7 +78,8 @@ class DecodeConfig(Section, frozen=True):
 
     Attributes:
         workers: decoding processes; 0 chooses by the number of cores.
-        timeout_s: a decode that takes longer is killed and recorded as a failure.
+        timeout_s: a decode that takes more processor time, or makes no progress for so long, is
+            ended; it is tried twice more, alone, and recorded as a failure then.
         memory_mb: address space of one worker.
         max_pixels: larger pictures are failures, unless they can be decoded at a reduced scale.
         idle_s: workers with nothing to do stop after so long.

@@ -9,7 +9,7 @@ from typing import Protocol
 from imgvecd import api
 from imgvecd.core.library.originals import Original, Originals
 from imgvecd.core.search import FilterIds
-from imgvecd.protocols import EmbeddingSource, Library
+from imgvecd.protocols import EmbeddingSource, ImageStore
 from imgvecd.types import Int64Array
 
 
@@ -52,7 +52,7 @@ class DaemonBrowsing:
 
     def __init__(
         self,
-        library: Library,
+        library: ImageStore,
         embeddings: EmbeddingSource,
         timeline: TimelineStore,
         facets: FacetStore,

@@ -12,6 +12,7 @@ import msgspec
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.errors import UnreadableImageError, WorkerError
 from imgvecd.processes.framing import Buffer
+from imgvecd.processes.processor_limit import within
 from imgvecd.processes.worker import Worker
 from imgvecd.processes.worker_messages import (
     Answer,
@@ -138,16 +139,15 @@ class DecoderPool:
     ) -> tuple[Answer, bytes]:
         healthy = False
         try:
-            async with asyncio.timeout(self._config.timeout_s):
-                answer, pixels = await worker.ask(request, body)
+            work = worker.ask(request, body)
+            answer, pixels = await within(self._config.timeout_s, worker.pid, work)
             if not _fits(request, answer, pixels):
                 raise _DiedError("the decoder answered what was not asked")
             self._decodes[worker] += 1
             # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
             healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
-        except TimeoutError:
-            limit_s = self._config.timeout_s
-            raise UnreadableImageError("timeout", f"decoding it takes over {limit_s:g} s") from None
+        except TimeoutError as late:
+            raise UnreadableImageError("timeout", f"decoding: {late}") from None
         except WorkerError as error:
             raise _DiedError(str(error)) from error
         finally:  # a worker that still owes an answer, since the caller went away, cannot be reused

@@ -222,7 +222,8 @@ export class Results {
 
 /** @param {string} month */
 function titleOf(month) {
-  return month === "undated" ? "Undated" : MONTH.format(new Date(`${month}-01T00:00:00Z`));
+  if (month === "undated") return "Undated";
+  return month.length < 7 ? `${month}, some time` : MONTH.format(new Date(`${month}-01T00:00:00Z`));
 }
 
 /** @param {string} month @param {number} day */

@@ -33,7 +33,7 @@ def _library(folder: pathlib.Path) -> int:
             picture.convert("RGB").save(folder / photo.name, exif=exif)
     with Image.open(photos[0]) as picture:
         half = picture.resize((picture.width // 2, picture.height // 2))
-        half.convert("RGB").save(folder / "small copy.jpg", quality=70)
+        half.convert("RGB").save(folder / "small copy.jpg", quality=70, exif=exif)
     return len(photos) + 1
 
 

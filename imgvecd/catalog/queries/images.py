@@ -32,7 +32,7 @@ _FILE = f"SELECT {FILE_COLUMNS} FROM files WHERE id = ?"
 _FileOf = tuple[bytes, bytes, bytes, int, int, int, int]
 
 
-class Library:
+class ImageTable:
     """Answers about the images that at least one file bears. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

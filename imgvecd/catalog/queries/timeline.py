@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import TypeVar
@@ -228,8 +229,9 @@ def _values(allowed: Int64Array | None) -> Sequence[str]:
 def _month_limits(month: str) -> tuple[str, tuple[str, ...]]:
     if month == UNDATED:
         return "AND taken_at IS NULL", ()
-    year, dash, number = month.partition("-")
-    if not (year.isascii() and year.isdigit() and len(year) == 4 and dash and len(number) == 2):  # noqa: PLR2004  # YYYY-MM
-        raise NotFoundError(f"There is no month {month}; months are like 2023-05, or undated.")
-    # "." comes right after "-": everything that begins with the month and a dash
-    return "AND taken_at >= ? AND taken_at < ?", (month, f"{month}.")
+    if not re.fullmatch(r"[0-9]{4}(-[0-9]{2})?", month):
+        raise NotFoundError(f"There is no month {month}; they are like 2023-05, 2023, or undated.")
+    # "-" comes before digits, "." right after it: a year has what says no month, and a month all of
+    # its days
+    beyond = f"{month}." if "-" in month else f"{month}-"
+    return "AND taken_at >= ? AND taken_at < ?", (month, beyond)

@@ -33,7 +33,7 @@ def _allowed(method: str, path: str, body: type[Any] | None = None) -> _Allowed:
 
 _TABLE = (
     _allowed("GET", "/v1/(health|status|stats|events|timeline|facets|positions|failures|saved)"),
-    _allowed("GET", r"/v1/timeline/(\d{4}-\d{2}|undated)"),
+    _allowed("GET", r"/v1/timeline/(\d{4}(-\d{2})?|undated)"),
     _allowed("GET", "/v1/images"),
     _allowed("GET", f"/v1/images/{_ID}"),
     _allowed("GET", f"/v1/images/{_ID}/(thumbnail|original|film)"),

@@ -24,7 +24,7 @@ from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
     Encoder,
-    Library,
+    ImageStore,
     ModelTable,
     SearchStore,
     WorkQueue,
@@ -61,7 +61,7 @@ class Parts:
     work: WorkQueue
     embeddings: EmbeddingSource
     models: ModelTable
-    library: Library
+    library: ImageStore
     searching: SearchStore
     decoder: Decoder
     serving: ModelSource

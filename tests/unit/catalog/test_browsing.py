@@ -20,6 +20,8 @@ COUNT = 60
 def taken(number):
     if number % 7 == 0:
         return None
+    if number % 11 == 0:
+        return "2021" if number % 2 else "2021-03"  # all that is known
     day = datetime.datetime.fromisoformat("2021-01-01") + datetime.timedelta(
         days=11 * number, hours=number % 5
     )
@@ -122,14 +124,14 @@ def test_the_timeline_has_the_list_in_order_of_time(catalog, filters):
     hashes = [digest for month in months for digest in month.hashes]
     assert all(images[i].hash.startswith(digest) for i, digest in zip(ids, hashes, strict=True))
     days = [day for month in months for day in month.days]
-    assert days == [int((images[i].taken_at or "0000-00-00")[8:10]) for i in ids]
+    assert days == [int((images[i].taken_at or "")[8:10] or 0) for i in ids]
     assert timeline.total == len(timeline.shapes) == len(ids)
     for shape, i in zip(timeline.shapes, ids, strict=True):
         ratio = shape / 128 if shape <= 128 else 128 / (256 - shape)
         assert ratio == pytest.approx(images[i].width / images[i].height, rel=0.04)
 
 
-@pytest.mark.parametrize("month", ["2021", "2021-1", "x", "2021-13x", "٢٠٢١-01", ""])
+@pytest.mark.parametrize("month", ["202", "2021-1", "x", "2021-13x", "٢٠٢١-01", ""])
 def test_what_is_no_month_is_not_found(catalog, month):
     with pytest.raises(NotFoundError):
         catalog.timeline.month(month, None, "c")
