@@ -15,6 +15,7 @@ from imgvecd.types import (
     Coverage,
     DecodedImage,
     EncoderSpeed,
+    ExaminedImage,
     Facts,
     FileChanges,
     FileRow,
@@ -52,6 +53,14 @@ class Decoder(Protocol):
         """Return the image in `data`, an encoded file's content; otherwise like `decode`."""
         ...
 
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """Return what tells copies of a picture apart; errors as for `decode`."""
+        ...
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """Return what `examine` does of an encoded file's content."""
+        ...
+
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """Return what the XMP file at `path` says, with `taken_at`; errors as for `decode`."""
         ...
@@ -87,6 +96,11 @@ class Encoder(Protocol):
     @property
     def speed(self) -> EncoderSpeed | None:
         """How fast images are encoded; None until that was learnt."""
+        ...
+
+    @property
+    def runtime_note(self) -> str | None:
+        """Why images are encoded with the runtime that they are; None until that was found out."""
         ...
 
     async def info(self) -> ModelInfo:
