@@ -76,7 +76,9 @@ class Scale:
         return min(self.chances.chance(score) / self.chances.chance(1.0), 1.0)
 
     def score(self, relevance: float) -> float:
-        """Return the cosine that has this relevance."""
+        """Return the cosine that has this relevance; -1 if all have it."""
+        if relevance <= self.relevance(-1.0):
+            return -1.0
         return self.chances.score(relevance * self.chances.chance(1.0))
 
 

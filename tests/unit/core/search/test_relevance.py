@@ -89,6 +89,7 @@ def test_the_very_same_picture_has_all_the_relevance(shape):
     scale = relevance.scale(stored[7], shape, 400)
     assert scale.relevance(1.0) == 1.0
     assert scale.weaker < scale.found < 1.0
+    assert scale.score(0.0) == -1.0
 
 
 def test_texts_wait_for_their_references_and_small_libraries_for_more():
