@@ -14,6 +14,7 @@ import time
 
 from imgvecd.catalog.files import name_index
 from imgvecd.catalog.recovery.backups import Backups
+from imgvecd.catalog.schema.browsing import BROWSING
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -277,7 +278,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
     ("0010-comparisons", _COMPARISONS),
-    ("0011-names", _NAMES),
+    ("0011-browsing", BROWSING),
+    ("0012-names", _NAMES),
 )
 """(name, SQL) in the order in which they run."""
 
@@ -339,11 +341,12 @@ def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    # `executescript` would commit on its own; a trigger's own statements are not to be split
-    statements, started = [], ""
-    for part in script.split(";"):
-        started += part + ";"
-        if sqlite3.complete_statement(started):
-            statements.append(started)
-            started = ""
-    return [statement for statement in statements if statement.strip(" \n;")]
+    # `executescript` would commit on its own; triggers hold semicolons of their own
+    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
+    statements, rest = [], ""
+    for part in "\n".join(lines).split(";"):
+        rest += f"{part};"
+        if rest.strip("; \n") and sqlite3.complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements

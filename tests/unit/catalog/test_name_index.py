@@ -138,7 +138,7 @@ def test_an_older_catalog_is_filled_in_from_the_newest_down(shelf, monkeypatch):
         *(f"DROP TRIGGER names_{name}" for name in triggers),
         "DROP TABLE names",
         "DROP TABLE names_stale",
-        "DELETE FROM migrations WHERE name = '0011-names'",
+        "DELETE FROM migrations WHERE name = '0012-names'",
     )
     shelf.catalog = Catalog(str(shelf.folder))
     assert shelf.named("trip") == []

@@ -10,6 +10,7 @@ from fakes import vector_of
 from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search.fusion import fused, ladder
 from imgvecd.core.search.paging import Found
+from imgvecd.core.search.relevance import Scale
 
 
 def towards(text, likeness, seed):
@@ -121,7 +122,8 @@ async def test_only_one_text_alone_is_taken_for_a_name(shelf):
         assert all(hit.matched is None for hit in response.hits)
 
 
-async def test_a_standing_query_tells_of_names(shelf):
+async def test_a_standing_query_tells_of_names(shelf, monkeypatch):
+    monkeypatch.setattr(Scale, "found", property(lambda _: 0.8))
     searcher = await filled(shelf)
     content = shelf.add("/photos/ada.jpg", towards("ada", -0.5, 900))
     other = shelf.add("/photos/bob.jpg", towards("ada", -0.5, 901))
