@@ -28,6 +28,7 @@ def show(
     Args:
         preview: show the pictures, in this way or as the terminal can.
     """
+    output.lines(_understood(found))
     if not hits:
         output.lines(_nothing(request, found))
         return
@@ -107,6 +108,8 @@ def _table(
 def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]:
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
+    if not found.searched and found.understood is not None:
+        return ["No indexed image was taken then."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits
@@ -133,6 +136,16 @@ def _foot(
     # a group stands for more than is shown
     rest = f" ({shown:,} shown: --limit N)" if shown < found.found and not request.group else ""
     return [f"{_count(found.found)} found{weaker}{rest}"]
+
+
+def _understood(found: api.SearchResponse) -> list[str]:
+    """Return how a person's words were taken."""
+    said = found.understood
+    if said is None:
+        return []
+    time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+    looked_for = f"{said.text!r}, taken" if said.text else "all that was taken"
+    return [f"Understood as {looked_for} {time} ({said.words!r}). --no-dates takes it as words."]
 
 
 def _count(images: int) -> str:

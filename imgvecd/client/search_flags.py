@@ -66,6 +66,12 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
         action="store_false",
         help="only what photos show: not the names of files and folders, nor their metadata",
     )
+    command.add_argument(
+        "--no-dates",
+        dest="dates",
+        action="store_false",
+        help='take "July 2023" and "last summer" for words like any other',
+    )
     command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
 
 
@@ -167,6 +173,7 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             cursor=options.cursor,
             explain=options.explain,
             names=options.names,
+            dates=options.dates,
         )
     except ValueError:
         raise BadRequestError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import datetime
 import logging
 import math
 import os
@@ -21,9 +22,11 @@ from imgvecd.api import (
     Filters,
     Hit,
     Image,
+    Matched,
     Path,
     SearchRequest,
     SearchResponse,
+    Understood,
 )
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
@@ -39,6 +42,7 @@ from imgvecd.core.search.paging import (
     group_by_name,
     key_of,
 )
+from imgvecd.core.search.query_dates import taken_apart
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
@@ -85,6 +89,8 @@ class Query:
         scale: None while relevance cannot be told.
         cuts: scores at which the bands begin.
         names: words that are looked for in names and metadata, too; empty for none.
+        understood: what the request's text says of a time; that has gone into `allowed`.
+        undated: what is allowed without that.
     """
 
     request: SearchRequest
@@ -94,11 +100,18 @@ class Query:
     scale: Scale | None
     cuts: Cuts
     names: str = ""
+    understood: Understood | None = None
+    undated: Int64Array | None = None
 
     @property
     def least(self) -> float:
         """Score from which an image is a hit by what it shows."""
         return self.cuts.least(self.request.least_band())
+
+    @property
+    def dated_only(self) -> bool:
+        """Whether all of a time is meant, whatever it shows."""
+        return self.understood is not None and not self.understood.text
 
     def wants(self, found: Found) -> bool:
         """Return whether an image is a hit."""
@@ -166,19 +179,21 @@ class Searcher:
         response = await asyncio.to_thread(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
-            for text in await self.terms.unread(request.all_terms())
+            for text in await self.terms.unread(taken_apart(request, _today())[0].all_terms())
         ]
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        await self.terms.prepare([term for request in requests for term in request.all_terms()])
+        today = _today()
+        asked = [taken_apart(request, today)[0] for request in requests]
+        await self.terms.prepare([term for request in asked for term in request.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        terms = request.all_terms()
+        terms = taken_apart(request, _today())[0].all_terms()
         weights = [term.weight for term in terms]
         vectors = await self.terms.vectors(terms)
         vector, length = combine(vectors, weights)
@@ -192,15 +207,20 @@ class Searcher:
     async def _among(
         self, request: SearchRequest, vector: Float32Array, parts: Float32Array
     ) -> Query:
-        allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
-        terms = request.all_terms()
+        asked, said = taken_apart(request, _today())
+        allowed = await asyncio.to_thread(self.allowed_ids, asked.filters)
+        undated = None
+        if said is not None and request.names:
+            undated = await asyncio.to_thread(self.allowed_ids, request.filters)
+        terms = asked.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
         if request.cursor is not None:
             cuts = Cursor.decode(request.cursor, request).cuts
         else:
             cuts = _cuts(request, scale)
-        return Query(request, vector, parts, allowed, scale, cuts, _names(request))
+        names = _names(asked) if said is None or said.text else ""
+        return Query(request, vector, parts, allowed, scale, cuts, names, said, undated)
 
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
@@ -269,6 +289,7 @@ class Searcher:
             weaker=weaker,
             nearest=next(iter(nearest), None),
             nearest_hits=nearest,
+            understood=query.understood,
             next_cursor=next_cursor,
         )
 
@@ -288,11 +309,14 @@ class Searcher:
 
     def _named(self, query: Query) -> Int64Array:
         """Return the ids of images whose names and metadata have all words that were typed."""
-        if not query.names:
-            return np.empty(0, np.int64)
-        found = self._store.named(query.names, _MOST_NAMED_READ)
-        if query.allowed is not None:
-            found = np.intersect1d(found, query.allowed, assume_unique=True)
+        found = _among(self._store.named(query.names, _MOST_NAMED_READ), query.allowed)
+        if query.understood is not None:
+            # names may have the time as well: "invoice 2019.jpg" was scanned when it was
+            by_name = _names(query.request)
+            whole = _among(self._store.named(by_name, _MOST_NAMED_READ), query.undated)
+            found = np.union1d(found, whole)
+        if query.dated_only and query.allowed is not None:
+            found = np.union1d(found, query.allowed)
         return found[-MOST_COUNTED:]
 
     def _page(
@@ -368,7 +392,7 @@ class Searcher:
         images = self._library.images(ids)
         vectors = self._vectors(ids) if query.request.explain else {}
         named = [group.leader.id for group in groups if group.leader.named]
-        by_file = self._store.named_by_file(query.names, named) if named else set()
+        matched = self._matched(query, named) if named else {}
         hits = []
         for group in groups:
             leader = group.leader
@@ -380,9 +404,7 @@ class Searcher:
                     hit_of(images[leader.id], leader.score),
                     relevance=None if scale is None else round(scale.relevance(leader.score), 3),
                     band=None if scale is None else leader.band,
-                    matched=("name" if leader.id in by_file else "metadata")
-                    if leader.named
-                    else None,
+                    matched=matched.get(leader.id),
                     group=group.name,
                     group_size=None if group.name is None else group.size,
                     shares=None
@@ -392,11 +414,19 @@ class Searcher:
             )
         return tuple(hits)
 
+    def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:
+        """Return why images are found that are not by what they show."""
+        by_file = self._store.named_by_file(query.names, named)
+        if query.understood is not None:
+            by_file |= self._store.named_by_file(_names(query.request), named)
+        other: Matched = "date" if query.dated_only else "metadata"
+        return {content_id: "name" if content_id in by_file else other for content_id in named}
+
     def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:
         """Return the hits among some images, by id, whether the index has them yet or not."""
-        if query.allowed is not None:
-            ids = [content_id for content_id in ids if content_id in query.allowed]
         named = set(self._named(query).tolist()) if ids else set()
+        if query.allowed is not None:
+            ids = [i for i in ids if i in named or i in query.allowed]
         made = self._store.developed(ids)
         scores = {
             content_id: float(vector @ query.vector)
@@ -418,6 +448,14 @@ def _names(request: SearchRequest) -> str:
     """Return the words of a request that asks for nothing but one text, and for names."""
     (term, *others) = request.all_terms()
     return term.text or "" if request.names and not others and term.weight > 0 else ""
+
+
+def _among(ids: Int64Array, allowed: Int64Array | None) -> Int64Array:
+    return ids if allowed is None else np.intersect1d(ids, allowed, assume_unique=True)
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now().astimezone().date()
 
 
 def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
