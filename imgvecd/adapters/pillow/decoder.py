@@ -19,7 +19,11 @@ from imgvecd.types import ImageInfo, PreprocessSpec
 
 logger = logging.getLogger(__name__)
 
-_NAMES = {"MPO": "jpeg", "JXL": "jpegxl"}  # MPO: a JPEG with further pictures behind it
+_NAMES = {
+    "MPO": "jpeg",
+    "JXL": "jpegxl",
+    "DIB": "bmp",
+}  # MPO: a JPEG with further pictures behind it
 _THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye
 
 
