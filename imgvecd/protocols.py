@@ -14,6 +14,7 @@ from imgvecd.types import (
     Coverage,
     DecodedImage,
     EncoderSpeed,
+    ExaminedImage,
     Facts,
     FileChanges,
     FileRow,
@@ -51,6 +52,14 @@ class Decoder(Protocol):
         """Return the image in `data`, an encoded file's content; otherwise like `decode`."""
         ...
 
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """Return what tells copies of a picture apart; errors as for `decode`."""
+        ...
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """Return what `examine` does of an encoded file's content."""
+        ...
+
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """Return what the XMP file at `path` says, with `taken_at`; errors as for `decode`."""
         ...
@@ -86,6 +95,11 @@ class Encoder(Protocol):
     @property
     def speed(self) -> EncoderSpeed | None:
         """How fast images are encoded; None until that was learnt."""
+        ...
+
+    @property
+    def runtime_note(self) -> str | None:
+        """Why images are encoded with the runtime that they are; None until that was found out."""
         ...
 
     async def info(self) -> ModelInfo:

@@ -78,7 +78,8 @@ class DecodeConfig(Section, frozen=True):
 
     Attributes:
         workers: decoding processes; 0 chooses by the number of cores.
-        timeout_s: a decode that takes longer is killed and recorded as a failure.
+        timeout_s: a decode that takes more processor time, or makes no progress for so long, is
+            ended; it is tried twice more, alone, and recorded as a failure then.
         memory_mb: address space of one worker.
         max_pixels: larger pictures are failures, unless they can be decoded at a reduced scale.
         idle_s: workers with nothing to do stop after so long.
@@ -98,13 +99,16 @@ class EncodeConfig(Section, frozen=True):
         batch_size: images per batch; 0 learns what the device likes best.
         device: "auto" takes CUDA, then MPS, then the CPU.
         precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32.
-        threads: of torch on the CPU; 0 takes every core.
+        runtime: of the image tower. "auto" converts it for OpenVINO once, where the model runs on
+            the CPU, and takes that if its vectors are the same and it is as fast as torch.
+        threads: of the encoder on the CPU; 0 takes every core.
         idle_s: the model leaves memory after so long without work.
     """
 
     batch_size: Annotated[int, Meta(ge=0, le=4096)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
     idle_s: Seconds = 300
 
@@ -172,8 +176,8 @@ class DuplicatesConfig(Section, frozen=True):
     """Which file of a group of duplicates stays, where a request does not say otherwise.
 
     Attributes:
-        rules: what it is chosen by, the most important first: folder, resolution, format,
-            metadata, age.
+        rules: what it is chosen by, the most important first: folder, resolution, quality,
+            metadata, format, age.
         prefer: folders to keep files in, the best first.
         protect: folders whose files are always kept, whatever a request says.
     """

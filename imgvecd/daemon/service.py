@@ -17,6 +17,7 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
@@ -105,6 +106,7 @@ class DaemonService:
         *,
         finder: DuplicateFinder,
         duplicates: DuplicatesConfig,
+        dedup: DedupSteps,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -129,7 +131,7 @@ class DaemonService:
         self._allowed = FilterIds(stores.searching)
         self._follower = ChangeFeed(stores.changes, embeddings)
         self.duplicates = DaemonDuplicates(
-            self._generation, finder, stores.duplicates, embeddings, duplicates
+            self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
         self.searching = DaemonSearching(
@@ -448,6 +450,7 @@ class DaemonService:
             runs_on=speed.runs_on if speed else "",
             images_per_step=speed.images if speed else 0,
             ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
+            runtime_note=self._engine.runtime_note,
             error=self._engine.error,
         )
 

@@ -7,14 +7,17 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from imgvecd.config.schema import DecodeConfig
+from imgvecd.core.duplicates import detail
 from imgvecd.core.files.beneath import open_file
 from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError, WorkerError
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.opening import Opening
+from imgvecd.processes.processor_limit import within
 from imgvecd.processes.worker import Worker
 from imgvecd.processes.worker_messages import (
     Answer,
@@ -22,13 +25,15 @@ from imgvecd.processes.worker_messages import (
     Decoded,
     DecodeReady,
     DecodeRequest,
+    Examined,
+    ExamineRequest,
     Failed,
     SidecarRead,
     SidecarRequest,
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.types import DecodedImage, Facts, PreprocessSpec, Priority, Stamp
+from imgvecd.types import DecodedImage, ExaminedImage, Facts, PreprocessSpec, Priority, Stamp
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +47,9 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
+
+
+_Request: TypeAlias = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
 
 
 class _DiedError(Exception):
@@ -98,6 +106,16 @@ class DecoderPool:
         request = DecodeRequest(None, spec, self._config.max_pixels)
         return await self._decoded(request, (data,))
 
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """See `protocols.Decoder.examine`."""
+        request = ExamineRequest(stamp, self._config.max_pixels)
+        async with self._opened(path, stamp) as file:
+            return await self._examined(request, file=file)
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """See `protocols.Decoder.examine_bytes`."""
+        return await self._examined(ExamineRequest(None, self._config.max_pixels), (data,))
+
     async def thumbnail(self, path: bytes, stamp: Stamp, size: int) -> bytes:
         """See `core.library.thumbnails.Thumbnailer.thumbnail`."""
         request = ThumbnailRequest(stamp, size, self._config.max_pixels)
@@ -149,11 +167,15 @@ class DecoderPool:
         assert isinstance(answer, Decoded)  # noqa: S101  # it fits
         return DecodedImage(answer.info, pixels)
 
+    async def _examined(
+        self, request: ExamineRequest, body: Sequence[Buffer] = (), file: int | None = None
+    ) -> ExaminedImage:
+        answer, pixels = await self._run(request, body, file)
+        assert isinstance(answer, Examined)  # noqa: S101  # it fits
+        return ExaminedImage(answer.info, answer.facts, answer.side, pixels)
+
     async def _run(
-        self,
-        request: DecodeRequest | ThumbnailRequest | SidecarRequest,
-        body: Sequence[Buffer] = (),
-        file: int | None = None,
+        self, request: _Request, body: Sequence[Buffer] = (), file: int | None = None
     ) -> tuple[Answer, bytes]:
         async with self._slots:
             try:
@@ -173,7 +195,7 @@ class DecoderPool:
     async def _ask(
         self,
         worker: Worker,
-        request: DecodeRequest | ThumbnailRequest | SidecarRequest,
+        request: _Request,
         body: Sequence[Buffer],
         file: int | None,
     ) -> tuple[Answer, bytes]:
@@ -181,16 +203,15 @@ class DecoderPool:
             os.lseek(file, 0, os.SEEK_SET)  # a worker that died has read of it
         healthy = False
         try:
-            async with asyncio.timeout(self._config.timeout_s):
-                answer, pixels = await worker.ask(request, body, file)
+            work = worker.ask(request, body, file)
+            answer, pixels = await within(self._config.timeout_s, worker.pid, work)
             if not _fits(request, answer, pixels):
                 raise _DiedError("the decoder answered what was not asked")
             self._decodes[worker] += 1
             # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
             healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
-        except TimeoutError:
-            limit_s = self._config.timeout_s
-            raise UnreadableImageError("timeout", f"decoding it takes over {limit_s:g} s") from None
+        except TimeoutError as late:
+            raise UnreadableImageError("timeout", f"decoding: {late}") from None
         except WorkerError as error:
             raise _DiedError(str(error)) from error
         finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
@@ -259,13 +280,13 @@ class DecoderPool:
         task.add_done_callback(self._ending.discard)
 
 
-def _fits(
-    request: DecodeRequest | ThumbnailRequest | SidecarRequest, answer: Answer, body: bytes
-) -> bool:
+def _fits(request: _Request, answer: Answer, body: bytes) -> bool:
     """Return whether it is an answer to the request: bad bytes may have taken over the worker."""
     match request, answer:
         case (DecodeRequest(), Decoded()):
             return len(body) == 3 * request.spec.size**2
+        case (ExamineRequest(), Examined()):
+            return 0 < answer.side <= detail.SIDE and len(body) == 3 * answer.side**2
         case (ThumbnailRequest(), Thumbnail()) | (SidecarRequest(), SidecarRead()) | (_, Failed()):
             return True
     return False

@@ -60,14 +60,15 @@ def confine_decoder(memory_bytes: int) -> list[str]:
     return ["limits", *_confined(lambda: seccomp.allow_only(_calls_of_a_decoder()))]
 
 
-def confine_encoder(*, on_cpu: bool) -> list[str]:
+def confine_encoder(*, writing: bool) -> list[str]:
     """Give up what torch does not need once the model is loaded; return what is in force.
 
     Args:
-        on_cpu: drivers of other devices open and write files when they like.
+        writing: whether it may write files: the whole model keeps a part of itself in some, and
+            drivers of devices open them when they like.
     """
     calls = [Call(name) for name in _NO_BUSINESS_OF_TORCHS]
-    return _confined(lambda: seccomp.deny(calls), paths=on_cpu, reading=True)
+    return _confined(lambda: seccomp.deny(calls), paths=not writing, reading=True)
 
 
 def _confined(

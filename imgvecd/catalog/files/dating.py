@@ -31,7 +31,11 @@ _BY_AGE = (
 )
 _IS_UNDATED = (
     "SELECT 1 FROM contents WHERE id = ? AND format IS NOT NULL AND own_facts IS NULL"
-    " AND coalesce(metadata ->> 'taken_at_source', 'file') = 'file'"
+    " AND (taken_at IS NULL OR metadata ->> 'taken_at_source' = 'file')"
+)
+_INHERITED = (
+    "UPDATE contents SET metadata = json_set(metadata, '$.taken_at_source', 'file')"
+    " WHERE id = ? AND taken_at IS NOT NULL"
 )
 
 
@@ -55,6 +59,6 @@ def date(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> N
             connection.execute(_BY_AGE, (content_id,))
 
 
-def names_a_time(name: bytes) -> bool:
-    """Return whether a file of this name may date what it bears."""
-    return bool(taken_at(os.fsdecode(name)))
+def mark_inherited(connection: sqlite3.Connection, content_ids: Iterable[int]) -> None:
+    """Say of contents that tell no time, but have one of the file before an edit, whose it is."""
+    connection.executemany(_INHERITED, [(content_id,) for content_id in content_ids])

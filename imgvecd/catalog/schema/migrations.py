@@ -216,6 +216,24 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# What examining a picture and comparing two of them (the lower id first) found, and by which
+# version of the way to do it. Derived: it may be deleted.
+_COMPARISONS = """
+CREATE TABLE copy_facts (
+    content_id INTEGER PRIMARY KEY REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    facts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE comparisons (
+    first_id INTEGER NOT NULL REFERENCES contents(id),
+    second_id INTEGER NOT NULL REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    PRIMARY KEY (first_id, second_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -226,6 +244,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
+    ("0010-comparisons", _COMPARISONS),
 )
 """(name, SQL) in the order in which they run."""
 

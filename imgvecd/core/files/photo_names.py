@@ -1,4 +1,4 @@
-"""When a picture was taken, by a name that a phone, a messenger or a screenshot gave to its file."""
+"""When a picture was taken, by the name that a phone, a messenger or a screenshot gave it."""
 
 from __future__ import annotations
 
