@@ -24,12 +24,14 @@ from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
 from imgvecd.core.library.engine import Engine
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import FilterIds, Labeller, Searcher
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
@@ -73,6 +75,10 @@ class Stores(Protocol):
     def user_metadata(self) -> UserMetadataStore: ...  # noqa: D102
     @property
     def duplicates(self) -> DecisionStore: ...  # noqa: D102
+    @property
+    def timeline(self) -> TimelineStore: ...  # noqa: D102
+    @property
+    def facets(self) -> FacetStore: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,15 @@ class DaemonService:
             self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
+        self.browsing = DaemonBrowsing(
+            library,
+            embeddings,
+            stores.timeline,
+            stores.facets,
+            Originals(library, running.opener.open),
+            self._allowed,
+            self._fingerprint,
+        )
         self.searching = DaemonSearching(
             self._searcher,
             LiveQueries(self._searcher, stores.searching, embeddings),
