@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from imgvecd import api
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.engine import Engine
+from imgvecd.core.threads import ALIVE
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon import state_dump
 from imgvecd.daemon.status_line import headline
@@ -152,7 +153,7 @@ class Daemon:
         failed = asyncio.ensure_future(server.failed())
         try:
             while not (await asyncio.wait([failed], timeout=_STATE_LOOK_S))[0]:
-                await asyncio.to_thread(self._require_state)
+                await ALIVE.run(self._require_state)
         finally:
             failed.cancel()
         await failed

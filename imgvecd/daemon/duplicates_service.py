@@ -12,6 +12,7 @@ from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource
 
@@ -78,9 +79,9 @@ class DaemonDuplicatesService:
             hashes = [bytes.fromhex(name) for name in decision.hashes]
         except ValueError:
             raise BadRequestError("`hashes` are hexadecimal, as images have them") from None
-        await asyncio.to_thread(self._decisions.decide, hashes, decision.decision)
-        clock = await asyncio.to_thread(self._embeddings.clock)
-        instance = await asyncio.to_thread(self._embeddings.instance)
+        await INTERACTIVE.run(self._decisions.decide, hashes, decision.decision)
+        clock = await INTERACTIVE.run(self._embeddings.clock)
+        instance = await INTERACTIVE.run(self._embeddings.instance)
         return api.Done(done="decide", clock=f"c:{instance}:{clock}")
 
     def _completed(self, request: api.DuplicatesRequest) -> api.DuplicatesRequest:

@@ -84,11 +84,13 @@ class SplitEncoder:
             return await self._whole.encode_texts(texts, lane)
         try:
             return await self._texts.encode_texts(texts, lane)
-        except (ModelError, WorkerError) as error:
-            logger.warning("texts are encoded by the whole model: %s", error)
+        except ModelError as error:
+            logger.warning("the text tower is made anew: %s", error)
             with contextlib.suppress(OSError):
-                os.unlink(self._path)  # the whole model writes it anew
-            return await self._whole.encode_texts(texts, lane)
+                os.unlink(self._path)  # the whole model writes it
+        except WorkerError as error:  # of the machine or its memory: the file is not at fault
+            logger.warning("texts are encoded by the whole model: %s", error)
+        return await self._whole.encode_texts(texts, lane)
 
     def _is_kept(self) -> bool:
         return os.path.exists(self._path)

@@ -38,6 +38,7 @@ SMALLEST_LIBRARY = 30
 _SLOPE, _OFFSET = 1.06, -0.47
 _REFERENCES = 256  # queries; the deviation of 256 × 256 pairs is exact to some percent
 _SAMPLE = 512  # stored images: half are searched, half stand in for image terms
+_LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
 
@@ -106,7 +107,8 @@ class Relevance:
     def scale(self, shape: Shape, images: int) -> Scale | None:
         """Return the scale for queries of a shape, in a library of so many images.
 
-        None if the library is too small, or the shape has texts and their references are unknown.
+        None if the library is too small, hardly any of its embeddings can be read, or the shape has
+        texts and their references are unknown.
         """
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
@@ -114,6 +116,9 @@ class Relevance:
         if self._sample is None or abs(images - self._sampled_at) > _DRIFT * self._sampled_at:
             self._sample, self._sampled_at = self._draw(_SAMPLE), images
             self._scales.clear()
+        if len(self._sample) < _LEAST_SAMPLE:
+            self._sample = None
+            return None
         scale = self._scales.get(shape)
         if scale is None:
             scale = self._scales[shape] = self._measure(shape, self._sample, images)

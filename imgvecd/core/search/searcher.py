@@ -42,8 +42,10 @@ from imgvecd.core.search.relevance import (
     SMALLEST_LIBRARY,
     Relevance,
     Scale,
+    Shape,
     shape_of,
 )
+from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
@@ -113,6 +115,7 @@ class Searcher:
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
+        self._measures: set[asyncio.Future[Scale | None]] = set()
         self.news = Broadcast()
         self._instance = embeddings.instance()
 
@@ -139,7 +142,7 @@ class Searcher:
         """
         started = time.perf_counter()
         query = await self.prepare(request)
-        response = await asyncio.to_thread(self._answer, query)
+        response = await INTERACTIVE.run(self._answer, query)
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
 
@@ -164,7 +167,9 @@ class Searcher:
     async def _among(
         self, request: SearchRequest, vector: Float32Array, parts: Float32Array
     ) -> Query:
-        allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
+        allowed = None
+        if request.filters != Filters():
+            allowed = await FILTERING.run(self.allowed_ids, request.filters)
         terms = request.all_terms()
         scale = await self.scale([(term.text is not None, term.weight) for term in terms])
         if request.cursor is not None:
@@ -179,10 +184,22 @@ class Searcher:
 
     async def scale(self, terms: Sequence[tuple[bool, float]]) -> Scale | None:
         """Return what cosines of (is a text, weight) terms mean; None if that is not known yet."""
+        measured = asyncio.ensure_future(self._measure(shape_of(terms)))
+        self._measures.add(measured)
+        measured.add_done_callback(self._measured)
+        # whoever leaves leaves a thread that goes on measuring: nobody else may until it ends
+        return await asyncio.shield(measured)
+
+    def _measured(self, measured: asyncio.Future[Scale | None]) -> None:
+        self._measures.discard(measured)
+        if not measured.cancelled():
+            measured.exception()  # whoever asked may have left
+
+    async def _measure(self, shape: Shape) -> Scale | None:
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()
-            return await asyncio.to_thread(self._relevance.scale, shape_of(terms), len(self._index))
+            return await INTERACTIVE.run(self._relevance.scale, shape, len(self._index))
 
     async def _recall_texts(self) -> None:
         kept = await self.terms.kept_texts(REFERENCE_TEXTS)
@@ -204,7 +221,8 @@ class Searcher:
     def _sample(self, count: int) -> Float32Array:
         ids = self._store.sample_ids(self.model.fingerprint, count)
         found = self._embeddings.embeddings(self.model.fingerprint, ids)
-        return np.stack([found[content_id] for content_id in ids if content_id in found])
+        rows = [found[content_id] for content_id in ids if content_id in found]
+        return np.stack(rows) if rows else np.empty((0, self.model.dim), np.float32)
 
     def _answer(self, query: Query) -> SearchResponse:
         request = query.request
@@ -244,7 +262,7 @@ class Searcher:
         request = query.request
         by_score = request.order == "score" and request.group is None
         k = request.limit + _SPARE + (cursor.shown if cursor else 0)
-        k = k if by_score else max(k, MOST_COUNTED)
+        k = min(k if by_score else max(k, MOST_COUNTED), len(self._index) + 1)
         while True:
             nearest = self._best(query, k)
             best = self._shown_once(nearest)
