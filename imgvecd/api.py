@@ -788,9 +788,10 @@ class Divergence(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that is not searchable although it is there, or the other way round.
 
     Attributes:
-        kind: "not_in_catalog", "not_on_disk", "changed", "pending" or "not_in_index"; or, where
-            nothing is amiss, "failed", "unreadable" (its folder), "covered" (by a file system that
-            is not mounted at the moment).
+        kind: "not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index" or "unlisted" (a
+            folder that cannot be read, and never was); or, where nothing is amiss, "failed",
+            "unreadable" (its folder; what was known is kept), "covered" (by a file system that is
+            not mounted at the moment), "left_out" (by a rule, which is the reason).
         reason: for a person.
     """
 

@@ -19,7 +19,8 @@ from imgvecd.core.library.legacy_import import is_legacy
 from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_session, release
 from imgvecd.errors import BadRequestError, DimensionError, NotFoundError, UnreadableImageError
 from imgvecd.library_ops import AnyPath
-from imgvecd.wiring import fetch_image, stored_model, write_parquet
+from imgvecd.wiring.assembly import stored_model
+from imgvecd.wiring.parts import fetch_image, write_parquet
 
 
 class _ModelsOwn(int):

@@ -23,7 +23,13 @@ from imgvecd.core.threads import BULK
 from imgvecd.errors import AlreadyRunningError, BadRequestError, ModelError, ReadOnlyError
 from imgvecd.protocols import Decoder, VectorIndex
 from imgvecd.types import ModelInfo, RootRow
-from imgvecd.wiring import Assembly, ReadingAssembly, assemble, assemble_reading, stored_model
+from imgvecd.wiring.assembly import (
+    Assembly,
+    ReadingAssembly,
+    assemble,
+    assemble_reading,
+    stored_model,
+)
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from imgvecd.errors import (
     UnreadableImageError,
 )
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
-from imgvecd.wiring import fetch_image
+from imgvecd.wiring.parts import fetch_image
 
 logger = logging.getLogger(__name__)
 

@@ -142,7 +142,11 @@ class FileStore(Protocol):
     """What watching and planning need of the catalog. Thread-safe."""
 
     def roots(self) -> list[RootRow]:
-        """Return every root, by id."""
+        """Return every root that is not dropped, by id."""
+        ...
+
+    def remove_dropped(self, most: int) -> bool:
+        """Remove at most so many files of dropped roots; return whether there may be more."""
         ...
 
     def update_root(self, root: RootRow) -> None:

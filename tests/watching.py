@@ -38,6 +38,19 @@ class Watching:
             catalog.files, by_id, watch, self.exclude, watcher, self._count
         )
 
+    async def reload(
+        self, configs: Sequence[RootConfig], watch: WatchConfig, exclude: Sequence[str]
+    ) -> None:
+        """Do what the daemon does on SIGHUP."""
+        self.configs, self.watch, self.exclude = tuple(configs), watch, tuple(exclude)
+
+        def set_roots() -> dict[int, RootConfig]:
+            paths = [os.fsencode(config.path) for config in configs]
+            self.rows = self.catalog.files.set_roots(paths)
+            return {row.id: config for row, config in zip(self.rows, configs, strict=True)}
+
+        await self.reconciler.set_config(set_roots, watch, exclude)
+
     def _count(self) -> None:
         self.changes += 1
         self.changed.set()

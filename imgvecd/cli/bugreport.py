@@ -147,10 +147,10 @@ def _system() -> Iterator[str]:
 
 
 def _file_systems(config: Config, state: str, names: Placeholders) -> Iterator[str]:
-    from imgvecd import wiring  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
+    from imgvecd.wiring import parts  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
     for path in [state, *(root.path for root in config.root_configs())]:
-        kind = wiring.filesystem_type(path) or "unknown"
+        kind = parts.filesystem_type(path) or "unknown"
         try:
             usage = shutil.disk_usage(path)
         except OSError as error:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.config import paths
 from imgvecd.config.load import config_path, dump
 from imgvecd.config.schema import expand
@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         "check-config",
         help="show the configuration in force",
         description="Check the configuration and show what is in force, after file, environment "
-        "and flags. Exit code 2 if something is wrong.",
+        "and flags. Exit code 2 if something is wrong for which `serve` would not start.",
     )
     add_flags(command)
     command.set_defaults(run=run)
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Print the effective configuration; warn of folders that are not there now."""
-    config = load_config(options)
+    config = load_servable(options)
     print(f"# from {options.config or config_path() or 'defaults: there is no file'}")
     print(f"# state in {expand(config.state_dir or paths.state_dir())}")
     print(f"# socket {expand(config.server.socket or paths.socket())}")

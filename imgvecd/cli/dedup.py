@@ -114,11 +114,11 @@ def plan(options: argparse.Namespace) -> int:
 
 def apply(options: argparse.Namespace) -> int:
     """Move the files."""
-    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
     from imgvecd.core.duplicates import removal, written_plans  # noqa: PLC0415
     from imgvecd.core.duplicates.dedup_plan import parse  # noqa: PLC0415
     from imgvecd.core.duplicates.folder_set import require_folders  # noqa: PLC0415
     from imgvecd.core.duplicates.undo_journal import Journal  # noqa: PLC0415
+    from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
     planned = parse(_read(options.file), options.file)
     going = [file.path for files in planned.groups.values() for file in files if not file.keep]
@@ -135,7 +135,7 @@ def apply(options: argparse.Namespace) -> int:
     written = written_plans.find(_journals(options), planned.name)
     journal = Journal(_journals(options), planned.name)
     try:
-        done = removal.apply(planned, wiring.make_trash(), journal, protected, _tell, written)
+        done = removal.apply(planned, parts.make_trash(), journal, protected, _tell, written)
     finally:
         journal.close()
     print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
@@ -148,8 +148,8 @@ def apply(options: argparse.Namespace) -> int:
 
 def undo(options: argparse.Namespace) -> int:
     """Put the files back."""
-    from imgvecd import wiring  # noqa: PLC0415  # see `plan`
     from imgvecd.core.duplicates import removal, undo_journal  # noqa: PLC0415
+    from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
     folder = _journals(options)
     known = undo_journal.names(folder)
@@ -162,7 +162,7 @@ def undo(options: argparse.Namespace) -> int:
     name = undo_journal.known(folder, options.name) if options.name else _last(folder, known)
     opened = undo_journal.Journal(folder, name)
     try:
-        done = removal.undo(wiring.make_trash(), opened, _tell)
+        done = removal.undo(parts.make_trash(), opened, _tell)
     finally:
         opened.close()
     print(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")

@@ -10,8 +10,7 @@ import sys
 from typing import Any
 
 from imgvecd.cli.progress import show_progress
-from imgvecd.cli.settings import add_flags, load_config
-from imgvecd.errors import ConfigError
+from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.processes.malloc import use_one_heap
 
 # syslog's numbers, the most serious first
@@ -43,17 +42,13 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGHUP, signal.SIGUSR1):  # they would end us until somebody listens
         signal.signal(number, signal.SIG_IGN)
     use_one_heap()
-    config = load_config(options)
-    if not config.roots:
-        raise ConfigError(
-            "No folder to watch: run `imgvecd init ~/Pictures`, or give `--root ~/Pictures`."
-        )
+    config = load_servable(options)
     _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
-    from imgvecd import wiring  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
+    from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
-    return wiring.serve(
+    return serving.serve(
         config,
-        reload=lambda: load_config(options),
+        reload=lambda: load_servable(options),
         progress=show_progress if options.progress else None,
     )
 

@@ -7,7 +7,9 @@ import argparse
 from imgvecd.config import paths
 from imgvecd.config.load import load
 from imgvecd.config.schema import Config, expand
+from imgvecd.core.library.model_choice import choose_model
 from imgvecd.errors import ConfigError
+from imgvecd.server.peer_credentials import Admission
 
 # Flag's destination → setting that it overrides.
 _FLAGS = {
@@ -51,6 +53,23 @@ def add_state_flags(command: argparse.ArgumentParser) -> None:
 def state_dir(options: argparse.Namespace) -> str:
     """Return the folder that is meant."""
     return expand(options.state_dir or load(options.config, {}).state_dir or paths.state_dir())
+
+
+def load_servable(options: argparse.Namespace) -> Config:
+    """Return the effective configuration; refuse one that the daemon could not serve.
+
+    Raises:
+        ConfigError: no folder is to be watched, or `server.group` is unknown.
+        ModelError: `model` names none, or a checkpoint that cannot be read.
+    """
+    config = load_config(options)
+    if not config.roots:
+        raise ConfigError(
+            "No folder to watch: run `imgvecd init ~/Pictures`, or give `--root ~/Pictures`."
+        )
+    Admission(config.server.group)
+    choose_model(config.model)
+    return config
 
 
 def load_config(options: argparse.Namespace) -> Config:

@@ -33,5 +33,16 @@ def token() -> str:
     return os.path.join(os.path.dirname(config_file()), "token")
 
 
+def off_limits() -> tuple[str, ...]:
+    """Return the folders that hold nobody's photos: imgvecd's own, and the desktop's trash."""
+    return (
+        os.path.dirname(config_file()),
+        state_dir(),
+        cache_dir(),
+        os.path.join(_home("XDG_CACHE_HOME", "~/.cache"), "thumbnails"),
+        os.path.join(_home("XDG_DATA_HOME", "~/.local/share"), "Trash"),
+    )
+
+
 def _home(variable: str, default: str) -> str:
     return os.environ.get(variable) or os.path.expanduser(default)

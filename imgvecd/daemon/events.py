@@ -1,4 +1,4 @@
-"""What goes on, told as events: implements `imgvecd.server.event_service.EventService`.
+"""What goes on, told as events: implements `imgvecd.server.services.EventService`.
 
 Events are the differences between one status and the next, so nothing has to remember to tell
 them, and who comes back after a while is told what is different now. Somebody looks only while

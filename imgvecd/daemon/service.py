@@ -1,4 +1,4 @@
-"""What clients can ask of a running daemon: implements `imgvecd.server.service.Service`."""
+"""What clients can ask of a running daemon: implements `imgvecd.server.services.Service`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import contextlib
 import datetime
 import os
 import time
+from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -27,11 +29,11 @@ from imgvecd.core.search import FilterIds, Labeller, Searcher
 from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
-from imgvecd.daemon.duplicates_service import DaemonDuplicatesService, DecisionStore
+from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
-from imgvecd.daemon.metadata_service import DaemonMetadataService
-from imgvecd.daemon.search_service import DaemonSearchService
+from imgvecd.daemon.searching import DaemonSearching
+from imgvecd.daemon.user_metadata import DaemonMetadata
 from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.protocols import (
     ChangeLog,
@@ -49,6 +51,40 @@ from imgvecd.types import RootRow
 _OPENING_S = 20.0
 
 
+class Stores(Protocol):
+    """What is asked of the catalog, by what it is about: `imgvecd.catalog.Catalog`."""
+
+    @property
+    def files(self) -> FileStore: ...  # noqa: D102  # the types say what they are
+    @property
+    def library(self) -> Library: ...  # noqa: D102
+    @property
+    def embeddings(self) -> EmbeddingSource: ...  # noqa: D102
+    @property
+    def changes(self) -> ChangeLog: ...  # noqa: D102
+    @property
+    def failures(self) -> FailureLog: ...  # noqa: D102
+    @property
+    def searching(self) -> SearchStore: ...  # noqa: D102
+    @property
+    def saved_searches(self) -> SavedSearchStore: ...  # noqa: D102
+    @property
+    def user_metadata(self) -> UserMetadataStore: ...  # noqa: D102
+    @property
+    def duplicates(self) -> DecisionStore: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class RunningParts:
+    """What runs in the daemon and is asked how it is."""
+
+    engine: Engine
+    reconciler: Reconciler
+    opener: FileOpener
+    gate: IndexingGate
+    maintenance: CatalogMaintenance
+
+
 class DaemonService:
     """Answers from the parts of one daemon. For its event loop.
 
@@ -59,56 +95,44 @@ class DaemonService:
 
     def __init__(
         self,
-        files: FileStore,
-        library: Library,
-        embeddings: EmbeddingSource,
-        changes: ChangeLog,
-        failures: FailureLog,
-        searching: SearchStore,
-        saved: SavedSearchStore,
-        user_metadata: UserMetadataStore,
+        stores: Stores,
+        running: RunningParts,
         *,
         finder: DuplicateFinder,
-        decisions: DecisionStore,
         duplicates: DuplicatesConfig,
-        engine: Engine,
-        reconciler: Reconciler,
-        opener: FileOpener,
-        rest: IndexingGate,
-        caretaker: CatalogMaintenance,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
-        self._files = files
+        library, embeddings = stores.library, stores.embeddings
+        self._files = stores.files
         self._library = library
         self._embeddings = embeddings
         self._counter = Counter(library, embeddings)
-        self._engine = engine
-        self._reconciler = reconciler
-        self._opener = opener
-        self._rest = rest
+        self._engine = running.engine
+        self._reconciler = running.reconciler
+        self._opener = running.opener
+        self._rest = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
-        self._caretaker = caretaker
+        self._caretaker = running.maintenance
         self._models = {model.fingerprint: model for model in models}
         self._first = models[0]
         self._started_at = _timestamp(time.time_ns())
         self._instance = embeddings.instance()
-        self._failures = failures
-        self._allowed = FilterIds(searching)
-        self._follower = ChangeFeed(changes, embeddings)
-        self.duplicates = DaemonDuplicatesService(
-            self._generation, finder, decisions, embeddings, duplicates
+        self._failures = stores.failures
+        self._allowed = FilterIds(stores.searching)
+        self._follower = ChangeFeed(stores.changes, embeddings)
+        self.duplicates = DaemonDuplicates(
+            self._generation, finder, stores.duplicates, embeddings, duplicates
         )
         self.thumbnails = thumbnails
-        self.searching = DaemonSearchService(
+        self.searching = DaemonSearching(
             self._searcher,
-            LiveQueries(self._searcher, searching, embeddings),
-            saved,
-            Labeller(library, embeddings, user_metadata),
+            LiveQueries(self._searcher, stores.searching, embeddings),
+            stores.saved_searches,
+            Labeller(library, embeddings, stores.user_metadata),
         )
-        self.metadata = DaemonMetadataService(library, user_metadata, self.image, self._done)
-
+        self.metadata = DaemonMetadata(library, stores.user_metadata, self.image, self._done)
         self.events = Events(
             self.status, lambda: INTERACTIVE.run(embeddings.clock), lambda: self.working
         )

@@ -29,7 +29,7 @@ from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
 from imgvecd.server.request_bodies import take_bodies
 from imgvecd.server.route import Table
 from imgvecd.server.routes import Routes
-from imgvecd.server.service import Service
+from imgvecd.server.services import Service
 from imgvecd.server.socket import OwnedSocket
 from imgvecd.server.tcp_auth import guard, listen, read_token
 

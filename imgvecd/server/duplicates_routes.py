@@ -7,9 +7,9 @@ from functools import partial
 from aiohttp import web
 
 from imgvecd import api
-from imgvecd.server.duplicates_service import DuplicatesService
 from imgvecd.server.requests import json_body
 from imgvecd.server.route import SEARCH_ERRORS, Route, Work, answer
+from imgvecd.server.services import DuplicatesService
 
 
 class DuplicatesRoutes:

@@ -6,8 +6,8 @@ import msgspec
 from aiohttp import web
 
 from imgvecd import api
-from imgvecd.server.event_service import EventService
 from imgvecd.server.route import EVENTS, Route, Work
+from imgvecd.server.services import EventService
 from imgvecd.server.streaming import Streams
 
 

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from imgvecd import api
 from imgvecd.errors import NotFoundError
-from imgvecd.server.metadata_service import MetadataService
 from imgvecd.server.requests import image_id, json_body
 from imgvecd.server.route import Route, answer
+from imgvecd.server.services import MetadataService
 
 _OF_ONE = "/v1/images/{id}/metadata"
 

@@ -19,7 +19,7 @@ from imgvecd import api
 from imgvecd.server import problems
 from imgvecd.server.route import EVENTS, JSON, NDJSON, Route
 from imgvecd.server.routes import Routes
-from imgvecd.server.service import Service
+from imgvecd.server.services import Service
 
 _REFERENCE = "#/components/schemas/{name}"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")

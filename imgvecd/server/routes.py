@@ -34,7 +34,7 @@ from imgvecd.server.requests import (
 )
 from imgvecd.server.route import JSON, NDJSON, SEARCH_ERRORS, Route, Work, answer, wants_lines
 from imgvecd.server.search_routes import SearchRoutes
-from imgvecd.server.service import Service
+from imgvecd.server.services import Service
 from imgvecd.server.streaming import Streams
 from imgvecd.server.thumbnail_routes import ThumbnailRoutes
 

@@ -12,7 +12,7 @@ from imgvecd.errors import ForbiddenError, NotFoundError
 from imgvecd.server.client_connection import peer
 from imgvecd.server.requests import SearchFields, json_body, query_fields, query_search
 from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, Work, answer
-from imgvecd.server.search_service import SearchService
+from imgvecd.server.services import SearchService
 from imgvecd.server.streaming import Streams
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from imgvecd.errors import NotFoundError, OfflineError, UnreadableImageError, WorkerError
 from imgvecd.server.requests import image_id, query_fields
 from imgvecd.server.route import Route
-from imgvecd.server.thumbnail_service import ThumbnailService
+from imgvecd.server.services import ThumbnailService
 
 JPEG = "image/jpeg"
 # An image's id stands for its bytes; only another library under the same socket would differ.

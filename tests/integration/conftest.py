@@ -58,8 +58,9 @@ def start(tmp_path):
     """A function that starts a daemon on a folder; it is stopped at the end."""
     daemons = []
 
-    def start_daemon(*folders, env=None, **settings):
-        daemon = RunningDaemon(tmp_path / "home", folders, settings, env=env)
+    def start_daemon(*folders, env=None, wrapper=(), **settings):
+        home = tmp_path / "home"
+        daemon = RunningDaemon(home, folders, settings, env=env, wrapper=wrapper)
         daemons.append(daemon)
         return daemon
 

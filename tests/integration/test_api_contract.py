@@ -55,7 +55,7 @@ def daemon(tmp_path_factory):
 @pytest.fixture(scope="module")
 def session(daemon):
     """What asks the daemon, with its token."""
-    with requests.EmbeddedRuntime() as session:
+    with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {(daemon.home / 'token').read_text().strip()}"
         yield session
 

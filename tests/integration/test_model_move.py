@@ -1,5 +1,6 @@
 """Changing the model: the old one answers until the new one knows every image."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from imgvecd import VectorDatabase
+from imgvecd.core.library import model_choice
+
+PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 NAME = "ViT-S-32-alt"  # the smallest that open_clip knows by name
 
 
@@ -100,3 +105,27 @@ def test_auto_works_at_once_and_says_what_it_waits_for(start, shipped_photos):
     assert "imgvecd-mini" in status["move"]["error"]
     assert daemon.get("/v1/health")["status"] == "ok"
     assert daemon.search("a cat", 1)[0].endswith("cat.jpg")
+
+
+def test_a_library_of_another_edition_of_the_embedded_model_is_encoded_anew(tmp_path, monkeypatch):
+    """Another release's weights under the same name, of another dimension: the ids stay."""
+    shipped = model_choice.choose_model(model_choice.EMBEDDED)
+    config = json.loads(Path(shipped.config_path).read_text(encoding="utf-8")) | {"embed_dim": 24}
+    other = tmp_path / "models"
+    other.mkdir()
+    (other / Path(shipped.config_path).name).write_text(json.dumps(config), encoding="utf-8")
+    torch.manual_seed(1)
+    weights = open_clip.CLIP(24, config["vision_cfg"], config["text_cfg"]).state_dict()
+    save_file(weights, other / Path(shipped.checkpoint_path).name)
+    photos = [PHOTOS / "cat.jpg", PHOTOS / "rocket.jpg"]
+
+    monkeypatch.setattr(model_choice, "_MODELS_DIR", str(other))
+    with VectorDatabase(model_choice.EMBEDDED, db_path=tmp_path / "db") as database:
+        ids = [database.add_image(photo) for photo in photos]
+        assert database.get_stats()["dimension"] == 24
+    monkeypatch.undo()
+
+    with VectorDatabase(model_choice.EMBEDDED, db_path=tmp_path / "db") as database:
+        assert database.get_stats()["dimension"] != 24
+        assert [hit["id"] for hit in database.search_by_text("a cat", k=2)] == ids
+        assert [database.add_image(photo) for photo in photos] == ids

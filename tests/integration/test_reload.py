@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import yaml
+from PIL import Image
 
 
 @pytest.fixture
@@ -40,6 +41,44 @@ def test_changed_roots_and_excludes_apply_both_ways(start, shipped_photos, tmp_p
     daemon.wait_until(lambda: len(daemon.status()["roots"]) == 1)
     daemon.wait_until(lambda: any("brick" in path for path in daemon.search("bricks", 20)))
     assert daemon.status()["encoded"] == encoded
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_root_that_is_replaced_is_read_and_the_old_one_gone(start, tmp_path, config_file, again):
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (64, 64), folder == "first").save(tmp_path / folder / f"{folder}.png")
+    config_file(roots=[str(tmp_path / "first")])
+    daemon = start()
+    daemon.wait_until_indexed(1)
+    for folder in ("second", "first", "second") if again else ("second",):
+        config_file(roots=[str(tmp_path / folder)])
+        daemon.process.send_signal(signal.SIGHUP)
+        (root,) = daemon.wait_until(
+            lambda folder=folder: [
+                root for root in daemon.status()["roots"] if root["path"].endswith(folder)
+            ]
+        )
+        daemon.post("/v1/sync")
+        assert [os.path.basename(path) for path in daemon.search("a picture", 9)] == [
+            f"{folder}.png"
+        ]
+        assert daemon.post("/v1/doctor")["healthy"]
+        shutil.copy(tmp_path / folder / f"{folder}.png", tmp_path / folder / "new.png")
+        daemon.post("/v1/sync")  # events of the new folder are heard
+        assert daemon.status()["files"]["seen"] == 2
+        (tmp_path / folder / "new.png").unlink()
+        assert daemon.status()["roots"][0]["watching"] == root["watching"] == "events"
+
+
+def test_the_last_root_is_not_taken_away(start, shipped_photos, config_file):
+    config_file(roots=[str(shipped_photos)])
+    daemon = start()
+    daemon.wait_until_indexed(8)
+    config_file(roots=[])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(lambda: "No folder to watch" in str(daemon.get("/v1/health")))
+    assert daemon.status()["files"]["indexed"] == 8
 
 
 def test_what_needs_a_restart_is_told(start, shipped_photos, config_file):

@@ -226,6 +226,43 @@ async def test_hard_links_share_a_content_and_change_together(library, state):
         assert watched.pending() == {"a.jpg", "2023/also-a.jpg"}
 
 
+@pytest.mark.parametrize("end", ["removed", "moved away", "left out", "replaced", "folder gone"])
+async def test_a_write_by_a_name_that_goes_shows_by_the_other_name(library, state, end, tmp_path):
+    os.link(library / "a.jpg", library / "2023" / "other.jpg")
+    async with watching(state, str(library), exclude=("out",)) as watched:
+        watched.read_all()
+        (library / "out").mkdir()
+        name = library / "2023" / "other.jpg"
+        with name.open("r+b") as file:
+            file.write(b"X")
+        if end == "removed":
+            name.unlink()
+        elif end == "moved away":
+            name.rename(tmp_path / "other.jpg")
+        elif end == "left out":
+            name.rename(library / "out" / "other.jpg")
+        elif end == "replaced":
+            (library / "b.png").write_bytes(b"new")
+            (library / "b.png").rename(name)
+        else:
+            shutil.rmtree(library / "2023")
+        await watched.reconciler.barrier()
+        assert "a.jpg" in watched.pending()
+        assert watched.agrees()
+
+
+async def test_an_image_that_is_renamed_to_a_film_is_none(library, state):
+    async with watching(state, str(library)) as watched:
+        watched.read_all()
+        (library / "a.jpg").rename(library / "a.mov")
+        await watched.reconciler.barrier()
+        assert watched.files()["a.mov"].content_id is None
+        assert "a.jpg" not in watched.files()
+        (library / "a.mov").rename(library / "a.jpg")
+        await watched.reconciler.barrier()
+        assert watched.pending() == {"a.jpg"}
+
+
 async def test_same_size_and_restored_mtime(library, state):
     async with watching(state, str(library)) as watched:
         watched.read_all()
@@ -352,9 +389,8 @@ async def test_changed_excludes_apply_both_ways(library, state):
     async with watching(state, str(library), exclude=("trip", "b.*")) as watched:
         assert watched.files().keys() == {"a.jpg", "2023/c.JPG"}
         watched.read_all()
-        watched.exclude = ("2023/*.JPG",)
-        configs = {watched.rows[0].id: RootConfig(path=str(library))}
-        await watched.reconciler.set_config(configs, watched.watch, watched.exclude)
+        await watched.reload(watched.configs, watched.watch, ("2023/*.JPG",))
+        await watched.reconciler.barrier()
         assert watched.files().keys() == EVERYTHING - {"2023/c.JPG"}
         assert watched.agrees()
         (library / "2023" / "trip" / "new.jpg").write_bytes(b"in a folder newly let in")

@@ -427,8 +427,8 @@ async def test_a_mount_that_is_excluded_keeps_nothing(tmp_path, mount):
         unmount(str(card))
         await watched.reconciler.barrier()
         assert len(watched.files()) == 6
-        configs = {watched.rows[0].id: watched.configs[0]}
-        await watched.reconciler.set_config(configs, watched.watch, ("card",))
+        await watched.reload(watched.configs, watched.watch, ("card",))
+        await watched.reconciler.barrier()
         assert watched.files().keys() == {"a.jpg", "b.jpg", "sub/c.jpg"}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from watching import watching
 
-from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.config.schema import WatchConfig
 
 FOLDERS = ("", "a", "b", "a/c", "b/c", "a/c/d")
 NAMES = ("1.jpg", "2.JPG", "3.png", "4.txt", "5.jpg.part")
@@ -160,9 +160,8 @@ class WatchingMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.online)
     @rule(exclude=st.sampled_from(EXCLUDES))
     def reload(self, exclude):
-        self.exclude = self.watched.exclude = exclude
-        config = {self.watched.rows[0].id: RootConfig(path=str(self.library))}
-        self.run(self.watched.reconciler.set_config(config, SETTLE, exclude))
+        self.exclude = exclude
+        self.run(self.watched.reload(self.watched.configs, SETTLE, exclude))
 
     @precondition(lambda self: self.online)
     @rule()

@@ -14,7 +14,7 @@ from imgvecd.catalog.integrity.file_check import examine
 from imgvecd.catalog.recovery.checksum import keeps_seal
 from imgvecd.cli.main import main
 from imgvecd.errors import CatalogError
-from imgvecd.wiring import stored_model
+from imgvecd.wiring.assembly import stored_model
 
 
 def encoded(daemon):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 
 from imgvecd.catalog.files import companions, liveness
@@ -21,6 +22,8 @@ from imgvecd.catalog.schema.rows import (
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, MountRow, RootRow, Stamp
 
 _SELECT_FILES = f"SELECT {FILE_COLUMNS} FROM files"
+_DROPPED = "it is not in the configuration any more"
+_IDENTITY = ("device", "inode", "filesystem_id", "offline_since_ns", "offline_reason")
 
 
 class Files:
@@ -30,36 +33,50 @@ class Files:
         self._database = database
 
     def set_roots(self, paths: Sequence[bytes]) -> list[RootRow]:
-        """Make `paths` the roots: keep known ones, add new ones, drop the others' files.
+        """Make `paths` the roots: keep known ones, add new ones, drop the others.
 
-        The embeddings of dropped files stay, so that a root that comes back is not encoded again.
+        What is dropped is offline at once; `remove_dropped` removes its files. The embeddings of
+        its files stay, so that a root that comes back is not encoded again.
         """
         by_path = {root.path: root for root in self.roots()}
-        if by_path.keys() == set(paths):
-            return [by_path[path] for path in paths]
-        with self._database.write() as (connection, clock):
-            known = {
-                path: identity for identity, path in _all(connection, "SELECT id, path FROM roots")
-            }
-            dropped = known.keys() - set(paths)
-            if dropped:  # the log names roots that are gone: whoever follows it starts afresh
-                connection.execute("INSERT OR REPLACE INTO meta VALUES ('log_floor', ?)", (clock,))
-            for path in dropped:
-                rows = _all(connection, "SELECT id FROM files WHERE root_id = ?", (known[path],))
-                _remove(connection, clock, [identity for (identity,) in rows])
-                connection.execute("DELETE FROM mounts WHERE root_id = ?", (known[path],))
-                connection.execute("DELETE FROM roots WHERE id = ?", (known[path],))
-            connection.executemany(
-                "INSERT INTO roots (path) VALUES (?)",
-                [(path,) for path in paths if path not in known],
-            )
-        by_path = {root.path: root for root in self.roots()}
+        if by_path.keys() != set(paths):
+            with self._database.write() as (connection, _):
+                connection.executemany(
+                    "UPDATE roots SET dropped = 1, offline_since_ns = ?, offline_reason = ?"
+                    " WHERE path = ?",
+                    [(time.time_ns(), _DROPPED, path) for path in by_path.keys() - set(paths)],
+                )
+                for path in [path for path in paths if path not in by_path]:
+                    _add_root(connection, path)
+            by_path = {root.path: root for root in self.roots()}
         return [by_path[path] for path in paths]
 
-    def roots(self) -> list[RootRow]:
-        """Return every root, by id."""
+    def remove_dropped(self, most: int) -> bool:
+        """Remove at most so many files of dropped roots; return whether there may be more."""
         with self._database.read() as connection:
-            rows = _all(connection, f"SELECT {ROOT_COLUMNS} FROM roots ORDER BY id")
+            if not connection.execute("SELECT 1 FROM roots WHERE dropped").fetchone():
+                return False
+        with self._database.write() as (connection, clock):
+            for (root_id,) in _all(connection, "SELECT id FROM roots WHERE dropped LIMIT 1"):
+                rows = _all(
+                    connection, "SELECT id FROM files WHERE root_id = ? LIMIT ?", (root_id, most)
+                )
+                _remove(connection, clock, [file_id for (file_id,) in rows])
+                if len(rows) < most:
+                    # the log names a root that is gone: whoever follows it starts afresh
+                    connection.execute(
+                        "INSERT OR REPLACE INTO meta VALUES ('log_floor', ?)", (clock,)
+                    )
+                    connection.execute("DELETE FROM mounts WHERE root_id = ?", (root_id,))
+                    connection.execute("DELETE FROM roots WHERE id = ?", (root_id,))
+        return True
+
+    def roots(self) -> list[RootRow]:
+        """Return every root that is not dropped, by id."""
+        with self._database.read() as connection:
+            rows = _all(
+                connection, f"SELECT {ROOT_COLUMNS} FROM roots WHERE NOT dropped ORDER BY id"
+            )
         return [root_row(row) for row in rows]
 
     def update_root(self, root: RootRow) -> None:
@@ -67,7 +84,7 @@ class Files:
         with self._database.write() as (connection, _):
             connection.execute(
                 "UPDATE roots SET device = ?, inode = ?, filesystem_id = ?, offline_since_ns = ?,"
-                " offline_reason = ? WHERE id = ?",
+                " offline_reason = ? WHERE id = ? AND NOT dropped",
                 (
                     root.device,
                     None if root.inode is None else inode_to_signed(root.inode),
@@ -173,6 +190,23 @@ class Files:
                 _link(connection, clock, root_id, directory, file, content_id)
             _restamp(connection, clock, changes.changed)
         return clock
+
+
+def _add_root(connection: sqlite3.Connection, path: bytes) -> None:
+    """Add a root; of one that is on its way out, what is left of its files is kept.
+
+    Whatever folder lies there is the root then, as for a new one.
+    """
+    forgotten = ", ".join(f"{column} = NULL" for column in _IDENTITY)
+    revived = _all(
+        connection,
+        f"UPDATE roots SET dropped = 0, {forgotten} WHERE path = ? RETURNING id",
+        (path,),
+    )
+    for (root_id,) in revived:
+        connection.execute("DELETE FROM mounts WHERE root_id = ?", (root_id,))
+    if not revived:
+        connection.execute("INSERT INTO roots (path) VALUES (?)", (path,))
 
 
 def _within(directory: bytes, *, include_self: bool) -> tuple[str, tuple[bytes, ...]]:

@@ -49,8 +49,8 @@ class Database:
                 self._writer.execute("PRAGMA journal_mode=WAL")
                 # NORMAL loses acknowledged transactions at a power cut (HAZARDS, measured)
                 self._writer.execute("PRAGMA synchronous=FULL")
+                migrate(self._writer, path)  # which may make a table anew that others refer to
                 self._writer.execute("PRAGMA foreign_keys=ON")
-                migrate(self._writer, path)
                 os.chmod(path, 0o600)
                 self._identity = _identity_of(path)
 

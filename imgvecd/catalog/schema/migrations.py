@@ -188,6 +188,34 @@ CREATE TABLE sidecars (
 ALTER TABLE contents ADD COLUMN own_facts TEXT;
 """
 
+# An id that was a root's is never another's: whoever still holds it would take one for the other.
+# dropped: it is watched no more, and its files are on their way out, a few at a time.
+_ROOT_IDS = """
+CREATE TABLE roots_anew (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    path BLOB NOT NULL UNIQUE,
+    device INTEGER,
+    inode INTEGER,
+    filesystem_id TEXT,
+    offline_since_ns INTEGER,
+    offline_reason TEXT,
+    dropped INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO roots_anew (id, path, device, inode, filesystem_id, offline_since_ns, offline_reason)
+    SELECT id, path, device, inode, filesystem_id, offline_since_ns, offline_reason FROM roots;
+INSERT INTO roots_anew (id, path)
+    SELECT max(root_id), x'' FROM changes
+    HAVING max(root_id) > (SELECT coalesce(max(id), 0) FROM roots);
+DELETE FROM roots_anew WHERE path = x'';
+DROP TABLE roots;
+ALTER TABLE roots_anew RENAME TO roots;
+"""
+
+# Images that were renamed to a companion's name bore their content on.
+_COMPANIONS_ANEW = """
+UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -196,6 +224,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0005-pixels", _PIXELS),
     ("0006-mounts", _MOUNTS),
     ("0007-companions", _COMPANIONS),
+    ("0008-root-ids", _ROOT_IDS),
+    ("0009-companions-anew", _COMPANIONS_ANEW),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -74,11 +74,13 @@ class Work:
             for file, facts in read:
                 changed = connection.execute(
                     "UPDATE files SET pending = 0, failure = NULL, failure_message = NULL,"
+                    " content_id = NULL,"
                     f" clock = {clock:d}" + _STILL_THE_SAME,
                     (file.id, *stamp_values(file.stamp)),
                 )
                 if changed.rowcount:
                     companions.keep_facts(connection, file.id, facts)
+            liveness.settle(connection, clock, [file.content_id for file, _ in read])
             companions.refresh(connection, [_place(file) for file, _ in read])
         return clock
 

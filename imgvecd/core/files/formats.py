@@ -49,6 +49,15 @@ def is_companion_name(name: str) -> bool:
     return name.rpartition(".")[2].lower() in COMPANION_EXTENSIONS
 
 
+def is_same_kind(name: str, other: str) -> bool:
+    """Return whether files of both names mean the same: images, what belongs to one, or neither."""
+    return (is_image_name(name), is_sidecar_name(name), is_companion_name(name)) == (
+        is_image_name(other),
+        is_sidecar_name(other),
+        is_companion_name(other),
+    )
+
+
 def is_read_name(name: str) -> bool:
     """Return whether what is in a file of this name matters; of a film only that it is there."""
     return is_image_name(name) or is_sidecar_name(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -118,11 +119,16 @@ class Embedder:
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._feed(tasks))
-            tasks.create_task(self._encode_batches())
-            tasks.create_task(self._commit_batches())
+        """Work until cancelled; what is encoded by then is committed, if the catalog takes it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed(tasks))
+                tasks.create_task(self._encode_batches())
+                tasks.create_task(self._commit_batches())
+        finally:
+            while not self._encoded.empty():
+                with contextlib.suppress(CatalogError):
+                    await self._write(self._encoded.get_nowait())
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -238,17 +244,30 @@ class Embedder:
         }
 
     async def _commit(self, batch: _Encoded) -> None:
-        vectors = batch.vectors
+        count = await self._commits.call(self._write, batch)
+        failures = batch.failures
+        self._working.difference_update(item.content_id for item in batch.ready)
+        self._working.difference_update(failure.content_id for failure in failures)
+        for failure in failures:
+            logger.warning("image %d: %s", failure.content_id, failure.message)
+        logger.info("indexed %d images (%.1f/s encoded)", count, self.rate.per_s)
+        self._on_committed()
+        self._wake.set()
+
+    async def _write(self, batch: _Encoded) -> int:
+        """Write the batch to the catalog; return how many images it has embeddings of."""
         encoded = [
-            (item.content_id, item.image.info) for item in batch.ready if item.content_id in vectors
+            (item.content_id, item.image.info)
+            for item in batch.ready
+            if item.content_id in batch.vectors
         ]
         matrix = np.zeros((len(encoded), self._model.dim), np.float32)
         for row, (content_id, _) in enumerate(encoded):
-            matrix[row] = vectors[content_id]
-        failures = batch.failures
-        failed = [(failure.content_id, failure.reason, failure.message) for failure in failures]
-        await self._commits.call(
-            BULK.run,
+            matrix[row] = batch.vectors[content_id]
+        failed = [
+            (failure.content_id, failure.reason, failure.message) for failure in batch.failures
+        ]
+        await BULK.run(
             self._work.commit_embeddings,
             self._model.fingerprint,
             encoded,
@@ -256,13 +275,7 @@ class Embedder:
             failed,
             batch.pixels,
         )
-        self._working.difference_update(item.content_id for item in batch.ready)
-        self._working.difference_update(failure.content_id for failure in failures)
-        for failure in failures:
-            logger.warning("image %d: %s", failure.content_id, failure.message)
-        logger.info("indexed %d images (%.1f/s encoded)", len(encoded), self.rate.per_s)
-        self._on_committed()
-        self._wake.set()
+        return len(encoded)
 
 
 def _pixel_hashes(ready: Sequence[Ready]) -> dict[int, bytes]:

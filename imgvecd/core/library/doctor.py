@@ -22,17 +22,23 @@ from imgvecd.types import FileRow, Int64Array, RootRow, Stamp, join
 _MOST_FINDINGS = 10_000  # a person reads some; a program asks again after the first are mended
 _BATCH = 500  # files whose contents are looked up at once
 
-_DIVERGING = ("not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index")
+_DIVERGING = ("not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index", "unlisted")
 # Known, and for a reason not as it might be: nothing that the daemon could mend.
-_EXPLAINED = ("failed", "unreadable", "covered")
+_EXPLAINED = ("failed", "unreadable", "covered", "left_out")
 
 
 @dataclass(slots=True)
 class _Disk:
-    """What lies below an online root: stamps by (folder, name), and what cannot be looked at."""
+    """What lies below an online root: stamps by (folder, name), and what is not in it, and why."""
 
     files: dict[tuple[bytes, bytes], Stamp] = field(default_factory=dict)
     unreadable: list[bytes] = field(default_factory=list)
+    left_out: list[tuple[bytes, str]] = field(default_factory=list)
+
+    def leave_out(self, path: bytes, reason: str) -> None:
+        """Note what does not belong to the library, as far as anybody will read it."""
+        if len(self.left_out) < _MOST_FINDINGS:
+            self.left_out.append((path, reason))
 
 
 class Doctor:
@@ -84,13 +90,15 @@ class Doctor:
         disk = self._on_disk(root)
         away = [mount.dir for mount in self._files.mounts(root.id) if not mount.online]
         rows: list[FileRow] = []
+        kept: set[bytes] = set()  # what cannot be looked at, and holds known files
         for row in self._files.iter_files(root.id, b"", recursive=True):
             self._counts["in_catalog"] += 1
             if row.content_id is not None:
                 self._borne.add(row.content_id)
             if disk is None or _is_below(row.dir, away):
                 self._counts["offline"] += 1
-            elif _is_below(row.relative, disk.unreadable):
+            elif covering := _above(row.relative, disk.unreadable):
+                kept.update(covering)
                 reason = "it cannot be looked at; what was known of it is kept"
                 self._find("unreadable", root, row.relative, reason)
             elif self._agrees(root, row, disk.files.pop((row.dir, row.name), None)):
@@ -98,15 +106,30 @@ class Doctor:
                     self._counts["companions"] += 1
                 else:
                     rows.append(row)
-        for directory, name in disk.files if disk is not None else ():
+        if disk is not None:
+            self._tell_of_the_rest(root, disk, away, kept)
+        for start in range(0, len(rows), _BATCH):
+            self._examine_contents(root, rows[start : start + _BATCH])
+
+    def _tell_of_the_rest(
+        self, root: RootRow, disk: _Disk, away: Sequence[bytes], kept: set[bytes]
+    ) -> None:
+        """Tell of what lies on disk and is not in the catalog, and why."""
+        for directory, name in disk.files:
             if _is_below(directory, away):
                 kind, reason = "covered", "the files of a file system that is not mounted go before"
             else:
                 kind = "not_in_catalog"
                 reason = "nobody has noticed it yet: run `imgvec sync`, or POST /v1/rescan"
             self._find(kind, root, join(directory, name), reason)
-        for start in range(0, len(rows), _BATCH):
-            self._examine_contents(root, rows[start : start + _BATCH])
+        for path in disk.unreadable:
+            if path not in kept:
+                reason = (
+                    "it cannot be looked at, so nobody knows what it holds: see its permissions"
+                )
+                self._find("unlisted", root, path, reason)
+        for path, reason in disk.left_out:
+            self._find("left_out", root, path, reason)
 
     def _on_disk(self, root: RootRow) -> _Disk | None:
         """Return what belongs to an online root; None for one that is offline."""
@@ -118,7 +141,9 @@ class Doctor:
             return None
         disk = _Disk()
         try:
-            walk = self._listers[root.id].walk(descriptor, unreadable=disk.unreadable.append)
+            walk = self._listers[root.id].walk(
+                descriptor, unreadable=disk.unreadable.append, left_out=disk.leave_out
+            )
             disk.files = {(directory, file.name): file.stamp for directory, file in walk}
         finally:
             os.close(descriptor)
@@ -186,7 +211,13 @@ def _is_companion(row: FileRow) -> bool:
 
 
 def _is_below(directory: bytes, folders: Iterable[bytes]) -> bool:
-    return any(
-        directory == folder or not folder or directory.startswith(folder + b"/")
+    return bool(_above(directory, folders))
+
+
+def _above(directory: bytes, folders: Iterable[bytes]) -> list[bytes]:
+    """Return those folders that a path is, or lies below."""
+    return [
+        folder
         for folder in folders
-    )
+        if directory == folder or not folder or directory.startswith(folder + b"/")
+    ]

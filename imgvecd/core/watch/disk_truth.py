@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.watch.foreign_folders import MARKERS
 from imgvecd.core.watch.identity import open_folder
-from imgvecd.core.watch.inclusion_rules import NO_MEDIA, Rules
+from imgvecd.core.watch.inclusion_rules import Rules
 from imgvecd.core.watch.listing import Lister
 from imgvecd.types import FoundFile, join
 
 
 def make_lister(
-    root: RootConfig, roots: Iterable[RootConfig], exclude: Sequence[str], watch: WatchConfig
+    root: RootConfig,
+    roots: Iterable[RootConfig],
+    exclude: Sequence[str],
+    watch: WatchConfig,
+    own: Iterable[str] = (),
 ) -> Lister:
-    """Return what lists `root`, one of `roots`, under these settings."""
+    """Return what lists `root`, one of `roots`, under these settings.
+
+    Args:
+        own: absolute paths of folders that are never part of a library.
+    """
     path = os.fsencode(root.path)
     inner = (below(os.fsencode(other.path), path) for other in roots)
-    return Lister(path, Rules(root, exclude, watch, [nested for nested in inner if nested]))
+    real = os.path.realpath(path)
+    off_limits = (below(os.path.realpath(os.fsencode(other)), real) for other in own)
+    return Lister(
+        path,
+        Rules(root, exclude, watch, [*filter(None, inner)], [*filter(None, off_limits)]),
+    )
 
 
 def expected_files(lister: Lister) -> Iterator[tuple[bytes, FoundFile]]:
@@ -41,9 +56,9 @@ def why_left_out(lister: Lister, directory: bytes, name: bytes) -> str | None:
     if reason := rules.path(directory) or rules.file(directory, name):
         return reason
     parts = directory.split(b"/") if directory else []
-    for depth in range(len(parts) + 1):
-        if os.path.exists(os.path.join(lister.path, *parts[:depth], NO_MEDIA)):
-            return f"{os.fsdecode(NO_MEDIA)} in its folder or one above"
+    for depth, marker in itertools.product(range(len(parts) + 1), sorted(MARKERS)):
+        if os.path.lexists(os.path.join(lister.path, *parts[:depth], marker)):
+            return f"{os.fsdecode(marker)} in its folder or one above"
     with contextlib.suppress(OSError):
         path = os.path.join(lister.path, join(directory, name))
         return rules.size(name, os.stat(path).st_size)

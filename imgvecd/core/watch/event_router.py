@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from imgvecd.core.files.formats import is_read_name, is_watched_name
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_truth import below
-from imgvecd.core.watch.inclusion_rules import NO_MEDIA
+from imgvecd.core.watch.foreign_folders import MARKERS
 from imgvecd.core.watch.scan_queue import ScanQueue
 from imgvecd.types import Hint, HintKind
 
@@ -68,7 +68,7 @@ class EventRouter:
         if hint.is_directory:
             self._agenda.look(root_id, directory, [name])
             self._agenda.look(root_id, os.path.join(directory, name), None)
-        elif name == NO_MEDIA:
+        elif name in MARKERS:
             self._agenda.look(root_id, directory, None)
         elif not (follows_links or is_watched_name(os.fsdecode(name))):
             return

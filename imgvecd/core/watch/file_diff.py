@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from imgvecd.core.files.formats import is_same_kind
 from imgvecd.core.watch.debounce import FileKey
 from imgvecd.core.watch.listing import Listing
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, Stamp
@@ -32,7 +33,7 @@ class Differences:
         unsettled: files to look at again, and in how many seconds.
         missing: files that were not found where they were, nor elsewhere yet; also those whose
             name another known file has taken, which waits with them.
-        siblings: other names of files that changed, of which no event may have told.
+        siblings: other names of files that changed or lost a name, of which no event may have told.
     """
 
     changes: FileChanges
@@ -117,8 +118,11 @@ class _Draft:
             self._alter(found, row)
         for look in looks:
             self._plan.missing.extend(self._missing(look))
+            for inode in look.listing.linked:
+                self._plan.siblings.extend(self._sources.by_inode(inode))
         if final:
-            self._removed.extend(row.id for row in self._plan.missing)
+            for row in self._plan.missing:
+                self._remove(row)
             self._plan.missing = []
         self._plan.changes = FileChanges(
             tuple(self._added),
@@ -149,7 +153,9 @@ class _Draft:
         known = [
             row
             for row in self._sources.by_inode(found.stamp.inode)
-            if row.stamp.same_bytes(found.stamp) and row.id not in self._moved
+            if row.stamp.same_bytes(found.stamp)
+            and row.id not in self._moved
+            and is_same_kind(os.fsdecode(row.name), os.fsdecode(found.name))
         ]
         link: int | None = None
         for row in known:
@@ -188,12 +194,14 @@ class _Draft:
         self._moved[row.id] = FileMove(row.id, *place, stamp)
         if row.stamp != stamp:
             self._reread[row.id] = stamp
+            self._look_at_other_names(row)
 
     def _displace(self, *, final: bool) -> None:
         """Remove those whose names were taken; if they may still turn up, undo what took them."""
         homeless = [(mover, row) for mover, row in self._displaced if row.id not in self._moved]
         if final:
-            self._removed.extend(row.id for _, row in homeless)
+            for _, row in homeless:
+                self._remove(row)
             return
         while homeless:
             for mover, row in homeless:
@@ -208,7 +216,7 @@ class _Draft:
             if not final:
                 self._plan.missing.append(found.row)
                 return
-            self._removed.append(found.row.id)
+            self._remove(found.row)
         root_id, directory, name = found.place
         self._linked.append((root_id, directory, FoundFile(name, found.stamp), content_id))
 
@@ -220,14 +228,23 @@ class _Draft:
             self._added.append((root_id, directory, FoundFile(name, found.stamp)))
         else:
             self._changed.append((found.row.id, found.stamp))
+            self._look_at_other_names(found.row)  # of the file that was there before
+
+    def _remove(self, row: FileRow) -> None:
+        self._removed.append(row.id)
+        self._look_at_other_names(row)
+
+    def _look_at_other_names(self, row: FileRow) -> None:
+        """Have them looked at: who wrote through a name that is gone told nobody of the others."""
+        others = self._sources.by_inode(row.stamp.inode)
+        self._plan.siblings.extend(other for other in others if other.id != row.id)
 
     def _alter(self, found: _Found, row: FileRow) -> None:
         if self._unsettled(found):
             return
         self._changed.append((row.id, found.stamp))
         if found.links > 1:
-            others = self._sources.by_inode(found.stamp.inode)
-            self._plan.siblings.extend(other for other in others if other.id != row.id)
+            self._look_at_other_names(row)
 
     def _unsettled(self, found: _Found) -> bool:
         wait_s = self._sources.wait_s(found.place, found.stamp)

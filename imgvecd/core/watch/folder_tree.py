@@ -18,7 +18,7 @@ class Folder:
 
     Attributes:
         children: last components of the folders in it that belong to the library.
-        left_out: it holds a `.nomedia`, so nothing in it or below it belongs to the library.
+        left_out: a marker file in it says that nothing in it or below it belongs to the library.
     """
 
     identity: Identity

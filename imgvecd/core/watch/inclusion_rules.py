@@ -13,24 +13,10 @@ from collections.abc import Collection, Iterable
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.files.beneath import Links
 from imgvecd.core.files.formats import is_image_name, is_watched_name
+from imgvecd.core.watch.foreign_folders import why_no_file, why_no_folder
 from imgvecd.globs import EntryGlob
 
-NO_MEDIA = b".nomedia"
-"""A folder that holds a file of this name is left out, as on Android."""
-
-SYSTEM_FOLDERS = frozenset(
-    {
-        b"@eadir", b"@recycle", b"#recycle", b"#snapshot",  # Synology, QNAP
-        b"$recycle.bin", b"system volume information",  # Windows
-        b"lost+found", b"__macosx",
-    }
-)  # fmt: skip
-"""Folders of systems and other programs (thumbnails, trash, snapshots); in lower case."""
-
-HIDDEN_SYSTEM_FOLDERS = (
-    b".trash", b".thumbnails", b".stversions", b".stfolder", b".dtrash", b".picasaoriginals",
-)  # fmt: skip
-"""Beginnings of hidden folders' names that stay out even if hidden folders are asked for."""
+OWN = "imgvecd's own files, or the desktop's trash and thumbnails"
 
 
 def links_followed(root: RootConfig) -> Links:
@@ -45,10 +31,13 @@ class Rules:
 
     Attributes:
         links: which symbolic links are followed.
+        polled: no events are asked for.
+        settings: all that decides what belongs to the root and how it is watched.
 
     Args:
         common: globs for all roots.
         nested: relative paths of other roots inside this one; their files are theirs alone.
+        own: relative paths of imgvecd's own folders, and of the desktop's trash and thumbnails.
     """
 
     def __init__(
@@ -57,18 +46,24 @@ class Rules:
         common: Iterable[str],
         watch: WatchConfig,
         nested: Collection[bytes] = (),
+        own: Collection[bytes] = (),
     ) -> None:
+        self.settings = (root, tuple(common), watch, frozenset(nested), frozenset(own))
+        self._own = frozenset(own)
+        self._name = os.path.basename(os.fsencode(root.path))
         self._nested = frozenset(nested)
-        self._globs = [(glob, EntryGlob(glob)) for glob in (*common, *root.exclude)]
+        self._globs = [(glob, EntryGlob(glob)) for glob in (*self.settings[1], *root.exclude)]
         self._watch = watch
         self.links = links_followed(root)
+        self.polled = root.watch == "poll"
 
     def folder(self, directory: bytes) -> str | None:
         """Return why the folder with this relative path is left out by its own name, or None."""
         above, _, name = directory.rpartition(b"/")
-        lowered = name.lower()
-        if lowered in SYSTEM_FOLDERS or lowered.startswith(HIDDEN_SYSTEM_FOLDERS):
-            return "a system or trash folder"
+        if reason := why_no_folder(above.rpartition(b"/")[2] or self._name, name):
+            return reason
+        if directory in self._own:
+            return OWN
         if directory in self._nested:
             return "a root of its own"
         return self._named(above, name, folder=True)
@@ -85,6 +80,8 @@ class Rules:
         """Return why the file in `directory` is left out by its name, or None."""
         if not is_watched_name(os.fsdecode(name)):
             return "not an image by its extension"
+        if reason := why_no_file(name):
+            return reason
         return self._named(directory, name, folder=False)
 
     def size(self, name: bytes, size_bytes: int) -> str | None:
@@ -97,8 +94,6 @@ class Rules:
         return None
 
     def _named(self, directory: bytes, name: bytes, *, folder: bool) -> str | None:
-        if name.startswith(b"._"):
-            return "a resource fork (._*)"
         if name.startswith(b".") and not self._watch.hidden:
             return "hidden"
         for glob, compiled in self._globs:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from imgvecd.core.files.beneath import READ_FOLDER, Links, open_beneath, stat_beneath
 from imgvecd.core.files.formats import is_watched_name
 from imgvecd.core.watch.folder_tree import Identity
-from imgvecd.core.watch.inclusion_rules import NO_MEDIA, Rules
+from imgvecd.core.watch.foreign_folders import MARKERS
+from imgvecd.core.watch.inclusion_rules import Rules
 from imgvecd.types import FoundFile, Stamp, join
 
 
@@ -27,7 +28,9 @@ class Listing:
         files: images and their companions that belong to the library.
         folders: folders that belong to the library.
         unknown: names that could not be examined; nothing follows from their absence.
-        left_out: the folder holds a `.nomedia`.
+        omitted: names that do not belong to the library, though they look like it, with the reason.
+        linked: inodes of those that have other names, too.
+        left_out: the folder holds one of the `MARKERS`.
     """
 
     directory: bytes
@@ -36,6 +39,8 @@ class Listing:
     files: dict[bytes, os.stat_result] = field(default_factory=dict)
     folders: dict[bytes, Identity] = field(default_factory=dict)
     unknown: set[bytes] = field(default_factory=set)
+    omitted: dict[bytes, str] = field(default_factory=dict)
+    linked: set[int] = field(default_factory=set)
     left_out: bool = False
 
 
@@ -64,6 +69,8 @@ class Lister:
         if listing.left_out:
             listing.files.clear()
             listing.folders.clear()
+            listing.unknown.clear()
+            listing.omitted.clear()
         return listing
 
     def list_names(self, root: int, directory: bytes, names: Collection[bytes]) -> Listing:
@@ -85,6 +92,7 @@ class Lister:
         *,
         most_folders: int | None = None,
         unreadable: Callable[[bytes], object] = lambda _: None,
+        left_out: Callable[[bytes, str], object] = lambda *_: None,
     ) -> Iterator[tuple[bytes, FoundFile]]:
         """Yield (folder, file) for every file that belongs to the library.
 
@@ -92,6 +100,7 @@ class Lister:
             start: the folder to begin at.
             most_folders: stop after so many folders.
             unreadable: called with the paths that cannot be read, which are passed over.
+            left_out: called with (path, reason) of what does not belong to the library.
         """
         stack: list[tuple[bytes, tuple[Identity, ...]]] = [(start, ())]
         for _ in itertools.count() if most_folders is None else range(most_folders):
@@ -106,6 +115,10 @@ class Lister:
                 continue
             for name in listing.unknown:
                 unreadable(join(directory, name))
+            if listing.left_out:
+                left_out(directory, "a file in it says so (.nomedia, .noimage, CACHEDIR.TAG, …)")
+            for name, reason in listing.omitted.items():
+                left_out(join(directory, name), reason)
             here = (*above, listing.identity)
             stack.extend(
                 (join(directory, name), here)
@@ -147,7 +160,7 @@ class Lister:
                 self._take(root, listing, name, entry.stat(follow_symlinks=False))
             except OSError as error:
                 _note(listing, name, error)
-        elif entry.name == NO_MEDIA.decode():
+        elif os.fsencode(entry.name) in MARKERS:
             listing.left_out = True
 
     def _take(self, root: int, listing: Listing, name: bytes, status: os.stat_result) -> None:
@@ -155,15 +168,18 @@ class Lister:
             status = self._target(root, join(listing.directory, name))
         rules, mode = self.rules, status.st_mode
         if stat.S_ISDIR(mode):
-            if not rules.folder(join(listing.directory, name)):
+            if reason := rules.folder(join(listing.directory, name)):
+                listing.omitted[name] = reason
+            else:
                 listing.folders[name] = identity_of(status)
-        # a pipe or a socket too: reading it fails, and the failure tells of it
-        elif not (
-            stat.S_ISLNK(mode)
-            or rules.file(listing.directory, name)
-            or rules.size(name, status.st_size)
-        ):
-            listing.files[name] = status
+        elif not stat.S_ISLNK(mode) and is_watched_name(os.fsdecode(name)):
+            reason = rules.file(listing.directory, name) or rules.size(name, status.st_size)
+            if reason:
+                listing.omitted[name] = reason
+                if status.st_nlink > 1:
+                    listing.linked.add(status.st_ino)
+            else:  # a pipe or a socket too: reading it fails, and the failure tells of it
+                listing.files[name] = status
 
     def _target(self, root: int, relative: bytes) -> os.stat_result:
         """Return the state of what a link leads to.

@@ -37,6 +37,9 @@ COALESCE_S = 0.02
 OFFLINE_CHECK_S = 2.0
 """How often a root that is not there is looked for, where no mount event tells."""
 
+REMOVE_FILES = 500
+"""Files of a dropped root that are removed at once: a tenth of a second, others have their turn."""
+
 FLUSH_S = 10.0
 """If the watcher has not told all it knows by then, everything is scanned instead."""
 
@@ -51,6 +54,7 @@ class Reconciler:
         roots: settings of the catalog's roots by their ids.
         exclude: globs for all roots.
         on_change: called on the event loop after each commit, and after a root came or went.
+        own: absolute paths of folders that are never part of a library.
 
     Attributes:
         error: why changes on disk do not reach the catalog; None when all is well.
@@ -64,16 +68,20 @@ class Reconciler:
         exclude: Sequence[str],
         watcher: Watcher,
         on_change: Callable[[], None],
+        own: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._watcher = watcher
         self._on_change = on_change
+        self._own = tuple(own)
         self._watch = watch
         self._agenda = ScanQueue(self._wake)
         self._settling = Debounce(watch.settle_ms)
         self._hearing = EventRouter(self._agenda, self._settling, self._doubt_roots)
         self._surveyor = ScanStep(store, watcher, self._agenda, self._settling)
-        self._configs = (roots, exclude)
+        self._configs = (roots, watch, exclude)
+        self._in_force = False  # `_configs`: a catalog that cannot be read keeps them waiting
+        self._removing = False  # files of dropped roots
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
         self._awake = False
@@ -108,7 +116,6 @@ class Reconciler:
         self._loop = asyncio.get_running_loop()
         self._rescan_at = time.monotonic() + self._watch.rescan_interval_s
         await BULK.run(self._watcher.start, self._hearing.hear)
-        await BULK.run(self._use_roots, *self._configs)
         try:
             await self._check_roots()
         except CatalogError as error:
@@ -165,13 +172,35 @@ class Reconciler:
         await self._reach(self._agenda.ticket())
 
     async def set_config(
-        self, roots: Mapping[int, RootConfig], watch: WatchConfig, exclude: Sequence[str]
+        self,
+        set_roots: Callable[[], Mapping[int, RootConfig]],
+        watch: WatchConfig,
+        exclude: Sequence[str],
     ) -> None:
-        """Take new settings; what they leave out is removed, what they let in is added."""
+        """Take new settings; what they leave out is removed, what they let in is added.
+
+        That goes on after this returns: `barrier` waits for it.
+
+        Args:
+            set_roots: changes the catalog's roots and returns their settings by id, on a thread.
+
+        Raises:
+            CatalogError: the catalog's roots cannot be changed; the old settings stay.
+        """
+
+        def change() -> None:
+            self._configs = (set_roots(), watch, exclude)
+            self._in_force = False
+            try:
+                self._check(())
+            except CatalogError as error:  # tried again, like all that fails for the catalog's sake
+                self._note(error)
+
+        await self._in_turn(change)
         self._watch = watch
         self._settling.settle_s = watch.settle_ms / 1000
-        await self._in_turn(self._use_roots, roots, exclude)
-        await self.rescan()
+        self._on_change()
+        self._wake()
 
     async def _run(self) -> None:
         pause_s = RETRY_S[0]
@@ -223,11 +252,12 @@ class Reconciler:
         while True:
             if self._doubted:
                 await self._check_roots()
+            removed = await self._in_turn(self._remove_some)
             committed = await self._in_turn(self._surveyor.step)
-            if committed:
+            if removed or committed:
                 self._on_change()
             self._release()
-            if committed is None:
+            if committed is None and not removed:
                 return
 
     async def _keep_time(self) -> None:
@@ -250,6 +280,9 @@ class Reconciler:
             self._on_change()
 
     def _check(self, accept: Collection[int]) -> bool:
+        if not self._in_force:
+            self._use_roots(*self._configs)
+            self._in_force = self._removing = True
         self._surveyor.check_mounts()
         return self._surveyor.check_roots(accept)
 
@@ -258,21 +291,27 @@ class Reconciler:
             for directory in root.tree.unheard():
                 self._agenda.look(root.id, directory, None)
 
-    def _use_roots(self, configs: Mapping[int, RootConfig], exclude: Sequence[str]) -> None:
+    def _remove_some(self) -> bool:
+        """Remove some files of dropped roots; return whether there were any."""
+        if self._removing:
+            self._removing = self._store.remove_dropped(REMOVE_FILES)
+        return self._removing
+
+    def _use_roots(
+        self, configs: Mapping[int, RootConfig], watch: WatchConfig, exclude: Sequence[str]
+    ) -> None:
         rows = {row.id: row for row in self._store.roots() if row.id in configs}
         known = self._surveyor.roots
         for root_id in known.keys() - rows.keys():
             self._surveyor.drop_root(root_id)
         for root_id, row in rows.items():
-            config = configs[root_id]
-            lister = make_lister(config, configs.values(), exclude, self._watch)
-            polled = config.watch == "poll"
-            if root_id in known:
-                known[root_id].lister = lister
-                known[root_id].polled = polled
-            else:
+            lister = make_lister(configs[root_id], configs.values(), exclude, watch, self._own)
+            if (
+                root_id not in known
+                or known[root_id].lister.rules.settings != lister.rules.settings
+            ):
                 mounts = Mounts(self._store, self._watcher, root_id, row.path)
-                known[root_id] = WatchedRoot(row, lister, mounts, polled=polled)
+                self._surveyor.put_root(WatchedRoot(row, lister, mounts))
         self._hearing.use_roots(
             {
                 row.path: (row.id, known[row.id].lister.rules.links is not Links.NONE)
@@ -312,7 +351,7 @@ class Reconciler:
     def _release(self) -> None:
         for entry in list(self._waiting):
             ticket, future = entry
-            if future.done() or self._agenda.reached(ticket):
+            if future.done() or (not self._removing and self._agenda.reached(ticket)):
                 self._waiting.remove(entry)
                 if not future.done():
                     future.set_result(None)

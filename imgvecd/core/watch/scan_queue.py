@@ -179,6 +179,21 @@ class ScanQueue:
             for place in [place for place in self._later if place[0] == root_id]:
                 del self._later[place]
 
+    def restart(self, root_id: int) -> None:
+        """Scan a root instead of all that is on the agenda about it, as urgently as that was."""
+        with self._lock:
+            owed = [
+                task.ticket
+                for task in (*self._looks.values(), *self._finals.values())
+                if task.root_id == root_id
+            ]
+            owed += [scan.ticket for scan in self._scans if scan.root_id == root_id]
+            owed += [ticket for place, (_, ticket) in self._later.items() if place[0] == root_id]
+            self.drop_root(root_id)
+            ticket = min(owed, default=0) or self._next_ticket()
+            self._scans.append(Scan(root_id, b"", ticket, [b""]))
+        self._wake()
+
     def put_back(self, phase: Phase, tasks: Iterable[Task]) -> None:
         """Return tasks that were taken and not done."""
         with self._lock:

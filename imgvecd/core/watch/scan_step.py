@@ -65,8 +65,13 @@ class ScanStep:
     def drop_root(self, root_id: int) -> None:
         """Stop watching a root."""
         self._agenda.drop_root(root_id)
-        self._explorer.forget(self.roots[root_id])
-        del self.roots[root_id]
+        self._explorer.forget(self.roots.pop(root_id))
+
+    def put_root(self, root: WatchedRoot) -> None:
+        """Watch a root, in the place of the one with its id; the next check begins with it."""
+        if root.id in self.roots:
+            self._explorer.forget(self.roots[root.id])
+        self.roots[root.id] = root
 
     def check_mounts(self) -> None:
         """Look at every folder on which something was mounted, or no longer is."""
@@ -170,8 +175,12 @@ class ScanStep:
         if look is Absent.GONE:
             rows = self._store.iter_files(task.root_id, task.directory, recursive=True)
             removed = False
-            while batch := tuple(row.id for row in itertools.islice(rows, STEP_FILES)):
-                self._apply(FileChanges(removed=batch))
+            while batch := list(itertools.islice(rows, STEP_FILES)):
+                self._apply(FileChanges(removed=tuple(row.id for row in batch)))
+                for other in itertools.chain.from_iterable(
+                    self._store.files_by_inode(row.stamp.inode) for row in batch
+                ):
+                    self._agenda.look(other.root_id, other.dir, [other.name], task.ticket)
                 removed = True
             return removed
         tree = self.roots[task.root_id].tree
@@ -196,7 +205,6 @@ class ScanStep:
         before = root.row
         if not root.check(self._known_files(root), accept=accept):
             return False
-        self._agenda.drop_root(root.id)
         self._explorer.forget(root)
         if root.row != before:
             try:
@@ -207,8 +215,9 @@ class ScanStep:
         if root.online:
             logger.info("root %d is online", root.id)
             self._watcher.watch_above(root.row.path)
-            self._agenda.scan(root.id)
+            self._agenda.restart(root.id)
         else:
+            self._agenda.drop_root(root.id)
             logger.warning("root %d is offline: %s", root.id, root.row.offline_reason)
         return root.row != before
 

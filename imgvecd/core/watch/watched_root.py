@@ -24,16 +24,16 @@ class WatchedRoot:
     """A root as the reconciling thread sees it; that thread alone may change it.
 
     Attributes:
-        lister: lists its folders under the settings of now.
+        lister: lists its folders under the settings that it is watched by.
         polled: no events are asked for.
         row: identity and online state, as the catalog has them.
         mounts: the file systems mounted below it.
         tree: the folders seen since it came online.
     """
 
-    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts, *, polled: bool) -> None:
+    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts) -> None:
         self.row = row
-        self.polled = polled
+        self.polled = lister.rules.polled
         self.lister = lister
         self.mounts = mounts
         self.tree = Tree()

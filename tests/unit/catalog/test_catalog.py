@@ -219,8 +219,13 @@ def test_a_dropped_root_takes_its_files_along_and_comes_back_for_free(catalog, r
     read_all(catalog)
     encode_all(catalog)
     catalog.files.set_roots([])
+    assert catalog.files.roots() == []
+    while catalog.files.remove_dropped(1):
+        pass
     assert catalog.embeddings.live_count("m1") == 0
-    (root,) = catalog.files.set_roots([b"/photos"])
+    (again,) = catalog.files.set_roots([b"/photos"])
+    assert again.id != root.id  # whoever still holds the old id must not take this for that
+    root = again
     add(catalog, root, b"a.jpg")
     read_all(catalog)
     assert encode_all(catalog) == []
@@ -346,7 +351,36 @@ def test_files_of_an_absent_mount_are_offline(catalog, root):
     assert catalog.files.mounts(root.id) == []
     catalog.files.put_mount(mount)
     catalog.files.set_roots([])
+    while catalog.files.remove_dropped(1):
+        pass
     assert catalog.files.mounts(root.id) == []
+
+
+def test_a_dropped_root_goes_a_few_files_at_a_time(catalog, root):
+    add(catalog, root, b"a.jpg", b"b.jpg", b"c.jpg")
+    read_all(catalog, lambda file: file.name.ljust(32))
+    add(catalog, root, b"d.jpg", first_inode=7)
+    catalog.files.set_roots([])
+    assert catalog.work.pending_files(10) == []  # nothing of it is read any more
+    left = []
+    while catalog.files.remove_dropped(2):
+        left.append(len(list(catalog.files.iter_files(root.id, b"", recursive=True))))
+    assert left == [2, 0, 0]
+    assert not catalog.files.remove_dropped(2)
+    assert catalog.embeddings.live_count("m1") == 0
+
+
+def test_a_dropped_root_that_comes_back_keeps_what_is_left_of_it(catalog, root):
+    add(catalog, root, b"a.jpg", b"b.jpg", b"c.jpg")
+    catalog.files.update_root(replace(root, device=1, inode=2))
+    catalog.files.set_roots([])
+    catalog.files.remove_dropped(2)
+    catalog.files.update_root(replace(root, device=1, inode=2))  # by who does not know it yet
+    (again,) = catalog.files.set_roots([b"/photos"])
+    assert again.online
+    assert again.inode is None  # whatever folder is there now is it
+    assert len(list(catalog.files.iter_files(again.id, b"", recursive=True))) == 1
+    assert not catalog.files.remove_dropped(2)
 
 
 def test_reading_an_older_catalog_says_who_brings_it_up_to_date(tmp_path):

@@ -7,6 +7,7 @@ import sys
 import types
 
 import pytest
+import yaml
 
 from imgvecd.cli.main import main
 from imgvecd.config.load import load
@@ -26,17 +27,17 @@ def home(monkeypatch, tmp_path):
 
 @pytest.fixture
 def served(monkeypatch):
-    """Return the calls of a stand-in for `imgvecd.wiring.serve`."""
+    """Return the calls of a stand-in for `imgvecd.wiring.serving.serve`."""
     calls = []
 
     def serve(config, *, reload, progress):
         calls.append((config, progress))
         return 0
 
-    stand_in = types.ModuleType("imgvecd.wiring")
+    stand_in = types.ModuleType("imgvecd.wiring.serving")
     stand_in.serve = serve
-    monkeypatch.setitem(sys.modules, "imgvecd.wiring", stand_in)
-    monkeypatch.setattr("imgvecd.wiring", stand_in, raising=False)
+    monkeypatch.setitem(sys.modules, "imgvecd.wiring.serving", stand_in)
+    monkeypatch.setattr("imgvecd.wiring.serving", stand_in, raising=False)
     return calls
 
 
@@ -105,6 +106,26 @@ def test_serve_without_a_folder_says_what_to_do(served, capsys):
 @pytest.mark.parametrize("command", ["serve", "check-config"])
 def test_wrong_settings_end_with_2(command, arguments, complaint, capsys, served):
     assert main([command, *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({}, "imgvecd init"),
+        ({"roots": ["/a"], "exclude": ["[z-a]*"]}, "runs backwards"),
+        ({"roots": [{"path": "/a", "exclude": ["[z-a]*"]}]}, "runs backwards"),
+        ({"roots": ["/a"], "server": {"group": "nobody-has-this"}}, "no group"),
+        ({"roots": ["/a"], "model": {"name": "X", "pretrained": "/nowhere.pt"}}, "/nowhere.pt"),
+        ({"roots": ["/a"], "model": {"name": "ViT-nothing"}}, "model.pretrained is missing"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_check_config_refuses_what_serve_would(command, settings, complaint, home, capsys, served):
+    file = home / "imgvecd.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    assert main([command, "--config", str(file)]) != 0
     assert complaint in capsys.readouterr().err
     assert served == []
 

@@ -37,6 +37,11 @@ def status(state, path="/photos/2023", **counts):
     )
 
 
+def _without_size():
+    """Return the environment less what would overrule the terminal's own size."""
+    return {key: value for key, value in os.environ.items() if key not in {"LINES", "COLUMNS"}}
+
+
 class Terminal:
     """`imgvec status --watch` on a terminal of a given size."""
 
@@ -46,7 +51,7 @@ class Terminal:
         self.heard = b""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "imgvecd.client.main", "status", "--watch", "--interval", "0.1"],
-            env={**os.environ, "IMGVECD_SOCKET": str(server.server_address)},
+            env={**_without_size(), "IMGVECD_SOCKET": str(server.server_address)},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

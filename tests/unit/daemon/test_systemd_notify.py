@@ -84,11 +84,11 @@ def test_a_passed_socket_is_usable_and_not_inherited(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        duplicate = os.dup2(listener.fileno(), 3) if listener.fileno() != 3 else 3
+        given = listener.fileno()
         done = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", f"import os; os.dup2({given}, 3);{program}"],
             env={**os.environ, "LISTEN_FDS": "1"},
-            pass_fds=[duplicate],
+            pass_fds=[given],
             capture_output=True,
             text=True,
             check=True,

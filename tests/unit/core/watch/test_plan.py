@@ -213,3 +213,35 @@ def test_where_the_old_place_cannot_be_seen_nothing_has_moved(disk):
         [disk.look(b"")], final=False
     )
     assert plan.changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"a.jpg", b"a.mov"), (b"a.jpg", b"a.xmp"), (b"a.mov", b"a.jpg"), (b"a.mov", b"a.aae.xmp")],
+)
+def test_a_name_of_another_kind_makes_another_file(disk, old, new):
+    row = disk.know(old, 1)
+    stamp = disk.find(new, 1)  # not even the change time tells, as on FAT
+    changes = disk.plan(b"", final=True).changes
+    assert changes.added == ((1, b"", FoundFile(new, stamp)),)
+    assert changes.removed == (row.id,)
+    assert changes.moved == changes.linked == ()
+
+
+def test_a_hard_link_of_another_kind_is_no_image(disk):
+    disk.know(b"a.jpg", 1)
+    disk.find(b"a.jpg", 1, links=2)
+    stamp = disk.find(b"a.mov", 1, links=2)
+    changes = disk.plan(b"").changes
+    assert changes.added == ((1, b"", FoundFile(b"a.mov", stamp)),)
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "replaced"])
+def test_who_loses_a_name_has_its_other_names_looked_at(disk, how):
+    disk.know(b"a.jpg", 1)
+    other = disk.know(b"x/b.jpg", 1)
+    if how == "renamed":
+        disk.find(b"c.jpg", 1, ctime=2, links=2)
+    elif how == "replaced":
+        disk.find(b"a.jpg", 7)
+    assert other in disk.plan(b"", final=True).siblings

@@ -1,6 +1,7 @@
 import pytest
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.watch import make_lister
 from imgvecd.core.watch.inclusion_rules import Rules
 
 
@@ -58,10 +59,74 @@ def test_what_lies_below_an_excluded_folder_is_out():
 
 
 @pytest.mark.parametrize(
-    "name", [b"@eaDir", b".Trash-1000", b"#recycle", b"$RECYCLE.BIN", b".thumbnails"]
+    ("path", "reason"),
+    [
+        (b"@eaDir", "thumbnails"),
+        (b".@__thumb", "thumbnails"),
+        (b".thumbnails", "thumbnails"),
+        (b".Trash", "trash"),
+        (b".Trash-1000", "trash"),
+        (b".Trashes", "trash"),
+        (b"#recycle", "trash"),
+        (b"@Recycle", "trash"),
+        (b"$RECYCLE.BIN", "trash"),
+        (b".stfolder", "synchronisation"),
+        (b".stversions", "synchronisation"),
+        (b".~tmp~", "synchronisation"),
+        (b".AppleDouble", "system"),
+        (b".cache", "cache"),
+        (b"node_modules", "program"),
+        (b"My Previews.lrdata", "Lightroom"),
+        (b"appdata_oc1x/preview", "Nextcloud"),
+        (b"Photos Library.photoslibrary/resources", "photo library"),
+        (b"Old.aplibrary/Thumbnails", "photo library"),
+        (b"._folder", "resource fork"),
+    ],
 )
-def test_system_folders_are_out_even_if_hidden_ones_are_in(name):
-    assert rules(hidden=True).folder(b"x/" + name) == "a system or trash folder"
+def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
+    assert reason in rules(hidden=True).folder(b"x/" + path)
+    assert reason in rules(hidden=True).path(b"x/" + path + b"/deeper")
+    assert reason in rules(hidden=False).path(b"x/" + path + b"/deeper")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"Photos Library.photoslibrary/originals/0",
+        b"iPhoto Library.photolibrary/Masters/2012",
+        b"Mobile Downloads.lrdata",
+        b"appdata_of_mine",
+        b"resources",
+        b"preview",
+        b"trash",
+        b"caches",
+    ],
+)
+def test_folders_that_may_hold_photos_are_in(path):
+    assert rules().path(b"x/" + path) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b".pending-1700000000-a.jpg", b".trashed-1700000000-a.jpg", b".syncthing.a.jpg", b"._a.jpg",
+     b"~syncthing~a.jpg", b".a.jpg.Xa3bCd", b".syncthing.a.jpg.tmp"],
+)  # fmt: skip
+def test_files_on_their_way_are_out_even_if_hidden_ones_are_in(name):
+    assert rules(hidden=True).file(b"", name)
+
+
+def test_a_root_that_is_a_photo_library_is_known_by_its_own_name():
+    root = RootConfig(path="/p/Photos Library.photoslibrary")
+    assert Rules(root, (), WatchConfig()).folder(b"resources")
+    assert Rules(root, (), WatchConfig()).folder(b"originals") is None
+
+
+def test_own_folders_are_out_even_if_hidden_ones_are_in():
+    lister = make_lister(
+        RootConfig(path="/home/me"), (), (), WatchConfig(hidden=True), ["/home/me/.local/state/x"]
+    )
+    assert lister.rules.path(b".local/state/x/index")
+    assert lister.rules.path(b".local/state/y") is None
 
 
 def test_hidden():

@@ -2,15 +2,113 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Protocol
 
 from imgvecd import api
+from imgvecd.core.library.thumbnails import Wanted
 from imgvecd.core.timing.duration_histogram import DurationHistogram
-from imgvecd.server.duplicates_service import DuplicatesService
-from imgvecd.server.event_service import EventService
-from imgvecd.server.metadata_service import MetadataService
-from imgvecd.server.search_service import SearchService
-from imgvecd.server.thumbnail_service import ThumbnailService
+
+
+class DuplicatesService(Protocol):
+    """What a daemon does about duplicates; see `Service`."""
+
+    async def find(self, request: api.DuplicatesRequest) -> api.Duplicates:
+        """Return the groups; the first time every picture is looked at, which takes long."""
+        ...
+
+    async def check(self, image: api.Term) -> api.DuplicateMatches:
+        """Return the files that are the given picture already."""
+        ...
+
+    async def decide(self, decision: api.DuplicateDecision) -> api.Done:
+        """Keep a decision about images, for good."""
+        ...
+
+
+class EventService(Protocol):
+    """What tells clients what goes on."""
+
+    def listen(self, last_id: str | None) -> AsyncGenerator[api.Event | None, None]:
+        """Yield what happens after the event `last_id`, without end; None as a heartbeat.
+
+        The state comes first where that event is not remembered, or there is none.
+        """
+        ...
+
+
+class MetadataService(Protocol):
+    """What a daemon keeps for the user; see `Service`.
+
+    Every method raises NotFoundError for an image that does not exist, and BadRequestError for
+    values that cannot be kept.
+    """
+
+    async def replace(self, image_id: int, values: dict[str, Any]) -> api.Image:
+        """Replace everything that the user says of an image."""
+        ...
+
+    async def change(self, image_id: int, changes: dict[str, Any]) -> api.Image:
+        """Set some of what the user says of an image; None takes a value away."""
+        ...
+
+    async def tag(self, request: api.TagRequest) -> api.Done:
+        """Add and remove tags of images; of all, or of none if one does not exist."""
+        ...
+
+
+class SearchService(Protocol):
+    """See `Service` for what holds for every method."""
+
+    async def batch(self, request: api.SearchBatch) -> api.SearchBatchResponse:
+        """Return the answers to many searches."""
+        ...
+
+    async def listen(
+        self, request: api.SearchRequest, since: str | None
+    ) -> tuple[str, AsyncIterator[api.Match | None]]:
+        """Return (where it begins, new images that match, without end; None as a heartbeat)."""
+        ...
+
+    async def saved(self) -> api.SavedSearches:
+        """Return the searches that have a name."""
+        ...
+
+    async def save(self, search: api.SavedSearch) -> api.SavedSearch:
+        """Keep a search under its name."""
+        ...
+
+    async def forget(self, name: str) -> api.SavedSearches:
+        """Drop a saved search; return those that are left.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        ...
+
+    async def run_saved(self, name: str) -> api.SearchResponse:
+        """Return the hits of a saved search.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        ...
+
+    async def classify(self, request: api.ClassifyRequest) -> api.ClassifyResponse:
+        """Return images with the labels that fit them best."""
+        ...
+
+
+class ThumbnailService(Protocol):
+    """See `core.library.thumbnails.Thumbnails`, which is the real one."""
+
+    async def find(self, content_id: int, size: int) -> Wanted:
+        """Return what names the thumbnail, without making it."""
+        ...
+
+    async def picture(self, wanted: Wanted) -> bytes:
+        """Return the thumbnail, a JPEG."""
+        ...
 
 
 class Service(Protocol):

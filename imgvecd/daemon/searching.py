@@ -1,4 +1,4 @@
-"""Batches, standing and saved searches, labels: implements `imgvecd.server.SearchService`."""
+"""Batches, live and saved searches, labels: implements `SearchService`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imgvecd.protocols import SavedSearchStore
 _LONGEST_NAME = 100  # characters; it is part of a URL
 
 
-class DaemonSearchService:
+class DaemonSearching:
     """Answers with the searcher that is current. For its event loop.
 
     Args:

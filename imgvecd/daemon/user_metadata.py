@@ -1,4 +1,4 @@
-"""What the user says of images: implements `imgvecd.server.metadata_service.MetadataService`."""
+"""What the user says of images: implements `imgvecd.server.services.MetadataService`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from imgvecd.errors import NotFoundError
 from imgvecd.protocols import Library, UserMetadataStore
 
 
-class DaemonMetadataService:
+class DaemonMetadata:
     """Writes to the catalog; filters see it at once. For its event loop.
 
     Args:

@@ -1,4 +1,4 @@
-"""Duplicates, for clients: implements `imgvecd.server.duplicates_service.DuplicatesService`."""
+"""Duplicates, for clients: implements `imgvecd.server.services.DuplicatesService`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DecisionStore(Protocol):
         ...
 
 
-class DaemonDuplicatesService:
+class DaemonDuplicates:
     """Answers with the generation that is current. For its event loop.
 
     Args:

@@ -1,0 +1,103 @@
+"""Folders and files that other programs keep to themselves: nobody's photos, whatever is asked for.
+
+Trash, thumbnails, previews, versions, caches, halves of copies. They are known by their names, or
+by a marker file in them; all names in lower case.
+"""
+
+from __future__ import annotations
+
+MARKERS = frozenset({b".nomedia", b".noimage", b".nomemories", b".ppstorage", b"CACHEDIR.TAG"})
+"""A folder that holds a file of one of these names is left out.
+
+Of Android; Nextcloud (two); PhotoPrism's own storage; caches, after bford.info/cachedir.
+"""
+
+_TRASH = "a trash folder"
+_SYSTEM = "a system folder"
+_THUMBNAILS = "thumbnails of another program"
+_SYNC = "working files of a synchronisation program"
+_CACHE = "a cache"
+_PROGRAM = "a program's own files"
+_HALF = "a file that is on its way in, or out"
+
+_FOLDERS = {
+    # Synology, QNAP, Samba, Windows, macOS, desktops
+    b"@eadir": _THUMBNAILS, b".@__thumb": _THUMBNAILS, b"@tmp": _SYSTEM,
+    b"#recycle": _TRASH, b"@recycle": _TRASH, b".recycle": _TRASH, b"$recycle.bin": _TRASH,
+    b".recycle.bin": _TRASH, b"recycler": _TRASH, b"recycled": _TRASH, b".dtrash": _TRASH,
+    b"#snapshot": _SYSTEM, b".snapshot": _SYSTEM, b".snapshots": _SYSTEM, b".zfs": _SYSTEM,
+    b"system volume information": _SYSTEM, b"lost+found": _SYSTEM, b"__macosx": _SYSTEM,
+    b".appledouble": _SYSTEM, b".appledb": _SYSTEM, b".appledesktop": _SYSTEM,
+    b".fseventsd": _SYSTEM, b".spotlight-v100": _SYSTEM, b".temporaryitems": _SYSTEM,
+    b".documentrevisions-v100": _SYSTEM,
+    # thumbnails and caches
+    b".thumbs": _THUMBNAILS, b".thumb": _THUMBNAILS, b".cache": _CACHE,
+    b".dropbox.cache": _CACHE, b".picasaoriginals": "originals that Picasa has set aside",
+    # Syncthing, Resilio, rsync, Google Drive, Seafile
+    b".sync": _SYNC, b".~tmp~": _SYNC, b".rsync-partial": _SYNC, b".rsync-tmp": _SYNC,
+    b".tmp.drivedownload": _SYNC, b".tmp.driveupload": _SYNC, b".seafile-data": _SYNC,
+    # programs
+    b"node_modules": _PROGRAM, b".git": _PROGRAM, b".hg": _PROGRAM, b".svn": _PROGRAM,
+}  # fmt: skip
+_BEGINNINGS = {
+    b".trash": _TRASH,  # .Trash, .Trash-1000, .Trashes
+    b".thumbnail": _THUMBNAILS,
+    b".@": _SYSTEM,  # QNAP's
+    b".stversions": _SYNC,
+    b".stfolder": _SYNC,
+    b".syncthing": _SYNC,
+}
+_ENDINGS = {
+    b".lrdata": "previews of Lightroom",
+    b".app": _PROGRAM,
+    b".fcpbundle": _PROGRAM,
+    b".imovielibrary": _PROGRAM,
+}
+_PACKAGES = (
+    b".photoslibrary", b".photolibrary", b".migratedphotolibrary", b".aplibrary",
+    b".migratedaplibrary",
+)  # fmt: skip
+_ORIGINALS = {b"originals", b"masters"}  # of such a package: Photos; iPhoto and Aperture
+_FROM_PHONES = b"mobile downloads.lrdata"  # Lightroom's only .lrdata that holds originals
+_OF_NEXTCLOUD = {b"preview", b"preview_old", b"avatar", b"theming", b"dav-photocache"}
+
+_FILES = {
+    b"._": "a resource fork (._*)",
+    b".pending-": _HALF,  # Android
+    b".trashed-": "in Android's trash",
+    b".syncthing.": _HALF,
+    b"~syncthing~": _HALF,
+    b".~": _HALF,
+    b"~$": _HALF,
+}
+
+
+def why_no_folder(above: bytes, name: bytes) -> str | None:
+    """Return why a folder holds nobody's photos, None if it may.
+
+    Args:
+        above: the name of the folder that it lies in.
+    """
+    name, above = name.lower(), above.lower()
+    if name.startswith(b"._"):
+        return _FILES[b"._"]
+    if above.endswith(_PACKAGES) and name not in _ORIGINALS:
+        return "made from the originals of a photo library"
+    if above.startswith(b"appdata_") and name in _OF_NEXTCLOUD:
+        return "previews of Nextcloud"
+    if name == _FROM_PHONES:
+        return None
+    reason = _FOLDERS.get(name)
+    if reason is None and name.startswith(tuple(_BEGINNINGS)):
+        reason = next(why for start, why in _BEGINNINGS.items() if name.startswith(start))
+    if reason is None and name.endswith(tuple(_ENDINGS)):
+        reason = next(why for end, why in _ENDINGS.items() if name.endswith(end))
+    return reason
+
+
+def why_no_file(name: bytes) -> str | None:
+    """Return why a file is nobody's photo by the beginning of its name, None if it may be one."""
+    name = name.lower()
+    if not name.startswith(tuple(_FILES)):
+        return None
+    return next(why for start, why in _FILES.items() if name.startswith(start))

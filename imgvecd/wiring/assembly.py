@@ -1,0 +1,217 @@
+"""From a configuration to concrete parts that nothing drives yet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from imgvecd.adapters.faiss_segments import FaissSegments
+from imgvecd.adapters.this_machine import ThisMachine, lower
+from imgvecd.catalog import Backups, Catalog, CatalogRecovery, is_there
+from imgvecd.config import paths
+from imgvecd.config.schema import Config, ModelConfig, expand
+from imgvecd.core.files.beneath import FileOpener
+from imgvecd.core.files.formats import curable_reasons
+from imgvecd.core.index import LibraryIndex
+from imgvecd.core.index.readonly_index import ReadonlyIndex
+from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.engine import Engine, Parts
+from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
+from imgvecd.core.library.state_lock import StateLock
+from imgvecd.core.search import Searcher
+from imgvecd.errors import CatalogDamagedError, ModelError, NotFoundError
+from imgvecd.processes import DecoderPool, SplitEncoder
+from imgvecd.types import FileRow, ModelInfo
+from imgvecd.wiring.parts import fetch_image, make_decoder, make_encoder, make_source, priority_of
+
+# Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
+_DECODES_PER_WORKER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """An engine and what it stands on; whoever assembled it closes it."""
+
+    lock: StateLock
+    catalog: Catalog
+    engine: Engine
+    serving: ModelChoice
+    target: ModelChoice | None
+    decoder: DecoderPool
+    rest: IndexingGate
+    safekeeping: CatalogRecovery
+    opener: FileOpener
+
+    def close(self, *, in_order: bool = True) -> None:
+        """Close the catalog and let go of the state directory; the engine has stopped before.
+
+        Args:
+            in_order: nothing has failed that the next start should read the catalog through for.
+        """
+        self.catalog.close()
+        if in_order and not self.catalog.damaged:
+            self.safekeeping.seal()
+        self.lock.close()
+
+
+def assemble(
+    config: Config,
+    *,
+    on_doubt: Callable[[list[FileRow]], None],
+    moving: bool = False,
+    pausing: bool = False,
+    condemned: str | None = None,
+) -> Assembly:
+    """Return the parts for `config`, with nothing running yet.
+
+    Args:
+        moving: have the model that answered last go on until the configured one is complete.
+        pausing: rest by request and as `indexing` says.
+        condemned: what was found to be wrong with the catalog; a backup takes its place.
+
+    Raises:
+        AlreadyRunningError: another process writes to the state directory.
+        CatalogError: the catalog cannot be opened.
+        ModelError: the model's local file is missing.
+    """
+    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    lock = StateLock(state)
+    try:
+        safekeeping = CatalogRecovery(state)
+        safekeeping.prepare(condemned=condemned)
+        catalog = Catalog(state, backups=config.catalog.backups)
+        catalog.failures.retry_curable(curable_reasons())
+        if moving:
+            serving, target = plan_models(config.model, catalog.models.serving())
+        else:
+            serving, target = choose_model(config.model), None
+        opener = FileOpener()
+        decoder = make_decoder(config)
+        rest = (
+            IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
+            if pausing
+            else IndexingGate()
+        )
+
+        def open_index(model: ModelInfo) -> LibraryIndex:
+            return LibraryIndex.open(
+                os.path.join(state, "index", model.fingerprint),
+                model.fingerprint,
+                model.dim,
+                catalog.embeddings,
+                config.index,
+                FaissSegments(),
+            )
+
+        parts = Parts(
+            work=catalog.work,
+            embeddings=catalog.embeddings,
+            models=catalog.models,
+            library=catalog.library,
+            searching=catalog.searching,
+            decoder=decoder,
+            serving=make_source(serving, config, state),
+            target=None if target is None else make_source(target, config, state),
+            open_index=open_index,
+            in_flight=_DECODES_PER_WORKER * decoder.size,
+            checkpoint_interval_s=config.index.checkpoint_interval_s,
+            rest=rest,
+            at_reading_start=partial(lower, priority_of(config)),
+            opener=opener.open,
+            fetch=fetch_image if config.server.fetch_urls else None,
+        )
+        engine = Engine(parts, on_doubt=on_doubt)
+        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping, opener)
+    except BaseException:
+        lock.close()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingAssembly:
+    """What answers questions beside the process that writes; whoever assembled it closes it."""
+
+    catalog: Catalog
+    model: ModelInfo
+    index: ReadonlyIndex
+    searcher: Searcher
+    encoder: SplitEncoder
+    decoder: DecoderPool
+
+    async def close(self) -> None:
+        """Stop the workers and close the catalog."""
+        await asyncio.gather(self.encoder.close(), self.decoder.close())
+        self.catalog.close()
+
+
+def assemble_reading(config: Config) -> ReadingAssembly:
+    """Return parts that only read the state directory of `config`.
+
+    Raises:
+        CatalogError: there is no catalog that can be read.
+        ModelError: the catalog has no embeddings of the model.
+    """
+    state = expand(config.state_dir)
+    choice = choose_model(config.model)
+    catalog = Catalog(state, read_only=True)
+    try:
+        model = catalog.models.get(choice.fingerprint)
+        if model is None:
+            raise ModelError(  # noqa: TRY301  # the catalog is to be closed
+                f"{state} has no embeddings of {choice.name}, and is open for reading only"
+            )
+        directory = os.path.join(state, "index", model.fingerprint)
+        index = ReadonlyIndex(
+            directory, model.fingerprint, model.dim, catalog.embeddings, FaissSegments()
+        )
+        encoder, decoder = make_encoder(choice, config, state), make_decoder(config)
+        searcher = Searcher(
+            model,
+            index,
+            encoder=encoder,
+            decoder=decoder,
+            embeddings=catalog.embeddings,
+            library=catalog.library,
+            store=catalog.searching,
+            fetch=fetch_image if config.server.fetch_urls else None,
+        )
+        return ReadingAssembly(catalog, model, index, searcher, encoder, decoder)
+    except BaseException:
+        catalog.close()
+        raise
+
+
+def stored_model(state_dir: str, *, restore: bool = False) -> ModelConfig | None:
+    """Return the model that the database in `state_dir` answers with; None if there is none.
+
+    Args:
+        restore: put the latest sound backup in the place of a catalog that is damaged or lost.
+
+    Raises:
+        CatalogDamagedError: it is damaged, and not to be restored.
+        AlreadyRunningError: it is to be restored, and another process uses it.
+    """
+    path = os.path.join(state_dir, "catalog.sqlite")
+    condemned: str | None = None
+    if is_there(path):
+        try:
+            catalog = Catalog(state_dir, read_only=True)
+            try:
+                model = catalog.models.serving()
+            finally:
+                catalog.close()
+            return ModelConfig(name=model.name, pretrained=model.pretrained) if model else None
+        except NotFoundError:
+            return None  # who was about to make it was killed
+        except CatalogDamagedError:
+            if not restore:
+                raise
+            condemned = "it cannot be read"
+    if condemned is None and not (restore and Backups(state_dir).paths()):
+        return None
+    with StateLock(state_dir):
+        CatalogRecovery(state_dir).prepare(condemned=condemned)
+    return stored_model(state_dir)

@@ -1,0 +1,69 @@
+"""Single parts made from the configuration: encoder, decoder, trash, what fetches and writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from imgvecd.adapters import mounts, parquet, web_images
+from imgvecd.adapters.thumbnail_cache import ThumbnailCache
+from imgvecd.adapters.trash import FreedesktopTrash
+from imgvecd.config import paths
+from imgvecd.config.schema import Config
+from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.library.engine import ModelSource
+from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.processes import DecoderPool, SplitEncoder
+from imgvecd.types import Priority
+
+
+def make_trash() -> Trash:
+    """Return the trash of the user's desktop."""
+    return FreedesktopTrash()
+
+
+def fetch_image(url: str) -> bytes:
+    """Return the image at a public URL: see `adapters.web_images.fetch`."""
+    return web_images.fetch(url)
+
+
+def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str, object]]) -> None:
+    """Write a table to a Parquet file: see `adapters.parquet.write`."""
+    parquet.write(path, columns, records)
+
+
+def filesystem_type(path: str) -> str:
+    """Return the type of the file system that a path lies on; empty if unknown."""
+    return mounts.filesystem_type(os.fsencode(path), mounts.read_mounts())
+
+
+def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
+    """Return the cache of thumbnails; None if it is to keep nothing."""
+    directory = os.path.join(paths.cache_dir(), "thumbnails")
+    return ThumbnailCache(directory, limit_bytes) if limit_bytes else None
+
+
+def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
+    """Return a model together with the encoder that loads it when there is work."""
+    return ModelSource(choice.fingerprint, make_encoder(choice, config, state))
+
+
+def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
+    """Return the encoder of a model, not started yet."""
+    priority = priority_of(config)
+    # it serves searches too: ahead of the decoders, behind a person's programs
+    priority = replace(priority, niceness=priority.niceness // 2)
+    tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
+    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
+
+
+def make_decoder(config: Config) -> DecoderPool:
+    """Return the pool of decode workers, none of them started yet."""
+    return DecoderPool(config.decode, priority_of(config))
+
+
+def priority_of(config: Config) -> Priority:
+    """Return at what priority indexing works."""
+    return Priority(config.indexing.niceness, config.indexing.io_priority)

@@ -1,0 +1,191 @@
+"""The daemon from a configuration: assembled, served, started again with a backup if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import resource
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from imgvecd.adapters.watchdog_platform import make_watcher
+from imgvecd.api import ModelStatus, Status
+from imgvecd.config import paths
+from imgvecd.config.schema import Config, expand
+from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
+from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.library.thumbnails import Thumbnails
+from imgvecd.core.threads import BULK
+from imgvecd.core.watch import Reconciler
+from imgvecd.daemon.daemon import Daemon
+from imgvecd.daemon.service import DaemonService, RunningParts
+from imgvecd.daemon.systemd_notify import passed_sockets
+from imgvecd.errors import CatalogDamagedError, ImgvecdError
+from imgvecd.server.app import RunningServer
+from imgvecd.server.app import serve as serve_http
+from imgvecd.types import FileRow
+from imgvecd.wiring.assembly import Assembly, assemble
+from imgvecd.wiring.parts import make_thumbnail_cache
+from imgvecd.wiring.reloading import awaiting_restart, use_roots
+
+logger = logging.getLogger(__name__)
+
+# A catalog restored from a backup that was read through is sound for longer than this.
+_RESTORED_S = 60.0
+_MEGABYTE = 1_000_000
+# A search lets go of the interpreter at each look into the catalog, and gets it back after this at
+# the latest if other threads compute; Python's own 5 ms add up to a fifth of a second.
+_SWITCH_S = 0.0005
+# More than connections, watches, segments and workers can take together.
+_OPEN_FILES = 65_536
+
+Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
+
+
+def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | None = None) -> int:
+    """Run the daemon until it is told to stop; return the exit code.
+
+    Args:
+        reload: reads the configuration again; what `reloading.RELOADED` names is applied.
+        progress: draws the status that it is given a way to ask for; None draws nothing.
+    """
+    _raise_open_files()
+    sys.setswitchinterval(_SWITCH_S)
+    condemned: str | None = None
+    while True:
+        started = time.monotonic()
+        try:
+            asyncio.run(_serve(config, reload, progress, condemned))
+        except CatalogDamagedError as error:
+            if condemned is not None and time.monotonic() - started < _RESTORED_S:
+                raise  # what was restored is no better: a person has to look
+            faulthandler.cancel_dump_traceback_later()  # it has stopped in time, and goes on
+            condemned = str(error)
+            logger.error("%s; starting again with a backup", condemned)  # noqa: TRY400
+        else:
+            return 0
+
+
+def _raise_open_files() -> None:
+    """Allow ourselves as many open files as the system lets us, within reason."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+async def _serve(
+    config: Config,
+    reload: Callable[[], Config],
+    progress: Progress | None,
+    condemned: str | None,
+) -> None:
+    reconciler: Reconciler | None = None
+
+    def on_doubt(files: list[FileRow]) -> None:
+        if reconciler is not None:
+            reconciler.doubt(files)
+
+    assembly = assemble(config, on_doubt=on_doubt, moving=True, pausing=True, condemned=condemned)
+    try:
+        seal = assembly.safekeeping.unread
+        held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
+        reconciler = Reconciler(
+            assembly.catalog.files,
+            await BULK.run(use_roots, assembly, config),
+            config.watch,
+            config.exclude,
+            make_watcher(),
+            assembly.engine.wake,
+            (os.path.dirname(assembly.catalog.path), *paths.off_limits()),
+        )
+        caretaker = CatalogMaintenance(
+            assembly.catalog,
+            backup_interval_s=config.catalog.backup_interval_h * 3600,
+            check_interval_s=config.catalog.check_interval_d * 86_400,
+            check_now=assembly.safekeeping.unchecked or held,
+            report=assembly.safekeeping.report,
+        )
+        loop = asyncio.get_running_loop()
+
+        def on_damage() -> None:
+            caretaker.suspect()
+            loop.call_soon_threadsafe(assembly.engine.wake)  # what was dropped is encoded again
+
+        assembly.catalog.call_when_damaged(on_damage)
+        service = _service(assembly, reconciler, caretaker, config)
+
+        async def apply_new_config() -> None:
+            try:
+                new = await BULK.run(reload)
+                await reconciler.set_config(
+                    partial(use_roots, assembly, new), new.watch, new.exclude
+                )
+            except ImgvecdError as error:
+                service.refused_config = str(error)
+                raise
+            service.refused_config = None
+            service.awaiting_restart = awaiting_restart(config, new)
+            assembly.rest.use(new.indexing)
+            service.duplicates.config = new.duplicates
+            assembly.engine.wake()
+
+        def start_server() -> Awaitable[RunningServer]:
+            listener = next(iter(passed_sockets()), None)
+            return serve_http(service, config.server, listener=listener)
+
+        draw = None if progress is None else lambda: progress(service.status)
+        daemon = Daemon(
+            assembly.engine,
+            reconciler,
+            caretaker,
+            start_server,
+            apply_new_config,
+            service,
+            expand(config.state_dir) if config.state_dir else paths.state_dir(),
+            assembly.lock.require,
+            draw,
+        )
+        await daemon.run()
+    except BaseException:
+        assembly.close(in_order=False)
+        raise
+    assembly.close()
+
+
+def _service(
+    assembly: Assembly, reconciler: Reconciler, caretaker: CatalogMaintenance, config: Config
+) -> DaemonService:
+    return DaemonService(
+        assembly.catalog,
+        RunningParts(assembly.engine, reconciler, assembly.opener, assembly.rest, caretaker),
+        finder=DuplicateFinder(
+            store=assembly.catalog.duplicates,
+            library=assembly.catalog.library,
+            embeddings=assembly.catalog.embeddings,
+            decoder=assembly.decoder,
+        ),
+        duplicates=config.duplicates,
+        models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
+        thumbnails=Thumbnails(
+            assembly.catalog.library,
+            assembly.decoder,
+            make_thumbnail_cache(config.server.thumbnails_mb * _MEGABYTE),
+        ),
+    )
+
+
+def _status(choice: ModelChoice) -> ModelStatus:
+    return ModelStatus(
+        name=choice.name,
+        pretrained=choice.pretrained,
+        fingerprint=choice.fingerprint,
+        note=choice.note or None,
+    )

@@ -1,0 +1,61 @@
+"""The benchmark of recall, on the project's own pictures."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks import recall
+
+PHOTOS = Path(__file__).parents[1] / "data" / "photos"
+CAPTIONS = {"cat.jpg": "a cat", "coffee.jpg": "a cup of coffee", "rocket.jpg": "a rocket"}
+
+
+def table(folder, captions, header="image\tcaption"):
+    path = folder / "captions.tsv"
+    rows = (f"{image}\t{caption}" for image, caption in captions.items())
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_every_caption_is_asked_for_in_the_whole_folder(tmp_path, capsys):
+    for name in CAPTIONS:
+        shutil.copy(PHOTOS / name, tmp_path)
+    table(tmp_path, CAPTIONS)
+    recall.main(["--photos", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "3 captions, 3 photos" in said
+    assert said.splitlines()[-1].split("%")[0].strip() == "100.0"
+
+    table(tmp_path, dict(zip(CAPTIONS, ["a rocket", "a cat", "a cup of coffee"], strict=True)))
+    recall.main(["--photos", str(tmp_path)])
+    row = [float(figure) for figure in capsys.readouterr().out.splitlines()[-1].split("%")[:3]]
+    assert row == [0, 100, 100]
+
+
+def test_a_class_is_called_by_its_folder(tmp_path, capsys):
+    for folder, photo in {
+        "Coffee_cup": "coffee.jpg",
+        "cat": "cat.jpg",
+        "fish": "rocket.jpg",
+    }.items():
+        (tmp_path / folder).mkdir()
+        shutil.copy(PHOTOS / photo, tmp_path / folder)
+    (tmp_path / "empty").mkdir()
+    recall.main(["--classes", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "3 pictures of 3 classes" in said
+    assert float(said.split(":")[-1].split("%")[0]) >= 66.6
+
+
+@pytest.mark.parametrize(
+    ("captions", "header", "message"),
+    [
+        ({"gone.jpg": "a cat"}, "image\tcaption", "names gone.jpg, which is not in"),
+        ({"cat.jpg": "a cat"}, "file\ttext", "lacks a column: image and caption"),
+    ],
+)
+def test_what_a_table_lacks_is_named(tmp_path, captions, header, message):
+    shutil.copy(PHOTOS / "cat.jpg", tmp_path)
+    with pytest.raises(SystemExit, match=message):
+        recall.read_table(tmp_path, table(tmp_path, captions, header))
