@@ -619,7 +619,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
-    workers: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
 
 

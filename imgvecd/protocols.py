@@ -365,7 +365,7 @@ class WorkQueue(Protocol):
         ...
 
 
-class Library(Protocol):
+class ImageStore(Protocol):
     """Questions about the images that at least one file bears. Thread-safe.
 
     Where a model's fingerprint is given, "indexed" means: with an embedding of that model.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float32Array: TypeAlias = NDArray[np.float32]
+Float64Array: TypeAlias = NDArray[np.float64]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
 

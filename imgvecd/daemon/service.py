@@ -40,7 +40,7 @@ from imgvecd.protocols import (
     EmbeddingSource,
     FailureLog,
     FileStore,
-    Library,
+    ImageStore,
     SavedSearchStore,
     SearchStore,
     UserMetadataStore,
@@ -57,7 +57,7 @@ class Stores(Protocol):
     @property
     def files(self) -> FileStore: ...  # noqa: D102  # the types say what they are
     @property
-    def library(self) -> Library: ...  # noqa: D102
+    def library(self) -> ImageStore: ...  # noqa: D102
     @property
     def embeddings(self) -> EmbeddingSource: ...  # noqa: D102
     @property

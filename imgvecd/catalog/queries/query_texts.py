@@ -95,7 +95,7 @@ def _search(name: str, text: str) -> SearchRequest | None:
         return None
 
 
-class SavedSearches:
+class SavedSearchTable:
     """Searches with names: implements `SavedSearchStore`. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

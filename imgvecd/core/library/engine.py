@@ -25,7 +25,7 @@ from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
     Encoder,
-    Library,
+    ImageStore,
     ModelTable,
     SearchStore,
     WorkQueue,
@@ -62,7 +62,7 @@ class Parts:
     work: WorkQueue
     embeddings: EmbeddingSource
     models: ModelTable
-    library: Library
+    library: ImageStore
     searching: SearchStore
     decoder: Decoder
     serving: ModelSource

@@ -1,8 +1,8 @@
 """From a search request to an answer.
 
-`terms` makes vectors of what is asked, `relevance` says how much a cosine means, `paging` orders,
-groups and cuts pages, `searcher` puts them together. `standing` tells of new matches, `labels`
-turns the question round.
+`query_vectors` makes vectors of what is asked, `relevance` says how much a cosine means (by
+`two_groups`), `paging` orders, groups and cuts pages, `searcher` puts them together. `labels` turns
+the question round.
 """
 
 from imgvecd.core.search.filter_ids import FilterIds

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Labelled, Path
+from imgvecd.core.search.relevance import TEXT
 from imgvecd.core.search.searcher import Searcher
 from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import BadRequestError
-from imgvecd.protocols import EmbeddingSource, Library, UserMetadataStore
+from imgvecd.protocols import EmbeddingSource, ImageStore, UserMetadataStore
 from imgvecd.types import Float32Array, Lane
 
 # Shares are a softmax of cosines over a third of the deviation that texts have in the library: for
@@ -21,7 +22,7 @@ class Labeller:
     """Labels stored images. For one event loop."""
 
     def __init__(
-        self, library: Library, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
+        self, library: ImageStore, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
     ) -> None:
         self._library = library
         self._embeddings = embeddings
@@ -38,8 +39,8 @@ class Labeller:
             raise BadRequestError("`template` needs a `{}` for the label")
         texts = [request.template.replace("{}", label) for label in request.labels]
         vectors = await searcher.terms.texts(texts, Lane.INTERACTIVE)
-        scale = await searcher.scale([(True, 1.0)])
-        temperature = _TEMPERATURE * (scale.deviation if scale else _DEVIATION)
+        ordinary = await searcher.ordinary(TEXT)
+        temperature = _TEMPERATURE * (ordinary.deviation if ordinary else _DEVIATION)
         matrix = np.stack([vectors[text] for text in texts])
         ids = await FILTERING.run(self._ids, searcher, request)
         labelled = await INTERACTIVE.run(

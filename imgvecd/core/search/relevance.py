@@ -1,13 +1,11 @@
 """How much a cosine means: 0 to 1, comparable between queries, libraries and models.
 
-A cosine of 0.3 is a perfect match for one model, query or library and nothing for another. So it is
-set against what *ordinary queries of the same shape* get in this very library: z is the number of
-standard deviations by which it exceeds the mean of all pairs of such a query and a stored image.
-The best of n unrelated images is expected at about sqrt(2 ln n), which is taken off: a large
-library must come up with more than a small one. A logistic function makes a probability of the
-rest. Its share of what a cosine of 1 gets is the relevance: photos are so much alike that none
-stands out from others as the match of a text does, and without this the very same picture would be
-a bad match, in a large library none at all.
+A cosine of 0.3 is a perfect match for one model, query or library and nothing for another. So
+relevance is the chance that an image was meant, by how its cosine stands out from those that the
+same query gets all over this library, and from what *ordinary queries of the same shape* get in
+it (`two_groups`). It is told as a share of what a cosine of 1 gets: photos are so much alike that
+none stands out from others as the match of a text does, and the very same picture would be a bad
+match.
 
 "Ordinary queries of the same shape" have the same terms with the same weights, but reference texts
 in place of texts and random stored images in place of images.
@@ -16,28 +14,29 @@ in place of texts and random stored images in place of images.
 from __future__ import annotations
 
 import collections
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
+from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.33, 0.1
-"""Relevance from which a hit is in these bands."""
+FOUND, WEAKER = 0.4, 0.03
+"""Relevance from which a hit is in these bands.
 
-_NEVER, _SURE = 1e-6, 1 - 1e-6  # where the logistic function has ends
+Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
+queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
+"""
 
 SMALLEST_LIBRARY = 30
 """With fewer images there is no distribution to speak of, and everything is shown."""
 
-# Logistic regression over 4,028 queries (words, captions, photos, combinations; with and without a
-# match in libraries of 30 to 400 photos of Flickr8k) with imgvecd-mini: benchmarks/relevance
-_SLOPE, _OFFSET = 1.06, -0.47
-_REFERENCES = 256  # queries; the deviation of 256 × 256 pairs is exact to some percent
-_SAMPLE = 512  # stored images: half are searched, half stand in for image terms
+_REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some percent
+# Stored images: all are searched, half of them by ordinary queries, for which the others stand in
+# for image terms. A subject that one photo in a hundred shows is among them ten times.
+_SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
@@ -45,18 +44,14 @@ _SHAPES = 64  # shapes of queries remembered
 Shape = tuple[tuple[bool, float], ...]
 """(whether it is a text, its weight) for each term."""
 
+TEXT: Shape = ((True, 1.0),)
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What cosines of queries of one shape mean in one library."""
+    """What cosines of one query mean in one library."""
 
-    mean: float
-    deviation: float
-    images: int
-
-    def relevance(self, score: float) -> float:
-        """Return the relevance of a cosine, 0 to 1."""
-        return min(self._chance(score) / self._chance(1.0), 1.0)
+    chances: Chances
 
     @property
     def found(self) -> float:
@@ -68,16 +63,25 @@ class Scale:
         """Cosine from which a hit is at least "weaker"."""
         return self.score(WEAKER)
 
+    def relevance(self, score: float) -> float:
+        """Return the relevance of a cosine, 0 to 1."""
+        return min(self.chances.chance(score) / self.chances.chance(1.0), 1.0)
+
     def score(self, relevance: float) -> float:
         """Return the cosine that has this relevance."""
-        chance = min(max(relevance, _NEVER), _SURE) * self._chance(1.0)
-        excess = (math.log(chance / (1 - chance)) - _OFFSET) / _SLOPE
-        return self.mean + self.deviation * (excess + math.sqrt(2 * math.log(self.images)))
+        return self.chances.score(relevance * self.chances.chance(1.0))
 
-    def _chance(self, score: float) -> float:
-        z = (score - self.mean) / self.deviation
-        excess = z - math.sqrt(2 * math.log(self.images))
-        return 1 / (1 + math.exp(-(_SLOPE * excess + _OFFSET)))
+
+@dataclass(frozen=True, slots=True)
+class Ordinary:
+    """What cosines of ordinary queries of one shape are like in one library.
+
+    Attributes:
+        deviation: of all of them.
+    """
+
+    null: Null
+    deviation: float
 
 
 class Relevance:
@@ -92,7 +96,7 @@ class Relevance:
         self._sample: Float32Array | None = None
         self._sampled_at = 0
         self._texts: Float32Array | None = None
-        self._scales: collections.OrderedDict[Shape, Scale] = collections.OrderedDict()
+        self._ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
 
     @property
     def knows_texts(self) -> bool:
@@ -104,8 +108,18 @@ class Relevance:
         order = np.random.default_rng(0).permutation(len(vectors))
         self._texts = vectors[order]
 
-    def scale(self, shape: Shape, images: int) -> Scale | None:
-        """Return the scale for queries of a shape, in a library of so many images.
+    def scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
+        """Return the scale of a query, shape (dim,), in a library of so many images.
+
+        None where `ordinary` is.
+        """
+        ordinary = self.ordinary(shape, images)
+        if ordinary is None or self._sample is None:
+            return None
+        return Scale(chances(self._sample @ vector, ordinary.null, images))
+
+    def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
+        """Return what ordinary queries of a shape get, in a library of so many images.
 
         None if the library is too small, hardly any of its embeddings can be read, or the shape has
         texts and their references are unknown.
@@ -115,18 +129,17 @@ class Relevance:
             return None
         if self._sample is None or abs(images - self._sampled_at) > _DRIFT * self._sampled_at:
             self._sample, self._sampled_at = self._draw(_SAMPLE), images
-            self._scales.clear()
+            self._ordinary.clear()
         if len(self._sample) < _LEAST_SAMPLE:
             self._sample = None
             return None
-        scale = self._scales.get(shape)
-        if scale is None:
-            scale = self._scales[shape] = self._measure(shape, self._sample, images)
-            if len(self._scales) > _SHAPES:
-                self._scales.popitem(last=False)
-        return scale
+        if shape not in self._ordinary:
+            self._ordinary[shape] = self._measure(shape, self._sample)
+            if len(self._ordinary) > _SHAPES:
+                self._ordinary.popitem(last=False)
+        return self._ordinary[shape]
 
-    def _measure(self, shape: Shape, sample: Float32Array, images: int) -> Scale:
+    def _measure(self, shape: Shape, sample: Float32Array) -> Ordinary:
         stored, stand_ins = sample[::2], sample[1::2]
         queries = np.zeros((_REFERENCES, sample.shape[1]), np.float32)
         for i, (is_text, weight) in enumerate(shape):
@@ -136,7 +149,7 @@ class Relevance:
             queries += np.float32(weight) * rows[picks]
         queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), np.float32(1e-6))
         scores = queries @ stored.T
-        return Scale(float(scores.mean()), max(float(scores.std()), 1e-6), images)
+        return Ordinary(Null.of(scores), max(float(scores.std()), 1e-6))
 
 
 def shape_of(terms: Sequence[tuple[bool, float]]) -> Shape:
@@ -153,8 +166,11 @@ __all__ = [
     "FOUND",
     "REFERENCE_TEXTS",
     "SMALLEST_LIBRARY",
+    "TEXT",
     "WEAKER",
+    "Ordinary",
     "Relevance",
     "Scale",
+    "Shape",
     "shape_of",
 ]

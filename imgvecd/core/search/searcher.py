@@ -8,8 +8,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -40,6 +41,7 @@ from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
     SMALLEST_LIBRARY,
+    Ordinary,
     Relevance,
     Scale,
     Shape,
@@ -47,10 +49,19 @@ from imgvecd.core.search.relevance import (
 )
 from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import ImgvecdError
-from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
+from imgvecd.protocols import (
+    Decoder,
+    EmbeddingSource,
+    Encoder,
+    ImageStore,
+    SearchStore,
+    VectorIndex,
+)
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
@@ -102,7 +113,7 @@ class Searcher:
         encoder: Encoder,
         decoder: Decoder,
         embeddings: EmbeddingSource,
-        library: Library,
+        library: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
     ) -> None:
@@ -115,7 +126,7 @@ class Searcher:
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
-        self._measures: set[asyncio.Future[Scale | None]] = set()
+        self._measures: set[asyncio.Future[Any]] = set()
         self.news = Broadcast()
         self._instance = embeddings.instance()
 
@@ -171,7 +182,8 @@ class Searcher:
         if request.filters != Filters():
             allowed = await FILTERING.run(self.allowed_ids, request.filters)
         terms = request.all_terms()
-        scale = await self.scale([(term.text is not None, term.weight) for term in terms])
+        shape = shape_of([(term.text is not None, term.weight) for term in terms])
+        scale = await self._scale(vector, shape)
         if request.cursor is not None:
             cuts = Cursor.decode(request.cursor, request).cuts
         else:
@@ -182,24 +194,33 @@ class Searcher:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
         return self._allowed.ids(filters, self._embeddings.clock())
 
-    async def scale(self, terms: Sequence[tuple[bool, float]]) -> Scale | None:
-        """Return what cosines of (is a text, weight) terms mean; None if that is not known yet."""
-        measured = asyncio.ensure_future(self._measure(shape_of(terms)))
-        self._measures.add(measured)
-        measured.add_done_callback(self._measured)
-        # whoever leaves leaves a thread that goes on measuring: nobody else may until it ends
-        return await asyncio.shield(measured)
+    async def ordinary(self, shape: Shape) -> Ordinary | None:
+        """Return what ordinary queries get; None if that is not known yet."""
+        return await self._alone(lambda: self._relevance.ordinary(shape, len(self._index)))
 
-    def _measured(self, measured: asyncio.Future[Scale | None]) -> None:
-        self._measures.discard(measured)
-        if not measured.cancelled():
-            measured.exception()  # whoever asked may have left
+    async def _scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
+        return await self._alone(lambda: self._relevance.scale(vector, shape, len(self._index)))
 
-    async def _measure(self, shape: Shape) -> Scale | None:
+    async def _alone(self, measure: Callable[[], T]) -> T:
+        """Return what is measured in a thread, with no other measuring beside it.
+
+        A caller that leaves leaves the thread behind: nobody else may measure until it ends.
+        """
+        measuring = asyncio.ensure_future(self._measure(measure))
+        self._measures.add(measuring)
+        measuring.add_done_callback(self._measured)
+        return await asyncio.shield(measuring)
+
+    async def _measure(self, measure: Callable[[], T]) -> T:
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()
-            return await INTERACTIVE.run(self._relevance.scale, shape, len(self._index))
+            return await INTERACTIVE.run(measure)
+
+    def _measured(self, measuring: asyncio.Future[Any]) -> None:
+        self._measures.discard(measuring)
+        if not measuring.cancelled():
+            measuring.exception()  # whoever asked may have left
 
     async def _recall_texts(self) -> None:
         kept = await self.terms.kept_texts(REFERENCE_TEXTS)

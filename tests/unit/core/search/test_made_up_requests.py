@@ -105,21 +105,21 @@ async def test_who_leaves_while_a_scale_is_measured_leaves_no_thread_beside_the_
 ):
     gate, inside, most = threading.Event(), [], []
 
-    def slow(self, shape, images):
+    def slow(_relevance, shape, _images):
         inside.append(shape)
         most.append(len(inside))
         gate.wait(10)
         inside.pop()
 
-    monkeypatch.setattr(Relevance, "scale", slow)
+    monkeypatch.setattr(Relevance, "ordinary", slow)
     searcher = filled.searcher()
-    leaving = asyncio.create_task(searcher.scale([(True, 1.0)]))
+    leaving = asyncio.create_task(searcher.ordinary(((True, 1.0),)))
     async with asyncio.timeout(10):
         while not inside:
             await asyncio.sleep(0.005)
     leaving.cancel()
     await asyncio.wait([leaving])
-    following = asyncio.create_task(searcher.scale([(True, 2.0)]))
+    following = asyncio.create_task(searcher.ordinary(((True, 0.5),)))
     await asyncio.sleep(0.05)  # long enough for a thread that nothing keeps back
     gate.set()
     await following
@@ -129,4 +129,5 @@ async def test_who_leaves_while_a_scale_is_measured_leaves_no_thread_beside_the_
 @pytest.mark.parametrize("found", [0, 1])
 def test_a_library_whose_embeddings_cannot_be_read_has_no_scale(found):
     relevance = Relevance(lambda _count: np.zeros((found, DIM), np.float32))
-    assert relevance.scale(((False, 1.0),), SMALLEST_LIBRARY) is None
+    assert relevance.ordinary(((False, 1.0),), SMALLEST_LIBRARY) is None
+    assert relevance.scale(np.zeros(DIM), ((False, 1.0),), SMALLEST_LIBRARY) is None

@@ -11,7 +11,7 @@ from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Te
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller
 from imgvecd.core.search.paging import Found, group_bursts
-from imgvecd.core.search.relevance import REFERENCE_TEXTS, SMALLEST_LIBRARY, Relevance, Scale
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
 from imgvecd.types import ImageInfo
 
@@ -61,7 +61,7 @@ async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
     assert [hit.id for hit in response.hits] == [match]
     assert response.hits[0].relevance > 0.5
     assert response.nearest is None
-    assert (await shelf.find(min_relevance=0.999)).hits == ()
+    assert (await shelf.find(min_relevance=1.0)).hits == ()
 
 
 async def with_bands(shelf, monkeypatch, *, found=0.8, weaker=0.5, dates=False):
@@ -133,33 +133,13 @@ async def test_least_scores_and_relevances_hold_in_every_band(shelf, monkeypatch
         assert len((await find(min_relevance=least, min_band="found")).hits) == sure
 
 
-def test_relevance_grows_with_the_score_and_shrinks_with_the_library():
-    rows = np.stack([vector_of(b"%d" % i) for i in range(100)])
-    relevance = Relevance(lambda _: rows)
-    relevance.learn_texts(np.stack([vector_of(text.encode()) for text in REFERENCE_TEXTS]))
-    small = relevance.scale(((True, 1.0),), 100)
-    assert small.relevance(0.9) > small.relevance(0.5) > small.relevance(0.1)
-    assert small.score(small.relevance(0.5)) == pytest.approx(0.5)
-    large = Relevance(lambda _: rows)
-    large.learn_texts(np.stack([vector_of(text.encode()) for text in REFERENCE_TEXTS]))
-    assert large.scale(((True, 1.0),), 100_000).relevance(0.5) < small.relevance(0.5)
-
-
-@pytest.mark.parametrize("images", [SMALLEST_LIBRARY, 1_000_000])
-def test_the_same_picture_is_a_full_match_however_much_photos_are_alike(images):
-    scale = Scale(mean=0.4, deviation=0.25, images=images)
-    assert scale.relevance(1.0) == 1.0
-    assert 0.2 < scale.relevance(0.85) < 0.9
-    assert scale.score(scale.relevance(0.85)) == pytest.approx(0.85)
-
-
 async def test_reference_texts_are_encoded_once_for_all_time(shelf):
     fill(shelf, 40)
     await with_references(shelf)
     shelf.encoder.encode_texts = None  # a second searcher finds all of them in the catalog
     searcher = shelf.searcher()
     await asyncio.wait_for(searcher.run(), 10)
-    assert await searcher.scale([(True, 1.0)]) is not None
+    assert await searcher.ordinary(TEXT) is not None
 
 
 async def test_a_repeated_text_needs_no_model(shelf):

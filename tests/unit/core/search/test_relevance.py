@@ -1,0 +1,101 @@
+"""What scores mean: few, many and no matches, whatever the model's own scale."""
+
+import numpy as np
+import pytest
+
+from imgvecd.core.search.relevance import FOUND, SMALLEST_LIBRARY, TEXT, WEAKER, Relevance
+from imgvecd.core.search.two_groups import Null, chances
+
+NULL = Null(centre=0.0, centre_deviation=0.1, spread=1.0)
+
+
+def drawn(*groups, seed=0):
+    """Return scores of groups (count, mean), each with a deviation of 1."""
+    random = np.random.default_rng(seed)
+    return np.concatenate([random.normal(mean, 1, count) for count, mean in groups])
+
+
+def found(scores, images=None):
+    scale = chances(scores, NULL, images or len(scores))
+    return scores >= scale.score(FOUND)
+
+
+@pytest.mark.parametrize("images", [100, 1000, 5000])
+def test_nothing_is_found_where_nothing_stands_out(images):
+    empty = [not found(drawn((images, 0), seed=seed)).any() for seed in range(40)]
+    assert sum(empty) >= 30
+
+
+@pytest.mark.parametrize(
+    ("matches", "distance"), [(1, 6.0), (10, 5.0), (100, 3.5), (300, 2.5), (600, 2.0)]
+)
+def test_rare_and_frequent_subjects_are_found(matches, distance):
+    """The rarer a subject, the further its matches stand out: so models are trained."""
+    scores = drawn((1000 - matches, -0.3), (matches, distance - 0.3))
+    shown = found(scores)
+    truth = np.arange(1000) >= 1000 - matches
+    precision, recall = (shown & truth).sum() / shown.sum(), (shown & truth).sum() / matches
+    assert precision > 0.7
+    assert recall > 0.6
+
+
+def test_what_is_found_is_ten_times_more_where_the_subject_is_frequent():
+    rare, frequent = drawn((990, 0), (10, 3)), drawn((700, -0.5), (300, 2.0))
+    assert chances(frequent, NULL, 1000).score(FOUND) < chances(rare, NULL, 1000).score(FOUND) - 1
+
+
+def test_relevance_rises_with_the_score_and_both_ways_agree():
+    scale = chances(drawn((900, 0), (100, 3)), NULL, 1000)
+    relevances = [scale.chance(score) for score in np.linspace(-5, 10, 200)]
+    assert relevances == sorted(relevances)
+    assert relevances[0] < WEAKER
+    assert relevances[-1] > 0.99
+    for chance in (WEAKER, 0.2, FOUND, 0.9):
+        assert scale.chance(scale.score(chance)) == pytest.approx(chance, abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("shift", [-5.0, 0.0, 0.2])
+def test_the_scale_of_a_model_does_not_matter(factor, shift):
+    scores = drawn((900, 0), (100, 3))
+    null = Null(shift, 0.1 * factor, factor)
+    expected = found(scores)
+    shown = chances(scores * factor + shift, null, 1000).score(FOUND) <= scores * factor + shift
+    assert (shown == expected).mean() > 0.99
+
+
+def test_the_same_score_says_less_in_a_larger_library():
+    scores = drawn((1000, 0))
+    small, large = chances(scores, NULL, 1000), chances(scores, NULL, 1_000_000)
+    assert large.chance(4.5) < small.chance(4.5)
+
+
+@pytest.mark.parametrize("scores", [np.zeros(50), np.full(50, np.float32(0.3)), np.arange(3.0)])
+def test_any_scores_have_a_scale(scores):
+    scale = chances(scores.astype(np.float32), Null.of(scores[None]), 50)
+    assert 0 <= scale.chance(0.0) <= scale.chance(1.0) <= 1
+
+
+def rows(count, dim=64, seed=0):
+    made = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("shape", [TEXT, ((False, 1.0),), ((False, 1.0), (True, -0.5))])
+def test_the_very_same_picture_has_all_the_relevance(shape):
+    stored = rows(400)
+    relevance = Relevance(lambda count: stored[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    scale = relevance.scale(stored[7], shape, 400)
+    assert scale.relevance(1.0) == 1.0
+    assert scale.weaker < scale.found < 1.0
+
+
+def test_texts_wait_for_their_references_and_small_libraries_for_more():
+    relevance = Relevance(lambda count: rows(100)[:count])
+    query = rows(1)[0]
+    assert relevance.scale(query, TEXT, 100) is None
+    assert relevance.scale(query, ((False, 1.0),), 100) is not None
+    relevance.learn_texts(rows(256, seed=1))
+    assert relevance.scale(query, TEXT, 100) is not None
+    assert relevance.scale(query, TEXT, SMALLEST_LIBRARY - 1) is None
