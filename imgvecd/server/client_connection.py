@@ -128,6 +128,8 @@ def connection_factory(manager: web.Server, idle_timeout_s: float) -> Connection
 @web.middleware
 async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep a connection from being closed as idle while its request is answered."""
+    # requests that were sent ahead of their answers take turns with those of other connections
+    await asyncio.sleep(0)
     enter(request, Stage.RECEIVING)
     try:
         return await handler(request)

@@ -22,6 +22,7 @@ SECONDS = 4
 SEARCHES = 60
 GROUP = 54_321  # nobody's
 NOBODY = 65_534
+OF_OTHERS = ("event streams", "idle connections", "bodies that stall", "globs")
 NAMES = subprocess.run(
     [sys.executable, HERE / "attacks.py", "list", "-", "0", "0"],
     capture_output=True,
@@ -114,9 +115,7 @@ def test_searches_go_on(daemon, name):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize(
-    "name", ["event streams", "idle connections", "bodies that stall", "globs"]
-)
+@pytest.mark.parametrize("name", OF_OTHERS)
 def test_searches_go_on_whatever_another_user_does(daemon, name):
     quiet, loud, worst = under(daemon, name, NOBODY, GROUP)
     assert loud < max(10 * quiet, 1.0)
