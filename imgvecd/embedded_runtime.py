@@ -61,6 +61,7 @@ class EmbeddedRuntime:
 
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
+        self._process = os.getpid()
         self._backup_interval_s = config.catalog.backup_interval_h * 3600
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -155,6 +156,24 @@ class EmbeddedRuntime:
         generation = self._writing.engine.generation
         assert generation is not None  # noqa: S101  # `_open` waited for it
         return generation
+
+    @property
+    def own(self) -> bool:
+        """Whether this is the process that opened it."""
+        return os.getpid() == self._process
+
+    def let_go_of_lock(self) -> None:
+        """In a process that was forked off: leave the state directory to the one that opened it."""
+        if self._writing is not None:
+            self._writing.lock.close()
+
+    def require_own_process(self) -> None:
+        """Raise BadRequestError in a process that was forked off: threads do not come along."""
+        if not self.own:
+            raise BadRequestError(
+                f"{os.path.dirname(self.catalog.path)} was opened before this process was forked:"
+                " open it anew in here"
+            )
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`, done on the session's event loop."""
@@ -270,7 +289,9 @@ def open_session(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
 
 
 def release(session: EmbeddedRuntime) -> None:
-    """Give back what `open_session` returned; the last one closes it."""
+    """Give back what `open_session` returned; the last one closes it, in its own process."""
+    if not session.own:
+        return
     with _opening:
         for key, shared in list(_open.items()):
             if shared.session is session:
@@ -278,3 +299,15 @@ def release(session: EmbeddedRuntime) -> None:
                 if shared.users == 0:
                     del _open[key]
                     session.close()
+
+
+def _after_fork() -> None:
+    """Make a child's own sessions possible; the parent's stay untouched, for nobody uses them."""
+    global _opening  # noqa: PLW0603  # another thread may have held it
+    _opening = threading.Lock()
+    for shared in _open.values():
+        shared.session.let_go_of_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import logging
+import operator
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from imgvecd.core.files import downloads
@@ -39,8 +40,15 @@ def is_url(path: AnyPath) -> bool:
 
 
 def absolute(path: AnyPath) -> bytes:
-    """Return an absolute path in the bytes that the file system knows."""
-    return os.path.abspath(os.fsencode(path))
+    """Return an absolute path in the bytes that the file system knows.
+
+    Raises:
+        BadRequestError: it is no path.
+    """
+    try:
+        return os.path.abspath(os.fsencode(path))
+    except TypeError:
+        raise BadRequestError(f"expected a path, not {type(path).__name__}") from None
 
 
 def add(
@@ -336,12 +344,30 @@ def _stamp(path: bytes) -> Stamp:
     return Stamp.of(status)
 
 
-def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> None:
-    """Raise NotFoundError, naming them, if any of the images is not there."""
-    known = session.catalog.library.images(image_ids)
-    unknown = [str(image_id) for image_id in image_ids if image_id not in known]
+def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> list[int]:
+    """Return the ids as Python's own whole numbers.
+
+    Raises:
+        NotFoundError: one of the images is not there; names them.
+        BadRequestError: an id is no whole number, or they are not in a list.
+    """
+    if isinstance(image_ids, str | bytes) or not isinstance(image_ids, Iterable):
+        raise BadRequestError(f"expected a list of ids, not {type(image_ids).__name__}")
+    try:
+        wanted = [operator.index(image_id) for image_id in image_ids]
+    except TypeError:
+        raise BadRequestError(f"an id is a whole number: {image_ids!r:.100}") from None
+    known = session.catalog.library.images(wanted)
+    unknown = [str(image_id) for image_id in wanted if image_id not in known]
     if unknown:
         raise NotFoundError(f"there is no image {', '.join(unknown)}")
+    return wanted
+
+
+def require_list(paths: Sequence[AnyPath]) -> None:
+    """Raise BadRequestError if that is one path instead of a list of some."""
+    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+        raise BadRequestError(f"expected a list of paths, not {type(paths).__name__}")
 
 
 def checked_metadatas(
@@ -350,8 +376,9 @@ def checked_metadatas(
     """Return one entry per path.
 
     Raises:
-        BadRequestError: the lists differ in length.
+        BadRequestError: the lists differ in length, or there is one path instead of a list.
     """
+    require_list(paths)
     if metadatas is None:
         return [None] * len(paths)
     if len(metadatas) != len(paths):

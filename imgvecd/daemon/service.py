@@ -16,12 +16,14 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
 from imgvecd.core.library.engine import Engine
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
@@ -29,6 +31,7 @@ from imgvecd.core.search import FilterIds, Labeller, Searcher
 from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
@@ -72,6 +75,10 @@ class Stores(Protocol):
     def user_metadata(self) -> UserMetadataStore: ...  # noqa: D102
     @property
     def duplicates(self) -> DecisionStore: ...  # noqa: D102
+    @property
+    def timeline(self) -> TimelineStore: ...  # noqa: D102
+    @property
+    def facets(self) -> FacetStore: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,7 @@ class DaemonService:
         *,
         finder: DuplicateFinder,
         duplicates: DuplicatesConfig,
+        dedup: DedupSteps,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -123,9 +131,18 @@ class DaemonService:
         self._allowed = FilterIds(stores.searching)
         self._follower = ChangeFeed(stores.changes, embeddings)
         self.duplicates = DaemonDuplicates(
-            self._generation, finder, stores.duplicates, embeddings, duplicates
+            self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
+        self.browsing = DaemonBrowsing(
+            library,
+            embeddings,
+            stores.timeline,
+            stores.facets,
+            Originals(library, running.opener.open),
+            self._allowed,
+            self._fingerprint,
+        )
         self.searching = DaemonSearching(
             self._searcher,
             LiveQueries(self._searcher, stores.searching, embeddings),
@@ -442,6 +459,7 @@ class DaemonService:
             runs_on=speed.runs_on if speed else "",
             images_per_step=speed.images if speed else 0,
             ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
+            runtime_note=self._engine.runtime_note,
             error=self._engine.error,
         )
 

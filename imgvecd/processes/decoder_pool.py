@@ -6,12 +6,15 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from imgvecd.config.schema import DecodeConfig
+from imgvecd.core.duplicates import detail
 from imgvecd.errors import UnreadableImageError, WorkerError
 from imgvecd.processes.framing import Buffer
+from imgvecd.processes.processor_limit import within
 from imgvecd.processes.worker import Worker
 from imgvecd.processes.worker_messages import (
     Answer,
@@ -19,13 +22,23 @@ from imgvecd.processes.worker_messages import (
     Decoded,
     DecodeReady,
     DecodeRequest,
+    Examined,
+    ExamineRequest,
     Failed,
     SidecarRead,
     SidecarRequest,
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.types import DecodedImage, Facts, Lane, PreprocessSpec, Priority, Stamp
+from imgvecd.types import (
+    DecodedImage,
+    ExaminedImage,
+    Facts,
+    Lane,
+    PreprocessSpec,
+    Priority,
+    Stamp,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +55,9 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
+
+
+_Request: TypeAlias = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
 
 
 class _DiedError(Exception):
@@ -92,6 +108,14 @@ class DecoderPool:
         request = DecodeRequest(None, None, spec, self._config.max_pixels)
         return await self._decoded(request, (data,))
 
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """See `protocols.Decoder.examine`."""
+        return await self._examined(ExamineRequest(path, stamp, self._config.max_pixels), ())
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """See `protocols.Decoder.examine_bytes`."""
+        return await self._examined(ExamineRequest(None, None, self._config.max_pixels), (data,))
+
     async def thumbnail(self, path: bytes, stamp: Stamp, size: int) -> bytes:
         """See `core.library.thumbnails.Thumbnailer.thumbnail`."""
         request = ThumbnailRequest(path, stamp, size, self._config.max_pixels)
@@ -118,9 +142,12 @@ class DecoderPool:
         assert isinstance(answer, Decoded)  # noqa: S101  # it fits
         return DecodedImage(answer.info, pixels)
 
-    async def _run(
-        self, request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: Sequence[Buffer]
-    ) -> tuple[Answer, bytes]:
+    async def _examined(self, request: ExamineRequest, body: Sequence[Buffer]) -> ExaminedImage:
+        answer, pixels = await self._run(request, body)
+        assert isinstance(answer, Examined)  # noqa: S101  # it fits
+        return ExaminedImage(answer.info, answer.facts, answer.side, pixels)
+
+    async def _run(self, request: _Request, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
         async with self._slots[_lane(request)]:
             try:
                 answer, pixels = await self._ask(await self._worker(), request, body)
@@ -139,21 +166,20 @@ class DecoderPool:
     async def _ask(
         self,
         worker: Worker,
-        request: DecodeRequest | ThumbnailRequest | SidecarRequest,
+        request: _Request,
         body: Sequence[Buffer],
     ) -> tuple[Answer, bytes]:
         healthy = False
         try:
-            async with asyncio.timeout(self._config.timeout_s):
-                answer, pixels = await worker.ask(request, body)
+            work = worker.ask(request, body)
+            answer, pixels = await within(self._config.timeout_s, worker.pid, work)
             if not _fits(request, answer, pixels):
                 raise _DiedError("the decoder answered what was not asked")
             self._decodes[worker] += 1
             # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
             healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
-        except TimeoutError:
-            limit_s = self._config.timeout_s
-            raise UnreadableImageError("timeout", f"decoding it takes over {limit_s:g} s") from None
+        except TimeoutError as late:
+            raise UnreadableImageError("timeout", f"decoding: {late}") from None
         except WorkerError as error:
             raise _DiedError(str(error)) from error
         finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
@@ -221,19 +247,19 @@ class DecoderPool:
         task.add_done_callback(self._ending.discard)
 
 
-def _lane(request: DecodeRequest | ThumbnailRequest | SidecarRequest) -> Lane:
+def _lane(request: _Request) -> Lane:
     """Return who waits: a person for thumbnails and for what is not in the library."""
     asked = isinstance(request, ThumbnailRequest) or request.stamp is None
     return Lane.INTERACTIVE if asked else Lane.BULK
 
 
-def _fits(
-    request: DecodeRequest | ThumbnailRequest | SidecarRequest, answer: Answer, body: bytes
-) -> bool:
+def _fits(request: _Request, answer: Answer, body: bytes) -> bool:
     """Return whether it is an answer to the request: bad bytes may have taken over the worker."""
     match request, answer:
         case (DecodeRequest(), Decoded()):
             return len(body) == 3 * request.spec.size**2
+        case (ExamineRequest(), Examined()):
+            return 0 < answer.side <= detail.SIDE and len(body) == 3 * answer.side**2
         case (ThumbnailRequest(), Thumbnail()) | (SidecarRequest(), SidecarRead()) | (_, Failed()):
             return True
     return False

@@ -13,7 +13,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of, stem
+from imgvecd.core.files import shots
+from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
 from imgvecd.core.files.formats import is_sidecar_name
 from imgvecd.types import Facts
 
@@ -30,14 +31,16 @@ _RESTORE = (
 def beside(
     connection: sqlite3.Connection, root_id: int, directory: bytes, name: bytes
 ) -> list[tuple[int, bytes, int | None]]:
-    """Return (id, name, content) of the files whose names begin with the same stem and a dot."""
-    start = stem(name)
-    # "/" is the byte after ".": the half-open range holds just those names
-    return connection.execute(
-        "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
-        " AND name < ?",
-        (root_id, directory, start + b".", start + b"/"),
-    ).fetchall()
+    """Return (id, name, content) of the files that may be of the same shot, by their names."""
+    found: dict[int, tuple[int, bytes, int | None]] = {}
+    for first, beyond in shots.ranges(name):
+        rows = connection.execute(
+            "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
+            " AND name < ?",
+            (root_id, directory, first, beyond),
+        )
+        found.update((row[0], row) for row in rows)
+    return list(found.values())
 
 
 def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[int, set[int]]:
@@ -106,16 +109,11 @@ def _has_sidecars(connection: sqlite3.Connection) -> bool:
 
 
 def _touched(connection: sqlite3.Connection, place: Place) -> Iterable[int | None]:
+    """Yield the content of the image at a place, or those that a sidecar there may belong to."""
     root_id, directory, name = place
-    named = stem(name) if is_sidecar_name(os.fsdecode(name)) else name
-    # of the image itself, or of what a sidecar at this place may belong to
-    for (content_id,) in connection.execute(
-        "SELECT content_id FROM files WHERE root_id = ? AND dir = ? AND name = ?",
-        (root_id, directory, named),
-    ):
-        yield content_id
-    if named != name:
-        for _, _, content_id in beside(connection, root_id, directory, name):
+    sidecar = is_sidecar_name(os.fsdecode(name))
+    for _, other, content_id in beside(connection, root_id, directory, name):
+        if other == name or (sidecar and kind_beside(other, name) == "sidecar"):
             yield content_id
 
 

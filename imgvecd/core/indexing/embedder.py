@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import time
@@ -25,6 +26,8 @@ from imgvecd.types import FileRow, Float32Array, ModelInfo
 logger = logging.getLogger(__name__)
 
 # 16 images take 0.1 s on a GPU, half a second to two on a CPU; loading may come before them.
+_MOST_TIMEOUTS = 3  # of one content: the machine may have had no time, and has it later
+
 _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 # Contents taken from the queue at once: each look passes over all that offline roots have in it,
 # which takes a third of a second for 100,000.
@@ -94,6 +97,8 @@ class Embedder:
         self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
         self._working: set[int] = set()
         self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
+        self._late: dict[int, FileRow] = {}  # took too long: again when all else is done
+        self._timeouts: collections.Counter[int] = collections.Counter()
         self._decoding = 0
         self._wake = asyncio.Event()
         self._decodes = Retrying(WorkerError)
@@ -155,8 +160,18 @@ class Embedder:
                 self._decoding += 1
                 tasks.create_task(self._decode(content_id, file))
             if not todo:
+                if self._late and not self._decoding:
+                    await self._decode_alone()
+                    continue
                 self._rest_if_done()
                 await self._wake.wait()
+
+    async def _decode_alone(self) -> None:
+        """Decode once more what took too long beside other work."""
+        content_id, file = self._late.popitem()
+        await self._slots.acquire()
+        self._decoding += 1
+        await self._decode(content_id, file)
 
     def _rest_if_done(self) -> None:
         if not self._working and not self._wake.is_set():
@@ -184,18 +199,30 @@ class Embedder:
         except UnreadableImageError as error:
             if error.reason == "changed":
                 self._working.discard(content_id)
+                self._timeouts.pop(content_id, None)
                 self._doubted[content_id] = file
                 self._on_doubt([file])
                 self._wake.set()
             elif error.reason == "unreadable":
                 await self._fail(content_id, file, error)
+            elif error.reason == "timeout" and self._may_try_again(content_id):
+                self._late[content_id] = file
+                self._wake.set()
             else:
                 await self._decoded.put(EncodeFailure(content_id, error.reason, str(error)))
         else:
+            self._timeouts.pop(content_id, None)
             await self._decoded.put(Ready(content_id, image))
         finally:
             self._decoding -= 1
             self._slots.release()
+
+    def _may_try_again(self, content_id: int) -> bool:
+        self._timeouts[content_id] += 1
+        if self._timeouts[content_id] < _MOST_TIMEOUTS:
+            return True
+        del self._timeouts[content_id]
+        return False
 
     async def _fail(self, content_id: int, file: FileRow, error: UnreadableImageError) -> None:
         """Record that the file cannot be read; another one with the same bytes may do."""

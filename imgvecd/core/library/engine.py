@@ -131,6 +131,11 @@ class Engine:
         return self._serving_encoder.speed
 
     @property
+    def runtime_note(self) -> str | None:
+        """Why the serving model encodes images with the runtime that it does, if that is known."""
+        return self._serving_encoder.runtime_note
+
+    @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
         upcoming = self.upcoming
