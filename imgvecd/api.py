@@ -293,10 +293,13 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         found, weaker: how many images there are in these bands on all pages together, whether
-            `min_band` asks for them or not; 10,000 stands for that or more.
+            `min_band` asks for them or not; 10,000 stands for that or more. Where more than
+            100,000 are searched, those beyond a page are estimated.
         searched: images that could have been found: those that the filters allow.
         nearest: the first of `nearest_hits`.
         nearest_hits: the three that came nearest, where nothing is found.
+        notes: what a person should know about the answer, such as that the end of a text that is
+            too long for the model was not looked at.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -309,6 +312,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     weaker: int = 0
     nearest: Hit | None = None
     nearest_hits: tuple[Hit, ...] = ()
+    notes: tuple[str, ...] = ()
     next_cursor: str | None = None
 
 

@@ -253,12 +253,9 @@ def _show(
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)
     found = read(body, api.SearchResponse)
-    every, page = list(found.hits), found
-    while not output.json and page.next_cursor and len(every) < options.limit:
-        more = min(options.limit - len(every), LARGEST_PAGE)
-        request = msgspec.structs.replace(request, cursor=page.next_cursor, limit=more)
-        page = read(daemon.post("/v1/search", request), api.SearchResponse)
-        every += page.hits
+    every = list(found.hits) if output.json else _every_hit(daemon, request, found, options.limit)
+    for note in [] if output.json else found.notes:
+        print(f"imgvec: {note}", file=sys.stderr)
     # "weaker" hits are for those who see the band beside them
     hits = every if request.least_band() == "nearest" else [h for h in every if h.band != "weaker"]
     if output.json:
@@ -291,6 +288,19 @@ def _hand_on(
         )
     if options.open:
         hit_outputs.open_in_viewer(hits)
+
+
+def _every_hit(
+    daemon: DaemonConnection, request: api.SearchRequest, page: api.SearchResponse, limit: int
+) -> list[api.Hit]:
+    """Return up to `limit` hits: those of a first page, and of further ones as needed."""
+    hits = list(page.hits)
+    while page.next_cursor and len(hits) < limit:
+        more = min(limit - len(hits), LARGEST_PAGE)
+        request = msgspec.structs.replace(request, cursor=page.next_cursor, limit=more)
+        page = read(daemon.post("/v1/search", request), api.SearchResponse)
+        hits += page.hits
+    return hits
 
 
 def _tell(match: api.Match, data: bytes, options: argparse.Namespace, output: Output) -> None:
