@@ -690,6 +690,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.
+        sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
+            "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
     """
 
     version: str
@@ -706,6 +708,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
+    sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,13 +83,18 @@ class Stores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunningParts:
-    """What runs in the daemon and is asked how it is."""
+    """What runs in the daemon and is asked how it is.
+
+    Attributes:
+        sandbox: tells what confines the decoders; see `api.Status`.
+    """
 
     engine: Engine
     reconciler: Reconciler
     opener: FileOpener
     gate: IndexingGate
     maintenance: CatalogMaintenance
+    sandbox: Callable[[], tuple[str, ...]]
 
 
 class DaemonService:
@@ -118,6 +124,7 @@ class DaemonService:
         self._engine = running.engine
         self._reconciler = running.reconciler
         self._opener = running.opener
+        self._sandbox = running.sandbox
         self._rest = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -203,6 +210,7 @@ class DaemonService:
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
+            sandbox=self._sandbox(),
             warnings=tuple(filter(None, warnings)),
         )
 
