@@ -20,6 +20,7 @@ from imgvecd.api import (
     DuplicateMatches,
     Duplicates,
     DuplicatesRequest,
+    Image,
     Missing,
     SearchRequest,
     SearchResponse,
@@ -327,8 +328,13 @@ class DuplicateFinder:
         partners = _partners(subjects, decided)
         folders = ChosenFolders(request)
         groups = []
-        for kind, ids in group_ids(links, copied if "same_bytes" in kinds else ()):
-            images = self._library.images(ids)
+        found = group_ids(links, copied if "same_bytes" in kinds else ())
+        every = sorted({identity for _, ids in found for identity in ids})
+        known_images: dict[int, Image] = {}
+        for start in range(0, len(every), _BATCH):
+            known_images |= self._library.images(every[start : start + _BATCH])
+        for kind, ids in found:
+            images = {each: known_images[each] for each in ids if each in known_images}
             # what meets by way of a third picture still is what a person decided
             stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
             group = make_group(
