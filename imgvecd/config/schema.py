@@ -176,8 +176,8 @@ class DuplicatesConfig(Section, frozen=True):
     """Which file of a group of duplicates stays, where a request does not say otherwise.
 
     Attributes:
-        rules: what it is chosen by, the most important first: folder, resolution, format,
-            metadata, age.
+        rules: what it is chosen by, the most important first: folder, resolution, quality,
+            metadata, format, age.
         prefer: folders to keep files in, the best first.
         protect: folders whose files are always kept, whatever a request says.
     """
@@ -218,6 +218,26 @@ class ServerConfig(Section, frozen=True):
         """Raise ValueError, which is reported with the section, for an address that is none."""
         if self.tcp:
             parse_endpoint(self.tcp)
+
+
+class BrowseConfig(Section, frozen=True):
+    """`imgvec browse --serve`: the page for good, on a machine without a screen. Off by default.
+
+    Attributes:
+        listen: ADDRESS:PORT, for a reverse proxy that does TLS. Empty: nothing listens.
+        origin: of the page as browsers see it, "https://photos.example".
+        secret_file: holds the secret that browsers are asked for once; nobody else may read it.
+    """
+
+    listen: str = ""
+    origin: str = ""
+    secret_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, for an address that is none."""
+        host, _, port = self.listen.rpartition(":")
+        if self.listen and not (host and port.isdigit() and int(port) <= _LAST_PORT):
+            raise ValueError(f"listen: expected ADDRESS:PORT, got {self.listen!r}")
 
 
 class Endpoint(NamedTuple):
@@ -267,6 +287,7 @@ class Config(Section, frozen=True):
     index: IndexConfig = IndexConfig()
     duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
+    browse: BrowseConfig = BrowseConfig()
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for what no type tells.

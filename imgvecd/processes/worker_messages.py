@@ -12,7 +12,7 @@ import msgspec
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
-from imgvecd.types import Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+from imgvecd.types import CopyFacts, Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
 
 Part: TypeAlias = Literal["whole", "texts", "images"]
 
@@ -42,27 +42,31 @@ class DecodeArguments(msgspec.Struct, frozen=True):
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):
-    """Decode the file at `path`, which must be at `stamp`; or, without a path, the body."""
+    """Decode the file that comes along, which must be at `stamp`; or, without one, the body."""
 
-    path: bytes | None
     stamp: Stamp | None
     spec: PreprocessSpec
     max_pixels: int
 
 
 class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
-    """Make a thumbnail of the file at `path`, which must be at `stamp`."""
+    """Make a thumbnail of the file that comes along, which must be at `stamp`."""
 
-    path: bytes
     stamp: Stamp
     size: int
     max_pixels: int
 
 
-class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
-    """Read the XMP file at `path`, which must be at `stamp`."""
+class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
+    """Tell what the file that comes along, or the body, is as a copy of its picture."""
 
-    path: bytes
+    stamp: Stamp | None
+    max_pixels: int
+
+
+class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
+    """Read the XMP file that comes along, which must be at `stamp`."""
+
     stamp: Stamp
 
 
@@ -85,7 +89,13 @@ class KeepRequest(msgspec.Struct, frozen=True, tag="keep"):
 
 
 class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
-    """The worker can decode."""
+    """The worker can decode.
+
+    Attributes:
+        sandbox: what keeps it from doing anything else.
+    """
+
+    sandbox: tuple[str, ...] = ()
 
 
 class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
@@ -106,6 +116,14 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
     """The pixels are the body."""
 
     info: ImageInfo
+
+
+class Examined(msgspec.Struct, frozen=True, tag="examined"):
+    """The pixels, side × side × 3 bytes, are the body."""
+
+    info: ImageInfo
+    facts: CopyFacts
+    side: int
 
 
 class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
@@ -149,10 +167,24 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Request: TypeAlias = (
-    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest | KeepRequest
+    DecodeRequest
+    | ThumbnailRequest
+    | ExamineRequest
+    | SidecarRequest
+    | ImagesRequest
+    | TextsRequest
+    | KeepRequest
 )
 Answer: TypeAlias = (
-    DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Kept | Failed
+    DecodeReady
+    | EncodeReady
+    | Decoded
+    | Examined
+    | Thumbnail
+    | SidecarRead
+    | Vectors
+    | Kept
+    | Failed
 )
 
 request_decoder = msgspec.msgpack.Decoder(Request)
