@@ -1,7 +1,7 @@
 """The seams of imgvecd: small Protocols that the core speaks to and that adapters implement.
 
 The catalog's methods are synchronous and may be called from any thread; asynchronous callers use
-`asyncio.to_thread`. Encoder and decoder are asynchronous, since they live in other processes.
+`core.threads`. Encoder and decoder are asynchronous, since they live in other processes.
 """
 
 from __future__ import annotations
@@ -488,6 +488,22 @@ class SearchStore(Protocol):
 
     def developed(self, ids: Sequence[int]) -> dict[int, set[int]]:
         """Return those of `ids` that are RAW, with the pictures made from each."""
+        ...
+
+    def named(self, text: str, limit: int) -> Int64Array:
+        """Return the sorted ids of live contents whose names and metadata have all words of a text.
+
+        Args:
+            limit: the newest of them, if there are more.
+        """
+        ...
+
+    def named_by_file(self, text: str, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` of which files and folders alone have all words of a text."""
+        ...
+
+    def fill_names(self) -> bool:
+        """Take in some of the names that are not looked for yet; return whether there are more."""
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -23,6 +24,7 @@ from imgvecd.types import Float32Array
 # 99 of 100 cases, at 0.78 at the most; frames of a burst are above 0.9.
 _BURST_COSINE = 0.9
 
+_MOST_SHOWN = 2**40  # more images than there can be
 _BLOCK = 128  # images compared in one product: a hundred times faster than one after the other
 
 Key = tuple[float | str | bytes, ...]
@@ -36,11 +38,13 @@ class Cuts(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         floor: no image below it is asked for, whatever its band.
+        ladder: what `fusion` goes by; empty where no name fits.
     """
 
     found: float
     weaker: float
     floor: float
+    ladder: tuple[float, ...] = ()
 
     def band(self, score: float) -> Band:
         """Return the band of a score."""
@@ -54,13 +58,20 @@ class Cuts(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An image that a search may show."""
+    """An image that a search may show.
+
+    Attributes:
+        named: found by its name or metadata.
+        place: goes before the score where scores give the order.
+    """
 
     id: int
     score: float
     band: Band = "found"
     taken_at: str | None = None
     path: bytes = b""
+    named: bool = False
+    place: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,20 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
             raise BadRequestError("`cursor` is none that a search answered") from error
         if cursor.query != digest(request):
             raise BadRequestError("`cursor` belongs to another search: begin without one")
+        if not cursor.is_sound(request.order):
+            raise BadRequestError("`cursor` is none that a search answered")
         return cursor
+
+    def is_sound(self, order: str) -> bool:
+        """Return whether it could be from a search in that order: texts can be made up."""
+        kinds = [type(part) for part in self.key]
+        expected = [type(part) for part in key_of(order, Found(0, 0.0))]
+        numbers = (self.cuts.found, self.cuts.weaker, self.cuts.floor, *self.key)
+        return (
+            kinds == expected
+            and 0 <= self.shown <= _MOST_SHOWN
+            and not any(isinstance(number, float) and math.isnan(number) for number in numbers)
+        )
 
 
 def digest(request: SearchRequest) -> str:
@@ -121,7 +145,7 @@ def key_of(order: str, found: Found) -> Key:
 
 def _key_within(order: str, found: Found) -> Key:
     if order == "score":
-        return (-found.score,)
+        return (-(found.score if found.place is None else found.place),)
     if order == "path":
         return (base64.b16encode(found.path).decode(),)
     dated = found.taken_at is not None
