@@ -12,11 +12,12 @@ import numpy as np
 from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_dim, model_id
-from imgvecd.errors import CatalogError, NotFoundError
+from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
 from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
 
+_MOST_SAVED = 10_000
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
 _UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
@@ -102,9 +103,18 @@ class SavedSearches:
             ]
 
     def save(self, search: SavedSearch) -> None:
-        """Keep a search; one of the same name is replaced."""
+        """Keep a search; one of the same name is replaced.
+
+        Raises:
+            BadRequestError: there are as many as there may be.
+        """
         text = msgspec.json.encode(search.search).decode()
         with self._database.write_aside() as connection:
+            (others,) = connection.execute(
+                "SELECT count(*) FROM saved_searches WHERE name != ?", (search.name,)
+            ).fetchone()
+            if others >= _MOST_SAVED:
+                raise BadRequestError(f"there are at most {_MOST_SAVED:,} saved searches")
             connection.execute(
                 "INSERT OR REPLACE INTO saved_searches VALUES (?, ?)", (search.name, text)
             )

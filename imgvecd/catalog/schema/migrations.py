@@ -216,6 +216,14 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# gone_ns: since when no file bears it, as far as was noted.
+_RETENTION = """
+ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
+CREATE INDEX contents_gone ON contents(gone_ns) WHERE live = 0;
+CREATE INDEX contents_back ON contents(id) WHERE live = 1 AND gone_ns IS NOT NULL;
+CREATE INDEX changes_content ON changes(content_id);
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -226,6 +234,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
+    ("0010-retention", _RETENTION),
 )
 """(name, SQL) in the order in which they run."""
 
