@@ -6,10 +6,12 @@ VENV ?= .venv
 PHOTOS ?= $(HOME)/Pictures
 # For machines without an NVIDIA GPU: TORCH_INDEX=https://download.pytorch.org/whl/cpu (see README)
 TORCH_INDEX ?=
+# Test files run at the same time. Many wait for files and processes, so more than there are cores.
+TEST_WORKERS ?= 4
 
 BIN := $(VENV)/bin
 
-.PHONY: help run test check nightly openapi bench clean
+.PHONY: help run test coverage check nightly openapi bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
@@ -33,7 +35,12 @@ run: $(VENV)/.installed  ## watch PHOTOS (default ~/Pictures) and show progress
 	@exec $(BIN)/imgvecd serve --root "$(PHOTOS)" --progress
 
 test: $(VENV)/.installed-dev  ## run the tests (not the nightly ones)
-	$(BIN)/python -m pytest -m "not nightly"
+	$(BIN)/python -m pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile --durations=25
+
+coverage: $(VENV)/.installed-dev  ## run the quick tests and print how much of each room they reach
+	$(BIN)/python -m pytest -q -m "not nightly" tests/unit tests/contract tests/property \
+		-n $(TEST_WORKERS) --dist loadfile --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
+	$(BIN)/python -m tools.coverage_by_room build/coverage.json
 
 nightly: $(VENV)/.installed-dev  ## run every test, the long ones included
 	$(BIN)/python -m pytest

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -23,10 +24,12 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from benchmarks import history
 from benchmarks.throughput_parts import decode_rate, encode_rate
 from tests.running import Connection, RunningDaemon
 
 WIDTH, HEIGHT = 4000, 3000
+FIGURES: dict[str, float] = {}
 WORDS = ("beach", "dog", "city", "night", "snow", "cat", "red car", "two people", "forest")
 
 
@@ -52,6 +55,9 @@ def percentile(values: list[float], share: float) -> float:
 def line(name: str, figure: str, target: str, met: bool | None) -> None:
     verdict = "" if met is None else ("ok" if met else "MISSED")
     print(f"{name:<44} {figure:>24}   {target:<28} {verdict}", flush=True)
+    number = re.match(r"[\d.]+", figure)
+    if number:
+        FIGURES[name] = float(number[0])
 
 
 def measure_throughput(work: Path, photos: Path, count: int) -> RunningDaemon:
@@ -178,6 +184,7 @@ def main() -> None:
         measure_freshness(daemon, photos, work)
         measure_idle(daemon, options.idle_seconds)
         assert daemon.stop() == 0
+        history.record("end_to_end", FIGURES)
     finally:
         if daemon is not None:
             daemon.kill()

@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 
+from benchmarks import history
 from benchmarks.clustered_vectors import BURST, DIM, ClusteredVectors
 from benchmarks.filled_catalog import add_images, fill
 from imgvecd.adapters.faiss_segments import FaissSegments
@@ -92,6 +93,7 @@ def run(engine, folder, size):
 def report(size, ours, plain):
     print(f"\n{size:,} images, {DIM} dimensions".replace(",", " "))
     print(f"  {'':<38}{'imgvecd':>12}{'IndexFlatIP':>14}  bar at 1M")
+    history.record("index_scale", {f"{name} ({size:,})": figure for name, figure in ours.items()})
     for name, figure in ours.items():
         unit, sign, bar = BARS.get(name, ("s", "", None))
         verdict = ""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import tabulate
 
-from benchmarks import captioned
+from benchmarks import captioned, history
 from tests.running import RunningDaemon
 
 _QUERIES = 200
@@ -83,6 +83,7 @@ def measure(daemon: RunningDaemon, texts, options) -> None:
     figures.add("one client, known texts", [timed(daemon, text) for text in crowd[0] * 20])
     without_model(daemon, figures, asked[0], next(texts))
     print(tabulate.tabulate(figures.rows, ("search", "p50 ms", "p95 ms")))
+    history.record("search", {f"{name}, p50 ms": float(p50) for name, p50, *_ in figures.rows})
 
 
 def without_model(daemon, figures, known, new) -> None:

@@ -477,6 +477,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
         runs_on: runtime, device and number format that images are encoded with; empty until known.
         images_per_step: how many are encoded at once; 0 until that was learnt.
         ms_per_image: that one takes in such a step.
+        runtime_note: why this runtime, with what was measured; None until that was found out.
         note: why this model, where the configuration left the choice open.
     """
 
@@ -488,6 +489,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     runs_on: str = ""
     images_per_step: int = 0
     ms_per_image: float = 0.0
+    runtime_note: str | None = None
     note: str | None = None
     error: str | None = None
 
@@ -633,7 +635,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
-    workers: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
 
 

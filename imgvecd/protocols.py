@@ -88,6 +88,11 @@ class Encoder(Protocol):
         """How fast images are encoded; None until that was learnt."""
         ...
 
+    @property
+    def runtime_note(self) -> str | None:
+        """Why images are encoded with the runtime that they are; None until that was found out."""
+        ...
+
     async def info(self) -> ModelInfo:
         """Return what the model is, loading it if that was never learnt.
 
@@ -365,7 +370,7 @@ class WorkQueue(Protocol):
         ...
 
 
-class Library(Protocol):
+class ImageStore(Protocol):
     """Questions about the images that at least one file bears. Thread-safe.
 
     Where a model's fingerprint is given, "indexed" means: with an embedding of that model.

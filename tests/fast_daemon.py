@@ -7,11 +7,11 @@ import functools
 import os
 import sys
 
-from imgvecd.catalog.work.work_queue import Work
+from imgvecd.catalog.work.work_queue import WorkTable
 from imgvecd.cli.main import main
 from imgvecd.processes import EncoderProcess, split_encoder
 
-commit_embeddings = Work.commit_embeddings
+commit_embeddings = WorkTable.commit_embeddings
 
 
 def commit_and_note(self, fingerprint, encoded, *arguments, **named):
@@ -24,5 +24,5 @@ def commit_and_note(self, fingerprint, encoded, *arguments, **named):
 if __name__ == "__main__":
     split_encoder.EncoderProcess = functools.partial(EncoderProcess, module="fast_encoder")
     if "COMMITTED" in os.environ:
-        Work.commit_embeddings = commit_and_note
+        WorkTable.commit_embeddings = commit_and_note
     sys.exit(main())

@@ -7,16 +7,16 @@ import os
 import time
 from collections.abc import Callable
 
-from imgvecd.catalog.files.change_log import ChangeLog
+from imgvecd.catalog.files.change_log import ChangeTable
 from imgvecd.catalog.files.failures import Failures
 from imgvecd.catalog.files.files import Files
 from imgvecd.catalog.integrity.file_check import examine_open
 from imgvecd.catalog.integrity.row_repair import RowRepair
 from imgvecd.catalog.queries.collection import Collection
-from imgvecd.catalog.queries.duplicate_store import Duplicates
-from imgvecd.catalog.queries.images import Library
+from imgvecd.catalog.queries.duplicate_store import DuplicateTable
+from imgvecd.catalog.queries.images import ImageTable
 from imgvecd.catalog.queries.pauses import Pauses
-from imgvecd.catalog.queries.query_texts import SavedSearches
+from imgvecd.catalog.queries.query_texts import SavedSearchTable
 from imgvecd.catalog.queries.search_store import SearchRows
 from imgvecd.catalog.queries.user_metadata import UserMetadata
 from imgvecd.catalog.recovery.backups import Backups
@@ -25,7 +25,7 @@ from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
 from imgvecd.catalog.work.retention import Retention
-from imgvecd.catalog.work.work_queue import Work
+from imgvecd.catalog.work.work_queue import WorkTable
 from imgvecd.core.files.disk_errors import told
 from imgvecd.core.files.durable import file_digest
 from imgvecd.errors import CatalogDamagedError, CatalogError
@@ -39,7 +39,7 @@ class Catalog:
 
     Attributes:
         files: roots and files (`FileStore`).
-        changes: what happened to files (`ChangeLog`).
+        changes: what happened to files (`ChangeTable`).
         failures: files that cannot be searched (`FailureLog`).
         work: what waits, and results (`WorkQueue`).
         embeddings: vectors for the index (`EmbeddingSource`).
@@ -63,19 +63,19 @@ class Catalog:
         self._held: tuple[contextlib.ExitStack, CatalogChecksum] | None = None
         self._closed = False
         self.files = Files(self._database)
-        self.changes = ChangeLog(self._database)
+        self.changes = ChangeTable(self._database)
         self.failures = Failures(self._database)
-        self.work = Work(self._database)
+        self.work = WorkTable(self._database)
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
         self.pauses = Pauses(self._database)
-        self.library = Library(self._database)
+        self.library = ImageTable(self._database)
         self.collection = Collection(self._database)
         self.searching = SearchRows(self._database)
         self.user_metadata = UserMetadata(self._database)
         self.retention = Retention(self._database)
-        self.saved_searches = SavedSearches(self._database)
-        self.duplicates = Duplicates(self._database)
+        self.saved_searches = SavedSearchTable(self._database)
+        self.duplicates = DuplicateTable(self._database)
         self.consistency = RowRepair(self._database)
 
     @property

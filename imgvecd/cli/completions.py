@@ -21,7 +21,5 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
-    from imgvecd.cli.main import parser  # noqa: PLC0415  # it imports this module
-
-    print(completions.script(parser(), options.shell))
+    print(completions.script(options.program, options.shell))
     return 0

@@ -51,7 +51,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class SheetSection:
     """A row of pictures, and what they are the answer to."""
 
     title: str
@@ -59,7 +59,7 @@ class Section:
     cards: tuple[Card, ...]
 
 
-def render(subject: str, sections: Sequence[Section]) -> str:
+def render(subject: str, sections: Sequence[SheetSection]) -> str:
     """Return the page."""
     body = "\n".join(_section(section) for section in sections)
     return (
@@ -71,7 +71,7 @@ def render(subject: str, sections: Sequence[Section]) -> str:
     )
 
 
-def _section(section: Section) -> str:
+def _section(section: SheetSection) -> str:
     cards = "\n".join(_card(card) for card in section.cards)
     title, asked = html.escape(section.title), html.escape(section.asked)
     return (

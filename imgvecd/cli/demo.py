@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgvecd.cli.contact_sheet import Card, Section, render
+from imgvecd.cli.contact_sheet import Card, SheetSection, render
 from imgvecd.client.output import printable
 from imgvecd.client.reports import size
 from imgvecd.core.files.formats import is_image_name
@@ -108,7 +108,7 @@ class _Tour:
         self._files = list(files)
         self._own = own
 
-    def steps(self) -> Iterator[Section]:
+    def steps(self) -> Iterator[SheetSection]:
         """Yield a section for each step."""
         self._index()
         queries = self._queries()
@@ -155,14 +155,14 @@ class _Tour:
                 chosen.append((phrase, hits))
         return chosen[:_QUERIES]
 
-    def _found(self, title: str, asked: str, hits: Hits, *before: Card) -> Section:
+    def _found(self, title: str, asked: str, hits: Hits, *before: Card) -> SheetSection:
         _say(title, asked)
         for hit in hits:
             print(f"  {hit['similarity']:.3f}  {self._shown(hit)}")
         cards = [self._card(hit, f"similarity {hit['similarity']:.3f}") for hit in hits]
-        return Section(title, asked, (*before, *cards))
+        return SheetSection(title, asked, (*before, *cards))
 
-    def _duplicates(self) -> Iterator[Section]:
+    def _duplicates(self) -> Iterator[SheetSection]:
         if self._own:
             _say("Duplicates", "First, a copy and a small version of two pictures are made.")
             self._make_duplicates()
@@ -181,7 +181,7 @@ class _Tour:
                 self._card(file, "keep" if file["keep"] else "could go", marked=file["keep"])
                 for file in group[: _HITS + 1]
             ]
-            yield Section("Duplicates", how, tuple(cards))
+            yield SheetSection("Duplicates", how, tuple(cards))
         if len(groups) > _GROUPS:
             print(f"  … and {len(groups) - _GROUPS:,} groups more")
 

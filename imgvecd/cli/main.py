@@ -21,7 +21,6 @@ from imgvecd.cli import (
     init,
     install_service,
     manual,
-    retry,
     serve,
 )
 from imgvecd.errors import ImgvecdError
@@ -34,7 +33,6 @@ _COMMANDS = (
     check_config,
     doctor,
     check,
-    retry,
     export,
     import_legacy,
     bugreport,
@@ -69,12 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; each sets `run`."""
+    """Return the parser of all commands; each sets `run`, and `program` is the parser itself."""
     top = argparse.ArgumentParser(prog="imgvecd", description=_DESCRIPTION)
     top.add_argument("--version", action="version", version=f"imgvecd {imgvecd.__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
+    top.set_defaults(program=top)
     return top
 
 

@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 def run(options: argparse.Namespace) -> int:
     """Write the pages."""
     folder = os.path.expanduser(options.dir)
-    written = pages()
+    written = pages(options.program)
     try:
         os.makedirs(folder, exist_ok=True)
         for name, text in written.items():
@@ -51,12 +51,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def pages() -> dict[str, str]:
+def pages(program: argparse.ArgumentParser) -> dict[str, str]:
     """Return the pages by file name, such as "imgvec-search.1"."""
-    from imgvecd.cli.main import parser as imgvecd_parser  # noqa: PLC0415  # it imports this module
-
     found = {}
-    for parser in (imgvec_parser(), imgvecd_parser()):
+    for parser in (imgvec_parser(), program):
         for names, summary, command in _commands(parser, (parser.prog,), parser.description or ""):
             found[f"{'-'.join(names)}.1"] = "\n".join(_page(names, summary, command)) + "\n"
     return found

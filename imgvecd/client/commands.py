@@ -115,9 +115,7 @@ def print_completions(
     _daemon: DaemonConnection, options: argparse.Namespace, output: Output
 ) -> int:
     """Print what a shell needs; the daemon is not asked."""
-    from imgvecd.client.main import parser  # noqa: PLC0415  # it imports this module
-
-    output.raw(completions.script(parser(), options.shell).encode() + b"\n")
+    output.raw(completions.script(options.program, options.shell).encode() + b"\n")
     return _FOUND
 
 

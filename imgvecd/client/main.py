@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; each sets `run`."""
+    """Return the parser of all commands; each sets `run`, and `program` is the parser itself."""
     top = argparse.ArgumentParser(
         prog="imgvec",
         description="Search your photos by meaning. The daemon `imgvecd` must be running.",
@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print the daemon's answer as JSON")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     commands.add_parsers(subparsers, shared)
+    top.set_defaults(program=top)
     return top
 
 

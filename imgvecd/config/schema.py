@@ -99,13 +99,16 @@ class EncodeConfig(Section, frozen=True):
         batch_size: images per batch; 0 learns what the device likes best.
         device: "auto" takes CUDA, then MPS, then the CPU.
         precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32.
-        threads: of torch on the CPU; 0 takes every core.
+        runtime: of the image tower. "auto" converts it for OpenVINO once, where the model runs on
+            the CPU, and takes that if its vectors are the same and it is as fast as torch.
+        threads: of the encoder on the CPU; 0 takes every core.
         idle_s: the model leaves memory after so long without work.
     """
 
     batch_size: Annotated[int, Meta(ge=0, le=4096)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
     idle_s: Seconds = 300
 

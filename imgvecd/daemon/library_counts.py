@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from imgvecd.api import FileCounts
-from imgvecd.protocols import EmbeddingSource, Library
+from imgvecd.protocols import EmbeddingSource, ImageStore
 
 # While the library is changing, counting takes at most one part in so many of a core: a million
 # files take a fifth of a second to count, and progress is looked at twice a second.
@@ -33,7 +33,7 @@ class _Counted:
 class Counter:
     """Counts files, as a model sees them, and remembers what it counted. Thread-safe."""
 
-    def __init__(self, library: Library, embeddings: EmbeddingSource) -> None:
+    def __init__(self, library: ImageStore, embeddings: EmbeddingSource) -> None:
         self._library = library
         self._embeddings = embeddings
         self._lock = threading.Lock()

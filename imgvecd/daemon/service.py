@@ -39,7 +39,7 @@ from imgvecd.protocols import (
     EmbeddingSource,
     FailureLog,
     FileStore,
-    Library,
+    ImageStore,
     SavedSearchStore,
     SearchStore,
     UserMetadataStore,
@@ -56,7 +56,7 @@ class Stores(Protocol):
     @property
     def files(self) -> FileStore: ...  # noqa: D102  # the types say what they are
     @property
-    def library(self) -> Library: ...  # noqa: D102
+    def library(self) -> ImageStore: ...  # noqa: D102
     @property
     def embeddings(self) -> EmbeddingSource: ...  # noqa: D102
     @property
@@ -445,6 +445,7 @@ class DaemonService:
             runs_on=speed.runs_on if speed else "",
             images_per_step=speed.images if speed else 0,
             ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
+            runtime_note=self._engine.runtime_note,
             error=self._engine.error,
         )
 

@@ -58,10 +58,6 @@ class Notifier:
         """All parts make progress; due at least every `watchdog_s`."""
         self._send("WATCHDOG=1")
 
-    def extend_timeout(self, seconds: float) -> None:
-        """Ask for more time to start or stop."""
-        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * _MICROSECONDS)}")
-
     def _send(self, message: str) -> None:
         if not self._address:
             return

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgvecd import api
 from imgvecd.errors import NotFoundError
-from imgvecd.protocols import Library, UserMetadataStore
+from imgvecd.protocols import ImageStore, UserMetadataStore
 
 
 class DaemonMetadata:
@@ -21,7 +21,7 @@ class DaemonMetadata:
 
     def __init__(
         self,
-        library: Library,
+        library: ImageStore,
         store: UserMetadataStore,
         image: Callable[[int], Awaitable[api.Image]],
         done: Callable[[str], Awaitable[api.Done]],

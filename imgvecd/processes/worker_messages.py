@@ -11,22 +11,27 @@ import msgspec
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.library.runtime_choice import RuntimeChoice
 from imgvecd.types import Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+
+Part: TypeAlias = Literal["whole", "texts", "images"]
 
 
 class EncodeArguments(msgspec.Struct, frozen=True):
     """How an encoder worker is started: on its command line, as JSON.
 
     Attributes:
+        part: of the model: all of it, or what `text_tower` or `image_tower` holds.
         text_tower: file that the model's text tower is kept in; or empty.
-        texts_only: encode with that file alone.
+        image_tower: folder of the image tower, for that part alone.
     """
 
     choice: ModelChoice
     config: EncodeConfig
     priority: Priority
+    part: Part = "whole"
     text_tower: str = ""
-    texts_only: bool = False
+    image_tower: str = ""
 
 
 class DecodeArguments(msgspec.Struct, frozen=True):
@@ -73,6 +78,12 @@ class TextsRequest(msgspec.Struct, frozen=True, tag="texts"):
     texts: list[str]
 
 
+class KeepRequest(msgspec.Struct, frozen=True, tag="keep"):
+    """Find out which runtime is to encode images, and keep the image tower in `directory`."""
+
+    directory: str
+
+
 class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
     """The worker can decode."""
 
@@ -82,11 +93,13 @@ class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
 
     Attributes:
         device, precision: in torch's names: "cuda:0", "bfloat16".
+        runtime: what computes: "torch", "openvino", "numpy".
     """
 
     info: ModelInfo
     device: str
     precision: str
+    runtime: str = "torch"
 
 
 class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
@@ -116,6 +129,12 @@ class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
     seconds: float
 
 
+class Kept(msgspec.Struct, frozen=True, tag="kept"):
+    """What was found out."""
+
+    choice: RuntimeChoice
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The request failed; the worker goes on.
 
@@ -130,9 +149,11 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Request: TypeAlias = (
-    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest
+    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest | KeepRequest
 )
-Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Failed
+Answer: TypeAlias = (
+    DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Kept | Failed
+)
 
 request_decoder = msgspec.msgpack.Decoder(Request)
 answer_decoder = msgspec.msgpack.Decoder(Answer)

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd.errors import BusyError
-from imgvecd.server.peer_credentials import Client, Peer
+from imgvecd.server.peer_credentials import ClientIdentity, Peer
 from imgvecd.server.problems import describe, encode_problem, problem
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Connection(web.RequestHandler):
         self,
         manager: web.Server,
         peer: Peer,
-        client: Client,
+        client: ClientIdentity,
         **options: Any,  # noqa: ANN401  # aiohttp's
     ) -> None:
         super().__init__(manager, **options)
@@ -97,14 +97,14 @@ class Connection(web.RequestHandler):
         return answer
 
 
-ConnectionFactory = Callable[[Peer, Client], Connection]
+ConnectionFactory = Callable[[Peer, ClientIdentity], Connection]
 
 
 def connection_factory(manager: web.Server, idle_timeout_s: float) -> ConnectionFactory:
     """Return what makes the connection of a client that was let in."""
     loop = asyncio.get_running_loop()
 
-    def make(peer: Peer, client: Client) -> Connection:
+    def make(peer: Peer, client: ClientIdentity) -> Connection:
         return Connection(
             manager,
             peer,
@@ -140,7 +140,7 @@ def peer(request: web.Request) -> Peer:
     return cast("Connection", request.protocol).peer
 
 
-def client_of(request: web.Request) -> Client:
+def client_of(request: web.Request) -> ClientIdentity:
     """Return whom the request counts for."""
     return cast("Connection", request.protocol).client
 
@@ -151,7 +151,9 @@ def trust(request: web.Request) -> None:
     connection.client = connection.peer.client
 
 
-def make_room(connections: Iterable[Connection], newcomer: Client, *, full: bool = False) -> bool:
+def make_room(
+    connections: Iterable[Connection], newcomer: ClientIdentity, *, full: bool = False
+) -> bool:
     """Return whether one more fits, ending one for it if need be.
 
     A client that has more than its share pays with its own. Where there are too many in all, the
@@ -161,7 +163,7 @@ def make_room(connections: Iterable[Connection], newcomer: Client, *, full: bool
         full: no further one fits, however few there are.
     """
     open_ = [one for one in connections if one.transport or one.stage is Stage.JOINING]
-    by_client: dict[Client, list[Connection]] = collections.defaultdict(list)
+    by_client: dict[ClientIdentity, list[Connection]] = collections.defaultdict(list)
     for connection in open_:
         by_client[connection.client].append(connection)
     own = by_client.pop(newcomer, [])
@@ -178,7 +180,7 @@ def make_room(connections: Iterable[Connection], newcomer: Client, *, full: bool
     return _end_one(own or largest, Stage.RECEIVING)
 
 
-def _most(client: Client) -> int:
+def _most(client: ClientIdentity) -> int:
     return MAX_CONNECTIONS_PER_CLIENT if client.is_owner else MAX_CONNECTIONS_PER_USER
 
 

@@ -18,7 +18,7 @@ _MOST_BYTES = 1024  # that Python passes to getsockopt: 256 groups
 _GID_BYTES = 4
 
 
-class Client(NamedTuple):
+class ClientIdentity(NamedTuple):
     """Whom places are given to: a process of the owner's, all of another user's, or a stranger.
 
     Another user could start any number of processes; who comes by TCP is a stranger until the
@@ -34,7 +34,7 @@ class Client(NamedTuple):
         return self.kind == "process"
 
 
-STRANGER = Client("stranger")
+STRANGER = ClientIdentity("stranger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ class Peer:
         return self.uid in (None, 0, os.geteuid())
 
     @property
-    def client(self) -> Client:
+    def client(self) -> ClientIdentity:
         """Whom this connection's places are counted for."""
         if not self.is_owner and self.uid is not None:
-            return Client("user", self.uid)
-        return Client("process", self.pid)
+            return ClientIdentity("user", self.uid)
+        return ClientIdentity("process", self.pid)
 
 
 class Admission:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -54,9 +56,20 @@ def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncode
     priority = priority_of(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
-    tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    texts = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    images = os.path.join(state, "imagetower", choice.fingerprint)
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
-    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
+    return SplitEncoder(choice, config.encode, texts, images, priority, speed_file=speed)
+
+
+def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None:
+    """Delete those of models that are not in use, and what a killed worker left behind."""
+    used = {choice.fingerprint for choice in choices if choice is not None}
+    folder = os.path.join(state, "imagetower")
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name not in used:
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def make_decoder(config: Config) -> DecoderPool:

@@ -177,46 +177,6 @@ def test_ids_that_make_no_sense_are_refused(index, bad):
     assert len(index) == 300
 
 
-def test_range_search_finds_all_within(index, source):
-    some = queries(6)
-    for minimum in (-1.0, 0.0, 0.3, 0.99):
-        for query, (scores, ids) in zip(some, index.range_search(some, minimum), strict=True):
-            expected_scores, expected_ids = brute_force(source.vectors, query, 300)
-            inside = expected_scores >= minimum
-            assert ids.tolist() == expected_ids[inside].tolist()
-            np.testing.assert_allclose(scores, expected_scores[inside], atol=1e-6)
-
-
-def test_range_search_within_a_filter(index):
-    allowed = np.arange(0, 900, 9)
-    ((_, ids),) = index.range_search(queries(1), -1.0, allowed=allowed)
-    assert sorted(ids.tolist()) == allowed.tolist()
-
-
-def test_search_many_sees_one_moment(index):
-    def batches():
-        yield queries(2, seed=1)
-        index.apply(changes(index.clock + 1, removed=list(range(0, 900, 3))))
-        yield queries(3, seed=2)
-
-    found = [ids for _, ids in index.search_many(batches(), 5)]
-    assert [ids.shape for ids in found] == [(2, 5), (3, 5)]
-    assert len(index) == 0
-
-
-def test_neighbours_of_every_content(index, source):
-    source.put([1], [source.vectors[600]])
-    index.catch_up()
-    pairs = {
-        (int(identity), int(other))
-        for ids, found in index.neighbours(0.999)
-        for identity, (_, others) in zip(ids, found, strict=True)
-        for other in others
-        if other != identity
-    }
-    assert pairs == {(1, 600), (600, 1)}
-
-
 @pytest.mark.parametrize("kind", ["flat", "pq", "rabitq"])
 def test_a_library_without_one_good_vector(tmp_path, source, kind):
     source.put([1, 2], np.zeros((2, DIM), np.float16))

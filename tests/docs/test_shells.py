@@ -122,7 +122,7 @@ def hear(terminal, expected):
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("man1")
-    for name, text in manual.pages().items():
+    for name, text in manual.pages(imgvecd()).items():
         (folder / name).write_text(text)
     return folder
 

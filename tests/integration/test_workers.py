@@ -90,7 +90,7 @@ async def test_the_encoder_stops_when_idle_and_starts_again(notes):
     encoder = fake_encoder(idle_s=0.2)
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert encoder.loaded
-    assert encoder.runs_on == "cpu, float32"
+    assert encoder.runs_on == "torch, cpu, float32"
     await until(lambda: not encoder.running)
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert notes.read_text().count("start") == 2
@@ -138,6 +138,7 @@ async def test_what_was_learnt_of_the_speed_is_kept(notes, tmp_path):
     await encoder.close()
     assert encoder.speed.images == 16
     again = fake_encoder(file)
+    await again.info()
     await again.encode_images([IMAGE] * 16, Lane.BULK)
     assert notes.read_text().split("\n")[-2] == "images 16"
     await again.close()

@@ -1,4 +1,4 @@
-"""What happened to files since a clock: implements `ChangeLog`."""
+"""What happened to files since a clock: implements `ChangeTable`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATE = (
 )
 
 
-class ChangeLog:
+class ChangeTable:
     """Read access to the log of changes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

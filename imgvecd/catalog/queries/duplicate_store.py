@@ -15,7 +15,7 @@ from imgvecd.core.duplicates.compared_images import Subject
 from imgvecd.types import FileRow
 
 
-class Duplicates:
+class DuplicateTable:
     """Implements `DuplicateStore`, and keeps decisions by pairs of hashes. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

@@ -31,7 +31,7 @@ _FILES_OF = (
 _FileOf = tuple[bytes, bytes, bytes, int, int, int, int]
 
 
-class Library:
+class ImageTable:
     """Answers about the images that at least one file bears. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

@@ -87,7 +87,7 @@ def _believed(stored: bytes, dim: int) -> Float32Array | None:
     return vector if abs(np.linalg.norm(vector) - 1) <= _UNIT_TOLERANCE else None
 
 
-class SavedSearches:
+class SavedSearchTable:
     """Searches with names: implements `SavedSearchStore`. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

@@ -33,7 +33,7 @@ _DATE_BY_FILE = (
 )
 
 
-class Work:
+class WorkTable:
     """Queues that survive a restart, since they are rows. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

@@ -35,7 +35,7 @@ from imgvecd.core.duplicates.grouping import (
     make_group,
 )
 from imgvecd.errors import CatalogError, UnreadableImageError
-from imgvecd.protocols import Decoder, EmbeddingSource, Library
+from imgvecd.protocols import Decoder, EmbeddingSource, ImageStore
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class DuplicateFinder:
         self,
         *,
         store: DuplicateStore,
-        library: Library,
+        library: ImageStore,
         embeddings: EmbeddingSource,
         decoder: Decoder,
         keep_looks: bool = True,

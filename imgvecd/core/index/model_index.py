@@ -8,10 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 
 from imgvecd.api import IndexStatus
 from imgvecd.config.schema import IndexConfig
@@ -144,33 +141,6 @@ class LibraryIndex:
     ) -> tuple[Float32Array, Int64Array]:
         """Return the k best per query; see `protocols.VectorIndex.search`."""
         return self._snapshot.search(checked_queries(queries, self._dim, k), k, allowed)
-
-    def search_many(
-        self, batches: Iterable[Float32Array], k: int
-    ) -> Iterator[tuple[Float32Array, Int64Array]]:
-        """Yield `search` of each batch, all over the index as it is at the first."""
-        snapshot = self._snapshot
-        for queries in batches:
-            yield snapshot.search(checked_queries(queries, self._dim, k), k, None)
-
-    def range_search(
-        self, queries: Float32Array, min_score: float, *, allowed: Int64Array | None = None
-    ) -> list[tuple[Float32Array, Int64Array]]:
-        """Return per query (scores, ids) of all that score at least `min_score`, best first.
-
-        Raises:
-            DimensionError, BadRequestError: as for `search`.
-        """
-        checked = checked_queries(queries, self._dim, 1)
-        return self._snapshot.range_search(checked, min_score, allowed)
-
-    def neighbours(
-        self, min_score: float, batch_size: int = 256
-    ) -> Iterator[tuple[Int64Array, list[tuple[Float32Array, Int64Array]]]]:
-        """Yield (ids, `range_search` of their vectors) over every content, itself included."""
-        snapshot = self._snapshot
-        for ids, vectors in snapshot.batches(batch_size):
-            yield ids, snapshot.range_search(vectors.astype(np.float32), min_score, None)
 
     def apply(self, changes: IndexChanges) -> None:
         """Take in one step of changes, whole; `clock` moves to `changes.clock`.

@@ -108,11 +108,3 @@ class ReadonlyIndex:
         """Return the k best per query; see `protocols.VectorIndex.search`."""
         self.catch_up()
         return self._snapshot.search(checked_queries(queries, self._dim, k), k, allowed)
-
-    def range_search(
-        self, queries: Float32Array, min_score: float, *, allowed: Int64Array | None = None
-    ) -> list[tuple[Float32Array, Int64Array]]:
-        """Return per query (scores, ids) of all that score at least `min_score`, best first."""
-        self.catch_up()
-        checked = checked_queries(queries, self._dim, 1)
-        return self._snapshot.range_search(np.asarray(checked), min_score, allowed)

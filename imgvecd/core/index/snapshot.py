@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +18,6 @@ _BRUTE_FORCE_IDS = 20_000
 _MERGED_ROWS = 4096
 # Queries searched at once: bounds the memory of their candidates.
 _BLOCK_QUERIES = 256
-# First guess at how many neighbours lie within a range; growing it fourfold costs little.
-_RANGE_GUESS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,33 +111,6 @@ class Snapshot:
         for i, query in enumerate(queries if k else ()):
             scores[i], ids[i] = _best(query, k, self.layers, rows)
         return scores, ids
-
-    def range_search(
-        self, queries: Float32Array, min_score: float, allowed: Int64Array | None
-    ) -> list[tuple[Float32Array, Int64Array]]:
-        """Return, per query, (scores, ids) of everything that scores `min_score` or more."""
-        results: list[tuple[Float32Array, Int64Array]] = [
-            (np.empty(0, np.float32), np.empty(0, np.int64))
-        ] * len(queries)
-        open_queries = np.arange(len(queries))
-        k = _RANGE_GUESS
-        while len(open_queries):
-            scores, ids = self.search(queries[open_queries], k, allowed)
-            inside = (scores >= min_score).sum(axis=1)
-            for query, count, row in zip(open_queries, inside, range(len(inside)), strict=True):
-                results[query] = (scores[row, :count], ids[row, :count])
-            exhausted = scores.shape[1] < k
-            open_queries = open_queries[(inside == scores.shape[1]) & (not exhausted)]
-            k *= 4
-        return results
-
-    def batches(self, rows: int) -> Iterator[tuple[Int64Array, Float16Array]]:
-        """Yield (ids, vectors) of everything that can be found, up to `rows` at a time."""
-        for layer in self.layers:
-            visible = layer.visible_rows()
-            for start in range(0, len(visible), rows):
-                some = visible[start : start + rows]
-                yield layer.segment.ids[some], layer.segment.vectors[some]
 
 
 def _best(

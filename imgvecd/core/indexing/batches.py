@@ -26,7 +26,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class EncodeFailure:
     """A content that cannot become an embedding, why, and the sentence for a person."""
 
     content_id: int
@@ -35,8 +35,8 @@ class Failure:
 
 
 async def gather(
-    decoded: asyncio.Queue[Ready | Failure], size: int, more_coming: Callable[[], bool]
-) -> tuple[list[Ready], list[Failure]]:
+    decoded: asyncio.Queue[Ready | EncodeFailure], size: int, more_coming: Callable[[], bool]
+) -> tuple[list[Ready], list[EncodeFailure]]:
     """Return at least one item, and up to `size` images if they come soon enough."""
     items = [await decoded.get()]
     deadline = time.monotonic() + _GATHER_S
@@ -49,12 +49,12 @@ async def gather(
         except TimeoutError:
             break
     ready = [item for item in items if isinstance(item, Ready)]
-    return ready, [item for item in items if isinstance(item, Failure)]
+    return ready, [item for item in items if isinstance(item, EncodeFailure)]
 
 
 async def encode_or_blame(
     encoder: Encoder, ready: list[Ready]
-) -> tuple[dict[int, Float32Array], list[Failure]]:
+) -> tuple[dict[int, Float32Array], list[EncodeFailure]]:
     """Return vectors by content id; an image on which the encoder dies twice is a failure.
 
     Raises:
@@ -66,7 +66,7 @@ async def encode_or_blame(
         vectors = await _encode_twice(encoder, [item.image.pixels for item in ready])
     except WorkerError as error:
         if len(ready) == 1:
-            return {}, [Failure(ready[0].content_id, "encoder", str(error))]
+            return {}, [EncodeFailure(ready[0].content_id, "encoder", str(error))]
         logger.warning("the encoder died on a batch of %d; trying its halves", len(ready))
         half = len(ready) // 2
         first, bad_first = await encode_or_blame(encoder, ready[:half])

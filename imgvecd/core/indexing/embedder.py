@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgvecd.core.files.hashing import hash_pixels
-from imgvecd.core.indexing.batches import Failure, Ready, encode_or_blame, gather
+from imgvecd.core.indexing.batches import EncodeFailure, Ready, encode_or_blame, gather
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.timing.retrying import DISK_LONGEST_S, Retrying
@@ -40,7 +40,7 @@ class _Encoded:
 
     ready: list[Ready]
     vectors: dict[int, Float32Array]
-    failures: list[Failure]
+    failures: list[EncodeFailure]
     pixels: dict[int, bytes]
 
 
@@ -87,7 +87,7 @@ class Embedder:
         self._on_rest = on_rest
         self._in_flight = in_flight
         self._slots = asyncio.Semaphore(in_flight)
-        self._decoded: asyncio.Queue[Ready | Failure] = asyncio.Queue()
+        self._decoded: asyncio.Queue[Ready | EncodeFailure] = asyncio.Queue()
         self._fewer_decoded = asyncio.Event()
         self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
         self._working: set[int] = set()
@@ -201,7 +201,7 @@ class Embedder:
                 self._late[content_id] = file
                 self._wake.set()
             else:
-                await self._decoded.put(Failure(content_id, error.reason, str(error)))
+                await self._decoded.put(EncodeFailure(content_id, error.reason, str(error)))
         else:
             self._timeouts.pop(content_id, None)
             await self._decoded.put(Ready(content_id, image))

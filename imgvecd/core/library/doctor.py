@@ -16,7 +16,7 @@ from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.watch.identity import RootOfflineError, open_folder
 from imgvecd.core.watch.listing import Lister
 from imgvecd.errors import UnreadableImageError
-from imgvecd.protocols import FileStore, Library
+from imgvecd.protocols import FileStore, ImageStore
 from imgvecd.types import FileRow, Int64Array, RootRow, Stamp, join
 
 _MOST_FINDINGS = 10_000  # a person reads some; a program asks again after the first are mended
@@ -53,7 +53,7 @@ class Doctor:
     def __init__(
         self,
         files: FileStore,
-        library: Library,
+        library: ImageStore,
         listers: Mapping[int, Lister],
         indexed: Int64Array,
         fingerprint: str | None,

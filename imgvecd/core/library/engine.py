@@ -24,7 +24,7 @@ from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
     Encoder,
-    Library,
+    ImageStore,
     ModelTable,
     SearchStore,
     WorkQueue,
@@ -61,7 +61,7 @@ class Parts:
     work: WorkQueue
     embeddings: EmbeddingSource
     models: ModelTable
-    library: Library
+    library: ImageStore
     searching: SearchStore
     decoder: Decoder
     serving: ModelSource
@@ -128,6 +128,11 @@ class Engine:
     def encoder_speed(self) -> EncoderSpeed | None:
         """How fast the serving model encodes images; None until that was learnt."""
         return self._serving_encoder.speed
+
+    @property
+    def runtime_note(self) -> str | None:
+        """Why the serving model encodes images with the runtime that it does, if that is known."""
+        return self._serving_encoder.runtime_note
 
     @property
     def moving_error(self) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError
-from imgvecd.protocols import EmbeddingSource, Library
+from imgvecd.protocols import EmbeddingSource, ImageStore
 
 ExportFormat = Literal["json", "jsonl", "csv", "parquet"]
 _EXTENSIONS: dict[str, ExportFormat] = {
@@ -78,7 +78,7 @@ def since(clock: str | None, instance: str) -> int | None:
     return int(number)
 
 
-def records(library: Library, changed: Changed, after: int | None) -> Iterator[Record]:
+def records(library: ImageStore, changed: Changed, after: int | None) -> Iterator[Record]:
     """Yield every image as a record, or those that changed after a clock, by ascending id."""
     if after is None:
         last = -1

@@ -10,7 +10,7 @@ from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Label
 from imgvecd.core.search.relevance import TEXT
 from imgvecd.core.search.searcher import Searcher
 from imgvecd.errors import BadRequestError
-from imgvecd.protocols import EmbeddingSource, Library, UserMetadataStore
+from imgvecd.protocols import EmbeddingSource, ImageStore, UserMetadataStore
 from imgvecd.types import Float32Array, Lane
 
 # Shares are a softmax of cosines over a third of the deviation that texts have in the library: for
@@ -23,7 +23,7 @@ class Labeller:
     """Labels stored images. For one event loop."""
 
     def __init__(
-        self, library: Library, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
+        self, library: ImageStore, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
     ) -> None:
         self._library = library
         self._embeddings = embeddings

@@ -47,7 +47,14 @@ from imgvecd.core.search.relevance import (
     shape_of,
 )
 from imgvecd.errors import ImgvecdError
-from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, Library, SearchStore, VectorIndex
+from imgvecd.protocols import (
+    Decoder,
+    EmbeddingSource,
+    Encoder,
+    ImageStore,
+    SearchStore,
+    VectorIndex,
+)
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -102,7 +109,7 @@ class Searcher:
         encoder: Encoder,
         decoder: Decoder,
         embeddings: EmbeddingSource,
-        library: Library,
+        library: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
     ) -> None:

@@ -1,0 +1,89 @@
+"""What ARCHITECTURE.md says of modules, imports and names is what the code does."""
+
+import ast
+import collections
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "imgvecd"
+PAGE = (ROOT / "ARCHITECTURE.md").read_text()
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
+
+
+def modules():
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def imported(path):
+    """Return the modules of imgvecd that a file imports, wherever in it."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    known = {name for name, _ in modules()}
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imgvecd"):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+
+
+def test_modules_that_it_names_exist():
+    named = set(re.findall(rf"`(?:imgvecd\.)?((?:{'|'.join(ROOMS)})(?:\.[a-z_]+)+)`", PAGE))
+    assert len(named) > 5
+    for name in named:
+        assert importlib.util.find_spec(f"imgvecd.{name}"), name
+
+
+def test_the_map_has_every_room():
+    drawn = PAGE[PAGE.index("## Map") : PAGE.index("Imports point down")]
+    for room in ROOMS:
+        assert re.search(rf"\b{room}\b", drawn), room
+    for room in (*(PACKAGE / "core").iterdir(), *(PACKAGE / "catalog").iterdir()):
+        if (room / "__init__.py").exists():
+            assert f"{room.name}/" in drawn, room
+
+
+def test_every_dependency_is_explained():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [
+        *project["dependencies"],
+        *(d for name in extras if name != "dev" for d in extras[name]),
+    ]
+    table = PAGE[PAGE.index("## Dependencies") : PAGE.index("## On disk")].lower()
+    for line in wanted:
+        name = re.match(r"[\w.-]+", line)[0].lower()
+        assert name == "imgvecd" or name in table, name
+
+
+def test_imports_have_no_circles():
+    graph = {name: set(imported(path)) - {name} for name, path in modules()}
+    while True:
+        leaves = {name for name, wanted in graph.items() if not wanted & graph.keys()}
+        if not leaves:
+            break
+        graph = {name: wanted for name, wanted in graph.items() if name not in leaves}
+    assert graph == {}
+
+
+def test_a_class_has_a_name_of_its_own():
+    names = collections.Counter(
+        node.name
+        for _, path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
