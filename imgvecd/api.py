@@ -858,11 +858,16 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reason: str | None = None
 
 
-DuplicateKind = Literal["same_bytes", "same_pixels", "reencoded", "transformed", "burst", "similar"]
-"""From the surest to the loosest; "transformed" is cropped, rotated or mirrored, "reencoded" is
-also resized."""
+DuplicateKind = Literal[
+    "same_bytes", "same_pixels", "reencoded", "transformed", "edited", "burst", "similar"
+]
+"""From the surest to the loosest; "reencoded" is also resized, "transformed" is turned by a quarter
+or more, "edited" is cropped, mirrored, or changed in colour, tone, sharpness or parts."""
 
-KeeperRule = Literal["folder", "resolution", "format", "metadata", "age"]
+SURE_KINDS: tuple[DuplicateKind, ...] = ("same_bytes", "same_pixels", "reencoded")
+"""What is the same picture; the others are in a plan only where somebody asks for them."""
+
+KeeperRule = Literal["folder", "resolution", "quality", "metadata", "format", "age"]
 """What the file of a group that is kept may be chosen by."""
 
 KEEPER_RULES: tuple[KeeperRule, ...] = get_args(KeeperRule)
@@ -899,6 +904,8 @@ class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
         kind: how it relates to the group's keeper.
         similarity: cosine of its embedding to the keeper's.
         keep: stays, since it is the keeper or protected.
+        quality: about how well it was saved, 1 to 100; null where nothing tells, or needs to.
+        why: what speaks for or against it, for people.
     """
 
     id: int
@@ -916,6 +923,8 @@ class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     similarity: float
     keep: bool = False
     protected: bool = False
+    quality: int | None = None
+    why: str = ""
 
 
 class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -929,18 +938,29 @@ class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[DuplicateFile, ...]
 
 
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that could not be compared, and why."""
+
+    path: str
+    why: str
+
+
 class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
     """Groups, the surest first.
 
     Attributes:
         images: in the library.
         compared: of these, pictures that could be compared by now; ask again for the others.
+        missing: the others, 100 of them at most.
+        waiting: files that are not indexed yet: `POST /v1/sync` waits for them.
         protect: folders, absolute, whose files were always kept.
     """
 
     groups: tuple[DuplicateGroup, ...]
     images: int
     compared: int
+    missing: tuple[Missing, ...] = ()
+    waiting: int = 0
     protect: tuple[str, ...] = ()
     took_ms: float
 
@@ -949,6 +969,58 @@ class DuplicateMatches(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /v1/duplicates/check`: files of the library that are the given picture."""
 
     matches: tuple[DuplicateFile, ...]
+
+
+class DedupPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/duplicates/plan`: which files could go to the trash; nothing moves.
+
+    Attributes:
+        files: on lines that begin with "trash".
+        size_bytes: of these.
+        text: the plan, a line for each file, as `imgvecd dedup plan` writes it; may be edited.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    text: str
+
+
+class DedupApplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/apply`: a plan's text, with lines left out or changed to "keep"."""
+
+    plan: str
+
+
+class DedupUndoRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/undo`: a plan by its name; the last one that moved files if null."""
+
+    name: str | None = None
+
+
+class FileLeft(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that was not moved, and why."""
+
+    path: str
+    path_base64: str | None = None
+    why: str
+
+
+class DedupDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a plan's files.
+
+    Attributes:
+        files: that were moved, to the trash or back.
+        size_bytes: of these.
+        gone: files that were not there any more.
+        left: files that stay where they are.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    gone: int
+    left: tuple[FileLeft, ...] = ()
 
 
 class DuplicateDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

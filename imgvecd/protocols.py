@@ -14,6 +14,7 @@ from imgvecd.types import (
     Coverage,
     DecodedImage,
     EncoderSpeed,
+    ExaminedImage,
     Facts,
     FileChanges,
     FileRow,
@@ -49,6 +50,14 @@ class Decoder(Protocol):
 
     async def decode_bytes(self, data: bytes, spec: PreprocessSpec) -> DecodedImage:
         """Return the image in `data`, an encoded file's content; otherwise like `decode`."""
+        ...
+
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """Return what tells copies of a picture apart; errors as for `decode`."""
+        ...
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """Return what `examine` does of an encoded file's content."""
         ...
 
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:

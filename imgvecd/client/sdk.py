@@ -31,6 +31,9 @@ Query = str | api.SearchRequest
 _LIVE = "/v1/search/live"
 
 
+_DEDUP_S = 86_400.0  # as long as looking at every picture may take
+
+
 class Client:
     """A daemon, asked from one thread; every method raises `ImgvecdError`.
 
@@ -124,6 +127,22 @@ class Client:
         """
         for _, _, data in DaemonConnection(self._path, self._timeout_s).all_events(last_id):
             yield read(data, api.Event)
+
+    def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return which duplicates could go to the trash; nothing moves."""
+        request = msgspec.convert(fields, api.DuplicatesRequest)
+        body = self._daemon.post("/v1/duplicates/plan", request, _DEDUP_S)
+        return read(body, api.DedupPlan)
+
+    def apply_dedup(self, plan: str) -> api.DedupDone:
+        """Move the files of a plan, the text perhaps edited, to the trash."""
+        request = api.DedupApplyRequest(plan=plan)
+        return read(self._daemon.post("/v1/duplicates/apply", request, _DEDUP_S), api.DedupDone)
+
+    def undo_dedup(self, name: str | None = None) -> api.DedupDone:
+        """Put back what a plan moved; without a name, the last one."""
+        request = api.DedupUndoRequest(name=name)
+        return read(self._daemon.post("/v1/duplicates/undo", request, _DEDUP_S), api.DedupDone)
 
     def sync(self, timeout_s: float = 30.0) -> str:
         """Return the clock once all that is on disk now can be found.
@@ -251,6 +270,24 @@ class AsyncClient:
             name, _, value = line.partition(b": ")
             if name == b"data":
                 yield read(value, api.Event)
+
+    async def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return which duplicates could go to the trash; nothing moves."""
+        body = msgspec.json.encode(msgspec.convert(fields, api.DuplicatesRequest))
+        answer = await self._ask("POST", "/v1/duplicates/plan", body, patience_s=_DEDUP_S)
+        return read(answer, api.DedupPlan)
+
+    async def apply_dedup(self, plan: str) -> api.DedupDone:
+        """Move the files of a plan, the text perhaps edited, to the trash."""
+        body = msgspec.json.encode(api.DedupApplyRequest(plan=plan))
+        answer = await self._ask("POST", "/v1/duplicates/apply", body, patience_s=_DEDUP_S)
+        return read(answer, api.DedupDone)
+
+    async def undo_dedup(self, name: str | None = None) -> api.DedupDone:
+        """Put back what a plan moved; without a name, the last one."""
+        body = msgspec.json.encode(api.DedupUndoRequest(name=name))
+        answer = await self._ask("POST", "/v1/duplicates/undo", body, patience_s=_DEDUP_S)
+        return read(answer, api.DedupDone)
 
     async def sync(self, timeout_s: float = 30.0) -> str:
         """Return the clock once all that is on disk now can be found; see `Client.sync`."""

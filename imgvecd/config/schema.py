@@ -179,8 +179,8 @@ class DuplicatesConfig(Section, frozen=True):
     """Which file of a group of duplicates stays, where a request does not say otherwise.
 
     Attributes:
-        rules: what it is chosen by, the most important first: folder, resolution, format,
-            metadata, age.
+        rules: what it is chosen by, the most important first: folder, resolution, quality,
+            metadata, format, age.
         prefer: folders to keep files in, the best first.
         protect: folders whose files are always kept, whatever a request says.
     """

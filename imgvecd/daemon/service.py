@@ -16,6 +16,7 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
@@ -99,6 +100,7 @@ class DaemonService:
         *,
         finder: DuplicateFinder,
         duplicates: DuplicatesConfig,
+        dedup: DedupSteps,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -122,7 +124,7 @@ class DaemonService:
         self._allowed = FilterIds(stores.searching)
         self._follower = ChangeFeed(stores.changes, embeddings)
         self.duplicates = DaemonDuplicates(
-            self._generation, finder, stores.duplicates, embeddings, duplicates
+            self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
         self.searching = DaemonSearching(

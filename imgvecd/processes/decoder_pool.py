@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from imgvecd.config.schema import DecodeConfig
+from imgvecd.core.duplicates import detail
 from imgvecd.errors import UnreadableImageError, WorkerError
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.processor_limit import within
@@ -20,13 +22,15 @@ from imgvecd.processes.worker_messages import (
     Decoded,
     DecodeReady,
     DecodeRequest,
+    Examined,
+    ExamineRequest,
     Failed,
     SidecarRead,
     SidecarRequest,
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.types import DecodedImage, Facts, PreprocessSpec, Priority, Stamp
+from imgvecd.types import DecodedImage, ExaminedImage, Facts, PreprocessSpec, Priority, Stamp
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +44,9 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
+
+
+_Request: TypeAlias = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
 
 
 class _DiedError(Exception):
@@ -87,6 +94,14 @@ class DecoderPool:
         request = DecodeRequest(None, None, spec, self._config.max_pixels)
         return await self._decoded(request, (data,))
 
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """See `protocols.Decoder.examine`."""
+        return await self._examined(ExamineRequest(path, stamp, self._config.max_pixels), ())
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """See `protocols.Decoder.examine_bytes`."""
+        return await self._examined(ExamineRequest(None, None, self._config.max_pixels), (data,))
+
     async def thumbnail(self, path: bytes, stamp: Stamp, size: int) -> bytes:
         """See `core.library.thumbnails.Thumbnailer.thumbnail`."""
         request = ThumbnailRequest(path, stamp, size, self._config.max_pixels)
@@ -113,9 +128,12 @@ class DecoderPool:
         assert isinstance(answer, Decoded)  # noqa: S101  # it fits
         return DecodedImage(answer.info, pixels)
 
-    async def _run(
-        self, request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: Sequence[Buffer]
-    ) -> tuple[Answer, bytes]:
+    async def _examined(self, request: ExamineRequest, body: Sequence[Buffer]) -> ExaminedImage:
+        answer, pixels = await self._run(request, body)
+        assert isinstance(answer, Examined)  # noqa: S101  # it fits
+        return ExaminedImage(answer.info, answer.facts, answer.side, pixels)
+
+    async def _run(self, request: _Request, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
         async with self._slots:
             try:
                 answer, pixels = await self._ask(await self._worker(), request, body)
@@ -134,7 +152,7 @@ class DecoderPool:
     async def _ask(
         self,
         worker: Worker,
-        request: DecodeRequest | ThumbnailRequest | SidecarRequest,
+        request: _Request,
         body: Sequence[Buffer],
     ) -> tuple[Answer, bytes]:
         healthy = False
@@ -215,13 +233,13 @@ class DecoderPool:
         task.add_done_callback(self._ending.discard)
 
 
-def _fits(
-    request: DecodeRequest | ThumbnailRequest | SidecarRequest, answer: Answer, body: bytes
-) -> bool:
+def _fits(request: _Request, answer: Answer, body: bytes) -> bool:
     """Return whether it is an answer to the request: bad bytes may have taken over the worker."""
     match request, answer:
         case (DecodeRequest(), Decoded()):
             return len(body) == 3 * request.spec.size**2
+        case (ExamineRequest(), Examined()):
+            return 0 < answer.side <= detail.SIDE and len(body) == 3 * answer.side**2
         case (ThumbnailRequest(), Thumbnail()) | (SidecarRequest(), SidecarRead()) | (_, Failed()):
             return True
     return False

@@ -12,7 +12,7 @@ import msgspec
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
-from imgvecd.types import Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+from imgvecd.types import CopyFacts, Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
 
 Part: TypeAlias = Literal["whole", "texts", "images"]
 
@@ -56,6 +56,14 @@ class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
     path: bytes
     stamp: Stamp
     size: int
+    max_pixels: int
+
+
+class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
+    """Tell what the file at `path`, or the one in the body, is as a copy of its picture."""
+
+    path: bytes | None
+    stamp: Stamp | None
     max_pixels: int
 
 
@@ -108,6 +116,14 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
     info: ImageInfo
 
 
+class Examined(msgspec.Struct, frozen=True, tag="examined"):
+    """The pixels, side × side × 3 bytes, are the body."""
+
+    info: ImageInfo
+    facts: CopyFacts
+    side: int
+
+
 class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
     """The JPEG is the body."""
 
@@ -149,10 +165,24 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Request: TypeAlias = (
-    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest | KeepRequest
+    DecodeRequest
+    | ThumbnailRequest
+    | ExamineRequest
+    | SidecarRequest
+    | ImagesRequest
+    | TextsRequest
+    | KeepRequest
 )
 Answer: TypeAlias = (
-    DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Kept | Failed
+    DecodeReady
+    | EncodeReady
+    | Decoded
+    | Examined
+    | Thumbnail
+    | SidecarRead
+    | Vectors
+    | Kept
+    | Failed
 )
 
 request_decoder = msgspec.msgpack.Decoder(Request)

@@ -21,6 +21,18 @@ class DuplicatesService(Protocol):
         """Return the files that are the given picture already."""
         ...
 
+    async def plan(self, request: api.DuplicatesRequest) -> api.DedupPlan:
+        """Return which files could go to the trash; without kinds, of what is the same picture."""
+        ...
+
+    async def apply(self, request: api.DedupApplyRequest) -> api.DedupDone:
+        """Move a plan's files to the trash, each after another look at one that stays."""
+        ...
+
+    async def undo(self, request: api.DedupUndoRequest) -> api.DedupDone:
+        """Put back what a plan moved."""
+        ...
+
     async def decide(self, decision: api.DuplicateDecision) -> api.Done:
         """Keep a decision about images, for good."""
         ...

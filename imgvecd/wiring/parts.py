@@ -13,16 +13,16 @@ from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
 from imgvecd.config.schema import Config
-from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.types import Priority
 
 
-def make_trash() -> Trash:
-    """Return the trash of the user's desktop."""
-    return FreedesktopTrash()
+def make_dedup(state_dir: str) -> DedupSteps:
+    """Return the steps from duplicates to the trash of the user's desktop, and back."""
+    return DedupSteps(os.path.join(state_dir, "dedup"), FreedesktopTrash())
 
 
 def fetch_image(url: str) -> bytes:

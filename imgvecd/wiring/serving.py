@@ -30,7 +30,7 @@ from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow
 from imgvecd.wiring.assembly import Assembly, assemble
-from imgvecd.wiring.parts import make_thumbnail_cache
+from imgvecd.wiring.parts import make_dedup, make_thumbnail_cache
 from imgvecd.wiring.reloading import awaiting_restart, use_roots
 
 logger = logging.getLogger(__name__)
@@ -168,6 +168,7 @@ def _service(
             decoder=assembly.decoder,
         ),
         duplicates=config.duplicates,
+        dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
         thumbnails=Thumbnails(
             assembly.catalog.library,

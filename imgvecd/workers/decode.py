@@ -25,6 +25,8 @@ from imgvecd.processes.worker_messages import (
     Decoded,
     DecodeReady,
     DecodeRequest,
+    Examined,
+    ExamineRequest,
     Failed,
     Request,
     SidecarRead,
@@ -47,26 +49,37 @@ def main() -> None:
 
 
 def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
-    wanted = DecodeRequest | ThumbnailRequest | SidecarRequest
+    wanted = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
     assert isinstance(request, wanted)  # noqa: S101  # what the pool sends
     try:
         with _opened(request, body) as file:
-            if isinstance(request, ThumbnailRequest):
-                return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
-            if isinstance(request, SidecarRequest):
-                return SidecarRead(_sidecar(file)), ()
-            info, pixels = pillow.decode(file, request.spec, request.max_pixels)
+            return _done(request, file)
     except UnreadableImageError as error:
         return Failed("unreadable", str(error), error.reason), ()
     except MemoryError:
         return Failed("unreadable", "decoding it takes more than `decode.memory_mb`", "memory"), ()
     except OSError as error:
-        expected = not isinstance(request, DecodeRequest) or request.stamp is not None
+        expected = request.stamp is not None
         gone = expected and error.errno in PASSING_ERRNOS
         return Failed(
             "unreadable", error.strerror or str(error), "changed" if gone else "unreadable"
         ), ()
-    return Decoded(info), [pixels]
+
+
+def _done(
+    request: DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest, file: BinaryIO
+) -> tuple[Answer, Sequence[Buffer]]:
+    match request:
+        case ThumbnailRequest():
+            return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
+        case ExamineRequest():
+            examined = pillow.examine(file, request.max_pixels)
+            return Examined(examined.info, examined.facts, examined.side), [examined.pixels]
+        case SidecarRequest():
+            return SidecarRead(_sidecar(file)), ()
+        case DecodeRequest():
+            info, pixels = pillow.decode(file, request.spec, request.max_pixels)
+            return Decoded(info), [pixels]
 
 
 def _sidecar(file: BinaryIO) -> Facts:
@@ -81,7 +94,7 @@ def _sidecar(file: BinaryIO) -> Facts:
 
 @contextlib.contextmanager
 def _opened(
-    request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: bytearray
+    request: DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest, body: bytearray
 ) -> Iterator[BinaryIO]:
     """Open what is to be decoded, and make sure that a file stayed what it must be meanwhile."""
     if request.path is None:

@@ -224,6 +224,24 @@ CREATE INDEX contents_back ON contents(id) WHERE live = 1 AND gone_ns IS NOT NUL
 CREATE INDEX changes_content ON changes(content_id);
 """
 
+# What examining a picture and comparing two of them (the lower id first) found, and by which
+# version of the way to do it. Derived: it may be deleted.
+_COMPARISONS = """
+CREATE TABLE copy_facts (
+    content_id INTEGER PRIMARY KEY REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    facts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE comparisons (
+    first_id INTEGER NOT NULL REFERENCES contents(id),
+    second_id INTEGER NOT NULL REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    PRIMARY KEY (first_id, second_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -234,7 +252,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
-    ("0010-retention", _RETENTION),
+    ("0010-comparisons", _COMPARISONS),
+    ("0011-retention", _RETENTION),
 )
 """(name, SQL) in the order in which they run."""
 

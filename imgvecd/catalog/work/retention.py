@@ -67,20 +67,20 @@ class Retention:
 
 def _forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     each = [(content_id,) for content_id in ids]
+    marks = ", ".join("?" * len(ids))
     for (model_id,) in connection.execute("SELECT id FROM models").fetchall():
         first = model_id << KEY_BITS
         connection.executemany(
             "DELETE FROM embeddings WHERE key = ?", [(first + content_id,) for content_id in ids]
         )
     for table, column in _referring(connection):
-        connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", each)
+        connection.execute(f"DELETE FROM {table} WHERE {column} IN ({marks})", ids)
     hashes = [
         connection.execute("SELECT hash FROM contents WHERE id = ?", one).fetchone() for one in each
     ]
     connection.executemany(
         "DELETE FROM duplicate_decisions WHERE ?1 IN (first_hash, second_hash)", hashes
     )
-    marks = ", ".join("?" * len(ids))
     told = f"changes WHERE content_id IN ({marks})"
     (floor,) = connection.execute(f"SELECT max(clock) FROM {told}", ids).fetchone()
     if floor is not None:  # whoever follows the log from before that starts afresh

@@ -28,6 +28,7 @@ BOUNDS = {
     "embeddings": "one row a picture and model; gone ones for `catalog.keep_days`",
     "contents": "one row a picture; of gone ones nothing but an id after `catalog.keep_days`",
     "origins": "with its content", "looks": "with its content",
+    "copy_facts": "with its content", "comparisons": "with its contents",
     "duplicate_decisions": "with its contents",
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",

@@ -76,6 +76,15 @@ class FakeDuplicatesService:
     async def check(self, image):
         return await self._answer(image, api.DuplicateMatches(matches=()))
 
+    async def plan(self, request):
+        return await self._answer(request, api.DedupPlan(name="x", files=0, size_bytes=0, text=""))
+
+    async def apply(self, request):
+        return await self._answer(request, api.DedupDone(name="x", files=0, size_bytes=0, gone=0))
+
+    async def undo(self, request):
+        return await self._answer(request, api.DedupDone(name="x", files=0, size_bytes=0, gone=0))
+
     async def decide(self, decision):
         return await self._answer(decision, api.Done(done="decide", clock="c:x:1"))
 
