@@ -293,10 +293,13 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         found, weaker: how many images there are in these bands on all pages together, whether
-            `min_band` asks for them or not; 10,000 stands for that or more.
+            `min_band` asks for them or not; 10,000 stands for that or more. Where more than
+            100,000 are searched, those beyond a page are estimated.
         searched: images that could have been found: those that the filters allow.
         nearest: the first of `nearest_hits`.
         nearest_hits: the three that came nearest, where nothing is found.
+        notes: what a person should know about the answer, such as that the end of a text that is
+            too long for the model was not looked at.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -309,6 +312,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     weaker: int = 0
     nearest: Hit | None = None
     nearest_hits: tuple[Hit, ...] = ()
+    notes: tuple[str, ...] = ()
     next_cursor: str | None = None
 
 
@@ -446,11 +450,96 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     user_metadata: dict[str, Any] = {}
 
 
+ListOrder = Literal["id", "newest", "oldest", "path"]
+FacetKind = Literal["camera", "tag", "person", "folder"]
+
+
 class ImageList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """`GET /v1/images`: one page by ascending id; pass `next_after` as `after` for the next."""
+    """`GET /v1/images`: one page.
+
+    Attributes:
+        next_after: by ascending id, pass it as `after` for the next page.
+        next_cursor: in any other order, pass it as `cursor`.
+    """
 
     images: tuple[Image, ...]
     next_after: int | None = None
+    next_cursor: str | None = None
+
+
+class LookupRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/images/lookup`: images by their ids."""
+
+    ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)]
+
+
+class TimelineMonth(msgspec.Struct, frozen=True):
+    """A month as "2023-05", as "2023" if no month is known, or "undated"; and its images."""
+
+    month: str
+    count: int
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/timeline`: how many images were taken when, newest first; undated ones last.
+
+    Attributes:
+        shapes: a byte an image, in this order: up to 128 it is 128 × width / height, above that
+            256 − 128 × height / width. So much as is needed to lay all of them out.
+    """
+
+    clock: str
+    total: int
+    months: tuple[TimelineMonth, ...]
+    shapes: bytes
+
+
+class MonthImages(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/timeline/{month}`: the images of a month, in the timeline's order, in columns.
+
+    Attributes:
+        hashes: the beginning of each content's hash, for the address of its thumbnail.
+        days: of the month; 0 where nothing is said.
+    """
+
+    clock: str
+    ids: tuple[int, ...]
+    hashes: tuple[str, ...]
+    days: tuple[int, ...]
+
+
+class Facet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What images have in common, and how many have it; of a folder, the files right in it.
+
+    Attributes:
+        value_base64: of a folder whose name is no text.
+    """
+
+    value: str
+    value_base64: str | None = None
+    count: int
+
+
+class Facets(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/facets`: the values that most images have."""
+
+    kind: FacetKind
+    values: tuple[Facet, ...]
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """Images that were taken near each other: their mean position, and the id of one."""
+
+    latitude: float
+    longitude: float
+    count: int
+    id: int
+
+
+class Clusters(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/positions`: those with most images first, 4,096 at the most."""
+
+    clusters: tuple[Cluster, ...]
 
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -619,6 +708,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.
+        sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
+            "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
     """
 
     version: str
@@ -635,6 +726,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
+    sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

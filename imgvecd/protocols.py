@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
 from imgvecd.types import (
+    Bearers,
     Coverage,
     DecodedImage,
     EncoderSpeed,
@@ -391,6 +392,14 @@ class ImageStore(Protocol):
 
     def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
         """Return up to `limit` images with ids above `after`, ascending."""
+        ...
+
+    def bearers(self, content_id: int) -> Bearers | None:
+        """Return the files that bear an image; None if there are none."""
+        ...
+
+    def films(self, content_id: int) -> list[tuple[bytes, Stamp]]:
+        """Return (path, stamp) of the films that belong to an image, online ones only."""
         ...
 
     def counts(self, fingerprint: str | None) -> FileCounts:

@@ -8,7 +8,7 @@ import os
 from typing import Literal, get_args
 
 from imgvecd import api
-from imgvecd.client import reports
+from imgvecd.client import picture_page, reports
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
@@ -49,6 +49,7 @@ def add_flags(command: argparse.ArgumentParser) -> None:
             metavar="FILE",
             help=f"{meaning}; files, or hashes from --json",
         )
+    add("--html", metavar="FILE", help="write the groups as a page of pictures")
     add("-0", "--null", action="store_true", help="end each path with NUL")
 
 
@@ -106,6 +107,9 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
         wait(daemon)
     body = daemon.post(URL, wanted, PATIENCE_S)
     found = read(body, api.Duplicates)
+    if options.html is not None:
+        sections = picture_page.of_duplicates(found.groups)
+        picture_page.write(daemon, options.html, "Duplicates", sections)
     if output.json:
         output.answer(body)
     elif output.people:

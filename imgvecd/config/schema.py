@@ -223,6 +223,26 @@ class ServerConfig(Section, frozen=True):
             parse_endpoint(self.tcp)
 
 
+class BrowseConfig(Section, frozen=True):
+    """`imgvec browse --serve`: the page for good, on a machine without a screen. Off by default.
+
+    Attributes:
+        listen: ADDRESS:PORT, for a reverse proxy that does TLS. Empty: nothing listens.
+        origin: of the page as browsers see it, "https://photos.example".
+        secret_file: holds the secret that browsers are asked for once; nobody else may read it.
+    """
+
+    listen: str = ""
+    origin: str = ""
+    secret_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, for an address that is none."""
+        host, _, port = self.listen.rpartition(":")
+        if self.listen and not (host and port.isdigit() and int(port) <= _LAST_PORT):
+            raise ValueError(f"listen: expected ADDRESS:PORT, got {self.listen!r}")
+
+
 class Endpoint(NamedTuple):
     """A TCP address of this machine that no other machine can reach."""
 
@@ -270,6 +290,7 @@ class Config(Section, frozen=True):
     index: IndexConfig = IndexConfig()
     duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
+    browse: BrowseConfig = BrowseConfig()
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for what no type tells.

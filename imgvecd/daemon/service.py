@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,12 +24,14 @@ from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
 from imgvecd.core.library.engine import Engine
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import FilterIds, Labeller, Searcher
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
@@ -72,17 +75,26 @@ class Stores(Protocol):
     def user_metadata(self) -> UserMetadataStore: ...  # noqa: D102
     @property
     def duplicates(self) -> DecisionStore: ...  # noqa: D102
+    @property
+    def timeline(self) -> TimelineStore: ...  # noqa: D102
+    @property
+    def facets(self) -> FacetStore: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class RunningParts:
-    """What runs in the daemon and is asked how it is."""
+    """What runs in the daemon and is asked how it is.
+
+    Attributes:
+        sandbox: tells what confines the decoders; see `api.Status`.
+    """
 
     engine: Engine
     reconciler: Reconciler
     opener: FileOpener
     gate: IndexingGate
     maintenance: CatalogMaintenance
+    sandbox: Callable[[], tuple[str, ...]]
 
 
 class DaemonService:
@@ -112,6 +124,7 @@ class DaemonService:
         self._engine = running.engine
         self._reconciler = running.reconciler
         self._opener = running.opener
+        self._sandbox = running.sandbox
         self._rest = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -127,6 +140,15 @@ class DaemonService:
             self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
+        self.browsing = DaemonBrowsing(
+            library,
+            embeddings,
+            stores.timeline,
+            stores.facets,
+            Originals(library, running.opener.open),
+            self._allowed,
+            self._fingerprint,
+        )
         self.searching = DaemonSearching(
             self._searcher,
             LiveQueries(self._searcher, stores.searching, embeddings),
@@ -188,6 +210,7 @@ class DaemonService:
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
+            sandbox=self._sandbox(),
             warnings=tuple(filter(None, warnings)),
         )
 

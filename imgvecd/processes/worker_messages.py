@@ -42,35 +42,31 @@ class DecodeArguments(msgspec.Struct, frozen=True):
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):
-    """Decode the file at `path`, which must be at `stamp`; or, without a path, the body."""
+    """Decode the file that comes along, which must be at `stamp`; or, without one, the body."""
 
-    path: bytes | None
     stamp: Stamp | None
     spec: PreprocessSpec
     max_pixels: int
 
 
 class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
-    """Make a thumbnail of the file at `path`, which must be at `stamp`."""
+    """Make a thumbnail of the file that comes along, which must be at `stamp`."""
 
-    path: bytes
     stamp: Stamp
     size: int
     max_pixels: int
 
 
 class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
-    """Tell what the file at `path`, or the one in the body, is as a copy of its picture."""
+    """Tell what the file that comes along, or the body, is as a copy of its picture."""
 
-    path: bytes | None
     stamp: Stamp | None
     max_pixels: int
 
 
 class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
-    """Read the XMP file at `path`, which must be at `stamp`."""
+    """Read the XMP file that comes along, which must be at `stamp`."""
 
-    path: bytes
     stamp: Stamp
 
 
@@ -93,7 +89,13 @@ class KeepRequest(msgspec.Struct, frozen=True, tag="keep"):
 
 
 class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
-    """The worker can decode."""
+    """The worker can decode.
+
+    Attributes:
+        sandbox: what keeps it from doing anything else.
+    """
+
+    sandbox: tuple[str, ...] = ()
 
 
 class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):

@@ -97,7 +97,7 @@ def assemble(
             serving, target = choose_model(config.model), None
         opener = FileOpener()
         drop_image_towers(state, [serving, target])
-        decoder = make_decoder(config)
+        decoder = make_decoder(config, opener.open)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
             if pausing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from imgvecd.adapters import mounts, parquet, web_images
@@ -14,6 +14,7 @@ from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
 from imgvecd.config.schema import Config
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, SplitEncoder
@@ -72,9 +73,9 @@ def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None
                 shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
-def make_decoder(config: Config) -> DecoderPool:
+def make_decoder(config: Config, opener: Callable[[bytes], int] = open_file) -> DecoderPool:
     """Return the pool of decode workers, none of them started yet."""
-    return DecoderPool(config.decode, priority_of(config))
+    return DecoderPool(config.decode, priority_of(config), opener=opener)
 
 
 def priority_of(config: Config) -> Priority:

@@ -160,7 +160,14 @@ def _service(
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog,
-        RunningParts(assembly.engine, reconciler, assembly.opener, assembly.rest, caretaker),
+        RunningParts(
+            assembly.engine,
+            reconciler,
+            assembly.opener,
+            assembly.rest,
+            caretaker,
+            lambda: assembly.decoder.sandbox,
+        ),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
             library=assembly.catalog.library,

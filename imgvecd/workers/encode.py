@@ -28,11 +28,14 @@ from imgvecd.processes.worker_messages import (
     Vectors,
 )
 from imgvecd.workers.channel import open_channel, serve
+from imgvecd.workers.sandbox import confine_encoder
 
 if TYPE_CHECKING:
     from imgvecd.adapters.imagetower import ImageTower
     from imgvecd.adapters.openclip import OpenClipModel
     from imgvecd.adapters.texttower import TextTower
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -46,6 +49,8 @@ def main() -> None:
         send(channel, Failed("model", str(error)))
         return
     keep_freed_memory()
+    in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
+    logger.debug("the encoder is confined by %s", ", ".join(in_force) or "nothing")
     serve(channel, encoding.ready(), encoding.answer)
 
 

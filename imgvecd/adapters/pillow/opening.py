@@ -136,7 +136,7 @@ def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
             missing_reason("jxl"),
             "JPEG XL needs an extra: pip install 'imgvecd[jxl]', then imgvec retry",
         ) from None
-    JpegXLImagePlugin.DECODE_THREADS = 1  # as above
+    JpegXLImagePlugin.DECODE_THREADS = 0  # as above; 1 would be one more
     try:
         return Image.open(file, formats=("JXL",))
     except Exception as error:  # its decoder raises what it likes, and says no more than "error"

@@ -13,6 +13,7 @@ import sqlite3
 import time
 
 from imgvecd.catalog.recovery.backups import Backups
+from imgvecd.catalog.schema.browsing import BROWSING
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -253,7 +254,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
     ("0010-comparisons", _COMPARISONS),
-    ("0011-retention", _RETENTION),
+    ("0011-browsing", BROWSING),
+    ("0012-retention", _RETENTION),
 )
 """(name, SQL) in the order in which they run."""
 
@@ -315,6 +317,12 @@ def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    # `executescript` would commit on its own; these scripts hold no semicolon but the separators.
+    # `executescript` would commit on its own; triggers hold semicolons of their own
     lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    return [part for part in "\n".join(lines).split(";") if part.strip()]
+    statements, rest = [], ""
+    for part in "\n".join(lines).split(";"):
+        rest += f"{part};"
+        if rest.strip("; \n") and sqlite3.complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements

@@ -53,7 +53,7 @@ class Wanted:
     """A thumbnail that can be had.
 
     Attributes:
-        name: the same for the same bytes, today and after a restart.
+        name: the same for the same bytes, today and after a restart; begins with the image's hash.
     """
 
     name: str

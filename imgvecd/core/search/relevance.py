@@ -23,7 +23,7 @@ from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.4, 0.03
+FOUND, WEAKER = 0.3, 0.008
 """Relevance from which a hit is in these bands.
 
 Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
@@ -48,9 +48,18 @@ TEXT: Shape = ((True, 1.0),)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What cosines of one query mean in one library."""
+    """What cosines of one query mean in one library.
+
+    Attributes:
+        sample: cosines of a sample of the library, ascending.
+    """
 
     chances: Chances
+    sample: Float32Array
+
+    def share_above(self, score: float) -> float:
+        """Return the share of the library that has this cosine or more."""
+        return 1 - float(np.searchsorted(self.sample, score)) / len(self.sample)
 
     @property
     def found(self) -> float:
@@ -67,7 +76,9 @@ class Scale:
         return min(self.chances.chance(score) / self.chances.chance(1.0), 1.0)
 
     def score(self, relevance: float) -> float:
-        """Return the cosine that has this relevance."""
+        """Return the cosine that has this relevance; -1 if all have it."""
+        if relevance <= self.relevance(-1.0):
+            return -1.0
         return self.chances.score(relevance * self.chances.chance(1.0))
 
 
@@ -115,7 +126,8 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        return Scale(chances(self._sample @ vector, ordinary.null, images))
+        scores = np.sort(self._sample @ vector)
+        return Scale(chances(scores, ordinary.null, images), scores)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.

@@ -16,6 +16,7 @@ import numpy as np
 
 from imgvecd.api import (
     MOST_COUNTED,
+    Band,
     Filters,
     Hit,
     Image,
@@ -62,6 +63,11 @@ logger = logging.getLogger(__name__)
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
+_COUNTED: tuple[Band, ...] = ("found", "weaker")
+# With more images than this, those beyond a page are not counted but estimated: thousands of exact
+# scores would take longer than the search.
+_COUNTED_ONE_BY_ONE = 100_000
+_TOLD = 30  # letters of a text that a note is about
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
 
@@ -149,8 +155,12 @@ class Searcher:
         started = time.perf_counter()
         query = await self.prepare(request)
         response = await asyncio.to_thread(self._answer, query)
+        notes = [
+            f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
+            for text in await self.terms.unread(request.all_terms())
+        ]
         took_ms = (time.perf_counter() - started) * 1000
-        return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
+        return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
@@ -226,37 +236,38 @@ class Searcher:
     def _answer(self, query: Query) -> SearchResponse:
         request = query.request
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
-        groups, more, best = self._page(query, cursor)
+        allowed = query.allowed
+        searched = len(self._index) if allowed is None else len(allowed)
+        groups, more, best = self._page(query, cursor, searched)
         hits = self.hits(query, groups)
         next_cursor = None
         if more and groups:
             key = key_of(request.order, groups[-1].leader)
             shown = len(groups) + (cursor.shown if cursor else 0)
             next_cursor = Cursor(digest(request), shown, query.cuts, _plain(key)).encode()
-        counts = collections.Counter(
-            image.band for image in best[:MOST_COUNTED] if image.score >= query.cuts.floor
-        )
+        found, weaker = _counts(query, best, searched)
         nearest: tuple[Hit, ...] = ()
-        if not counts["found"] and cursor is None:
+        if not found and cursor is None:
             nearest = self.hits(query, list(map(Group, best[:_NEAREST])))
-        allowed = query.allowed
         return SearchResponse(
             hits=hits,
-            searched=len(self._index) if allowed is None else len(allowed),
+            searched=searched,
             clock=f"c:{self._instance}:{self._index.clock}",
             took_ms=0.0,
             model=self.model.name,
-            found=counts["found"],
-            weaker=counts["weaker"],
+            found=found,
+            weaker=weaker,
             nearest=next(iter(nearest), None),
             nearest_hits=nearest,
             next_cursor=next_cursor,
         )
 
-    def _page(self, query: Query, cursor: Cursor | None) -> tuple[list[Group], bool, list[Found]]:
+    def _page(
+        self, query: Query, cursor: Cursor | None, searched: int
+    ) -> tuple[list[Group], bool, list[Found]]:
         """Return (groups of one page, whether more come after it, the best images).
 
-        The best images are enough to count those of the bands.
+        The best images are enough to count those of the bands, unless that takes long.
         """
         request = query.request
         by_score = request.order == "score" and request.group is None
@@ -270,7 +281,8 @@ class Searcher:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
             complete = len(groups) > request.limit or last < query.least or not by_score
-            counted = k >= MOST_COUNTED or last < query.cuts.least("weaker")
+            all_counted = last < query.cuts.least("weaker")
+            counted = all_counted or k >= MOST_COUNTED or searched > _COUNTED_ONE_BY_ONE
             if complete and counted:
                 return groups[: request.limit], len(groups) > request.limit, best
             k = max(2 * k, MOST_COUNTED)
@@ -357,6 +369,19 @@ class Searcher:
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
         return self._embeddings.embeddings(self.model.fingerprint, ids)
+
+
+def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:
+    """Return how many images are found, and weaker: as the best show it, or as is likely."""
+    counts = collections.Counter(image.band for image in best if image.score >= query.cuts.floor)
+    found, weaker = counts["found"], counts["weaker"]
+    if query.scale is not None and best:
+        above = [query.scale.share_above(query.cuts.least(band)) for band in _COUNTED]
+        if best[-1].score >= query.cuts.least("found") and len(best) < searched:
+            found = max(found, round(above[0] * searched))
+        if best[-1].score >= query.cuts.least("weaker") and len(best) < searched:
+            weaker = max(weaker, round(above[1] * searched) - found)
+    return min(found, MOST_COUNTED), min(weaker, MOST_COUNTED)
 
 
 def _cuts(request: SearchRequest, scale: Scale | None) -> Cuts:

@@ -29,6 +29,7 @@ BOUNDS = {
     "contents": "one row a picture; of gone ones nothing but an id after `catalog.keep_days`",
     "origins": "with its content", "looks": "with its content",
     "copy_facts": "with its content", "comparisons": "with its contents",
+    "words": "those of pictures on disk", "positions": "one row a picture on disk",
     "duplicate_decisions": "with its contents",
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",
