@@ -51,8 +51,9 @@ check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/page/vendored.py --offline
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-page; \
-		else echo "no npm here: the page's JavaScript is not checked"; fi
+	@if command -v npm >/dev/null && $(MAKE) --no-print-directory tools/page/node_modules; then \
+		$(MAKE) --no-print-directory check-page; \
+		else echo "no npm, or no way to its packages: the page's JavaScript is not checked"; fi
 
 check-page: tools/page/node_modules  ## types and lint of the page's JavaScript (needs npm)
 	cd tools/page && npx tsc -p tsconfig.json

@@ -246,9 +246,15 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     if isinstance(query, SearchRequest):
         given = msgspec.structs.asdict(query)
     try:
-        return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
+        request = msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
         raise BadRequestError(complaint(error)) from error
+    filters = request.filters
+    if filters.folder is None:
+        return request
+    # here, since ~ is the home of who asks, and not the daemon's
+    filters = msgspec.structs.replace(filters, folder=os.path.expanduser(filters.folder))
+    return msgspec.structs.replace(request, filters=filters)
 
 
 class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

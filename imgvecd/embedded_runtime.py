@@ -19,6 +19,7 @@ from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
+from imgvecd.core.threads import BULK
 from imgvecd.errors import AlreadyRunningError, BadRequestError, ModelError, ReadOnlyError
 from imgvecd.protocols import Decoder, VectorIndex
 from imgvecd.types import ModelInfo, RootRow
@@ -84,7 +85,7 @@ class EmbeddedRuntime:
                     raise
         if self._writing is None:
             self._reading = assemble_reading(config)
-            await asyncio.to_thread(self._reading.index.catch_up)
+            await BULK.run(self._reading.index.catch_up)
             return
         self._writing.engine.use_roots(self.catalog.files.roots())
         self._writing.engine.start()
@@ -241,7 +242,7 @@ class EmbeddedRuntime:
             opened = self._writing.engine.opened.is_set()
             await self._writing.engine.stop()
             if opened:
-                await asyncio.to_thread(back_up_at_end, self.catalog, self._backup_interval_s)
+                await BULK.run(back_up_at_end, self.catalog, self._backup_interval_s)
             self._writing.close()
         # whatever listens to a worker that is no more would be destroyed with the loop, noisily
         left = asyncio.all_tasks() - {asyncio.current_task()}

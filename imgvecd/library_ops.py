@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from imgvecd.core.files import downloads
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.library.legacy_import import LegacyDatabase, LegacyImage, read_legacy
@@ -126,12 +127,19 @@ def _places(
 
 
 def remove(session: EmbeddedRuntime, image_ids: Sequence[int]) -> int:
-    """Take images out of the database, not off the disk; return how many there were."""
+    """Take images out of the database; return how many there were.
+
+    Files stay on the disk, but for those that the database has fetched from the web itself.
+    """
     session.require_writing()
     with session.adding:
         files = session.catalog.collection.files_of(image_ids)
+        roots = {root.id: root.path for root in session.catalog.files.roots()}
         session.catalog.files.apply(FileChanges(removed=tuple(file.id for file in files)))
         session.settle()
+        for file in files:
+            path = os.fsdecode(os.path.join(roots[file.root_id], file.relative))
+            downloads.drop(_downloads_of(session), path)
     return len({file.content_id for file in files})
 
 
@@ -257,7 +265,7 @@ def _fetched(
     session: EmbeddedRuntime, paths: Sequence[AnyPath]
 ) -> list[bytes | UnreadableImageError]:
     """Return where the images lie on disk, URLs once they are downloaded, or why they are not."""
-    folder = os.path.join(os.path.dirname(session.catalog.path), "downloads")
+    folder = _downloads_of(session)
 
     def fetched(path: AnyPath) -> bytes | UnreadableImageError:
         if not is_url(path):
@@ -276,15 +284,11 @@ def _fetched(
 
 
 def _download(folder: str, url: str) -> bytes:
-    body = fetch_image(url)
-    name = hashlib.blake2b(body, digest_size=32).hexdigest()
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with open(path + ".part", "wb") as file:
-            file.write(body)
-        os.replace(path + ".part", path)
-    return os.fsencode(path)
+    return os.fsencode(downloads.keep(folder, fetch_image(url)))
+
+
+def _downloads_of(session: EmbeddedRuntime) -> str:
+    return os.path.join(os.path.dirname(session.catalog.path), "downloads")
 
 
 def _files_below(session: EmbeddedRuntime, prefix: bytes) -> list[tuple[bytes, FileRow]]:

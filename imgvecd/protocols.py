@@ -1,7 +1,7 @@
 """The seams of imgvecd: small Protocols that the core speaks to and that adapters implement.
 
 The catalog's methods are synchronous and may be called from any thread; asynchronous callers use
-`asyncio.to_thread`. Encoder and decoder are asynchronous, since they live in other processes.
+`core.threads`. Encoder and decoder are asynchronous, since they live in other processes.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ Section = tuple[str, Sequence[Shown]]
 
 def of_hits(hits: Sequence[api.Hit]) -> list[Section]:
     """Return the sections of a search: what was found, and what is weaker."""
-    titles = {"found": "Found", "weaker": "Weaker", "nearest": "Nearest", None: "Found"}
+    titles = {"found": "Found", "weaker": "Weaker", "nearest": "Nearest", None: ""}
     bands = dict.fromkeys(hit.band for hit in hits)
     return [(titles[band], [_of_hit(hit) for hit in hits if hit.band == band]) for band in bands]
 
@@ -87,7 +87,9 @@ def _pieces(daemon: DaemonConnection, title: str, sections: Sequence[Section]) -
     name = html.escape(title)
     yield f"{_SMALL}{_POLICY}<title>{name}</title>\n<style>{_STYLE}</style>\n<h1>{name}</h1>\n"
     for heading, pictures in sections:
-        yield f'<h2>{html.escape(heading)}</h2>\n<div class="row">\n'
+        if heading:
+            yield f"<h2>{html.escape(heading)}</h2>\n"
+        yield '<div class="row">\n'
         for picture in pictures:
             yield _figure(daemon, picture)
         yield "</div>\n"

@@ -283,9 +283,8 @@ def _hand_on(
     if options.link_to is not None:
         hit_outputs.link(hits, options.link_to, copy=options.copy)
     if options.html is not None:
-        picture_page.write(
-            daemon, options.html, hit_view.in_words(request), picture_page.of_hits(every)
-        )
+        title = ", ".join(term.text or "a picture" for term in request.all_terms())
+        picture_page.write(daemon, options.html, title, picture_page.of_hits(every))
     if options.open:
         hit_outputs.open_in_viewer(hits)
 

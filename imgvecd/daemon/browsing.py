@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
 from imgvecd import api
 from imgvecd.core.library.originals import Original, Originals
 from imgvecd.core.search import FilterIds
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.protocols import EmbeddingSource, ImageStore
 from imgvecd.types import Int64Array
 
@@ -71,7 +71,7 @@ class DaemonBrowsing:
 
     async def clock(self) -> str:
         """Return the catalog's clock."""
-        return self._name(await asyncio.to_thread(self._embeddings.clock))
+        return self._name(await INTERACTIVE.run(self._embeddings.clock))
 
     async def timeline(self, filters: api.Filters) -> api.Timeline:
         """Return how many images were taken when, and their shapes."""
@@ -80,7 +80,7 @@ class DaemonBrowsing:
             clock = self._embeddings.clock()
             return self._timeline.timeline(self._allowed.ids(filters, clock), self._name(clock))
 
-        return await asyncio.to_thread(read)
+        return await INTERACTIVE.run(read)
 
     async def month(self, month: str, filters: api.Filters) -> api.MonthImages:
         """Return the images of one month."""
@@ -90,7 +90,7 @@ class DaemonBrowsing:
             allowed = self._allowed.ids(filters, clock)
             return self._timeline.month(month, allowed, self._name(clock))
 
-        return await asyncio.to_thread(read)
+        return await INTERACTIVE.run(read)
 
     async def listing(
         self, order: api.ListOrder, cursor: str | None, limit: int, filters: api.Filters
@@ -105,32 +105,32 @@ class DaemonBrowsing:
             page = tuple(found[image_id] for image_id in ids if image_id in found)
             return api.ImageList(images=page, next_cursor=following)
 
-        return await asyncio.to_thread(read)
+        return await INTERACTIVE.run(read)
 
     async def lookup(self, request: api.LookupRequest) -> api.ImageList:
         """Return those of the images that there are."""
-        found = await asyncio.to_thread(self._library.images, request.ids, self._fingerprint())
+        found = await INTERACTIVE.run(self._library.images, request.ids, self._fingerprint())
         return api.ImageList(
             images=tuple(found[i] for i in dict.fromkeys(request.ids) if i in found)
         )
 
     async def facets(self, kind: api.FacetKind, contains: str, limit: int) -> api.Facets:
         """Return the values that most images have."""
-        found = await asyncio.to_thread(self._facets.facets, kind, contains, limit)
+        found = await INTERACTIVE.run(self._facets.facets, kind, contains, limit)
         return api.Facets(kind=kind, values=tuple(found))
 
     async def positions(self, box: tuple[float, float, float, float], columns: int) -> api.Clusters:
         """Return where images were taken."""
-        found = await asyncio.to_thread(self._facets.clusters, box, columns)
+        found = await INTERACTIVE.run(self._facets.clusters, box, columns)
         return api.Clusters(clusters=tuple(found))
 
     async def original(self, image_id: int) -> Original:
         """Open a file that bears the image."""
-        return await asyncio.to_thread(self._originals.original, image_id)
+        return await INTERACTIVE.run(self._originals.original, image_id)
 
     async def film(self, image_id: int) -> Original:
         """Open the film that belongs to the image."""
-        return await asyncio.to_thread(self._originals.film, image_id)
+        return await INTERACTIVE.run(self._originals.film, image_id)
 
     def _name(self, clock: int) -> str:
         return f"c:{self._instance}:{clock}"

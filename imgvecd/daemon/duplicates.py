@@ -15,6 +15,7 @@ from imgvecd.core.duplicates.dedup_plan import parse
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.removal import Outcome
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.threads import HEAVY, INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource
 
@@ -68,7 +69,7 @@ class DaemonDuplicates:
         found = await self.find(
             msgspec.structs.replace(request, kinds=request.kinds or api.SURE_KINDS)
         )
-        name, text = await asyncio.to_thread(self._steps.plan, found)
+        name, text = await HEAVY.run(self._steps.plan, found)
         planned = parse(text, name)
         going = {file.path for files in planned.groups.values() for file in files if not file.keep}
         sizes = {
@@ -87,7 +88,7 @@ class DaemonDuplicates:
         """
         protected = [expand(folder) for folder in self.config.protect]
         async with self._moving:
-            name, done = await asyncio.to_thread(
+            name, done = await HEAVY.run(
                 self._steps.apply, request.plan, "plan", protected, lambda _: None
             )
         return _told(name, done)
@@ -99,7 +100,7 @@ class DaemonDuplicates:
             BadRequestError: there is nothing to undo, or its journal is damaged.
         """
         async with self._moving:
-            name, done = await asyncio.to_thread(self._steps.undo, request.name, lambda _: None)
+            name, done = await HEAVY.run(self._steps.undo, request.name, lambda _: None)
         return _told(name, done)
 
     async def check(self, image: api.Term) -> api.DuplicateMatches:
@@ -124,9 +125,9 @@ class DaemonDuplicates:
             hashes = [bytes.fromhex(name) for name in decision.hashes]
         except ValueError:
             raise BadRequestError("`hashes` are hexadecimal, as images have them") from None
-        await asyncio.to_thread(self._decisions.decide, hashes, decision.decision)
-        clock = await asyncio.to_thread(self._embeddings.clock)
-        instance = await asyncio.to_thread(self._embeddings.instance)
+        await INTERACTIVE.run(self._decisions.decide, hashes, decision.decision)
+        clock = await INTERACTIVE.run(self._embeddings.clock)
+        instance = await INTERACTIVE.run(self._embeddings.instance)
         return api.Done(done="decide", clock=f"c:{instance}:{clock}")
 
     def _completed(self, request: api.DuplicatesRequest) -> api.DuplicatesRequest:

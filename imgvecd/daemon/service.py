@@ -29,6 +29,7 @@ from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import FilterIds, Labeller, Searcher
+from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
 from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
@@ -157,7 +158,7 @@ class DaemonService:
         )
         self.metadata = DaemonMetadata(library, stores.user_metadata, self.image, self._done)
         self.events = Events(
-            self.status, lambda: asyncio.to_thread(embeddings.clock), lambda: self.working
+            self.status, lambda: INTERACTIVE.run(embeddings.clock), lambda: self.working
         )
 
     async def health(self) -> api.Health:
@@ -176,15 +177,15 @@ class DaemonService:
         Raises:
             CatalogError: the catalog cannot be read.
         """
-        await asyncio.to_thread(self._embeddings.clock)
+        await ALIVE.run(self._embeddings.clock)
         if self._engine.generation is not None:
-            await asyncio.to_thread(self._engine.generation.answers)
+            await ALIVE.run(self._engine.generation.answers)
 
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
         engine = self._engine
         generation = engine.generation
-        figures, clock, rows = await asyncio.to_thread(self._numbers, self._fingerprint())
+        figures, clock, rows = await INTERACTIVE.run(self._numbers, self._fingerprint())
         counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
@@ -203,7 +204,7 @@ class DaemonService:
             pause=pause,
             clock=self._clock(clock),
             model=self._model_status(),
-            move=await asyncio.to_thread(self._move_status),
+            move=await INTERACTIVE.run(self._move_status),
             roots=roots,
             files=counts,
             index=self._index_status(),
@@ -218,7 +219,7 @@ class DaemonService:
         """Return what the library holds."""
         generation = self._engine.generation
         size = generation.index.size_bytes if generation else 0
-        return await asyncio.to_thread(self._library.stats, size)
+        return await INTERACTIVE.run(self._library.stats, size)
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first."""
@@ -230,7 +231,8 @@ class DaemonService:
         Raises:
             BadRequestError: a filter makes no sense.
         """
-        return await asyncio.to_thread(self._images, after, limit, filters, self._fingerprint())
+        pool = INTERACTIVE if filters == api.Filters() else FILTERING
+        return await pool.run(self._images, after, limit, filters, self._fingerprint())
 
     def _images(
         self, after: int, limit: int, filters: api.Filters, fingerprint: str | None
@@ -251,7 +253,7 @@ class DaemonService:
         Raises:
             NotFoundError: no such id.
         """
-        found = await asyncio.to_thread(self._library.images, [image_id], self._fingerprint())
+        found = await INTERACTIVE.run(self._library.images, [image_id], self._fingerprint())
         if image_id not in found:
             raise NotFoundError(f"there is no image {image_id}")
         return found[image_id]
@@ -288,11 +290,11 @@ class DaemonService:
 
     async def changes(self, since: str | None, limit: int) -> api.Changes:
         """Return what happened to files after a clock."""
-        return await asyncio.to_thread(self._follower.changes, since, limit)
+        return await INTERACTIVE.run(self._follower.changes, since, limit)
 
     async def failures(self, after: int, limit: int) -> api.FailureList:
         """Return files that cannot be searched."""
-        last, page = await asyncio.to_thread(self._failures.page, after, limit)
+        last, page = await INTERACTIVE.run(self._failures.page, after, limit)
         return api.FailureList(failures=tuple(page), next_after=last)
 
     def encode_times(self) -> DurationHistogram | None:
@@ -302,11 +304,11 @@ class DaemonService:
 
     async def failure_reasons(self) -> dict[str, int]:
         """Return how many files cannot be searched, by reason."""
-        return await asyncio.to_thread(self._failures.reasons)
+        return await INTERACTIVE.run(self._failures.reasons)
 
     async def retry(self) -> api.Done:
         """Try every failure again."""
-        count = await asyncio.to_thread(self._failures.retry)
+        count = await INTERACTIVE.run(self._failures.retry)
         self._engine.wake()
         return await self._done(f"retry of {count} files")
 
@@ -330,11 +332,11 @@ class DaemonService:
             self._files,
             self._library,
             self._reconciler.listers(),
-            await asyncio.to_thread(generation.index.ids),
+            await HEAVY.run(generation.index.ids),
             generation.model.fingerprint,
             self._opener.open,
         )
-        return await asyncio.to_thread(doctor.examine)
+        return await HEAVY.run(doctor.examine)
 
     async def checkpoint(self) -> api.Done:
         """Write the index to disk."""
@@ -416,7 +418,7 @@ class DaemonService:
         )
 
     async def _done(self, what: str, bytes_written: int | None = None) -> api.Done:
-        clock = await asyncio.to_thread(self._embeddings.clock)
+        clock = await INTERACTIVE.run(self._embeddings.clock)
         return api.Done(done=what, clock=self._clock(clock), bytes_written=bytes_written)
 
     def _clock(self, clock: int) -> str:

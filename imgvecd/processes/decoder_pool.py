@@ -33,11 +33,22 @@ from imgvecd.processes.worker_messages import (
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.types import DecodedImage, ExaminedImage, Facts, PreprocessSpec, Priority, Stamp
+from imgvecd.types import (
+    DecodedImage,
+    ExaminedImage,
+    Facts,
+    Lane,
+    PreprocessSpec,
+    Priority,
+    Stamp,
+)
 
 logger = logging.getLogger(__name__)
 
 _START_S = 60.0  # importing Pillow takes a tenth of a second; a drowning machine takes longer
+# Workers beyond those that index, for whoever searches by a picture or looks at thumbnails: they do
+# not wait for a folder of panoramas.
+_MOST_INTERACTIVE = 2
 _MOST_WORKERS = 16  # by default: a single disk feeds no more
 _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
 _MOST_BYTES = 16 << 20  # of an answer: pixels for the largest models are 3 MB, thumbnails less
@@ -84,7 +95,10 @@ class DecoderPool:
         self._arguments = DecodeArguments(config.memory_mb, priority)
         self._module = module
         self.size = config.workers or _default_size()
-        self._slots = asyncio.Semaphore(self.size)
+        self._slots = {
+            Lane.BULK: asyncio.Semaphore(self.size),
+            Lane.INTERACTIVE: asyncio.Semaphore(min(self.size, _MOST_INTERACTIVE)),
+        }
         self._idle: list[Worker] = []
         self._decodes: dict[Worker, int] = {}  # of every worker that was started and not ended
         self._ending: set[asyncio.Task[None]] = set()
@@ -177,7 +191,7 @@ class DecoderPool:
     async def _run(
         self, request: _Request, body: Sequence[Buffer] = (), file: int | None = None
     ) -> tuple[Answer, bytes]:
-        async with self._slots:
+        async with self._slots[_lane(request)]:
             try:
                 answer, pixels = await self._ask(await self._worker(), request, body, file)
             except _DiedError as died:
@@ -278,6 +292,12 @@ class DecoderPool:
         task = asyncio.create_task(worker.stop())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def _lane(request: _Request) -> Lane:
+    """Return who waits: a person for thumbnails and for what is not in the library."""
+    asked = isinstance(request, ThumbnailRequest) or request.stamp is None
+    return Lane.INTERACTIVE if asked else Lane.BULK
 
 
 def _fits(request: _Request, answer: Answer, body: bytes) -> bool:

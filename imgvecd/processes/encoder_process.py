@@ -15,6 +15,7 @@ import numpy as np
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
+from imgvecd.core.threads import BULK
 from imgvecd.errors import ModelError, WorkerError
 from imgvecd.processes.adaptive_batch import AdaptiveBatch
 from imgvecd.processes.backoff import Backoff
@@ -311,7 +312,7 @@ class EncoderProcess:
     async def _prepare_steps(self, device: str) -> None:
         most = _CPU_IMAGES if device == "cpu" else _GPU_IMAGES
         self._images.most = self._config.batch_size or most
-        known = await asyncio.to_thread(self._speed_file.read, self.runs_on)
+        known = await BULK.run(self._speed_file.read, self.runs_on)
         if known is not None:
             self._images.begin_with(known.images, known.seconds_each)
 
@@ -366,7 +367,7 @@ class EncoderProcess:
         speed = self.speed
         worker, self._worker, self._loaded = self._worker, None, None
         if worker is not None and speed is not None:
-            await asyncio.to_thread(self._speed_file.write, speed)
+            await BULK.run(self._speed_file.write, speed)
         if worker is not None:
             await worker.stop()
 

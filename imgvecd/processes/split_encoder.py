@@ -18,6 +18,7 @@ from imgvecd.core.library.runtime_choice import (
     read_choice,
     write_choice,
 )
+from imgvecd.core.threads import BULK
 from imgvecd.errors import ModelError, WorkerError
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo, Priority
@@ -133,11 +134,13 @@ class SplitEncoder:
             return await self._whole.encode_texts(texts, lane)
         try:
             return await self._texts.encode_texts(texts, lane)
-        except (ModelError, WorkerError) as error:
-            logger.warning("texts are encoded by the whole model: %s", error)
+        except ModelError as error:
+            logger.warning("the text tower is made anew: %s", error)
             with contextlib.suppress(OSError):
-                os.unlink(self._text_tower)  # the whole model writes it anew
-            return await self._whole.encode_texts(texts, lane)
+                os.unlink(self._text_tower)  # the whole model writes it
+        except WorkerError as error:  # of the machine or its memory: the file is not at fault
+            logger.warning("texts are encoded by the whole model: %s", error)
+        return await self._whole.encode_texts(texts, lane)
 
     async def close(self) -> None:
         """Stop the workers now; a later request starts others."""
@@ -153,12 +156,12 @@ class SplitEncoder:
     async def _look(self) -> None:
         """Find what was chosen in an earlier process."""
         if not self._looked and self._config.runtime != "torch":
-            self._choice = await asyncio.to_thread(read_choice, self._image_tower, self._config)
+            self._choice = await BULK.run(read_choice, self._image_tower, self._config)
         self._looked = True
 
     async def _forget_image_tower(self) -> None:
         self._choice = None
-        await asyncio.to_thread(shutil.rmtree, self._image_tower, ignore_errors=True)
+        await BULK.run(shutil.rmtree, self._image_tower, ignore_errors=True)
 
     def _plan_keeping(self) -> None:
         """Have the image tower kept once images stop coming, or do not stop."""
@@ -188,10 +191,10 @@ class SplitEncoder:
             self._choice = RuntimeChoice(
                 runtime="torch",
                 note=f"torch: converting the image tower failed: {error}",
-                circumstances=await asyncio.to_thread(circumstances, self._config),
+                circumstances=await BULK.run(circumstances, self._config),
             )
             with contextlib.suppress(OSError):  # else the next start tries again
-                await asyncio.to_thread(write_choice, self._image_tower, self._choice)
+                await BULK.run(write_choice, self._image_tower, self._choice)
         logger.info("images are encoded with %s: %s", self._choice.runtime, self._choice.note)
         if self._for_images is self._images and self._has_text_tower():
             await self._whole.put_away()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import urllib.parse
 
 from aiohttp import web
 
 from imgvecd.core.library.originals import Original
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import NotFoundError, OfflineError
 from imgvecd.server.requests import image_id
 from imgvecd.server.route import Route, Work
@@ -93,7 +93,7 @@ class OriginalRoutes:
             stream = Stream(request, response, self._patience_s)
             while start < end:
                 wanted = min(_PIECE_BYTES, end - start)
-                piece = await asyncio.to_thread(os.pread, file.descriptor, wanted, start)
+                piece = await INTERACTIVE.run(os.pread, file.descriptor, wanted, start)
                 if not piece:
                     break  # cut short meanwhile: the answer ends early, which clients see
                 await stream.write(piece)

@@ -9,6 +9,8 @@ const KINDS = /** @type {Record<string, string>} */ ({
   transformed: "Cropped, turned or mirrored", burst: "A burst", similar: "Alike",
 });
 const MOST_ZOOM = 12;
+/** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
+const LINE = /^(keep|trash)(\s+\d+\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*))$/;
 const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
   ["Size", (file) => size(file.size_bytes)],
   ["Pixels", (file) => (file.width ? `${file.width} × ${file.height}` : "?")],
@@ -37,6 +39,8 @@ export class Duplicates {
     this.centre = { x: 0.5, y: 0.5 };
     /** Which files stay, by path, where a person has said so. @type {Map<string, boolean>} */
     this.kept = new Map();
+    /** What was moved last, and can be put back. @type {any} */
+    this.done = null;
   }
 
   hide() {
@@ -110,10 +114,59 @@ export class Duplicates {
     }
   }
 
+  /**
+   * Plan, and move what goes to the trash, which is looked at and can be undone.
+   * @param {boolean} all every group, or the one that is seen
+   */
+  async _trash(all) {
+    try {
+      const plan = await ask("POST", "/v1/duplicates/plan", {});
+      const lines = this._edited(plan.text, all ? this.groups : [this.groups[this.at]]);
+      if (!lines.some((line) => line.startsWith("trash"))) return this.say("Nothing here is to go");
+      this.done = await ask("POST", "/v1/duplicates/apply", { plan: lines.join("\n") });
+      this.kept.clear();
+      const { files, size_bytes: bytes, left } = this.done;
+      this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
+      await this.show();
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  async _undo() {
+    try {
+      const done = await ask("POST", "/v1/duplicates/undo", { name: this.done.name });
+      this.done = null;
+      this.say(`${done.files} are back`);
+      await this.show();
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /**
+   * Return a plan's lines as a person has decided; files of other groups stay.
+   * @param {string} text @param {any[]} groups
+   */
+  _edited(text, groups) {
+    const files = groups.flatMap((group) => group.files);
+    const states = new Map(files.map((file) => [file.path, this._stays(file)]));
+    const lines = text.split("\n").map((line) => LINE.exec(line) ?? line);
+    const named = new Set(lines.map((line) => (typeof line === "string" ? "" : line[4])));
+    // a name that a plan writes otherwise: whatever has these bytes stays, if the file shall
+    const spared = new Set(files.filter((file) => !named.has(file.path) && this._stays(file)).map((file) => file.hash));
+    return lines.map((line) => {
+      if (typeof line === "string") return line;
+      const [, , rest, hash, path] = line;
+      const stays = (states.get(path) ?? true) || spared.has(hash);
+      return `${stays ? "keep " : "trash"}${rest}`;
+    });
+  }
+
   _draw() {
     if (!this.visible) return;
     if (!this.groups.length) {
-      render(html`<div class="empty"><h2>No duplicates</h2><p>Every picture is here once.</p></div>`, this.box);
+      render(html`<div class="empty"><h2>No duplicates</h2><p>Every picture is here once.</p>${this._undoing()}</div>`, this.box);
       return;
     }
     const group = this.groups[this.at];
@@ -138,11 +191,19 @@ export class Duplicates {
         <table><tbody>${differing.map(
           ([title, told]) => html`<tr><th scope="row">${title}</th>${order.map((/** @type {any} */ file) => html`<td>${told(file)}</td>`)}</tr>`,
         )}</tbody></table>
-        <p class="count">${goes.length ? html`${goes.length} would go to the trash, ${size(saved)}: <code>imgvec duplicates</code> plans it, <code>imgvecd dedup</code> does it and can undo it.` : nothing}</p>
+        <div class="row actions">
+          ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}
+          ${this.groups.length > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.groups.length.toLocaleString()} groups</button>` : nothing}
+          ${this._undoing()}
+        </div>
       </div>`,
       this.box,
     );
     this._place();
+  }
+
+  _undoing() {
+    return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : nothing;
   }
 
   /** @param {any} file @param {number} number */

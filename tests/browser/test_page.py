@@ -165,6 +165,33 @@ def test_new_photos_appear(browser, own_daemon):
         gateway.close()
 
 
+def test_a_duplicate_goes_to_the_trash_and_comes_back(browser, own_daemon):
+    photo = next((own_daemon.home / "Pictures" / "2020").glob("*.jpg"))
+    copy = own_daemon.home / "Pictures" / "copy.jpg"
+    copy.write_bytes(photo.read_bytes())
+    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 14)
+    gateway = Gateway(own_daemon)
+    try:
+        browser.open(gateway.address)
+        browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+        browser.press("d")
+        title = "document.querySelector('.duplicates h2')?.textContent"
+        browser.until(f"{title} === 'The very same file'")
+        browser.js("document.querySelector('.duplicates button.main').click()")
+        browser.until("document.querySelector('#notice').textContent.includes('1 moved')")
+        assert photo.exists() != copy.exists()
+        buttons = "[...document.querySelectorAll('#view button')]"
+        back = f"{buttons}.find(b => b.textContent === 'Put 1 back')"
+        browser.until(back)
+        browser.js(f"{back}.click()")
+        browser.until("document.querySelector('#notice').textContent.includes('1 are back')")
+        assert photo.exists()
+        assert copy.exists()
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+
+
 def test_closing_leaves_no_listener(page, gateway):
     page.js(
         "[...document.querySelectorAll('nav button')].find(b => b.textContent === 'Close').click()"

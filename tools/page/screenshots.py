@@ -62,7 +62,9 @@ def _take(browser: Browser, address: str, scheme: str) -> None:
     def keep(name: str) -> None:
         browser.until(COMPLETE)
         time.sleep(0.4)  # what fades in is there
-        browser.picture(FOLDER / f"{name}-{scheme}.png")
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            browser.picture(file.name)
+            Image.open(file.name).save(FOLDER / f"{name}-{scheme}.webp", quality=80, method=6)
 
     browser.resize(*WIDE)
     browser.open(address)

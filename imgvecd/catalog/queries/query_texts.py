@@ -17,8 +17,8 @@ from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
 
-_MOST_SAVED = 10_000
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
+_MOST_SAVED = 1000  # searches with names; each may hold a picture
 _UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
 
@@ -87,6 +87,14 @@ def _believed(stored: bytes, dim: int) -> Float32Array | None:
     return vector if abs(np.linalg.norm(vector) - 1) <= _UNIT_TOLERANCE else None
 
 
+def _search(name: str, text: str) -> SearchRequest | None:
+    try:
+        return msgspec.json.decode(text, type=SearchRequest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        logger.warning("the saved search %r is of another version, and left alone: %s", name, error)
+        return None
+
+
 class SavedSearchTable:
     """Searches with names: implements `SavedSearchStore`. Thread-safe."""
 
@@ -94,19 +102,19 @@ class SavedSearchTable:
         self._database = database
 
     def saved(self) -> list[SavedSearch]:
-        """Return all, by name."""
+        """Return all, by name, less those that another version has written and this cannot read."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT name, search FROM saved_searches ORDER BY name")
-            return [
-                SavedSearch(name=name, search=msgspec.json.decode(search, type=SearchRequest))
-                for name, search in rows
-            ]
+            rows = connection.execute(
+                "SELECT name, search FROM saved_searches ORDER BY name"
+            ).fetchall()
+        readable = ((name, _search(name, search)) for name, search in rows)
+        return [SavedSearch(name=name, search=search) for name, search in readable if search]
 
     def save(self, search: SavedSearch) -> None:
         """Keep a search; one of the same name is replaced.
 
         Raises:
-            BadRequestError: there are as many as there may be.
+            BadRequestError: there are as many as may be.
         """
         text = msgspec.json.encode(search.search).decode()
         with self._database.write_aside() as connection:
@@ -114,7 +122,7 @@ class SavedSearchTable:
                 "SELECT count(*) FROM saved_searches WHERE name != ?", (search.name,)
             ).fetchone()
             if others >= _MOST_SAVED:
-                raise BadRequestError(f"there are at most {_MOST_SAVED:,} saved searches")
+                raise BadRequestError(f"there are {_MOST_SAVED:,} saved searches: drop one first")
             connection.execute(
                 "INSERT OR REPLACE INTO saved_searches VALUES (?, ?)", (search.name, text)
             )

@@ -48,6 +48,9 @@ _TABLE = (
     _allowed("POST", "/v1/move/(stop|resume)", api.Empty),
     _allowed("POST", "/v1/duplicates", api.DuplicatesRequest),
     _allowed("POST", "/v1/duplicates/decisions", api.DuplicateDecision),
+    _allowed("POST", "/v1/duplicates/plan", api.DuplicatesRequest),
+    _allowed("POST", "/v1/duplicates/apply", api.DedupApplyRequest),
+    _allowed("POST", "/v1/duplicates/undo", api.DedupUndoRequest),
 )
 
 

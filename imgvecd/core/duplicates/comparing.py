@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import Literal, get_args
 
 from imgvecd.core.duplicates import detail
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
+from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder
 from imgvecd.types import CopyFacts, ExaminedImage
@@ -112,8 +112,8 @@ class Comparer:
     async def known(self) -> Comparisons:
         """Return what was found so far."""
         if self._known is None:
-            facts = await asyncio.to_thread(self._store.facts, VERSION)
-            self._known = Comparisons(facts, await asyncio.to_thread(self._store.verdicts, VERSION))
+            facts = await HEAVY.run(self._store.facts, VERSION)
+            self._known = Comparisons(facts, await HEAVY.run(self._store.verdicts, VERSION))
         return self._known
 
     async def examine(self, subject: Subject) -> ExaminedImage | None:
@@ -122,7 +122,7 @@ class Comparer:
             self._examined.move_to_end(subject.id)
             return self._examined[subject.id]
         known = await self.known()
-        at = await asyncio.to_thread(self._store.a_file_of, subject.id)
+        at = await HEAVY.run(self._store.a_file_of, subject.id)
         if at is None:
             return None
         path, file = at
@@ -145,12 +145,12 @@ class Comparer:
             if one is None or other is None:
                 continue
             facts |= {pair.first.id: one.facts, pair.second.id: other.facts}
-            verdict = await asyncio.to_thread(compare, one, other, pair.turn)
+            verdict = await HEAVY.run(compare, one, other, pair.turn)
             verdicts[key(pair.first, pair.second)] = verdict
         known.facts |= facts
         known.verdicts |= verdicts
         if self._keep:
             try:
-                await asyncio.to_thread(self._store.store_comparisons, VERSION, facts, verdicts)
+                await HEAVY.run(self._store.store_comparisons, VERSION, facts, verdicts)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("what was compared is not kept: %s", error)

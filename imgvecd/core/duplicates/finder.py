@@ -20,6 +20,7 @@ from imgvecd.api import (
     DuplicateMatches,
     Duplicates,
     DuplicatesRequest,
+    Image,
     Missing,
     SearchRequest,
     SearchResponse,
@@ -43,6 +44,7 @@ from imgvecd.core.duplicates.grouping import (
     make_group,
 )
 from imgvecd.core.duplicates.keeper import ChosenFolders
+from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, ImageStore
 from imgvecd.types import ExaminedImage, Float32Array, ModelInfo, PreprocessSpec
@@ -113,7 +115,7 @@ class DuplicateFinder:
         May be cancelled: what was looked at stays.
         """
         async with self._preparing:
-            subjects = await asyncio.to_thread(self._subjects)
+            subjects = await HEAVY.run(self._subjects)
             waiting = [
                 subject.id
                 for subject in subjects
@@ -145,7 +147,7 @@ class DuplicateFinder:
         require_folders(request.protect, "protect")
         compared = await self._compare(model, request)
         known = await self._comparer.known()
-        groups = await asyncio.to_thread(self._groups, compared, known, request)
+        groups = await HEAVY.run(self._groups, compared, known, request)
         took_ms = (time.perf_counter() - started) * 1000
         ids = {subject.id for subject in compared.subjects}
         missing = sorted(ids & compared.unread.keys())
@@ -154,8 +156,8 @@ class DuplicateFinder:
             groups=tuple(groups),
             images=len(ids),
             compared=len(ids) - len(missing),
-            missing=await asyncio.to_thread(self._told, missing[:_MOST_TOLD], compared.unread),
-            waiting=await asyncio.to_thread(self._store.waiting),
+            missing=await HEAVY.run(self._told, missing[:_MOST_TOLD], compared.unread),
+            waiting=await HEAVY.run(self._store.waiting),
             protect=request.protect,
             took_ms=round(took_ms, 1),
         )
@@ -181,8 +183,8 @@ class DuplicateFinder:
             perceptual_hash.look_of(small.pixels),
             info.format == "raw",
         )
-        subjects = await asyncio.to_thread(self._subjects)
-        alike = await asyncio.to_thread(pairing.looking_like, given, subjects)
+        subjects = await HEAVY.run(self._subjects)
+        alike = await HEAVY.run(pairing.looking_like, given, subjects)
         examined = await self._decoder.examine_bytes(data) if alike else None
         found: list[DuplicateFile] = []
         for subject in subjects:
@@ -210,7 +212,7 @@ class DuplicateFinder:
         pair = pairing.alike_pair(given, stored)
         other = await self._comparer.examine(stored) if pair and examined else None
         if pair and examined and other:
-            verdict = await asyncio.to_thread(compare, examined, other, pair.turn)
+            verdict = await HEAVY.run(compare, examined, other, pair.turn)
             known = Comparisons(
                 {given.id: examined.facts, stored.id: other.facts}, {key(given, stored): verdict}
             )
@@ -221,17 +223,15 @@ class DuplicateFinder:
 
     async def _compare(self, model: ModelInfo, request: DuplicatesRequest) -> _Compared:
         """Return what there is to group; from before, where nothing has changed since."""
-        clock = await asyncio.to_thread(self._embeddings.clock)
+        clock = await HEAVY.run(self._embeddings.clock)
         state = (clock, model.fingerprint, request.min_similarity, request.burst_s)
         if self._compared is None or self._compared.state != state or self._compared.lacking:
-            subjects = await asyncio.to_thread(self._subjects)
-            vectors = await asyncio.to_thread(self._vectors, subjects, model)
-            found = await asyncio.to_thread(
-                pairing.candidates, subjects, vectors, request.min_similarity
-            )
-            alike = await asyncio.to_thread(pairing.alike_pairs, subjects, found)
+            subjects = await HEAVY.run(self._subjects)
+            vectors = await HEAVY.run(self._vectors, subjects, model)
+            found = await HEAVY.run(pairing.candidates, subjects, vectors, request.min_similarity)
+            alike = await HEAVY.run(pairing.alike_pairs, subjects, found)
             known = await self._comparer.compared(alike)
-            links = await asyncio.to_thread(_links, subjects, vectors, found, alike, known, request)
+            links = await HEAVY.run(_links, subjects, vectors, found, alike, known, request)
             unread = {**self._hopeless, **known.unread}
             unseen = [each for each in subjects if each.look is None and each.id not in unread]
             self._compared = _Compared(
@@ -276,7 +276,7 @@ class DuplicateFinder:
 
         async def look(content_id: int) -> bytes | None:
             async with turns:
-                at = await asyncio.to_thread(self._store.a_file_of, content_id)
+                at = await HEAVY.run(self._store.a_file_of, content_id)
                 if at is None:
                     return None
                 path, file = at
@@ -297,7 +297,7 @@ class DuplicateFinder:
     async def _keep(self, found: dict[int, bytes]) -> None:
         if self._keep_looks:
             try:
-                await asyncio.to_thread(self._store.store_looks, perceptual_hash.VERSION, found)
+                await HEAVY.run(self._store.store_looks, perceptual_hash.VERSION, found)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("looks are not kept: %s", error)
             else:
@@ -328,8 +328,13 @@ class DuplicateFinder:
         partners = _partners(subjects, decided)
         folders = ChosenFolders(request)
         groups = []
-        for kind, ids in group_ids(links, copied if "same_bytes" in kinds else ()):
-            images = self._library.images(ids)
+        found = group_ids(links, copied if "same_bytes" in kinds else ())
+        every = sorted({identity for _, ids in found for identity in ids})
+        known_images: dict[int, Image] = {}
+        for start in range(0, len(every), _BATCH):
+            known_images |= self._library.images(every[start : start + _BATCH])
+        for kind, ids in found:
+            images = {each: known_images[each] for each in ids if each in known_images}
             # what meets by way of a third picture still is what a person decided
             stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
             group = make_group(

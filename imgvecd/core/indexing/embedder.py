@@ -7,7 +7,7 @@ import collections
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from imgvecd.core.files.hashing import hash_pixels
 from imgvecd.core.indexing.batches import EncodeFailure, Ready, encode_or_blame, gather
 from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.threads import BULK
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.timing.retrying import DISK_LONGEST_S, Retrying
 from imgvecd.core.timing.throughput import Rate
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 _MOST_TIMEOUTS = 3  # of one content: the machine may have had no time, and has it later
 
 _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# Contents taken from the queue at once: each look passes over all that offline roots have in it,
+# which takes a third of a second for 100,000.
+_LOOK_AHEAD = 500
+_STALE_S = 5.0  # newer ones go before those of a look that is older
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +140,17 @@ class Embedder:
             self._wake.clear()
             working, doubted = set(self._working), dict(self._doubted)
             count = 2 * (self._encoder.batch + self._in_flight)
-            todo = await self._looks.call(
-                asyncio.to_thread, self._next_contents, count, working, doubted
-            )
+            most = max(count, _LOOK_AHEAD)
+            todo = await self._looks.call(BULK.run, self._next_contents, most, working, doubted)
+            looked_at = time.monotonic()
             if len(todo) < count:
                 self.room.set()
             else:
                 self.room.clear()
-            for content_id, file in todo:
+            for taken, (content_id, file) in enumerate(todo):
+                stale = time.monotonic() > looked_at + _STALE_S
+                if taken >= count and stale and self._wake.is_set():
+                    break  # what is new comes first
                 await self._slots.acquire()
                 await self._enough_decoded_taken()
                 if await self._rest.over():  # it took a while: other things may be to be done
@@ -219,7 +227,7 @@ class Embedder:
     async def _fail(self, content_id: int, file: FileRow, error: UnreadableImageError) -> None:
         """Record that the file cannot be read; another one with the same bytes may do."""
         failed = [(file, error.reason, str(error))]
-        await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
+        await self._commits.call(BULK.run, self._work.fail_files, failed)
         logger.warning("image %d: its file cannot be read any more: %s", content_id, error)
         self._working.discard(content_id)
         self._on_committed()
@@ -231,7 +239,7 @@ class Embedder:
                 self._decoded, self._encoder.batch, lambda: self._decoding > 0
             )
             self._fewer_decoded.set()
-            pixels = {item.content_id: hash_pixels(item.image.pixels) for item in ready}
+            pixels = await BULK.run(_pixel_hashes, ready)
             known = await self._known(pixels)
             unknown = [item for item in ready if item.content_id not in known]
             await self._rest.over()
@@ -253,7 +261,7 @@ class Embedder:
         An edit that changes only the metadata in a file makes such contents.
         """
         found = await self._commits.call(
-            asyncio.to_thread,
+            BULK.run,
             self._work.vectors_of_pixels,
             self._model.fingerprint,
             list(pixels.values()),
@@ -286,7 +294,7 @@ class Embedder:
         failed = [
             (failure.content_id, failure.reason, failure.message) for failure in batch.failures
         ]
-        await asyncio.to_thread(
+        await BULK.run(
             self._work.commit_embeddings,
             self._model.fingerprint,
             encoded,
@@ -295,3 +303,7 @@ class Embedder:
             batch.pixels,
         )
         return len(encoded)
+
+
+def _pixel_hashes(ready: Sequence[Ready]) -> dict[int, bytes]:
+    return {item.content_id: hash_pixels(item.image.pixels) for item in ready}

@@ -18,6 +18,7 @@ from imgvecd.core.search.wording import (
     is_same_word,
     singular,
 )
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
 from imgvecd.types import Float32Array, Lane, ModelInfo
@@ -102,7 +103,7 @@ class TermEncoder:
         found = {text: self._remembered[text] for text in wanted if text in self._remembered}
         missing = [text for text in wanted if text not in found]
         if missing:
-            found |= await asyncio.to_thread(self._store.texts, self._model.fingerprint, missing)
+            found |= await INTERACTIVE.run(self._store.texts, self._model.fingerprint, missing)
             new = [text for text in missing if text not in found]
             if new:
                 found |= await self._together(new, lane)
@@ -150,18 +151,18 @@ class TermEncoder:
         rows = await self._encoder.encode_texts(texts, lane)
         encoded = dict(zip(texts, rows, strict=True))
         try:
-            await asyncio.to_thread(self._store.keep_texts, self._model.fingerprint, encoded)
+            await INTERACTIVE.run(self._store.keep_texts, self._model.fingerprint, encoded)
         except CatalogError as error:  # a full disk is no reason not to answer
             logger.warning("query texts are not kept: %s", error)
         return encoded
 
     async def kept_texts(self, texts: Sequence[str]) -> Mapping[str, Float32Array]:
         """Return the unit vectors of those texts that were encoded before."""
-        return await asyncio.to_thread(self._store.texts, self._model.fingerprint, texts)
+        return await INTERACTIVE.run(self._store.texts, self._model.fingerprint, texts)
 
     async def _image(self, term: Term) -> Float32Array:
         if term.id is not None:
-            return await asyncio.to_thread(self._stored, term.id)
+            return await INTERACTIVE.run(self._stored, term.id)
         spec = self._model.preprocess
         data = term.data
         if term.url is not None:
@@ -169,7 +170,7 @@ class TermEncoder:
                 raise BadRequestError(
                     "the daemon fetches no URLs: send the image itself, or set server.fetch_urls"
                 )
-            data = await asyncio.to_thread(self._fetch, term.url)
+            data = await INTERACTIVE.run(self._fetch, term.url)
         try:
             if data is not None:
                 image = await self._decoder.decode_bytes(data, spec)

@@ -37,6 +37,7 @@ _REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some
 # Stored images: all are searched, half of them by ordinary queries, for which the others stand in
 # for image terms. A subject that one photo in a hundred shows is among them ten times.
 _SAMPLE = 1024
+_LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
 
@@ -132,7 +133,8 @@ class Relevance:
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
 
-        None if the library is too small, or the shape has texts and their references are unknown.
+        None if the library is too small, hardly any of its embeddings can be read, or the shape has
+        texts and their references are unknown.
         """
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
@@ -140,6 +142,9 @@ class Relevance:
         if self._sample is None or abs(images - self._sampled_at) > _DRIFT * self._sampled_at:
             self._sample, self._sampled_at = self._draw(_SAMPLE), images
             self._ordinary.clear()
+        if len(self._sample) < _LEAST_SAMPLE:
+            self._sample = None
+            return None
         if shape not in self._ordinary:
             self._ordinary[shape] = self._measure(shape, self._sample)
             if len(self._ordinary) > _SHAPES:

@@ -8,8 +8,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -47,6 +48,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
+from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
     Decoder,
@@ -59,6 +61,8 @@ from imgvecd.protocols import (
 from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
@@ -128,6 +132,7 @@ class Searcher:
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
+        self._measures: set[asyncio.Future[Any]] = set()
         self.news = Broadcast()
         self._instance = embeddings.instance()
 
@@ -154,7 +159,7 @@ class Searcher:
         """
         started = time.perf_counter()
         query = await self.prepare(request)
-        response = await asyncio.to_thread(self._answer, query)
+        response = await INTERACTIVE.run(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
             for text in await self.terms.unread(request.all_terms())
@@ -183,7 +188,9 @@ class Searcher:
     async def _among(
         self, request: SearchRequest, vector: Float32Array, parts: Float32Array
     ) -> Query:
-        allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
+        allowed = None
+        if request.filters != Filters():
+            allowed = await FILTERING.run(self.allowed_ids, request.filters)
         terms = request.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
@@ -199,17 +206,31 @@ class Searcher:
 
     async def ordinary(self, shape: Shape) -> Ordinary | None:
         """Return what ordinary queries get; None if that is not known yet."""
-        async with self._measuring:
-            if not self._relevance.knows_texts:
-                await self._recall_texts()
-            return await asyncio.to_thread(self._relevance.ordinary, shape, len(self._index))
+        return await self._alone(lambda: self._relevance.ordinary(shape, len(self._index)))
 
     async def _scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
+        return await self._alone(lambda: self._relevance.scale(vector, shape, len(self._index)))
+
+    async def _alone(self, measure: Callable[[], T]) -> T:
+        """Return what is measured in a thread, with no other measuring beside it.
+
+        A caller that leaves leaves the thread behind: nobody else may measure until it ends.
+        """
+        measuring = asyncio.ensure_future(self._measure(measure))
+        self._measures.add(measuring)
+        measuring.add_done_callback(self._measured)
+        return await asyncio.shield(measuring)
+
+    async def _measure(self, measure: Callable[[], T]) -> T:
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()
-            images = len(self._index)
-            return await asyncio.to_thread(self._relevance.scale, vector, shape, images)
+            return await INTERACTIVE.run(measure)
+
+    def _measured(self, measuring: asyncio.Future[Any]) -> None:
+        self._measures.discard(measuring)
+        if not measuring.cancelled():
+            measuring.exception()  # whoever asked may have left
 
     async def _recall_texts(self) -> None:
         kept = await self.terms.kept_texts(REFERENCE_TEXTS)
@@ -231,7 +252,8 @@ class Searcher:
     def _sample(self, count: int) -> Float32Array:
         ids = self._store.sample_ids(self.model.fingerprint, count)
         found = self._embeddings.embeddings(self.model.fingerprint, ids)
-        return np.stack([found[content_id] for content_id in ids if content_id in found])
+        rows = [found[content_id] for content_id in ids if content_id in found]
+        return np.stack(rows) if rows else np.empty((0, self.model.dim), np.float32)
 
     def _answer(self, query: Query) -> SearchResponse:
         request = query.request
@@ -272,7 +294,7 @@ class Searcher:
         request = query.request
         by_score = request.order == "score" and request.group is None
         k = request.limit + _SPARE + (cursor.shown if cursor else 0)
-        k = k if by_score else max(k, MOST_COUNTED)
+        k = min(k if by_score else max(k, MOST_COUNTED), len(self._index) + 1)
         while True:
             nearest = self._best(query, k)
             best = self._shown_once(nearest)

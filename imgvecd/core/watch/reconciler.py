@@ -14,6 +14,7 @@ from typing import TypeVar, TypeVarTuple
 
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.files.beneath import Links
+from imgvecd.core.threads import BULK
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.disk_truth import below, make_lister
@@ -122,7 +123,7 @@ class Reconciler:
         """Begin to watch; the first scan goes on after this returns."""
         self._loop = asyncio.get_running_loop()
         self._rescan_at = time.monotonic() + self._watch.rescan_interval_s
-        await asyncio.to_thread(self._watcher.start, self._hearing.hear)
+        await BULK.run(self._watcher.start, self._hearing.hear)
         try:
             await self._check_roots()
         except CatalogError as error:
@@ -137,7 +138,7 @@ class Reconciler:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         async with self._turn:
-            await asyncio.to_thread(self._watcher.stop)
+            await BULK.run(self._watcher.stop)
         self._calls.close()
         for _, future in self._waiting:
             future.cancel()
@@ -173,7 +174,7 @@ class Reconciler:
     async def barrier(self) -> None:
         """Return when everything that was on disk at the call has settled into the catalog."""
         await self._check_roots()
-        if await asyncio.to_thread(self._watcher.flush, FLUSH_S):
+        if await BULK.run(self._watcher.flush, FLUSH_S):
             await self._in_turn(self._look_at_unheard)
         else:
             for root_id in self._surveyor.roots:

@@ -33,7 +33,7 @@ BOUNDS = {
     "duplicate_decisions": "with its contents",
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",
-    "saved_searches": "10,000",
+    "saved_searches": "1,000",
     "sqlite_sequence": "one row a table",
 }  # fmt: skip
 # And each entry of the state directory.
@@ -152,7 +152,7 @@ def test_saved_searches_are_bounded(catalog, monkeypatch):
     monkeypatch.setattr(query_texts, "_MOST_SAVED", 2)
     for name in ("a", "b", "b"):
         catalog.saved_searches.save(SavedSearch(name=name, search=SearchRequest(text="x")))
-    with pytest.raises(BadRequestError, match="at most 2"):
+    with pytest.raises(BadRequestError, match="drop one first"):
         catalog.saved_searches.save(SavedSearch(name="c", search=SearchRequest(text="x")))
 
 
