@@ -31,7 +31,8 @@ from imgvecd.types import CopyFacts, ExaminedImage, ImageInfo, PreprocessSpec
 
 logger = logging.getLogger(__name__)
 
-_NAMES = {"MPO": "jpeg", "JXL": "jpegxl"}  # MPO: a JPEG with further pictures behind it
+# MPO is a JPEG with further pictures behind it, DIB a BMP without the header of its file.
+_NAMES = {"MPO": "jpeg", "JXL": "jpegxl", "DIB": "bmp"}
 _WHOLE = 1 << 20  # pixels a side: nothing is reduced
 _PREFIX_BYTES = 64  # of a file, in which WebP and PNG tell how they are coded
 _THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye

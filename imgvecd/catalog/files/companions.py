@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from imgvecd.catalog.files import dating
 from imgvecd.core.files import shots
 from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
 from imgvecd.core.files.formats import is_sidecar_name
@@ -66,18 +67,20 @@ def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[in
 def refresh(connection: sqlite3.Connection, places: Iterable[Place]) -> None:
     """Bring the metadata of images at these places, and of those whose sidecars are there, up."""
     some = list(places)
+    _date_anew(connection, some)
     if any(is_sidecar_name(os.fsdecode(name)) for _, _, name in some) or _has_sidecars(connection):
         touched = {content for place in some for content in _touched(connection, place)}
         overlay(connection, touched - {None})
 
 
 def overlay(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> None:
-    """Lay what sidecars say over what the files of these contents say themselves."""
+    """Date these contents if their files do not, and lay over it all what sidecars say."""
+    some = list(content_ids)
+    restore(connection, some)
+    dating.date(connection, some)
     if not _has_sidecars(connection):
-        restore(connection, content_ids)
         return
-    for content_id in content_ids:
-        restore(connection, [content_id])
+    for content_id in some:
         sidecars = list(_sidecars(connection, content_id))
         if sidecars:
             taken_at, metadata = connection.execute(
@@ -89,6 +92,16 @@ def overlay(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -
                 "UPDATE contents SET taken_at = ?, metadata = ?, own_facts = ? WHERE id = ?",
                 (taken_at, _json(facts), _json(own), content_id),
             )
+
+
+def _date_anew(connection: sqlite3.Connection, places: Iterable[Place]) -> None:
+    """Date what files at these places bear; a rename may give or take a date."""
+    for place in places:
+        content = connection.execute(
+            "SELECT content_id FROM files WHERE root_id = ? AND dir = ? AND name = ?", place
+        ).fetchone()
+        if content is not None and content[0] is not None:
+            overlay(connection, [content[0]])
 
 
 def restore(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> None:

@@ -30,7 +30,8 @@ class DuplicateTable:
             rows = connection.execute(
                 "SELECT contents.id, hash, contents.size_bytes, width, height,"
                 # when a file was written tells nothing of a burst
-                " CASE WHEN metadata ->> 'taken_at_source' IS NOT 'file' THEN taken_at END,"
+                " CASE WHEN coalesce(metadata ->> 'taken_at_source', '') NOT IN ('file', 'name')"
+                " THEN taken_at END,"
                 " (SELECT count(*) FROM files WHERE content_id = contents.id), look,"
                 " contents.format = 'raw' FROM contents"
                 " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"

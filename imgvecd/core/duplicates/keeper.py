@@ -221,7 +221,10 @@ def _qualities(copies: Sequence[Copy]) -> dict[int, int]:
 
 def _said(image: Image) -> int:
     """Return how much a file says that only the camera, or its owner, knows."""
-    taken = image.taken_at is not None and image.metadata.get("taken_at_source") != "file"
+    taken = image.taken_at is not None and image.metadata.get("taken_at_source") not in {
+        "file",
+        "name",
+    }
     camera = sum(name in image.metadata for name in _CAMERA)
     return camera + taken + 10 * len(image.user_metadata)
 
