@@ -11,10 +11,10 @@ TEST_WORKERS ?= 4
 
 BIN := $(VENV)/bin
 
-.PHONY: help run test coverage check nightly openapi bench clean
+.PHONY: help run test coverage check check-page vendored screenshots nightly openapi bench clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -50,6 +50,24 @@ check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/page/vendored.py --offline
+	@if command -v npm >/dev/null && $(MAKE) --no-print-directory tools/page/node_modules; then \
+		$(MAKE) --no-print-directory check-page; \
+		else echo "no npm, or no way to its packages: the page's JavaScript is not checked"; fi
+
+check-page: tools/page/node_modules  ## types and lint of the page's JavaScript (needs npm)
+	cd tools/page && npx tsc -p tsconfig.json
+	cd tools/page && npx biome lint --error-on-warnings --config-path=. ../../imgvecd/web
+
+tools/page/node_modules: tools/page/package-lock.json
+	cd tools/page && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+vendored:  ## compare the page's libraries with npm
+	$(BIN)/python tools/page/vendored.py
+
+screenshots: $(VENV)/.installed-dev  ## take the pictures of the page in docs/ anew
+	$(BIN)/python -m tools.page.screenshots
 
 openapi: $(VENV)/.installed-dev  ## write the description of the API anew
 	$(BIN)/python -m imgvecd.server.openapi

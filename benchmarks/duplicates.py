@@ -26,7 +26,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from imgvecd import VectorDatabase, api
 from imgvecd.catalog import Catalog
-from imgvecd.core.duplicates import DuplicateFinder, perceptual_hash
+from imgvecd.core.duplicates import DuplicateFinder, comparing, perceptual_hash
+from imgvecd.errors import UnreadableImageError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
 try:
@@ -93,7 +94,7 @@ def make_variants(photos, folder):
                 image.transpose(Image.Transpose.ROTATE_90),
                 {"quality": 85},
             ),
-            ("transformed", "mirrored.jpg", ImageOps.mirror(image), {"quality": 85}),
+            ("edited", "mirrored.jpg", ImageOps.mirror(image), {"quality": 85}),
             ("cropped", "crop80.jpg", crop(image, 0.8), {"quality": 90}),
             ("cropped", "crop60.jpg", crop(image, 0.6), {"quality": 90}),
             (
@@ -174,7 +175,7 @@ def judge(name, made, pairs):
             total[kind] += 1
             told = pairs.get(frozenset((path, originals[number])))
             found[kind] += told is not None
-            right[kind] += told == ("transformed" if kind == "cropped" else kind)
+            right[kind] += told == ("edited" if kind == "cropped" else kind)
     wrong = [pair for pair in pairs if len({made[path][0] for path in pair}) > 1]
     sure = [pair for pair in wrong if pairs[pair] not in ("similar", "burst")]
     print(f"{name}:")
@@ -226,16 +227,24 @@ def speed(options):
             perceptual_hash.VERSION,
             {content_id: pictures[row].tobytes() for row, content_id in enumerate(ids)},
         )
+        catalog.duplicates.store_comparisons(
+            comparing.VERSION,
+            {},
+            {(ids[row], ids[count - planted + row]): "same" for row in range(planted)},
+        )
         finder = DuplicateFinder(
             store=catalog.duplicates,
             library=catalog.library,
             embeddings=catalog.embeddings,
-            decoder=None,  # pixels are not asked for
+            decoder=NoPictures(),
         )
         before_mb = peak_mb()
         started, used = time.perf_counter(), time.process_time()
         found = asyncio.run(finder.find(api.DuplicatesRequest(), model))
         seconds, used = time.perf_counter() - started, time.process_time() - used
+        started = time.perf_counter()
+        asyncio.run(finder.find(api.DuplicatesRequest(), model))
+        again = time.perf_counter() - started
         catalog.close()
     groups = {frozenset(file.id for file in group.files) for group in found.groups}
     expected = {frozenset((ids[row], ids[count - planted + row])) for row in range(planted)}
@@ -244,6 +253,7 @@ def speed(options):
         "dim": options.dim,
         "cores": len(os.sched_getaffinity(0)),
         "seconds": round(seconds, 1),
+        "seconds_again": round(again, 2),
         "processor_seconds": round(used, 1),
         "peak_mb": peak_mb(),
         "peak_mb_before": before_mb,
@@ -252,6 +262,13 @@ def speed(options):
         "groups": len(groups),
     }
     print(json.dumps(result))
+
+
+class NoPictures:
+    """There are embeddings and looks only."""
+
+    async def examine(self, *_):
+        raise UnreadableImageError("unsupported", "there is no picture")
 
 
 def peak_mb():

@@ -1,18 +1,26 @@
-"""Does relevance tell queries that have a match from queries that have none?
+"""Is what was meant found, and is nothing found where there is nothing?
 
-Takes the captioned photos that the model was not trained on. Libraries of 30 to 400 of them are
-drawn twice for each query: once with a photo that matches, once with none that comes near it. A
-query is a caption, a word, a photo, or a combination of these. What matches follows from the
-captions that people wrote.
+    python -m benchmarks.relevance                       imgvecd-mini, on the captioned photos
+    python -m benchmarks.relevance --save vectors.npz    and keeps the vectors
+    python -m benchmarks.relevance --vectors FILE.npz    any model: its vectors from a file
+    python -m benchmarks.relevance --write-texts FILE    what such a file needs, one a line
 
-Run it with `python -m benchmarks.relevance`; it takes some minutes and needs the captioned data.
+Libraries of 100 to 5,000 photos are drawn twice for each query: with photos of what it means, and
+without any. Up to 1,000 of them are photos that imgvecd-mini was not trained on (the dev split, and
+what `tools/train_mini --holdout 500` keeps out), and only these are asked for; larger libraries are
+filled up from the others. What a query means follows from the captions that people wrote: a photo
+shows a subject if two of its five captions tell of it; one alone is doubtful, and not counted.
+
+A file of vectors holds `images` (n, dim) in the order of the photos as `--write-texts` names them,
+`texts` (m strings) and `vectors` (m, dim), unit rows.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
-import math
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +31,17 @@ from PIL import Image
 
 import imgvecd
 from benchmarks import captioned
-from imgvecd.core.search.query_vectors import combine
+from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
-from imgvecd.core.search.relevance import FOUND, Relevance, Shape, shape_of
+from imgvecd.core.search.relevance import FOUND, TEXT, WEAKER, Relevance, Scale
+from tools.train_mini.captions import load_photos, split_photos
 
 _MODEL = "imgvecd-mini"
 _MODELS = Path(imgvecd.__file__).parent / "models"
-_SIZES = (30, 60, 120, 250, 400)
-TEXT: Shape = ((True, 1.0),)
-PHOTO: Shape = ((False, 1.0),)
-LESS: Shape = ((True, 1.0), (True, -0.5))
-_FORMS = ("{}", "a photo of a {}", "a picture with a {} in it", "{}s")
+_SIZES = (100, 300, 1000, 5000)
+_CAPTIONS = 80  # asked in libraries of each size
+_HOLDOUT = 500
+_CURVE = (0.005, WEAKER, 0.02, 0.05, 0.1, 0.2, FOUND, 0.4, 0.5, 0.6, 0.7)
 # things that can be seen, of those that three or more of the photos have in two captions
 THINGS = """
     water lake city baby stroller beach ball bike pool helmet rock climber mountain boat
@@ -47,30 +55,43 @@ THINGS = """
 """.split()  # noqa: SIM905  # one can read it
 
 
-@dataclass
-class Outcome:
-    """Best cosine and relevance of one query in one library."""
-
-    kind: str
-    matching: bool
-    score: float
-    relevance: float
-    z: float
-
-
 def main() -> None:
-    photos = captioned.photos("dev")
-    if not photos:
+    parser = argparse.ArgumentParser(description="relevance, found and weaker, measured")
+    parser.add_argument("--sizes", type=int, nargs="+", default=_SIZES, help="images in libraries")
+    parser.add_argument("--vectors", metavar="FILE", help="npz of images, texts, vectors")
+    parser.add_argument("--save", metavar="FILE", help="keep the vectors of imgvecd-mini")
+    parser.add_argument("--write-texts", metavar="FILE", help="only say what a file needs")
+    options = parser.parse_args()
+    photos, asked = held_out_first()
+    study = Study([photo.captions for photo in photos], asked)
+    cases = [case for size in options.sizes for case in study.cases(size, _CAPTIONS)]
+    texts = [*REFERENCE_TEXTS, *texts_of(cases)]
+    if options.write_texts:
+        names = [f"photo\t{photo.path}" for photo in photos]
+        Path(options.write_texts).write_text("\n".join([*names, *texts]) + "\n")
+        return
+    images, vectors = (
+        loaded(options.vectors) if options.vectors else encoded(photos, texts, options.save)
+    )
+    missing = [text for text in texts if text not in vectors]
+    if missing or len(images) != len(photos):
+        raise SystemExit(
+            f"{options.vectors} has {len(images)} of {len(photos)} images and lacks"
+            f" {len(missing)} texts, such as {missing[:3]}: --write-texts says what it needs"
+        )
+    report(Measured(cases, images, vectors))
+
+
+def held_out_first() -> tuple[list[captioned.Photo], int]:
+    """Return (photos, those not trained on first; how many these are)."""
+    if not captioned.CAPTIONED.exists():
         raise SystemExit(f"the captioned data is not in {captioned.CAPTIONED}")
-    model, preprocess, tokenizer = load()
-    images = encode_images(model, preprocess, photos)
-    captions = [(i, text) for i, photo in enumerate(photos) for text in photo.captions]
-    texts = encode_texts(model, tokenizer, [text for _, text in captions])
-    references = encode_texts(model, tokenizer, REFERENCE_TEXTS)
-    study = Study(photos, images, references)
-    study.ask_captions(captions, texts, 500)
-    study.ask_words(lambda names: encode_texts(model, tokenizer, names))
-    report(study.outcomes)
+    split = split_photos(load_photos(captioned.CAPTIONED), _HOLDOUT, seed=0)
+    photos = [
+        captioned.Photo(photo.path, photo.captions)
+        for photo in (*split.dev, *split.held_out, *split.train)
+    ]
+    return photos, len(split.dev) + len(split.held_out)
 
 
 def load():
@@ -98,142 +119,138 @@ def encode_texts(model, tokenizer, texts):
     return np.concatenate(rows)
 
 
-class Study:
-    """Draws libraries with and without a match, and notes what each query gets."""
+def encoded(photos, texts, keep) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    model, preprocess, tokenizer = load()
+    images = encode_images(model, preprocess, photos)
+    vectors = encode_texts(model, tokenizer, texts)
+    if keep:
+        np.savez(keep, images=images, texts=np.array(texts), vectors=vectors)
+    return images, dict(zip(texts, vectors, strict=True))
 
-    def __init__(self, photos, images, references) -> None:
-        self.images = images
-        self.references = references
-        self.outcomes: list[Outcome] = []
-        self._random = np.random.default_rng(11)
-        counts = [
-            collections.Counter(word for text in photo.captions for word in captioned.words(text))
-            for photo in photos
+
+def loaded(path) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    with np.load(path) as file:
+        images = file["images"].astype(np.float32)
+        vectors = file["vectors"].astype(np.float32)
+        return images, dict(zip(file["texts"].tolist(), vectors, strict=True))
+
+
+class Measured:
+    """Scores and scales of every case."""
+
+    def __init__(self, cases: Sequence[Case], images, vectors) -> None:
+        references = np.stack([vectors[text] for text in REFERENCE_TEXTS])
+        self.cases = list(cases)
+        self.scores: list[np.ndarray] = []
+        self.scales: list[Scale] = []
+        self.ms: list[float] = []
+        for case in self.cases:
+            stored = images[case.library]
+            # as a library of its own is sampled: evenly, up to so many
+            relevance = Relevance(lambda n, stored=stored: stored[:: -(-len(stored) // n)])
+            relevance.learn_texts(references)
+            relevance.ordinary(TEXT, len(stored))
+            query = vectors[case.text]
+            started = time.perf_counter()
+            scale = relevance.scale(query, TEXT, len(stored))
+            self.ms.append((time.perf_counter() - started) * 1000)
+            assert scale is not None
+            self.scores.append(stored @ query)
+            self.scales.append(scale)
+
+    def best(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (best score, its relevance) of each case of a kind."""
+        some = [i for i, case in enumerate(self.cases) if case.kind == kind]
+        scores = np.array([float(self.scores[i].max()) for i in some])
+        relevances = [
+            self.scales[i].relevance(score) for i, score in zip(some, scores, strict=True)
         ]
-        self._all_words = [set(count) for count in counts]
-        self._sure_words = [{word for word in count if count[word] >= 2} for count in counts]
-        frequency = collections.Counter(word for some in self._all_words for word in some)
-        self._weight = {word: math.log(len(photos) / n) for word, n in frequency.items()}
-        self._likeness = np.array(
-            [[self._overlap(mine, other) for other in self._all_words] for mine in self._all_words]
-        )
+        return scores, np.array(relevances)
 
-    def _overlap(self, wanted, has) -> float:
-        total = sum(self._weight[word] for word in wanted)
-        return sum(self._weight[word] for word in wanted & has) / total if total else 0.0
+    def answered(self, kind: str, cut: float) -> float:
+        """Return the share of cases of a kind in which an image reaches a relevance."""
+        return float((self.best(kind)[1] >= cut).mean())
 
-    def ask_captions(self, captions, vectors, count) -> None:
-        for k in self._random.permutation(len(captions))[:count]:
-            own, text = captions[k]
-            wanted = captioned.words(text)
-            overlap = np.array([self._overlap(wanted, has) for has in self._all_words])
-            far = np.flatnonzero((overlap < 0.25) & (self._likeness[own] < 0.25))
-            if len(far) < _SIZES[0]:
+    def shown(self, cut: float, only: Sequence[str] | None = None) -> tuple[float, float, float]:
+        """Return (F1 over that of the best cut, recall, share of the library) of subjects."""
+        ours, best, recall, share = [], [], [], []
+        for case, scores, scale in zip(self.cases, self.scores, self.scales, strict=True):
+            if case.kind != "subject" or (only is not None and case.text not in only):
                 continue
-            without = self._random.permutation(far)[: self._random.choice(_SIZES)]
-            matching = [*without[:-1], own]
-            self._note("caption", vectors[k : k + 1], TEXT, matching, without)
-            second = k - 1 if k and captions[k - 1][0] == own else k + 1
-            self._note("two captions", vectors[[k, second]], TEXT + TEXT, matching, without)
-            unrelated = self._random.integers(len(vectors))
-            self._note("caption - text", vectors[[k, unrelated]], LESS, matching, without)
-            alike = self._likeness[own].copy()
-            alike[own] = 0
-            if alike.max() > 0.35:
-                without = without[without != own]
-                twin = int(alike.argmax())
-                photo, matching = self.images[own][None], [*without[:-1], twin]
-                self._note("photo", photo, PHOTO, matching, without)
-                both = np.concatenate([vectors[k : k + 1], photo])
-                self._note("caption + photo", both, TEXT + PHOTO, matching, without)
-
-    def ask_words(self, encode) -> None:
-        for thing in THINGS:
-            have = np.flatnonzero([thing in words for words in self._sure_words])
-            lack = np.flatnonzero(
-                [all(thing not in word for word in words) for words in self._all_words]
-            )
-            if len(have) < 3:
-                continue
-            for vector in encode([form.format(thing) for form in _FORMS]):
-                size = self._random.choice(_SIZES)
-                without = self._random.permutation(lack)[:size]
-                share = max(2, len(have) * size // len(self.images))
-                some = self._random.permutation(have)[:share]
-                self._note("word", vector[None], TEXT, [*without[: -len(some)], *some], without)
-
-    def _note(self, kind, terms, shape, matching, without) -> None:
-        vector, _ = combine(terms, [weight for _, weight in shape])
-        for library, matches in ((matching, True), (without, False)):
-            stored = self.images[np.asarray(library)]
-            relevance = Relevance(lambda _, stored=stored: stored)
-            relevance.learn_texts(self.references)
-            scale = relevance.scale(shape_of(shape), max(len(stored), _SIZES[0]))
-            score = float((stored @ vector).max())
-            z = (score - scale.mean) / scale.deviation - math.sqrt(2 * math.log(scale.images))
-            self.outcomes.append(Outcome(kind, matches, score, scale.relevance(score), z))
+            sure = ~case.doubtful
+            hit = scores[sure] >= scale.score(cut)
+            truth = case.matches[sure]
+            ours.append(2 * (hit & truth).sum() / (hit.sum() + truth.sum()))
+            best.append(best_f1(scores[sure], truth))
+            recall.append((hit & truth).sum() / truth.sum())
+            share.append(hit.mean())
+        return float(np.mean(ours) / np.mean(best)), float(np.mean(recall)), float(np.mean(share))
 
 
-def report(outcomes: list[Outcome]) -> None:
-    rows = []
-    for kind in (*dict.fromkeys(outcome.kind for outcome in outcomes), None):
-        some = [outcome for outcome in outcomes if kind in {None, outcome.kind}]
-        truth = np.array([outcome.matching for outcome in some])
-        scores = np.array([outcome.score for outcome in some])
-        relevances = np.array([outcome.relevance for outcome in some])
-        rows.append(
-            (
-                kind or "all together",
-                len(some),
-                f"{auc(scores, truth):.3f}",
-                f"{auc(relevances, truth):.3f}",
-                f"{(relevances[truth] >= FOUND).mean():.0%}",
-                f"{(relevances[~truth] < FOUND).mean():.0%}",
-            )
-        )
-    headers = ("query", "queries", "AUC cosine", "AUC relevance", "match found", "none said")
-    print(tabulate.tabulate(rows, headers))
-    print("logistic regression (slope, offset):", *fit(outcomes))
-    compare_cut_offs(outcomes)
+def best_f1(scores, truth) -> float:
+    right = np.cumsum(truth[np.argsort(-scores)])
+    return float((2 * right / (np.arange(1, len(right) + 1) + truth.sum())).max())
 
 
-def compare_cut_offs(outcomes: list[Outcome]) -> None:
-    """Print how the best fixed cut-off of one half of the queries does on the other."""
-    half = np.arange(len(outcomes)) // 2 % 2 == 0  # pairs stay together
-    truth = np.array([outcome.matching for outcome in outcomes])
-    for name in ("score", "relevance"):
-        values = np.array([getattr(outcome, name) for outcome in outcomes])
-        right = [
-            balanced(values[~side] >= best_cut(values[side], truth[side]), truth[~side])
-            for side in (half, ~half)
+def auc(positive, negative) -> float:
+    """Return how often a query with a match has the higher value; a tie counts half."""
+    ordered = np.sort(negative)
+    below = np.searchsorted(ordered, positive, "left")
+    level = np.searchsorted(ordered, positive, "right") - below
+    return float((below + level / 2).mean() / len(ordered))
+
+
+def report(measured: Measured) -> None:
+    counts = collections.Counter(case.kind for case in measured.cases)
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    best = {kind: measured.best(kind) for kind in counts}
+    pairs = [("subject", "subject-"), ("caption", "caption-"), ("caption", "absent-")]
+    pairs += [("subject", "absent-"), ("subject", "nonsense-")]
+    rows = [
+        (f"{a} / {b}", *(f"{auc(best[a][i], best[b][i]):.3f}" for i in (0, 1))) for a, b in pairs
+    ]
+    every = [
+        [
+            np.concatenate([best[kind][i] for kind in counts if kind.endswith("-") is lack])
+            for lack in (False, True)
         ]
-        print(f"balanced accuracy of one fixed cut-off of {name}: {np.mean(right):.3f}")
+        for i in (0, 1)
+    ]
+    rows.append(("all together", *(f"{auc(*every[i]):.3f}" for i in (0, 1))))
+    print(tabulate.tabulate(rows, ("with / without a match", "AUC cosine", "AUC relevance")))
+    print()
+    print(tabulate.tabulate([_at(measured, cut) for cut in _CURVE], _HEADERS))
+    print(f"found from {FOUND}, weaker from {WEAKER}; {np.median(measured.ms):.1f} ms a query")
 
 
-def best_cut(values, truth) -> float:
-    return max(np.unique(values), key=lambda cut: balanced(values >= cut, truth))
+_HEADERS = (
+    "relevance",
+    "F1 / best",
+    "frequent",
+    "recall",
+    "of library",
+    "subject answered",
+    "caption answered",
+    "absent empty",
+    "nonsense empty",
+    "subject- empty",
+    "caption- empty",
+)
 
 
-def balanced(said, truth) -> float:
-    return (said[truth].mean() + (~said)[~truth].mean()) / 2
-
-
-def auc(values, truth) -> float:
-    """Return how often a query with a match has the higher value."""
-    ranks = values.argsort().argsort() + 1
-    positive = truth.sum()
-    return (ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * (~truth).sum())
-
-
-def fit(outcomes: list[Outcome]) -> tuple[float, float]:
-    design = np.array([(outcome.z, 1.0) for outcome in outcomes])
-    truth = np.array([outcome.matching for outcome in outcomes], float)
-    weights = np.zeros(2)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-design @ weights))
-        hessian = (design * (p * (1 - p))[:, None]).T @ design
-        weights += np.linalg.solve(hessian, design.T @ (truth - p))
-    return round(float(weights[0]), 3), round(float(weights[1]), 3)
+def _at(measured: Measured, cut: float) -> tuple[str, ...]:
+    ratio, recall, share = measured.shown(cut)
+    shares = [
+        measured.shown(cut, FREQUENT)[0],
+        recall,
+        share,
+        *(measured.answered(kind, cut) for kind in ("subject", "caption")),
+        *(
+            1 - measured.answered(kind, cut)
+            for kind in ("absent-", "nonsense-", "subject-", "caption-")
+        ),
+    ]
+    return (f"{cut}", f"{ratio:.2f}", *(f"{share:.2f}" for share in shares))
 
 
 if __name__ == "__main__":

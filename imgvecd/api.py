@@ -219,11 +219,11 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that belongs to an image by its name, in the same folder.
 
     Attributes:
-        kind: "developed" is a picture made from a RAW file.
+        kind: "developed" is a picture made from a RAW file, "edited" one made from this picture.
         id: of the companion as an image, if it is one.
     """
 
-    kind: Literal["sidecar", "video", "raw", "developed"]
+    kind: Literal["sidecar", "video", "raw", "developed", "edited", "original"]
     path: str
     path_base64: str | None = None
     id: int | None = None
@@ -242,11 +242,19 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     Raises:
         BadRequestError: a field that there is not, or that makes no sense.
     """
-    given = {"text": query} if isinstance(query, str) else msgspec.structs.asdict(query)
+    given: Mapping[str, Any] = {"text": query}
+    if isinstance(query, SearchRequest):
+        given = msgspec.structs.asdict(query)
     try:
-        return msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
+        request = msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
         raise BadRequestError(complaint(error)) from error
+    filters = request.filters
+    if filters.folder is None:
+        return request
+    # here, since ~ is the home of who asks, and not the daemon's
+    filters = msgspec.structs.replace(filters, folder=os.path.expanduser(filters.folder))
+    return msgspec.structs.replace(request, filters=filters)
 
 
 class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -291,10 +299,13 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         found, weaker: how many images there are in these bands on all pages together, whether
-            `min_band` asks for them or not; 10,000 stands for that or more.
+            `min_band` asks for them or not; 10,000 stands for that or more. Where more than
+            100,000 are searched, those beyond a page are estimated.
         searched: images that could have been found: those that the filters allow.
         nearest: the first of `nearest_hits`.
         nearest_hits: the three that came nearest, where nothing is found.
+        notes: what a person should know about the answer, such as that the end of a text that is
+            too long for the model was not looked at.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -307,6 +318,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     weaker: int = 0
     nearest: Hit | None = None
     nearest_hits: tuple[Hit, ...] = ()
+    notes: tuple[str, ...] = ()
     next_cursor: str | None = None
 
 
@@ -444,11 +456,96 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     user_metadata: dict[str, Any] = {}
 
 
+ListOrder = Literal["id", "newest", "oldest", "path"]
+FacetKind = Literal["camera", "tag", "person", "folder"]
+
+
 class ImageList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """`GET /v1/images`: one page by ascending id; pass `next_after` as `after` for the next."""
+    """`GET /v1/images`: one page.
+
+    Attributes:
+        next_after: by ascending id, pass it as `after` for the next page.
+        next_cursor: in any other order, pass it as `cursor`.
+    """
 
     images: tuple[Image, ...]
     next_after: int | None = None
+    next_cursor: str | None = None
+
+
+class LookupRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/images/lookup`: images by their ids."""
+
+    ids: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)]
+
+
+class TimelineMonth(msgspec.Struct, frozen=True):
+    """A month as "2023-05", as "2023" if no month is known, or "undated"; and its images."""
+
+    month: str
+    count: int
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/timeline`: how many images were taken when, newest first; undated ones last.
+
+    Attributes:
+        shapes: a byte an image, in this order: up to 128 it is 128 × width / height, above that
+            256 − 128 × height / width. So much as is needed to lay all of them out.
+    """
+
+    clock: str
+    total: int
+    months: tuple[TimelineMonth, ...]
+    shapes: bytes
+
+
+class MonthImages(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/timeline/{month}`: the images of a month, in the timeline's order, in columns.
+
+    Attributes:
+        hashes: the beginning of each content's hash, for the address of its thumbnail.
+        days: of the month; 0 where nothing is said.
+    """
+
+    clock: str
+    ids: tuple[int, ...]
+    hashes: tuple[str, ...]
+    days: tuple[int, ...]
+
+
+class Facet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What images have in common, and how many have it; of a folder, the files right in it.
+
+    Attributes:
+        value_base64: of a folder whose name is no text.
+    """
+
+    value: str
+    value_base64: str | None = None
+    count: int
+
+
+class Facets(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/facets`: the values that most images have."""
+
+    kind: FacetKind
+    values: tuple[Facet, ...]
+
+
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """Images that were taken near each other: their mean position, and the id of one."""
+
+    latitude: float
+    longitude: float
+    count: int
+    id: int
+
+
+class Clusters(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v1/positions`: those with most images first, 4,096 at the most."""
+
+    clusters: tuple[Cluster, ...]
 
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -475,6 +572,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
         runs_on: runtime, device and number format that images are encoded with; empty until known.
         images_per_step: how many are encoded at once; 0 until that was learnt.
         ms_per_image: that one takes in such a step.
+        runtime_note: why this runtime, with what was measured; None until that was found out.
         note: why this model, where the configuration left the choice open.
     """
 
@@ -486,6 +584,7 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     runs_on: str = ""
     images_per_step: int = 0
     ms_per_image: float = 0.0
+    runtime_note: str | None = None
     note: str | None = None
     error: str | None = None
 
@@ -597,6 +696,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.
+        sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
+            "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
     """
 
     version: str
@@ -613,6 +714,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
+    sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -836,11 +938,16 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     reason: str | None = None
 
 
-DuplicateKind = Literal["same_bytes", "same_pixels", "reencoded", "transformed", "burst", "similar"]
-"""From the surest to the loosest; "transformed" is cropped, rotated or mirrored, "reencoded" is
-also resized."""
+DuplicateKind = Literal[
+    "same_bytes", "same_pixels", "reencoded", "transformed", "edited", "burst", "similar"
+]
+"""From the surest to the loosest; "reencoded" is also resized, "transformed" is turned by a quarter
+or more, "edited" is cropped, mirrored, or changed in colour, tone, sharpness or parts."""
 
-KeeperRule = Literal["folder", "resolution", "format", "metadata", "age"]
+SURE_KINDS: tuple[DuplicateKind, ...] = ("same_bytes", "same_pixels", "reencoded")
+"""What is the same picture; the others are in a plan only where somebody asks for them."""
+
+KeeperRule = Literal["folder", "resolution", "quality", "metadata", "format", "age"]
 """What the file of a group that is kept may be chosen by."""
 
 KEEPER_RULES: tuple[KeeperRule, ...] = get_args(KeeperRule)
@@ -877,6 +984,8 @@ class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
         kind: how it relates to the group's keeper.
         similarity: cosine of its embedding to the keeper's.
         keep: stays, since it is the keeper or protected.
+        quality: about how well it was saved, 1 to 100; null where nothing tells, or needs to.
+        why: what speaks for or against it, for people.
     """
 
     id: int
@@ -894,6 +1003,8 @@ class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     similarity: float
     keep: bool = False
     protected: bool = False
+    quality: int | None = None
+    why: str = ""
 
 
 class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -907,18 +1018,29 @@ class DuplicateGroup(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[DuplicateFile, ...]
 
 
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that could not be compared, and why."""
+
+    path: str
+    why: str
+
+
 class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
     """Groups, the surest first.
 
     Attributes:
         images: in the library.
         compared: of these, pictures that could be compared by now; ask again for the others.
+        missing: the others, 100 of them at most.
+        waiting: files that are not indexed yet: `POST /v1/sync` waits for them.
         protect: folders, absolute, whose files were always kept.
     """
 
     groups: tuple[DuplicateGroup, ...]
     images: int
     compared: int
+    missing: tuple[Missing, ...] = ()
+    waiting: int = 0
     protect: tuple[str, ...] = ()
     took_ms: float
 
@@ -927,6 +1049,58 @@ class DuplicateMatches(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /v1/duplicates/check`: files of the library that are the given picture."""
 
     matches: tuple[DuplicateFile, ...]
+
+
+class DedupPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /v1/duplicates/plan`: which files could go to the trash; nothing moves.
+
+    Attributes:
+        files: on lines that begin with "trash".
+        size_bytes: of these.
+        text: the plan, a line for each file, as `imgvecd dedup plan` writes it; may be edited.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    text: str
+
+
+class DedupApplyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/apply`: a plan's text, with lines left out or changed to "keep"."""
+
+    plan: str
+
+
+class DedupUndoRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/duplicates/undo`: a plan by its name; the last one that moved files if null."""
+
+    name: str | None = None
+
+
+class FileLeft(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A file that was not moved, and why."""
+
+    path: str
+    path_base64: str | None = None
+    why: str
+
+
+class DedupDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a plan's files.
+
+    Attributes:
+        files: that were moved, to the trash or back.
+        size_bytes: of these.
+        gone: files that were not there any more.
+        left: files that stay where they are.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    gone: int
+    left: tuple[FileLeft, ...] = ()
 
 
 class DuplicateDecision(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

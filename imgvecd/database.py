@@ -6,6 +6,7 @@ Works in scripts, threads and notebooks: everything asynchronous runs on a threa
 from __future__ import annotations
 
 import logging
+import operator
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -171,6 +172,7 @@ class VectorDatabase:
         Args:
             progress: told now and then how many images were encoded so far, on another thread.
         """
+        library_ops.require_list(image_paths)
         return library_ops.add(self._opened(), image_paths, skip_missing=True, progress=progress)
 
     def remove_image(self, image_id: int) -> None:
@@ -187,8 +189,8 @@ class VectorDatabase:
         Raises:
             NotFoundError: one of them is not there; none was removed.
         """
-        library_ops.require_known(self._opened(), image_ids)
-        return library_ops.remove(self._opened(), image_ids)
+        known = library_ops.require_known(self._opened(), image_ids)
+        return library_ops.remove(self._opened(), known)
 
     def relocate(self, old_prefix: AnyPath, new_prefix: AnyPath) -> dict[str, int]:
         """Follow files that have moved from one folder (or name) to another; encodes nothing.
@@ -218,8 +220,8 @@ class VectorDatabase:
         """
         session = self._opened()
         session.require_writing()
-        library_ops.require_known(session, [image_id])
-        session.catalog.user_metadata.replace({image_id: metadata})
+        (known,) = library_ops.require_known(session, [image_id])
+        session.catalog.user_metadata.replace({known: metadata})
 
     def tag(
         self, image_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -231,8 +233,8 @@ class VectorDatabase:
         """
         session = self._opened()
         session.require_writing()
-        library_ops.require_known(session, image_ids)
-        session.catalog.user_metadata.tag(image_ids, add, remove)
+        known = library_ops.require_known(session, image_ids)
+        session.catalog.user_metadata.tag(known, add, remove)
 
     def get_image(self, image_id: int) -> dict[str, Any]:
         """Return what is known of an image: as in results of searches, without `similarity`.
@@ -241,8 +243,7 @@ class VectorDatabase:
             NotFoundError: there is no such image.
         """
         session = self._opened()
-        library_ops.require_known(session, [image_id])
-        (found,) = self._described([image_id])
+        (found,) = self._described(library_ops.require_known(session, [image_id]))
         return found
 
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
@@ -283,7 +284,7 @@ class VectorDatabase:
     @also_called(query="query_text", text="query_text")
     def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to a text, best first: see `search_by_image`."""
-        return self._search([api.Term(text=query_text)], k)
+        return self._search([_text_term(query_text)], k)
 
     @also_called(query_image_path="query_image", image_path="query_image", query="query_image")
     def search_by_image(self, query_image: AnyPath, k: int = 10) -> list[dict[str, Any]]:
@@ -312,7 +313,7 @@ class VectorDatabase:
     ) -> list[dict[str, Any]]:
         """Return the k images nearest to a text and an image together; a negative weight averts."""
         image = _image_term(query_image, image_weight)
-        return self._search([api.Term(text=query_text, weight=text_weight), image], k)
+        return self._search([_text_term(query_text, text_weight), image], k)
 
     @also_called(threshold="similarity_threshold")
     def find_duplicates(
@@ -481,6 +482,7 @@ class VectorDatabase:
     def _opened(self) -> EmbeddedRuntime:
         if self._session is None:
             raise BadRequestError(f"the database {self.db_path} is closed")
+        self._session.require_own_process()
         return self._session
 
     def _add(
@@ -498,10 +500,8 @@ class VectorDatabase:
         return results
 
     def _search(self, terms: Sequence[api.Term], k: int) -> list[dict[str, Any]]:
-        if k < 1:
-            raise BadRequestError(f"k must be at least 1, not {k}")
         session = self._opened()
-        request = api.SearchRequest(terms=tuple(terms), limit=k, all=True)
+        request = api.SearchRequest(terms=tuple(terms), limit=_count(k), all=True)
         response = session.run(session.searcher.search(request))
         scores = {hit.id: hit.score for hit in response.hits}
         return [
@@ -552,15 +552,40 @@ def _duplicate(file: api.DuplicateFile) -> dict[str, Any]:
     }
 
 
+def _count(k: object) -> int:
+    try:
+        number = operator.index(k)  # type: ignore[arg-type]  # numpy's whole numbers are some, too
+    except TypeError:
+        raise BadRequestError(f"k must be a whole number, not {k!r}") from None
+    if number < 1:
+        raise BadRequestError(f"k must be at least 1, not {k}")
+    return number
+
+
+def _text_term(text: str, weight: float = 1.0) -> api.Term:
+    if not isinstance(text, str):
+        raise BadRequestError(
+            f"the text of a query must be a str, not {type(text).__name__}: ask for each by itself"
+        )
+    return _weighted(api.Term(text=text), weight)
+
+
+def _weighted(term: api.Term, weight: float) -> api.Term:
+    try:
+        return msgspec.structs.replace(term, weight=float(weight))
+    except (TypeError, ValueError):
+        raise BadRequestError(f"a weight must be a number, not {weight!r}") from None
+
+
 def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
     if library_ops.is_url(image):
-        return api.Term(data=fetch_image(str(image)), weight=weight)
+        return _weighted(api.Term(data=fetch_image(str(image))), weight)
     raw = library_ops.absolute(image)
     os.stat(os.fsdecode(raw))  # a missing file is Python's own error
     path = api.Path.of(raw)
     if path.path_base64 is None:
-        return api.Term(path=path.path, weight=weight)
-    return api.Term(path_base64=path.path_base64, weight=weight)
+        return _weighted(api.Term(path=path.path), weight)
+    return _weighted(api.Term(path_base64=path.path_base64), weight)
 
 
 def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime:

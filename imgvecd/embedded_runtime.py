@@ -19,6 +19,7 @@ from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
+from imgvecd.core.threads import BULK
 from imgvecd.errors import AlreadyRunningError, BadRequestError, ModelError, ReadOnlyError
 from imgvecd.protocols import Decoder, VectorIndex
 from imgvecd.types import ModelInfo, RootRow
@@ -60,6 +61,7 @@ class EmbeddedRuntime:
 
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
+        self._process = os.getpid()
         self._backup_interval_s = config.catalog.backup_interval_h * 3600
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -83,7 +85,7 @@ class EmbeddedRuntime:
                     raise
         if self._writing is None:
             self._reading = assemble_reading(config)
-            await asyncio.to_thread(self._reading.index.catch_up)
+            await BULK.run(self._reading.index.catch_up)
             return
         self._writing.engine.use_roots(self.catalog.files.roots())
         self._writing.engine.start()
@@ -155,6 +157,24 @@ class EmbeddedRuntime:
         assert generation is not None  # noqa: S101  # `_open` waited for it
         return generation
 
+    @property
+    def own(self) -> bool:
+        """Whether this is the process that opened it."""
+        return os.getpid() == self._process
+
+    def let_go_of_lock(self) -> None:
+        """In a process that was forked off: leave the state directory to the one that opened it."""
+        if self._writing is not None:
+            self._writing.lock.close()
+
+    def require_own_process(self) -> None:
+        """Raise BadRequestError in a process that was forked off: threads do not come along."""
+        if not self.own:
+            raise BadRequestError(
+                f"{os.path.dirname(self.catalog.path)} was opened before this process was forked:"
+                " open it anew in here"
+            )
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`, done on the session's event loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -222,7 +242,7 @@ class EmbeddedRuntime:
             opened = self._writing.engine.opened.is_set()
             await self._writing.engine.stop()
             if opened:
-                await asyncio.to_thread(back_up_at_end, self.catalog, self._backup_interval_s)
+                await BULK.run(back_up_at_end, self.catalog, self._backup_interval_s)
             self._writing.close()
         # whatever listens to a worker that is no more would be destroyed with the loop, noisily
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -269,7 +289,9 @@ def open_session(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
 
 
 def release(session: EmbeddedRuntime) -> None:
-    """Give back what `open_session` returned; the last one closes it."""
+    """Give back what `open_session` returned; the last one closes it, in its own process."""
+    if not session.own:
+        return
     with _opening:
         for key, shared in list(_open.items()):
             if shared.session is session:
@@ -277,3 +299,15 @@ def release(session: EmbeddedRuntime) -> None:
                 if shared.users == 0:
                     del _open[key]
                     session.close()
+
+
+def _after_fork() -> None:
+    """Make a child's own sessions possible; the parent's stay untouched, for nobody uses them."""
+    global _opening  # noqa: PLW0603  # another thread may have held it
+    _opening = threading.Lock()
+    for shared in _open.values():
+        shared.session.let_go_of_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -12,8 +12,9 @@ the bits of a number; states and steps that were met are kept, up to a bound.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterator
+
+from imgvecd.spelling import composed
 
 LONGEST = 4096
 """Characters of a glob: a path cannot be longer on Linux."""
@@ -39,7 +40,7 @@ class Glob:
         self._skips = 0  # positions before a `**/`, which may be passed over
         self._until = 0  # positions within a `**/`: stay, and move on at a slash
         position = 0
-        for kind, what in _tokens(unicodedata.normalize("NFC", text)):
+        for kind, what in _tokens(composed(text)):
             position = self._add(position, kind, what)
         self._end = 1 << position
         self._states: dict[int, _State] = {}
@@ -53,9 +54,7 @@ class Glob:
     def after(self, state: _State, part: bytes) -> _State:
         """Return the state after a further part of a path, which begins or ends at a slash."""
         text = os.fsdecode(part)
-        if not text.isascii():
-            text = unicodedata.normalize("NFC", text)
-        for character in text:
+        for character in composed(text):
             state = state[character]
             if not state.reached:
                 break

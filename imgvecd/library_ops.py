@@ -5,11 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import logging
+import operator
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from imgvecd.core.files import downloads
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.library.legacy_import import LegacyDatabase, LegacyImage, read_legacy
@@ -38,8 +40,15 @@ def is_url(path: AnyPath) -> bool:
 
 
 def absolute(path: AnyPath) -> bytes:
-    """Return an absolute path in the bytes that the file system knows."""
-    return os.path.abspath(os.fsencode(path))
+    """Return an absolute path in the bytes that the file system knows.
+
+    Raises:
+        BadRequestError: it is no path.
+    """
+    try:
+        return os.path.abspath(os.fsencode(path))
+    except TypeError:
+        raise BadRequestError(f"expected a path, not {type(path).__name__}") from None
 
 
 def add(
@@ -118,12 +127,19 @@ def _places(
 
 
 def remove(session: EmbeddedRuntime, image_ids: Sequence[int]) -> int:
-    """Take images out of the database, not off the disk; return how many there were."""
+    """Take images out of the database; return how many there were.
+
+    Files stay on the disk, but for those that the database has fetched from the web itself.
+    """
     session.require_writing()
     with session.adding:
         files = session.catalog.collection.files_of(image_ids)
+        roots = {root.id: root.path for root in session.catalog.files.roots()}
         session.catalog.files.apply(FileChanges(removed=tuple(file.id for file in files)))
         session.settle()
+        for file in files:
+            path = os.fsdecode(os.path.join(roots[file.root_id], file.relative))
+            downloads.drop(_downloads_of(session), path)
     return len({file.content_id for file in files})
 
 
@@ -249,7 +265,7 @@ def _fetched(
     session: EmbeddedRuntime, paths: Sequence[AnyPath]
 ) -> list[bytes | UnreadableImageError]:
     """Return where the images lie on disk, URLs once they are downloaded, or why they are not."""
-    folder = os.path.join(os.path.dirname(session.catalog.path), "downloads")
+    folder = _downloads_of(session)
 
     def fetched(path: AnyPath) -> bytes | UnreadableImageError:
         if not is_url(path):
@@ -268,15 +284,11 @@ def _fetched(
 
 
 def _download(folder: str, url: str) -> bytes:
-    body = fetch_image(url)
-    name = hashlib.blake2b(body, digest_size=32).hexdigest()
-    path = os.path.join(folder, name)
-    if not os.path.exists(path):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        with open(path + ".part", "wb") as file:
-            file.write(body)
-        os.replace(path + ".part", path)
-    return os.fsencode(path)
+    return os.fsencode(downloads.keep(folder, fetch_image(url)))
+
+
+def _downloads_of(session: EmbeddedRuntime) -> str:
+    return os.path.join(os.path.dirname(session.catalog.path), "downloads")
 
 
 def _files_below(session: EmbeddedRuntime, prefix: bytes) -> list[tuple[bytes, FileRow]]:
@@ -332,12 +344,30 @@ def _stamp(path: bytes) -> Stamp:
     return Stamp.of(status)
 
 
-def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> None:
-    """Raise NotFoundError, naming them, if any of the images is not there."""
-    known = session.catalog.library.images(image_ids)
-    unknown = [str(image_id) for image_id in image_ids if image_id not in known]
+def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> list[int]:
+    """Return the ids as Python's own whole numbers.
+
+    Raises:
+        NotFoundError: one of the images is not there; names them.
+        BadRequestError: an id is no whole number, or they are not in a list.
+    """
+    if isinstance(image_ids, str | bytes) or not isinstance(image_ids, Iterable):
+        raise BadRequestError(f"expected a list of ids, not {type(image_ids).__name__}")
+    try:
+        wanted = [operator.index(image_id) for image_id in image_ids]
+    except TypeError:
+        raise BadRequestError(f"an id is a whole number: {image_ids!r:.100}") from None
+    known = session.catalog.library.images(wanted)
+    unknown = [str(image_id) for image_id in wanted if image_id not in known]
     if unknown:
         raise NotFoundError(f"there is no image {', '.join(unknown)}")
+    return wanted
+
+
+def require_list(paths: Sequence[AnyPath]) -> None:
+    """Raise BadRequestError if that is one path instead of a list of some."""
+    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+        raise BadRequestError(f"expected a list of paths, not {type(paths).__name__}")
 
 
 def checked_metadatas(
@@ -346,8 +376,9 @@ def checked_metadatas(
     """Return one entry per path.
 
     Raises:
-        BadRequestError: the lists differ in length.
+        BadRequestError: the lists differ in length, or there is one path instead of a list.
     """
+    require_list(paths)
     if metadatas is None:
         return [None] * len(paths)
     if len(metadatas) != len(paths):

@@ -1,7 +1,7 @@
 """The seams of imgvecd: small Protocols that the core speaks to and that adapters implement.
 
 The catalog's methods are synchronous and may be called from any thread; asynchronous callers use
-`asyncio.to_thread`. Encoder and decoder are asynchronous, since they live in other processes.
+`core.threads`. Encoder and decoder are asynchronous, since they live in other processes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
 from imgvecd.types import (
+    Bearers,
     Coverage,
     DecodedImage,
     EncoderSpeed,
+    ExaminedImage,
     Facts,
     FileChanges,
     FileRow,
@@ -51,6 +53,14 @@ class Decoder(Protocol):
         """Return the image in `data`, an encoded file's content; otherwise like `decode`."""
         ...
 
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """Return what tells copies of a picture apart; errors as for `decode`."""
+        ...
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """Return what `examine` does of an encoded file's content."""
+        ...
+
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """Return what the XMP file at `path` says, with `taken_at`; errors as for `decode`."""
         ...
@@ -86,6 +96,11 @@ class Encoder(Protocol):
     @property
     def speed(self) -> EncoderSpeed | None:
         """How fast images are encoded; None until that was learnt."""
+        ...
+
+    @property
+    def runtime_note(self) -> str | None:
+        """Why images are encoded with the runtime that they are; None until that was found out."""
         ...
 
     async def info(self) -> ModelInfo:
@@ -377,6 +392,14 @@ class ImageStore(Protocol):
 
     def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
         """Return up to `limit` images with ids above `after`, ascending."""
+        ...
+
+    def bearers(self, content_id: int) -> Bearers | None:
+        """Return the files that bear an image; None if there are none."""
+        ...
+
+    def films(self, content_id: int) -> list[tuple[bytes, Stamp]]:
+        """Return (path, stamp) of the films that belong to an image, online ones only."""
         ...
 
     def counts(self, fingerprint: str | None) -> FileCounts:

@@ -269,6 +269,44 @@ class DecodedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyFacts:
+    """How good a file is as a copy of its picture.
+
+    Attributes:
+        pixels: digest of all pixels, upright, in 8-bit sRGB; empty for camera RAW.
+        quality: 1 to 100, that it was saved at, as far as can be told.
+        remembered: the JPEG quality that the pixels show; 100 where they show none.
+        lossless: nothing was lost when it was saved.
+        depth: bits of each channel.
+        full_colour: colour is stored at the resolution of brightness.
+        bands: strength of ever finer structure, up to the finest that the pixels can hold.
+    """
+
+    pixels: bytes = b""
+    quality: int = 100
+    remembered: int = 100
+    lossless: bool = False
+    depth: int = 8
+    full_colour: bool = True
+    bands: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedImage:
+    """A picture as duplicates are compared by.
+
+    Attributes:
+        side: pixels a side that it was squashed to.
+        pixels: RGB, side × side × 3 bytes.
+    """
+
+    info: ImageInfo
+    facts: CopyFacts
+    side: int
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class IndexChanges:
     """A step of the index: everything that changed in the catalog up to and including `clock`.
 

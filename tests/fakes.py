@@ -74,6 +74,7 @@ class FakeEncoder:
     progress = ""
     batch = 4
     speed = None
+    runtime_note = None
 
     def __init__(self, model=MODEL):
         self.model = model

@@ -50,7 +50,7 @@ DEEDS = {
     b"exit": lambda: os._exit(3),
     b"loop": loop,
     b"sleep": lambda: time.sleep(3600),
-    b"stops": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    b"stops": lambda: signal.raise_signal(signal.SIGSTOP),
     b"deaf": deaf,
     b"memory": lambda: bytearray(64 << 30),
     b"prints": lambda: print("x" * 1_000_000, flush=True),

@@ -15,6 +15,7 @@ from imgvecd.processes.worker_messages import (
     EncodeReady,
     Failed,
     ImagesRequest,
+    KeepRequest,
     SidecarRead,
     Vectors,
 )
@@ -38,6 +39,8 @@ ODD = {
 
 
 def answer(request, body):
+    if isinstance(request, KeepRequest):
+        os._exit(9)
     if isinstance(request, ImagesRequest):
         note(f"images {request.count}")
         if b"kill" in body:

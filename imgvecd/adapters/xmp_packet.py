@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from imgvecd.core.files.photo_texts import latin
+from imgvecd.core.files.photo_texts import is_known, latin
 
 Properties = dict[str, list[str]]
 
@@ -96,10 +96,9 @@ def _text(packet: bytes) -> str:
         declared = _DECLARED.match(packet)
         name = declared[1].decode() if declared else ""
     if name.lower() not in {"", "utf-8", "utf8"}:
-        try:
-            return packet.decode(name, "replace")
-        except LookupError as error:
-            raise ValueError(f"no XMP: {error}") from error
+        if not is_known(name):
+            raise ValueError(f"no XMP: {name} is no encoding that is known here")
+        return packet.decode(name, "replace")
     # a byte that is none takes its value along, not the others; all of them are another encoding's
     marred = packet.decode(errors="replace")
     return marred if _is_mostly_utf8(packet) else latin(packet)

@@ -14,10 +14,12 @@ from imgvecd.catalog.integrity.file_check import examine_open
 from imgvecd.catalog.integrity.row_repair import RowRepair
 from imgvecd.catalog.queries.collection import Collection
 from imgvecd.catalog.queries.duplicate_store import DuplicateTable
+from imgvecd.catalog.queries.facets import Facets
 from imgvecd.catalog.queries.images import ImageTable
 from imgvecd.catalog.queries.pauses import Pauses
 from imgvecd.catalog.queries.query_texts import SavedSearchTable
 from imgvecd.catalog.queries.search_store import SearchRows
+from imgvecd.catalog.queries.timeline import TimelineRows
 from imgvecd.catalog.queries.user_metadata import UserMetadata
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
@@ -50,6 +52,8 @@ class Catalog:
         user_metadata: what the user says of images (`UserMetadataStore`).
         saved_searches: searches with names (`SavedSearchStore`).
         duplicates: what comparing images found and people decided.
+        timeline: images in the order in which they were taken.
+        facets: what images have in common.
         consistency: whether the rows agree with each other.
     """
 
@@ -74,6 +78,8 @@ class Catalog:
         self.user_metadata = UserMetadata(self._database)
         self.saved_searches = SavedSearchTable(self._database)
         self.duplicates = DuplicateTable(self._database)
+        self.timeline = TimelineRows(self._database)
+        self.facets = Facets(self._database)
         self.consistency = RowRepair(self._database)
 
     @property

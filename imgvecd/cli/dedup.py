@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import secrets
 import sys
 from typing import Any
 
@@ -21,8 +19,6 @@ from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
 
 _ALL, _SOME = 0, 1
-# What is the same picture for certain; a person has to ask for the others.
-_SURE = ("same_bytes", "same_pixels", "reencoded")
 _DESCRIPTION = """\
 Move duplicates to the trash in three steps, none of which surprises:
   imgvecd dedup plan plan.txt     writes which files could go; moves nothing
@@ -87,57 +83,45 @@ _PROTECT = "files in DIR, as in those of duplicates.protect, stay, whatever the 
 
 def plan(options: argparse.Namespace) -> int:
     """Write the plan."""
-    from imgvecd.core.duplicates import written_plans  # noqa: PLC0415
-    from imgvecd.core.duplicates.dedup_plan import render  # noqa: PLC0415  # numpy, which others can do without
+    from imgvecd.wiring import parts  # noqa: PLC0415  # numpy, which others can do without
 
     if os.path.exists(options.file) and not options.force:
         raise ConfigError(f"{options.file} exists; --force overwrites it.")
-    options.kind = options.kind or list(_SURE)
+    options.kind = options.kind or list(api.SURE_KINDS)
     request = asking.request(options)
     found = _from_database(options.db, request) if options.db else _from_daemon(options, request)
-    now = datetime.datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    name = f"{now}-{secrets.token_hex(2)}"
-    lines = list(render(name, found))
-    text = "".join(f"{line}\n" for line in lines)
     try:
-        for folder in _records(options):
-            written_plans.keep(folder, name, text)
+        _, text = parts.make_dedup(options.db or state_dir(options)).plan(found)
         with open(options.file, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise ConfigError(f"{options.file}: cannot be written: {error.strerror}") from error
-    count = sum(line.startswith("trash ") for line in lines)
+    count = sum(line.startswith("trash ") for line in text.splitlines())
     print(f"{count:,} files could go. Read {options.file}, edit it, and then:")
-    print(f"  imgvecd dedup apply {options.file}")
+    where = f" --state-dir {options.db}" if options.db else ""
+    print(f"  imgvecd dedup apply {options.file}{where}")
     return _ALL
 
 
 def apply(options: argparse.Namespace) -> int:
     """Move the files."""
-    from imgvecd.core.duplicates import removal, written_plans  # noqa: PLC0415
     from imgvecd.core.duplicates.dedup_plan import parse  # noqa: PLC0415
     from imgvecd.core.duplicates.folder_set import require_folders  # noqa: PLC0415
-    from imgvecd.core.duplicates.undo_journal import Journal  # noqa: PLC0415
     from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
-    planned = parse(_read(options.file), options.file)
+    text = _read(options.file)
+    planned = parse(text, options.file)
+    folders = [expand(each) for each in options.protect]
+    configured = [expand(each) for each in load(options.config).duplicates.protect]
+    require_folders(folders, "--protect")
+    require_folders(configured, "duplicates.protect")
     going = [file.path for files in planned.groups.values() for file in files if not file.keep]
     waiting = sum(map(os.path.lexists, going))
     if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
         print("Nothing was moved.")
         return _SOME
-    folders = [expand(each) for each in options.protect]
-    configured = [expand(each) for each in load(options.config).duplicates.protect]
-    require_folders(folders, "--protect")
-    require_folders(configured, "duplicates.protect")
-    require_folders(map(os.fsdecode, planned.protected), f"{options.file}: protect")
-    protected = list(map(os.fsencode, (*folders, *configured)))
-    written = written_plans.find(_journals(options), planned.name)
-    journal = Journal(_journals(options), planned.name)
-    try:
-        done = removal.apply(planned, parts.make_trash(), journal, protected, _tell, written)
-    finally:
-        journal.close()
+    steps = parts.make_dedup(state_dir(options))
+    _, done = steps.apply(text, options.file, (*folders, *configured), _tell)
     print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
     if done.gone:
         print(f"{done.gone:,} were not there any more.")
@@ -148,23 +132,14 @@ def apply(options: argparse.Namespace) -> int:
 
 def undo(options: argparse.Namespace) -> int:
     """Put the files back."""
-    from imgvecd.core.duplicates import removal, undo_journal  # noqa: PLC0415
     from imgvecd.wiring import parts  # noqa: PLC0415  # see `plan`
 
-    folder = _journals(options)
-    known = undo_journal.names(folder)
+    steps = parts.make_dedup(state_dir(options))
     if options.list:
-        for name in known:
-            opened = undo_journal.Journal(folder, name)
-            print(f"{name}  {len(opened.away()):>6,} files in the trash")
-            opened.close()
+        for name, count in steps.away().items():
+            print(f"{name}  {count:>6,} files in the trash")
         return _ALL
-    name = undo_journal.known(folder, options.name) if options.name else _last(folder, known)
-    opened = undo_journal.Journal(folder, name)
-    try:
-        done = removal.undo(parts.make_trash(), opened, _tell)
-    finally:
-        opened.close()
+    _, done = steps.undo(options.name, _tell)
     print(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")
     if done.gone:
         print(f"{done.gone:,} are not in the trash any more.")
@@ -173,6 +148,8 @@ def undo(options: argparse.Namespace) -> int:
 
 def _from_daemon(options: argparse.Namespace, request: api.DuplicatesRequest) -> api.Duplicates:
     daemon = DaemonConnection(socket_path(options.socket))
+    if options.sync:
+        asking.wait(daemon)
     return read(daemon.post(asking.URL, request, asking.PATIENCE_S), api.Duplicates)
 
 
@@ -188,18 +165,6 @@ def _from_database(folder: str, request: api.DuplicatesRequest) -> api.Duplicate
             prefer=request.prefer,
             protect=request.protect,
         )
-
-
-def _journals(options: argparse.Namespace) -> str:
-    return os.path.join(state_dir(options), "dedup")
-
-
-def _records(options: argparse.Namespace) -> list[str]:
-    """Return where an apply looks for the plan as it was written."""
-    folders = [_journals(options)]
-    if options.db:
-        folders.append(os.path.join(options.db, "dedup"))
-    return folders
 
 
 def _read(path: str) -> str:
@@ -220,19 +185,6 @@ def _read(path: str) -> str:
     if len(text) > LARGEST:
         raise BadRequestError(f"{path}: it is too long for a plan")
     return text
-
-
-def _last(folder: str, known: list[str]) -> str:
-    """Return the plan that was applied last and has files in the trash."""
-    from imgvecd.core.duplicates import undo_journal  # noqa: PLC0415  # see `plan`
-
-    for name in known:
-        opened = undo_journal.Journal(folder, name)
-        away = opened.away()
-        opened.close()
-        if away:
-            return name
-    raise BadRequestError("there is nothing to undo")
 
 
 def _confirmed(question: str) -> bool:

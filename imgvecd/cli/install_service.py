@@ -22,7 +22,11 @@ from typing import Any
 from imgvecd.errors import ConfigError
 
 SYSTEM_FOLDER = "/etc/systemd/system"
-_SHIPPED_COMMAND = "ExecStart=/usr/bin/env imgvecd serve"
+_SHIPPED_COMMANDS = {
+    "ExecStart=/usr/bin/env imgvecd serve": "imgvecd.cli.main serve",
+    "ExecStart=/usr/bin/env imgvec browse --serve": "imgvecd.client.main browse --serve",
+}
+_BROWSE_UNIT = "imgvecd-browse.service"
 _SEAL = re.compile(r"# Written by `imgvecd install-service`, digest ([0-9a-f]{16})\..*\n\Z")
 _ADVICE = "To change it, use `systemctl edit`; a unit edited here is left alone."
 
@@ -47,6 +51,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         "Nothing is started.",
     )
     _add_flags(command, "overwrite units that somebody has edited")
+    command.add_argument(
+        "--browse",
+        action="store_true",
+        help=f"the user service {_BROWSE_UNIT} as well, which serves `imgvec browse --serve`",
+    )
     command.set_defaults(run=install)
     command = commands.add_parser(
         "uninstall-service",
@@ -72,7 +81,10 @@ def _add_flags(command: argparse.ArgumentParser, force: str) -> None:
 def install(options: argparse.Namespace) -> int:
     """Write the units; ones that somebody edited stay unless forced."""
     place = _place(options.system)
-    texts = {os.path.join(place.folder, name): _unit(name) for name in place.units}
+    if options.browse and options.system:
+        raise ConfigError("--browse is a user service: run it as that user, without --system.")
+    names = [*place.units, *([_BROWSE_UNIT] if options.browse else [])]
+    texts = {os.path.join(place.folder, name): _unit(name) for name in names}
     for path, text in texts.items():
         if options.dry_run:
             print(_intended(path, text, force=options.force))
@@ -91,6 +103,11 @@ def install(options: argparse.Namespace) -> int:
                 print(f"Wrote {path}.")
     except OSError as error:
         raise ConfigError(_cannot(error, options.system)) from error
+    _say_what_next(place, options)
+    return 0
+
+
+def _say_what_next(place: _Place, options: argparse.Namespace) -> None:
     print("Start it now and from now on:")
     print(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.service}")
     print("Or on the first search only:")
@@ -100,13 +117,16 @@ def install(options: argparse.Namespace) -> int:
         print(f"  export IMGVECD_SOCKET=/run/imgvecd/{options.system}/imgvecd.sock")
     else:
         print("Keep it running while you are logged out:\n  loginctl enable-linger")
-    return 0
+    if options.browse:
+        print("Serve the page, once `browse` is set in the configuration:")
+        print(f"  {place.systemctl} enable --now {_BROWSE_UNIT}")
 
 
 def uninstall(options: argparse.Namespace) -> int:
     """Remove the units; ones that somebody edited stay unless forced."""
     place = _place(options.system)
-    paths = [os.path.join(place.folder, name) for name in place.units]
+    names = [*place.units, *([] if options.system else [_BROWSE_UNIT])]
+    paths = [os.path.join(place.folder, name) for name in names]
     present = [path for path in paths if os.path.lexists(path)]
     if not present:
         print("There was nothing to remove.")
@@ -150,8 +170,9 @@ def _unit(name: str) -> str:
     text = shipped.read_text(encoding="utf-8")
     python = sys.executable.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     # -P: the manager starts it in the home folder, which may hold something named imgvecd
-    command = f'ExecStart="{python}" -P -m imgvecd.cli.main serve'.replace("$", "$$")
-    text = text.replace(_SHIPPED_COMMAND, command)
+    for command, module in _SHIPPED_COMMANDS.items():
+        own = f'ExecStart="{python}" -P -m {module}'.replace("$", "$$")
+        text = text.replace(command, own)
     return f"{text}\n# Written by `imgvecd install-service`, digest {_digest(text)}. {_ADVICE}\n"
 
 

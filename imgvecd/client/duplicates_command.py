@@ -8,7 +8,7 @@ import os
 from typing import Literal, get_args
 
 from imgvecd import api
-from imgvecd.client import reports
+from imgvecd.client import picture_page, reports
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
@@ -20,13 +20,14 @@ URL = "/v1/duplicates"
 PATIENCE_S = 86_400.0
 """How long an answer may take: the first time, every picture of the library is looked at."""
 
+_LONGEST_SYNC_S = 3600.0
 _HASH_HEX = 64
 KINDS: tuple[str, ...] = get_args(api.DuplicateKind)
 _DESCRIPTION = """\
 Group files that are the same picture, or nearly: same_bytes; same_pixels; reencoded (or resized);
-transformed (cropped, rotated or mirrored); burst (near in time and look); similar. The file to keep
-comes first. Without a terminal, or with -0, prints the files that need not be kept, one a line.
-Nothing is deleted: `imgvecd dedup plan` goes on from here.
+transformed (turned); edited (other colours, text, cropped, mirrored); burst (near in time and
+look); similar. The file to keep comes first. Without a terminal, or with -0, prints the files that
+need not be kept, one a line. Nothing is deleted: `imgvecd dedup plan` goes on from here.
 """
 
 
@@ -48,12 +49,14 @@ def add_flags(command: argparse.ArgumentParser) -> None:
             metavar="FILE",
             help=f"{meaning}; files, or hashes from --json",
         )
+    add("--html", metavar="FILE", help="write the groups as a page of pictures")
     add("-0", "--null", action="store_true", help="end each path with NUL")
 
 
 def add_choice_flags(command: argparse.ArgumentParser) -> None:
     """Add what says which files are duplicates, and which of them to keep."""
     add = command.add_argument
+    add("--sync", action="store_true", help="first wait until every file there is indexed")
     add("--kind", action="append", choices=KINDS, help="only this kind; can be repeated")
     add(
         "--min-similarity",
@@ -99,22 +102,34 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
             return _decide(daemon, decision, files, output)
     if options.check is not None:
         return _check(daemon, options, output)
-    body = daemon.post(URL, request(options), PATIENCE_S)
+    wanted = request(options)
+    if options.sync:
+        wait(daemon)
+    body = daemon.post(URL, wanted, PATIENCE_S)
     found = read(body, api.Duplicates)
+    if options.html is not None:
+        sections = picture_page.of_duplicates(found.groups)
+        picture_page.write(daemon, options.html, "Duplicates", sections)
     if output.json:
         output.answer(body)
     elif output.people:
         for group in found.groups:
             output.table(
-                ("", group.kind.replace("_", " "), "pixels", "size", "date", "path"),
+                ("", group.kind.replace("_", " "), "size", "date", "why", "path"),
                 [_row(file) for file in group.files],
             )
             output.lines([""])
         output.lines([_summary(found)])
+        output.lines([f"not compared: {each.path}: {each.why}" for each in found.missing])
     else:
         spare = [file for group in found.groups for file in group.files if not file.keep]
         output.paths([api.Path(file.path, file.path_base64) for file in spare])
     return _FOUND if found.groups else _NONE
+
+
+def wait(daemon: DaemonConnection) -> None:
+    """Wait until everything on disk now is indexed."""
+    daemon.post("/v1/sync", api.SyncRequest(timeout_s=_LONGEST_SYNC_S), _LONGEST_SYNC_S)
 
 
 def _check(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
@@ -124,7 +139,7 @@ def _check(daemon: DaemonConnection, options: argparse.Namespace, output: Output
         output.answer(body)
     elif output.people and found.matches:
         rows = [(file.kind.replace("_", " "), *_row(file)[2:]) for file in found.matches]
-        output.table(("kind", "pixels", "size", "date", "path"), rows)
+        output.table(("kind", "size", "date", "why", "path"), rows)
     elif output.people:
         output.lines(["Not in the library."])
     else:
@@ -183,18 +198,21 @@ def request(options: argparse.Namespace) -> api.DuplicatesRequest:
 
 def _row(file: api.DuplicateFile) -> tuple[str, ...]:
     mark = "keep" if file.keep else ""
-    pixels = f"{file.width} x {file.height}" if file.width else ""
     date = (file.taken_at or file.modified_at)[:10]
     path = f"{file.path} (offline)" if file.offline else file.path
     kind = "" if file.keep else file.kind.replace("_", " ")
-    return mark, kind, pixels, reports.size(file.size_bytes), date, path
+    return mark, kind, reports.size(file.size_bytes), date, file.why, path
 
 
 def _summary(found: api.Duplicates) -> str:
-    if not found.groups and found.images == found.compared:
+    if not found.groups and found.images == found.compared and not found.waiting:
         return "There are none."
     spare = [file for group in found.groups for file in group.files if not file.keep]
     saved = reports.size(sum(file.size_bytes for file in spare))
     left = found.images - found.compared
     unseen = f"; {left:,} images could not be compared" if left else ""
-    return f"{len(found.groups):,} groups, {len(spare):,} files to spare ({saved}){unseen}."
+    waiting = (
+        f"; {found.waiting:,} files are not indexed yet: --sync waits" if found.waiting else ""
+    )
+    groups = f"{len(found.groups):,} groups, {len(spare):,} files to spare ({saved})"
+    return f"{groups}{unseen}{waiting}."

@@ -64,16 +64,28 @@ def _pictures(
     output: Output,
     way: Way,
 ) -> None:
-    """Print each picture with its row of the table below it, as they come."""
+    """Print a grid: each row of pictures with their rows of the table below it, as they come."""
     from imgvecd.client import preview  # noqa: PLC0415  # Pillow and numpy are slow to import
 
-    for hit, row in zip(hits, rows, strict=True):
+    beside = preview.per_row(size())
+    for start in range(0, len(hits), beside):
+        jpegs, lines = [], []
+        for hit, row in zip(
+            hits[start : start + beside], rows[start : start + beside], strict=True
+        ):
+            line = "  ".join(filter(None, [*row, _place(hit)]))
+            try:
+                url = f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(way)}"
+                jpegs.append(daemon.get(url))
+                lines.append(line)
+            except DaemonError as error:
+                lines.append(f"{line}  (no picture: {error})")
         try:
-            jpeg = daemon.get(f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(way)}")
-            output.raw(preview.picture(jpeg, way, size()))
-        except (DaemonError, OSError) as error:
-            output.lines([f"(no picture: {error})"])
-        output.lines(["  ".join(filter(None, [*row, _place(hit)])), ""])
+            if jpegs:
+                output.raw(preview.side_by_side(jpegs, way, size()))
+        except OSError as error:
+            lines.append(f"(no pictures: {error})")
+        output.lines([*lines, ""])
         output.flush()
 
 

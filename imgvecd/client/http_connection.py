@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import select
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -122,6 +123,7 @@ class DaemonConnection:
 
     def _ask(self, method: str, url: str, body: bytes | None) -> bytes:
         headers = _JSON if body else {}
+        self._http.drop_if_ended()
         kept = self._http.sock is not None
         try:
             # Refused before all of it was sent? Then the answer says why.
@@ -131,7 +133,8 @@ class DaemonConnection:
             answer = response.read()
         except http.client.RemoteDisconnected as error:
             self._http.close()
-            if kept:  # the daemon closes connections that idle; it has not seen this request
+            # the daemon closes connections that idle; it may have seen what came at that moment
+            if kept and (method == "GET" or url.startswith("/v1/search")):
                 return self._ask(method, url, body)
             raise DaemonUnreachableError(self._http.explain(error)) from error
         except TimeoutError:
@@ -197,6 +200,14 @@ class _UnixConnection(http.client.HTTPConnection):
         self.timeout = self._timeout_s + patience_s
         if self.sock is not None:
             self.sock.settimeout(self.timeout)
+
+    def drop_if_ended(self) -> None:
+        """Hang up if the other side has done so since the last answer."""
+        if self.sock is not None:
+            poll = select.poll()
+            poll.register(self.sock, select.POLLIN)
+            if poll.poll(0):  # nothing is to come between answers but the end
+                self.close()
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

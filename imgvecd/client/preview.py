@@ -9,14 +9,17 @@ import base64
 import io
 import os
 import re
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from imgvecd.client.terminal import Size, Way
 
 # Of a picture, in cells: three or four hits on a screen.
 _MOST_COLUMNS, _MOST_ROWS = 48, 16
+# Of one among others in a row: three on a terminal of 80 columns.
+_CELL_COLUMNS, _CELL_ROWS = 26, 10
 _CHUNK = 4096  # bytes of base64 in one of kitty's messages
 _COLOURS = 256  # of a picture in sixels
 _BAND = 6  # rows of pixels in one row of sixels
@@ -36,9 +39,40 @@ def picture(jpeg: bytes, way: Way, size: Size) -> bytes:
     Raises:
         OSError: it is no picture.
     """
+    image = _opened(jpeg)
+    return _drawn(image, jpeg, _fitted(image, size), way, size)
+
+
+def per_row(size: Size) -> int:
+    """Return how many pictures fit beside each other."""
+    return max(size.columns // _CELL_COLUMNS, 1)
+
+
+def side_by_side(jpegs: Sequence[bytes], way: Way, size: Size) -> bytes:
+    """Return what draws pictures in a row, all equally high, and ends below them.
+
+    Raises:
+        OSError: one of them is no picture.
+    """
+    if len(jpegs) == 1:
+        return picture(jpegs[0], way, size)
+    width, height = _CELL_COLUMNS * size.cell_width, _CELL_ROWS * size.cell_height
+    sheet = Image.new("RGB", (len(jpegs) * width, height))
+    for place, jpeg in enumerate(jpegs):
+        image = ImageOps.contain(_opened(jpeg), (width - size.cell_width, height))
+        sheet.paste(image, (place * width, (height - image.height) // 2))
+    file = io.BytesIO()
+    sheet.save(file, "JPEG", quality=90)
+    return _drawn(sheet, file.getvalue(), (len(jpegs) * _CELL_COLUMNS, _CELL_ROWS), way, size)
+
+
+def _opened(jpeg: bytes) -> Image.Image:
     with Image.open(io.BytesIO(jpeg)) as opened:
-        image = opened.convert("RGB")
-    columns, rows = _fitted(image, size)
+        return opened.convert("RGB")
+
+
+def _drawn(image: Image.Image, jpeg: bytes, cells: tuple[int, int], way: Way, size: Size) -> bytes:
+    columns, rows = cells
     if way == "kitty":
         return _kitty(image, columns, rows)
     if way == "iterm2":

@@ -34,7 +34,7 @@ def status(answer: api.Status) -> list[str]:
     lines.append(_line("model", f"{model.name} {model.pretrained}".rstrip() + f", {loaded}"))
     speed = f"{model.runs_on}: {model.ms_per_image:g} ms an image, {model.images_per_step} at once"
     lines += [_line("", speed)] if model.images_per_step else []
-    lines += [_line("", text) for text in (model.note, model.error) if text]
+    lines += [_line("", text) for text in (model.runtime_note, model.note, model.error) if text]
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
         command = pause_commands.way_on(answer.pause)
@@ -43,6 +43,8 @@ def status(answer: api.Status) -> list[str]:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
+    if answer.sandbox:
+        lines.append(_line("sandbox", f"decoders: {', '.join(answer.sandbox)}"))
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines

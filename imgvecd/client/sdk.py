@@ -29,6 +29,10 @@ T = TypeVar("T")
 Query = str | api.SearchRequest
 
 _LIVE = "/v1/search/live"
+_WORLD = (-90.0, -180.0, 90.0, 180.0)
+
+
+_DEDUP_S = 86_400.0  # as long as looking at every picture may take
 
 
 class Client:
@@ -100,9 +104,46 @@ class Client:
         """Return one stored image."""
         return read(self._daemon.get(f"/v1/images/{image_id}"), api.Image)
 
-    def images(self, after: int = -1, filters: api.Filters | None = None) -> Iterator[api.Image]:
-        """Yield every stored image that passes, with an id above `after`, in bounded memory."""
-        return self._lines(_images(after, filters), api.Image)
+    def images(
+        self, after: int = -1, filters: api.Filters | None = None, order: api.ListOrder = "id"
+    ) -> Iterator[api.Image]:
+        """Yield every stored image that passes, in bounded memory; by id, those above `after`."""
+        return self._lines(_images(after, filters, order), api.Image)
+
+    def lookup(self, ids: Sequence[int]) -> tuple[api.Image, ...]:
+        """Return those of up to 1,000 stored images that there are, in this order."""
+        request = api.LookupRequest(ids=tuple(ids))
+        return self._post("/v1/images/lookup", request, api.ImageList).images
+
+    def timeline(self, filters: api.Filters | None = None) -> api.Timeline:
+        """Return how many images were taken when, newest first."""
+        return read(self._daemon.get(_with_filters("/v1/timeline", filters)), api.Timeline)
+
+    def month(self, month: str, filters: api.Filters | None = None) -> api.MonthImages:
+        """Return the images of a month ("2023-05", "undated"), newest first, in columns."""
+        return read(self._daemon.get(_month(month, filters)), api.MonthImages)
+
+    def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
+        """Return the cameras, tags, people or folders that most images have."""
+        return read(self._daemon.get(_facets(kind, contains, limit)), api.Facets)
+
+    def positions(
+        self, box: tuple[float, float, float, float] = _WORLD, columns: int = 32
+    ) -> api.Clusters:
+        """Return where images were taken, those of one cell of a grid over the box together.
+
+        Args:
+            box: south, west, north, east, in degrees.
+        """
+        return read(self._daemon.get(_positions(box, columns)), api.Clusters)
+
+    def original(self, image_id: int) -> bytes:
+        """Return the picture's file, byte for byte."""
+        return self._daemon.get(f"/v1/images/{image_id}/original")
+
+    def film(self, image_id: int) -> bytes:
+        """Return the film of a Live Photo."""
+        return self._daemon.get(f"/v1/images/{image_id}/film")
 
     def failures(self) -> Iterator[api.Failure]:
         """Yield every file that cannot be searched."""
@@ -113,7 +154,7 @@ class Client:
         return self._lines(_changes(since), api.Changes)
 
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
-        """Return an image small, as a JPEG; `size` is 64, 128, 256, 512 or 1024 pixels."""
+        """Return an image small, as a JPEG; `size` is 64, 128, 256, … or 4096 pixels."""
         return self._daemon.get(_thumbnail(image_id, size))
 
     def events(self, last_id: str | None = None) -> Iterator[api.Event]:
@@ -124,6 +165,22 @@ class Client:
         """
         for _, _, data in DaemonConnection(self._path, self._timeout_s).all_events(last_id):
             yield read(data, api.Event)
+
+    def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return which duplicates could go to the trash; nothing moves."""
+        request = msgspec.convert(fields, api.DuplicatesRequest)
+        body = self._daemon.post("/v1/duplicates/plan", request, _DEDUP_S)
+        return read(body, api.DedupPlan)
+
+    def apply_dedup(self, plan: str) -> api.DedupDone:
+        """Move the files of a plan, the text perhaps edited, to the trash."""
+        request = api.DedupApplyRequest(plan=plan)
+        return read(self._daemon.post("/v1/duplicates/apply", request, _DEDUP_S), api.DedupDone)
+
+    def undo_dedup(self, name: str | None = None) -> api.DedupDone:
+        """Put back what a plan moved; without a name, the last one."""
+        request = api.DedupUndoRequest(name=name)
+        return read(self._daemon.post("/v1/duplicates/undo", request, _DEDUP_S), api.DedupDone)
 
     def sync(self, timeout_s: float = 30.0) -> str:
         """Return the clock once all that is on disk now can be found.
@@ -216,11 +273,43 @@ class AsyncClient:
         return read(await self._ask("GET", f"/v1/images/{image_id}", b""), api.Image)
 
     async def images(
-        self, after: int = -1, filters: api.Filters | None = None
+        self, after: int = -1, filters: api.Filters | None = None, order: api.ListOrder = "id"
     ) -> AsyncIterator[api.Image]:
-        """Yield every stored image that passes, with an id above `after`, in bounded memory."""
-        async for line in self._lines(_images(after, filters)):
+        """Yield every stored image that passes, in bounded memory; by id, those above `after`."""
+        async for line in self._lines(_images(after, filters, order)):
             yield read(line, api.Image)
+
+    async def lookup(self, ids: Sequence[int]) -> tuple[api.Image, ...]:
+        """Return those of up to 1,000 stored images that there are, in this order."""
+        request = api.LookupRequest(ids=tuple(ids))
+        return (await self._post("/v1/images/lookup", request, api.ImageList)).images
+
+    async def timeline(self, filters: api.Filters | None = None) -> api.Timeline:
+        """Return how many images were taken when, newest first."""
+        answer = await self._ask("GET", _with_filters("/v1/timeline", filters), b"")
+        return read(answer, api.Timeline)
+
+    async def month(self, month: str, filters: api.Filters | None = None) -> api.MonthImages:
+        """Return the images of a month, in columns; see `Client.month`."""
+        return read(await self._ask("GET", _month(month, filters), b""), api.MonthImages)
+
+    async def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
+        """Return the cameras, tags, people or folders that most images have."""
+        return read(await self._ask("GET", _facets(kind, contains, limit), b""), api.Facets)
+
+    async def positions(
+        self, box: tuple[float, float, float, float] = _WORLD, columns: int = 32
+    ) -> api.Clusters:
+        """Return where images were taken; see `Client.positions`."""
+        return read(await self._ask("GET", _positions(box, columns), b""), api.Clusters)
+
+    async def original(self, image_id: int) -> bytes:
+        """Return the picture's file, byte for byte."""
+        return await self._ask("GET", f"/v1/images/{image_id}/original", b"")
+
+    async def film(self, image_id: int) -> bytes:
+        """Return the film of a Live Photo."""
+        return await self._ask("GET", f"/v1/images/{image_id}/film", b"")
 
     async def failures(self) -> AsyncIterator[api.Failure]:
         """Yield every file that cannot be searched."""
@@ -233,7 +322,7 @@ class AsyncClient:
             yield read(line, api.Changes)
 
     async def thumbnail(self, image_id: int, size: int = 256) -> bytes:
-        """Return an image small, as a JPEG; `size` is 64, 128, 256, 512 or 1024 pixels."""
+        """Return an image small, as a JPEG; `size` is 64, 128, 256, … or 4096 pixels."""
         return await self._ask("GET", _thumbnail(image_id, size), b"")
 
     async def events(self, last_id: str | None = None) -> AsyncIterator[api.Event]:
@@ -243,6 +332,24 @@ class AsyncClient:
             name, _, value = line.partition(b": ")
             if name == b"data":
                 yield read(value, api.Event)
+
+    async def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return which duplicates could go to the trash; nothing moves."""
+        body = msgspec.json.encode(msgspec.convert(fields, api.DuplicatesRequest))
+        answer = await self._ask("POST", "/v1/duplicates/plan", body, patience_s=_DEDUP_S)
+        return read(answer, api.DedupPlan)
+
+    async def apply_dedup(self, plan: str) -> api.DedupDone:
+        """Move the files of a plan, the text perhaps edited, to the trash."""
+        body = msgspec.json.encode(api.DedupApplyRequest(plan=plan))
+        answer = await self._ask("POST", "/v1/duplicates/apply", body, patience_s=_DEDUP_S)
+        return read(answer, api.DedupDone)
+
+    async def undo_dedup(self, name: str | None = None) -> api.DedupDone:
+        """Put back what a plan moved; without a name, the last one."""
+        body = msgspec.json.encode(api.DedupUndoRequest(name=name))
+        answer = await self._ask("POST", "/v1/duplicates/undo", body, patience_s=_DEDUP_S)
+        return read(answer, api.DedupDone)
 
     async def sync(self, timeout_s: float = 30.0) -> str:
         """Return the clock once all that is on disk now can be found; see `Client.sync`."""
@@ -377,11 +484,29 @@ def _changes(since: str | None) -> str:
     return "/v1/changes" if since is None else f"/v1/changes?since={since}"
 
 
-def _images(after: int, filters: api.Filters | None) -> str:
-    fields: dict[str, int | bytes] = {"after": after}
+def _images(after: int, filters: api.Filters | None, order: api.ListOrder) -> str:
+    return _with_filters("/v1/images", filters, after=after, order=order)
+
+
+def _with_filters(url: str, filters: api.Filters | None, **fields: int | str | bytes) -> str:
     if filters is not None:
         fields["filters"] = msgspec.json.encode(filters)
-    return f"/v1/images?{urllib.parse.urlencode(fields)}"
+    return f"{url}?{urllib.parse.urlencode(fields)}"
+
+
+def _month(month: str, filters: api.Filters | None) -> str:
+    return _with_filters(f"/v1/timeline/{urllib.parse.quote(month, safe='')}", filters)
+
+
+def _facets(kind: api.FacetKind, contains: str, limit: int) -> str:
+    fields = {"kind": kind, "contains": contains, "limit": limit}
+    return f"/v1/facets?{urllib.parse.urlencode(fields)}"
+
+
+def _positions(box: tuple[float, float, float, float], columns: int) -> str:
+    south, west, north, east = box
+    fields = {"south": south, "west": west, "north": north, "east": east, "columns": columns}
+    return f"/v1/positions?{urllib.parse.urlencode(fields)}"
 
 
 def _thumbnail(image_id: int, size: int) -> str:

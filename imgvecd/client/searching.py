@@ -14,7 +14,7 @@ from typing import Any, Protocol, get_args
 import msgspec
 
 from imgvecd import api
-from imgvecd.client import hit_outputs, hit_view
+from imgvecd.client import hit_outputs, hit_view, picture_page
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
@@ -171,6 +171,7 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
         choices=get_args(Way),
         help="the same, in this way (usually found out)",
     )
+    command.add_argument("--html", metavar="FILE", help="write the hits as a page of pictures")
     command.add_argument("--link-to", metavar="DIR", help="put links to the hits into DIR")
     command.add_argument("--copy", action="store_true", help="copies instead of links")
     command.add_argument("--open", action="store_true", help="open the hits in a viewer")
@@ -252,12 +253,9 @@ def _show(
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)
     found = read(body, api.SearchResponse)
-    every, page = list(found.hits), found
-    while not output.json and page.next_cursor and len(every) < options.limit:
-        more = min(options.limit - len(every), LARGEST_PAGE)
-        request = msgspec.structs.replace(request, cursor=page.next_cursor, limit=more)
-        page = read(daemon.post("/v1/search", request), api.SearchResponse)
-        every += page.hits
+    every = list(found.hits) if output.json else _every_hit(daemon, request, found, options.limit)
+    for note in [] if output.json else found.notes:
+        print(f"imgvec: {note}", file=sys.stderr)
     # "weaker" hits are for those who see the band beside them
     hits = every if request.least_band() == "nearest" else [h for h in every if h.band != "weaker"]
     if output.json:
@@ -270,11 +268,38 @@ def _show(
         hit_view.show(daemon, request, found, hits, output, preview=options.preview)
     else:
         output.paths([api.Path(hit.path, hit.path_base64) for hit in hits])
+    _hand_on(daemon, request, options, hits, every)
+    return _FOUND if hits else _NONE
+
+
+def _hand_on(
+    daemon: DaemonConnection,
+    request: api.SearchRequest,
+    options: argparse.Namespace,
+    hits: list[api.Hit],
+    every: list[api.Hit],
+) -> None:
+    """Do what is to be done with the hits besides printing them; `every` has weaker ones, too."""
     if options.link_to is not None:
         hit_outputs.link(hits, options.link_to, copy=options.copy)
+    if options.html is not None:
+        title = ", ".join(term.text or "a picture" for term in request.all_terms())
+        picture_page.write(daemon, options.html, title, picture_page.of_hits(every))
     if options.open:
         hit_outputs.open_in_viewer(hits)
-    return _FOUND if hits else _NONE
+
+
+def _every_hit(
+    daemon: DaemonConnection, request: api.SearchRequest, page: api.SearchResponse, limit: int
+) -> list[api.Hit]:
+    """Return up to `limit` hits: those of a first page, and of further ones as needed."""
+    hits = list(page.hits)
+    while page.next_cursor and len(hits) < limit:
+        more = min(limit - len(hits), LARGEST_PAGE)
+        request = msgspec.structs.replace(request, cursor=page.next_cursor, limit=more)
+        page = read(daemon.post("/v1/search", request), api.SearchResponse)
+        hits += page.hits
+    return hits
 
 
 def _tell(match: api.Match, data: bytes, options: argparse.Namespace, output: Output) -> None:

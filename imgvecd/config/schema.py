@@ -78,7 +78,8 @@ class DecodeConfig(Section, frozen=True):
 
     Attributes:
         workers: decoding processes; 0 chooses by the number of cores.
-        timeout_s: a decode that takes longer is killed and recorded as a failure.
+        timeout_s: a decode that takes more processor time, or makes no progress for so long, is
+            ended; it is tried twice more, alone, and recorded as a failure then.
         memory_mb: address space of one worker.
         max_pixels: larger pictures are failures, unless they can be decoded at a reduced scale.
         idle_s: workers with nothing to do stop after so long.
@@ -98,13 +99,16 @@ class EncodeConfig(Section, frozen=True):
         batch_size: images per batch; 0 learns what the device likes best.
         device: "auto" takes CUDA, then MPS, then the CPU.
         precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32.
-        threads: of torch on the CPU; 0 takes every core.
+        runtime: of the image tower. "auto" converts it for OpenVINO once, where the model runs on
+            the CPU, and takes that if its vectors are the same and it is as fast as torch.
+        threads: of the encoder on the CPU; 0 takes every core.
         idle_s: the model leaves memory after so long without work.
     """
 
     batch_size: Annotated[int, Meta(ge=0, le=4096)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    runtime: Literal["auto", "torch", "openvino"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
     idle_s: Seconds = 300
 
@@ -172,8 +176,8 @@ class DuplicatesConfig(Section, frozen=True):
     """Which file of a group of duplicates stays, where a request does not say otherwise.
 
     Attributes:
-        rules: what it is chosen by, the most important first: folder, resolution, format,
-            metadata, age.
+        rules: what it is chosen by, the most important first: folder, resolution, quality,
+            metadata, format, age.
         prefer: folders to keep files in, the best first.
         protect: folders whose files are always kept, whatever a request says.
     """
@@ -214,6 +218,26 @@ class ServerConfig(Section, frozen=True):
         """Raise ValueError, which is reported with the section, for an address that is none."""
         if self.tcp:
             parse_endpoint(self.tcp)
+
+
+class BrowseConfig(Section, frozen=True):
+    """`imgvec browse --serve`: the page for good, on a machine without a screen. Off by default.
+
+    Attributes:
+        listen: ADDRESS:PORT, for a reverse proxy that does TLS. Empty: nothing listens.
+        origin: of the page as browsers see it, "https://photos.example".
+        secret_file: holds the secret that browsers are asked for once; nobody else may read it.
+    """
+
+    listen: str = ""
+    origin: str = ""
+    secret_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, for an address that is none."""
+        host, _, port = self.listen.rpartition(":")
+        if self.listen and not (host and port.isdigit() and int(port) <= _LAST_PORT):
+            raise ValueError(f"listen: expected ADDRESS:PORT, got {self.listen!r}")
 
 
 class Endpoint(NamedTuple):
@@ -263,6 +287,7 @@ class Config(Section, frozen=True):
     index: IndexConfig = IndexConfig()
     duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
+    browse: BrowseConfig = BrowseConfig()
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for what no type tells.

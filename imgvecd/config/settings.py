@@ -5,6 +5,7 @@ Meanings come from the `Attributes` of the schema's docstrings, so that they are
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -65,12 +66,12 @@ def is_list(kind: Any) -> bool:  # noqa: ANN401  # any annotation
 
 def summary(section: type[Section]) -> str:
     """Return the first sentence of the docstring of `section`."""
-    return (inspect.getdoc(section) or "").splitlines()[0]
+    return next(iter(_docstring(section).splitlines()), "")
 
 
 def meanings(section: type[Section]) -> dict[str, str]:
     """Return what the docstring of `section` says of its fields."""
-    _, _, attributes = (inspect.getdoc(section) or "").partition("Attributes:\n")
+    _, _, attributes = _docstring(section).partition("Attributes:\n")
     result: dict[str, str] = {}
     names: list[str] = []
     for line in inspect.cleandoc(attributes).splitlines():
@@ -80,3 +81,15 @@ def meanings(section: type[Section]) -> dict[str, str]:
         else:
             result.update({name: f"{result[name]} {line.strip()}" for name in names})
     return result
+
+
+def _docstring(section: type[Section]) -> str:
+    """Return it, of the source where the interpreter has dropped it (`python -OO`)."""
+    if section.__doc__ is not None:  # not `getdoc` alone, which would go on to the base class
+        return inspect.getdoc(section) or ""
+    try:
+        (definition,) = ast.parse(inspect.getsource(section)).body
+    except (OSError, ValueError):  # there is no source: the settings go without their meanings
+        return ""
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101  # what it is the source of
+    return ast.get_docstring(definition) or ""

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from imgvecd import api
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.engine import Engine
+from imgvecd.core.threads import ALIVE
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon import state_dump
 from imgvecd.daemon.status_line import headline
@@ -31,7 +32,7 @@ STOP_S = 45.0
 The units wait for 60 s.
 """
 
-_STATE_LOOK_S = 5.0  # somebody may move the state directory away, or empty it
+_STATE_LOOK_S = 5.0  # somebody may put another state directory in its place
 _TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
 _REST = 20  # turns between two looks while nothing goes on: a folder may have gone offline
 _STATUS_S = 5.0  # a state dump goes without a status that takes longer
@@ -78,7 +79,7 @@ class Daemon:
         reload: reads the configuration again and applies it, on SIGHUP.
         observed: is asked for the service manager's status line and watchdog, and on SIGUSR1.
         state_dir: where SIGUSR1 writes.
-        require_state: raises ImgvecdError if the state directory is gone; blocks.
+        require_state: raises ImgvecdError if the state directory was replaced; blocks.
         progress: runs beside the daemon and draws for a person, or None.
     """
 
@@ -148,11 +149,11 @@ class Daemon:
                     task.result()
 
     async def _fail(self, server: Closing) -> None:
-        """Return never; raise ImgvecdError once the socket or the state directory is lost."""
+        """Return never; raise ImgvecdError once socket or state directory are another's."""
         failed = asyncio.ensure_future(server.failed())
         try:
             while not (await asyncio.wait([failed], timeout=_STATE_LOOK_S))[0]:
-                await asyncio.to_thread(self._require_state)
+                await ALIVE.run(self._require_state)
         finally:
             failed.cancel()
         await failed

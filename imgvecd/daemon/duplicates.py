@@ -11,7 +11,11 @@ import msgspec
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig, expand
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_plan import parse
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.removal import Outcome
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.threads import HEAVY, INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource
 
@@ -32,6 +36,7 @@ class DaemonDuplicates:
     Args:
         current: returns the generation, or raises ModelError while there is none.
         decisions: what a person decided.
+        steps: from groups to the trash, and back.
         config: what holds where a request does not say otherwise; may be replaced.
     """
 
@@ -42,12 +47,15 @@ class DaemonDuplicates:
         decisions: DecisionStore,
         embeddings: EmbeddingSource,
         config: DuplicatesConfig,
+        steps: DedupSteps,
     ) -> None:
         self._current = current
         self._finder = finder
         self._decisions = decisions
         self._embeddings = embeddings
         self.config = config
+        self._steps = steps
+        self._moving = asyncio.Lock()
         self._preparing: asyncio.Task[None] | None = None
 
     async def find(self, request: api.DuplicatesRequest) -> api.Duplicates:
@@ -55,6 +63,45 @@ class DaemonDuplicates:
         model = (await self._current()).model
         await self._prepared()
         return await self._finder.find(self._completed(request), model)
+
+    async def plan(self, request: api.DuplicatesRequest) -> api.DedupPlan:
+        """Return which files could go to the trash; without kinds, of what is the same picture."""
+        found = await self.find(
+            msgspec.structs.replace(request, kinds=request.kinds or api.SURE_KINDS)
+        )
+        name, text = await HEAVY.run(self._steps.plan, found)
+        planned = parse(text, name)
+        going = {file.path for files in planned.groups.values() for file in files if not file.keep}
+        sizes = {
+            api.Path(file.path, file.path_base64).raw(): file.size_bytes
+            for group in found.groups
+            for file in group.files
+        }
+        size_bytes = sum(sizes[path] for path in going)
+        return api.DedupPlan(name=name, files=len(going), size_bytes=size_bytes, text=text)
+
+    async def apply(self, request: api.DedupApplyRequest) -> api.DedupDone:
+        """Move a plan's files to the trash, each after another look at one that stays.
+
+        Raises:
+            BadRequestError: it is no plan, or not of what was planned; nothing was moved.
+        """
+        protected = [expand(folder) for folder in self.config.protect]
+        async with self._moving:
+            name, done = await HEAVY.run(
+                self._steps.apply, request.plan, "plan", protected, lambda _: None
+            )
+        return _told(name, done)
+
+    async def undo(self, request: api.DedupUndoRequest) -> api.DedupDone:
+        """Put back what a plan moved.
+
+        Raises:
+            BadRequestError: there is nothing to undo, or its journal is damaged.
+        """
+        async with self._moving:
+            name, done = await HEAVY.run(self._steps.undo, request.name, lambda _: None)
+        return _told(name, done)
 
     async def check(self, image: api.Term) -> api.DuplicateMatches:
         """Return the files that are the given picture already.
@@ -78,9 +125,9 @@ class DaemonDuplicates:
             hashes = [bytes.fromhex(name) for name in decision.hashes]
         except ValueError:
             raise BadRequestError("`hashes` are hexadecimal, as images have them") from None
-        await asyncio.to_thread(self._decisions.decide, hashes, decision.decision)
-        clock = await asyncio.to_thread(self._embeddings.clock)
-        instance = await asyncio.to_thread(self._embeddings.instance)
+        await INTERACTIVE.run(self._decisions.decide, hashes, decision.decision)
+        clock = await INTERACTIVE.run(self._embeddings.clock)
+        instance = await INTERACTIVE.run(self._embeddings.instance)
         return api.Done(done="decide", clock=f"c:{instance}:{clock}")
 
     def _completed(self, request: api.DuplicatesRequest) -> api.DuplicatesRequest:
@@ -100,3 +147,17 @@ class DaemonDuplicates:
         if self._preparing is None or self._preparing.done():
             self._preparing = asyncio.create_task(self._finder.prepare())
         await asyncio.shield(self._preparing)
+
+
+def _told(name: str, done: Outcome) -> api.DedupDone:
+    left = []
+    for path, why in done.refused:
+        shown = api.Path.of(path)
+        left.append(api.FileLeft(path=shown.path, path_base64=shown.path_base64, why=why))
+    return api.DedupDone(
+        name=name,
+        files=len(done.moved),
+        size_bytes=done.moved_bytes,
+        gone=done.gone,
+        left=tuple(left),
+    )

@@ -67,7 +67,7 @@ class Events:
         """
         position = self._position(last_id)
         self._listeners += 1
-        if self._looking is None:
+        if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
             while True:
@@ -109,6 +109,8 @@ class Events:
                     await self._tell(await self._status())
             except ImgvecdError as error:
                 logger.debug("no look at the state: %s", error)
+            except Exception:  # those who listen would wait for ever
+                logger.exception("unexpected error while looking at the state")
             await asyncio.sleep(_LOOK_S)
 
     async def _tell(self, status: api.Status) -> None:

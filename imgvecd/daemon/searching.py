@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from imgvecd import api
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller, Searcher
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, NotFoundError
 from imgvecd.protocols import SavedSearchStore
 
@@ -43,12 +43,12 @@ class DaemonSearching:
     ) -> tuple[str, AsyncIterator[api.Match | None]]:
         """Return (where it begins, new images that match, without end; None as a heartbeat)."""
         await (await self._current()).prepare(request)  # what is wrong with it is told now
-        position = await asyncio.to_thread(self._standing.position, since)
+        position = await INTERACTIVE.run(self._standing.position, since)
         return self._standing.name(position), self._standing.matches(request, position)
 
     async def saved(self) -> api.SavedSearches:
         """Return the searches that have a name."""
-        return api.SavedSearches(saved=tuple(await asyncio.to_thread(self._saved.saved)))
+        return api.SavedSearches(saved=tuple(await INTERACTIVE.run(self._saved.saved)))
 
     async def save(self, search: api.SavedSearch) -> api.SavedSearch:
         """Keep a search under its name.
@@ -58,12 +58,12 @@ class DaemonSearching:
         """
         if len(search.name) > _LONGEST_NAME or not search.name.isprintable():
             raise BadRequestError(f"a name is at most {_LONGEST_NAME} printable characters")
-        await asyncio.to_thread(self._saved.save, search)
+        await INTERACTIVE.run(self._saved.save, search)
         return search
 
     async def forget(self, name: str) -> api.SavedSearches:
         """Drop a saved search; return those that are left."""
-        await asyncio.to_thread(self._saved.forget, name)
+        await INTERACTIVE.run(self._saved.forget, name)
         return await self.saved()
 
     async def run_saved(self, name: str) -> api.SearchResponse:

@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,18 +17,22 @@ import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
 from imgvecd.core.library.engine import Engine
 from imgvecd.core.library.generation import Generation
+from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import FilterIds, Labeller, Searcher
+from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
@@ -71,17 +76,26 @@ class Stores(Protocol):
     def user_metadata(self) -> UserMetadataStore: ...  # noqa: D102
     @property
     def duplicates(self) -> DecisionStore: ...  # noqa: D102
+    @property
+    def timeline(self) -> TimelineStore: ...  # noqa: D102
+    @property
+    def facets(self) -> FacetStore: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class RunningParts:
-    """What runs in the daemon and is asked how it is."""
+    """What runs in the daemon and is asked how it is.
+
+    Attributes:
+        sandbox: tells what confines the decoders; see `api.Status`.
+    """
 
     engine: Engine
     reconciler: Reconciler
     opener: FileOpener
     gate: IndexingGate
     maintenance: CatalogMaintenance
+    sandbox: Callable[[], tuple[str, ...]]
 
 
 class DaemonService:
@@ -99,6 +113,7 @@ class DaemonService:
         *,
         finder: DuplicateFinder,
         duplicates: DuplicatesConfig,
+        dedup: DedupSteps,
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
@@ -110,6 +125,7 @@ class DaemonService:
         self._engine = running.engine
         self._reconciler = running.reconciler
         self._opener = running.opener
+        self._sandbox = running.sandbox
         self._rest = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -122,9 +138,18 @@ class DaemonService:
         self._allowed = FilterIds(stores.searching)
         self._follower = ChangeFeed(stores.changes, embeddings)
         self.duplicates = DaemonDuplicates(
-            self._generation, finder, stores.duplicates, embeddings, duplicates
+            self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
+        self.browsing = DaemonBrowsing(
+            library,
+            embeddings,
+            stores.timeline,
+            stores.facets,
+            Originals(library, running.opener.open),
+            self._allowed,
+            self._fingerprint,
+        )
         self.searching = DaemonSearching(
             self._searcher,
             LiveQueries(self._searcher, stores.searching, embeddings),
@@ -133,7 +158,7 @@ class DaemonService:
         )
         self.metadata = DaemonMetadata(library, stores.user_metadata, self.image, self._done)
         self.events = Events(
-            self.status, lambda: asyncio.to_thread(embeddings.clock), lambda: self.working
+            self.status, lambda: INTERACTIVE.run(embeddings.clock), lambda: self.working
         )
 
     async def health(self) -> api.Health:
@@ -152,15 +177,15 @@ class DaemonService:
         Raises:
             CatalogError: the catalog cannot be read.
         """
-        await asyncio.to_thread(self._embeddings.clock)
+        await ALIVE.run(self._embeddings.clock)
         if self._engine.generation is not None:
-            await asyncio.to_thread(self._engine.generation.answers)
+            await ALIVE.run(self._engine.generation.answers)
 
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
         engine = self._engine
         generation = engine.generation
-        figures, clock, rows = await asyncio.to_thread(self._numbers, self._fingerprint())
+        figures, clock, rows = await INTERACTIVE.run(self._numbers, self._fingerprint())
         counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
@@ -179,13 +204,14 @@ class DaemonService:
             pause=pause,
             clock=self._clock(clock),
             model=self._model_status(),
-            move=await asyncio.to_thread(self._move_status),
+            move=await INTERACTIVE.run(self._move_status),
             roots=roots,
             files=counts,
             index=self._index_status(),
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
+            sandbox=self._sandbox(),
             warnings=tuple(filter(None, warnings)),
         )
 
@@ -193,7 +219,7 @@ class DaemonService:
         """Return what the library holds."""
         generation = self._engine.generation
         size = generation.index.size_bytes if generation else 0
-        return await asyncio.to_thread(self._library.stats, size)
+        return await INTERACTIVE.run(self._library.stats, size)
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
@@ -214,7 +240,8 @@ class DaemonService:
         Raises:
             BadRequestError: a filter makes no sense.
         """
-        return await asyncio.to_thread(self._images, after, limit, filters, self._fingerprint())
+        pool = INTERACTIVE if filters == api.Filters() else FILTERING
+        return await pool.run(self._images, after, limit, filters, self._fingerprint())
 
     def _images(
         self, after: int, limit: int, filters: api.Filters, fingerprint: str | None
@@ -235,7 +262,7 @@ class DaemonService:
         Raises:
             NotFoundError: no such id.
         """
-        found = await asyncio.to_thread(self._library.images, [image_id], self._fingerprint())
+        found = await INTERACTIVE.run(self._library.images, [image_id], self._fingerprint())
         if image_id not in found:
             raise NotFoundError(f"there is no image {image_id}")
         return found[image_id]
@@ -272,11 +299,11 @@ class DaemonService:
 
     async def changes(self, since: str | None, limit: int) -> api.Changes:
         """Return what happened to files after a clock."""
-        return await asyncio.to_thread(self._follower.changes, since, limit)
+        return await INTERACTIVE.run(self._follower.changes, since, limit)
 
     async def failures(self, after: int, limit: int) -> api.FailureList:
         """Return files that cannot be searched."""
-        last, page = await asyncio.to_thread(self._failures.page, after, limit)
+        last, page = await INTERACTIVE.run(self._failures.page, after, limit)
         return api.FailureList(failures=tuple(page), next_after=last)
 
     def encode_times(self) -> DurationHistogram | None:
@@ -286,11 +313,11 @@ class DaemonService:
 
     async def failure_reasons(self) -> dict[str, int]:
         """Return how many files cannot be searched, by reason."""
-        return await asyncio.to_thread(self._failures.reasons)
+        return await INTERACTIVE.run(self._failures.reasons)
 
     async def retry(self) -> api.Done:
         """Try every failure again."""
-        count = await asyncio.to_thread(self._failures.retry)
+        count = await INTERACTIVE.run(self._failures.retry)
         self._engine.wake()
         return await self._done(f"retry of {count} files")
 
@@ -309,11 +336,11 @@ class DaemonService:
             self._files,
             self._library,
             self._reconciler.listers(),
-            await asyncio.to_thread(generation.index.ids),
+            await HEAVY.run(generation.index.ids),
             generation.model.fingerprint,
             self._opener.open,
         )
-        return await asyncio.to_thread(doctor.examine)
+        return await HEAVY.run(doctor.examine)
 
     async def checkpoint(self) -> api.Done:
         """Write the index to disk."""
@@ -395,7 +422,7 @@ class DaemonService:
         )
 
     async def _done(self, what: str, bytes_written: int | None = None) -> api.Done:
-        clock = await asyncio.to_thread(self._embeddings.clock)
+        clock = await INTERACTIVE.run(self._embeddings.clock)
         return api.Done(done=what, clock=self._clock(clock), bytes_written=bytes_written)
 
     def _clock(self, clock: int) -> str:
@@ -449,6 +476,7 @@ class DaemonService:
             runs_on=speed.runs_on if speed else "",
             images_per_step=speed.images if speed else 0,
             ms_per_image=round(1000 * speed.seconds_each, 1) if speed else 0.0,
+            runtime_note=self._engine.runtime_note,
             error=self._engine.error,
         )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from imgvecd import api
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import NotFoundError
 from imgvecd.protocols import ImageStore, UserMetadataStore
 
@@ -34,13 +34,13 @@ class DaemonMetadata:
     async def replace(self, image_id: int, values: dict[str, Any]) -> api.Image:
         """Replace everything that the user says of an image."""
         await self._image(image_id)
-        await asyncio.to_thread(self._store.replace, {image_id: values})
+        await INTERACTIVE.run(self._store.replace, {image_id: values})
         return await self._image(image_id)
 
     async def change(self, image_id: int, changes: dict[str, Any]) -> api.Image:
         """Set some of what the user says of an image; None takes a value away."""
         await self._image(image_id)
-        await asyncio.to_thread(self._store.change, image_id, changes)
+        await INTERACTIVE.run(self._store.change, image_id, changes)
         return await self._image(image_id)
 
     async def tag(self, request: api.TagRequest) -> api.Done:
@@ -49,7 +49,7 @@ class DaemonMetadata:
         Raises:
             NotFoundError: names those that do not exist.
         """
-        await asyncio.to_thread(self._tag, request.ids, request.add, request.remove)
+        await INTERACTIVE.run(self._tag, request.ids, request.add, request.remove)
         count = len(set(request.ids))
         return await self._done(f"tagged {count} image{'' if count == 1 else 's'}")
 

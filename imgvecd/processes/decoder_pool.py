@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from imgvecd.config.schema import DecodeConfig
-from imgvecd.errors import UnreadableImageError, WorkerError
+from imgvecd.core.duplicates import detail
+from imgvecd.core.files.beneath import open_file
+from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError, WorkerError
 from imgvecd.processes.framing import Buffer
+from imgvecd.processes.opening import Opening
+from imgvecd.processes.processor_limit import within
 from imgvecd.processes.worker import Worker
 from imgvecd.processes.worker_messages import (
     Answer,
@@ -19,17 +25,30 @@ from imgvecd.processes.worker_messages import (
     Decoded,
     DecodeReady,
     DecodeRequest,
+    Examined,
+    ExamineRequest,
     Failed,
     SidecarRead,
     SidecarRequest,
     Thumbnail,
     ThumbnailRequest,
 )
-from imgvecd.types import DecodedImage, Facts, PreprocessSpec, Priority, Stamp
+from imgvecd.types import (
+    DecodedImage,
+    ExaminedImage,
+    Facts,
+    Lane,
+    PreprocessSpec,
+    Priority,
+    Stamp,
+)
 
 logger = logging.getLogger(__name__)
 
 _START_S = 60.0  # importing Pillow takes a tenth of a second; a drowning machine takes longer
+# Workers beyond those that index, for whoever searches by a picture or looks at thumbnails: they do
+# not wait for a folder of panoramas.
+_MOST_INTERACTIVE = 2
 _MOST_WORKERS = 16  # by default: a single disk feeds no more
 _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
 _MOST_BYTES = 16 << 20  # of an answer: pixels for the largest models are 3 MB, thumbnails less
@@ -39,6 +58,9 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
+
+
+_Request: TypeAlias = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
 
 
 class _DiedError(Exception):
@@ -52,7 +74,11 @@ class DecoderPool:
 
     Args:
         priority: of the workers.
+        opener: opens a file of the library by its path; see `FileOpener.open`.
         module: of the worker, run with `python -m`.
+
+    Attributes:
+        sandbox: what keeps a worker from doing anything but decoding; empty before the first one.
     """
 
     def __init__(
@@ -60,13 +86,19 @@ class DecoderPool:
         config: DecodeConfig,
         priority: Priority = Priority(),  # noqa: B008  # frozen
         *,
+        opener: Callable[[bytes], int] = open_file,
         module: str = "imgvecd.workers.decode",
     ) -> None:
+        self.sandbox: tuple[str, ...] = ()
+        self._opening = Opening(opener)
         self._config = config
         self._arguments = DecodeArguments(config.memory_mb, priority)
         self._module = module
         self.size = config.workers or _default_size()
-        self._slots = asyncio.Semaphore(self.size)
+        self._slots = {
+            Lane.BULK: asyncio.Semaphore(self.size),
+            Lane.INTERACTIVE: asyncio.Semaphore(min(self.size, _MOST_INTERACTIVE)),
+        }
         self._idle: list[Worker] = []
         self._decodes: dict[Worker, int] = {}  # of every worker that was started and not ended
         self._ending: set[asyncio.Task[None]] = set()
@@ -79,22 +111,36 @@ class DecoderPool:
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """See `protocols.Decoder.decode`."""
-        return await self._decoded(DecodeRequest(path, stamp, spec, self._config.max_pixels), ())
+        request = DecodeRequest(stamp, spec, self._config.max_pixels)
+        async with self._opened(path, stamp) as file:
+            return await self._decoded(request, file=file)
 
     async def decode_bytes(self, data: bytes, spec: PreprocessSpec) -> DecodedImage:
         """See `protocols.Decoder.decode_bytes`."""
-        request = DecodeRequest(None, None, spec, self._config.max_pixels)
+        request = DecodeRequest(None, spec, self._config.max_pixels)
         return await self._decoded(request, (data,))
+
+    async def examine(self, path: bytes, stamp: Stamp) -> ExaminedImage:
+        """See `protocols.Decoder.examine`."""
+        request = ExamineRequest(stamp, self._config.max_pixels)
+        async with self._opened(path, stamp) as file:
+            return await self._examined(request, file=file)
+
+    async def examine_bytes(self, data: bytes) -> ExaminedImage:
+        """See `protocols.Decoder.examine_bytes`."""
+        return await self._examined(ExamineRequest(None, self._config.max_pixels), (data,))
 
     async def thumbnail(self, path: bytes, stamp: Stamp, size: int) -> bytes:
         """See `core.library.thumbnails.Thumbnailer.thumbnail`."""
-        request = ThumbnailRequest(path, stamp, size, self._config.max_pixels)
-        _, picture = await self._run(request, ())
+        request = ThumbnailRequest(stamp, size, self._config.max_pixels)
+        async with self._opened(path, stamp) as file:
+            _, picture = await self._run(request, file=file)
         return picture
 
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """See `protocols.Decoder.read_sidecar`."""
-        answer, _ = await self._run(SidecarRequest(path, stamp), ())
+        async with self._opened(path, stamp) as file:
+            answer, _ = await self._run(SidecarRequest(stamp), file=file)
         assert isinstance(answer, SidecarRead)  # noqa: S101  # it fits
         return answer.facts
 
@@ -107,23 +153,53 @@ class DecoderPool:
         while self._ending:
             await asyncio.wait(self._ending)
 
-    async def _decoded(self, request: DecodeRequest, body: Sequence[Buffer]) -> DecodedImage:
-        answer, pixels = await self._run(request, body)
+    @contextlib.asynccontextmanager
+    async def _opened(self, path: bytes, stamp: Stamp | None) -> AsyncIterator[int]:
+        """Open a file for a worker, which cannot itself.
+
+        Raises:
+            UnreadableImageError: it cannot be opened.
+        """
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                file = await self._opening.descriptor(path)
+        except TimeoutError:
+            raise UnreadableImageError("changed", "its drive does not answer") from None
+        except OSError as error:
+            gone = stamp is not None and error.errno in PASSING_ERRNOS
+            reason = "changed" if gone else "unreadable"
+            raise UnreadableImageError(reason, error.strerror or str(error)) from error
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+    async def _decoded(
+        self, request: DecodeRequest, body: Sequence[Buffer] = (), file: int | None = None
+    ) -> DecodedImage:
+        answer, pixels = await self._run(request, body, file)
         assert isinstance(answer, Decoded)  # noqa: S101  # it fits
         return DecodedImage(answer.info, pixels)
 
+    async def _examined(
+        self, request: ExamineRequest, body: Sequence[Buffer] = (), file: int | None = None
+    ) -> ExaminedImage:
+        answer, pixels = await self._run(request, body, file)
+        assert isinstance(answer, Examined)  # noqa: S101  # it fits
+        return ExaminedImage(answer.info, answer.facts, answer.side, pixels)
+
     async def _run(
-        self, request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: Sequence[Buffer]
+        self, request: _Request, body: Sequence[Buffer] = (), file: int | None = None
     ) -> tuple[Answer, bytes]:
-        async with self._slots:
+        async with self._slots[_lane(request)]:
             try:
-                answer, pixels = await self._ask(await self._worker(), request, body)
+                answer, pixels = await self._ask(await self._worker(), request, body, file)
             except _DiedError as died:
                 # it may have been killed for another's sake: one more chance
                 logger.info("%s; trying again", died)
                 worker = await self._start()
                 try:
-                    answer, pixels = await self._ask(worker, request, body)
+                    answer, pixels = await self._ask(worker, request, body, file)
                 except _DiedError as again:
                     raise UnreadableImageError("crash", f"decoding it fails: {again}") from again
         if isinstance(answer, Failed):
@@ -133,21 +209,23 @@ class DecoderPool:
     async def _ask(
         self,
         worker: Worker,
-        request: DecodeRequest | ThumbnailRequest | SidecarRequest,
+        request: _Request,
         body: Sequence[Buffer],
+        file: int | None,
     ) -> tuple[Answer, bytes]:
+        if file is not None:
+            os.lseek(file, 0, os.SEEK_SET)  # a worker that died has read of it
         healthy = False
         try:
-            async with asyncio.timeout(self._config.timeout_s):
-                answer, pixels = await worker.ask(request, body)
+            work = worker.ask(request, body, file)
+            answer, pixels = await within(self._config.timeout_s, worker.pid, work)
             if not _fits(request, answer, pixels):
                 raise _DiedError("the decoder answered what was not asked")
             self._decodes[worker] += 1
             # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
             healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
-        except TimeoutError:
-            limit_s = self._config.timeout_s
-            raise UnreadableImageError("timeout", f"decoding it takes over {limit_s:g} s") from None
+        except TimeoutError as late:
+            raise UnreadableImageError("timeout", f"decoding: {late}") from None
         except WorkerError as error:
             raise _DiedError(str(error)) from error
         finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
@@ -181,6 +259,7 @@ class DecoderPool:
             async with asyncio.timeout(_START_S):
                 answer, _ = await worker.answer()
             ready = isinstance(answer, DecodeReady)
+            self.sandbox = answer.sandbox if isinstance(answer, DecodeReady) else ()
         except TimeoutError:
             raise WorkerError("the decoder does not start") from None
         finally:
@@ -215,13 +294,19 @@ class DecoderPool:
         task.add_done_callback(self._ending.discard)
 
 
-def _fits(
-    request: DecodeRequest | ThumbnailRequest | SidecarRequest, answer: Answer, body: bytes
-) -> bool:
+def _lane(request: _Request) -> Lane:
+    """Return who waits: a person for thumbnails and for what is not in the library."""
+    asked = isinstance(request, ThumbnailRequest) or request.stamp is None
+    return Lane.INTERACTIVE if asked else Lane.BULK
+
+
+def _fits(request: _Request, answer: Answer, body: bytes) -> bool:
     """Return whether it is an answer to the request: bad bytes may have taken over the worker."""
     match request, answer:
         case (DecodeRequest(), Decoded()):
             return len(body) == 3 * request.spec.size**2
+        case (ExamineRequest(), Examined()):
+            return 0 < answer.side <= detail.SIDE and len(body) == 3 * answer.side**2
         case (ThumbnailRequest(), Thumbnail()) | (SidecarRequest(), SidecarRead()) | (_, Failed()):
             return True
     return False

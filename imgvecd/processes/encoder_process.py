@@ -7,12 +7,15 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.library.runtime_choice import RuntimeChoice
+from imgvecd.core.threads import BULK
 from imgvecd.errors import ModelError, WorkerError
 from imgvecd.processes.adaptive_batch import AdaptiveBatch
 from imgvecd.processes.backoff import Backoff
@@ -26,6 +29,9 @@ from imgvecd.processes.worker_messages import (
     EncodeReady,
     Failed,
     ImagesRequest,
+    KeepRequest,
+    Kept,
+    Part,
     TextsRequest,
     Vectors,
 )
@@ -39,12 +45,15 @@ _KILL_AGAIN_S = 0.2
 _MOST_BYTES = 256 << 20  # of an answer: 4,096 vectors of the largest models are 64 MB
 _FLOAT_BYTES = 4
 _ANSWER_S = 60.0  # of one step, which should take a second at most, on a drowning machine
+_KEEP_S = 600.0  # of converting a tower, which takes some seconds, likewise
 _IMAGES_STEP_S = 0.8  # who searches by an image waits a second at most for the step under way
 _TEXTS_STEP_S = 0.08  # a waiting text is answered within about 100 ms
 _HURRIED_S = 10.0  # after a search by text, for which this process has to leave off encoding images
 # Larger steps gain nothing on a processor and take memory; on a graphics card they do up to here.
 _CPU_IMAGES, _GPU_IMAGES = 16, 256
 _MOST_TEXTS = 256
+
+_Asked: TypeAlias = ImagesRequest | TextsRequest | KeepRequest
 
 
 class EncoderProcess:
@@ -59,7 +68,8 @@ class EncoderProcess:
     Args:
         priority: of the worker.
         text_tower: file that the model's text tower is kept in once it was loaded; or empty.
-        texts_only: encode texts with that file, which needs no torch, and no images.
+        part: of the model that the worker loads; the towers need no torch.
+        image_tower: folder of the image tower, for a worker with that alone.
         speed_file: keeps how fast images are encoded; or empty.
         module: of the worker, run with `python -m`.
     """
@@ -71,13 +81,14 @@ class EncoderProcess:
         priority: Priority = Priority(),  # noqa: B008  # frozen
         *,
         text_tower: str = "",
-        texts_only: bool = False,
+        part: Part = "whole",
+        image_tower: str = "",
         speed_file: str = "",
         module: str = "imgvecd.workers.encode",
     ) -> None:
         self._choice = choice
         self._config = config
-        self._arguments = EncodeArguments(choice, config, priority, text_tower, texts_only)
+        self._arguments = EncodeArguments(choice, config, priority, part, text_tower, image_tower)
         self._module = module
         self._turns = PriorityLock()
         self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
@@ -118,8 +129,9 @@ class EncoderProcess:
 
     @property
     def runs_on(self) -> str:
-        """Device and number format of the loaded model, such as "cpu, bfloat16"; else empty."""
-        return f"{self._loaded.device}, {self._loaded.precision}" if self._loaded else ""
+        """Runtime, device and number format of the loaded model: "torch, cpu, bfloat16"."""
+        ready = self._loaded
+        return f"{ready.runtime}, {ready.device}, {ready.precision}" if ready else ""
 
     @property
     def batch(self) -> int:
@@ -161,6 +173,20 @@ class EncoderProcess:
             done += len(part)
         return await self._joined(rows)
 
+    async def keep_image_tower(self, directory: str) -> RuntimeChoice:
+        """Have the whole model find out which runtime is to encode images, and keep the tower.
+
+        Raises:
+            ModelError, WorkerError: it cannot; the worker may have died of it.
+        """
+        answer, _ = await self._step(KeepRequest(directory), (), Lane.BULK)
+        assert isinstance(answer, Kept)  # noqa: S101  # `_serve` raises for anything else
+        return answer.choice
+
+    async def put_away(self) -> None:
+        """Have the model leave memory once what is under way is done; a later request loads it."""
+        await self._stop_in_turn()
+
     def _limit_s(self) -> float | None:
         return _TEXTS_STEP_S if time.monotonic() < self._hurried_until else None
 
@@ -197,7 +223,7 @@ class EncoderProcess:
         return np.frombuffer(rows, np.float32).reshape(answer.count, -1)
 
     async def _step(
-        self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer], lane: Lane
+        self, request: _Asked, body: Sequence[Buffer], lane: Lane
     ) -> tuple[Answer, bytes]:
         while True:
             await self._turns.take(lane)
@@ -223,30 +249,31 @@ class EncoderProcess:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._config.idle_s, self._stop_when_idle)
 
-    async def _serve(
-        self, request: ImagesRequest | TextsRequest, body: Sequence[Buffer]
-    ) -> tuple[Answer, bytes]:
+    async def _serve(self, request: _Asked, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
         self._stop_timer()
         worker = self._worker or await self._start()
+        limit_s = _KEEP_S if isinstance(request, KeepRequest) else _ANSWER_S
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(limit_s):
                 answer, rows = await worker.ask(request, body)
             if not self._fits(request, answer, rows):
                 raise WorkerError("the encoder answered what was not asked")  # noqa: TRY301  # as if it had died
         except (WorkerError, TimeoutError) as error:
             await self._discard(worker)
             self._backoff.failed()
-            reason = str(error) or f"the encoder did not answer within {_ANSWER_S:g} s"
+            reason = str(error) or f"the encoder did not answer within {limit_s:g} s"
             raise self._backoff.blame(reason) from error
         if isinstance(answer, Failed):
             raise WorkerError(answer.message)
         self._backoff.succeeded()
         return answer, rows
 
-    def _fits(self, request: ImagesRequest | TextsRequest, answer: Answer, rows: bytes) -> bool:
+    def _fits(self, request: _Asked, answer: Answer, rows: bytes) -> bool:
         """Return whether it is an answer to the request."""
         if isinstance(answer, Failed):
             return True
+        if isinstance(request, KeepRequest):
+            return isinstance(answer, Kept)
         count = request.count if isinstance(request, ImagesRequest) else len(request.texts)
         return (
             isinstance(answer, Vectors)
@@ -261,7 +288,7 @@ class EncoderProcess:
                 "encoder",
                 self._module,
                 [msgspec.json.encode(self._arguments).decode()],
-                environment=_environment(self._arguments.texts_only),
+                environment=_environment(self._arguments.part),
                 on_line=self._heard,
                 most_bytes=_MOST_BYTES,
             )
@@ -285,7 +312,7 @@ class EncoderProcess:
     async def _prepare_steps(self, device: str) -> None:
         most = _CPU_IMAGES if device == "cpu" else _GPU_IMAGES
         self._images.most = self._config.batch_size or most
-        known = await asyncio.to_thread(self._speed_file.read, self.runs_on)
+        known = await BULK.run(self._speed_file.read, self.runs_on)
         if known is not None:
             self._images.begin_with(known.images, known.seconds_each)
 
@@ -340,19 +367,19 @@ class EncoderProcess:
         speed = self.speed
         worker, self._worker, self._loaded = self._worker, None, None
         if worker is not None and speed is not None:
-            await asyncio.to_thread(self._speed_file.write, speed)
+            await BULK.run(self._speed_file.write, speed)
         if worker is not None:
             await worker.stop()
 
 
-def _environment(texts_only: bool) -> dict[str, str]:
+def _environment(part: Part) -> dict[str, str]:
     """Return the child's settings, where the user has made none."""
     wanted = {
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait shall not take the decoders' cores
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DOWNLOAD_TIMEOUT": "15",  # s without a byte
     }
-    if texts_only:
+    if part == "texts":
         # its products are small: where others want the cores, a second thread quadruples the time
         wanted["OPENBLAS_NUM_THREADS"] = "1"
     return {name: value for name, value in wanted.items() if name not in os.environ}

@@ -55,10 +55,23 @@ async def read_frame(
         raise Closed from error
 
 
-def receive(channel: socket.socket) -> tuple[bytearray, bytearray]:
-    """Return the next (header, body) from a blocking socket; errors as for `read_frame`."""
-    header_bytes, body_bytes = _check(_receive_exactly(channel, _LENGTHS.size))
-    return _receive_exactly(channel, header_bytes), _receive_exactly(channel, body_bytes)
+def receive(channel: socket.socket) -> tuple[bytearray, bytearray, int | None]:
+    """Return the next (header, body, descriptor that came along) from a blocking socket.
+
+    The descriptor is the caller's to close. Errors as for `read_frame`.
+    """
+    try:
+        lengths, descriptors, _, _ = socket.recv_fds(
+            channel, _LENGTHS.size, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+        )
+    except ConnectionError as error:
+        raise Closed from error
+    if not lengths:
+        raise Closed
+    lengths += _receive_exactly(channel, _LENGTHS.size - len(lengths))
+    header_bytes, body_bytes = _check(lengths)
+    header = _receive_exactly(channel, header_bytes)
+    return header, _receive_exactly(channel, body_bytes), next(iter(descriptors), None)
 
 
 def send(channel: socket.socket, message: Any, body: Sequence[Buffer] = ()) -> None:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""How the C library's allocator behaves in a process: glibc's; elsewhere nothing happens."""
+"""What a process holds of the machine's memory: on Linux with glibc; elsewhere nothing happens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 # of glibc's <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 _NEVER = 1 << 30
+_MADV_DONTNEED = 4  # of Linux's <sys/mman.h>
 
 
 def use_one_heap() -> None:
@@ -33,6 +34,21 @@ def keep_freed_memory() -> None:
         libc.malloc_trim(0)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+def give_back_mapped(path: str) -> None:
+    """Take the pages of a file that is mapped for reading out of memory, until they are read again.
+
+    A runtime that has made its own copy of weights holds on to the file they came from.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8") as maps:
+        for line in maps:
+            place, mode, *_, name = line.split(maxsplit=5)
+            if mode.startswith("r--") and name.strip() == path:
+                begin, end = (int(address, 16) for address in place.split("-"))
+                with _glibc() as libc:
+                    length = ctypes.c_size_t(end - begin)
+                    libc.madvise(ctypes.c_void_p(begin), length, _MADV_DONTNEED)
 
 
 @contextlib.contextmanager

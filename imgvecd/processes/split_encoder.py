@@ -1,33 +1,51 @@
-"""An encoder that answers texts without the image tower, which is most of a model's start."""
+"""An encoder whose towers run without the whole model, and so without torch, once they are kept."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
+import shutil
+import time
 from collections.abc import Sequence
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.library.runtime_choice import (
+    RuntimeChoice,
+    circumstances,
+    read_choice,
+    write_choice,
+)
+from imgvecd.core.threads import BULK
 from imgvecd.errors import ModelError, WorkerError
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo, Priority
 
 logger = logging.getLogger(__name__)
 
+# Converting an image tower takes some seconds: it waits until nothing is to be encoded, or until
+# there is so much that it will pay.
+_IDLE_S = 2.0
+_BUSY_S = 30.0
+
 
 class SplitEncoder:
-    """A `protocols.Encoder` over two workers: the whole model, and its text tower alone.
+    """A `protocols.Encoder` over three workers: the whole model, and either of its towers alone.
 
-    The whole model keeps its text tower in a file when it is first loaded. From then on texts need
-    that file and no torch, which takes some tenths of a second instead of several, and they never
-    wait for images. Without the file, or with one that is damaged, the whole model does everything.
+    The whole model keeps its text tower in a file when it is first loaded, and its image tower a
+    little later, if another runtime than torch gives the same vectors and is as fast. From then on
+    texts and images need these alone, which start within a second instead of several, take half
+    the memory, and do not wait for each other. What is not kept, or is damaged, is left to the
+    whole model.
     Thread-safety: the event loop's thread only.
 
     Args:
-        text_tower: the file.
+        text_tower: file.
+        image_tower: folder.
+        priority: of the encoders of images; a text has somebody waiting for it.
         speed_file: keeps how fast images are encoded; or empty.
-        priority: of the whole model; a text has somebody waiting for it.
     """
 
     def __init__(
@@ -35,25 +53,35 @@ class SplitEncoder:
         choice: ModelChoice,
         config: EncodeConfig,
         text_tower: str,
+        image_tower: str,
         priority: Priority = Priority(),  # noqa: B008  # frozen
         *,
         speed_file: str = "",
     ) -> None:
-        self._path = text_tower
+        self._config = config
+        self._text_tower, self._image_tower = text_tower, image_tower
         self._whole = EncoderProcess(
             choice, config, priority, text_tower=text_tower, speed_file=speed_file
         )
-        self._texts = EncoderProcess(choice, config, text_tower=text_tower, texts_only=True)
+        self._texts = EncoderProcess(choice, config, part="texts", text_tower=text_tower)
+        self._images = EncoderProcess(
+            choice, config, priority, part="images", image_tower=image_tower, speed_file=speed_file
+        )
+        self._choice: RuntimeChoice | None = None
+        self._looked = False
+        self._first_image_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def loaded(self) -> bool:
         """Whether any of the model is in memory now."""
-        return self._whole.loaded or self._texts.loaded
+        return any(part.loaded for part in (self._whole, self._texts, self._images))
 
     @property
     def error(self) -> str | None:
         """See `protocols.Encoder.error`."""
-        return self._whole.error
+        return self._whole.error or self._images.error
 
     @property
     def progress(self) -> str:
@@ -63,37 +91,110 @@ class SplitEncoder:
     @property
     def batch(self) -> int:
         """See `protocols.Encoder.batch`."""
-        return self._whole.batch
+        return self._for_images.batch
 
     @property
     def speed(self) -> EncoderSpeed | None:
         """See `protocols.Encoder.speed`."""
-        return self._whole.speed
+        return self._for_images.speed
+
+    @property
+    def runtime_note(self) -> str | None:
+        """See `protocols.Encoder.runtime_note`."""
+        return self._choice.note if self._choice else None
+
+    @property
+    def _for_images(self) -> EncoderProcess:
+        kept = self._choice is not None and self._choice.runtime == "openvino"
+        return self._images if kept else self._whole
 
     async def info(self) -> ModelInfo:
         """See `protocols.Encoder.info`."""
+        if self._has_text_tower():
+            with contextlib.suppress(ModelError, WorkerError):
+                return await self._texts.info()
         return await self._whole.info()
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""
-        return await self._whole.encode_images(pixels, lane)
+        await self._look()
+        if self._for_images is self._images:
+            try:
+                return await self._images.encode_images(pixels, lane)
+            except ModelError as error:
+                logger.warning("images are encoded by the whole model: %s", error)
+                await self._forget_image_tower()
+        vectors = await self._whole.encode_images(pixels, lane)
+        self._plan_keeping()
+        return vectors
 
     async def encode_texts(self, texts: Sequence[str], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_texts`."""
-        if not self._is_kept():
+        if not self._has_text_tower():
             return await self._whole.encode_texts(texts, lane)
         try:
             return await self._texts.encode_texts(texts, lane)
-        except (ModelError, WorkerError) as error:
-            logger.warning("texts are encoded by the whole model: %s", error)
+        except ModelError as error:
+            logger.warning("the text tower is made anew: %s", error)
             with contextlib.suppress(OSError):
-                os.unlink(self._path)  # the whole model writes it anew
-            return await self._whole.encode_texts(texts, lane)
-
-    def _is_kept(self) -> bool:
-        return os.path.exists(self._path)
+                os.unlink(self._text_tower)  # the whole model writes it
+        except WorkerError as error:  # of the machine or its memory: the file is not at fault
+            logger.warning("texts are encoded by the whole model: %s", error)
+        return await self._whole.encode_texts(texts, lane)
 
     async def close(self) -> None:
         """Stop the workers now; a later request starts others."""
-        await self._whole.close()
-        await self._texts.close()
+        self._stop_timer()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.wait([self._keeping])
+        await asyncio.gather(self._whole.close(), self._texts.close(), self._images.close())
+
+    def _has_text_tower(self) -> bool:
+        return os.path.exists(self._text_tower)
+
+    async def _look(self) -> None:
+        """Find what was chosen in an earlier process."""
+        if not self._looked and self._config.runtime != "torch":
+            self._choice = await BULK.run(read_choice, self._image_tower, self._config)
+        self._looked = True
+
+    async def _forget_image_tower(self) -> None:
+        self._choice = None
+        await BULK.run(shutil.rmtree, self._image_tower, ignore_errors=True)
+
+    def _plan_keeping(self) -> None:
+        """Have the image tower kept once images stop coming, or do not stop."""
+        if self._choice is not None or self._config.runtime == "torch":
+            return
+        if self._keeping is not None and not self._keeping.done():
+            return
+        now = time.monotonic()
+        self._first_image_at = self._first_image_at or now
+        pause_s = 0.0 if now - self._first_image_at > _BUSY_S else _IDLE_S
+        self._stop_timer()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(pause_s, self._begin_keeping)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin_keeping(self) -> None:
+        self._keeping = asyncio.create_task(self._keep_image_tower())
+
+    async def _keep_image_tower(self) -> None:
+        try:
+            self._choice = await self._whole.keep_image_tower(self._image_tower)
+        except (ModelError, WorkerError) as error:
+            self._choice = RuntimeChoice(
+                runtime="torch",
+                note=f"torch: converting the image tower failed: {error}",
+                circumstances=await BULK.run(circumstances, self._config),
+            )
+            with contextlib.suppress(OSError):  # else the next start tries again
+                await BULK.run(write_choice, self._image_tower, self._choice)
+        logger.info("images are encoded with %s: %s", self._choice.runtime, self._choice.note)
+        if self._for_images is self._images and self._has_text_tower():
+            await self._whole.put_away()

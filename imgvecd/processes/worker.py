@@ -37,6 +37,7 @@ class Worker:
         self,
         name: str,
         process: asyncio.subprocess.Process,
+        channel: socket.socket,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         on_line: Callable[[str], None],
@@ -45,6 +46,7 @@ class Worker:
         self._name = name
         self._most_bytes = most_bytes
         self._process = process
+        self._channel = channel
         self._reader = reader
         self._writer = writer
         self._last_line = ""
@@ -91,7 +93,7 @@ class Worker:
                 ours.close()
                 raise WorkerError(f"no {name} can be started: {error.strerror}") from error
         reader, writer = await asyncio.open_connection(sock=ours, limit=_READ_AHEAD_BYTES)
-        return cls(name, process, reader, writer, on_line, most_bytes)
+        return cls(name, process, ours, reader, writer, on_line, most_bytes)
 
     @property
     def alive(self) -> bool:
@@ -103,14 +105,24 @@ class Worker:
         """Of the child."""
         return self._process.pid
 
-    async def ask(self, request: Request, body: Sequence[Buffer] = ()) -> tuple[Answer, bytes]:
+    async def ask(
+        self, request: Request, body: Sequence[Buffer] = (), descriptor: int | None = None
+    ) -> tuple[Answer, bytes]:
         """Send a request and return (answer, its body).
+
+        Args:
+            descriptor: of a file that the worker gets one of its own of.
 
         Raises:
             WorkerError: the worker ended, or answered nonsense (and was killed for it).
         """
         with contextlib.suppress(ConnectionError):  # the answer will say why
-            self._writer.writelines(pack(request, body))
+            lengths, *rest = pack(request, body)
+            if descriptor is None:
+                self._writer.write(lengths)
+            else:  # nothing is on its way while the worker waits, so these few bytes fit
+                socket.send_fds(self._channel, [lengths], [descriptor])
+            self._writer.writelines(rest)
             await self._writer.drain()
         return await self.answer()
 

@@ -11,22 +11,27 @@ import msgspec
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
-from imgvecd.types import Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+from imgvecd.core.library.runtime_choice import RuntimeChoice
+from imgvecd.types import CopyFacts, Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
+
+Part: TypeAlias = Literal["whole", "texts", "images"]
 
 
 class EncodeArguments(msgspec.Struct, frozen=True):
     """How an encoder worker is started: on its command line, as JSON.
 
     Attributes:
+        part: of the model: all of it, or what `text_tower` or `image_tower` holds.
         text_tower: file that the model's text tower is kept in; or empty.
-        texts_only: encode with that file alone.
+        image_tower: folder of the image tower, for that part alone.
     """
 
     choice: ModelChoice
     config: EncodeConfig
     priority: Priority
+    part: Part = "whole"
     text_tower: str = ""
-    texts_only: bool = False
+    image_tower: str = ""
 
 
 class DecodeArguments(msgspec.Struct, frozen=True):
@@ -37,27 +42,31 @@ class DecodeArguments(msgspec.Struct, frozen=True):
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):
-    """Decode the file at `path`, which must be at `stamp`; or, without a path, the body."""
+    """Decode the file that comes along, which must be at `stamp`; or, without one, the body."""
 
-    path: bytes | None
     stamp: Stamp | None
     spec: PreprocessSpec
     max_pixels: int
 
 
 class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
-    """Make a thumbnail of the file at `path`, which must be at `stamp`."""
+    """Make a thumbnail of the file that comes along, which must be at `stamp`."""
 
-    path: bytes
     stamp: Stamp
     size: int
     max_pixels: int
 
 
-class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
-    """Read the XMP file at `path`, which must be at `stamp`."""
+class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
+    """Tell what the file that comes along, or the body, is as a copy of its picture."""
 
-    path: bytes
+    stamp: Stamp | None
+    max_pixels: int
+
+
+class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
+    """Read the XMP file that comes along, which must be at `stamp`."""
+
     stamp: Stamp
 
 
@@ -73,8 +82,20 @@ class TextsRequest(msgspec.Struct, frozen=True, tag="texts"):
     texts: list[str]
 
 
+class KeepRequest(msgspec.Struct, frozen=True, tag="keep"):
+    """Find out which runtime is to encode images, and keep the image tower in `directory`."""
+
+    directory: str
+
+
 class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
-    """The worker can decode."""
+    """The worker can decode.
+
+    Attributes:
+        sandbox: what keeps it from doing anything else.
+    """
+
+    sandbox: tuple[str, ...] = ()
 
 
 class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
@@ -82,17 +103,27 @@ class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
 
     Attributes:
         device, precision: in torch's names: "cuda:0", "bfloat16".
+        runtime: what computes: "torch", "openvino", "numpy".
     """
 
     info: ModelInfo
     device: str
     precision: str
+    runtime: str = "torch"
 
 
 class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
     """The pixels are the body."""
 
     info: ImageInfo
+
+
+class Examined(msgspec.Struct, frozen=True, tag="examined"):
+    """The pixels, side × side × 3 bytes, are the body."""
+
+    info: ImageInfo
+    facts: CopyFacts
+    side: int
 
 
 class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
@@ -116,6 +147,12 @@ class Vectors(msgspec.Struct, frozen=True, tag="vectors"):
     seconds: float
 
 
+class Kept(msgspec.Struct, frozen=True, tag="kept"):
+    """What was found out."""
+
+    choice: RuntimeChoice
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The request failed; the worker goes on.
 
@@ -130,9 +167,25 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 Request: TypeAlias = (
-    DecodeRequest | ThumbnailRequest | SidecarRequest | ImagesRequest | TextsRequest
+    DecodeRequest
+    | ThumbnailRequest
+    | ExamineRequest
+    | SidecarRequest
+    | ImagesRequest
+    | TextsRequest
+    | KeepRequest
 )
-Answer: TypeAlias = DecodeReady | EncodeReady | Decoded | Thumbnail | SidecarRead | Vectors | Failed
+Answer: TypeAlias = (
+    DecodeReady
+    | EncodeReady
+    | Decoded
+    | Examined
+    | Thumbnail
+    | SidecarRead
+    | Vectors
+    | Kept
+    | Failed
+)
 
 request_decoder = msgspec.msgpack.Decoder(Request)
 answer_decoder = msgspec.msgpack.Decoder(Answer)

@@ -91,7 +91,12 @@ class Connection(web.RequestHandler):
         if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
             answer = problem(status, "bad_request", "The request is not valid HTTP.")
         else:
-            logger.error("unexpected error on a connection", exc_info=exc)
+            gone = isinstance(exc, ConnectionError)  # while its answer was being sent
+            logger.log(
+                logging.DEBUG if gone else logging.ERROR,
+                "unexpected error on a connection",
+                exc_info=exc,
+            )
             answer = problem(status, "internal", "An unexpected error happened in the daemon.")
         answer.force_close()
         return answer
@@ -123,6 +128,8 @@ def connection_factory(manager: web.Server, idle_timeout_s: float) -> Connection
 @web.middleware
 async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep a connection from being closed as idle while its request is answered."""
+    # requests that were sent ahead of their answers take turns with those of other connections
+    await asyncio.sleep(0)
     enter(request, Stage.RECEIVING)
     try:
         return await handler(request)

@@ -41,6 +41,31 @@ class DuplicatesRoutes:
                 members=True,
             ),
             post(
+                "/v1/duplicates/plan",
+                "Write which duplicates could go to the trash; nothing moves",
+                self.plan,
+                api.DedupPlan,
+                body=api.DuplicatesRequest,
+                errors=SEARCH_ERRORS,
+                work=Work.HEAVY,
+            ),
+            post(
+                "/v1/duplicates/apply",
+                "Move the files of a plan to the trash",
+                self.apply,
+                api.DedupDone,
+                body=api.DedupApplyRequest,
+                work=Work.HEAVY,
+            ),
+            post(
+                "/v1/duplicates/undo",
+                "Put the files of a plan back",
+                self.undo,
+                api.DedupDone,
+                body=api.DedupUndoRequest,
+                work=Work.HEAVY,
+            ),
+            post(
                 "/v1/duplicates/decisions",
                 "Decide for good what images are to each other",
                 self.decide,
@@ -57,6 +82,21 @@ class DuplicatesRoutes:
     async def check(self, request: web.Request) -> web.Response:
         """Answer the files that are a picture already."""
         return answer(await self._service.check(await json_body(request, api.Term)))
+
+    async def plan(self, request: web.Request) -> web.Response:
+        """Write a plan."""
+        wanted = await json_body(request, api.DuplicatesRequest)
+        return answer(await self._service.plan(wanted))
+
+    async def apply(self, request: web.Request) -> web.Response:
+        """Move the files of a plan."""
+        wanted = await json_body(request, api.DedupApplyRequest)
+        return answer(await self._service.apply(wanted))
+
+    async def undo(self, request: web.Request) -> web.Response:
+        """Put them back."""
+        wanted = await json_body(request, api.DedupUndoRequest)
+        return answer(await self._service.undo(wanted))
 
     async def decide(self, request: web.Request) -> web.Response:
         """Keep a decision."""

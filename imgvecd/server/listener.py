@@ -23,7 +23,7 @@ from imgvecd.server.peer_credentials import STRANGER, Admission, peer_of
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG = 128  # clients that the kernel keeps waiting; what comes beyond waits in `connect`
+_BACKLOG = 1024  # clients that the kernel keeps waiting; what comes beyond waits in `connect`
 _AT_ONCE = 16  # clients let in before those that are in are served again
 # Open files that connections leave to the catalog, the index and the workers, which need some 40.
 _RESERVE = 64

@@ -104,9 +104,49 @@ class ImagesFields(PageFields, frozen=True, forbid_unknown_fields=True, kw_only=
 
     Attributes:
         filters: a JSON object of `api.Filters`: only images that pass.
+        order: by time, those without one come last; by path, an image comes once.
+        cursor: `next_cursor` of the page before; `after` is for the order by id.
     """
 
     filters: str = "{}"
+    order: api.ListOrder = "id"
+    cursor: str | None = None
+
+
+class FilterFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query string of what can be narrowed.
+
+    Attributes:
+        filters: a JSON object of `api.Filters`.
+    """
+
+    filters: str = "{}"
+
+
+class FacetFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query string of `GET /v1/facets`.
+
+    Attributes:
+        contains: only values with this in them, whatever its case.
+    """
+
+    kind: api.FacetKind
+    contains: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    limit: api.Limit = 50
+
+
+class PositionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query string of `GET /v1/positions`; west > east crosses the date line.
+
+    Attributes:
+        columns: images in one cell of a grid of so many by so many are told of together.
+    """
+
+    south: api.Latitude = -90
+    west: api.Longitude = -180
+    north: api.Latitude = 90
+    east: api.Longitude = 180
+    columns: Annotated[int, msgspec.Meta(ge=1, le=64)] = 32
 
 
 class ChangesFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,12 +15,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd import api
-from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
+from imgvecd.errors import BadRequestError, ModelError, NotFoundError, NotInTimeError, PausedError
+from imgvecd.server.browsing_routes import BrowsingRoutes
 from imgvecd.server.concurrency import turns_by_work
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
 from imgvecd.server.event_routes import EventRoutes
 from imgvecd.server.metadata_routes import MetadataRoutes
 from imgvecd.server.metrics import CONTENT_TYPE, MEDIA_TYPE, SearchTimes, render
+from imgvecd.server.original_routes import OriginalRoutes
 from imgvecd.server.requests import (
     ChangesFields,
     ImagesFields,
@@ -72,11 +74,21 @@ class Routes:
         self._duplicates = DuplicatesRoutes(service.duplicates)
         self._metadata = MetadataRoutes(service.metadata)
         self._thumbnails = ThumbnailRoutes(service.thumbnails)
+        self._browsing = BrowsingRoutes(service.browsing)
+        self._originals = OriginalRoutes(service.browsing, patience_s)
         self._events = EventRoutes(service.events, self.streams)
 
     def table(self) -> list[Route]:
         """Return every route."""
-        parts = (self._searching, self._duplicates, self._metadata, self._thumbnails, self._events)
+        parts = (
+            self._searching,
+            self._duplicates,
+            self._metadata,
+            self._thumbnails,
+            self._browsing,
+            self._originals,
+            self._events,
+        )
         return [*self._table(), *(route for part in parts for route in part.table())]
 
     def _table(self) -> list[Route]:
@@ -247,6 +259,10 @@ class Routes:
         """Answer one page of images, or all of them as lines."""
         wanted = query_fields(request, ImagesFields)
         filters = filters_of(wanted.filters)
+        if wanted.order != "id":
+            return await self._ordered_images(request, wanted, filters)
+        if wanted.cursor is not None:
+            raise BadRequestError("`cursor` needs an `order`; by id, lists go on with `after`")
         if not wants_lines(request):
             return answer(await self._service.images(wanted.after, wanted.limit or _PAGE, filters))
 
@@ -255,6 +271,28 @@ class Routes:
             return found.images, found.next_after
 
         return await self.streams.lines(request, _pages(ask, wanted))
+
+    async def _ordered_images(
+        self, request: web.Request, wanted: ImagesFields, filters: api.Filters
+    ) -> web.StreamResponse:
+        if wanted.after != -1:
+            raise BadRequestError("`after` is for the order by id; other lists go on with `cursor`")
+        listing = self._service.browsing.listing
+        if not wants_lines(request):
+            page = await listing(wanted.order, wanted.cursor, wanted.limit or _PAGE, filters)
+            return answer(page)
+
+        async def pages() -> AsyncGenerator[Sequence[msgspec.Struct], None]:
+            cursor, left = wanted.cursor, wanted.limit
+            while left is None or left > 0:
+                size = _LINES if left is None else min(left, _LINES)
+                page = await listing(wanted.order, cursor, size, filters)
+                yield page.images
+                cursor, left = page.next_cursor, None if left is None else left - size
+                if cursor is None:
+                    return
+
+        return await self.streams.lines(request, pages())
 
     async def image(self, request: web.Request) -> web.Response:
         """Answer one image."""

@@ -6,8 +6,56 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Protocol
 
 from imgvecd import api
+from imgvecd.core.library.originals import Original
 from imgvecd.core.library.thumbnails import Wanted
 from imgvecd.core.timing.duration_histogram import DurationHistogram
+
+
+class BrowsingService(Protocol):
+    """Lists and counts images, and hands out their files. See `server.service.Service`."""
+
+    async def clock(self) -> str:
+        """Return the catalog's clock: what was answered at the same one holds still."""
+        ...
+
+    async def timeline(self, filters: api.Filters) -> api.Timeline:
+        """Return how many images were taken when, and their shapes."""
+        ...
+
+    async def month(self, month: str, filters: api.Filters) -> api.MonthImages:
+        """Return the images of one month; NotFoundError if it is none."""
+        ...
+
+    async def listing(
+        self, order: api.ListOrder, cursor: str | None, limit: int, filters: api.Filters
+    ) -> api.ImageList:
+        """Return a page of images in an order."""
+        ...
+
+    async def lookup(self, request: api.LookupRequest) -> api.ImageList:
+        """Return those of the images that there are, in the request's order."""
+        ...
+
+    async def facets(self, kind: api.FacetKind, contains: str, limit: int) -> api.Facets:
+        """Return the values that most images have."""
+        ...
+
+    async def positions(self, box: tuple[float, float, float, float], columns: int) -> api.Clusters:
+        """Return where images were taken; the box is south, west, north, east."""
+        ...
+
+    async def original(self, image_id: int) -> Original:
+        """Open a file that bears the image; the caller closes it.
+
+        Raises:
+            NotFoundError: there is none, or it is of a kind that is not handed out.
+            OfflineError: none can be reached.
+        """
+        ...
+
+    async def film(self, image_id: int) -> Original:
+        """Open the film of a Live Photo; errors as for `original`."""
+        ...
 
 
 class DuplicatesService(Protocol):
@@ -19,6 +67,18 @@ class DuplicatesService(Protocol):
 
     async def check(self, image: api.Term) -> api.DuplicateMatches:
         """Return the files that are the given picture already."""
+        ...
+
+    async def plan(self, request: api.DuplicatesRequest) -> api.DedupPlan:
+        """Return which files could go to the trash; without kinds, of what is the same picture."""
+        ...
+
+    async def apply(self, request: api.DedupApplyRequest) -> api.DedupDone:
+        """Move a plan's files to the trash, each after another look at one that stays."""
+        ...
+
+    async def undo(self, request: api.DedupUndoRequest) -> api.DedupDone:
+        """Put back what a plan moved."""
         ...
 
     async def decide(self, decision: api.DuplicateDecision) -> api.Done:
@@ -136,6 +196,11 @@ class Service(Protocol):
     @property
     def thumbnails(self) -> ThumbnailService:
         """What there is about thumbnails."""
+        ...
+
+    @property
+    def browsing(self) -> BrowsingService:
+        """What there is for those who look through the library."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from aiohttp import web
@@ -15,6 +15,7 @@ from imgvecd.server.services import ThumbnailService
 JPEG = "image/jpeg"
 # An image's id stands for its bytes; only another library under the same socket would differ.
 _CACHE_CONTROL = "private, max-age=3600"
+_FOR_EVER = "private, max-age=31536000, immutable"
 
 
 class ThumbnailFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -22,9 +23,12 @@ class ThumbnailFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     Attributes:
         size: of the longer side at the most, in pixels. A few sizes, so that a kept one fits.
+        hash: the beginning of the content's hash. An address with it never means another picture,
+            so a client may keep the answer for good.
     """
 
-    size: Literal[64, 128, 256, 512, 1024] = 256
+    size: Literal[64, 128, 256, 512, 1024, 2048, 4096] = 256
+    hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8,64}$")] | None = None
 
 
 class ThumbnailRoutes:
@@ -52,9 +56,12 @@ class ThumbnailRoutes:
 
     async def thumbnail(self, request: web.Request) -> web.Response:
         """Answer a picture, or that the one that the client has is right."""
-        size = query_fields(request, ThumbnailFields).size
-        wanted = await self._service.find(image_id(request), size)
-        headers = {"ETag": f'"{wanted.name}"', "Cache-Control": _CACHE_CONTROL}
+        fields = query_fields(request, ThumbnailFields)
+        wanted = await self._service.find(image_id(request), fields.size)
+        if fields.hash and not wanted.name.startswith(fields.hash):
+            raise NotFoundError("There is no image with this id and this hash.")
+        kept = _FOR_EVER if fields.hash else _CACHE_CONTROL
+        headers = {"ETag": f'"{wanted.name}"', "Cache-Control": kept}
         known = request.if_none_match or ()
         if any(tag.value in {wanted.name, "*"} for tag in known):
             return web.Response(status=304, headers=headers)

@@ -25,7 +25,14 @@ from imgvecd.core.search import Searcher
 from imgvecd.errors import CatalogDamagedError, CatalogError, ModelError, NotFoundError
 from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.types import FileRow, ModelInfo
-from imgvecd.wiring.parts import fetch_image, make_decoder, make_encoder, make_source, priority_of
+from imgvecd.wiring.parts import (
+    drop_image_towers,
+    fetch_image,
+    make_decoder,
+    make_encoder,
+    make_source,
+    priority_of,
+)
 
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
@@ -89,7 +96,8 @@ def assemble(
         else:
             serving, target = choose_model(config.model), None
         opener = FileOpener()
-        decoder = make_decoder(config)
+        drop_image_towers(state, [serving, target])
+        decoder = make_decoder(config, opener.open)
         rest = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
             if pausing

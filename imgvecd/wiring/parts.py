@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from imgvecd.adapters import mounts, parquet, web_images
@@ -11,16 +13,17 @@ from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
 from imgvecd.config.schema import Config
-from imgvecd.core.duplicates.undo_journal import Trash
+from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.types import Priority
 
 
-def make_trash() -> Trash:
-    """Return the trash of the user's desktop."""
-    return FreedesktopTrash()
+def make_dedup(state_dir: str) -> DedupSteps:
+    """Return the steps from duplicates to the trash of the user's desktop, and back."""
+    return DedupSteps(os.path.join(state_dir, "dedup"), FreedesktopTrash())
 
 
 def fetch_image(url: str) -> bytes:
@@ -54,14 +57,25 @@ def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncode
     priority = priority_of(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
-    tower = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    texts = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    images = os.path.join(state, "imagetower", choice.fingerprint)
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
-    return SplitEncoder(choice, config.encode, tower, priority, speed_file=speed)
+    return SplitEncoder(choice, config.encode, texts, images, priority, speed_file=speed)
 
 
-def make_decoder(config: Config) -> DecoderPool:
+def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None:
+    """Delete those of models that are not in use, and what a killed worker left behind."""
+    used = {choice.fingerprint for choice in choices if choice is not None}
+    folder = os.path.join(state, "imagetower")
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if name not in used:
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+
+
+def make_decoder(config: Config, opener: Callable[[bytes], int] = open_file) -> DecoderPool:
     """Return the pool of decode workers, none of them started yet."""
-    return DecoderPool(config.decode, priority_of(config))
+    return DecoderPool(config.decode, priority_of(config), opener=opener)
 
 
 def priority_of(config: Config) -> Priority:

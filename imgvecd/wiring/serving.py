@@ -8,6 +8,7 @@ import faulthandler
 import logging
 import os
 import resource
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -21,6 +22,7 @@ from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.thumbnails import Thumbnails
+from imgvecd.core.threads import BULK
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon.daemon import Daemon
 from imgvecd.daemon.service import DaemonService, RunningParts
@@ -30,7 +32,7 @@ from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow
 from imgvecd.wiring.assembly import Assembly, assemble
-from imgvecd.wiring.parts import make_thumbnail_cache
+from imgvecd.wiring.parts import make_dedup, make_thumbnail_cache
 from imgvecd.wiring.reloading import awaiting_restart, use_roots
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,9 @@ logger = logging.getLogger(__name__)
 # A catalog restored from a backup that was read through is sound for longer than this.
 _RESTORED_S = 60.0
 _MEGABYTE = 1_000_000
+# A search lets go of the interpreter at each look into the catalog, and gets it back after this at
+# the latest if other threads compute; Python's own 5 ms add up to a fifth of a second.
+_SWITCH_S = 0.0005
 # More than connections, watches, segments and workers can take together.
 _OPEN_FILES = 65_536
 
@@ -52,6 +57,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
         progress: draws the status that it is given a way to ask for; None draws nothing.
     """
     _raise_open_files()
+    sys.setswitchinterval(_SWITCH_S)
     condemned: str | None = None
     while True:
         started = time.monotonic()
@@ -93,7 +99,7 @@ async def _serve(
         held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
-            await asyncio.to_thread(use_roots, assembly, config),
+            await BULK.run(use_roots, assembly, config),
             config.watch,
             config.exclude,
             make_watcher(),
@@ -118,7 +124,7 @@ async def _serve(
 
         async def apply_new_config() -> None:
             try:
-                new = await asyncio.to_thread(reload)
+                new = await BULK.run(reload)
                 await reconciler.set_config(
                     partial(use_roots, assembly, new), new.watch, new.exclude
                 )
@@ -159,7 +165,14 @@ def _service(
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog,
-        RunningParts(assembly.engine, reconciler, assembly.opener, assembly.rest, caretaker),
+        RunningParts(
+            assembly.engine,
+            reconciler,
+            assembly.opener,
+            assembly.rest,
+            caretaker,
+            lambda: assembly.decoder.sandbox,
+        ),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
             library=assembly.catalog.library,
@@ -167,6 +180,7 @@ def _service(
             decoder=assembly.decoder,
         ),
         duplicates=config.duplicates,
+        dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
         thumbnails=Thumbnails(
             assembly.catalog.library,

@@ -39,11 +39,24 @@ def serve(
     answer: Callable[[Request, bytearray], tuple[Answer, Sequence[Buffer]]],
 ) -> None:
     """Say that all is ready, then answer requests until the parent closes the channel."""
+    serve_files(channel, ready, lambda request, body, _: answer(request, body))
+
+
+def serve_files(
+    channel: socket.socket,
+    ready: Answer,
+    answer: Callable[[Request, bytearray, int | None], tuple[Answer, Sequence[Buffer]]],
+) -> None:
+    """Do as `serve`, for requests with which an open file may come along, as a descriptor.
+
+    Args:
+        answer: to a request, its body, and the descriptor, which it closes.
+    """
     try:
         send(channel, ready)
         while True:
-            header, body = receive(channel)
-            send(channel, *answer(request_decoder.decode(header), body))
+            header, body, descriptor = receive(channel)
+            send(channel, *answer(request_decoder.decode(header), body, descriptor))
     except Closed:
         return
 

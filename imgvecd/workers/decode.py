@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import resource
-import stat
 import sys
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
@@ -25,6 +23,8 @@ from imgvecd.processes.worker_messages import (
     Decoded,
     DecodeReady,
     DecodeRequest,
+    Examined,
+    ExamineRequest,
     Failed,
     Request,
     SidecarRead,
@@ -33,40 +33,53 @@ from imgvecd.processes.worker_messages import (
     ThumbnailRequest,
 )
 from imgvecd.types import Facts, Stamp
-from imgvecd.workers.channel import open_channel, serve
+from imgvecd.workers.channel import open_channel, serve_files
+from imgvecd.workers.sandbox import confine_decoder
 
 
 def main() -> None:
     """Serve the parent."""
     arguments = msgspec.json.decode(sys.argv[1], type=DecodeArguments)
-    limit_bytes = arguments.memory_mb << 20
     channel = open_channel(arguments.priority)
-    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a bad photo shall not fill the disk
-    serve(channel, DecodeReady(), _answer)
+    pillow.preload()
+    in_force = confine_decoder(arguments.memory_mb << 20)
+    serve_files(channel, DecodeReady(tuple(in_force)), _answer)
 
 
-def _answer(request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
-    wanted = DecodeRequest | ThumbnailRequest | SidecarRequest
+def _answer(
+    request: Request, body: bytearray, descriptor: int | None
+) -> tuple[Answer, Sequence[Buffer]]:
+    wanted = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
     assert isinstance(request, wanted)  # noqa: S101  # what the pool sends
     try:
-        with _opened(request, body) as file:
-            if isinstance(request, ThumbnailRequest):
-                return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
-            if isinstance(request, SidecarRequest):
-                return SidecarRead(_sidecar(file)), ()
-            info, pixels = pillow.decode(file, request.spec, request.max_pixels)
+        with _opened(request, body, descriptor) as file:
+            return _done(request, file)
     except UnreadableImageError as error:
         return Failed("unreadable", str(error), error.reason), ()
     except MemoryError:
         return Failed("unreadable", "decoding it takes more than `decode.memory_mb`", "memory"), ()
     except OSError as error:
-        expected = not isinstance(request, DecodeRequest) or request.stamp is not None
+        expected = request.stamp is not None
         gone = expected and error.errno in PASSING_ERRNOS
         return Failed(
             "unreadable", error.strerror or str(error), "changed" if gone else "unreadable"
         ), ()
-    return Decoded(info), [pixels]
+
+
+def _done(
+    request: DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest, file: BinaryIO
+) -> tuple[Answer, Sequence[Buffer]]:
+    match request:
+        case ThumbnailRequest():
+            return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
+        case ExamineRequest():
+            examined = pillow.examine(file, request.max_pixels)
+            return Examined(examined.info, examined.facts, examined.side), [examined.pixels]
+        case SidecarRequest():
+            return SidecarRead(_sidecar(file)), ()
+        case DecodeRequest():
+            info, pixels = pillow.decode(file, request.spec, request.max_pixels)
+            return Decoded(info), [pixels]
 
 
 def _sidecar(file: BinaryIO) -> Facts:
@@ -81,17 +94,15 @@ def _sidecar(file: BinaryIO) -> Facts:
 
 @contextlib.contextmanager
 def _opened(
-    request: DecodeRequest | ThumbnailRequest | SidecarRequest, body: bytearray
+    request: DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest,
+    body: bytearray,
+    descriptor: int | None,
 ) -> Iterator[BinaryIO]:
     """Open what is to be decoded, and make sure that a file stayed what it must be meanwhile."""
-    if request.path is None:
+    if descriptor is None:
         yield io.BytesIO(body)
         return
-    # without O_NONBLOCK, opening a FIFO that took the file's place would wait for ever
-    descriptor = os.open(request.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnreadableImageError("unsupported", "it is not a regular file")
         _require(request.stamp, descriptor)
         try:
             yield file

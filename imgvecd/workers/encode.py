@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,22 +14,28 @@ import numpy as np
 
 from imgvecd.errors import ModelError
 from imgvecd.processes.framing import Buffer, send
-from imgvecd.processes.malloc import keep_freed_memory
+from imgvecd.processes.malloc import give_back_mapped, keep_freed_memory
 from imgvecd.processes.worker_messages import (
     Answer,
     EncodeArguments,
     EncodeReady,
     Failed,
     ImagesRequest,
+    KeepRequest,
+    Kept,
     Request,
     TextsRequest,
     Vectors,
 )
 from imgvecd.workers.channel import open_channel, serve
+from imgvecd.workers.sandbox import confine_encoder
 
 if TYPE_CHECKING:
+    from imgvecd.adapters.imagetower import ImageTower
     from imgvecd.adapters.openclip import OpenClipModel
     from imgvecd.adapters.texttower import TextTower
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -42,6 +49,8 @@ def main() -> None:
         send(channel, Failed("model", str(error)))
         return
     keep_freed_memory()
+    in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
+    logger.debug("the encoder is confined by %s", ", ".join(in_force) or "nothing")
     serve(channel, encoding.ready(), encoding.answer)
 
 
@@ -54,7 +63,8 @@ class Encoding:
     def ready(self) -> EncodeReady:
         """Return what was loaded."""
         model = self._model
-        return EncodeReady(model.info, str(model.device), str(model.dtype).removeprefix("torch."))
+        dtype = str(model.dtype).removeprefix("torch.")
+        return EncodeReady(model.info, str(model.device), dtype, model.runtime)
 
     def answer(self, request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
         """Encode; rows that are no numbers are refused, since they would poison the index.
@@ -62,6 +72,8 @@ class Encoding:
         What torch raises ends the process: after an error a GPU's state is not to be trusted.
         """
         started = time.perf_counter()
+        if isinstance(request, KeepRequest):
+            return self._keep(request.directory), ()
         if isinstance(request, ImagesRequest):
             size = self._model.info.preprocess.size
             assert hasattr(self._model, "encode_images")  # noqa: S101  # nobody asks a text tower
@@ -69,6 +81,7 @@ class Encoding:
             vectors = self._model.encode_images(pixels)
         else:
             assert isinstance(request, TextsRequest)  # noqa: S101  # what the parent sends
+            assert hasattr(self._model, "encode_texts")  # noqa: S101  # nor an image tower
             vectors = self._model.encode_texts(request.texts)
         bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         if len(bad):
@@ -77,13 +90,26 @@ class Encoding:
         seconds = time.perf_counter() - started
         return Vectors(len(vectors), seconds), [np.ascontiguousarray(vectors).data.cast("B")]
 
+    def _keep(self, directory: str) -> Answer:
+        assert hasattr(self._model, "keep_image_tower")  # noqa: S101  # the whole model has it
+        try:
+            return Kept(self._model.keep_image_tower(directory))
+        except OSError as error:
+            return Failed("worker", f"the image tower cannot be kept: {error.strerror}")
 
-def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower:
+
+def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower:
     # seconds of imports, which are not to delay the channel; and only those that are needed
-    if arguments.texts_only:
+    if arguments.part == "texts":
         from imgvecd.adapters.texttower import TextTower  # noqa: PLC0415
 
         return TextTower.read(arguments.text_tower)
+    if arguments.part == "images":
+        from imgvecd.adapters.imagetower import BINARY, ImageTower  # noqa: PLC0415
+
+        tower = ImageTower(arguments.image_tower, arguments.config.threads)
+        give_back_mapped(os.path.join(arguments.image_tower, BINARY))
+        return tower
     from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
 
     return OpenClipModel(arguments.choice, arguments.config, arguments.text_tower)

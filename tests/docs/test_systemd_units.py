@@ -31,7 +31,7 @@ def analyze(*arguments, tmp_path):
 @pytest.mark.parametrize(
     ("manager", "names"),
     [
-        ("--user", ["imgvecd.service", "imgvecd.socket"]),
+        ("--user", ["imgvecd.service", "imgvecd.socket", "imgvecd-browse.service"]),
         ("--system", ["imgvecd@.service", "imgvecd@.socket"]),
     ],
 )

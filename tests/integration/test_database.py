@@ -1,5 +1,6 @@
 """`VectorDatabase` on real photos with the embedded model."""
 
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imgvecd import VectorDatabase, api
@@ -113,6 +115,77 @@ def test_arguments_that_make_no_sense_are_refused(database, tmp_path):
         database.add_image(PHOTOS / "cat.jpg", metadata={"x": object()})
     with pytest.raises(FileNotFoundError):
         database.search_by_image(tmp_path / "missing.jpg")
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda d: d.search_by_text("a cat", k=2.5), "k must be a whole number"),
+        (lambda d: d.search_by_text("a cat", k="2"), "k must be a whole number"),
+        (lambda d: d.search_by_text("a cat", k=None), "k must be a whole number"),
+        (lambda d: d.search_by_text(["a", "b"]), "not list"),
+        (lambda d: d.search_by_text(None), "not NoneType"),
+        (lambda d: d.search_by_text(b"a cat"), "not bytes"),
+        (lambda d: d.search_by_image(["a.jpg"]), "expected a path, not list"),
+        (lambda d: d.search_combined("a", PHOTOS / "cat.jpg", text_weight="x"), "weight"),
+        (lambda d: d.search(["a", "b"]), "text"),
+        (lambda d: d.search("a", limit=2.5), "limit"),
+        (lambda d: d.add_image(5), "expected a path, not int"),
+        (lambda d: d.add_images_batch("a.jpg"), "expected a list"),
+        (lambda d: d.add_images_batch(5), "expected a list"),
+        (lambda d: d.add_images_explained("a.jpg"), "expected a list"),
+        (lambda d: d.get_image("x"), "whole number"),
+        (lambda d: d.get_image(1.5), "whole number"),
+        (lambda d: d.remove_images(5), "expected a list"),
+        (lambda d: d.tag("12", ["x"]), "expected a list"),
+        (lambda d: d.set_metadata("x", {}), "whole number"),
+    ],
+)
+def test_arguments_of_another_type_are_refused_in_words(database, call, complaint):
+    with pytest.raises(BadRequestError, match=complaint):
+        call(database)
+
+
+def test_whole_numbers_of_numpy_are_numbers(database):
+    (found,) = database.search_by_text("a cat", k=np.int64(1))
+    assert database.get_image(np.int64(found["id"]))["id"] == found["id"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_after_a_fork_it_says_so_instead_of_hanging(tmp_path):
+    database = VectorDatabase("imgvecd-mini", db_path=tmp_path)
+    database.add_images_batch([PHOTOS / "cat.jpg"])
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+
+    def use():
+        told = []
+        for call in (
+            lambda: database.search_by_text("a cat"),
+            database.get_stats,
+            lambda: database.clock,
+        ):
+            try:
+                call()
+            except BadRequestError as error:
+                told.append(str(error))
+        database.close()
+        with VectorDatabase("imgvecd-mini", db_path=tmp_path) as own:
+            told.append(names(own.search_by_text("a cat", k=1)))
+        theirs.send(told)
+
+    child = context.Process(target=use)
+    child.start()
+    assert ours.poll(60)
+    *refusals, found = ours.recv()
+    child.join(20)
+    assert child.exitcode == 0
+    assert len(refusals) == 3
+    assert all("forked: open it anew" in refusal for refusal in refusals)
+    assert found == ["cat"]
+    assert names(database.search_by_text("a cat", k=1)) == ["cat"]
+    database.close()
+    VectorDatabase("imgvecd-mini", db_path=tmp_path).close()
 
 
 def test_one_process_can_open_it_many_times(database):

@@ -3,9 +3,12 @@
 import json
 import shutil
 
+import pytest
 from PIL import Image
 
 from imgvecd import VectorDatabase
+from imgvecd.client.sdk import Client
+from imgvecd.errors import ImgvecdError
 
 
 def test_groups_checks_decisions_and_reading_beside(start, shipped_photos, tmp_path):
@@ -47,3 +50,27 @@ def test_groups_checks_decisions_and_reading_beside(start, shipped_photos, tmp_p
         assert database.read_only
         groups = database.find_duplicates()
         assert [file["kind"] for group in groups for file in group] == ["same_bytes"] * 2
+
+
+def test_plan_apply_and_undo_by_the_daemon(start, shipped_photos):
+    copy = shipped_photos / "copy.jpg"
+    shutil.copy(next(shipped_photos.rglob("cat.jpg")), copy)
+    turned = shipped_photos / "turned.jpg"
+    Image.open(shipped_photos / "motorcycle.jpg").transpose(Image.Transpose.ROTATE_90).save(turned)
+    before = {path: path.read_bytes() for path in shipped_photos.rglob("*.jpg")}
+    daemon = start(shipped_photos)
+    daemon.post("/v1/sync")
+    with Client(daemon.socket) as client:
+        plan = client.plan_dedup()
+        assert plan.files == 1
+        with pytest.raises(ImgvecdError, match="nothing is moved"):
+            client.apply_dedup(plan.text.replace(" /", " /elsewhere/"))
+        with pytest.raises(ImgvecdError, match="no folder"):
+            client.plan_dedup(protect=[str(copy)])
+        done = client.apply_dedup(plan.text)
+        assert (done.files, done.left, done.size_bytes) == (1, (), plan.size_bytes)
+        assert len(list(shipped_photos.rglob("*.jpg"))) == len(before) - 1
+        assert client.undo_dedup().files == 1
+        with pytest.raises(ImgvecdError, match="nothing to undo"):
+            client.undo_dedup()
+    assert {path: path.read_bytes() for path in shipped_photos.rglob("*.jpg")} == before

@@ -164,3 +164,21 @@ def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
     assert edited["id"] != image["id"]
     assert edited["taken_at"] == image["taken_at"]  # when it was rated is not when it was taken
     assert daemon.imgvec("tag", 999_999, "+x").returncode == 2
+
+
+def test_a_name_dates_what_tells_no_time(start, shipped_photos):
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(len(list(shipped_photos.rglob("*.jpg"))))
+    by_age = image_at(daemon, cat)["taken_at"]
+    named = cat.with_name("IMG_20210704_183011.jpg")
+    cat.rename(named)
+    assert daemon.imgvec("sync").returncode == 0
+    image = image_at(daemon, named)
+    assert image["taken_at"] == "2021-07-04T18:30:11"
+    assert image["metadata"]["taken_at_source"] == "name"
+    assert image["id"] in found(daemon, taken="2021-07-04")
+    named.rename(cat)
+    assert daemon.imgvec("sync").returncode == 0
+    image = image_at(daemon, cat)
+    assert (image["taken_at"], image["metadata"]["taken_at_source"]) == (by_age, "file")

@@ -15,7 +15,7 @@ import pytest
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes import DecoderPool, EncoderProcess
-from imgvecd.types import Lane, PreprocessSpec, Priority
+from imgvecd.types import Lane, PreprocessSpec, Priority, Stamp
 
 TESTS = Path(__file__).parents[1]
 GOOD = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
@@ -90,7 +90,7 @@ async def test_the_encoder_stops_when_idle_and_starts_again(notes):
     encoder = fake_encoder(idle_s=0.2)
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert encoder.loaded
-    assert encoder.runs_on == "cpu, float32"
+    assert encoder.runs_on == "torch, cpu, float32"
     await until(lambda: not encoder.running)
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert notes.read_text().count("start") == 2
@@ -138,6 +138,7 @@ async def test_what_was_learnt_of_the_speed_is_kept(notes, tmp_path):
     await encoder.close()
     assert encoder.speed.images == 16
     again = fake_encoder(file)
+    await again.info()
     await again.encode_images([IMAGE] * 16, Lane.BULK)
     assert notes.read_text().split("\n")[-2] == "images 16"
     await again.close()
@@ -199,3 +200,21 @@ def test_no_worker_outlives_the_daemon(notes):
         parent.send_signal(signal.SIGKILL)
     gone, alive = psutil.wait_procs(workers, timeout=DEADLINE_S)
     assert (len(gone), alive) == (2, [])
+
+
+async def test_a_person_does_not_wait_for_pictures_that_are_indexed(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    pool = DecoderPool(DecodeConfig(workers=1), module="misbehaving_decoder")
+    slow = tmp_path / "slow.jpg"
+    slow.write_bytes(b"sleep ")
+    status = slow.stat()
+    stamp = Stamp(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+    indexing = [asyncio.create_task(pool.decode(os.fsencode(slow), stamp, SPEC)) for _ in range(3)]
+    await until(lambda: pool.running)
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await pool.decode_bytes(GOOD, SPEC)).pixels
+    assert not any(task.done() for task in indexing)
+    for task in indexing:
+        task.cancel()
+    await asyncio.wait(indexing)
+    await pool.close()

@@ -74,7 +74,9 @@ async def test_who_searches_waits_for_no_images(notes, monkeypatch, number):
     monkeypatch.setattr(split_encoder, "EncoderProcess", fake)
     (notes / "tower").touch()
     choice = ModelChoice("fake", "", "f")
-    encoder = split_encoder.SplitEncoder(choice, EncodeConfig(), str(notes / "tower"))
+    encoder = split_encoder.SplitEncoder(
+        choice, EncodeConfig(), str(notes / "tower"), str(notes / "images")
+    )
     before = {child.pid for child in psutil.Process().children()}
     try:
         await encoder.encode_images([GOOD], Lane.BULK)

@@ -35,6 +35,14 @@ def state(backed_up, tmp_path):
     return tmp_path / "home" / ".local" / "state" / "imgvecd"
 
 
+def vector_in(catalog):
+    """Return where in the file a vector lies: SQLite would not notice that it has changed."""
+    alone = f"file:{catalog}?immutable=1"
+    with contextlib.closing(sqlite3.connect(alone, uri=True)) as connection:
+        ((vector,),) = connection.execute("SELECT vector FROM embeddings WHERE key & 255 = 7")
+    return catalog.read_bytes().index(vector)
+
+
 def assert_restored(daemon):
     status = daemon.wait_until_indexed(13)
     (warning,) = (line for line in status["warnings"] if "damaged" in line)
@@ -49,9 +57,7 @@ def assert_restored(daemon):
 def test_one_changed_byte_that_sqlite_does_not_notice(photos, state, serve):
     catalog = state / "catalog.sqlite"
     alone = f"file:{catalog}?immutable=1"
-    with contextlib.closing(sqlite3.connect(alone, uri=True)) as connection:
-        ((vector,),) = connection.execute("SELECT vector FROM embeddings WHERE key & 255 = 7")
-    rot(catalog, catalog.read_bytes().index(vector))
+    rot(catalog, vector_in(catalog))
     with contextlib.closing(sqlite3.connect(alone, uri=True)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert_restored(serve(photos))
@@ -206,7 +212,7 @@ def test_a_large_catalog_is_compared_with_its_seal_beside_the_work(state, monkey
     monkeypatch.setattr("imgvecd.catalog.recovery.recovery.SMALL_BYTES", 0)
     path = state / "catalog.sqlite"
     if damaged:
-        rot(path, path.stat().st_size // 2)
+        rot(path, vector_in(path))
     before = path.read_bytes()
     safekeeping = CatalogRecovery(str(state))
     safekeeping.prepare()

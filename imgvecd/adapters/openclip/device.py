@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from imgvecd.core.library.runtime_choice import computes_bf16
 from imgvecd.errors import ModelError
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -34,14 +35,4 @@ def choose_dtype(setting: str, device: torch.device) -> torch.dtype:
         return _DTYPES[setting]
     if device.type in {"cuda", "mps"}:
         return torch.float16
-    return torch.bfloat16 if _cpu_computes_bf16() else torch.float32
-
-
-def _cpu_computes_bf16() -> bool:
-    """Return whether the processor multiplies bf16 itself; emulated, it is slower than fp32."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            flags = file.read()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return torch.bfloat16 if computes_bf16() else torch.float32

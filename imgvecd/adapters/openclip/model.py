@@ -11,15 +11,17 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
-from imgvecd.adapters.openclip import text_tower
+from imgvecd.adapters.openclip import image_tower, text_tower
 from imgvecd.adapters.openclip.device import choose_device, choose_dtype
 from imgvecd.adapters.openclip.fusing import fused
-from imgvecd.adapters.openclip.loading import load, preprocess_spec
+from imgvecd.adapters.openclip.loading import Model, load, preprocess_spec
+from imgvecd.adapters.openclip.pictures import SAME, comparison_pictures, likeness
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.library.runtime_choice import RuntimeChoice
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo
 
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _LEAST_NORM = 1e-6  # of an embedding before normalisation: below, it points nowhere
 _PROBE_TEXT = "a photo of a dog"
+_COMPARED = 4  # pictures, in each number format: a tenth of a second with a small model
 
 Batch = TypeVar("Batch", NDArray[np.uint8], Tensor)
 
@@ -39,6 +42,8 @@ class OpenClipModel:
         device: moves to the CPU when the GPU's memory does not even hold one image.
         dtype: of weights and activations.
     """
+
+    runtime = "torch"
 
     def __init__(
         self, choice: ModelChoice, config: EncodeConfig, text_tower_path: str = ""
@@ -55,8 +60,12 @@ class OpenClipModel:
         self.dtype = choose_dtype(config.precision, self.device)
         if config.threads:
             torch.set_num_threads(config.threads)
+        self._choice, self._config = choice, config
         self._text_tower = text_tower_path
         self._load(choice)
+        if self._rounds_too_much(choice):
+            self.dtype = torch.float32
+            self._load(choice)
         if self.dtype != torch.float32 and not self._works():
             logger.warning("%s gives no finite vectors in %s; using fp32", choice.name, self.dtype)
             self.dtype = torch.float32
@@ -83,6 +92,15 @@ class OpenClipModel:
         """Return embeddings, shape (n, dim); a row that is no direction is NaN."""
         return self._rows(self._forward_texts, self._tokenize(texts))
 
+    def keep_image_tower(self, directory: str) -> RuntimeChoice:
+        """Have images encoded without this model from now on, where that is as good and as fast.
+
+        Raises:
+            OSError: `directory` cannot be written.
+        """
+        encode = self.encode_images if self.device.type == "cpu" else None
+        return image_tower.keep(self._choice, self._config, self.info, directory, encode)
+
     def _load(self, choice: ModelChoice) -> None:
         model = load(choice)
         self._spec = preprocess_spec(model)
@@ -96,8 +114,32 @@ class OpenClipModel:
         with torch.no_grad():
             probe = torch.randn(2, 3, self._spec.size, self._spec.size)
             model.visual = fused(model.visual, probe)
+            if self._may_round:
+                self._expected = self._in_fp32(model)
         model.to(device=self.device, dtype=self.dtype)
         self._model = model.to(memory_format=torch.channels_last)
+
+    @property
+    def _may_round(self) -> bool:
+        """Whether bf16 was our choice: its 8 bits of digits are too few for some models."""
+        return self.dtype == torch.bfloat16 and self._config.precision == "auto"
+
+    def _in_fp32(self, model: Model) -> Float32Array:
+        pixels = comparison_pictures(self._spec)[:_COMPARED]
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        images = (images - self._mean.cpu()) / self._std.cpu()
+        rows = nn.functional.normalize(model.encode_image(images), dim=-1)
+        return np.asarray(rows.numpy())
+
+    def _rounds_too_much(self, choice: ModelChoice) -> bool:
+        if not self._may_round:
+            return False
+        rows = self.encode_images(comparison_pictures(self._spec)[:_COMPARED])
+        cosine = likeness(rows, self._expected)
+        if not cosine >= SAME:  # nor is NaN
+            logger.info("%s in %s: cosine %.5f; using fp32", choice.name, self.dtype, cosine)
+            return True
+        return False
 
     def _works(self) -> bool:
         size = self._spec.size

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import iTXt
 
-from imgvecd.adapters.pillow.tiff_fields import Fields
+from imgvecd.adapters.pillow.tiff_fields import Fields, directories
 from imgvecd.core.files.photo_texts import text_of
 
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 700, 33723, 34377
@@ -59,6 +59,9 @@ def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
         found.iptc = iptc if isinstance(iptc, bytes) else b""
     if image.format == "TIFF":
         of_tiff(Fields.of_file(file), found)
+        if image.tell():  # the page that is shown
+            pages = list(directories(file))
+            of_tiff(Fields(pages[image.tell()]), found)
     elif image.format == "PNG":
         _of_png(image, found)
     elif image.format == "GIF":

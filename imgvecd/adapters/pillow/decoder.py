@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image
 
 from imgvecd.adapters import xmp
-from imgvecd.adapters.pillow import blocks, camera_raw, colour, exif, facts, geometry, opening
+from imgvecd.adapters.pillow import (
+    blocks,
+    camera_raw,
+    colour,
+    exif,
+    facts,
+    geometry,
+    opening,
+    quality,
+)
 from imgvecd.adapters.pillow.blocks import Blocks
+from imgvecd.core.duplicates import detail
 from imgvecd.errors import UnreadableImageError
-from imgvecd.types import ImageInfo, PreprocessSpec
+from imgvecd.types import CopyFacts, ExaminedImage, ImageInfo, PreprocessSpec
 
 logger = logging.getLogger(__name__)
 
-_NAMES = {"MPO": "jpeg", "JXL": "jpegxl"}  # MPO: a JPEG with further pictures behind it
+# MPO is a JPEG with further pictures behind it, DIB a BMP without the header of its file.
+_NAMES = {"MPO": "jpeg", "JXL": "jpegxl", "DIB": "bmp"}
+_WHOLE = 1 << 20  # pixels a side: nothing is reduced
+_PREFIX_BYTES = 64  # of a file, in which WebP and PNG tell how they are coded
 _THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye
 
 
@@ -80,6 +95,41 @@ def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[Image
             metadata=metadata,
         )
         return info, rgb.tobytes()
+
+
+def examine(file: BinaryIO, max_pixels: int) -> ExaminedImage:
+    """Return what tells copies of a picture apart; arguments and errors as for `decode`."""
+    with _blaming_the_file():
+        size_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        prefix = file.read(_PREFIX_BYTES)
+        file.seek(0)
+        is_raw = camera_raw.fields_of(file) is not None
+        picture = _load(file, detail.SIDE if is_raw else _WHOLE, max_pixels)
+        side = detail.side_for(picture.shown_size)
+        spec = PreprocessSpec(
+            side, (0, 0, 0), (1, 1, 1), interpolation="bilinear", resize_mode="squash"
+        )
+        taken_at, metadata = facts.read(picture.said)
+        info = ImageInfo(picture.name, *picture.shown_size, taken_at, picture.truncated, metadata)
+        found = CopyFacts() if is_raw else _copy_facts(picture, size_bytes, prefix)
+        return ExaminedImage(info, found, side, picture.in_srgb(spec).tobytes())
+
+
+def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
+    saved_at, lossless = quality.declared(picture.image, size_bytes, prefix)
+    whole = geometry.upright(colour.resizable(picture.image), picture.orientation)
+    rgb = colour.to_srgb(whole, picture.image.info.get("icc_profile"))
+    luma = np.asarray(colour.resizable(picture.image).convert("L")).astype(np.float32)
+    return CopyFacts(
+        pixels=hashlib.blake2b(rgb.tobytes(), digest_size=16).digest(),
+        quality=saved_at,
+        remembered=quality.remembered(luma),
+        lossless=lossless,
+        depth=quality.depth(picture.image, prefix),
+        full_colour=quality.is_full_colour(picture.image),
+        bands=tuple(quality.bands(luma)),
+    )
 
 
 def thumbnail(file: BinaryIO, size: int, max_pixels: int) -> bytes:

@@ -70,9 +70,12 @@ def resize(
     box = _pixels(_stored(cut.box, orientation), full_size, scale, image.size)
     size = oriented((cut.width, cut.height), orientation)
     small = image.resize(size, _FILTERS[spec.interpolation], box=box)
-    if orientation in _UPRIGHT:
-        small = small.transpose(_UPRIGHT[orientation])
-    return small
+    return upright(small, orientation)
+
+
+def upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Return a stored image as a person sees it."""
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def padded(image: Image.Image, spec: PreprocessSpec) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 from typing import BinaryIO
@@ -10,16 +11,24 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
+from imgvecd.adapters.pillow import jpeg_kinds, png_chunks, webp_frames
+from imgvecd.adapters.pillow.tiff_fields import Directory, directories
 from imgvecd.core.files.formats import missing_reason
 from imgvecd.errors import UnreadableImageError
 
-# Never EPS, for which Pillow calls Ghostscript, nor formats that no camera or browser writes.
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "HEIF")
+# Never EPS, for which Pillow calls Ghostscript, nor formats that hold no picture of a person's.
+_FORMATS = (
+    "JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "HEIF", "PPM", "QOI", "ICO",
+)  # fmt: skip
+_BARE_FORMATS = ("TGA", "DIB")  # without any mark by which to know them: only if all else fails
+# Of TGA: whether there is a map of colours, and the kind; and bits a pixel, at the header's end.
+_TGA_MAPS, _TGA_KINDS, _TGA_BITS = {0, 1}, {1, 2, 3, 9, 10, 11}, {8, 15, 16, 24, 32}
 # JPEG is decoded at a scale that leaves at least so many times the pixels that are needed:
 # measured cosine to the full decode ≥ 0.9993 (at no margin 0.996), at a third of the time.
 _DRAFT_MARGIN = 2
 _JPEG_XL = (b"\xff\n", b"\0\0\0\x0cJXL \r\n\x87\n")  # how its files begin
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # how they begin, and the order of their bytes
+_NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _OLD_REDUCED = 254, 255, 2
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the others have pages: the first one is shown
 _FARTHEST_FRAME = 16  # of an animation: past any fade-in, and cheap to reach
 # What Pillow raises over pixels that are not there.
@@ -36,19 +45,53 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 64 << 20
 
 def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple[int, int], bool]:
     """Return (decoded picture, its full size, whether the file ended before the picture did)."""
+    try:
+        return _load(file, size, max_pixels)
+    except (UnreadableImageError, *_DAMAGE) as error:
+        if is_the_systems(error):
+            raise
+        if (kind := jpeg_kinds.unsupported(file)) is not None:
+            raise UnreadableImageError("unsupported", kind) from error
+        if (sound := png_chunks.without_damage(file)) is not None:
+            return _load(sound, size, max_pixels)
+        if (still := webp_frames.first_frame(file)) is not None:
+            return *_load(still, size, max_pixels)[:2], True
+        file.seek(0)
+        raise
+
+
+def is_the_systems(error: BaseException) -> bool:
+    """Return whether the disk is at fault, not the picture.
+
+    Pillow's own errors have no number, and bad bytes make it seek to where no file goes.
+    """
+    return isinstance(error, OSError) and error.errno not in {None, errno.EINVAL, errno.EOVERFLOW}
+
+
+def _load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple[int, int], bool]:
     image, full_size = _prepare(file, size, max_pixels)
     try:
         _show(image)
     except _DAMAGE as error:
         if is_the_systems(error):
             raise
+        if (first := _first_frame(file, size, max_pixels)) is not None:
+            return first, full_size, True
         return _load_part(file, size, max_pixels, error), full_size, True
     return image, full_size, False
 
 
-def is_the_systems(error: BaseException) -> bool:
-    """Return whether the disk is at fault, not the picture: Pillow's own errors have no number."""
-    return isinstance(error, OSError) and error.errno is not None
+def _first_frame(file: BinaryIO, size: int, max_pixels: int) -> Image.Image | None:
+    """Return the first picture of an animation if that is whole."""
+    file.seek(0)
+    try:
+        image, _ = _prepare(file, size, max_pixels)
+        if image.format not in _ANIMATED:
+            return None
+        image.load()
+    except _DAMAGE:
+        return None
+    return image
 
 
 def _load_part(file: BinaryIO, size: int, max_pixels: int, error: Exception) -> Image.Image:
@@ -77,6 +120,8 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
     A JPEG is decoded at a half, a quarter or an eighth, where enough pixels remain.
     """
     image = _open(file)
+    if image.format == "TIFF":
+        image.seek(_main_page(file))
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))
@@ -84,6 +129,19 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
         width, height = full_size
         raise UnreadableImageError("too_large", f"{width} × {height} pixels are too many")
     return image, full_size
+
+
+def _main_page(file: BinaryIO) -> int:
+    """Return which page of a TIFF file is no reduced version of another: the first such."""
+    place = file.tell()
+    pages = [_is_reduced(page) for page in directories(file)]
+    file.seek(place)
+    return pages.index(False) if False in pages else 0
+
+
+def _is_reduced(page: Directory) -> bool:
+    new, old = page.get(_NEW_SUBFILE_TYPE), page.get(_OLD_SUBFILE_TYPE)
+    return (isinstance(new, tuple) and int(new[0]) % 2 == 1) or old == (_OLD_REDUCED,)
 
 
 def _show(image: Image.Image) -> None:
@@ -102,6 +160,11 @@ def _open(file: BinaryIO) -> Image.Image:
         return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         pass
+    if _may_be_bare(file):
+        try:
+            return Image.open(file, formats=_BARE_FORMATS)
+        except UnidentifiedImageError:
+            pass
     if not prefix:
         raise UnreadableImageError("damaged", "the file is empty")
     if prefix[:4] in _TIFF:
@@ -112,6 +175,18 @@ def _open(file: BinaryIO) -> Image.Image:
     if any(accept and accept(prefix) for _, accept in map(Image.OPEN.__getitem__, _FORMATS)):
         raise UnreadableImageError("damaged", "its header is damaged or incomplete")
     raise UnreadableImageError("unsupported", "it is no picture in a format that is supported")
+
+
+def _may_be_bare(file: BinaryIO) -> bool:
+    """Return whether a file begins as TGA, or as a bitmap without the header of its file."""
+    file.seek(0)
+    header = file.read(18)
+    file.seek(0)
+    if len(header) < 18:  # noqa: PLR2004  # of TGA
+        return False
+    map_kind, kind, bits = header[1], header[2], header[16]
+    is_tga = map_kind in _TGA_MAPS and kind in _TGA_KINDS and bits in _TGA_BITS
+    return is_tga or header[:4] in {b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"}
 
 
 def _has_directory(file: BinaryIO, order: str) -> bool:
@@ -136,7 +211,7 @@ def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
             missing_reason("jxl"),
             "JPEG XL needs an extra: pip install 'imgvecd[jxl]', then imgvec retry",
         ) from None
-    JpegXLImagePlugin.DECODE_THREADS = 1  # as above
+    JpegXLImagePlugin.DECODE_THREADS = 0  # as above; 1 would be one more
     try:
         return Image.open(file, formats=("JXL",))
     except Exception as error:  # its decoder raises what it likes, and says no more than "error"

@@ -59,12 +59,13 @@ class TextTower:
 
     Attributes:
         info: of the whole model.
-        device, dtype: what it computes on, in torch's names.
+        runtime, device, dtype: what it computes with, on and in.
 
     Raises:
         ModelError: they make no tower, or one that gives something else than the model did.
     """
 
+    runtime = "numpy"
     device = "cpu"
     dtype = "float32"
 

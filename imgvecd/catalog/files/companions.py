@@ -13,7 +13,9 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of, stem
+from imgvecd.catalog.files import dating
+from imgvecd.core.files import shots
+from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
 from imgvecd.core.files.formats import is_sidecar_name
 from imgvecd.types import Facts
 
@@ -30,14 +32,16 @@ _RESTORE = (
 def beside(
     connection: sqlite3.Connection, root_id: int, directory: bytes, name: bytes
 ) -> list[tuple[int, bytes, int | None]]:
-    """Return (id, name, content) of the files whose names begin with the same stem and a dot."""
-    start = stem(name)
-    # "/" is the byte after ".": the half-open range holds just those names
-    return connection.execute(
-        "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
-        " AND name < ?",
-        (root_id, directory, start + b".", start + b"/"),
-    ).fetchall()
+    """Return (id, name, content) of the files that may be of the same shot, by their names."""
+    found: dict[int, tuple[int, bytes, int | None]] = {}
+    for first, beyond in shots.ranges(name):
+        rows = connection.execute(
+            "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
+            " AND name < ?",
+            (root_id, directory, first, beyond),
+        )
+        found.update((row[0], row) for row in rows)
+    return list(found.values())
 
 
 def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[int, set[int]]:
@@ -63,18 +67,20 @@ def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[in
 def refresh(connection: sqlite3.Connection, places: Iterable[Place]) -> None:
     """Bring the metadata of images at these places, and of those whose sidecars are there, up."""
     some = list(places)
+    _date_anew(connection, some)
     if any(is_sidecar_name(os.fsdecode(name)) for _, _, name in some) or _has_sidecars(connection):
         touched = {content for place in some for content in _touched(connection, place)}
         overlay(connection, touched - {None})
 
 
 def overlay(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> None:
-    """Lay what sidecars say over what the files of these contents say themselves."""
+    """Date these contents if their files do not, and lay over it all what sidecars say."""
+    some = list(content_ids)
+    restore(connection, some)
+    dating.date(connection, some)
     if not _has_sidecars(connection):
-        restore(connection, content_ids)
         return
-    for content_id in content_ids:
-        restore(connection, [content_id])
+    for content_id in some:
         sidecars = list(_sidecars(connection, content_id))
         if sidecars:
             taken_at, metadata = connection.execute(
@@ -86,6 +92,16 @@ def overlay(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -
                 "UPDATE contents SET taken_at = ?, metadata = ?, own_facts = ? WHERE id = ?",
                 (taken_at, _json(facts), _json(own), content_id),
             )
+
+
+def _date_anew(connection: sqlite3.Connection, places: Iterable[Place]) -> None:
+    """Date what files at these places bear; a rename may give or take a date."""
+    for place in places:
+        content = connection.execute(
+            "SELECT content_id FROM files WHERE root_id = ? AND dir = ? AND name = ?", place
+        ).fetchone()
+        if content is not None and content[0] is not None:
+            overlay(connection, [content[0]])
 
 
 def restore(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -> None:
@@ -106,16 +122,11 @@ def _has_sidecars(connection: sqlite3.Connection) -> bool:
 
 
 def _touched(connection: sqlite3.Connection, place: Place) -> Iterable[int | None]:
+    """Yield the content of the image at a place, or those that a sidecar there may belong to."""
     root_id, directory, name = place
-    named = stem(name) if is_sidecar_name(os.fsdecode(name)) else name
-    # of the image itself, or of what a sidecar at this place may belong to
-    for (content_id,) in connection.execute(
-        "SELECT content_id FROM files WHERE root_id = ? AND dir = ? AND name = ?",
-        (root_id, directory, named),
-    ):
-        yield content_id
-    if named != name:
-        for _, _, content_id in beside(connection, root_id, directory, name):
+    sidecar = is_sidecar_name(os.fsdecode(name))
+    for _, other, content_id in beside(connection, root_id, directory, name):
+        if other == name or (sidecar and kind_beside(other, name) == "sidecar"):
             yield content_id
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-import sqlite3
 from collections.abc import Mapping, Sequence
 
-from imgvecd.catalog.files.companions import developed
+import msgspec
+
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
 from imgvecd.core.duplicates.compared_images import Subject
-from imgvecd.types import FileRow
+from imgvecd.types import CopyFacts, FileRow
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(CopyFacts).decode
 
 
 class DuplicateTable:
@@ -27,8 +30,10 @@ class DuplicateTable:
             rows = connection.execute(
                 "SELECT contents.id, hash, contents.size_bytes, width, height,"
                 # when a file was written tells nothing of a burst
-                " CASE WHEN metadata ->> 'taken_at_source' IS NOT 'file' THEN taken_at END,"
-                " (SELECT count(*) FROM files WHERE content_id = contents.id), look FROM contents"
+                " CASE WHEN coalesce(metadata ->> 'taken_at_source', '') NOT IN ('file', 'name')"
+                " THEN taken_at END,"
+                " (SELECT count(*) FROM files WHERE content_id = contents.id), look,"
+                " contents.format = 'raw' FROM contents"
                 " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"
                 " WHERE live AND failure IS NULL AND width > 0 AND height > 0 ORDER BY contents.id",
                 (version,),
@@ -74,22 +79,50 @@ class DuplicateTable:
                 )
 
     def decided(self) -> set[tuple[bytes, bytes]]:
-        """Return the pairs of hashes, the smaller first, that a person does not want to see.
-
-        RAW and JPEG of one shot belong together: nobody needs to decide that.
-        """
+        """Return the pairs of hashes, the smaller first, that a person does not want to see."""
         with self._database.read() as connection:
-            pairs = set(
-                connection.execute("SELECT first_hash, second_hash FROM duplicate_decisions")
+            rows = connection.execute("SELECT first_hash, second_hash FROM duplicate_decisions")
+            return set(rows.fetchall())
+
+    def facts(self, version: int) -> dict[int, CopyFacts]:
+        """Return by content id what examining pictures told."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT content_id, facts FROM copy_facts WHERE version = ?", (version,)
+            ).fetchall()
+        return {content_id: _decode(facts) for content_id, facts in rows}
+
+    def verdicts(self, version: int) -> dict[tuple[int, int], str]:
+        """Return by pair of content ids, the lower first, what comparing them told."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT first_id, second_id, verdict FROM comparisons WHERE version = ?",
+                (version,),
+            ).fetchall()
+        return {(first, second): verdict for first, second, verdict in rows}
+
+    def store_comparisons(
+        self,
+        version: int,
+        facts: Mapping[int, CopyFacts],
+        verdicts: Mapping[tuple[int, int], str],
+    ) -> None:
+        """Keep both; what is there of another version is replaced."""
+        with self._database.write_aside() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO copy_facts VALUES (?, ?, ?)",
+                [(content_id, version, _encode(each)) for content_id, each in facts.items()],
             )
-            raw = connection.execute("SELECT id FROM contents WHERE live AND format = 'raw'")
-            for raw_id, made in developed(connection, [row[0] for row in raw.fetchall()]).items():
-                pairs |= {_hashes(connection, raw_id, picture) for picture in made}
-            return pairs
+            connection.executemany(
+                "INSERT OR REPLACE INTO comparisons VALUES (?, ?, ?, ?)",
+                [(*pair, version, verdict) for pair, verdict in verdicts.items()],
+            )
 
-
-def _hashes(connection: sqlite3.Connection, one: int, other: int) -> tuple[bytes, bytes]:
-    (first,), (second,) = connection.execute(
-        "SELECT hash FROM contents WHERE id IN (?, ?) ORDER BY hash", (one, other)
-    ).fetchall()
-    return first, second
+    def waiting(self) -> int:
+        """Return how many files that are there wait to be read or encoded."""
+        with self._database.read() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM files JOIN roots ON roots.id = root_id"
+                f" WHERE pending AND NOT {offline()}"
+            ).fetchone()
+            return int(count)

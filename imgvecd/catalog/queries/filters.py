@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from imgvecd.api import Filters
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.errors import BadRequestError
+from imgvecd.spelling import folded, spellings
 
 Condition = tuple[str, tuple[object, ...]]
 
@@ -18,15 +19,10 @@ _RATING = (
     " json_extract(contents.metadata, '$.rating'))"
 )
 _HAS_TAG = (
-    "EXISTS (SELECT 1 FROM json_each(contents.user_metadata, '$.tags')"
-    " WHERE lower(value) = lower(?))"
-)
-_HAS_KEYWORD = (
-    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.keywords')"
-    " WHERE lower(value) = lower(?))"
-)
-_HAS_PERSON = (
-    "EXISTS (SELECT 1 FROM json_each(contents.metadata, '$.people') WHERE lower(value) = lower(?))"
+    "contents.id IN (SELECT content_id FROM words WHERE kind IN ('tag', 'keyword', 'person')"
+    # each word is folded once: LIMIT keeps SQLite from asking for every row
+    " AND word IN (SELECT word FROM (SELECT DISTINCT word FROM words LIMIT -1)"
+    " WHERE folded(word) = ?))"
 )
 _CONTENTS_OF_FILES = "SELECT files.content_id FROM files JOIN roots ON roots.id = files.root_id"
 # A time that is told as a year or a month passes if all of that lies between the dates.
@@ -34,6 +30,7 @@ _FIRST_DAY, _LAST_DAY = (
     f"contents.taken_at || substr('{year}', length(contents.taken_at) + 1)"
     for year in ("YYYY-01-01", "YYYY-12-31")
 )
+_NOWHERE = "0"
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 # One kilometre north is 1/111 of a degree; the exact distance is looked at afterwards.
 _KM_PER_DEGREE = 111.0
@@ -61,14 +58,18 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
     tests: list[Condition] = []
     if filters.root is not None:
         path = os.fsencode(filters.root).rstrip(b"/") or b"/"
-        chosen = [identity for identity, root in roots if root == path]
+        same = spellings(path)
+        chosen = [identity for identity, root in roots if root in same]
         if not chosen:
             raise BadRequestError(f"`root`: {filters.root} is no watched folder")
         tests.append(("files.root_id = ?", (chosen[0],)))
     if filters.raw_path():
-        tests.append(_of_path(os.path.normpath(filters.raw_path()), roots))
+        tests.append(_any_of(_of_path, os.path.normpath(filters.raw_path()), roots))
     if filters.folder is not None:
-        tests.append(_of_folder(filters.folder, roots))
+        path = os.path.normpath(os.fsencode(filters.folder))
+        tests.append(_any_of(_of_folder, path, roots))
+        if tests[-1][0] == _NOWHERE:
+            raise BadRequestError(f"`folder`: {filters.folder} lies under no watched folder")
     if filters.online:
         tests.append((f"NOT {offline()}", ()))
     if tests:
@@ -77,18 +78,29 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
         yield f"contents.id IN ({_CONTENTS_OF_FILES} WHERE {where})", values
 
 
+def _any_of(
+    condition: Callable[[bytes, Sequence[tuple[int, bytes]]], Condition],
+    path: bytes,
+    roots: Sequence[tuple[int, bytes]],
+) -> Condition:
+    """Return the condition for a path however it is spelled on disk."""
+    found = [condition(same, roots) for same in spellings(path)]
+    tests = [sql for sql, _ in found if sql != _NOWHERE]
+    return " OR ".join(tests) or _NOWHERE, tuple(value for _, values in found for value in values)
+
+
 def _of_path(path: bytes, roots: Sequence[tuple[int, bytes]]) -> Condition:
-    tests, values = ["0"], []
+    tests: list[str] = []
+    values: list[object] = []
     for identity, root in roots:
         if path.startswith(os.path.join(root, b"")):
             directory, name = os.path.split(os.path.relpath(path, root))
             tests.append("files.root_id = ? AND files.dir = ? AND files.name = ?")
             values += [identity, directory, name]
-    return " OR ".join(f"({test})" for test in tests), tuple(values)
+    return " OR ".join(f"({test})" for test in tests) or _NOWHERE, tuple(values)
 
 
-def _of_folder(folder: str, roots: Sequence[tuple[int, bytes]]) -> Condition:
-    path = os.path.normpath(os.fsencode(folder))
+def _of_folder(path: bytes, roots: Sequence[tuple[int, bytes]]) -> Condition:
     tests: list[str] = []
     values: list[object] = []
     for identity, root in roots:
@@ -107,9 +119,7 @@ def _of_folder(folder: str, roots: Sequence[tuple[int, bytes]]) -> Condition:
         )
         # "0" comes right after "/": everything that begins with the folder and a slash
         values += [identity] if inside == b"." else [identity, inside, inside + b"/", inside + b"0"]
-    if not tests:
-        raise BadRequestError(f"`folder`: {folder} lies under no watched folder")
-    return " OR ".join(f"({test})" for test in tests), tuple(values)
+    return " OR ".join(f"({test})" for test in tests) or _NOWHERE, tuple(values)
 
 
 def _of_facts(filters: Filters) -> Iterator[Condition]:
@@ -119,8 +129,8 @@ def _of_facts(filters: Filters) -> Iterator[Condition]:
         yield f"{_LAST_DAY} < ?", (filters.taken_to,)
     for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
         if wanted is not None:
-            found = f"lower(json_extract(contents.metadata, '$.{name}'))"
-            yield f"instr({found}, lower(?)) > 0", (wanted,)
+            found = f"folded(json_extract(contents.metadata, '$.{name}'))"
+            yield f"instr({found}, ?) > 0", (folded(wanted),)
     if filters.format:
         names = [name.lower() for name in filters.format]
         marks = ", ".join("?" * len(names))
@@ -157,7 +167,7 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
         # a text is above every number
         yield f"typeof({_RATING}) != 'text' AND {_RATING} >= ?", (filters.min_rating,)
     for tag in filters.tags:
-        yield f"{_HAS_TAG} OR {_HAS_KEYWORD} OR {_HAS_PERSON}", (tag, tag, tag)
+        yield _HAS_TAG, (folded(tag),)
     for key, value in filters.metadata.items():
         if '"' in key or not key:
             raise BadRequestError(f"`metadata`: {key!r} cannot be a key")

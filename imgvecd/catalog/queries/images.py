@@ -16,7 +16,7 @@ from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
 from imgvecd.catalog.work.models import model_id
 from imgvecd.core.files.companions import kind_beside
 from imgvecd.errors import NotFoundError
-from imgvecd.types import Bearers, join
+from imgvecd.types import Bearers, Stamp, join
 
 _CONTENT_COLUMNS = (
     "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
@@ -27,6 +27,7 @@ _FILES_OF = (
     f" {offline()} AS offline, files.root_id FROM files JOIN roots ON roots.id = files.root_id"
     " WHERE files.content_id = ? ORDER BY offline, files.id"
 )
+_FILE = f"SELECT {FILE_COLUMNS} FROM files WHERE id = ?"
 
 _FileOf = tuple[bytes, bytes, bytes, int, int, int, int]
 
@@ -93,6 +94,24 @@ class ImageTable:
             ),
             failure=None if failure is None else (failure, message),
         )
+
+    def films(self, content_id: int) -> list[tuple[bytes, Stamp]]:
+        """Return (path, stamp) of the films that belong to an image, online ones only."""
+        with self._database.read() as connection:
+            pictures = connection.execute(_FILES_OF, (content_id,)).fetchall()
+            films = [
+                (root, file_id)
+                for root, directory, name, _, _, away, root_id in pictures
+                if not away
+                for file_id, other, _ in beside(connection, root_id, directory, name)
+                if kind_beside(name, other) == "video"
+            ]
+            rows = [
+                (root, connection.execute(_FILE, (file_id,)).fetchone()) for root, file_id in films
+            ]
+        return [
+            (os.path.join(root, (file := file_row(row)).relative), file.stamp) for root, row in rows
+        ]
 
     def counts(self, fingerprint: str | None) -> FileCounts:
         """Return how many files are in which state, as the given model sees them."""

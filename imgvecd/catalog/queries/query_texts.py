@@ -12,12 +12,13 @@ import numpy as np
 from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_dim, model_id
-from imgvecd.errors import CatalogError, NotFoundError
+from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
 from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
 
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
+_MOST_SAVED = 1000  # searches with names; each may hold a picture
 _UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
 
@@ -86,6 +87,14 @@ def _believed(stored: bytes, dim: int) -> Float32Array | None:
     return vector if abs(np.linalg.norm(vector) - 1) <= _UNIT_TOLERANCE else None
 
 
+def _search(name: str, text: str) -> SearchRequest | None:
+    try:
+        return msgspec.json.decode(text, type=SearchRequest)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        logger.warning("the saved search %r is of another version, and left alone: %s", name, error)
+        return None
+
+
 class SavedSearchTable:
     """Searches with names: implements `SavedSearchStore`. Thread-safe."""
 
@@ -93,18 +102,27 @@ class SavedSearchTable:
         self._database = database
 
     def saved(self) -> list[SavedSearch]:
-        """Return all, by name."""
+        """Return all, by name, less those that another version has written and this cannot read."""
         with self._database.read() as connection:
-            rows = connection.execute("SELECT name, search FROM saved_searches ORDER BY name")
-            return [
-                SavedSearch(name=name, search=msgspec.json.decode(search, type=SearchRequest))
-                for name, search in rows
-            ]
+            rows = connection.execute(
+                "SELECT name, search FROM saved_searches ORDER BY name"
+            ).fetchall()
+        readable = ((name, _search(name, search)) for name, search in rows)
+        return [SavedSearch(name=name, search=search) for name, search in readable if search]
 
     def save(self, search: SavedSearch) -> None:
-        """Keep a search; one of the same name is replaced."""
+        """Keep a search; one of the same name is replaced.
+
+        Raises:
+            BadRequestError: there are as many as may be.
+        """
         text = msgspec.json.encode(search.search).decode()
         with self._database.write_aside() as connection:
+            (others,) = connection.execute(
+                "SELECT count(*) FROM saved_searches WHERE name != ?", (search.name,)
+            ).fetchone()
+            if others >= _MOST_SAVED:
+                raise BadRequestError(f"there are {_MOST_SAVED:,} saved searches: drop one first")
             connection.execute(
                 "INSERT OR REPLACE INTO saved_searches VALUES (?, ?)", (search.name, text)
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.errors import BadRequestError
+from imgvecd.spelling import folded
 
 _MOST_BYTES = 64 * 1024  # for one image: remarks, not documents; it travels with every listing
 _DEEPEST = 20  # levels, far from where JSON libraries give up
@@ -55,11 +56,11 @@ class UserMetadata:
 def _tagged(known: object, add: Sequence[str], remove: Sequence[str]) -> list[str]:
     # programs may have kept a single tag as a text
     tags = [str(tag) for tag in known] if isinstance(known, list) else [str(known)]
-    unwanted = {tag.lower() for tag in remove}
+    unwanted = {folded(tag) for tag in remove}
     chosen: dict[str, str] = {}
     for tag in [*tags, *add]:
-        if tag.lower() not in unwanted:
-            chosen.setdefault(tag.lower(), tag)
+        if folded(tag) not in unwanted:
+            chosen.setdefault(folded(tag), tag)
     return list(chosen.values())
 
 

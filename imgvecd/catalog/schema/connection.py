@@ -17,6 +17,7 @@ from imgvecd.catalog.integrity.row_check import is_undecodable
 from imgvecd.catalog.recovery.disk_advice import way_out
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
+from imgvecd.spelling import folded
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -119,9 +120,11 @@ class Database:
         if self.read_only and _lies_still(self.path):
             mode += "&immutable=1"  # else SQLite wants to write beside the file
         uri = f"file:{urllib.parse.quote(self.path)}?mode={mode}"
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
+        connection.create_function("folded", 1, _folded, deterministic=True)
+        return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if self._closed or connection.in_transaction:
@@ -160,6 +163,10 @@ class Database:
         self.damaged.set()
         self.on_damage()
         return CatalogDamagedError(f"catalog {self.path}: {what}; {_DAMAGED_ADVICE}")
+
+
+def _folded(value: object) -> str | None:
+    return None if value is None else folded(str(value))
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

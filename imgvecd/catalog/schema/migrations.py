@@ -13,6 +13,7 @@ import sqlite3
 import time
 
 from imgvecd.catalog.recovery.backups import Backups
+from imgvecd.catalog.schema.browsing import BROWSING
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -216,6 +217,24 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# What examining a picture and comparing two of them (the lower id first) found, and by which
+# version of the way to do it. Derived: it may be deleted.
+_COMPARISONS = """
+CREATE TABLE copy_facts (
+    content_id INTEGER PRIMARY KEY REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    facts BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE comparisons (
+    first_id INTEGER NOT NULL REFERENCES contents(id),
+    second_id INTEGER NOT NULL REFERENCES contents(id),
+    version INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    PRIMARY KEY (first_id, second_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -226,6 +245,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0007-companions", _COMPANIONS),
     ("0008-root-ids", _ROOT_IDS),
     ("0009-companions-anew", _COMPANIONS_ANEW),
+    ("0010-comparisons", _COMPARISONS),
+    ("0011-browsing", BROWSING),
 )
 """(name, SQL) in the order in which they run."""
 
@@ -287,6 +308,12 @@ def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    # `executescript` would commit on its own; these scripts hold no semicolon but the separators.
+    # `executescript` would commit on its own; triggers hold semicolons of their own
     lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    return [part for part in "\n".join(lines).split(";") if part.strip()]
+    statements, rest = [], ""
+    for part in "\n".join(lines).split(";"):
+        rest += f"{part};"
+        if rest.strip("; \n") and sqlite3.complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from imgvecd.catalog.files import companions, liveness
+from imgvecd.catalog.files import companions, dating, liveness
 from imgvecd.catalog.files.inheritance import inherit
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.catalog.schema.connection import Database
@@ -20,17 +20,6 @@ from imgvecd.types import Facts, FileRow, Float32Array, ImageInfo
 
 _AT_THE_STAMP = " WHERE id = ? AND size_bytes = ? AND mtime_ns = ? AND inode = ? AND ctime_ns = ?"
 _STILL_THE_SAME = _AT_THE_STAMP + " AND pending"
-
-
-# What says nothing of its time is dated by the oldest file that bears it, in local time. Files of
-# the first day of 1970 come from programs that knew no time either.
-_DATE_BY_FILE = (
-    "UPDATE contents SET taken_at = coalesce(taken_at, by_file),"
-    " metadata = json_set(metadata, '$.taken_at_source', 'file') FROM (SELECT"
-    " strftime('%Y-%m-%dT%H:%M:%S', min(mtime_ns) / 1000000000, 'unixepoch', 'localtime')"
-    " AS by_file FROM files WHERE content_id = ?1 AND mtime_ns > 86400 * 1000000000)"
-    " WHERE id = ?1 AND coalesce(taken_at, by_file) IS NOT NULL"
-)
 
 
 class WorkTable:
@@ -183,9 +172,8 @@ class WorkTable:
                 " failure_message = NULL WHERE id = ?",
                 [(*_info_values(info), content_id) for content_id, info in encoded],
             )
-            connection.executemany(
-                _DATE_BY_FILE, [(content_id,) for content_id, info in encoded if not info.taken_at]
-            )
+            undated = [content_id for content_id, info in encoded if not info.taken_at]
+            dating.mark_inherited(connection, undated)
             companions.overlay(connection, [content_id for content_id, _ in encoded])
             connection.executemany(
                 "UPDATE contents SET failure = ?, failure_message = ? WHERE id = ?",

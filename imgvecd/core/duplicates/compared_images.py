@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from imgvecd.core.files.photo_dates import is_to_the_second
-from imgvecd.types import FileRow
+from imgvecd.types import CopyFacts, FileRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class Subject:
 
     Attributes:
         files: how many files bear it.
-        look: as `looks.look_of` makes it, with the digest of all its pixels behind it once that
-            was needed; None if it was never looked at.
+        look: as `perceptual_hash.look_of` makes it; None if it was never looked at.
+        raw: camera RAW, which is no duplicate of what was developed from it.
     """
 
     id: int
@@ -28,6 +29,7 @@ class Subject:
     taken_at: str | None
     files: int
     look: bytes | None
+    raw: bool = False
 
     @property
     def moment(self) -> datetime.datetime | None:
@@ -54,6 +56,27 @@ class DuplicateStore(Protocol):
 
     def store_looks(self, version: int, looks: dict[int, bytes]) -> None:
         """Keep looks by content id; those of another version are replaced."""
+        ...
+
+    def facts(self, version: int) -> dict[int, CopyFacts]:
+        """Return by content id what examining pictures told."""
+        ...
+
+    def verdicts(self, version: int) -> dict[tuple[int, int], str]:
+        """Return by pair of content ids, the lower first, what comparing them told."""
+        ...
+
+    def store_comparisons(
+        self,
+        version: int,
+        facts: Mapping[int, CopyFacts],
+        verdicts: Mapping[tuple[int, int], str],
+    ) -> None:
+        """Keep both; what is there of another version is replaced."""
+        ...
+
+    def waiting(self) -> int:
+        """Return how many files that are there wait to be read or encoded."""
         ...
 
     def decided(self) -> set[tuple[bytes, bytes]]:

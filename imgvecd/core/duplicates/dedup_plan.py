@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from imgvecd.api import DuplicateFile, Duplicates, Path
@@ -73,7 +73,7 @@ def render(name: str, found: Duplicates) -> Iterator[str]:
         number += 1
         planned |= {_raw(each) for each in spare}
         yield ""
-        yield f"# {group.kind.replace('_', ' ')}"
+        yield f"# {group.kind.replace('_', ' ')}; kept: {_why(kept)}; the other: {_why(spare)}"
         yield from (_line("keep ", number, each) for each in kept)
         yield from (_line("trash", number, each) for each in spare)
 
@@ -174,6 +174,11 @@ def _line(verb: str, number: int, file: DuplicateFile) -> str:
     date = (file.taken_at or file.modified_at)[:10]
     size = f"{file.size_bytes / 1000:,.0f}kB"
     return f"{verb} {number:>4} {pixels:>11} {size:>10} {date} {file.hash} {quoted(_raw(file))}"
+
+
+def _why(files: Sequence[DuplicateFile]) -> str:
+    reasons = dict.fromkeys(each.why for each in files if each.why)
+    return " / ".join(reasons) or "nothing tells them apart"
 
 
 def _raw(file: DuplicateFile) -> bytes:

@@ -7,8 +7,8 @@ import hashlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -16,27 +16,38 @@ import numpy as np
 from imgvecd.api import (
     DuplicateFile,
     DuplicateGroup,
+    DuplicateKind,
     DuplicateMatches,
     Duplicates,
     DuplicatesRequest,
+    Image,
+    Missing,
     SearchRequest,
     SearchResponse,
     Term,
 )
 from imgvecd.core.duplicates import pairing, perceptual_hash
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
+from imgvecd.core.duplicates.comparing import (
+    AlikePair,
+    Comparer,
+    Comparisons,
+    compare,
+    key,
+)
 from imgvecd.core.duplicates.folder_set import require_folders
 from imgvecd.core.duplicates.grouping import (
     KINDS,
-    ChosenFolders,
     Link,
     group_ids,
     listed_file,
     make_group,
 )
+from imgvecd.core.duplicates.keeper import ChosenFolders
+from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, ImageStore
-from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
+from imgvecd.types import ExaminedImage, Float32Array, ModelInfo, PreprocessSpec
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +58,27 @@ _BATCH = 64  # looks per transaction
 _DECODES = 4  # asked for at once: the pool runs as many as it has workers
 _STREAM = 4096
 _CHECK_NEAREST = 20
-_LOOK_BYTES = perceptual_hash.SIDE * perceptual_hash.SIDE
+_MOST_TOLD = 100  # pictures that could not be compared are named
+_OFFLINE = "its folder is offline, or it has just changed"
+_UNSEEN = "nobody has looked at it yet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What was compared, at one state of the catalog.
+
+    Attributes:
+        state: that, and what was asked.
+        subjects: without their looks.
+        unread: contents that could not be compared, and why.
+        lacking: some pictures were not looked at yet.
+    """
+
+    state: tuple[int, str, float, float]
+    subjects: list[Subject]
+    links: list[Link]
+    unread: dict[int, str]
+    lacking: bool
 
 
 class DuplicateFinder:
@@ -72,8 +103,10 @@ class DuplicateFinder:
         self._embeddings = embeddings
         self._decoder = decoder
         self._keep_looks = keep_looks
+        self._comparer = Comparer(store, decoder, keep=keep_looks)
         self._unkept: dict[int, bytes] = {}
-        self._hopeless: set[int] = set()
+        self._hopeless: dict[int, str] = {}
+        self._compared: _Compared | None = None
         self._preparing = asyncio.Lock()
 
     async def prepare(self) -> None:
@@ -82,7 +115,7 @@ class DuplicateFinder:
         May be cancelled: what was looked at stays.
         """
         async with self._preparing:
-            subjects = await asyncio.to_thread(self._subjects)
+            subjects = await HEAVY.run(self._subjects)
             waiting = [
                 subject.id
                 for subject in subjects
@@ -97,7 +130,8 @@ class DuplicateFinder:
                         for identity, pixels in found.items()
                     }
                 )
-                self._hopeless |= set(batch) - found.keys()
+                for identity in set(batch) - found.keys():
+                    self._hopeless.setdefault(identity, _OFFLINE)
 
     async def find(self, request: DuplicatesRequest, model: ModelInfo) -> Duplicates:
         """Return the groups among the pictures that were looked at so far.
@@ -111,20 +145,19 @@ class DuplicateFinder:
         started = time.perf_counter()
         require_folders(request.prefer, "prefer")
         require_folders(request.protect, "protect")
-        subjects = await asyncio.to_thread(self._subjects)
-        vectors = await asyncio.to_thread(self._vectors, subjects, model)
-        found = await asyncio.to_thread(
-            pairing.candidates, subjects, vectors, request.min_similarity
-        )
-        same = await self._same_pixels(subjects, found)
-        groups = await asyncio.to_thread(self._groups, subjects, vectors, found, same, request)
+        compared = await self._compare(model, request)
+        known = await self._comparer.known()
+        groups = await HEAVY.run(self._groups, compared, known, request)
         took_ms = (time.perf_counter() - started) * 1000
-        compared = sum(subject.look is not None for subject in subjects)
+        ids = {subject.id for subject in compared.subjects}
+        missing = sorted(ids & compared.unread.keys())
         logger.info("duplicates: %d groups in %.0f ms", len(groups), took_ms)
         return Duplicates(
             groups=tuple(groups),
-            images=len(subjects),
-            compared=compared,
+            images=len(ids),
+            compared=len(ids) - len(missing),
+            missing=await HEAVY.run(self._told, missing[:_MOST_TOLD], compared.unread),
+            waiting=await HEAVY.run(self._store.waiting),
             protect=request.protect,
             took_ms=round(took_ms, 1),
         )
@@ -145,28 +178,77 @@ class DuplicateFinder:
             len(data),
             info.width,
             info.height,
-            info.taken_at,
+            info.taken_at if info.metadata.get("taken_at_source") != "file" else None,
             0,
             perceptual_hash.look_of(small.pixels),
+            info.format == "raw",
         )
-        return await asyncio.to_thread(self._matches, given, cosines, min_similarity)
-
-    def _matches(
-        self, given: Subject, cosines: dict[int, float], min_similarity: float
-    ) -> DuplicateMatches:
-        subjects = self._subjects()
-        near = pairing.looking_like(given, subjects)
+        subjects = await HEAVY.run(self._subjects)
+        alike = await HEAVY.run(pairing.looking_like, given, subjects)
+        examined = await self._decoder.examine_bytes(data) if alike else None
         found: list[DuplicateFile] = []
         for subject in subjects:
-            if subject.id not in cosines and subject.id not in near and subject.hash != given.hash:
+            if subject.id not in cosines and subject.id not in alike and subject.hash != given.hash:
                 continue
             cosine = cosines.get(subject.id, 0.0)
-            kind = pairing.match(given, subject, cosine, min_similarity)
+            kind = await self._relation(given, examined, subject, cosine, min_similarity)
             image = self._library.images([subject.id]).get(subject.id) if kind else None
             if kind and image:
                 found += [listed_file(image, file, kind, cosine) for file in image.files]
         found.sort(key=lambda file: (KINDS.index(file.kind), -file.similarity, file.path))
         return DuplicateMatches(matches=tuple(found))
+
+    async def _relation(
+        self,
+        given: Subject,
+        examined: ExaminedImage | None,
+        stored: Subject,
+        cosine: float,
+        min_similarity: float,
+    ) -> DuplicateKind | None:
+        """Return what a stored picture is to a given one."""
+        if given.hash == stored.hash:
+            return "same_bytes"
+        pair = pairing.alike_pair(given, stored)
+        other = await self._comparer.examine(stored) if pair and examined else None
+        if pair and examined and other:
+            verdict = await HEAVY.run(compare, examined, other, pair.turn)
+            known = Comparisons(
+                {given.id: examined.facts, stored.id: other.facts}, {key(given, stored): verdict}
+            )
+            kind = pairing.by_detail(pair, known)
+            if kind or pairing.are_distinct_shots(given, stored):
+                return kind
+        return pairing.by_look_or_meaning(given, stored, cosine, min_similarity)
+
+    async def _compare(self, model: ModelInfo, request: DuplicatesRequest) -> _Compared:
+        """Return what there is to group; from before, where nothing has changed since."""
+        clock = await HEAVY.run(self._embeddings.clock)
+        state = (clock, model.fingerprint, request.min_similarity, request.burst_s)
+        if self._compared is None or self._compared.state != state or self._compared.lacking:
+            subjects = await HEAVY.run(self._subjects)
+            vectors = await HEAVY.run(self._vectors, subjects, model)
+            found = await HEAVY.run(pairing.candidates, subjects, vectors, request.min_similarity)
+            alike = await HEAVY.run(pairing.alike_pairs, subjects, found)
+            known = await self._comparer.compared(alike)
+            links = await HEAVY.run(_links, subjects, vectors, found, alike, known, request)
+            unread = {**self._hopeless, **known.unread}
+            unseen = [each for each in subjects if each.look is None and each.id not in unread]
+            self._compared = _Compared(
+                state,
+                [replace(subject, look=None) for subject in subjects],
+                links,
+                {**dict.fromkeys([each.id for each in unseen], _UNSEEN), **unread},
+                lacking=bool(unseen),
+            )
+        return self._compared
+
+    def _told(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
+        return tuple(
+            Missing(path=image.files[0].path, why=unread[content_id])
+            for content_id, image in self._library.images(ids).items()
+            if image.files
+        )
 
     def _subjects(self) -> list[Subject]:
         subjects = self._store.subjects(perceptual_hash.VERSION)
@@ -188,35 +270,13 @@ class DuplicateFinder:
             vectors[rows[known]] = batch.vectors[known]
         return vectors
 
-    async def _same_pixels(
-        self, subjects: Sequence[Subject], found: pairing.Candidates
-    ) -> set[tuple[int, int]]:
-        equal = pairing.equal_looking(subjects, found)
-        rows = {row for pair in equal for row in pair}
-        digests = {row: (subjects[row].look or b"")[_LOOK_BYTES:] for row in rows}
-        for row in [row for row, digest in digests.items() if not digest]:
-            subject = subjects[row]
-            # padded to a square as large as the picture: no pixel of it is resampled
-            spec = PreprocessSpec(
-                max(subject.width, subject.height),
-                (0.0, 0.0, 0.0),
-                (1.0, 1.0, 1.0),
-                resize_mode="longest",
-            )
-            pixels = (await self._look_at([subject.id], spec)).get(subject.id)
-            if pixels is not None:
-                digests[row] = hashlib.blake2b(pixels, digest_size=32).digest()
-                look = (subject.look or b"")[:_LOOK_BYTES] + digests[row]
-                await self._keep({subject.id: look})
-        return {pair for pair in equal if digests[pair[0]] and digests[pair[0]] == digests[pair[1]]}
-
     async def _look_at(self, ids: Sequence[int], spec: PreprocessSpec) -> dict[int, bytes]:
         """Return the pixels of those contents that can be decoded, by id."""
         turns = asyncio.Semaphore(_DECODES)
 
         async def look(content_id: int) -> bytes | None:
             async with turns:
-                at = await asyncio.to_thread(self._store.a_file_of, content_id)
+                at = await HEAVY.run(self._store.a_file_of, content_id)
                 if at is None:
                     return None
                 path, file = at
@@ -224,6 +284,7 @@ class DuplicateFinder:
                     return (await self._decoder.decode(path, file.stamp, spec)).pixels
                 except UnreadableImageError as error:
                     logger.debug("%r cannot be compared: %s", path, error)
+                    self._hopeless[content_id] = str(error)
                     return None
 
         found = await asyncio.gather(*map(look, ids))
@@ -236,7 +297,7 @@ class DuplicateFinder:
     async def _keep(self, found: dict[int, bytes]) -> None:
         if self._keep_looks:
             try:
-                await asyncio.to_thread(self._store.store_looks, perceptual_hash.VERSION, found)
+                await HEAVY.run(self._store.store_looks, perceptual_hash.VERSION, found)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("looks are not kept: %s", error)
             else:
@@ -244,32 +305,22 @@ class DuplicateFinder:
         self._unkept.update(found)
 
     def _groups(
-        self,
-        subjects: Sequence[Subject],
-        vectors: Float32Array,
-        found: pairing.Candidates,
-        same_pixels: set[tuple[int, int]],
-        request: DuplicatesRequest,
+        self, compared: _Compared, known: Comparisons, request: DuplicatesRequest
     ) -> list[DuplicateGroup]:
+        subjects = compared.subjects
         kinds = request.kinds or KINDS
         decided = self._store.decided()
+        hashes = {subject.id: subject.hash for subject in subjects}
         links = [
-            Link(subjects[pair.first].id, subjects[pair.second].id, pair.kind, pair.similarity)
-            for pair in pairing.pairs(
-                subjects,
-                vectors,
-                found,
-                same_pixels,
-                min_similarity=request.min_similarity,
-                burst_s=request.burst_s,
-            )
-            if pair.kind in kinds
-            and _ordered(subjects[pair.first], subjects[pair.second]) not in decided
+            link
+            for link in compared.links
+            if link.kind in kinds
+            and _ordered(hashes[link.first], hashes[link.second]) not in decided
         ]
         copied = [
             subject.id
             for subject in subjects
-            if subject.files > 1 and _ordered(subject, subject) not in decided
+            if subject.files > 1 and _ordered(subject.hash, subject.hash) not in decided
         ]
         related = {
             frozenset((link.first, link.second)): (link.kind, link.similarity) for link in links
@@ -277,11 +328,18 @@ class DuplicateFinder:
         partners = _partners(subjects, decided)
         folders = ChosenFolders(request)
         groups = []
-        for kind, ids in group_ids(links, copied if "same_bytes" in kinds else ()):
-            images = self._library.images(ids)
+        found = group_ids(links, copied if "same_bytes" in kinds else ())
+        every = sorted({identity for _, ids in found for identity in ids})
+        known_images: dict[int, Image] = {}
+        for start in range(0, len(every), _BATCH):
+            known_images |= self._library.images(every[start : start + _BATCH])
+        for kind, ids in found:
+            images = {each: known_images[each] for each in ids if each in known_images}
             # what meets by way of a third picture still is what a person decided
             stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
-            group = make_group(kind, list(images.values()), related, request, stay, folders)
+            group = make_group(
+                kind, list(images.values()), related, request, stay, folders, known.facts
+            )
             if len(group.files) > 1:
                 groups.append(group)
         return sorted(groups, key=lambda group: KINDS.index(group.kind))
@@ -300,5 +358,28 @@ def _partners(
     return partners
 
 
-def _ordered(one: Subject, other: Subject) -> tuple[bytes, bytes]:
-    return min(one.hash, other.hash), max(one.hash, other.hash)
+def _ordered(one: bytes, other: bytes) -> tuple[bytes, bytes]:
+    return min(one, other), max(one, other)
+
+
+def _links(
+    subjects: Sequence[Subject],
+    vectors: Float32Array,
+    found: pairing.Candidates,
+    alike: Sequence[AlikePair],
+    known: Comparisons,
+    request: DuplicatesRequest,
+) -> list[Link]:
+    pairs = pairing.pairs(
+        subjects,
+        vectors,
+        found,
+        alike,
+        known,
+        min_similarity=request.min_similarity,
+        burst_s=request.burst_s,
+    )
+    return [
+        Link(subjects[pair.first].id, subjects[pair.second].id, pair.kind, pair.similarity)
+        for pair in pairs
+    ]

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+import msgspec
+
 from imgvecd.api import (
-    KEEPER_RULES,
     DuplicateFile,
     DuplicateGroup,
     DuplicateKind,
     DuplicatesRequest,
     Image,
     ImageFile,
-    Path,
 )
-from imgvecd.core.duplicates.folder_set import FolderSet
+from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders, Copy
+from imgvecd.types import CopyFacts
 
 KINDS: tuple[DuplicateKind, ...] = get_args(DuplicateKind)
 """From the surest to the loosest."""
 
 # Pictures that are one picture belong together however many steps apart; what is only near in time
 # or look would chain whole holidays together, so it must be near the same one.
-_CHAINING = frozenset(KINDS[: KINDS.index("burst")])
-# What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
-_FORMATS = ("heif", "jpeg", "avif", "webp", "tiff", "png", "jpeg2000", "bmp", "gif")
+_CHAINING = frozenset(KINDS[: KINDS.index("edited")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +36,6 @@ class Link:
     second: int
     kind: DuplicateKind
     similarity: float
-
-
-class ChosenFolders:
-    """The folders that a request prefers and protects."""
-
-    def __init__(self, request: DuplicatesRequest) -> None:
-        self._prefer, self._protect = (
-            FolderSet([os.fsencode(os.path.abspath(os.path.expanduser(each))) for each in folders])
-            for folders in (request.prefer, request.protect)
-        )
-
-    def preference(self, file: ImageFile) -> float:
-        """Return the place of the folder that it lies in, the most preferred first."""
-        place = self._prefer.place_of(Path(file.path, file.path_base64).raw())
-        return math.inf if place is None else place
-
-    def protects(self, file: ImageFile) -> bool:
-        """Return whether it lies in a protected folder."""
-        return self._protect.place_of(Path(file.path, file.path_base64).raw()) is not None
 
 
 def group_ids(
@@ -72,6 +50,7 @@ def group_ids(
     sure = [link for link in ordered if link.kind in _CHAINING]
     groups = _chained(sure)
     grouped = {identity for _, ids in groups for identity in ids}
+    belongs = {identity: place for place, (_, ids) in enumerate(groups) for identity in ids}
     groups += [("same_bytes", [identity]) for identity in copied if identity not in grouped]
     known = {frozenset(pair) for _, ids in groups for pair in _pairs(ids)}
     for kind in KINDS:
@@ -81,8 +60,20 @@ def group_ids(
                 for link in ordered
                 if link.kind == kind and frozenset((link.first, link.second)) not in known
             ]
-            groups += [(kind, ids) for ids in _stars(loose)]
+            groups += [(kind, ids) for ids in _stars(_once(loose, belongs))]
     return groups
+
+
+def _once(links: Iterable[Link], belongs: Mapping[int, int]) -> list[Link]:
+    """Return one link, the closest, of those that join the same two pictures by other copies."""
+    found: dict[frozenset[int], Link] = {}
+    for link in links:
+        # negative, so that no content is taken for a group
+        ends = (
+            -belongs[each] - 1 if each in belongs else each for each in (link.first, link.second)
+        )
+        found.setdefault(frozenset(ends), link)
+    return list(found.values())
 
 
 def _chained(links: Sequence[Link]) -> list[tuple[DuplicateKind, list[int]]]:
@@ -134,6 +125,7 @@ def make_group(
     request: DuplicatesRequest,
     stay: Collection[int] = (),
     folders: ChosenFolders | None = None,
+    facts: Mapping[int, CopyFacts] | None = None,
 ) -> DuplicateGroup:
     """Return the group of all files of `images`, the keeper first.
 
@@ -141,36 +133,26 @@ def make_group(
         related: kind and similarity of pairs of content ids.
         stay: content ids whose files are all to be kept.
         folders: of the request.
+        facts: how good copies are, by content id.
     """
-    files = [(image, file) for image in images for file in image.files]
     folders = folders or ChosenFolders(request)
-    keys = {id(file): keeper_key(image, file, request, folders) for image, file in files}
-    files.sort(key=lambda pair: keys[id(pair[1])])
-    keeper = files[0]
-    listed = tuple(
-        _listed(kind, (image, file), keeper, related, folders, stays=image.id in stay)
-        for image, file in files
-    )
-    return DuplicateGroup(kind=kind, files=listed)
-
-
-def _listed(
-    kind: DuplicateKind,
-    pair: tuple[Image, ImageFile],
-    keeper: tuple[Image, ImageFile],
-    related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
-    folders: ChosenFolders,
-    *,
-    stays: bool,
-) -> DuplicateFile:
-    image, file = pair
-    if image.id == keeper[0].id:
+    facts = facts or {}
+    copies = [Copy(image, file, facts.get(image.id)) for image in images for file in image.files]
+    chooser = Chooser(copies, request, folders)
+    ordered = chooser.ordered()
+    keeper = ordered[0]
+    listed = []
+    for copy in ordered:
         how: tuple[DuplicateKind, float] = ("same_bytes", 1.0)
-    else:
-        how = related.get(frozenset((image.id, keeper[0].id)), (kind, 0.0))
-    protected = folders.protects(file)
-    keep = protected or stays or file is keeper[1]
-    return listed_file(image, file, *how, keep=keep, protected=protected)
+        if copy.image.id != keeper.image.id:
+            pair = frozenset((copy.image.id, keeper.image.id))
+            how = related.get(pair, (kind, 0.0))
+        protected = folders.protects(copy.file)
+        keep = protected or copy.image.id in stay or copy is keeper
+        file = listed_file(copy.image, copy.file, *how, keep=keep, protected=protected)
+        quality = chooser.quality(copy.image)
+        listed.append(msgspec.structs.replace(file, quality=quality, why=chooser.why(copy)))
+    return DuplicateGroup(kind=kind, files=tuple(listed))
 
 
 def listed_file(
@@ -200,22 +182,3 @@ def listed_file(
         keep=keep,
         protected=protected,
     )
-
-
-def keeper_key(
-    image: Image, file: ImageFile, request: DuplicatesRequest, folders: ChosenFolders
-) -> tuple[object, ...]:
-    """Return what files are sorted by: the one to keep comes first.
-
-    Protected files and files that are there precede; then the rules in their order; then the path.
-    """
-    values = {
-        "folder": folders.preference(file),
-        "resolution": -(image.width or 0) * (image.height or 0),
-        "format": _FORMATS.index(image.format) if image.format in _FORMATS else len(_FORMATS),
-        "metadata": -(len(image.metadata) + 10 * len(image.user_metadata)),
-        "age": image.taken_at or file.modified_at,
-    }
-    protected = folders.protects(file)
-    rules = KEEPER_RULES if request.rules is None else request.rules
-    return (not protected, file.offline, *(values[rule] for rule in rules), file.path)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from imgvecd.api import DuplicateKind
-from imgvecd.core.duplicates import perceptual_hash
+from imgvecd.core.duplicates import detail, perceptual_hash
 from imgvecd.core.duplicates.compared_images import Subject
+from imgvecd.core.duplicates.comparing import AlikePair, Comparisons
 from imgvecd.core.duplicates.near_pairs import near_pairs
 from imgvecd.types import Float32Array
 
@@ -67,46 +69,73 @@ def candidates(
     return Candidates(alike, list(near))
 
 
-def equal_looking(subjects: Sequence[Subject], found: Candidates) -> list[tuple[int, int]]:
-    """Return pairs that may have the very same pixels, which only all the pixels can tell."""
-    return [
-        (one, other)
-        for one, other in found.alike
-        if _size(subjects[one]) == _size(subjects[other])
-        and _likeness(subjects[one], subjects[other]).upright >= _EXACT_LOOK
-    ]
+def alike_pairs(subjects: Sequence[Subject], found: Candidates) -> list[AlikePair]:
+    """Return the pairs that may be one picture, which only a closer look can tell."""
+    pairs = [alike_pair(subjects[one], subjects[other]) for one, other in found.alike]
+    return [pair for pair in pairs if pair is not None]
+
+
+def alike_pair(one: Subject, other: Subject) -> AlikePair | None:
+    """Return the pair if the two may be one picture."""
+    if one.raw or other.raw or one.look is None or other.look is None:
+        return None
+    if are_distinct_shots(one, other):
+        # the very same pixels with other dates may be one picture all the same
+        return AlikePair(one, other, 0) if _same_looking(one, other) else None
+    grey = perceptual_hash.greys([one.look, other.look])
+    likeness, turn = perceptual_hash.compare(grey[0], grey[1]).best
+    return AlikePair(one, other, turn) if likeness >= perceptual_hash.SAME_LOOK else None
 
 
 def pairs(
     subjects: Sequence[Subject],
     embeddings: Float32Array,
     found: Candidates,
-    same_pixels: set[tuple[int, int]],
+    alike: Sequence[AlikePair],
+    known: Comparisons,
     *,
     min_similarity: float,
     burst_s: float,
 ) -> Iterator[Pair]:
     """Yield each pair that is of some kind, with the surest kind that fits."""
-    told = set()
-    for one, other in found.alike:
-        kind: DuplicateKind | None = "same_pixels" if (one, other) in same_pixels else None
-        kind = kind or _by_look(subjects[one], subjects[other])
+    rows = {subject.id: row for row, subject in enumerate(subjects)}
+    told: set[tuple[int, int]] = set()
+    unlike: set[tuple[int, int]] = set()
+    for pair in alike:
+        one, other = sorted((rows[pair.first.id], rows[pair.second.id]))
+        kind = by_detail(pair, known)
         if kind is not None:
             told.add((one, other))
             yield Pair(one, other, kind, float(embeddings[one] @ embeddings[other]))
+        elif known.verdict(pair.first, pair.second) == "other":
+            unlike.add((one, other))
     crops = 0
     for one, other, cosine in found.near:
-        if (one, other) in told:
-            continue
         first, second = subjects[one], subjects[other]
-        kind = _by_time(first, second, cosine, burst_s)
-        if kind is None and crops < _MOST_CROPS and _may_be_crop(first, second):
-            crops += 1
-            kind = "transformed" if _is_crop(first, second) else None
-        if kind is None and cosine >= min_similarity:
-            kind = "similar"
-        if kind is not None:
-            yield Pair(one, other, kind, cosine)
+        if (one, other) in told or first.raw != second.raw:
+            continue
+        distinct = are_distinct_shots(first, second)
+        may_be_crop = not distinct and (one, other) not in unlike and _may_be_crop(first, second)
+        crops += may_be_crop
+        if may_be_crop and crops <= _MOST_CROPS and _is_crop(first, second):
+            yield Pair(one, other, "edited", cosine)
+        elif cosine >= _BURST_EMBEDDING and _seconds_between(first, second) <= burst_s:
+            yield Pair(one, other, "burst", cosine)
+        elif cosine >= min_similarity:
+            yield Pair(one, other, "similar", cosine)
+
+
+def by_detail(pair: AlikePair, known: Comparisons) -> DuplicateKind | None:
+    """Return what a pair is that looks alike and was compared; None: nothing that looks tell."""
+    verdict = known.verdict(pair.first, pair.second)
+    if verdict == "same_pixels":
+        return "same_pixels"
+    if verdict not in {"same", "edited"} or are_distinct_shots(pair.first, pair.second):
+        return None
+    turned = pair.second if pair.turn % 2 == 0 else _on_its_side(pair.second)
+    if verdict == "edited" or pair.turn >= detail.MIRRORED or not _same_shape(pair.first, turned):
+        return "edited"
+    return "transformed" if pair.turn else "reencoded"
 
 
 def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
@@ -119,60 +148,64 @@ def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
     return {seen[row].id for row in np.flatnonzero(others @ own >= _NEAR_SIGNATURE)}
 
 
-def match(
+def by_look_or_meaning(
     given: Subject, stored: Subject, cosine: float, min_similarity: float
 ) -> DuplicateKind | None:
-    """Return how a picture relates to a stored one, or None; it was not compared pixel by pixel."""
-    if given.hash == stored.hash:
-        return "same_bytes"
-    if stored.look is not None:
-        kind = _by_look(given, stored)
-        if kind is not None:
-            return kind
-        if _may_be_crop(given, stored) and _is_crop(given, stored):
-            return "transformed"
+    """Return how a picture relates to a stored one that it is no copy of, or None."""
+    if given.raw != stored.raw:
+        return None
+    may_be_crop = _may_be_crop(given, stored) and not are_distinct_shots(given, stored)
+    if may_be_crop and _is_crop(given, stored):
+        return "edited"
     return "similar" if cosine >= min_similarity else None
 
 
-def _by_look(one: Subject, other: Subject) -> DuplicateKind | None:
-    if _distinct_shots(one, other):
-        return None
-    likeness = _likeness(one, other)
-    if likeness.upright >= perceptual_hash.SAME_LOOK and likeness.upright >= likeness.turned:
-        return "reencoded" if _same_shape(one, other) else "transformed"
-    return "transformed" if likeness.turned >= perceptual_hash.SAME_LOOK else None
+def are_distinct_shots(one: Subject, other: Subject) -> bool:
+    """Return whether both say when they were taken, and that these are two moments.
 
-
-def _by_time(one: Subject, other: Subject, cosine: float, burst_s: float) -> DuplicateKind | None:
+    Where only one of them says it to a fraction of a second, the second counts.
+    """
     first, second = one.moment, other.moment
-    if first is None or second is None or first == second or cosine < _BURST_EMBEDDING:
-        return None
-    return "burst" if abs((first - second).total_seconds()) <= burst_s else None
+    if first is None or second is None:
+        return False
+    if not (first.microsecond and second.microsecond):
+        first, second = first.replace(microsecond=0), second.replace(microsecond=0)
+    return first != second
 
 
-def _distinct_shots(one: Subject, other: Subject) -> bool:
-    """Return whether both say when they were taken, and that these are two moments."""
+def _seconds_between(one: Subject, other: Subject) -> float:
     first, second = one.moment, other.moment
-    return first is not None and second is not None and first != second
+    if first is None or second is None:
+        return math.inf
+    return abs((first - second).total_seconds())
+
+
+def _same_looking(one: Subject, other: Subject) -> bool:
+    """Return whether the two may have the very same pixels."""
+    if _size(one) != _size(other):
+        return False
+    grey = perceptual_hash.greys([one.look or b"", other.look or b""])
+    return perceptual_hash.compare(grey[0], grey[1]).upright >= _EXACT_LOOK
+
+
+def _on_its_side(subject: Subject) -> Subject:
+    return replace(subject, width=subject.height, height=subject.width)
 
 
 def _may_be_crop(one: Subject, other: Subject) -> bool:
-    return one.look is not None and other.look is not None and not _distinct_shots(one, other)
+    return one.look is not None and other.look is not None and not (one.raw or other.raw)
 
 
 def _is_crop(one: Subject, other: Subject) -> bool:
     """Return whether the smaller picture is a part of the larger one."""
     whole, part = sorted((one, other), key=lambda subject: -subject.width * subject.height)
     grey = perceptual_hash.greys([whole.look or b"", part.look or b""])
+    if perceptual_hash.compare(grey[0], grey[1]).upright >= perceptual_hash.SAME_LOOK:
+        return False  # no more than a few pixels are cut off, or another page of the same form
     return (
         perceptual_hash.part_of(grey[0], grey[1], _size(whole), _size(part))
         >= perceptual_hash.SAME_PART
     )
-
-
-def _likeness(one: Subject, other: Subject) -> perceptual_hash.Likeness:
-    grey = perceptual_hash.greys([one.look or b"", other.look or b""])
-    return perceptual_hash.compare(grey[0], grey[1])
 
 
 def _size(subject: Subject) -> tuple[int, int]:

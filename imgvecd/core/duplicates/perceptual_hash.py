@@ -26,8 +26,10 @@ SPEC = PreprocessSpec(
 )
 """How a decoder makes the pixels of a look."""
 
-SAME_LOOK = 0.99
-"""Least correlation of two looks of one picture: between the 0.999 and the 0.85 above."""
+SAME_LOOK = 0.97
+"""Least correlation of two looks that are worth comparing in detail: between the 0.999 and the 0.85
+above. Looks alone tell no edit, no other text and no other colours apart.
+"""
 
 SAME_PART = 0.935
 """Least correlation of a crop with its place in the whole: 240 crops (60 % and 80 % of each side)
@@ -88,10 +90,18 @@ class Likeness:
     Attributes:
         upright: correlation as they are, -1 to 1.
         turned: the best of the seven other orientations.
+        turn: which one that is, 1 to 7: the other transposed from 4 on, and then by so many
+            quarters of a turn.
     """
 
     upright: float
     turned: float
+    turn: int
+
+    @property
+    def best(self) -> tuple[float, int]:
+        """Return the correlation in the best orientation, and that orientation; 0 is upright."""
+        return (self.upright, 0) if self.upright >= self.turned else (self.turned, self.turn)
 
 
 def compare(one: Float32Array, other: Float32Array) -> Likeness:
@@ -102,7 +112,8 @@ def compare(one: Float32Array, other: Float32Array) -> Likeness:
         for face in (other, other.T)
         for turns in range(4)
     ]
-    return Likeness(turned[0], max(turned[1:]))
+    best = max(range(1, _ORIENTATIONS), key=turned.__getitem__)
+    return Likeness(turned[0], turned[best], best)
 
 
 def part_of(

@@ -1,8 +1,9 @@
 """Files that belong together by their names: sidecars, the film of a Live Photo, RAW and JPEG.
 
 `a.xmp` and `a.jpg.xmp` are sidecars of `a.jpg`, `a.mov` its film, `a.cr2` the RAW that it was
-developed from, all in one folder. Names alone decide, so files that are renamed together stay
-together.
+developed from, `a-edited.jpg` its edit, all in one folder; neither case nor Unicode's spelling
+counts, and what makers call the files of one shot is known (`shots`). Names alone decide, so files
+that are renamed together stay together.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from imgvecd.core.files.formats import (
     is_sidecar_name,
 )
 from imgvecd.core.files.photo_dates import adds_nothing
+from imgvecd.core.files.shots import shot_of
+from imgvecd.spelling import folded_name
 from imgvecd.types import Facts
 
-CompanionKind = Literal["sidecar", "video", "raw", "developed"]
-
-_SIDECAR_EXTENSIONS = {b"xmp", b"aae"}
+CompanionKind = Literal["sidecar", "video", "raw", "developed", "edited", "original"]
 
 
 def stem(name: bytes) -> bytes:
@@ -32,15 +33,28 @@ def stem(name: bytes) -> bytes:
 
 def kind_beside(name: bytes, other: bytes) -> CompanionKind | None:
     """Return what the file `other` is to the image file `name`, in one folder; None: nothing."""
-    of_other = _extension(other)
-    if of_other in _SIDECAR_EXTENSIONS:
-        return "sidecar" if stem(other) in {name, stem(name)} else None
-    if stem(other) != stem(name) or other == name:
+    if other == name:
         return None
+    of_other = _extension(other)
+    if of_other == b"xmp":
+        described = folded_name(stem(other))
+        return "sidecar" if described in {folded_name(name), folded_name(stem(name))} else None
+    if shot_of(os.fsdecode(name)).key != shot_of(os.fsdecode(other)).key:
+        return None
+    if of_other == b"aae":
+        return "sidecar"
     if is_companion_name(os.fsdecode(other)):
         return "video"
-    if is_image_name(os.fsdecode(other)) and is_raw(other) != is_raw(name):
+    return _kind_of_picture(name, other) if is_image_name(os.fsdecode(other)) else None
+
+
+def _kind_of_picture(name: bytes, other: bytes) -> CompanionKind | None:
+    """Return what a picture of the same shot is to an image."""
+    mine, its = shot_of(os.fsdecode(name)), shot_of(os.fsdecode(other))
+    if is_raw(other) != is_raw(name):
         return "raw" if is_raw(other) else "developed"
+    if mine.edited != its.edited:
+        return "edited" if its.edited else "original"
     return None
 
 
@@ -56,7 +70,14 @@ def sidecars_of(name: bytes, others: Iterable[bytes]) -> list[bytes]:
         for other in others
         if is_sidecar_name(os.fsdecode(other)) and kind_beside(name, other) == "sidecar"
     ]
-    return sorted(found, key=lambda other: (stem(other) != name, other))
+    nearest = (name, folded_name(name), stem(name))
+    return sorted(
+        found,
+        key=lambda other: (
+            *(spelled not in {stem(other), folded_name(stem(other))} for spelled in nearest),
+            other,
+        ),
+    )
 
 
 def overlaid(

@@ -23,6 +23,7 @@ IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
     "heic", "heif", "hif", "heics", "heifs",
     "avif", "avifs",
     "jxl",
+    "ppm", "pgm", "pbm", "pnm", "pfm", "qoi", "tga", "ico",
 }  # fmt: skip
 """Without dot, in lower case."""
 

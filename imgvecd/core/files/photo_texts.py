@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 
 _BOMS = (  # UTF-32 first: its mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -11,6 +13,26 @@ _BOMS = (  # UTF-32 first: its mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+KNOWN_ENCODINGS = (
+    "ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
+    "utf-32-be", "latin-1", *(f"iso-8859-{i}" for i in (*range(2, 11), 13, 14, 15, 16)),
+    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", "shift_jis", "euc-jp", "euc-kr",
+    "gbk", "gb18030", "big5",
+)  # fmt: skip
+"""In which texts may be written; those that say another one are not read."""
+
+
+def is_known(encoding: str) -> bool:
+    """Return whether an encoding is one of those, by whichever of its names."""
+    return _canonical(encoding) in _KNOWN
+
+
+def _canonical(encoding: str) -> str:
+    name = normalize_encoding(encoding).lower()
+    return aliases.get(name, name)
+
+
+_KNOWN = frozenset(map(_canonical, KNOWN_ENCODINGS))
 
 
 def text_of(value: bytes) -> str:

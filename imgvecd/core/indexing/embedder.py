@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from imgvecd.core.files.hashing import hash_pixels
 from imgvecd.core.indexing.batches import EncodeFailure, Ready, encode_or_blame, gather
 from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.threads import BULK
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.timing.retrying import DISK_LONGEST_S, Retrying
 from imgvecd.core.timing.throughput import Rate
@@ -24,7 +26,13 @@ from imgvecd.types import FileRow, Float32Array, ModelInfo
 logger = logging.getLogger(__name__)
 
 # 16 images take 0.1 s on a GPU, half a second to two on a CPU; loading may come before them.
+_MOST_TIMEOUTS = 3  # of one content: the machine may have had no time, and has it later
+
 _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+# Contents taken from the queue at once: each look passes over all that offline roots have in it,
+# which takes a third of a second for 100,000.
+_LOOK_AHEAD = 500
+_STALE_S = 5.0  # newer ones go before those of a look that is older
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,8 @@ class Embedder:
         self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
         self._working: set[int] = set()
         self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
+        self._late: dict[int, FileRow] = {}  # took too long: again when all else is done
+        self._timeouts: collections.Counter[int] = collections.Counter()
         self._decoding = 0
         self._wake = asyncio.Event()
         self._decodes = Retrying(WorkerError)
@@ -130,14 +140,17 @@ class Embedder:
             self._wake.clear()
             working, doubted = set(self._working), dict(self._doubted)
             count = 2 * (self._encoder.batch + self._in_flight)
-            todo = await self._looks.call(
-                asyncio.to_thread, self._next_contents, count, working, doubted
-            )
+            most = max(count, _LOOK_AHEAD)
+            todo = await self._looks.call(BULK.run, self._next_contents, most, working, doubted)
+            looked_at = time.monotonic()
             if len(todo) < count:
                 self.room.set()
             else:
                 self.room.clear()
-            for content_id, file in todo:
+            for taken, (content_id, file) in enumerate(todo):
+                stale = time.monotonic() > looked_at + _STALE_S
+                if taken >= count and stale and self._wake.is_set():
+                    break  # what is new comes first
                 await self._slots.acquire()
                 await self._enough_decoded_taken()
                 if await self._rest.over():  # it took a while: other things may be to be done
@@ -147,8 +160,18 @@ class Embedder:
                 self._decoding += 1
                 tasks.create_task(self._decode(content_id, file))
             if not todo:
+                if self._late and not self._decoding:
+                    await self._decode_alone()
+                    continue
                 self._rest_if_done()
                 await self._wake.wait()
+
+    async def _decode_alone(self) -> None:
+        """Decode once more what took too long beside other work."""
+        content_id, file = self._late.popitem()
+        await self._slots.acquire()
+        self._decoding += 1
+        await self._decode(content_id, file)
 
     def _rest_if_done(self) -> None:
         if not self._working and not self._wake.is_set():
@@ -176,23 +199,35 @@ class Embedder:
         except UnreadableImageError as error:
             if error.reason == "changed":
                 self._working.discard(content_id)
+                self._timeouts.pop(content_id, None)
                 self._doubted[content_id] = file
                 self._on_doubt([file])
                 self._wake.set()
             elif error.reason == "unreadable":
                 await self._fail(content_id, file, error)
+            elif error.reason == "timeout" and self._may_try_again(content_id):
+                self._late[content_id] = file
+                self._wake.set()
             else:
                 await self._decoded.put(EncodeFailure(content_id, error.reason, str(error)))
         else:
+            self._timeouts.pop(content_id, None)
             await self._decoded.put(Ready(content_id, image))
         finally:
             self._decoding -= 1
             self._slots.release()
 
+    def _may_try_again(self, content_id: int) -> bool:
+        self._timeouts[content_id] += 1
+        if self._timeouts[content_id] < _MOST_TIMEOUTS:
+            return True
+        del self._timeouts[content_id]
+        return False
+
     async def _fail(self, content_id: int, file: FileRow, error: UnreadableImageError) -> None:
         """Record that the file cannot be read; another one with the same bytes may do."""
         failed = [(file, error.reason, str(error))]
-        await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
+        await self._commits.call(BULK.run, self._work.fail_files, failed)
         logger.warning("image %d: its file cannot be read any more: %s", content_id, error)
         self._working.discard(content_id)
         self._on_committed()
@@ -204,7 +239,7 @@ class Embedder:
                 self._decoded, self._encoder.batch, lambda: self._decoding > 0
             )
             self._fewer_decoded.set()
-            pixels = {item.content_id: hash_pixels(item.image.pixels) for item in ready}
+            pixels = await BULK.run(_pixel_hashes, ready)
             known = await self._known(pixels)
             unknown = [item for item in ready if item.content_id not in known]
             await self._rest.over()
@@ -226,7 +261,7 @@ class Embedder:
         An edit that changes only the metadata in a file makes such contents.
         """
         found = await self._commits.call(
-            asyncio.to_thread,
+            BULK.run,
             self._work.vectors_of_pixels,
             self._model.fingerprint,
             list(pixels.values()),
@@ -259,7 +294,7 @@ class Embedder:
         failed = [
             (failure.content_id, failure.reason, failure.message) for failure in batch.failures
         ]
-        await asyncio.to_thread(
+        await BULK.run(
             self._work.commit_embeddings,
             self._model.fingerprint,
             encoded,
@@ -268,3 +303,7 @@ class Embedder:
             batch.pixels,
         )
         return len(encoded)
+
+
+def _pixel_hashes(ready: Sequence[Ready]) -> dict[int, bytes]:
+    return {item.content_id: hash_pixels(item.image.pixels) for item in ready}

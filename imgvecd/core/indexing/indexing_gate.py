@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from imgvecd.api import Pause, PauseCause
 from imgvecd.config.schema import IndexingConfig
+from imgvecd.core.threads import BULK
 from imgvecd.protocols import Machine, PauseStore
 
 logger = logging.getLogger(__name__)
@@ -218,7 +219,7 @@ class IndexingGate:
             return
         async with self._reading:
             if time.monotonic() - self._read_at >= _LOOK_S:
-                self._readings = await asyncio.to_thread(self._read_machine, self._machine)
+                self._readings = await BULK.run(self._read_machine, self._machine)
                 self._read_at = time.monotonic()
 
     def _read_machine(self, machine: Machine) -> Readings:
@@ -230,7 +231,7 @@ class IndexingGate:
 
     async def _remember(self, until_ns: int | None) -> None:
         if self._store is not None:
-            await asyncio.to_thread(self._store.save, until_ns)
+            await BULK.run(self._store.save, until_ns)
 
     def _wake(self) -> None:
         """Have everybody who waits look again, at the machine too."""

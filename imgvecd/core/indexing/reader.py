@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from imgvecd.core.files.formats import is_companion_name, is_sidecar_name
 from imgvecd.core.indexing.abandonable_reads import Reading
+from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_LONGEST_S, Retrying
 from imgvecd.errors import PASSING_ERRNOS, CatalogError, UnreadableImageError, WorkerError
 from imgvecd.protocols import Decoder, WorkQueue
@@ -113,7 +114,7 @@ class Reader:
 
     async def _next_files(self) -> list[FileRow]:
         limit = _BATCH + len(self._doubted)
-        waiting = await self._looks.call(asyncio.to_thread, self._work.pending_files, limit)
+        waiting = await self._looks.call(BULK.run, self._work.pending_files, limit)
         # a file that moved while it was on its way was looked for in the wrong place: no doubt
         return [file for file in waiting if self._doubted.get(file.id) != file][:_BATCH]
 
@@ -180,11 +181,11 @@ class Reader:
             if isinstance(result, OSError | UnreadableImageError) and not _is_doubt(result)
         ]
         if read:
-            await self._commits.call(asyncio.to_thread, self._work.link_contents, read)
+            await self._commits.call(BULK.run, self._work.link_contents, read)
         if companions:
-            await self._commits.call(asyncio.to_thread, self._work.keep_companions, companions)
+            await self._commits.call(BULK.run, self._work.keep_companions, companions)
         if failed:
-            await self._commits.call(asyncio.to_thread, self._work.fail_files, failed)
+            await self._commits.call(BULK.run, self._work.fail_files, failed)
             logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
         if doubted:
             self._doubted.update({file.id: file for file in doubted})

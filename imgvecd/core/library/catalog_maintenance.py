@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Protocol
 
+from imgvecd.core.threads import BULK
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ class CatalogMaintenance:
         now = time.monotonic()
         if self._backup_interval_s:
             try:
-                age_s = await asyncio.to_thread(self._catalog.backup_age_s)
+                age_s = await BULK.run(self._catalog.backup_age_s)
             except CatalogError as error:
                 age_s, self.error = None, str(error)
             if age_s is None:
@@ -125,13 +126,13 @@ class CatalogMaintenance:
         if self._check_now:
             self._check_at = now
         elif self._check_interval_s:
-            age_s = await asyncio.to_thread(self._catalog.examined_age_s)
+            age_s = await BULK.run(self._catalog.examined_age_s)
             self._check_at = now + max(0.0, self._check_interval_s - (age_s or 0.0))
 
     async def _examine(self) -> None:
         suspected = self._suspicion.is_set()
         try:
-            damage = await asyncio.to_thread(self._catalog.examine)
+            damage = await BULK.run(self._catalog.examine)
         except CatalogDamagedError:
             raise
         except CatalogError as error:
@@ -150,7 +151,7 @@ class CatalogMaintenance:
     async def _back_up(self) -> None:
         started = time.monotonic()
         try:
-            made = await asyncio.to_thread(self._catalog.back_up)
+            made = await BULK.run(self._catalog.back_up)
         except CatalogDamagedError:
             raise
         except CatalogError as error:

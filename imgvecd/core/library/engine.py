@@ -18,6 +18,7 @@ from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
 from imgvecd.core.search import Searcher
+from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
 from imgvecd.errors import ModelError, NotFoundError
 from imgvecd.protocols import (
@@ -130,6 +131,11 @@ class Engine:
         return self._serving_encoder.speed
 
     @property
+    def runtime_note(self) -> str | None:
+        """Why the serving model encodes images with the runtime that it does, if that is known."""
+        return self._serving_encoder.runtime_note
+
+    @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
         upcoming = self.upcoming
@@ -213,7 +219,7 @@ class Engine:
         target = self._moving_to()
         async with self._taking_over:
             self._moving_to()  # it may have been completed meanwhile
-            await asyncio.to_thread(self._parts.models.stop_move, target.fingerprint)
+            await BULK.run(self._parts.models.stop_move, target.fingerprint)
             self.move_stopped = True
             move, self._move = self._move, None
             if move is not None:
@@ -221,7 +227,7 @@ class Engine:
                 await asyncio.wait([move])
             upcoming, self.upcoming = self.upcoming, None
             if upcoming is not None and self.generation is not None:
-                await asyncio.to_thread(self._parts.models.activate, [self.generation.model])
+                await BULK.run(self._parts.models.activate, [self.generation.model])
                 await self._put_down(upcoming)
             await target.encoder.close()
         logger.info("the move to another model is stopped")
@@ -235,7 +241,7 @@ class Engine:
         self._moving_to()
         async with self._taking_over:
             self._moving_to()
-            await asyncio.to_thread(self._parts.models.stop_move, None)
+            await BULK.run(self._parts.models.stop_move, None)
             self.move_stopped = False
             self._begin_move()
 
@@ -258,7 +264,7 @@ class Engine:
             tasks.create_task(self._verify(self.generation))
             await self._set_serving(serving)
             if self._parts.target is not None:
-                stopped = await asyncio.to_thread(self._parts.models.stopped_move)
+                stopped = await BULK.run(self._parts.models.stopped_move)
                 self.move_stopped = stopped == self._parts.target.fingerprint
                 self._begin_move()
 
@@ -305,7 +311,7 @@ class Engine:
 
     async def _verify(self, generation: Generation) -> None:
         """Have the files behind the index read through; a damaged index is built anew."""
-        if not await asyncio.to_thread(generation.index.verify):
+        if not await BULK.run(generation.index.verify):
             logger.error("the index on disk is damaged; building it anew from the catalog")
             generation.keeper.wake()
 
@@ -314,27 +320,27 @@ class Engine:
         self._completed.clear()
         if self._reader.busy or upcoming.busy:
             return False
-        counts = await asyncio.to_thread(self._parts.library.counts, upcoming.model.fingerprint)
+        counts = await BULK.run(self._parts.library.counts, upcoming.model.fingerprint)
         return not counts.pending
 
     async def _learn(self, source: ModelSource, patience: Retrying) -> ModelInfo:
         known = self._parts.models.get
-        model = await self._opening.call(asyncio.to_thread, known, source.fingerprint)
+        model = await self._opening.call(BULK.run, known, source.fingerprint)
         return model if model is not None else await patience.call(source.encoder.info)
 
     async def _activate(self, *models: ModelInfo) -> None:
-        await self._opening.call(asyncio.to_thread, self._parts.models.activate, models)
+        await self._opening.call(BULK.run, self._parts.models.activate, models)
 
     async def _set_serving(self, model: ModelInfo) -> None:
         record = self._parts.models.set_serving
-        await self._opening.call(asyncio.to_thread, record, model.fingerprint)
+        await self._opening.call(BULK.run, record, model.fingerprint)
 
     async def _put_down(self, generation: Generation) -> None:
         try:
             await generation.keeper.checkpoint()
         except DISK_ERRORS as error:
             logger.error("no checkpoint at the end: %s; the next start catches up", error)  # noqa: TRY400
-        await asyncio.to_thread(generation.index.close)
+        await BULK.run(generation.index.close)
 
     async def _room(self) -> None:
         """Return once the serving generation has little enough left to encode, and no pause is."""
@@ -349,7 +355,7 @@ class Engine:
             self.generation.searcher.wake()
 
     async def _open(self, model: ModelInfo) -> Generation:
-        index = await self._opening.call(asyncio.to_thread, self._parts.open_index, model)
+        index = await self._opening.call(BULK.run, self._parts.open_index, model)
         return self._make_generation(model, index)
 
     def _make_generation(self, model: ModelInfo, index: GenerationIndex) -> Generation:

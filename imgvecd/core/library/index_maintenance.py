@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
 from imgvecd.errors import CatalogError
 
@@ -92,7 +93,7 @@ class IndexMaintenance:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._catching_up.call(asyncio.to_thread, self._index.catch_up)
+                await self._catching_up.call(BULK.run, self._index.catch_up)
                 self.busy = self._wake.is_set()
                 self._on_rest()
                 self._look_after()
@@ -118,7 +119,7 @@ class IndexMaintenance:
                 there.
         """
         async with self._writing:
-            return await asyncio.to_thread(self._index.checkpoint)
+            return await BULK.run(self._index.checkpoint)
 
     def _look_after(self) -> None:
         if self._index.needs_rebuild and not self.rebuilding:
@@ -127,7 +128,7 @@ class IndexMaintenance:
             self._timer = asyncio.create_task(self._checkpoint_in_time())
 
     async def _rebuild_and_write(self) -> None:
-        await self._rebuilds.call(asyncio.to_thread, self._index.rebuild)
+        await self._rebuilds.call(BULK.run, self._index.rebuild)
         await self._checkpoints.call(self.checkpoint)
 
     async def _checkpoint_in_time(self) -> None:

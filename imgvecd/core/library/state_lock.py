@@ -54,17 +54,19 @@ class StateLock:
             os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
 
     def require(self) -> None:
-        """Raise CatalogError if the directory was moved, removed or replaced meanwhile."""
+        """Raise CatalogError if another directory has taken the place of this one.
+
+        One that is merely gone may be put back: the daemon goes on with what it has in memory.
+        """
         try:
             found, own = os.stat(self._path), os.fstat(self._descriptor)
-            if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
-                return
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        raise CatalogError(
-            f"{os.path.dirname(self._path)} was moved, removed or replaced while it was in use: "
-            "put it back, or set `state_dir` to where it is now, and start again"
-        )
+        except OSError:
+            return
+        if (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino):
+            raise CatalogError(
+                f"{os.path.dirname(self._path)} was replaced by another directory while it was in "
+                "use: put it back, or set `state_dir` to where it is now, and start again"
+            )
 
     def close(self) -> None:
         """Let go; harmless when repeated."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import NotFoundError, OfflineError, UnreadableImageError
 from imgvecd.types import Bearers, Stamp
 
@@ -53,7 +53,7 @@ class Wanted:
     """A thumbnail that can be had.
 
     Attributes:
-        name: the same for the same bytes, today and after a restart.
+        name: the same for the same bytes, today and after a restart; begins with the image's hash.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Thumbnails:
         Raises:
             NotFoundError: there is no such image.
         """
-        bearers = await asyncio.to_thread(self._files.bearers, content_id)
+        bearers = await INTERACTIVE.run(self._files.bearers, content_id)
         if bearers is None:
             raise NotFoundError(f"there is no image {content_id}")
         return Wanted(f"{bearers.hash.hex()}-{size}-{_VERSION}", size, bearers)
@@ -91,12 +91,12 @@ class Thumbnails:
             WorkerError: no decoder could be started.
         """
         if self._store is not None:
-            kept = await asyncio.to_thread(self._store.get, wanted.name)
+            kept = await INTERACTIVE.run(self._store.get, wanted.name)
             if kept is not None:
                 return kept
         picture = await self._make(wanted)
         if self._store is not None:
-            await asyncio.to_thread(self._store.put, wanted.name, picture)
+            await INTERACTIVE.run(self._store.put, wanted.name, picture)
         return picture
 
     async def _make(self, wanted: Wanted) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -10,6 +9,7 @@ import msgspec
 
 from imgvecd.api import Match, SearchRequest
 from imgvecd.core.search.searcher import Query, Searcher
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, SearchStore
 
@@ -79,7 +79,7 @@ class LiveQueries:
         while True:
             searcher = await self._current()
             heard = searcher.news.count
-            new = await asyncio.to_thread(
+            new = await INTERACTIVE.run(
                 self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
             )
             if new:
@@ -89,7 +89,7 @@ class LiveQueries:
                     query = await searcher.prepare(request)
                     prepared = searcher, query
                 ids = [identity for _, identity in new]
-                hits = await asyncio.to_thread(searcher.hits_among, query, ids)
+                hits = await INTERACTIVE.run(searcher.hits_among, query, ids)
                 for clock, identity in new:
                     if identity in hits:
                         yield Match(hit=hits[identity], since=self.name((clock, identity)))

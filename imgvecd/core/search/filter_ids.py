@@ -11,6 +11,7 @@ import msgspec
 
 from imgvecd.api import Filters
 from imgvecd.core.search import time_ranges
+from imgvecd.errors import BadRequestError
 from imgvecd.protocols import SearchStore
 from imgvecd.types import Int64Array
 
@@ -55,6 +56,10 @@ class FilterIds:
 
 def with_dates(filters: Filters, today: datetime.date) -> Filters:
     """Return filters whose `taken_from` and `taken_to` say what all three said in words."""
+    if filters.folder is not None and filters.folder.startswith("~"):
+        raise BadRequestError(
+            f"`folder`: {filters.folder} means another folder for each user: give its full path"
+        )
     spans = [time_ranges.span(filters.taken, today)] if filters.taken else []
     first = [span[0] for span in spans]
     end = [span[1] for span in spans]

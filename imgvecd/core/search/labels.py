@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 
 from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Labelled, Path
 from imgvecd.core.search.relevance import TEXT
 from imgvecd.core.search.searcher import Searcher
+from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, ImageStore, UserMetadataStore
 from imgvecd.types import Float32Array, Lane
@@ -43,12 +42,12 @@ class Labeller:
         ordinary = await searcher.ordinary(TEXT)
         temperature = _TEMPERATURE * (ordinary.deviation if ordinary else _DEVIATION)
         matrix = np.stack([vectors[text] for text in texts])
-        ids = await asyncio.to_thread(self._ids, searcher, request)
-        labelled = await asyncio.to_thread(
+        ids = await FILTERING.run(self._ids, searcher, request)
+        labelled = await INTERACTIVE.run(
             self._label, searcher.model.fingerprint, request, ids, matrix, temperature
         )
         if request.write_tags:
-            await asyncio.to_thread(self._write_tags, labelled)
+            await INTERACTIVE.run(self._write_tags, labelled)
         full = not request.ids and len(ids) == request.limit
         return ClassifyResponse(images=tuple(labelled), next_after=ids[-1] if full else None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -23,6 +24,7 @@ from imgvecd.types import Float32Array
 # 99 of 100 cases, at 0.78 at the most; frames of a burst are above 0.9.
 _BURST_COSINE = 0.9
 
+_MOST_SHOWN = 2**40  # more images than there can be
 _BLOCK = 128  # images compared in one product: a hundred times faster than one after the other
 
 Key = tuple[float | str | bytes, ...]
@@ -105,7 +107,20 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
             raise BadRequestError("`cursor` is none that a search answered") from error
         if cursor.query != digest(request):
             raise BadRequestError("`cursor` belongs to another search: begin without one")
+        if not cursor.is_sound(request.order):
+            raise BadRequestError("`cursor` is none that a search answered")
         return cursor
+
+    def is_sound(self, order: str) -> bool:
+        """Return whether it could be from a search in that order: texts can be made up."""
+        kinds = [type(part) for part in self.key]
+        expected = [type(part) for part in key_of(order, Found(0, 0.0))]
+        numbers = (self.cuts.found, self.cuts.weaker, self.cuts.floor, *self.key)
+        return (
+            kinds == expected
+            and 0 <= self.shown <= _MOST_SHOWN
+            and not any(isinstance(number, float) and math.isnan(number) for number in numbers)
+        )
 
 
 def digest(request: SearchRequest) -> str:

@@ -11,6 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from imgvecd.api import Path, Term
+from imgvecd.core.search.wording import (
+    UNRELATED,
+    all_but_the_end,
+    is_read_to_the_end,
+    is_same_word,
+    singular,
+)
+from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
 from imgvecd.types import Float32Array, Lane, ModelInfo
@@ -66,21 +74,28 @@ class TermEncoder:
             TooLargeError: what is at a URL is too large.
             ModelError, WorkerError: the terms cannot be encoded.
         """
-        words = [term.text[:_LONGEST_TEXT] for term in terms if term.text is not None]
+        words = _words_of(terms)
         if not all(map(str.strip, words)):
             raise BadRequestError("`text` is empty: say what to look for")
         images = [term for term in terms if term.text is None]
         texts, others = await asyncio.gather(
-            self.texts(words, Lane.INTERACTIVE), asyncio.gather(*map(self._image, images))
+            self.texts(_asked(words), Lane.INTERACTIVE), asyncio.gather(*map(self._image, images))
         )
         pictures = iter(others)
-        spoken = (texts[word] for word in words)
+        spoken = (_meant(word, texts) for word in words)
         return np.stack([next(pictures if term.text is None else spoken) for term in terms])
 
     async def prepare(self, terms: Sequence[Term]) -> None:
         """Encode the texts of many requests at once, so that `vectors` finds them."""
-        texts = [term.text[:_LONGEST_TEXT] for term in terms if term.text and term.text.strip()]
-        await self.texts(texts, Lane.INTERACTIVE)
+        words = [word for word in _words_of(terms) if word.strip()]
+        await self.texts(_asked(words), Lane.INTERACTIVE)
+
+    async def unread(self, terms: Sequence[Term]) -> list[str]:
+        """Return those texts of which the model does not read the end; errors as for `vectors`."""
+        pairs = [(word, all_but_the_end(word)) for word in _words_of(terms)]
+        long = [(word, shorter) for word, shorter in pairs if shorter is not None]
+        texts = await self.texts([text for pair in long for text in pair], Lane.INTERACTIVE)
+        return [word for word, some in long if not is_read_to_the_end(texts[word], texts[some])]
 
     async def texts(self, texts: Sequence[str], lane: Lane) -> Mapping[str, Float32Array]:
         """Return the unit vectors of texts; errors as for `vectors`."""
@@ -88,7 +103,7 @@ class TermEncoder:
         found = {text: self._remembered[text] for text in wanted if text in self._remembered}
         missing = [text for text in wanted if text not in found]
         if missing:
-            found |= await asyncio.to_thread(self._store.texts, self._model.fingerprint, missing)
+            found |= await INTERACTIVE.run(self._store.texts, self._model.fingerprint, missing)
             new = [text for text in missing if text not in found]
             if new:
                 found |= await self._together(new, lane)
@@ -136,18 +151,18 @@ class TermEncoder:
         rows = await self._encoder.encode_texts(texts, lane)
         encoded = dict(zip(texts, rows, strict=True))
         try:
-            await asyncio.to_thread(self._store.keep_texts, self._model.fingerprint, encoded)
+            await INTERACTIVE.run(self._store.keep_texts, self._model.fingerprint, encoded)
         except CatalogError as error:  # a full disk is no reason not to answer
             logger.warning("query texts are not kept: %s", error)
         return encoded
 
     async def kept_texts(self, texts: Sequence[str]) -> Mapping[str, Float32Array]:
         """Return the unit vectors of those texts that were encoded before."""
-        return await asyncio.to_thread(self._store.texts, self._model.fingerprint, texts)
+        return await INTERACTIVE.run(self._store.texts, self._model.fingerprint, texts)
 
     async def _image(self, term: Term) -> Float32Array:
         if term.id is not None:
-            return await asyncio.to_thread(self._stored, term.id)
+            return await INTERACTIVE.run(self._stored, term.id)
         spec = self._model.preprocess
         data = term.data
         if term.url is not None:
@@ -155,7 +170,7 @@ class TermEncoder:
                 raise BadRequestError(
                     "the daemon fetches no URLs: send the image itself, or set server.fetch_urls"
                 )
-            data = await asyncio.to_thread(self._fetch, term.url)
+            data = await INTERACTIVE.run(self._fetch, term.url)
         try:
             if data is not None:
                 image = await self._decoder.decode_bytes(data, spec)
@@ -172,6 +187,29 @@ class TermEncoder:
         if content_id not in found:
             raise NotFoundError(f"there is no indexed image {content_id}")
         return found[content_id]
+
+
+def _words_of(terms: Sequence[Term]) -> list[str]:
+    return [term.text[:_LONGEST_TEXT] for term in terms if term.text is not None]
+
+
+def _asked(words: Sequence[str]) -> list[str]:
+    """Return what is to be encoded for some texts: all at once, in one batch."""
+    asked = list(words)
+    for word in words:
+        if (one := singular(word)) is not None:
+            asked += [one, *UNRELATED]
+        if (shorter := all_but_the_end(word)) is not None:
+            asked.append(shorter)
+    return asked
+
+
+def _meant(word: str, texts: Mapping[str, Float32Array]) -> Float32Array:
+    """Return the vector of a text; of its singular where it is a plural and nothing else."""
+    one = singular(word)
+    if one is not None and is_same_word(texts[one], texts[word], [texts[t] for t in UNRELATED]):
+        return texts[one]
+    return texts[word]
 
 
 def combine(vectors: Float32Array, weights: Sequence[float]) -> tuple[Float32Array, float]:

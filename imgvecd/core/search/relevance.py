@@ -23,7 +23,7 @@ from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.4, 0.03
+FOUND, WEAKER = 0.3, 0.008
 """Relevance from which a hit is in these bands.
 
 Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
@@ -37,6 +37,7 @@ _REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some
 # Stored images: all are searched, half of them by ordinary queries, for which the others stand in
 # for image terms. A subject that one photo in a hundred shows is among them ten times.
 _SAMPLE = 1024
+_LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
 
@@ -48,9 +49,18 @@ TEXT: Shape = ((True, 1.0),)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What cosines of one query mean in one library."""
+    """What cosines of one query mean in one library.
+
+    Attributes:
+        sample: cosines of a sample of the library, ascending.
+    """
 
     chances: Chances
+    sample: Float32Array
+
+    def share_above(self, score: float) -> float:
+        """Return the share of the library that has this cosine or more."""
+        return 1 - float(np.searchsorted(self.sample, score)) / len(self.sample)
 
     @property
     def found(self) -> float:
@@ -67,7 +77,9 @@ class Scale:
         return min(self.chances.chance(score) / self.chances.chance(1.0), 1.0)
 
     def score(self, relevance: float) -> float:
-        """Return the cosine that has this relevance."""
+        """Return the cosine that has this relevance; -1 if all have it."""
+        if relevance <= self.relevance(-1.0):
+            return -1.0
         return self.chances.score(relevance * self.chances.chance(1.0))
 
 
@@ -115,12 +127,14 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        return Scale(chances(self._sample @ vector, ordinary.null, images))
+        scores = np.sort(self._sample @ vector)
+        return Scale(chances(scores, ordinary.null, images), scores)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
 
-        None if the library is too small, or the shape has texts and their references are unknown.
+        None if the library is too small, hardly any of its embeddings can be read, or the shape has
+        texts and their references are unknown.
         """
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
@@ -128,6 +142,9 @@ class Relevance:
         if self._sample is None or abs(images - self._sampled_at) > _DRIFT * self._sampled_at:
             self._sample, self._sampled_at = self._draw(_SAMPLE), images
             self._ordinary.clear()
+        if len(self._sample) < _LEAST_SAMPLE:
+            self._sample = None
+            return None
         if shape not in self._ordinary:
             self._ordinary[shape] = self._measure(shape, self._sample)
             if len(self._ordinary) > _SHAPES:

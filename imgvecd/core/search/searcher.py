@@ -8,14 +8,16 @@ import logging
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
 from imgvecd.api import (
     MOST_COUNTED,
+    Band,
     Filters,
     Hit,
     Image,
@@ -46,6 +48,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
+from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
     Decoder,
@@ -59,9 +62,16 @@ from imgvecd.types import Float32Array, Int64Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
+_COUNTED: tuple[Band, ...] = ("found", "weaker")
+# With more images than this, those beyond a page are not counted but estimated: thousands of exact
+# scores would take longer than the search.
+_COUNTED_ONE_BY_ONE = 100_000
+_TOLD = 30  # letters of a text that a note is about
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
 
@@ -122,6 +132,7 @@ class Searcher:
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
+        self._measures: set[asyncio.Future[Any]] = set()
         self.news = Broadcast()
         self._instance = embeddings.instance()
 
@@ -148,9 +159,13 @@ class Searcher:
         """
         started = time.perf_counter()
         query = await self.prepare(request)
-        response = await asyncio.to_thread(self._answer, query)
+        response = await INTERACTIVE.run(self._answer, query)
+        notes = [
+            f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
+            for text in await self.terms.unread(request.all_terms())
+        ]
         took_ms = (time.perf_counter() - started) * 1000
-        return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
+        return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
@@ -173,7 +188,9 @@ class Searcher:
     async def _among(
         self, request: SearchRequest, vector: Float32Array, parts: Float32Array
     ) -> Query:
-        allowed = await asyncio.to_thread(self.allowed_ids, request.filters)
+        allowed = None
+        if request.filters != Filters():
+            allowed = await FILTERING.run(self.allowed_ids, request.filters)
         terms = request.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
@@ -189,17 +206,31 @@ class Searcher:
 
     async def ordinary(self, shape: Shape) -> Ordinary | None:
         """Return what ordinary queries get; None if that is not known yet."""
-        async with self._measuring:
-            if not self._relevance.knows_texts:
-                await self._recall_texts()
-            return await asyncio.to_thread(self._relevance.ordinary, shape, len(self._index))
+        return await self._alone(lambda: self._relevance.ordinary(shape, len(self._index)))
 
     async def _scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
+        return await self._alone(lambda: self._relevance.scale(vector, shape, len(self._index)))
+
+    async def _alone(self, measure: Callable[[], T]) -> T:
+        """Return what is measured in a thread, with no other measuring beside it.
+
+        A caller that leaves leaves the thread behind: nobody else may measure until it ends.
+        """
+        measuring = asyncio.ensure_future(self._measure(measure))
+        self._measures.add(measuring)
+        measuring.add_done_callback(self._measured)
+        return await asyncio.shield(measuring)
+
+    async def _measure(self, measure: Callable[[], T]) -> T:
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()
-            images = len(self._index)
-            return await asyncio.to_thread(self._relevance.scale, vector, shape, images)
+            return await INTERACTIVE.run(measure)
+
+    def _measured(self, measuring: asyncio.Future[Any]) -> None:
+        self._measures.discard(measuring)
+        if not measuring.cancelled():
+            measuring.exception()  # whoever asked may have left
 
     async def _recall_texts(self) -> None:
         kept = await self.terms.kept_texts(REFERENCE_TEXTS)
@@ -221,47 +252,49 @@ class Searcher:
     def _sample(self, count: int) -> Float32Array:
         ids = self._store.sample_ids(self.model.fingerprint, count)
         found = self._embeddings.embeddings(self.model.fingerprint, ids)
-        return np.stack([found[content_id] for content_id in ids if content_id in found])
+        rows = [found[content_id] for content_id in ids if content_id in found]
+        return np.stack(rows) if rows else np.empty((0, self.model.dim), np.float32)
 
     def _answer(self, query: Query) -> SearchResponse:
         request = query.request
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
-        groups, more, best = self._page(query, cursor)
+        allowed = query.allowed
+        searched = len(self._index) if allowed is None else len(allowed)
+        groups, more, best = self._page(query, cursor, searched)
         hits = self.hits(query, groups)
         next_cursor = None
         if more and groups:
             key = key_of(request.order, groups[-1].leader)
             shown = len(groups) + (cursor.shown if cursor else 0)
             next_cursor = Cursor(digest(request), shown, query.cuts, _plain(key)).encode()
-        counts = collections.Counter(
-            image.band for image in best[:MOST_COUNTED] if image.score >= query.cuts.floor
-        )
+        found, weaker = _counts(query, best, searched)
         nearest: tuple[Hit, ...] = ()
-        if not counts["found"] and cursor is None:
+        if not found and cursor is None:
             nearest = self.hits(query, list(map(Group, best[:_NEAREST])))
-        allowed = query.allowed
         return SearchResponse(
             hits=hits,
-            searched=len(self._index) if allowed is None else len(allowed),
+            searched=searched,
             clock=f"c:{self._instance}:{self._index.clock}",
             took_ms=0.0,
             model=self.model.name,
-            found=counts["found"],
-            weaker=counts["weaker"],
+            found=found,
+            weaker=weaker,
             nearest=next(iter(nearest), None),
             nearest_hits=nearest,
             next_cursor=next_cursor,
         )
 
-    def _page(self, query: Query, cursor: Cursor | None) -> tuple[list[Group], bool, list[Found]]:
+    def _page(
+        self, query: Query, cursor: Cursor | None, searched: int
+    ) -> tuple[list[Group], bool, list[Found]]:
         """Return (groups of one page, whether more come after it, the best images).
 
-        The best images are enough to count those of the bands.
+        The best images are enough to count those of the bands, unless that takes long.
         """
         request = query.request
         by_score = request.order == "score" and request.group is None
         k = request.limit + _SPARE + (cursor.shown if cursor else 0)
-        k = k if by_score else max(k, MOST_COUNTED)
+        k = min(k if by_score else max(k, MOST_COUNTED), len(self._index) + 1)
         while True:
             nearest = self._best(query, k)
             best = self._shown_once(nearest)
@@ -270,7 +303,8 @@ class Searcher:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
             complete = len(groups) > request.limit or last < query.least or not by_score
-            counted = k >= MOST_COUNTED or last < query.cuts.least("weaker")
+            all_counted = last < query.cuts.least("weaker")
+            counted = all_counted or k >= MOST_COUNTED or searched > _COUNTED_ONE_BY_ONE
             if complete and counted:
                 return groups[: request.limit], len(groups) > request.limit, best
             k = max(2 * k, MOST_COUNTED)
@@ -357,6 +391,19 @@ class Searcher:
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
         return self._embeddings.embeddings(self.model.fingerprint, ids)
+
+
+def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:
+    """Return how many images are found, and weaker: as the best show it, or as is likely."""
+    counts = collections.Counter(image.band for image in best if image.score >= query.cuts.floor)
+    found, weaker = counts["found"], counts["weaker"]
+    if query.scale is not None and best:
+        above = [query.scale.share_above(query.cuts.least(band)) for band in _COUNTED]
+        if best[-1].score >= query.cuts.least("found") and len(best) < searched:
+            found = max(found, round(above[0] * searched))
+        if best[-1].score >= query.cuts.least("weaker") and len(best) < searched:
+            weaker = max(weaker, round(above[1] * searched) - found)
+    return min(found, MOST_COUNTED), min(weaker, MOST_COUNTED)
 
 
 def _cuts(request: SearchRequest, scale: Scale | None) -> Cuts:

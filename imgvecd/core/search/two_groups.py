@@ -35,7 +35,10 @@ _TAIL, _TAIL_SPREAD = 0.01, 1.6  # a normal distribution has too few that nearly
 _SPREAD_DEVIATION = 0.07
 _CENTRE, _CENTRE_DEVIATION = -0.1, 0.28
 # A match stands out by so much, and so much for each natural logarithm of its rarity.
-_NEAREST, _PER_RARITY, _FURTHEST, _DISTANCE_DEVIATION = 1.15, 0.75, 5.2, 0.75
+_NEAREST, _PER_RARITY, _FURTHEST, _DISTANCE_DEVIATION = 1.6, 0.75, 5.2, 0.75
+# Most subjects are rare, and a library falls into groups for any query: a share s of matches has
+# the prior density (1 - s) · s^-0.2 for each natural logarithm of it.
+_RARENESS = 0.2
 _RISE = 1e-9  # a bin: what is level has an inverse, too
 _LEAST_MATCHES = 0.3  # in a library; fewer are none
 # Scores are no independent draws: photos of one library resemble each other.
@@ -137,6 +140,7 @@ def _grid() -> _Grid:
     density = matches + (1 - shares) * rest
     expected = np.minimum(_NEAREST - _PER_RARITY * np.log(shares), _FURTHEST)
     log_prior = -((distances - expected) ** 2) / (2 * _DISTANCE_DEVIATION**2)
+    log_prior += np.log1p(-shares) - _RARENESS * np.log(shares)
     log_prior -= (spreads - 1) ** 2 / (2 * _SPREAD_DEVIATION**2)
     return _Grid(
         np.log(density + 1e-30).astype(np.float32),

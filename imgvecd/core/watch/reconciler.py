@@ -12,6 +12,7 @@ from typing import TypeVar, TypeVarTuple
 
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.files.beneath import Links
+from imgvecd.core.threads import BULK
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_truth import below, make_lister
 from imgvecd.core.watch.event_router import EventRouter
@@ -114,7 +115,7 @@ class Reconciler:
         """Begin to watch; the first scan goes on after this returns."""
         self._loop = asyncio.get_running_loop()
         self._rescan_at = time.monotonic() + self._watch.rescan_interval_s
-        await asyncio.to_thread(self._watcher.start, self._hearing.hear)
+        await BULK.run(self._watcher.start, self._hearing.hear)
         try:
             await self._check_roots()
         except CatalogError as error:
@@ -128,7 +129,7 @@ class Reconciler:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         async with self._turn:
-            await asyncio.to_thread(self._watcher.stop)
+            await BULK.run(self._watcher.stop)
         for _, future in self._waiting:
             future.cancel()
 
@@ -163,7 +164,7 @@ class Reconciler:
     async def barrier(self) -> None:
         """Return when everything that was on disk at the call has settled into the catalog."""
         await self._check_roots()
-        if await asyncio.to_thread(self._watcher.flush, FLUSH_S):
+        if await BULK.run(self._watcher.flush, FLUSH_S):
             await self._in_turn(self._look_at_unheard)
         else:
             for root_id in self._surveyor.roots:
@@ -334,7 +335,7 @@ class Reconciler:
     async def _in_turn(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run on a thread what only one thread at a time may do, to its end if cancelled."""
         async with self._turn:
-            running = asyncio.ensure_future(asyncio.to_thread(work, *args))
+            running = asyncio.ensure_future(BULK.run(work, *args))
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:

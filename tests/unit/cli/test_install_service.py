@@ -45,11 +45,29 @@ def system_folder(monkeypatch, tmp_path):
 
 def test_the_package_carries_the_units_of_the_project():
     published = pathlib.Path(__file__).parents[3] / "systemd"
-    names = {"imgvecd.service", "imgvecd.socket", "imgvecd@.service", "imgvecd@.socket"}
+    names = {
+        "imgvecd.service",
+        "imgvecd.socket",
+        "imgvecd@.service",
+        "imgvecd@.socket",
+        "imgvecd-browse.service",
+    }
     assert {path.name for path in published.iterdir()} == names
     for name in names:
         same = (published / name).read_text() == (SHIPPED / name).read_text()
         assert same, f"cp systemd/{name} imgvecd/cli/units/"
+
+
+def test_the_page_is_installed_and_removed_when_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    unit = tmp_path / "systemd" / "user" / "imgvecd-browse.service"
+    assert main(["install-service"]) == 0
+    assert not unit.exists()
+    assert main(["install-service", "--browse"]) == 0
+    assert "-P -m imgvecd.client.main browse --serve" in unit.read_text()
+    assert "enable --now imgvecd-browse.service" in capsys.readouterr().out
+    assert main(["uninstall-service"]) == 0
+    assert not unit.exists()
 
 
 def test_the_system_template_for_one_user(system_folder, capsys):

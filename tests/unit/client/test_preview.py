@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from imgvecd import api
-from imgvecd.client.preview import picture
+from imgvecd.client.preview import per_row, picture, side_by_side
 from imgvecd.client.terminal import Size, way_to_show
 
 SIZE = Size(80, 24, 10, 20)
@@ -204,3 +204,17 @@ def test_nothing_but_a_terminal_shows_pictures(library, imgvec, flags):
     done = imgvec("search", "x", "--preview", *flags)
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"--preview shows pictures on a terminal" in done.stderr
+
+
+def test_pictures_stand_beside_each_other(jpeg):
+    assert per_row(SIZE) == 3
+    drawn = side_by_side([jpeg] * 3, "blocks", SIZE)
+    lines = drawn.decode().splitlines()
+    assert len(lines) == 10
+    assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {78}
+    drawn = side_by_side([jpeg] * 2, "iterm2", SIZE)
+    found = re.fullmatch(rb"\x1b\]1337;File=([^:]*):([^\x07]*)\x07\n", drawn)
+    assert b"width=52;height=10" in found[1]
+    sheet = Image.open(io.BytesIO(base64.b64decode(found[2])))
+    is_the_picture(sheet.crop((0, 38, 250, 162)))
+    is_the_picture(sheet.crop((260, 38, 510, 162)))

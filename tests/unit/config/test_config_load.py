@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -206,3 +208,11 @@ def test_the_example_lists_every_setting_with_its_default():
         name = setting.key.rpartition(".")[2]
         if setting.key != "roots" and not setting.key.startswith("model."):
             assert f"#{name}: {quoted(setting.default)}\n" in text, setting.key
+
+
+def test_settings_have_their_meanings_without_docstrings():
+    """`python -OO` drops them."""
+    code = "from imgvecd.config.example import render; print(render(['/a']), end='')"
+    command = [sys.executable, "-OO", "-c", code]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert printed == render(["/a"])

@@ -158,3 +158,15 @@ async def test_a_heartbeat_comes_while_nothing_happens(library, monkeypatch):
     async with listening(library) as listener:
         await hear(listener)
         assert await hear(listener) is None
+
+
+async def test_an_error_that_nobody_foresaw_does_not_end_the_telling(library, caplog):
+    listener = library.events.listen(None)
+    await hear(listener)
+    clock, library.events._clock = library.events._clock, None  # calling it is a TypeError
+    while "unexpected error" not in caplog.text:
+        await asyncio.sleep(0.01)
+    library.events._clock = clock
+    library.indexed(3)
+    assert (await hear(listener)).progress.files.indexed == 3
+    await listener.aclose()

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import socket
 
 import pytest
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
+from imgvecd.core.library.originals import Original
 from imgvecd.core.library.thumbnails import Wanted
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.errors import NotFoundError
@@ -76,6 +78,15 @@ class FakeDuplicatesService:
     async def check(self, image):
         return await self._answer(image, api.DuplicateMatches(matches=()))
 
+    async def plan(self, request):
+        return await self._answer(request, api.DedupPlan(name="x", files=0, size_bytes=0, text=""))
+
+    async def apply(self, request):
+        return await self._answer(request, api.DedupDone(name="x", files=0, size_bytes=0, gone=0))
+
+    async def undo(self, request):
+        return await self._answer(request, api.DedupDone(name="x", files=0, size_bytes=0, gone=0))
+
     async def decide(self, decision):
         return await self._answer(decision, api.Done(done="decide", clock="c:x:1"))
 
@@ -132,6 +143,45 @@ class FakeEventService:
             self.left += 1
 
 
+class FakeBrowsingService:
+    def __init__(self, answer):
+        self._answer = answer
+
+    async def clock(self):
+        return "c:x:1"
+
+    async def timeline(self, filters):
+        timeline = api.Timeline(clock="c:x:1", total=0, months=(), shapes=b"")
+        return await self._answer(("timeline", filters), timeline)
+
+    async def month(self, month, filters):
+        columns = api.MonthImages(clock="c:x:1", ids=(1,), hashes=("00",), days=(1,))
+        return await self._answer(("month", month, filters), columns)
+
+    async def listing(self, order, cursor, limit, filters):
+        asked = ("listing", order, cursor, limit, filters)
+        return await self._answer(asked, api.ImageList(images=()))
+
+    async def lookup(self, request):
+        return await self._answer(request, api.ImageList(images=()))
+
+    async def facets(self, kind, contains, limit):
+        return await self._answer((kind, contains, limit), api.Facets(kind=kind, values=()))
+
+    async def positions(self, box, columns):
+        return await self._answer((box, columns), api.Clusters(clusters=()))
+
+    async def original(self, image_id):
+        return await self._answer(image_id, self._opened("image/jpeg"))
+
+    async def film(self, image_id):
+        return await self._answer(image_id, self._opened("video/mp4"))
+
+    def _opened(self, media_type):
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+        return Original(descriptor, 0, b"a", media_type, "tag")
+
+
 class FakeService:
     """Answers at once, records what it was asked, and fails or waits when told to."""
 
@@ -144,6 +194,7 @@ class FakeService:
         self.searching = FakeSearchService(self._answer)
         self.duplicates = FakeDuplicatesService(self._answer)
         self.thumbnails = FakeThumbnailService(self._answer)
+        self.browsing = FakeBrowsingService(self._answer)
         self.events = FakeEventService()
         self.library = []
         self.metadata = FakeMetadataService(self._answer)

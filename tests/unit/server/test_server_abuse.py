@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from imgvecd.server import client_connection as connection_module
-from imgvecd.server import request_bodies
+from imgvecd.server import listener, request_bodies
 from imgvecd.server.concurrency import PLACES
 from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
@@ -304,3 +304,19 @@ async def test_while_others_wait_a_slow_upload_gives_its_place_up(daemon, monkey
     answer = await received(slow[0])
     assert (status(answer), body(answer)["code"]) == (503, "busy")
     slow[1].close()
+
+
+async def test_where_open_files_run_out_clients_are_refused_and_health_says_so(
+    start, monkeypatch, caplog
+):
+    daemon = await start()
+    held = [daemon.connect() for _ in range(5)]
+    await daemon.until(lambda: daemon.server.connections() == 5)
+    monkeypatch.setattr(listener.OpenFiles, "leaves_enough", lambda files, _: files.run_out())
+    answer = await daemon.ask("GET", "/v1/health")  # takes the place of an idle one
+    assert answer.json["status"] == "degraded", answer.body
+    assert "LimitNOFILE" in answer.json["reasons"][0]
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("open files") == 1
+    for client in held:
+        client.close()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
 import socket
+import stat
 import subprocess
 import sys
 
@@ -12,6 +15,7 @@ import pytest
 
 from imgvecd.config.schema import ServerConfig
 from imgvecd.errors import AlreadyRunningError, ConfigError
+from imgvecd.server import app
 from imgvecd.server.app import serve
 from imgvecd.server.socket import OwnedSocket
 
@@ -142,3 +146,58 @@ async def test_a_listening_socket_can_be_passed_in(start, tmp_path):
     assert (await daemon.ask("GET", "/v1/health")).status == 200
     await server.close()
     assert exists(path)  # systemd owns it
+
+
+@pytest.mark.parametrize("what", ["socket", "folder", "replaced"])
+async def test_a_socket_that_goes_missing_is_made_anew(start, monkeypatch, what):
+    monkeypatch.setattr(app, "_LOOK_S", 0.02)
+    daemon = await start()
+    staying = daemon.connect()
+    if what == "folder":
+        shutil.rmtree(os.path.dirname(daemon.path))
+    else:
+        os.unlink(daemon.path)
+    if what == "replaced":
+        with socket.socket(socket.AF_UNIX) as left_behind:
+            left_behind.bind(daemon.path)
+
+    def connects():
+        with contextlib.suppress(OSError):
+            daemon.connect().close()
+            return True
+        return False
+
+    await daemon.until(connects)
+    assert (await daemon.ask("GET", "/v1/health")).status == 200
+    assert stat.S_IMODE(os.stat(daemon.path).st_mode) == 0o600
+    staying.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"200 OK" in await asyncio.to_thread(staying.recv, 1000)
+    staying.close()
+
+
+async def test_a_socket_that_another_daemon_took_is_its_own(start, monkeypatch):
+    monkeypatch.setattr(app, "_LOOK_S", 0.02)
+    daemon = await start()
+    for name in (daemon.path, f"{daemon.path}.lock"):
+        os.unlink(name)
+    other = OwnedSocket(daemon.path)
+    other.socket.listen()
+    with pytest.raises(AlreadyRunningError):
+        await asyncio.wait_for(daemon.server.failed(), 10)
+    assert os.path.exists(daemon.path)
+    other.close()
+
+
+def test_a_folder_below_one_that_others_can_write_to_is_refused(path, tmp_path):
+    os.chmod(tmp_path, 0o777)  # noqa: S103  # the very fault
+    with pytest.raises(ConfigError, match="chmod 700"):
+        OwnedSocket(path)
+    os.chmod(tmp_path, 0o700)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give folders away")
+def test_a_folder_of_another_user_is_refused(path):
+    os.mkdir(os.path.dirname(path), 0o700)
+    os.chown(os.path.dirname(path), 65_534, 65_534)
+    with pytest.raises(ConfigError, match="another user"):
+        OwnedSocket(path)

@@ -92,3 +92,16 @@ def test_files_tell_how_they_relate_to_the_keeper():
         ("/b/old.jpg", "same_pixels", 0.99),
         ("/c/told.webp", "reencoded", 0.0),
     ]
+
+
+def test_folders_are_known_by_what_they_are(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    (real / "deep").mkdir(parents=True)
+    link.symlink_to(real)
+    request = api.DuplicatesRequest(protect=(str(link),))
+    seen = image(1, f"{real}/deep/a.jpg", f"{tmp_path}/b.jpg", width=9, height=9)
+    group = make_group("same_bytes", [seen], {}, request)
+    assert {file.path: file.protected for file in group.files} == {
+        f"{real}/deep/a.jpg": True,
+        f"{tmp_path}/b.jpg": False,
+    }

@@ -1,6 +1,9 @@
+import os
+
 import pytest
 
 from imgvecd.catalog import Catalog
+from imgvecd.catalog.files.companions import beside
 from imgvecd.core.files import formats
 from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
 from imgvecd.types import FileChanges, FoundFile, Stamp
@@ -11,7 +14,7 @@ from imgvecd.types import FileChanges, FoundFile, Stamp
     [
         (b"a.jpg", b"a.xmp", "sidecar"),
         (b"a.jpg", b"a.jpg.xmp", "sidecar"),
-        (b"a.jpg", b"a.JPG.XMP", None),
+        (b"a.jpg", b"a.JPG.XMP", "sidecar"),
         (b"a.CR2", b"a.XMP", "sidecar"),
         (b"a.heic", b"a.MOV", "video"),
         (b"a.heic", b"a.heic.mov", None),
@@ -62,4 +65,53 @@ def test_the_catalog_knows_the_same_extensions(tmp_path):
     catalog.files.apply(FileChanges(added=added))
     images = [name for name in names if not formats.is_companion_name(name)]
     assert catalog.library.counts(None).seen == len(images)
+    catalog.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "kind"),
+    [
+        ("IMG_1.JPG", "IMG_1.jpg.xmp", "sidecar"),
+        ("IMG_1.JPG", "img_1.XMP", "sidecar"),
+        ("img_3.jpg", "IMG_3.DNG", "raw"),
+        ("IMG_3.DNG", "img_3.jpg", "developed"),
+        ("caf\u00e9.jpg", "cafe\u0301.CR2", "raw"),
+        ("PXL_20230101_120000123.RAW-01.COVER.jpg",
+         "PXL_20230101_120000123.RAW-02.ORIGINAL.dng", "raw"),
+        ("PXL_20230101_120000123.RAW-01.MP.COVER.jpg",
+         "PXL_20230101_120000123.RAW-02.ORIGINAL.dng", "raw"),
+        ("PXL_20230101_120000123.jpg", "PXL_20230101_120000123.dng", "raw"),
+        ("PXL_20230101_120000123.MP.jpg", "PXL_20230101_120000123.TS.mp4", "video"),
+        ("PXL_20230101_120000123.PORTRAIT-02.ORIGINAL.jpg",
+         "PXL_20230101_120000123.PORTRAIT-01.COVER.jpg", "edited"),
+        ("PXL_20230101_120000123.NIGHT.jpg", "PXL_20230101_120000123.NIGHT~2.jpg", "edited"),
+        ("IMG_1234.HEIC", "IMG_E1234.HEIC", "edited"),
+        ("IMG_E1234.HEIC", "IMG_1234.HEIC", "original"),
+        ("IMG_E1234.JPG", "IMG_1234.MOV", "video"),
+        ("IMG_1234.HEIC", "IMG_O1234.AAE", "sidecar"),
+        ("IMG_1234.HEIC", "IMG_1234.AAE", "sidecar"),
+        ("WP_20150101_12_00_00_Pro.jpg", "WP_20150101_12_00_00_Raw__highres.dng", "raw"),
+        ("IMG_20230101_120000.jpg", "IMG_20230101_120000_RAW.dng", "raw"),
+        ("a.jpg", "a-edited.jpg", "edited"),
+        ("a.jpg", "a-Edit.tif", "edited"),
+        ("a.dng", "a-Enhanced-NR.dng", "edited"),
+        ("IMG_1.jpg", "IMG_10.dng", None),
+        ("IMG_20230101_120000.jpg", "IMG_20230101_120001.dng", None),
+        ("IMG_20230101_120000_1.jpg", "IMG_20230101_120000_2.dng", None),
+        ("a.jpg", "A.png", None),
+        ("a.jpg", "a-edited.xmp", None),
+    ],
+)  # fmt: skip
+def test_what_makers_call_the_files_of_one_shot(tmp_path, name, other, kind):
+    catalog = Catalog(str(tmp_path))
+    (root,) = catalog.files.set_roots([b"/photos"])
+    names = [os.fsencode(text) for text in (name, other)]
+    assert kind_beside(*names) == kind
+    files = tuple(
+        (root.id, b"", FoundFile(raw, Stamp(1, 1, number, 1))) for number, raw in enumerate(names)
+    )
+    catalog.files.apply(FileChanges(added=files))
+    with catalog.files._database.read() as connection:
+        near = {found for _, found, _ in beside(connection, root.id, b"", names[0])}
+    assert kind is None or names[1] in near
     catalog.close()

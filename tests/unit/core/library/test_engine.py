@@ -269,6 +269,27 @@ async def test_an_unreadable_file_is_a_failure_with_a_reason(rig, monkeypatch):
     assert (rig.counts().failed, rig.counts().pending) == (1, 0)
 
 
+@pytest.mark.parametrize(("times", "indexed"), [(1, 6), (2, 6), (3, 5)])
+async def test_what_takes_too_long_is_tried_twice_more_alone(rig, monkeypatch, times, indexed):
+    decode, tried = rig.decoder.decode, []
+
+    async def late(path, stamp, spec):
+        if not path.endswith(b"late.jpg"):
+            return await decode(path, stamp, spec)
+        tried.append(rig.decoder.at_once)
+        if len(tried) <= times:
+            raise UnreadableImageError("timeout", "it takes over 30 s of processor time")
+        return await decode(path, stamp, spec)
+
+    monkeypatch.setattr(rig.decoder, "decode", late)
+    for name in ("late.jpg", *(f"{i}.jpg" for i in range(5))):
+        rig.write(name, name.encode())
+    await rig.settled()
+    assert (rig.counts().indexed, rig.counts().failed) == (indexed, 6 - indexed)
+    assert len(tried) == min(times, 2) + 1
+    assert tried[1:] == [0] * (len(tried) - 1)
+
+
 async def test_a_drive_that_does_not_answer_keeps_only_its_own_files_waiting(rig, monkeypatch):
     """A network drive that went away: reads hang, until it is back after all."""
     answer = threading.Event()

@@ -1,5 +1,7 @@
 """Filters narrow the search inside the index, so that a page is still filled."""
 
+import unicodedata
+
 import msgspec
 import pytest
 from fakes import vector_of
@@ -128,3 +130,34 @@ async def test_what_is_told_as_a_year_or_a_month_passes_as_a_whole(shelf, filter
         response = await shelf.find(filters=wanted, limit=6, all=True, order=order)
         found = "".join(hit.path[-5] for hit in response.hits)
         assert found == (expected if order == "oldest" else expected[::-1])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"folder": "/photos/Übersee/Café"},
+        {"folder": "Übersee"},
+        {"path": "/photos/Übersee/Café/é.jpg"},
+        {"glob": "**/é.jpg"},
+        {"tags": ["ünterkunft"]},
+        {"tags": ["ÜNTERKUNFT"]},
+        {"tags": ["straße"]},
+        {"camera": "KAMÉRA"},
+    ],
+)
+async def test_spelling_and_case_of_other_scripts_do_not_count(shelf, form, filters):
+    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+
+    def spelled(text):  # a folder in one form below one in the other, as rsync from a Mac leaves it
+        head, *rest = unicodedata.normalize(form, text).split("/Café")
+        return head + unicodedata.normalize(other, "".join(f"/Café{part}" for part in rest))
+
+    shelf.add(
+        spelled("/photos/Übersee/Café/é.jpg"),
+        vector_of(b"1"),
+        metadata={"keywords": [unicodedata.normalize(form, "Ünterkunft")], "camera": "Kaméra X"},
+        user={"tags": ["Strasse"]},
+    )
+    shelf.add("/archive/other.jpg", vector_of(b"2"))
+    assert len(await shelf.names(filters=Filters(**filters))) == 1

@@ -35,7 +35,7 @@ def test_rare_and_frequent_subjects_are_found(matches, distance):
     shown = found(scores)
     truth = np.arange(1000) >= 1000 - matches
     precision, recall = (shown & truth).sum() / shown.sum(), (shown & truth).sum() / matches
-    assert precision > 0.7
+    assert precision > 0.6
     assert recall > 0.6
 
 
@@ -89,6 +89,7 @@ def test_the_very_same_picture_has_all_the_relevance(shape):
     scale = relevance.scale(stored[7], shape, 400)
     assert scale.relevance(1.0) == 1.0
     assert scale.weaker < scale.found < 1.0
+    assert scale.score(0.0) == -1.0
 
 
 def test_texts_wait_for_their_references_and_small_libraries_for_more():

@@ -9,7 +9,7 @@ from fakes import DIM, MODEL, vector_of
 
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live.live_queries import LiveQueries
-from imgvecd.core.search import Labeller
+from imgvecd.core.search import Labeller, searcher
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
@@ -121,6 +121,14 @@ async def test_pages_go_on_from_band_to_band(shelf, monkeypatch, order, group):
         paged += page.hits
         cursor = page.next_cursor
     assert paged == list(whole.hits)
+
+
+async def test_a_large_library_is_counted_as_its_sample_is(shelf, monkeypatch):
+    find = await with_bands(shelf, monkeypatch)
+    monkeypatch.setattr(searcher, "_COUNTED_ONE_BY_ONE", 50)
+    monkeypatch.setattr(searcher, "_SPARE", 1)
+    asked = [await find(limit=limit) for limit in (1, 5, 14, 30)]
+    assert [(answer.found, answer.weaker) for answer in asked] == [(12, 6)] * 4
 
 
 async def test_least_scores_and_relevances_hold_in_every_band(shelf, monkeypatch):

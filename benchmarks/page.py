@@ -1,0 +1,160 @@
+"""Prints how the page of `imgvec browse` behaves over a million photos, in a real browser.
+
+A real daemon over a synthetic catalog; what it draws for a thumbnail is made on demand.
+
+    python -m benchmarks.page [--images 1000000] [--browser chromium] [--folder DIR]
+"""
+
+import argparse
+import datetime
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.daemon_scale import line, prepare, settled
+from imgvecd.catalog import Catalog
+from tests.browsers import Browser
+from tests.gateways import Gateway
+from tests.running import RunningDaemon
+
+SHOWN = "document.querySelectorAll('.cell.shown').length"
+JUMPS = 40
+SEARCH = """new Promise((done) => {
+    const field = document.querySelector('#query');
+    const old = document.querySelector('.cell')?.getAttribute('aria-label');
+    field.value = %r;
+    const began = performance.now();
+    field.form.requestSubmit();
+    const look = () => document.querySelector('.cell.shown') &&
+        document.querySelector('.cell').getAttribute('aria-label') !== old ||
+        performance.now() - began > 5000
+        ? done(performance.now() - began) : requestAnimationFrame(look);
+    requestAnimationFrame(look); })"""
+SIZES = ((4000, 3000), (3000, 4000), (6000, 4000), (1080, 1920), (2000, 2000))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--browser", default="chromium", choices=["chromium", "firefox"])
+    parser.add_argument("--folder", help="where the temporary folder is made")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="imgvecd-page-", dir=options.folder) as folder:
+        home = Path(folder)
+        prepare(home, options.images)
+        date(home, options.images)
+        daemon = RunningDaemon(home, ["/photos"], module="tests.drawing_daemon")
+        try:
+            daemon.wait_until(lambda: settled(daemon))
+            measure(daemon, options.browser)
+        finally:
+            daemon.kill()
+
+
+def date(home, images):
+    """Spread the photos over twenty years, later ones more often, in the shapes of cameras."""
+    catalog = Catalog(str(home / ".local" / "state" / "imgvecd"))
+    chosen = random.Random(1)
+    first = datetime.datetime.fromisoformat("2004-01-01T00:00:00")
+    with catalog._database.write() as (connection, _):  # noqa: SLF001  # no API dates photos
+        connection.executemany(
+            "UPDATE contents SET taken_at = ?, width = ?, height = ? WHERE id = ?",
+            (
+                (
+                    (first + datetime.timedelta(days=7300 * chosen.random() ** 0.6)).isoformat()[
+                        :19
+                    ],
+                    *chosen.choice(SIZES),
+                    identity,
+                )
+                for identity in range(1, images + 1)
+            ),
+        )
+    catalog.close()
+
+
+def measure(daemon, kind):
+    process = psutil.Process(daemon.process.pid)
+    before = process.memory_info().rss
+    browser = Browser(kind)
+    try:
+        browser.resize(1440, 900)
+        began = time.perf_counter()
+        gateway = Gateway(daemon)
+        started = time.perf_counter() - began
+        browser.open(gateway.address)
+        browser.until(f"{SHOWN} > 0")
+        seconds = time.perf_counter() - began
+        line("imgvec browse to the first picture", f"{seconds:.2f} s", ("<= 1.5 s", seconds <= 1.5))
+        line("  of it until the gateway listens", f"{started:.2f} s")
+        browser.until(f"{SHOWN} > 5")
+        jumps(browser)
+        scrolling(browser)
+        searching(browser)
+        if kind == "chromium":
+            heap = browser.js("performance.memory.usedJSHeapSize") / 1e6
+            line("the page's heap", f"{heap:.0f} MB", ("<= 60 MB", heap <= 60))
+        more = (process.memory_info().rss - before) / 1e6
+        line("the daemon's memory, more", f"{more:.0f} MB", ("<= 60 MB", more <= 60))
+        gateway.close()
+    finally:
+        browser.close()
+
+
+def jumps(browser):
+    """Jump to months all over the timeline, and wait for the first pictures of each."""
+    times = []
+    for number in range(JUMPS):
+        share = (number * 0.618) % 1
+        times.append(
+            browser.js(
+                f"""new Promise((done) => {{
+                const box = document.querySelector('#scrubber');
+                const track = document.querySelector('.track').getBoundingClientRect();
+                const at = {{bubbles: true, pointerId: 1, clientX: track.right,
+                             clientY: track.top + {share} * track.height}};
+                box.setPointerCapture = () => {{}};
+                const old = new Set([...document.querySelectorAll('.cell')].map(c => c.id));
+                const began = performance.now();
+                box.dispatchEvent(new PointerEvent('pointerdown', at));
+                box.dispatchEvent(new PointerEvent('pointerup', at));
+                const look = () => [...document.querySelectorAll('.cell.shown')]
+                    .some(c => !old.has(c.id)) || performance.now() - began > 5000
+                    ? done(performance.now() - began) : requestAnimationFrame(look);
+                look(); }})"""
+            )
+        )
+        nodes = browser.js("document.querySelectorAll('#grid *').length")
+    ordered = sorted(times)
+    p95 = ordered[int(0.95 * len(ordered))]
+    figure = f"p50 {statistics.median(times):.0f} ms, p95 {p95:.0f} ms"
+    line("jump to any month", figure, ("p95 <= 150 ms", p95 <= 150))
+    line("nodes of the grid", f"{nodes}", ("<= 150", nodes <= 150))
+
+
+def scrolling(browser):
+    frames = browser.js(
+        """new Promise((done) => {
+        const box = document.querySelector('#grid'); const frames = []; let last = 0;
+        const step = (now) => { if (last) frames.push(now - last); last = now; box.scrollTop += 40;
+            frames.length < 180 ? requestAnimationFrame(step) : done(frames); };
+        requestAnimationFrame(step); })"""
+    )
+    mean = 1000 / statistics.mean(frames)
+    late = sum(frame > 34 for frame in frames)
+    line("scrolling", f"{mean:.0f} frames/s, {late} of {len(frames)} late", ("60", mean >= 55))
+
+
+def searching(browser):
+    words = ("water", "a red car", "snow", "a red car", "water", "snow")
+    times = [browser.js(SEARCH % word) for word in words]
+    warm = statistics.median(times[3:])
+    line("search to its pictures, warm", f"{warm:.0f} ms", ("<= 200 ms", warm <= 200))
+
+
+if __name__ == "__main__":
+    main()

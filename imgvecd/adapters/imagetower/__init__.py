@@ -1,0 +1,23 @@
+"""A CLIP model's image tower without torch: pixels to embeddings, on OpenVINO."""
+
+from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
+from imgvecd.adapters.imagetower.tower import (
+    BINARY,
+    GRAPH,
+    Facts,
+    ImageTower,
+    precisions,
+    sample_pixels,
+    seal,
+)
+
+__all__ = [
+    "BINARY",
+    "GRAPH",
+    "Facts",
+    "ImageTower",
+    "load_openvino",
+    "precisions",
+    "sample_pixels",
+    "seal",
+]

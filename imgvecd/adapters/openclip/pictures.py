@@ -1,0 +1,33 @@
+"""Photos that number formats and runtimes are compared on."""
+
+from __future__ import annotations
+
+import importlib.resources
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgvecd.adapters import pillow
+from imgvecd.types import Float32Array, PreprocessSpec
+
+SAME = 0.9995
+"""Cosine to the model in fp32 that every picture must have for vectors to be interchangeable."""
+
+_LARGEST = 100_000_000  # pixels
+
+
+def comparison_pictures(spec: PreprocessSpec) -> NDArray[np.uint8]:
+    """Return the photos that come with imgvecd, as the model sees them: (n, size, size, 3)."""
+    folder = importlib.resources.files("imgvecd") / "data" / "demo"
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".jpg"))
+    decoded = [
+        pillow.decode(io.BytesIO((folder / name).read_bytes()), spec, _LARGEST)[1] for name in files
+    ]
+    pixels = np.frombuffer(bytearray(b"".join(decoded)), np.uint8)
+    return pixels.reshape(len(decoded), spec.size, spec.size, 3)
+
+
+def likeness(rows: Float32Array, expected: Float32Array) -> float:
+    """Return the smallest cosine of unit vectors, row by row; NaN if any is none."""
+    return float((rows * expected).sum(axis=1).min())

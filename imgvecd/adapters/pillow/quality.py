@@ -1,0 +1,115 @@
+"""How good a picture is as a copy: what its file says of that, and what its pixels show."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, JpegImagePlugin
+
+from imgvecd.types import Float32Array
+
+# Sum of the luminance table of ITU-T T.81, Annex K, which libjpeg takes for quality 50.
+_TABLE_SUM = 3688
+# Entries of that table that the first steps of quantisation are told from, by (row, column).
+_STEPS = {(0, 1): 11, (1, 0): 12, (1, 1): 12, (0, 2): 10, (2, 0): 14}
+_LARGEST_STEP = 80
+_SMALLEST_STEP = 4  # what rounding to whole grey levels leaves visible
+_COMB = 0.6  # mean cosine of coefficients that lie at multiples of a step; 0 where they do not
+_FEWEST = 60  # coefficients that tell
+_MOST_BLOCKS = 4096
+_TILE = 256  # pixels a side
+_BANDS = 24
+_LOSSLESS = {"PNG", "BMP", "TIFF", "PPM"}
+
+
+def declared(image: Image.Image, size_bytes: int, prefix: bytes) -> tuple[int, bool]:
+    """Return (quality of 100 that the file was saved at, as far as it can be told, lossless)."""
+    tables = getattr(image, "quantization", None)
+    if tables:
+        return quality_of(sum(tables[min(tables)]) / _TABLE_SUM), False
+    form = image.format or ""
+    if (form in _LOSSLESS and image.info.get("compression") != "jpeg") or (
+        form == "WEBP" and b"VP8L" in prefix
+    ):
+        return 100, True
+    bits = 8 * size_bytes / max(1, image.width * image.height)
+    return round(100 - 60 * 2 ** (-1.5 * bits)), False
+
+
+def depth(image: Image.Image, prefix: bytes) -> int:
+    """Return how many bits each channel has in the file."""
+    if image.format == "PNG" and prefix[12:16] == b"IHDR":
+        return max(8, prefix[24])
+    bits = image.info.get("bit_depth", 16 if image.mode.startswith("I") else 8)
+    return bits if isinstance(bits, int) else 8
+
+
+def is_full_colour(image: Image.Image) -> bool:
+    """Return whether a JPEG keeps colour at the resolution of brightness; other formats: True."""
+    if not hasattr(image, "layer") or not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return True
+    return JpegImagePlugin.get_sampling(image) in {0, -1}
+
+
+def quality_of(scale: float) -> int:
+    """Return libjpeg's quality for tables that are `scale` times those of quality 50."""
+    quality = 100 - 50 * scale if scale <= 1 else 50 / scale
+    return max(1, min(100, round(quality)))
+
+
+def remembered(luma: Float32Array) -> int:
+    """Return the JPEG quality that the pixels remember: 100 where they remember none.
+
+    Coefficients of 8 × 8 blocks lie at multiples of the steps that they were once rounded to, also
+    after the picture was saved anew at a higher quality, or without loss.
+    """
+    found = []
+    coefficients = _coefficients(luma)
+    for (row, column), entry in _STEPS.items():
+        step = _step(np.abs(coefficients[:, row, column]))
+        if step:
+            found.append(step / entry)
+    return quality_of(float(np.median(found))) if len(found) > len(_STEPS) // 2 else 100
+
+
+def bands(luma: Float32Array) -> list[float]:
+    """Return the strength of ever finer structure, up to the finest that the pixels can hold.
+
+    The mean power of each of 24 equal bands of frequency times the frequency squared, which is
+    about constant in photos, relative to the coarsest ones.
+    """
+    tile = min(_TILE, *luma.shape)
+    window = np.outer(np.hanning(tile), np.hanning(tile)).astype(np.float32)
+    frequency = np.hypot(np.fft.fftfreq(tile)[:, None], np.fft.rfftfreq(tile)[None, :])
+    power = np.zeros(frequency.shape)
+    for top in np.unique(np.linspace(0, luma.shape[0] - tile, 3).astype(int)):
+        for left in np.unique(np.linspace(0, luma.shape[1] - tile, 3).astype(int)):
+            part = luma[top : top + tile, left : left + tile]
+            power += np.abs(np.fft.rfft2((part - part.mean()) * window)) ** 2
+    place = np.minimum((frequency * 2 * _BANDS).astype(int), _BANDS)
+    weighted = np.bincount(place.ravel(), (power * frequency**2).ravel(), _BANDS + 1)
+    strength = (
+        weighted[:_BANDS] / np.maximum(np.bincount(place.ravel(), minlength=_BANDS + 1), 1)[:_BANDS]
+    )
+    coarse = max(float(strength[1:5].mean()), 1e-9)
+    return [round(float(each) / coarse, 5) for each in strength]
+
+
+def _coefficients(luma: Float32Array) -> Float32Array:
+    rows, columns = luma.shape[0] // 8, luma.shape[1] // 8
+    grid = luma[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8)
+    blocks = grid.transpose(0, 2, 1, 3).reshape(-1, 8, 8)
+    blocks = blocks[:: max(1, len(blocks) // _MOST_BLOCKS)]
+    place = np.arange(8)
+    waves = np.cos(np.pi * place[:, None] * (place + 0.5) / 8) / 2
+    waves[0] /= np.sqrt(2)
+    coefficients: Float32Array = (waves @ (blocks - 128) @ waves.T).astype(np.float32)
+    return coefficients
+
+
+def _step(values: Float32Array) -> int:
+    """Return the largest step that the values are multiples of; 0 if there is none."""
+    for step in range(_LARGEST_STEP, _SMALLEST_STEP - 1, -1):
+        telling = values[values > 0.6 * step]
+        if len(telling) >= _FEWEST and np.cos(2 * np.pi / step * telling).mean() > _COMB:
+            return step
+    return 0

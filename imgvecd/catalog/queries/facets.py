@@ -1,0 +1,81 @@
+"""Which cameras, words, people, folders and places there are, and how many images each has."""
+
+from __future__ import annotations
+
+import os
+
+from imgvecd.api import Cluster, Facet, FacetKind, Path
+from imgvecd.catalog.schema.connection import Database
+
+_KINDS = {"camera": ("camera",), "tag": ("tag", "keyword"), "person": ("person",)}
+_CLUSTERS = 4096  # at the most: 64 × 64 cells
+
+
+class Facets:
+    """Counts by what images have in common. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def facets(self, kind: FacetKind, contains: str, limit: int) -> list[Facet]:
+        """Return the values that most images have.
+
+        Args:
+            contains: only values with this in them, whatever its case.
+        """
+        if kind == "folder":
+            return self._folders(contains, limit)
+        kinds = _KINDS[kind]
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT word, count(*) AS images FROM words WHERE kind IN ({_marks(kinds)})"
+                " AND instr(lower(word), lower(?)) > 0 GROUP BY word ORDER BY images DESC, word"
+                " LIMIT ?",
+                (*kinds, contains, limit),
+            ).fetchall()
+        return [Facet(value=word, count=images) for word, images in rows]
+
+    def _folders(self, contains: str, limit: int) -> list[Facet]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT roots.path, dir, files FROM (SELECT root_id, dir, count(*) AS files"
+                " FROM files WHERE NOT companion GROUP BY root_id, dir)"
+                " JOIN roots ON roots.id = root_id"
+                " WHERE instr(lower(CAST(roots.path || '/' || dir AS TEXT)), lower(?)) > 0"
+                " ORDER BY files DESC, roots.path, dir LIMIT ?",
+                (contains, limit),
+            ).fetchall()
+        named = ((Path.of(os.path.join(root, inside).rstrip(b"/")), n) for root, inside, n in rows)
+        return [Facet(value=path.path, value_base64=path.path_base64, count=n) for path, n in named]
+
+    def clusters(self, box: tuple[float, float, float, float], columns: int) -> list[Cluster]:
+        """Return where images were taken, those of one cell of a grid together.
+
+        Args:
+            box: south, west, north, east; west > east crosses the date line.
+            columns: cells from west to east, and as many from south to north.
+        """
+        south, west, north, east = box
+        width = (east - west) % 360 or 360.0
+        joint = "AND" if west <= east else "OR"
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT avg(latitude), avg(longitude), count(*), max(content_id) FROM positions"
+                f" WHERE latitude BETWEEN ? AND ? AND (longitude >= ? {joint} longitude <= ?)"
+                " GROUP BY CAST((latitude - ?) / ? AS INTEGER),"
+                " CAST((longitude + CASE WHEN longitude < ? THEN 360 ELSE 0 END) / ? AS INTEGER)"
+                " ORDER BY count(*) DESC LIMIT ?",
+                (
+                    *(south, north, west, east),
+                    *(south, max((north - south) / columns, 1e-9)),
+                    *(west, max(width / columns, 1e-9), _CLUSTERS),
+                ),
+            ).fetchall()
+        return [
+            Cluster(latitude=latitude, longitude=longitude, count=count, id=identity)
+            for latitude, longitude, count, identity in rows
+        ]
+
+
+def _marks(values: tuple[str, ...]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,97 @@
+"""The command: starts the gateway, opens a browser, and waits until it is not needed any more."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+import urllib.parse
+import webbrowser
+
+from imgvecd.client.browse.admission import TOKEN_S, OneBrowser, SecretHolders
+from imgvecd.client.browse.gateway import Gateway
+from imgvecd.client.query import read_image
+from imgvecd.client.socket_path import socket_path
+from imgvecd.config.load import load
+from imgvecd.config.schema import BrowseConfig, expand
+from imgvecd.errors import BadRequestError, ConfigError
+
+_LONGEST_SECRET = 1000  # characters
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve the page until it is closed; with `--serve`, as the configuration says and for good."""
+    like = None if options.like is None else read_image(options.like)
+    gateway = Gateway(socket_path(options.socket), query=" ".join(options.query), like=like)
+    try:
+        if options.serve:
+            return asyncio.run(_serve_for_good(gateway, load().browse))
+        return asyncio.run(_serve(gateway, options))
+    except OSError as error:
+        raise BadRequestError(f"{error.strerror or error}: another --port may do") from error
+
+
+async def _serve(gateway: Gateway, options: argparse.Namespace) -> int:
+    with socket.create_server(("127.0.0.1", options.port)) as listener:
+        admission = OneBrowser(listener.getsockname()[1])
+        async with gateway.running(listener, admission):
+            _show(admission.new_address(), no_open=options.no_open)
+            why = await gateway.ended()
+    print(f"imgvec browse: {why}", file=sys.stderr)
+    return 0
+
+
+async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
+    if not config.listen:
+        raise ConfigError("browse.listen: imgvec browse --serve needs ADDRESS:PORT to listen on.")
+    host, _, port = config.listen.rpartition(":")
+    origin = config.origin or f"http://{config.listen}"
+    admission = SecretHolders(origin, read_secret(config.secret_file))
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    with socket.create_server((host.strip("[]"), int(port)), family=family) as listener:
+        async with gateway.running(listener, admission):
+            print(f"imgvec browse: {origin} (on {config.listen})", flush=True)
+            await asyncio.Event().wait()
+    return 0
+
+
+def read_secret(path: str) -> str:
+    """Return the secret in a file that nobody else can read.
+
+    Raises:
+        ConfigError: there is none, or others can read it.
+    """
+    if not path:
+        raise ConfigError(
+            "browse.secret_file: browse.listen needs a secret: openssl rand -base64 32 > FILE, "
+            "chmod 600 FILE, and name it here."
+        )
+    full = expand(path)
+    try:
+        with open(full, encoding="ascii", errors="replace") as file:
+            mode, text = os.fstat(file.fileno()).st_mode, file.read(_LONGEST_SECRET)
+    except OSError as error:
+        raise ConfigError(f"browse.secret_file: {full}: {error.strerror}.") from error
+    if mode & 0o077:
+        raise ConfigError(f"browse.secret_file: others can read {full}; run: chmod 600 {full}")
+    return text.strip()
+
+
+def _show(address: str, *, no_open: bool) -> None:
+    if not no_open and _has_desktop() and webbrowser.open(address):
+        print("Your photos are open in the browser; Ctrl-C ends it.", flush=True)
+        return
+    port = urllib.parse.urlsplit(address).port
+    print(f"Open this within {TOKEN_S:g} s; it works once:\n\n  {address}\n")
+    if "SSH_CONNECTION" in os.environ:
+        host = os.environ["SSH_CONNECTION"].split()[2]
+        print(f"On the machine you sit at, first: ssh -L {port}:127.0.0.1:{port} {host}\n")
+    print("Ctrl-C ends it.", flush=True)
+
+
+def _has_desktop() -> bool:
+    if sys.platform == "darwin":
+        return "SSH_CONNECTION" not in os.environ
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

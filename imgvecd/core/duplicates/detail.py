@@ -1,0 +1,248 @@
+"""Two pictures compared in colour, block by block: one saved anew, or changed by somebody.
+
+Saving a picture anew adds noise that is as likely brighter as darker, all over it. An edit moves
+all of one tone the same way, or some blocks far more than the noise of the others explains. So
+every limit grows with the noise that is seen between the two pictures.
+
+Measured on 33 photos, 19 ways of saving each anew (JPEG at 20 to 90, WebP, AVIF, a quarter to twice
+the size, twice in a row) and 34 edits: `docs/duplicates.md` has the distributions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from imgvecd.types import Float32Array
+
+SIDE = 512
+"""Pixels a side at most at which pictures are compared."""
+
+MIRRORED = 4
+"""From this orientation on, pictures are mirrored."""
+
+Verdict = Literal["same", "edited", "other"]
+
+_SMALL, _MEDIUM, _LARGE = 8, 16, 32  # pixels a side of a block
+# ITU-R BT.601: luma, and the two colour differences.
+_YCC = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
+_STRONGEST = 98.0  # percentile of edges
+_STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
+_ALIKE = 0.8  # correlation of blocks that show the same
+_FLAT = 1.0  # standard deviation in grey levels below which a block shows nothing
+# Limits: grey levels, and how many more for each level of noise. 99.8 % of pictures saved anew stay
+# below them; 15 % are added for those that were not measured.
+_LIMITS = {
+    "tone": (0.24, 0.1),
+    "colour": (0.6, 0.09),
+    "luma_small": (5.4, 0.19),
+    "luma": (2.6, 0.35),
+    "colour_block": (4.2, 0.25),
+}
+# Below this quality, whole shades vanish: at 20, `colour` was 1.4 at the most.
+_COARSE_QUALITY = 40
+_COARSE_LIMITS = _LIMITS | {
+    "tone": (0.28, 0.12), "colour": (0.75, 0.14), "colour_block": (4.4, 0.27)
+}  # fmt: skip
+# On pages of text, charts and screenshots the median block has no noise, and one digit is a change.
+_PAGE_FLAT = 0.5  # photos had 0.0 to 0.3, one of 17 had 0.52; pages 0.63 and more
+_PAGE_LIMITS = {
+    "tone": (1.2, 0.0),
+    "colour": (1.0, 0.0),
+    "luma_small": (4.0, 0.0),
+    "luma": (3.6, 0.0),
+    "colour_block": (4.0, 0.0),
+}
+# (edges, fine) that both fall short of: blurred. JPEG at quality 20 leaves 0.41 and 0.50 and more,
+# a blur of 0.6 pixels 0.6 and 0.5 at the most. Enlarging and shrinking blurs, too.
+_BLURRED = (0.62, 0.5)
+_BLURRED_RESIZED = (0.45, 0.28)
+_SHARPENED = 1.22  # saved anew at the same size: up to 1.16
+_SHARPENED_RESIZED = 1.9
+_SAME_PICTURE = 0.6  # least share of blocks alike of an edit
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How two pictures differ, in grey levels of 255 where nothing else is said.
+
+    Attributes:
+        noise: median over small blocks of the deviation within them.
+        tone, colour: what one global change of tones explains, of luma and of colour.
+        luma_small, luma, colour_block: the worst block's mean; the first of small blocks.
+        edges: strength of the strongest edges of the sharper picture in the other one, relative.
+        sharpened: strength of the strongest edges of the other in the sharper one, likewise.
+        fine: energy of the finest structure in the other, relative to the sharper one.
+        alike: share of blocks with structure in which that is the same.
+        flat: share of small blocks without structure, in the picture that has fewer.
+    """
+
+    noise: float
+    tone: float
+    colour: float
+    luma_small: float
+    luma: float
+    colour_block: float
+    edges: float
+    sharpened: float
+    fine: float
+    alike: float
+    flat: float
+
+    def verdict(self, *, resized: bool, quality: int) -> Verdict:
+        """Return what the second picture is to the first.
+
+        Args:
+            resized: the two are of different size.
+            quality: that the worse one was saved at, 1 to 100.
+        """
+        page = self.flat >= _PAGE_FLAT
+        limits = _COARSE_LIMITS if quality < _COARSE_QUALITY else _LIMITS
+        limits = _PAGE_LIMITS if page else limits
+        within = all(
+            getattr(self, name) <= base + more * self.noise for name, (base, more) in limits.items()
+        )
+        edges, fine = _BLURRED_RESIZED if resized else _BLURRED
+        blurred = self.edges < edges and self.fine < fine
+        sharpened = self.sharpened > (_SHARPENED_RESIZED if resized else _SHARPENED)
+        if within and not blurred and not sharpened:
+            return "same"
+        # pages of one form agree in most blocks, and differ in what matters
+        return "other" if page or self.alike < _SAME_PICTURE else "edited"
+
+
+def side_for(*sizes: tuple[int, int]) -> int:
+    """Return at how many pixels a side pictures of these sizes are compared."""
+    least = min(SIDE, *(min(size) for size in sizes))
+    return max(least // _LARGE * _LARGE, _LARGE)
+
+
+def compare(one: bytes, other: bytes, side: int) -> Detail:
+    """Return how two pictures differ, in either order.
+
+    Args:
+        one, other: RGB, side × side × 3 bytes.
+    """
+    first, second = _planes(one, side), _planes(other, side)
+    edges = _edges(first[..., 0]), _edges(second[..., 0])
+    if (edges[0] ** 2).sum() < (edges[1] ** 2).sum():
+        first, second, edges = second, first, edges[::-1]
+    difference = second - first
+    means = {size: _means(difference, size) for size in (_SMALL, _MEDIUM)}
+    worst = {size: np.abs(mean).max(axis=(0, 1)) for size, mean in means.items()}
+    explained = _explained(_means(first, _MEDIUM), means[_MEDIUM])
+    common = edges[0] * edges[1]
+    strong = [np.abs(each) >= np.percentile(np.abs(each), _STRONGEST) for each in edges]
+    return Detail(
+        noise=_noise(difference[..., 0], means[_SMALL][..., 0]),
+        tone=float(explained[0]),
+        colour=float(explained[1:].max()),
+        luma_small=float(worst[_SMALL][0]),
+        luma=float(worst[_MEDIUM][0]),
+        colour_block=float(worst[_MEDIUM][1:].max()),
+        edges=_ratio(common[strong[0]].sum(), (edges[0] ** 2)[strong[0]].sum()),
+        sharpened=_ratio(common[strong[1]].sum(), (edges[1] ** 2)[strong[1]].sum()),
+        fine=_ratio((edges[1] ** 2).sum(), (edges[0] ** 2).sum()),
+        alike=_alike(first[..., 0], second[..., 0]),
+        flat=min(_flat(first[..., :1]), _flat(second[..., :1])),
+    )
+
+
+def shrunk(pixels: bytes, side: int, to: int) -> bytes:
+    """Return a picture of `side` pixels a side at `to` pixels a side, each the mean of an area.
+
+    Args:
+        pixels: RGB, side × side × 3 bytes.
+    """
+    if side == to:
+        return pixels
+    edges = np.arange(to + 1) * (side / to)
+    places = np.arange(side)
+    covered = np.minimum(edges[1:, None], places + 1) - np.maximum(edges[:-1, None], places)
+    weights = (np.maximum(covered, 0) * (to / side)).astype(np.float32)
+    rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3).astype(np.float32)
+    small = np.einsum("ij,jkc,lk->ilc", weights, rgb, weights, optimize=True)
+    shrunk: bytes = np.rint(small).astype(np.uint8).tobytes()
+    return shrunk
+
+
+def turned(pixels: bytes, side: int, turn: int) -> bytes:
+    """Return a square picture in one of the eight orientations; from 4 on it is mirrored.
+
+    Args:
+        turn: transposed from 4 on, and then by so many quarters of a turn.
+    """
+    if turn == 0:
+        return pixels
+    rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
+    if turn >= MIRRORED:
+        rgb = rgb.transpose(1, 0, 2)
+    return np.rot90(rgb, turn % MIRRORED).tobytes()
+
+
+def _planes(pixels: bytes, side: int) -> Float32Array:
+    rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
+    planes: Float32Array = rgb.astype(np.float32) @ _YCC.T
+    return planes
+
+
+def _means(planes: Float32Array, size: int) -> Float32Array:
+    count = len(planes) // size
+    blocks = planes.reshape(count, size, count, size, -1)
+    means: Float32Array = blocks.mean(axis=(1, 3))
+    return means
+
+
+def _noise(difference: Float32Array, means: Float32Array) -> float:
+    squares = _means(difference[..., None] ** 2, _SMALL)[..., 0]
+    return float(np.median(np.sqrt(np.maximum(squares - means**2, 0))))
+
+
+def _explained(blocks: Float32Array, difference: Float32Array) -> Float32Array:
+    """Return the deviation that is a function of the tone: of luma and both colour differences."""
+    tones = blocks.reshape(-1, 3)
+    given = np.column_stack([tones, (tones[:, 0] / 128 - 1) ** 2 * 64, np.ones(len(tones))])
+    change = difference.reshape(-1, 3)
+    fitted, *_ = np.linalg.lstsq(given, change, rcond=None)
+    explained: Float32Array = np.sqrt(((given @ fitted) ** 2).mean(axis=0)).astype(np.float32)
+    return explained
+
+
+def _edges(luma: Float32Array) -> Float32Array:
+    inner = luma[1:-1, 1:-1]
+    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
+    edges: Float32Array = np.asarray(inner - around / 4, dtype=np.float32)
+    return edges
+
+
+def _alike(one: Float32Array, other: Float32Array) -> float:
+    """Return the share of blocks with structure that show the same structure."""
+    first, second = _centred(one), _centred(other)
+    norms = np.sqrt((first**2).sum(axis=1)), np.sqrt((second**2).sum(axis=1))
+    textured = np.maximum(*norms) > _STRUCTURE * _LARGE
+    fits = (first * second).sum(axis=1) >= _ALIKE * norms[0] * norms[1]
+    return _ratio(float((fits & textured).sum()), float(textured.sum()))
+
+
+def _flat(luma: Float32Array) -> float:
+    variance = _means(luma**2, _SMALL) - _means(luma, _SMALL) ** 2
+    return float((variance < _FLAT**2).mean())
+
+
+def _centred(luma: Float32Array) -> Float32Array:
+    """Return large blocks of a slightly smoothed picture, one a row, without their means."""
+    smooth = _means(luma[..., None], 2)[..., 0]
+    size, count = _LARGE // 2, len(smooth) // (_LARGE // 2)
+    blocks = smooth.reshape(count, size, count, size).transpose(0, 2, 1, 3).reshape(-1, size * size)
+    centred: Float32Array = np.asarray(
+        2 * (blocks - blocks.mean(axis=1, keepdims=True)), dtype=np.float32
+    )
+    return centred
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else 1.0

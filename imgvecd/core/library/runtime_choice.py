@@ -1,0 +1,88 @@
+"""Which runtime encodes a model's images on this machine, as it was found out there."""
+
+from __future__ import annotations
+
+import glob
+import importlib.metadata
+import os
+import platform
+from typing import Literal
+
+import msgspec
+
+from imgvecd.config.schema import EncodeConfig
+from imgvecd.core.files.durable import DurableFile, read_whole
+
+RUNTIME_FILE = "runtime.json"
+# Drivers' device files: a graphics card that came or went is looked for without importing torch.
+_CARDS = ("/dev/nvidia[0-9]*", "/dev/kfd")
+_LIBRARIES = ("openvino", "torch")
+
+
+class RuntimeChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What was chosen, and why.
+
+    Attributes:
+        runtime: that encodes images from now on.
+        note: for a person: why, with what was measured.
+        circumstances: in which that was found out; in others it is to be found out anew.
+    """
+
+    runtime: Literal["torch", "openvino"]
+    note: str
+    circumstances: str
+
+
+def circumstances(config: EncodeConfig) -> str:
+    """Return what a choice depends on: settings, processor, graphics cards, libraries."""
+    versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
+    cards = sorted(path for pattern in _CARDS for path in glob.glob(pattern))
+    parts = [config.runtime, config.device, config.precision, _processor(), *versions, *cards]
+    return ", ".join(parts)
+
+
+def read_choice(directory: str, config: EncodeConfig) -> RuntimeChoice | None:
+    """Return what was chosen in the same circumstances, with the tower in `directory`."""
+    try:
+        data = read_whole(os.path.join(directory, RUNTIME_FILE))
+        choice = msgspec.json.decode(data, type=RuntimeChoice)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return choice if choice.circumstances == circumstances(config) else None
+
+
+def write_choice(directory: str, choice: RuntimeChoice) -> None:
+    """Keep a choice.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    with DurableFile(os.path.join(directory, RUNTIME_FILE), parsed=True) as file:
+        file.write(msgspec.json.encode(choice))
+
+
+def computes_bf16() -> bool:
+    """Return whether the processor multiplies bf16 itself; emulated, it is slower than fp32."""
+    return any(flag in _cpuinfo() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def _processor() -> str:
+    lines = _cpuinfo().splitlines()
+    name = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    return f"{platform.machine()} {name}{' bf16' if computes_bf16() else ''}"
+
+
+def _cpuinfo() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,131 @@
+"""The routes of the files themselves: pictures and films, whole or in ranges, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+
+from aiohttp import web
+
+from imgvecd.core.library.originals import Original
+from imgvecd.core.threads import INTERACTIVE
+from imgvecd.errors import NotFoundError, OfflineError
+from imgvecd.server.requests import image_id
+from imgvecd.server.route import Route, Work
+from imgvecd.server.services import BrowsingService
+from imgvecd.server.streaming import Stream
+
+_PIECE_BYTES = 256 * 1024
+_OCTETS = "application/octet-stream"
+# A picture is data whoever opens it: no script in it runs, nothing is guessed, nobody embeds it.
+_HEADERS = {
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class OriginalRoutes:
+    """The handlers, over one service.
+
+    Args:
+        patience_s: clients that do not take a piece for so long are hung up on.
+    """
+
+    def __init__(self, service: BrowsingService, patience_s: float) -> None:
+        self._service = service
+        self._patience_s = patience_s
+
+    def table(self) -> list[Route]:
+        """Return every route."""
+        return [
+            Route(
+                "GET",
+                f"/v1/images/{{id}}/{name}",
+                summary,
+                handler,
+                None,
+                other={_OCTETS: None},
+                errors=(NotFoundError, OfflineError),
+                work=Work.STREAM,
+                conditional=True,
+                members=True,
+            )
+            for name, summary, handler in (
+                (
+                    "original",
+                    "The picture's file, byte for byte; `Range` asks for a part",
+                    self.original,
+                ),
+                ("film", "The film of a Live Photo; `Range` asks for a part", self.film),
+            )
+        ]
+
+    async def original(self, request: web.Request) -> web.StreamResponse:
+        """Send a picture's file."""
+        return await self._send(request, await self._service.original(image_id(request)))
+
+    async def film(self, request: web.Request) -> web.StreamResponse:
+        """Send the film that belongs to a picture."""
+        return await self._send(request, await self._service.film(image_id(request)))
+
+    async def _send(self, request: web.Request, file: Original) -> web.StreamResponse:
+        try:
+            headers = {
+                **_HEADERS,
+                "ETag": f'"{file.tag}"',
+                "Content-Type": file.media_type,
+                "Content-Disposition": _disposition(file.name),
+            }
+            if any(known.value in {file.tag, "*"} for known in request.if_none_match or ()):
+                return web.Response(status=304, headers=headers)
+            start, end = _range(request, file)
+            if start >= end > 0 or (start and start >= file.size_bytes):
+                headers["Content-Range"] = f"bytes */{file.size_bytes}"
+                return web.Response(status=416, headers=headers)
+            response = web.StreamResponse(headers=headers)
+            response.content_length = end - start
+            if (start, end) != (0, file.size_bytes):
+                response.set_status(206)
+                response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
+            await response.prepare(request)
+            stream = Stream(request, response, self._patience_s)
+            while start < end:
+                wanted = min(_PIECE_BYTES, end - start)
+                piece = await INTERACTIVE.run(os.pread, file.descriptor, wanted, start)
+                if not piece:
+                    break  # cut short meanwhile: the answer ends early, which clients see
+                await stream.write(piece)
+                start += len(piece)
+            if start < end and request.transport is not None:
+                request.transport.abort()
+            return response
+        finally:
+            os.close(file.descriptor)
+
+
+def _range(request: web.Request, file: Original) -> tuple[int, int]:
+    """Return (first byte, byte after the last) to send; a range that makes no sense is ignored."""
+    size = file.size_bytes
+    if "Range" not in request.headers or request.headers.get("If-Range", f'"{file.tag}"') != (
+        f'"{file.tag}"'
+    ):
+        return 0, size
+    try:
+        asked = request.http_range
+    except ValueError:  # several ranges, or another unit
+        return 0, size
+    start = asked.start or 0
+    if start < 0:
+        return max(size + start, 0), size
+    return start, size if asked.stop is None else min(asked.stop, size)
+
+
+def _disposition(name: bytes) -> str:
+    # RFC 6266: the plain name for old clients, the exact one where it is text
+    shown = name.decode(errors="replace")
+    plain = "".join(
+        c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in shown
+    )
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{urllib.parse.quote(shown)}"

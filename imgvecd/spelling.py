@@ -1,0 +1,52 @@
+"""Texts and names that are the same although they are spelled otherwise: Unicode's, and case.
+
+"é" is one character or two (NFC, NFD), by the program and the file system that wrote it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import unicodedata
+
+_MOST_SPELLINGS = 64  # of one path: each is a look-up of its own
+
+
+def composed(text: str) -> str:
+    """Return the text in one spelling of its characters (NFC)."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def folded(text: str) -> str:
+    """Return the text in one spelling, and without case: Unicode's canonical caseless matching."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+
+
+def folded_name(name: bytes) -> bytes:
+    """Return a file's name in one spelling, and without case."""
+    return os.fsencode(folded(os.fsdecode(name)))
+
+
+def spellings(path: bytes) -> list[bytes]:
+    """Return a path as it may be spelled on disk, as given first.
+
+    Each component is composed, decomposed, or as given; of very many combinations only some.
+    """
+    if path.isascii():
+        return [path]
+    components = os.fsdecode(path).split("/")
+    choices = map(_spellings, components)
+    wholly = zip(*map(_forms, components), strict=True)
+    found = itertools.chain([tuple(components)], wholly, itertools.product(*choices))
+    distinct = dict.fromkeys(itertools.islice(found, _MOST_SPELLINGS))
+    return [os.fsencode("/".join(parts)) for parts in distinct]
+
+
+def _forms(component: str) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", component), unicodedata.normalize("NFD", component)
+
+
+def _spellings(component: str) -> list[str]:
+    return list(dict.fromkeys([component, *_forms(component)]))

@@ -1,0 +1,70 @@
+/** Asks the daemon, through the gateway that served this page. */
+
+/**
+ * @typedef {{id: number, hash?: string, label: string, band?: string}} Item
+ * @typedef {Record<string, any>} Filters
+ */
+
+/** An error that the daemon, or the gateway, told of. */
+export class Problem extends Error {
+  /** @param {number} status @param {string} code @param {string} detail */
+  constructor(status, code, detail) {
+    super(detail);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * Return the JSON that a route answers.
+ * @param {string} method
+ * @param {string} path
+ * @param {any} [body]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>}
+ */
+export async function ask(method, path, body, signal) {
+  const options = /** @type {RequestInit} */ ({ method, signal });
+  if (method !== "GET") {
+    options.headers = { "Content-Type": "application/json" };
+    options.body = JSON.stringify(body ?? {});
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (/** @type {any} */ (error).name === "AbortError") throw error;
+    throw new Problem(0, "closed", "The page is not connected any more: run imgvec browse again.");
+  }
+  const text = await response.text();
+  if (!response.ok) {
+    let problem = { code: "internal", detail: text.slice(0, 300) || response.statusText };
+    try {
+      problem = JSON.parse(text);
+    } catch { /* no JSON: the text says what there is to say */ }
+    throw new Problem(response.status, problem.code, problem.detail);
+  }
+  return JSON.parse(text);
+}
+
+/** @param {string} path @param {Record<string, any>} fields */
+export function withFields(path, fields) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined && value !== "") {
+      query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+    }
+  }
+  const text = query.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/** @param {Item} item @param {number} size */
+export function thumbnail(item, size) {
+  return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash });
+}
+
+/** @param {number} pixels */
+export function thumbnailSize(pixels) {
+  return [128, 256, 512, 1024].find((size) => size >= pixels * 0.9) ?? 2048;
+}

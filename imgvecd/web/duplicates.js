@@ -1,0 +1,268 @@
+/** Groups of the same picture, side by side: what differs, what stays. */
+
+import { ask, thumbnail } from "./api.js";
+import { size } from "./panel.js";
+import { html, nothing, render } from "./vendor/lit-html.js";
+
+const KINDS = /** @type {Record<string, string>} */ ({
+  same_bytes: "The very same file", same_pixels: "The same picture", reencoded: "Saved anew or resized",
+  transformed: "Cropped, turned or mirrored", burst: "A burst", similar: "Alike",
+});
+const MOST_ZOOM = 12;
+/** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
+const LINE = /^(keep|trash)(\s+\d+\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*))$/;
+const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
+  ["Size", (file) => size(file.size_bytes)],
+  ["Pixels", (file) => (file.width ? `${file.width} × ${file.height}` : "?")],
+  ["Format", (file) => (file.format ?? "?").toUpperCase()],
+  ["Taken", (file) => (file.taken_at ?? "–").slice(0, 19).replace("T", " ")],
+  ["Changed", (file) => file.modified_at.slice(0, 16).replace("T", " ")],
+  ["Folder", (file) => file.path.slice(0, file.path.lastIndexOf("/"))],
+  ["Name", (file) => file.path.slice(file.path.lastIndexOf("/") + 1)],
+]);
+
+export class Duplicates {
+  /** @param {HTMLElement} box @param {(text: string) => void} say */
+  constructor(box, say) {
+    this.box = box;
+    this.say = say;
+    this.visible = false;
+    /** @type {any[]} */
+    this.groups = [];
+    this.at = 0;
+    this.swapped = 0;
+    /** Whether one picture lies over the other, with a slider, rather than beside it. */
+    this.over = false;
+    this.split = 50;
+    this.zoom = 1;
+    /** What is looked at, as a share of each picture: the same place in all of them. */
+    this.centre = { x: 0.5, y: 0.5 };
+    /** Which files stay, by path, where a person has said so. @type {Map<string, boolean>} */
+    this.kept = new Map();
+    /** What was moved last, and can be put back. @type {any} */
+    this.done = null;
+  }
+
+  hide() {
+    this.visible = false;
+  }
+
+  async show() {
+    this.visible = true;
+    render(html`<div class="empty"><h2>Comparing your photos…</h2><p>The first time every picture is looked at.</p></div>`, this.box);
+    try {
+      const found = await ask("POST", "/v1/duplicates", {});
+      this.groups = found.groups;
+      this.at = Math.min(this.at, Math.max(this.groups.length - 1, 0));
+      this._draw();
+    } catch (error) {
+      if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${/** @type {Error} */ (error).message}</p></div>`, this.box);
+    }
+  }
+
+  /** @param {KeyboardEvent} event @returns {boolean} whether the key was for us */
+  key(event) {
+    if (!this.groups.length) return false;
+    const group = this.groups[this.at];
+    if (/^[1-9]$/.test(event.key) && Number(event.key) <= group.files.length) {
+      this._keep(group.files[Number(event.key) - 1]);
+    } else if (event.key === " ") {
+      this.swapped = (this.swapped + 1) % group.files.length;
+      this._draw();
+    } else if (event.key === "n" || event.key === "p") this._go(event.key === "n" ? 1 : -1);
+    else if (event.key === "o") {
+      this.over = !this.over;
+      this._draw();
+    } else return false;
+    event.preventDefault();
+    return true;
+  }
+
+  /** @param {number} by */
+  _go(by) {
+    this.at = Math.min(Math.max(this.at + by, 0), this.groups.length - 1);
+    this.swapped = 0;
+    this.zoom = 1;
+    this.centre = { x: 0.5, y: 0.5 };
+    this._draw();
+  }
+
+  /** @param {any} file */
+  _stays(file) {
+    return this.kept.get(file.path) ?? Boolean(file.keep);
+  }
+
+  /** @param {any} file */
+  _keep(file) {
+    if (file.protected) return this.say("It lies in a protected folder: it always stays");
+    this.kept.set(file.path, !this._stays(file));
+    this._draw();
+  }
+
+  /** @param {"not_duplicates" | "keep_both"} decision @param {string} done */
+  async _decide(decision, done) {
+    const group = this.groups[this.at];
+    const hashes = [...new Set(group.files.map((/** @type {any} */ file) => file.hash))];
+    if (hashes.length < 2) return this.say("These are the same bytes; there is nothing to tell apart");
+    try {
+      await ask("POST", "/v1/duplicates/decisions", { hashes, decision });
+      this.groups.splice(this.at, 1);
+      this._go(0);
+      this.say(done);
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /**
+   * Plan, and move what goes to the trash, which is looked at and can be undone.
+   * @param {boolean} all every group, or the one that is seen
+   */
+  async _trash(all) {
+    try {
+      const plan = await ask("POST", "/v1/duplicates/plan", {});
+      const lines = this._edited(plan.text, all ? this.groups : [this.groups[this.at]]);
+      if (!lines.some((line) => line.startsWith("trash"))) return this.say("Nothing here is to go");
+      this.done = await ask("POST", "/v1/duplicates/apply", { plan: lines.join("\n") });
+      this.kept.clear();
+      const { files, size_bytes: bytes, left } = this.done;
+      this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
+      await this.show();
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  async _undo() {
+    try {
+      const done = await ask("POST", "/v1/duplicates/undo", { name: this.done.name });
+      this.done = null;
+      this.say(`${done.files} are back`);
+      await this.show();
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /**
+   * Return a plan's lines as a person has decided; files of other groups stay.
+   * @param {string} text @param {any[]} groups
+   */
+  _edited(text, groups) {
+    const files = groups.flatMap((group) => group.files);
+    const states = new Map(files.map((file) => [file.path, this._stays(file)]));
+    const lines = text.split("\n").map((line) => LINE.exec(line) ?? line);
+    const named = new Set(lines.map((line) => (typeof line === "string" ? "" : line[4])));
+    // a name that a plan writes otherwise: whatever has these bytes stays, if the file shall
+    const spared = new Set(files.filter((file) => !named.has(file.path) && this._stays(file)).map((file) => file.hash));
+    return lines.map((line) => {
+      if (typeof line === "string") return line;
+      const [, , rest, hash, path] = line;
+      const stays = (states.get(path) ?? true) || spared.has(hash);
+      return `${stays ? "keep " : "trash"}${rest}`;
+    });
+  }
+
+  _draw() {
+    if (!this.visible) return;
+    if (!this.groups.length) {
+      render(html`<div class="empty"><h2>No duplicates</h2><p>Every picture is here once.</p>${this._undoing()}</div>`, this.box);
+      return;
+    }
+    const group = this.groups[this.at];
+    const { files } = group;
+    const order = files.map((/** @type {any} */ _, /** @type {number} */ i) => files[(i + this.swapped) % files.length]);
+    const differing = FIELDS.filter(([, told]) => new Set(files.map(told)).size > 1 || told === FIELDS[0][1]);
+    const goes = files.filter((/** @type {any} */ file) => !this._stays(file));
+    const saved = goes.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.size_bytes, 0);
+    render(
+      html`<div class="duplicates">
+        <div class="row actions">
+          <button aria-label="The group before (p)" ?disabled=${!this.at} @click=${() => this._go(-1)}>←</button>
+          <h2>${KINDS[group.kind] ?? group.kind}</h2>
+          <span class="count">${(this.at + 1).toLocaleString()} of ${this.groups.length.toLocaleString()}</span>
+          <button aria-label="The next group (n)" ?disabled=${this.at + 1 >= this.groups.length} @click=${() => this._go(1)}>→</button>
+          <span class="grow"></span>
+          <button aria-pressed=${String(this.over)} @click=${() => { this.over = !this.over; this._draw(); }}>Slider</button>
+          <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
+          <button @click=${() => void this._decide("keep_both", "Both stay")}>Keep all</button>
+        </div>
+        ${this.over && files.length > 1 ? this._overlaid(order) : html`<div class="side">${order.map((/** @type {any} */ file) => this._figure(file, files.indexOf(file)))}</div>`}
+        <table><tbody>${differing.map(
+          ([title, told]) => html`<tr><th scope="row">${title}</th>${order.map((/** @type {any} */ file) => html`<td>${told(file)}</td>`)}</tr>`,
+        )}</tbody></table>
+        <div class="row actions">
+          ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}
+          ${this.groups.length > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.groups.length.toLocaleString()} groups</button>` : nothing}
+          ${this._undoing()}
+        </div>
+      </div>`,
+      this.box,
+    );
+    this._place();
+  }
+
+  _undoing() {
+    return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : nothing;
+  }
+
+  /** @param {any} file @param {number} number */
+  _figure(file, number) {
+    const stays = this._stays(file);
+    return html`<figure class=${stays ? "stays" : "goes"}>
+      <div class="lens" @wheel=${(/** @type {WheelEvent} */ event) => this._wheel(event)} @pointerdown=${(/** @type {PointerEvent} */ event) => this._drag(event)}>
+        <img alt=${file.path} src=${thumbnail(file, 2048)} draggable="false"></div>
+      <figcaption><button aria-pressed=${String(stays)} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
+        ${file.protected ? html`<span class="badge">protected</span>` : nothing}<span>${size(file.size_bytes)}</span></figcaption>
+    </figure>`;
+  }
+
+  /** @param {any[]} order */
+  _overlaid(order) {
+    return html`<div class="overlaid">
+      <div class="lens" @wheel=${(/** @type {WheelEvent} */ event) => this._wheel(event)} @pointerdown=${(/** @type {PointerEvent} */ event) => this._drag(event)}>
+        <img alt=${order[0].path} src=${thumbnail(order[0], 2048)} draggable="false">
+        <img class="upper" alt=${order[1].path} src=${thumbnail(order[1], 2048)} draggable="false"></div>
+      <input type="range" min="0" max="100" .value=${String(this.split)} aria-label="How much of each picture is seen"
+        @input=${(/** @type {Event} */ event) => { this.split = Number(/** @type {HTMLInputElement} */ (event.target).value); this._place(); }}>
+    </div>`;
+  }
+
+  /** Show the same part of every picture, whatever sizes they have. */
+  _place() {
+    const { x, y } = this.centre;
+    for (const picture of this.box.querySelectorAll(".lens img")) {
+      if (!(picture instanceof HTMLElement)) continue;
+      picture.style.transform = `scale(${this.zoom}) translate(${50 - 100 * x}%, ${50 - 100 * y}%)`;
+      if (picture.classList.contains("upper")) picture.style.clipPath = `inset(0 0 0 ${this.split}%)`;
+    }
+  }
+
+  /** @param {WheelEvent} event */
+  _wheel(event) {
+    event.preventDefault();
+    this.zoom = Math.min(Math.max(this.zoom * Math.exp(-event.deltaY / 400), 1), MOST_ZOOM);
+    if (this.zoom === 1) this.centre = { x: 0.5, y: 0.5 };
+    this._place();
+  }
+
+  /** @param {PointerEvent} event */
+  _drag(event) {
+    const lens = /** @type {HTMLElement} */ (event.currentTarget);
+    const picture = /** @type {HTMLElement} */ (lens.firstElementChild);
+    lens.setPointerCapture(event.pointerId);
+    let { clientX, clientY } = event;
+    const move = (/** @type {PointerEvent} */ at) => {
+      const within = (/** @type {number} */ value) => Math.min(Math.max(value, 0), 1);
+      this.centre = {
+        x: within(this.centre.x - (at.clientX - clientX) / (picture.offsetWidth * this.zoom)),
+        y: within(this.centre.y - (at.clientY - clientY) / (picture.offsetHeight * this.zoom)),
+      };
+      ({ clientX, clientY } = at);
+      this._place();
+    };
+    lens.addEventListener("pointermove", move);
+    lens.addEventListener("pointerup", () => lens.removeEventListener("pointermove", move), { once: true });
+    lens.addEventListener("pointercancel", () => lens.removeEventListener("pointermove", move), { once: true });
+  }
+}

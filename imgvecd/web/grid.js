@@ -1,0 +1,426 @@
+/**
+ * The grid: shows a window of a source, whatever its length.
+ *
+ * Browsers limit the height of a box, so the sheet is never taller than `TALLEST` and stands for a
+ * part of the whole that moves along (`base`). Cells are reused; focus stays on the grid itself and
+ * `aria-activedescendant` says which photo is meant.
+ */
+
+import { thumbnail, thumbnailSize } from "./api.js";
+import { lastNotAbove, layOut, ratioOf } from "./layout.js";
+
+const TALLEST = 4_000_000;
+const GAP = 4;
+const HEADING = 56;
+const AHEAD = 400; // pixels rendered above and below what is seen
+const FAST = 3; // screens in one frame: no pictures are asked for until it slows down
+const SETTLED_MS = 90;
+
+/**
+ * @typedef {import("./sources.js").Timeline | import("./sources.js").Results} Source
+ * @typedef {{index: number, offset: number, active: number}} Place
+ */
+
+export class Grid {
+  /**
+   * @param {HTMLElement} box the element that scrolls
+   * @param {{open: (index: number) => void, moved: () => void, selected: () => void}} told
+   */
+  constructor(box, told) {
+    this.box = box;
+    this.told = told;
+    this.sheet = document.createElement("div");
+    this.sheet.className = "sheet";
+    this.sheet.setAttribute("role", "presentation");
+    box.append(this.sheet);
+    /** @type {Source | null} */
+    this.source = null;
+    this.layout = layOut(new Uint8Array(), [], { width: 1, rowHeight: 1, gap: 0, heading: 0 });
+    this.base = 0;
+    this.active = 0;
+    this.anchor = 0;
+    /** @type {Set<number>} */
+    this.chosen = new Set();
+    /** @type {Map<number, HTMLElement>} */
+    this._cells = new Map();
+    /** @type {Map<number, HTMLElement>} */
+    this._headings = new Map();
+    /** @type {HTMLElement[]} */
+    this._spare = [];
+    this._last = 0;
+    this._fast = false;
+    this._frame = 0;
+    this._settling = 0;
+    box.addEventListener("scroll", () => this._scrolled(), { passive: true });
+    box.addEventListener("keydown", (event) => this._key(event));
+    box.addEventListener("click", (event) => this._click(event));
+    new ResizeObserver(() => this._resized()).observe(box);
+  }
+
+  /** Pixels from the top of everything to the top of what is seen. */
+  get top() {
+    return this.base + this.box.scrollTop;
+  }
+
+  /** @returns {Place} */
+  get place() {
+    const row = lastNotAbove(this.layout.tops, this.top + 1, Math.max(this.layout.rows, 1));
+    return {
+      index: this.layout.starts[row] ?? 0,
+      offset: this.top - (this.layout.tops[row] ?? 0),
+      active: this.active,
+    };
+  }
+
+  /** @param {Source} source @param {Place} [place] where to begin */
+  show(source, place) {
+    this.source = source;
+    this.chosen.clear();
+    source.onload = () => {
+      if (this.source !== source) return;
+      if (source.shapes.length !== this.layout.starts[this.layout.rows]) this.refresh();
+      else this._render();
+    };
+    this.active = Math.min(place?.active ?? 0, Math.max(source.length - 1, 0));
+    this._arrange();
+    this._clear();
+    if (place) this.goTo(this._topOf(place.index) + place.offset);
+    else this.goTo(0);
+    this.told.selected();
+  }
+
+  /** Lay out anew what the source has now, and stay where we are. */
+  refresh() {
+    const place = this.place;
+    this._arrange();
+    this._clear();
+    this.goTo(this._topOf(place.index) + place.offset);
+  }
+
+  /** @param {number} top in pixels from the top of everything */
+  goTo(top) {
+    const most = Math.max(this.layout.height - this.box.clientHeight, 0);
+    const wanted = Math.min(Math.max(top, 0), most);
+    this._rebase(wanted);
+    this._render();
+  }
+
+  /** @param {number} index Have a photo in the middle of what is seen, and make it the active one. */
+  reveal(index) {
+    this._activate(index);
+    const row = this._rowOf(index);
+    const top = this.layout.tops[row];
+    this.goTo(top - (this.box.clientHeight - this.layout.heights[row]) / 2);
+  }
+
+  /** @param {number} index Go to a photo as to the beginning of a section. */
+  jump(index) {
+    this._activate(index);
+    this.goTo(this._topOf(index) - HEADING);
+  }
+
+  unselect() {
+    this.chosen.clear();
+    this._render();
+    this.told.selected();
+  }
+
+  /** @param {number} index @returns {DOMRect | undefined} of the photo, if it is shown */
+  rect(index) {
+    return this._cells.get(index)?.getBoundingClientRect();
+  }
+
+  _arrange() {
+    const width = this.sheet.clientWidth || this.box.clientWidth;
+    const source = this.source;
+    const titled = source?.sections.some((section) => section.title);
+    this.layout = layOut(source?.shapes ?? new Uint8Array(), source?.sections ?? [], {
+      width,
+      rowHeight: width < 600 ? 110 : Math.min(Math.max(width / 6, 170), 260),
+      gap: GAP,
+      heading: titled ? HEADING : 8,
+    });
+    const height = Math.min(this.layout.height + 24, TALLEST);
+    this.sheet.style.height = `${height}px`;
+    this._width = width;
+  }
+
+  _resized() {
+    if (this.source && this.sheet.clientWidth !== this._width) this.refresh();
+    else this._render();
+  }
+
+  /** @param {number} wanted Choose the base so that there is room to scroll both ways. */
+  _rebase(wanted) {
+    const whole = this.layout.height + 24;
+    const capped = whole > TALLEST;
+    const base = capped ? Math.min(Math.max(wanted - TALLEST / 2, 0), whole - TALLEST) : 0;
+    if (base !== this.base) {
+      this.base = base;
+      this._clear();
+    }
+    this.box.scrollTop = wanted - base;
+    this._last = wanted;
+  }
+
+  _scrolled() {
+    const view = this.box.clientHeight;
+    const place = this.box.scrollTop;
+    const edge = TALLEST / 8;
+    const whole = this.layout.height + 24;
+    if (whole > TALLEST) {
+      const nearTop = place < edge && this.base > 0;
+      const nearEnd = place > TALLEST - edge - view && this.base < whole - TALLEST;
+      if (nearTop || nearEnd) this._rebase(this.top);
+    }
+    this._fast = Math.abs(this.top - this._last) > FAST * view;
+    clearTimeout(this._settling);
+    if (this._fast) this._settling = setTimeout(() => { this._fast = false; this._render(); }, SETTLED_MS);
+    this._last = this.top;
+    this._frame ||= requestAnimationFrame(() => {
+      this._frame = 0;
+      this._render();
+    });
+  }
+
+  _clear() {
+    for (const cell of this._cells.values()) this._free(cell);
+    this._cells.clear();
+    for (const heading of this._headings.values()) heading.remove();
+    this._headings.clear();
+  }
+
+  /** @param {HTMLElement} cell */
+  _free(cell) {
+    cell.remove();
+    const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
+    picture.removeAttribute("src"); // whoever still makes it is told to stop
+    cell.classList.remove("shown", "broken", "active");
+    if (this._spare.length < 100) this._spare.push(cell);
+  }
+
+  _render() {
+    const { source, layout } = this;
+    if (!source) return;
+    const from = this.top - AHEAD;
+    const to = this.top + this.box.clientHeight + AHEAD;
+    const first = layout.rows ? lastNotAbove(layout.tops, Math.max(from, 0), layout.rows) : 0;
+    let last = first;
+    while (last < layout.rows && layout.tops[last] < to) last++;
+    const begin = layout.starts[first] ?? 0;
+    const end = layout.starts[last] ?? 0;
+    for (const [index, cell] of this._cells) {
+      if (index < begin || index >= end) {
+        this._cells.delete(index);
+        this._free(cell);
+      }
+    }
+    for (let row = first; row < last; row++) this._renderRow(source, row);
+    this._renderHeadings(source, from, to);
+    this._tellActive();
+    this.told.moved();
+  }
+
+  /** @param {Source} source @param {number} row */
+  _renderRow(source, row) {
+    const { starts, tops, heights } = this.layout;
+    let left = 0;
+    for (let index = starts[row]; index < starts[row + 1]; index++) {
+      const width = ratioOf(source.shapes[index]) * heights[row];
+      let cell = this._cells.get(index);
+      if (!cell) {
+        cell = this._spare.pop() ?? newCell();
+        cell.style.transform = `translate(${left}px, ${tops[row] - this.base}px)`;
+        cell.style.width = `${width}px`;
+        cell.style.height = `${heights[row]}px`;
+        cell.id = `photo-${index}`;
+        cell.dataset.index = String(index);
+        cell.dataset.photo = "";
+        cell.setAttribute("aria-posinset", String(index + 1));
+        this._cells.set(index, cell);
+        this.sheet.append(cell);
+      }
+      cell.setAttribute("aria-setsize", String(source.complete ? source.length : -1));
+      this._fill(cell, source, index, Math.max(width, heights[row]));
+      left += width + GAP;
+    }
+  }
+
+  /** @param {HTMLElement} cell @param {Source} source @param {number} index @param {number} side */
+  _fill(cell, source, index, side) {
+    cell.classList.toggle("active", index === this.active);
+    cell.setAttribute("aria-selected", String(this.chosen.has(index)));
+    if (this._fast) return;
+    const item = source.at(index);
+    if (!item) {
+      cell.setAttribute("aria-label", "Photo");
+      return;
+    }
+    if (cell.dataset.photo === String(item.id)) return;
+    cell.dataset.photo = String(item.id);
+    cell.dataset.band = item.band ?? "";
+    cell.setAttribute("aria-label", item.label);
+    const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
+    cell.classList.remove("shown", "broken");
+    picture.src = thumbnail(item, thumbnailSize(side * Math.min(devicePixelRatio, 2)));
+  }
+
+  /** @param {Source} source @param {number} from @param {number} to */
+  _renderHeadings(source, from, to) {
+    const { headings } = this.layout;
+    const first = headings.length ? lastNotAbove(headings, Math.max(from, 0), headings.length) : 0;
+    const shown = new Set();
+    for (let s = first; s < headings.length && headings[s] < to; s++) {
+      const section = source.sections[s];
+      if (!section.title) continue;
+      shown.add(s);
+      if (this._headings.has(s)) continue;
+      const heading = document.createElement("div");
+      heading.className = "heading";
+      heading.setAttribute("role", "presentation");
+      heading.textContent = section.title;
+      heading.style.transform = `translateY(${headings[s] - this.base}px)`;
+      this._headings.set(s, heading);
+      this.sheet.append(heading);
+    }
+    for (const [s, heading] of this._headings) {
+      if (!shown.has(s)) {
+        heading.remove();
+        this._headings.delete(s);
+      }
+    }
+  }
+
+  _tellActive() {
+    if (this._cells.has(this.active)) {
+      this.box.setAttribute("aria-activedescendant", `photo-${this.active}`);
+    } else {
+      this.box.removeAttribute("aria-activedescendant");
+    }
+  }
+
+  /** @param {number} index */
+  _rowOf(index) {
+    return lastNotAbove(this.layout.starts, index, Math.max(this.layout.rows, 1));
+  }
+
+  /** @param {number} index */
+  _topOf(index) {
+    return this.layout.tops[this._rowOf(index)] ?? 0;
+  }
+
+  /** @param {number} index */
+  _activate(index) {
+    this._cells.get(this.active)?.classList.remove("active");
+    this.active = Math.min(Math.max(index, 0), Math.max((this.source?.length ?? 1) - 1, 0));
+    this._cells.get(this.active)?.classList.add("active");
+  }
+
+  /** @param {number} index @param {boolean} [extend] Move the active photo, and see that it is seen. */
+  _move(index, extend) {
+    const before = this.active;
+    this._activate(index);
+    if (extend) {
+      if (!this.chosen.size) this.anchor = before;
+      this.chosen.clear();
+      const [low, high] = [Math.min(this.anchor, this.active), Math.max(this.anchor, this.active)];
+      for (let i = low; i <= high; i++) this.chosen.add(i);
+      this.told.selected();
+    }
+    const row = this._rowOf(this.active);
+    const top = this.layout.tops[row];
+    const bottom = top + this.layout.heights[row];
+    if (top - HEADING < this.top) this.goTo(top - HEADING);
+    else if (bottom + 8 > this.top + this.box.clientHeight) {
+      this.goTo(bottom + 8 - this.box.clientHeight);
+    } else this._render();
+  }
+
+  /** @param {number} rows Return the photo so many rows on that lies nearest to the active one. */
+  _vertical(rows) {
+    const row = this._rowOf(this.active);
+    const wanted = Math.min(Math.max(row + rows, 0), this.layout.rows - 1);
+    if (wanted === row) return rows < 0 ? 0 : (this.source?.length ?? 1) - 1;
+    const middle = this._middle(row, this.active);
+    let best = this.layout.starts[wanted];
+    for (let i = best; i < this.layout.starts[wanted + 1]; i++) {
+      if (Math.abs(this._middle(wanted, i) - middle) < Math.abs(this._middle(wanted, best) - middle)) best = i;
+    }
+    return best;
+  }
+
+  /** @param {number} row @param {number} index */
+  _middle(row, index) {
+    let left = 0;
+    for (let i = this.layout.starts[row]; i < index; i++) {
+      left += ratioOf(this.source?.shapes[i] ?? 128) * this.layout.heights[row] + GAP;
+    }
+    return left + (ratioOf(this.source?.shapes[index] ?? 128) * this.layout.heights[row]) / 2;
+  }
+
+  /** @param {KeyboardEvent} event */
+  _key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.source?.length) return;
+    const page = Math.max(1, Math.floor(this.box.clientHeight / 260));
+    const steps = /** @type {Record<string, () => number>} */ ({
+      ArrowLeft: () => this.active - 1,
+      ArrowRight: () => this.active + 1,
+      ArrowUp: () => this._vertical(-1),
+      ArrowDown: () => this._vertical(1),
+      PageUp: () => this._vertical(-page),
+      PageDown: () => this._vertical(page),
+      Home: () => 0,
+      End: () => (this.source?.length ?? 1) - 1,
+    });
+    if (event.key in steps) {
+      event.preventDefault();
+      this._move(steps[event.key](), event.shiftKey);
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      this.told.open(this.active);
+    } else if (event.key === "x" || event.key === "X") {
+      this.toggle(this.active, event.shiftKey);
+    }
+  }
+
+  /** @param {number} index @param {boolean} range */
+  toggle(index, range) {
+    if (range && this.chosen.size) {
+      const [low, high] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
+      for (let i = low; i <= high; i++) this.chosen.add(i);
+    } else if (!this.chosen.delete(index)) {
+      this.chosen.add(index);
+      this.anchor = index;
+    }
+    this._render();
+    this.told.selected();
+  }
+
+  /** @param {MouseEvent} event */
+  _click(event) {
+    const cell = /** @type {HTMLElement} */ (event.target).closest(".cell");
+    if (!(cell instanceof HTMLElement)) return;
+    const index = Number(cell.dataset.index);
+    this._activate(index);
+    const onMark = event.offsetX < 36 && event.offsetY < 36 && event.detail > 0;
+    if (event.ctrlKey || event.metaKey || event.shiftKey || onMark) this.toggle(index, event.shiftKey);
+    else {
+      this._tellActive();
+      this.told.open(index);
+    }
+  }
+}
+
+function newCell() {
+  const cell = document.createElement("div");
+  cell.className = "cell";
+  cell.setAttribute("role", "option");
+  const picture = document.createElement("img");
+  picture.alt = "";
+  picture.decoding = "async";
+  picture.draggable = false;
+  picture.addEventListener("load", () => cell.classList.add("shown"));
+  picture.addEventListener("error", () => cell.classList.add("broken"));
+  cell.append(picture);
+  return cell;
+}

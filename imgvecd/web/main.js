@@ -1,0 +1,531 @@
+/** The page: what is shown, how one gets there, and which keys do what. */
+
+import { ask, Problem } from "./api.js";
+import { Bar } from "./bar.js";
+import { Duplicates } from "./duplicates.js";
+import { Grid } from "./grid.js";
+import { Live } from "./live.js";
+import { Panel } from "./panel.js";
+import { parse } from "./query.js";
+import { Scrubber } from "./scrubber.js";
+import { Results, Timeline } from "./sources.js";
+import { Status } from "./status.js";
+import { html, nothing, render } from "./vendor/lit-html.js";
+import { Viewer } from "./viewer.js";
+
+/**
+ * What the page shows: an entry of the browser's history.
+ * @typedef {object} Scene
+ * @property {"photos" | "duplicates" | "status"} view
+ * @property {string} query
+ * @property {Record<string, any>} filters
+ * @property {"score" | "newest"} order
+ * @property {number} [viewing] index of the photo in the viewer
+ * @property {import("./grid.js").Place} [place] where the grid was left
+ */
+
+const RETRY_MS = 2000;
+const PANEL = 340; // pixels, as the style sheet has it
+
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const box = byId("grid");
+const dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
+
+/** @type {Scene} */
+let scene = { view: "photos", query: "", filters: {}, order: "score" };
+/** The picture that is searched by, base64. @type {string | null} */
+let picture = null;
+/** @type {AbortController | null} */
+let searching = null;
+let noticeTimer = 0;
+
+const grid = new Grid(box, {
+  open: (index) => openViewer(index),
+  moved: () => scrubber.show(grid.place.index, grid.top),
+  selected: () => drawSelection(),
+});
+const scrubber = new Scrubber(byId("scrubber"), grid);
+const panel = new Panel(byId("panel"), {
+  like: (id) => go({ ...fresh(), query: `#${id}` }),
+  filter: (filters) => go({ ...fresh(), filters }),
+  say,
+  close: () => togglePanel(false),
+});
+const viewer = new Viewer({
+  shown: (index, id) => {
+    history.replaceState({ ...scene, viewing: index }, "");
+    scene.viewing = index;
+    void panel.show(id);
+  },
+  closed: (index) => closedViewer(index),
+  room: () => {
+    const narrow = innerWidth <= 700;
+    document.body.classList.toggle("paneled", panel.shown);
+    return {
+      x: innerWidth - (panel.shown && !narrow ? PANEL : 0),
+      y: innerHeight * (panel.shown && narrow ? 0.42 : 1),
+    };
+  },
+});
+const bar = new Bar(byId("bar"), {
+  search: (query) => go({ ...scene, view: "photos", query, place: undefined, viewing: undefined }),
+  filter: (filters) => go({ ...scene, view: "photos", filters, place: undefined, viewing: undefined }),
+  order: (order) => go({ ...scene, order, place: undefined }),
+  view: (view) => go({ ...fresh(), view }),
+  picture: (data) => {
+    picture = data;
+    void load();
+  },
+  help: () => help(),
+  close: () => void closePage(),
+});
+const duplicates = new Duplicates(byId("view"), say);
+const status = new Status(byId("view"), say);
+const live = new Live({
+  status: (told) => {
+    bar.status(told);
+    if (scene.view === "status") status.show(told);
+  },
+  changed: () => void refreshed(),
+  match: (hit) => {
+    if (grid.source instanceof Results && scene.order === "score" && grid.source.prepend(hit)) {
+      grid.source.onload();
+      say("A new photo matches");
+    }
+  },
+  lost: (why) => notice(why, true),
+  back: () => notice(""),
+});
+
+/** @returns {Scene} */
+function fresh() {
+  picture = null;
+  return { view: "photos", query: "", filters: {}, order: "score" };
+}
+
+/** @param {Scene} next Show something else; Back returns to where we are now. */
+function go(next) {
+  history.replaceState({ ...scene, place: grid.place }, "");
+  if (viewer.open) {
+    leaving = true;
+    viewer.close();
+    leaving = false;
+  }
+  scene = { ...next, place: undefined, viewing: undefined };
+  history.pushState(scene, "", addressOf(scene));
+  void load();
+}
+let leaving = false;
+
+/** @param {Scene} of */
+function addressOf(of) {
+  const fields = new URLSearchParams();
+  if (of.view !== "photos") fields.set("view", of.view);
+  if (of.query) fields.set("q", of.query);
+  if (Object.keys(of.filters).length) fields.set("filters", JSON.stringify(of.filters));
+  const text = fields.toString();
+  return text ? `#${text}` : location.pathname;
+}
+
+/** Show what `scene` says. */
+async function load() {
+  searching?.abort();
+  const asked = new AbortController();
+  searching = asked;
+  bar.show(scene, picture);
+  const isGrid = scene.view === "photos";
+  byId("view").hidden = isGrid;
+  box.hidden = !isGrid;
+  duplicates.hide();
+  status.hide();
+  if (!isGrid) {
+    scrubber.hide();
+    live.follow(null);
+    if (scene.view === "duplicates") await duplicates.show();
+    else await status.open();
+    return;
+  }
+  try {
+    const source = await sourceOf(scene, asked.signal);
+    if (asked.signal.aborted) return;
+    notice("");
+    grid.show(source, scene.place);
+    scrubber.use(source);
+    bar.counted(source);
+    if (!source.length) empty();
+    else byId("view").hidden = true;
+    if (scene.viewing !== undefined && !viewer.open) openViewer(scene.viewing, true);
+    if (!document.activeElement || document.activeElement === document.body) box.focus();
+  } catch (error) {
+    if (asked.signal.aborted) return;
+    notice(/** @type {Error} */ (error).message, true);
+    if (error instanceof Problem && (error.code === "unreachable" || error.status === 503)) {
+      setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
+    }
+  }
+}
+
+/** @param {Scene} of @param {AbortSignal} signal */
+async function sourceOf(of, signal) {
+  const { text, terms } = parse(of.query);
+  if (picture) terms.push({ data: picture });
+  if (!text && !terms.length) {
+    live.follow(null);
+    return new Timeline(of.filters).open();
+  }
+  const request = { text, terms, filters: of.filters, order: of.order };
+  const found = await new Results(request).open(signal);
+  live.follow(request);
+  return found;
+}
+
+/** The library has changed: take in what is new, and stay where we are. */
+async function refreshed() {
+  if (!(grid.source instanceof Timeline) || viewer.open || scene.view !== "photos") return;
+  const source = grid.source;
+  const place = grid.place;
+  const chosen = grid.chosen.size;
+  try {
+    const next = await new Timeline(source.filters).open();
+    if (grid.source !== source || chosen || next.clock === source.clock) return;
+    const grown = next.length - source.length;
+    // what is new comes first: unless we are at the top, it must not push away what is looked at
+    if (place.index > 0 && grown > 0) {
+      place.index += grown;
+      place.active += grown;
+    }
+    grid.show(next, place);
+    scrubber.use(next);
+    bar.counted(next);
+    byId("view").hidden = next.length > 0;
+  } catch { /* the next change, or the reader of events, tells */ }
+}
+
+function empty() {
+  const searched = scene.query || picture || Object.keys(scene.filters).length;
+  const view = byId("view");
+  view.hidden = false;
+  render(
+    searched
+      ? html`<div class="empty"><h2>No photos here</h2><p>Nothing passes these filters.</p></div>`
+      : html`<div class="empty"><h2>No photos yet</h2>
+          <p>They appear here as imgvecd finds them. What it is doing: <a href="#view=status">status</a>.</p></div>`,
+    view,
+  );
+}
+
+/** @param {number} index @param {boolean} [again] it is in the history already */
+function openViewer(index, again) {
+  if (!grid.source?.length) return;
+  if (!again) {
+    history.replaceState({ ...scene, place: grid.place }, "");
+    scene = { ...scene, viewing: index };
+    history.pushState(scene, "");
+  }
+  viewer.show(grid.source, Math.min(index, grid.source.length - 1));
+}
+
+/** @param {number} index */
+function closedViewer(index) {
+  if (leaving) return;
+  if (panel.shown) panel.box.hidden = true;
+  const seen = grid.rect(index);
+  const view = box.getBoundingClientRect();
+  if (seen && seen.top >= view.top && seen.bottom <= view.bottom) grid._activate(index);
+  else grid.reveal(index);
+  box.focus();
+  if (scene.viewing !== undefined) {
+    scene.viewing = undefined;
+    history.back();
+  }
+}
+
+/** @param {boolean} [wanted] */
+function togglePanel(wanted) {
+  panel.box.hidden = wanted === undefined ? panel.shown : !wanted;
+  localStorage.setItem("panel", panel.box.hidden ? "" : "open");
+  viewer.resized();
+  if (panel.shown) void panel.show(panel.id);
+  else if (viewer.open) viewer.swipe.element.focus();
+}
+
+addEventListener("popstate", (event) => {
+  const next = /** @type {Scene | null} */ (event.state) ?? sceneOf(location.hash);
+  const same = next.view === scene.view && next.query === scene.query && next.order === scene.order
+    && JSON.stringify(next.filters) === JSON.stringify(scene.filters);
+  const viewing = next.viewing;
+  if (viewer.open && viewing === undefined) {
+    scene = { ...next };
+    viewer.close();
+    if (same) return;
+  }
+  scene = { ...next };
+  if (same && grid.source && scene.view === "photos") {
+    if (viewing !== undefined) openViewer(viewing, true);
+    return;
+  }
+  picture = null;
+  void load();
+});
+
+/** @param {string} hash @returns {Scene} */
+function sceneOf(hash) {
+  const fields = new URLSearchParams(hash.slice(1));
+  const view = fields.get("view");
+  let filters = {};
+  try {
+    filters = JSON.parse(fields.get("filters") ?? "{}");
+  } catch { /* somebody's own address: no filters */ }
+  return {
+    view: view === "duplicates" || view === "status" ? view : "photos",
+    query: fields.get("q") ?? "",
+    filters,
+    order: "score",
+  };
+}
+
+// --- selection ---
+
+function drawSelection() {
+  const place = byId("selection");
+  const count = grid.chosen.size;
+  place.hidden = !count;
+  if (!count) return render(nothing, place);
+  render(
+    html`<span>${count.toLocaleString()} selected</span>
+      <button @click=${() => void tagSelected()}>Tag</button>
+      <span class="stars" role="group" aria-label="Rate the selected photos">
+        ${[1, 2, 3, 4, 5].map((star) => html`<button class="star" aria-label="${star} of 5" @click=${() => void rateSelected(star)}>★</button>`)}
+      </span>
+      <button @click=${() => void likeSelected()}>More like these</button>
+      <button class="quiet" @click=${() => grid.unselect()}>Clear</button>`,
+    place,
+  );
+}
+
+/** Ids of the selected photos, or of the active one. */
+async function selectedIds() {
+  const indexes = grid.chosen.size ? [...grid.chosen] : [grid.active];
+  const items = await Promise.all(indexes.slice(0, 10_000).map((index) => grid.source?.get(index)));
+  return items.filter((item) => item !== undefined).map((item) => item.id);
+}
+
+async function tagSelected() {
+  const typed = await prompted("Tags for these photos", "holiday, family; -tag takes one away", "Tag");
+  if (!typed) return;
+  const words = typed.split(",").map((word) => word.trim()).filter(Boolean);
+  const remove = words.filter((word) => word.startsWith("-")).map((word) => word.slice(1));
+  const add = words.filter((word) => !word.startsWith("-"));
+  await saying(async () => {
+    const ids = await selectedIds();
+    for (let i = 0; i < ids.length; i += 1000) {
+      await ask("POST", "/v1/tags", { ids: ids.slice(i, i + 1000), add, remove });
+    }
+    return `Tagged ${ids.length.toLocaleString()} photos`;
+  });
+}
+
+/** @param {number} stars */
+async function rateSelected(stars) {
+  await saying(async () => {
+    const ids = await selectedIds();
+    for (const id of ids) await ask("PATCH", `/v1/images/${id}/metadata`, { rating: stars || null });
+    return ids.length === 1 ? (stars ? `Rated ${stars} of 5` : "No rating") : `Rated ${ids.length} photos`;
+  });
+}
+
+async function likeSelected() {
+  const ids = await selectedIds();
+  if (ids.length) go({ ...fresh(), query: ids.slice(0, 8).map((id) => `#${id}`).join(" ") });
+}
+
+/** @param {() => Promise<string>} act */
+async function saying(act) {
+  try {
+    say(await act());
+  } catch (error) {
+    say(/** @type {Error} */ (error).message);
+  }
+}
+
+// --- dialogs and notices ---
+
+/** @param {string} text */
+function say(text) {
+  notice(text);
+}
+
+/** @param {string} text @param {boolean} [stays] */
+function notice(text, stays) {
+  const place = byId("notice");
+  place.textContent = text;
+  place.classList.toggle("shown", Boolean(text));
+  clearTimeout(noticeTimer);
+  if (text && !stays) noticeTimer = setTimeout(() => place.classList.remove("shown"), 3500);
+}
+
+/** @param {string} title @param {string} hint @param {string} done @returns {Promise<string>} */
+function prompted(title, hint, done) {
+  return new Promise((resolve) => {
+    render(
+      html`<form method="dialog"><h2>${title}</h2>
+        <input name="text" aria-label=${title} placeholder=${hint} autocomplete="off" autofocus>
+        <div class="actions"><button value="">Cancel</button><button class="main" value="done">${done}</button></div></form>`,
+      dialog,
+    );
+    const field = /** @type {HTMLInputElement} */ (dialog.querySelector("input"));
+    field.value = "";
+    field.onkeydown = (event) => {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        dialog.close("done");
+      }
+    };
+    dialog.onclose = () => {
+      resolve(dialog.returnValue === "done" ? field.value.trim() : "");
+      if (!viewer.open) box.focus();
+    };
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+}
+
+const KEYS = /** @type {[string, string][]} */ ([
+  ["/", "search"], ["← ↑ → ↓", "move"], ["Home End", "first, last"], ["Page ↑ ↓", "a screen on"],
+  ["Enter", "open"], ["Esc", "back"], ["s", "more like this"], ["x", "select; Shift for a range"],
+  ["1 – 5", "rate; 0 takes it away"], ["t", "tag"], ["i", "all that is known"], ["g", "go to a date"],
+  ["d", "duplicates"], ["?", "these keys"],
+]);
+
+function help() {
+  render(
+    html`<form method="dialog"><h2>Keys</h2>
+      <dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
+      <h2>Searching</h2>
+      <p><code>beach +sunset -people</code> adds and takes away, <code>2:"red car"</code> weighs, <code>#316</code> is a photo.
+      Paste or drop a picture to search by it.</p>
+      <div class="actions"><button class="main" autofocus>Close</button></div></form>`,
+    dialog,
+  );
+  dialog.onclose = () => { if (!viewer.open) box.focus(); };
+  dialog.showModal();
+}
+
+async function goToDate() {
+  if (!(grid.source instanceof Timeline)) return;
+  const typed = await prompted("Go to a date", "2023, 2023-05", "Go");
+  const date = /^\s*(\d{4})(?:-(\d{1,2}))?/.exec(typed);
+  if (date) grid.jump(grid.source.find(date[2] ? `${date[1]}-${date[2].padStart(2, "0")}` : date[1]));
+  else if (typed) say("Dates are like 2023 or 2023-05");
+}
+
+async function closePage() {
+  live.stop();
+  await ask("POST", "/close").catch(() => {});
+  document.body.textContent = "";
+  render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>imgvec browse</code>.</p></div>`, document.body);
+}
+
+// --- keys ---
+
+addEventListener("keydown", (event) => {
+  const target = /** @type {HTMLElement} */ (event.target);
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+  if (target.matches("input, textarea, select")) {
+    if (event.key === "Escape" && !viewer.open) box.focus();
+    return;
+  }
+  if (scene.view === "duplicates" && !viewer.open && duplicates.key(event)) return;
+  const act = viewer.open ? viewerKey(event) : pageKey(event);
+  if (act) {
+    event.preventDefault();
+    act();
+  }
+});
+
+/** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
+function viewerKey(event) {
+  const keys = /** @type {Record<string, () => void>} */ ({
+    Escape: () => viewer.close(),
+    i: () => togglePanel(),
+    s: () => go({ ...fresh(), query: `#${panel.id}` }),
+    t: () => {
+      togglePanel(true);
+      requestAnimationFrame(() => document.getElementById("new-tag")?.focus());
+    },
+    Home: () => viewer.step(-Infinity),
+    End: () => viewer.step(Infinity),
+    PageDown: () => viewer.step(10),
+    PageUp: () => viewer.step(-10),
+    "?": () => help(),
+  });
+  if (/^[0-5]$/.test(event.key)) return () => void panel.rate(Number(event.key));
+  return keys[event.key];
+}
+
+/** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
+function pageKey(event) {
+  const keys = /** @type {Record<string, () => void>} */ ({
+    "/": () => bar.focus(),
+    "?": () => help(),
+    d: () => go({ ...fresh(), view: "duplicates" }),
+    Escape: () => {
+      if (grid.chosen.size) grid.unselect();
+      else if (scene.view !== "photos" || scene.query || picture || Object.keys(scene.filters).length) history.back();
+    },
+  });
+  if (scene.view === "photos" && grid.source?.length) {
+    keys.s = () => void likeSelected();
+    keys.t = () => void tagSelected();
+    keys.g = () => void goToDate();
+    keys.i = () => {
+      panel.box.hidden = false;
+      localStorage.setItem("panel", "open");
+      openViewer(grid.active);
+    };
+    if (/^[0-5]$/.test(event.key)) return () => void rateSelected(Number(event.key));
+  }
+  return keys[event.key];
+}
+
+// --- pictures by paste and drop ---
+
+/** @param {DataTransfer | null} data */
+function takePicture(data) {
+  const file = [...(data?.files ?? [])].find((each) => each.type.startsWith("image/"));
+  if (!file) return false;
+  const reader = new FileReader();
+  reader.onload = () => {
+    history.replaceState({ ...scene, place: grid.place }, "");
+    scene = fresh();
+    history.pushState(scene, "", addressOf(scene));
+    picture = String(reader.result).replace(/^[^,]*,/, "");
+    void load();
+  };
+  reader.readAsDataURL(file);
+  return true;
+}
+addEventListener("paste", (event) => { if (takePicture(event.clipboardData)) event.preventDefault(); });
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  takePicture(event.dataTransfer);
+});
+
+// --- begin ---
+
+async function begin() {
+  history.scrollRestoration = "manual";
+  panel.box.hidden = true;
+  scene = /** @type {Scene | null} */ (history.state) ?? sceneOf(location.hash);
+  try {
+    const start = await ask("GET", "/start");
+    if (start.query) scene = { ...scene, view: "photos", query: start.query };
+    picture = start.like;
+    bar.closes = start.closes;
+  } catch { /* the first thing that is asked for says why */ }
+  history.replaceState(scene, "", addressOf(scene));
+  live.start();
+  await load();
+}
+void begin();

@@ -1,0 +1,238 @@
+/** What is known of one photo, and what the user says of it, edited in place. */
+
+import { ask, thumbnail } from "./api.js";
+import { detailsOf, remember } from "./viewer.js";
+import { html, nothing, render } from "./vendor/lit-html.js";
+
+const SIMILAR = 12;
+const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" });
+const FACTS = /** @type {[string, string][]} */ ([
+  ["camera", "Camera"],
+  ["lens", "Lens"],
+  ["exposure_s", "Exposure"],
+  ["aperture", "Aperture"],
+  ["f_number", "Aperture"],
+  ["iso", "ISO"],
+  ["focal_length_mm", "Focal length"],
+  ["title", "Title"],
+  ["description", "Description"],
+  ["caption", "Caption"],
+  ["city", "City"],
+  ["country", "Country"],
+]);
+
+export class Panel {
+  /**
+   * @param {HTMLElement} box
+   * @param {{like: (id: number) => void, filter: (filters: Record<string, any>) => void,
+   *   say: (text: string) => void, close: () => void}} told
+   */
+  constructor(box, told) {
+    this.box = box;
+    this.told = told;
+    this.id = -1;
+    /** @type {any} */
+    this.image = null;
+    /** @type {any[]} */
+    this.similar = [];
+    this.filming = false;
+    // the viewer listens for keys everywhere; what is typed here is not meant for it
+    box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        told.close();
+      } else if (/** @type {HTMLElement} */ (event.target).matches("input, textarea")) {
+        event.stopPropagation();
+      }
+    });
+  }
+
+  get shown() {
+    return !this.box.hidden;
+  }
+
+  /** @param {number} id */
+  async show(id) {
+    this.id = id;
+    this.filming = false;
+    try {
+      const image = await detailsOf(id);
+      if (this.id !== id) return;
+      this.image = image;
+      this.similar = [];
+      this._draw();
+      if (!this.shown) return;
+      const request = { image: { id }, limit: SIMILAR + 1, all: true };
+      const answer = await ask("POST", "/v1/search", request);
+      if (this.id !== id) return;
+      this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id).slice(0, SIMILAR);
+      this._draw();
+    } catch (error) {
+      if (this.id === id) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);
+    }
+  }
+
+  /** @param {number} stars the same again takes the rating away */
+  async rate(stars) {
+    const now = this.image?.user_metadata?.rating;
+    await this._set({ rating: now === stars || stars === 0 ? null : stars });
+    this.told.say(now === stars || stars === 0 ? "No rating" : `Rated ${stars} of 5`);
+  }
+
+  /** @param {string[]} add @param {string[]} remove */
+  async tag(add, remove) {
+    const id = this.id;
+    try {
+      await ask("POST", "/v1/tags", { ids: [id], add, remove });
+      this.image = await detailsOf(id, true);
+      if (this.id === id) this._draw();
+    } catch (error) {
+      this.told.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  /** @param {Record<string, any>} changes */
+  async _set(changes) {
+    const id = this.id;
+    try {
+      const image = await ask("PATCH", `/v1/images/${id}/metadata`, changes);
+      remember(image);
+      if (this.id === id) {
+        this.image = image;
+        this._draw();
+      }
+    } catch (error) {
+      this.told.say(/** @type {Error} */ (error).message);
+    }
+  }
+
+  _draw() {
+    const image = this.image;
+    if (!image || this.box.hidden) return;
+    const said = image.user_metadata ?? {};
+    const file = image.files[0];
+    const name = file.path.slice(file.path.lastIndexOf("/") + 1);
+    const folder = file.path.slice(0, file.path.lastIndexOf("/")) || "/";
+    const film = image.companions?.some((/** @type {any} */ each) => each.kind === "video");
+    render(
+      html`
+        <header>
+          <h2>${name}</h2>
+          <button class="quiet" aria-label="Close the panel" @click=${this.told.close}>✕</button>
+        </header>
+        ${file.offline ? html`<p class="badge">Offline: its drive is not here</p>` : nothing}
+        ${image.failure ? html`<p class="wrong">${image.failure}</p>` : nothing}
+        ${image.truncated ? html`<p class="wrong">The file ends early; this is what there is.</p>` : nothing}
+        <p class="when">${whenOf(image)}</p>
+        <div class="stars" role="group" aria-label="Rating">
+          ${[1, 2, 3, 4, 5].map(
+            (star) => html`<button
+              class="star ${star <= (said.rating ?? image.metadata?.rating ?? 0) ? "lit" : ""}"
+              aria-label="${star} of 5" aria-pressed=${String(said.rating === star)}
+              @click=${() => this.rate(star)}>★</button>`,
+          )}
+        </div>
+        <div class="tags">
+          ${(said.tags ?? []).map(
+            (/** @type {string} */ tag) => html`<span class="chip"
+              ><button class="plain" @click=${() => this.told.filter({ tags: [tag] })}>${tag}</button
+              ><button class="plain" aria-label="Take away the tag ${tag}" @click=${() => this.tag([], [tag])}>✕</button
+            ></span>`,
+          )}
+          <form @submit=${(/** @type {SubmitEvent} */ event) => this._addTag(event)}>
+            <input id="new-tag" name="tag" maxlength="200" placeholder="Add a tag" aria-label="Add a tag" autocomplete="off">
+          </form>
+        </div>
+        <label class="note">Note
+          <textarea rows="2" maxlength="10000" .value=${String(said.note ?? "")}
+            @change=${(/** @type {Event} */ event) => {
+              const text = /** @type {HTMLTextAreaElement} */ (event.target).value.trim();
+              void this._set({ note: text || null });
+            }}></textarea>
+        </label>
+        ${film
+          ? this.filming
+            ? html`<video controls autoplay playsinline src="/v1/images/${image.id}/film"></video>`
+            : html`<button class="wide" @click=${() => { this.filming = true; this._draw(); }}>▶ Play the film</button>`
+          : nothing}
+        <dl>
+          <dt>Size</dt>
+          <dd>${image.width ?? "?"} × ${image.height ?? "?"} · ${size(file.size_bytes)} · ${(image.format ?? "").toUpperCase()}</dd>
+          ${FACTS.filter(([key]) => image.metadata?.[key] != null).map(
+            ([key, title]) => html`<dt>${title}</dt><dd>${told(key, image.metadata[key])}</dd>`,
+          )}
+          ${words("Keywords", image.metadata?.keywords, this.told)} ${words("People", image.metadata?.people, this.told)}
+          ${image.metadata?.gps_latitude != null
+            ? html`<dt>Place</dt><dd><button class="link" @click=${() => this.told.filter({
+                near: [image.metadata.gps_latitude, image.metadata.gps_longitude, 5],
+              })}>${image.metadata.gps_latitude.toFixed(4)}, ${image.metadata.gps_longitude.toFixed(4)}</button></dd>`
+            : nothing}
+          <dt>Folder</dt>
+          <dd><button class="link" @click=${() => this.told.filter({ folder })}>${folder}</button></dd>
+          ${image.files.length > 1
+            ? html`<dt>Also at</dt>${image.files.slice(1).map((/** @type {any} */ other) => html`<dd>${other.path}</dd>`)}`
+            : nothing}
+        </dl>
+        <a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>
+        <h3>More like this</h3>
+        <div class="strip">
+          ${this.similar.map(
+            (hit) => html`<button class="thumb" aria-label="Photos like ${nameOf(hit)}" @click=${() => this.told.like(hit.id)}
+              ><img alt="" loading="lazy" src=${thumbnail(hit, 256)}></button>`,
+          )}
+        </div>
+      `,
+      this.box,
+    );
+  }
+
+  /** @param {SubmitEvent} event */
+  _addTag(event) {
+    event.preventDefault();
+    const field = /** @type {HTMLInputElement} */ (/** @type {HTMLFormElement} */ (event.target).elements.namedItem("tag"));
+    const tags = field.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+    field.value = "";
+    if (tags.length) void this.tag(tags, []);
+  }
+}
+
+/** @param {string} title @param {string[] | undefined} list @param {{filter: (f: any) => void}} told */
+function words(title, list, told) {
+  if (!list?.length) return nothing;
+  return html`<dt>${title}</dt><dd>${list.map(
+    (word) => html`<button class="link" @click=${() => told.filter({ tags: [word] })}>${word}</button> `,
+  )}</dd>`;
+}
+
+/** @param {any} image */
+function whenOf(image) {
+  if (!image.taken_at) return "Undated";
+  const date = new Date(`${image.taken_at.slice(0, 19)}Z`);
+  return Number.isNaN(date.getTime()) ? image.taken_at : WHEN.format(date);
+}
+
+/** @param {any} hit */
+function nameOf(hit) {
+  return hit.path.slice(hit.path.lastIndexOf("/") + 1);
+}
+
+/** @param {string} key @param {any} value */
+function told(key, value) {
+  if (key === "exposure_s" && value > 0 && value < 1) return `1/${Math.round(1 / value)} s`;
+  if (key === "exposure_s") return `${value} s`;
+  if (key === "aperture" || key === "f_number") return `f/${value}`;
+  if (key === "focal_length_mm") return `${value} mm`;
+  return String(value);
+}
+
+/** @param {number} bytes */
+export function size(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit ? value.toFixed(value < 10 ? 1 : 0) : value} ${units[unit]}`;
+}

@@ -1,0 +1,240 @@
+/** What a grid shows: the timeline, or the hits of a search. Both load what is looked at. */
+
+import { ask, withFields } from "./api.js";
+import { lastNotAbove } from "./layout.js";
+
+/** @typedef {import("./api.js").Item} Item */
+/** @typedef {{start: number, title: string, short: string}} Section */
+
+const MONTH = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeZone: "UTC" });
+const PAGE = 100;
+const BANDS = /** @type {Record<string, string>} */ ({ found: "Found", weaker: "Weaker", nearest: "Nearest" });
+
+/** @param {string} text base64 */
+function bytes(text) {
+  const raw = atob(text);
+  const found = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) found[i] = raw.charCodeAt(i);
+  return found;
+}
+
+/** @param {number | null | undefined} width @param {number | null | undefined} height */
+export function shapeOf(width, height) {
+  if (!width || !height) return 128;
+  if (width <= height) return Math.max(1, Math.round((128 * width) / height));
+  return Math.min(255, 256 - Math.round((128 * height) / width));
+}
+
+/** Every photo that passes the filters, newest first. */
+export class Timeline {
+  /** @param {import("./api.js").Filters} filters */
+  constructor(filters) {
+    this.filters = filters;
+    this.shapes = new Uint8Array();
+    /** @type {Section[]} */
+    this.sections = [];
+    this.clock = "";
+    this.complete = true;
+    /** @type {() => void} */
+    this.onload = () => {};
+    /** @type {{month: string, count: number}[]} */
+    this._months = [];
+    /** @type {Uint32Array} */
+    this._starts = new Uint32Array();
+    /** @type {Map<number, {ids: number[], hashes: string[], days: number[]}>} */
+    this._loaded = new Map();
+    /** @type {Map<number, Promise<void>>} */
+    this._loading = new Map();
+  }
+
+  get length() {
+    return this.shapes.length;
+  }
+
+  /** Read the months and shapes. */
+  async open() {
+    const found = await ask("GET", withFields("/v1/timeline", { filters: this.filters }));
+    this.clock = found.clock;
+    this._months = found.months;
+    this._starts = new Uint32Array(found.months.length);
+    let start = 0;
+    this.sections = found.months.map((/** @type {any} */ month, /** @type {number} */ i) => {
+      this._starts[i] = start;
+      const section = { start, title: titleOf(month.month), short: month.month.slice(0, 4) };
+      start += month.count;
+      return section;
+    });
+    this.shapes = bytes(found.shapes);
+    return this;
+  }
+
+  /** @param {number} index @returns {Item | undefined} */
+  at(index) {
+    const month = lastNotAbove(this._starts, index, this._starts.length);
+    const columns = this._loaded.get(month);
+    if (!columns) {
+      this._load(month);
+      return undefined;
+    }
+    const place = index - this._starts[month];
+    if (place >= columns.ids.length) return undefined;
+    const label = dayOf(this._months[month].month, columns.days[place]);
+    return { id: columns.ids[place], hash: columns.hashes[place], label };
+  }
+
+  /** @param {number} index Return the photo, once it is known. */
+  async get(index) {
+    const known = this.at(index);
+    if (known) return known;
+    await this._load(lastNotAbove(this._starts, index, this._starts.length));
+    return this.at(index);
+  }
+
+  /** @param {string} month "2023-05", or the beginning of it; the place of its first photo */
+  find(month) {
+    const place = this._months.findIndex((each) => each.month <= `${month}~` && each.month !== "undated");
+    return place < 0 ? this.length - 1 : this._starts[place];
+  }
+
+  /** @param {number} month */
+  _load(month) {
+    let loading = this._loading.get(month);
+    if (!loading) {
+      const path = `/v1/timeline/${this._months[month].month}`;
+      loading = ask("GET", withFields(path, { filters: this.filters })).then(
+        (columns) => {
+          this._loaded.set(month, columns);
+          this._loading.delete(month);
+          this.onload();
+        },
+        () => void this._loading.delete(month),
+      );
+      this._loading.set(month, loading);
+    }
+    return loading;
+  }
+}
+
+/** The hits of one search; more of them come as they are looked at. */
+export class Results {
+  /** @param {Record<string, any>} request */
+  constructor(request) {
+    this.request = request;
+    this.shapes = new Uint8Array();
+    /** @type {Section[]} */
+    this.sections = [{ start: 0, title: "", short: "" }];
+    /** @type {() => void} */
+    this.onload = () => {};
+    /** @type {any[]} */
+    this.hits = [];
+    /** @type {string | null} */
+    this._cursor = null;
+    /** @type {Promise<void> | null} */
+    this._more = null;
+    this.found = 0;
+    this.weaker = 0;
+    this.searched = 0;
+    this.nearest = false;
+    this.took = 0;
+  }
+
+  get length() {
+    return this.hits.length;
+  }
+
+  get complete() {
+    return this._cursor === null;
+  }
+
+  /** @param {AbortSignal} [signal] */
+  async open(signal) {
+    const answer = await ask("POST", "/v1/search", { ...this.request, limit: PAGE }, signal);
+    this.found = answer.found ?? answer.hits.length;
+    this.weaker = answer.weaker ?? 0;
+    this.searched = answer.searched;
+    this.took = answer.took_ms;
+    let hits = answer.hits;
+    if (!hits.length) {
+      hits = answer.nearest_hits?.length ? answer.nearest_hits : [answer.nearest].filter(Boolean);
+      this.nearest = hits.length > 0;
+      hits = hits.map((/** @type {any} */ hit) => ({ ...hit, band: "nearest" }));
+    }
+    this._add(hits);
+    this._cursor = answer.next_cursor ?? null;
+    return this;
+  }
+
+  /** @param {number} index @returns {Item | undefined} */
+  at(index) {
+    const hit = this.hits[index];
+    if (index >= this.hits.length - PAGE / 2 && this._cursor) this._next();
+    return hit && { id: hit.id, label: labelOf(hit), band: hit.band };
+  }
+
+  /** @param {number} index */
+  async get(index) {
+    return this.at(index);
+  }
+
+  /** Put a hit that has just come in front. @param {any} hit */
+  prepend(hit) {
+    if (this.hits.some((known) => known.id === hit.id)) return false;
+    this.hits.unshift(hit);
+    this._arrange();
+    return true;
+  }
+
+  _next() {
+    this._more ??= ask("POST", "/v1/search", { ...this.request, limit: PAGE, cursor: this._cursor })
+      .then((answer) => {
+        this._add(answer.hits);
+        this._cursor = answer.next_cursor ?? null;
+        this.onload();
+      })
+      .catch(() => { this._cursor = null; })
+      .finally(() => { this._more = null; });
+    return this._more;
+  }
+
+  /** @param {any[]} hits */
+  _add(hits) {
+    this.hits.push(...hits);
+    this._arrange();
+  }
+
+  _arrange() {
+    this.shapes = Uint8Array.from(this.hits, (hit) => shapeOf(hit.width, hit.height));
+    /** @type {Section[]} */
+    const sections = [];
+    let last = "";
+    this.hits.forEach((hit, start) => {
+      const band = hit.band ?? "found";
+      if (band === last) return;
+      last = band;
+      const count = band === "found" ? this.found : band === "weaker" ? this.weaker : 0;
+      const title = count ? `${BANDS[band]} · ${count.toLocaleString()}` : BANDS[band];
+      sections.push({ start, title: band === "nearest" ? "Nothing fits; this comes nearest" : title, short: "" });
+    });
+    this.sections = sections.length ? sections : [{ start: 0, title: "", short: "" }];
+  }
+}
+
+/** @param {string} month */
+function titleOf(month) {
+  if (month === "undated") return "Undated";
+  return month.length < 7 ? `${month}, some time` : MONTH.format(new Date(`${month}-01T00:00:00Z`));
+}
+
+/** @param {string} month @param {number} day */
+function dayOf(month, day) {
+  if (month === "undated" || !day) return "Photo";
+  const date = new Date(`${month}-${String(day).padStart(2, "0")}T00:00:00Z`);
+  return Number.isNaN(date.getTime()) ? "Photo" : `Photo, ${DAY.format(date)}`;
+}
+
+/** @param {any} hit */
+function labelOf(hit) {
+  const name = hit.path.slice(hit.path.lastIndexOf("/") + 1);
+  return hit.offline ? `${name}, offline` : name;
+}

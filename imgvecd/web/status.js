@@ -1,0 +1,108 @@
+/** What the daemon is doing, what it cannot do, and the few things to be done about it. */
+
+import { ask } from "./api.js";
+import { html, nothing, render } from "./vendor/lit-html.js";
+
+const SHOWN = 100;
+
+export class Status {
+  /** @param {HTMLElement} box @param {(text: string) => void} say */
+  constructor(box, say) {
+    this.box = box;
+    this.say = say;
+    this.visible = false;
+    /** @type {any} */
+    this.state = null;
+    /** @type {any[]} */
+    this.failures = [];
+  }
+
+  hide() {
+    this.visible = false;
+  }
+
+  async open() {
+    this.visible = true;
+    try {
+      const [state, failed] = await Promise.all([ask("GET", "/v1/status"), ask("GET", `/v1/failures?limit=${SHOWN}`)]);
+      this.failures = failed.failures;
+      this.show(state);
+    } catch (error) {
+      if (this.visible) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);
+    }
+  }
+
+  /** @param {any} state */
+  show(state) {
+    this.state = state;
+    if (!this.visible || !state) return;
+    const { files, model, move, pause } = state;
+    const share = files.seen ? files.indexed / files.seen : 1;
+    render(
+      html`<div class="page">
+        <h2>${headline(state)}</h2>
+        <progress max="1" .value=${share} aria-label="Indexed"></progress>
+        <p>${n(files.indexed)} of ${n(files.seen)} files can be searched${files.pending ? html`, ${n(files.pending)} wait` : nothing}${
+          files.failed ? html`, ${n(files.failed)} cannot be read` : nothing}.
+          ${state.rate_per_s ? html`${state.rate_per_s} a second${state.eta_s ? html`, about ${lasting(state.eta_s)} left` : nothing}.` : nothing}</p>
+        <div class="actions">
+          ${pause
+            ? html`<button class="main" @click=${() => this._act("/v1/resume", { force: true }, "Indexing goes on")}>Resume</button><span>Paused: ${pause.reason}</span>`
+            : html`<button @click=${() => this._act("/v1/pause", {}, "Indexing rests; searches go on")}>Pause indexing</button>`}
+          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", {}, "Trying again")}>Try failures again</button>` : nothing}
+        </div>
+        ${(state.warnings ?? []).map((/** @type {string} */ warning) => html`<p class="wrong">${warning}</p>`)}
+        <h3>Folders</h3>
+        <ul class="roots">${state.roots.map((/** @type {any} */ root) => html`<li class=${root.online === false ? "away" : ""}>
+          <strong>${root.path}</strong><span>${n(root.files ?? 0)} files · ${root.online === false
+            ? html`offline${root.offline_since ? html` since ${root.offline_since.slice(0, 16).replace("T", " ")}` : nothing}: ${root.offline_reason}`
+            : html`online, watched by ${root.watching}`}</span></li>`)}</ul>
+        <h3>Model</h3>
+        <p>${model.name} ${model.pretrained} ${model.error ? html`<span class="wrong">${model.error}</span>` : nothing} ${model.note ?? ""}</p>
+        ${move
+          ? html`<p>Moving to ${move.name} ${move.pretrained}: ${move.loading || html`${n(move.indexed)} done, ${n(move.pending)} wait`}
+              ${move.error ? html`<span class="wrong">${move.error}</span>` : nothing}
+              ${move.stopped
+                ? html`<button @click=${() => this._act("/v1/move/resume", {}, "The move goes on")}>Resume the move</button>`
+                : html`<button @click=${() => this._act("/v1/move/stop", {}, "The move is stopped")}>Stop the move</button>`}</p>`
+          : nothing}
+        ${this.failures.length
+          ? html`<h3>What cannot be read</h3><ul class="failures">${this.failures.map(
+              (failure) => html`<li><strong>${failure.path}</strong><span>${failure.reason}: ${failure.message}</span></li>`)}</ul>
+              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>imgvec failures</code> lists all.</p>` : nothing}`
+          : nothing}
+      </div>`,
+      this.box,
+    );
+  }
+
+  /** @param {string} path @param {any} body @param {string} done */
+  async _act(path, body, done) {
+    try {
+      await ask("POST", path, body);
+      this.say(done);
+      await this.open();
+    } catch (error) {
+      this.say(/** @type {Error} */ (error).message);
+    }
+  }
+}
+
+/** @param {number} value */
+function n(value) {
+  return value.toLocaleString();
+}
+
+/** @param {any} state */
+function headline(state) {
+  if (state.pause && state.files.pending) return "Indexing is paused";
+  if (state.files.pending) return "Indexing your photos";
+  return state.state === "scanning" ? "Looking for changes" : "Everything is up to date";
+}
+
+/** @param {number} seconds */
+function lasting(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

@@ -1,0 +1,143 @@
+/** One photo, large: PhotoSwipe over whatever the grid shows. */
+
+import { ask, thumbnail } from "./api.js";
+import { ratioOf } from "./layout.js";
+import PhotoSwipe from "./vendor/photoswipe.esm.min.js";
+
+const SIZES = [1024, 2048, 4096];
+const SIDE = 4096; // until the photo's own size is known
+const KNOWN = 300; // photos whose details are kept
+
+/** What is known of photos, by id. @type {Map<number, any>} */
+const details = new Map();
+
+/**
+ * Return all that is known of a photo.
+ * @param {number} id @param {boolean} [anew]
+ */
+export async function detailsOf(id, anew) {
+  if (!anew && details.has(id)) return details.get(id);
+  const found = await ask("GET", `/v1/images/${id}`);
+  details.delete(id);
+  details.set(id, found);
+  if (details.size > KNOWN) details.delete(details.keys().next().value ?? -1);
+  return found;
+}
+
+/** @param {any} image */
+export function remember(image) {
+  details.set(image.id, image);
+}
+
+export class Viewer {
+  /**
+   * @param {{shown: (index: number, id: number) => void, closed: (index: number) => void,
+   *   room: () => {x: number, y: number}}} told
+   */
+  constructor(told) {
+    this.told = told;
+    /** @type {any} */
+    this.swipe = null;
+    this.index = 0;
+  }
+
+  get open() {
+    return this.swipe !== null;
+  }
+
+  /** @param {import("./grid.js").Source} source @param {number} index */
+  show(source, index) {
+    this.source = source;
+    this.index = index;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const swipe = new PhotoSwipe({
+      index,
+      loop: false,
+      bgOpacity: 1,
+      spacing: 0.04,
+      preload: [1, 2],
+      trapFocus: false,
+      escKey: false, // see `close`
+      returnFocus: false,
+      clickToCloseNonZoomable: false,
+      imageClickAction: "zoom-or-close",
+      bgClickAction: "close",
+      tapAction: "toggle-controls",
+      showHideAnimationType: calm ? "none" : "fade",
+      hideAnimationDuration: calm ? 0 : 160,
+      showAnimationDuration: calm ? 0 : 160,
+      zoomAnimationDuration: calm ? 0 : 200,
+      wheelToZoom: true,
+      maxZoomLevel: 4,
+      getViewportSizeFn: () => this.told.room(),
+      errorMsg: "This photo cannot be shown; the panel (i) says why.",
+    });
+    this.swipe = swipe;
+    swipe.addFilter("numItems", () => source.length);
+    swipe.addFilter("itemData", (/** @type {any} */ _data, /** @type {number} */ at) => this._data(at));
+    swipe.on("change", () => this._changed());
+    swipe.on("afterInit", () => {
+      const box = swipe.element;
+      box.setAttribute("aria-label", "Photo");
+      swipe.scrollWrap.setAttribute("role", "region");
+      swipe.scrollWrap.setAttribute("aria-label", "Photos");
+      box.focus();
+    });
+    swipe.on("close", () => {
+      this.swipe = null;
+      this.told.closed(this.index);
+    });
+    swipe.init();
+    void this._changed();
+  }
+
+  close() {
+    const swipe = this.swipe;
+    if (!swipe) return;
+    // while it opens it would not listen
+    if (swipe.opener.isOpen) swipe.close();
+    else swipe.on("openingAnimationEnd", () => swipe.close());
+  }
+
+  /** The panel has come or gone: use the room that is left. */
+  resized() {
+    this.swipe?.updateSize(true);
+  }
+
+  /** @param {number} by */
+  step(by) {
+    this.swipe?.goTo(Math.min(Math.max(this.index + by, 0), (this.source?.length ?? 1) - 1));
+  }
+
+  /** @param {number} at */
+  _data(at) {
+    const item = this.source?.at(at);
+    const ratio = ratioOf(this.source?.shapes[at] ?? 128);
+    if (!item) {
+      void this.source?.get(at).then((found) => found && this.swipe?.refreshSlideContent(at));
+      return { html: '<div class="waiting"></div>' };
+    }
+    const known = details.get(item.id);
+    const width = known?.width || Math.round(ratio >= 1 ? SIDE : SIDE * ratio);
+    const height = known?.height || Math.round(ratio >= 1 ? SIDE / ratio : SIDE);
+    const wide = width >= height ? 1 : width / height;
+    return {
+      id: item.id,
+      src: thumbnail(item, 2048),
+      msrc: thumbnail(item, 512),
+      srcset: SIZES.map((size) => `${thumbnail(item, size)} ${Math.round(size * wide)}w`).join(", "),
+      width,
+      height,
+      alt: item.label,
+    };
+  }
+
+  async _changed() {
+    if (!this.swipe || !this.source) return;
+    const index = this.swipe.currIndex;
+    this.index = index;
+    const item = await this.source.get(index);
+    if (!item || this.index !== index || !this.swipe) return;
+    this.told.shown(index, item.id);
+  }
+}

@@ -1,0 +1,110 @@
+"""What workers give up once they have loaded everything: a hole in a decoder then leads nowhere.
+
+A decoder keeps its channel, memory, and the descriptor of one file at a time, for reading. It has
+no path, no network, no new process. A kernel may lack a part of this; what is in force is told.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+import sys
+from collections.abc import Callable
+
+from imgvecd.adapters import landlock, seccomp
+from imgvecd.adapters.seccomp import Call
+
+logger = logging.getLogger(__name__)
+
+_DESCRIPTORS = 16  # standard ones, the channel, a file, and what opens it a second time
+_PROT_EXEC = 4
+_AT_EMPTY_PATH = 0x1000
+_LOW = 0xFFFFFFFF
+_NEVER = ((0, 0, 1),)  # what is nothing is never 1
+# CLONE_NEW…, CLONE_NEWTIME, CLONE_THREAD: a thread, which libde265 needs one of, and nothing else.
+# The limit on processes counts all that the user runs, so it cannot say the same.
+_THREAD_MASK, _CLONE_THREAD = 0x7E020000 | 0x80 | 0x10000, 0x10000
+
+_PLAIN = (
+    "read", "write", "recvmsg", "sendto", "sendmsg", "recvfrom", "close", "fstat", "lseek", "futex",
+    "munmap", "brk", "madvise", "mremap", "pread64", "readv", "writev", "poll", "ppoll",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sched_yield",
+    "sched_getaffinity", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres",
+    "gettimeofday", "getrusage", "getpid", "gettid", "getrandom", "dup", "fcntl", "set_robust_list",
+    "rseq", "membarrier", "exit", "exit_group",
+)  # fmt: skip
+_NO_BUSINESS_OF_TORCHS = (
+    "socket", "socketpair", "connect", "bind", "listen", "ptrace", "process_vm_readv",
+    "process_vm_writev", "pidfd_getfd", "io_uring_setup", "keyctl", "bpf", "userfaultfd", "mount",
+    "unshare", "setns", "execve", "execveat",
+)  # fmt: skip
+
+
+def confine_decoder(memory_bytes: int) -> list[str]:
+    """Give up all that decoding does not need; return what is in force, for a person.
+
+    To be called once everything is imported, by a process with one thread.
+
+    Args:
+        memory_bytes: of address space.
+    """
+    for limit, most in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CORE, 0),  # a bad photo shall not fill the disk
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, _DESCRIPTORS),
+    ):
+        resource.setrlimit(limit, (most, most))
+    return ["limits", *_confined(lambda: seccomp.allow_only(_calls_of_a_decoder()))]
+
+
+def confine_encoder(*, writing: bool) -> list[str]:
+    """Give up what torch does not need once the model is loaded; return what is in force.
+
+    Args:
+        writing: whether it may write files: the whole model keeps a part of itself in some, and
+            drivers of devices open them when they like.
+    """
+    calls = [Call(name) for name in _NO_BUSINESS_OF_TORCHS]
+    return _confined(lambda: seccomp.deny(calls), paths=not writing, reading=True)
+
+
+def _confined(
+    filter_calls: Callable[[], None], *, paths: bool = True, reading: bool = False
+) -> list[str]:
+    if sys.platform != "linux":
+        return []
+    in_force = []
+    steps: tuple[tuple[str, bool, Callable[[], object]], ...] = (
+        ("no_new_privs", True, seccomp.forbid_new_privileges),
+        ("landlock", paths and bool(landlock.abi()), lambda: landlock.restrict(reading=reading)),
+        ("seccomp", seccomp.available(), filter_calls),  # last: it forbids the others
+    )
+    for name, there, take in steps:
+        if not there:
+            continue
+        try:
+            take()
+        except OSError as error:
+            logger.warning("the sandbox lacks %s: %s", name, error)
+        else:
+            in_force.append(name)
+    return in_force
+
+
+def _calls_of_a_decoder() -> list[Call]:
+    not_executable = ((2, _PROT_EXEC, 0),)
+    return [
+        *map(Call, _PLAIN),
+        Call("mmap", not_executable),
+        Call("mprotect", not_executable),
+        # glibc asks for the state of a descriptor so
+        Call("newfstatat", ((3, _LOW, _AT_EMPTY_PATH),), otherwise=errno.EACCES),
+        Call("tgkill", ((0, _LOW, os.getpid()),)),  # of abort()
+        Call("prlimit64", ((2, _LOW, 0),)),  # reading limits
+        Call("clone", ((0, _THREAD_MASK, _CLONE_THREAD),)),
+        Call("clone3", _NEVER, otherwise=errno.ENOSYS),  # its flags are out of sight: use clone
+        Call("ioctl", _NEVER, otherwise=errno.ENOTTY),  # is it a terminal? no
+    ]

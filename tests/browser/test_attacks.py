@@ -1,0 +1,287 @@
+"""Pages of elsewhere, and other programs on this machine, get nothing from the gateway."""
+
+import http.client
+import http.server
+import json
+import threading
+
+import pytest
+
+NOTHING = "imgvec"  # the cookie's name
+
+
+class Elsewhere:
+    """A web server of somebody else on this machine: tells what it was sent."""
+
+    def __init__(self):
+        outer = self
+        self.heads = []
+        self.page = ""
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.heads.append(dict(self.headers))
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html")
+                self.end_headers()
+                self.wfile.write(outer.page.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def elsewhere():
+    server = Elsewhere()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["127.0.0.1", "evil.localhost"])
+def foreign(request, page, elsewhere):
+    """A page of another origin in the very browser that has our page's cookie."""
+    elsewhere.page = "<!doctype html><title>elsewhere</title><body>"
+    page.open(f"http://{request.param}:{elsewhere.port}/")
+    return page
+
+
+def test_a_page_of_elsewhere_reads_nothing(foreign, gateway):
+    base = f"http://{gateway.host}"
+    for path in ("/", "/v1/status", "/v1/timeline", "/web/main.js"):
+        with pytest.raises(AssertionError, match=r"(?i)fetch|network"):
+            foreign.js(f"fetch('{base}{path}', {{credentials: 'include'}}).then(r => r.text())")
+        status = foreign.js(
+            f"fetch('{base}{path}', {{mode: 'no-cors', credentials: 'include'}})"
+            ".then(r => r.type + r.status, e => 'refused')"
+        )
+        assert status in {"refused", "opaque0"}
+
+
+def test_a_page_of_elsewhere_shows_no_picture_and_runs_no_script_of_ours(foreign, gateway):
+    address = f"http://{gateway.host}/v1/images/1/thumbnail?size=64"
+    assert not foreign.js(
+        "new Promise(done => { const i = new Image(); i.onload = () => done(true);"
+        f" i.onerror = () => done(false); i.src = '{address}'; }})"
+    )
+    assert not foreign.js(
+        "new Promise(done => { const s = document.createElement('script');"
+        " s.onload = () => done(true); s.onerror = () => done(false);"
+        f" s.src = 'http://{gateway.host}/web/api.js'; document.body.append(s); }})"
+    )
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_page_of_elsewhere_writes_nothing(foreign, gateway, daemon, kind):
+    body = json.dumps({"ids": [1], "add": ["owned"]})
+    foreign.js(
+        f"fetch('http://{gateway.host}/v1/tags', {{method: 'POST', mode: 'no-cors',"
+        f" credentials: 'include', headers: {{'Content-Type': '{kind}'}},"
+        f" body: {json.dumps(body)}}}).then(() => 1, () => 0)"
+    )
+    assert "owned" not in json.dumps(daemon.get("/v1/images/1"))
+
+
+def test_a_form_of_elsewhere_writes_nothing(foreign, gateway, daemon):
+    # the field's name and value make up JSON
+    foreign.js(
+        f"""(() => {{
+            const form = document.createElement('form');
+            form.method = 'post'; form.enctype = 'text/plain';
+            form.action = 'http://{gateway.host}/v1/tags';
+            const field = document.createElement('input');
+            field.name = '{{"ids":[1],"add":["owned"],"remove":["';
+            field.value = '"]}}';
+            form.append(field); document.body.append(form); form.submit();
+        }})()"""
+    )
+    foreign.until("location.href.includes('/v1/tags')")
+    assert "owned" not in json.dumps(daemon.get("/v1/images/1"))
+
+
+def test_a_page_of_elsewhere_cannot_frame_ours(foreign, gateway):
+    foreign.js(
+        "new Promise(done => { const f = document.createElement('iframe');"
+        f" f.onload = f.onerror = () => done(1); f.src = 'http://{gateway.host}/';"
+        " document.body.append(f); setTimeout(() => done(0), 3000); })"
+    )
+    tree = foreign.ask("browsingContext.getTree", root=foreign.context)
+    (frame,) = tree["contexts"][0]["children"]
+    seen = foreign.js("document.body?.innerHTML ?? ''", context=frame["context"])
+    assert "grid" not in seen
+
+
+def test_a_link_of_elsewhere_leads_to_nothing(foreign, gateway):
+    foreign.js(f"void (location.href = 'http://{gateway.host}/')")
+    foreign.until(f"location.host === '{gateway.host}'")
+    assert not foreign.js("document.querySelector('#grid')")
+
+
+def test_another_port_is_not_sent_the_cookie(page, elsewhere):
+    for host in ("127.0.0.1", "localhost", "other.localhost"):
+        page.open(f"http://{host}:{elsewhere.port}/")
+    assert elsewhere.heads
+    assert NOTHING not in json.dumps([head.get("Cookie", "") for head in elsewhere.heads])
+
+
+def test_an_address_lets_in_once(page, gateway):
+    page.open(gateway.address)
+    assert "used before" in page.text()
+
+
+def test_nothing_but_the_gateway_is_asked(page, gateway):
+    page.press("/")
+    page.press("a cat", "Enter")
+    page.until("document.querySelector('.count').textContent.includes('found')")
+    asked = [url for url in page.requested if not url.startswith(("about:", "blob:"))]
+    assert asked
+    assert [url for url in asked if not url.startswith(f"http://{gateway.host}/")] == []
+
+
+def raw(gateway, method="GET", path="/", body=None, **headers):
+    """Ask as a program on this machine does, with any head it likes."""
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name.replace("_", "-"), value)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    response = connection.getresponse()
+    answer = response.status, response.headers, response.read()
+    connection.close()
+    return answer
+
+
+OWN = {"Sec_Fetch_Site": "same-origin", "Sec_Fetch_Mode": "cors", "Sec_Fetch_Dest": "empty"}
+TYPED = {"Sec_Fetch_Site": "none", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+
+
+@pytest.fixture
+def cookie(gateway):
+    """The cookie that the gateway gives for its token."""
+    path = "/" + gateway.address.partition("/enter")[1][1:] + gateway.address.partition("/enter")[2]
+    status, headers, _ = raw(gateway, path=path, Host=gateway.host, **TYPED)
+    assert status == 200
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+    return headers["Set-Cookie"].partition(";")[0]
+
+
+@pytest.mark.parametrize("host", ["localhost", "evil.example", "", "127.0.0.1.evil.example"])
+def test_another_host_is_misdirected(gateway, cookie, host):
+    for name in (f"{host}:{gateway.port}", host):
+        status, _, _ = raw(gateway, Host=name, Cookie=cookie, **OWN)
+        assert status == 421
+
+
+def test_two_hosts_are_misdirected(gateway, cookie):
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    connection.putrequest("GET", "/", skip_host=True)
+    connection.putheader("Host", gateway.host)
+    connection.putheader("Host", "evil.example")
+    connection.endheaders()
+    assert connection.getresponse().status in {400, 421}
+    connection.close()
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", None])
+def test_other_sites_are_refused(gateway, cookie, site):
+    head = {**OWN, "Sec_Fetch_Site": site} if site else {}
+    status, _, _ = raw(gateway, path="/v1/status", Host=gateway.host, Cookie=cookie, **head)
+    assert status == 403
+
+
+def test_no_cookie_no_answer(gateway):
+    for cookie in ("", "imgvec=", "imgvec=x", "imgvec=é"):
+        head = {**OWN, "Cookie": cookie.encode("utf-8").decode("latin-1")}
+        assert raw(gateway, path="/v1/status", Host=gateway.host, **head)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ({}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Content_Type": "multipart/form-data; boundary=b"}, 415),
+    ],
+)
+def test_writes_need_our_origin_and_json(gateway, cookie, head, status):
+    own = {**OWN, "Origin": f"http://{gateway.host}", "Content_Type": "application/json"}
+    head = {**own, **head} if head else {**own, "Origin": ""}
+    answer = raw(
+        gateway,
+        "POST",
+        "/v1/tags",
+        b'{"ids":[1],"add":["x"]}',
+        Host=gateway.host,
+        Cookie=cookie,
+        **head,
+    )
+    assert answer[0] == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"image": {"path": "/etc/passwd"}},
+        {"terms": [{"text": "a"}, {"path_base64": "L2V0Yy9wYXNzd2Q="}]},
+        {"terms": [{"url": "http://127.0.0.1/"}]},
+        {"image": {"url": "file:///etc/passwd"}},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/search", "/v1/search/live"])
+def test_no_search_names_a_file_or_an_address(gateway, cookie, path, body):
+    own = {**OWN, "Origin": f"http://{gateway.host}", "Content_Type": "application/json"}
+    data = json.dumps(body).encode()
+    status, _, answer = raw(gateway, "POST", path, data, Host=gateway.host, Cookie=cookie, **own)
+    assert status == 403, answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/search?path=/etc/passwd"),
+        ("POST", "/v1/search/batch"),
+        ("POST", "/v1/rebuild"),
+        ("POST", "/v1/rescan"),
+        ("POST", "/v1/duplicates/check"),
+        ("PUT", "/v1/saved/x"),
+        ("DELETE", "/v1/saved/x"),
+        ("GET", "/v1/metrics"),
+        ("GET", "/v1/images/1/../../metrics"),
+        ("GET", "/v1/images/%31"),
+        ("GET", "/web/../pyproject.toml"),
+        ("GET", "/web/..%2f..%2fpyproject.toml"),
+        ("GET", "/web/vendor/LICENSE.photoswipe"),
+    ],
+)
+def test_what_is_not_on_the_list_is_not_there(gateway, cookie, method, path):
+    own = {**OWN, "Origin": f"http://{gateway.host}", "Content_Type": "application/json"}
+    body = b"{}" if method != "GET" else None
+    status, _, _ = raw(gateway, method, path, body, Host=gateway.host, Cookie=cookie, **own)
+    assert status in {403, 404}
+
+
+def test_every_answer_says_what_it_may_be_used_for(gateway, cookie):
+    answers = [
+        raw(gateway, path=path, Host=gateway.host, Cookie=cookie, **OWN)[1]
+        for path in ("/", "/web/main.js", "/v1/status", "/v1/images/1/thumbnail", "/v1/none")
+    ]
+    answers.append(raw(gateway, Host="evil.example")[1])
+    for headers in answers:
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "Access-Control-Allow-Origin" not in headers

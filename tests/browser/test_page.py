@@ -1,0 +1,236 @@
+"""The page in real browsers: found, looked at, rated, and come back to, with the keyboard alone."""
+
+import importlib.util
+import json
+import pathlib
+import socket
+
+import pytest
+from browsing import HOSTILE
+from gateways import Gateway
+
+ACTIVE = "document.querySelector('.cell.active')"
+COUNT = "document.querySelector('.count')?.textContent ?? ''"
+
+
+def test_from_search_to_rating_by_keyboard(page, daemon):
+    page.press("/")
+    page.press("a cat", "Enter")
+    page.until(f"({COUNT}).includes('found')")
+    assert page.js("document.activeElement.id") == "grid"
+    page.press("Enter")
+    page.until("document.querySelector('.pswp--open')")
+    page.press("i")
+    page.until("document.querySelector('#panel h2')")
+    page.press("4")
+    page.until("document.querySelector('.star[aria-pressed=true]')")
+    page.press("t")
+    page.until("document.activeElement.id === 'new-tag'")
+    page.press("whiskers", "Enter")
+    page.until("document.querySelector('.tags .chip')?.textContent.includes('whiskers')")
+    name = page.js("document.querySelector('#panel h2').textContent")
+    images = daemon.get("/v1/images", limit=1000)["images"]
+    (image,) = (image for image in images if image["files"][0]["path"].endswith(name))
+    assert image["user_metadata"] == {"rating": 4, "tags": ["whiskers"]}
+    daemon.request("PATCH", f"/v1/images/{image['id']}/metadata", {"rating": None, "tags": None})
+
+
+def test_back_returns_to_the_very_same_place(page):
+    page.resize(500, 500)
+    page.press("End")
+    page.until(f"{ACTIVE} && document.querySelector('#grid').scrollTop > 0")
+    place = "[document.querySelector('#grid').scrollTop, document.activeElement.id,"
+    place += f" {ACTIVE}?.dataset.index]"
+    before = page.js(place)
+    page.press("Enter")
+    page.until("document.querySelector('.pswp--open')")
+    page.press("Escape")
+    page.until("!document.querySelector('.pswp') && document.activeElement.id === 'grid'")
+    page.until(
+        f"JSON.stringify({place}) === {json.dumps(json.dumps(before, separators=(',', ':')))}"
+    )
+    page.press("s")
+    page.until(f"({COUNT}).includes('found')")
+    page.js("history.back()")
+    page.until("!location.hash")
+    page.until(
+        f"JSON.stringify({place}) === {json.dumps(json.dumps(before, separators=(',', ':')))}"
+    )
+
+
+def test_arrows_move_and_shift_selects(page):
+    page.press("Home")
+    page.press("Right", "Right")
+    assert page.js(f"{ACTIVE}.dataset.index") == "2"
+    assert page.js("document.querySelector('#grid').getAttribute('aria-activedescendant')") == (
+        "photo-2"
+    )
+    page.press("Right", "Right", held=["Shift"])
+    page.until("document.querySelector('#selection').textContent.includes('3 selected')")
+    page.press("Escape")
+    page.until("document.querySelector('#selection').hidden")
+    page.press("x")
+    page.until("document.querySelector('#selection').textContent.includes('1 selected')")
+
+
+def test_rows_fit_whatever_the_width_is(page):
+    for width in (1200, 390, 800):
+        page.resize(width, 700)
+        page.until(
+            "(cells => cells.length && Math.max(...cells.map(c => c.getBoundingClientRect().right))"
+            f" <= {width} && document.documentElement.scrollWidth <= {width})"
+            "([...document.querySelectorAll('.cell')])"
+        )
+
+
+def test_names_that_mean_harm_are_only_names(page):
+    page.press("End")
+    for _ in range(len(HOSTILE) + 2):
+        page.press("Enter")
+        page.until("document.querySelector('.pswp--open')")
+        page.press("i")
+        page.until("document.querySelector('#panel h2')")
+        page.press("Escape")
+        page.until("!document.querySelector('.pswp')")
+        page.press("Left")
+    assert page.js("document.title") == "imgvecd"
+    assert page.js("document.querySelectorAll('#panel img[onerror], #panel script').length") == 0
+
+
+def test_a_heic_is_shown(page):
+    page.press("/")
+    page.press("#0", "Enter")  # no such photo: an error that is told, not a broken page
+    page.until("document.querySelector('#notice.shown')")
+    images = page.js("fetch('/v1/images?limit=100').then(r => r.json())")["images"]
+    (heic,) = (image for image in images if image["files"][0]["path"].endswith(".heic"))
+    size = page.js(
+        "(async () => { const i = new Image();"
+        f" i.src = '/v1/images/{heic['id']}/thumbnail?size=2048';"
+        " await i.decode(); return [i.naturalWidth, i.naturalHeight]; })()"
+    )
+    assert size == [320, 480]
+
+
+def test_filters_are_chips(page):
+    page.click(".menu summary")
+    page.until(
+        "[...document.querySelectorAll('.menu li')].some(li => li.textContent.includes('Camera 1'))"
+    )
+    page.js(
+        "[...document.querySelectorAll('.menu li button')]"
+        ".find(b => b.textContent.includes('Camera 1')).click()"
+    )
+    page.until(f"({COUNT}) === '4 photos'")
+    assert "Camera 1" in page.js("document.querySelector('.chips .chip').textContent")
+    page.js("document.querySelector('.chips .chip button').click()")
+    page.until(f"({COUNT}) === '13 photos'")
+
+
+def test_a_restarted_daemon_is_found_again(browser, own_daemon):
+    gateway = Gateway(own_daemon)
+    try:
+        browser.open(gateway.address)
+        browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+        own_daemon.stop()
+        browser.until("document.querySelector('#notice.shown')?.textContent.includes('not answer')")
+        again = type(own_daemon)(own_daemon.home, [own_daemon.home / "Pictures"])
+        try:
+            browser.until("!document.querySelector('#notice').textContent")
+            browser.press("/")
+            browser.press("a cat", "Enter")
+            browser.until(f"({COUNT}).includes('found')")
+            away = own_daemon.home / "away"
+            (own_daemon.home / "Pictures").rename(away)
+            browser.until("document.querySelector('.state').textContent.includes('offline')")
+            browser.press("Escape")
+            browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+        finally:
+            again.kill()
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+
+
+def test_new_photos_appear(browser, own_daemon):
+    gateway = Gateway(own_daemon)
+    try:
+        browser.open(gateway.address)
+        browser.until(f"({COUNT}) === '13 photos'")
+        new = own_daemon.home / "Pictures" / "new.jpg"
+        source = next((own_daemon.home / "Pictures" / "2020").glob("*.jpg")).read_bytes()
+        new.write_bytes(source + b"\0")  # other bytes, the same picture
+        browser.until(f"({COUNT}) === '14 photos'")
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+
+
+def test_a_duplicate_goes_to_the_trash_and_comes_back(browser, own_daemon):
+    photo = next((own_daemon.home / "Pictures" / "2020").glob("*.jpg"))
+    copy = own_daemon.home / "Pictures" / "copy.jpg"
+    copy.write_bytes(photo.read_bytes())
+    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 14)
+    gateway = Gateway(own_daemon)
+    try:
+        browser.open(gateway.address)
+        browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+        browser.press("d")
+        title = "document.querySelector('.duplicates h2')?.textContent"
+        browser.until(f"{title} === 'The very same file'")
+        browser.js("document.querySelector('.duplicates button.main').click()")
+        browser.until("document.querySelector('#notice').textContent.includes('1 moved')")
+        assert photo.exists() != copy.exists()
+        buttons = "[...document.querySelectorAll('#view button')]"
+        back = f"{buttons}.find(b => b.textContent === 'Put 1 back')"
+        browser.until(back)
+        browser.js(f"{back}.click()")
+        browser.until("document.querySelector('#notice').textContent.includes('1 are back')")
+        assert photo.exists()
+        assert copy.exists()
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+
+
+def test_closing_leaves_no_listener(page, gateway):
+    page.js(
+        "[...document.querySelectorAll('nav button')].find(b => b.textContent === 'Close').click()"
+    )
+    gateway.process.wait(30)
+    with (
+        pytest.raises(ConnectionRefusedError),
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=5),
+    ):
+        pass
+    assert "Closed" in page.text()
+
+
+@pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status"])
+def test_axe_finds_nothing_serious(page, view):
+    found = importlib.util.find_spec("axe_core_python")
+    if found is None:
+        pytest.skip("axe-core-python is not installed")
+    steps = {
+        "viewer": lambda: (page.press("i"), page.until("document.querySelector('.strip img')")),
+        "menu": lambda: (
+            page.click(".menu summary"),
+            page.until("document.querySelector('.menu li')"),
+        ),
+        "help": lambda: (page.press("?"), page.until("document.querySelector('dialog[open]')")),
+        "duplicates": lambda: (
+            page.press("d"),
+            page.until("!document.querySelector('#view').hidden"),
+        ),
+        "status": lambda: (page.click(".state"), page.until("document.querySelector('.roots')")),
+    }
+    if view in steps:
+        steps[view]()
+    source = pathlib.Path(found.submodule_search_locations[0], "axe.min.js").read_text()
+    page.js(f"(() => {{ {source}; window.axe = axe; }})()")
+    violations = page.js("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+    serious = {
+        violation["id"]: [node["html"][:200] for node in violation["nodes"]]
+        for violation in violations
+        if violation["impact"] in {"serious", "critical"}
+    }
+    assert serious == {}

@@ -1,0 +1,158 @@
+"""`imgvec browse --serve`: the secret is asked for once; alone, and behind nginx as documented."""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+
+import pytest
+
+SECRET = "s3cret-" * 6
+DOCS = pathlib.Path(__file__).parents[2] / "docs" / "browse.md"
+OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def until_open(port, process):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"nothing listens on {port}: {process.poll()}")
+
+
+def configured(tmp_path, mode=0o600, **browse):
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET + "\n")
+    secret.chmod(mode)
+    path = tmp_path / "imgvecd.yaml"
+    path.write_text(json.dumps({"browse": {"secret_file": str(secret), **browse}}))
+    return path
+
+
+def serve(daemon, config, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "imgvecd.client.main", "browse", "--serve"],
+        env={**daemon.env, "IMGVECD_CONFIG": str(config), "IMGVECD_SOCKET": str(daemon.socket)},
+        **options,
+    )
+
+
+@pytest.fixture
+def served(daemon, tmp_path):
+    port = free_port()
+    process = serve(daemon, configured(tmp_path, listen=f"127.0.0.1:{port}"))
+    until_open(port, process)
+    yield port
+    process.terminate()
+    process.wait(30)
+
+
+def test_a_browser_is_asked_for_the_secret_once(browser, served):
+    browser.open(f"http://127.0.0.1:{served}/")
+    browser.until("document.querySelector('input[name=secret]')")
+    assert browser.js("location.pathname") == "/enter"
+    browser.press("wrong", "Enter")
+    browser.until("document.querySelector('#why').textContent.includes('not the secret')")
+    browser.js("void (document.querySelector('input').value = '')")
+    browser.press(SECRET, "Enter")
+    browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+    assert "Close" not in browser.js("document.querySelector('nav').textContent")
+    browser.open(f"http://127.0.0.1:{served}/")
+    browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+    browser.open("about:blank")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, b"browse.listen"),
+        ({"listen": "127.0.0.1:0", "secret_file": ""}, b"browse.secret_file"),
+        ({"listen": "127.0.0.1:0", "secret_file": "/none/secret"}, b"/none/secret"),
+        ({"listen": "0.0.0.0:0", "origin": "http://photos.example"}, b"browse.origin"),
+        ({"listen": "127.0.0.1:0", "mode": 0o644}, b"chmod 600"),
+    ],
+)
+def test_it_is_refused_without_what_makes_it_safe(daemon, tmp_path, settings, said):
+    process = serve(daemon, configured(tmp_path, **settings), stderr=subprocess.PIPE)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said in error
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_behind_nginx_as_the_docs_show_it(daemon, tmp_path):
+    inner, outer = free_port(), free_port()
+    config = configured(tmp_path, listen=f"127.0.0.1:{inner}", origin="https://photos.example")
+    process = serve(daemon, config)
+    nginx = None
+    try:
+        until_open(inner, process)
+        nginx = start_nginx(tmp_path, inner, outer)
+        until_open(outer, nginx)
+        status, headers, _ = ask(outer, "GET", "/", **TYPED)
+        assert (status, headers["Location"]) == (303, "/enter")
+        write = {**OWN, "Origin": "https://photos.example", "Content-Type": "application/json"}
+        body = json.dumps({"secret": SECRET})
+        status, headers, _ = ask(outer, "POST", "/enter", body, **write)
+        assert status == 200
+        assert "Secure" in headers["Set-Cookie"]
+        cookie = headers["Set-Cookie"].partition(";")[0]
+        status, _, answer = ask(outer, "GET", "/v1/status", Cookie=cookie, **OWN)
+        assert (status, json.loads(answer)["state"]) == (200, "idle")
+        assert ask(outer, "GET", "/v1/status", **OWN)[0] == 401
+    finally:
+        process.terminate()
+        process.wait(30)
+        if nginx is not None:
+            nginx.terminate()
+            nginx.wait(30)
+
+
+def start_nginx(folder, inner, outer):
+    (site,) = re.findall(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-days", "1", "-subj", "/CN=photos.example"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
+    files = ["-keyout", key, "-out", certificate]
+    subprocess.run([*made, *files], check=True, capture_output=True)
+    site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{outer} ssl")
+    site = site.replace("/etc/ssl/photos.example.crt", str(certificate))
+    site = site.replace("/etc/ssl/photos.example.key", str(key)).replace("8770", str(inner))
+    user = "user root;" if os.getuid() == 0 else ""
+    kept = " ".join(
+        f"{name}_temp_path {folder}/{name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"{user} daemon off; pid {folder}/pid; error_log stderr; events {{}}"
+        f" http {{ access_log off; {kept} {site} }}"
+    )
+    return subprocess.Popen(["nginx", "-p", folder, "-c", folder / "nginx.conf"])
+
+
+def ask(port, method, path, body=None, **headers):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+    connection.request(method, path, body, {"Host": "photos.example", **headers})
+    response = connection.getresponse()
+    answer = response.status, response.headers, response.read()
+    connection.close()
+    return answer

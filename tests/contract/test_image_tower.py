@@ -1,0 +1,257 @@
+"""The image tower on OpenVINO gives what the whole model gives, and is used instead of it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import open_clip
+import psutil
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower
+from imgvecd.adapters.openclip import OpenClipModel, image_tower
+from imgvecd.adapters.openclip.pictures import SAME, comparison_pictures
+from imgvecd.config.schema import EncodeConfig, ModelConfig
+from imgvecd.core.library import runtime_choice
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
+from imgvecd.core.library.runtime_choice import RUNTIME_FILE, read_choice
+from imgvecd.errors import ModelError
+from imgvecd.processes import SplitEncoder, split_encoder
+from imgvecd.types import Lane
+
+FP32 = EncodeConfig(precision="fp32", runtime="openvino")
+AUTO = EncodeConfig()
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}
+VIT = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16}
+TOWERS = {
+    "vit": VIT,
+    "siglip-like": {**VIT, "pool_type": "avg", "no_ln_pre": True},
+    "attention pool": {**VIT, "attentional_pool": True, "attn_pooler_heads": 2},
+    "resnet": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64},
+    "timm": {
+        "timm_model_name": "tf_efficientnet_lite0",
+        "timm_model_pretrained": False,
+        "timm_pool": "avg",
+        "timm_proj": "linear",
+        "image_size": 64,
+    },
+}
+
+
+def tiny(folder, kind="vit"):
+    """A model that nobody knows: a configuration and random weights in a local file."""
+    shape = {"embed_dim": 32, "vision_cfg": TOWERS[kind], "text_cfg": TEXT}
+    config, checkpoint = folder / "tiny.json", folder / "tiny.safetensors"
+    config.write_text(json.dumps(shape))
+    torch.manual_seed(1)
+    save_file(open_clip.CLIP(**shape).state_dict(), checkpoint)
+    fingerprint = choose_model(ModelConfig(name="tiny", pretrained=str(checkpoint))).fingerprint
+    return ModelChoice("tiny", str(checkpoint), fingerprint, str(config), str(checkpoint))
+
+
+def kept(folder, choice, config=FP32):
+    """Return (the whole model, what was chosen, the folder of the tower)."""
+    model = OpenClipModel(choice, config)
+    directory = str(folder / "towers" / "one")
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    return model, model.keep_image_tower(directory), directory
+
+
+@pytest.mark.parametrize("kind", [EMBEDDED, *TOWERS])
+def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
+    choice = choose_model(EMBEDDED) if kind == EMBEDDED else tiny(tmp_path, kind)
+    model, found, directory = kept(tmp_path, choice)
+    assert found.runtime == "openvino", found.note
+    assert read_choice(directory, FP32) == found
+    tower = ImageTower(directory)
+    assert tower.info == model.info
+    pictures = comparison_pictures(model.info.preprocess)
+    whole = model.encode_images(pictures)
+    assert (tower.encode_images(pictures) * whole).sum(axis=1).min() >= SAME
+    alone = np.concatenate([tower.encode_images(picture[None]) for picture in pictures])
+    np.testing.assert_allclose((alone * whole).sum(axis=1), 1, atol=1 - SAME)
+    np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
+    assert os.listdir(tmp_path / "towers") == ["one"]
+
+
+def test_bf16_is_used_only_where_it_gives_the_same():
+    """What is left to us is as exact as fp32, whatever the processor computes in."""
+    exact = OpenClipModel(choose_model(EMBEDDED), EncodeConfig(precision="fp32"))
+    chosen = OpenClipModel(choose_model(EMBEDDED), AUTO)
+    pictures = comparison_pictures(exact.info.preprocess)
+    rows = chosen.encode_images(pictures) * exact.encode_images(pictures)
+    assert rows.sum(axis=1).min() > 0.999
+
+
+def test_torch_stays_where_vectors_differ(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_tower, "SAME", 1.1)
+    _, found, directory = kept(tmp_path, tiny(tmp_path))
+    assert found.runtime == "torch"
+    assert "differ" in found.note
+    assert os.listdir(directory) == [RUNTIME_FILE]
+    assert read_choice(directory, FP32) == found
+
+
+@pytest.mark.parametrize(("torch_ms", "runtime"), [(1.0, "torch"), (9.5, "openvino")])
+def test_what_is_faster_is_taken(tmp_path, monkeypatch, torch_ms, runtime):
+    monkeypatch.setattr(image_tower, "_ms_each", lambda *_: (10.0, torch_ms))
+    _, found, _ = kept(tmp_path, tiny(tmp_path), EncodeConfig(precision="fp32"))
+    assert found.runtime == runtime
+    assert "10.0 ms" in found.note
+    assert f"{torch_ms} with torch" in found.note
+
+
+def test_a_format_that_it_does_not_compute_in_is_left_to_torch(tmp_path):
+    _, found, _ = kept(tmp_path, tiny(tmp_path), EncodeConfig(precision="fp16"))
+    assert found.runtime == "torch"
+    assert "fp16" in found.note
+
+
+def test_a_model_that_cannot_be_converted_is_left_to_torch(tmp_path, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise RuntimeError("no such operation\nand more")
+
+    monkeypatch.setattr(image_tower.imagetower.load_openvino(), "convert_model", fail)
+    _, found, _ = kept(tmp_path, tiny(tmp_path))
+    assert found.note == "torch: OpenVINO cannot convert tiny: no such operation"
+
+
+def test_other_circumstances_are_looked_at_anew(tmp_path, monkeypatch):
+    _, found, directory = kept(tmp_path, tiny(tmp_path))
+    assert read_choice(directory, FP32) == found
+    assert read_choice(directory, EncodeConfig(precision="bf16", runtime="openvino")) is None
+    monkeypatch.setattr(runtime_choice, "_CARDS", (str(tmp_path / "towers*"),))
+    assert read_choice(directory, FP32) is None
+
+
+@pytest.mark.parametrize("name", [GRAPH, BINARY, "tower.json"])
+@pytest.mark.parametrize("damage", ["bits", "cut", "gone"])
+def test_a_damaged_tower_is_refused(tmp_path, name, damage):
+    _, _, directory = kept(tmp_path, tiny(tmp_path))
+    path = tmp_path / "towers" / "one" / name
+    data = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        half = len(data) // 2
+        rest = bytes(16) + data[half + 16 :] if damage == "bits" else b""
+        path.write_bytes(data[:half] + rest)
+    with pytest.raises(ModelError):
+        ImageTower(directory)
+
+
+def mapped(name):
+    """Whether a child process has a library in memory."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if any(name in region.path for region in child.memory_maps()):
+                return True
+    return False
+
+
+async def until_kept(encoder):
+    async with asyncio.timeout(120):
+        while encoder.runtime_note is None or mapped("libtorch"):
+            await asyncio.sleep(0.02)
+
+
+async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(split_encoder, "_IDLE_S", 0.05)
+    choice, images = tiny(tmp_path), tmp_path / "images"
+
+    def split():
+        return SplitEncoder(choice, FP32, str(tmp_path / "texts"), str(images))
+
+    encoder = split()
+    try:
+        pixels = [os.urandom(3 * 32 * 32) for _ in range(5)]
+        whole = await encoder.encode_images(pixels, Lane.BULK)
+        assert encoder.speed.runs_on == "torch, cpu, float32"
+        await until_kept(encoder)
+        alone = await encoder.encode_images(pixels, Lane.BULK)
+        assert encoder.speed.runs_on == "openvino, cpu, float32"
+        assert (alone * whole).sum(axis=1).min() >= SAME
+        await encoder.close()
+
+        again = encoder = split()
+        info = await again.info()
+        assert info.fingerprint == choice.fingerprint
+        alone = await again.encode_images(pixels, Lane.INTERACTIVE)
+        await again.encode_texts(["a dog"], Lane.INTERACTIVE)
+        assert (alone * whole).sum(axis=1).min() >= SAME
+        assert not mapped("libtorch")
+        await again.close()
+
+        (images / BINARY).write_bytes(b"damaged")
+        encoder = split()
+        alone = await encoder.encode_images(pixels, Lane.BULK)  # by the whole model
+        assert (alone * whole).sum(axis=1).min() >= SAME
+        await until_kept(encoder)
+        assert ImageTower(str(images))
+    finally:
+        await encoder.close()
+
+
+async def test_torch_alone_converts_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(split_encoder, "_IDLE_S", 0.0)
+    config = EncodeConfig(precision="fp32", runtime="torch")
+    encoder = SplitEncoder(tiny(tmp_path), config, str(tmp_path / "t"), str(tmp_path / "i"))
+    try:
+        await encoder.encode_images([os.urandom(3 * 32 * 32)] * 2, Lane.BULK)
+        await asyncio.sleep(0)
+        assert encoder.runtime_note is None
+        assert not (tmp_path / "i").exists()
+    finally:
+        await encoder.close()
+
+
+async def test_a_conversion_that_kills_is_not_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(split_encoder, "_IDLE_S", 0.05)
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(os.path.dirname(__file__)))
+    monkeypatch.setenv("NOTES", str(tmp_path))
+    real = split_encoder.EncoderProcess
+
+    def fake(*args, **kwargs):
+        return real(*args, **kwargs, module="misbehaving_encoder")
+
+    monkeypatch.setattr(split_encoder, "EncoderProcess", fake)
+    choice = ModelChoice("fake", "", "f")
+    encoder = SplitEncoder(choice, AUTO, str(tmp_path / "t"), str(tmp_path / "i"))
+    try:
+        await encoder.encode_images([bytes(12)], Lane.BULK)
+        await until_kept(encoder)
+        assert "converting the image tower failed" in encoder.runtime_note
+        assert (await encoder.encode_images([bytes(12)], Lane.BULK)).shape == (1, 4)
+        assert read_choice(str(tmp_path / "i"), AUTO).runtime == "torch"
+    finally:
+        await encoder.close()
+
+
+def test_openvino_tells_nobody():
+    """Importing it as its authors mean it reports its use to a server."""
+    code = (
+        "import sys, socket; from imgvecd.adapters.imagetower import load_openvino\n"
+        "def refuse(*_): raise AssertionError\n"
+        "socket.socket.connect = refuse\n"
+        "load_openvino()\n"
+        "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_openvino_torch_does_it_all(tmp_path, monkeypatch):
+    def missing():
+        raise ModelError("OpenVINO cannot be used here: no module")
+
+    monkeypatch.setattr(image_tower.imagetower, "load_openvino", missing)
+    _, found, directory = kept(tmp_path, tiny(tmp_path))
+    assert found.note == "torch: OpenVINO cannot be used here: no module"
+    shutil.rmtree(directory)

@@ -1,0 +1,198 @@
+"""What a client can do to a daemon: `python attacks.py NAME SOCKET PORT SECONDS [UID GID]`.
+
+Runs as a process of its own, of another user if need be; says "begun" once it is at it.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.parse
+
+NAME, SOCKET, PORT, SECONDS = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+END = time.monotonic() + SECONDS
+POST = b"POST /v1/search HTTP/1.1\r\nHost: x\r\n"
+BOUNDARY = POST + b"Content-Type: multipart/form-data; boundary=b\r\n"
+JSON = "Content-Type: application/json\r\n"
+TEXT_PART = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\ncat\r\n--b--\r\n'
+
+
+def begun():
+    os.write(1, b"begun\n")  # in one piece, whoever else does so at the moment
+
+
+def connect(tcp=False):
+    client = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+    client.settimeout(30)
+    client.connect(("127.0.0.1", PORT) if tcp else SOCKET)
+    return client
+
+
+def send(data, tcp=False):
+    """Send bytes as they are; return the beginning of the answer, if there is one."""
+    with contextlib.suppress(OSError), connect(tcp) as client:
+        client.sendall(data)
+        return client.recv(65536)
+    return b""
+
+
+def form(body):
+    return send(BOUNDARY + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def ask(method, path, body=b"", headers=JSON):
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    return send(head.encode() + body)
+
+
+def over_and_over(*deeds, threads=4):
+    """Do it until the time is over, in a few threads."""
+
+    def work():
+        while time.monotonic() < END:
+            for deed in deeds:
+                deed()
+
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    begun()
+    for thread in running:
+        thread.join()
+
+
+def hold(count, data=b"", tcp=False):
+    """Keep connections open, after sending something on each; once one is lost, take another."""
+    held = []
+    told = False
+    while time.monotonic() < END:
+        held = [client for client in held if not ended(client)]
+        while len(held) < count and time.monotonic() < END:
+            try:
+                client = connect(tcp)
+                client.sendall(data)
+            except OSError:
+                break
+            held.append(client)
+        if not told:
+            begun()
+            told = True
+        time.sleep(0.1)
+
+
+def ended(client):
+    client.setblocking(False)
+    try:
+        return client.recv(65536) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def drip():
+    """Send heads that never end, a byte at a time, on many connections."""
+    held = []
+    begun()
+    while time.monotonic() < END:
+        while len(held) < 300:
+            try:
+                held.append(connect())
+                held[-1].sendall(b"GET /v1/health HTTP/1.1\r\nX: ")
+            except OSError:
+                break
+        for client in list(held):
+            try:
+                client.sendall(b"y")
+            except OSError:
+                held.remove(client)
+        time.sleep(0.2)
+
+
+def globs():
+    for stars in ("*a" * 8 + "*b", "**a" * 8 + "b", "**/" * 20 + "x", "*[!b]" * 20 + "b" * 9):
+        filters = urllib.parse.quote(json.dumps({"glob": stars + str(time.monotonic_ns())}))
+        ask("GET", f"/v1/images?filters={filters}")
+
+
+def filters(count):
+    body = {"text": "x", "filters": {"tags": [f"tag {i}" for i in range(count)]}}
+    ask("POST", "/v1/search", json.dumps(body).encode())
+
+
+def cursors():
+    not_a_number = b"\xcb\x7f\xf8" + bytes(6)
+    for made in (b"\xff" * 900, b"\x94\xa1x\x00\x93" + not_a_number, b"\x94" * 900):
+        cursor = base64.urlsafe_b64encode(made).decode()
+        ask("GET", f"/v1/search?text=x&cursor={cursor}")
+
+
+def both(*tasks):
+    """Do several things in processes of their own: two clients, as far as anybody can tell."""
+    children = []
+    for task in tasks:
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(Exception):
+                task()
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+STREAM = b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
+LIVE = b"GET /v1/search/live?text=x HTTP/1.1\r\nHost: x\r\n\r\n"
+LINES = b"GET /v1/images HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n"
+STALLED = BOUNDARY + b"Content-Length: 1000000\r\n\r\n--b"
+ATTACKS = {
+    "line breaks before a form": lambda: over_and_over(lambda: form(b"\n" * 5_000_000 + TEXT_PART)),
+    "many tiny parts": lambda: over_and_over(
+        lambda: form(b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n' * 100_000)
+    ),
+    "huge heads of parts": lambda: over_and_over(
+        lambda: form(b"--b\r\n" + b"X: y\r\n" * 1_000_000 + TEXT_PART)
+    ),
+    "a boundary that never comes": lambda: over_and_over(
+        lambda: form(b"\r\n--" * 2_000_000), lambda: form(b"--b\r\n" + b"\r\n--a" * 2_000_000)
+    ),
+    "huge JSON": lambda: over_and_over(
+        lambda: ask("POST", "/v1/search", b'{"terms": [' + b'{"text": "x"},' * 1_000_000 + b"0]}"),
+        lambda: ask("POST", "/v1/search", b'{"a": ' * 1_000_000),
+        lambda: ask("POST", "/v1/search/batch", b"[" * 5_000_000),
+        lambda: ask("POST", "/v1/search", b'{"limit": ' + b"1" * 5_000_000 + b"}"),
+    ),
+    "thousands of filters": lambda: over_and_over(lambda: filters(100), lambda: filters(5000)),
+    "globs": lambda: over_and_over(globs),
+    "cursors": lambda: over_and_over(cursors),
+    "doctors": lambda: over_and_over(lambda: ask("POST", "/v1/doctor", b"{}"), threads=12),
+    "duplicates": lambda: over_and_over(lambda: ask("POST", "/v1/duplicates", b"{}"), threads=12),
+    "event streams": lambda: both(*[lambda: hold(128, STREAM)] * 2),
+    "standing searches": lambda: both(*[lambda: hold(128, LIVE)] * 2),
+    "lines that nobody reads": lambda: hold(200, LINES * 20),
+    "idle connections": lambda: hold(800),
+    "bodies that stall": lambda: hold(300, STALLED),
+    "heads that drip": drip,
+    "a storm of connections": lambda: over_and_over(lambda: connect().close(), threads=8),
+    "rubbish": lambda: over_and_over(lambda: send(os.urandom(4096)), threads=4),
+    "TCP without the token": lambda: over_and_over(
+        lambda: send(b"GET /v1/search?text=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", tcp=True),
+        threads=8,
+    ),
+    "idle TCP connections": lambda: hold(800, tcp=True),
+}
+
+if __name__ == "__main__":
+    if NAME == "list":
+        print("\n".join(ATTACKS))
+    else:
+        if len(sys.argv) > 5:
+            os.setgroups([])
+            os.setgid(int(sys.argv[6]))
+            os.setuid(int(sys.argv[5]))
+        with contextlib.suppress(ConnectionError):
+            ATTACKS[NAME]()

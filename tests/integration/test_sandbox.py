@@ -1,0 +1,169 @@
+"""A worker that bad bytes have taken over reaches nothing but its channel and the one file."""
+
+import asyncio
+import io
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from escaping_decoder import WAYS
+from PIL import Image
+from raw_files import dng
+
+from imgvecd.adapters import landlock, seccomp
+from imgvecd.config.schema import DecodeConfig, EncodeConfig
+from imgvecd.core.files.beneath import open_file
+from imgvecd.core.library.model_choice import EMBEDDED, choose_model
+from imgvecd.errors import UnreadableImageError
+from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.types import Lane, PreprocessSpec, Stamp
+
+SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
+TESTS = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or not landlock.abi() or not seccomp.available(),
+    reason="needs Landlock and seccomp",
+)
+
+
+@pytest.fixture
+async def pool():
+    pool = DecoderPool(DecodeConfig(workers=1))
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def escaping(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    pool = DecoderPool(DecodeConfig(workers=1), module="escaping_decoder")
+    yield pool
+    await pool.close()
+
+
+async def test_no_way_leads_out(escaping, tmp_path):
+    """Each is tried in one worker, which goes on decoding after them."""
+    ended = {}
+    for way in WAYS:
+        path = tmp_path / way.decode()
+        path.write_bytes(way + b" and so on")
+        with pytest.raises(UnreadableImageError) as raised:
+            await escaping.decode(os.fsencode(path), Stamp.of(path.stat()), SPEC)
+        ended[way.decode()] = str(raised.value)
+        assert path.read_bytes() == way + b" and so on"
+    refused = {"EPERM", "EACCES", "EAGAIN", "EMFILE", "EBADF", "ENOTTY", "ENOSYS"}
+    assert {way: end for way, end in ended.items() if end not in refused} == {}
+    photo = TESTS / "data" / "photos" / "cat.jpg"
+    assert (await escaping.decode(os.fsencode(photo), Stamp.of(photo.stat()), SPEC)).pixels
+    assert escaping.running == 1
+
+
+async def test_what_is_in_force_is_told(pool):
+    assert pool.sandbox == ()
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, "PNG")
+    await pool.decode_bytes(file.getvalue(), SPEC)
+    assert pool.sandbox == ("limits", "no_new_privs", "landlock", "seccomp")
+    (worker,) = (child for child in psutil.Process().children() if "decode" in str(child.cmdline()))
+    status = Path(f"/proc/{worker.pid}/status").read_text()
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+    # standard descriptors and the channel
+    assert worker.num_fds() == 4
+    assert worker.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
+
+
+async def test_a_file_is_decoded_whose_name_the_worker_cannot_open(pool, tmp_path):
+    photo = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(photo)
+    opened = []
+
+    def opener(path):
+        opened.append(path)
+        return open_file(os.fsencode(secret))
+
+    elsewhere = DecoderPool(DecodeConfig(workers=1), opener=opener)
+    try:
+        found = await elsewhere.decode(b"/nowhere/a.jpg", Stamp.of(secret.stat()), SPEC)
+        thumbnail = await elsewhere.thumbnail(b"/nowhere/a.jpg", Stamp.of(secret.stat()), 32)
+    finally:
+        await elsewhere.close()
+    assert found == await pool.decode_bytes(photo, SPEC)
+    assert Image.open(io.BytesIO(thumbnail)).size[0] == 32
+    assert opened == [b"/nowhere/a.jpg"] * 2
+
+
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "JPEG2000", "AVIF", "HEIF", "JXL"]
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "RAW"])
+async def test_every_format_is_decoded_inside(pool, form):
+    """All that a decoder loads late, it has loaded before."""
+    file = io.BytesIO()
+    picture = Image.effect_noise((200, 100), 90).convert("RGB")
+    exif = Image.Exif()
+    exif[0x010E] = "Größe"
+    if form == "RAW":
+        pytest.importorskip("rawpy")
+        file.write(dng(picture))
+    else:
+        if form == "JXL":
+            pytest.importorskip("pillow_jxl")
+        picture.save(file, form, **({} if form in {"BMP", "GIF"} else {"exif": exif.tobytes()}))
+    decoded = await pool.decode_bytes(file.getvalue(), SPEC)
+    assert (decoded.info.width, decoded.info.height) == (200, 100)
+    assert len(set(decoded.pixels)) > 20
+    assert pool.running == 1
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "P", "I;16", "F", "RGBA"])
+async def test_every_colour_is_converted_inside(pool, mode):
+    file = io.BytesIO()
+    if mode in {"F", "I;16"}:
+        picture = Image.linear_gradient("L").convert("F" if mode == "F" else "I").convert(mode)
+    elif mode == "LAB":
+        picture = Image.merge("LAB", [Image.linear_gradient("L")] * 3)
+    else:
+        picture = Image.linear_gradient("L").convert("RGB").convert(mode)
+    picture.save(file, "TIFF" if mode != "P" else "PNG")
+    assert (await pool.decode_bytes(file.getvalue(), SPEC)).pixels
+
+
+async def test_a_drive_that_does_not_answer_leaves_its_file_in_doubt(tmp_path):
+    stuck = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def opener(path):
+        if path == b"/hanging":
+            asyncio.run_coroutine_threadsafe(stuck.wait(), loop).result()
+        return open_file(path)
+
+    photo = TESTS / "data" / "photos" / "cat.jpg"
+    pool = DecoderPool(DecodeConfig(workers=1, timeout_s=1), opener=opener)
+    try:
+        stamp = Stamp.of(photo.stat())
+        with pytest.raises(UnreadableImageError, match="does not answer") as raised:
+            await pool.decode(b"/hanging", stamp, SPEC)
+        assert raised.value.reason == "changed"
+        assert (await pool.decode(os.fsencode(photo), stamp, SPEC)).pixels
+    finally:
+        stuck.set()
+        await pool.close()
+
+
+async def test_the_encoder_keeps_what_torch_needs():
+    encoder = EncoderProcess(choose_model(EMBEDDED), EncodeConfig(device="cpu"))
+    try:
+        size = (await encoder.info()).preprocess.size
+        assert len(await encoder.encode_images([bytes(3 * size * size)], Lane.BULK)) == 1
+        assert len(await encoder.encode_texts(["a"], Lane.INTERACTIVE)) == 1
+        (worker,) = (p for p in psutil.Process().children() if "encode" in str(p.cmdline()))
+        status = Path(f"/proc/{worker.pid}/status").read_text()
+        assert "NoNewPrivs:\t1" in status
+        assert "Seccomp:\t2" in status
+    finally:
+        await encoder.close()

@@ -1,0 +1,59 @@
+"""Threads in named pools: one kind of work never waits for another."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import imgvecd
+from imgvecd.core import threads
+from imgvecd.core.threads import ThreadPool
+
+
+async def test_a_pool_that_is_full_keeps_no_other_waiting():
+    slow, quick = ThreadPool("slow", 2), ThreadPool("quick", 2)
+    gate = threading.Event()
+    waiting = [asyncio.create_task(slow.run(gate.wait)) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(quick.run(sum, (1, 2)), 10) == 3
+    assert not any(task.done() for task in waiting)
+    gate.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_errors_and_names_come_through():
+    pool = ThreadPool("named", 1)
+    assert "named" in (await pool.run(threading.current_thread)).name
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(divmod, 1, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_after_a_fork_there_are_threads_again():
+    pool = ThreadPool("forked", 1)
+    assert asyncio.run(pool.run(sum, (1, 2))) == 3
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = asyncio.run(asyncio.wait_for(pool.run(sum, (3, 4)), 10))
+        except BaseException:  # noqa: BLE001  # nothing may leave the child
+            answer = -1
+        os._exit(answer)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_nobody_uses_the_default_executor():
+    """It has six threads on two cores, and everybody would share them."""
+    own = Path(threads.__file__)
+    for module in Path(imgvecd.__file__).parent.rglob("*.py"):
+        if module == own:
+            continue
+        for node in ast.walk(ast.parse(module.read_text())):
+            assert not (
+                isinstance(node, ast.Attribute) and node.attr in {"to_thread", "run_in_executor"}
+            ), f"{module}:{node.lineno}"
