@@ -45,6 +45,9 @@ CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
+Matched = Literal["name", "metadata", "date"]
+"""Why an image is found that is not by what it shows."""
+
 MOST_COUNTED = 10_000
 """Hits of a band that are counted; more are told as so many."""
 
@@ -181,6 +184,10 @@ class SearchRequest(
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
+        names: find images whose names or metadata have all words of the text, too, where the
+            request asks for one text and nothing else.
+        dates: take times in `text` for a filter ("beach July 2023", "last summer"), unless the
+            filters tell a time; the answer says what was `understood`. What is in quotes stays.
     """
 
     text: Text | None = None
@@ -196,6 +203,8 @@ class SearchRequest(
     cursor: CursorText | None = None
     group: Literal["day", "folder", "near-duplicates"] | None = None
     explain: bool = False
+    names: bool = True
+    dates: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -273,6 +282,9 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
         shares: of each term in the score, in the request's order; they add up to the score.
+        matched: it is found by the "name" of a file or folder, or by "metadata" (title,
+            description, keywords, people, camera, place, what the user says, and names with them),
+            or, where the text tells a time and nothing else, by its "date"; whatever it shows.
     """
 
     id: int
@@ -292,6 +304,24 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     group: str | None = None
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
+    matched: Matched | None = None
+
+
+class Understood(msgspec.Struct, frozen=True, kw_only=True):
+    """What the words of a query say besides what photos show.
+
+    Attributes:
+        text: what is looked for; empty if the words tell a time and nothing else.
+        words: those that tell a time.
+        taken: that time, as `filters` take it.
+        taken_from, taken_to: its first day and its last; None where it has no end.
+    """
+
+    text: str
+    words: str
+    taken: str
+    taken_from: str | None = None
+    taken_to: str | None = None
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,6 +336,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
         nearest_hits: the three that came nearest, where nothing is found.
         notes: what a person should know about the answer, such as that the end of a text that is
             too long for the model was not looked at.
+        understood: which words of the text were taken for a time; None if none were.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -319,6 +350,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     nearest: Hit | None = None
     nearest_hits: tuple[Hit, ...] = ()
     notes: tuple[str, ...] = ()
+    understood: Understood | None = None
     next_cursor: str | None = None
 
 

@@ -28,6 +28,7 @@ def show(
     Args:
         preview: show the pictures, in this way or as the terminal can.
     """
+    output.lines(_understood(found))
     if not hits:
         output.lines(_nothing(request, found))
         return
@@ -93,7 +94,7 @@ def _table(
     request: api.SearchRequest, hits: Sequence[api.Hit]
 ) -> tuple[list[str], list[list[str]]]:
     """Return (headers, rows), without the paths."""
-    measured = any(hit.relevance is not None for hit in hits)
+    measured = any(_match(hit) for hit in hits)
     columns: dict[str, list[str]] = {}
     if measured and request.least_band() == "nearest":
         columns["band"] = [hit.band or "" for hit in hits]
@@ -114,6 +115,8 @@ def _table(
 def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]:
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
+    if not found.searched and found.understood is not None:
+        return ["No indexed image was taken then."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits
@@ -142,11 +145,23 @@ def _foot(
     return [f"{_count(found.found)} found{weaker}{rest}"]
 
 
+def _understood(found: api.SearchResponse) -> list[str]:
+    """Return how a person's words were taken."""
+    said = found.understood
+    if said is None:
+        return []
+    time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+    looked_for = f"{said.text!r}, taken" if said.text else "all that was taken"
+    return [f"Understood as {looked_for} {time} ({said.words!r}). --no-dates takes it as words."]
+
+
 def _count(images: int) -> str:
     return f"{images:,}" + ("+" if images >= api.MOST_COUNTED else "")
 
 
 def _match(hit: api.Hit) -> str:
+    if hit.matched is not None:
+        return hit.matched
     return "" if hit.relevance is None else f"{hit.relevance:.0%}"
 
 

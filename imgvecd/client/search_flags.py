@@ -60,6 +60,18 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--min-score", type=fitting(api.Score), metavar="X", help="no hits below X (-1 to 1)"
     )
+    command.add_argument(
+        "--no-names",
+        dest="names",
+        action="store_false",
+        help="only what photos show: not the names of files and folders, nor their metadata",
+    )
+    command.add_argument(
+        "--no-dates",
+        dest="dates",
+        action="store_false",
+        help='take "July 2023" and "last summer" for words like any other',
+    )
     command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
 
 
@@ -160,6 +172,8 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             group=options.group,
             cursor=options.cursor,
             explain=options.explain,
+            names=options.names,
+            dates=options.dates,
         )
     except ValueError:
         raise BadRequestError(

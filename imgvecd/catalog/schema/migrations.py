@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 import time
 
+from imgvecd.catalog.files import name_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
 from imgvecd.errors import CatalogError
@@ -235,6 +236,37 @@ CREATE TABLE comparisons (
 ) STRICT, WITHOUT ROWID;
 """
 
+
+def _stale(content: str) -> str:
+    # OR IGNORE would not hold: the statement that set the trigger off says what a conflict does
+    return (
+        f"INSERT INTO names_stale SELECT {content} WHERE {content} IS NOT NULL"
+        f" AND {content} NOT IN (SELECT content_id FROM names_stale)"
+    )
+
+
+# Words of names and metadata (`catalog.files.name_index`), and whose may have changed.
+_NAMES = f"""
+{name_index.TABLE};
+CREATE TABLE names_stale (content_id INTEGER PRIMARY KEY) STRICT;
+{name_index.FILL_ALL};
+
+CREATE TRIGGER names_file_added AFTER INSERT ON files WHEN new.content_id IS NOT NULL BEGIN
+    {_stale("new.content_id")};
+END;
+CREATE TRIGGER names_file_changed AFTER UPDATE OF dir, name, content_id ON files BEGIN
+    {_stale("old.content_id")};
+    {_stale("new.content_id")};
+END;
+CREATE TRIGGER names_file_removed AFTER DELETE ON files WHEN old.content_id IS NOT NULL BEGIN
+    {_stale("old.content_id")};
+END;
+CREATE TRIGGER names_content_changed
+    AFTER UPDATE OF live, metadata, user_metadata ON contents BEGIN
+    {_stale("new.id")};
+END;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -247,6 +279,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0009-companions-anew", _COMPANIONS_ANEW),
     ("0010-comparisons", _COMPARISONS),
     ("0011-browsing", BROWSING),
+    ("0012-names", _NAMES),
 )
 """(name, SQL) in the order in which they run."""
 
