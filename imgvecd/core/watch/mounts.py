@@ -118,7 +118,7 @@ class Mounts:
         except RootOfflineError as error:
             return self._set_offline(row, str(error))
         self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
-        logger.info("a file system below root %d is online", self._root_id)
+        logger.info("a file system below %s is online", os.fsdecode(self._path))
         return True
 
     def _identity(self, root: int, directory: bytes) -> FolderIdentity:
@@ -141,7 +141,8 @@ class Mounts:
             return None
         since_ns = row.offline_since_ns or time.time_ns()
         self._put(dataclasses.replace(row, offline_since_ns=since_ns, offline_reason=reason))
-        logger.warning("a file system below root %d is offline: %s", self._root_id, reason)
+        shown = os.fsdecode(self._path)
+        logger.warning("a file system below %s is offline: %s", shown, reason)
         return False
 
     def _put(self, row: MountRow) -> None:
