@@ -113,6 +113,10 @@ class Term(
             raise ValueError("Expected base64 in path_base64") from None
 
 
+_FILTER_LEVELS = 4
+_MOST_FILTERS = 51  # each is a query of its own over the whole catalog
+
+
 class Filters(
     msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
 ):
@@ -133,6 +137,8 @@ class Filters(
         tags: every one of them, among the user's tags, the file's keywords and people's names.
         metadata: the user's own values, by key.
         min_rating: 0 to 5; the user's rating counts before the file's.
+        any_of: at least one of these holds, too.
+        none_of: and none of these. Both go 3 levels deep, and 50 in all.
     """
 
     path: str | None = None
@@ -157,9 +163,16 @@ class Filters(
     metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
     online: bool = False
+    any_of: tuple[Filters, ...] = ()
+    none_of: tuple[Filters, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which msgspec reports, for a path or a glob that cannot be one."""
+        """Raise ValueError, which msgspec reports, for what cannot be, or is too much."""
+        if self.levels() > _FILTER_LEVELS or self.count() > _MOST_FILTERS:
+            raise ValueError(
+                f"`any_of` and `none_of` go {_FILTER_LEVELS - 1} levels deep, and hold"
+                f" {_MOST_FILTERS - 1} filters in all, at the most"
+            )
         if b"\0" in self.raw_path():
             raise ValueError("A path cannot contain NUL")
         if self.glob is not None:
@@ -168,6 +181,14 @@ class Filters(
     def raw_path(self) -> bytes:
         """Return the exact bytes of the path; empty if there is none."""
         return Path(self.path or "", self.path_base64).raw()
+
+    def levels(self) -> int:
+        """Return how deep filters lie in each other; 1 without any within."""
+        return 1 + max((each.levels() for each in (*self.any_of, *self.none_of)), default=0)
+
+    def count(self) -> int:
+        """Return how many filters these are, with those within."""
+        return 1 + sum(each.count() for each in (*self.any_of, *self.none_of))
 
 
 class SearchRequest(
@@ -696,6 +717,24 @@ class Pause(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     cause: PauseCause
     reason: str
     until: str | None = None
+
+
+class ForgetRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/forget`: forget what is of no use any more.
+
+    Attributes:
+        older_than_s: pictures that are gone, and texts that were not asked, for so long; None: for
+            as long as `catalog.keep_days` says.
+    """
+
+    older_than_s: Annotated[float, msgspec.Meta(ge=0, le=10**10)] | None = None
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `POST /v1/forget`: how many query texts and pictures were forgotten."""
+
+    texts: int
+    images: int
 
 
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

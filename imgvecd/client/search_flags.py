@@ -6,6 +6,8 @@ import argparse
 import os
 from collections.abc import Sequence
 
+import msgspec
+
 from imgvecd import api
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.query import read_image, terms_of
@@ -140,6 +142,15 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
         "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
     )
     group.add_argument("--min-rating", type=fitting(api.Rating), metavar="N", help="0 to 5")
+    for name, help_ in (("any", "at least one of these must hold"), ("none", "this must not")):
+        group.add_argument(
+            f"--{name}-of",
+            type=_filters,
+            action="append",
+            default=[],
+            metavar="JSON",
+            help=f'{help_} (repeatable): \'{{"tags": ["family"]}}\', fields as in the API',
+        )
     group.add_argument("--online", action="store_true", help="only what is reachable now")
 
 
@@ -207,7 +218,16 @@ def filters_of(options: argparse.Namespace) -> api.Filters:
         metadata=dict(map(_pair, options.where)),
         min_rating=options.min_rating,
         online=options.online,
+        any_of=tuple(options.any_of),
+        none_of=tuple(options.none_of),
     )
+
+
+def _filters(text: str) -> api.Filters:
+    try:
+        return msgspec.json.decode(text, type=api.Filters)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no filter: {error}") from error
 
 
 def _count(text: str) -> int:
