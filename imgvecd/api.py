@@ -45,6 +45,9 @@ CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
+Matched = Literal["name", "metadata", "date"]
+"""Why an image is found that is not by what it shows."""
+
 MOST_COUNTED = 10_000
 """Hits of a band that are counted; more are told as so many."""
 
@@ -110,6 +113,10 @@ class Term(
             raise ValueError("Expected base64 in path_base64") from None
 
 
+_FILTER_LEVELS = 4
+_MOST_FILTERS = 51  # each is a query of its own over the whole catalog
+
+
 class Filters(
     msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True
 ):
@@ -130,6 +137,8 @@ class Filters(
         tags: every one of them, among the user's tags, the file's keywords and people's names.
         metadata: the user's own values, by key.
         min_rating: 0 to 5; the user's rating counts before the file's.
+        any_of: at least one of these holds, too.
+        none_of: and none of these. Both go 3 levels deep, and 50 in all.
     """
 
     path: str | None = None
@@ -154,9 +163,16 @@ class Filters(
     metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
     online: bool = False
+    any_of: tuple[Filters, ...] = ()
+    none_of: tuple[Filters, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError, which msgspec reports, for a path or a glob that cannot be one."""
+        """Raise ValueError, which msgspec reports, for what cannot be, or is too much."""
+        if self.levels() > _FILTER_LEVELS or self.count() > _MOST_FILTERS:
+            raise ValueError(
+                f"`any_of` and `none_of` go {_FILTER_LEVELS - 1} levels deep, and hold"
+                f" {_MOST_FILTERS - 1} filters in all, at the most"
+            )
         if b"\0" in self.raw_path():
             raise ValueError("A path cannot contain NUL")
         if self.glob is not None:
@@ -165,6 +181,14 @@ class Filters(
     def raw_path(self) -> bytes:
         """Return the exact bytes of the path; empty if there is none."""
         return Path(self.path or "", self.path_base64).raw()
+
+    def levels(self) -> int:
+        """Return how deep filters lie in each other; 1 without any within."""
+        return 1 + max((each.levels() for each in (*self.any_of, *self.none_of)), default=0)
+
+    def count(self) -> int:
+        """Return how many filters these are, with those within."""
+        return 1 + sum(each.count() for each in (*self.any_of, *self.none_of))
 
 
 class SearchRequest(
@@ -181,6 +205,10 @@ class SearchRequest(
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
+        names: find images whose names or metadata have all words of the text, too, where the
+            request asks for one text and nothing else.
+        dates: take times in `text` for a filter ("beach July 2023", "last summer"), unless the
+            filters tell a time; the answer says what was `understood`. What is in quotes stays.
     """
 
     text: Text | None = None
@@ -196,6 +224,8 @@ class SearchRequest(
     cursor: CursorText | None = None
     group: Literal["day", "folder", "near-duplicates"] | None = None
     explain: bool = False
+    names: bool = True
+    dates: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -273,6 +303,9 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
         shares: of each term in the score, in the request's order; they add up to the score.
+        matched: it is found by the "name" of a file or folder, or by "metadata" (title,
+            description, keywords, people, camera, place, what the user says, and names with them),
+            or, where the text tells a time and nothing else, by its "date"; whatever it shows.
     """
 
     id: int
@@ -292,6 +325,24 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     group: str | None = None
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
+    matched: Matched | None = None
+
+
+class Understood(msgspec.Struct, frozen=True, kw_only=True):
+    """What the words of a query say besides what photos show.
+
+    Attributes:
+        text: what is looked for; empty if the words tell a time and nothing else.
+        words: those that tell a time.
+        taken: that time, as `filters` take it.
+        taken_from, taken_to: its first day and its last; None where it has no end.
+    """
+
+    text: str
+    words: str
+    taken: str
+    taken_from: str | None = None
+    taken_to: str | None = None
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,6 +357,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
         nearest_hits: the three that came nearest, where nothing is found.
         notes: what a person should know about the answer, such as that the end of a text that is
             too long for the model was not looked at.
+        understood: which words of the text were taken for a time; None if none were.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -319,6 +371,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     nearest: Hit | None = None
     nearest_hits: tuple[Hit, ...] = ()
     notes: tuple[str, ...] = ()
+    understood: Understood | None = None
     next_cursor: str | None = None
 
 
@@ -664,6 +717,24 @@ class Pause(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     cause: PauseCause
     reason: str
     until: str | None = None
+
+
+class ForgetRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/forget`: forget what is of no use any more.
+
+    Attributes:
+        older_than_s: pictures that are gone, and texts that were not asked, for so long; None: for
+            as long as `catalog.keep_days` says.
+    """
+
+    older_than_s: Annotated[float, msgspec.Meta(ge=0, le=10**10)] | None = None
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `POST /v1/forget`: how many query texts and pictures were forgotten."""
+
+    texts: int
+    images: int
 
 
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -5,8 +5,10 @@ Works in scripts, threads and notebooks: everything asynchronous runs on a threa
 
 from __future__ import annotations
 
+import logging
 import operator
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -17,11 +19,21 @@ from imgvecd import api, library_ops
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.legacy_import import is_legacy
+from imgvecd.core.library.model_choice import EMBEDDED
 from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_session, release
-from imgvecd.errors import BadRequestError, DimensionError, NotFoundError, UnreadableImageError
+from imgvecd.errors import (
+    BadRequestError,
+    DimensionError,
+    ModelError,
+    NotFoundError,
+    UnreadableImageError,
+)
+from imgvecd.former_names import also_called
 from imgvecd.library_ops import AnyPath
 from imgvecd.wiring.assembly import stored_model
 from imgvecd.wiring.parts import fetch_image, write_parquet
+
+logger = logging.getLogger(__name__)
 
 
 class _ModelsOwn(int):
@@ -49,7 +61,8 @@ class VectorDatabase:
     Args:
         model_name, pretrained: as for open_clip; `pretrained` may be a checkpoint file. Left out,
             they mean the model that the database has, if it exists. "imgvecd-mini" needs no other
-            argument and no network.
+            argument and no network. Where a new database's default model cannot be fetched, it
+            starts on that one, with a warning, and stays on it.
         db_path: folder of the catalog and index, made if missing. A folder of the former layout
             (`index.faiss`, `metadata.pkl`) is taken over when first opened.
         dimension: if given, must be the model's.
@@ -86,7 +99,15 @@ class VectorDatabase:
             encode=EncodeConfig(device=device),
             server=ServerConfig(fetch_urls=True),
         )
-        self._session: EmbeddedRuntime | None = open_session(config, read_only=read_only)
+        made = not os.path.lexists(self.db_path)
+        try:
+            self._session: EmbeddedRuntime | None = _opened(
+                config, read_only=read_only, unsaid=unsaid and stored is None
+            )
+        except BaseException:
+            if made:  # nothing of anybody's is in it yet
+                shutil.rmtree(self.db_path, ignore_errors=True)
+            raise
         try:
             self.dimension = self._checked(dimension)
             if legacy:
@@ -260,10 +281,12 @@ class VectorDatabase:
         request = api.search_request(query, fields)
         return session.run(session.searcher.search(request))
 
+    @also_called(query="query_text", text="query_text")
     def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to a text, best first: see `search_by_image`."""
         return self._search([_text_term(query_text)], k)
 
+    @also_called(query_image_path="query_image", image_path="query_image", query="query_image")
     def search_by_image(self, query_image: AnyPath, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to an image file or URL, best first.
 
@@ -278,6 +301,7 @@ class VectorDatabase:
         """
         return self._search([_image_term(query_image)], k)
 
+    @also_called(text="query_text", query_image_path="query_image", image_path="query_image")
     def search_combined(
         self,
         query_text: str,
@@ -291,6 +315,7 @@ class VectorDatabase:
         image = _image_term(query_image, image_weight)
         return self._search([_text_term(query_text, text_weight), image], k)
 
+    @also_called(threshold="similarity_threshold")
     def find_duplicates(
         self,
         similarity_threshold: float = 0.95,
@@ -369,6 +394,7 @@ class VectorDatabase:
             [bytes.fromhex(name) for name in wanted.hashes], wanted.decision
         )
 
+    @also_called(output_file="path", output_path="path")
     def export_metadata(
         self,
         path: str | os.PathLike[str],
@@ -560,3 +586,24 @@ def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
     if path.path_base64 is None:
         return _weighted(api.Term(path=path.path), weight)
     return _weighted(api.Term(path_base64=path.path_base64), weight)
+
+
+def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime:
+    """Open the state directory; with the model of the package where the default cannot be had.
+
+    Args:
+        unsaid: the model was left to us, and the database is new.
+    """
+    try:
+        return open_session(config, read_only=read_only)
+    except ModelError as error:
+        if not unsaid:
+            raise
+        logger.warning(
+            "%s cannot be had here; the new database starts on %s, and stays on it: %s",
+            DEFAULT_MODEL.name,
+            EMBEDDED,
+            error,
+        )
+        embedded = ModelConfig(name=EMBEDDED)
+        return open_session(msgspec.structs.replace(config, model=embedded), read_only=read_only)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.database import VectorDatabase
 from imgvecd.errors import UnreadableImageError
+from imgvecd.former_names import also_called
 
 # Files added at a time: enough to keep every worker busy, few enough to see progress in the log.
 _BATCH = 256
@@ -92,10 +93,12 @@ class VectorDBManager:
             "images_per_second": round(len(paths) / seconds, 1) if seconds else 0.0,
         }
 
+    @also_called(query="description", query_text="description")
     def search_by_description(self, description: str, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to a text: see `VectorDatabase.search_by_text`."""
         return self.db.search_by_text(description, k)
 
+    @also_called(threshold="similarity_threshold")
     def find_duplicates(
         self,
         similarity_threshold: float = 0.95,
@@ -104,6 +107,7 @@ class VectorDBManager:
         """Return groups of the same picture: see `VectorDatabase.find_duplicates`."""
         return self.db.find_duplicates(similarity_threshold, **choices)
 
+    @also_called(output_file="path", output_path="path")
     def export_metadata(
         self,
         path: str | os.PathLike[str],

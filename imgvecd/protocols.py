@@ -490,6 +490,22 @@ class SearchStore(Protocol):
         """Return those of `ids` that are RAW, with the pictures made from each."""
         ...
 
+    def named(self, text: str, limit: int) -> Int64Array:
+        """Return the sorted ids of live contents whose names and metadata have all words of a text.
+
+        Args:
+            limit: the newest of them, if there are more.
+        """
+        ...
+
+    def named_by_file(self, text: str, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` of which files and folders alone have all words of a text."""
+        ...
+
+    def fill_names(self) -> bool:
+        """Take in some of the names that are not looked for yet; return whether there are more."""
+        ...
+
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
         """Return up to `count` live contents with an embedding, spread evenly over all."""
         ...

@@ -23,6 +23,8 @@ from imgvecd.cli import (
     manual,
     serve,
 )
+from imgvecd.client.did_you_mean import closest, commands_of
+from imgvecd.client.main import parser as imgvec_parser
 from imgvecd.errors import ImgvecdError
 
 _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
@@ -51,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given:
         parser().print_help(sys.stderr)
         return ImgvecdError.exit_code
-    options = parser().parse_args(given)
+    program = parser()
+    if not given[0].startswith("-") and given[0] not in commands_of(program):
+        print(f"imgvecd: there is no command {given[0]!r}{_meant(given[0])}", file=sys.stderr)
+        return ImgvecdError.exit_code
+    options = program.parse_args(given)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
@@ -64,6 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def _meant(word: str) -> str:
+    """Return which command may be meant, of this program or of the query tool."""
+    for name, program in (("imgvecd", parser()), ("imgvec", imgvec_parser())):
+        meant = closest(word, commands_of(program))
+        if meant is not None:
+            return f"; did you mean `{name} {meant}`?"
+    return "; `imgvecd --help` lists them"
 
 
 def parser() -> argparse.ArgumentParser:

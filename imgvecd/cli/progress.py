@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -16,6 +17,17 @@ from imgvecd.api import Status
 # Twice a second looks alive and costs nothing beside encoding.
 _INTERVAL_S = 0.5
 _FORMAT = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} files{postfix}"
+
+
+class BarHandler(logging.Handler):
+    """Writes log lines above the bar instead of through it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; as `logging` asks, whatever happens raises nothing."""
+        try:
+            tqdm.write(self.format(record), file=sys.stderr)
+        except Exception:  # noqa: BLE001  # as in logging.StreamHandler
+            self.handleError(record)
 
 
 async def show_progress(
@@ -39,6 +51,8 @@ def _draw(bar: tqdm[Never], now: Status) -> None:
     bar.total = now.files.seen
     bar.n = now.files.indexed + now.files.failed
     state = f"paused: {now.pause.reason}" if now.state == "paused" and now.pause else now.state
+    if now.state == "starting":
+        state = now.model.error or f"loading the model {now.model.name}"
     bar.set_description_str(state, refresh=False)
     left = "" if now.eta_s is None else f", {tqdm.format_interval(now.eta_s)} left"
     bar.set_postfix_str(f"{now.rate_per_s:.1f}/s{left}", refresh=False)

@@ -7,10 +7,13 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from imgvecd.cli.progress import show_progress
+from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
+from imgvecd.config.schema import Config, expand
+from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_heap
 
 # syslog's numbers, the most serious first
@@ -43,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, signal.SIG_IGN)
     use_one_heap()
     config = load_servable(options)
+    _require_folders(options.root or (), config)
     _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
     from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
@@ -51,6 +55,26 @@ def run(options: argparse.Namespace) -> int:
         reload=lambda: load_servable(options),
         progress=show_progress if options.progress else None,
     )
+
+
+def _require_folders(given: Sequence[str], config: Config) -> None:
+    """Refuse a folder of the command line that is not there, unless it was watched before.
+
+    A folder that was watched may lie on a drive that is away for now; any other is a slip.
+
+    Raises:
+        ConfigError: it names the folder.
+    """
+    missing = [each for each in given if not os.path.isdir(expand(each))]
+    if not missing:
+        return
+    from imgvecd.wiring.assembly import watched_before  # noqa: PLC0415  # see `run`
+
+    known = watched_before(config)
+    for each in missing:
+        if os.fsencode(os.path.abspath(expand(each))) not in known:
+            what = "is not a folder" if os.path.lexists(expand(each)) else "does not exist"
+            raise ConfigError(f"{each} {what}: name the folder that your photos are in.")
 
 
 class _Lines(logging.Formatter):
@@ -84,7 +108,7 @@ def _in_journal() -> bool:
 
 def _start_logging(level: str, *, drawing: bool) -> None:
     """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
-    handler = logging.StreamHandler()
+    handler = BarHandler() if drawing else logging.StreamHandler()
     handler.setFormatter(_JournalLines() if _in_journal() else _Lines())
     logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which variant it tries to load

@@ -28,6 +28,7 @@ def show(
     Args:
         preview: show the pictures, in this way or as the terminal can.
     """
+    output.lines(_understood(found))
     if not hits:
         output.lines(_nothing(request, found))
         return
@@ -36,7 +37,7 @@ def show(
         way = way_to_show(os.environ) if preview is True else preview
         _pictures(daemon, hits, rows, output, way)
     else:
-        output.table(headers, rows)
+        output.table_of_files(headers, rows, hits)
     output.lines(_foot(request, found, hits))
 
 
@@ -73,7 +74,7 @@ def _pictures(
         for hit, row in zip(
             hits[start : start + beside], rows[start : start + beside], strict=True
         ):
-            line = "  ".join(filter(None, row))
+            line = "  ".join(filter(None, [*row, _place(hit)]))
             try:
                 url = f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(way)}"
                 jpegs.append(daemon.get(url))
@@ -92,33 +93,30 @@ def _pictures(
 def _table(
     request: api.SearchRequest, hits: Sequence[api.Hit]
 ) -> tuple[list[str], list[list[str]]]:
-    """Return (headers, rows)."""
-    measured = any(hit.relevance is not None for hit in hits)
-    headers = ["score", "id", "date", "path"]
-    rows = [_row(hit) for hit in hits]
-    if measured:
-        headers.insert(0, "match")
-        for row, hit in zip(rows, hits, strict=True):
-            row.insert(0, _match(hit))
+    """Return (headers, rows), without the paths."""
+    measured = any(_match(hit) for hit in hits)
+    columns: dict[str, list[str]] = {}
     if measured and request.least_band() == "nearest":
-        headers.insert(0, "band")
-        for row, hit in zip(rows, hits, strict=True):
-            row.insert(0, hit.band or "")
+        columns["band"] = [hit.band or "" for hit in hits]
+    if measured:
+        columns["match"] = [_match(hit) for hit in hits]
+    if request.explain or not measured:  # one figure is enough, and that one means something
+        columns["score"] = [f"{hit.score:.3f}" for hit in hits]
+    columns["id"] = [str(hit.id) for hit in hits]
+    columns["date"] = [(hit.taken_at or "")[:10] for hit in hits]
     if request.group is not None:
-        headers.insert(-1, "of")
-        for row, hit in zip(rows, hits, strict=True):
-            row.insert(-1, str(hit.group_size))
+        columns["of"] = [str(hit.group_size) for hit in hits]
     if request.explain:
         for i, term in enumerate(request.all_terms()):
-            headers.insert(-1, _short(term))
-            for row, hit in zip(rows, hits, strict=True):
-                row.insert(-1, f"{hit.shares[i]:+.3f}" if hit.shares else "")
-    return headers, rows
+            columns[_short(term)] = [f"{hit.shares[i]:+.3f}" if hit.shares else "" for hit in hits]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
 def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]:
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
+    if not found.searched and found.understood is not None:
+        return ["No indexed image was taken then."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits
@@ -128,7 +126,7 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]
     named = "The nearest is:" if len(nearest) == 1 else f"The {len(nearest)} nearest are:"
     return [
         f"Nothing found among {found.searched:,} images{weaker}. {named}",
-        *(" ".join([_match(hit), _row(hit)[-1]]).strip() for hit in nearest),
+        *(" ".join([_match(hit), _place(hit)]).strip() for hit in nearest),
         "--all shows what comes nearest anyway.",
     ]
 
@@ -147,17 +145,28 @@ def _foot(
     return [f"{_count(found.found)} found{weaker}{rest}"]
 
 
+def _understood(found: api.SearchResponse) -> list[str]:
+    """Return how a person's words were taken."""
+    said = found.understood
+    if said is None:
+        return []
+    time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+    looked_for = f"{said.text!r}, taken" if said.text else "all that was taken"
+    return [f"Understood as {looked_for} {time} ({said.words!r}). --no-dates takes it as words."]
+
+
 def _count(images: int) -> str:
     return f"{images:,}" + ("+" if images >= api.MOST_COUNTED else "")
 
 
 def _match(hit: api.Hit) -> str:
+    if hit.matched is not None:
+        return hit.matched
     return "" if hit.relevance is None else f"{hit.relevance:.0%}"
 
 
-def _row(hit: api.Hit) -> list[str]:
-    path = f"{hit.path} (offline)" if hit.offline else hit.path
-    return [f"{hit.score:.3f}", str(hit.id), (hit.taken_at or "")[:10], path]
+def _place(hit: api.Hit) -> str:
+    return f"{hit.path} (offline)" if hit.offline else hit.path
 
 
 def _short(term: api.Term) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from imgvecd import __version__
 from imgvecd.client import commands
+from imgvecd.client.did_you_mean import closest, commands_of
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.query import protect_negatives
@@ -17,7 +18,7 @@ from imgvecd.errors import ImgvecdError
 
 _EPILOG = """\
 examples:
-  imgvec search "a dog on the beach at sunset"
+  imgvec search "a dog on the beach at sunset"     (or only: imgvec "a dog on the beach")
   imgvec search "beach" +sunset -people @holiday.jpg "2:red car"
   imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
   imgvec search --image holiday.jpg --limit 5
@@ -41,9 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given:
         parser().print_help(sys.stderr)
         return ImgvecdError.exit_code
-    if given and " " in given[0]:  # no command has a space: `imgvec "a dog"`
+    program = parser()
+    names = commands_of(program)
+    if not given[0].startswith("-") and given[0] not in names:  # `imgvec "a dog"`
+        meant = closest(given[0], names)
+        if meant is not None:
+            print(
+                f"imgvec: there is no command {given[0]!r}; did you mean `imgvec {meant}`?"
+                f" To search for it: imgvec search {given[0]!r}",
+                file=sys.stderr,
+            )
+            return ImgvecdError.exit_code
         given.insert(0, "search")
-    options = parser().parse_args(protect_negatives(given))
+    options = program.parse_args(protect_negatives(given))
     try:
         daemon = DaemonConnection(socket_path(options.socket))
         output = Output(json=options.json, null=getattr(options, "null", False))

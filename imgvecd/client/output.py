@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import urllib.parse
 from collections.abc import Sequence
 
 import msgspec
 
 from imgvecd import api
+
+# Less would say nothing of a path, however narrow the terminal is.
+_LEAST_COLUMNS = 12
+_OFFLINE = " (offline)"
 
 
 class Output:
@@ -49,6 +55,27 @@ class Output:
         clean = [[printable(cell) for cell in row] for row in rows]
         self._write(align(headers, clean).encode(errors="replace") + b"\n")
 
+    def table_of_files(
+        self, headers: Sequence[str], rows: Sequence[Sequence[str]], hits: Sequence[api.Hit]
+    ) -> None:
+        """Print a table with the hits' files as a further column, as wide as the terminal.
+
+        Names are cut in the middle where they do not fit, and are links that open the file where
+        the terminal knows links (OSC 8; others show the name alone).
+        """
+        from imgvecd.client.table import align  # noqa: PLC0415  # tabulate is slow to import
+        from imgvecd.client.terminal import size  # noqa: PLC0415  # as above
+
+        clean = [[printable(cell) for cell in row] for row in rows]
+        lines = align([*headers, "|"], [[*row, "|"] for row in clean]).splitlines()
+        room = size().columns - (len(lines[0]) - 1)
+        self._write(lines[0][:-1].encode() + b"path\n")
+        for line, hit in zip(lines[1:], hits, strict=True):
+            file = _link(api.Path(hit.path, hit.path_base64), room)
+            if hit.offline:
+                file = f"{printable(shortened(hit.path, room - len(_OFFLINE)))}{_OFFLINE}"
+            self._write(f"{line[:-1]}{file}\n".encode(errors="replace"))
+
     def flush(self) -> None:
         """Hand everything to the reader.
 
@@ -59,6 +86,35 @@ class Output:
 
     def _write(self, data: bytes) -> None:
         sys.stdout.buffer.write(data)
+
+
+def _link(path: api.Path, columns: int) -> str:
+    if os.environ.get("TERM") in {"dumb", "linux"}:  # they would print the link, or choke on it
+        return printable(shortened(path.path, columns))
+    url = "file://" + urllib.parse.quote(path.raw())
+    return f"\x1b]8;;{url}\x1b\\{printable(shortened(path.path, columns))}\x1b]8;;\x1b\\"
+
+
+def shortened(path: str, columns: int) -> str:
+    """Return a path for people: with ~ for their home folder, cut in the middle to fit.
+
+    The file's name is kept as long as it can be.
+    """
+    from wcwidth import wcswidth  # noqa: PLC0415  # takes a while to import
+
+    home = os.path.expanduser("~")
+    shown = "~" + path[len(home) :] if path.startswith(home.rstrip("/") + "/") else path
+    columns = max(columns, _LEAST_COLUMNS)
+    head, name = os.path.split(shown)
+    while wcswidth(f"{head}…/{name}" if head else shown) > columns and wcswidth(shown) > columns:
+        if head:
+            head = head[:-1]
+        else:
+            name = name[1:]
+            shown = "…" + name
+    if wcswidth(shown) <= columns:
+        return shown
+    return f"{head}…/{name}"
 
 
 def printable(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -18,8 +19,9 @@ _KILO = 1000
 def status(answer: api.Status) -> list[str]:
     """Return what the daemon is doing."""
     model, files, index = answer.model, answer.files, answer.index
+    state = answer.state if answer.pause is None else "paused"
     lines = [
-        _line("imgvecd", f"{answer.version}, {answer.state}, since {answer.started_at}"),
+        _line("imgvecd", f"{answer.version}, {state}, since {local_time(answer.started_at)}"),
         _line(
             "files",
             f"{files.seen:,} seen, {files.indexed:,} indexed, {files.pending:,} pending, "
@@ -90,7 +92,7 @@ def image(answer: api.Image) -> list[str]:
     for file in answer.files:
         offline = " (offline)" if file.offline else ""
         lines.append(_line("file", file.path + offline))
-        lines.append(_line("", f"{size(file.size_bytes)}, modified {file.modified_at}"))
+        lines.append(_line("", f"{size(file.size_bytes)}, modified {local_time(file.modified_at)}"))
     lines += [_line(companion.kind, companion.path) for companion in answer.companions]
     if answer.format:
         lines.append(_line("format", f"{answer.format}, {answer.width} x {answer.height}"))
@@ -130,6 +132,15 @@ def size(size_bytes: float) -> str:
     return f"{size_bytes:,.0f} {unit}" if unit == _UNITS[0] else f"{size_bytes:,.1f} {unit}"
 
 
+def local_time(text: str | None) -> str:
+    """Return a moment (ISO 8601 with an offset) for people: to the minute, in their own time."""
+    try:
+        moment = datetime.datetime.fromisoformat(text or "")
+    except ValueError:
+        return text or "an unknown time"
+    return (moment.astimezone() if moment.tzinfo else moment).strftime("%Y-%m-%d %H:%M")
+
+
 def duration(seconds: float) -> str:
     """Return a duration for people: its two largest units."""
     minutes, seconds = divmod(round(seconds), 60)
@@ -152,7 +163,7 @@ def _root(root: api.RootStatus) -> Iterator[str]:
     if root.online:
         yield _line("root", f"{root.path}: {root.files:,} files, watched by {root.watching}")
     else:
-        yield _line("root", f"{root.path}: offline since {root.offline_since}")
+        yield _line("root", f"{root.path}: offline since {local_time(root.offline_since)}")
         if root.offline_reason:
             yield _line("", root.offline_reason)
     if root.warning:

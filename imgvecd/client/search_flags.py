@@ -6,6 +6,8 @@ import argparse
 import os
 from collections.abc import Sequence
 
+import msgspec
+
 from imgvecd import api
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.query import read_image, terms_of
@@ -59,6 +61,18 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--min-score", type=fitting(api.Score), metavar="X", help="no hits below X (-1 to 1)"
+    )
+    command.add_argument(
+        "--no-names",
+        dest="names",
+        action="store_false",
+        help="only what photos show: not the names of files and folders, nor their metadata",
+    )
+    command.add_argument(
+        "--no-dates",
+        dest="dates",
+        action="store_false",
+        help='take "July 2023" and "last summer" for words like any other',
     )
     command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
 
@@ -128,6 +142,15 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
         "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
     )
     group.add_argument("--min-rating", type=fitting(api.Rating), metavar="N", help="0 to 5")
+    for name, help_ in (("any", "at least one of these must hold"), ("none", "this must not")):
+        group.add_argument(
+            f"--{name}-of",
+            type=_filters,
+            action="append",
+            default=[],
+            metavar="JSON",
+            help=f'{help_} (repeatable): \'{{"tags": ["family"]}}\', fields as in the API',
+        )
     group.add_argument("--online", action="store_true", help="only what is reachable now")
 
 
@@ -160,6 +183,8 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             group=options.group,
             cursor=options.cursor,
             explain=options.explain,
+            names=options.names,
+            dates=options.dates,
         )
     except ValueError:
         raise BadRequestError(
@@ -193,7 +218,16 @@ def filters_of(options: argparse.Namespace) -> api.Filters:
         metadata=dict(map(_pair, options.where)),
         min_rating=options.min_rating,
         online=options.online,
+        any_of=tuple(options.any_of),
+        none_of=tuple(options.none_of),
     )
+
+
+def _filters(text: str) -> api.Filters:
+    try:
+        return msgspec.json.decode(text, type=api.Filters)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no filter: {error}") from error
 
 
 def _count(text: str) -> int:

@@ -222,8 +222,17 @@ class DaemonService:
         return await INTERACTIVE.run(self._library.stats, size)
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
-        """Return the hits, best first."""
+        """Return the hits, best first; while there is nothing to search, that is said at once."""
+        if self._engine.generation is None and await asyncio.to_thread(self._is_empty):
+            clock = await asyncio.to_thread(self._embeddings.clock)
+            model = self._first.name
+            return api.SearchResponse(
+                hits=(), searched=0, clock=self._clock(clock), took_ms=0.0, model=model
+            )
         return await (await self._generation()).searcher.search(request)
+
+    def _is_empty(self) -> bool:
+        return not any(map(self._embeddings.live_count, self._models))
 
     async def images(self, after: int, limit: int, filters: api.Filters) -> api.ImageList:
         """Return up to `limit` images that pass, with ids above `after`, ascending.
@@ -319,6 +328,11 @@ class DaemonService:
     async def resume(self, request: api.ResumeRequest) -> api.Pausing:
         """End a pause that was asked for, or whatever keeps indexing from going on."""
         return api.Pausing(pause=await self._rest.resume(force=request.force))
+
+    async def forget(self, request: api.ForgetRequest) -> api.Forgotten:
+        """Forget what is of no use any more."""
+        texts, images = await self._caretaker.forget(request.older_than_s)
+        return api.Forgotten(texts=texts, images=images)
 
     async def doctor(self) -> api.Diagnosis:
         """Compare disk, catalog and index."""

@@ -20,8 +20,9 @@ def headline(now: Status) -> str:
         if now.eta_s:
             parts.append(f"{_duration(now.eta_s)} left")
     else:
-        parts = [f"{now.state}: {files.indexed:,} photos can be searched"]
-    if now.pause is not None and now.state == "paused":
+        state = now.state if now.pause is None else "paused"
+        parts = [f"{state}: {files.indexed:,} photos can be searched"]
+    if now.pause is not None:
         parts.append(now.pause.reason)
     if files.failed:
         parts.append(f"{files.failed:,} failed")

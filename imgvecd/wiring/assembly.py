@@ -22,7 +22,7 @@ from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
 from imgvecd.core.search import Searcher
-from imgvecd.errors import CatalogDamagedError, ModelError, NotFoundError
+from imgvecd.errors import CatalogDamagedError, CatalogError, ModelError, NotFoundError
 from imgvecd.processes import DecoderPool, SplitEncoder
 from imgvecd.types import FileRow, ModelInfo
 from imgvecd.wiring.parts import (
@@ -190,6 +190,19 @@ def assemble_reading(config: Config) -> ReadingAssembly:
     except BaseException:
         catalog.close()
         raise
+
+
+def watched_before(config: Config) -> set[bytes]:
+    """Return the absolute paths of the folders that the catalog has; none if it cannot be read."""
+    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    try:
+        catalog = Catalog(state, read_only=True)
+    except (CatalogError, NotFoundError):
+        return set()
+    try:
+        return {row.path for row in catalog.files.roots()}
+    finally:
+        catalog.close()
 
 
 def stored_model(state_dir: str, *, restore: bool = False) -> ModelConfig | None:

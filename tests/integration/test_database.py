@@ -314,8 +314,25 @@ def test_a_wrong_dimension_is_refused_before_anything_is_added(tmp_path):
         VectorDatabase("imgvecd-mini", db_path=tmp_path, dimension=7)
 
 
-def test_a_model_that_cannot_be_had_names_the_ways_out(tmp_path, monkeypatch):
+def test_arguments_have_their_former_names_too(database, tmp_path):
+    text = names(database.search_by_text(query="a photo of a cat", k=1))
+    assert text == names(database.search_by_text(query_text="a photo of a cat", k=1)) == ["cat"]
+    assert names(database.search_by_image(query_image_path=PHOTOS / "cat.jpg", k=1)) == ["cat"]
+    assert database.export_metadata(output_file=tmp_path / "all.json") == len(NAMES)
+    with pytest.raises(TypeError, match="'query_text' and 'query'"):
+        database.search_by_text(query_text="a", query="b")
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        database.search_by_text(words="a")
+
+
+def test_a_model_that_cannot_be_had_gives_way_to_the_packages_own(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "no weights here"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    with VectorDatabase(db_path=tmp_path / "db") as database:
+        assert database.get_stats()["model_name"] == "imgvecd-mini"
+    assert "cannot be had here" in caplog.text
+    with VectorDatabase(db_path=tmp_path / "db") as database:  # it stays on it
+        assert database.get_stats()["model_name"] == "imgvecd-mini"
     with pytest.raises(ModelError, match="imgvecd-mini"):
-        VectorDatabase(db_path=tmp_path)
+        VectorDatabase("ViT-B-32", "laion2b_s34b_b79k", db_path=tmp_path / "other")
+    assert not (tmp_path / "other").exists()

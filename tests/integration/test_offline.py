@@ -60,7 +60,7 @@ def test_deleting_everything_and_having_it_back_costs_no_encode(
 def test_a_root_that_is_not_there_at_the_start_is_picked_up(start, shipped_photos):
     away = shipped_photos.with_name("later")
     shipped_photos.rename(away)
-    daemon = start(shipped_photos)
+    daemon = start(roots=shipped_photos)
     daemon.wait_until(lambda: not daemon.status()["roots"][0].get("online", True))
     away.rename(shipped_photos)
     daemon.wait_until_indexed(8)

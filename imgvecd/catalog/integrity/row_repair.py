@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgvecd.catalog.files import name_index
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.stored_vectors import decoded
@@ -89,7 +90,14 @@ class RowRepair:
                 ((count,),) = connection.execute(f"SELECT count(*) {rule.broken}").fetchall()
                 if count:
                     found.append((f"{count} {rule.what}", rule.remedy))
+            lacking = name_index.discord(connection)
+        if lacking or self._names_damaged():
+            found.append(("words of names and metadata are not as they must be", "make them anew"))
         return found
+
+    def _names_damaged(self) -> bool:
+        with self._database.write_aside() as connection:
+            return name_index.is_damaged(connection)
 
     def mend(self) -> None:
         """Make everything true, in one transaction."""
@@ -99,6 +107,7 @@ class RowRepair:
             for rule in _RULES:
                 named = {"clock": clock} if ":clock" in rule.mend else {}
                 connection.execute(rule.mend, named)
+            name_index.make_anew(connection)
 
     def _bad_vectors(self) -> list[int]:
         bad: list[int] = []

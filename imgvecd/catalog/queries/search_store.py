@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sqlite3
@@ -12,6 +13,7 @@ import numpy as np
 
 from imgvecd import globs
 from imgvecd.api import Filters
+from imgvecd.catalog.files import name_index
 from imgvecd.catalog.files.companions import developed
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.files.offline_sql import offline
@@ -19,7 +21,10 @@ from imgvecd.catalog.queries.filters import conditions
 from imgvecd.catalog.queries.query_texts import QueryTexts
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_id
+from imgvecd.core.search.words import expression
 from imgvecd.types import Float32Array, Int64Array, join
+
+logger = logging.getLogger(__name__)
 
 _EARTH_KM = 6371.0  # mean radius
 _FIRST_FILE = (
@@ -102,6 +107,53 @@ class SearchRows:
                 (json.dumps(list(ids)),),
             ).fetchall()
             return developed(connection, [content_id for (content_id,) in raw])
+
+    def named(self, text: str, limit: int) -> Int64Array:
+        """Return the sorted ids of live contents whose names and metadata have all words of a text.
+
+        Args:
+            limit: the newest of them, if there are more.
+        """
+        wanted = expression(text)
+        rows = [] if wanted is None else self._names_matching(wanted, limit)
+        return np.sort(np.asarray(rows, np.int64))
+
+    def named_by_file(self, text: str, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` of which files and folders alone have all words of a text."""
+        wanted = expression(text)
+        if wanted is None:
+            return set()
+        return set(self._names_matching(f"file : ({wanted})", len(ids), ids))
+
+    def _names_matching(
+        self, wanted: str, limit: int, among: Sequence[int] | None = None
+    ) -> list[int]:
+        some = "" if among is None else "AND rowid IN (SELECT value FROM json_each(:ids))"
+        with self._database.read() as connection:
+            try:
+                rows = connection.execute(
+                    f"SELECT rowid FROM names WHERE names MATCH :wanted {some}"
+                    " ORDER BY rowid DESC LIMIT :limit",
+                    {"wanted": wanted, "limit": limit, "ids": json.dumps(list(among or ()))},
+                ).fetchall()
+            except sqlite3.DatabaseError as error:
+                if not name_index.is_damage(error):
+                    raise
+                logger.error("the words of names are damaged: made anew")  # noqa: TRY400
+                rows = None
+        if rows is None:
+            with self._database.write_aside() as writer:
+                name_index.make_anew(writer)
+            return []
+        return [content_id for (content_id,) in rows]
+
+    def fill_names(self) -> bool:
+        """Take in some of the names that are not looked for yet; return whether there are more."""
+        with self._database.read() as connection:
+            if not name_index.is_filling(connection):
+                return False
+        with self._database.write_aside() as connection:
+            return name_index.fill(connection)
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
         """Return up to `count` live contents with an embedding, spread evenly over all."""

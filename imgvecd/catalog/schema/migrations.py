@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 import time
 
+from imgvecd.catalog.files import name_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
 from imgvecd.errors import CatalogError
@@ -217,6 +218,14 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# gone_ns: since when no file bears it, as far as was noted.
+_RETENTION = """
+ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
+CREATE INDEX contents_gone ON contents(gone_ns) WHERE live = 0;
+CREATE INDEX contents_back ON contents(id) WHERE live = 1 AND gone_ns IS NOT NULL;
+CREATE INDEX changes_content ON changes(content_id);
+"""
+
 # What examining a picture and comparing two of them (the lower id first) found, and by which
 # version of the way to do it. Derived: it may be deleted.
 _COMPARISONS = """
@@ -235,6 +244,37 @@ CREATE TABLE comparisons (
 ) STRICT, WITHOUT ROWID;
 """
 
+
+def _stale(content: str) -> str:
+    # OR IGNORE would not hold: the statement that set the trigger off says what a conflict does
+    return (
+        f"INSERT INTO names_stale SELECT {content} WHERE {content} IS NOT NULL"
+        f" AND {content} NOT IN (SELECT content_id FROM names_stale)"
+    )
+
+
+# Words of names and metadata (`catalog.files.name_index`), and whose may have changed.
+_NAMES = f"""
+{name_index.TABLE};
+CREATE TABLE names_stale (content_id INTEGER PRIMARY KEY) STRICT;
+{name_index.FILL_ALL};
+
+CREATE TRIGGER names_file_added AFTER INSERT ON files WHEN new.content_id IS NOT NULL BEGIN
+    {_stale("new.content_id")};
+END;
+CREATE TRIGGER names_file_changed AFTER UPDATE OF dir, name, content_id ON files BEGIN
+    {_stale("old.content_id")};
+    {_stale("new.content_id")};
+END;
+CREATE TRIGGER names_file_removed AFTER DELETE ON files WHEN old.content_id IS NOT NULL BEGIN
+    {_stale("old.content_id")};
+END;
+CREATE TRIGGER names_content_changed
+    AFTER UPDATE OF live, metadata, user_metadata ON contents BEGIN
+    {_stale("new.id")};
+END;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -247,6 +287,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0009-companions-anew", _COMPANIONS_ANEW),
     ("0010-comparisons", _COMPARISONS),
     ("0011-browsing", BROWSING),
+    ("0012-names", _NAMES),
+    ("0013-retention", _RETENTION),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -34,6 +34,8 @@ from imgvecd.types import EncoderSpeed, FileRow, ModelInfo, RootRow
 
 logger = logging.getLogger(__name__)
 
+_LOST_NAMES_S = 3600.0  # a damaged table of names, made anew, is filled in by then
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
@@ -255,6 +257,7 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._reader.run())
+            tasks.create_task(self._fill_names())
             serving = await self._learn(self._parts.serving, self._learning)
             await self._activate(serving)
             self.generation = await self._open(serving)
@@ -267,6 +270,13 @@ class Engine:
                 stopped = await BULK.run(self._parts.models.stopped_move)
                 self.move_stopped = stopped == self._parts.target.fingerprint
                 self._begin_move()
+
+    async def _fill_names(self) -> None:
+        """Have names looked for that the catalog held before, or that it lost."""
+        patience = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
+        while True:
+            more = await patience.call(asyncio.to_thread, self._parts.searching.fill_names)
+            await asyncio.sleep(0 if more else _LOST_NAMES_S)
 
     def _begin_move(self) -> None:
         target, old = self._parts.target, self.generation

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import datetime
+import functools
 import os
 import threading
 
 import msgspec
+import numpy as np
 
 from imgvecd.api import Filters
 from imgvecd.core.search import time_ranges
@@ -46,11 +48,24 @@ class FilterIds:
             if ids is not None:
                 self._remembered.move_to_end(key)
                 return ids
-        ids = self._store.matching(resolved)
+        ids = self._passing(resolved)
         with self._lock:
             self._remembered[key] = ids
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
+        return ids
+
+    def _passing(self, filters: Filters) -> Int64Array:
+        """Return the sorted ids that pass filters and those within, whose dates are resolved."""
+        alone = msgspec.structs.replace(filters, any_of=(), none_of=())
+        if filters.any_of:
+            ids = functools.reduce(np.union1d, map(self._passing, filters.any_of))
+            if alone != Filters():
+                ids = np.intersect1d(ids, self._store.matching(alone), assume_unique=True)
+        else:
+            ids = self._store.matching(alone)
+        for unwanted in filters.none_of:
+            ids = np.setdiff1d(ids, self._passing(unwanted), assume_unique=True)
         return ids
 
 
@@ -69,6 +84,8 @@ def with_dates(filters: Filters, today: datetime.date) -> Filters:
         end.append(time_ranges.span(filters.taken_to, today)[1])
     return msgspec.structs.replace(
         filters,
+        any_of=tuple(with_dates(each, today) for each in filters.any_of),
+        none_of=tuple(with_dates(each, today) for each in filters.none_of),
         folder=None if filters.folder is None else os.path.expanduser(filters.folder),
         taken=None,
         taken_from=max(first).isoformat() if first else None,

@@ -38,11 +38,13 @@ class Cuts(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         floor: no image below it is asked for, whatever its band.
+        ladder: what `fusion` goes by; empty where no name fits.
     """
 
     found: float
     weaker: float
     floor: float
+    ladder: tuple[float, ...] = ()
 
     def band(self, score: float) -> Band:
         """Return the band of a score."""
@@ -56,13 +58,20 @@ class Cuts(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An image that a search may show."""
+    """An image that a search may show.
+
+    Attributes:
+        named: found by its name or metadata.
+        place: goes before the score where scores give the order.
+    """
 
     id: int
     score: float
     band: Band = "found"
     taken_at: str | None = None
     path: bytes = b""
+    named: bool = False
+    place: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,7 @@ def key_of(order: str, found: Found) -> Key:
 
 def _key_within(order: str, found: Found) -> Key:
     if order == "score":
-        return (-found.score,)
+        return (-(found.score if found.place is None else found.place),)
     if order == "path":
         return (base64.b16encode(found.path).decode(),)
     dated = found.taken_at is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import dataclasses
+import datetime
 import logging
 import math
 import os
@@ -21,12 +23,15 @@ from imgvecd.api import (
     Filters,
     Hit,
     Image,
+    Matched,
     Path,
     SearchRequest,
     SearchResponse,
+    Understood,
 )
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
+from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.paging import (
     Cursor,
     Cuts,
@@ -38,6 +43,7 @@ from imgvecd.core.search.paging import (
     group_by_name,
     key_of,
 )
+from imgvecd.core.search.query_dates import taken_apart
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
@@ -72,6 +78,7 @@ _COUNTED: tuple[Band, ...] = ("found", "weaker")
 # scores would take longer than the search.
 _COUNTED_ONE_BY_ONE = 100_000
 _TOLD = 30  # letters of a text that a note is about
+_MOST_NAMED_READ = 200_000  # ids, before filters; the newest
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
 
@@ -85,6 +92,9 @@ class Query:
         allowed: ids that the filters leave; None allows all.
         scale: None while relevance cannot be told.
         cuts: scores at which the bands begin.
+        names: words that are looked for in names and metadata, too; empty for none.
+        understood: what the request's text says of a time; that has gone into `allowed`.
+        undated: what is allowed without that.
     """
 
     request: SearchRequest
@@ -93,11 +103,23 @@ class Query:
     allowed: Int64Array | None
     scale: Scale | None
     cuts: Cuts
+    names: str = ""
+    understood: Understood | None = None
+    undated: Int64Array | None = None
 
     @property
     def least(self) -> float:
-        """Score from which an image is a hit."""
+        """Score from which an image is a hit by what it shows."""
         return self.cuts.least(self.request.least_band())
+
+    @property
+    def dated_only(self) -> bool:
+        """Whether all of a time is meant, whatever it shows."""
+        return self.understood is not None and not self.understood.text
+
+    def wants(self, found: Found) -> bool:
+        """Return whether an image is a hit."""
+        return found.score >= (self.cuts.floor if found.named else self.least)
 
 
 class Searcher:
@@ -162,19 +184,21 @@ class Searcher:
         response = await INTERACTIVE.run(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
-            for text in await self.terms.unread(request.all_terms())
+            for text in await self.terms.unread(taken_apart(request, _today())[0].all_terms())
         ]
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        await self.terms.prepare([term for request in requests for term in request.all_terms()])
+        today = _today()
+        asked = [taken_apart(request, today)[0] for request in requests]
+        await self.terms.prepare([term for request in asked for term in request.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        terms = request.all_terms()
+        terms = taken_apart(request, _today())[0].all_terms()
         weights = [term.weight for term in terms]
         vectors = await self.terms.vectors(terms)
         vector, length = combine(vectors, weights)
@@ -188,17 +212,21 @@ class Searcher:
     async def _among(
         self, request: SearchRequest, vector: Float32Array, parts: Float32Array
     ) -> Query:
-        allowed = None
-        if request.filters != Filters():
-            allowed = await FILTERING.run(self.allowed_ids, request.filters)
-        terms = request.all_terms()
+        asked, said = taken_apart(request, _today())
+        allowed = undated = None
+        if asked.filters != Filters():
+            allowed = await FILTERING.run(self.allowed_ids, asked.filters)
+        if said is not None and request.filters != Filters():
+            undated = await FILTERING.run(self.allowed_ids, request.filters)
+        terms = asked.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
         if request.cursor is not None:
             cuts = Cursor.decode(request.cursor, request).cuts
         else:
             cuts = _cuts(request, scale)
-        return Query(request, vector, parts, allowed, scale, cuts)
+        names = _names(asked) if said is None or said.text else ""
+        return Query(request, vector, parts, allowed, scale, cuts, names, said, undated)
 
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
@@ -260,7 +288,8 @@ class Searcher:
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
         allowed = query.allowed
         searched = len(self._index) if allowed is None else len(allowed)
-        groups, more, best = self._page(query, cursor, searched)
+        query, named = self._with_names(query)
+        groups, more, best = self._page(query, named, cursor, searched)
         hits = self.hits(query, groups)
         next_cursor = None
         if more and groups:
@@ -281,11 +310,38 @@ class Searcher:
             weaker=weaker,
             nearest=next(iter(nearest), None),
             nearest_hits=nearest,
+            understood=query.understood,
             next_cursor=next_cursor,
         )
 
+    def _with_names(self, query: Query) -> tuple[Query, list[Found]]:
+        """Return the query, and what is found by its name and metadata."""
+        ids = self._named(query)
+        vectors = self._vectors(ids.tolist()) if len(ids) else {}
+        named = [
+            _found(query, content_id, float(vector @ query.vector), True)
+            for content_id, vector in vectors.items()
+        ]
+        if named and not query.cuts.ladder:
+            scores = [image.score for image in self._best(query, LADDER_RANKS)]
+            cuts = msgspec.structs.replace(query.cuts, ladder=ladder(scores))
+            query = dataclasses.replace(query, cuts=cuts)
+        return query, named
+
+    def _named(self, query: Query) -> Int64Array:
+        """Return the ids of images whose names and metadata have all words that were typed."""
+        found = _among(self._store.named(query.names, _MOST_NAMED_READ), query.allowed)
+        if query.understood is not None:
+            # names may have the time as well: "invoice 2019.jpg" was scanned when it was
+            by_name = _names(query.request)
+            whole = _among(self._store.named(by_name, _MOST_NAMED_READ), query.undated)
+            found = np.union1d(found, whole)
+        if query.dated_only and query.allowed is not None:
+            found = np.union1d(found, query.allowed)
+        return found[-MOST_COUNTED:]
+
     def _page(
-        self, query: Query, cursor: Cursor | None, searched: int
+        self, query: Query, named: list[Found], cursor: Cursor | None, searched: int
     ) -> tuple[list[Group], bool, list[Found]]:
         """Return (groups of one page, whether more come after it, the best images).
 
@@ -297,12 +353,16 @@ class Searcher:
         k = min(k if by_score else max(k, MOST_COUNTED), len(self._index) + 1)
         while True:
             nearest = self._best(query, k)
-            best = self._shown_once(nearest)
-            groups = self._grouped(request, [i for i in best if i.score >= query.least])
+            best = self._shown_once(fused(nearest, named, query.cuts.ladder))
+            groups = self._grouped(request, [image for image in best if query.wants(image)])
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
-            complete = len(groups) > request.limit or last < query.least or not by_score
+            unseen = key_of("score", Found(-1, last, query.cuts.band(last)))
+            full = len(groups) > request.limit and (
+                key_of("score", groups[request.limit - 1].leader) < unseen
+            )
+            complete = full or last < query.least or not by_score
             all_counted = last < query.cuts.least("weaker")
             counted = all_counted or k >= MOST_COUNTED or searched > _COUNTED_ONE_BY_ONE
             if complete and counted:
@@ -331,7 +391,7 @@ class Searcher:
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
-                Found(image.id, image.score, image.band, *keys[image.id])
+                dataclasses.replace(image, taken_at=keys[image.id][0], path=keys[image.id][1])
                 for image in found
                 if image.id in keys
             ]
@@ -352,6 +412,8 @@ class Searcher:
         ids = [group.leader.id for group in groups]
         images = self._library.images(ids)
         vectors = self._vectors(ids) if query.request.explain else {}
+        named = [group.leader.id for group in groups if group.leader.named]
+        matched = self._matched(query, named) if named else {}
         hits = []
         for group in groups:
             leader = group.leader
@@ -363,6 +425,7 @@ class Searcher:
                     hit_of(images[leader.id], leader.score),
                     relevance=None if scale is None else round(scale.relevance(leader.score), 3),
                     band=None if scale is None else leader.band,
+                    matched=matched.get(leader.id),
                     group=group.name,
                     group_size=None if group.name is None else group.size,
                     shares=None
@@ -372,10 +435,19 @@ class Searcher:
             )
         return tuple(hits)
 
+    def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:
+        """Return why images are found that are not by what they show."""
+        by_file = self._store.named_by_file(query.names, named)
+        if query.understood is not None:
+            by_file |= self._store.named_by_file(_names(query.request), named)
+        other: Matched = "date" if query.dated_only else "metadata"
+        return {content_id: "name" if content_id in by_file else other for content_id in named}
+
     def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:
         """Return the hits among some images, by id, whether the index has them yet or not."""
+        named = set(self._named(query).tolist()) if ids else set()
         if query.allowed is not None:
-            ids = [content_id for content_id in ids if content_id in query.allowed]
+            ids = [i for i in ids if i in named or i in query.allowed]
         made = self._store.developed(ids)
         scores = {
             content_id: float(vector @ query.vector)
@@ -383,14 +455,32 @@ class Searcher:
             if not (content_id in made and self._vectors(list(made[content_id])))
         }
         groups = [
-            Group(Found(content_id, score, query.cuts.band(score)))
+            Group(found)
             for content_id, score in scores.items()
-            if score >= query.least
+            if query.wants(found := _found(query, content_id, score, content_id in named))
         ]
         return {hit.id: hit for hit in self.hits(query, groups)}
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
         return self._embeddings.embeddings(self.model.fingerprint, ids)
+
+
+def _names(request: SearchRequest) -> str:
+    """Return the words of a request that asks for nothing but one text, and for names."""
+    (term, *others) = request.all_terms()
+    return term.text or "" if request.names and not others and term.weight > 0 else ""
+
+
+def _among(ids: Int64Array, allowed: Int64Array | None) -> Int64Array:
+    return ids if allowed is None else np.intersect1d(ids, allowed, assume_unique=True)
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now().astimezone().date()
+
+
+def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
+    return Found(content_id, score, "found" if named else query.cuts.band(score), named=named)
 
 
 def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:

@@ -213,12 +213,13 @@ class ScanStep:
                 root.row, root.checked = before, False
                 raise
         if root.online:
-            logger.info("root %d is online", root.id)
+            logger.info("%s is online", os.fsdecode(root.row.path))
             self._watcher.watch_above(root.row.path)
             self._agenda.restart(root.id)
         else:
             self._agenda.drop_root(root.id)
-            logger.warning("root %d is offline: %s", root.id, root.row.offline_reason)
+            shown = os.fsdecode(root.row.path)
+            logger.warning("%s is offline: %s", shown, root.row.offline_reason)
         return root.row != before
 
     def _check_mounts_of(self, root: WatchedRoot) -> bool:

@@ -77,15 +77,34 @@ def test_init_quotes_strange_names(home, name):
 
 
 def test_serve_flags_override(home, served):
-    flags = ["--root", "/a", "--root", "/b", "--socket", "/s", "--state-dir", "/d"]
+    a, b = str(home / "a"), str(home / "b")
+    for folder in (a, b):
+        os.mkdir(folder)
+    flags = ["--root", a, "--root", b, "--socket", "/s", "--state-dir", "/d"]
     flags += ["--model", "ViT-B-32", "--pretrained", "openai", "--set", "watch.settle_ms=7"]
     assert main(["serve", *flags, "--progress"]) == 0
     [(config, progress)] = served
-    assert config.roots == ("/a", "/b")
+    assert config.roots == (a, b)
     assert (config.server.socket, config.state_dir) == ("/s", "/d")
     assert config.model == ModelConfig(name="ViT-B-32", pretrained="openai")
     assert config.watch.settle_ms == 7
     assert progress
+
+
+def test_serve_on_a_folder_that_is_not_there_says_so_and_ends(home, served, capsys):
+    (home / "file").write_bytes(b"")
+    assert main(["serve", "--root", str(home / "Nowhere")]) == 2
+    assert f"{home / 'Nowhere'} does not exist" in capsys.readouterr().err
+    assert main(["serve", "--root", str(home / "file")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+    assert served == []
+
+
+def test_a_slip_of_a_command_is_told(capsys):
+    assert main(["serv"]) == 2
+    assert "did you mean `imgvecd serve`?" in capsys.readouterr().err
+    assert main(["search", "a dog"]) == 2
+    assert "did you mean `imgvec search`?" in capsys.readouterr().err
 
 
 def test_serve_without_a_folder_says_what_to_do(served, capsys):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -14,9 +15,11 @@ import threading
 
 import msgspec
 import pytest
+from wcwidth import wcswidth
 
 from imgvecd import api
 from imgvecd.client.http_connection import DaemonConnection
+from imgvecd.client.output import shortened
 
 FORBIDDEN = ("numpy", "torch", "faiss", "aiohttp", "yaml", "tabulate", "asyncio", "PIL")
 SEARCH = ("POST", "/v1/search")
@@ -97,6 +100,9 @@ def test_nothing_found(server, imgvec):
     assert (done.returncode, done.stdout) == (1, b"")
 
 
+LINK = re.compile(r"\x1b]8;;file://[!-~]*\x1b\\(.*?)\x1b]8;;\x1b\\")
+
+
 def on_terminal(environment, *arguments):
     """Return what a person sees; exit code appended."""
     reading, writing = pty.openpty()
@@ -113,7 +119,7 @@ def on_terminal(environment, *arguments):
         except OSError:  # EIO: the other end is closed
             pass
     os.close(reading)
-    return shown.decode().replace("\r\n", "\n")
+    return LINK.sub(r"\1", shown.decode().replace("\r\n", "\n"))
 
 
 def test_a_terminal_gets_a_table_that_cannot_command_it(server, environment):
@@ -123,6 +129,24 @@ def test_a_terminal_gets_a_table_that_cannot_command_it(server, environment):
         "0.314    7     2024-05-01  /photos/dog.jpg\n"
         "0.100    9                 /photos/a�b�[31m.jpg (offline)\n"
     )
+
+
+def test_names_are_cut_to_fit_and_open_the_file():
+    long = "/photos/" + "a rather long name of a folder/" * 5 + "dog.jpg"
+    shown = shortened(long, 40)
+    assert len(shown) == 40
+    assert shown.startswith("/photos/a rather")
+    assert shown.endswith("…/dog.jpg")
+    assert shortened(os.path.expanduser("~/a.jpg"), 80) == "~/a.jpg"
+    assert shortened("/a/b.jpg", 80) == "/a/b.jpg"
+    assert len(shortened("/" + "x" * 300 + ".jpg", 40)) == 40
+    assert wcswidth(shortened("/照片/" + "照片" * 40 + ".jpg", 40)) <= 40
+
+
+def test_any_other_word_is_searched_for(server, environment):
+    server.on(*SEARCH, found())
+    on_terminal(environment, "beach")
+    assert asked(server).text == "beach"
 
 
 def test_a_terminal_is_told_when_nothing_is_found(server, environment):
@@ -221,7 +245,7 @@ def test_saved_searches_are_told_in_short(server, environment):
         (["search", "--id", "none"], b"argument --id: expected int, not 'none'"),
         (["sync", "--timeout", "-1"], b"argument --timeout: expected float > 0.0"),
         (["pause", "--for", "1000d"], b"argument --for: '1000d' is not between 0s and 366d"),
-        (["serach", "x"], b"invalid choice"),
+        (["serach", "x"], b"did you mean `imgvec search`?"),
         ([], b"examples:"),
         (["search", "x", "--copy"], b"--copy needs --link-to"),
         (["search", "x", "--limit", "0"], b"no whole number"),
@@ -340,7 +364,7 @@ def test_show(server, imgvec):
         "id        7",
         "hash      ab",
         "file      /a",
-        "          1.5 kB, modified 2024-01-01T00:00:00Z",
+        "          1.5 kB, modified 2024-01-01 00:00",
         "format    jpeg, 4 x 3",
         "indexed   no: pending",
     ]

@@ -8,6 +8,7 @@ from fakes import vector_of
 
 from imgvecd.api import Filters
 from imgvecd.errors import BadRequestError
+from imgvecd.server.requests import filters_of
 
 BERLIN = {"gps_latitude": 52.52, "gps_longitude": 13.405}
 POTSDAM = {"gps_latitude": 52.39, "gps_longitude": 13.06}
@@ -58,6 +59,18 @@ def filled(shelf):
         ({"orientation": "square"}, "d"),
         ({"min_width": 400}, "abef"),
         ({"min_size_bytes": 10}, "abcdf"),
+        ({"any_of": [{"folder": "2023"}, {"format": ["png"]}]}, "abc"),
+        ({"any_of": [{"folder": "2023"}, {"tags": ["family"]}], "taken": "2023"}, "ab"),
+        ({"none_of": [{"folder": "/photos"}]}, "def"),
+        ({"none_of": [{"taken": "2023"}, {"tags": ["family"]}]}, "cd"),
+        ({"folder": "/photos", "none_of": [{"taken_from": "2023-08"}]}, "ac"),
+        (
+            {"any_of": [{"folder": "/photos", "none_of": [{"folder": "2023"}]}, {"lens": "50"}]},
+            "cf",
+        ),
+        ({"any_of": [{}], "none_of": [{}]}, ""),
+        ({"any_of": [{}]}, "abcdef"),
+        ({"none_of": [{"any_of": [{"format": ["png"]}, {"root": "/archive"}]}]}, "ab"),
         ({"has_gps": True}, "bcd"),
         ({"has_gps": False}, "aef"),
         ({"near": [52.5, 13.4, 10]}, "b"),
@@ -161,3 +174,20 @@ async def test_spelling_and_case_of_other_scripts_do_not_count(shelf, form, filt
     )
     shelf.add("/archive/other.jpg", vector_of(b"2"))
     assert len(await shelf.names(filters=Filters(**filters))) == 1
+
+
+def nested(levels):
+    return {"none_of": [nested(levels - 1)]} if levels else {}
+
+
+@pytest.mark.parametrize("filters", [nested(4), {"any_of": [{}] * 51}, {"none_of": [[]]}])
+def test_filters_in_filters_have_a_bound(filters):
+    assert msgspec.convert(nested(3), Filters).levels() == 4
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(filters, Filters)
+
+
+def test_filters_that_never_end_are_refused():
+    text = '{"none_of":[' * 100_000 + "]}" * 100_000
+    with pytest.raises(BadRequestError):
+        filters_of(text)

@@ -1,0 +1,93 @@
+"""Words as names and queries share them: without case, accents and plurals.
+
+Scripts that set no blanks between words (Chinese, Japanese, Thai and their like) are taken
+character by character, and looked for as a row of them. Letters and digits are apart: "IMG_2041",
+"img 2041" and "IMG2041" are the same.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from imgvecd.core.files.formats import COMPANION_EXTENSIONS, IMAGE_EXTENSIONS
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+_TOKEN = re.compile(rf"[{_UNSPACED}]|\d+|[^\W\d_{_UNSPACED}]+")
+_QUOTED = re.compile(r'["“„]([^"“”„]*)["“”]|(\S+)')
+# letters that Unicode does not take apart into one of the alphabet and a mark
+_PLAIN = str.maketrans(
+    {"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
+)
+_LONGEST_QUERY = 500  # characters: names are short, and so is what asks for them
+_MOST_WORDS = 12
+_MOST_TOKENS = 48
+_SHORTEST_PLURAL = 4
+# What people write around the words that they look for.
+_AROUND = """
+    a an and at by for from in of on or the to with photo photos picture pictures
+    der die das den dem des ein eine einer einem einen und am im mit von vom zu auf foto fotos
+    le la les un une du de et au aux dans sur avec en à
+    el los las una unos unas y del al con
+    và ở của tại với ảnh
+"""
+_SMALL_WORDS = frozenset(_AROUND.split())
+
+
+def tokens(text: str) -> list[str]:
+    """Return the folded tokens of a text."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(part for part in parts if not unicodedata.combining(part))
+    return _TOKEN.findall(unicodedata.normalize("NFC", bare).translate(_PLAIN))
+
+
+def expression(text: str) -> str | None:
+    """Return what asks FTS5 for all words of a text; None if it has none, or too many for a name.
+
+    A word in quotes stands as it is, and several in one pair of them stand in a row.
+    """
+    if len(text) > _LONGEST_QUERY:
+        return None
+    words = list(_words(text))
+    if not words or len(words) > _MOST_WORDS or sum(map(len, words)) > _MOST_TOKENS:
+        return None
+    return " AND ".join(map(_phrase, words))
+
+
+def _words(text: str) -> Iterator[list[str]]:
+    """Yield the tokens of each word that may be in a name."""
+    for quoted, plain in _QUOTED.findall(text):
+        if plain.casefold() in _SMALL_WORDS:
+            continue
+        stem, _, extension = plain.rpartition(".")
+        is_name = stem and extension.lower() in IMAGE_EXTENSIONS | COMPANION_EXTENSIONS
+        found = tokens(quoted or (stem if is_name else plain))
+        if found:
+            yield found
+
+
+def _phrase(word: list[str]) -> str:
+    if len(word) > 1:
+        return f'"{" ".join(word)}"'
+    forms = [f'"{form}"' for form in sorted(_forms(word[0]))]
+    return f"({' OR '.join(forms)})" if len(forms) > 1 else forms[0]
+
+
+def _forms(word: str) -> set[str]:
+    """Return an English word in the singular and the plural; any other word is spoilt by none."""
+    if len(word) < _SHORTEST_PLURAL - 1 or not (word.isascii() and word.isalpha()):
+        return {word}
+    one = word
+    if len(word) >= _SHORTEST_PLURAL and word.endswith("s") and not word.endswith("ss"):
+        one = word[:-1]
+        if word.endswith("ies"):
+            one = word[:-3] + "y"
+        elif word.endswith(("ches", "shes", "xes", "sses")):
+            one = word[:-2]
+    if one.endswith("y"):
+        return {word, one, one + "s", one[:-1] + "ies"}
+    return {word, one, one + ("es" if one.endswith(("s", "x", "ch", "sh")) else "s")}
