@@ -330,15 +330,20 @@ class Searcher:
 
     def _named(self, query: Query) -> Int64Array:
         """Return the ids of images whose names and metadata have all words that were typed."""
-        found = _among(self._store.named(query.names, _MOST_NAMED_READ), query.allowed)
+        found = self._named_among(query.names, query.allowed)
         if query.understood is not None:
             # names may have the time as well: "invoice 2019.jpg" was scanned when it was
-            by_name = _names(query.request)
-            whole = _among(self._store.named(by_name, _MOST_NAMED_READ), query.undated)
+            whole = self._named_among(_names(query.request), query.undated)
             found = np.union1d(found, whole)
         if query.dated_only and query.allowed is not None:
             found = np.union1d(found, query.allowed)
         return found[-MOST_COUNTED:]
+
+    def _named_among(self, words: str, allowed: Int64Array | None) -> Int64Array:
+        if allowed is None:
+            return self._store.named(words, MOST_COUNTED)
+        found = self._store.named(words, _MOST_NAMED_READ)
+        return np.intersect1d(found, allowed, assume_unique=True)
 
     def _page(
         self, query: Query, named: list[Found], cursor: Cursor | None, searched: int
@@ -469,10 +474,6 @@ def _names(request: SearchRequest) -> str:
     """Return the words of a request that asks for nothing but one text, and for names."""
     (term, *others) = request.all_terms()
     return term.text or "" if request.names and not others and term.weight > 0 else ""
-
-
-def _among(ids: Int64Array, allowed: Int64Array | None) -> Int64Array:
-    return ids if allowed is None else np.intersect1d(ids, allowed, assume_unique=True)
 
 
 def _today() -> datetime.date:
