@@ -79,6 +79,16 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
+    command = add(
+        "forget", "forget what is known of pictures long gone, and old query texts", forget
+    )
+    command.add_argument(
+        "--older-than",
+        dest="older_than_s",
+        type=pause_commands.seconds,
+        metavar="TIME",
+        help="gone, or not asked for, since TIME, such as 30d (default: `catalog.keep_days`)",
+    )
     command = add("rescan", "compare the folders with the index, now and in full", rescan)
     command.add_argument(
         "path",
@@ -241,6 +251,19 @@ def failures(daemon: DaemonConnection, options: argparse.Namespace, output: Outp
     if rows:
         output.table(("reason", "path", "message"), rows)
     return code
+
+
+def forget(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
+    """Have the daemon forget; say how much."""
+    body = daemon.post("/v1/forget", api.ForgetRequest(older_than_s=options.older_than_s))
+    if output.json:
+        output.answer(body)
+        return _FOUND
+    forgotten = read(body, api.Forgotten)
+    output.lines(
+        [f"forgot {forgotten.images:,} pictures that are gone and {forgotten.texts:,} query texts"]
+    )
+    return _FOUND
 
 
 def _acting(url: str) -> Run:

@@ -215,6 +215,14 @@ class Client:
         """
         return self._post("/v1/rescan", api.RescanRequest.of(folder), api.Done).clock
 
+    def forget(self, older_than_s: float | None = None) -> api.Forgotten:
+        """Have pictures that are gone, and texts that nobody asked, for so long forgotten.
+
+        Args:
+            older_than_s: None takes `catalog.keep_days` of the daemon's configuration.
+        """
+        return self._post("/v1/forget", api.ForgetRequest(older_than_s=older_than_s), api.Forgotten)
+
     def status(self) -> api.Status:
         """Return what the daemon is doing."""
         return read(self._daemon.get("/v1/status"), api.Status)
@@ -395,6 +403,11 @@ class AsyncClient:
     async def rescan(self, folder: str | os.PathLike[str] | None = None) -> str:
         """Have everything, or one folder, compared with the disk; see `Client.rescan`."""
         return (await self._post("/v1/rescan", api.RescanRequest.of(folder), api.Done)).clock
+
+    async def forget(self, older_than_s: float | None = None) -> api.Forgotten:
+        """Have what is of no use any more forgotten; see `Client.forget`."""
+        wanted = api.ForgetRequest(older_than_s=older_than_s)
+        return await self._post("/v1/forget", wanted, api.Forgotten)
 
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
