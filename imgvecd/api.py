@@ -719,6 +719,24 @@ class Pause(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     until: str | None = None
 
 
+class ForgetRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`POST /v1/forget`: forget what is of no use any more.
+
+    Attributes:
+        older_than_s: pictures that are gone, and texts that were not asked, for so long; None: for
+            as long as `catalog.keep_days` says.
+    """
+
+    older_than_s: Annotated[float, msgspec.Meta(ge=0, le=10**10)] | None = None
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer of `POST /v1/forget`: how many query texts and pictures were forgotten."""
+
+    texts: int
+    images: int
+
+
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`POST /v1/pause`: have indexing rest, for a while or until it is resumed."""
 

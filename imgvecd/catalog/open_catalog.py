@@ -26,6 +26,7 @@ from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
+from imgvecd.catalog.work.retention import Retention
 from imgvecd.catalog.work.work_queue import WorkTable
 from imgvecd.core.files.disk_errors import told
 from imgvecd.core.files.durable import file_digest
@@ -76,6 +77,7 @@ class Catalog:
         self.collection = Collection(self._database)
         self.searching = SearchRows(self._database)
         self.user_metadata = UserMetadata(self._database)
+        self.retention = Retention(self._database)
         self.saved_searches = SavedSearchTable(self._database)
         self.duplicates = DuplicateTable(self._database)
         self.timeline = TimelineRows(self._database)
@@ -112,6 +114,19 @@ class Catalog:
             return False
         self._held = held, seal
         return True
+
+    def note_age(self) -> None:
+        """Note what is gone by now, and forget the oldest changes beyond what the log may hold."""
+        self.retention.note_gone()
+        self.changes.prune()
+
+    def forget(self, keep_s: float) -> tuple[int, int]:
+        """Forget some of what has not been of use for so long; (0, 0) once there is no more.
+
+        Returns: (texts, pictures) forgotten.
+        """
+        before_ns = time.time_ns() - int(keep_s * 1e9)
+        return self.retention.forget_texts(before_ns), self.retention.forget_images(before_ns)
 
     def examine(self) -> str | None:
         """Read the file through; return what is wrong with it, None if it is sound.

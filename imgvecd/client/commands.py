@@ -79,6 +79,16 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
     add("retry", "try every failure again", _acting("/v1/retry"))
+    command = add(
+        "forget", "forget what is known of pictures long gone, and old query texts", forget
+    )
+    command.add_argument(
+        "--older-than",
+        dest="older_than_s",
+        type=pause_commands.seconds,
+        metavar="TIME",
+        help="gone, or not asked for, since TIME, such as 30d (default: `catalog.keep_days`)",
+    )
     command = add("rescan", "compare the folders with the index, now and in full", rescan)
     command.add_argument(
         "path",
@@ -90,6 +100,10 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     _add_move(add)
     metadata_commands.add_parsers(add)
     image_refs.add_image(add("show", "show one stored image", show))
+    command = add("mcp", "serve an assistant that speaks the Model Context Protocol, on stdio", mcp)
+    command.add_argument(
+        "--write", action="store_true", help="let it set tags and your own values, too"
+    )
 
 
 def _add_browse(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -117,6 +131,13 @@ def browse(daemon: DaemonConnection, options: argparse.Namespace, _output: Outpu
     from imgvecd.client.browse import command  # noqa: PLC0415  # it needs aiohttp
 
     return command.run(options)
+
+
+def mcp(_daemon: DaemonConnection, options: argparse.Namespace, _output: Output) -> int:
+    """Serve an assistant until it hangs up; the daemon may start later."""
+    from imgvecd.client.mcp import stdio  # noqa: PLC0415  # not for every start
+
+    return stdio.run(options)
 
 
 def _port(text: str) -> int:
@@ -230,6 +251,19 @@ def failures(daemon: DaemonConnection, options: argparse.Namespace, output: Outp
     if rows:
         output.table(("reason", "path", "message"), rows)
     return code
+
+
+def forget(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
+    """Have the daemon forget; say how much."""
+    body = daemon.post("/v1/forget", api.ForgetRequest(older_than_s=options.older_than_s))
+    if output.json:
+        output.answer(body)
+        return _FOUND
+    forgotten = read(body, api.Forgotten)
+    output.lines(
+        [f"forgot {forgotten.images:,} pictures that are gone and {forgotten.texts:,} query texts"]
+    )
+    return _FOUND
 
 
 def _acting(url: str) -> Run:

@@ -166,10 +166,14 @@ class Client:
         for _, _, data in DaemonConnection(self._path, self._timeout_s).all_events(last_id):
             yield read(data, api.Event)
 
+    def duplicates(self, **fields: Any) -> api.Duplicates:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return groups of files that are the same picture, or nearly."""
+        request = _duplicates(fields)
+        return read(self._daemon.post("/v1/duplicates", request, _DEDUP_S), api.Duplicates)
+
     def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
         """Return which duplicates could go to the trash; nothing moves."""
-        request = msgspec.convert(fields, api.DuplicatesRequest)
-        body = self._daemon.post("/v1/duplicates/plan", request, _DEDUP_S)
+        body = self._daemon.post("/v1/duplicates/plan", _duplicates(fields), _DEDUP_S)
         return read(body, api.DedupPlan)
 
     def apply_dedup(self, plan: str) -> api.DedupDone:
@@ -210,6 +214,14 @@ class Client:
             DaemonError: with code "not_found": the folder lies in none of the watched ones.
         """
         return self._post("/v1/rescan", api.RescanRequest.of(folder), api.Done).clock
+
+    def forget(self, older_than_s: float | None = None) -> api.Forgotten:
+        """Have pictures that are gone, and texts that nobody asked, for so long forgotten.
+
+        Args:
+            older_than_s: None takes `catalog.keep_days` of the daemon's configuration.
+        """
+        return self._post("/v1/forget", api.ForgetRequest(older_than_s=older_than_s), api.Forgotten)
 
     def status(self) -> api.Status:
         """Return what the daemon is doing."""
@@ -333,9 +345,15 @@ class AsyncClient:
             if name == b"data":
                 yield read(value, api.Event)
 
+    async def duplicates(self, **fields: Any) -> api.Duplicates:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return groups of files that are the same picture, or nearly."""
+        body = msgspec.json.encode(_duplicates(fields))
+        answer = await self._ask("POST", "/v1/duplicates", body, patience_s=_DEDUP_S)
+        return read(answer, api.Duplicates)
+
     async def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
         """Return which duplicates could go to the trash; nothing moves."""
-        body = msgspec.json.encode(msgspec.convert(fields, api.DuplicatesRequest))
+        body = msgspec.json.encode(_duplicates(fields))
         answer = await self._ask("POST", "/v1/duplicates/plan", body, patience_s=_DEDUP_S)
         return read(answer, api.DedupPlan)
 
@@ -385,6 +403,11 @@ class AsyncClient:
     async def rescan(self, folder: str | os.PathLike[str] | None = None) -> str:
         """Have everything, or one folder, compared with the disk; see `Client.rescan`."""
         return (await self._post("/v1/rescan", api.RescanRequest.of(folder), api.Done)).clock
+
+    async def forget(self, older_than_s: float | None = None) -> api.Forgotten:
+        """Have what is of no use any more forgotten; see `Client.forget`."""
+        wanted = api.ForgetRequest(older_than_s=older_than_s)
+        return await self._post("/v1/forget", wanted, api.Forgotten)
 
     async def status(self) -> api.Status:
         """Return what the daemon is doing."""
@@ -529,5 +552,12 @@ def _tags(ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> api.
 def _classify(labels: Sequence[str], fields: dict[str, Any]) -> api.ClassifyRequest:
     try:
         return msgspec.convert({"labels": tuple(labels), **fields}, api.ClassifyRequest)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(api.complaint(error)) from error
+
+
+def _duplicates(fields: dict[str, Any]) -> api.DuplicatesRequest:
+    try:
+        return msgspec.convert(fields, api.DuplicatesRequest)
     except msgspec.ValidationError as error:
         raise BadRequestError(api.complaint(error)) from error

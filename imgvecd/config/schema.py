@@ -146,12 +146,15 @@ class CatalogConfig(Section, frozen=True):
     Attributes:
         backup_interval_h: longest time that changes stay without a backup; 0 makes none.
         backups: how many are kept; each is as large as the catalog.
+        keep_days: what is known of pictures that are gone for so long, tags included, and the
+            texts of queries that nobody has asked since, is forgotten; 0 keeps it for ever.
         check_interval_d: how often the catalog is read through for damage; 0 does so only after
             it was not closed in order.
     """
 
     backup_interval_h: Annotated[float, Meta(ge=0)] = 24
     backups: Annotated[int, Meta(ge=1, le=100)] = 2
+    keep_days: Annotated[float, Meta(ge=0, le=100_000)] = 365
     check_interval_d: Annotated[float, Meta(ge=0)] = 30
 
 
@@ -270,7 +273,7 @@ class Config(Section, frozen=True):
         roots: folders to watch.
         exclude: globs for all roots.
         state_dir: catalog and index; empty means `$XDG_STATE_HOME/imgvecd`.
-        model: "auto", or a model's name and checkpoint.
+        model: "auto", "small", "fast", "best", or a model's name and checkpoint.
         log_level: of the journal; photo names appear at "debug" only.
     """
 

@@ -329,6 +329,11 @@ class DaemonService:
         """End a pause that was asked for, or whatever keeps indexing from going on."""
         return api.Pausing(pause=await self._rest.resume(force=request.force))
 
+    async def forget(self, request: api.ForgetRequest) -> api.Forgotten:
+        """Forget what is of no use any more."""
+        texts, images = await self._caretaker.forget(request.older_than_s)
+        return api.Forgotten(texts=texts, images=images)
+
     async def doctor(self) -> api.Diagnosis:
         """Compare disk, catalog and index."""
         generation = await self._generation()

@@ -182,6 +182,14 @@ class Routes:
                 body=api.ResumeRequest,
             ),
             post(
+                "/v1/forget",
+                "Forget what is known of pictures long gone, and old query texts",
+                self.forget,
+                api.Forgotten,
+                body=api.ForgetRequest,
+                work=Work.HEAVY,
+            ),
+            post(
                 "/v1/doctor",
                 "Compare disk, catalog and index",
                 _answering(ask.doctor),
@@ -342,6 +350,11 @@ class Routes:
         """Have indexing rest."""
         wanted = await json_body(request, api.PauseRequest)
         return answer(await self._finish(self._service.pause(wanted)))
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """Forget what is of no use any more."""
+        wanted = await json_body(request, api.ForgetRequest)
+        return answer(await self._finish(self._service.forget(wanted)))
 
     async def resume(self, request: web.Request) -> web.Response:
         """Have indexing go on."""

@@ -276,6 +276,10 @@ class Service(Protocol):
         """End a pause that was asked for, or whatever keeps indexing from going on."""
         ...
 
+    async def forget(self, request: api.ForgetRequest) -> api.Forgotten:
+        """Forget what is of no use any more."""
+        ...
+
     async def doctor(self) -> api.Diagnosis:
         """Compare disk, catalog and index."""
         ...

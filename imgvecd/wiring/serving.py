@@ -110,6 +110,7 @@ async def _serve(
             assembly.catalog,
             backup_interval_s=config.catalog.backup_interval_h * 3600,
             check_interval_s=config.catalog.check_interval_d * 86_400,
+            keep_s=config.catalog.keep_days * 86_400,
             check_now=assembly.safekeeping.unchecked or held,
             report=assembly.safekeeping.report,
         )

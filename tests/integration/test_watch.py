@@ -6,12 +6,14 @@ import itertools
 import mmap
 import os
 import shutil
+import threading
 import time
 
 import pytest
 from watching import watching
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.watch import disk_calls, listing, reconciler
 from imgvecd.errors import NotFoundError
 
 
@@ -641,3 +643,55 @@ async def test_idle_means_idle(library, state):
         await asyncio.sleep(1)  # what is measured
         assert time.process_time() - used < 0.02
         assert watched.changes == changes
+
+
+@pytest.fixture
+def hanging(monkeypatch):
+    """Folders named `hang` do not answer until the event is set."""
+    answer = threading.Event()
+    plainly = listing.open_beneath
+
+    def open_or_hang(folder, relative, flags, links):
+        if relative.split(b"/")[-1] == b"hang":
+            answer.wait(60)
+        return plainly(folder, relative, flags, links)
+
+    monkeypatch.setattr(listing, "open_beneath", open_or_hang)
+    monkeypatch.setattr(disk_calls, "STALL_S", 0.3)
+    yield answer
+    answer.set()
+
+
+async def test_a_folder_that_does_not_answer_holds_up_nothing_else(library, state, hanging):
+    (library / "hang").mkdir()
+    (library / "hang" / "late.jpg").write_bytes(b"late")
+    (library / "z").mkdir()
+    (library / "z" / "z.jpg").write_bytes(b"z")
+    watch = WatchConfig(poll_interval_s=0.2)
+    async with watching(state, str(library), watch=watch) as watched:
+        assert watched.files().keys() == EVERYTHING | {"z/z.jpg"}
+        (library / "new.jpg").write_bytes(b"new")
+        await watched.reconciler.barrier()
+        assert "new.jpg" in watched.files()
+        assert [thread.name for thread in threading.enumerate()].count("list") <= 3
+        hanging.set()
+        while "hang/late.jpg" not in watched.files():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_stop_does_not_wait_for_a_folder_that_hangs(library, state, hanging, monkeypatch):
+    monkeypatch.setattr(disk_calls, "STALL_S", 60)
+    monkeypatch.setattr(reconciler, "LEAVE_S", 0.2)
+    async with watching(state, str(library)) as watched:
+        (library / "hang").mkdir()
+        syncing = asyncio.create_task(watched.reconciler.barrier())
+        while not any(thread.name == "list" for thread in threading.enumerate()):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+    assert time.monotonic() < began + 10
+    syncing.cancel()
+    hanging.set()
+    await asyncio.wait([syncing])
+    while any(thread.name == "reconcile" for thread in threading.enumerate()):
+        await asyncio.sleep(0.02)

@@ -4,8 +4,8 @@ from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
 from imgvecd.adapters.imagetower.tower import (
     BINARY,
     GRAPH,
-    Facts,
     ImageTower,
+    TowerFacts,
     precisions,
     sample_pixels,
     seal,
@@ -14,8 +14,8 @@ from imgvecd.adapters.imagetower.tower import (
 __all__ = [
     "BINARY",
     "GRAPH",
-    "Facts",
     "ImageTower",
+    "TowerFacts",
     "load_openvino",
     "precisions",
     "sample_pixels",

@@ -26,7 +26,7 @@ _BLOCK_BYTES = 1 << 22
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
-class Facts(msgspec.Struct, frozen=True):
+class TowerFacts(msgspec.Struct, frozen=True):
     """What the graph does not say.
 
     Attributes:
@@ -102,7 +102,7 @@ def sample_pixels(size: int) -> NDArray[np.uint8]:
     return np.stack([red, green, red ^ green], axis=-1)[None]
 
 
-def seal(directory: str, facts: Facts) -> None:
+def seal(directory: str, facts: TowerFacts) -> None:
     """Write what makes graph and weights, which lie in the folder, a tower.
 
     Raises:
@@ -114,9 +114,9 @@ def seal(directory: str, facts: Facts) -> None:
         file.write(msgspec.json.encode(whole))
 
 
-def _read(directory: str) -> Facts:
+def _read(directory: str) -> TowerFacts:
     try:
-        facts = msgspec.json.decode(read_whole(os.path.join(directory, FACTS)), type=Facts)
+        facts = msgspec.json.decode(read_whole(os.path.join(directory, FACTS)), type=TowerFacts)
         is_whole = _checked(directory) == (facts.sizes, facts.crc32)
     except OSError as error:
         raise ModelError(f"{directory} cannot be read: {error.strerror}") from error

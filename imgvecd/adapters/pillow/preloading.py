@@ -6,10 +6,12 @@ import codecs
 import contextlib
 import email.utils
 import importlib
+import io
 import time
 
 from PIL import AvifImagePlugin, Image
 
+from imgvecd.adapters.pillow.decoder import examine
 from imgvecd.core.files.photo_texts import KNOWN_ENCODINGS
 
 _LATE_IMPORTS = (
@@ -17,6 +19,7 @@ _LATE_IMPORTS = (
     "PIL.TiffTags", "PIL._imagingcms", "rawpy", "rawpy._rawpy", "pillow_jxl.JpegXLImagePlugin",
     "defusedxml.ElementTree", "packaging.version", "linecache", "traceback", "_strptime",
 )  # fmt: skip
+_NOISE_SIDE, _NOISE = 64, 90  # pixels, and grey levels: enough for every measurement
 
 
 def preload() -> None:
@@ -30,3 +33,13 @@ def preload() -> None:
         codecs.lookup(encoding)
     time.tzset()
     email.utils.parsedate_tz("Sun, 04 Jul 2021 18:30:11 +0200")
+    _examine_something()
+
+
+def _examine_something() -> None:
+    """Have numpy import what it imports at first use."""
+    picture = io.BytesIO()
+    noise = Image.effect_noise((_NOISE_SIDE, _NOISE_SIDE), _NOISE)
+    noise.convert("RGB").save(picture, "JPEG", quality=50)
+    picture.seek(0)
+    examine(picture, _NOISE_SIDE**2)

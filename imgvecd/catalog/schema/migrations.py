@@ -218,6 +218,14 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# gone_ns: since when no file bears it, as far as was noted.
+_RETENTION = """
+ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
+CREATE INDEX contents_gone ON contents(gone_ns) WHERE live = 0;
+CREATE INDEX contents_back ON contents(id) WHERE live = 1 AND gone_ns IS NOT NULL;
+CREATE INDEX changes_content ON changes(content_id);
+"""
+
 # What examining a picture and comparing two of them (the lower id first) found, and by which
 # version of the way to do it. Derived: it may be deleted.
 _COMPARISONS = """
@@ -280,6 +288,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0010-comparisons", _COMPARISONS),
     ("0011-browsing", BROWSING),
     ("0012-names", _NAMES),
+    ("0013-retention", _RETENTION),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -328,7 +328,10 @@ class DuplicateFinder:
         partners = _partners(subjects, decided)
         folders = ChosenFolders(request)
         groups = []
-        found = group_ids(links, copied if "same_bytes" in kinds else ())
+        apart = {
+            frozenset((link.first, link.second)) for link in compared.links if link.kind == "edited"
+        }
+        found = group_ids(links, copied if "same_bytes" in kinds else (), apart)
         every = sorted({identity for _, ids in found for identity in ids})
         known_images: dict[int, Image] = {}
         for start in range(0, len(every), _BATCH):

@@ -39,16 +39,18 @@ class Link:
 
 
 def group_ids(
-    links: Iterable[Link], copied: Iterable[int] = ()
+    links: Iterable[Link], copied: Iterable[int] = (), apart: Collection[frozenset[int]] = ()
 ) -> list[tuple[DuplicateKind, list[int]]]:
     """Return (loosest kind, content ids) of groups; what only repeats a surer group is left out.
 
     Args:
         copied: contents that several files bear.
+        apart: pairs that are never in one sure group, whatever third picture is like both: at a
+            third of its size, a blurred picture is what the sharp one is.
     """
     ordered = sorted(links, key=lambda link: (KINDS.index(link.kind), -link.similarity))
     sure = [link for link in ordered if link.kind in _CHAINING]
-    groups = _chained(sure)
+    groups = _chained(sure, apart)
     grouped = {identity for _, ids in groups for identity in ids}
     belongs = {identity: place for place, (_, ids) in enumerate(groups) for identity in ids}
     groups += [("same_bytes", [identity]) for identity in copied if identity not in grouped]
@@ -76,7 +78,9 @@ def _once(links: Iterable[Link], belongs: Mapping[int, int]) -> list[Link]:
     return list(found.values())
 
 
-def _chained(links: Sequence[Link]) -> list[tuple[DuplicateKind, list[int]]]:
+def _chained(
+    links: Sequence[Link], apart: Collection[frozenset[int]]
+) -> list[tuple[DuplicateKind, list[int]]]:
     parents: dict[int, int] = {}
 
     def find(identity: int) -> int:
@@ -85,15 +89,19 @@ def _chained(links: Sequence[Link]) -> list[tuple[DuplicateKind, list[int]]]:
         return identity
 
     loosest: dict[int, DuplicateKind] = {}
+    joined: dict[int, list[int]] = {}
     for link in links:  # the surest first, so the last to join something is the loosest needed
         one, other = find(link.first), find(link.second)
-        if one != other:
+        groups = joined.get(one, [one]), joined.get(other, [other])
+        pairs = (frozenset((first, second)) for first in groups[0] for second in groups[1])
+        if one != other and not (apart and any(pair in apart for pair in pairs)):
+            joined[min(one, other)] = groups[0] + groups[1]
             parents[max(one, other)] = min(one, other)
             loosest[min(one, other)] = link.kind
     members: dict[int, list[int]] = defaultdict(list)
     for identity in sorted(parents):
         members[find(identity)].append(identity)
-    return [(loosest[top], ids) for top, ids in members.items()]
+    return [(loosest[top], ids) for top, ids in members.items() if len(ids) > 1]
 
 
 def _stars(links: Sequence[Link]) -> list[list[int]]:

@@ -79,6 +79,9 @@ class Chooser:
         self._folders = folders
         self._sides = {copy.image.id: _side(copy.image, copies) for copy in copies}
         self._qualities = _qualities(copies)
+        for copy in copies:
+            if copy.image.id in self._qualities and self._is_enlarged(copy.image):
+                self._qualities[copy.image.id] = min(self._qualities[copy.image.id], _BEST_DERIVED)
         rules = KEEPER_RULES if request.rules is None else request.rules
         steps: dict[str, Callable[[Sequence[Copy]], list[Copy]]] = {
             "folder": self._lowest(lambda copy: folders.preference(copy.file)),
@@ -133,6 +136,10 @@ class Chooser:
             said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
         said.append("camera metadata" if _said(image) else "no camera metadata")
         return ", ".join(said)
+
+    def _is_enlarged(self, image: Image) -> bool:
+        nominal = math.sqrt((image.width or 0) * (image.height or 0))
+        return self._sides[image.id] < _SAME_SIDE * nominal
 
     def _best(self) -> Copy:
         left = list(self._copies)

@@ -13,6 +13,8 @@ from imgvecd.errors import CatalogDamagedError, CatalogError
 logger = logging.getLogger(__name__)
 
 _FIRST_BACKUP_S = 3600.0  # a library that was never backed up is by then, or soon, all indexed
+_FIRST_TIDY_S = 120.0  # after the start, which has other things to do
+_TIDY_S = 86_400.0
 _RETRY_S = 600.0  # a backup that found no space is tried again
 _LONGEST_SLEEP_S = 3600.0  # sleeping machines and changed clocks move what is due
 _BETWEEN_SUSPICIONS_S = 60.0  # reading a large catalog through takes seconds
@@ -27,6 +29,14 @@ class MaintainedCatalog(Protocol):
 
     def examined_age_s(self) -> float | None:
         """Return how long ago it was read through; None if it never was."""
+        ...
+
+    def note_age(self) -> None:
+        """Note what is gone by now, and forget what the change log has no room for."""
+        ...
+
+    def forget(self, keep_s: float) -> tuple[int, int]:
+        """Forget some of what was of no use for so long; return (texts, pictures)."""
         ...
 
     def back_up(self) -> bool:
@@ -60,6 +70,7 @@ class CatalogMaintenance:
     Args:
         backup_interval_s: longest time that changes stay without a backup; 0 makes none.
         check_interval_s: how often the catalog is read through; 0 does not do so by the clock.
+        keep_s: how long what is of no use any more is kept; 0 keeps it for ever.
         check_now: it was not closed in order, and nobody has looked at it since.
         report: what a person is told of the catalog's last restoration.
 
@@ -74,6 +85,7 @@ class CatalogMaintenance:
         backup_interval_s: float,
         check_interval_s: float,
         check_now: bool,
+        keep_s: float,
         report: str | None,
     ) -> None:
         self._catalog = catalog
@@ -82,6 +94,8 @@ class CatalogMaintenance:
         self._suspicion = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._check_now = check_now
+        self._keep_s = keep_s
+        self._tidy_at = float("inf")
         self._back_up_at = self._check_at = float("inf")
         self.report = report
         self.error: str | None = None
@@ -100,7 +114,7 @@ class CatalogMaintenance:
         self._loop = asyncio.get_running_loop()
         await self._plan()
         while True:
-            due_s = min(self._back_up_at, self._check_at) - time.monotonic()
+            due_s = min(self._back_up_at, self._check_at, self._tidy_at) - time.monotonic()
             try:
                 async with asyncio.timeout(min(max(due_s, 0.0), _LONGEST_SLEEP_S)):
                     await self._suspicion.wait()
@@ -110,9 +124,42 @@ class CatalogMaintenance:
                 await self._examine()
             if time.monotonic() >= self._back_up_at:
                 await self._back_up()
+            if time.monotonic() >= self._tidy_at:
+                await self._tidy()
+
+    async def forget(self, older_than_s: float | None = None) -> tuple[int, int]:
+        """Forget what has not been of use for so long; return (texts, pictures).
+
+        Args:
+            older_than_s: None takes what the configuration says.
+
+        Raises:
+            CatalogError: the catalog cannot be written.
+        """
+        keep_s = self._keep_s if older_than_s is None else older_than_s
+        await BULK.run(self._catalog.note_age)
+        texts = pictures = 0
+        while keep_s or older_than_s is not None:
+            some = await BULK.run(self._catalog.forget, keep_s)
+            if not any(some):
+                break
+            texts, pictures = texts + some[0], pictures + some[1]
+        if texts or pictures:
+            logger.info("forgot %d query texts and %d pictures that are gone", texts, pictures)
+        return texts, pictures
+
+    async def _tidy(self) -> None:
+        self._tidy_at = time.monotonic() + _TIDY_S
+        try:
+            await self.forget()
+        except CatalogDamagedError:
+            raise
+        except CatalogError as error:
+            logger.error("nothing is forgotten: %s", error)  # noqa: TRY400
 
     async def _plan(self) -> None:
         now = time.monotonic()
+        self._tidy_at = now + _FIRST_TIDY_S
         if self._backup_interval_s:
             try:
                 age_s = await BULK.run(self._catalog.backup_age_s)

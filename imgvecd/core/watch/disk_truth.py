@@ -8,10 +8,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 
 from imgvecd.config.schema import RootConfig, WatchConfig
+from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.foreign_folders import MARKERS
 from imgvecd.core.watch.identity import open_folder
 from imgvecd.core.watch.inclusion_rules import Rules
-from imgvecd.core.watch.listing import Lister
+from imgvecd.core.watch.listing import Lister, PatientLister
 from imgvecd.types import FoundFile, join
 
 
@@ -21,20 +22,20 @@ def make_lister(
     exclude: Sequence[str],
     watch: WatchConfig,
     own: Iterable[str] = (),
+    calls: DiskCalls | None = None,
 ) -> Lister:
     """Return what lists `root`, one of `roots`, under these settings.
 
     Args:
         own: absolute paths of folders that are never part of a library.
+        calls: makes the calls to the disk that may never return; None makes them plainly.
     """
     path = os.fsencode(root.path)
     inner = (below(os.fsencode(other.path), path) for other in roots)
     real = os.path.realpath(path)
     off_limits = (below(os.path.realpath(os.fsencode(other)), real) for other in own)
-    return Lister(
-        path,
-        Rules(root, exclude, watch, [*filter(None, inner)], [*filter(None, off_limits)]),
-    )
+    rules = Rules(root, exclude, watch, [*filter(None, inner)], [*filter(None, off_limits)])
+    return Lister(path, rules) if calls is None else PatientLister(path, rules, calls)
 
 
 def expected_files(lister: Lister) -> Iterator[tuple[bytes, FoundFile]]:

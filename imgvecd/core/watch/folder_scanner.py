@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import partial
 
 from imgvecd.core.files.beneath import Links
 from imgvecd.core.watch.file_diff import Look
@@ -13,6 +14,8 @@ from imgvecd.core.watch.scan_queue import Scan, ScanQueue, Task
 from imgvecd.core.watch.watched_root import WatchedRoot
 from imgvecd.protocols import FileStore, Watcher
 from imgvecd.types import Coverage, join
+
+_MOST_UNREAD = 10_000  # folders of a root that are looked at again until they can be read
 
 
 class Absent(enum.Enum):
@@ -63,6 +66,7 @@ class FolderScanner:
             return Absent.GONE
         if root.mounts.holds(visit.descriptor, root.lister, directory):
             return Absent.KEPT
+        root.unread.discard(directory)
         try:
             return self._look_at_names(visit) or self._look_at_all(visit)
         except OSError as error:
@@ -73,6 +77,8 @@ class FolderScanner:
                 return Absent.GONE
             if directory in root.tree:
                 root.tree.cover(directory, Coverage.UNAVAILABLE)
+            elif len(root.unread) < _MOST_UNREAD:
+                root.unread.add(directory)
             return Absent.KEPT
 
     def forget(self, root: WatchedRoot) -> None:
@@ -147,7 +153,8 @@ class FolderScanner:
     def _watch(self, root: WatchedRoot, directory: bytes) -> Coverage:
         if root.polled:
             return Coverage.FILESYSTEM
-        return self._watcher.watch(root.absolute(directory))
+        path = root.absolute(directory)
+        return root.asked(directory, partial(self._watcher.watch, path))
 
     def _is_mount(
         self, root: WatchedRoot, directory: bytes, parent: Folder, identity: Identity

@@ -15,7 +15,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from imgvecd.core.files.beneath import Links, stat_beneath
 from imgvecd.core.watch.listing import Lister
 from imgvecd.types import FileRow, MountRow, RootRow
 
@@ -96,7 +95,7 @@ def check_replacement(
     sample = list(itertools.islice(known, SAMPLE))
     if not sample:
         return
-    present = sum(_is_there(descriptor, file, lister.rules.links) for file in sample)
+    present = sum(_is_there(descriptor, file, lister) for file in sample)
     if 2 * present >= len(sample):
         return
     start = row.dir if isinstance(row, MountRow) else b""
@@ -106,9 +105,9 @@ def check_replacement(
         raise RootOfflineError("a folder of another file system lies where known files were")
 
 
-def _is_there(descriptor: int, file: FileRow, links: Links) -> bool:
+def _is_there(descriptor: int, file: FileRow, lister: Lister) -> bool:
     try:
-        status = stat_beneath(descriptor, file.relative, links)
+        status = lister.stat(descriptor, file.relative)
     except OSError:
         return False
     return status.st_size == file.stamp.size_bytes

@@ -9,13 +9,18 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from imgvecd.core.files.beneath import READ_FOLDER, Links, open_beneath, stat_beneath
 from imgvecd.core.files.formats import is_watched_name
+from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.folder_tree import Identity
 from imgvecd.core.watch.foreign_folders import MARKERS
 from imgvecd.core.watch.inclusion_rules import Rules
 from imgvecd.types import FoundFile, Stamp, join
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -84,6 +89,10 @@ class Lister:
                 except OSError as error:
                     _note(listing, name, error)
         return listing
+
+    def stat(self, root: int, relative: bytes) -> os.stat_result:
+        """Return the state of a file of the library; errors as for `list_all`."""
+        return stat_beneath(root, relative, self.rules.links)
 
     def walk(
         self,
@@ -198,6 +207,35 @@ class Lister:
     def _leads_inside(self, relative: bytes) -> bool:
         target = os.path.realpath(os.path.join(self.path, relative))
         return target.startswith(os.path.join(os.path.realpath(self.path), b""))
+
+
+class PatientLister(Lister):
+    """A lister that gives up on a drive that does not answer: OSError with ETIMEDOUT."""
+
+    def __init__(self, path: bytes, rules: Rules, calls: DiskCalls) -> None:
+        super().__init__(path, rules)
+        self._calls = calls
+
+    def list_all(self, root: int, directory: bytes) -> Listing:
+        """See `Lister.list_all`."""
+        return self._asked(directory, partial(super().list_all, root, directory))
+
+    def list_names(self, root: int, directory: bytes, names: Collection[bytes]) -> Listing:
+        """See `Lister.list_names`."""
+        return self._asked(directory, partial(super().list_names, root, directory, names))
+
+    def stat(self, root: int, relative: bytes) -> os.stat_result:
+        """See `Lister.stat`."""
+        return self._asked(relative.rpartition(b"/")[0], partial(super().stat, root, relative))
+
+    def leads_away(self, root: int, directory: bytes) -> bool:
+        """See `Lister.leads_away`."""
+        if self.rules.links is not Links.ANYWHERE:
+            return False
+        return self._asked(directory, partial(super().leads_away, root, directory))
+
+    def _asked(self, directory: bytes, work: Callable[[], Result]) -> Result:
+        return self._calls.call(self.path, os.path.join(self.path, directory), work)
 
 
 def identity_of(status: os.stat_result) -> Identity:

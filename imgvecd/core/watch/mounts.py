@@ -6,8 +6,10 @@ import dataclasses
 import logging
 import os
 import time
+from functools import partial
 from typing import Protocol
 
+from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.identity import (
     FolderIdentity,
     RootOfflineError,
@@ -36,7 +38,10 @@ class Mounts:
         path: the root's absolute path.
     """
 
-    def __init__(self, store: FileStore, table: MountTable, root_id: int, path: bytes) -> None:
+    def __init__(
+        self, store: FileStore, table: MountTable, root_id: int, path: bytes, calls: DiskCalls
+    ) -> None:
+        self._calls = calls
         self._store = store
         self._table = table
         self._root_id = root_id
@@ -67,7 +72,7 @@ class Mounts:
         """
         if directory not in self._rows:
             try:
-                identity = _identity(root, directory)
+                identity = self._identity(root, directory)
             except RootOfflineError:
                 return  # gone again: there is nothing to remember yet
             self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
@@ -104,7 +109,7 @@ class Mounts:
             self._drop(directory)  # whatever it holds does not belong to the library
             return None
         try:
-            identity = _identity(root, directory)
+            identity = self._identity(root, directory)
             if row.online and identity.is_of(row):
                 return None
             self._require_mount(directory, identity.device, os.fstat(root).st_dev)
@@ -115,6 +120,13 @@ class Mounts:
         self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
         logger.info("a file system below %s is online", os.fsdecode(self._path))
         return True
+
+    def _identity(self, root: int, directory: bytes) -> FolderIdentity:
+        place = os.path.join(self._path, directory)
+        try:
+            return self._calls.call(self._path, place, partial(_identity, root, directory))
+        except OSError as error:
+            raise RootOfflineError(error.strerror or str(error)) from error
 
     def _require_mount(self, directory: bytes, device: int, device_above: int) -> None:
         if not self.is_mount(directory, device, device_above):

@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.files.beneath import Links
 from imgvecd.core.threads import BULK
 from imgvecd.core.watch.debounce import Debounce
+from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.disk_truth import below, make_lister
 from imgvecd.core.watch.event_router import EventRouter
 from imgvecd.core.watch.listing import Lister
@@ -42,6 +45,9 @@ REMOVE_FILES = 500
 
 FLUSH_S = 10.0
 """If the watcher has not told all it knows by then, everything is scanned instead."""
+
+LEAVE_S = 5.0
+"""How long the end waits for a step; what it would have found, the next start finds."""
 
 RETRY_S = (1.0, 30.0)
 """First and longest pause after a step that failed, as on a full disk."""
@@ -74,6 +80,7 @@ class Reconciler:
         self._watcher = watcher
         self._on_change = on_change
         self._own = tuple(own)
+        self._calls = DiskCalls()
         self._watch = watch
         self._agenda = ScanQueue(self._wake)
         self._settling = Debounce(watch.settle_ms)
@@ -87,6 +94,7 @@ class Reconciler:
         self._awake = False
         self._doubted = True
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._rescan_at = self._poll_at = self._look_for_offline_at = 0.0
@@ -123,13 +131,15 @@ class Reconciler:
         self._task = asyncio.create_task(self._run(), name="reconciler")
 
     async def stop(self) -> None:
-        """Stop watching, after the step that is being committed."""
+        """Stop watching, after the step that is being committed, unless its disk hangs."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         async with self._turn:
             await BULK.run(self._watcher.stop)
+        self._calls.close()
         for _, future in self._waiting:
             future.cancel()
 
@@ -288,7 +298,7 @@ class Reconciler:
 
     def _look_at_unheard(self) -> None:
         for root in self._surveyor.roots.values():
-            for directory in root.tree.unheard():
+            for directory in (*root.tree.unheard(), *root.unread):
                 self._agenda.look(root.id, directory, None)
 
     def _remove_some(self) -> bool:
@@ -305,13 +315,15 @@ class Reconciler:
         for root_id in known.keys() - rows.keys():
             self._surveyor.drop_root(root_id)
         for root_id, row in rows.items():
-            lister = make_lister(configs[root_id], configs.values(), exclude, watch, self._own)
+            lister = make_lister(
+                configs[root_id], configs.values(), exclude, watch, self._own, self._calls
+            )
             if (
                 root_id not in known
                 or known[root_id].lister.rules.settings != lister.rules.settings
             ):
-                mounts = Mounts(self._store, self._watcher, root_id, row.path)
-                self._surveyor.put_root(WatchedRoot(row, lister, mounts))
+                mounts = Mounts(self._store, self._watcher, root_id, row.path, self._calls)
+                self._surveyor.put_root(WatchedRoot(row, lister, mounts, self._calls))
         self._hearing.use_roots(
             {
                 row.path: (row.id, known[row.id].lister.rules.links is not Links.NONE)
@@ -335,11 +347,13 @@ class Reconciler:
     async def _in_turn(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run on a thread what only one thread at a time may do, to its end if cancelled."""
         async with self._turn:
-            running = asyncio.ensure_future(BULK.run(work, *args))
+            running = _in_thread(partial(work, *args))
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
-                await asyncio.wait([running])
+                # at the end a disk that does not answer is left behind
+                await asyncio.wait([running], timeout=LEAVE_S if self._stopping else None)
+                running.cancel()  # if it goes on, nobody waits for what comes of it
                 raise
 
     async def _reach(self, ticket: int) -> None:
@@ -365,3 +379,24 @@ class Reconciler:
             self._awake = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is nobody to wake
                 self._loop.call_soon_threadsafe(self._woken.set)
+
+
+def _in_thread(work: Callable[[], Result]) -> asyncio.Future[Result]:
+    """Have work done in a thread that does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def tell(set_outcome: Callable[[], None]) -> None:
+        if not future.done():
+            set_outcome()
+
+    def run() -> None:
+        try:
+            outcome = partial(future.set_result, work())
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the caller's
+            outcome = partial(future.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+            loop.call_soon_threadsafe(tell, outcome)
+
+    threading.Thread(target=run, name="reconcile", daemon=True).start()
+    return future

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeVar
 
-from imgvecd.core.files.beneath import stat_beneath
+from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.folder_tree import Tree
 from imgvecd.core.watch.identity import (
     FolderIdentity,
@@ -19,6 +21,8 @@ from imgvecd.core.watch.listing import Lister, is_gone
 from imgvecd.core.watch.mounts import Mounts
 from imgvecd.types import Coverage, FileRow, RootRow, Stamp
 
+Result = TypeVar("Result")
+
 
 class WatchedRoot:
     """A root as the reconciling thread sees it; that thread alone may change it.
@@ -29,10 +33,13 @@ class WatchedRoot:
         row: identity and online state, as the catalog has them.
         mounts: the file systems mounted below it.
         tree: the folders seen since it came online.
+        unread: folders that could not be read, and are not in the tree: to be looked at again.
     """
 
-    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts) -> None:
+    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts, calls: DiskCalls) -> None:
         self.row = row
+        self._calls = calls
+        self.unread: set[bytes] = set()
         self.polled = lister.rules.polled
         self.lister = lister
         self.mounts = mounts
@@ -65,7 +72,7 @@ class WatchedRoot:
         Raises:
             RootOfflineError: it is not there, or it is another one than before.
         """
-        descriptor = open_folder(self.row.path)
+        descriptor = self._open_folder()
         if FolderIdentity.of(descriptor) != self._identity:
             os.close(descriptor)
             raise RootOfflineError("another folder lies in the root's place")
@@ -81,7 +88,7 @@ class WatchedRoot:
             OSError: it cannot be known.
         """
         try:
-            status = stat_beneath(root, row.relative, self.lister.rules.links)
+            status = self.lister.stat(root, row.relative)
         except OSError as error:
             if is_gone(error):
                 return None
@@ -98,7 +105,7 @@ class WatchedRoot:
         before = (self.row, self._identity, self.checked)
         self.checked = True
         try:
-            descriptor = open_folder(self.row.path)
+            descriptor = self._open_folder()
             try:
                 self._admit(descriptor, known, accept=accept)
             finally:
@@ -106,6 +113,17 @@ class WatchedRoot:
         except RootOfflineError as error:
             self.set_offline(str(error))
         return before != (self.row, self._identity, self.checked)
+
+    def asked(self, directory: bytes, work: Callable[[], Result]) -> Result:
+        """Return what asking the disk about a folder returns; OSError if it does not answer."""
+        return self._calls.call(self.row.path, self.absolute(directory), work)
+
+    def _open_folder(self) -> int:
+        path = self.row.path
+        try:
+            return self._calls.call(path, path, partial(_searchable, path), os.close)
+        except OSError as error:
+            raise RootOfflineError(error.strerror or str(error)) from error
 
     def set_offline(self, reason: str) -> None:
         """Note that the root is not there; the time of the first notice stays."""
@@ -123,10 +141,6 @@ class WatchedRoot:
         return "mixed" if heard else "poll"
 
     def _admit(self, descriptor: int, known: Iterable[FileRow], *, accept: bool) -> None:
-        try:
-            os.stat(b".", dir_fd=descriptor)
-        except OSError as error:
-            raise RootOfflineError("the folder may not be searched") from error
         identity = FolderIdentity.of(descriptor)
         recorded = self.row.inode is not None
         trusted = self.row.online and identity.is_of(self.row)
@@ -142,3 +156,15 @@ class WatchedRoot:
             offline_since_ns=None,
             offline_reason=None,
         )
+
+
+def _searchable(path: bytes) -> int:
+    """Open a root's folder, and make sure that what is in it may be looked at."""
+    descriptor = open_folder(path)
+    try:
+        os.stat(b".", dir_fd=descriptor)
+        os.fstatvfs(descriptor)  # which is asked for later, and hangs first on a drive that is gone
+    except OSError as error:
+        os.close(descriptor)
+        raise RootOfflineError("the folder may not be searched") from error
+    return descriptor

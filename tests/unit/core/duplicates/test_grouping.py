@@ -29,6 +29,11 @@ def test_a_loop_closed_by_a_loose_link_stays_sure():
     assert group_ids(links) == [("same_pixels", [1, 2, 3])]
 
 
+def test_an_edit_joins_no_group_by_way_of_a_small_copy():
+    links = [link(1, 3), link(2, 3)]
+    assert group_ids(links, apart={frozenset((1, 2))}) == [("reencoded", [1, 3])]
+
+
 def test_what_is_only_similar_does_not_chain():
     links = [link(first, first + 1, "similar") for first in range(1, 6)]
     for _, ids in group_ids(links):
