@@ -167,10 +167,14 @@ class Client:
         for _, _, data in DaemonConnection(self._path, self._timeout_s).all_events(last_id):
             yield read(data, api.Event)
 
+    def duplicates(self, **fields: Any) -> api.Duplicates:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return groups of files that are the same picture, or nearly."""
+        request = _duplicates(fields)
+        return read(self._daemon.post("/v1/duplicates", request, _DEDUP_S), api.Duplicates)
+
     def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
         """Return which duplicates could go to the trash; nothing moves."""
-        request = msgspec.convert(fields, api.DuplicatesRequest)
-        body = self._daemon.post("/v1/duplicates/plan", request, _DEDUP_S)
+        body = self._daemon.post("/v1/duplicates/plan", _duplicates(fields), _DEDUP_S)
         return read(body, api.DedupPlan)
 
     def apply_dedup(self, plan: str) -> api.DedupDone:
@@ -342,9 +346,15 @@ class AsyncClient:
             if name == b"data":
                 yield read(value, api.Event)
 
+    async def duplicates(self, **fields: Any) -> api.Duplicates:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return groups of files that are the same picture, or nearly."""
+        body = msgspec.json.encode(_duplicates(fields))
+        answer = await self._ask("POST", "/v1/duplicates", body, patience_s=_DEDUP_S)
+        return read(answer, api.Duplicates)
+
     async def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
         """Return which duplicates could go to the trash; nothing moves."""
-        body = msgspec.json.encode(msgspec.convert(fields, api.DuplicatesRequest))
+        body = msgspec.json.encode(_duplicates(fields))
         answer = await self._ask("POST", "/v1/duplicates/plan", body, patience_s=_DEDUP_S)
         return read(answer, api.DedupPlan)
 
@@ -549,5 +559,12 @@ def _tags(ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> api.
 def _classify(labels: Sequence[str], fields: dict[str, Any]) -> api.ClassifyRequest:
     try:
         return msgspec.convert({"labels": tuple(labels), **fields}, api.ClassifyRequest)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(api.complaint(error)) from error
+
+
+def _duplicates(fields: dict[str, Any]) -> api.DuplicatesRequest:
+    try:
+        return msgspec.convert(fields, api.DuplicatesRequest)
     except msgspec.ValidationError as error:
         raise BadRequestError(api.complaint(error)) from error
