@@ -14,7 +14,6 @@ from typing import Any
 from imgvecd.core.files import downloads
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.core.files.hashing import hash_file
-from imgvecd.core.library.legacy_import import LegacyDatabase, LegacyImage, read_legacy
 from imgvecd.embedded_runtime import EmbeddedRuntime
 from imgvecd.errors import (
     BadRequestError,
@@ -23,6 +22,7 @@ from imgvecd.errors import (
     TooLargeError,
     UnreadableImageError,
 )
+from imgvecd.processes.legacy_import import LegacyDatabase, LegacyImage, read_legacy
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
 from imgvecd.wiring.parts import fetch_image
 

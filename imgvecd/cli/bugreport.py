@@ -14,7 +14,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +30,7 @@ from imgvecd.config.schema import Config, expand
 from imgvecd.core.library.anonymity import Placeholders
 from imgvecd.daemon import state_dump
 from imgvecd.errors import ConfigError, ImgvecdError
+from imgvecd.terminal_output import say, warn
 
 _JOURNAL_LINES = 200
 _FAILURES = 10_000  # are counted; more would keep a daemon busy that may have trouble enough
@@ -64,17 +64,17 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Print or write the report."""
-    text = "\n".join(_report(options)) + "\n"
+    lines = _report(options)
     if options.output is None:
-        print(text, end="")
+        say(*lines)
     else:
         try:
             with open(options.output, "w", encoding="utf-8") as file:
-                file.write(text)
+                file.write("\n".join(lines) + "\n")
         except OSError as error:
             raise ConfigError(f"{options.output}: {error.strerror}.") from error
-        print(f"Wrote {options.output}.")
-    print("Names of photos and folders are left out; read it before you send it.", file=sys.stderr)
+        say(f"Wrote {options.output}.")
+    warn("Names of photos and folders are left out; read it before you send it.")
     return 0
 
 

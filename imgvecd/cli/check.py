@@ -10,6 +10,7 @@ from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.config.load import load
 from imgvecd.core.files.disk_errors import told
 from imgvecd.errors import CatalogError
+from imgvecd.terminal_output import say, warn
 
 if TYPE_CHECKING:
     from imgvecd.state_check import StateCheck
@@ -46,7 +47,7 @@ def check(options: argparse.Namespace) -> int:
     with _checkup(options) as checkup:
         found = checkup.findings()
     for finding in found:
-        print(f"{finding.where}: {finding.what}\n  `imgvecd repair` would: {finding.remedy}")
+        say(f"{finding.where}: {finding.what}", f"  `imgvecd repair` would: {finding.remedy}")
     return _verdict(len(found))
 
 
@@ -56,7 +57,7 @@ def repair(options: argparse.Namespace) -> int:
         found = checkup.findings()
         for _ in range(_ROUNDS if options.apply else 0):
             for finding in found:
-                print(f"{finding.where}: {finding.what}\n  {finding.remedy} …", flush=True)
+                say(f"{finding.where}: {finding.what}", f"  {finding.remedy} …")
                 try:
                     finding.mend()
                 except OSError as error:
@@ -67,9 +68,9 @@ def repair(options: argparse.Namespace) -> int:
             if not found:
                 break
     for finding in found:
-        print(f"{finding.where}: {finding.what}\n  would: {finding.remedy}")
+        say(f"{finding.where}: {finding.what}", f"  would: {finding.remedy}")
     if found and not options.apply:
-        print("Nothing was changed; `imgvecd repair --apply` does it.")
+        say("Nothing was changed; `imgvecd repair --apply` does it.")
     return _verdict(len(found))
 
 
@@ -81,5 +82,5 @@ def _checkup(options: argparse.Namespace) -> StateCheck:
 
 def _verdict(findings: int) -> int:
     sys.stdout.flush()
-    print("sound" if not findings else f"{findings} found", file=sys.stderr)
+    warn("sound" if not findings else f"{findings} found")
     return 1 if findings else 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.config import paths
 from imgvecd.config.load import config_path, dump
 from imgvecd.config.schema import expand
+from imgvecd.terminal_output import say, warn
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -28,11 +28,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 def run(options: argparse.Namespace) -> int:
     """Print the effective configuration; warn of folders that are not there now."""
     config = load_servable(options)
-    print(f"# from {options.config or config_path() or 'defaults: there is no file'}")
-    print(f"# state in {expand(config.state_dir or paths.state_dir())}")
-    print(f"# socket {expand(config.server.socket or paths.socket())}")
-    print(dump(config), end="")
+    say(f"# from {options.config or config_path() or 'defaults: there is no file'}")
+    say(f"# state in {expand(config.state_dir or paths.state_dir())}")
+    say(f"# socket {expand(config.server.socket or paths.socket())}")
+    say(*dump(config).removesuffix("\n").split("\n"))
     for root in config.root_configs():
         if not os.path.isdir(root.path):
-            print(f"imgvecd: {root.path} is not there at the moment.", file=sys.stderr)
+            warn(f"imgvecd: {root.path} is not there at the moment.")
     return 0

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from imgvecd.client import completions
+from imgvecd.terminal_output import say
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -21,5 +22,5 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
-    print(completions.script(options.program, options.shell))
+    say(*completions.script(options.program, options.shell).split("\n"))
     return 0

@@ -11,12 +11,12 @@ from imgvecd import api
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.client import duplicates_command as asking
 from imgvecd.client.http_connection import DaemonConnection, read
-from imgvecd.client.output import printable
 from imgvecd.client.reports import size
 from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
+from imgvecd.terminal_output import say, warn
 
 _ALL, _SOME = 0, 1
 _DESCRIPTION = """\
@@ -97,9 +97,9 @@ def plan(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"{options.file}: cannot be written: {error.strerror}") from error
     count = sum(line.startswith("trash ") for line in text.splitlines())
-    print(f"{count:,} files could go. Read {options.file}, edit it, and then:")
+    say(f"{count:,} files could go. Read {options.file}, edit it, and then:")
     where = f" --state-dir {options.db}" if options.db else ""
-    print(f"  imgvecd dedup apply {options.file}{where}")
+    say(f"  imgvecd dedup apply {options.file}{where}")
     return _ALL
 
 
@@ -118,15 +118,15 @@ def apply(options: argparse.Namespace) -> int:
     going = [file.path for files in planned.groups.values() for file in files if not file.keep]
     waiting = sum(map(os.path.lexists, going))
     if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
-        print("Nothing was moved.")
+        say("Nothing was moved.")
         return _SOME
     steps = parts.make_dedup(state_dir(options))
     _, done = steps.apply(text, options.file, (*folders, *configured), _tell)
-    print(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
+    say(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
     if done.gone:
-        print(f"{done.gone:,} were not there any more.")
+        say(f"{done.gone:,} were not there any more.")
     if done.moved:
-        print("To put them back: imgvecd dedup undo")
+        say("To put them back: imgvecd dedup undo")
     return _stayed(done.refused)
 
 
@@ -137,12 +137,12 @@ def undo(options: argparse.Namespace) -> int:
     steps = parts.make_dedup(state_dir(options))
     if options.list:
         for name, count in steps.away().items():
-            print(f"{name}  {count:>6,} files in the trash")
+            say(f"{name}  {count:>6,} files in the trash")
         return _ALL
     _, done = steps.undo(options.name, _tell)
-    print(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")
+    say(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")
     if done.gone:
-        print(f"{done.gone:,} are not in the trash any more.")
+        say(f"{done.gone:,} are not in the trash any more.")
     return _stayed(done.refused)
 
 
@@ -190,15 +190,16 @@ def _read(path: str) -> str:
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise BadRequestError("nobody is there to be asked: --yes moves the files without asking")
-    print(f"{question} [y/N] ", end="", flush=True)
+    say(f"{question} [y/N] ", end="")
+    sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _tell(path: bytes) -> None:
-    print(printable(os.fsdecode(path)))
+    say(os.fsdecode(path))
 
 
 def _stayed(refused: list[tuple[bytes, str]]) -> int:
     for path, reason in refused:
-        print(f"stays: {printable(os.fsdecode(path))}: {printable(reason)}", file=sys.stderr)
+        warn(f"stays: {os.fsdecode(path)}: {reason}")
     return _SOME if refused else _ALL

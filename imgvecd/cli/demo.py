@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imgvecd.cli.contact_sheet import Card, SheetSection, render
-from imgvecd.client.output import printable
 from imgvecd.client.reports import size
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.errors import BadRequestError, ConfigError, ImgvecdError
+from imgvecd.terminal_output import printable, say
 
 if TYPE_CHECKING:
     from imgvecd import VectorDatabase
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         except OSError as error:
             raise ConfigError(f"{options.output}: cannot be written: {error.strerror}") from error
     _say("Contact sheet", f"All of this as pictures, for your browser: {options.output}")
-    print('Your own library: `imgvecd init ~/Pictures`, `imgvecd serve`, `imgvec search "a dog"`.')
+    say('Your own library: `imgvecd init ~/Pictures`, `imgvecd serve`, `imgvec search "a dog"`.')
     return 0
 
 
@@ -133,13 +133,13 @@ class _Tour:
         _say("Index", f"{len(self._files):,} pictures from {self._folder}, each looked at once.")
         with VectorDBManager(database=self._database) as manager:
             told = manager.index_files(self._files)
-        print(
+        say(
             f"{told['indexed']:,} pictures in {told['seconds']:.1f} s"
             f" ({told['images_per_second']:.0f} a second, loading the model included);"
             f" {told['failed']:,} could not be read."
         )
         for path, reason in list(told["failures"].items())[:_HITS]:
-            print(f"  {printable(path)}: {printable(reason)}")
+            say(f"  {path}: {reason}")
 
     def _queries(self) -> list[tuple[str, Hits]]:
         """Return the phrases that fit the pictures best, each for another picture, with hits."""
@@ -158,7 +158,7 @@ class _Tour:
     def _found(self, title: str, asked: str, hits: Hits, *before: Card) -> SheetSection:
         _say(title, asked)
         for hit in hits:
-            print(f"  {hit['similarity']:.3f}  {self._shown(hit)}")
+            say(f"  {hit['similarity']:.3f}  {self._shown(hit)}")
         cards = [self._card(hit, f"similarity {hit['similarity']:.3f}") for hit in hits]
         return SheetSection(title, asked, (*before, *cards))
 
@@ -170,20 +170,20 @@ class _Tour:
             _say("Duplicates", "Every picture is compared; nothing is ever deleted by a search.")
         groups = self._database.find_duplicates()
         if not groups:
-            print("  There are none.")
+            say("  There are none.")
         for group in groups[:_GROUPS]:
             kinds = sorted({file["kind"] for file in group[1:]})
             how = "; ".join(_EXPLAINED[kind] for kind in kinds)
-            print(f"  {how}:")
+            say(f"  {how}:")
             for file in group:
-                print(f"    {'keep ' if file['keep'] else 'spare'}  {self._shown(file)}")
+                say(f"    {'keep ' if file['keep'] else 'spare'}  {self._shown(file)}")
             cards = [
                 self._card(file, "keep" if file["keep"] else "could go", marked=file["keep"])
                 for file in group[: _HITS + 1]
             ]
             yield SheetSection("Duplicates", how, tuple(cards))
         if len(groups) > _GROUPS:
-            print(f"  … and {len(groups) - _GROUPS:,} groups more")
+            say(f"  … and {len(groups) - _GROUPS:,} groups more")
 
     def _make_duplicates(self) -> None:
         first, second = self._files[:2]
@@ -200,9 +200,9 @@ class _Tour:
         kinds = ", ".join(f"{count:,} {name}" for name, count in stats["formats"].items())
         images, files = stats["total_images"], stats["total_files"]
         _say("Stats", f"{images:,} images in {files:,} files: {kinds}")
-        print(f"  model     {stats['model_name']}, {stats['dimension']} dimensions")
-        print(f"  pictures  {size(stats['size_bytes'])}")
-        print(f"  database  {size(stats['db_bytes'])}")
+        say(f"  model     {stats['model_name']}, {stats['dimension']} dimensions")
+        say(f"  pictures  {size(stats['size_bytes'])}")
+        say(f"  database  {size(stats['db_bytes'])}")
 
     def _card(self, image: dict[str, Any], note: str, *, marked: bool = False) -> Card:
         try:
@@ -219,7 +219,7 @@ class _Tour:
 
 
 def _say(step: str, text: str) -> None:
-    print(f"\n── {step}: {printable(text)}", flush=True)
+    say("", f"── {step}: {text}")
 
 
 def _base(path: str) -> str:

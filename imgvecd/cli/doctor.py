@@ -10,6 +10,7 @@ from typing import Any
 from imgvecd import api
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.socket_path import socket_path
+from imgvecd.terminal_output import say, warn, write_json
 
 _TIMEOUT_S = 3600.0  # a million files on a slow disk
 
@@ -35,15 +36,13 @@ def run(options: argparse.Namespace) -> int:
     )
     diagnosis = read(answer, api.Diagnosis)
     if options.json:
-        sys.stdout.buffer.write(answer)
+        write_json(answer)
     else:
         for name, count in diagnosis.counts.items():
-            print(f"{count:>10,}  {name.replace('_', ' ')}")
-        sys.stdout.flush()
+            say(f"{count:>10,}  {name.replace('_', ' ')}")
         for finding in diagnosis.findings:
-            path = api.Path(finding.path, finding.path_base64).raw()
-            line = f"{finding.kind.replace('_', ' ')}: ".encode() + path
-            sys.stdout.buffer.write(line + os.fsencode(f": {finding.reason}\n"))
-        sys.stdout.buffer.flush()
-        print("healthy" if diagnosis.healthy else "something diverges", file=sys.stderr)
+            path = os.fsdecode(api.Path(finding.path, finding.path_base64).raw())
+            say(f"{finding.kind.replace('_', ' ')}: {path}: {finding.reason}")
+        sys.stdout.flush()
+        warn("healthy" if diagnosis.healthy else "something diverges")
     return 0 if diagnosis.healthy else 1

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import sys
 import tempfile
 from typing import Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.errors import BadRequestError, ConfigError
+from imgvecd.terminal_output import warn, write_lines
 
 _FORMATS = ("json", "jsonl", "csv", "parquet")
 _DESCRIPTION = """\
@@ -61,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigError(f"{path}: cannot be written: {error.strerror}") from error
         if to_stdout:
             with open(path, "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
+                for line in file:
+                    write_lines(line)
     where = "" if to_stdout else f" to {path}"
-    print(f"Wrote {count:,} images{where}. Clock: {clock}", file=sys.stderr)
+    warn(f"Wrote {count:,} images{where}. Clock: {clock}")
     return 0

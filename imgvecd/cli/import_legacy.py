@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
+from imgvecd.terminal_output import say
 
 _DESCRIPTION = """\
 Take over vectors, paths and metadata of a database of the former layout: a folder with
@@ -31,17 +32,17 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Import, and say what was imported."""
-    from imgvecd.core.library.legacy_import import read_legacy  # noqa: PLC0415  # likewise numpy
     from imgvecd.database import VectorDatabase  # noqa: PLC0415  # Faiss, which others can do without
+    from imgvecd.processes.legacy_import import read_legacy  # noqa: PLC0415  # likewise numpy
 
     read_legacy(options.directory)  # what is wrong with it is told before any database is made
     named = {"model_name": options.model, "pretrained": options.pretrained}
     model = {key: value for key, value in named.items() if value is not None}
     with VectorDatabase(db_path=state_dir(options), **model) as database:
         done = database.import_legacy(options.directory)
-    print(f"{done['imported']:,} images imported, nothing encoded.")
+    say(f"{done['imported']:,} images imported, nothing encoded.")
     if done["files_missing"]:
-        print(f"{done['files_missing']:,} of their files are not at their old place.")
+        say(f"{done['files_missing']:,} of their files are not at their old place.")
     if done["unusable"]:
-        print(f"{done['unusable']:,} records have no path or no usable vector: left out.")
+        say(f"{done['unusable']:,} records have no path or no usable vector: left out.")
     return 0

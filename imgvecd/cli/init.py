@@ -10,6 +10,7 @@ from imgvecd.config import paths
 from imgvecd.config.example import render
 from imgvecd.config.schema import expand
 from imgvecd.errors import ConfigError
+from imgvecd.terminal_output import say
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -44,8 +45,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(f"{target} exists; --force overwrites it.") from None
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}.") from error
-    print(f"Wrote {target}.")
-    print('Start the daemon with `imgvecd serve`, then search: imgvec search "a dog"')
+    say(f"Wrote {target}.")
+    say('Start the daemon with `imgvecd serve`, then search: imgvec search "a dog"')
     return 0
 
 

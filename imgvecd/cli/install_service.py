@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgvecd.errors import ConfigError
+from imgvecd.terminal_output import say
 
 SYSTEM_FOLDER = "/etc/systemd/system"
 _SHIPPED_COMMANDS = {
@@ -87,7 +88,7 @@ def install(options: argparse.Namespace) -> int:
     texts = {os.path.join(place.folder, name): _unit(name) for name in names}
     for path, text in texts.items():
         if options.dry_run:
-            print(_intended(path, text, force=options.force))
+            say(*_intended(path, text, force=options.force).split("\n"))
         elif not options.force:
             _refuse_edited(path)
     if options.dry_run:
@@ -96,11 +97,11 @@ def install(options: argparse.Namespace) -> int:
         os.makedirs(place.folder, exist_ok=True)
         for path, text in texts.items():
             if _read(path) == text:
-                print(f"{path} is up to date.")
+                say(f"{path} is up to date.")
             else:
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text)
-                print(f"Wrote {path}.")
+                say(f"Wrote {path}.")
     except OSError as error:
         raise ConfigError(_cannot(error, options.system)) from error
     _say_what_next(place, options)
@@ -108,18 +109,18 @@ def install(options: argparse.Namespace) -> int:
 
 
 def _say_what_next(place: _Place, options: argparse.Namespace) -> None:
-    print("Start it now and from now on:")
-    print(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.service}")
-    print("Or on the first search only:")
-    print(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.socket}")
+    say("Start it now and from now on:")
+    say(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.service}")
+    say("Or on the first search only:")
+    say(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.socket}")
     if options.system:
-        print(f"{options.system} reaches it with")
-        print(f"  export IMGVECD_SOCKET=/run/imgvecd/{options.system}/imgvecd.sock")
+        say(f"{options.system} reaches it with")
+        say(f"  export IMGVECD_SOCKET=/run/imgvecd/{options.system}/imgvecd.sock")
     else:
-        print("Keep it running while you are logged out:\n  loginctl enable-linger")
+        say("Keep it running while you are logged out:", "  loginctl enable-linger")
     if options.browse:
-        print("Serve the page, once `browse` is set in the configuration:")
-        print(f"  {place.systemctl} enable --now {_BROWSE_UNIT}")
+        say("Serve the page, once `browse` is set in the configuration:")
+        say(f"  {place.systemctl} enable --now {_BROWSE_UNIT}")
 
 
 def uninstall(options: argparse.Namespace) -> int:
@@ -129,25 +130,25 @@ def uninstall(options: argparse.Namespace) -> int:
     paths = [os.path.join(place.folder, name) for name in names]
     present = [path for path in paths if os.path.lexists(path)]
     if not present:
-        print("There was nothing to remove.")
+        say("There was nothing to remove.")
         return 0
     others = _other_instances(options.system) if options.system else []
     if others:
-        print(f"Kept the units in {place.folder}: they also serve {', '.join(others)}.")
+        say(f"Kept the units in {place.folder}: they also serve {', '.join(others)}.")
     elif options.dry_run:
-        print("\n".join(f"Would remove {path}." for path in present))
+        say(*(f"Would remove {path}." for path in present))
     else:
         for path in present if not options.force else []:
             _refuse_edited(path)
         try:
             for path in present:
                 os.unlink(path)
-                print(f"Removed {path}.")
+                say(f"Removed {path}.")
         except OSError as error:
             raise ConfigError(_cannot(error, options.system)) from error
-    print("Stop what still runs:")
-    print(f"  {place.systemctl} disable --now {place.service} {place.socket}")
-    print(f"  {place.systemctl} daemon-reload")
+    say("Stop what still runs:")
+    say(f"  {place.systemctl} disable --now {place.service} {place.socket}")
+    say(f"  {place.systemctl} daemon-reload")
     return 0
 
 

@@ -26,6 +26,7 @@ from imgvecd.cli import (
 from imgvecd.client.did_you_mean import closest, commands_of
 from imgvecd.client.main import parser as imgvec_parser
 from imgvecd.errors import ImgvecdError
+from imgvecd.terminal_output import warn, warn_of
 
 _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
 _COMMANDS = (
@@ -55,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ImgvecdError.exit_code
     program = parser()
     if not given[0].startswith("-") and given[0] not in commands_of(program):
-        print(f"imgvecd: there is no command {given[0]!r}{_meant(given[0])}", file=sys.stderr)
+        warn(f"imgvecd: there is no command {given[0]!r}{_meant(given[0])}")
         return ImgvecdError.exit_code
     options = program.parse_args(given)
     try:
         code: int = options.run(options)
         sys.stdout.flush()
     except ImgvecdError as error:
-        print(f"imgvecd: {error}", file=sys.stderr)
+        warn_of("imgvecd", error)
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED

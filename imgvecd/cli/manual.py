@@ -15,6 +15,7 @@ from typing import Any
 import imgvecd
 from imgvecd.client.main import parser as imgvec_parser
 from imgvecd.errors import ConfigError
+from imgvecd.terminal_output import say
 
 # Where `man` looks for a user's own pages, without further ado.
 _DEFAULT = "~/.local/share/man/man1"
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
                 file.write(text)
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}.") from error
-    print(f"Wrote {len(written)} pages to {folder}.")
+    say(f"Wrote {len(written)} pages to {folder}.")
     return 0
 
 

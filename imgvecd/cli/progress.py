@@ -13,6 +13,7 @@ from typing import Never
 from tqdm import tqdm
 
 from imgvecd.api import Status
+from imgvecd.terminal_output import printable, warn
 
 # Twice a second looks alive and costs nothing beside encoding.
 _INTERVAL_S = 0.5
@@ -44,7 +45,7 @@ async def show_progress(
                 break
             _draw(bar, now)
             await asyncio.sleep(interval_s)
-    print(_summary(now), file=sys.stderr, flush=True)
+    warn(*_summary(now).split("\n"))
 
 
 def _draw(bar: tqdm[Never], now: Status) -> None:
@@ -53,7 +54,7 @@ def _draw(bar: tqdm[Never], now: Status) -> None:
     state = f"paused: {now.pause.reason}" if now.state == "paused" and now.pause else now.state
     if now.state == "starting":
         state = now.model.error or f"loading the model {now.model.name}"
-    bar.set_description_str(state, refresh=False)
+    bar.set_description_str(printable(state), refresh=False)
     left = "" if now.eta_s is None else f", {tqdm.format_interval(now.eta_s)} left"
     bar.set_postfix_str(f"{now.rate_per_s:.1f}/s{left}", refresh=False)
     bar.refresh()

@@ -15,6 +15,7 @@ from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_heap
+from imgvecd.terminal_output import printable
 
 # syslog's numbers, the most serious first
 _PRIORITIES = (
@@ -82,6 +83,11 @@ class _Lines(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record; a terminal gets no commands from names in it."""
+        text = super().format(record)
+        return "\n".join(map(printable, text.split("\n"))) if sys.stderr.isatty() else text
 
 
 class _JournalLines(logging.Formatter):

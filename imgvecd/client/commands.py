@@ -100,6 +100,10 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     _add_move(add)
     metadata_commands.add_parsers(add)
     image_refs.add_image(add("show", "show one stored image", show))
+    command = add("mcp", "serve an assistant that speaks the Model Context Protocol, on stdio", mcp)
+    command.add_argument(
+        "--write", action="store_true", help="let it set tags and your own values, too"
+    )
 
 
 def _add_browse(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -127,6 +131,13 @@ def browse(daemon: DaemonConnection, options: argparse.Namespace, _output: Outpu
     from imgvecd.client.browse import command  # noqa: PLC0415  # it needs aiohttp
 
     return command.run(options)
+
+
+def mcp(_daemon: DaemonConnection, options: argparse.Namespace, _output: Output) -> int:
+    """Serve an assistant until it hangs up; the daemon may start later."""
+    from imgvecd.client.mcp import stdio  # noqa: PLC0415  # not for every start
+
+    return stdio.run(options)
 
 
 def _port(text: str) -> int:

@@ -10,8 +10,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-import msgspec
-
 from imgvecd import api
 from imgvecd.errors import BadRequestError
 
@@ -28,11 +26,6 @@ _COLUMNS = (
     "size_bytes",
     "offline",
 )
-
-
-def json_lines(hits: Sequence[api.Hit]) -> bytes:
-    """Return one JSON object a line."""
-    return b"".join(msgspec.json.encode(hit) + b"\n" for hit in hits)
 
 
 def csv_lines(hits: Sequence[api.Hit]) -> bytes:

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from imgvecd import api
 from imgvecd.client import reports
 from imgvecd.client.http_connection import DaemonConnection, read
-from imgvecd.client.output import Output, printable
+from imgvecd.client.output import Output
 from imgvecd.errors import DaemonUnreachableError
+from imgvecd.terminal_output import printable, say, write_exact
 
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen, no cursor
-_HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+_ENTER, _LEAVE = b"\x1b[?1049h\x1b[?25l", b"\x1b[?25h\x1b[?1049l"  # another screen, no cursor
+_HOME, _CLEAR_LINE, _CLEAR_BELOW = b"\x1b[H", "\x1b[K", b"\x1b[J"
 _BAR_COLUMNS = 40
 
 
@@ -36,7 +37,7 @@ def watch(daemon: DaemonConnection, interval_s: float, output: Output) -> int:
         summary = _summary(status)
         if summary != told:
             if output.json:
-                output.raw(answer.rstrip() + b"\n")
+                output.json_line(answer)
             else:
                 now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
                 output.lines([f"{now} {summary}"])
@@ -57,7 +58,7 @@ def _redraw(daemon: DaemonConnection, interval_s: float) -> int:
                     _draw(lines)  # the window has another size
         except KeyboardInterrupt:
             pass
-    print("\n".join(lines))  # what was seen last stays on the terminal
+    say(*lines)  # what was seen last stays on the terminal
     return 0
 
 
@@ -65,11 +66,11 @@ def _redraw(daemon: DaemonConnection, interval_s: float) -> int:
 def _screen() -> Iterator[None]:
     """Draw on a screen of its own, and put the terminal back as it was."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
-    sys.stdout.write(_ENTER)
+    write_exact(_ENTER)
     try:
         yield
     finally:
-        sys.stdout.write(_LEAVE)
+        write_exact(_LEAVE)
         sys.stdout.flush()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGWINCH})
 
@@ -78,7 +79,7 @@ def _lines(daemon: DaemonConnection) -> list[str]:
     try:
         status = read(daemon.get("/v1/status"), api.Status)
     except DaemonUnreachableError as error:
-        return [str(error), "waiting for it"]
+        return [printable(str(error)), "waiting for it"]
     lines = reports.status(status)
     if status.files.pending and status.files.seen:
         lines.insert(2, _bar(1 - status.files.pending / status.files.seen))
@@ -94,7 +95,8 @@ def _draw(lines: list[str]) -> None:
     columns, rows = shutil.get_terminal_size()
     shown = lines if len(lines) < rows else [*lines[: rows - 2], f"… {len(lines) - rows + 2} more"]
     cut = [_cut(line, columns) for line in shown]
-    sys.stdout.write(_HOME + "".join(f"{line}{_CLEAR_LINE}\r\n" for line in cut) + _CLEAR_BELOW)
+    text = "".join(f"{line}{_CLEAR_LINE}\r\n" for line in cut)
+    write_exact(_HOME + text.encode(errors="replace") + _CLEAR_BELOW)
     sys.stdout.flush()
 
 

@@ -15,6 +15,7 @@ from imgvecd.client.output import Output
 from imgvecd.client.query import protect_negatives
 from imgvecd.client.socket_path import socket_path
 from imgvecd.errors import ImgvecdError
+from imgvecd.terminal_output import warn, warn_of
 
 _EPILOG = """\
 examples:
@@ -47,10 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given[0].startswith("-") and given[0] not in names:  # `imgvec "a dog"`
         meant = closest(given[0], names)
         if meant is not None:
-            print(
+            warn(
                 f"imgvec: there is no command {given[0]!r}; did you mean `imgvec {meant}`?"
                 f" To search for it: imgvec search {given[0]!r}",
-                file=sys.stderr,
             )
             return ImgvecdError.exit_code
         given.insert(0, "search")
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(daemon, options, output)
         output.flush()
     except ImgvecdError as error:
-        print(f"imgvec: {error}", file=sys.stderr)
+        warn_of("imgvec", error)
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED

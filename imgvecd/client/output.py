@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from imgvecd import api
+from imgvecd.terminal_output import printable, write_exact, write_item, write_json
 
 # Less would say nothing of a path, however narrow the terminal is.
 _LEAST_COLUMNS = 12
@@ -32,28 +33,32 @@ class Output:
     def answer(self, body: bytes) -> None:
         """Print a JSON answer, indented on a terminal."""
         text = body.rstrip()
-        self._write((msgspec.json.format(text) if sys.stdout.isatty() else text) + b"\n")
+        write_json(msgspec.json.format(text) if sys.stdout.isatty() else text)
+
+    def json_line(self, document: bytes) -> None:
+        """Print JSON on a line of its own."""
+        write_json(document)
 
     def raw(self, data: bytes) -> None:
-        """Print bytes as they are."""
-        self._write(data)
+        """Print bytes as they are: a program's own, never a name."""
+        write_exact(data)
 
     def paths(self, paths: Sequence[api.Path]) -> None:
         """Print paths for a program: the exact bytes, each with its end."""
         for path in paths:
-            self._write(path.raw() + self._end)
+            write_item(path.raw(), self._end)
 
     def lines(self, lines: Sequence[str]) -> None:
         """Print lines of text."""
         for line in lines:
-            self._write(printable(line).encode(errors="replace") + b"\n")
+            write_exact(printable(line).encode(errors="replace") + b"\n")
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print aligned columns for people."""
         from imgvecd.client.table import align  # noqa: PLC0415  # tabulate is slow to import
 
         clean = [[printable(cell) for cell in row] for row in rows]
-        self._write(align(headers, clean).encode(errors="replace") + b"\n")
+        write_exact(align(headers, clean).encode(errors="replace") + b"\n")
 
     def table_of_files(
         self, headers: Sequence[str], rows: Sequence[Sequence[str]], hits: Sequence[api.Hit]
@@ -69,12 +74,12 @@ class Output:
         clean = [[printable(cell) for cell in row] for row in rows]
         lines = align([*headers, "|"], [[*row, "|"] for row in clean]).splitlines()
         room = size().columns - (len(lines[0]) - 1)
-        self._write(lines[0][:-1].encode() + b"path\n")
+        write_exact(lines[0][:-1].encode() + b"path\n")
         for line, hit in zip(lines[1:], hits, strict=True):
             file = _link(api.Path(hit.path, hit.path_base64), room)
             if hit.offline:
                 file = f"{printable(shortened(hit.path, room - len(_OFFLINE)))}{_OFFLINE}"
-            self._write(f"{line[:-1]}{file}\n".encode(errors="replace"))
+            write_exact(f"{line[:-1]}{file}\n".encode(errors="replace"))
 
     def flush(self) -> None:
         """Hand everything to the reader.
@@ -82,10 +87,7 @@ class Output:
         Raises:
             BrokenPipeError: it has left.
         """
-        sys.stdout.buffer.flush()
-
-    def _write(self, data: bytes) -> None:
-        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
 
 
 def _link(path: api.Path, columns: int) -> str:
@@ -115,8 +117,3 @@ def shortened(path: str, columns: int) -> str:
     if wcswidth(shown) <= columns:
         return shown
     return f"{head}…/{name}"
-
-
-def printable(text: str) -> str:
-    """Return `text` without characters that command a terminal; names of files can hold any."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)

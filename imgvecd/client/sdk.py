@@ -23,6 +23,7 @@ from imgvecd.client.http_connection import (
     read,
 )
 from imgvecd.client.socket_path import socket_path
+from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
 T = TypeVar("T")
@@ -166,10 +167,14 @@ class Client:
         for _, _, data in DaemonConnection(self._path, self._timeout_s).all_events(last_id):
             yield read(data, api.Event)
 
+    def duplicates(self, **fields: Any) -> api.Duplicates:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return groups of files that are the same picture, or nearly."""
+        request = _duplicates(fields)
+        return read(self._daemon.post("/v1/duplicates", request, _DEDUP_S), api.Duplicates)
+
     def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
         """Return which duplicates could go to the trash; nothing moves."""
-        request = msgspec.convert(fields, api.DuplicatesRequest)
-        body = self._daemon.post("/v1/duplicates/plan", request, _DEDUP_S)
+        body = self._daemon.post("/v1/duplicates/plan", _duplicates(fields), _DEDUP_S)
         return read(body, api.DedupPlan)
 
     def apply_dedup(self, plan: str) -> api.DedupDone:
@@ -341,9 +346,15 @@ class AsyncClient:
             if name == b"data":
                 yield read(value, api.Event)
 
+    async def duplicates(self, **fields: Any) -> api.Duplicates:  # noqa: ANN401  # see `api.DuplicatesRequest`
+        """Return groups of files that are the same picture, or nearly."""
+        body = msgspec.json.encode(_duplicates(fields))
+        answer = await self._ask("POST", "/v1/duplicates", body, patience_s=_DEDUP_S)
+        return read(answer, api.Duplicates)
+
     async def plan_dedup(self, **fields: Any) -> api.DedupPlan:  # noqa: ANN401  # see `api.DuplicatesRequest`
         """Return which duplicates could go to the trash; nothing moves."""
-        body = msgspec.json.encode(msgspec.convert(fields, api.DuplicatesRequest))
+        body = msgspec.json.encode(_duplicates(fields))
         answer = await self._ask("POST", "/v1/duplicates/plan", body, patience_s=_DEDUP_S)
         return read(answer, api.DedupPlan)
 
@@ -432,7 +443,13 @@ class _Exchange:
 
     async def __aenter__(self) -> Self:
         try:
+            require_safe_folder(self._path)
             self._in, self._out = await asyncio.open_unix_connection(self._path)
+            try:
+                require_known_peer(self._path, self._out.get_extra_info("socket"))
+            except BaseException:
+                self._out.close()
+                raise
         except OSError as error:
             message = f"imgvecd does not answer on {self._path}: {error.strerror}"
             raise DaemonUnreachableError(message) from error
@@ -542,5 +559,12 @@ def _tags(ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> api.
 def _classify(labels: Sequence[str], fields: dict[str, Any]) -> api.ClassifyRequest:
     try:
         return msgspec.convert({"labels": tuple(labels), **fields}, api.ClassifyRequest)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(api.complaint(error)) from error
+
+
+def _duplicates(fields: dict[str, Any]) -> api.DuplicatesRequest:
+    try:
+        return msgspec.convert(fields, api.DuplicatesRequest)
     except msgspec.ValidationError as error:
         raise BadRequestError(api.complaint(error)) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import subprocess
-import sys
 import time
 import urllib.parse
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from imgvecd.client.search_flags import (
 )
 from imgvecd.client.terminal import Way
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
+from imgvecd.terminal_output import warn, write_lines
 
 Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
 
@@ -113,7 +113,7 @@ def watch(daemon: DaemonConnection, options: argparse.Namespace, output: Output)
         except DaemonUnreachableError as error:
             if not connected:
                 raise
-            print(f"imgvec: {error} (trying again)", file=sys.stderr)
+            warn(f"imgvec: {error} (trying again)")
         time.sleep(wait_s)
         wait_s = min(2 * wait_s, _LONGEST_RECONNECT_S)
 
@@ -255,15 +255,16 @@ def _show(
     found = read(body, api.SearchResponse)
     every = list(found.hits) if output.json else _every_hit(daemon, request, found, options.limit)
     for note in [] if output.json else found.notes:
-        print(f"imgvec: {note}", file=sys.stderr)
+        warn(f"imgvec: {note}")
     # "weaker" hits are for those who see the band beside them
     hits = every if request.least_band() == "nearest" else [h for h in every if h.band != "weaker"]
     if output.json:
         output.answer(body)
     elif options.jsonl:
-        output.raw(hit_outputs.json_lines(every))
+        for hit in every:
+            output.json_line(msgspec.json.encode(hit))
     elif options.csv:
-        output.raw(hit_outputs.csv_lines(every))
+        write_lines(hit_outputs.csv_lines(every))
     elif output.people:
         hit_view.show(daemon, request, found, hits, output, preview=options.preview)
     else:
@@ -305,7 +306,7 @@ def _every_hit(
 def _tell(match: api.Match, data: bytes, options: argparse.Namespace, output: Output) -> None:
     path = api.Path(match.hit.path, match.hit.path_base64)
     if output.json:
-        output.raw(data + b"\n")
+        output.json_line(data)
     else:
         output.paths([path])
     output.flush()

@@ -17,6 +17,7 @@ from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
 from imgvecd.config.schema import BrowseConfig, expand
 from imgvecd.errors import BadRequestError, ConfigError
+from imgvecd.terminal_output import say, warn
 
 _LONGEST_SECRET = 1000  # characters
 
@@ -39,7 +40,7 @@ async def _serve(gateway: Gateway, options: argparse.Namespace) -> int:
         async with gateway.running(listener, admission):
             _show(admission.new_address(), no_open=options.no_open)
             why = await gateway.ended()
-    print(f"imgvec browse: {why}", file=sys.stderr)
+    warn(f"imgvec browse: {why}")
     return 0
 
 
@@ -52,7 +53,8 @@ async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     with socket.create_server((host.strip("[]"), int(port)), family=family) as listener:
         async with gateway.running(listener, admission):
-            print(f"imgvec browse: {origin} (on {config.listen})", flush=True)
+            say(f"imgvec browse: {origin} (on {config.listen})")
+            sys.stdout.flush()
             await asyncio.Event().wait()
     return 0
 
@@ -81,14 +83,16 @@ def read_secret(path: str) -> str:
 
 def _show(address: str, *, no_open: bool) -> None:
     if not no_open and _has_desktop() and webbrowser.open(address):
-        print("Your photos are open in the browser; Ctrl-C ends it.", flush=True)
+        say("Your photos are open in the browser; Ctrl-C ends it.")
+        sys.stdout.flush()
         return
     port = urllib.parse.urlsplit(address).port
-    print(f"Open this within {TOKEN_S:g} s; it works once:\n\n  {address}\n")
+    say(f"Open this within {TOKEN_S:g} s; it works once:", "", f"  {address}", "")
     if "SSH_CONNECTION" in os.environ:
         host = os.environ["SSH_CONNECTION"].split()[2]
-        print(f"On the machine you sit at, first: ssh -L {port}:127.0.0.1:{port} {host}\n")
-    print("Ctrl-C ends it.", flush=True)
+        say(f"On the machine you sit at, first: ssh -L {port}:127.0.0.1:{port} {host}", "")
+    say("Ctrl-C ends it.")
+    sys.stdout.flush()
 
 
 def _has_desktop() -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from imgvecd import api
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, ImageStore
+from imgvecd.terminal_output import escaped_json
 
 ExportFormat = Literal["json", "jsonl", "csv", "parquet"]
 _EXTENSIONS: dict[str, ExportFormat] = {
@@ -184,7 +185,8 @@ def _flat(record: Record) -> Record:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return escaped_json(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
 
 
 @contextlib.contextmanager

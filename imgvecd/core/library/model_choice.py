@@ -15,14 +15,21 @@ EMBEDDED = "imgvecd-mini"
 """The model inside the package."""
 
 _MODELS_DIR = str(importlib.resources.files("imgvecd") / "models")
-DEFAULT = "ViT-B-32"
-"""The model that `auto` moves to."""
+_FAST = ModelConfig(name="ViT-B-32-256", pretrained="datacomp_s34b_b86k")
+PRESETS = {
+    "small": ModelConfig(name=EMBEDDED),
+    "fast": _FAST,
+    "best": ModelConfig(name="ViT-L-14", pretrained="datacomp_xl_s13b_b90k"),
+}
+"""What the setting may say instead of a model's name; figures are in docs/models.md."""
 
-_DEFAULT_TAGS = {DEFAULT: "laion2b_s34b_b79k"}
+_AUTO = _FAST
+_FORMER_AUTO = ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k")
+_DEFAULT_TAGS = {_FORMER_AUTO.name: _FORMER_AUTO.pretrained}
 _EMBEDDED_TAG = "embedded"
 _AUTO_NOTE = (
-    f"model: auto runs on {EMBEDDED}, which comes with imgvecd, and moves to ViT-B-32 once that "
-    "has been fetched and knows every image"
+    f"model: auto runs on {EMBEDDED}, which comes with imgvecd, and moves to {_AUTO.name} once "
+    "that has been fetched and knows every image"
 )
 _DIGEST_BYTES = 16  # 128 bits: no two models ever collide
 _CHUNK_BYTES = 1 << 20
@@ -57,7 +64,10 @@ def choose_model(setting: str | ModelConfig) -> ModelChoice:
     """
     if setting == "auto":
         return _embedded(_AUTO_NOTE)
-    wanted = ModelConfig(name=setting) if isinstance(setting, str) else setting
+    if isinstance(setting, str):
+        wanted = PRESETS.get(setting, ModelConfig(name=setting))
+    else:
+        wanted = setting
     if wanted.name == EMBEDDED:
         return _embedded("")
     pretrained = wanted.pretrained or _DEFAULT_TAGS.get(wanted.name, "")
@@ -78,7 +88,8 @@ def plan_models(
     """Return (the model that answers queries now, the one to move to or None).
 
     A model that has not answered before is built beside the one that did last, as long as that can
-    still be had. `auto` is at once on the embedded model, and moves to the default one.
+    still be had. `auto` is at once on the embedded model, and moves to the fast one, from there or
+    from the one that it used to move to.
 
     Args:
         last: the model that answered queries last, if any did.
@@ -87,10 +98,11 @@ def plan_models(
         ModelError: see `choose_model`.
     """
     auto = setting == "auto"
-    wanted = choose_model(ModelConfig(name=DEFAULT) if auto else setting)
+    wanted = choose_model(_AUTO if auto else setting)
     if last is not None and last.fingerprint == wanted.fingerprint:
         return wanted, None
-    if auto:
+    former = choose_model(_FORMER_AUTO).fingerprint
+    if auto and (last is None or last.fingerprint != former):
         return _embedded(_AUTO_NOTE), wanted
     if last is None:
         return wanted, None

@@ -1,10 +1,15 @@
 import json
+from pathlib import Path
 
+import open_clip
 import pytest
 
 from imgvecd.config.schema import ModelConfig
-from imgvecd.core.library.model_choice import EMBEDDED, choose_model
+from imgvecd.core.library.model_choice import EMBEDDED, PRESETS, choose_model, plan_models
 from imgvecd.errors import ModelError
+from imgvecd.types import ModelInfo, PreprocessSpec
+
+PAGE = (Path(__file__).parents[4] / "docs" / "models.md").read_text()
 
 
 def test_auto_is_the_embedded_model_and_says_so():
@@ -21,6 +26,29 @@ def test_the_well_known_model_needs_no_tag():
     choice = choose_model("ViT-B-32")
     assert choice.pretrained == "laion2b_s34b_b79k"
     assert choice == choose_model(ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_a_model_by_name_and_tag(preset):
+    choice = choose_model(preset)
+    assert choice == choose_model(PRESETS[preset])
+    assert (choice.name, choice.pretrained) in open_clip.list_pretrained() or preset == "small"
+    assert f"`{choice.name}`" in PAGE
+
+
+def info(choice):
+    spec = PreprocessSpec(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    return ModelInfo(choice.fingerprint, choice.name, choice.pretrained, 512, spec)
+
+
+def test_auto_moves_to_the_fast_one_from_wherever_it_is():
+    fast, small = choose_model("fast"), choose_model("small")
+    former = choose_model("ViT-B-32")
+    assert [choice.name for choice in plan_models("auto", None)] == [EMBEDDED, fast.name]
+    assert plan_models("auto", info(small))[1] == fast
+    assert plan_models("auto", info(former)) == (former, fast)
+    assert plan_models("auto", info(fast)) == (fast, None)
+    assert plan_models("best", info(fast)) == (fast, choose_model("best"))
 
 
 def test_another_tag_or_name_is_another_model():

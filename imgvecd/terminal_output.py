@@ -1,0 +1,82 @@
+"""What the command lines write goes through here: a terminal gets no commands from names.
+
+Names of files and texts in them can hold any character. On a terminal those that command it or
+turn the direction of writing are replaced; a pipe or file gets the exact bytes. JSON has them
+escaped everywhere, which is the same value.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TextIO
+
+# In UTF-8: DEL, C1, the bidirectional controls, and the separators of lines and paragraphs. JSON
+# has C0 escaped by itself, and any of these stands in a string only.
+_UNSAFE_IN_JSON = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
+
+
+def printable(text: str) -> str:
+    """Return `text` without characters that command a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+
+
+def escaped_json(document: bytes) -> bytes:
+    """Return the same JSON with the characters escaped that `printable` is there for."""
+    return _UNSAFE_IN_JSON.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), document)
+
+
+def say(*lines: str, end: str = "\n") -> None:
+    """Write lines to standard output; a line break within one is no line break on a terminal."""
+    _write_lines(sys.stdout, lines, end)
+
+
+def warn(*lines: str) -> None:
+    """Write lines to standard error, like `say`."""
+    _write_lines(sys.stderr, lines, "\n")
+    sys.stderr.flush()
+
+
+def warn_of(program: str, error: Exception) -> None:
+    """Write to standard error what went wrong, which may take several lines."""
+    warn(*f"{program}: {error}".split("\n"))
+
+
+def write_lines(data: bytes) -> None:
+    """Write a text, as of a table, whose line breaks are its own."""
+    if not sys.stdout.isatty():
+        write_exact(data)
+        return
+    for line in data.removesuffix(b"\n").split(b"\n"):
+        say(line.removesuffix(b"\r").decode(errors="replace"))
+
+
+def write_item(data: bytes, end: bytes) -> None:
+    """Write a path or the like and what ends it."""
+    if sys.stdout.isatty():
+        data = printable(data.decode(errors="replace")).encode()
+    write_exact(data + end)
+
+
+def write_json(document: bytes) -> None:
+    """Write JSON with an end of line."""
+    write_exact(escaped_json(document.rstrip()) + b"\n")
+
+
+def write_exact(data: bytes) -> None:
+    """Write bytes as they are: only what this program made itself, or what is checked."""
+    sys.stdout.buffer.write(data)
+
+
+def _write_lines(stream: TextIO, lines: tuple[str, ...], end: str) -> None:
+    terminal = stream.isatty()
+    text = "\n".join(map(printable, lines) if terminal else lines) + end
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:  # a program put a stream of text in its place
+        stream.write(text)
+    else:
+        buffer.write(text.encode(errors="surrogateescape"))
+    if terminal:
+        stream.flush()
