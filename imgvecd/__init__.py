@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imgvecd.errors import ImgvecdError
     from imgvecd.manager import VectorDBManager
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "AsyncClient",
     "Client",

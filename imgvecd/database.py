@@ -18,7 +18,6 @@ import msgspec
 from imgvecd import api, library_ops
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
-from imgvecd.core.library.legacy_import import is_legacy
 from imgvecd.core.library.model_choice import EMBEDDED
 from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_session, release
 from imgvecd.errors import (
@@ -30,6 +29,7 @@ from imgvecd.errors import (
 )
 from imgvecd.former_names import also_called
 from imgvecd.library_ops import AnyPath
+from imgvecd.processes.legacy_import import is_legacy
 from imgvecd.wiring.assembly import stored_model
 from imgvecd.wiring.parts import fetch_image, write_parquet
 

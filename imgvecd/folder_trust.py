@@ -24,13 +24,13 @@ def unsafe_folder(directory: str, also: Collection[int] = ()) -> str | None:
     Raises:
         OSError: a folder cannot be looked at.
     """
-    trusted = {0, os.geteuid(), *also} | ({_OVERFLOW_UID} if _in_user_namespace() else set())
+    trusted = trusted_users() | set(also)
     folder = os.path.realpath(directory)
     while True:
         status = os.stat(folder)
         if status.st_uid not in trusted:
             return f"{folder} belongs to another user (number {status.st_uid})"
-        if _others_can_write(status) and not status.st_mode & stat.S_ISVTX:
+        if others_can_write(status) and not status.st_mode & stat.S_ISVTX:
             return f"other users can write to {folder}"
         above = os.path.dirname(folder)
         if above == folder:
@@ -38,7 +38,13 @@ def unsafe_folder(directory: str, also: Collection[int] = ()) -> str | None:
         folder = above
 
 
-def _others_can_write(status: os.stat_result) -> bool:
+def trusted_users() -> set[int]:
+    """Return this user and root; in a user namespace also whom it cannot name."""
+    return {0, os.geteuid()} | ({_OVERFLOW_UID} if _in_user_namespace() else set())
+
+
+def others_can_write(status: os.stat_result) -> bool:
+    """Return whether the mode lets others than the owner change what a folder holds."""
     if status.st_mode & stat.S_IWOTH:
         return True
     return bool(status.st_mode & stat.S_IWGRP) and not _is_private_group(status)

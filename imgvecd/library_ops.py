@@ -14,7 +14,6 @@ from typing import Any
 from imgvecd.core.files import downloads
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.core.files.hashing import hash_file
-from imgvecd.core.library.legacy_import import LegacyDatabase, LegacyImage, read_legacy
 from imgvecd.embedded_runtime import EmbeddedRuntime
 from imgvecd.errors import (
     BadRequestError,
@@ -23,6 +22,7 @@ from imgvecd.errors import (
     TooLargeError,
     UnreadableImageError,
 )
+from imgvecd.processes.legacy_import import LegacyDatabase, LegacyImage, read_legacy
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
 from imgvecd.wiring.parts import fetch_image
 
@@ -69,8 +69,6 @@ def add(
         BadRequestError: a URL leads to no public address, likewise; `paths` is one path.
         ReadOnlyError: the database is open for reading only.
     """
-    if isinstance(paths, str | bytes):  # a sequence too, of characters
-        raise BadRequestError("a list of image files is expected; `add_image` takes one")
     session.require_writing()
     local = _fetched(session, paths)
     with session.adding:
@@ -367,7 +365,10 @@ def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> list[in
 def require_list(paths: Sequence[AnyPath]) -> None:
     """Raise BadRequestError if that is one path instead of a list of some."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
-        raise BadRequestError(f"expected a list of paths, not {type(paths).__name__}")
+        given = type(paths).__name__
+        raise BadRequestError(
+            f"a list of image files is expected, not {given}; `add_image` takes one"
+        )
 
 
 def checked_metadatas(

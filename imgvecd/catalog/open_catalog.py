@@ -14,7 +14,7 @@ from imgvecd.catalog.integrity.file_check import examine_open
 from imgvecd.catalog.integrity.row_repair import RowRepair
 from imgvecd.catalog.queries.collection import Collection
 from imgvecd.catalog.queries.duplicate_store import DuplicateTable
-from imgvecd.catalog.queries.facets import Facets
+from imgvecd.catalog.queries.facets import FacetTable
 from imgvecd.catalog.queries.images import ImageTable
 from imgvecd.catalog.queries.pauses import Pauses
 from imgvecd.catalog.queries.query_texts import SavedSearchTable
@@ -81,7 +81,7 @@ class Catalog:
         self.saved_searches = SavedSearchTable(self._database)
         self.duplicates = DuplicateTable(self._database)
         self.timeline = TimelineRows(self._database)
-        self.facets = Facets(self._database)
+        self.facets = FacetTable(self._database)
         self.consistency = RowRepair(self._database)
 
     @property

@@ -32,8 +32,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Import, and say what was imported."""
-    from imgvecd.core.library.legacy_import import read_legacy  # noqa: PLC0415  # likewise numpy
     from imgvecd.database import VectorDatabase  # noqa: PLC0415  # Faiss, which others can do without
+    from imgvecd.processes.legacy_import import read_legacy  # noqa: PLC0415  # likewise numpy
 
     read_legacy(options.directory)  # what is wrong with it is told before any database is made
     named = {"model_name": options.model, "pretrained": options.pretrained}

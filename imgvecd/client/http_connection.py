@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
+from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
 from imgvecd.errors import DaemonError, DaemonUnreachableError
 
 T = TypeVar("T")
@@ -210,6 +211,7 @@ class _UnixConnection(http.client.HTTPConnection):
                 self.close()
 
     def connect(self) -> None:
+        require_safe_folder(self._path)
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         give_up = time.monotonic() + _ADMISSION_S
@@ -221,7 +223,12 @@ class _UnixConnection(http.client.HTTPConnection):
                     raise
                 time.sleep(_AGAIN_S)
             else:
-                return
+                break
+        try:
+            require_known_peer(self._path, self.sock)
+        except BaseException:
+            self.close()
+            raise
 
     def explain(self, error: Exception) -> str:
         if isinstance(error, FileNotFoundError | ConnectionRefusedError):

@@ -23,6 +23,7 @@ from imgvecd.client.http_connection import (
     read,
 )
 from imgvecd.client.socket_path import socket_path
+from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 
 T = TypeVar("T")
@@ -442,7 +443,13 @@ class _Exchange:
 
     async def __aenter__(self) -> Self:
         try:
+            require_safe_folder(self._path)
             self._in, self._out = await asyncio.open_unix_connection(self._path)
+            try:
+                require_known_peer(self._path, self._out.get_extra_info("socket"))
+            except BaseException:
+                self._out.close()
+                raise
         except OSError as error:
             message = f"imgvecd does not answer on {self._path}: {error.strerror}"
             raise DaemonUnreachableError(message) from error

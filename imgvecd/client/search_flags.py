@@ -225,9 +225,20 @@ def filters_of(options: argparse.Namespace) -> api.Filters:
 
 def _filters(text: str) -> api.Filters:
     try:
-        return msgspec.json.decode(text, type=api.Filters)
+        return _here(msgspec.json.decode(text, type=api.Filters))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no filter: {error}") from error
+
+
+def _here(filters: api.Filters) -> api.Filters:
+    """Return filters whose folders are as the daemon knows them, at every depth."""
+    return msgspec.structs.replace(
+        filters,
+        folder=_absolute(filters.folder),
+        root=_absolute(filters.root),
+        any_of=tuple(map(_here, filters.any_of)),
+        none_of=tuple(map(_here, filters.none_of)),
+    )
 
 
 def _count(text: str) -> int:

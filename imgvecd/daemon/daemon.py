@@ -145,7 +145,7 @@ class Daemon:
             faulthandler.dump_traceback_later(STOP_S, exit=True)
             await server.close()  # what still comes would start workers anew
             for task in (engine, caring, failing):
-                if task.done():
+                if task.done() and not task.cancelled():  # as what it waits for was, by the close
                     task.result()
 
     async def _fail(self, server: Closing) -> None:

@@ -86,7 +86,7 @@ class Worker:
                     stdin=theirs.fileno(),
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
-                    env={**os.environ, "PYTHONPATH": _python_path(), **environment},
+                    env={**os.environ, "PYTHONPATH": python_path(), **environment},
                     process_group=0,  # Ctrl-C is for the daemon, which ends its workers in order
                 )
             except OSError as error:
@@ -174,7 +174,7 @@ class Worker:
             pending = pending[-_LINE_BYTES:]
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """Return where the child finds this very package, even when it was never installed."""
     own = os.path.dirname(os.path.dirname(os.path.abspath(imgvecd.__file__)))
     return os.pathsep.join(filter(None, [own, os.environ.get("PYTHONPATH", "")]))

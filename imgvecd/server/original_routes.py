@@ -16,7 +16,6 @@ from imgvecd.server.services import BrowsingService
 from imgvecd.server.streaming import Stream
 
 _PIECE_BYTES = 256 * 1024
-_OCTETS = "application/octet-stream"
 # A picture is data whoever opens it: no script in it runs, nothing is guessed, nobody embeds it.
 _HEADERS = {
     "Accept-Ranges": "bytes",
@@ -46,19 +45,20 @@ class OriginalRoutes:
                 summary,
                 handler,
                 None,
-                other={_OCTETS: None},
+                other={media_types: None},
                 errors=(NotFoundError, OfflineError),
                 work=Work.STREAM,
                 conditional=True,
                 members=True,
             )
-            for name, summary, handler in (
+            for name, media_types, summary, handler in (
                 (
                     "original",
+                    "image/*",
                     "The picture's file, byte for byte; `Range` asks for a part",
                     self.original,
                 ),
-                ("film", "The film of a Live Photo; `Range` asks for a part", self.film),
+                ("film", "video/*", "The film of a Live Photo; `Range` asks for a part", self.film),
             )
         ]
 

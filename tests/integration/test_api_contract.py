@@ -24,7 +24,10 @@ ENDLESS = re.compile(r"/v1/(search/live|events)$")
 # What a request says in words of its own (dates, globs, filters, cursors, clocks) may be wrong
 # although it fits the document; that such is refused is no failure. Nor is it that an id is not
 # written 7.0, which JSON Schema counts among the integers.
-WORDY = re.compile(r"/v1/(search|saved|classify|changes|duplicates/check|rescan|tags|images$)")
+WORDY = re.compile(
+    r"/v1/(search|saved|classify|changes|duplicates/|rescan|tags|timeline|facets|positions"
+    r"|images$|images/lookup)"
+)
 CASES_A_RUN = 10  # for each operation: a few hundred in all
 CASES_A_NIGHT = 400  # likewise: more than 10,000
 

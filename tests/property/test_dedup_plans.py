@@ -11,7 +11,7 @@ import pytest
 
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.core.duplicates import removal
-from imgvecd.core.duplicates.dedup_plan import DedupPlan, PlannedFile
+from imgvecd.core.duplicates.dedup_plan import PlannedFile, PlannedRemovals
 from imgvecd.core.duplicates.undo_journal import Journal
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.errors import BadRequestError
@@ -160,8 +160,8 @@ def _lost(world, tmp_path, monkeypatch, seed, plans):
         chance = random.Random(seed * 100_000 + number)
         library = Library(chance, folder, aliases, f"{seed}-{number}")
         groups = library.plan()
-        written = DedupPlan("x", (), groups) if chance.random() < 0.6 else None
-        plan = DedupPlan("x", (), library.edited(groups) if chance.random() < 0.6 else groups)
+        written = PlannedRemovals("x", (), groups) if chance.random() < 0.6 else None
+        plan = PlannedRemovals("x", (), library.edited(groups) if chance.random() < 0.6 else groups)
         library.disturb()
         protected = [os.fsencode(folder / "safe")] if chance.random() < 0.4 else []
         pictures, safe = library.pictures(), library.contents("safe")

@@ -11,7 +11,7 @@ import imgvecd
 PACKAGE = Path(imgvecd.__file__).parent
 # Whatever these load can call anything.
 DANGEROUS = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
-RESTRICTED = PACKAGE / "core" / "library" / "legacy_import.py"
+RESTRICTED = PACKAGE / "core" / "library" / "legacy_records.py"
 
 
 @functools.cache

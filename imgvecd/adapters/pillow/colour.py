@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import functools
 import io
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from imgvecd.adapters.pillow import hdr
+
 _GROUND = (128, 128, 128)  # mid-grey: black and white drawings both stand out against it
+
+
+class Signal(NamedTuple):
+    """What the values mean, as code points of ITU-T H.273; 2 is "not said"."""
+
+    primaries: int
+    transfer: int
 
 
 def resizable(image: Image.Image) -> Image.Image:
@@ -22,17 +32,31 @@ def resizable(image: Image.Image) -> Image.Image:
     return image.convert("L") if image.mode == "1" else image
 
 
-def to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Return a `resizable` image as opaque sRGB; a profile that makes no sense is ignored."""
+def to_srgb(
+    image: Image.Image, icc_profile: bytes | None, signal: Signal | None = None
+) -> Image.Image:
+    """Return a `resizable` image as opaque sRGB; a profile that makes no sense is ignored.
+
+    Args:
+        signal: stands above the profile, where it says anything that is known.
+    """
     alpha = image.getchannel("A") if image.mode in {"RGBA", "LA"} else None
     if alpha is not None:
         image = image.convert(image.mode[:-1])
-    transform = _to_srgb(icc_profile, image.mode) if icc_profile else None
-    rgb = image.convert("RGB") if transform is None else ImageCms.applyTransform(image, transform)
-    assert rgb is not None  # noqa: S101  # None is for in-place transforms only
+    if signal is not None and hdr.is_known(*signal):
+        rgb = hdr.to_srgb(image.convert("RGB"), *signal)
+    else:
+        rgb = _by_profile(image, icc_profile)
     if alpha is None:
         return rgb
     return Image.composite(rgb, Image.new("RGB", rgb.size, _GROUND), alpha)
+
+
+def _by_profile(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    transform = _to_srgb(icc_profile, image.mode) if icc_profile else None
+    rgb = image.convert("RGB") if transform is None else ImageCms.applyTransform(image, transform)
+    assert rgb is not None  # noqa: S101  # None is for in-place transforms only
+    return rgb
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

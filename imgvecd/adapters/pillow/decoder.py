@@ -17,6 +17,7 @@ from imgvecd.adapters import xmp
 from imgvecd.adapters.pillow import (
     blocks,
     camera_raw,
+    cicp,
     colour,
     exif,
     facts,
@@ -48,6 +49,7 @@ class _Picture:
         orientation: of `image`, as in EXIF.
         said_orientation: what the file says of it, although it may be applied already.
         said: all that the file says.
+        signal: what the values mean, if the file says so by code points.
     """
 
     image: Image.Image
@@ -58,12 +60,13 @@ class _Picture:
     truncated: bool
     said_orientation: int
     said: Blocks
+    signal: colour.Signal | None = None
 
     def in_srgb(self, spec: PreprocessSpec) -> Image.Image:
         """Return it upright and resized as `spec` says."""
         image = colour.resizable(self.image)
         small = geometry.resize(image, self.full_size, self.orientation, spec)
-        return colour.to_srgb(small, self.image.info.get("icc_profile"))
+        return colour.to_srgb(small, self.image.info.get("icc_profile"), self.signal)
 
 
 def decode(file: BinaryIO, spec: PreprocessSpec, max_pixels: int) -> tuple[ImageInfo, bytes]:
@@ -119,7 +122,7 @@ def examine(file: BinaryIO, max_pixels: int) -> ExaminedImage:
 def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
     saved_at, lossless = quality.declared(picture.image, size_bytes, prefix)
     whole = geometry.upright(colour.resizable(picture.image), picture.orientation)
-    rgb = colour.to_srgb(whole, picture.image.info.get("icc_profile"))
+    rgb = colour.to_srgb(whole, picture.image.info.get("icc_profile"), picture.signal)
     luma = np.asarray(colour.resizable(picture.image).convert("L")).astype(np.float32)
     return CopyFacts(
         pixels=hashlib.blake2b(rgb.tobytes(), digest_size=16).digest(),
@@ -172,8 +175,9 @@ def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:
     orientation, said_orientation = _orientations(image, said)
     shown_size = geometry.oriented(full_size, orientation)
     name = _NAMES.get(image.format or "", (image.format or "").lower())
+    signal = cicp.declared(image, file)
     return _Picture(
-        image, full_size, shown_size, orientation, name, truncated, said_orientation, said
+        image, full_size, shown_size, orientation, name, truncated, said_orientation, said, signal
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import urllib.parse
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,8 +99,19 @@ class RowRepair:
         return found
 
     def _names_damaged(self) -> bool:
-        with self._database.write_aside() as connection:
-            return name_index.is_damaged(connection)
+        """Return whether the words' table is damaged; FTS5 tells only who may write."""
+        address = f"file:{urllib.parse.quote(self._database.path)}?mode=rw"
+        with contextlib.closing(
+            sqlite3.connect(address, uri=True, isolation_level=None)
+        ) as connection:
+            try:
+                connection.execute("BEGIN")
+                return name_index.is_damaged(connection)
+            except sqlite3.OperationalError:  # the folder may be read only: then nobody can tell
+                return False
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def mend(self) -> None:
         """Make everything true, in one transaction."""

@@ -11,7 +11,7 @@ _KINDS = {"camera": ("camera",), "tag": ("tag", "keyword"), "person": ("person",
 _CLUSTERS = 4096  # at the most: 64 × 64 cells
 
 
-class Facets:
+class FacetTable:
     """Counts by what images have in common. Thread-safe."""
 
     def __init__(self, database: Database) -> None:

@@ -41,7 +41,7 @@ class Refusal:
 _ELSEWHERE = Refusal(403, "Pages of elsewhere may not ask imgvecd.")
 
 
-class Admission:
+class BrowserAdmission:
     """Decides about requests by their heads. For one event loop.
 
     Args:
@@ -90,7 +90,7 @@ class Admission:
         return _unfit_write(headers, self._origins[hosts[0]]) if method in _WRITES else None
 
 
-class OneBrowser(Admission):
+class OneBrowser(BrowserAdmission):
     """Lets in who brings a token that was just made.
 
     Args:
@@ -123,7 +123,7 @@ class OneBrowser(Admission):
         return None
 
 
-class SecretHolders(Admission):
+class SecretHolders(BrowserAdmission):
     """Lets in who knows the secret, for as long as it stays the same.
 
     Args:

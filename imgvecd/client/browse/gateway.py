@@ -23,7 +23,8 @@ from imgvecd.client.browse.admission import (
     Refusal,
     SecretHolders,
 )
-from imgvecd.errors import ForbiddenError, ImgvecdError
+from imgvecd.client.socket_trust import require_safe_folder
+from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
 
 IDLE_S = 10 * 60.0
 """So long after the last page has gone the gateway ends."""
@@ -254,7 +255,10 @@ class Gateway:
         is_page = path == "/v1/events"
         self._pages += is_page
         try:
+            require_safe_folder(self._socket_path)
             return await self._exchange(request, body)
+        except DaemonUnreachableError as error:
+            return _problem(Refusal(503, str(error)), "unreachable")
         except (ClientConnectionError, TimeoutError, OSError):
             return _problem(Refusal(503, "imgvecd does not answer; is it running?"), "unreachable")
         finally:

@@ -30,7 +30,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """None, and the base of all."""
 
 
-class Search(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SearchArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `search_photos`."""
 
     query: Annotated[
@@ -49,27 +49,27 @@ class Search(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     cursor: Annotated[api.CursorText, _said("next_cursor of the answer before")] | None = None
 
 
-class Look(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LookArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `look`."""
 
     ids: Annotated[tuple[Id, ...], _said("Photos to see", min_length=1, max_length=MOST_PICTURES)]
     size: Annotated[Literal[256, 512, 1024], _said("Longest side in pixels")] = 512
 
 
-class Details(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DetailsArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `details`."""
 
     id: Id
 
 
-class Similar(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SimilarArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `similar`."""
 
     id: Id
     limit: Few = 20
 
 
-class FindDuplicates(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class FindDuplicatesArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `find_duplicates`."""
 
     kinds: Annotated[
@@ -79,7 +79,7 @@ class FindDuplicates(Arguments, frozen=True, forbid_unknown_fields=True, kw_only
     limit: Annotated[int, _said("How many groups at the most", ge=1, le=100)] = 20
 
 
-class Library(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LibraryArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `library`."""
 
     most: Annotated[
@@ -87,7 +87,7 @@ class Library(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 20
 
 
-class Tag(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TagArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `tag`."""
 
     ids: Annotated[tuple[Id, ...], _said("Photos", min_length=1, max_length=100)]
@@ -95,7 +95,7 @@ class Tag(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     remove: Annotated[tuple[api.Tag, ...], _said("Tags to remove", max_length=20)] = ()
 
 
-class Set(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SetArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Of `set`."""
 
     id: Id

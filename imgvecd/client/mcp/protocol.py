@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from imgvecd import __version__
-from imgvecd.client.mcp.tools import Tool
+from imgvecd.client.mcp.tools import AssistantTool
 from imgvecd.client.sdk import Client
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -40,7 +40,7 @@ class RpcError(Exception):
 class McpServer:
     """Answers messages one after the other; pings from any thread."""
 
-    def __init__(self, client: Client, tools: dict[str, Tool]) -> None:
+    def __init__(self, client: Client, tools: dict[str, AssistantTool]) -> None:
         self._client = client
         self._tools = tools
 

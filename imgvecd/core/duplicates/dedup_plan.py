@@ -39,7 +39,7 @@ class PlannedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class DedupPlan:
+class PlannedRemovals:
     """A plan as the file says it.
 
     Attributes:
@@ -78,7 +78,7 @@ def render(name: str, found: Duplicates) -> Iterator[str]:
         yield from (_line("trash", number, each) for each in spare)
 
 
-def parse(text: str, source: str) -> DedupPlan:
+def parse(text: str, source: str) -> PlannedRemovals:
     """Return the plan in `text`.
 
     Args:
@@ -110,10 +110,12 @@ def parse(text: str, source: str) -> DedupPlan:
             )
     if not name:
         raise BadRequestError(f"{source} is no plan: the line `plan NAME` is missing")
-    return DedupPlan(name, tuple(protected), {key: tuple(files) for key, files in groups.items()})
+    return PlannedRemovals(
+        name, tuple(protected), {key: tuple(files) for key, files in groups.items()}
+    )
 
 
-def require_lines_of(plan: DedupPlan, written: DedupPlan) -> None:
+def require_lines_of(plan: PlannedRemovals, written: PlannedRemovals) -> None:
     """Check that an edited plan names only files of the groups that it was written with.
 
     Raises:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from imgvecd.core.duplicates.dedup_plan import DedupPlan, PlannedFile, require_lines_of
+from imgvecd.core.duplicates.dedup_plan import PlannedFile, PlannedRemovals, require_lines_of
 from imgvecd.core.duplicates.folder_set import FolderSet
 from imgvecd.core.duplicates.removal_checks import (
     LeftAloneError,
@@ -50,12 +50,12 @@ class Outcome:
 
 
 def apply(
-    plan: DedupPlan,
+    plan: PlannedRemovals,
     trash: Trash,
     journal: Journal,
     protected: Sequence[bytes],
     moved: Progress,
-    written: DedupPlan | None = None,
+    written: PlannedRemovals | None = None,
 ) -> Outcome:
     """Move what the plan says, each file after another look at it and at one that stays.
 

@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from imgvecd.core.duplicates.dedup_plan import DedupPlan, PlannedFile
+from imgvecd.core.duplicates.dedup_plan import PlannedFile, PlannedRemovals
 from imgvecd.core.duplicates.folder_set import FolderSet, above, is_in_trash
 from imgvecd.core.duplicates.same_file import fresh_stamp, is_one_file
 from imgvecd.core.files.hashing import hash_file
@@ -33,7 +33,7 @@ class RemovalChecks:
         protected: folders that lose nothing.
     """
 
-    def __init__(self, plan: DedupPlan, protected: FolderSet) -> None:
+    def __init__(self, plan: PlannedRemovals, protected: FolderSet) -> None:
         self._protected = protected
         going = [file for files in plan.groups.values() for file in files if not file.keep]
         self._namesakes = protected.namesakes({os.path.basename(file.path) for file in going})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from imgvecd.core.duplicates.dedup_plan import DedupPlan, parse
+from imgvecd.core.duplicates.dedup_plan import PlannedRemovals, parse
 from imgvecd.core.files.durable import sync_directory
 
 _SUFFIX = ".plan"
@@ -35,7 +35,7 @@ def keep(folder: str, name: str, text: str) -> None:
             os.unlink(old)
 
 
-def find(folder: str, name: str) -> DedupPlan | None:
+def find(folder: str, name: str) -> PlannedRemovals | None:
     """Return the plan of that name as it was written; None if it was not written here.
 
     Raises:

@@ -154,8 +154,3 @@ def test_nothing_but_the_public_web_is_asked(url):
     with pytest.raises(BadRequestError) as caught:
         web_images.fetch(url)
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
-def test_public_addresses_are_public(address):
-    assert web_images.is_public(address)

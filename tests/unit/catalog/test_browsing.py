@@ -170,7 +170,7 @@ def test_positions_in_a_box_across_the_date_line(catalog):
 
 def test_an_older_catalog_gets_its_words_and_places(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        before = [step for step in migrations.MIGRATIONS if step[0] < "0011"]
+        before = [step for step in migrations.MIGRATIONS if step[0] != "0011-browsing"]
         patch.setattr(migrations, "MIGRATIONS", tuple(before))
         old = Catalog(str(tmp_path / "state"))
         (root,) = old.files.set_roots([b"/photos"])

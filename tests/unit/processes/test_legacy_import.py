@@ -5,13 +5,16 @@ import datetime
 import io
 import os
 import pickle
+import struct
+import subprocess
+import sys
 
 import faiss
 import numpy as np
 import pytest
 
-from imgvecd.core.library.legacy_import import is_legacy, read_legacy
 from imgvecd.errors import BadRequestError
+from imgvecd.processes.legacy_import import is_legacy, read_legacy
 
 VECTORS = np.eye(3, 8, dtype=np.float32) * 2
 
@@ -137,10 +140,10 @@ def test_what_nests_without_end_is_refused(tmp_path):
 
 def test_every_truncation_of_either_file_is_named(tmp_path):
     folder = write(tmp_path, SHAPES["list"])
-    for name in ("index.faiss", "metadata.pkl"):
+    for name, step in (("index.faiss", 1), ("metadata.pkl", 11)):  # a process for each of these
         path = tmp_path / name
         whole = path.read_bytes()
-        for length in range(len(whole)):
+        for length in range(0, len(whole), step):
             path.write_bytes(whole[:length])
             with pytest.raises(BadRequestError, match=name):
                 read_legacy(folder)
@@ -150,3 +153,38 @@ def test_every_truncation_of_either_file_is_named(tmp_path):
 def test_an_index_of_another_kind_is_named(tmp_path):
     with pytest.raises(BadRequestError, match="no flat Faiss index"):
         read_legacy(write(tmp_path, SHAPES["list"], faiss.IndexHNSWFlat(8, 4)))
+
+
+FEW_BYTES_MUCH_MEMORY = {
+    "a memo's place": b"\x80\x04]r" + struct.pack("<I", 150_000_000) + b".",
+    "a long integer": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b".",
+    "a long text": b"\x80\x04\x8d" + struct.pack("<Q", 1 << 36) + b".",
+    "a frame": b"\x80\x04\x95" + struct.pack("<Q", 1 << 36) + b".",
+    "a record said again and again": pickle.dumps([{"path": "a", "x": "x" * 9000}] * 100_000),
+    "a text said again and again": pickle.dumps([{"path": "a", "x": ["x" * 99_000] * 90_000}]),
+    "itself": b"\x80\x04}\x94\x8c\x08metadatah\x00s.",
+}
+
+
+@pytest.mark.parametrize("content", FEW_BYTES_MUCH_MEMORY.values(), ids=FEW_BYTES_MUCH_MEMORY)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_few_bytes_take_no_memory_here_or_in_the_worker(tmp_path, content):
+    folder = write(tmp_path, [])
+    (tmp_path / "metadata.pkl").write_bytes(content)
+    code = (
+        "import pathlib, re, resource, sys\n"
+        "from imgvecd.processes.legacy_import import read_legacy\n"
+        "from imgvecd.errors import BadRequestError\n"
+        "try: read_legacy(sys.argv[1])\n"
+        "except BadRequestError as error: print(error)\n"
+        "status = pathlib.Path('/proc/self/status').read_text()\n"
+        "print(re.search(r'VmHWM:\\s*(\\d+)', status)[1])\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+    )
+    said, here, worker = done.stdout.splitlines()
+    assert str(tmp_path / "metadata.pkl") in said
+    assert int(here) < 400 * 1024
+    assert int(worker) < 400 * 1024
