@@ -366,9 +366,7 @@ def require_list(paths: Sequence[AnyPath]) -> None:
     """Raise BadRequestError if that is one path instead of a list of some."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
         given = type(paths).__name__
-        raise BadRequestError(
-            f"a list of image files is expected, not {given}; `add_image` takes one"
-        )
+        raise BadRequestError(f"expected a list of image files, not {given}; `add_image` takes one")
 
 
 def checked_metadatas(

@@ -97,7 +97,7 @@ def test_what_cannot_be_added_is_named(database, tmp_path):
     assert missing.value.filename == str(tmp_path / "missing.jpg")
     with pytest.raises(UnreadableImageError, match=r"text\.jpg: it is no picture"):
         database.search_by_image(text)
-    with pytest.raises(BadRequestError, match="a list of image files"):
+    with pytest.raises(BadRequestError, match="expected a list of image files"):
         database.add_images_batch(str(PHOTOS / "cat.jpg"))
     with pytest.raises(UnreadableImageError, match="not a regular file"):
         database.add_image(tmp_path)

@@ -35,6 +35,10 @@ _LOOK_AHEAD = 500
 _STALE_S = 5.0  # newer ones go before those of a look that is older
 
 
+# A commit takes milliseconds; where the disk refuses, it would be tried again without end.
+_LAST_COMMIT_S = 5.0
+
+
 @dataclass(frozen=True, slots=True)
 class _Encoded:
     """A batch on its way to the catalog.
@@ -95,6 +99,7 @@ class Embedder:
         self._decoded: asyncio.Queue[Ready | EncodeFailure] = asyncio.Queue()
         self._fewer_decoded = asyncio.Event()
         self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
+        self._committing: asyncio.Task[None] | None = None
         self._working: set[int] = set()
         self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
         self._late: dict[int, FileRow] = {}  # took too long: again when all else is done
@@ -131,6 +136,9 @@ class Embedder:
                 tasks.create_task(self._encode_batches())
                 tasks.create_task(self._commit_batches())
         finally:
+            if self._committing is not None:
+                await asyncio.wait({self._committing}, timeout=_LAST_COMMIT_S)
+                self._committing.cancel()
             while not self._encoded.empty():
                 with contextlib.suppress(CatalogError):
                     await self._write(self._encoded.get_nowait())
@@ -253,7 +261,8 @@ class Embedder:
     async def _commit_batches(self) -> None:
         """Write one batch while the next one is encoded."""
         while True:
-            await self._commit(await self._encoded.get())
+            self._committing = asyncio.create_task(self._commit(await self._encoded.get()))
+            await asyncio.shield(self._committing)  # a stop lets it end: see `run`
 
     async def _known(self, pixels: dict[int, bytes]) -> dict[int, Float32Array]:
         """Return the vectors of contents whose very pixels were encoded before, by id.

@@ -153,4 +153,5 @@ def test_nothing_is_printed_but_through_the_one_place():
                 name = ast.unparse(node)
                 if re.fullmatch(r"sys\.std(out|err)\.(write|writelines|buffer)", name):
                     wrong.append(f"{where}: {name}")
-    assert wrong == []
+    protocol = "client/mcp/stdio.py"  # JSON-RPC: a program reads it, no terminal
+    assert [each for each in wrong if not each.startswith(protocol)] == []
