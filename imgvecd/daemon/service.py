@@ -223,8 +223,8 @@ class DaemonService:
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
-        if self._engine.generation is None and await asyncio.to_thread(self._is_empty):
-            clock = await asyncio.to_thread(self._embeddings.clock)
+        if self._engine.generation is None and await INTERACTIVE.run(self._is_empty):
+            clock = await INTERACTIVE.run(self._embeddings.clock)
             model = self._first.name
             return api.SearchResponse(
                 hits=(), searched=0, clock=self._clock(clock), took_ms=0.0, model=model
@@ -232,7 +232,11 @@ class DaemonService:
         return await (await self._generation()).searcher.search(request)
 
     def _is_empty(self) -> bool:
-        return not any(map(self._embeddings.live_count, self._models))
+        for fingerprint in self._models:
+            with contextlib.suppress(NotFoundError):  # a model that has not encoded anything yet
+                if self._embeddings.live_count(fingerprint):
+                    return False
+        return True
 
     async def images(self, after: int, limit: int, filters: api.Filters) -> api.ImageList:
         """Return up to `limit` images that pass, with ids above `after`, ascending.
