@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 _LOOK_S = 0.5  # between two looks at the process; most work ends before the first
 _LOOKS = 8  # at least so many within a short limit
 _LONGEST = 40  # times the limit: progress that slow is none
+_STOPPED = 8  # times the limit: while we run and it does not, it was stopped alone
 _CPUCLOCK_SCHED = 2  # include/linux/posix-timers.h: the clock of a process is (~pid << 3) | 2
 
 
@@ -51,7 +52,7 @@ class _Watch:
         self._limit_s = limit_s
         self._began_s = began_s
         self._seen = (began_s, 0)
-        self._idle_s = self._wall_s = 0.0
+        self._idle_s = self._stopped_s = self._wall_s = 0.0
 
     def look(self, since_s: float) -> None:
         """Note what it did in about `since_s` seconds.
@@ -65,12 +66,17 @@ class _Watch:
         now = (used_s, _bytes_moved(self._pid))
         progressed = now != self._seen
         self._seen = now
-        if not progressed and _is_stopped(self._pid):
-            return
         self._wall_s += since_s
-        self._idle_s = 0.0 if progressed else self._idle_s + since_s
+        if progressed:
+            self._idle_s = 0.0
+        elif not _is_stopped(self._pid):
+            self._idle_s += since_s
+        else:
+            self._stopped_s += since_s
         if used_s > self._limit_s:
             raise TimeoutError(f"it takes over {self._limit_s:g} s of processor time")
+        if self._stopped_s > _STOPPED * self._limit_s:
+            raise TimeoutError(f"it has been stopped for {self._stopped_s:.0f} s")
         if self._idle_s > self._limit_s or self._wall_s > _LONGEST * self._limit_s:
             raise TimeoutError(f"it makes no progress for {self._limit_s:g} s")
 

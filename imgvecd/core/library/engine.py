@@ -275,7 +275,7 @@ class Engine:
         """Have names looked for that the catalog held before, or that it lost."""
         patience = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
         while True:
-            more = await patience.call(asyncio.to_thread, self._parts.searching.fill_names)
+            more = await patience.call(BULK.run, self._parts.searching.fill_names)
             await asyncio.sleep(0 if more else _LOST_NAMES_S)
 
     def _begin_move(self) -> None:

@@ -25,7 +25,8 @@ async def read_all(data):
 
 def test_what_is_sent_is_received(ends):
     send(ends[0], TextsRequest(["ein Hund", "犬"]), [b"ab", b"", b"c"])
-    header, body = receive(ends[1])
+    header, body, descriptor = receive(ends[1])
+    assert descriptor is None
     assert request_decoder.decode(header) == TextsRequest(["ein Hund", "犬"])
     assert body == b"abc"
 

@@ -49,6 +49,8 @@ async def test_who_makes_no_progress_is_given_up():
 async def test_who_is_stopped_is_not_late():
     process = await start(BUSY.format(0.5))
     os.kill(process.pid, signal.SIGSTOP)
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        await asyncio.sleep(0.01)
     ending = asyncio.create_task(ended(process, 1))
     began = time.monotonic()
     while time.monotonic() < began + 2.5:

@@ -33,7 +33,7 @@ class Failing:
 async def test_only_a_damaged_file_is_given_up(tmp_path, error, stays):
     tower = tmp_path / "tower"
     tower.write_bytes(b"weights")
-    encoder = SplitEncoder(ModelChoice("m", "", "f"), EncodeConfig(), str(tower))
+    encoder = SplitEncoder(ModelChoice("m", "", "f"), EncodeConfig(), str(tower), "")
     encoder._texts, encoder._whole = Failing(error), Failing(None)
     assert len(await encoder.encode_texts(["a dog"], Lane.INTERACTIVE)) == 1
     assert tower.exists() == stays
