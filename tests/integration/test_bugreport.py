@@ -67,7 +67,7 @@ def test_it_tells_all_but_names(start, shipped_photos, config_file):
         '"indexed": 8',
         'log_level: "debug"',
         "reconciler",
-        "imgvecd.server.routes: search",
+        "imgvecd.server.routes: ",
     ):
         assert told in report, told
     assert_private(report, shipped_photos, daemon.home)

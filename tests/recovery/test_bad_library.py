@@ -68,7 +68,7 @@ def test_every_good_picture_is_indexed_and_every_bad_one_is_a_named_failure(tmp_
         assert daemon.imgvec("sync", "--timeout", "100").returncode == 0
         assert len(every(daemon, "failures")) == len(failures) - 1
         assert daemon.status()["encoded"] == tried  # its bytes were known
-        done = daemon.imgvecd("retry")
+        done = daemon.imgvec("retry")
         assert done.stdout == f"retry of {len(failures) - 1} files\n".encode()
         assert daemon.imgvec("sync", "--timeout", "250").returncode == 0
         assert len(every(daemon, "failures")) == len(failures) - 1
