@@ -34,9 +34,9 @@ from photo_world import Disk, can_mount, is_whole, known_files, mount, picture, 
 from running import RunningDaemon
 
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
-STEPS = 400  # with one library
+STEPS = 800  # with one library
 # A start takes as long as a hundred operations, so most of them follow each other without one.
-BETWEEN_STARTS = 100
+BETWEEN_STARTS = 150
 BETWEEN_JUDGEMENTS = (10, 50)
 # Root may read everything, unless it gives up just that.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search",
@@ -83,7 +83,7 @@ class DaemonMachine(RuleBasedStateMachine):
         self.mounts = {}
         self.kept = {}  # top that is away → what was known of it
         self.daemon = None
-        self.counts = collections.Counter()
+        self.counts = collections.Counter(divergences=0)
         self.started = self.judged = 0  # at which operation
 
     # Life
@@ -145,16 +145,14 @@ class DaemonMachine(RuleBasedStateMachine):
         return self.counts["operations"] - self.judged
 
     def teardown(self):
-        divergence = True
         try:
             if self.daemon is not None:
                 self.unlock()
                 self.quiet()
                 assert self.daemon.imgvecd("doctor").returncode == 0
                 self.stop()
-            divergence = False
         finally:
-            self.note(divergence)
+            self.note()
             if self.daemon is not None:
                 self.daemon.kill()
             if self.writer is not None:
@@ -166,10 +164,10 @@ class DaemonMachine(RuleBasedStateMachine):
                     )
             shutil.rmtree(self.base)
 
-    def note(self, divergence):
+    def note(self):
         if file := os.environ.get("WATCH_LOG"):
             with open(file, "a") as log:
-                log.write(json.dumps({**self.counts, "divergences": int(divergence)}) + "\n")
+                log.write(json.dumps(self.counts) + "\n")
 
     def at(self, place):
         return self.base / place
@@ -469,6 +467,14 @@ class DaemonMachine(RuleBasedStateMachine):
         """Return what the daemon knows, which must be what the disk holds."""
         self.counts["judgements"] += 1
         self.judged = self.counts["operations"]
+        try:
+            return self.judge()
+        except AssertionError:
+            self.counts["divergences"] += 1
+            print(self.daemon.tail())
+            raise
+
+    def judge(self):
         self.daemon.post("/v1/sync", {"timeout_s": 100})
         known = known_files(self.daemon)
         self.compare(known)
@@ -476,7 +482,7 @@ class DaemonMachine(RuleBasedStateMachine):
         # what cannot be read, and never could, is told of, and is nobody's fault
         unlisted = diagnosis["counts"]["unlisted"]
         kinds = {finding["kind"] for finding in diagnosis["findings"]}
-        assert diagnosis["healthy"] or (unlisted and not kinds & DIVERGING), diagnosis
+        assert diagnosis["healthy"] or (unlisted and not kinds & DIVERGING), json.dumps(diagnosis)
         assert diagnosis["counts"]["stray_in_index"] == 0
         self.check_encoded_once()
         return known
