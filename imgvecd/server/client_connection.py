@@ -174,7 +174,7 @@ def make_room(
     for connection in open_:
         by_client[connection.client].append(connection)
     own = by_client.pop(newcomer, [])
-    if len(own) >= _most(newcomer):
+    if len(own) >= share_of(newcomer):
         return _end_one(own, Stage.RECEIVING)
     others = [one for client, some in by_client.items() if not client.is_owner for one in some]
     crowded = not newcomer.is_owner and len(others) + len(own) >= MAX_CONNECTIONS_OF_OTHERS
@@ -187,7 +187,8 @@ def make_room(
     return _end_one(own or largest, Stage.RECEIVING)
 
 
-def _most(client: ClientIdentity) -> int:
+def share_of(client: ClientIdentity) -> int:
+    """Return how many connections a client may have."""
     return MAX_CONNECTIONS_PER_CLIENT if client.is_owner else MAX_CONNECTIONS_PER_USER
 
 

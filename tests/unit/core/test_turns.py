@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from imgvecd.server.concurrency import RequestTurns
+from imgvecd.core.turns import Turns
 
 
 class Crowd:
@@ -38,7 +38,7 @@ async def settled():
 
 @pytest.fixture
 def crowd():
-    return Crowd(RequestTurns(places=4, per_client=2))
+    return Crowd(Turns(places=4, per_client=2))
 
 
 async def test_a_client_has_its_share_and_others_find_a_place(crowd):

@@ -1,0 +1,128 @@
+"""Who is next: places that clients take in turns, so that one that asks a lot waits for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Hashable
+
+from imgvecd.errors import BusyError
+
+
+class Turns:
+    """Places, given out client by client. For one event loop.
+
+    A client that asks for more than its share waits for itself; of those that wait, each client
+    gets one place after the other, whatever number it waits for. All others than the owner leave
+    some places to the owner.
+
+    Args:
+        per_client: how many of the places one client may have; by default half of them, so that
+            for another one a place is free, or soon will be.
+        most_waiting: of one client; one more is refused.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        per_client: int | None = None,
+        most_waiting: int = sys.maxsize,
+    ) -> None:
+        self._free = places
+        self._per_client = per_client or max(places // 2, 1)
+        self._most_waiting = most_waiting
+        self._for_others = max(places * 3 // 4, 1)
+        self._others: set[Hashable] = set()
+        self._taken: collections.Counter[Hashable] = collections.Counter()
+        self._waiting: collections.OrderedDict[
+            Hashable, collections.deque[asyncio.Future[None]]
+        ] = collections.OrderedDict()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def under_way(self) -> int:
+        """How many have a place."""
+        return self._taken.total()
+
+    @contextlib.asynccontextmanager
+    async def place(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
+        """Hold a place of the client's for as long as the context lasts; errors as for `take`."""
+        await self.take(client, owner=owner)
+        try:
+            yield
+        finally:
+            self.give_back(client)
+
+    async def take(self, client: Hashable, *, owner: bool = True) -> None:
+        """Take a place for the client, waiting for its turn.
+
+        Args:
+            owner: it is one of the owner's.
+
+        Raises:
+            BusyError: too many of the client's wait already.
+        """
+        if not owner:
+            self._others.add(client)
+        if self._may(client) and client not in self._waiting:
+            self._count(client)
+            return
+        if len(self._waiting.get(client, ())) >= self._most_waiting:
+            raise BusyError("You have as many requests of this kind under way as may be; wait.")
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, collections.deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._tidy(client)
+            else:
+                self.give_back(client)  # the turn came, and nobody was there any more
+            raise
+
+    def give_back(self, client: Hashable) -> None:
+        """Give back a place that the client has; whoever is next gets it."""
+        self._free += 1
+        self._taken[client] -= 1
+        if not self._taken[client]:
+            del self._taken[client]
+            if client not in self._waiting:
+                self._others.discard(client)
+        self._next()
+
+    def _next(self) -> None:
+        """Give free places to those who wait, the client that got one last at the end."""
+        for client in list(self._waiting):
+            if not self._free:
+                return
+            if self._tidy(client) and self._may(client):
+                turn = self._waiting[client].popleft()
+                self._waiting.move_to_end(client)
+                self._tidy(client)
+                self._count(client)
+                turn.set_result(None)
+
+    def _may(self, client: Hashable) -> bool:
+        if self._free <= 0 or self._taken[client] >= self._per_client:
+            return False
+        others = sum(self._taken[other] for other in self._others)
+        return client not in self._others or others < self._for_others
+
+    def _count(self, client: Hashable) -> None:
+        self._free -= 1
+        self._taken[client] += 1
+
+    def _tidy(self, client: Hashable) -> bool:
+        """Forget requests of the client that left while they waited; return whether one waits."""
+        left = collections.deque(turn for turn in self._waiting.get(client, ()) if not turn.done())
+        if left:
+            self._waiting[client] = left
+        else:
+            self._waiting.pop(client, None)
+        return bool(left)
