@@ -1,7 +1,7 @@
 """Threads for calls that block, in named pools, so that no kind of work waits for another.
 
-Clients take turns in each pool, and none has more than a share of its threads. What the daemon does
-for itself takes no turns.
+Clients take turns in each pool: one has a share of its threads, and a single one while others ask,
+too. What the daemon does for itself takes no turns.
 
 What asks which pool: searches and whatever a client waits a moment for, `INTERACTIVE`; globs and
 other filters over the whole library, `FILTERING`; indexing, checkpoints, backups and listings,
@@ -45,7 +45,7 @@ class ThreadPool:
     _threads: ThreadPoolExecutor | None
     _turns: Turns
 
-    def __init__(self, name: str, size: int, per_client: int | None = None) -> None:
+    def __init__(self, name: str, size: int, *, per_client: int | None = None) -> None:
         self.name = name
         self.size = size
         self._per_client = per_client or size
@@ -82,12 +82,12 @@ class ThreadPool:
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._threads = None
-        self._turns = Turns(self.size, self._per_client)
+        self._turns = Turns(self.size, self._per_client, beside_others=1)
 
 
-# Mostly waiting for the disk, so more than there are cores; but two that compute get all that the
-# interpreter has to give, and each further one of the same client's slows down those of others.
-INTERACTIVE = ThreadPool("interactive", 8, per_client=2)
+# Mostly waiting for the disk, so more than there are cores; but a few that compute get all that the
+# interpreter has to give, and what one client has too many of slows down the others.
+INTERACTIVE = ThreadPool("interactive", 8, per_client=4)
 # Pure computation that holds the interpreter: more would only slow searches down.
 FILTERING = ThreadPool("filtering", 2, per_client=1)
 BULK = ThreadPool("bulk", 8)

@@ -6,9 +6,12 @@ import asyncio
 import collections
 import contextlib
 import sys
+import time
 from collections.abc import AsyncIterator, Hashable
 
 from imgvecd.errors import BusyError
+
+_RECENT_S = 1.0  # a client that came so lately may well come again
 
 
 class Turns:
@@ -21,6 +24,7 @@ class Turns:
     Args:
         per_client: how many of the places one client may have; by default half of them, so that
             for another one a place is free, or soon will be.
+        beside_others: how many one client may have while others come, too; as many by default.
         most_waiting: of one client; one more is refused.
     """
 
@@ -29,10 +33,14 @@ class Turns:
         places: int,
         per_client: int | None = None,
         most_waiting: int = sys.maxsize,
+        *,
+        beside_others: int | None = None,
     ) -> None:
         self._free = places
         self._per_client = per_client or max(places // 2, 1)
+        self._beside_others = beside_others or self._per_client
         self._most_waiting = most_waiting
+        self._came: collections.OrderedDict[Hashable, float] = collections.OrderedDict()
         self._for_others = max(places * 3 // 4, 1)
         self._others: set[Hashable] = set()
         self._taken: collections.Counter[Hashable] = collections.Counter()
@@ -70,6 +78,7 @@ class Turns:
         """
         if not owner:
             self._others.add(client)
+        self._note(client)
         if self._may(client) and client not in self._waiting:
             self._count(client)
             return
@@ -81,6 +90,8 @@ class Turns:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
+                with contextlib.suppress(KeyError, ValueError):
+                    self._waiting[client].remove(turn)
                 self._tidy(client)
             else:
                 self.give_back(client)  # the turn came, and nobody was there any more
@@ -98,31 +109,43 @@ class Turns:
 
     def _next(self) -> None:
         """Give free places to those who wait, the client that got one last at the end."""
-        for client in list(self._waiting):
-            if not self._free:
-                return
-            if self._tidy(client) and self._may(client):
-                turn = self._waiting[client].popleft()
-                self._waiting.move_to_end(client)
-                self._tidy(client)
-                self._count(client)
-                turn.set_result(None)
+        gave = True
+        while gave:
+            gave = False
+            for client in list(self._waiting):
+                if self._tidy(client) and self._may(client):
+                    turn = self._waiting[client].popleft()
+                    self._waiting.move_to_end(client)
+                    self._tidy(client)
+                    self._count(client)
+                    turn.set_result(None)
+                    gave = True
 
     def _may(self, client: Hashable) -> bool:
-        if self._free <= 0 or self._taken[client] >= self._per_client:
+        alone = not self._came.keys() - {client}
+        share = self._per_client if alone else self._beside_others
+        if self._free <= 0 or self._taken[client] >= share:
             return False
         others = sum(self._taken[other] for other in self._others)
         return client not in self._others or others < self._for_others
+
+    def _note(self, client: Hashable) -> None:
+        """Note that the client came now, and forget those who have not come for a while."""
+        now = time.monotonic()
+        self._came[client] = now
+        self._came.move_to_end(client)
+        while self._came and next(iter(self._came.values())) < now - _RECENT_S:
+            self._came.popitem(last=False)
 
     def _count(self, client: Hashable) -> None:
         self._free -= 1
         self._taken[client] += 1
 
     def _tidy(self, client: Hashable) -> bool:
-        """Forget requests of the client that left while they waited; return whether one waits."""
-        left = collections.deque(turn for turn in self._waiting.get(client, ()) if not turn.done())
-        if left:
-            self._waiting[client] = left
-        else:
+        """Forget those of the client's that left before their turn; return whether one waits."""
+        waiting = self._waiting.get(client)
+        while waiting and waiting[0].done():
+            waiting.popleft()
+        if not waiting:
             self._waiting.pop(client, None)
-        return bool(left)
+        return bool(waiting)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from imgvecd.core import turns
 from imgvecd.core.turns import Turns
 
 
@@ -93,3 +94,23 @@ async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
     assert "a3" in crowd.served
     await crowd.let_go("a1", "a3")
     assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+
+
+async def test_a_client_has_more_while_it_is_alone(monkeypatch):
+    crowd = Crowd(Turns(4, per_client=3, beside_others=1))
+    tasks = [crowd.ask(1, f"a{n}") for n in range(5)]
+    await settled()
+    assert crowd.served == ["a0", "a1", "a2"]
+    tasks.append(crowd.ask(2, "b0"))
+    await settled()
+    assert crowd.served[3:] == ["b0"]
+    await crowd.let_go("a0", "a1")
+    assert crowd.served[4:] == []  # one is as much as it may have now
+    await crowd.let_go("a2")
+    assert crowd.served[4:] == ["a3"]
+    monkeypatch.setattr(turns, "_RECENT_S", -1.0)  # the other one came long ago
+    tasks.append(crowd.ask(1, "a5"))
+    await crowd.let_go("b0")
+    assert crowd.served[5:] == ["a4", "a5"]
+    await crowd.let_go("a3", "a4", "a5")
+    await asyncio.gather(*tasks)
