@@ -4,12 +4,14 @@ import types
 
 import numpy as np
 import pytest
-import torch
+from later import Later, torch
 
-from imgvecd.adapters.openclip import OpenClipModel, loading
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.errors import ModelError
+
+OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
+loading = Later("imgvecd.adapters.openclip.loading")
 
 FP32 = EncodeConfig(precision="fp32")
 
