@@ -348,9 +348,7 @@ async def test_a_clock_of_another_library_is_refused(shelf):
 
 async def test_labels_come_best_first_and_become_tags(shelf):
     image = shelf.add("/photos/dog.jpg", towards("a photo of dog", 1.0, 0), user={"tags": ["old"]})
-    labeller = Labeller(
-        shelf.catalog.images, shelf.catalog.embeddings, shelf.catalog.user_metadata
-    )
+    labeller = Labeller(shelf.catalog.images, shelf.catalog.embeddings, shelf.catalog.user_metadata)
     request = ClassifyRequest(labels=("cat", "dog"), write_tags=True)
     answer = await labeller.classify(shelf.searcher(), request)
     (labelled,) = answer.images
