@@ -7,10 +7,13 @@ _ASKED_BY_PYTEST = {"_mock_name", "_pytestfixturefunction"}
 
 
 class Later:
-    """A module, or what it has under a name; it is imported when a test uses it."""
+    """A module, or what it has under a name; it is imported when a test uses it.
+
+    To be patched by its whole name: `monkeypatch.setattr("torch.load", …)`.
+    """
 
     def __init__(self, module, name=""):
-        object.__setattr__(self, "_place", (module, name))
+        self._place = module, name
 
     def _get(self):
         module, name = self._place
@@ -21,9 +24,6 @@ class Later:
         if name in _ASKED_BY_PYTEST or (name.startswith("__") and name != "__file__"):
             raise AttributeError(name)
         return getattr(self._get(), name)
-
-    def __setattr__(self, name, value):
-        setattr(self._get(), name, value)
 
     def __call__(self, *arguments, **options):
         return self._get()(*arguments, **options)

@@ -92,7 +92,7 @@ def test_bf16_is_used_only_where_it_gives_the_same():
 
 
 def test_torch_stays_where_vectors_differ(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_tower, "SAME", 1.1)
+    monkeypatch.setattr("imgvecd.adapters.openclip.image_tower.SAME", 1.1)
     _, found, directory = kept(tmp_path, tiny(tmp_path))
     assert found.runtime == "torch"
     assert "differ" in found.note
@@ -102,7 +102,9 @@ def test_torch_stays_where_vectors_differ(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("torch_ms", "runtime"), [(1.0, "torch"), (9.5, "openvino")])
 def test_what_is_faster_is_taken(tmp_path, monkeypatch, torch_ms, runtime):
-    monkeypatch.setattr(image_tower, "_ms_each", lambda *_: (10.0, torch_ms))
+    monkeypatch.setattr(
+        "imgvecd.adapters.openclip.image_tower._ms_each", lambda *_: (10.0, torch_ms)
+    )
     _, found, _ = kept(tmp_path, tiny(tmp_path), EncodeConfig(precision="fp32"))
     assert found.runtime == runtime
     assert "10.0 ms" in found.note
@@ -252,7 +254,7 @@ def test_without_openvino_torch_does_it_all(tmp_path, monkeypatch):
     def missing():
         raise ModelError("OpenVINO cannot be used here: no module")
 
-    monkeypatch.setattr(image_tower.imagetower, "load_openvino", missing)
+    monkeypatch.setattr("imgvecd.adapters.imagetower.load_openvino", missing)
     _, found, directory = kept(tmp_path, tiny(tmp_path))
     assert found.note == "torch: OpenVINO cannot be used here: no module"
     shutil.rmtree(directory)

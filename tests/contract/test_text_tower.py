@@ -20,7 +20,6 @@ from imgvecd.types import Lane
 
 OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 SimpleTokenizer = Later("open_clip.tokenizer", "SimpleTokenizer")
-text_tower = Later("imgvecd.adapters.openclip.text_tower")
 
 FP32 = EncodeConfig(precision="fp32")
 TINY = {
@@ -156,7 +155,7 @@ async def test_texts_need_no_torch_once_the_model_was_loaded(tmp_path):
 
 
 def test_what_is_kept_was_compared(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(text_tower, "_SAME", 1.1)
+    monkeypatch.setattr("imgvecd.adapters.openclip.text_tower._SAME", 1.1)
     OpenClipModel(tiny(tmp_path), FP32, str(tmp_path / "tower"))
     assert "to the model" in caplog.text
     assert not (tmp_path / "tower").exists()

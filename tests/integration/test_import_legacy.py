@@ -26,8 +26,8 @@ def vectors(tmp_path_factory):
     place = keep_state(tmp_path_factory.mktemp("scratch"))
     with VectorDatabase("imgvecd-mini", db_path=place) as database:
         ids = database.add_images_batch([PHOTOS / f"{name}.jpg" for name in NAMES])
-        catalog = database._session.catalog
-        found = catalog.embeddings.embeddings(database._session.model.fingerprint, ids)
+        catalog = database._runtime.catalog
+        found = catalog.embeddings.embeddings(database._runtime.model.fingerprint, ids)
         return np.stack([found[image_id] for image_id in ids])
 
 
@@ -58,7 +58,7 @@ def legacy(tmp_path, vectors):
 def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=legacy) as database:
         assert database.get_stats()["total_images"] == 4
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
         found = database.search_by_image(PHOTOS / "rocket.jpg", k=1)[0]
         assert found["similarity"] == pytest.approx(1, abs=0.01)
         assert found["metadata"]["category"] == "c2"
@@ -71,7 +71,7 @@ def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
         assert database.add_image(tmp_path / "moved" / "rocket.jpg") == found["id"]
         cat = database.search_by_image(PHOTOS / "cat.jpg", k=1)[0]
         assert database.add_image(tmp_path / "photos" / "cat.jpg") == cat["id"]
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
     with VectorDatabase(db_path=legacy) as database:  # not twice
         assert database.get_stats()["total_images"] == 4
 
