@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from imgvecd.catalog.files import name_index
+from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.integrity.row_check import is_undecodable
 from imgvecd.catalog.recovery.disk_advice import way_out
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
@@ -85,6 +85,7 @@ class Database:
             try:
                 yield self._writer
                 name_index.catch_up(self._writer)
+                place_index.catch_up(self._writer)
                 self._writer.execute("COMMIT")
             except BaseException:
                 _roll_back(self._writer)
