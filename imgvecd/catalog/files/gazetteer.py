@@ -46,9 +46,10 @@ class Place:
 
 
 class Gazetteer:
-    """Names places. Thread-safe."""
+    """Names places. Thread-safe; raises sqlite3.Error if its file cannot be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self.around = functools.lru_cache(_REMEMBERED)(self._around)
@@ -132,14 +133,13 @@ class Gazetteer:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            path = importlib.resources.files("imgvecd") / "data" / "places.sqlite"
-            self._connection = sqlite3.connect(
-                f"file:{urllib.parse.quote(str(path))}?mode=ro&immutable=1",
+            connection = sqlite3.connect(
+                f"file:{urllib.parse.quote(self._path)}?mode=ro&immutable=1",
                 uri=True,
                 check_same_thread=False,
             )
             kinds = [("latitude", np.int32), ("longitude", np.int32), ("population", np.int32)]
-            rows = self._connection.execute(
+            rows = connection.execute(
                 "SELECT latitude, longitude, population, unicode(country) * 256"
                 " + unicode(substr(country, 2)) FROM towns ORDER BY id"
             )
@@ -150,8 +150,9 @@ class Gazetteer:
             self._reaches = np.sqrt(table["population"] / (np.pi * _PEOPLE_PER_KM2)).astype(
                 np.float32
             )
+            self._connection = connection
         return self._connection
 
 
-GAZETTEER = Gazetteer()
+GAZETTEER = Gazetteer(str(importlib.resources.files("imgvecd") / "data" / "places.sqlite"))
 """The one of this process: it holds data alone."""

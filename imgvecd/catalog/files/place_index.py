@@ -9,12 +9,15 @@ there before the tables, waits for the next transaction.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imgvecd.catalog.files.gazetteer import GAZETTEER, Place
 from imgvecd.core.search.words import tokens
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 256  # contents placed in one transaction: 0.1 s
 _LONGEST_NAME = 200  # characters
@@ -138,7 +141,13 @@ def _place_anew(connection: sqlite3.Connection, content_id: int) -> None:
     ).fetchone()
     if row is None:
         return
-    ids = dict.fromkeys(_id_of(connection, place) for place in _places_of(json.loads(row[0])))
+    metadata = json.loads(row[0])
+    try:
+        places = list(_places_of(metadata))
+    except sqlite3.Error as error:  # no reason not to index
+        logger.warning("the file of places cannot be read: %s", error)
+        return
+    ids = dict.fromkeys(_id_of(connection, place) for place in places)
     connection.executemany(
         "INSERT INTO content_places VALUES (?, ?, ?)",
         [(place_id, content_id, rank) for rank, place_id in enumerate(ids)],

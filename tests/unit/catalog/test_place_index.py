@@ -11,6 +11,7 @@ from fakes import DIM, MODEL
 from imgvecd.api import Filters
 from imgvecd.catalog import Catalog
 from imgvecd.catalog.files import place_index
+from imgvecd.catalog.files.gazetteer import Gazetteer
 from imgvecd.errors import BadRequestError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, Stamp
 
@@ -77,7 +78,7 @@ def test_what_files_tell_counts_as_well(catalog):
     told = add(catalog, "a.jpg", city="Hoi An", country="Việt Nam")
     assert taken_in(catalog, "hội an") == [told]
     assert taken_in(catalog, "Vietnam") == [told]
-    assert catalog.library.images([told])[told].place == "Hoi An, Vietnam"
+    assert catalog.images.images([told])[told].place == "Hoi An, Vietnam"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_what_files_tell_counts_as_well(catalog):
 )
 def test_what_is_no_place_is_none(catalog, metadata):
     image = add(catalog, "a.jpg", **metadata)
-    assert catalog.library.images([image])[image].place is None
+    assert catalog.images.images([image])[image].place is None
     assert catalog.facets.facets("place", "", 10) == []
 
 
@@ -137,12 +138,19 @@ def test_a_large_change_is_placed_bit_by_bit(catalog, monkeypatch):
         connection.execute("DELETE FROM content_places")
         connection.execute("INSERT INTO places_due SELECT id FROM contents")
     clock = catalog.embeddings.clock()
-    placed = taken_in(catalog, "Da Nang")
-    assert placed == images[-2:]
+    assert catalog.searching.fill_names()
+    assert taken_in(catalog, "Da Nang") == images[-2:]
     while catalog.searching.fill_names():
         pass
     assert taken_in(catalog, "Da Nang") == images
     assert catalog.embeddings.clock() > clock  # which filters are remembered by
+
+
+def test_without_the_file_of_places_images_are_indexed_all_the_same(catalog, monkeypatch, caplog):
+    monkeypatch.setattr(place_index, "GAZETTEER", Gazetteer("/nowhere/places.sqlite"))
+    image = add(catalog, "a.jpg", **DA_NANG)
+    assert catalog.images.images([image])[image].place is None
+    assert "places" in caplog.text
 
 
 def test_a_catalog_of_an_older_version_is_filled_in(catalog):
@@ -154,7 +162,7 @@ def test_a_catalog_of_an_older_version_is_filled_in(catalog):
             connection.execute(f"DROP TRIGGER {trigger}")
         for table in ("content_places", "place_names", "places", "places_due"):
             connection.execute(f"DROP TABLE {table}")
-        connection.execute("DELETE FROM migrations WHERE name = '0014-places'")
+        connection.execute("DELETE FROM migrations WHERE name = '0015-places'")
     with contextlib.closing(Catalog(os.path.dirname(path))) as again:
         while again.searching.fill_names():
             pass
