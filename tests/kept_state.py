@@ -66,16 +66,17 @@ async def encode(encoder, state):
     size = model.preprocess.size
     await encoder.encode_images([np.zeros((size, size, 3), np.uint8).tobytes()], Lane.BULK)
     vectors = await encoder.encode_texts(REFERENCE_TEXTS, Lane.BULK)
-    safekeeping = CatalogRecovery(state)
-    safekeeping.prepare()
+    recovery = CatalogRecovery(state)
+    recovery.prepare()
     catalog = Catalog(state)
     catalog.models.activate([model])
     texts = dict(zip(REFERENCE_TEXTS, vectors, strict=True))
     catalog.searching.keep_texts(model.fingerprint, texts)
     catalog.close()
-    safekeeping.seal()
+    recovery.write_checksum()
 
 
 if __name__ == "__main__":
-    os.makedirs(sys.argv[1], mode=0o700)
+    os.umask(0o077)  # as the daemon has it
+    os.makedirs(sys.argv[1])
     asyncio.run(make(sys.argv[1]))
