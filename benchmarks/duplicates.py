@@ -26,7 +26,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from imgvecd import VectorDatabase, api
 from imgvecd.catalog import Catalog
-from imgvecd.core.duplicates import DuplicateFinder, comparing, perceptual_hash
+from imgvecd.core.duplicates import comparing, perceptual_hash
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
@@ -223,7 +224,7 @@ def speed(options):
             for number, content_id in enumerate(ids)
         )
         catalog.files.apply(FileChanges(linked=tuple(linked)))
-        catalog.duplicates.store_looks(
+        catalog.duplicates.store_hashes(
             perceptual_hash.VERSION,
             {content_id: pictures[row].tobytes() for row, content_id in enumerate(ids)},
         )
@@ -234,7 +235,7 @@ def speed(options):
         )
         finder = DuplicateFinder(
             store=catalog.duplicates,
-            library=catalog.library,
+            image_store=catalog.images,
             embeddings=catalog.embeddings,
             decoder=NoPictures(),
         )

@@ -21,7 +21,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from imgvecd.core.turns import Turns
+from imgvecd.core.slots import Slots
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -43,7 +43,7 @@ class ThreadPool:
 
     _lock: threading.Lock
     _threads: ThreadPoolExecutor | None
-    _turns: Turns
+    _slots: Slots
 
     def __init__(self, name: str, size: int, *, per_client: int | None = None) -> None:
         self.name = name
@@ -58,9 +58,9 @@ class ThreadPool:
         A caller that is cancelled leaves a call behind that goes on to its end.
         """
         bound = functools.partial(contextvars.copy_context().run, call, *args, **kwargs)
-        turns, who = self._turns, asker.get()
+        slots, who = self._slots, asker.get()
         if who is not None:
-            await turns.take(who.client, owner=who.is_owner)
+            await slots.take(who.client, owner=who.is_owner)
         running = self._executor().submit(bound)
         if who is not None:
             # not before the thread has ended, whether anybody still waits for it or not
@@ -68,7 +68,7 @@ class ThreadPool:
 
             def give_back(_: object) -> None:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(turns.give_back, who.client)
+                    loop.call_soon_threadsafe(slots.give_back, who.client)
 
             running.add_done_callback(give_back)
         return await asyncio.wrap_future(running)
@@ -82,7 +82,7 @@ class ThreadPool:
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._threads = None
-        self._turns = Turns(self.size, self._per_client, beside_others=1)
+        self._slots = Slots(self.size, self._per_client, beside_others=1)
 
 
 # Mostly waiting for the disk, so more than there are cores; but a few that compute get all that the

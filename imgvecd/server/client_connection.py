@@ -13,7 +13,7 @@ from typing import Any, cast
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from imgvecd.core.turns import Turns
+from imgvecd.core.slots import Slots
 from imgvecd.errors import BusyError
 from imgvecd.server.peer_credentials import ClientIdentity, Peer
 from imgvecd.server.problems import describe, encode_problem, problem
@@ -135,14 +135,14 @@ def mark_busy() -> Middleware:
     Clients take turns with the event loop: requests on many connections, or sent ahead of their
     answers, are begun a few at a time.
     """
-    turns = Turns(_BEGUN_AT_ONCE, _BEGUN_PER_CLIENT)
+    slots = Slots(_BEGUN_AT_ONCE, _BEGUN_PER_CLIENT)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         enter(request, Stage.RECEIVING)
         try:
             client = client_of(request)
-            async with turns.place(client, owner=client.is_owner):
+            async with slots.slot(client, owner=client.is_owner):
                 await asyncio.sleep(0)
             return await handler(request)
         finally:

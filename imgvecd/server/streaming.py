@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 import msgspec
 from aiohttp import web
 
-from imgvecd.core.turns import Turns
+from imgvecd.core.slots import Slots
 from imgvecd.errors import ImgvecdError
 from imgvecd.server.client_connection import client_of
 from imgvecd.server.route import EVENTS, NDJSON
@@ -26,11 +26,11 @@ class Stream:
     """One such answer. Each piece waits until the client has taken the one before."""
 
     def __init__(
-        self, request: web.Request, response: web.StreamResponse, patience_s: float
+        self, request: web.Request, response: web.StreamResponse, write_timeout_s: float
     ) -> None:
         self._request = request
         self._response = response
-        self._patience_s = patience_s
+        self._write_timeout_s = write_timeout_s
 
     async def write(self, piece: bytes) -> None:
         """Send a piece.
@@ -39,7 +39,7 @@ class Stream:
             ConnectionError: the client has gone, or takes too long; it is hung up on.
         """
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._write_timeout_s):
                 await self._response.write(piece)
         except TimeoutError:
             if self._request.transport is not None:
@@ -59,13 +59,13 @@ class Streams:
     """Begins streams, and ends those that have no end when the daemon stops.
 
     Args:
-        patience_s: a client that does not take a piece for so long is hung up on.
+        write_timeout_s: a client that does not take a piece for so long is hung up on.
     """
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, write_timeout_s: float) -> None:
+        self._write_timeout_s = write_timeout_s
         self._endless: set[asyncio.Task[object]] = set()
-        self._pages = Turns(_PAGES_AT_ONCE, per_client=1)
+        self._pages = Slots(_PAGES_AT_ONCE, per_client=1)
 
     async def end(self, _app: web.Application) -> None:
         """Send listeners away."""
@@ -80,7 +80,7 @@ class Streams:
             headers={"Content-Type": content_type, "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        return response, Stream(request, response, self._patience_s)
+        return response, Stream(request, response, self._write_timeout_s)
 
     @contextlib.asynccontextmanager
     async def events(
@@ -115,7 +115,7 @@ class Streams:
     ) -> Sequence[msgspec.Struct] | None:
         """Return one more page, or None after the last; clients take turns."""
         client = client_of(request)
-        async with self._pages.place(client, owner=client.is_owner):
+        async with self._pages.slot(client, owner=client.is_owner):
             return await anext(pages, None)
 
 

@@ -14,7 +14,7 @@ from imgvecd.errors import BusyError
 _RECENT_S = 1.0  # a client that came so lately may well come again
 
 
-class Turns:
+class Slots:
     """Places, given out client by client. For one event loop.
 
     A client that asks for more than its share waits for itself; of those that wait, each client
@@ -30,18 +30,18 @@ class Turns:
 
     def __init__(
         self,
-        places: int,
+        slots: int,
         per_client: int | None = None,
         most_waiting: int = sys.maxsize,
         *,
         beside_others: int | None = None,
     ) -> None:
-        self._free = places
-        self._per_client = per_client or max(places // 2, 1)
+        self._free = slots
+        self._per_client = per_client or max(slots // 2, 1)
         self._beside_others = beside_others or self._per_client
         self._most_waiting = most_waiting
         self._came: collections.OrderedDict[Hashable, float] = collections.OrderedDict()
-        self._for_others = max(places * 3 // 4, 1)
+        self._for_others = max(slots * 3 // 4, 1)
         self._others: set[Hashable] = set()
         self._taken: collections.Counter[Hashable] = collections.Counter()
         self._waiting: collections.OrderedDict[
@@ -59,7 +59,7 @@ class Turns:
         return self._taken.total()
 
     @contextlib.asynccontextmanager
-    async def place(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
+    async def slot(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
         """Hold a place of the client's for as long as the context lasts; errors as for `take`."""
         await self.take(client, owner=owner)
         try:
@@ -108,7 +108,7 @@ class Turns:
         self._next()
 
     def _next(self) -> None:
-        """Give free places to those who wait, the client that got one last at the end."""
+        """Give free slots to those who wait, the client that got one last at the end."""
         gave = True
         while gave:
             gave = False
