@@ -27,6 +27,7 @@ from imgvecd.api import (
     Term,
 )
 from imgvecd.core.duplicates import pairing, perceptual_hash
+from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
 from imgvecd.core.duplicates.comparing import (
     AlikePair,
@@ -38,7 +39,7 @@ from imgvecd.core.duplicates.comparing import (
 from imgvecd.core.duplicates.folder_set import require_folders
 from imgvecd.core.duplicates.grouping import (
     KINDS,
-    Link,
+    SURE,
     group_ids,
     listed_file,
     make_group,
@@ -230,7 +231,7 @@ class DuplicateFinder:
             vectors = await HEAVY.run(self._vectors, subjects, model)
             found = await HEAVY.run(pairing.candidates, subjects, vectors, request.min_similarity)
             alike = await HEAVY.run(pairing.alike_pairs, subjects, found)
-            known = await self._comparer.compared(alike)
+            alike, known = await self._compared_with_the_best(subjects, alike)
             links = await HEAVY.run(_links, subjects, vectors, found, alike, known, request)
             unread = {**self._hopeless, **known.unread}
             unseen = [each for each in subjects if each.look is None and each.id not in unread]
@@ -242,6 +243,22 @@ class DuplicateFinder:
                 lacking=bool(unseen),
             )
         return self._compared
+
+    async def _compared_with_the_best(
+        self, subjects: Sequence[Subject], alike: list[AlikePair]
+    ) -> tuple[list[AlikePair], Comparisons]:
+        """Compare pairs, and each picture of what may be a group with the best copy in it.
+
+        Returns: all pairs that were asked about, and what is known of them.
+        """
+        by_id = {subject.id: subject for subject in subjects}
+        asked = {key(pair.first, pair.second) for pair in alike}
+        while True:
+            known = await self._comparer.compared(alike)
+            more = await HEAVY.run(_not_yet_asked, by_id, alike, known, asked)
+            if not more:
+                return alike, known
+            alike = [*alike, *more]
 
     def _told(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
         return tuple(
@@ -328,10 +345,8 @@ class DuplicateFinder:
         partners = _partners(subjects, decided)
         folders = ChosenFolders(request)
         groups = []
-        apart = {
-            frozenset((link.first, link.second)) for link in compared.links if link.kind == "edited"
-        }
-        found = group_ids(links, copied if "same_bytes" in kinds else (), apart)
+        worth = worth_of(subjects, known.facts, links)
+        found = group_ids(links, copied if "same_bytes" in kinds else (), worth)
         every = sorted({identity for _, ids in found for identity in ids})
         known_images: dict[int, Image] = {}
         for start in range(0, len(every), _BATCH):
@@ -362,6 +377,33 @@ def _partners(
 
 
 def _ordered(one: bytes, other: bytes) -> tuple[bytes, bytes]:
+    return min(one, other), max(one, other)
+
+
+def _not_yet_asked(
+    subjects: Mapping[int, Subject],
+    alike: Sequence[AlikePair],
+    known: Comparisons,
+    asked: set[tuple[int, int]],
+) -> list[AlikePair]:
+    """Return pairs of best copies and what may be one picture with them; `asked` is added to."""
+    links = [
+        Link(pair.first.id, pair.second.id, kind, 0.0)
+        for pair in alike
+        if (kind := pairing.by_detail(pair, known)) in SURE
+    ]
+    worth = worth_of(subjects.values(), known.facts, links)
+    found = []
+    for group in SamePicture(links).groups(worth, lambda *pair: _id_key(*pair) in asked):
+        for other in group.unknown:
+            asked.add(_id_key(group.ids[0], other))
+            pair = pairing.alike_pair(subjects[group.ids[0]], subjects[other])
+            if pair is not None:
+                found.append(pair)
+    return found
+
+
+def _id_key(one: int, other: int) -> tuple[int, int]:
     return min(one, other), max(one, other)
 
 
