@@ -6,10 +6,10 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-WORDS = (
-    "señor über garçon first second invoice total amount paid please thanks hello tomorrow yes no"
-    " maybe coffee garden meeting street number green house river photo letter window summer"
-).split()  # noqa: SIM905  # words read better so
+WORDS = tuple(
+    "señor über garçon first second invoice total amount paid please thanks hello tomorrow yes no"  # noqa: SIM905
+    " maybe coffee garden meeting street number green house river photo letter summer".split()
+)
 
 
 def page(family, number):

@@ -83,7 +83,8 @@ def originals(folders, count):
 def measure(options):
     tally, told = collections.defaultdict(collections.Counter), []
     started = time.process_time()
-    for number, (name, data, image, chance) in enumerate(originals(options.photos, options.count)):
+    photos = enumerate(originals(options.photos, options.count))
+    for number, (name, data, image, chance) in itertools.islice(photos, options.skip, None):
         original = Picture(data)
         for edit, make in EDITS.items():
             edited = make(image, chance)
@@ -150,6 +151,7 @@ def main():
     folders = [SHARED / "library", SHARED / "captioned", SHARED / "captioned"]
     parser.add_argument("--photos", type=Path, nargs="*", default=folders)
     parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--skip", type=int, default=0, help="that many of the photos")
     parser.add_argument("--copies-of", type=int, default=100, help="photos that are copied, too")
     parser.add_argument("--pages", type=int, default=8, help="of each family")
     parser.add_argument("--verbose", action="store_true")

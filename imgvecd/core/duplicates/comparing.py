@@ -67,7 +67,9 @@ def key(one: Subject, other: Subject) -> tuple[int, int]:
 def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     """Return what the second picture, turned, is to the first."""
     size = one.info.width, one.info.height
-    turned_size = (other.info.width, other.info.height)[:: -1 if turn % 2 else 1]
+    turned_size = other.info.width, other.info.height
+    if turn % 2:
+        turned_size = turned_size[1], turned_size[0]
     same_size = turn == 0 and size == turned_size
     if same_size and one.facts.pixels and one.facts.pixels == other.facts.pixels:
         return "same_pixels"
@@ -76,21 +78,23 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     turned = detail.turned(detail.shrunk(other.pixels, other.side, side), side, turn)
     second = detail.planes(turned, side)
     found = detail.compare(first, second)
-    if verdicts.is_other(found):
-        return "other"
+    resized = size != turned_size
+    changed = verdicts.beyond_saving(found, resized=resized)
+    if changed:
+        return changed
     quality = min(_quality(one), _quality(other))
     # what saving the better one as the worse one was does to it
     better, size_of_worse = first, turned_size
     if _quality(one) * size[0] < _quality(other) * turned_size[0]:
         better, size_of_worse = second, size
     usual, poor = (
-        detail.compare(better, better + resaving.loss(better, size_of_worse, each))
+        detail.compare(better, resaving.resaved(better, size_of_worse, each))
         for each in (quality, verdicts.poorer(quality))
     )
     return verdicts.verdict(
         found,
         verdicts.Expected(usual, poor),
-        resized=size != turned_size,
+        resized=resized,
         jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
     )
 

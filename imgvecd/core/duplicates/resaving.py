@@ -29,8 +29,8 @@ _WAVES = (np.cos(np.pi * _PLACE[:, None] * (_PLACE + 0.5) / _BLOCK) / 2).astype(
 _WAVES[0] /= np.sqrt(2)
 
 
-def loss(planes: Float32Array, size: tuple[int, int], quality: int) -> Float32Array:
-    """Return what is added to a picture when it is saved, with colour at half the resolution.
+def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float32Array:
+    """Return a picture after it was saved, with colour at half the resolution, and read again.
 
     Args:
         planes: luma and two colour differences, shape (side, side, 3), a side of whole blocks.
@@ -57,8 +57,7 @@ def loss(planes: Float32Array, size: tuple[int, int], quality: int) -> Float32Ar
         lost = np.einsum("ij,jkc->ikc", _narrowing(height, side), lost, optimize=True)
     if columns is not None:
         lost = np.einsum("lk,ikc->ilc", _narrowing(width, side), lost, optimize=True)
-    found: Float32Array = lost.astype(np.float32, copy=False)
-    return found
+    return np.asarray(planes + lost, np.float32)
 
 
 def _file_side(side: int, size: int) -> int:
