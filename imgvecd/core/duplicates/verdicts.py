@@ -75,7 +75,7 @@ def poorer(quality: int) -> int:
 
 
 def beyond_saving(found: Detail, *, resized: bool) -> Verdict | None:
-    """Return what two pictures are that no saving explains, which spares `Expected`; None: maybe."""
+    """Return what two pictures are that no saving explains; None: `verdict` has to tell."""
     limits = _limits(found, resized=resized)
     explicable = found.alike >= _SAME_PICTURE and all(
         getattr(found, name) <= base + explained * _MOST_EXPLAINED[name] + more * found.noise
