@@ -45,9 +45,11 @@ class Picture:
         info = self.examined.info
         self.subject = Subject(
             next(self.count), data[:8], len(data), info.width, info.height, None, 1,
-            perceptual_hash.look_of(pixels), info.format == "raw",
+            perceptual_hash.of_pixels(pixels), info.format == "raw",
         )  # fmt: skip
-        self.signature = perceptual_hash.signatures(perceptual_hash.greys([self.subject.look]))[0]
+        self.signature = perceptual_hash.signatures(
+            perceptual_hash.greys([self.subject.perceptual_hash])
+        )[0]
 
     def kind_to(self, other):
         """Return what the finder would call the two; None if nothing."""

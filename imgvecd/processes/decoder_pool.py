@@ -140,7 +140,8 @@ class DecoderPool:
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """See `protocols.Decoder.read_sidecar`."""
         async with self._opened(path, stamp) as file:
-            answer, _ = await self._run(SidecarRequest(stamp), file=file)
+            request = SidecarRequest(stamp, "json" if path.lower().endswith(b".json") else "xmp")
+            answer, _ = await self._run(request, file=file)
         assert isinstance(answer, SidecarRead)  # noqa: S101  # it fits
         return answer.facts
 
@@ -230,7 +231,7 @@ class DecoderPool:
             raise _DiedError(str(error)) from error
         finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
             if healthy and self._decodes[worker] < _DECODES_PER_WORKER:
-                self._rest(worker)
+                self._keep_idle(worker)
             else:
                 self._discard(worker)
         return answer, pixels
@@ -267,7 +268,7 @@ class DecoderPool:
                 self._discard(worker)
         return worker
 
-    def _rest(self, worker: Worker) -> None:
+    def _keep_idle(self, worker: Worker) -> None:
         self._idle.append(worker)
         if self._timer is not None:
             self._timer.cancel()

@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from imgvecd.api import IndexStatus
 from imgvecd.config.schema import IndexConfig
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.index.index_store import Store, StoredSegment
 from imgvecd.core.index.segment_layer import Layer
 from imgvecd.core.index.segments import Segment, SegmentFactory, SegmentKind
@@ -102,7 +103,7 @@ class LibraryIndex:
         try:
             snapshot = self._store.load(self._source)
         except OSError as error:  # searches shall not wait until a person has seen to the disk
-            logger.warning("%s; building the index anew from the catalog", told(error))
+            logger.warning("%s; building the index anew from the catalog", describe(error))
             snapshot = None
         if snapshot is not None:
             self._snapshot = snapshot
@@ -114,7 +115,7 @@ class LibraryIndex:
                 self.rebuild()
                 self.checkpoint()
             except OSError as error:
-                why = told(error)
+                why = describe(error)
                 logger.warning("the index stays in memory, since it cannot be written: %s", why)
                 self._awaiting_rebuild = False
 
@@ -223,9 +224,11 @@ class LibraryIndex:
     def _build(self, generation: int) -> tuple[Snapshot, dict[Segment, StoredSegment]]:
         count = self._source.live_count(self._fingerprint)
         clock, batches = self._source.stream_embeddings(self._fingerprint, _BATCH)
-        if count == 0:
+        # whether there are any, only the stream says: embeddings may have come since the count
+        first = next(batches, None)
+        if first is None:
             return Snapshot(clock), {}
-        checked = (checked_changes(batch, self._dim) for batch in batches)
+        checked = (checked_changes(batch, self._dim) for batch in chain([first], batches))
         segment, stored = self._store.build(
             generation, self._kind_for(count), checked, self._raise_if_closed
         )
