@@ -26,7 +26,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from imgvecd import VectorDatabase, api
 from imgvecd.catalog import Catalog
-from imgvecd.core.duplicates import DuplicateFinder, comparing, perceptual_hash
+from imgvecd.core.duplicates import comparing, perceptual_hash
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
