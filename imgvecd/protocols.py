@@ -504,7 +504,11 @@ class SearchStore(Protocol):
         ...
 
     def fill_names(self) -> bool:
-        """Take in some of the names that are not looked for yet; return whether there are more."""
+        """Take in some names and places not yet looked for; return whether there are more."""
+        ...
+
+    def places(self, names: Sequence[str]) -> dict[str, str]:
+        """Return those folded names that places of images have, with what each is called."""
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
