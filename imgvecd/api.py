@@ -266,7 +266,7 @@ def complaint(error: msgspec.MsgspecError) -> str:
     return f"{field}: {message}." if field else f"{message}."
 
 
-def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> SearchRequest:
+def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any]) -> SearchRequest:
     """Return the request for a text or a request, with further fields of `SearchRequest`.
 
     Raises:

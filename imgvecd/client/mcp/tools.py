@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -74,7 +74,7 @@ def _search(client: Client, asked: args.SearchArguments) -> Content:
         tags=asked.tags,
         min_rating=asked.min_rating,
     )
-    band = "found" if asked.sure_only else None
+    band: Literal["found"] | None = "found" if asked.sure_only else None
     found = client.search(
         asked.query,
         limit=asked.limit,
