@@ -62,7 +62,7 @@ class Decoder(Protocol):
         ...
 
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
-        """Return what the XMP file at `path` says, with `taken_at`; errors as for `decode`."""
+        """Return what the sidecar at `path` says, with `taken_at`; errors as for `decode`."""
         ...
 
     async def close(self) -> None:

@@ -140,7 +140,8 @@ class DecoderPool:
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """See `protocols.Decoder.read_sidecar`."""
         async with self._opened(path, stamp) as file:
-            answer, _ = await self._run(SidecarRequest(stamp), file=file)
+            request = SidecarRequest(stamp, "json" if path.lower().endswith(b".json") else "xmp")
+            answer, _ = await self._run(request, file=file)
         assert isinstance(answer, SidecarRead)  # noqa: S101  # it fits
         return answer.facts
 

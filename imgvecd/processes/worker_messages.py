@@ -65,9 +65,14 @@ class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
 
 
 class SidecarRequest(msgspec.Struct, frozen=True, tag="sidecar"):
-    """Read the XMP file that comes along, which must be at `stamp`."""
+    """Read the sidecar that comes along, which must be at `stamp`.
+
+    Attributes:
+        form: XMP, or JSON of an export.
+    """
 
     stamp: Stamp
+    form: Literal["xmp", "json"] = "xmp"
 
 
 class ImagesRequest(msgspec.Struct, frozen=True, tag="images"):

@@ -10,11 +10,11 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
-from imgvecd.adapters import pillow, xmp
+from imgvecd.adapters import export_json, pillow, xmp
 from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.worker_messages import (
@@ -35,6 +35,11 @@ from imgvecd.processes.worker_messages import (
 from imgvecd.types import Facts, Stamp
 from imgvecd.workers.channel import open_channel, serve_files
 from imgvecd.workers.sandbox import confine_decoder
+
+_SIDECARS = {
+    "xmp": (xmp.read, xmp.LARGEST),
+    "json": (export_json.read, export_json.LARGEST),
+}
 
 
 def main() -> None:
@@ -76,18 +81,19 @@ def _done(
             examined = pillow.examine(file, request.max_pixels)
             return Examined(examined.info, examined.facts, examined.side), [examined.pixels]
         case SidecarRequest():
-            return SidecarRead(_sidecar(file)), ()
+            return SidecarRead(_sidecar(file, request.form)), ()
         case DecodeRequest():
             info, pixels = pillow.decode(file, request.spec, request.max_pixels)
             return Decoded(info), [pixels]
 
 
-def _sidecar(file: BinaryIO) -> Facts:
-    packet = file.read(xmp.LARGEST + 1)
-    if len(packet) > xmp.LARGEST:
-        raise UnreadableImageError("too_large", f"a sidecar has {xmp.LARGEST:,} bytes at most")
+def _sidecar(file: BinaryIO, form: Literal["xmp", "json"]) -> Facts:
+    read, largest = _SIDECARS[form]
+    data = file.read(largest + 1)
+    if len(data) > largest:
+        raise UnreadableImageError("too_large", f"a sidecar has {largest:,} bytes at most")
     try:
-        return xmp.read(packet)
+        return read(data)
     except (ValueError, RecursionError) as error:
         raise UnreadableImageError("damaged", f"the sidecar cannot be read: {error}") from error
 

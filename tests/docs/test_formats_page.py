@@ -10,6 +10,7 @@ FIELDS = {
     "camera", "lens", "iso", "exposure_s", "f_number", "focal_length_mm", "exposure_bias_ev",
     "flash", "orientation", "gps_latitude", "gps_longitude", "gps_altitude_m", "rating",
     "keywords", "people", "title", "description", "creator", "copyright", "city", "country",
+    "favorite",
 }  # fmt: skip
 
 

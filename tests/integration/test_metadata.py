@@ -1,5 +1,6 @@
 """Metadata in files and of the user, through edits, renames and restarts of a real daemon."""
 
+import json
 import struct
 
 import pytest
@@ -182,3 +183,34 @@ def test_a_name_dates_what_tells_no_time(start, shipped_photos):
     assert daemon.imgvec("sync").returncode == 0
     image = image_at(daemon, cat)
     assert (image["taken_at"], image["metadata"]["taken_at_source"]) == (by_age, "file")
+
+
+def test_side_files_of_exports_are_watched_and_cost_no_encoding(start, shipped_photos):
+    count = len(list(shipped_photos.rglob("*.jpg")))
+    cat = next(shipped_photos.rglob("cat.jpg"))
+    cat = cat.rename(cat.with_name("cat(1).jpg"))
+    side_file = cat.with_name("cat.jpg.supplemental-metadata(1).json")
+    said = {"photoTakenTime": {"timestamp": "-1000000000"}, "people": [{"name": "Ada"}]}
+    side_file.write_text(json.dumps(said))
+    cat.with_name("package.json").write_text("{no json")
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(count)
+    encoded = daemon.status()["encoded"]
+    assert list(found(daemon, tags=["Ada"]).values()) == [str(cat)]
+    shown = daemon.imgvec("show", str(cat)).stdout.decode()
+    assert "1938-04-2" in shown
+    assert side_file.name in shown
+
+    side_file.write_text(json.dumps(said | {"people": [{"name": "Bob"}]}))
+    assert daemon.imgvec("sync").returncode == 0
+    assert list(found(daemon, tags=["Bob"]).values()) == [str(cat)]
+    side_file.write_text("{no json")
+    assert daemon.imgvec("sync").returncode == 0
+    (failure,) = daemon.get("/v1/failures")["failures"]
+    assert failure["reason"] == "damaged"
+    side_file.unlink()
+    assert daemon.imgvec("sync").returncode == 0
+    assert found(daemon, tags=["Bob"]) == {}
+    assert daemon.get("/v1/failures")["failures"] == []
+    assert daemon.post("/v1/doctor")["healthy"]
+    assert daemon.status()["encoded"] == encoded

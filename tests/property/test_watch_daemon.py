@@ -4,11 +4,14 @@ After each quiet point the daemon's own doctor and an independent look at the di
 every readable image is searchable with the bytes that it has now, that nothing else is, that absent
 file systems keep their files, and that no content was ever encoded twice.
 
-The number of operations of the nightly run is $WATCH_OPERATIONS (100,000 without it).
+The number of operations of the nightly run is $WATCH_OPERATIONS (100,000 without it); what was done
+goes to the file $WATCH_LOG, a line for each library. Runs of the same operations, in parts:
+`WATCH_OPERATIONS=5000 pytest -m nightly --hypothesis-seed=1 …`, then 2, and so on.
 """
 
 import collections
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -20,12 +23,21 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 from photo_world import Disk, can_mount, is_whole, known_files, mount, picture, unmount
 from running import RunningDaemon
 
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
-STEPS = 50
+STEPS = 800  # with one library
+# A start takes as long as a hundred operations, so most of them follow each other without one.
+BETWEEN_STARTS = 150
+BETWEEN_JUDGEMENTS = (10, 50)
 # Root may read everything, unless it gives up just that.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search",
                 "--inh-caps=-dac_override,-dac_read_search")  # fmt: skip
@@ -50,6 +62,7 @@ DIVERGING = {"not_in_catalog", "not_on_disk", "changed", "pending", "not_in_inde
 folders = st.sampled_from(FOLDERS)
 places = st.builds(os.path.join, folders, st.sampled_from(NAMES))
 shares = st.sampled_from((0, 40, 90))  # bytes of a file that are there
+may_start = precondition(lambda self: self.counts["operations"] >= self.started + BETWEEN_STARTS)
 
 
 class DaemonMachine(RuleBasedStateMachine):
@@ -70,6 +83,8 @@ class DaemonMachine(RuleBasedStateMachine):
         self.mounts = {}
         self.kept = {}  # top that is away → what was known of it
         self.daemon = None
+        self.counts = collections.Counter(divergences=0)
+        self.started = self.judged = 0  # at which operation
 
     # Life
 
@@ -87,6 +102,8 @@ class DaemonMachine(RuleBasedStateMachine):
         self.start()
 
     def start(self):
+        self.counts["starts"] += 1
+        self.started = self.counts["operations"]
         self.configure()
         self.daemon = RunningDaemon(
             self.home,
@@ -110,14 +127,32 @@ class DaemonMachine(RuleBasedStateMachine):
             yaml.safe_dump({"roots": roots, "exclude": list(self.exclude), "watch": watch})
         )
 
+    def stop(self, *, kill=False):
+        if kill:
+            self.counts["kills"] += 1
+            self.daemon.kill()
+        else:
+            assert self.daemon.stop() == 0
+
+    @invariant()
+    def count(self):
+        self.counts["operations"] += 1
+        if self.since_judged >= BETWEEN_JUDGEMENTS[1]:
+            self.quiet()
+
+    @property
+    def since_judged(self):
+        return self.counts["operations"] - self.judged
+
     def teardown(self):
         try:
             if self.daemon is not None:
                 self.unlock()
                 self.quiet()
                 assert self.daemon.imgvecd("doctor").returncode == 0
-                assert self.daemon.stop() == 0
+                self.stop()
         finally:
+            self.note()
             if self.daemon is not None:
                 self.daemon.kill()
             if self.writer is not None:
@@ -128,6 +163,11 @@ class DaemonMachine(RuleBasedStateMachine):
                         ["umount", "-l", self.base / top], check=False, capture_output=True
                     )
             shutil.rmtree(self.base)
+
+    def note(self):
+        if file := os.environ.get("WATCH_LOG"):
+            with open(file, "a") as log:
+                log.write(json.dumps(self.counts) + "\n")
 
     def at(self, place):
         return self.base / place
@@ -360,19 +400,16 @@ class DaemonMachine(RuleBasedStateMachine):
 
     # The daemon
 
-    @rule()
-    def restart(self):
-        assert self.daemon.stop() == 0
+    @may_start
+    @rule(kill=st.booleans())
+    def restart(self, kill):
+        self.stop(kill=kill)
         self.start()
 
-    @rule()
-    def kill(self):
-        self.daemon.kill()
-        self.start()
-
+    @may_start
     @rule(old=folders, place=places, other=places, kill=st.booleans())
     def change_things_while_it_is_down(self, old, place, other, kill):
-        self.daemon.kill() if kill else self.daemon.stop()
+        self.stop(kill=kill)
         self.write(place)
         self.rename(place, other)
         self.move_folder(old, "library")
@@ -381,12 +418,13 @@ class DaemonMachine(RuleBasedStateMachine):
             self.mount()
         self.start()
 
+    @may_start
     @precondition(lambda self: self.mounts and self.plugged and not self.kept)
     @rule(top=st.sampled_from(("drive", "library/card")))
     def unmount_while_it_is_down(self, top):
         self.finish_writing()
         self.keep(top)
-        self.daemon.stop()
+        self.stop()
         unmount(self.at(top))
         self.start()
 
@@ -420,12 +458,23 @@ class DaemonMachine(RuleBasedStateMachine):
 
     # What must hold
 
+    @precondition(lambda self: self.since_judged >= BETWEEN_JUDGEMENTS[0])
     @rule()
     def examine(self):
         self.quiet()
 
     def quiet(self):
         """Return what the daemon knows, which must be what the disk holds."""
+        self.counts["judgements"] += 1
+        self.judged = self.counts["operations"]
+        try:
+            return self.judge()
+        except AssertionError:
+            self.counts["divergences"] += 1
+            print(self.daemon.tail())
+            raise
+
+    def judge(self):
         self.daemon.post("/v1/sync", {"timeout_s": 100})
         known = known_files(self.daemon)
         self.compare(known)
@@ -433,7 +482,7 @@ class DaemonMachine(RuleBasedStateMachine):
         # what cannot be read, and never could, is told of, and is nobody's fault
         unlisted = diagnosis["counts"]["unlisted"]
         kinds = {finding["kind"] for finding in diagnosis["findings"]}
-        assert diagnosis["healthy"] or (unlisted and not kinds & DIVERGING), diagnosis
+        assert diagnosis["healthy"] or (unlisted and not kinds & DIVERGING), json.dumps(diagnosis)
         assert diagnosis["counts"]["stray_in_index"] == 0
         self.check_encoded_once()
         return known

@@ -10,13 +10,19 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections import ChainMap
 from collections.abc import Iterable
-from typing import Any
 
 from imgvecd.catalog.files import dating
-from imgvecd.core.files import shots
-from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
-from imgvecd.core.files.formats import is_sidecar_name
+from imgvecd.core.files import exports, shots
+from imgvecd.core.files.companions import (
+    export_of,
+    kind_beside,
+    overlaid,
+    sidecars_of,
+    with_export,
+)
+from imgvecd.core.files.formats import is_export_name, is_sidecar_name
 from imgvecd.types import Facts
 
 Place = tuple[int, bytes, bytes]
@@ -34,11 +40,12 @@ def beside(
 ) -> list[tuple[int, bytes, int | None]]:
     """Return (id, name, content) of the files that may be of the same shot, by their names."""
     found: dict[int, tuple[int, bytes, int | None]] = {}
-    for first, beyond in shots.ranges(name):
+    of_shot = () if is_export_name(os.fsdecode(name)) else shots.ranges(name)
+    for first, beyond, holding in (*(exports.Range(*r) for r in of_shot), *exports.ranges(name)):
         rows = connection.execute(
             "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
-            " AND name < ?",
-            (root_id, directory, first, beyond),
+            " AND name < ? AND instr(name, ?) > 0",
+            (root_id, directory, first, beyond, holding),
         )
         found.update((row[0], row) for row in rows)
     return list(found.values())
@@ -81,13 +88,14 @@ def overlay(connection: sqlite3.Connection, content_ids: Iterable[int | None]) -
     if not _has_sidecars(connection):
         return
     for content_id in some:
-        sidecars = list(_sidecars(connection, content_id))
-        if sidecars:
+        sidecars, exported = _sidecars(connection, content_id)
+        if sidecars or exported:
             taken_at, metadata = connection.execute(
                 "SELECT taken_at, metadata FROM contents WHERE id = ?", (content_id,)
             ).fetchone()
             own = {"taken_at": taken_at, "metadata": json.loads(metadata)}
-            taken_at, facts = overlaid(taken_at, own["metadata"], sidecars)
+            taken_at, facts = with_export(taken_at, own["metadata"], dict(ChainMap(*exported)))
+            taken_at, facts = overlaid(taken_at, facts, sidecars)
             connection.execute(
                 "UPDATE contents SET taken_at = ?, metadata = ?, own_facts = ? WHERE id = ?",
                 (taken_at, _json(facts), _json(own), content_id),
@@ -130,20 +138,28 @@ def _touched(connection: sqlite3.Connection, place: Place) -> Iterable[int | Non
             yield content_id
 
 
-def _sidecars(connection: sqlite3.Connection, content_id: int | None) -> Iterable[Facts]:
+def _sidecars(
+    connection: sqlite3.Connection, content_id: int | None
+) -> tuple[list[Facts], list[Facts]]:
+    """Return what XMP sidecars and what the side files of exports say, what counts most first."""
     files = connection.execute(
         "SELECT root_id, dir, name FROM files WHERE content_id = ? ORDER BY id LIMIT ?",
         (content_id, _MOST_FILES),
     ).fetchall()
+    sidecars: list[Facts] = []
+    exported: list[Facts] = []
     for root_id, directory, name in files:
         ids = {other: file_id for file_id, other, _ in beside(connection, root_id, directory, name)}
-        for sidecar in sidecars_of(name, ids):
-            row = connection.execute(
-                "SELECT facts FROM sidecars WHERE file_id = ?", (ids[sidecar],)
-            ).fetchone()
-            if row is not None:
-                facts: dict[str, Any] = json.loads(row[0])
-                yield facts
+        sidecars += (_said(connection, ids[other]) for other in sidecars_of(name, ids))
+        if (other := export_of(name, ids)) is not None:
+            exported.append(_said(connection, ids[other]))
+    return list(filter(None, sidecars)), list(filter(None, exported))
+
+
+def _said(connection: sqlite3.Connection, file_id: int) -> Facts:
+    row = connection.execute("SELECT facts FROM sidecars WHERE file_id = ?", (file_id,)).fetchone()
+    facts: Facts = json.loads(row[0]) if row is not None else {}
+    return facts
 
 
 def _json(value: object) -> str:

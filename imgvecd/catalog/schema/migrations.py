@@ -218,6 +218,16 @@ _COMPANIONS_ANEW = """
 UPDATE files SET pending = 1 WHERE companion AND content_id IS NOT NULL;
 """
 
+# JSON is known to the catalog only as a side file of an export.
+_EXPORTS = """
+DROP INDEX files_companions;
+ALTER TABLE files DROP COLUMN companion;
+ALTER TABLE files ADD COLUMN companion INTEGER GENERATED ALWAYS AS
+    (lower(CAST(substr(name, -4) AS TEXT)) IN ('.xmp', '.aae', '.mov', '.mp4')
+     OR lower(CAST(substr(name, -5) AS TEXT)) = '.json') VIRTUAL;
+CREATE INDEX files_companions ON files(id) WHERE companion;
+"""
+
 # gone_ns: since when no file bears it, as far as was noted.
 _RETENTION = """
 ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
@@ -289,6 +299,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0011-browsing", BROWSING),
     ("0012-names", _NAMES),
     ("0013-retention", _RETENTION),
+    ("0014-exports", _EXPORTS),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 
 RAW_EXTENSIONS = frozenset(
     {
@@ -28,7 +29,15 @@ IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
 """Without dot, in lower case."""
 
 COMPANION_EXTENSIONS = frozenset({"xmp", "aae", "mov", "mp4"})
-"""Of files that may belong to an image: sidecars, and the films of Live Photos."""
+"""Of files that may belong to an image: sidecars, and the films of Live Photos. Besides, there are
+those of `is_export_name`."""
+
+SUPPLEMENT = "supplemental-metadata"
+"""What Google Takeout puts behind a picture's name in that of its side file, whole or cut."""
+CUT_LENGTHS = frozenset({46, 47})
+"""Characters to which Takeout cuts the names of side files, without ".json"."""
+
+_JSON = re.compile(r"(?P<title>.+?)(?P<number>\(\d{1,9}\))?\.json", re.IGNORECASE | re.DOTALL)
 
 # Extra of the package → the module that decodes its format.
 _EXTRAS = {"jxl": "pillow_jxl", "raw": "rawpy"}
@@ -41,22 +50,52 @@ def is_image_name(name: str) -> bool:
 
 
 def is_sidecar_name(name: str) -> bool:
-    """Return whether a file of this name holds metadata that can be read (XMP)."""
-    return name.lower().endswith(".xmp")
+    """Return whether a file of this name holds metadata that can be read."""
+    return name.lower().endswith(".xmp") or is_export_name(name)
+
+
+def is_export_name(name: str) -> bool:
+    """Return whether a file of this name is JSON that an export may have put beside a picture.
+
+    It is named after one ("a.jpg.json"), or cut to Takeout's length; other JSON is left alone.
+    """
+    return export_title(name) is not None
+
+
+def export_title(name: str) -> tuple[str, str, bool] | None:
+    """Return (name of the picture, its number as "(1)" or "", whether that name is whole).
+
+    None for what is no side file of an export.
+    """
+    if name[-5:].lower() != ".json" or (found := _JSON.fullmatch(name)) is None:
+        return None
+    title, number = found["title"], found["number"] or ""
+    named, _, ending = title.rpartition(".")
+    if SUPPLEMENT.startswith(ending.lower()) and is_image_name(named):
+        return named, number, True
+    if is_image_name(title):
+        return title, number, True
+    is_cut = not CUT_LENGTHS.isdisjoint((len(title), utf16_length(title), utf16_length(title) + 1))
+    return (title, number, False) if is_cut else None
+
+
+def utf16_length(text: str) -> int:
+    """Return how many characters Google, Java and JavaScript take a text to have."""
+    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def is_companion_name(name: str) -> bool:
     """Return whether a file of this name may belong to an image, without being one."""
-    return name.rpartition(".")[2].lower() in COMPANION_EXTENSIONS
+    return name.rpartition(".")[2].lower() in COMPANION_EXTENSIONS or is_export_name(name)
 
 
 def is_same_kind(name: str, other: str) -> bool:
     """Return whether files of both names mean the same: images, what belongs to one, or neither."""
-    return (is_image_name(name), is_sidecar_name(name), is_companion_name(name)) == (
-        is_image_name(other),
-        is_sidecar_name(other),
-        is_companion_name(other),
-    )
+    return _kind(name) == _kind(other)
+
+
+def _kind(name: str) -> tuple[bool, bool, bool, bool]:
+    return is_image_name(name), is_sidecar_name(name), is_companion_name(name), is_export_name(name)
 
 
 def is_read_name(name: str) -> bool:

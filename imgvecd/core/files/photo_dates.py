@@ -68,12 +68,12 @@ def is_to_the_second(taken_at: str) -> bool:
 def of_instant(seconds: float, *, digits: int = 0) -> str:
     """Return an instant, in seconds since the epoch, as this machine's local time with its offset.
 
-    Empty if it is none that a picture can have.
+    Empty if it is none that a picture can have; 0 is what programs write that know none.
 
     Args:
         digits: of the fraction of a second.
     """
-    if not 0 < seconds < 2**33:  # the year 2242
+    if not -(2**33) < seconds < 2**33 or not seconds:  # the years 1697 to 2242
         return ""
     local = datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone()
     whole = local.replace(microsecond=0, tzinfo=None).isoformat()

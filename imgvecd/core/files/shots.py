@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from imgvecd.core.files.formats import is_image_name
-from imgvecd.spelling import folded, spellings
+from imgvecd.spelling import composed, folded, spellings
 
 _GOOGLE = re.compile(
     r"(?P<shot>(?:PXL|MVIMG|IMG|VID)_\d{8}_\d{6,9})"
@@ -22,9 +22,15 @@ _GOOGLE = re.compile(
 )
 _APPLE = re.compile(r"(?P<head>IMG_)(?P<edit>[EO]?)(?P<number>\d{4,})", re.IGNORECASE)
 _LUMIA = re.compile(r"(?P<shot>WP_\d{8}.*?)(?:_(?:Pro|Raw|Rich|Smart)|__highres)+", re.IGNORECASE)
+EDIT_ENDINGS = (
+    "-edited", "-edit", "-bearbeitet", "-modifié", "-editado", "-editada", "-modificato",
+    "-modificata", "-bewerkt", "-redigerad", "-redigeret", "-redigert", "-edytowane", "-upraveno",
+    "-muokattu", "-düzenlendi", "-изменено", "-编辑", "-已編輯", "-編集済み", "-수정됨",
+)  # fmt: skip
+"""What Google Photos, in several languages, puts behind the name of what was edited."""
 _EDITED = re.compile(
-    r"(?P<shot>.+?)(?:~\d+|[-_ ]edit(?:ed)?|-bearbeitet|-modifié|-editado|-modificato|-bewerkt"
-    r"|-redigerad|-enhanced(?:-[a-z]+)*|\(edited\))",
+    rf"(?P<shot>.+?)(?:~\d+|[_ ]edit(?:ed)?|{'|'.join(EDIT_ENDINGS)}|-enhanced(?:-[a-z]+)*"
+    r"|\(edited\))",
     re.IGNORECASE,
 )
 _RAW_ENDING = re.compile(r"(?P<shot>.+?)(?:[-_ .]raw|\(raw\))", re.IGNORECASE)
@@ -51,7 +57,7 @@ def shot_of(name: str) -> Shot:
     """Return what the name of an image, a film or a sidecar says."""
     stem = _stem(name)
     edited = False
-    if found := _EDITED.fullmatch(stem):
+    if found := _EDITED.fullmatch(stem) or _EDITED.fullmatch(composed(stem)):
         stem, edited = found["shot"], True
     if found := _APPLE.fullmatch(stem):
         edited = edited or found["edit"].upper() == "E"

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from imgvecd.api import IndexStatus
 from imgvecd.config.schema import IndexConfig
@@ -223,9 +224,11 @@ class LibraryIndex:
     def _build(self, generation: int) -> tuple[Snapshot, dict[Segment, StoredSegment]]:
         count = self._source.live_count(self._fingerprint)
         clock, batches = self._source.stream_embeddings(self._fingerprint, _BATCH)
-        if count == 0:
+        # whether there are any, only the stream says: embeddings may have come since the count
+        first = next(batches, None)
+        if first is None:
             return Snapshot(clock), {}
-        checked = (checked_changes(batch, self._dim) for batch in batches)
+        checked = (checked_changes(batch, self._dim) for batch in chain([first], batches))
         segment, stored = self._store.build(
             generation, self._kind_for(count), checked, self._raise_if_closed
         )

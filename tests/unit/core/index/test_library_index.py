@@ -138,6 +138,26 @@ def test_changes_during_a_rebuild_are_in_the_new_generation(open_index, source, 
     assert index.status().generation == 2
 
 
+@pytest.mark.parametrize(("before", "after"), [(range(0), range(5)), (range(5), range(0))])
+def test_a_rebuild_has_what_comes_or_goes_after_it_has_counted(
+    open_index, source, monkeypatch, before, after
+):
+    source.put(before, vectors(len(before)))
+    index = open_index()
+    counted = source.live_count
+
+    def count_and_change(fingerprint):
+        count = counted(fingerprint)
+        source.drop(before)
+        source.put(after, vectors(len(after)))
+        return count
+
+    monkeypatch.setattr(source, "live_count", count_and_change)
+    index.rebuild()
+    index.catch_up()
+    assert index.ids().tolist() == list(after)
+
+
 def test_closing_ends_a_rebuild(open_index, source, tmp_path, monkeypatch):
     source.put(range(300), vectors(300))
     index = open_index()
