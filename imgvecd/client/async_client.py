@@ -12,7 +12,7 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.client.async_connection import AsyncDaemonConnection
-from imgvecd.client.calls import DEFAULT_TIMEOUT_S, Call, Stream
+from imgvecd.client.calls import DEFAULT_TIMEOUT_S, ApiCall, ApiStream
 from imgvecd.client.daemon_address import daemon_address
 from imgvecd.client.operations import duplicates as dedup_calls
 from imgvecd.client.operations import images as image_calls
@@ -303,10 +303,10 @@ class AsyncClient:
         """Have a move that was stopped taken up."""
         return await self._call(daemon_calls.resume_move())
 
-    async def _call(self, call: Call[T]) -> T:
+    async def _call(self, call: ApiCall[T]) -> T:
         return await self._daemon.call(call)
 
-    def _stream(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
+    def _stream(self, stream: ApiStream[T]) -> AsyncGenerator[T, None]:
         return self._daemon.stream(stream)
 
 

@@ -17,7 +17,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from imgvecd.client.calls import Call, LineSplitter, Stream, error_of
+from imgvecd.client.calls import ApiCall, LineSplitter, ApiStream, error_of
 from imgvecd.client.daemon_address import DaemonAddress, TcpAddress
 from imgvecd.client.http_connection import ADMISSION_S, AGAIN_S, headers_of
 from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
@@ -51,7 +51,7 @@ class AsyncDaemonConnection:
         self._kept = False
         await self._close_unless_used()
 
-    async def call(self, call: Call[T]) -> T:
+    async def call(self, call: ApiCall[T]) -> T:
         """Return what a call answers.
 
         Raises:
@@ -72,7 +72,7 @@ class AsyncDaemonConnection:
             raise unreachable(error, self._address.place) from error
         return call.read(answer)
 
-    async def stream(self, stream: Stream[T]) -> AsyncGenerator[T, None]:
+    async def stream(self, stream: ApiStream[T]) -> AsyncGenerator[T, None]:
         """Yield what a stream tells, on a connection of its own.
 
         Raises:
@@ -103,7 +103,7 @@ class AsyncDaemonConnection:
             raise unreachable(error, self._address.place) from error
 
     async def _answer(
-        self, session: aiohttp.ClientSession, call: Call[Any], limit: aiohttp.ClientTimeout
+        self, session: aiohttp.ClientSession, call: ApiCall[Any], limit: aiohttp.ClientTimeout
     ) -> bytes:
         async with self._request(session, call, limit) as response:
             answer = await response.read()
@@ -114,7 +114,7 @@ class AsyncDaemonConnection:
     def _request(
         self,
         session: aiohttp.ClientSession,
-        asked: Call[Any] | Stream[Any],
+        asked: ApiCall[Any] | ApiStream[Any],
         timeout: aiohttp.ClientTimeout,
     ) -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
         over_tcp = isinstance(self._address, TcpAddress)

@@ -20,7 +20,7 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 
-class Call(msgspec.Struct, Generic[T], frozen=True):
+class ApiCall(msgspec.Struct, Generic[T], frozen=True):
     """One request with one answer.
 
     Attributes:
@@ -39,15 +39,15 @@ class Call(msgspec.Struct, Generic[T], frozen=True):
         """Whether it only reads, so that it may be sent again when it is not known to be heard."""
         return self.method == "GET" or self.url.startswith("/v1/search")
 
-    def then(self, change: Callable[[T], R]) -> Call[R]:
+    def then(self, change: Callable[[T], R]) -> ApiCall[R]:
         """Return the call whose value is changed so."""
         value = self.read
-        return Call(
+        return ApiCall(
             self.method, self.url, lambda answer: change(value(answer)), self.body, self.patience_s
         )
 
 
-class Stream(msgspec.Struct, Generic[T], frozen=True):
+class ApiStream(msgspec.Struct, Generic[T], frozen=True):
     """One request whose answer is told piece by piece.
 
     Attributes:
@@ -105,17 +105,17 @@ class LineSplitter:
             self._begun = [following]
 
 
-def get(url: str, shape: type[T]) -> Call[T]:
+def get(url: str, shape: type[T]) -> ApiCall[T]:
     """Return the call that reads a struct."""
-    return Call("GET", url, lambda answer: read(answer, shape))
+    return ApiCall("GET", url, lambda answer: read(answer, shape))
 
 
-def get_bytes(url: str) -> Call[bytes]:
+def get_bytes(url: str) -> ApiCall[bytes]:
     """Return the call that reads bytes as they are."""
-    return Call("GET", url, lambda answer: answer)
+    return ApiCall("GET", url, lambda answer: answer)
 
 
-def post(url: str, body: msgspec.Struct, shape: type[T], patience_s: float = 0.0) -> Call[T]:
+def post(url: str, body: msgspec.Struct, shape: type[T], patience_s: float = 0.0) -> ApiCall[T]:
     """Return the call that sends one struct and reads another."""
     return send("POST", url, body, shape, patience_s)
 
@@ -126,18 +126,18 @@ def send(
     body: msgspec.Struct | Mapping[str, Any],
     shape: type[T],
     patience_s: float = 0.0,
-) -> Call[T]:
+) -> ApiCall[T]:
     """Return the call that sends a body and reads a struct."""
-    return Call(method, url, lambda answer: read(answer, shape), encoded(body), patience_s)
+    return ApiCall(method, url, lambda answer: read(answer, shape), encoded(body), patience_s)
 
 
-def listing(url: str, shape: type[T]) -> Stream[T]:
+def listing(url: str, shape: type[T]) -> ApiStream[T]:
     """Return the stream of structs, one a line."""
 
     def parser() -> Callable[[bytes], T | None]:
         return lambda line: read(line, shape)
 
-    return Stream("GET", url, parser, headers={"Accept": NDJSON}, endless=False)
+    return ApiStream("GET", url, parser, headers={"Accept": NDJSON}, endless=False)
 
 
 def events(
@@ -148,7 +148,7 @@ def events(
     kind: str | None = None,
     body: msgspec.Struct | None = None,
     headers: dict[str, str] | None = None,
-) -> Stream[T]:
+) -> ApiStream[T]:
     """Return the stream of structs in server-sent events, of one kind or of all."""
 
     def parser() -> Callable[[bytes], T | None]:
@@ -163,7 +163,7 @@ def events(
         return value
 
     sent = None if body is None else encoded(body)
-    return Stream(method, url, parser, sent, headers or {})
+    return ApiStream(method, url, parser, sent, headers or {})
 
 
 def request(shape: type[T], **fields: Any) -> T:  # noqa: ANN401  # msgspec looks at them

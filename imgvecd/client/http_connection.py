@@ -15,11 +15,11 @@ import msgspec
 from imgvecd.client.calls import (
     DEFAULT_TIMEOUT_S,
     JSON,
-    Call,
+    ApiCall,
     EventParser,
     LineSplitter,
     ServerEvent,
-    Stream,
+    ApiStream,
     error_of,
     read,
 )
@@ -85,11 +85,11 @@ class DaemonConnection:
         """Drop what `url` names and return the JSON answered; errors as for `get`."""
         return self._ask("DELETE", url, None)
 
-    def call(self, call: Call[T]) -> T:
+    def call(self, call: ApiCall[T]) -> T:
         """Return what a call answers; errors as for `get`."""
         return call.read(self._send(call))
 
-    def stream(self, stream: Stream[T]) -> Iterator[T]:
+    def stream(self, stream: ApiStream[T]) -> Iterator[T]:
         """Yield what a stream tells, on a connection of its own.
 
         Raises:
@@ -102,9 +102,9 @@ class DaemonConnection:
 
     def events(self, url: str, body: msgspec.Struct) -> Iterator[ServerEvent]:
         """Yield server-sent events, until the daemon ends them; errors as for `stream`."""
-        return self.stream(Stream("POST", url, EventParser, msgspec.json.encode(body)))
+        return self.stream(ApiStream("POST", url, EventParser, msgspec.json.encode(body)))
 
-    def _streamed(self, stream: Stream[T]) -> Iterator[T]:
+    def _streamed(self, stream: ApiStream[T]) -> Iterator[T]:
         take, splitter = stream.parser(), LineSplitter()
         try:
             self._http.request(stream.method, stream.url, stream.body, self._headers(stream))
@@ -127,9 +127,9 @@ class DaemonConnection:
             self._http.close()
 
     def _ask(self, method: str, url: str, body: bytes | None, patience_s: float = 0.0) -> bytes:
-        return self._send(Call(method, url, lambda answer: answer, body, patience_s))
+        return self._send(ApiCall(method, url, lambda answer: answer, body, patience_s))
 
-    def _send(self, call: Call[Any]) -> bytes:
+    def _send(self, call: ApiCall[Any]) -> bytes:
         self._http.allow(call.patience_s)
         self._http.drop_if_ended()
         kept = self._http.sock is not None
@@ -150,14 +150,14 @@ class DaemonConnection:
             raise error_of(answer)
         return answer
 
-    def _headers(self, asked: Call[Any] | Stream[Any]) -> dict[str, str]:
+    def _headers(self, asked: ApiCall[Any] | ApiStream[Any]) -> dict[str, str]:
         return headers_of(self._address, asked)
 
 
-def headers_of(address: DaemonAddress, asked: Call[Any] | Stream[Any]) -> dict[str, str]:
+def headers_of(address: DaemonAddress, asked: ApiCall[Any] | ApiStream[Any]) -> dict[str, str]:
     """Return the headers of a request: the type of its body, its own, and the token over TCP."""
     headers = {} if asked.body is None else {"Content-Type": JSON}
-    if isinstance(asked, Stream):
+    if isinstance(asked, ApiStream):
         headers |= asked.headers
     if isinstance(address, TcpAddress):
         headers["Authorization"] = f"Bearer {address.token}"

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 import msgspec
 
 from imgvecd import api
-from imgvecd.client.calls import DEFAULT_TIMEOUT_S, Call, Stream
+from imgvecd.client.calls import DEFAULT_TIMEOUT_S, ApiCall, ApiStream
 from imgvecd.client.daemon_address import daemon_address
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.operations import duplicates as dedup_calls
@@ -338,8 +338,8 @@ class Client:
         """Have a move that was stopped taken up."""
         return self._call(daemon_calls.resume_move())
 
-    def _call(self, call: Call[T]) -> T:
+    def _call(self, call: ApiCall[T]) -> T:
         return self._daemon.call(call)
 
-    def _stream(self, stream: Stream[T]) -> Iterator[T]:
+    def _stream(self, stream: ApiStream[T]) -> Iterator[T]:
         return self._daemon.stream(stream)
