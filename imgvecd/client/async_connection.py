@@ -17,7 +17,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from imgvecd.client.calls import ApiCall, LineSplitter, ApiStream, error_of
+from imgvecd.client.calls import ApiCall, ApiStream, LineSplitter, error_of
 from imgvecd.client.daemon_address import DaemonAddress, TcpAddress
 from imgvecd.client.http_connection import ADMISSION_S, AGAIN_S, headers_of
 from imgvecd.client.socket_trust import require_known_peer, require_safe_folder

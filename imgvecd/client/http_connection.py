@@ -16,10 +16,10 @@ from imgvecd.client.calls import (
     DEFAULT_TIMEOUT_S,
     JSON,
     ApiCall,
+    ApiStream,
     EventParser,
     LineSplitter,
     ServerEvent,
-    ApiStream,
     error_of,
     read,
 )
