@@ -16,6 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from imgvecd import api, library_ops
+from imgvecd.complaints import complaint
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.model_choice import EMBEDDED
@@ -353,7 +354,9 @@ class VectorDatabase:
             fields = {"min_similarity": similarity_threshold, **choices}
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
-            raise BadRequestError(f"duplicates: {api.complaint(error)}") from error
+            raise BadRequestError(
+                f"duplicates: {complaint(error, api.DuplicatesRequest)}"
+            ) from error
         session = self._opened()
         session.run(session.duplicates.prepare())
         return session.run(session.duplicates.find(request, session.model))

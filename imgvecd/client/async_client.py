@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar, Unpack, overload
 
 import msgspec
@@ -25,6 +26,8 @@ from imgvecd.client.picture_terms import PictureQuery, picture_term, search_for
 
 T = TypeVar("T")
 Query = str | api.SearchRequest
+
+_READING = ThreadPoolExecutor(4, "imgvecd-pictures")  # the default one is the program's
 
 
 class AsyncClient:
@@ -122,7 +125,7 @@ class AsyncClient:
 
     async def check_duplicate(self, image: PictureQuery) -> tuple[api.DuplicateFile, ...]:
         """Return the files of the library that are this picture."""
-        term = await asyncio.to_thread(picture_term, image)
+        term = await asyncio.wrap_future(_READING.submit(picture_term, image))
         return await self._call(dedup_calls.check_duplicate(term))
 
     async def search_many(self, queries: Sequence[Query]) -> tuple[api.SearchResponse, ...]:
@@ -316,4 +319,4 @@ async def _request(
     """Return the request; a picture's file is read on a thread."""
     if image is None:
         return search_for(query, None, options)
-    return await asyncio.to_thread(search_for, query, image, options)
+    return await asyncio.wrap_future(_READING.submit(search_for, query, image, options))

@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from imgvecd import api
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, DaemonError, DaemonUnreachableError
 
 T = TypeVar("T")
@@ -175,7 +176,7 @@ def request(shape: type[T], **fields: Any) -> T:  # noqa: ANN401  # msgspec look
     try:
         return msgspec.convert(fields, shape, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise BadRequestError(api.complaint(error)) from error
+        raise BadRequestError(complaint(error, shape)) from error
 
 
 def encoded(body: msgspec.Struct | Mapping[str, Any]) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.client.options import SearchOptions
 from imgvecd.client.query import read_image
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError
 from imgvecd.picture_input import AnyPicture, content_of
 
@@ -65,4 +66,4 @@ def _converted(fields: dict[str, object]) -> api.Term:
     try:
         return msgspec.convert(fields, api.Term)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"image: {api.complaint(error)}") from error
+        raise BadRequestError(f"image: {complaint(error, api.Term)}") from error
