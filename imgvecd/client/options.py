@@ -27,6 +27,7 @@ class SearchOptions(TypedDict, total=False):
     explain: bool
     names: bool
     dates: bool
+    places: bool
 
 
 class ClassifyOptions(TypedDict, total=False):
@@ -51,3 +52,5 @@ class DuplicatesOptions(TypedDict, total=False):
     rules: Sequence[api.KeeperRule] | None
     prefer: Sequence[str]
     protect: Sequence[str]
+    limit: int | None
+    cursor: str | None
