@@ -55,9 +55,7 @@ def content_of(picture: AnyPicture) -> bytes | None:
         UnreadableImageError: it cannot be read to its end, or is empty.
         TooLargeError: an open file has more than a gibibyte.
     """
-    if isinstance(picture, str | os.PathLike):
-        return None
-    if isinstance(picture, bytes) and _is_path(picture):
+    if is_path(picture):
         return None
     if isinstance(picture, bytes | bytearray | memoryview):
         return _filled(bytes(picture), "bytes")
@@ -73,7 +71,14 @@ def content_of(picture: AnyPicture) -> bytes | None:
     )
 
 
-def _is_path(data: bytes) -> bool:
+def is_path(picture: object) -> TypeGuard[AnyPath]:
+    """Return whether it says where a picture lies, and is none itself."""
+    if isinstance(picture, bytes):
+        return _names_a_file(picture)
+    return isinstance(picture, str | os.PathLike)
+
+
+def _names_a_file(data: bytes) -> bool:
     if not data or len(data) >= _LONGEST_PATH or b"\0" in data:
         return False
     return data.startswith(b"/") or os.path.lexists(data)
