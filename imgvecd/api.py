@@ -777,6 +777,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         encoded: images encoded since the daemon started.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
+        encoder_sandbox: likewise, of the processes that the model runs in.
     """
 
     version: str
@@ -794,6 +795,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     eta_s: float | None = None
     sandbox: tuple[str, ...] = ()
+    encoder_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
