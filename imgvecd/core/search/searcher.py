@@ -54,6 +54,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
+from imgvecd.core.slots import Slots
 from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
@@ -155,7 +156,7 @@ class Searcher:
         self._store = store
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
-        self._measuring = asyncio.Lock()
+        self._measuring = Slots(1)
         self._measures: set[asyncio.Future[Any]] = set()
         self.library_changed = Broadcast()
         self._instance = embeddings.instance()
@@ -264,8 +265,9 @@ class Searcher:
         return await asyncio.shield(measuring)
 
     async def _measure(self, measure: Callable[[], T]) -> T:
-        asker.set(None)  # whoever measures keeps all others waiting, so it takes no turns itself
-        async with self._measuring:
+        who = asker.get()
+        async with self._measuring.slot(who and who.client):
+            asker.set(None)  # whoever measures keeps all others waiting, so it takes no more turns
             if not self._relevance.knows_texts:
                 await self._recall_texts()
             return await INTERACTIVE.run(measure)
@@ -288,7 +290,7 @@ class Searcher:
         except ImgvecdError as error:
             logger.debug("reference texts are not encoded: %s", error)
             return False
-        async with self._measuring:
+        async with self._measuring.slot(None):
             await self._recall_texts()
         return self._relevance.knows_texts
 
