@@ -24,6 +24,7 @@ from imgvecd.adapters.pillow import (
     geometry,
     opening,
     quality,
+    reasons,
 )
 from imgvecd.adapters.pillow.blocks import Blocks
 from imgvecd.core.duplicates import detail
@@ -160,7 +161,7 @@ def _blaming_the_file() -> Iterator[None]:
         if opening.is_the_systems(error):
             raise
         logger.debug("undecodable", exc_info=True)
-        raise UnreadableImageError("damaged", f"it cannot be decoded: {error}") from error
+        raise UnreadableImageError(*reasons.of_error(error)) from error
 
 
 def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:
