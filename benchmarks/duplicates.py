@@ -223,7 +223,7 @@ def speed(options):
             for number, content_id in enumerate(ids)
         )
         catalog.files.apply(FileChanges(linked=tuple(linked)))
-        catalog.duplicates.store_looks(
+        catalog.duplicates.store_hashes(
             perceptual_hash.VERSION,
             {content_id: pictures[row].tobytes() for row, content_id in enumerate(ids)},
         )
@@ -234,7 +234,7 @@ def speed(options):
         )
         finder = DuplicateFinder(
             store=catalog.duplicates,
-            library=catalog.library,
+            image_store=catalog.images,
             embeddings=catalog.embeddings,
             decoder=NoPictures(),
         )

@@ -19,7 +19,7 @@ from imgvecd import api, library_ops
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.model_choice import EMBEDDED
-from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_session, release
+from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_runtime, release
 from imgvecd.errors import (
     BadRequestError,
     DimensionError,
@@ -101,7 +101,7 @@ class VectorDatabase:
         )
         made = not os.path.lexists(self.db_path)
         try:
-            self._session: EmbeddedRuntime | None = _opened(
+            self._runtime: EmbeddedRuntime | None = _opened(
                 config, read_only=read_only, unsaid=unsaid and stored is None
             )
         except BaseException:
@@ -218,10 +218,10 @@ class VectorDatabase:
             NotFoundError: there is no such image.
             BadRequestError: a value that JSON cannot hold.
         """
-        session = self._opened()
-        session.require_writing()
-        (known,) = library_ops.require_known(session, [image_id])
-        session.catalog.user_metadata.replace({known: metadata})
+        runtime = self._opened()
+        runtime.require_writing()
+        (known,) = library_ops.require_known(runtime, [image_id])
+        runtime.catalog.user_metadata.replace({known: metadata})
 
     def tag(
         self, image_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -231,10 +231,10 @@ class VectorDatabase:
         Raises:
             NotFoundError: one of the images is not there; none was changed.
         """
-        session = self._opened()
-        session.require_writing()
-        known = library_ops.require_known(session, image_ids)
-        session.catalog.user_metadata.tag(known, add, remove)
+        runtime = self._opened()
+        runtime.require_writing()
+        known = library_ops.require_known(runtime, image_ids)
+        runtime.catalog.user_metadata.tag(known, add, remove)
 
     def get_image(self, image_id: int) -> dict[str, Any]:
         """Return what is known of an image: as in results of searches, without `similarity`.
@@ -242,8 +242,8 @@ class VectorDatabase:
         Raises:
             NotFoundError: there is no such image.
         """
-        session = self._opened()
-        (found,) = self._described(library_ops.require_known(session, [image_id]))
+        runtime = self._opened()
+        (found,) = self._described(library_ops.require_known(runtime, [image_id]))
         return found
 
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
@@ -253,12 +253,12 @@ class VectorDatabase:
             NotFoundError: there is no such image.
             OfflineError, UnreadableImageError: none of its files can be read.
         """
-        session = self._opened()
+        runtime = self._opened()
 
         async def made() -> bytes:
-            return await session.thumbnails.picture(await session.thumbnails.find(image_id, size))
+            return await runtime.thumbnails.picture(await runtime.thumbnails.find(image_id, size))
 
-        return session.run(made())
+        return runtime.run(made())
 
     def search(
         self,
@@ -277,9 +277,9 @@ class VectorDatabase:
             BadRequestError: a field that there is not, or that makes no sense.
             NotFoundError, UnreadableImageError: an image that is not there, or is none.
         """
-        session = self._opened()
+        runtime = self._opened()
         request = api.search_request(query, fields)
-        return session.run(session.searcher.search(request))
+        return runtime.run(runtime.searcher.search(request))
 
     @also_called(query="query_text", text="query_text")
     def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
@@ -354,9 +354,9 @@ class VectorDatabase:
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
             raise BadRequestError(f"duplicates: {api.complaint(error)}") from error
-        session = self._opened()
-        session.run(session.duplicates.prepare())
-        return session.run(session.duplicates.find(request, session.model))
+        runtime = self._opened()
+        runtime.run(runtime.duplicates.prepare())
+        return runtime.run(runtime.duplicates.find(request, runtime.model))
 
     def check_duplicate(
         self, image: AnyPath, similarity_threshold: float = 0.95
@@ -366,15 +366,15 @@ class VectorDatabase:
         Raises:
             FileNotFoundError, UnreadableImageError: the image cannot be read.
         """
-        session = self._opened()
+        runtime = self._opened()
         if library_ops.is_url(image):
             data = fetch_image(str(image))
         else:
             with open(library_ops.absolute(image), "rb") as file:
                 data = file.read()
-        session.run(session.duplicates.prepare())
-        found = session.run(
-            session.duplicates.check(data, session.searcher.search, similarity_threshold)
+        runtime.run(runtime.duplicates.prepare())
+        found = runtime.run(
+            runtime.duplicates.check(data, runtime.searcher.search, similarity_threshold)
         )
         return [_duplicate(file) for file in found.matches]
 
@@ -385,12 +385,12 @@ class VectorDatabase:
             decision: "not_duplicates" or "keep_both", which both leave them out of groups from
                 now on, or "undecided". A hash given twice means the copies of one image.
         """
-        session = self._opened()
-        session.require_writing()
+        runtime = self._opened()
+        runtime.require_writing()
         wanted = msgspec.convert(
             {"hashes": tuple(hashes), "decision": decision}, api.DuplicateDecision
         )
-        session.catalog.duplicates.decide(
+        runtime.catalog.duplicates.decide(
             [bytes.fromhex(name) for name in wanted.hashes], wanted.decision
         )
 
@@ -413,37 +413,37 @@ class VectorDatabase:
         Raises:
             BadRequestError: no such format, or a clock of another database.
         """
-        session = self._opened()
+        runtime = self._opened()
         target = os.fspath(path)
         kind = export.export_format(target, format)
-        after = export.since(since, session.catalog.embeddings.instance())
+        after = export.since(since, runtime.catalog.embeddings.instance())
         ids: list[int] = []
 
         def noting() -> Iterator[export.Record]:
-            catalog = session.catalog
-            for record in export.records(catalog.library, catalog.collection, after):
+            catalog = runtime.catalog
+            for record in export.records(catalog.images, catalog.collection, after):
                 ids.append(record["id"])
                 yield record
 
         count = export.write(target, kind, noting(), write_parquet)
         if embeddings:
             beside = os.path.splitext(target)[0] + ".npy"
-            model = session.model
-            source = session.catalog.embeddings
+            model = runtime.model
+            source = runtime.catalog.embeddings
             export.write_embeddings(beside, ids, source, model.fingerprint, model.dim)
         return count
 
     def get_stats(self) -> dict[str, Any]:
         """Return what the database holds: images that can be found, files, model, bytes on disk."""
-        session = self._opened()
-        stats = session.catalog.library.stats(session.index.size_bytes)
+        runtime = self._opened()
+        stats = runtime.catalog.images.stats(runtime.index.size_bytes)
         return {
-            "total_images": len(session.index),
+            "total_images": len(runtime.index),
             "total_files": stats.files,
             "failures": stats.failures,
             "dimension": self.dimension,
-            "model_name": session.model.name,
-            "pretrained": session.model.pretrained,
+            "model_name": runtime.model.name,
+            "pretrained": runtime.model.pretrained,
             "formats": stats.formats,
             "size_bytes": stats.size_bytes,
             "db_path": self.db_path,
@@ -455,9 +455,9 @@ class VectorDatabase:
 
         A backup takes about a second for each 100,000 images.
         """
-        session, self._session = self._session, None
-        if session is not None:
-            release(session)
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            release(runtime)
 
     def __enter__(self) -> Self:
         return self
@@ -480,29 +480,29 @@ class VectorDatabase:
         return model.dim
 
     def _opened(self) -> EmbeddedRuntime:
-        if self._session is None:
+        if self._runtime is None:
             raise BadRequestError(f"the database {self.db_path} is closed")
-        self._session.require_own_process()
-        return self._session
+        self._runtime.require_own_process()
+        return self._runtime
 
     def _add(
         self, paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None]
     ) -> list[int | UnreadableImageError]:
-        session = self._opened()
-        results = library_ops.add(session, paths)
+        runtime = self._opened()
+        results = library_ops.add(runtime, paths)
         known = {
             result: metadata
             for result, metadata in zip(results, metadatas, strict=True)
             if metadata is not None and isinstance(result, int)
         }
         if known:
-            session.catalog.user_metadata.replace(known)
+            runtime.catalog.user_metadata.replace(known)
         return results
 
     def _search(self, terms: Sequence[api.Term], k: int) -> list[dict[str, Any]]:
-        session = self._opened()
+        runtime = self._opened()
         request = api.SearchRequest(terms=tuple(terms), limit=_count(k), all=True)
-        response = session.run(session.searcher.search(request))
+        response = runtime.run(runtime.searcher.search(request))
         scores = {hit.id: hit.score for hit in response.hits}
         return [
             {**found, "similarity": scores[found["id"]]} for found in self._described(list(scores))
@@ -510,7 +510,7 @@ class VectorDatabase:
 
     def _described(self, image_ids: Sequence[int]) -> list[dict[str, Any]]:
         catalog = self._opened().catalog
-        images = catalog.library.images(image_ids)
+        images = catalog.images.images(image_ids)
         origins = catalog.collection.origins(image_ids)
         return [
             _described(images[image_id], origins.get(image_id))
@@ -595,7 +595,7 @@ def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime
         unsaid: the model was left to us, and the database is new.
     """
     try:
-        return open_session(config, read_only=read_only)
+        return open_runtime(config, read_only=read_only)
     except ModelError as error:
         if not unsaid:
             raise
@@ -606,4 +606,4 @@ def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime
             error,
         )
         embedded = ModelConfig(name=EMBEDDED)
-        return open_session(msgspec.structs.replace(config, model=embedded), read_only=read_only)
+        return open_runtime(msgspec.structs.replace(config, model=embedded), read_only=read_only)

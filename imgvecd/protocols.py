@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
 from imgvecd.types import (
-    Bearers,
+    ContentFiles,
     Coverage,
     DecodedImage,
     EncoderSpeed,
@@ -34,7 +34,7 @@ from imgvecd.types import (
 
 
 class Decoder(Protocol):
-    """RequestTurns image files into pixels, at a distance safe from what is wrong with them."""
+    """Turns image files into pixels, at a distance safe from what is wrong with them."""
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """Return the image at `path`, oriented, resized and cropped as `spec` says.
@@ -206,10 +206,11 @@ class FileStore(Protocol):
 class Watcher(Protocol):
     """Hears of changes in single folders. What it tells are hints: the disk is always asked.
 
-    Thread-safety: any thread; `hear` is called on a thread of the watcher's own and must not block.
+    Thread-safety: any thread; `on_hint` is called on a thread of the watcher's own and must
+    not block.
     """
 
-    def start(self, hear: Callable[[Hint], None]) -> None:
+    def start(self, on_hint: Callable[[Hint], None]) -> None:
         """Begin to listen."""
         ...
 
@@ -394,7 +395,7 @@ class ImageStore(Protocol):
         """Return up to `limit` images with ids above `after`, ascending."""
         ...
 
-    def bearers(self, content_id: int) -> Bearers | None:
+    def content_files(self, content_id: int) -> ContentFiles | None:
         """Return the files that bear an image; None if there are none."""
         ...
 

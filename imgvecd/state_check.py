@@ -54,7 +54,7 @@ class StateCheck:
         self._index_config = index
         self._path = os.path.join(state, "catalog.sqlite")
         self._lock = StateLock(state)
-        self._safekeeping = CatalogRecovery(state)
+        self._recovery = CatalogRecovery(state)
 
     def __enter__(self) -> Self:
         return self
@@ -74,26 +74,26 @@ class StateCheck:
             CatalogError: the catalog needs another program, or the disk fails.
         """
         found = list(self._backups())
-        damage = self._safekeeping.damage() if is_there(self._path) else "it is missing"
+        damage = self._recovery.damage() if is_there(self._path) else "it is missing"
         if damage is not None:
             return [*self._catalog(damage), *found]
         found += self._rows()
         return [*found, *self._indexes(compare=not found)]
 
     def _backups(self) -> Iterator[Finding]:
-        for path in self._safekeeping.backups.paths():
+        for path in self._recovery.backups.paths():
             damage = damage_of(path)
             if damage:
                 where = os.path.join("backups", os.path.basename(path))
                 yield Finding(where, damage[0], "delete it", partial(delete_backup, path))
 
     def _catalog(self, damage: str) -> Iterator[Finding]:
-        backup = self._safekeeping.backups.sound()
+        backup = self._recovery.backups.sound()
         if backup is not None:
             remedy = f"put the backup of {made_at(backup):%Y-%m-%d %H:%M} UTC in its place"
         elif damage == "it is missing":
             return
-        elif self._safekeeping.is_better_than_nothing(damage):
+        elif self._recovery.is_better_than_nothing(damage):
             remedy = "use it all the same, since there is no sound backup, and it can be read"
             yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
             return
@@ -104,14 +104,14 @@ class StateCheck:
         yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
 
     def _restore(self, damage: str) -> None:
-        self._safekeeping.prepare(condemned=damage)
+        self._recovery.prepare(condemned=damage)
         if os.path.exists(self._path):
-            self._safekeeping.seal()
+            self._recovery.write_checksum()
 
     def _rows(self) -> Iterator[Finding]:
         catalog = Catalog(self._state, read_only=True)
         try:
-            found = catalog.consistency.findings()
+            found = catalog.row_repair.findings()
         finally:
             catalog.close()
         for what, remedy in found:
@@ -119,7 +119,7 @@ class StateCheck:
 
     def _mend_rows(self) -> None:
         with self._opened() as catalog:
-            catalog.consistency.mend()
+            catalog.row_repair.mend()
 
     def _indexes(self, *, compare: bool) -> Iterator[Finding]:
         """Yield what is wrong with the indexes.
@@ -180,15 +180,15 @@ class StateCheck:
             index.close()
 
     def _opened(self) -> _Opened:
-        return _Opened(self._state, self._safekeeping)
+        return _Opened(self._state, self._recovery)
 
 
 class _Opened:
     """The catalog, open for writing and sealed again afterwards."""
 
-    def __init__(self, state: str, safekeeping: CatalogRecovery) -> None:
-        self._safekeeping = safekeeping
-        safekeeping.prepare()
+    def __init__(self, state: str, recovery: CatalogRecovery) -> None:
+        self._recovery = recovery
+        recovery.prepare()
         self._catalog = Catalog(state)
 
     def __enter__(self) -> Catalog:
@@ -201,7 +201,7 @@ class _Opened:
         trace: TracebackType | None,
     ) -> None:
         self._catalog.close()
-        self._safekeeping.seal()
+        self._recovery.write_checksum()
 
 
 def _delete(path: str) -> None:

@@ -136,7 +136,7 @@ class MountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearers:
+class ContentFiles:
     """The files that bear one content.
 
     Attributes:

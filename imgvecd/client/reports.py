@@ -37,7 +37,7 @@ def status(answer: api.Status) -> list[str]:
     lines += [_line("", text) for text in (model.runtime_note, model.note, model.error) if text]
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
-        command = pause_commands.way_on(answer.pause)
+        command = pause_commands.resume_command(answer.pause)
         lines.append(_line("", f"`{command}` has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))

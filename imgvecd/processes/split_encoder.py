@@ -197,4 +197,4 @@ class SplitEncoder:
                 await BULK.run(write_choice, self._image_tower, self._choice)
         logger.info("images are encoded with %s: %s", self._choice.runtime, self._choice.note)
         if self._for_images is self._images and self._has_text_tower():
-            await self._whole.put_away()
+            await self._whole.unload()

@@ -16,10 +16,10 @@ from imgvecd.server.client_connection import client_of
 from imgvecd.server.route import Table, Work
 
 # More than there are threads to answer in would only queue there, where nobody takes turns.
-PLACES = 16
+SLOTS = 16
 
 
-class RequestTurns:
+class RequestSlots:
     """Places for requests, given out client by client. For one event loop.
 
     A client that asks for more than its share waits for its own requests; of those that wait, each
@@ -34,14 +34,14 @@ class RequestTurns:
 
     def __init__(
         self,
-        places: int = PLACES,
+        slots: int = SLOTS,
         per_client: int | None = None,
         most_waiting: int = sys.maxsize,
     ) -> None:
-        self._free = places
-        self._per_client = per_client or max(places // 2, 1)
+        self._free = slots
+        self._per_client = per_client or max(slots // 2, 1)
         self._most_waiting = most_waiting
-        self._for_others = max(places * 3 // 4, 1)
+        self._for_others = max(slots * 3 // 4, 1)
         self._others: set[Hashable] = set()
         self._taken: collections.Counter[Hashable] = collections.Counter()
         self._waiting: collections.OrderedDict[
@@ -59,7 +59,7 @@ class RequestTurns:
         return self._taken.total()
 
     @contextlib.asynccontextmanager
-    async def place(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
+    async def slot(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
         """Hold a place for one of the client's requests, waiting for its turn.
 
         Args:
@@ -134,27 +134,27 @@ class RequestTurns:
         return bool(left)
 
 
-def turns_by_work() -> dict[Work, RequestTurns]:
+def slots_by_work() -> dict[Work, RequestSlots]:
     """Return the lines in which requests wait: how many go on at once, and of one client.
 
     What looks at the whole library shares the processor with searches, so there is little of it;
     streams and waits cost a connection each, and leave most of those to others.
     """
     return {
-        Work.QUICK: RequestTurns(PLACES),
-        Work.HEAVY: RequestTurns(2, per_client=1, most_waiting=16),
-        Work.WAITING: RequestTurns(48, per_client=24, most_waiting=0),
-        Work.STREAM: RequestTurns(96, per_client=32, most_waiting=0),
+        Work.QUICK: RequestSlots(SLOTS),
+        Work.HEAVY: RequestSlots(2, per_client=1, most_waiting=16),
+        Work.WAITING: RequestSlots(48, per_client=24, most_waiting=0),
+        Work.STREAM: RequestSlots(96, per_client=32, most_waiting=0),
     }
 
 
-def take_turns(turns: Mapping[Work, RequestTurns], table: Table) -> Middleware:
+def limit_concurrency(slots: Mapping[Work, RequestSlots], table: Table) -> Middleware:
     """Return a middleware that has requests take turns, each kind in a line of its own."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         client = client_of(request)
-        async with turns[table.work(request)].place(client, owner=client.is_owner):
+        async with slots[table.work(request)].slot(client, owner=client.is_owner):
             return await handler(request)
 
     return middleware

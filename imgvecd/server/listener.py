@@ -123,7 +123,7 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_FILES and not self._refuse_one():
-                    self._rest()
+                    self._pause()
                     return
                 continue  # it has gone again
             if not self._welcome(accepted):
@@ -172,7 +172,7 @@ class Listener:
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         return self._spare is not None
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         """Look away for a moment: a client that cannot be accepted stays there."""
         bound = self.socket
         self._loop.remove_reader(bound.fileno())

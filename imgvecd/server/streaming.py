@@ -22,11 +22,11 @@ class Stream:
     """One such answer. Each piece waits until the client has taken the one before."""
 
     def __init__(
-        self, request: web.Request, response: web.StreamResponse, patience_s: float
+        self, request: web.Request, response: web.StreamResponse, write_timeout_s: float
     ) -> None:
         self._request = request
         self._response = response
-        self._patience_s = patience_s
+        self._write_timeout_s = write_timeout_s
 
     async def write(self, piece: bytes) -> None:
         """Send a piece.
@@ -35,7 +35,7 @@ class Stream:
             ConnectionError: the client has gone, or takes too long; it is hung up on.
         """
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._write_timeout_s):
                 await self._response.write(piece)
         except TimeoutError:
             if self._request.transport is not None:
@@ -55,11 +55,11 @@ class Streams:
     """Begins streams, and ends those that have no end when the daemon stops.
 
     Args:
-        patience_s: a client that does not take a piece for so long is hung up on.
+        write_timeout_s: a client that does not take a piece for so long is hung up on.
     """
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, write_timeout_s: float) -> None:
+        self._write_timeout_s = write_timeout_s
         self._endless: set[asyncio.Task[object]] = set()
 
     async def end(self, _app: web.Application) -> None:
@@ -75,7 +75,7 @@ class Streams:
             headers={"Content-Type": content_type, "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        return response, Stream(request, response, self._patience_s)
+        return response, Stream(request, response, self._write_timeout_s)
 
     @contextlib.asynccontextmanager
     async def events(

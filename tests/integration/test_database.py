@@ -240,9 +240,9 @@ def test_removed_images_are_found_no_more_and_can_come_back(tmp_path):
         with pytest.raises(NotFoundError, match=f"no image {cat}"):
             database.remove_images([coffee, cat])
         assert names(database.search_by_text("a photo of a cat")) == ["coffee"]
-        encoded = database._session.encoded
+        encoded = database._runtime.encoded
         assert database.add_image(PHOTOS / "cat.jpg") == cat
-        assert database._session.encoded == encoded
+        assert database._runtime.encoded == encoded
         assert names(database.search_by_text("a photo of a cat", k=1)) == ["cat"]
 
 
@@ -253,14 +253,14 @@ def test_moved_files_are_followed_without_encoding(tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
         files = sorted(old.iterdir())
         ids = database.add_images_batch(files)
-        encoded = database._session.encoded
+        encoded = database._runtime.encoded
         old.rename(new)
         (new / "cat.jpg").unlink()
         os.utime(new / "coffee.jpg")
         shutil.copy(new / "rocket.jpg", new / "grass.jpg")
         moved = database.relocate(old, new)
         assert moved == {"moved": len(files) - 2, "changed": 1, "missing": 1}
-        assert database._session.encoded == encoded
+        assert database._runtime.encoded == encoded
         by_id = dict(zip(ids, files, strict=True))
         for name in ("coffee", "brick", "copy of cat"):
             (image_id,) = [key for key, path in by_id.items() if path.stem == name]
@@ -292,7 +292,7 @@ def test_it_is_all_there_when_opened_again(tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
         (best,) = database.search_by_text("cat")
         assert (best["id"], best["metadata"]) == (first, {"a": 1})
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
     with pytest.raises(BadRequestError, match="closed"):
         database.search_by_text("cat")
 
@@ -306,7 +306,7 @@ def test_it_is_restored_from_the_backup_that_closing_made(tmp_path):
         VectorDatabase(db_path=tmp_path, read_only=True)
     with VectorDatabase(db_path=tmp_path) as database:
         assert database.get_image(cat)["image_path"] == str(PHOTOS / "cat.jpg")
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
 
 
 def test_a_wrong_dimension_is_refused_before_anything_is_added(tmp_path):

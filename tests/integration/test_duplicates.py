@@ -98,7 +98,7 @@ def test_the_keeper_follows_the_rules_in_their_order(database, folder):
 
 def test_a_second_look_decodes_nothing(database, folder):
     database.find_duplicates()
-    finder = database._session.duplicates
+    finder = database._runtime.duplicates
 
     class Refusing:
         def __getattr__(self, name):

@@ -26,8 +26,8 @@ def legacy(tmp_path):
     paths = [str(photos / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "brick")]
     with VectorDatabase("imgvecd-mini", db_path=tmp_path / "scratch") as database:
         ids = database.add_images_batch(paths)
-        catalog = database._session.catalog
-        vectors = catalog.embeddings.embeddings(database._session.model.fingerprint, ids)
+        catalog = database._runtime.catalog
+        vectors = catalog.embeddings.embeddings(database._runtime.model.fingerprint, ids)
     (tmp_path / "moved").mkdir()
     (photos / "rocket.jpg").rename(tmp_path / "moved" / "rocket.jpg")
     paths[3] = URL
@@ -47,7 +47,7 @@ def legacy(tmp_path):
 def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=legacy) as database:
         assert database.get_stats()["total_images"] == 4
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
         found = database.search_by_image(PHOTOS / "rocket.jpg", k=1)[0]
         assert found["similarity"] == pytest.approx(1, abs=0.01)
         assert found["metadata"]["category"] == "c2"
@@ -60,7 +60,7 @@ def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
         assert database.add_image(tmp_path / "moved" / "rocket.jpg") == found["id"]
         cat = database.search_by_image(PHOTOS / "cat.jpg", k=1)[0]
         assert database.add_image(tmp_path / "photos" / "cat.jpg") == cat["id"]
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
     with VectorDatabase(db_path=legacy) as database:  # not twice
         assert database.get_stats()["total_images"] == 4
 

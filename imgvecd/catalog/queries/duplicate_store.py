@@ -54,12 +54,12 @@ class DuplicateTable:
         file = file_row(row[1:])
         return os.path.join(row[0], file.relative), file
 
-    def store_looks(self, version: int, looks: Mapping[int, bytes]) -> None:
+    def store_hashes(self, version: int, hashes: Mapping[int, bytes]) -> None:
         """Keep looks by content id; those of another version are replaced."""
         with self._database.write_aside() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)",
-                [(content_id, version, look) for content_id, look in looks.items()],
+                [(content_id, version, look) for content_id, look in hashes.items()],
             )
 
     def decide(self, hashes: Sequence[bytes], decision: str) -> None:

@@ -143,7 +143,7 @@ class SearchRows:
                 rows = None
         if rows is None:
             with self._database.write_aside() as writer:
-                name_index.make_anew(writer)
+                name_index.rebuild(writer)
             return []
         return [content_id for (content_id,) in rows]
 

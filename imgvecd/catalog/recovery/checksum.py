@@ -22,7 +22,7 @@ from imgvecd.core.files.durable import (
     sync_directory,
 )
 
-SEAL_SUFFIX = ".seal"
+CHECKSUM_SUFFIX = ".seal"
 SMALL_BYTES = 256 << 20
 """Files up to this size, which takes a third of a second, are read through before they are used."""
 
@@ -42,7 +42,7 @@ class CatalogChecksum(msgspec.Struct, frozen=True):
     blake2b: str | None
 
 
-def write_seal(path: str, *, within_s: float = math.inf) -> None:
+def write_checksum(path: str, *, within_s: float = math.inf) -> None:
     """Seal a closed file; without its digest if reading it takes longer than `within_s`.
 
     Raises:
@@ -51,16 +51,16 @@ def write_seal(path: str, *, within_s: float = math.inf) -> None:
     status = os.stat(path)
     deadline = time.monotonic() + within_s
     digest = file_digest(path, lambda: time.monotonic() < deadline)
-    with DurableFile(path + SEAL_SUFFIX, parsed=True) as file:
+    with DurableFile(path + CHECKSUM_SUFFIX, parsed=True) as file:
         payload = msgspec.json.encode(CatalogChecksum(status.st_size, status.st_mtime_ns, digest))
         file.write(payload + b"\n" + digest_of(payload).encode() + b"\n")
     sync_directory(os.path.dirname(path))
 
 
-def read_seal(path: str) -> CatalogChecksum | None:
+def read_checksum(path: str) -> CatalogChecksum | None:
     """Return the seal of a file; None if there is none that can be read."""
     try:
-        return _decoded(read_whole(path + SEAL_SUFFIX))
+        return _decoded(read_whole(path + CHECKSUM_SUFFIX))
     except OSError:
         return None
 
@@ -75,25 +75,25 @@ def _decoded(data: bytes) -> CatalogChecksum | None:
         return None
 
 
-def break_seal(path: str) -> None:
+def remove_checksum(path: str) -> None:
     """Remove a seal, for good: what is written afterwards shall never be compared with it."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + SEAL_SUFFIX)
+        os.unlink(path + CHECKSUM_SUFFIX)
         sync_directory(os.path.dirname(path))
 
 
-def keeps_seal(path: str) -> bool:
+def matches_checksum(path: str) -> bool:
     """Return whether a file has a seal and is, byte for byte, what was sealed.
 
     Raises:
         OSError: the file or its seal cannot be read, which says nothing of the bytes.
     """
     try:
-        seal = _decoded(read_whole(path + SEAL_SUFFIX))
+        checksum = _decoded(read_whole(path + CHECKSUM_SUFFIX))
     except FileNotFoundError:
         return False
     return (
-        seal is not None
-        and os.stat(path).st_size == seal.size_bytes
-        and (seal.blake2b is None or file_digest(path) == seal.blake2b)
+        checksum is not None
+        and os.stat(path).st_size == checksum.size_bytes
+        and (checksum.blake2b is None or file_digest(path) == checksum.blake2b)
     )

@@ -17,7 +17,7 @@ class Subject:
 
     Attributes:
         files: how many files bear it.
-        look: as `perceptual_hash.look_of` makes it; None if it was never looked at.
+        perceptual_hash: as `perceptual_hash.of_pixels` makes it; None if it was never looked at.
         raw: camera RAW, which is no duplicate of what was developed from it.
     """
 
@@ -28,7 +28,7 @@ class Subject:
     height: int
     taken_at: str | None
     files: int
-    look: bytes | None
+    perceptual_hash: bytes | None
     raw: bool = False
 
     @property
@@ -54,7 +54,7 @@ class DuplicateStore(Protocol):
         """Return (absolute path, file) of an online file that bears the content, if any."""
         ...
 
-    def store_looks(self, version: int, looks: dict[int, bytes]) -> None:
+    def store_hashes(self, version: int, hashes: dict[int, bytes]) -> None:
         """Keep looks by content id; those of another version are replaced."""
         ...
 

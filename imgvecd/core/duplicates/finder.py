@@ -85,7 +85,7 @@ class DuplicateFinder:
     """Finds duplicates among all images. For one event loop.
 
     Args:
-        keep_looks: False where the catalog is open for reading only; then they last as long as
+        keep_hashes: False where the catalog is open for reading only; then they last as long as
             the finder.
     """
 
@@ -93,17 +93,17 @@ class DuplicateFinder:
         self,
         *,
         store: DuplicateStore,
-        library: ImageStore,
+        image_store: ImageStore,
         embeddings: EmbeddingSource,
         decoder: Decoder,
-        keep_looks: bool = True,
+        keep_hashes: bool = True,
     ) -> None:
         self._store = store
-        self._library = library
+        self._image_store = image_store
         self._embeddings = embeddings
         self._decoder = decoder
-        self._keep_looks = keep_looks
-        self._comparer = Comparer(store, decoder, keep=keep_looks)
+        self._keep_hashes = keep_hashes
+        self._comparer = Comparer(store, decoder, keep=keep_hashes)
         self._unkept: dict[int, bytes] = {}
         self._hopeless: dict[int, str] = {}
         self._compared: _Compared | None = None
@@ -119,14 +119,14 @@ class DuplicateFinder:
             waiting = [
                 subject.id
                 for subject in subjects
-                if subject.look is None and subject.id not in self._hopeless
+                if subject.perceptual_hash is None and subject.id not in self._hopeless
             ]
             for start in range(0, len(waiting), _BATCH):
                 batch = waiting[start : start + _BATCH]
                 found = await self._look_at(batch, perceptual_hash.SPEC)
                 await self._keep(
                     {
-                        identity: perceptual_hash.look_of(pixels)
+                        identity: perceptual_hash.of_pixels(pixels)
                         for identity, pixels in found.items()
                     }
                 )
@@ -156,7 +156,7 @@ class DuplicateFinder:
             groups=tuple(groups),
             images=len(ids),
             compared=len(ids) - len(missing),
-            missing=await HEAVY.run(self._told, missing[:_MOST_TOLD], compared.unread),
+            missing=await HEAVY.run(self._missing, missing[:_MOST_TOLD], compared.unread),
             waiting=await HEAVY.run(self._store.waiting),
             protect=request.protect,
             took_ms=round(took_ms, 1),
@@ -180,7 +180,7 @@ class DuplicateFinder:
             info.height,
             info.taken_at if info.metadata.get("taken_at_source") != "file" else None,
             0,
-            perceptual_hash.look_of(small.pixels),
+            perceptual_hash.of_pixels(small.pixels),
             info.format == "raw",
         )
         subjects = await HEAVY.run(self._subjects)
@@ -192,7 +192,7 @@ class DuplicateFinder:
                 continue
             cosine = cosines.get(subject.id, 0.0)
             kind = await self._relation(given, examined, subject, cosine, min_similarity)
-            image = self._library.images([subject.id]).get(subject.id) if kind else None
+            image = self._image_store.images([subject.id]).get(subject.id) if kind else None
             if kind and image:
                 found += [listed_file(image, file, kind, cosine) for file in image.files]
         found.sort(key=lambda file: (KINDS.index(file.kind), -file.similarity, file.path))
@@ -233,20 +233,22 @@ class DuplicateFinder:
             known = await self._comparer.compared(alike)
             links = await HEAVY.run(_links, subjects, vectors, found, alike, known, request)
             unread = {**self._hopeless, **known.unread}
-            unseen = [each for each in subjects if each.look is None and each.id not in unread]
+            unseen = [
+                each for each in subjects if each.perceptual_hash is None and each.id not in unread
+            ]
             self._compared = _Compared(
                 state,
-                [replace(subject, look=None) for subject in subjects],
+                [replace(subject, perceptual_hash=None) for subject in subjects],
                 links,
                 {**dict.fromkeys([each.id for each in unseen], _UNSEEN), **unread},
                 lacking=bool(unseen),
             )
         return self._compared
 
-    def _told(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
+    def _missing(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
         return tuple(
             Missing(path=image.files[0].path, why=unread[content_id])
-            for content_id, image in self._library.images(ids).items()
+            for content_id, image in self._image_store.images(ids).items()
             if image.files
         )
 
@@ -255,7 +257,7 @@ class DuplicateFinder:
         if not self._unkept:
             return subjects
         return [
-            replace(subject, look=self._unkept.get(subject.id, subject.look))
+            replace(subject, perceptual_hash=self._unkept.get(subject.id, subject.perceptual_hash))
             for subject in subjects
         ]
 
@@ -274,7 +276,7 @@ class DuplicateFinder:
         """Return the pixels of those contents that can be decoded, by id."""
         turns = asyncio.Semaphore(_DECODES)
 
-        async def look(content_id: int) -> bytes | None:
+        async def perceptual_hash(content_id: int) -> bytes | None:
             async with turns:
                 at = await HEAVY.run(self._store.a_file_of, content_id)
                 if at is None:
@@ -287,7 +289,7 @@ class DuplicateFinder:
                     self._hopeless[content_id] = str(error)
                     return None
 
-        found = await asyncio.gather(*map(look, ids))
+        found = await asyncio.gather(*map(perceptual_hash, ids))
         return {
             content_id: pixels
             for content_id, pixels in zip(ids, found, strict=True)
@@ -295,9 +297,9 @@ class DuplicateFinder:
         }
 
     async def _keep(self, found: dict[int, bytes]) -> None:
-        if self._keep_looks:
+        if self._keep_hashes:
             try:
-                await HEAVY.run(self._store.store_looks, perceptual_hash.VERSION, found)
+                await HEAVY.run(self._store.store_hashes, perceptual_hash.VERSION, found)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("looks are not kept: %s", error)
             else:
@@ -335,7 +337,7 @@ class DuplicateFinder:
         every = sorted({identity for _, ids in found for identity in ids})
         known_images: dict[int, Image] = {}
         for start in range(0, len(every), _BATCH):
-            known_images |= self._library.images(every[start : start + _BATCH])
+            known_images |= self._image_store.images(every[start : start + _BATCH])
         for kind, ids in found:
             images = {each: known_images[each] for each in ids if each in known_images}
             # what meets by way of a third picture still is what a person decided

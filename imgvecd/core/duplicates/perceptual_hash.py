@@ -49,16 +49,16 @@ _MOST_ENLARGED = 1.1
 _SMALLEST_AREA = SIDE * SIDE // 4
 
 
-def look_of(pixels: bytes) -> bytes:
+def of_pixels(pixels: bytes) -> bytes:
     """Return the look in `DecodedImage.pixels` made by `SPEC`: SIDE × SIDE grey levels."""
     rgb = np.frombuffer(pixels, np.uint8).reshape(-1, 3)
     grey: bytes = np.rint(rgb @ _GREY).astype(np.uint8).tobytes()
     return grey
 
 
-def greys(looks: list[bytes]) -> Float32Array:
+def greys(hashes: list[bytes]) -> Float32Array:
     """Return looks as an array, shape (n, SIDE, SIDE)."""
-    raw = b"".join(look[: SIDE * SIDE] for look in looks)
+    raw = b"".join(perceptual_hash[: SIDE * SIDE] for perceptual_hash in hashes)
     return np.frombuffer(raw, np.uint8).reshape(-1, SIDE, SIDE).astype(np.float32)
 
 

@@ -98,7 +98,7 @@ class ReadonlyIndex:
         snapshot, different = self._snapshot, 0
         live = [np.empty(0, np.int64)]
         for batch in self._source.stream_embeddings(self._fingerprint, _BATCH)[1]:
-            different += len(snapshot.news(checked_changes(batch, self._dim))[0])
+            different += len(snapshot.new_rows(checked_changes(batch, self._dim))[0])
             live.append(batch.added)
         return different + len(np.setdiff1d(snapshot.ids(), np.concatenate(live)))
 

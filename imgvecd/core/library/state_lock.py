@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import Self
 
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import AlreadyRunningError, CatalogError
 
 
@@ -37,7 +37,7 @@ class StateLock:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CatalogError(
-                f"the state directory {directory} cannot be written: {told(error)}, or use"
+                f"the state directory {directory} cannot be written: {describe(error)}, or use"
                 " another one (`state_dir`)"
             ) from error
         try:

@@ -78,7 +78,7 @@ class LiveQueries:
         prepared: tuple[Searcher, Query] | None = None
         while True:
             searcher = await self._current()
-            heard = searcher.news.count
+            seen = searcher.library_changed.count
             new = await INTERACTIVE.run(
                 self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
             )
@@ -94,5 +94,5 @@ class LiveQueries:
                     if identity in hits:
                         yield Match(hit=hits[identity], since=self.name((clock, identity)))
                 position = new[-1]
-            elif not await searcher.news.wait(heard, HEARTBEAT_S):
+            elif not await searcher.library_changed.wait(seen, HEARTBEAT_S):
                 yield None

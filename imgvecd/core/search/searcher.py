@@ -33,8 +33,8 @@ from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.paging import (
+    BandCuts,
     Cursor,
-    Cuts,
     Found,
     Group,
     Key,
@@ -102,7 +102,7 @@ class Query:
     parts: Float32Array
     allowed: Int64Array | None
     scale: Scale | None
-    cuts: Cuts
+    cuts: BandCuts
     names: str = ""
     understood: Understood | None = None
     undated: Int64Array | None = None
@@ -130,7 +130,7 @@ class Searcher:
 
     Attributes:
         terms: makes vectors of texts and images.
-        news: rings when the library has changed.
+        library_changed: rings when the library has changed.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Searcher:
         encoder: Encoder,
         decoder: Decoder,
         embeddings: EmbeddingSource,
-        library: ImageStore,
+        image_store: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
     ) -> None:
@@ -149,25 +149,25 @@ class Searcher:
         self.terms = TermEncoder(model, encoder, decoder, embeddings, store, fetch)
         self._index = index
         self._embeddings = embeddings
-        self._library = library
+        self._image_store = image_store
         self._store = store
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
         self._measures: set[asyncio.Future[Any]] = set()
-        self.news = Broadcast()
+        self.library_changed = Broadcast()
         self._instance = embeddings.instance()
 
     async def run(self) -> None:
         """Learn what relevance is measured against, once the library is large enough."""
         while not self._relevance.knows_texts:
-            heard = self.news.count
+            heard = self.library_changed.count
             if len(self._index) < SMALLEST_LIBRARY or not await self._learn_texts():
-                await self.news.wait(heard)
+                await self.library_changed.wait(heard)
 
     def wake(self) -> None:
         """The library has changed."""
-        self.news.ring()
+        self.library_changed.notify()
 
     async def search(self, request: SearchRequest) -> SearchResponse:
         """Return a page of hits for `request`, in its order.
@@ -415,7 +415,7 @@ class Searcher:
     def hits(self, query: Query, groups: Sequence[Group]) -> tuple[Hit, ...]:
         """Return what shows `groups`, with relevance, and shares if they are asked for."""
         ids = [group.leader.id for group in groups]
-        images = self._library.images(ids)
+        images = self._image_store.images(ids)
         vectors = self._vectors(ids) if query.request.explain else {}
         named = [group.leader.id for group in groups if group.leader.named]
         matched = self._matched(query, named) if named else {}
@@ -497,13 +497,13 @@ def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, in
     return min(found, MOST_COUNTED), min(weaker, MOST_COUNTED)
 
 
-def _cuts(request: SearchRequest, scale: Scale | None) -> Cuts:
+def _cuts(request: SearchRequest, scale: Scale | None) -> BandCuts:
     floor = -1.0 if request.min_score is None else request.min_score
     if scale is None:
-        return Cuts(-1.0, -1.0, floor)
+        return BandCuts(-1.0, -1.0, floor)
     if request.min_relevance is not None:
         floor = max(floor, scale.score(request.min_relevance))
-    return Cuts(scale.found, scale.weaker, floor)
+    return BandCuts(scale.found, scale.weaker, floor)
 
 
 def _plain(key: Key) -> tuple[float | int | str, ...]:

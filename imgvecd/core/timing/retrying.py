@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import tenacity
 
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -68,5 +68,5 @@ class Retrying:
 
 def _sentence(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
-        return f"the index cannot be written: {told(error)}"
+        return f"the index cannot be written: {describe(error)}"
     return str(error)

@@ -94,7 +94,7 @@ def test_what_is_long_gone_is_forgotten(catalog):
     assert row == ("{}", "{}", None)
     assert named is None
     assert not catalog.changes.covers(0)
-    kept = catalog.library.images([stays.content_id])[stays.content_id]
+    kept = catalog.images.images([stays.content_id])[stays.content_id]
     assert kept.user_metadata == {"tags": ["mine"]}
     again = add(catalog, root, b"a.jpg", 1)  # a new picture, as far as anybody knows
     assert again.content_id not in {gone.content_id, stays.content_id}
