@@ -767,6 +767,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.
+        rereading: images whose metadata another version has read, and which are read again while
+            nothing else waits.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
     """
@@ -785,6 +787,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
+    rereading: int = 0
     sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
