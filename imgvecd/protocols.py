@@ -34,7 +34,7 @@ from imgvecd.types import (
 
 
 class Decoder(Protocol):
-    """Turns image files into pixels, at a distance safe from what is wrong with them."""
+    """Slots image files into pixels, at a distance safe from what is wrong with them."""
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """Return the image at `path`, oriented, resized and cropped as `spec` says.
@@ -524,7 +524,11 @@ class SearchStore(Protocol):
         ...
 
     def fill_names(self) -> bool:
-        """Take in some of the names that are not looked for yet; return whether there are more."""
+        """Take in some names and places not yet looked for; return whether there are more."""
+        ...
+
+    def places(self, names: Sequence[str]) -> dict[str, str]:
+        """Return those folded names that places of images have, with what each is called."""
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:

@@ -116,7 +116,7 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
     if not found.searched and found.understood is not None:
-        return ["No indexed image was taken then."]
+        return ["No indexed image was taken then and there."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits
@@ -150,9 +150,16 @@ def _understood(found: api.SearchResponse) -> list[str]:
     said = found.understood
     if said is None:
         return []
-    time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+    taken, hints = [], []
+    if said.place is not None:
+        taken.append(f"in {said.place!r}")
+        hints.append("--no-places")
+    if said.taken is not None:
+        time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+        taken.append(f"{time} ({said.words!r})")
+        hints.append("--no-dates")
     looked_for = f"{said.text!r}, taken" if said.text else "all that was taken"
-    return [f"Understood as {looked_for} {time} ({said.words!r}). --no-dates takes it as words."]
+    return [f"Understood as {looked_for} {' '.join(taken)}. {' '.join(hints)} takes it as words."]
 
 
 def _count(images: int) -> str:

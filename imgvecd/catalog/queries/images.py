@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgvecd.api import Companion, FileCounts, Image, ImageFile, Path, Stats
 from imgvecd.catalog.files.companions import beside
 from imgvecd.catalog.files.offline_sql import offline
+from imgvecd.catalog.files.place_index import line_of
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
 from imgvecd.catalog.work.models import model_id
@@ -208,6 +209,7 @@ class ImageTable:
             companions=tuple(c for file in files for c in _companions(connection, file)),
             metadata=json.loads(metadata),
             user_metadata=json.loads(user),
+            place=line_of(connection, content_id),
         )
 
 

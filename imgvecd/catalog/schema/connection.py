@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from imgvecd.catalog.files import name_index
+from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.integrity.row_check import is_undecodable
 from imgvecd.catalog.recovery.disk_advice import advice
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
@@ -73,6 +73,7 @@ class Database:
                 "UPDATE meta SET value = value + 1 WHERE key = 'clock' RETURNING value"
             ).fetchall()
             yield connection, clock
+            place_index.catch_up(connection)  # what filters find changes with the clock
 
     @contextlib.contextmanager
     def write_aside(self) -> Iterator[sqlite3.Connection]:

@@ -17,7 +17,7 @@ Content = list[dict[str, Any]]
 
 _LONGEST_TEXT = 200_000  # of one answer; photos' metadata may be long
 _MOST_FILES = 20  # of one group of duplicates
-_FACETS: tuple[api.FacetKind, ...] = ("camera", "tag", "person", "folder")
+_FACETS: tuple[api.FacetKind, ...] = ("camera", "tag", "person", "folder", "place")
 
 
 class ToolError(ImgvecdError):
@@ -70,6 +70,7 @@ def _search(client: Client, asked: args.SearchArguments) -> Content:
     filters = api.Filters(
         folder=asked.folder,
         taken=asked.taken,
+        place=asked.place,
         camera=asked.camera,
         tags=asked.tags,
         min_rating=asked.min_rating,
@@ -242,7 +243,7 @@ _TOOLS = (
     ),
     AssistantTool(
         "library",
-        "What the library holds: how many photos, from when, the cameras, tags, people and"
+        "What the library holds: how many photos, from when, the cameras, places, tags, people and"
         " folders that most of them have.",
         args.LibraryArguments,
         _library,
