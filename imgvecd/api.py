@@ -785,6 +785,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
             nothing else waits.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
+        encoder_sandbox: likewise, of the processes that the model runs in.
     """
 
     version: str
@@ -803,6 +804,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     eta_s: float | None = None
     rereading: int = 0
     sandbox: tuple[str, ...] = ()
+    encoder_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

@@ -217,6 +217,7 @@ class DaemonService:
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             rereading=engine.rereading,
             sandbox=self._sandbox(),
+            encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),
         )
 
