@@ -30,7 +30,7 @@ _RECORD = (
 _CURABLE = "('unsupported', 'damaged', 'truncated')"
 
 
-class RereadQueue:
+class RereadTable:
     """Implements `protocols.RereadQueue`. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
