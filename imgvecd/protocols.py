@@ -103,6 +103,11 @@ class Encoder(Protocol):
         """Why images are encoded with the runtime that they are; None until that was found out."""
         ...
 
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What keeps each of its workers from doing anything else; empty before the first one."""
+        ...
+
     async def info(self) -> ModelInfo:
         """Return what the model is, loading it if that was never learnt.
 
