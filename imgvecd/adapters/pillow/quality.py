@@ -106,7 +106,8 @@ def sample(luma: Float32Array) -> bytes:
     rows, columns = luma.shape[0] // 8, luma.shape[1] // 8
     places = np.linspace(0, rows * columns - 1, min(_SAMPLED, rows * columns)).astype(int)
     grid = luma[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
-    return np.rint(grid[places // columns, places % columns]).astype(np.uint8).tobytes()
+    blocks: bytes = np.rint(grid[places // columns, places % columns]).astype(np.uint8).tobytes()
+    return blocks
 
 
 def _coefficients(luma: Float32Array) -> Float32Array:

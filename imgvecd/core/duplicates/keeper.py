@@ -273,7 +273,10 @@ def _is_lossless(copy: Copy) -> bool:
 
 
 def _is_good_jpeg(copy: Copy) -> bool:
-    return copy.facts is not None and copy.image.format == "jpeg" and copy.facts.quality >= _GOOD
+    facts = copy.facts
+    if facts is None or copy.image.format != "jpeg":
+        return False
+    return min(facts.quality, facts.remembered) >= _GOOD
 
 
 def _said(image: Image) -> int:
