@@ -55,7 +55,7 @@ from imgvecd.core.search.relevance import (
     shape_of,
 )
 from imgvecd.core.search.understanding import understand
-from imgvecd.core.threads import FILTERING, INTERACTIVE
+from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
     Decoder,
@@ -133,7 +133,7 @@ class Searcher:
 
     Attributes:
         terms: makes vectors of texts and images.
-        library_changed: rings when the library has changed.
+        library_changed: notifies when the library has changed.
     """
 
     def __init__(
@@ -284,6 +284,7 @@ class Searcher:
         return await asyncio.shield(measuring)
 
     async def _measure(self, measure: Callable[[], T]) -> T:
+        asker.set(None)  # whoever measures keeps all others waiting, so it takes no turns itself
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()

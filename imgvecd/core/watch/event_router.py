@@ -14,7 +14,7 @@ from imgvecd.types import Hint, HintKind
 
 
 class EventRouter:
-    """Turns hints into folders to look at. `route` runs on any thread and never blocks.
+    """Slots hints into folders to look at. `route` runs on any thread and never blocks.
 
     Args:
         recheck_roots: called when roots may have come or gone.
@@ -34,7 +34,7 @@ class EventRouter:
         self._roots = tuple((path, *roots[path]) for path in sorted(roots, key=len, reverse=True))
 
     def route(self, hint: Hint) -> None:
-        """Put on the agenda what the hint gives reason to look at."""
+        """Queue what the hint gives reason to look at."""
         if hint.kind is HintKind.LOST:
             for _, root_id, _ in self._roots:
                 self._scan_queue.scan(root_id)
