@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from imgvecd import globs
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError
 
 MOST_HITS_AT_ONCE = 10_000
@@ -268,14 +269,7 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: int | None = None
 
 
-def complaint(error: msgspec.MsgspecError) -> str:
-    """Return what does not fit, led by the field: "limit: Expected `int` >= 1."."""
-    message, _, place = str(error).partition(" - at `$")
-    field = place.rstrip("`").lstrip(".")
-    return f"{field}: {message}." if field else f"{message}."
-
-
-def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> SearchRequest:
+def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any]) -> SearchRequest:
     """Return the request for a text or a request, with further fields of `SearchRequest`.
 
     Raises:
@@ -287,7 +281,7 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     try:
         request = msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise BadRequestError(complaint(error)) from error
+        raise BadRequestError(complaint(error, SearchRequest)) from error
     filters = request.filters
     if filters.folder is None:
         return request
@@ -788,6 +782,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         encoded: images encoded since the daemon started.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
+        encoder_sandbox: likewise, of the processes that the model runs in.
     """
 
     version: str
@@ -805,6 +800,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     eta_s: float | None = None
     sandbox: tuple[str, ...] = ()
+    encoder_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
