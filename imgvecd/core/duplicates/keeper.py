@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from imgvecd.api import KEEPER_RULES, DuplicatesRequest, Image, ImageFile, Path
 from imgvecd.core.duplicates.folder_set import FolderSet
 from imgvecd.core.duplicates.saved_from import saved_from
-from imgvecd.core.duplicates.true_size import SAME_SIDE, Shown, shown_by
+from imgvecd.core.duplicates.true_size import SAME_SIDE, TrueSize, shown_by
 from imgvecd.types import CopyFacts
 
 # What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
@@ -168,7 +168,7 @@ def _nominal(image: Image) -> float:
     return math.sqrt((image.width or 0) * (image.height or 0))
 
 
-def _shown(copies: Sequence[Copy]) -> dict[int, Shown]:
+def _shown(copies: Sequence[Copy]) -> dict[int, TrueSize]:
     """Return by image id what each really shows."""
     images = {copy.image.id: copy for copy in copies}
     bands = {each: copy.facts.bands if copy.facts else () for each, copy in images.items()}

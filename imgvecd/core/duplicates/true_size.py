@@ -20,7 +20,7 @@ _WEAKENED = 0.95
 _FLOOR = 1e-5
 
 
-class Shown(NamedTuple):
+class TrueSize(NamedTuple):
     """What a picture shows.
 
     Attributes:
@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 
 def shown_by(
     bands: Sequence[float], side: float, others: Iterable[tuple[float, Sequence[float]]]
-) -> Shown:
+) -> TrueSize:
     """Return what a picture shows.
 
     Args:
@@ -49,8 +49,8 @@ def shown_by(
         beyond = _beyond(bands, ratio)
         if beyond is not None and beyond < _SOFT:
             weakened = bool(its_bands) and _weakened(bands, its_bands, ratio) < _WEAKENED
-            return Shown(other, weakened or beyond < _EMPTY)
-    return Shown(side, enlarged=False)
+            return TrueSize(other, weakened or beyond < _EMPTY)
+    return TrueSize(side, enlarged=False)
 
 
 def _beyond(bands: Sequence[float], ratio: float) -> float | None:
