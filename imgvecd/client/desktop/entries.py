@@ -60,8 +60,8 @@ def entries() -> list[Entry]:
         Entry(
             "Dolphin",
             os.path.join(data, "kio", "servicemenus", "imgvecd.desktop"),
-            f"[Desktop Entry]\nType=Service\nName={LABEL}\nMimeType=image/*;\nActions=findSimilar;\n"
-            "X-KDE-MaxNumberOfUrls=1\n\n"
+            f"[Desktop Entry]\nType=Service\nName={LABEL}\nMimeType=image/*;\n"
+            "Actions=findSimilar;\nX-KDE-MaxNumberOfUrls=1\n\n"
             f"[Desktop Action findSimilar]\nName={LABEL}\nIcon={_ICON}\nExec={similar} %f\n",
             executable=True,  # newer Dolphins ask before they follow one that is not
         ),
