@@ -31,6 +31,7 @@ Score = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Rating = Annotated[float, msgspec.Meta(ge=0, le=5)]
 Top = Annotated[int, msgspec.Meta(ge=1, le=100)]
 WaitSeconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+GroupsPerPage = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 BurstSeconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 PauseSeconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)]
 Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
@@ -1051,6 +1052,8 @@ class DuplicatesRequest(
             configuration's.
         prefer: folders to keep files in, the best first; the configuration's if empty.
         protect: folders whose files are always kept, as are those of the configuration's.
+        limit: groups a page; all of them if null.
+        cursor: `next_cursor` of the page before, with the request otherwise unchanged.
     """
 
     kinds: tuple[DuplicateKind, ...] = ()
@@ -1059,6 +1062,8 @@ class DuplicatesRequest(
     rules: tuple[KeeperRule, ...] | None = None
     prefer: Folders = ()
     protect: Folders = ()
+    limit: GroupsPerPage | None = None
+    cursor: CursorText | None = None
 
 
 class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -1118,9 +1123,13 @@ class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
         missing: the others, 100 of them at most.
         waiting: files that are not indexed yet: `POST /v1/sync` waits for them.
         protect: folders, absolute, whose files were always kept.
+        groups_in_all: on every page together.
+        next_cursor: asks for the next page; null on the last one.
     """
 
     groups: tuple[DuplicateGroup, ...]
+    groups_in_all: int = 0
+    next_cursor: str | None = None
     images: int
     compared: int
     missing: tuple[Missing, ...] = ()

@@ -10,12 +10,12 @@ import operator
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
 from imgvecd import api, library_ops
+from imgvecd.closing import ContextManaged
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.model_choice import EMBEDDED
@@ -51,7 +51,7 @@ _DEFAULT_NAME = _Stored(DEFAULT_MODEL.name)
 _DEFAULT_PRETRAINED = _Stored(DEFAULT_MODEL.pretrained)
 
 
-class VectorDatabase:
+class VectorDatabase(ContextManaged):
     """Images in a folder of its own, found by text or by image.
 
     Safe to use from any thread, and any number of times on one folder. Close it, or use it as a
@@ -458,17 +458,6 @@ class VectorDatabase:
         runtime, self._runtime = self._runtime, None
         if runtime is not None:
             release(runtime)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _checked(self, dimension: int) -> int:
         model = self._opened().model

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from imgvecd.catalog import Catalog
 from imgvecd.config.schema import Config, ModelConfig
-from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import back_up_at_end
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model

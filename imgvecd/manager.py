@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Never, Self
+from typing import Any, Never
 
 from tqdm import tqdm
 
+from imgvecd.closing import ContextManaged
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.database import VectorDatabase
 from imgvecd.errors import UnreadableImageError
@@ -19,7 +19,7 @@ from imgvecd.former_names import also_called
 _BATCH = 256
 
 
-class VectorDBManager:
+class VectorDBManager(ContextManaged):
     """Indexes folders and searches them, over a `VectorDatabase`.
 
     Args:
@@ -124,17 +124,6 @@ class VectorDBManager:
         """Close the database, if the manager opened it."""
         if self._own:
             self.db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _drawn(bar: tqdm[Never], most: int) -> Callable[[int], None]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
 
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.catalog import Catalog, CatalogRecovery, is_there
 from imgvecd.catalog.recovery.backups import damage_of, delete_backup, made_at
+from imgvecd.closing import ContextManaged
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex, checkpoint
 from imgvecd.core.index.readonly_index import ReadonlyIndex
@@ -38,7 +38,7 @@ class Finding:
     mend: Callable[[], None]
 
 
-class StateCheck:
+class StateCheck(ContextManaged):
     """Holds the state directory while it looks; a context manager. For one thread.
 
     Raises:
@@ -56,15 +56,8 @@ class StateCheck:
         self._lock = StateLock(state)
         self._recovery = CatalogRecovery(state)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the state directory."""
         self._lock.close()
 
     def findings(self) -> list[Finding]:
@@ -184,7 +177,7 @@ class StateCheck:
 
 
 class _Opened:
-    """The catalog, open for writing and sealed again afterwards."""
+    """The catalog, open for writing with a new checksum afterwards."""
 
     def __init__(self, state: str, recovery: CatalogRecovery) -> None:
         self._recovery = recovery

@@ -91,7 +91,7 @@ class Catalog:
 
     @property
     def damaged(self) -> bool:
-        """Whether bytes were met that cannot be the catalog's own: it is not to be sealed."""
+        """Whether bytes were met that cannot be the catalog's own: it gets no checksum."""
         return self._database.damaged.is_set()
 
     def call_when_damaged(self, call: Callable[[], None]) -> None:
@@ -133,7 +133,7 @@ class Catalog:
     def examine(self) -> str | None:
         """Read the file through; return what is wrong with it, None if it is sound.
 
-        One that is held is compared with its seal. Takes seconds for a million images, and no
+        One that is held is compared with its checksum. Takes seconds for a million images, and no
         writer waits for it.
 
         Raises:

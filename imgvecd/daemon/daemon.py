@@ -72,7 +72,7 @@ class Observed(Protocol):
 
 
 class Daemon:
-    """Runs an engine, a reconciler, a caretaker and a server together. For one event loop, once.
+    """Runs an engine, a reconciler, maintenance and a server together. For one event loop, once.
 
     Args:
         serve: starts the server and returns once clients can connect.

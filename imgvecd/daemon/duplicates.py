@@ -10,9 +10,9 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig, expand
-from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.dedup_plan import parse
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.duplicates.removal import Outcome
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.threads import HEAVY, INTERACTIVE

@@ -16,8 +16,8 @@ import msgspec
 import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
-from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance

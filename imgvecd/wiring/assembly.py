@@ -23,7 +23,8 @@ from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_mo
 from imgvecd.core.library.state_lock import StateLock
 from imgvecd.core.search import Searcher
 from imgvecd.errors import CatalogDamagedError, CatalogError, ModelError, NotFoundError
-from imgvecd.processes import DecoderPool, SplitEncoder
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import FileRow, ModelInfo
 from imgvecd.wiring.parts import (
     drop_image_towers,

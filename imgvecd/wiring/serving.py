@@ -18,7 +18,7 @@ from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, expand
-from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.thumbnails import Thumbnails

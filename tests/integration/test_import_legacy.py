@@ -7,6 +7,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
+from kept_state import keep_state
 
 from imgvecd import VectorDatabase
 from imgvecd.cli.main import main
@@ -16,25 +17,35 @@ PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 URL = "https://example.org/gone.jpg"
 
 
+NAMES = ("cat", "coffee", "rocket", "brick")
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    """Of the photos that are named."""
+    place = keep_state(tmp_path_factory.mktemp("scratch"))
+    with VectorDatabase("imgvecd-mini", db_path=place) as database:
+        ids = database.add_images_batch([PHOTOS / f"{name}.jpg" for name in NAMES])
+        catalog = database._runtime.catalog
+        found = catalog.embeddings.embeddings(database._runtime.model.fingerprint, ids)
+        return np.stack([found[image_id] for image_id in ids])
+
+
 @pytest.fixture
-def legacy(tmp_path):
+def legacy(tmp_path, vectors):
     """index.faiss and metadata.pkl with real vectors: two files that exist, one gone, one URL."""
     photos = tmp_path / "photos"
     photos.mkdir()
-    for name in ("cat", "coffee", "rocket", "brick"):
+    for name in NAMES:
         shutil.copy(PHOTOS / f"{name}.jpg", photos)
-    paths = [str(photos / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "brick")]
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "scratch") as database:
-        ids = database.add_images_batch(paths)
-        catalog = database._runtime.catalog
-        vectors = catalog.embeddings.embeddings(database._runtime.model.fingerprint, ids)
+    paths = [str(photos / f"{name}.jpg") for name in NAMES]
     (tmp_path / "moved").mkdir()
     (photos / "rocket.jpg").rename(tmp_path / "moved" / "rocket.jpg")
     paths[3] = URL
     folder = tmp_path / "vector_db"
     folder.mkdir()
-    index = faiss.IndexFlatIP(len(vectors[ids[0]]))
-    index.add(np.stack([vectors[image_id] for image_id in ids]))
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
     faiss.write_index(index, str(folder / "index.faiss"))
     records = [
         {"id": row, "image_path": path, "category": f"c{row}", "width": 400, "format": "JPEG"}

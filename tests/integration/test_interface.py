@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from kept_state import keep_state
 
 from imgvecd import VectorDatabase, VectorDBManager
 
@@ -64,6 +65,7 @@ def test_the_block_runs_as_printed(place):
     block = AS_PRINTED.replace("ViT-B-32", "imgvecd-mini").replace("laion2b_s34b_b79k", "")
     block = block.replace("dimension=512", "dimension=256")
     names = {"paths": paths, "metadatas": [{"n": 1}, None]}
+    keep_state("vector_db")
     exec(block, names)  # noqa: S102  # as a user would type it
     try:
         assert len(names["ids"]) == 2
@@ -135,7 +137,7 @@ def vit_b_32(tmp_path_factory):
 
 
 def test_indexing_a_folder_draws_a_bar_and_goes_on_where_it_was(place, capsys):
-    options = {"model_name": "imgvecd-mini", "db_path": "db"}
+    options = {"model_name": "imgvecd-mini", "db_path": keep_state("db")}
     with VectorDBManager(**options) as manager:
         first = manager.index_directory("images_folder", progress=True)
         assert f"{first['found']}/{first['found']}" in capsys.readouterr().err

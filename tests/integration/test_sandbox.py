@@ -17,7 +17,8 @@ from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.errors import UnreadableImageError
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Stamp
 
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)

@@ -14,7 +14,8 @@ import pytest
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Priority, Stamp
 
 TESTS = Path(__file__).parents[1]
@@ -166,7 +167,8 @@ PARENT = """
 import asyncio, json, os, sys
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec
 import pathlib, psutil
 

@@ -59,7 +59,7 @@ class Backups:
                 raise CatalogDamagedError(f"the catalog is damaged: {damage[0]}")
             write_checksum(temporary)
             os.replace(temporary + CHECKSUM_SUFFIX, path + CHECKSUM_SUFFIX)
-            os.replace(temporary, path)  # last: what has this name has its seal
+            os.replace(temporary, path)  # last: what has this name has its checksum
             sync_directory(self._directory)
         except (OSError, sqlite3.Error) as error:
             why = describe(error) if isinstance(error, OSError) else str(error)
@@ -146,7 +146,7 @@ class Backups:
 
 
 def delete_backup(path: str) -> None:
-    """Delete a backup and its seal; what cannot be deleted stays."""
+    """Delete a backup and its checksum; what cannot be deleted stays."""
     for name in (path, path + CHECKSUM_SUFFIX):
         with contextlib.suppress(OSError):
             os.unlink(name)

@@ -1,7 +1,7 @@
-"""Seals: what a catalog's file was when it was last closed in order.
+"""The checksum of a catalog's file, written when it was last closed in order.
 
-SQLite notices damage to the structure of its file only. While nobody has it open, the seal beside
-it notices every changed bit. It is removed before the file is written to again, so that a file
+SQLite notices damage to the structure of its file only. While nobody has it open, the checksum
+beside it notices every changed bit. It is removed before the file is written to again, so a file
 without one was not closed in order.
 """
 
@@ -27,7 +27,7 @@ SMALL_BYTES = 256 << 20
 """Files up to this size, which takes a third of a second, are read through before they are used."""
 
 CHANGED = "its bytes have changed since it was closed, and nobody has written to it"
-"""What is wrong with a file that does not keep its seal, though its times say so."""
+"""What is wrong with a file that does not match its checksum, though its times say so."""
 
 
 class CatalogChecksum(msgspec.Struct, frozen=True):
@@ -43,10 +43,10 @@ class CatalogChecksum(msgspec.Struct, frozen=True):
 
 
 def write_checksum(path: str, *, within_s: float = math.inf) -> None:
-    """Seal a closed file; without its digest if reading it takes longer than `within_s`.
+    """Write the checksum of a closed file; no digest if reading takes longer than `within_s`.
 
     Raises:
-        OSError: it cannot be read, or the seal not written.
+        OSError: it cannot be read, or the checksum not written.
     """
     status = os.stat(path)
     deadline = time.monotonic() + within_s
@@ -58,7 +58,7 @@ def write_checksum(path: str, *, within_s: float = math.inf) -> None:
 
 
 def read_checksum(path: str) -> CatalogChecksum | None:
-    """Return the seal of a file; None if there is none that can be read."""
+    """Return the checksum of a file; None if there is none that can be read."""
     try:
         return _decoded(read_whole(path + CHECKSUM_SUFFIX))
     except OSError:
@@ -76,17 +76,17 @@ def _decoded(data: bytes) -> CatalogChecksum | None:
 
 
 def remove_checksum(path: str) -> None:
-    """Remove a seal, for good: what is written afterwards shall never be compared with it."""
+    """Remove a checksum, for good: what is written afterwards shall never be compared with it."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path + CHECKSUM_SUFFIX)
         sync_directory(os.path.dirname(path))
 
 
 def matches_checksum(path: str) -> bool:
-    """Return whether a file has a seal and is, byte for byte, what was sealed.
+    """Return whether a file has a checksum and, byte for byte, matches it.
 
     Raises:
-        OSError: the file or its seal cannot be read, which says nothing of the bytes.
+        OSError: the file or its checksum cannot be read, which says nothing of the bytes.
     """
     try:
         checksum = _decoded(read_whole(path + CHECKSUM_SUFFIX))

@@ -49,7 +49,7 @@ class CatalogRecovery:
         report: what a person is told of a catalog that had to be restored; None if it was sound.
         unchecked: whether the file was not closed in order and is too large to be read before it
             is used: that is to be done beside.
-        unread: the seal of a file that seems untouched and is too large to be read before it is
+        unread: the checksum of a file that seems untouched and is too large to be read before it is
             used: that is to be done beside, too.
         aside: where the damaged file was put; None if there was none.
     """
@@ -98,13 +98,13 @@ class CatalogRecovery:
             raise CatalogError(f"the catalog cannot be made ready: {why}") from error
 
     def write_checksum(self) -> None:
-        """Seal the file that was just closed; one with a log beside it is still in use."""
+        """Write the checksum of the closed file; one with a log beside it is still in use."""
         hold_reserve(self._state)
         if is_there(self._path) and not os.path.exists(self._path + "-wal"):
             try:
                 write_checksum(self._path, within_s=_CHECKSUM_S)
             except OSError as error:  # the next start reads the file through instead
-                logger.warning("the catalog is not sealed: %s", error)
+                logger.warning("the checksum of the catalog is not written: %s", error)
 
     def damage(self) -> str | None:
         """Return what is wrong with the file, read through whatever its size; None if nothing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import hashlib
 import logging
 import time
@@ -26,7 +27,8 @@ from imgvecd.api import (
     SearchResponse,
     Term,
 )
-from imgvecd.core.duplicates import pairing, perceptual_hash
+from imgvecd.core.duplicates import group_pages, pairing, perceptual_hash
+from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
 from imgvecd.core.duplicates.comparing import (
     AlikePair,
@@ -38,7 +40,7 @@ from imgvecd.core.duplicates.comparing import (
 from imgvecd.core.duplicates.folder_set import require_folders
 from imgvecd.core.duplicates.grouping import (
     KINDS,
-    Link,
+    SURE,
     group_ids,
     listed_file,
     make_group,
@@ -72,6 +74,7 @@ class _Compared:
         subjects: without their looks.
         unread: contents that could not be compared, and why.
         lacking: some pictures were not looked at yet.
+        worth: by id, how good a copy each is that belongs to others.
     """
 
     state: tuple[int, str, float, float]
@@ -79,6 +82,16 @@ class _Compared:
     links: list[Link]
     unread: dict[int, str]
     lacking: bool
+    worth: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Groups, how many there are on all pages, and what asks for the next one."""
+
+    groups: list[DuplicateGroup]
+    groups_in_all: int
+    next_cursor: str | None
 
 
 class DuplicateFinder:
@@ -134,26 +147,29 @@ class DuplicateFinder:
                     self._hopeless.setdefault(identity, _OFFLINE)
 
     async def find(self, request: DuplicatesRequest, model: ModelInfo) -> Duplicates:
-        """Return the groups among the pictures that were looked at so far.
+        """Return the groups among the pictures that were looked at so far, or a page of them.
 
         Args:
             model: whose embeddings tell what is similar.
 
         Raises:
-            BadRequestError: a folder to prefer or protect is none.
+            BadRequestError: a folder to prefer or protect is none, or the cursor.
         """
         started = time.perf_counter()
+        group_pages.place_of(request)
         require_folders(request.prefer, "prefer")
         require_folders(request.protect, "protect")
         compared = await self._compare(model, request)
         known = await self._comparer.known()
-        groups = await HEAVY.run(self._groups, compared, known, request)
+        page = await HEAVY.run(self._page, compared, known, request)
         took_ms = (time.perf_counter() - started) * 1000
         ids = {subject.id for subject in compared.subjects}
         missing = sorted(ids & compared.unread.keys())
-        logger.info("duplicates: %d groups in %.0f ms", len(groups), took_ms)
+        logger.info("duplicates: %d groups in %.0f ms", page.groups_in_all, took_ms)
         return Duplicates(
-            groups=tuple(groups),
+            groups=tuple(page.groups),
+            groups_in_all=page.groups_in_all,
+            next_cursor=page.next_cursor,
             images=len(ids),
             compared=len(ids) - len(missing),
             missing=await HEAVY.run(self._missing, missing[:_MOST_TOLD], compared.unread),
@@ -230,7 +246,7 @@ class DuplicateFinder:
             vectors = await HEAVY.run(self._vectors, subjects, model)
             found = await HEAVY.run(pairing.candidates, subjects, vectors, request.min_similarity)
             alike = await HEAVY.run(pairing.alike_pairs, subjects, found)
-            known = await self._comparer.compared(alike)
+            alike, known = await self._compared_with_the_best(subjects, alike)
             links = await HEAVY.run(_links, subjects, vectors, found, alike, known, request)
             unread = {**self._hopeless, **known.unread}
             unseen = [
@@ -242,8 +258,27 @@ class DuplicateFinder:
                 links,
                 {**dict.fromkeys([each.id for each in unseen], _UNSEEN), **unread},
                 lacking=bool(unseen),
+                worth=worth_of(
+                    subjects, known.facts, [link for link in links if link.kind in SURE]
+                ),
             )
         return self._compared
+
+    async def _compared_with_the_best(
+        self, subjects: Sequence[Subject], alike: list[AlikePair]
+    ) -> tuple[list[AlikePair], Comparisons]:
+        """Compare pairs, and each picture of what may be a group with the best copy in it.
+
+        Returns: all pairs that were asked about, and what is known of them.
+        """
+        by_id = {subject.id: subject for subject in subjects}
+        asked = {key(pair.first, pair.second) for pair in alike}
+        while True:
+            known = await self._comparer.compared(alike)
+            more = await HEAVY.run(_not_yet_asked, by_id, alike, known, asked)
+            if not more:
+                return alike, known
+            alike = [*alike, *more]
 
     def _missing(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
         return tuple(
@@ -306,56 +341,80 @@ class DuplicateFinder:
                 return
         self._unkept.update(found)
 
-    def _groups(
-        self, compared: _Compared, known: Comparisons, request: DuplicatesRequest
-    ) -> list[DuplicateGroup]:
+    def _page(self, compared: _Compared, known: Comparisons, request: DuplicatesRequest) -> _Page:
         subjects = compared.subjects
         kinds = request.kinds or KINDS
         decided = self._store.decided()
-        hashes = {subject.id: subject.hash for subject in subjects}
-        links = [
-            link
-            for link in compared.links
-            if link.kind in kinds
-            and _ordered(hashes[link.first], hashes[link.second]) not in decided
-        ]
-        copied = [
-            subject.id
-            for subject in subjects
-            if subject.files > 1 and _ordered(subject.hash, subject.hash) not in decided
-        ]
-        related = {
-            frozenset((link.first, link.second)): (link.kind, link.similarity) for link in links
-        }
-        partners = _partners(subjects, decided)
-        folders = ChosenFolders(request)
-        groups = []
-        apart = {
-            frozenset((link.first, link.second)) for link in compared.links if link.kind == "edited"
-        }
-        found = group_ids(links, copied if "same_bytes" in kinds else (), apart)
+        links = compared.links
+        if decided or len(kinds) < len(KINDS):
+            hashes = {subject.id: subject.hash for subject in subjects}
+            links = [
+                link
+                for link in links
+                if link.kind in kinds
+                and _ordered(hashes[link.first], hashes[link.second]) not in decided
+            ]
+        copied: list[int] = []
+        if "same_bytes" in kinds:
+            copied = [
+                subject.id
+                for subject in subjects
+                if subject.files > 1 and _ordered(subject.hash, subject.hash) not in decided
+            ]
+        found = group_ids(links, copied, compared.worth)
+        found.sort(key=_place)
+        after = group_pages.place_of(request)
+        start = 0 if after is None else bisect.bisect_right(found, after, key=_place)
+        shown = found[start : None if request.limit is None else start + request.limit]
+        groups = self._told_groups(shown, links, known, request, _partners(subjects, decided))
+        more = start + len(shown) < len(found)
+        cursor = group_pages.cursor_after(request, _place(shown[-1])) if more and shown else None
+        return _Page(groups, len(found), cursor)
+
+    def _told_groups(
+        self,
+        found: Sequence[tuple[DuplicateKind, list[int]]],
+        links: Sequence[Link],
+        known: Comparisons,
+        request: DuplicatesRequest,
+        partners: Mapping[int, set[int]],
+    ) -> list[DuplicateGroup]:
+        """Return groups with their files; those of which no more than one file is left are not."""
         every = sorted({identity for _, ids in found for identity in ids})
+        shown = set(every)
+        related = {
+            frozenset((link.first, link.second)): (link.kind, link.similarity)
+            for link in links
+            if link.first in shown
+        }
         known_images: dict[int, Image] = {}
         for start in range(0, len(every), _BATCH):
             known_images |= self._image_store.images(every[start : start + _BATCH])
+        folders = ChosenFolders(request)
+        groups = []
         for kind, ids in found:
-            images = {each: known_images[each] for each in ids if each in known_images}
+            images = [known_images[each] for each in ids if each in known_images]
             # what meets by way of a third picture still is what a person decided
-            stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
-            group = make_group(
-                kind, list(images.values()), related, request, stay, folders, known.facts
-            )
+            stay = {each for each in ids if not partners.get(each, set()).isdisjoint(ids)}
+            group = make_group(kind, images, related, request, stay, folders, known.facts)
             if len(group.files) > 1:
                 groups.append(group)
-        return sorted(groups, key=lambda group: KINDS.index(group.kind))
+        return groups
+
+
+def _place(group: tuple[DuplicateKind, list[int]]) -> group_pages.Place:
+    kind, ids = group
+    return KINDS.index(kind), min(ids)
 
 
 def _partners(
     subjects: Sequence[Subject], decided: set[tuple[bytes, bytes]]
 ) -> defaultdict[int, set[int]]:
     """Return, by id, the ids of those subjects that a person decided about with this one."""
-    ids = {subject.hash: subject.id for subject in subjects}
     partners: defaultdict[int, set[int]] = defaultdict(set)
+    if not decided:
+        return partners
+    ids = {subject.hash: subject.id for subject in subjects}
     for one, other in decided:
         if one in ids and other in ids:
             partners[ids[one]].add(ids[other])
@@ -364,6 +423,33 @@ def _partners(
 
 
 def _ordered(one: bytes, other: bytes) -> tuple[bytes, bytes]:
+    return min(one, other), max(one, other)
+
+
+def _not_yet_asked(
+    subjects: Mapping[int, Subject],
+    alike: Sequence[AlikePair],
+    known: Comparisons,
+    asked: set[tuple[int, int]],
+) -> list[AlikePair]:
+    """Return pairs of best copies and what may be one picture with them; `asked` is added to."""
+    links = [
+        Link(pair.first.id, pair.second.id, kind, 0.0)
+        for pair in alike
+        if (kind := pairing.by_detail(pair, known)) in SURE
+    ]
+    worth = worth_of(subjects.values(), known.facts, links)
+    found = []
+    for group in SamePicture(links).groups(worth, lambda *pair: _id_key(*pair) in asked):
+        for other in group.unknown:
+            asked.add(_id_key(group.ids[0], other))
+            pair = pairing.alike_pair(subjects[group.ids[0]], subjects[other])
+            if pair is not None:
+                found.append(pair)
+    return found
+
+
+def _id_key(one: int, other: int) -> tuple[int, int]:
     return min(one, other), max(one, other)
 
 

@@ -17,7 +17,7 @@ from imgvecd.types import Float32Array
 
 # Cosine of two signatures: 99 % of re-encoded, shrunk, rotated and mirrored photos have 0.98 and
 # more to the original; different photos 0.84 at the most.
-_NEAR_SIGNATURE = 0.93
+NEAR_SIGNATURE = 0.93
 # Cosine of embeddings from which a crop, or a burst, is worth a look.
 _NEAR_EMBEDDING = 0.6
 _BURST_EMBEDDING = 0.75
@@ -61,7 +61,7 @@ def candidates(
     """
     seen = [row for row, subject in enumerate(subjects) if subject.perceptual_hash is not None]
     grey = perceptual_hash.greys([subjects[row].perceptual_hash or b"" for row in seen])
-    first, second, _ = near_pairs(perceptual_hash.signatures(grey), _NEAR_SIGNATURE, _PER_ROW)
+    first, second, _ = near_pairs(perceptual_hash.signatures(grey), NEAR_SIGNATURE, _PER_ROW)
     alike = [(seen[one], seen[other]) for one, other in zip(first, second, strict=True)]
     one, other, cosine = near_pairs(embeddings, min(_NEAR_EMBEDDING, min_similarity), _PER_ROW)
     order = np.argsort(-cosine, kind="stable")
@@ -145,7 +145,7 @@ def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
     others = perceptual_hash.signatures(
         perceptual_hash.greys([subject.perceptual_hash or b"" for subject in seen])
     )
-    return {seen[row].id for row in np.flatnonzero(others @ own >= _NEAR_SIGNATURE)}
+    return {seen[row].id for row in np.flatnonzero(others @ own >= NEAR_SIGNATURE)}
 
 
 def by_look_or_meaning(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from types import TracebackType
-from typing import Self
 
+from imgvecd.closing import ContextManaged
 from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import AlreadyRunningError, CatalogError
 
@@ -21,7 +20,7 @@ def require_target(directory: str) -> None:
         )
 
 
-class StateLock:
+class StateLock(ContextManaged):
     """Holds `directory`/lock until closed.
 
     Raises:
@@ -73,14 +72,3 @@ class StateLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -1,4 +1,4 @@
-"""A bell that wakes everyone who waits for it, and nobody twice."""
+"""Wakes everyone who waits for it, and nobody twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Broadcast:
     """For one event loop.
 
     Attributes:
-        count: how often it has rung. Who notes it before looking misses nothing while looking.
+        count: how often it has notified. Who notes it before looking misses nothing while looking.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Broadcast:
         self._event = asyncio.Event()
 
     async def wait(self, seen: int, timeout_s: float | None = None) -> bool:
-        """Return True once it has rung more than `seen` times, or False after `timeout_s`."""
+        """Return True once it has notified more than `seen` times, or False after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self.count <= seen:

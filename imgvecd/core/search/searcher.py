@@ -132,7 +132,7 @@ class Searcher:
 
     Attributes:
         terms: makes vectors of texts and images.
-        library_changed: rings when the library has changed.
+        library_changed: notifies when the library has changed.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class EventRouter:
         self._roots = tuple((path, *roots[path]) for path in sorted(roots, key=len, reverse=True))
 
     def route(self, hint: Hint) -> None:
-        """Put on the agenda what the hint gives reason to look at."""
+        """Queue what the hint gives reason to look at."""
         if hint.kind is HintKind.LOST:
             for _, root_id, _ in self._roots:
                 self._scan_queue.scan(root_id)

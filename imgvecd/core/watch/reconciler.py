@@ -15,6 +15,7 @@ from typing import TypeVar, TypeVarTuple
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.files.beneath import Links
 from imgvecd.core.threads import BULK
+from imgvecd.core.timing.retrying import backoff_s
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.disk_truth import below, make_lister
@@ -213,19 +214,19 @@ class Reconciler:
         self._wake()
 
     async def _run(self) -> None:
-        pause_s = RETRY_S[0]
+        failures = 0
         while True:
             await self._wait()
             try:
                 await self._work()
-                pause_s = RETRY_S[0]
+                failures = 0
                 self.error = None
             except Exception as error:  # whatever fails, watching goes on, a scan makes good for it
                 if not isinstance(error, CatalogError):
                     logger.exception("watching failed")
                 self._note(error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, RETRY_S[1])
+                failures += 1
+                await asyncio.sleep(backoff_s(failures, *RETRY_S))
                 for root_id in self._scan_step.roots:
                     self._scan_queue.scan(root_id)
 

@@ -1,6 +1,6 @@
 """What is to be looked at: hints coalesced into folders and names, in bounded memory.
 
-Everything on the agenda carries a ticket, a number that grows with time. Work that follows from a
+Everything in the queue carries a ticket, a number that grows with time. Work that follows from a
 look keeps the look's ticket, so "all that was known at ticket n is done" can be asked.
 """
 
@@ -130,7 +130,7 @@ class ScanQueue:
         self._wake()
 
     def ticket(self) -> int:
-        """Return a ticket later than all that is on the agenda now."""
+        """Return a ticket later than all that is in the queue now."""
         with self._lock:
             return self._next_ticket()
 
@@ -180,7 +180,7 @@ class ScanQueue:
                 del self._later[file]
 
     def restart(self, root_id: int) -> None:
-        """Scan a root instead of all that is on the agenda about it, as urgently as that was."""
+        """Scan a root instead of all that is in the queue about it, as urgently as that was."""
         with self._lock:
             owed = [
                 task.ticket

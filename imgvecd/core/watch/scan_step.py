@@ -1,4 +1,4 @@
-"""The steps of reconciliation: take folders from the agenda, look at them, commit what differs."""
+"""The steps of reconciliation: take folders from the queue, look at them, commit what differs."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ class ScanStep:
                 self._scan_queue.add(root.id, directory, None)
 
     def step(self) -> bool | None:
-        """Do some of what is on the agenda.
+        """Do some of what is in the queue.
 
         Returns:
             whether anything was committed; None if there was nothing to do.
 
         Raises:
-            CatalogError: what was taken from the agenda may not be committed; scan everything.
+            CatalogError: what was taken from the queue may not be committed; scan everything.
         """
         taken = self._scan_queue.take(STEP_FILES)
         if taken is None:
