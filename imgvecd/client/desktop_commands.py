@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import subprocess
 from collections.abc import Callable
 
 from imgvecd.client.http_connection import DaemonConnection
@@ -69,6 +67,8 @@ def browse(daemon: DaemonConnection, options: argparse.Namespace, _output: Outpu
 
 def _notify(message: str) -> None:
     """Show a message where nobody sees standard error; without notify-send that has to do."""
+    import subprocess  # noqa: PLC0415  # not for every start
+
     with contextlib.suppress(OSError):
         show = ("notify-send", "--app-name=imgvecd", "--", "imgvecd", message)
         subprocess.run(show, check=False, timeout=_NOTIFY_S)  # no shell
@@ -83,6 +83,8 @@ def install_desktop(_daemon: DaemonConnection, options: argparse.Namespace, _out
 
 def krunner(_daemon: DaemonConnection, options: argparse.Namespace, _output: Output) -> int:
     """Answer KRunner until it has not asked for a while."""
+    import asyncio  # noqa: PLC0415  # not for every start
+
     try:
         from imgvecd.client.desktop import runner  # noqa: PLC0415  # an extra
     except ImportError as error:
