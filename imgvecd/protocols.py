@@ -34,7 +34,7 @@ from imgvecd.types import (
 
 
 class Decoder(Protocol):
-    """Turns image files into pixels, at a distance safe from what is wrong with them."""
+    """Slots image files into pixels, at a distance safe from what is wrong with them."""
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """Return the image at `path`, oriented, resized and cropped as `spec` says.

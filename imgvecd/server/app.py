@@ -179,7 +179,7 @@ def build(
     table = Table(rows)
     app = web.Application(
         middlewares=[  # outermost first
-            mark_busy,
+            mark_busy(),
             send_in_time(config.timeout_s),
             answer_errors(),
             guard(token or secrets.token_hex()),

@@ -9,9 +9,9 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from imgvecd.core.slots import Slots
 from imgvecd.errors import BusyError, DeadlineError, TooLargeError
 from imgvecd.server.client_connection import Stage, client_of, enter
-from imgvecd.server.concurrency import RequestSlots
 from imgvecd.server.route import Table
 
 # Above this a body counts as large; JSON requests without a picture are a few hundred bytes. The
@@ -35,9 +35,7 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
     Args:
         timeout_s: a lasting request, which has no other deadline, sends its body in so long.
     """
-    ending, staying = (
-        RequestSlots(LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT) for _ in range(2)
-    )
+    ending, staying = (Slots(LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT) for _ in range(2))
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -69,7 +67,7 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
     return middleware
 
 
-async def _received(request: web.Request, slots: RequestSlots) -> bytes:
+async def _received(request: web.Request, slots: Slots) -> bytes:
     """Return the body, which the request keeps.
 
     Raises:

@@ -10,12 +10,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 import msgspec
 from aiohttp import web
 
+from imgvecd.core.slots import Slots
 from imgvecd.errors import ImgvecdError
+from imgvecd.server.client_connection import client_of
 from imgvecd.server.route import EVENTS, NDJSON
 
 logger = logging.getLogger(__name__)
 
 _ENCODER = msgspec.json.Encoder()
+# A client that takes a list as fast as it comes wants it whole, not soon: searches go before.
+_PAGES_AT_ONCE = 2
 
 
 class Stream:
@@ -61,6 +65,7 @@ class Streams:
     def __init__(self, write_timeout_s: float) -> None:
         self._write_timeout_s = write_timeout_s
         self._endless: set[asyncio.Task[object]] = set()
+        self._pages = Slots(_PAGES_AT_ONCE, per_client=1)
 
     async def end(self, _app: web.Application) -> None:
         """Send listeners away."""
@@ -97,13 +102,21 @@ class Streams:
     ) -> web.StreamResponse:
         """Answer all pages, one struct a line; errors before the first one are raised."""
         async with contextlib.aclosing(pages):
-            first = await anext(pages, ())
+            page = await self._next(request, pages)
             response, stream = await self._begin(request, NDJSON)
             with _breaking_off(request):
-                await stream.write(_ENCODER.encode_lines(first))
-                async for page in pages:
+                while page is not None:
                     await stream.write(_ENCODER.encode_lines(page))
+                    page = await self._next(request, pages)
         return response
+
+    async def _next(
+        self, request: web.Request, pages: AsyncGenerator[Sequence[msgspec.Struct], None]
+    ) -> Sequence[msgspec.Struct] | None:
+        """Return one more page, or None after the last; clients take turns."""
+        client = client_of(request)
+        async with self._pages.slot(client, owner=client.is_owner):
+            return await anext(pages, None)
 
 
 @contextlib.contextmanager

@@ -46,8 +46,13 @@ class Subject:
 class DuplicateStore(Protocol):
     """What looking for duplicates needs of the catalog. Thread-safe."""
 
-    def subjects(self, version: int) -> list[Subject]:
-        """Return every subject, by id, with looks of that version."""
+    def subjects(self, version: int, *, after: int = -1, limit: int = -1) -> list[Subject]:
+        """Return every subject, by id, with looks of that version.
+
+        Args:
+            after: only those with ids above this.
+            limit: at most so many; -1 for all.
+        """
         ...
 
     def a_file_of(self, content_id: int) -> tuple[bytes, FileRow] | None:

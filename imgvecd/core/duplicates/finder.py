@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -185,8 +185,8 @@ class DuplicateFinder:
             UnreadableImageError: it is no picture.
         """
         small = await self._decoder.decode_bytes(data, perceptual_hash.SPEC)
-        near = await search(SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True))
-        cosines = {hit.id: hit.score for hit in near.hits}
+        hits = await search(SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True))
+        cosines = {hit.id: hit.score for hit in hits.hits}
         info = small.info
         given = Subject(
             -1,
@@ -199,13 +199,10 @@ class DuplicateFinder:
             perceptual_hash.of_pixels(small.pixels),
             info.format == "raw",
         )
-        subjects = await HEAVY.run(self._subjects)
-        alike = await HEAVY.run(pairing.looking_like, given, subjects)
+        near, alike = await HEAVY.run(self._near, given, cosines.keys())
         examined = await self._decoder.examine_bytes(data) if alike else None
         found: list[DuplicateFile] = []
-        for subject in subjects:
-            if subject.id not in cosines and subject.id not in alike and subject.hash != given.hash:
-                continue
+        for subject in near:
             cosine = cosines.get(subject.id, 0.0)
             kind = await self._relation(given, examined, subject, cosine, min_similarity)
             image = self._image_store.images([subject.id]).get(subject.id) if kind else None
@@ -213,6 +210,25 @@ class DuplicateFinder:
                 found += [listed_file(image, file, kind, cosine) for file in image.files]
         found.sort(key=lambda file: (KINDS.index(file.kind), -file.similarity, file.path))
         return DuplicateMatches(matches=tuple(found))
+
+    def _near(self, given: Subject, ids: Collection[int]) -> tuple[list[Subject], bool]:
+        """Return (what may be the picture, whether any of it looks like it).
+
+        Args:
+            ids: of those that are near by meaning.
+        """
+        near: list[Subject] = []
+        any_alike, after = False, -1
+        while page := self._subjects(after, _STREAM):
+            alike = pairing.looking_like(given, page)
+            any_alike = any_alike or bool(alike)
+            near += [
+                each
+                for each in page
+                if each.id in ids or each.id in alike or each.hash == given.hash
+            ]
+            after = page[-1].id
+        return near, any_alike
 
     async def _relation(
         self,
@@ -287,8 +303,8 @@ class DuplicateFinder:
             if image.files
         )
 
-    def _subjects(self) -> list[Subject]:
-        subjects = self._store.subjects(perceptual_hash.VERSION)
+    def _subjects(self, after: int = -1, limit: int = -1) -> list[Subject]:
+        subjects = self._store.subjects(perceptual_hash.VERSION, after=after, limit=limit)
         if not self._unkept:
             return subjects
         return [

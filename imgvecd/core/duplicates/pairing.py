@@ -60,8 +60,9 @@ def candidates(
         embeddings: shape (len(subjects), dim), a row of zeros where there is none.
     """
     seen = [row for row, subject in enumerate(subjects) if subject.perceptual_hash is not None]
-    grey = perceptual_hash.greys([subjects[row].perceptual_hash or b"" for row in seen])
-    first, second, _ = near_pairs(perceptual_hash.signatures(grey), NEAR_SIGNATURE, _PER_ROW)
+    looks = [subjects[row].perceptual_hash or b"" for row in seen]
+    signatures = perceptual_hash.signatures_of(looks)
+    first, second, _ = near_pairs(signatures, NEAR_SIGNATURE, _PER_ROW)
     alike = [(seen[one], seen[other]) for one, other in zip(first, second, strict=True)]
     one, other, cosine = near_pairs(embeddings, min(_NEAR_EMBEDDING, min_similarity), _PER_ROW)
     order = np.argsort(-cosine, kind="stable")
@@ -142,9 +143,7 @@ def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
     """Return the ids of `subjects` that are worth comparing with a picture, by look."""
     seen = [subject for subject in subjects if subject.perceptual_hash is not None]
     own = perceptual_hash.signatures(perceptual_hash.greys([given.perceptual_hash or b""]))[0]
-    others = perceptual_hash.signatures(
-        perceptual_hash.greys([subject.perceptual_hash or b"" for subject in seen])
-    )
+    others = perceptual_hash.signatures_of([subject.perceptual_hash or b"" for subject in seen])
     return {seen[row].id for row in np.flatnonzero(others @ own >= NEAR_SIGNATURE)}
 
 

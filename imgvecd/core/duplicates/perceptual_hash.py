@@ -40,6 +40,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 _FLAT = 2.0  # standard deviation in grey levels, below which there is nothing to compare
 _FREQUENCIES = 9  # the lowest ones, which survive any scaling
 _ORIENTATIONS = 8
+_BLOCK = 512  # looks whose signatures are computed together
 # Sides of a crop relative to the whole; smaller parts of 32 pixels tell nothing.
 _SCALES = np.arange(0.4, 1.0, 0.025)
 _SMALLEST_PART = 8
@@ -81,6 +82,13 @@ def signatures(grey: Float32Array) -> Float32Array:
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     vectors[grey.std(axis=(1, 2)) < _FLAT] = 0
     return np.ascontiguousarray(vectors, np.float32)
+
+
+def signatures_of(hashes: list[bytes]) -> Float32Array:
+    """Return the signatures of looks, a block at a time: arrays of all of them take 13 KB each."""
+    blocks = (hashes[start : start + _BLOCK] for start in range(0, len(hashes), _BLOCK))
+    found = [signatures(greys(block)) for block in blocks]
+    return np.concatenate(found) if found else signatures(greys([]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
-from imgvecd.core.threads import FILTERING, INTERACTIVE
+from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
     Decoder,
@@ -264,6 +264,7 @@ class Searcher:
         return await asyncio.shield(measuring)
 
     async def _measure(self, measure: Callable[[], T]) -> T:
+        asker.set(None)  # whoever measures keeps all others waiting, so it takes no turns itself
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()

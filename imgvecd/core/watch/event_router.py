@@ -14,7 +14,7 @@ from imgvecd.types import Hint, HintKind
 
 
 class EventRouter:
-    """Turns hints into folders to look at. `route` runs on any thread and never blocks.
+    """Slots hints into folders to look at. `route` runs on any thread and never blocks.
 
     Args:
         recheck_roots: called when roots may have come or gone.

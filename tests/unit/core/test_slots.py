@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from imgvecd.server.concurrency import RequestSlots
+from imgvecd.core import slots
+from imgvecd.core.slots import Slots
 
 
 class Crowd:
@@ -38,7 +39,7 @@ async def settled():
 
 @pytest.fixture
 def crowd():
-    return Crowd(RequestSlots(slots=4, per_client=2))
+    return Crowd(Slots(slots=4, per_client=2))
 
 
 async def test_a_client_has_its_share_and_others_find_a_place(crowd):
@@ -93,3 +94,23 @@ async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
     assert "a3" in crowd.served
     await crowd.let_go("a1", "a3")
     assert (crowd.slots.under_way, crowd.slots.waiting) == (0, 0)
+
+
+async def test_a_client_has_more_while_it_is_alone(monkeypatch):
+    crowd = Crowd(Slots(4, per_client=3, beside_others=1))
+    tasks = [crowd.ask(1, f"a{n}") for n in range(5)]
+    await settled()
+    assert crowd.served == ["a0", "a1", "a2"]
+    tasks.append(crowd.ask(2, "b0"))
+    await settled()
+    assert crowd.served[3:] == ["b0"]
+    await crowd.let_go("a0", "a1")
+    assert crowd.served[4:] == []  # one is as much as it may have now
+    await crowd.let_go("a2")
+    assert crowd.served[4:] == ["a3"]
+    monkeypatch.setattr(slots, "_RECENT_S", -1.0)  # the other one came long ago
+    tasks.append(crowd.ask(1, "a5"))
+    await crowd.let_go("b0")
+    assert crowd.served[5:] == ["a4", "a5"]
+    await crowd.let_go("a3", "a4", "a5")
+    await asyncio.gather(*tasks)
