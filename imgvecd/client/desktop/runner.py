@@ -18,7 +18,7 @@ from dbus_fast.service import ServiceInterface, dbus_method
 
 from imgvecd import api
 from imgvecd.client.desktop.entries import BUS_NAME, BUS_PATH, LABEL, command
-from imgvecd.client.sdk import Client
+from imgvecd.client.sdk import AsyncClient
 from imgvecd.errors import ImgvecdError
 
 _IDLE_S = 300.0
@@ -54,7 +54,7 @@ class Runner(ServiceInterface):
 
     def __init__(self, socket: str) -> None:
         super().__init__("org.kde.krunner1")
-        self._socket = socket
+        self._client = AsyncClient(socket, _TIMEOUT_S)
         self._asked = asyncio.Event()
 
     async def idle(self, seconds: float) -> None:
@@ -79,7 +79,7 @@ class Runner(ServiceInterface):
         if not query.strip() or len(query) > _LONGEST:
             return []
         try:
-            hits = await asyncio.to_thread(self._found, query)
+            hits = await self._found(query)
         except ImgvecdError:
             return []  # KRunner shows no errors, and asks again with the next letter
         return [_match(hit) for hit in hits]
@@ -89,7 +89,7 @@ class Runner(ServiceInterface):
         """Open a photo, or the page with photos like it."""
         self._asked.set()
         try:
-            path = await asyncio.to_thread(self._path, match)
+            path = await self._path(match)
         except (ImgvecdError, ValueError):
             return  # gone since, or no match of ours
         if action == _SIMILAR:
@@ -98,14 +98,12 @@ class Runner(ServiceInterface):
             opened = ("xdg-open", path)
         subprocess.Popen(opened, start_new_session=True, stdin=subprocess.DEVNULL)  # noqa: ASYNC220  # no shell
 
-    def _found(self, query: str) -> list[api.Hit]:
-        with Client(self._socket, _TIMEOUT_S) as client:
-            hits = client.search(query, limit=_MOST).hits
-        return [hit for hit in hits if hit.band != "weaker"]
+    async def _found(self, query: str) -> list[api.Hit]:
+        found = await self._client.search(query, limit=_MOST)
+        return [hit for hit in found.hits if hit.band != "weaker"]
 
-    def _path(self, match: str) -> bytes:
-        with Client(self._socket, _TIMEOUT_S) as client:
-            files = client.image(int(match)).files
+    async def _path(self, match: str) -> bytes:
+        files = (await self._client.image(int(match))).files
         file = next((file for file in files if not file.offline), files[0])
         return api.Path(file.path, file.path_base64).raw()
 
