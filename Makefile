@@ -11,6 +11,7 @@ TORCH_INDEX ?=
 LOCK ?= constraints.txt
 # Test files run at the same time. Many wait for files and processes, so more than there are cores.
 TEST_WORKERS ?= 4
+PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
@@ -39,11 +40,11 @@ run: $(VENV)/.installed  ## watch PHOTOS (default ~/Pictures) and show progress
 	@exec $(BIN)/imgvecd serve --root "$(PHOTOS)" --progress
 
 test: $(VENV)/.installed-dev  ## run the tests (not the nightly ones)
-	$(BIN)/python -m pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile --durations=25
+	$(BIN)/python -m pytest -m "not nightly" $(PARALLEL) --durations=25
 
 coverage: $(VENV)/.installed-dev  ## run the quick tests and print how much of each room they reach
 	$(BIN)/python -m pytest -q -m "not nightly" tests/unit tests/contract tests/property \
-		-n $(TEST_WORKERS) --dist loadfile --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
+		$(PARALLEL) --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
 	$(BIN)/python -m tools.coverage_by_room build/coverage.json
 
 nightly: $(VENV)/.installed-dev  ## run every test, the long ones included
@@ -53,6 +54,7 @@ check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python tools/page/vendored.py --offline
 	@if command -v npm >/dev/null && $(MAKE) --no-print-directory tools/page/node_modules; then \

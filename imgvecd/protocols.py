@@ -34,7 +34,7 @@ from imgvecd.types import (
 
 
 class Decoder(Protocol):
-    """Slots image files into pixels, at a distance safe from what is wrong with them."""
+    """Turns image files into pixels, at a distance safe from what is wrong with them."""
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """Return the image at `path`, oriented, resized and cropped as `spec` says.
@@ -101,6 +101,11 @@ class Encoder(Protocol):
     @property
     def runtime_note(self) -> str | None:
         """Why images are encoded with the runtime that they are; None until that was found out."""
+        ...
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What keeps each of its workers from doing anything else; empty before the first one."""
         ...
 
     async def info(self) -> ModelInfo:

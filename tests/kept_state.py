@@ -28,8 +28,11 @@ FOLDER_VARIABLE = "KEPT_STATE"
 MAKING_S = 240  # a slow machine under load
 
 
-def keep_state(state):
+def keep_state(state, *, catalog=True):
     """Fill the directory `state`, made if missing; nothing where the run keeps no such state.
+
+    Args:
+        catalog: with the catalog, which knows the model; else the towers alone.
 
     Returns: `state`.
     """
@@ -43,7 +46,8 @@ def keep_state(state):
                 command = [sys.executable, __file__, making]
                 subprocess.run(command, check=True, timeout=MAKING_S)
                 making.rename(kept)
-        shutil.copytree(kept, state, dirs_exist_ok=True)
+        left_out = shutil.ignore_patterns() if catalog else shutil.ignore_patterns("catalog*")
+        shutil.copytree(kept, state, ignore=left_out, dirs_exist_ok=True)
     return state
 
 

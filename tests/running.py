@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from urllib.parse import urlencode
 
-from kept_state import keep_state
-
 DEADLINE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
 
 
@@ -39,10 +37,15 @@ class RunningDaemon:
         module: what is run; `fast_daemon` needs no model.
         wrapper: a command that starts the daemon in its own process, as `setpriv` does.
         wait: return once it answers; else at once.
-        kept: a home without state starts with what the embedded model keeps (`kept_state`); else
-            the whole model is loaded, as at the very first start.
+        kept: a home without state starts with what `keep_state` makes; else the whole model is
+            loaded, as at the very first start.
         options: for `subprocess.Popen`.
+
+    Attributes:
+        keep_state: fills a state directory with what the embedded model keeps; set in tests alone.
     """
+
+    keep_state = None
 
     def __init__(
         self,
@@ -75,11 +78,12 @@ class RunningDaemon:
         if not any(key.startswith("model") for key in settings):
             settings["model"] = "imgvecd-mini"  # `auto` would go and look for a larger one
         settings.setdefault("indexing__pause_on_battery", "false")  # of whoever runs the tests
-        if kept:  # the second of two workers takes longer to start than a few photos to decode
+        if kept and self.keep_state is not None:
+            # a second worker takes longer to start than a few photos to decode
             settings.setdefault("decode__workers", 1)
-        mini = module == "imgvecd.cli.main" and settings.get("model") == "imgvecd-mini"
-        if kept and mini and not wrapper and not self.state.exists():
-            keep_state(self.state)
+            mini = module == "imgvecd.cli.main" and settings.get("model") == "imgvecd-mini"
+            if mini and not wrapper and not self.state.exists():
+                self.keep_state(self.state)
         for key, value in settings.items():
             flags += ["--set", f"{key.replace('__', '.')}={value}"]
         self.log = self.home / "daemon.log"

@@ -43,8 +43,11 @@ def status(answer: api.Status) -> list[str]:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
-    if answer.sandbox:
-        lines.append(_line("sandbox", f"decoders: {', '.join(answer.sandbox)}"))
+    for label, of, sandbox in (
+        ("sandbox", "decoders", answer.sandbox),
+        ("" if answer.sandbox else "sandbox", "encoder", answer.encoder_sandbox),
+    ):
+        lines += [_line(label, f"{of}: {', '.join(sandbox)}")] if sandbox else []
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines

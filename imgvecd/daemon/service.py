@@ -216,6 +216,7 @@ class DaemonService:
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             sandbox=self._sandbox(),
+            encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),
         )
 

@@ -72,6 +72,9 @@ class EncoderProcess:
         image_tower: folder of the image tower, for a worker with that alone.
         speed_file: keeps how fast images are encoded; or empty.
         module: of the worker, run with `python -m`.
+
+    Attributes:
+        sandbox: what keeps the worker from doing anything but encoding; None before the first one.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class EncoderProcess:
         self._silence: asyncio.Timeout | None = None
         self._logged_at = 0.0
         self._progress = ""
+        self.sandbox: tuple[str, ...] | None = None
 
     @property
     def progress(self) -> str:
@@ -305,6 +309,7 @@ class EncoderProcess:
         finally:
             self._progress = ""
         self._info = self._loaded.info
+        self.sandbox = self._loaded.sandbox
         await self._prepare_steps(self._loaded.device)
         logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
         return worker

@@ -41,8 +41,7 @@ def page(browser, gateway):
     browser.open(f"http://{gateway.host}/")
     browser.until("document.querySelectorAll('.cell.shown').length >= 5")
     yield browser
-    browser.open(f"http://{gateway.host}/web/main.js")
-    browser.js("localStorage.clear()")
+    browser.js(f"void (location.host === '{gateway.host}' && localStorage.clear())")
     browser.open("about:blank")
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from kept_state import keep_state
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
+from raw_files import dng
 
 from imgvecd import VectorDatabase
-from tests.raw_files import dng
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 SURE = ["same_bytes", "same_pixels", "reencoded"]

@@ -42,8 +42,7 @@ def legacy(tmp_path, vectors):
     (tmp_path / "moved").mkdir()
     (photos / "rocket.jpg").rename(tmp_path / "moved" / "rocket.jpg")
     paths[3] = URL
-    folder = tmp_path / "vector_db"
-    folder.mkdir()
+    folder = keep_state(tmp_path / "vector_db", catalog=False)
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     faiss.write_index(index, str(folder / "index.faiss"))
@@ -77,8 +76,7 @@ def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
 
 
 def test_vectors_of_another_model_are_refused(tmp_path):
-    folder = tmp_path / "db"
-    folder.mkdir()
+    folder = keep_state(tmp_path / "db", catalog=False)
     index = faiss.IndexFlatIP(7)
     index.add(np.ones((1, 7), np.float32))
     faiss.write_index(index, str(folder / "index.faiss"))
@@ -88,7 +86,7 @@ def test_vectors_of_another_model_are_refused(tmp_path):
 
 
 def test_the_command_says_what_it_took_over(legacy, tmp_path, capsys):
-    state = str(tmp_path / "state")
+    state = str(keep_state(tmp_path / "state"))
     options = ["--state-dir", state, "--model", "imgvecd-mini"]
     assert main(["import-legacy", str(legacy), *options]) == 0
     said = capsys.readouterr().out

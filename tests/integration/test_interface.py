@@ -5,6 +5,7 @@ import json
 import shutil
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kept_state import keep_state
@@ -64,7 +65,7 @@ def test_the_block_runs_as_printed(place):
     paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]
     block = AS_PRINTED.replace("ViT-B-32", "imgvecd-mini").replace("laion2b_s34b_b79k", "")
     block = block.replace("dimension=512", "dimension=256")
-    names = {"paths": paths, "metadatas": [{"n": 1}, None]}
+    names: dict[str, Any] = {"paths": paths, "metadatas": [{"n": 1}, None]}
     keep_state("vector_db")
     exec(block, names)  # noqa: S102  # as a user would type it
     try:
@@ -108,7 +109,7 @@ def test_the_block_runs_as_printed(place):
 def test_the_block_runs_with_the_model_that_it_names(place, monkeypatch, vit_b_32):
     """ViT-B-32 with random weights from a local file: real shapes, and no meaning."""
     paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]
-    names = {"paths": paths, "metadatas": None}
+    names: dict[str, Any] = {"paths": paths, "metadatas": None}
     exec(AS_PRINTED.replace("laion2b_s34b_b79k", vit_b_32), names)  # noqa: S102  # see above
     try:
         count = len(list(PHOTOS.glob("*.jpg")))

@@ -138,6 +138,11 @@ class Engine:
         return self._serving_encoder.runtime_note
 
     @property
+    def encoder_sandbox(self) -> tuple[str, ...]:
+        """What confines the serving model's workers; see `Encoder.sandbox`."""
+        return self._serving_encoder.sandbox
+
+    @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
         upcoming = self.upcoming

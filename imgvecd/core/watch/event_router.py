@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from imgvecd.core.files.formats import is_read_name, is_watched_name
-from imgvecd.core.watch.debounce import Debounce
+from imgvecd.core.watch.debounce import OPEN_FACTOR, Debounce
 from imgvecd.core.watch.disk_truth import below
 from imgvecd.core.watch.foreign_folders import MARKERS
 from imgvecd.core.watch.scan_queue import ScanQueue
@@ -14,7 +14,7 @@ from imgvecd.types import Hint, HintKind
 
 
 class EventRouter:
-    """Slots hints into folders to look at. `route` runs on any thread and never blocks.
+    """Turns hints into folders to look at. `route` runs on any thread and never blocks.
 
     Args:
         recheck_roots: called when roots may have come or gone.
@@ -71,11 +71,15 @@ class EventRouter:
         elif name in MARKERS:
             self._scan_queue.add(root_id, directory, None)
         elif not (follows_links or is_watched_name(os.fsdecode(name))):
-            return
+            if hint.kind is not HintKind.WRITTEN:  # it may be another name of a picture
+                self._scan_queue.add(root_id, directory, [name])
         elif hint.kind is HintKind.WRITTEN:
+            wait_s = self._debounce.settle_s
             if is_read_name(os.fsdecode(name)):
                 self._debounce.written(key)
-                self._scan_queue.add_later(key, self._debounce.settle_s)
+            else:
+                wait_s *= OPEN_FACTOR  # a film may be recorded for hours; only its size is kept
+            self._scan_queue.add_later(key, wait_s)
         else:
             if hint.kind is HintKind.CLOSED:
                 self._debounce.closed(key)

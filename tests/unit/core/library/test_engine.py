@@ -76,7 +76,13 @@ class DictIndex:
 
 
 class Rig:
-    """An engine over a real catalog and a real folder, with a fake model."""
+    """An engine over a real catalog and a real folder, with a fake model.
+
+    Attributes:
+        target: the encoder of the model to move to, where there is one.
+    """
+
+    target: FakeEncoder
 
     def __init__(self, tmp_path):
         self.folder = os.fsencode(tmp_path / "photos")
