@@ -17,8 +17,8 @@ from dbus_fast.constants import RequestNameReply
 from dbus_fast.service import ServiceInterface, dbus_method
 
 from imgvecd import api
+from imgvecd.client.async_client import AsyncClient
 from imgvecd.client.desktop.entries import BUS_NAME, BUS_PATH, LABEL, command
-from imgvecd.client.sdk import AsyncClient
 from imgvecd.errors import ImgvecdError
 
 _IDLE_S = 300.0
