@@ -216,6 +216,7 @@ class SearchRequest(
             filters tell a time; the answer says what was `understood`. What is in quotes stays.
         places: take a place in `text` for a filter ("beach in Portugal", "Đà Nẵng"), in the same
             way, if images were taken there.
+        spelling: correct words of `text` that nobody knows ("moutain"), in the same way.
     """
 
     text: Text | None = None
@@ -234,6 +235,7 @@ class SearchRequest(
     names: bool = True
     dates: bool = True
     places: bool = True
+    spelling: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -340,6 +342,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         taken_from, taken_to: its first day and its last; None where it has no end.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
+        corrected: words as they were typed, and what was looked for instead.
     """
 
     text: str
@@ -349,6 +352,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken_to: str | None = None
     place_words: str = ""
     place: str | None = None
+    corrected: dict[str, str] = {}
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -363,7 +367,8 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
         nearest_hits: the three that came nearest, where nothing is found.
         notes: what a person should know about the answer, such as that the end of a text that is
             too long for the model was not looked at.
-        understood: which words of the text were taken for a time or a place; None if none were.
+        understood: which words of the text were taken for a time or a place, or corrected; None
+            if none were.
         next_cursor: asks for the next page; None on the last one.
     """
 

@@ -133,6 +133,8 @@ def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
         depth=quality.depth(picture.image, prefix),
         full_colour=quality.is_full_colour(picture.image),
         bands=tuple(quality.bands(luma)),
+        steps=quality.steps(picture.image),
+        sample=quality.sample(luma),
     )
 
 
