@@ -215,6 +215,7 @@ class DaemonService:
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
+            rereading=engine.rereading,
             sandbox=self._sandbox(),
             encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),

@@ -20,6 +20,7 @@ PRESETS = {
     "small": ModelConfig(name=EMBEDDED),
     "fast": _FAST,
     "best": ModelConfig(name="ViT-L-14", pretrained="datacomp_xl_s13b_b90k"),
+    "multilingual": ModelConfig(name="xlm-roberta-base-ViT-B-32", pretrained="laion5b_s13b_b90k"),
 }
 """What the setting may say instead of a model's name; figures are in docs/models.md."""
 
