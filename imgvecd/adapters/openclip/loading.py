@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import open_clip
 from huggingface_hub import constants as hub
 
-from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, not_at_hand
 from imgvecd.errors import ModelError
 from imgvecd.types import PreprocessSpec
 
@@ -167,8 +167,4 @@ def _unloadable(choice: ModelChoice, error: Exception) -> ModelError:
     if choice.checkpoint_path:
         return ModelError(f"{choice.checkpoint_path} cannot be loaded as {choice.name}: {reason}")
     logger.debug("%s: %s", choice.name, reason)
-    return ModelError(
-        f"{choice.name} ({choice.pretrained or 'default'}) is not on this machine and cannot be "
-        f"fetched from {hub.ENDPOINT}. Connect to the network; or set model.pretrained to a local "
-        f"checkpoint file; or set model: {EMBEDDED}, which needs no download"
-    )
+    return not_at_hand(choice, hub.ENDPOINT)

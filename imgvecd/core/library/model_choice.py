@@ -83,6 +83,15 @@ def choose_model(setting: str | ModelConfig) -> ModelChoice:
     return ModelChoice(wanted.name, pretrained, _fingerprint(wanted.name, pretrained.encode()))
 
 
+def not_at_hand(choice: ModelChoice, hub: str) -> ModelError:
+    """Return the error for a model that is not here and cannot be fetched, with the ways out."""
+    return ModelError(
+        f"{choice.name} ({choice.pretrained or 'default'}) is not on this machine and cannot be "
+        f"fetched from {hub}. Connect to the network; or set model.pretrained to a local "
+        f"checkpoint file; or set model: {EMBEDDED}, which needs no download"
+    )
+
+
 def plan_models(
     setting: str | ModelConfig, last: ModelInfo | None
 ) -> tuple[ModelChoice, ModelChoice | None]:
