@@ -554,6 +554,21 @@ async def test_a_hard_link_written_by_a_name_that_is_no_images(library, state, e
         assert watched.contents()["a.jpg"] != before["a.jpg"]
 
 
+@pytest.mark.parametrize("name", ["new.jpg", "b.jpg", "2023/new.mov"])
+@pytest.mark.parametrize("moved", [False, True])
+async def test_a_hard_link_that_is_made_and_written_at_once(library, state, name, moved):
+    async with watching(state, str(library)) as watched:
+        before = watched.contents()
+        (library / name).unlink(missing_ok=True)
+        os.link(library / "a.jpg", library / name)
+        with (library / name).open("r+b") as file:
+            file.write(b"other")
+        if moved:
+            (library / "2023").rename(library / "2024")
+        await watched.reconciler.barrier()
+        assert watched.contents()["a.jpg"] != before["a.jpg"]
+
+
 async def test_a_root_that_appears_later(state, tmp_path):
     async with watching(state, str(tmp_path / "later")) as watched:
         assert not watched.reconciler.status()[watched.rows[0].id].online

@@ -232,6 +232,9 @@ class _Comparison:
         else:
             self._changed.append((found.row.id, found.stamp))
             self._recheck_hard_links(found.row)  # of the file that was there before
+        if found.links > 1:  # who wrote through this name told nobody of the others
+            others = self._sources.by_inode(found.stamp.inode)
+            self._differences.hard_links.extend(row for row in others if row.stamp != found.stamp)
 
     def _remove(self, row: FileRow) -> None:
         self._removed.append(row.id)

@@ -179,6 +179,16 @@ def test_a_fresh_hard_link_may_hide_a_write(disk):
     assert changes.changed == ((row.id, stamp),)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_write_by_a_new_hard_link_is_a_write_to_the_others(disk, taken):
+    row = disk.know(b"x/a.jpg", 1)
+    disk.find(b"x/a.jpg", 1, size=11, ctime=2, links=2)
+    disk.find(b"b.jpg", 1, size=11, ctime=2, links=2)
+    if taken:
+        disk.know(b"b.jpg", 2)
+    assert disk.compare(b"").hard_links == [row]
+
+
 def test_a_hard_link_to_bytes_that_were_never_read(disk):
     disk.know(b"a.jpg", 1, pending=True)
     disk.find(b"a.jpg", 1, links=2)
