@@ -6,12 +6,17 @@ VENV ?= .venv
 PHOTOS ?= $(HOME)/Pictures
 # For machines without an NVIDIA GPU: TORCH_INDEX=https://download.pytorch.org/whl/cpu (see README)
 TORCH_INDEX ?=
+# The versions that CI has tested. `make LOCK=` installs the newest that pyproject.toml allows; torch and
+# what it brings depend on the machine, and are not locked.
+LOCK ?= constraints.txt
 # Test files run at the same time. Many wait for files and processes, so more than there are cores.
 TEST_WORKERS ?= 4
+PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
 
-.PHONY: help run test coverage check check-page vendored screenshots nightly openapi bench clean
+.PHONY: help run test coverage check check-page vendored screenshots nightly openapi lock bench man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -22,24 +27,24 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	@[ -z "$(TORCH_INDEX)" ] || $(BIN)/pip install --quiet torch torchvision --index-url $(TORCH_INDEX)
 
-$(VENV)/.installed: $(BIN)/python pyproject.toml
+$(VENV)/.installed: $(BIN)/python pyproject.toml $(LOCK)
 	@echo "Installing imgvecd and its dependencies into $(VENV) (a few minutes the first time)"
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(PIP_INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@
 
 run: $(VENV)/.installed  ## watch PHOTOS (default ~/Pictures) and show progress
 	@exec $(BIN)/imgvecd serve --root "$(PHOTOS)" --progress
 
 test: $(VENV)/.installed-dev  ## run the tests (not the nightly ones)
-	$(BIN)/python -m pytest -m "not nightly" -n $(TEST_WORKERS) --dist loadfile --durations=25
+	$(BIN)/python -m pytest -m "not nightly" $(PARALLEL) --durations=25
 
 coverage: $(VENV)/.installed-dev  ## run the quick tests and print how much of each room they reach
 	$(BIN)/python -m pytest -q -m "not nightly" tests/unit tests/contract tests/property \
-		-n $(TEST_WORKERS) --dist loadfile --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
+		$(PARALLEL) --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
 	$(BIN)/python -m tools.coverage_by_room build/coverage.json
 
 nightly: $(VENV)/.installed-dev  ## run every test, the long ones included
@@ -49,6 +54,7 @@ check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python tools/page/vendored.py --offline
 	@if command -v npm >/dev/null && $(MAKE) --no-print-directory tools/page/node_modules; then \
@@ -71,6 +77,14 @@ screenshots: $(VENV)/.installed-dev  ## take the pictures of the page in docs/ a
 
 openapi: $(VENV)/.installed-dev  ## write the description of the API anew
 	$(BIN)/python -m imgvecd.server.openapi
+
+lock: $(BIN)/python  ## take the newest versions that pyproject.toml allows into constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	{ echo "# The versions that CI has tested; written by \`make lock\`. torch and what it brings are left out."; \
+		$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+			--upgrade --no-annotate --no-header --quiet \
+		| grep -vE '^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+|setuptools)=='; } > build-constraints.txt
+	mv build-constraints.txt constraints.txt
 
 bench: $(VENV)/.installed-dev  ## print the figures of the main job
 	$(BIN)/python -m benchmarks.end_to_end

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.core.files.beneath import open_file
-from imgvecd.processes import DecoderPool
+from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.types import PreprocessSpec
 
 SPEC = PreprocessSpec(224, (0.5,) * 3, (0.5,) * 3)

@@ -15,7 +15,8 @@ import numpy as np
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec
 
 SPEC = PreprocessSpec(224, (0.5,) * 3, (0.5,) * 3)

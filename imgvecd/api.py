@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from imgvecd import globs
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError
 
 MOST_HITS_AT_ONCE = 10_000
@@ -31,6 +32,7 @@ Score = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Rating = Annotated[float, msgspec.Meta(ge=0, le=5)]
 Top = Annotated[int, msgspec.Meta(ge=1, le=100)]
 WaitSeconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+GroupsPerPage = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 BurstSeconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 PauseSeconds = Annotated[float, msgspec.Meta(gt=0, le=366 * 86_400)]
 Hash = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$")]
@@ -45,7 +47,7 @@ CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
-Matched = Literal["name", "metadata", "date"]
+Matched = Literal["name", "metadata", "date", "place"]
 """Why an image is found that is not by what it shows."""
 
 MOST_COUNTED = 10_000
@@ -134,6 +136,8 @@ class Filters(
         orientation: by width and height as displayed.
         near: latitude, longitude, kilometres.
         box: south, west, north, east, in degrees; west > east crosses the date line.
+        place: town, region or country, in any language: "Hanoi", "Đà Nẵng, Vietnam"; with commas,
+            all of them.
         tags: every one of them, among the user's tags, the file's keywords and people's names.
         metadata: the user's own values, by key.
         min_rating: 0 to 5; the user's rating counts before the file's.
@@ -159,6 +163,7 @@ class Filters(
     near: tuple[Latitude, Longitude, Annotated[float, msgspec.Meta(gt=0)]] | None = None
     box: tuple[Latitude, Longitude, Latitude, Longitude] | None = None
     has_gps: bool | None = None
+    place: Word | None = None
     tags: Words = ()
     metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
@@ -209,6 +214,8 @@ class SearchRequest(
             request asks for one text and nothing else.
         dates: take times in `text` for a filter ("beach July 2023", "last summer"), unless the
             filters tell a time; the answer says what was `understood`. What is in quotes stays.
+        places: take a place in `text` for a filter ("beach in Portugal", "Đà Nẵng"), in the same
+            way, if images were taken there.
     """
 
     text: Text | None = None
@@ -226,6 +233,7 @@ class SearchRequest(
     explain: bool = False
     names: bool = True
     dates: bool = True
+    places: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -259,14 +267,7 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: int | None = None
 
 
-def complaint(error: msgspec.MsgspecError) -> str:
-    """Return what does not fit, led by the field: "limit: Expected `int` >= 1."."""
-    message, _, place = str(error).partition(" - at `$")
-    field = place.rstrip("`").lstrip(".")
-    return f"{field}: {message}." if field else f"{message}."
-
-
-def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> SearchRequest:
+def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any]) -> SearchRequest:
     """Return the request for a text or a request, with further fields of `SearchRequest`.
 
     Raises:
@@ -278,7 +279,7 @@ def search_request(query: str | SearchRequest, fields: Mapping[str, Any]) -> Sea
     try:
         request = msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise BadRequestError(complaint(error)) from error
+        raise BadRequestError(complaint(error, SearchRequest)) from error
     filters = request.filters
     if filters.folder is None:
         return request
@@ -305,7 +306,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         shares: of each term in the score, in the request's order; they add up to the score.
         matched: it is found by the "name" of a file or folder, or by "metadata" (title,
             description, keywords, people, camera, place, what the user says, and names with them),
-            or, where the text tells a time and nothing else, by its "date"; whatever it shows.
+            or, where the text tells a place or a time and nothing else, by its "place" or its
+            "date"; whatever it shows.
     """
 
     id: int
@@ -332,17 +334,21 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     """What the words of a query say besides what photos show.
 
     Attributes:
-        text: what is looked for; empty if the words tell a time and nothing else.
-        words: those that tell a time.
+        text: what is looked for; empty if the words tell a time or a place and nothing else.
+        words: those that tell a time; empty if none do.
         taken: that time, as `filters` take it.
         taken_from, taken_to: its first day and its last; None where it has no end.
+        place_words: those that name a place; empty if none do.
+        place: that place, as `filters` take it.
     """
 
     text: str
-    words: str
-    taken: str
+    words: str = ""
+    taken: str | None = None
     taken_from: str | None = None
     taken_to: str | None = None
+    place_words: str = ""
+    place: str | None = None
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -357,7 +363,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
         nearest_hits: the three that came nearest, where nothing is found.
         notes: what a person should know about the answer, such as that the end of a text that is
             too long for the model was not looked at.
-        understood: which words of the text were taken for a time; None if none were.
+        understood: which words of the text were taken for a time or a place; None if none were.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -492,6 +498,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         companions: files that belong to it.
         metadata: what the file says of itself, and its sidecars say of it.
         user_metadata: what the user says of it.
+        place: where it was taken: "Portland, Oregon, United States".
     """
 
     id: int
@@ -507,10 +514,11 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     companions: tuple[Companion, ...] = ()
     metadata: dict[str, str | int | float | bool | list[str] | None] = {}
     user_metadata: dict[str, Any] = {}
+    place: str | None = None
 
 
 ListOrder = Literal["id", "newest", "oldest", "path"]
-FacetKind = Literal["camera", "tag", "person", "folder"]
+FacetKind = Literal["camera", "tag", "person", "folder", "place"]
 
 
 class ImageList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -769,6 +777,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         encoded: images encoded since the daemon started.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
+        encoder_sandbox: likewise, of the processes that the model runs in.
     """
 
     version: str
@@ -786,6 +795,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     eta_s: float | None = None
     sandbox: tuple[str, ...] = ()
+    encoder_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -1038,6 +1048,8 @@ class DuplicatesRequest(
             configuration's.
         prefer: folders to keep files in, the best first; the configuration's if empty.
         protect: folders whose files are always kept, as are those of the configuration's.
+        limit: groups a page; all of them if null.
+        cursor: `next_cursor` of the page before, with the request otherwise unchanged.
     """
 
     kinds: tuple[DuplicateKind, ...] = ()
@@ -1046,6 +1058,8 @@ class DuplicatesRequest(
     rules: tuple[KeeperRule, ...] | None = None
     prefer: Folders = ()
     protect: Folders = ()
+    limit: GroupsPerPage | None = None
+    cursor: CursorText | None = None
 
 
 class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -1105,9 +1119,13 @@ class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
         missing: the others, 100 of them at most.
         waiting: files that are not indexed yet: `POST /v1/sync` waits for them.
         protect: folders, absolute, whose files were always kept.
+        groups_in_all: on every page together.
+        next_cursor: asks for the next page; null on the last one.
     """
 
     groups: tuple[DuplicateGroup, ...]
+    groups_in_all: int = 0
+    next_cursor: str | None = None
     images: int
     compared: int
     missing: tuple[Missing, ...] = ()

@@ -10,16 +10,17 @@ import operator
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
 from imgvecd import api, library_ops
+from imgvecd.closing import ContextManaged
+from imgvecd.complaints import complaint
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.model_choice import EMBEDDED
-from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_session, release
+from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_runtime, release
 from imgvecd.errors import (
     BadRequestError,
     DimensionError,
@@ -28,7 +29,7 @@ from imgvecd.errors import (
     UnreadableImageError,
 )
 from imgvecd.former_names import also_called
-from imgvecd.library_ops import AnyPath
+from imgvecd.picture_input import AnyPath, AnyPicture, content_of
 from imgvecd.processes.legacy_import import is_legacy
 from imgvecd.wiring.assembly import stored_model
 from imgvecd.wiring.parts import fetch_image, write_parquet
@@ -51,7 +52,7 @@ _DEFAULT_NAME = _Stored(DEFAULT_MODEL.name)
 _DEFAULT_PRETRAINED = _Stored(DEFAULT_MODEL.pretrained)
 
 
-class VectorDatabase:
+class VectorDatabase(ContextManaged):
     """Images in a folder of its own, found by text or by image.
 
     Safe to use from any thread, and any number of times on one folder. Close it, or use it as a
@@ -101,7 +102,7 @@ class VectorDatabase:
         )
         made = not os.path.lexists(self.db_path)
         try:
-            self._session: EmbeddedRuntime | None = _opened(
+            self._runtime: EmbeddedRuntime | None = _opened(
                 config, read_only=read_only, unsaid=unsaid and stored is None
             )
         except BaseException:
@@ -127,10 +128,12 @@ class VectorDatabase:
         embeddings = self._opened().catalog.embeddings
         return f"c:{embeddings.instance()}:{embeddings.clock()}"
 
-    def add_image(self, image_path: AnyPath, metadata: Mapping[str, Any] | None = None) -> int:
-        """Add an image file or URL and return its id; the same bytes have the same id everywhere.
+    def add_image(self, image_path: AnyPicture, metadata: Mapping[str, Any] | None = None) -> int:
+        """Add an image and return its id; the same bytes have the same id everywhere.
 
         Args:
+            image_path: a path or URL, or the picture itself: bytes, a file open for reading, a
+                `PIL.Image`, a numpy array (see `imgvecd.picture_input`), which the database keeps.
             metadata: JSON values by name, kept with the image; replaces what it had.
 
         Raises:
@@ -146,7 +149,7 @@ class VectorDatabase:
 
     def add_images_batch(
         self,
-        image_paths: Sequence[AnyPath],
+        image_paths: Sequence[AnyPicture],
         metadatas: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[int | None]:
         """Add image files and URLs; return their ids in order, None where one is no image.
@@ -161,7 +164,7 @@ class VectorDatabase:
 
     def add_images_explained(
         self,
-        image_paths: Sequence[AnyPath],
+        image_paths: Sequence[AnyPicture],
         *,
         progress: Callable[[int], None] | None = None,
     ) -> list[int | UnreadableImageError]:
@@ -218,10 +221,10 @@ class VectorDatabase:
             NotFoundError: there is no such image.
             BadRequestError: a value that JSON cannot hold.
         """
-        session = self._opened()
-        session.require_writing()
-        (known,) = library_ops.require_known(session, [image_id])
-        session.catalog.user_metadata.replace({known: metadata})
+        runtime = self._opened()
+        runtime.require_writing()
+        (known,) = library_ops.require_known(runtime, [image_id])
+        runtime.catalog.user_metadata.replace({known: metadata})
 
     def tag(
         self, image_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -231,10 +234,10 @@ class VectorDatabase:
         Raises:
             NotFoundError: one of the images is not there; none was changed.
         """
-        session = self._opened()
-        session.require_writing()
-        known = library_ops.require_known(session, image_ids)
-        session.catalog.user_metadata.tag(known, add, remove)
+        runtime = self._opened()
+        runtime.require_writing()
+        known = library_ops.require_known(runtime, image_ids)
+        runtime.catalog.user_metadata.tag(known, add, remove)
 
     def get_image(self, image_id: int) -> dict[str, Any]:
         """Return what is known of an image: as in results of searches, without `similarity`.
@@ -242,8 +245,8 @@ class VectorDatabase:
         Raises:
             NotFoundError: there is no such image.
         """
-        session = self._opened()
-        (found,) = self._described(library_ops.require_known(session, [image_id]))
+        runtime = self._opened()
+        (found,) = self._described(library_ops.require_known(runtime, [image_id]))
         return found
 
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
@@ -253,12 +256,12 @@ class VectorDatabase:
             NotFoundError: there is no such image.
             OfflineError, UnreadableImageError: none of its files can be read.
         """
-        session = self._opened()
+        runtime = self._opened()
 
         async def made() -> bytes:
-            return await session.thumbnails.picture(await session.thumbnails.find(image_id, size))
+            return await runtime.thumbnails.picture(await runtime.thumbnails.find(image_id, size))
 
-        return session.run(made())
+        return runtime.run(made())
 
     def search(
         self,
@@ -277,9 +280,9 @@ class VectorDatabase:
             BadRequestError: a field that there is not, or that makes no sense.
             NotFoundError, UnreadableImageError: an image that is not there, or is none.
         """
-        session = self._opened()
+        runtime = self._opened()
         request = api.search_request(query, fields)
-        return session.run(session.searcher.search(request))
+        return runtime.run(runtime.searcher.search(request))
 
     @also_called(query="query_text", text="query_text")
     def search_by_text(self, query_text: str, k: int = 10) -> list[dict[str, Any]]:
@@ -287,7 +290,7 @@ class VectorDatabase:
         return self._search([_text_term(query_text)], k)
 
     @also_called(query_image_path="query_image", image_path="query_image", query="query_image")
-    def search_by_image(self, query_image: AnyPath, k: int = 10) -> list[dict[str, Any]]:
+    def search_by_image(self, query_image: AnyPicture, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to an image file or URL, best first.
 
         Returns: dicts with `id`, `image_path` (the URL of an image that was fetched from one),
@@ -305,7 +308,7 @@ class VectorDatabase:
     def search_combined(
         self,
         query_text: str,
-        query_image: AnyPath,
+        query_image: AnyPicture,
         k: int = 10,
         *,
         text_weight: float = 1.0,
@@ -353,28 +356,32 @@ class VectorDatabase:
             fields = {"min_similarity": similarity_threshold, **choices}
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
-            raise BadRequestError(f"duplicates: {api.complaint(error)}") from error
-        session = self._opened()
-        session.run(session.duplicates.prepare())
-        return session.run(session.duplicates.find(request, session.model))
+            raise BadRequestError(
+                f"duplicates: {complaint(error, api.DuplicatesRequest)}"
+            ) from error
+        runtime = self._opened()
+        runtime.run(runtime.duplicates.prepare())
+        return runtime.run(runtime.duplicates.find(request, runtime.model))
 
     def check_duplicate(
-        self, image: AnyPath, similarity_threshold: float = 0.95
+        self, image: AnyPicture, similarity_threshold: float = 0.95
     ) -> list[dict[str, Any]]:
         """Return the files that are this picture already, as in `find_duplicates`.
 
         Raises:
             FileNotFoundError, UnreadableImageError: the image cannot be read.
         """
-        session = self._opened()
+        runtime = self._opened()
         if library_ops.is_url(image):
             data = fetch_image(str(image))
+        elif (content := content_of(image)) is not None:
+            data = content
         else:
             with open(library_ops.absolute(image), "rb") as file:
                 data = file.read()
-        session.run(session.duplicates.prepare())
-        found = session.run(
-            session.duplicates.check(data, session.searcher.search, similarity_threshold)
+        runtime.run(runtime.duplicates.prepare())
+        found = runtime.run(
+            runtime.duplicates.check(data, runtime.searcher.search, similarity_threshold)
         )
         return [_duplicate(file) for file in found.matches]
 
@@ -385,12 +392,12 @@ class VectorDatabase:
             decision: "not_duplicates" or "keep_both", which both leave them out of groups from
                 now on, or "undecided". A hash given twice means the copies of one image.
         """
-        session = self._opened()
-        session.require_writing()
+        runtime = self._opened()
+        runtime.require_writing()
         wanted = msgspec.convert(
             {"hashes": tuple(hashes), "decision": decision}, api.DuplicateDecision
         )
-        session.catalog.duplicates.decide(
+        runtime.catalog.duplicates.decide(
             [bytes.fromhex(name) for name in wanted.hashes], wanted.decision
         )
 
@@ -413,37 +420,37 @@ class VectorDatabase:
         Raises:
             BadRequestError: no such format, or a clock of another database.
         """
-        session = self._opened()
+        runtime = self._opened()
         target = os.fspath(path)
         kind = export.export_format(target, format)
-        after = export.since(since, session.catalog.embeddings.instance())
+        after = export.since(since, runtime.catalog.embeddings.instance())
         ids: list[int] = []
 
         def noting() -> Iterator[export.Record]:
-            catalog = session.catalog
-            for record in export.records(catalog.library, catalog.collection, after):
+            catalog = runtime.catalog
+            for record in export.records(catalog.images, catalog.collection, after):
                 ids.append(record["id"])
                 yield record
 
         count = export.write(target, kind, noting(), write_parquet)
         if embeddings:
             beside = os.path.splitext(target)[0] + ".npy"
-            model = session.model
-            source = session.catalog.embeddings
+            model = runtime.model
+            source = runtime.catalog.embeddings
             export.write_embeddings(beside, ids, source, model.fingerprint, model.dim)
         return count
 
     def get_stats(self) -> dict[str, Any]:
         """Return what the database holds: images that can be found, files, model, bytes on disk."""
-        session = self._opened()
-        stats = session.catalog.library.stats(session.index.size_bytes)
+        runtime = self._opened()
+        stats = runtime.catalog.images.stats(runtime.index.size_bytes)
         return {
-            "total_images": len(session.index),
+            "total_images": len(runtime.index),
             "total_files": stats.files,
             "failures": stats.failures,
             "dimension": self.dimension,
-            "model_name": session.model.name,
-            "pretrained": session.model.pretrained,
+            "model_name": runtime.model.name,
+            "pretrained": runtime.model.pretrained,
             "formats": stats.formats,
             "size_bytes": stats.size_bytes,
             "db_path": self.db_path,
@@ -455,20 +462,9 @@ class VectorDatabase:
 
         A backup takes about a second for each 100,000 images.
         """
-        session, self._session = self._session, None
-        if session is not None:
-            release(session)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            release(runtime)
 
     def _checked(self, dimension: int) -> int:
         model = self._opened().model
@@ -480,29 +476,29 @@ class VectorDatabase:
         return model.dim
 
     def _opened(self) -> EmbeddedRuntime:
-        if self._session is None:
+        if self._runtime is None:
             raise BadRequestError(f"the database {self.db_path} is closed")
-        self._session.require_own_process()
-        return self._session
+        self._runtime.require_own_process()
+        return self._runtime
 
     def _add(
-        self, paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None]
+        self, paths: Sequence[AnyPicture], metadatas: Sequence[Mapping[str, Any] | None]
     ) -> list[int | UnreadableImageError]:
-        session = self._opened()
-        results = library_ops.add(session, paths)
+        runtime = self._opened()
+        results = library_ops.add(runtime, paths)
         known = {
             result: metadata
             for result, metadata in zip(results, metadatas, strict=True)
             if metadata is not None and isinstance(result, int)
         }
         if known:
-            session.catalog.user_metadata.replace(known)
+            runtime.catalog.user_metadata.replace(known)
         return results
 
     def _search(self, terms: Sequence[api.Term], k: int) -> list[dict[str, Any]]:
-        session = self._opened()
+        runtime = self._opened()
         request = api.SearchRequest(terms=tuple(terms), limit=_count(k), all=True)
-        response = session.run(session.searcher.search(request))
+        response = runtime.run(runtime.searcher.search(request))
         scores = {hit.id: hit.score for hit in response.hits}
         return [
             {**found, "similarity": scores[found["id"]]} for found in self._described(list(scores))
@@ -510,7 +506,7 @@ class VectorDatabase:
 
     def _described(self, image_ids: Sequence[int]) -> list[dict[str, Any]]:
         catalog = self._opened().catalog
-        images = catalog.library.images(image_ids)
+        images = catalog.images.images(image_ids)
         origins = catalog.collection.origins(image_ids)
         return [
             _described(images[image_id], origins.get(image_id))
@@ -577,9 +573,12 @@ def _weighted(term: api.Term, weight: float) -> api.Term:
         raise BadRequestError(f"a weight must be a number, not {weight!r}") from None
 
 
-def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
+def _image_term(image: AnyPicture, weight: float = 1.0) -> api.Term:
     if library_ops.is_url(image):
         return _weighted(api.Term(data=fetch_image(str(image))), weight)
+    content = content_of(image)
+    if content is not None:
+        return _weighted(api.Term(data=content), weight)
     raw = library_ops.absolute(image)
     os.stat(os.fsdecode(raw))  # a missing file is Python's own error
     path = api.Path.of(raw)
@@ -595,7 +594,7 @@ def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime
         unsaid: the model was left to us, and the database is new.
     """
     try:
-        return open_session(config, read_only=read_only)
+        return open_runtime(config, read_only=read_only)
     except ModelError as error:
         if not unsaid:
             raise
@@ -606,4 +605,4 @@ def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime
             error,
         )
         embedded = ModelConfig(name=EMBEDDED)
-        return open_session(msgspec.structs.replace(config, model=embedded), read_only=read_only)
+        return open_runtime(msgspec.structs.replace(config, model=embedded), read_only=read_only)

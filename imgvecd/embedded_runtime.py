@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from imgvecd.catalog import Catalog
 from imgvecd.config.schema import Config, ModelConfig
-from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import back_up_at_end
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
@@ -79,7 +79,7 @@ class EmbeddedRuntime:
         if not read_only:
             try:
                 # a file that is not as the catalog has it shows in the result of whoever added it
-                self._writing = assemble(config, on_doubt=lambda _: None)
+                self._writing = assemble(config, on_stale=lambda _: None)
             except AlreadyRunningError:
                 if stored_model(config.state_dir) is None:
                     raise
@@ -89,7 +89,7 @@ class EmbeddedRuntime:
             return
         self._writing.engine.use_roots(self.catalog.files.roots())
         self._writing.engine.start()
-        await self._settled()
+        await self._indexed()
 
     @property
     def read_only(self) -> bool:
@@ -127,17 +127,17 @@ class EmbeddedRuntime:
         if self._finder is None:
             self._finder = DuplicateFinder(
                 store=self.catalog.duplicates,
-                library=self.catalog.library,
+                image_store=self.catalog.images,
                 embeddings=self.catalog.embeddings,
                 decoder=self.decoder,
-                keep_looks=not self.read_only,
+                keep_hashes=not self.read_only,
             )
         return self._finder
 
     @property
     def thumbnails(self) -> Thumbnails:
         """Makes small pictures, and keeps none; for `run`."""
-        return Thumbnails(self.catalog.library, self._parts.decoder, None)
+        return Thumbnails(self.catalog.images, self._parts.decoder, None)
 
     @property
     def encoded(self) -> int:
@@ -162,7 +162,7 @@ class EmbeddedRuntime:
         """Whether this is the process that opened it."""
         return os.getpid() == self._process
 
-    def let_go_of_lock(self) -> None:
+    def release_lock(self) -> None:
         """In a process that was forked off: leave the state directory to the one that opened it."""
         if self._writing is not None:
             self._writing.lock.close()
@@ -188,13 +188,13 @@ class EmbeddedRuntime:
                 " `imgvecd serve`?) writes to it, which must end first"
             )
 
-    def settle(self, progress: Callable[[int], None] | None = None) -> None:
+    def wait_until_indexed(self, progress: Callable[[int], None] | None = None) -> None:
         """Return once all is read, encoded and indexed; raise what keeps it from being so.
 
         Args:
             progress: told now and then how many images were encoded so far, on any thread.
         """
-        self.run(self._settled(progress))
+        self.run(self._indexed(progress))
 
     def place(self, path: bytes) -> tuple[RootRow, bytes, bytes]:
         """Return (root, folder in it, name) of an absolute path; the nearest root there is."""
@@ -220,7 +220,7 @@ class EmbeddedRuntime:
         assert self._writing is not None  # noqa: S101  # only a writer adds roots
         self._writing.engine.use_roots(self.catalog.files.roots())
 
-    async def _settled(self, progress: Callable[[int], None] | None = None) -> None:
+    async def _indexed(self, progress: Callable[[int], None] | None = None) -> None:
         assert self._writing is not None  # noqa: S101  # only a writer has anything to wait for
         engine = self._writing.engine
         before = engine.generation.embedder.rate.total if engine.generation else 0
@@ -253,8 +253,8 @@ class EmbeddedRuntime:
 
 
 class _Shared:
-    def __init__(self, session: EmbeddedRuntime, fingerprint: str) -> None:
-        self.session = session
+    def __init__(self, runtime: EmbeddedRuntime, fingerprint: str) -> None:
+        self.runtime = runtime
         self.fingerprint = fingerprint
         self.users = 0
 
@@ -264,7 +264,7 @@ _open: dict[tuple[int, str, bool], _Shared] = {}
 _opening = threading.Lock()
 
 
-def open_session(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
+def open_runtime(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
     """Return the process's session of `config.state_dir`, opened if need be; `release` it.
 
     Raises:
@@ -281,24 +281,24 @@ def open_session(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
             _open[key] = shared
         elif shared.fingerprint != choose_model(config.model).fingerprint:
             raise BadRequestError(
-                f"{state} is open with {shared.session.model.name}: close it before opening it"
+                f"{state} is open with {shared.runtime.model.name}: close it before opening it"
                 " with another model"
             )
         shared.users += 1
-        return shared.session
+        return shared.runtime
 
 
-def release(session: EmbeddedRuntime) -> None:
-    """Give back what `open_session` returned; the last one closes it, in its own process."""
-    if not session.own:
+def release(runtime: EmbeddedRuntime) -> None:
+    """Give back what `open_runtime` returned; the last one closes it, in its own process."""
+    if not runtime.own:
         return
     with _opening:
         for key, shared in list(_open.items()):
-            if shared.session is session:
+            if shared.runtime is runtime:
                 shared.users -= 1
                 if shared.users == 0:
                     del _open[key]
-                    session.close()
+                    runtime.close()
 
 
 def _after_fork() -> None:
@@ -306,7 +306,7 @@ def _after_fork() -> None:
     global _opening  # noqa: PLW0603  # another thread may have held it
     _opening = threading.Lock()
     for shared in _open.values():
-        shared.session.let_go_of_lock()
+        shared.runtime.release_lock()
 
 
 if hasattr(os, "register_at_fork"):

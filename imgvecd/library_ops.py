@@ -22,38 +22,37 @@ from imgvecd.errors import (
     TooLargeError,
     UnreadableImageError,
 )
+from imgvecd.picture_input import AnyPath, AnyPicture, content_of
 from imgvecd.processes.legacy_import import LegacyDatabase, LegacyImage, read_legacy
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
 from imgvecd.wiring.parts import fetch_image
 
 logger = logging.getLogger(__name__)
 
-AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
 _FETCHES = 8  # at once; the servers are others', and the files are small
 _NEVER_SEEN = Stamp(0, 0, 0, 0)  # of a file that is known by name only
 
 
-def is_url(path: AnyPath) -> bool:
+def is_url(path: object) -> bool:
     """Return whether it names something on the web."""
     return isinstance(path, str) and path.startswith(("http://", "https://"))
 
 
-def absolute(path: AnyPath) -> bytes:
+def absolute(path: AnyPicture) -> bytes:
     """Return an absolute path in the bytes that the file system knows.
 
     Raises:
         BadRequestError: it is no path.
     """
     try:
-        return os.path.abspath(os.fsencode(path))
+        return os.path.abspath(os.fsencode(path))  # type: ignore[arg-type]  # see below
     except TypeError:
         raise BadRequestError(f"expected a path, not {type(path).__name__}") from None
 
 
 def add(
-    session: EmbeddedRuntime,
-    paths: Sequence[AnyPath],
+    runtime: EmbeddedRuntime,
+    paths: Sequence[AnyPicture],
     *,
     skip_missing: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -69,27 +68,27 @@ def add(
         BadRequestError: a URL leads to no public address, likewise; `paths` is one path.
         ReadOnlyError: the database is open for reading only.
     """
-    session.require_writing()
-    local = _fetched(session, paths)
-    with session.adding:
-        places, unusable = _places(session, local, skip_missing=skip_missing)
+    runtime.require_writing()
+    local = _fetched(runtime, paths)
+    with runtime.adding:
+        places, unusable = _places(runtime, local, skip_missing=skip_missing)
         added: list[tuple[int, bytes, FoundFile]] = []
         changed: list[tuple[int, Stamp]] = []
         for root, directory, found in places.values():
-            row = _row(session, root.id, directory, found.name)
+            row = _row(runtime, root.id, directory, found.name)
             if row is None:
                 added.append((root.id, directory, found))
             elif row.stamp != found.stamp:
                 changed.append((row.id, found.stamp))
-        session.catalog.files.apply(FileChanges(added=tuple(added), changed=tuple(changed)))
-        session.settle(progress)
+        runtime.catalog.files.apply(FileChanges(added=tuple(added), changed=tuple(changed)))
+        runtime.wait_until_indexed(progress)
         ids = {
-            path: _result(session, _row(session, root.id, directory, found.name), path)
+            path: _result(runtime, _row(runtime, root.id, directory, found.name), path)
             for path, (root, directory, found) in places.items()
         }
     known = {**ids, **unusable}
     results = [each if isinstance(each, UnreadableImageError) else known[each] for each in local]
-    session.catalog.collection.set_origins(
+    runtime.catalog.collection.set_origins(
         {
             result: str(path)
             for path, result in zip(paths, results, strict=True)
@@ -100,7 +99,7 @@ def add(
 
 
 def _places(
-    session: EmbeddedRuntime, local: Sequence[bytes | UnreadableImageError], *, skip_missing: bool
+    runtime: EmbeddedRuntime, local: Sequence[bytes | UnreadableImageError], *, skip_missing: bool
 ) -> tuple[
     dict[bytes, tuple[RootRow, bytes, FoundFile]],
     dict[bytes, UnreadableImageError],
@@ -119,57 +118,57 @@ def _places(
         except UnreadableImageError as error:
             unusable[path] = error
             continue
-        root, directory, name = session.place(path)
+        root, directory, name = runtime.place(path)
         places[path] = root, directory, FoundFile(name, stamp)
     return places, unusable
 
 
-def remove(session: EmbeddedRuntime, image_ids: Sequence[int]) -> int:
+def remove(runtime: EmbeddedRuntime, image_ids: Sequence[int]) -> int:
     """Take images out of the database; return how many there were.
 
     Files stay on the disk, but for those that the database has fetched from the web itself.
     """
-    session.require_writing()
-    with session.adding:
-        files = session.catalog.collection.files_of(image_ids)
-        roots = {root.id: root.path for root in session.catalog.files.roots()}
-        session.catalog.files.apply(FileChanges(removed=tuple(file.id for file in files)))
-        session.settle()
+    runtime.require_writing()
+    with runtime.adding:
+        files = runtime.catalog.collection.files_of(image_ids)
+        roots = {root.id: root.path for root in runtime.catalog.files.roots()}
+        runtime.catalog.files.apply(FileChanges(removed=tuple(file.id for file in files)))
+        runtime.wait_until_indexed()
         for file in files:
             path = os.fsdecode(os.path.join(roots[file.root_id], file.relative))
-            downloads.drop(_downloads_of(session), path)
+            downloads.drop(_downloads_of(runtime), path)
     return len({file.content_id for file in files})
 
 
-def relocate(session: EmbeddedRuntime, old_prefix: AnyPath, new_prefix: AnyPath) -> dict[str, int]:
+def relocate(runtime: EmbeddedRuntime, old_prefix: AnyPath, new_prefix: AnyPath) -> dict[str, int]:
     """Follow files from one folder (or name) to another; nothing that is the same is encoded.
 
     Returns: `moved`, `changed` (moved, with other bytes: read anew), `missing` (left as they were).
     """
-    session.require_writing()
+    runtime.require_writing()
     old, new = absolute(old_prefix), absolute(new_prefix)
     moves: list[FileMove] = []
     changed: list[tuple[int, Stamp]] = []
     missing = 0
-    with session.adding:
-        for path, file in _files_below(session, old):
+    with runtime.adding:
+        for path, file in _files_below(runtime, old):
             target = new + path[len(old) :]
             try:
                 stamp = _stamp(target)
             except (OSError, UnreadableImageError):
                 missing += 1
                 continue
-            root, directory, name = session.place(target)
+            root, directory, name = runtime.place(target)
             moves.append(FileMove(file.id, root.id, directory, name, stamp))
-            if not _same_bytes(session, file, target, stamp):
+            if not _same_bytes(runtime, file, target, stamp):
                 changed.append((file.id, stamp))
-        session.catalog.files.apply(FileChanges(moved=tuple(moves)))
-        session.catalog.files.apply(FileChanges(changed=tuple(changed)))
-        session.settle()
+        runtime.catalog.files.apply(FileChanges(moved=tuple(moves)))
+        runtime.catalog.files.apply(FileChanges(changed=tuple(changed)))
+        runtime.wait_until_indexed()
     return {"moved": len(moves) - len(changed), "changed": len(changed), "missing": missing}
 
 
-def import_legacy(session: EmbeddedRuntime, directory: str) -> dict[str, int]:
+def import_legacy(runtime: EmbeddedRuntime, directory: str) -> dict[str, int]:
     """Take over a database of the former layout, encoding nothing.
 
     Files that are there are named by their bytes, as always. A file that is not (a URL, say) is
@@ -181,27 +180,27 @@ def import_legacy(session: EmbeddedRuntime, directory: str) -> dict[str, int]:
         BadRequestError: the folder's files are missing, damaged or hostile.
         DimensionError: the vectors are not of this database's model.
     """
-    session.require_writing()
+    runtime.require_writing()
     legacy = read_legacy(directory)
     dim = legacy.vectors.shape[1]
-    if dim != session.model.dim:
+    if dim != runtime.model.dim:
         raise DimensionError(
-            f"{directory} has vectors of {dim} dimensions, {session.model.name} of"
-            f" {session.model.dim}: open the database with the model that made them"
+            f"{directory} has vectors of {dim} dimensions, {runtime.model.name} of"
+            f" {runtime.model.dim}: open the database with the model that made them"
         )
-    with session.adding:
-        missing = _import(session, legacy)
-        session.settle()
+    with runtime.adding:
+        missing = _import(runtime, legacy)
+        runtime.wait_until_indexed()
     imported = len(legacy.images)
     logger.info("imported %d images, %d without their file", imported, missing)
     return {"imported": imported, "files_missing": missing, "unusable": legacy.unusable}
 
 
-def _import(session: EmbeddedRuntime, legacy: LegacyDatabase) -> int:
+def _import(runtime: EmbeddedRuntime, legacy: LegacyDatabase) -> int:
     found = [_found(image) for image in legacy.images]
     rows = [image.row for image in legacy.images]
-    ids = session.catalog.collection.add_contents(
-        session.model.fingerprint,
+    ids = runtime.catalog.collection.add_contents(
+        runtime.model.fingerprint,
         [
             (digest, stamp.size_bytes, _info(image))
             for image, (digest, stamp) in zip(legacy.images, found, strict=True)
@@ -211,17 +210,17 @@ def _import(session: EmbeddedRuntime, legacy: LegacyDatabase) -> int:
     linked: dict[bytes, tuple[int, bytes, FoundFile, int]] = {}
     for image, (_, stamp), content_id in zip(legacy.images, found, ids, strict=True):
         path = absolute(image.path)
-        root, folder, name = session.place(path)
+        root, folder, name = runtime.place(path)
         linked[path] = (root.id, folder, FoundFile(name, stamp), content_id)
-    session.catalog.files.apply(FileChanges(linked=tuple(linked.values())))
-    session.catalog.user_metadata.replace(
+    runtime.catalog.files.apply(FileChanges(linked=tuple(linked.values())))
+    runtime.catalog.user_metadata.replace(
         {
             content_id: image.metadata
             for image, content_id in zip(legacy.images, ids, strict=True)
             if image.metadata
         }
     )
-    session.catalog.collection.set_origins(
+    runtime.catalog.collection.set_origins(
         {
             content_id: image.path
             for image, content_id in zip(legacy.images, ids, strict=True)
@@ -260,76 +259,84 @@ def _info(image: LegacyImage) -> ImageInfo:
 
 
 def _fetched(
-    session: EmbeddedRuntime, paths: Sequence[AnyPath]
+    runtime: EmbeddedRuntime, paths: Sequence[AnyPicture]
 ) -> list[bytes | UnreadableImageError]:
-    """Return where the images lie on disk, URLs once they are downloaded, or why they are not."""
-    folder = _downloads_of(session)
+    """Return where the images lie on disk, or why they do not.
 
-    def fetched(path: AnyPath) -> bytes | UnreadableImageError:
-        if not is_url(path):
-            return absolute(path)
+    URLs are downloaded; what has no path is kept in a file of the database's own.
+    """
+    folder = _downloads_of(runtime)
+
+    def fetched(path: AnyPicture) -> bytes | UnreadableImageError:
         try:
-            return _download(folder, str(path))
+            if is_url(path):
+                return _download(folder, str(path))
+            content = content_of(path)
+            return absolute(path) if content is None else _kept(folder, content)
         except UnreadableImageError as error:
             return error
         except TooLargeError as error:
             return UnreadableImageError("too_large", f"{path!s}: {error}")
 
     if not any(map(is_url, paths)):
-        return [absolute(path) for path in paths]
+        return [fetched(path) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_FETCHES) as pool:
         return list(pool.map(fetched, paths))
 
 
 def _download(folder: str, url: str) -> bytes:
-    return os.fsencode(downloads.keep(folder, fetch_image(url)))
+    return _kept(folder, fetch_image(url))
 
 
-def _downloads_of(session: EmbeddedRuntime) -> str:
-    return os.path.join(os.path.dirname(session.catalog.path), "downloads")
+def _kept(folder: str, content: bytes) -> bytes:
+    return os.fsencode(downloads.keep(folder, content))
 
 
-def _files_below(session: EmbeddedRuntime, prefix: bytes) -> list[tuple[bytes, FileRow]]:
+def _downloads_of(runtime: EmbeddedRuntime) -> str:
+    return os.path.join(os.path.dirname(runtime.catalog.path), "downloads")
+
+
+def _files_below(runtime: EmbeddedRuntime, prefix: bytes) -> list[tuple[bytes, FileRow]]:
     """Return (path, file) of every file at `prefix` or below it."""
     found = []
-    for root in session.catalog.files.roots():
+    for root in runtime.catalog.files.roots():
         top = root.path.rstrip(b"/") + b"/"
         inside = prefix[len(top) :] if prefix.startswith(top) else b""
         if inside or prefix + b"/" == top or top.startswith(prefix + b"/"):
             parent, name = os.path.split(inside)
-            rows = session.catalog.files.iter_files(root.id, inside, recursive=True)
-            named = session.catalog.files.files_named(root.id, parent, [name] if name else [])
+            rows = runtime.catalog.files.iter_files(root.id, inside, recursive=True)
+            named = runtime.catalog.files.files_named(root.id, parent, [name] if name else [])
             found += [(top + row.relative, row) for row in (*rows, *named)]
     return found
 
 
-def _same_bytes(session: EmbeddedRuntime, file: FileRow, path: bytes, stamp: Stamp) -> bool:
+def _same_bytes(runtime: EmbeddedRuntime, file: FileRow, path: bytes, stamp: Stamp) -> bool:
     if file.content_id is None:
         return False
     if (file.stamp.size_bytes, file.stamp.mtime_ns) == (stamp.size_bytes, stamp.mtime_ns):
         return True
     digest = hash_file(path, stamp)
     if file.stamp == _NEVER_SEEN:
-        collection = session.catalog.collection
+        collection = runtime.catalog.collection
         return collection.identify(file.content_id, digest, stamp.size_bytes)
-    images = session.catalog.library.images([file.content_id])
+    images = runtime.catalog.images.images([file.content_id])
     return file.content_id in images and images[file.content_id].hash == digest.hex()
 
 
-def _row(session: EmbeddedRuntime, root_id: int, directory: bytes, name: bytes) -> FileRow | None:
-    rows = session.catalog.files.files_named(root_id, directory, [name])
+def _row(runtime: EmbeddedRuntime, root_id: int, directory: bytes, name: bytes) -> FileRow | None:
+    rows = runtime.catalog.files.files_named(root_id, directory, [name])
     return rows[0] if rows else None
 
 
 def _result(
-    session: EmbeddedRuntime, row: FileRow | None, path: bytes
+    runtime: EmbeddedRuntime, row: FileRow | None, path: bytes
 ) -> int | UnreadableImageError:
     shown = os.fsdecode(path)
     if row is None or row.pending:
         return UnreadableImageError("changed", f"{shown} changed while it was being read")
     if row.content_id is None:
         return UnreadableImageError("unreadable", f"{shown}: {row.failure}")
-    image = session.catalog.library.images([row.content_id])[row.content_id]
+    image = runtime.catalog.images.images([row.content_id])[row.content_id]
     if image.failure is not None:
         return UnreadableImageError("damaged", f"{shown}: {image.failure}")
     return row.content_id
@@ -342,7 +349,7 @@ def _stamp(path: bytes) -> Stamp:
     return Stamp.of(status)
 
 
-def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> list[int]:
+def require_known(runtime: EmbeddedRuntime, image_ids: Sequence[int]) -> list[int]:
     """Return the ids as Python's own whole numbers.
 
     Raises:
@@ -355,14 +362,14 @@ def require_known(session: EmbeddedRuntime, image_ids: Sequence[int]) -> list[in
         wanted = [operator.index(image_id) for image_id in image_ids]
     except TypeError:
         raise BadRequestError(f"an id is a whole number: {image_ids!r:.100}") from None
-    known = session.catalog.library.images(wanted)
+    known = runtime.catalog.images.images(wanted)
     unknown = [str(image_id) for image_id in wanted if image_id not in known]
     if unknown:
         raise NotFoundError(f"there is no image {', '.join(unknown)}")
     return wanted
 
 
-def require_list(paths: Sequence[AnyPath]) -> None:
+def require_list(paths: Sequence[AnyPicture]) -> None:
     """Raise BadRequestError if that is one path instead of a list of some."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
         given = type(paths).__name__
@@ -370,7 +377,7 @@ def require_list(paths: Sequence[AnyPath]) -> None:
 
 
 def checked_metadatas(
-    paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None] | None
+    paths: Sequence[AnyPicture], metadatas: Sequence[Mapping[str, Any] | None] | None
 ) -> Sequence[Mapping[str, Any] | None]:
     """Return one entry per path.
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
 from imgvecd.types import (
-    Bearers,
+    ContentFiles,
     Coverage,
     DecodedImage,
     EncoderSpeed,
@@ -34,7 +34,7 @@ from imgvecd.types import (
 
 
 class Decoder(Protocol):
-    """RequestTurns image files into pixels, at a distance safe from what is wrong with them."""
+    """Turns image files into pixels, at a distance safe from what is wrong with them."""
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """Return the image at `path`, oriented, resized and cropped as `spec` says.
@@ -101,6 +101,11 @@ class Encoder(Protocol):
     @property
     def runtime_note(self) -> str | None:
         """Why images are encoded with the runtime that they are; None until that was found out."""
+        ...
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What keeps each of its workers from doing anything else; empty before the first one."""
         ...
 
     async def info(self) -> ModelInfo:
@@ -206,10 +211,11 @@ class FileStore(Protocol):
 class Watcher(Protocol):
     """Hears of changes in single folders. What it tells are hints: the disk is always asked.
 
-    Thread-safety: any thread; `hear` is called on a thread of the watcher's own and must not block.
+    Thread-safety: any thread; `on_hint` is called on a thread of the watcher's own and must
+    not block.
     """
 
-    def start(self, hear: Callable[[Hint], None]) -> None:
+    def start(self, on_hint: Callable[[Hint], None]) -> None:
         """Begin to listen."""
         ...
 
@@ -394,7 +400,7 @@ class ImageStore(Protocol):
         """Return up to `limit` images with ids above `after`, ascending."""
         ...
 
-    def bearers(self, content_id: int) -> Bearers | None:
+    def content_files(self, content_id: int) -> ContentFiles | None:
         """Return the files that bear an image; None if there are none."""
         ...
 
@@ -503,7 +509,11 @@ class SearchStore(Protocol):
         ...
 
     def fill_names(self) -> bool:
-        """Take in some of the names that are not looked for yet; return whether there are more."""
+        """Take in some names and places not yet looked for; return whether there are more."""
+        ...
+
+    def places(self, names: Sequence[str]) -> dict[str, str]:
+        """Return those folded names that places of images have, with what each is called."""
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
 
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.catalog import Catalog, CatalogRecovery, is_there
 from imgvecd.catalog.recovery.backups import damage_of, delete_backup, made_at
+from imgvecd.closing import ContextManaged
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex, checkpoint
 from imgvecd.core.index.readonly_index import ReadonlyIndex
@@ -38,7 +38,7 @@ class Finding:
     mend: Callable[[], None]
 
 
-class StateCheck:
+class StateCheck(ContextManaged):
     """Holds the state directory while it looks; a context manager. For one thread.
 
     Raises:
@@ -54,17 +54,10 @@ class StateCheck:
         self._index_config = index
         self._path = os.path.join(state, "catalog.sqlite")
         self._lock = StateLock(state)
-        self._safekeeping = CatalogRecovery(state)
+        self._recovery = CatalogRecovery(state)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the state directory."""
         self._lock.close()
 
     def findings(self) -> list[Finding]:
@@ -74,26 +67,26 @@ class StateCheck:
             CatalogError: the catalog needs another program, or the disk fails.
         """
         found = list(self._backups())
-        damage = self._safekeeping.damage() if is_there(self._path) else "it is missing"
+        damage = self._recovery.damage() if is_there(self._path) else "it is missing"
         if damage is not None:
             return [*self._catalog(damage), *found]
         found += self._rows()
         return [*found, *self._indexes(compare=not found)]
 
     def _backups(self) -> Iterator[Finding]:
-        for path in self._safekeeping.backups.paths():
+        for path in self._recovery.backups.paths():
             damage = damage_of(path)
             if damage:
                 where = os.path.join("backups", os.path.basename(path))
                 yield Finding(where, damage[0], "delete it", partial(delete_backup, path))
 
     def _catalog(self, damage: str) -> Iterator[Finding]:
-        backup = self._safekeeping.backups.sound()
+        backup = self._recovery.backups.sound()
         if backup is not None:
             remedy = f"put the backup of {made_at(backup):%Y-%m-%d %H:%M} UTC in its place"
         elif damage == "it is missing":
             return
-        elif self._safekeeping.is_better_than_nothing(damage):
+        elif self._recovery.is_better_than_nothing(damage):
             remedy = "use it all the same, since there is no sound backup, and it can be read"
             yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
             return
@@ -104,14 +97,14 @@ class StateCheck:
         yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
 
     def _restore(self, damage: str) -> None:
-        self._safekeeping.prepare(condemned=damage)
+        self._recovery.prepare(condemned=damage)
         if os.path.exists(self._path):
-            self._safekeeping.seal()
+            self._recovery.write_checksum()
 
     def _rows(self) -> Iterator[Finding]:
         catalog = Catalog(self._state, read_only=True)
         try:
-            found = catalog.consistency.findings()
+            found = catalog.row_repair.findings()
         finally:
             catalog.close()
         for what, remedy in found:
@@ -119,7 +112,7 @@ class StateCheck:
 
     def _mend_rows(self) -> None:
         with self._opened() as catalog:
-            catalog.consistency.mend()
+            catalog.row_repair.mend()
 
     def _indexes(self, *, compare: bool) -> Iterator[Finding]:
         """Yield what is wrong with the indexes.
@@ -180,15 +173,15 @@ class StateCheck:
             index.close()
 
     def _opened(self) -> _Opened:
-        return _Opened(self._state, self._safekeeping)
+        return _Opened(self._state, self._recovery)
 
 
 class _Opened:
-    """The catalog, open for writing and sealed again afterwards."""
+    """The catalog, open for writing with a new checksum afterwards."""
 
-    def __init__(self, state: str, safekeeping: CatalogRecovery) -> None:
-        self._safekeeping = safekeeping
-        safekeeping.prepare()
+    def __init__(self, state: str, recovery: CatalogRecovery) -> None:
+        self._recovery = recovery
+        recovery.prepare()
         self._catalog = Catalog(state)
 
     def __enter__(self) -> Catalog:
@@ -201,7 +194,7 @@ class _Opened:
         trace: TracebackType | None,
     ) -> None:
         self._catalog.close()
-        self._safekeeping.seal()
+        self._recovery.write_checksum()
 
 
 def _delete(path: str) -> None:

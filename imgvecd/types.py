@@ -18,6 +18,7 @@ Float32Array: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
+UInt32Array: TypeAlias = NDArray[np.uint32]
 
 Fact: TypeAlias = str | int | float | bool | list[str] | None
 Facts: TypeAlias = dict[str, Fact]
@@ -136,7 +137,7 @@ class MountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearers:
+class ContentFiles:
     """The files that bear one content.
 
     Attributes:

@@ -10,12 +10,12 @@ from imgvecd.cli.main import main
 from imgvecd.core.library.thumbnails import Thumbnails
 
 
-async def drawn(_self, wanted):
-    number = zlib.crc32(wanted.bearers.hash)
+async def drawn(_self, source):
+    number = zlib.crc32(source.content_files.hash)
     colours = bytes((number >> shift) & 255 for shift in range(0, 24, 1))[:12] * 2
     small = Image.frombytes("RGB", (4, 2), colours[:24])
     picture = io.BytesIO()
-    small.resize((wanted.size, wanted.size * 3 // 4)).save(picture, "JPEG", quality=70)
+    small.resize((source.size, source.size * 3 // 4)).save(picture, "JPEG", quality=70)
     return picture.getvalue()
 
 

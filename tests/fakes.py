@@ -75,6 +75,7 @@ class FakeEncoder:
     batch = 4
     speed = None
     runtime_note = None
+    sandbox = ()
 
     def __init__(self, model=MODEL):
         self.model = model

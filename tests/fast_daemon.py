@@ -9,7 +9,8 @@ import sys
 
 from imgvecd.catalog.work.work_queue import WorkTable
 from imgvecd.cli.main import main
-from imgvecd.processes import EncoderProcess, split_encoder
+from imgvecd.processes import split_encoder
+from imgvecd.processes.encoder_process import EncoderProcess
 
 commit_embeddings = WorkTable.commit_embeddings
 

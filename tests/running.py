@@ -37,8 +37,15 @@ class RunningDaemon:
         module: what is run; `fast_daemon` needs no model.
         wrapper: a command that starts the daemon in its own process, as `setpriv` does.
         wait: return once it answers; else at once.
+        kept: a home without state starts with what `keep_state` makes; else the whole model is
+            loaded, as at the very first start.
         options: for `subprocess.Popen`.
+
+    Attributes:
+        keep_state: fills a state directory with what the embedded model keeps; set in tests alone.
     """
+
+    keep_state = None
 
     def __init__(
         self,
@@ -51,6 +58,7 @@ class RunningDaemon:
         module="imgvecd.cli.main",
         wrapper=(),
         wait=True,
+        kept=True,
         **options,
     ):
         self.home = Path(home)
@@ -70,6 +78,12 @@ class RunningDaemon:
         if not any(key.startswith("model") for key in settings):
             settings["model"] = "imgvecd-mini"  # `auto` would go and look for a larger one
         settings.setdefault("indexing__pause_on_battery", "false")  # of whoever runs the tests
+        if kept and self.keep_state is not None:
+            # a second worker takes longer to start than a few photos to decode
+            settings.setdefault("decode__workers", 1)
+            mini = module == "imgvecd.cli.main" and settings.get("model") == "imgvecd-mini"
+            if mini and not wrapper and not self.state.exists():
+                self.keep_state(self.state)
         for key, value in settings.items():
             flags += ["--set", f"{key.replace('__', '.')}={value}"]
         self.log = self.home / "daemon.log"
@@ -131,8 +145,8 @@ class RunningDaemon:
 
     def wait_until(self, condition, timeout_s=DEADLINE_S):
         """Return the first true value of `condition()`; fail with the log if it does not come."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < timeout_s:
             if self.process.poll() is not None:
                 raise AssertionError(
                     f"the daemon ended ({self.process.returncode}):\n{self.tail()}"
@@ -140,7 +154,7 @@ class RunningDaemon:
             value = condition()
             if value:
                 return value
-            time.sleep(0.02)
+            time.sleep(min(0.02 + passed / 20, 0.2))  # asking costs the daemon what it waits for
         raise AssertionError(f"{condition} did not come true:\n{self.tail()}")
 
     def imgvec(self, *arguments):

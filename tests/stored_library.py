@@ -38,8 +38,8 @@ class StoredLibrary:
     def __init__(self, state, kind="flat"):
         self.state = str(state)
         os.makedirs(self.state, exist_ok=True)
-        self.safekeeping = CatalogRecovery(self.state)
-        self.safekeeping.prepare()
+        self.recovery = CatalogRecovery(self.state)
+        self.recovery.prepare()
         self.catalog = Catalog(self.state)
         self.catalog.models.activate([MODEL])
         (self.root,) = self.catalog.files.set_roots([b"/photos"])
@@ -91,7 +91,7 @@ class StoredLibrary:
     def answers(self):
         """Return what searches find: for each query, (score, path) from the best on."""
         scores, ids = self.index.search(QUERIES, 1000)
-        images = self.catalog.library.images([int(i) for i in ids[0]], MODEL.fingerprint)
+        images = self.catalog.images.images([int(i) for i in ids[0]], MODEL.fingerprint)
         return [
             [
                 (round(float(score), 5), images[int(i)].files[0].path)
@@ -108,7 +108,7 @@ class StoredLibrary:
         """End in order: seal the catalog."""
         self.index.close()
         self.catalog.close()
-        self.safekeeping.seal()
+        self.recovery.write_checksum()
 
     def drop(self):
         """End as a process that is killed."""

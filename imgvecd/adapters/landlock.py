@@ -16,7 +16,7 @@ _EXECUTE, _WRITE, _READ_FILE, _READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _CHANGES = 0b1_1111_1111_0000  # of folders: removing and making what lies in them
 _REFER, _TRUNCATE, _IOCTL = 1 << 13, 1 << 14, 1 << 15
 _SINCE = ((1, _EXECUTE | _WRITE | _READ_FILE | _READ_FOLDER | _CHANGES), (2, _REFER), (3, _TRUNCATE), (5, _IOCTL))  # noqa: E501 # fmt: skip
-_READING = _EXECUTE | _READ_FILE | _READ_FOLDER | _IOCTL
+_READING = _READ_FILE | _READ_FOLDER | _IOCTL
 _TCP, _TCP_SINCE = 0b11, 4  # bind and connect
 _SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract Unix sockets and signals to processes outside
 
@@ -36,13 +36,15 @@ def abi() -> int:
     return max(0, int(_libc().syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def restrict(*, reading: bool) -> int:
+def restrict(*, reading: bool, writing: bool = False) -> int:
     """Take away every path and TCP, for good; return the ABI that is in force.
 
-    What is open stays open. The process must have given up new privileges.
+    What is open stays open; what other processes hold in memory is out of reach. The process must
+    have given up new privileges.
 
     Args:
-        reading: whether files may still be read, so that only changing them is over.
+        reading: whether files may still be read.
+        writing: whether they may be changed, too; programs are never run.
 
     Raises:
         OSError: the kernel has no Landlock, or refuses.
@@ -52,7 +54,7 @@ def restrict(*, reading: bool) -> int:
     for since, rights in _SINCE:
         files |= rights if version >= since else 0
     ruleset = _Ruleset(
-        files & ~_READING if reading else files,
+        _EXECUTE if writing else files & ~_READING if reading else files,
         _TCP if version >= _TCP_SINCE else 0,
         _SCOPES if version >= _SCOPES_SINCE else 0,
     )

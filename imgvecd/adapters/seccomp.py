@@ -25,12 +25,15 @@ _CALLS = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "poll": (7, -1),
     "lseek": (8, 62), "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215),
     "brk": (12, 214), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
-    "rt_sigreturn": (15, 139), "ioctl": (16, 29), "pread64": (17, 67), "readv": (19, 65),
+    "rt_sigreturn": (15, 139), "rt_sigqueueinfo": (129, 138), "tkill": (200, 130),
+    "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424), "ioctl": (16, 29),
+    "pread64": (17, 67), "readv": (19, 65),
     "writev": (20, 66), "sched_yield": (24, 124), "mremap": (25, 216), "madvise": (28, 233),
     "dup": (32, 23), "nanosleep": (35, 101), "getpid": (39, 172), "socket": (41, 198),
     "connect": (42, 203), "sendto": (44, 206), "recvfrom": (45, 207), "sendmsg": (46, 211),
     "recvmsg": (47, 212), "bind": (49, 200), "listen": (50, 201), "socketpair": (53, 199),
-    "clone": (56, 220), "execve": (59, 221), "exit": (60, 93), "fcntl": (72, 25),
+    "clone": (56, 220), "fork": (57, -1), "vfork": (58, -1),
+    "execve": (59, 221), "kill": (62, 129), "exit": (60, 93), "fcntl": (72, 25),
     "gettimeofday": (96, 169), "getrusage": (98, 165), "sysinfo": (99, 179), "ptrace": (101, 117),
     "sigaltstack": (131, 132), "mount": (165, 40), "gettid": (186, 178), "futex": (202, 98),
     "sched_getaffinity": (204, 123), "clock_gettime": (228, 113), "clock_getres": (229, 114),
@@ -51,7 +54,8 @@ class Call:
     """A system call, perhaps only with certain arguments.
 
     Attributes:
-        where: (number of an argument, mask, value): its lower 32 bits, masked, are that.
+        where: (number of an argument, mask, value): its lower 32 bits, masked, are that. With them
+            it is allowed, in a list of calls that are denied, too.
         otherwise: errno that it fails with when the arguments are others.
     """
 
@@ -75,7 +79,11 @@ def allow_only(calls: Sequence[Call]) -> None:
 
 
 def deny(calls: Sequence[Call]) -> None:
-    """Have these calls fail from now on; errors as for `allow_only`."""
+    """Have these calls fail from now on, save `where` they are allowed.
+
+    Raises:
+        OSError: as for `allow_only`.
+    """
     _install(_program(calls, listed=_ERRNO | errno.EPERM, others=_ALLOW))
 
 
@@ -99,7 +107,7 @@ def _program(calls: Sequence[Call], *, listed: int, others: int) -> bytes:
                 _step(_EQUAL, value, then=1),
                 _step(_RETURN, _ERRNO | call.otherwise),
             ]
-        body.append(_step(_RETURN, listed))
+        body.append(_step(_RETURN, _ALLOW if call.where else listed))
         program += [_step(_EQUAL, number, otherwise=len(body)), *body]
     program.append(_step(_RETURN, others))
     return b"".join(program)

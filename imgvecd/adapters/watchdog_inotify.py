@@ -52,7 +52,7 @@ class InotifyWatcher:
     """Implements `imgvecd.protocols.Watcher`."""
 
     def __init__(self) -> None:
-        self._hear: Callable[[Hint], None] = lambda _: None
+        self._on_hint: Callable[[Hint], None] = lambda _: None
         self._inotify = InotifyFD()
         self._monitor = MountMonitor(self._roots_in_doubt)
         self._above = FoldersAbove(self._roots_in_doubt)
@@ -63,9 +63,9 @@ class InotifyWatcher:
         # One folder can be watched under several paths: bind mounts, links, moves in progress.
         self._paths: dict[WatchDescriptor, set[bytes]] = {}
 
-    def start(self, hear: Callable[[Hint], None]) -> None:
+    def start(self, on_hint: Callable[[Hint], None]) -> None:
         """Begin to listen."""
-        self._hear = hear
+        self._on_hint = on_hint
         self._inotify.start()
         self._monitor.start()
         self._above.start()
@@ -138,7 +138,7 @@ class InotifyWatcher:
 
     def stop(self) -> None:
         """Stop listening; nothing is heard after this returns."""
-        self._hear = lambda _: None
+        self._on_hint = lambda _: None
         if self._inotify.is_alive():
             self._monitor.stop()
         self._above.stop()
@@ -154,7 +154,7 @@ class InotifyWatcher:
         with self._lock:
             paths = tuple(self._paths.get(event.wd, ()))
         for path in paths:
-            self._hear(Hint(kind, path, event.name or None, event.is_directory))
+            self._on_hint(Hint(kind, path, event.name or None, event.is_directory))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """Hear that a watched folder is gone, or its file system unmounted."""
@@ -163,12 +163,12 @@ class InotifyWatcher:
             for path in paths:
                 del self._watches[path]
         for path in paths:
-            self._hear(Hint(HintKind.CHANGED, path))
+            self._on_hint(Hint(HintKind.CHANGED, path))
 
     def on_queue_overflow(self) -> None:
         """Hear that the kernel had to drop events."""
         logger.warning("the kernel's event queue has overflowed; scanning everything")
-        self._hear(Hint(HintKind.LOST))
+        self._on_hint(Hint(HintKind.LOST))
 
     def _discard(self, descriptor: WatchDescriptor, directory: bytes) -> None:
         paths = self._paths.get(descriptor, set())
@@ -177,7 +177,7 @@ class InotifyWatcher:
             self._paths.pop(descriptor, None)
 
     def _roots_in_doubt(self) -> None:
-        self._hear(Hint(HintKind.ROOTS))
+        self._on_hint(Hint(HintKind.ROOTS))
 
 
 class _Flush:

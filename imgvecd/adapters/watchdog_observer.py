@@ -21,14 +21,14 @@ class ObserverWatcher(FileSystemEventHandler):
     """Implements `imgvecd.protocols.Watcher`."""
 
     def __init__(self) -> None:
-        self._hear: Callable[[Hint], None] = lambda _: None
+        self._on_hint: Callable[[Hint], None] = lambda _: None
         self._observer = Observer()
         self._lock = threading.Lock()
         self._watches: dict[bytes, ObservedWatch] = {}
 
-    def start(self, hear: Callable[[Hint], None]) -> None:
+    def start(self, on_hint: Callable[[Hint], None]) -> None:
         """Begin to listen."""
-        self._hear = hear
+        self._on_hint = on_hint
         self._observer.start()
 
     def watch(self, directory: bytes) -> Coverage:
@@ -67,7 +67,7 @@ class ObserverWatcher(FileSystemEventHandler):
 
     def stop(self) -> None:
         """Stop listening; nothing is heard after this returns."""
-        self._hear = lambda _: None
+        self._on_hint = lambda _: None
         if self._observer.is_alive():
             self._observer.stop()
             self._observer.join()
@@ -78,4 +78,4 @@ class ObserverWatcher(FileSystemEventHandler):
         for path in (event.src_path, event.dest_path):
             if path:
                 directory, name = os.path.split(os.fsencode(path))
-                self._hear(Hint(kind, directory, name, event.is_directory))
+                self._on_hint(Hint(kind, directory, name, event.is_directory))

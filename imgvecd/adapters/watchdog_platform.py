@@ -26,13 +26,13 @@ def make_watcher() -> Watcher:
         return InotifyWatcher()
     except OSError as error:
         logger.warning("no file events: %s", error)
-        return DeafWatcher()
+        return PollingWatcher()
 
 
-class DeafWatcher:
+class PollingWatcher:
     """Implements `imgvecd.protocols.Watcher` where the system's inotify instances are used up."""
 
-    def start(self, hear: Callable[[Hint], None]) -> None:
+    def start(self, on_hint: Callable[[Hint], None]) -> None:
         """Do nothing."""
 
     def watch(self, directory: bytes) -> Coverage:  # noqa: ARG002  # of the protocol

@@ -28,7 +28,7 @@ from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
 from imgvecd.catalog.work.retention import Retention
 from imgvecd.catalog.work.work_queue import WorkTable
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.files.durable import file_digest
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
@@ -47,7 +47,7 @@ class Catalog:
         embeddings: vectors for the index (`EmbeddingSource`).
         models: the models they come from.
         pauses: the pause that a person asked for (`PauseStore`).
-        library: questions about images.
+        images: questions about images.
         collection: what a person adds.
         searching: what searching needs besides vectors (`SearchStore`).
         user_metadata: what the user says of images (`UserMetadataStore`).
@@ -55,7 +55,7 @@ class Catalog:
         duplicates: what comparing images found and people decided.
         timeline: images in the order in which they were taken.
         facets: what images have in common.
-        consistency: whether the rows agree with each other.
+        row_repair: whether the rows agree with each other.
     """
 
     def __init__(self, directory: str, *, read_only: bool = False, backups: int = 2) -> None:
@@ -73,7 +73,7 @@ class Catalog:
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
         self.pauses = Pauses(self._database)
-        self.library = ImageTable(self._database)
+        self.images = ImageTable(self._database)
         self.collection = Collection(self._database)
         self.searching = SearchRows(self._database)
         self.user_metadata = UserMetadata(self._database)
@@ -82,7 +82,7 @@ class Catalog:
         self.duplicates = DuplicateTable(self._database)
         self.timeline = TimelineRows(self._database)
         self.facets = FacetTable(self._database)
-        self.consistency = RowRepair(self._database)
+        self.row_repair = RowRepair(self._database)
 
     @property
     def path(self) -> str:
@@ -91,14 +91,14 @@ class Catalog:
 
     @property
     def damaged(self) -> bool:
-        """Whether bytes were met that cannot be the catalog's own: it is not to be sealed."""
+        """Whether bytes were met that cannot be the catalog's own: it gets no checksum."""
         return self._database.damaged.is_set()
 
     def call_when_damaged(self, call: Callable[[], None]) -> None:
         """Have `call` called, on whatever thread, when bytes are met that cannot be its own."""
         self._database.on_damage = call
 
-    def hold(self, seal: CatalogChecksum) -> bool:
+    def hold(self, checksum: CatalogChecksum) -> bool:
         """Keep the file as it is, whatever is written, until `examine` has compared it.
 
         A reader that began while the log was empty keeps SQLite from writing to the file itself.
@@ -109,10 +109,12 @@ class Catalog:
         connection = held.enter_context(self._database.read())
         connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
         log, status = self.path + "-wal", os.stat(self.path)
-        if status.st_mtime_ns != seal.mtime_ns or (os.path.exists(log) and os.path.getsize(log)):
+        if status.st_mtime_ns != checksum.mtime_ns or (
+            os.path.exists(log) and os.path.getsize(log)
+        ):
             held.close()
             return False
-        self._held = held, seal
+        self._held = held, checksum
         return True
 
     def note_age(self) -> None:
@@ -131,7 +133,7 @@ class Catalog:
     def examine(self) -> str | None:
         """Read the file through; return what is wrong with it, None if it is sound.
 
-        One that is held is compared with its seal. Takes seconds for a million images, and no
+        One that is held is compared with its checksum. Takes seconds for a million images, and no
         writer waits for it.
 
         Raises:
@@ -147,14 +149,14 @@ class Catalog:
         self._note_examined()
         return None
 
-    def _compare_held(self, held: contextlib.ExitStack, seal: CatalogChecksum) -> str | None:
+    def _compare_held(self, held: contextlib.ExitStack, checksum: CatalogChecksum) -> str | None:
         self._held = None
         with held:
             try:
                 digest = file_digest(self.path, lambda: not self._closed)
             except OSError as error:
-                raise CatalogError(f"the catalog cannot be read: {told(error)}") from error
-        if digest in (None, seal.blake2b):
+                raise CatalogError(f"the catalog cannot be read: {describe(error)}") from error
+        if digest in (None, checksum.blake2b):
             return None
         self._database.damaged.set()
         return CHANGED

@@ -6,7 +6,6 @@ import argparse
 import collections
 import contextlib
 import getpass
-import importlib.metadata
 import json
 import os
 import platform
@@ -28,7 +27,6 @@ from imgvecd.config import paths
 from imgvecd.config.load import config_path
 from imgvecd.config.schema import Config, expand
 from imgvecd.core.library.anonymity import Placeholders
-from imgvecd.daemon import state_dump
 from imgvecd.errors import ConfigError, ImgvecdError
 from imgvecd.terminal_output import say, warn
 
@@ -125,6 +123,8 @@ def _names(config: Config, options: argparse.Namespace) -> Placeholders:
 
 
 def _versions() -> Iterator[str]:
+    import importlib.metadata  # noqa: PLC0415  # no other command needs it
+
     yield f"imgvecd {imgvecd.__version__}"
     yield f"Python {platform.python_version()} ({platform.python_implementation()})"
     wanted = [text for text in importlib.metadata.requires("imgvecd") or [] if ";" not in text]
@@ -224,6 +224,8 @@ def _journal() -> Iterator[str]:
 
 def _dump(pid: int, state: str) -> list[str]:
     """Have the daemon write its state, and return it; it holds no private names."""
+    from imgvecd.daemon import state_dump  # noqa: PLC0415  # asyncio, for this command alone
+
     path = os.path.join(state, state_dump.FILE_NAME)
     before = _changed_ns(path)
     try:

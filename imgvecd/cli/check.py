@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.config.load import load
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import CatalogError
 from imgvecd.terminal_output import say, warn
 
@@ -44,8 +44,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong."""
-    with _checkup(options) as checkup:
-        found = checkup.findings()
+    with _state_check(options) as check_state:
+        found = check_state.findings()
     for finding in found:
         say(f"{finding.where}: {finding.what}", f"  `imgvecd repair` would: {finding.remedy}")
     return _verdict(len(found))
@@ -53,8 +53,8 @@ def check(options: argparse.Namespace) -> int:
 
 def repair(options: argparse.Namespace) -> int:
     """Print what is to be done, or do it."""
-    with _checkup(options) as checkup:
-        found = checkup.findings()
+    with _state_check(options) as check_state:
+        found = check_state.findings()
         for _ in range(_ROUNDS if options.apply else 0):
             for finding in found:
                 say(f"{finding.where}: {finding.what}", f"  {finding.remedy} …")
@@ -62,9 +62,9 @@ def repair(options: argparse.Namespace) -> int:
                     finding.mend()
                 except OSError as error:
                     raise CatalogError(
-                        f"{finding.where} cannot be mended: {told(error)}"
+                        f"{finding.where} cannot be mended: {describe(error)}"
                     ) from error
-            found = checkup.findings()
+            found = check_state.findings()
             if not found:
                 break
     for finding in found:
@@ -74,7 +74,7 @@ def repair(options: argparse.Namespace) -> int:
     return _verdict(len(found))
 
 
-def _checkup(options: argparse.Namespace) -> StateCheck:
+def _state_check(options: argparse.Namespace) -> StateCheck:
     from imgvecd.state_check import StateCheck  # noqa: PLC0415  # Faiss, which others can do without
 
     return StateCheck(state_dir(options), load(options.config, {}).index)

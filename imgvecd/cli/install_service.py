@@ -228,5 +228,5 @@ def _other_instances(user: str) -> list[str]:
 
 
 def _cannot(error: OSError, user: str | None) -> str:
-    way_out = " Run it as root." if user and isinstance(error, PermissionError) else ""
-    return f"{error.filename}: {error.strerror}.{way_out}"
+    advice = " Run it as root." if user and isinstance(error, PermissionError) else ""
+    return f"{error.filename}: {error.strerror}.{advice}"

@@ -14,7 +14,7 @@ from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
-from imgvecd.processes.malloc import use_one_heap
+from imgvecd.processes.malloc import use_one_malloc_arena
 from imgvecd.terminal_output import printable
 
 # syslog's numbers, the most serious first
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     os.umask(0o077)  # catalog, index, thumbnails, sockets: nobody else's, wherever they lie
     for number in (signal.SIGHUP, signal.SIGUSR1):  # they would end us until somebody listens
         signal.signal(number, signal.SIG_IGN)
-    use_one_heap()
+    use_one_malloc_arena()
     config = load_servable(options)
     _require_folders(options.root or (), config)
     _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())

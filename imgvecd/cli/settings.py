@@ -7,7 +7,6 @@ import argparse
 from imgvecd.config import paths
 from imgvecd.config.load import load
 from imgvecd.config.schema import Config, expand
-from imgvecd.core.library.model_choice import choose_model
 from imgvecd.errors import ConfigError
 from imgvecd.server.peer_credentials import Admission
 
@@ -62,6 +61,9 @@ def load_servable(options: argparse.Namespace) -> Config:
         ConfigError: no folder is to be watched, or `server.group` is unknown.
         ModelError: `model` names none, or a checkpoint that cannot be read.
     """
+    # it imports numpy, which most commands do without
+    from imgvecd.core.library.model_choice import choose_model  # noqa: PLC0415
+
     config = load_config(options)
     if not config.roots:
         raise ConfigError(

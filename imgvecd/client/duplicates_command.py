@@ -49,6 +49,8 @@ def add_flags(command: argparse.ArgumentParser) -> None:
             metavar="FILE",
             help=f"{meaning}; files, or hashes from --json",
         )
+    add("--limit", type=fitting(api.GroupsPerPage), metavar="N", help="N groups at most")
+    add("--cursor", metavar="TEXT", help="go on after a page that was limited, which told it")
     add("--html", metavar="FILE", help="write the groups as a page of pictures")
     add("-0", "--null", action="store_true", help="end each path with NUL")
 
@@ -121,6 +123,8 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
             output.lines([""])
         output.lines([_summary(found)])
         output.lines([f"not compared: {each.path}: {each.why}" for each in found.missing])
+        if found.next_cursor:
+            output.lines([f"More of them: --cursor {found.next_cursor}"])
     else:
         spare = [file for group in found.groups for file in group.files if not file.keep]
         output.paths([api.Path(file.path, file.path_base64) for file in spare])
@@ -193,6 +197,8 @@ def request(options: argparse.Namespace) -> api.DuplicatesRequest:
         rules=rules,
         prefer=tuple(map(os.path.abspath, options.prefer)),
         protect=tuple(map(os.path.abspath, options.protect)),
+        limit=getattr(options, "limit", None),
+        cursor=getattr(options, "cursor", None),
     )
 
 
@@ -214,5 +220,7 @@ def _summary(found: api.Duplicates) -> str:
     waiting = (
         f"; {found.waiting:,} files are not indexed yet: --sync waits" if found.waiting else ""
     )
-    groups = f"{len(found.groups):,} groups, {len(spare):,} files to spare ({saved})"
+    shown = f"{len(found.groups):,} of " if len(found.groups) < found.groups_in_all else ""
+    in_all = max(found.groups_in_all, len(found.groups))
+    groups = f"{shown}{in_all:,} groups, {len(spare):,} files to spare ({saved})"
     return f"{groups}{unseen}{waiting}."

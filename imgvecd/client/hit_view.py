@@ -10,7 +10,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
-from imgvecd.client.terminal import Way, size, way_to_show
+from imgvecd.client.terminal import PictureProtocol, picture_protocol, size
 from imgvecd.errors import DaemonError
 
 
@@ -21,7 +21,7 @@ def show(
     hits: Sequence[api.Hit],
     output: Output,
     *,
-    preview: Way | bool,
+    preview: PictureProtocol | bool,
 ) -> None:
     """Print `hits` for a person.
 
@@ -34,8 +34,8 @@ def show(
         return
     headers, rows = _table(request, hits)
     if preview:
-        way = way_to_show(os.environ) if preview is True else preview
-        _pictures(daemon, hits, rows, output, way)
+        protocol = picture_protocol(os.environ) if preview is True else preview
+        _pictures(daemon, hits, rows, output, protocol)
     else:
         output.table_of_files(headers, rows, hits)
     output.lines(_foot(request, found, hits))
@@ -63,7 +63,7 @@ def _pictures(
     hits: Sequence[api.Hit],
     rows: Sequence[list[str]],
     output: Output,
-    way: Way,
+    protocol: PictureProtocol,
 ) -> None:
     """Print a grid: each row of pictures with their rows of the table below it, as they come."""
     from imgvecd.client import preview  # noqa: PLC0415  # Pillow and numpy are slow to import
@@ -76,14 +76,14 @@ def _pictures(
         ):
             line = "  ".join(filter(None, [*row, _place(hit)]))
             try:
-                url = f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(way)}"
+                url = f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(protocol)}"
                 jpegs.append(daemon.get(url))
                 lines.append(line)
             except DaemonError as error:
                 lines.append(f"{line}  (no picture: {error})")
         try:
             if jpegs:
-                output.raw(preview.side_by_side(jpegs, way, size()))
+                output.raw(preview.side_by_side(jpegs, protocol, size()))
         except OSError as error:
             lines.append(f"(no pictures: {error})")
         output.lines([*lines, ""])
@@ -116,7 +116,7 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
     if not found.searched and found.understood is not None:
-        return ["No indexed image was taken then."]
+        return ["No indexed image was taken then and there."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits
@@ -150,9 +150,16 @@ def _understood(found: api.SearchResponse) -> list[str]:
     said = found.understood
     if said is None:
         return []
-    time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+    taken, hints = [], []
+    if said.place is not None:
+        taken.append(f"in {said.place!r}")
+        hints.append("--no-places")
+    if said.taken is not None:
+        time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
+        taken.append(f"{time} ({said.words!r})")
+        hints.append("--no-dates")
     looked_for = f"{said.text!r}, taken" if said.text else "all that was taken"
-    return [f"Understood as {looked_for} {time} ({said.words!r}). --no-dates takes it as words."]
+    return [f"Understood as {looked_for} {' '.join(taken)}. {' '.join(hints)} takes it as words."]
 
 
 def _count(images: int) -> str:

@@ -60,7 +60,7 @@ def seconds(text: str) -> float:
     return bounded
 
 
-def way_on(state: api.Pause) -> str:
+def resume_command(state: api.Pause) -> str:
     """Return the command that ends a pause."""
     return "imgvec resume" if state.cause == "request" else "imgvec resume --force"
 
@@ -73,6 +73,6 @@ def _tell(body: bytes, output: Output) -> int:
     if state is None:
         output.lines(["indexing goes on"])
     else:
-        hint = "" if state.cause == "request" else f"; `{way_on(state)}` has it go on"
+        hint = "" if state.cause == "request" else f"; `{resume_command(state)}` has it go on"
         output.lines([f"paused: {state.reason}{hint}"])
     return 0

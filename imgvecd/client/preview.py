@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
-from imgvecd.client.terminal import Size, Way
+from imgvecd.client.terminal import PictureProtocol, Size
 
 # Of a picture, in cells: three or four hits on a screen.
 _MOST_COLUMNS, _MOST_ROWS = 48, 16
@@ -28,19 +28,19 @@ _UPPER_HALF = "\N{UPPER HALF BLOCK}"
 _CUBE = 5  # steps of each colour where a terminal knows 256 of them
 
 
-def thumbnail_size(way: Way) -> int:
+def thumbnail_size(protocol: PictureProtocol) -> int:
     """Return which size of thumbnail to ask the daemon for."""
-    return 128 if way == "blocks" else 512
+    return 128 if protocol == "blocks" else 512
 
 
-def picture(jpeg: bytes, way: Way, size: Size) -> bytes:
+def picture(jpeg: bytes, protocol: PictureProtocol, size: Size) -> bytes:
     """Return what draws a picture at the cursor, and ends below it.
 
     Raises:
         OSError: it is no picture.
     """
     image = _opened(jpeg)
-    return _drawn(image, jpeg, _fitted(image, size), way, size)
+    return _drawn(image, jpeg, _fitted(image, size), protocol, size)
 
 
 def per_row(size: Size) -> int:
@@ -48,14 +48,14 @@ def per_row(size: Size) -> int:
     return max(size.columns // _CELL_COLUMNS, 1)
 
 
-def side_by_side(jpegs: Sequence[bytes], way: Way, size: Size) -> bytes:
+def side_by_side(jpegs: Sequence[bytes], protocol: PictureProtocol, size: Size) -> bytes:
     """Return what draws pictures in a row, all equally high, and ends below them.
 
     Raises:
         OSError: one of them is no picture.
     """
     if len(jpegs) == 1:
-        return picture(jpegs[0], way, size)
+        return picture(jpegs[0], protocol, size)
     width, height = _CELL_COLUMNS * size.cell_width, _CELL_ROWS * size.cell_height
     sheet = Image.new("RGB", (len(jpegs) * width, height))
     for place, jpeg in enumerate(jpegs):
@@ -63,7 +63,7 @@ def side_by_side(jpegs: Sequence[bytes], way: Way, size: Size) -> bytes:
         sheet.paste(image, (place * width, (height - image.height) // 2))
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=90)
-    return _drawn(sheet, file.getvalue(), (len(jpegs) * _CELL_COLUMNS, _CELL_ROWS), way, size)
+    return _drawn(sheet, file.getvalue(), (len(jpegs) * _CELL_COLUMNS, _CELL_ROWS), protocol, size)
 
 
 def _opened(jpeg: bytes) -> Image.Image:
@@ -71,13 +71,15 @@ def _opened(jpeg: bytes) -> Image.Image:
         return opened.convert("RGB")
 
 
-def _drawn(image: Image.Image, jpeg: bytes, cells: tuple[int, int], way: Way, size: Size) -> bytes:
+def _drawn(
+    image: Image.Image, jpeg: bytes, cells: tuple[int, int], protocol: PictureProtocol, size: Size
+) -> bytes:
     columns, rows = cells
-    if way == "kitty":
+    if protocol == "kitty":
         return _kitty(image, columns, rows)
-    if way == "iterm2":
+    if protocol == "iterm2":
         return _iterm2(jpeg, columns, rows)
-    if way == "sixel":
+    if protocol == "sixel":
         return _sixels(image.resize((columns * size.cell_width, rows * size.cell_height)))
     return _blocks(image.resize((columns, 2 * rows)))
 

@@ -37,14 +37,17 @@ def status(answer: api.Status) -> list[str]:
     lines += [_line("", text) for text in (model.runtime_note, model.note, model.error) if text]
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
-        command = pause_commands.way_on(answer.pause)
+        command = pause_commands.resume_command(answer.pause)
         lines.append(_line("", f"`{command}` has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
-    if answer.sandbox:
-        lines.append(_line("sandbox", f"decoders: {', '.join(answer.sandbox)}"))
+    for label, of, sandbox in (
+        ("sandbox", "decoders", answer.sandbox),
+        ("" if answer.sandbox else "sandbox", "encoder", answer.encoder_sandbox),
+    ):
+        lines += [_line(label, f"{of}: {', '.join(sandbox)}")] if sandbox else []
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines

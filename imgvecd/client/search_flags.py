@@ -74,6 +74,12 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
         action="store_false",
         help='take "July 2023" and "last summer" for words like any other',
     )
+    command.add_argument(
+        "--no-places",
+        dest="places",
+        action="store_false",
+        help='take "in Portugal" and "Hanoi" for words like any other',
+    )
     command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
 
 
@@ -132,6 +138,7 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     group.add_argument(
         "--min-bytes", type=fitting(api.AtLeast), metavar="N", help="files of at least N bytes"
     )
+    group.add_argument("--place", metavar="NAME", help="town, region or country, in any language")
     group.add_argument("--near", metavar="LAT,LON,KM", help="taken within KM of a place")
     group.add_argument("--box", metavar="S,W,N,E", help="taken within these degrees")
     gps = group.add_mutually_exclusive_group()
@@ -185,6 +192,7 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             explain=options.explain,
             names=options.names,
             dates=options.dates,
+            places=options.places,
         )
     except ValueError:
         raise BadRequestError(
@@ -214,6 +222,7 @@ def filters_of(options: argparse.Namespace) -> api.Filters:
         near=(near[0], near[1], near[2]) if near else None,
         box=(box[0], box[1], box[2], box[3]) if box else None,
         has_gps=options.gps,
+        place=options.place,
         tags=tuple(options.tag),
         metadata=dict(map(_pair, options.where)),
         min_rating=options.min_rating,

@@ -28,7 +28,7 @@ from imgvecd.client.search_flags import (
     filters_of,
     request_of,
 )
-from imgvecd.client.terminal import Way
+from imgvecd.client.terminal import PictureProtocol
 from imgvecd.errors import BadRequestError, DaemonUnreachableError
 from imgvecd.terminal_output import warn, write_lines
 
@@ -168,7 +168,7 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--preview-with",
         dest="preview",
-        choices=get_args(Way),
+        choices=get_args(PictureProtocol),
         help="the same, in this way (usually found out)",
     )
     command.add_argument("--html", metavar="FILE", help="write the hits as a page of pictures")
@@ -269,11 +269,11 @@ def _show(
         hit_view.show(daemon, request, found, hits, output, preview=options.preview)
     else:
         output.paths([api.Path(hit.path, hit.path_base64) for hit in hits])
-    _hand_on(daemon, request, options, hits, every)
+    _pass_to_outputs(daemon, request, options, hits, every)
     return _FOUND if hits else _NONE
 
 
-def _hand_on(
+def _pass_to_outputs(
     daemon: DaemonConnection,
     request: api.SearchRequest,
     options: argparse.Namespace,

@@ -16,7 +16,7 @@ import tty
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-Way = Literal["kitty", "iterm2", "sixel", "blocks"]
+PictureProtocol = Literal["kitty", "iterm2", "sixel", "blocks"]
 """How a picture is shown; blocks are characters, which every terminal can do."""
 
 _KITTY_TERMS = ("xterm-kitty", "xterm-ghostty")
@@ -38,7 +38,7 @@ class Size(NamedTuple):
     cell_height: int
 
 
-def way_to_show(environment: Mapping[str, str]) -> Way:
+def picture_protocol(environment: Mapping[str, str]) -> PictureProtocol:
     """Return the best way that this terminal knows.
 
     Terminals that have a protocol of their own say so in the environment. Others are asked for

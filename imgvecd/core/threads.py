@@ -1,5 +1,8 @@
 """Threads for calls that block, in named pools, so that no kind of work waits for another.
 
+Clients take turns in each pool: one has a share of its threads, and a single one while others ask,
+too. What the daemon does for itself takes no turns.
+
 What asks which pool: searches and whatever a client waits a moment for, `INTERACTIVE`; globs and
 other filters over the whole library, `FILTERING`; indexing, checkpoints, backups and listings,
 `BULK`; what examines the whole library for a client, `HEAVY`; what tells whether the daemon is
@@ -9,16 +12,30 @@ alive, `ALIVE`. The default executor of asyncio is left to libraries.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from imgvecd.core.slots import Slots
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+class Asker(NamedTuple):
+    """The client that something is done for."""
+
+    client: Hashable
+    is_owner: bool
+
+
+asker: contextvars.ContextVar[Asker | None] = contextvars.ContextVar("asker", default=None)
+"""For whom the current task works; None for the daemon itself. Set in one event loop only."""
 
 
 class ThreadPool:
@@ -26,10 +43,12 @@ class ThreadPool:
 
     _lock: threading.Lock
     _threads: ThreadPoolExecutor | None
+    _slots: Slots
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, *, per_client: int | None = None) -> None:
         self.name = name
         self.size = size
+        self._per_client = per_client or size
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
 
@@ -39,7 +58,20 @@ class ThreadPool:
         A caller that is cancelled leaves a call behind that goes on to its end.
         """
         bound = functools.partial(contextvars.copy_context().run, call, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._executor(), bound)
+        slots, who = self._slots, asker.get()
+        if who is not None:
+            await slots.take(who.client, owner=who.is_owner)
+        running = self._executor().submit(bound)
+        if who is not None:
+            # not before the thread has ended, whether anybody still waits for it or not
+            loop = asyncio.get_running_loop()
+
+            def give_back(_: object) -> None:
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(slots.give_back, who.client)
+
+            running.add_done_callback(give_back)
+        return await asyncio.wrap_future(running)
 
     def _executor(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -50,12 +82,14 @@ class ThreadPool:
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._threads = None
+        self._slots = Slots(self.size, self._per_client, beside_others=1)
 
 
-# Mostly waiting for the disk, so more than there are cores.
-INTERACTIVE = ThreadPool("interactive", 8)
+# Mostly waiting for the disk, so more than there are cores; but a few that compute get all that the
+# interpreter has to give, and what one client has too many of slows down the others.
+INTERACTIVE = ThreadPool("interactive", 8, per_client=4)
 # Pure computation that holds the interpreter: more would only slow searches down.
-FILTERING = ThreadPool("filtering", 2)
+FILTERING = ThreadPool("filtering", 2, per_client=1)
 BULK = ThreadPool("bulk", 8)
 HEAVY = ThreadPool("heavy", 2)
 ALIVE = ThreadPool("alive", 2)

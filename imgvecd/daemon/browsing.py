@@ -52,7 +52,7 @@ class DaemonBrowsing:
 
     def __init__(
         self,
-        library: ImageStore,
+        image_store: ImageStore,
         embeddings: EmbeddingSource,
         timeline: TimelineStore,
         facets: FacetStore,
@@ -60,7 +60,7 @@ class DaemonBrowsing:
         allowed: FilterIds,
         fingerprint: Callable[[], str | None],
     ) -> None:
-        self._library = library
+        self._image_store = image_store
         self._embeddings = embeddings
         self._timeline = timeline
         self._facets = facets
@@ -101,7 +101,7 @@ class DaemonBrowsing:
         def read() -> api.ImageList:
             allowed = self._allowed.ids(filters, self._embeddings.clock())
             ids, following = self._timeline.page(order, cursor, limit, allowed)
-            found = self._library.images(ids, fingerprint)
+            found = self._image_store.images(ids, fingerprint)
             page = tuple(found[image_id] for image_id in ids if image_id in found)
             return api.ImageList(images=page, next_cursor=following)
 
@@ -109,7 +109,7 @@ class DaemonBrowsing:
 
     async def lookup(self, request: api.LookupRequest) -> api.ImageList:
         """Return those of the images that there are."""
-        found = await INTERACTIVE.run(self._library.images, request.ids, self._fingerprint())
+        found = await INTERACTIVE.run(self._image_store.images, request.ids, self._fingerprint())
         return api.ImageList(
             images=tuple(found[i] for i in dict.fromkeys(request.ids) if i in found)
         )

@@ -20,7 +20,7 @@ from imgvecd.core.library.engine import Engine
 from imgvecd.core.threads import ALIVE
 from imgvecd.core.watch import Reconciler
 from imgvecd.daemon import state_dump
-from imgvecd.daemon.status_line import headline
+from imgvecd.daemon.status_line import status_line
 from imgvecd.daemon.systemd_notify import Notifier
 from imgvecd.errors import ImgvecdError
 
@@ -72,7 +72,7 @@ class Observed(Protocol):
 
 
 class Daemon:
-    """Runs an engine, a reconciler, a caretaker and a server together. For one event loop, once.
+    """Runs an engine, a reconciler, maintenance and a server together. For one event loop, once.
 
     Args:
         serve: starts the server and returns once clients can connect.
@@ -87,7 +87,7 @@ class Daemon:
         self,
         engine: Engine,
         reconciler: Reconciler,
-        caretaker: CatalogMaintenance,
+        catalog_maintenance: CatalogMaintenance,
         serve: Callable[[], Awaitable[Closing]],
         reload: Callable[[], Awaitable[None]],
         observed: Observed,
@@ -97,7 +97,7 @@ class Daemon:
     ) -> None:
         self._engine = engine
         self._reconciler = reconciler
-        self._caretaker = caretaker
+        self._catalog_maintenance = catalog_maintenance
         self._serve = serve
         self._reload = reload
         self._observed = observed
@@ -133,7 +133,9 @@ class Daemon:
             for name, work in self._beside(watching).items():
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             stopped = asyncio.create_task(self._stop.wait(), name="wait for the end")
-            caring = asyncio.create_task(self._caretaker.run(), name="take care of the catalog")
+            caring = asyncio.create_task(
+                self._catalog_maintenance.run(), name="take care of the catalog"
+            )
             failing = asyncio.create_task(self._fail(server), name="look whether all is there")
             for task in (caring, failing):
                 stack.push_async_callback(_cancel, task)
@@ -185,7 +187,7 @@ class Daemon:
 
     def _beside(self, watching: asyncio.Task[None]) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what goes on beside the work, by name."""
-        beside = {"reload": self._reload_when_told(watching), "dump": self._dump_when_told()}
+        beside = {"reload": self._reload_on_signal(watching), "dump": self._dump_on_signal()}
         if self._progress is not None:
             beside["progress"] = self._progress()
         if self._notifier.listening:
@@ -194,7 +196,7 @@ class Daemon:
             beside["watchdog"] = self._beat(self._notifier.watchdog_s)
         return beside
 
-    async def _reload_when_told(self, watching: asyncio.Task[None]) -> None:
+    async def _reload_on_signal(self, watching: asyncio.Task[None]) -> None:
         await asyncio.wait([watching])
         while True:
             await self._reload_wanted.wait()
@@ -209,7 +211,7 @@ class Daemon:
                 logger.exception("the new configuration could not be applied")
             self._notifier.ready()
 
-    async def _dump_when_told(self) -> None:
+    async def _dump_on_signal(self) -> None:
         while True:
             await self._dump_wanted.wait()
             self._dump_wanted.clear()
@@ -230,7 +232,7 @@ class Daemon:
             working = self._observed.working
             if working or was_working or turn % _REST == 0:
                 with contextlib.suppress(ImgvecdError):
-                    line = headline(await self._observed.status())
+                    line = status_line(await self._observed.status())
                     if line != told:
                         self._notifier.status(line)
                         told = line

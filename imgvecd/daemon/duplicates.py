@@ -10,9 +10,9 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig, expand
-from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.dedup_plan import parse
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.duplicates.removal import Outcome
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.threads import HEAVY, INTERACTIVE
@@ -91,7 +91,7 @@ class DaemonDuplicates:
             name, done = await HEAVY.run(
                 self._steps.apply, request.plan, "plan", protected, lambda _: None
             )
-        return _told(name, done)
+        return _answer(name, done)
 
     async def undo(self, request: api.DedupUndoRequest) -> api.DedupDone:
         """Put back what a plan moved.
@@ -101,7 +101,7 @@ class DaemonDuplicates:
         """
         async with self._moving:
             name, done = await HEAVY.run(self._steps.undo, request.name, lambda _: None)
-        return _told(name, done)
+        return _answer(name, done)
 
     async def check(self, image: api.Term) -> api.DuplicateMatches:
         """Return the files that are the given picture already.
@@ -149,7 +149,7 @@ class DaemonDuplicates:
         await asyncio.shield(self._preparing)
 
 
-def _told(name: str, done: Outcome) -> api.DedupDone:
+def _answer(name: str, done: Outcome) -> api.DedupDone:
     left = []
     for path, why in done.refused:
         shown = api.Path.of(path)

@@ -33,8 +33,8 @@ class _Counted:
 class Counter:
     """Counts files, as a model sees them, and remembers what it counted. Thread-safe."""
 
-    def __init__(self, library: ImageStore, embeddings: EmbeddingSource) -> None:
-        self._library = library
+    def __init__(self, image_store: ImageStore, embeddings: EmbeddingSource) -> None:
+        self._image_store = image_store
         self._embeddings = embeddings
         self._lock = threading.Lock()
         self._counted: dict[str | None, _Counted] = {}
@@ -55,7 +55,7 @@ class Counter:
                 or (changing and now < last.at_s + (1 + _REST) * last.took_s)
             ):
                 return last.figures
-            files = self._library.counts(fingerprint)
-            figures = Figures(clock, files, self._library.files_per_root())
+            files = self._image_store.counts(fingerprint)
+            figures = Figures(clock, files, self._image_store.files_per_root())
             self._counted[fingerprint] = _Counted(figures, now, time.monotonic() - now)
             return figures

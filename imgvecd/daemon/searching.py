@@ -24,12 +24,12 @@ class DaemonSearching:
     def __init__(
         self,
         current: Callable[[], Awaitable[Searcher]],
-        standing: LiveQueries,
+        live_queries: LiveQueries,
         saved: SavedSearchStore,
         labeller: Labeller,
     ) -> None:
         self._current = current
-        self._standing = standing
+        self._live_queries = live_queries
         self._saved = saved
         self._labeller = labeller
 
@@ -43,8 +43,8 @@ class DaemonSearching:
     ) -> tuple[str, AsyncIterator[api.Match | None]]:
         """Return (where it begins, new images that match, without end; None as a heartbeat)."""
         await (await self._current()).prepare(request)  # what is wrong with it is told now
-        position = await INTERACTIVE.run(self._standing.position, since)
-        return self._standing.name(position), self._standing.matches(request, position)
+        position = await INTERACTIVE.run(self._live_queries.position, since)
+        return self._live_queries.name(position), self._live_queries.matches(request, position)
 
     async def saved(self) -> api.SavedSearches:
         """Return the searches that have a name."""

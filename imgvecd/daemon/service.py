@@ -16,8 +16,8 @@ import msgspec
 import imgvecd
 from imgvecd import api
 from imgvecd.config.schema import DuplicatesConfig
-from imgvecd.core.duplicates import DuplicateFinder
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
@@ -61,7 +61,7 @@ class Stores(Protocol):
     @property
     def files(self) -> FileStore: ...  # noqa: D102  # the types say what they are
     @property
-    def library(self) -> ImageStore: ...  # noqa: D102
+    def images(self) -> ImageStore: ...  # noqa: D102
     @property
     def embeddings(self) -> EmbeddingSource: ...  # noqa: D102
     @property
@@ -117,36 +117,36 @@ class DaemonService:
         models: tuple[api.ModelStatus, ...],
         thumbnails: Thumbnails,
     ) -> None:
-        library, embeddings = stores.library, stores.embeddings
+        image_store, embeddings = stores.images, stores.embeddings
         self._files = stores.files
-        self._library = library
+        self._image_store = image_store
         self._embeddings = embeddings
-        self._counter = Counter(library, embeddings)
+        self._counter = Counter(image_store, embeddings)
         self._engine = running.engine
         self._reconciler = running.reconciler
         self._opener = running.opener
         self._sandbox = running.sandbox
-        self._rest = running.gate
+        self._gate = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
-        self._caretaker = running.maintenance
+        self._catalog_maintenance = running.maintenance
         self._models = {model.fingerprint: model for model in models}
         self._first = models[0]
         self._started_at = _timestamp(time.time_ns())
         self._instance = embeddings.instance()
         self._failures = stores.failures
         self._allowed = FilterIds(stores.searching)
-        self._follower = ChangeFeed(stores.changes, embeddings)
+        self._change_feed = ChangeFeed(stores.changes, embeddings)
         self.duplicates = DaemonDuplicates(
             self._generation, finder, stores.duplicates, embeddings, duplicates, dedup
         )
         self.thumbnails = thumbnails
         self.browsing = DaemonBrowsing(
-            library,
+            image_store,
             embeddings,
             stores.timeline,
             stores.facets,
-            Originals(library, running.opener.open),
+            Originals(image_store, running.opener.open),
             self._allowed,
             self._fingerprint,
         )
@@ -154,9 +154,9 @@ class DaemonService:
             self._searcher,
             LiveQueries(self._searcher, stores.searching, embeddings),
             stores.saved_searches,
-            Labeller(library, embeddings, stores.user_metadata),
+            Labeller(image_store, embeddings, stores.user_metadata),
         )
-        self.metadata = DaemonMetadata(library, stores.user_metadata, self.image, self._done)
+        self.metadata = DaemonMetadata(image_store, stores.user_metadata, self.image, self._done)
         self.events = Events(
             self.status, lambda: INTERACTIVE.run(embeddings.clock), lambda: self.working
         )
@@ -190,11 +190,15 @@ class DaemonService:
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
-        warnings = [*self._troubles(), self._caretaker.report, *(root.warning for root in roots)]
+        warnings = [
+            *self._troubles(),
+            self._catalog_maintenance.report,
+            *(root.warning for root in roots),
+        ]
         if self.awaiting_restart:
             changed = ", ".join(self.awaiting_restart)
             warnings.append(f"changed in the configuration, in force after a restart: {changed}")
-        pause = await self._rest.look()
+        pause = await self._gate.look()
         waiting = counts.pending if pause is None else 0
         return api.Status(
             version=imgvecd.__version__,
@@ -212,6 +216,7 @@ class DaemonService:
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             sandbox=self._sandbox(),
+            encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),
         )
 
@@ -219,7 +224,7 @@ class DaemonService:
         """Return what the library holds."""
         generation = self._engine.generation
         size = generation.index.size_bytes if generation else 0
-        return await INTERACTIVE.run(self._library.stats, size)
+        return await INTERACTIVE.run(self._image_store.stats, size)
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
@@ -252,11 +257,11 @@ class DaemonService:
     ) -> api.ImageList:
         allowed = self._allowed.ids(filters, self._embeddings.clock())
         if allowed is None:
-            page = self._library.page(after, limit, fingerprint)
+            page = self._image_store.page(after, limit, fingerprint)
             ids = [image.id for image in page]
         else:
             ids = allowed[allowed > after][:limit].tolist()
-            found = self._library.images(ids, fingerprint)
+            found = self._image_store.images(ids, fingerprint)
             page = [found[image_id] for image_id in ids if image_id in found]
         return api.ImageList(images=tuple(page), next_after=ids[-1] if len(ids) == limit else None)
 
@@ -266,7 +271,7 @@ class DaemonService:
         Raises:
             NotFoundError: no such id.
         """
-        found = await INTERACTIVE.run(self._library.images, [image_id], self._fingerprint())
+        found = await INTERACTIVE.run(self._image_store.images, [image_id], self._fingerprint())
         if image_id not in found:
             raise NotFoundError(f"there is no image {image_id}")
         return found[image_id]
@@ -303,7 +308,7 @@ class DaemonService:
 
     async def changes(self, since: str | None, limit: int) -> api.Changes:
         """Return what happened to files after a clock."""
-        return await INTERACTIVE.run(self._follower.changes, since, limit)
+        return await INTERACTIVE.run(self._change_feed.changes, since, limit)
 
     async def failures(self, after: int, limit: int) -> api.FailureList:
         """Return files that cannot be searched."""
@@ -327,15 +332,15 @@ class DaemonService:
 
     async def pause(self, request: api.PauseRequest) -> api.Pausing:
         """Have indexing rest."""
-        return api.Pausing(pause=await self._rest.pause(request.for_s))
+        return api.Pausing(pause=await self._gate.pause(request.for_s))
 
     async def resume(self, request: api.ResumeRequest) -> api.Pausing:
         """End a pause that was asked for, or whatever keeps indexing from going on."""
-        return api.Pausing(pause=await self._rest.resume(force=request.force))
+        return api.Pausing(pause=await self._gate.resume(force=request.force))
 
     async def forget(self, request: api.ForgetRequest) -> api.Forgotten:
         """Forget what is of no use any more."""
-        texts, images = await self._caretaker.forget(request.older_than_s)
+        texts, images = await self._catalog_maintenance.forget(request.older_than_s)
         return api.Forgotten(texts=texts, images=images)
 
     async def doctor(self) -> api.Diagnosis:
@@ -343,7 +348,7 @@ class DaemonService:
         generation = await self._generation()
         doctor = Doctor(
             self._files,
-            self._library,
+            self._image_store,
             self._reconciler.listers(),
             await HEAVY.run(generation.index.ids),
             generation.model.fingerprint,
@@ -353,12 +358,12 @@ class DaemonService:
 
     async def checkpoint(self) -> api.Done:
         """Write the index to disk."""
-        written = await (await self._generation()).keeper.checkpoint()
+        written = await (await self._generation()).index_maintenance.checkpoint()
         return await self._done("checkpoint", written)
 
     async def rebuild(self) -> api.Done:
         """Build a new generation of the index from the catalog."""
-        await (await self._generation()).keeper.rebuild()
+        await (await self._generation()).index_maintenance.rebuild()
         return await self._done("rebuild")
 
     async def stop_move(self) -> api.Done:
@@ -379,10 +384,10 @@ class DaemonService:
         idle = asyncio.ensure_future(self._engine.idle())
         try:
             while not idle.done():
-                held_up = asyncio.ensure_future(self._rest.holds_up())
+                held_up = asyncio.ensure_future(self._gate.holds_up())
                 await asyncio.wait([idle, held_up], return_when=asyncio.FIRST_COMPLETED)
                 held_up.cancel()
-                pause = await self._rest.look()
+                pause = await self._gate.look()
                 if pause is not None and not idle.done():
                     force = "" if pause.cause == "request" else " --force"
                     raise PausedError(
@@ -410,7 +415,7 @@ class DaemonService:
         troubles = (
             self._engine.error,
             self._reconciler.error,
-            self._caretaker.error,
+            self._catalog_maintenance.error,
             told if refused else None,
         )
         return list(dict.fromkeys(filter(None, troubles)))
@@ -427,7 +432,7 @@ class DaemonService:
         if generation is None:
             return api.IndexStatus()
         return msgspec.structs.replace(
-            generation.index.status(), rebuilding=generation.keeper.rebuilding
+            generation.index.status(), rebuilding=generation.index_maintenance.rebuilding
         )
 
     async def _done(self, what: str, bytes_written: int | None = None) -> api.Done:

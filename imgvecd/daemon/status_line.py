@@ -7,7 +7,7 @@ from imgvecd.api import Status
 _MINUTE_S, _HOUR_S = 60, 3600
 
 
-def headline(now: Status) -> str:
+def status_line(now: Status) -> str:
     """Return one line without private names."""
     files = now.files
     if now.state == "starting":

@@ -21,12 +21,12 @@ class DaemonMetadata:
 
     def __init__(
         self,
-        library: ImageStore,
+        image_store: ImageStore,
         store: UserMetadataStore,
         image: Callable[[int], Awaitable[api.Image]],
         done: Callable[[str], Awaitable[api.Done]],
     ) -> None:
-        self._library = library
+        self._image_store = image_store
         self._store = store
         self._image = image
         self._done = done
@@ -54,7 +54,7 @@ class DaemonMetadata:
         return await self._done(f"tagged {count} image{'' if count == 1 else 's'}")
 
     def _tag(self, ids: Sequence[int], add: Sequence[str], remove: Sequence[str]) -> None:
-        known = self._library.images(ids)
+        known = self._image_store.images(ids)
         unknown = [str(image_id) for image_id in ids if image_id not in known]
         if unknown:
             raise NotFoundError(f"there is no image {', '.join(unknown)}")

@@ -1,7 +1,4 @@
-"""The parent's side of child processes: starting, talking, deadlines, killing."""
+"""The parent's side of child processes: starting, talking, deadlines, killing.
 
-from imgvecd.processes.decoder_pool import DecoderPool
-from imgvecd.processes.encoder_process import EncoderProcess
-from imgvecd.processes.split_encoder import SplitEncoder
-
-__all__ = ["DecoderPool", "EncoderProcess", "SplitEncoder"]
+Workers import the framing from here, so importing this package imports nothing.
+"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from imgvecd.core.timing.retrying import backoff_s
 from imgvecd.errors import ImgvecdError, ModelError, WorkerError
 
 _FIRST_S = 0.5
@@ -23,8 +24,9 @@ class Backoff:
     def failed(self) -> None:
         """The worker died, or could not be started."""
         self._deaths += 1
-        pause_s = min(_FIRST_S * 2 ** (self._deaths - 2), _LONGEST_S) if self._deaths > 1 else 0.0
-        self._not_before = time.monotonic() + pause_s
+        if self._deaths > 1:
+            pause_s = backoff_s(self._deaths - 1, _FIRST_S, _LONGEST_S)
+            self._not_before = time.monotonic() + pause_s
 
     def succeeded(self) -> None:
         """The worker did what it was asked for."""

@@ -231,7 +231,7 @@ class DecoderPool:
             raise _DiedError(str(error)) from error
         finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
             if healthy and self._decodes[worker] < _DECODES_PER_WORKER:
-                self._rest(worker)
+                self._keep_idle(worker)
             else:
                 self._discard(worker)
         return answer, pixels
@@ -268,7 +268,7 @@ class DecoderPool:
                 self._discard(worker)
         return worker
 
-    def _rest(self, worker: Worker) -> None:
+    def _keep_idle(self, worker: Worker) -> None:
         self._idle.append(worker)
         if self._timer is not None:
             self._timer.cancel()

@@ -40,7 +40,7 @@ from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo, Priority
 logger = logging.getLogger(__name__)
 
 _SILENCE_S = 300.0  # of loading: reading 10 GB from a slow disk takes so long; downloads print
-_TELL_S = 5.0  # between two lines about a download in the log
+_LOG_S = 5.0  # between two lines about a download in the log
 _KILL_AGAIN_S = 0.2
 _MOST_BYTES = 256 << 20  # of an answer: 4,096 vectors of the largest models are 64 MB
 _FLOAT_BYTES = 4
@@ -72,6 +72,9 @@ class EncoderProcess:
         image_tower: folder of the image tower, for a worker with that alone.
         speed_file: keeps how fast images are encoded; or empty.
         module: of the worker, run with `python -m`.
+
+    Attributes:
+        sandbox: what keeps the worker from doing anything but encoding; None before the first one.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class EncoderProcess:
         self._config = config
         self._arguments = EncodeArguments(choice, config, priority, part, text_tower, image_tower)
         self._module = module
-        self._turns = PriorityLock()
+        self._lock = PriorityLock()
         self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
         self._texts = AdaptiveBatch(_TEXTS_STEP_S, _MOST_TEXTS)
         self._speed_file = SpeedFile(speed_file)
@@ -103,9 +106,10 @@ class EncoderProcess:
         self._steps: set[asyncio.Task[tuple[Answer, bytes]]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._patience: asyncio.Timeout | None = None
-        self._told_at = 0.0
+        self._silence: asyncio.Timeout | None = None
+        self._logged_at = 0.0
         self._progress = ""
+        self.sandbox: tuple[str, ...] | None = None
 
     @property
     def progress(self) -> str:
@@ -183,9 +187,9 @@ class EncoderProcess:
         assert isinstance(answer, Kept)  # noqa: S101  # `_serve` raises for anything else
         return answer.choice
 
-    async def put_away(self) -> None:
+    async def unload(self) -> None:
         """Have the model leave memory once what is under way is done; a later request loads it."""
-        await self._stop_in_turn()
+        await self._stop_after_requests()
 
     def _limit_s(self) -> float | None:
         return _TEXTS_STEP_S if time.monotonic() < self._hurried_until else None
@@ -215,22 +219,22 @@ class EncoderProcess:
         request: ImagesRequest | TextsRequest,
         body: Sequence[Buffer],
         lane: Lane,
-        pace: AdaptiveBatch,
+        batch_size: AdaptiveBatch,
     ) -> Float32Array:
         answer, rows = await self._step(request, body, lane)
         assert isinstance(answer, Vectors)  # noqa: S101  # `_serve` raises for anything else
-        pace.learn(answer.count, answer.seconds)
+        batch_size.learn(answer.count, answer.seconds)
         return np.frombuffer(rows, np.float32).reshape(answer.count, -1)
 
     async def _step(
         self, request: _Asked, body: Sequence[Buffer], lane: Lane
     ) -> tuple[Answer, bytes]:
         while True:
-            await self._turns.take(lane)
+            await self._lock.acquire(lane)
             pause_s = 0.0 if self.loaded else self._backoff.pause_s()
             if not pause_s:
                 break
-            self._turns.give_back()
+            self._lock.release()
             if lane is Lane.INTERACTIVE:
                 raise self._backoff.error(pause_s)
             await asyncio.sleep(pause_s)
@@ -241,10 +245,10 @@ class EncoderProcess:
 
     def _finished(self, step: asyncio.Task[tuple[Answer, bytes]]) -> None:
         self._steps.discard(step)
-        self._turns.give_back()
+        self._lock.release()
         if not step.cancelled():
             step.exception()  # retrieved, for the case that the caller went away
-        if not self._turns.taken:
+        if not self._lock.locked:
             self._stop_timer()
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._config.idle_s, self._stop_when_idle)
@@ -289,7 +293,7 @@ class EncoderProcess:
                 self._module,
                 [msgspec.json.encode(self._arguments).decode()],
                 environment=_environment(self._arguments.part),
-                on_line=self._heard,
+                on_line=self._note_output,
                 most_bytes=_MOST_BYTES,
             )
         except WorkerError as error:
@@ -305,6 +309,7 @@ class EncoderProcess:
         finally:
             self._progress = ""
         self._info = self._loaded.info
+        self.sandbox = self._loaded.sandbox
         await self._prepare_steps(self._loaded.device)
         logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
         return worker
@@ -318,41 +323,41 @@ class EncoderProcess:
 
     async def _wait_until_loaded(self, worker: Worker) -> EncodeReady:
         try:
-            async with asyncio.timeout(_SILENCE_S) as self._patience:
+            async with asyncio.timeout(_SILENCE_S) as self._silence:
                 answer, _ = await worker.answer()
         except WorkerError as error:
             raise ModelError(f"{self._choice.name} cannot be loaded: {error}") from error
         except TimeoutError:
             raise ModelError(f"{self._choice.name} was not loaded: the encoder hangs") from None
         finally:
-            self._patience = None
+            self._silence = None
         if isinstance(answer, EncodeReady):
             return answer
         raise ModelError(answer.message if isinstance(answer, Failed) else "unexpected answer")
 
-    def _heard(self, line: str) -> None:
+    def _note_output(self, line: str) -> None:
         """Take note of what the worker prints: while it loads, that is how a download goes on."""
         logger.debug("encoder: %s", line)
-        if self._patience is None:
+        if self._silence is None:
             return
         now = asyncio.get_running_loop().time()
-        self._patience.reschedule(now + _SILENCE_S)
+        self._silence.reschedule(now + _SILENCE_S)
         self._progress = line
-        if now >= self._told_at + _TELL_S:
-            self._told_at = now
+        if now >= self._logged_at + _LOG_S:
+            self._logged_at = now
             logger.info("loading %s: %s", self._choice.name, line)
 
     def _stop_when_idle(self) -> None:
         """Stop in the turn of the bulk lane, so that a request that comes now starts a new one."""
-        if not self._turns.taken:
-            self._stopping = asyncio.create_task(self._stop_in_turn())
+        if not self._lock.locked:
+            self._stopping = asyncio.create_task(self._stop_after_requests())
 
-    async def _stop_in_turn(self) -> None:
-        await self._turns.take(Lane.BULK)
+    async def _stop_after_requests(self) -> None:
+        await self._lock.acquire(Lane.BULK)
         try:
             await self._stop()
         finally:
-            self._turns.give_back()
+            self._lock.release()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -6,13 +6,15 @@ pickled, so that a worker which bad bytes have taken over can send data and noth
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:  # a worker, which imports this too, has no event loop
+    import asyncio
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -51,7 +53,7 @@ async def read_frame(
     try:
         lengths = _check(await reader.readexactly(_LENGTHS.size), most_bytes)
         return await reader.readexactly(lengths[0]), await reader.readexactly(lengths[1])
-    except (asyncio.IncompleteReadError, ConnectionError) as error:
+    except (EOFError, ConnectionError) as error:
         raise Closed from error
 
 

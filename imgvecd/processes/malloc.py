@@ -12,7 +12,7 @@ _NEVER = 1 << 30
 _MADV_DONTNEED = 4  # of Linux's <sys/mman.h>
 
 
-def use_one_heap() -> None:
+def use_one_malloc_arena() -> None:
     """Have all threads that are still to start allocate from one heap.
 
     glibc gives up to eight heaps for each core, and what is freed in one of them is of no use to

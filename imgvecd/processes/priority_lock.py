@@ -12,18 +12,18 @@ class PriorityLock:
     """A lock with lanes. Thread-safety: the event loop's thread only."""
 
     def __init__(self) -> None:
-        self._taken = False
+        self._locked = False
         self._waiting: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
 
     @property
-    def taken(self) -> bool:
+    def locked(self) -> bool:
         """Whether it is anybody's turn now."""
-        return self._taken
+        return self._locked
 
-    async def take(self, lane: Lane) -> None:
-        """Wait for the turn; `give_back` must follow."""
-        if not self._taken:
-            self._taken = True
+    async def acquire(self, lane: Lane) -> None:
+        """Wait for the turn; `release` must follow."""
+        if not self._locked:
+            self._locked = True
             return
         mine = asyncio.get_running_loop().create_future()
         self._waiting[lane].append(mine)
@@ -31,10 +31,10 @@ class PriorityLock:
             await mine
         except asyncio.CancelledError:
             if mine.done() and not mine.cancelled():  # it was given, and nobody is there to use it
-                self.give_back()
+                self.release()
             raise
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Pass the turn on."""
         for lane in sorted(self._waiting):
             queue = self._waiting[lane]
@@ -43,4 +43,4 @@ class PriorityLock:
                 if not next_one.done():
                     next_one.set_result(None)
                     return
-        self._taken = False
+        self._locked = False

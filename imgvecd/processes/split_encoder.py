@@ -104,6 +104,14 @@ class SplitEncoder:
         return self._choice.note if self._choice else None
 
     @property
+    def sandbox(self) -> tuple[str, ...]:
+        """See `protocols.Encoder.sandbox`."""
+        parts = (self._whole, self._texts, self._images)
+        told = [part.sandbox for part in parts if part.sandbox is not None]
+        first = told[0] if told else ()
+        return tuple(each for each in first if all(each in other for other in told))
+
+    @property
     def _for_images(self) -> EncoderProcess:
         kept = self._choice is not None and self._choice.runtime == "openvino"
         return self._images if kept else self._whole
@@ -197,4 +205,4 @@ class SplitEncoder:
                 await BULK.run(write_choice, self._image_tower, self._choice)
         logger.info("images are encoded with %s: %s", self._choice.runtime, self._choice.note)
         if self._for_images is self._images and self._has_text_tower():
-            await self._whole.put_away()
+            await self._whole.unload()

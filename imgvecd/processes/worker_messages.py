@@ -109,12 +109,14 @@ class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
     Attributes:
         device, precision: in torch's names: "cuda:0", "bfloat16".
         runtime: what computes: "torch", "openvino", "numpy".
+        sandbox: what keeps it from doing anything else.
     """
 
     info: ModelInfo
     device: str
     precision: str
     runtime: str = "torch"
+    sandbox: tuple[str, ...] = ()
 
 
 class Decoded(msgspec.Struct, frozen=True, tag="decoded"):

@@ -22,7 +22,7 @@ from imgvecd.server.client_connection import (
     connection_factory,
     mark_busy,
 )
-from imgvecd.server.concurrency import take_turns
+from imgvecd.server.concurrency import limit_concurrency
 from imgvecd.server.listener import Listener, OpenFiles
 from imgvecd.server.peer_credentials import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
@@ -179,7 +179,7 @@ def build(
     table = Table(rows)
     app = web.Application(
         middlewares=[  # outermost first
-            mark_busy,
+            mark_busy(),
             send_in_time(config.timeout_s),
             answer_errors(),
             guard(token or secrets.token_hex()),
@@ -187,7 +187,7 @@ def build(
             require_json(table),
             keep_deadline(config.timeout_s, table),
             take_bodies(config.timeout_s, table),
-            take_turns(routes.turns, table),
+            limit_concurrency(routes.slots, table),
         ],
         client_max_size=config.max_upload_mb * _MEGABYTE,
     )

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
+from imgvecd.core.slots import Slots
 from imgvecd.errors import BusyError
 from imgvecd.server.peer_credentials import ClientIdentity, Peer
 from imgvecd.server.problems import describe, encode_problem, problem
@@ -30,6 +31,9 @@ MAX_CONNECTIONS_PER_USER = MAX_CONNECTIONS // 8
 MAX_CONNECTIONS_OF_OTHERS = MAX_CONNECTIONS // 2
 # After an early answer the rest of the body is read for so long: who still sends sees the answer.
 LINGER_S = 2.0
+# Requests that are begun in one round of the event loop.
+_BEGUN_AT_ONCE = 32
+_BEGUN_PER_CLIENT = 2
 
 
 class Stage(enum.IntEnum):
@@ -125,16 +129,26 @@ def connection_factory(manager: web.Server, idle_timeout_s: float) -> Connection
     return make
 
 
-@web.middleware
-async def mark_busy(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Keep a connection from being closed as idle while its request is answered."""
-    # requests that were sent ahead of their answers take turns with those of other connections
-    await asyncio.sleep(0)
-    enter(request, Stage.RECEIVING)
-    try:
-        return await handler(request)
-    finally:
-        enter(request, Stage.IDLE)
+def mark_busy() -> Middleware:
+    """Return a middleware that keeps a connection from being closed as idle while it is answered.
+
+    Clients take turns with the event loop: requests on many connections, or sent ahead of their
+    answers, are begun a few at a time.
+    """
+    slots = Slots(_BEGUN_AT_ONCE, _BEGUN_PER_CLIENT)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        enter(request, Stage.RECEIVING)
+        try:
+            client = client_of(request)
+            async with slots.slot(client, owner=client.is_owner):
+                await asyncio.sleep(0)
+            return await handler(request)
+        finally:
+            enter(request, Stage.IDLE)
+
+    return middleware
 
 
 def enter(request: web.Request, stage: Stage) -> None:
@@ -174,7 +188,7 @@ def make_room(
     for connection in open_:
         by_client[connection.client].append(connection)
     own = by_client.pop(newcomer, [])
-    if len(own) >= _most(newcomer):
+    if len(own) >= share_of(newcomer):
         return _end_one(own, Stage.RECEIVING)
     others = [one for client, some in by_client.items() if not client.is_owner for one in some]
     crowded = not newcomer.is_owner and len(others) + len(own) >= MAX_CONNECTIONS_OF_OTHERS
@@ -187,7 +201,8 @@ def make_room(
     return _end_one(own or largest, Stage.RECEIVING)
 
 
-def _most(client: ClientIdentity) -> int:
+def share_of(client: ClientIdentity) -> int:
+    """Return how many connections a client may have."""
     return MAX_CONNECTIONS_PER_CLIENT if client.is_owner else MAX_CONNECTIONS_PER_USER
 
 

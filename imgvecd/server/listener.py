@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import errno
 import logging
@@ -10,7 +11,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from imgvecd.server.client_connection import (
     BUSY_ANSWER,
@@ -18,13 +19,16 @@ from imgvecd.server.client_connection import (
     ConnectionFactory,
     Stage,
     make_room,
+    share_of,
 )
-from imgvecd.server.peer_credentials import STRANGER, Admission, peer_of
+from imgvecd.server.peer_credentials import STRANGER, Admission, ClientIdentity, Peer, peer_of
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 1024  # clients that the kernel keeps waiting; what comes beyond waits in `connect`
-_AT_ONCE = 16  # clients let in before those that are in are served again
+_AT_ONCE = 32  # clients accepted before those that are in are served again
+# Of a client that has its share already, so many connections may wait for its older ones to go.
+_MOST_BEYOND = 16
 # Open files that connections leave to the catalog, the index and the workers, which need some 40.
 _RESERVE = 64
 _OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -68,6 +72,9 @@ class OpenFiles:
 class Listener:
     """Accepts clients on one socket until closed. For one event loop.
 
+    To accept is cheap, to let in is not: clients that come together are accepted at once, and let
+    in by turns, so that whoever connects a thousand times keeps nobody else waiting.
+
     Args:
         connections: returns those that there are, the oldest first.
     """
@@ -87,6 +94,7 @@ class Listener:
         self._files = files
         self._loop = asyncio.get_running_loop()
         self._joining: dict[asyncio.Task[object], Connection] = {}
+        self._waiting: dict[ClientIdentity, collections.deque[tuple[socket.socket, Peer]]] = {}
         self._resuming: asyncio.TimerHandle | None = None
         # given up for the moment in which a client is refused where no file is left
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -105,6 +113,10 @@ class Listener:
             self._resuming.cancel()
         self._loop.remove_reader(self.socket.fileno())
         self.socket.close()
+        for waiting in self._waiting.values():
+            for accepted, _ in waiting:
+                accepted.close()
+        self._waiting.clear()
         if self._spare is not None:
             os.close(self._spare)
             self._spare = None
@@ -116,6 +128,7 @@ class Listener:
         self._loop.add_reader(bound.fileno(), self._accept)
 
     def _accept(self) -> None:
+        have = collections.Counter(one.client for one in self._connections())
         for _ in range(_AT_ONCE):
             try:
                 accepted, _ = self.socket.accept()
@@ -123,14 +136,17 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_FILES and not self._refuse_one():
-                    self._rest()
+                    self._pause()
                     return
                 continue  # it has gone again
-            if not self._welcome(accepted):
+            if not self._receive(accepted, have):
                 return  # what makes room is closed before the next one is looked at
 
-    def _welcome(self, accepted: socket.socket) -> bool:
-        """Let a client in, refuse it, or hang up on one that may not connect at all.
+    def _receive(self, accepted: socket.socket, have: Mapping[ClientIdentity, int]) -> bool:
+        """Have a client wait for its turn, or hang up on one that may not connect at all.
+
+        Args:
+            have: how many connections each client has.
 
         Returns: whether files are left for the next one.
         """
@@ -139,11 +155,39 @@ class Listener:
             accepted.close()
             return True
         client = STRANGER if peer.uid is None else peer.client
-        full = not self._files.leaves_enough(accepted.fileno())
+        if not self._files.leaves_enough(accepted.fileno()):
+            self._welcome(accepted, peer, client, full=True)
+            return False
+        if not self._waiting:
+            self._loop.call_soon(self._let_in)
+        waiting = self._waiting.setdefault(client, collections.deque())
+        if len(waiting) < max(share_of(client) - have[client], _MOST_BEYOND):
+            waiting.append((accepted, peer))
+        else:
+            _refuse(accepted)
+        return True
+
+    def _let_in(self) -> None:
+        """Let in one connection of each client that waits."""
+        for client, waiting in list(self._waiting.items()):
+            self._welcome(*waiting.popleft(), client)
+            if not waiting:
+                del self._waiting[client]
+        if self._waiting:
+            self._loop.call_soon(self._let_in)
+
+    def _welcome(
+        self, accepted: socket.socket, peer: Peer, client: ClientIdentity, *, full: bool = False
+    ) -> None:
+        """Let a client in if there is room, or can be; else refuse it.
+
+        Args:
+            full: no files are left for one more.
+        """
         joining = (one for one in self._joining.values() if one.stage is Stage.JOINING)
         if not make_room([*self._connections(), *joining], client, full=full):
             _refuse(accepted)
-            return not full
+            return
         accepted.setblocking(False)
         connection = self._connect(peer, client)
         task = self._loop.create_task(
@@ -151,7 +195,6 @@ class Listener:
         )
         self._joining[task] = connection
         task.add_done_callback(self._joined)
-        return not full
 
     def _joined(self, task: asyncio.Task[object]) -> None:
         del self._joining[task]
@@ -172,7 +215,7 @@ class Listener:
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         return self._spare is not None
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         """Look away for a moment: a client that cannot be accepted stays there."""
         bound = self.socket
         self._loop.remove_reader(bound.fileno())

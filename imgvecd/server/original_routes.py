@@ -29,12 +29,12 @@ class OriginalRoutes:
     """The handlers, over one service.
 
     Args:
-        patience_s: clients that do not take a piece for so long are hung up on.
+        write_timeout_s: clients that do not take a piece for so long are hung up on.
     """
 
-    def __init__(self, service: BrowsingService, patience_s: float) -> None:
+    def __init__(self, service: BrowsingService, write_timeout_s: float) -> None:
         self._service = service
-        self._patience_s = patience_s
+        self._write_timeout_s = write_timeout_s
 
     def table(self) -> list[Route]:
         """Return every route."""
@@ -90,7 +90,7 @@ class OriginalRoutes:
                 response.set_status(206)
                 response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
             await response.prepare(request)
-            stream = Stream(request, response, self._patience_s)
+            stream = Stream(request, response, self._write_timeout_s)
             while start < end:
                 wanted = min(_PIECE_BYTES, end - start)
                 piece = await INTERACTIVE.run(os.pread, file.descriptor, wanted, start)

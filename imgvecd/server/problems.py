@@ -67,6 +67,7 @@ def answer_errors() -> Middleware:
                 answer.force_close()  # its place is for those who have the token
             if isinstance(error, BusyError):
                 answer.headers["Retry-After"] = "1"
+                answer.force_close()  # else all that was sent ahead would be refused one by one
             return answer
         except web.HTTPException as error:
             return _of_http_exception(request, error)

@@ -9,9 +9,9 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from imgvecd.core.slots import Slots
 from imgvecd.errors import BusyError, DeadlineError, TooLargeError
 from imgvecd.server.client_connection import Stage, client_of, enter
-from imgvecd.server.concurrency import RequestTurns
 from imgvecd.server.route import Table
 
 # Above this a body counts as large; JSON requests without a picture are a few hundred bytes. The
@@ -35,9 +35,7 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
     Args:
         timeout_s: a lasting request, which has no other deadline, sends its body in so long.
     """
-    ending, staying = (
-        RequestTurns(LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT) for _ in range(2)
-    )
+    ending, staying = (Slots(LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT) for _ in range(2))
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -52,13 +50,13 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
         if not request.can_read_body:
             enter(request, answering)
             return await handler(request)
-        turns, limit_s = (staying, timeout_s) if work.lasts else (ending, None)
+        slots, limit_s = (staying, timeout_s) if work.lasts else (ending, None)
         async with contextlib.AsyncExitStack() as place:
             try:
                 async with asyncio.timeout(limit_s):
                     if size is None or size > LARGE_BODY_BYTES:
-                        await place.enter_async_context(turns.place(client_of(request)))
-                    body = await _received(request, turns)
+                        await place.enter_async_context(slots.slot(client_of(request)))
+                    body = await _received(request, slots)
             except TimeoutError:
                 raise DeadlineError(f"The request's body took longer than {limit_s} s.") from None
             enter(request, answering)
@@ -69,7 +67,7 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
     return middleware
 
 
-async def _received(request: web.Request, turns: RequestTurns) -> bytes:
+async def _received(request: web.Request, slots: Slots) -> bytes:
     """Return the body, which the request keeps.
 
     Raises:
@@ -80,7 +78,7 @@ async def _received(request: web.Request, turns: RequestTurns) -> bytes:
     try:
         while not (await asyncio.wait([reading], timeout=GRACE_S))[0]:
             due = LEAST_BYTES_PER_S * (time.monotonic() - began)
-            if turns.waiting and request.content.total_bytes < due:
+            if slots.waiting and request.content.total_bytes < due:
                 raise BusyError("Others wait to send theirs, and this body comes too slowly.")
     finally:
         reading.cancel()

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from imgvecd import api
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
 from imgvecd.server import forms
 from imgvecd.server.client_connection import peer
@@ -26,6 +27,7 @@ _ID_DIGITS = 19  # of 2⁶³
 # and nobody else is served meanwhile.
 _MOST_VALUES = 200_000
 _SEPARATORS = (b",", b"{", b"[")
+_LOOKED_AT = 1 << 18  # bytes
 
 
 class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -199,14 +201,24 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
 
 def _decoded(what: str, text: str | bytes, shape: type[T]) -> T:
     raw = text.encode(errors="surrogateescape") if isinstance(text, str) else text
-    if sum(map(raw.count, _SEPARATORS)) > _MOST_VALUES:
+    if _holds_too_much(raw):
         raise BadRequestError(f"{what}: it holds more than {_MOST_VALUES:,} values.")
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.MsgspecError as error:
-        raise BadRequestError(f"{what}: {api.complaint(error)}") from error
+        raise BadRequestError(f"{what}: {complaint(error, shape)}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"{what}: {error}.") from error
+
+
+def _holds_too_much(raw: bytes) -> bool:
+    """Return whether it may hold more values than are decoded; looks no further than it has to."""
+    count = 0
+    for start in range(0, len(raw), _LOOKED_AT):
+        count += sum(raw.count(each, start, start + _LOOKED_AT) for each in _SEPARATORS)
+        if count > _MOST_VALUES:
+            return True
+    return False
 
 
 async def search_request(request: web.Request) -> api.SearchRequest:
@@ -290,4 +302,4 @@ def _convert_fields(where: str, fields: Iterable[tuple[str, str]], shape: type[T
     try:
         return msgspec.convert(_once(fields), shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"{where}: {api.complaint(error)}") from error
+        raise BadRequestError(f"{where}: {complaint(error, shape)}") from error

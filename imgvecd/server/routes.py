@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from imgvecd import api
 from imgvecd.errors import BadRequestError, ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.server.browsing_routes import BrowsingRoutes
-from imgvecd.server.concurrency import turns_by_work
+from imgvecd.server.concurrency import slots_by_work
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
 from imgvecd.server.event_routes import EventRoutes
 from imgvecd.server.metadata_routes import MetadataRoutes
@@ -54,28 +54,28 @@ class Routes:
     """The handlers of `/v1`, over one service.
 
     Args:
-        patience_s: clients that do not take a piece of a stream for so long are hung up on.
+        write_timeout_s: clients that do not take a piece of a stream for so long are hung up on.
         trouble: tells what stands in the way of serving; None if nothing does.
     """
 
     def __init__(
         self,
         service: Service,
-        patience_s: float = 60.0,
+        write_timeout_s: float = 60.0,
         trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._service = service
         self._trouble = trouble
         self._actions: set[asyncio.Task[Any]] = set()
         self._searches = SearchTimes()
-        self.streams = Streams(patience_s)
-        self.turns = turns_by_work()
+        self.streams = Streams(write_timeout_s)
+        self.slots = slots_by_work()
         self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)
         self._metadata = MetadataRoutes(service.metadata)
         self._thumbnails = ThumbnailRoutes(service.thumbnails)
         self._browsing = BrowsingRoutes(service.browsing)
-        self._originals = OriginalRoutes(service.browsing, patience_s)
+        self._originals = OriginalRoutes(service.browsing, write_timeout_s)
         self._events = EventRoutes(service.events, self.streams)
 
     def table(self) -> list[Route]:
@@ -316,8 +316,8 @@ class Routes:
             await self._service.status(),
             await self._service.failure_reasons(),
             {
-                "under_way": sum(turns.under_way for turns in self.turns.values()),
-                "waiting": sum(turns.waiting for turns in self.turns.values()),
+                "under_way": sum(slots.under_way for slots in self.slots.values()),
+                "waiting": sum(slots.waiting for slots in self.slots.values()),
             },
             self._searches,
             self._service.encode_times(),

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from imgvecd import api
 from imgvecd.core.library.originals import Original
-from imgvecd.core.library.thumbnails import Wanted
+from imgvecd.core.library.thumbnails import ThumbnailSource
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 
 
@@ -162,11 +162,11 @@ class SearchService(Protocol):
 class ThumbnailService(Protocol):
     """See `core.library.thumbnails.Thumbnails`, which is the real one."""
 
-    async def find(self, content_id: int, size: int) -> Wanted:
+    async def find(self, content_id: int, size: int) -> ThumbnailSource:
         """Return what names the thumbnail, without making it."""
         ...
 
-    async def picture(self, wanted: Wanted) -> bytes:
+    async def picture(self, wanted: ThumbnailSource) -> bytes:
         """Return the thumbnail, a JPEG."""
         ...
 

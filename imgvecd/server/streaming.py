@@ -10,23 +10,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 import msgspec
 from aiohttp import web
 
+from imgvecd.core.slots import Slots
 from imgvecd.errors import ImgvecdError
+from imgvecd.server.client_connection import client_of
 from imgvecd.server.route import EVENTS, NDJSON
 
 logger = logging.getLogger(__name__)
 
 _ENCODER = msgspec.json.Encoder()
+# A client that takes a list as fast as it comes wants it whole, not soon: searches go before.
+_PAGES_AT_ONCE = 2
 
 
 class Stream:
     """One such answer. Each piece waits until the client has taken the one before."""
 
     def __init__(
-        self, request: web.Request, response: web.StreamResponse, patience_s: float
+        self, request: web.Request, response: web.StreamResponse, write_timeout_s: float
     ) -> None:
         self._request = request
         self._response = response
-        self._patience_s = patience_s
+        self._write_timeout_s = write_timeout_s
 
     async def write(self, piece: bytes) -> None:
         """Send a piece.
@@ -35,7 +39,7 @@ class Stream:
             ConnectionError: the client has gone, or takes too long; it is hung up on.
         """
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._write_timeout_s):
                 await self._response.write(piece)
         except TimeoutError:
             if self._request.transport is not None:
@@ -55,12 +59,13 @@ class Streams:
     """Begins streams, and ends those that have no end when the daemon stops.
 
     Args:
-        patience_s: a client that does not take a piece for so long is hung up on.
+        write_timeout_s: a client that does not take a piece for so long is hung up on.
     """
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self, write_timeout_s: float) -> None:
+        self._write_timeout_s = write_timeout_s
         self._endless: set[asyncio.Task[object]] = set()
+        self._pages = Slots(_PAGES_AT_ONCE, per_client=1)
 
     async def end(self, _app: web.Application) -> None:
         """Send listeners away."""
@@ -75,7 +80,7 @@ class Streams:
             headers={"Content-Type": content_type, "Cache-Control": "no-store"}
         )
         await response.prepare(request)
-        return response, Stream(request, response, self._patience_s)
+        return response, Stream(request, response, self._write_timeout_s)
 
     @contextlib.asynccontextmanager
     async def events(
@@ -97,13 +102,21 @@ class Streams:
     ) -> web.StreamResponse:
         """Answer all pages, one struct a line; errors before the first one are raised."""
         async with contextlib.aclosing(pages):
-            first = await anext(pages, ())
+            page = await self._next(request, pages)
             response, stream = await self._begin(request, NDJSON)
             with _breaking_off(request):
-                await stream.write(_ENCODER.encode_lines(first))
-                async for page in pages:
+                while page is not None:
                     await stream.write(_ENCODER.encode_lines(page))
+                    page = await self._next(request, pages)
         return response
+
+    async def _next(
+        self, request: web.Request, pages: AsyncGenerator[Sequence[msgspec.Struct], None]
+    ) -> Sequence[msgspec.Struct] | None:
+        """Return one more page, or None after the last; clients take turns."""
+        client = client_of(request)
+        async with self._pages.slot(client, owner=client.is_owner):
+            return await anext(pages, None)
 
 
 @contextlib.contextmanager

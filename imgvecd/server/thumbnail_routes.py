@@ -57,13 +57,13 @@ class ThumbnailRoutes:
     async def thumbnail(self, request: web.Request) -> web.Response:
         """Answer a picture, or that the one that the client has is right."""
         fields = query_fields(request, ThumbnailFields)
-        wanted = await self._service.find(image_id(request), fields.size)
-        if fields.hash and not wanted.name.startswith(fields.hash):
+        source = await self._service.find(image_id(request), fields.size)
+        if fields.hash and not source.name.startswith(fields.hash):
             raise NotFoundError("There is no image with this id and this hash.")
         kept = _FOR_EVER if fields.hash else _CACHE_CONTROL
-        headers = {"ETag": f'"{wanted.name}"', "Cache-Control": kept}
+        headers = {"ETag": f'"{source.name}"', "Cache-Control": kept}
         known = request.if_none_match or ()
-        if any(tag.value in {wanted.name, "*"} for tag in known):
+        if any(tag.value in {source.name, "*"} for tag in known):
             return web.Response(status=304, headers=headers)
-        picture = await self._service.picture(wanted)
+        picture = await self._service.picture(source)
         return web.Response(body=picture, content_type=JPEG, headers=headers)

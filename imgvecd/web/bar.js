@@ -6,7 +6,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 
 const TYPING_MS = 300;
 const KINDS = /** @type {[string, string][]} */ ([
-  ["folder", "Folder"], ["tag", "Tag"], ["person", "Person"], ["camera", "Camera"],
+  ["folder", "Folder"], ["tag", "Tag"], ["person", "Person"], ["place", "Place"], ["camera", "Camera"],
 ]);
 
 export class Bar {

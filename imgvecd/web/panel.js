@@ -167,6 +167,9 @@ export class Panel {
                 near: [image.metadata.gps_latitude, image.metadata.gps_longitude, 5],
               })}>${image.metadata.gps_latitude.toFixed(4)}, ${image.metadata.gps_longitude.toFixed(4)}</button></dd>`
             : nothing}
+          ${image.place
+            ? html`<dt>Taken in</dt><dd><button class="link" @click=${() => this.told.filter({ place: image.place })}>${image.place}</button></dd>`
+            : nothing}
           <dt>Folder</dt>
           <dd><button class="link" @click=${() => this.told.filter({ folder })}>${folder}</button></dd>
           ${image.files.length > 1

@@ -23,7 +23,8 @@ from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_mo
 from imgvecd.core.library.state_lock import StateLock
 from imgvecd.core.search import Searcher
 from imgvecd.errors import CatalogDamagedError, CatalogError, ModelError, NotFoundError
-from imgvecd.processes import DecoderPool, SplitEncoder
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import FileRow, ModelInfo
 from imgvecd.wiring.parts import (
     drop_image_towers,
@@ -48,8 +49,8 @@ class Assembly:
     serving: ModelChoice
     target: ModelChoice | None
     decoder: DecoderPool
-    rest: IndexingGate
-    safekeeping: CatalogRecovery
+    gate: IndexingGate
+    recovery: CatalogRecovery
     opener: FileOpener
 
     def close(self, *, in_order: bool = True) -> None:
@@ -60,14 +61,14 @@ class Assembly:
         """
         self.catalog.close()
         if in_order and not self.catalog.damaged:
-            self.safekeeping.seal()
+            self.recovery.write_checksum()
         self.lock.close()
 
 
 def assemble(
     config: Config,
     *,
-    on_doubt: Callable[[list[FileRow]], None],
+    on_stale: Callable[[list[FileRow]], None],
     moving: bool = False,
     pausing: bool = False,
     condemned: str | None = None,
@@ -87,8 +88,8 @@ def assemble(
     state = expand(config.state_dir) if config.state_dir else paths.state_dir()
     lock = StateLock(state)
     try:
-        safekeeping = CatalogRecovery(state)
-        safekeeping.prepare(condemned=condemned)
+        recovery = CatalogRecovery(state)
+        recovery.prepare(condemned=condemned)
         catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
         if moving:
@@ -98,7 +99,7 @@ def assemble(
         opener = FileOpener()
         drop_image_towers(state, [serving, target])
         decoder = make_decoder(config, opener.open)
-        rest = (
+        gate = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
             if pausing
             else IndexingGate()
@@ -118,7 +119,7 @@ def assemble(
             work=catalog.work,
             embeddings=catalog.embeddings,
             models=catalog.models,
-            library=catalog.library,
+            image_store=catalog.images,
             searching=catalog.searching,
             decoder=decoder,
             serving=make_source(serving, config, state),
@@ -126,13 +127,13 @@ def assemble(
             open_index=open_index,
             in_flight=_DECODES_PER_WORKER * decoder.size,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
-            rest=rest,
+            gate=gate,
             at_reading_start=partial(lower, priority_of(config)),
             opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
         )
-        engine = Engine(parts, on_doubt=on_doubt)
-        return Assembly(lock, catalog, engine, serving, target, decoder, rest, safekeeping, opener)
+        engine = Engine(parts, on_stale=on_stale)
+        return Assembly(lock, catalog, engine, serving, target, decoder, gate, recovery, opener)
     except BaseException:
         lock.close()
         raise
@@ -182,7 +183,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
             encoder=encoder,
             decoder=decoder,
             embeddings=catalog.embeddings,
-            library=catalog.library,
+            image_store=catalog.images,
             store=catalog.searching,
             fetch=fetch_image if config.server.fetch_urls else None,
         )

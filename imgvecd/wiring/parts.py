@@ -17,7 +17,8 @@ from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
-from imgvecd.processes import DecoderPool, SplitEncoder
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import Priority
 
 

@@ -18,7 +18,7 @@ from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus, Status
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, expand
-from imgvecd.core.duplicates import DuplicateFinder
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.thumbnails import Thumbnails
@@ -89,14 +89,16 @@ async def _serve(
 ) -> None:
     reconciler: Reconciler | None = None
 
-    def on_doubt(files: list[FileRow]) -> None:
+    def on_stale(files: list[FileRow]) -> None:
         if reconciler is not None:
-            reconciler.doubt(files)
+            reconciler.recheck(files)
 
-    assembly = assemble(config, on_doubt=on_doubt, moving=True, pausing=True, condemned=condemned)
+    assembly = assemble(config, on_stale=on_stale, moving=True, pausing=True, condemned=condemned)
     try:
-        seal = assembly.safekeeping.unread
-        held = seal is not None and assembly.catalog.hold(seal)  # before anything is written
+        checksum = assembly.recovery.unread
+        held = checksum is not None and assembly.catalog.hold(
+            checksum
+        )  # before anything is written
         reconciler = Reconciler(
             assembly.catalog.files,
             await BULK.run(use_roots, assembly, config),
@@ -106,22 +108,22 @@ async def _serve(
             assembly.engine.wake,
             (os.path.dirname(assembly.catalog.path), *paths.off_limits()),
         )
-        caretaker = CatalogMaintenance(
+        catalog_maintenance = CatalogMaintenance(
             assembly.catalog,
             backup_interval_s=config.catalog.backup_interval_h * 3600,
             check_interval_s=config.catalog.check_interval_d * 86_400,
             keep_s=config.catalog.keep_days * 86_400,
-            check_now=assembly.safekeeping.unchecked or held,
-            report=assembly.safekeeping.report,
+            check_now=assembly.recovery.unchecked or held,
+            report=assembly.recovery.report,
         )
         loop = asyncio.get_running_loop()
 
         def on_damage() -> None:
-            caretaker.suspect()
+            catalog_maintenance.suspect()
             loop.call_soon_threadsafe(assembly.engine.wake)  # what was dropped is encoded again
 
         assembly.catalog.call_when_damaged(on_damage)
-        service = _service(assembly, reconciler, caretaker, config)
+        service = _service(assembly, reconciler, catalog_maintenance, config)
 
         async def apply_new_config() -> None:
             try:
@@ -134,7 +136,7 @@ async def _serve(
                 raise
             service.refused_config = None
             service.awaiting_restart = awaiting_restart(config, new)
-            assembly.rest.use(new.indexing)
+            assembly.gate.use(new.indexing)
             service.duplicates.config = new.duplicates
             assembly.engine.wake()
 
@@ -146,7 +148,7 @@ async def _serve(
         daemon = Daemon(
             assembly.engine,
             reconciler,
-            caretaker,
+            catalog_maintenance,
             start_server,
             apply_new_config,
             service,
@@ -162,7 +164,10 @@ async def _serve(
 
 
 def _service(
-    assembly: Assembly, reconciler: Reconciler, caretaker: CatalogMaintenance, config: Config
+    assembly: Assembly,
+    reconciler: Reconciler,
+    catalog_maintenance: CatalogMaintenance,
+    config: Config,
 ) -> DaemonService:
     return DaemonService(
         assembly.catalog,
@@ -170,13 +175,13 @@ def _service(
             assembly.engine,
             reconciler,
             assembly.opener,
-            assembly.rest,
-            caretaker,
+            assembly.gate,
+            catalog_maintenance,
             lambda: assembly.decoder.sandbox,
         ),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
-            library=assembly.catalog.library,
+            image_store=assembly.catalog.images,
             embeddings=assembly.catalog.embeddings,
             decoder=assembly.decoder,
         ),
@@ -184,7 +189,7 @@ def _service(
         dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
         thumbnails=Thumbnails(
-            assembly.catalog.library,
+            assembly.catalog.images,
             assembly.decoder,
             make_thumbnail_cache(config.server.thumbnails_mb * _MEGABYTE),
         ),

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from imgvecd.adapters.openclip import OpenClipModel
     from imgvecd.adapters.texttower import TextTower
 
-logger = logging.getLogger(__name__)
-
 
 def main() -> None:
     """Serve the parent."""
@@ -50,8 +48,8 @@ def main() -> None:
         return
     keep_freed_memory()
     in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
-    logger.debug("the encoder is confined by %s", ", ".join(in_force) or "nothing")
-    serve(channel, encoding.ready(), encoding.answer)
+    ready = msgspec.structs.replace(encoding.ready(), sandbox=tuple(in_force))
+    serve(channel, ready, encoding.answer)
 
 
 class Encoding:

@@ -36,6 +36,7 @@ _PLAIN = (
     "rseq", "membarrier", "exit", "exit_group",
 )  # fmt: skip
 _NO_BUSINESS_OF_TORCHS = (
+    "fork", "vfork", "kill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal",
     "socket", "socketpair", "connect", "bind", "listen", "ptrace", "process_vm_readv",
     "process_vm_writev", "pidfd_getfd", "io_uring_setup", "keyctl", "bpf", "userfaultfd", "mount",
     "unshare", "setns", "execve", "execveat",
@@ -67,19 +68,28 @@ def confine_encoder(*, writing: bool) -> list[str]:
         writing: whether it may write files: the whole model keeps a part of itself in some, and
             drivers of devices open them when they like.
     """
-    calls = [Call(name) for name in _NO_BUSINESS_OF_TORCHS]
-    return _confined(lambda: seccomp.deny(calls), paths=not writing, reading=True)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    calls = [
+        *map(Call, _NO_BUSINESS_OF_TORCHS),
+        Call("clone", ((0, _CLONE_THREAD, _CLONE_THREAD),)),
+        *_of_threads(),
+    ]
+    return _confined(lambda: seccomp.deny(calls), reading=True, writing=writing)
 
 
 def _confined(
-    filter_calls: Callable[[], None], *, paths: bool = True, reading: bool = False
+    filter_calls: Callable[[], None], *, reading: bool = False, writing: bool = False
 ) -> list[str]:
     if sys.platform != "linux":
         return []
     in_force = []
     steps: tuple[tuple[str, bool, Callable[[], object]], ...] = (
         ("no_new_privs", True, seccomp.forbid_new_privileges),
-        ("landlock", paths and bool(landlock.abi()), lambda: landlock.restrict(reading=reading)),
+        (
+            "landlock",
+            bool(landlock.abi()),
+            lambda: landlock.restrict(reading=reading, writing=writing),
+        ),
         ("seccomp", seccomp.available(), filter_calls),  # last: it forbids the others
     )
     for name, there, take in steps:
@@ -102,9 +112,15 @@ def _calls_of_a_decoder() -> list[Call]:
         Call("mprotect", not_executable),
         # glibc asks for the state of a descriptor so
         Call("newfstatat", ((3, _LOW, _AT_EMPTY_PATH),), otherwise=errno.EACCES),
-        Call("tgkill", ((0, _LOW, os.getpid()),)),  # of abort()
         Call("prlimit64", ((2, _LOW, 0),)),  # reading limits
         Call("clone", ((0, _THREAD_MASK, _CLONE_THREAD),)),
-        Call("clone3", _NEVER, otherwise=errno.ENOSYS),  # its flags are out of sight: use clone
+        *_of_threads(),
         Call("ioctl", _NEVER, otherwise=errno.ENOTTY),  # is it a terminal? no
+    ]
+
+
+def _of_threads() -> list[Call]:
+    return [
+        Call("tgkill", ((0, _LOW, os.getpid()),)),  # of abort()
+        Call("clone3", _NEVER, otherwise=errno.ENOSYS),  # its flags are out of sight: use clone
     ]

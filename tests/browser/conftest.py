@@ -24,21 +24,24 @@ def browser(request):
     browser.close()
 
 
-@pytest.fixture
-def gateway(daemon):
+@pytest.fixture(scope="session")
+def gateway(browser, daemon):
+    """A gateway whose cookie the browser has: its address was used."""
     gateway = Gateway(daemon)
+    browser.open(gateway.address)
     yield gateway
     gateway.close()
 
 
 @pytest.fixture
 def page(browser, gateway):
-    """The browser with the page open, and photos to be seen."""
+    """The browser with the page open, as at a first visit, and photos to be seen."""
     browser.requested.clear()
     browser.resize(1200, 800)
-    browser.open(gateway.address)
+    browser.open(f"http://{gateway.host}/")
     browser.until("document.querySelectorAll('.cell.shown').length >= 5")
     yield browser
+    browser.js(f"void (location.host === '{gateway.host}' && localStorage.clear())")
     browser.open("about:blank")
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+from gateways import Gateway
 
 NOTHING = "imgvec"  # the cookie's name
 
@@ -164,11 +165,19 @@ OWN = {"Sec_Fetch_Site": "same-origin", "Sec_Fetch_Mode": "cors", "Sec_Fetch_Des
 TYPED = {"Sec_Fetch_Site": "none", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
 
 
-@pytest.fixture
-def cookie(gateway):
+@pytest.fixture(scope="module")
+def alone(daemon):
+    """A gateway that no browser knows."""
+    gateway = Gateway(daemon)
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture(scope="module")
+def cookie(alone):
     """The cookie that the gateway gives for its token."""
-    path = "/" + gateway.address.partition("/enter")[1][1:] + gateway.address.partition("/enter")[2]
-    status, headers, _ = raw(gateway, path=path, Host=gateway.host, **TYPED)
+    path = "/" + alone.address.partition("/enter")[1][1:] + alone.address.partition("/enter")[2]
+    status, headers, _ = raw(alone, path=path, Host=alone.host, **TYPED)
     assert status == 200
     assert "HttpOnly" in headers["Set-Cookie"]
     assert "SameSite=Strict" in headers["Set-Cookie"]
@@ -176,16 +185,16 @@ def cookie(gateway):
 
 
 @pytest.mark.parametrize("host", ["localhost", "evil.example", "", "127.0.0.1.evil.example"])
-def test_another_host_is_misdirected(gateway, cookie, host):
-    for name in (f"{host}:{gateway.port}", host):
-        status, _, _ = raw(gateway, Host=name, Cookie=cookie, **OWN)
+def test_another_host_is_misdirected(alone, cookie, host):
+    for name in (f"{host}:{alone.port}", host):
+        status, _, _ = raw(alone, Host=name, Cookie=cookie, **OWN)
         assert status == 421
 
 
-def test_two_hosts_are_misdirected(gateway, cookie):
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+def test_two_hosts_are_misdirected(alone, cookie):
+    connection = http.client.HTTPConnection("127.0.0.1", alone.port, timeout=30)
     connection.putrequest("GET", "/", skip_host=True)
-    connection.putheader("Host", gateway.host)
+    connection.putheader("Host", alone.host)
     connection.putheader("Host", "evil.example")
     connection.endheaders()
     assert connection.getresponse().status in {400, 421}
@@ -193,16 +202,16 @@ def test_two_hosts_are_misdirected(gateway, cookie):
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", None])
-def test_other_sites_are_refused(gateway, cookie, site):
+def test_other_sites_are_refused(alone, cookie, site):
     head = {**OWN, "Sec_Fetch_Site": site} if site else {}
-    status, _, _ = raw(gateway, path="/v1/status", Host=gateway.host, Cookie=cookie, **head)
+    status, _, _ = raw(alone, path="/v1/status", Host=alone.host, Cookie=cookie, **head)
     assert status == 403
 
 
-def test_no_cookie_no_answer(gateway):
+def test_no_cookie_no_answer(alone):
     for cookie in ("", "imgvec=", "imgvec=x", "imgvec=é"):
         head = {**OWN, "Cookie": cookie.encode("utf-8").decode("latin-1")}
-        assert raw(gateway, path="/v1/status", Host=gateway.host, **head)[0] == 401
+        assert raw(alone, path="/v1/status", Host=alone.host, **head)[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -215,15 +224,15 @@ def test_no_cookie_no_answer(gateway):
         ({"Content_Type": "multipart/form-data; boundary=b"}, 415),
     ],
 )
-def test_writes_need_our_origin_and_json(gateway, cookie, head, status):
-    own = {**OWN, "Origin": f"http://{gateway.host}", "Content_Type": "application/json"}
+def test_writes_need_our_origin_and_json(alone, cookie, head, status):
+    own = {**OWN, "Origin": f"http://{alone.host}", "Content_Type": "application/json"}
     head = {**own, **head} if head else {**own, "Origin": ""}
     answer = raw(
-        gateway,
+        alone,
         "POST",
         "/v1/tags",
         b'{"ids":[1],"add":["x"]}',
-        Host=gateway.host,
+        Host=alone.host,
         Cookie=cookie,
         **head,
     )
@@ -240,10 +249,10 @@ def test_writes_need_our_origin_and_json(gateway, cookie, head, status):
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/search", "/v1/search/live"])
-def test_no_search_names_a_file_or_an_address(gateway, cookie, path, body):
-    own = {**OWN, "Origin": f"http://{gateway.host}", "Content_Type": "application/json"}
+def test_no_search_names_a_file_or_an_address(alone, cookie, path, body):
+    own = {**OWN, "Origin": f"http://{alone.host}", "Content_Type": "application/json"}
     data = json.dumps(body).encode()
-    status, _, answer = raw(gateway, "POST", path, data, Host=gateway.host, Cookie=cookie, **own)
+    status, _, answer = raw(alone, "POST", path, data, Host=alone.host, Cookie=cookie, **own)
     assert status == 403, answer
 
 
@@ -265,19 +274,19 @@ def test_no_search_names_a_file_or_an_address(gateway, cookie, path, body):
         ("GET", "/web/vendor/LICENSE.photoswipe"),
     ],
 )
-def test_what_is_not_on_the_list_is_not_there(gateway, cookie, method, path):
-    own = {**OWN, "Origin": f"http://{gateway.host}", "Content_Type": "application/json"}
+def test_what_is_not_on_the_list_is_not_there(alone, cookie, method, path):
+    own = {**OWN, "Origin": f"http://{alone.host}", "Content_Type": "application/json"}
     body = b"{}" if method != "GET" else None
-    status, _, _ = raw(gateway, method, path, body, Host=gateway.host, Cookie=cookie, **own)
+    status, _, _ = raw(alone, method, path, body, Host=alone.host, Cookie=cookie, **own)
     assert status in {403, 404}
 
 
-def test_every_answer_says_what_it_may_be_used_for(gateway, cookie):
+def test_every_answer_says_what_it_may_be_used_for(alone, cookie):
     answers = [
-        raw(gateway, path=path, Host=gateway.host, Cookie=cookie, **OWN)[1]
+        raw(alone, path=path, Host=alone.host, Cookie=cookie, **OWN)[1]
         for path in ("/", "/web/main.js", "/v1/status", "/v1/images/1/thumbnail", "/v1/none")
     ]
-    answers.append(raw(gateway, Host="evil.example")[1])
+    answers.append(raw(alone, Host="evil.example")[1])
     for headers in answers:
         assert headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"

@@ -192,8 +192,11 @@ def test_a_duplicate_goes_to_the_trash_and_comes_back(browser, own_daemon):
         gateway.close()
 
 
-def test_closing_leaves_no_listener(page, gateway):
-    page.js(
+def test_closing_leaves_no_listener(browser, daemon):
+    gateway = Gateway(daemon)
+    browser.open(gateway.address)
+    browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+    browser.js(
         "[...document.querySelectorAll('nav button')].find(b => b.textContent === 'Close').click()"
     )
     gateway.process.wait(30)
@@ -202,7 +205,8 @@ def test_closing_leaves_no_listener(page, gateway):
         socket.create_connection(("127.0.0.1", gateway.port), timeout=5),
     ):
         pass
-    assert "Closed" in page.text()
+    assert "Closed" in browser.text()
+    browser.open("about:blank")
 
 
 @pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status"])

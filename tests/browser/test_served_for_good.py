@@ -64,6 +64,14 @@ def served(daemon, tmp_path):
     process.wait(30)
 
 
+def test_it_ends_in_order_when_told_to(daemon, tmp_path):
+    port = free_port()
+    process = serve(daemon, configured(tmp_path, listen=f"127.0.0.1:{port}"))
+    until_open(port, process)
+    process.terminate()  # what systemd and containers send
+    assert process.wait(60) == 0
+
+
 def test_a_browser_is_asked_for_the_secret_once(browser, served):
     browser.open(f"http://127.0.0.1:{served}/")
     browser.until("document.querySelector('input[name=secret]')")

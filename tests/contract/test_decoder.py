@@ -8,7 +8,7 @@ from fakes import FakeDecoder
 
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.errors import UnreadableImageError
-from imgvecd.processes import DecoderPool
+from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.types import PreprocessSpec, Stamp
 
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)

@@ -3,14 +3,12 @@
 import json
 
 import numpy as np
-import open_clip
 import pytest
-import torch
-from safetensors.torch import save_file
+from later import open_clip, save_file, torch
 
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
-from imgvecd.processes import EncoderProcess
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane
 
 TINY = {

@@ -9,22 +9,23 @@ import subprocess
 import sys
 
 import numpy as np
-import open_clip
 import psutil
 import pytest
-import torch
-from safetensors.torch import save_file
+from later import Later, open_clip, save_file, torch
 
 from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower
-from imgvecd.adapters.openclip import OpenClipModel, image_tower
-from imgvecd.adapters.openclip.pictures import SAME, comparison_pictures
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library import runtime_choice
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.core.library.runtime_choice import RUNTIME_FILE, read_choice
 from imgvecd.errors import ModelError
-from imgvecd.processes import SplitEncoder, split_encoder
+from imgvecd.processes import split_encoder
+from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import Lane
+
+OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
+image_tower = Later("imgvecd.adapters.openclip.image_tower")
+comparing = Later("imgvecd.adapters.openclip.pictures")
 
 FP32 = EncodeConfig(precision="fp32", runtime="openvino")
 AUTO = EncodeConfig()
@@ -72,11 +73,11 @@ def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     assert read_choice(directory, FP32) == found
     tower = ImageTower(directory)
     assert tower.info == model.info
-    pictures = comparison_pictures(model.info.preprocess)
+    pictures = comparing.comparison_pictures(model.info.preprocess)
     whole = model.encode_images(pictures)
-    assert (tower.encode_images(pictures) * whole).sum(axis=1).min() >= SAME
+    assert (tower.encode_images(pictures) * whole).sum(axis=1).min() >= comparing.SAME
     alone = np.concatenate([tower.encode_images(picture[None]) for picture in pictures])
-    np.testing.assert_allclose((alone * whole).sum(axis=1), 1, atol=1 - SAME)
+    np.testing.assert_allclose((alone * whole).sum(axis=1), 1, atol=1 - comparing.SAME)
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
     assert os.listdir(tmp_path / "towers") == ["one"]
 
@@ -85,13 +86,13 @@ def test_bf16_is_used_only_where_it_gives_the_same():
     """What is left to us is as exact as fp32, whatever the processor computes in."""
     exact = OpenClipModel(choose_model(EMBEDDED), EncodeConfig(precision="fp32"))
     chosen = OpenClipModel(choose_model(EMBEDDED), AUTO)
-    pictures = comparison_pictures(exact.info.preprocess)
+    pictures = comparing.comparison_pictures(exact.info.preprocess)
     rows = chosen.encode_images(pictures) * exact.encode_images(pictures)
     assert rows.sum(axis=1).min() > 0.999
 
 
 def test_torch_stays_where_vectors_differ(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_tower, "SAME", 1.1)
+    monkeypatch.setattr("imgvecd.adapters.openclip.image_tower.SAME", 1.1)
     _, found, directory = kept(tmp_path, tiny(tmp_path))
     assert found.runtime == "torch"
     assert "differ" in found.note
@@ -101,7 +102,9 @@ def test_torch_stays_where_vectors_differ(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("torch_ms", "runtime"), [(1.0, "torch"), (9.5, "openvino")])
 def test_what_is_faster_is_taken(tmp_path, monkeypatch, torch_ms, runtime):
-    monkeypatch.setattr(image_tower, "_ms_each", lambda *_: (10.0, torch_ms))
+    monkeypatch.setattr(
+        "imgvecd.adapters.openclip.image_tower._ms_each", lambda *_: (10.0, torch_ms)
+    )
     _, found, _ = kept(tmp_path, tiny(tmp_path), EncodeConfig(precision="fp32"))
     assert found.runtime == runtime
     assert "10.0 ms" in found.note
@@ -177,7 +180,7 @@ async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypa
         await until_kept(encoder)
         alone = await encoder.encode_images(pixels, Lane.BULK)
         assert encoder.speed.runs_on == "openvino, cpu, float32"
-        assert (alone * whole).sum(axis=1).min() >= SAME
+        assert (alone * whole).sum(axis=1).min() >= comparing.SAME
         await encoder.close()
 
         again = encoder = split()
@@ -185,14 +188,14 @@ async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypa
         assert info.fingerprint == choice.fingerprint
         alone = await again.encode_images(pixels, Lane.INTERACTIVE)
         await again.encode_texts(["a dog"], Lane.INTERACTIVE)
-        assert (alone * whole).sum(axis=1).min() >= SAME
+        assert (alone * whole).sum(axis=1).min() >= comparing.SAME
         assert not mapped("libtorch")
         await again.close()
 
         (images / BINARY).write_bytes(b"damaged")
         encoder = split()
         alone = await encoder.encode_images(pixels, Lane.BULK)  # by the whole model
-        assert (alone * whole).sum(axis=1).min() >= SAME
+        assert (alone * whole).sum(axis=1).min() >= comparing.SAME
         await until_kept(encoder)
         assert ImageTower(str(images))
     finally:
@@ -251,7 +254,7 @@ def test_without_openvino_torch_does_it_all(tmp_path, monkeypatch):
     def missing():
         raise ModelError("OpenVINO cannot be used here: no module")
 
-    monkeypatch.setattr(image_tower.imagetower, "load_openvino", missing)
+    monkeypatch.setattr("imgvecd.adapters.imagetower.load_openvino", missing)
     _, found, directory = kept(tmp_path, tiny(tmp_path))
     assert found.note == "torch: OpenVINO cannot be used here: no module"
     shutil.rmtree(directory)

@@ -1,25 +1,25 @@
 """The text tower alone gives what the whole model gives, and is used instead of it."""
 
+import functools
 import json
 
 import numpy as np
-import open_clip
 import psutil
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from open_clip.tokenizer import SimpleTokenizer
-from safetensors.torch import save_file
+from later import Later, open_clip, save_file, torch
 
-from imgvecd.adapters.openclip import OpenClipModel, text_tower
 from imgvecd.adapters.texttower import TextTower
 from imgvecd.adapters.texttower.tokens import Tokens
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.errors import ModelError
-from imgvecd.processes import SplitEncoder
+from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import Lane
+
+OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
+SimpleTokenizer = Later("open_clip.tokenizer", "SimpleTokenizer")
 
 FP32 = EncodeConfig(precision="fp32")
 TINY = {
@@ -65,13 +65,23 @@ def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     np.testing.assert_allclose(alone, tower.encode_texts(TEXTS), atol=1e-5)
 
 
+@functools.cache
+def open_clips_tokens():
+    return SimpleTokenizer()
+
+
+@functools.cache
 def tokens(context):
-    merges = "\n".join(map(" ".join, SimpleTokenizer().bpe_ranks))
+    merges = "\n".join(map(" ".join, open_clips_tokens().bpe_ranks))
     return Tokens(merges, context)
 
 
 @settings(max_examples=300, deadline=None)
-@given(text=st.text(max_size=60), ours=st.just(tokens(77)), theirs=st.just(SimpleTokenizer()))
+@given(
+    text=st.text(max_size=60),
+    ours=st.builds(tokens, st.just(77)),
+    theirs=st.builds(open_clips_tokens),
+)
 def test_every_text_has_the_ids_that_open_clip_gives_it(text, ours, theirs):
     (row,) = ours([text])
     (expected,) = theirs([text]).numpy()
@@ -145,7 +155,7 @@ async def test_texts_need_no_torch_once_the_model_was_loaded(tmp_path):
 
 
 def test_what_is_kept_was_compared(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(text_tower, "_SAME", 1.1)
+    monkeypatch.setattr("imgvecd.adapters.openclip.text_tower._SAME", 1.1)
     OpenClipModel(tiny(tmp_path), FP32, str(tmp_path / "tower"))
     assert "to the model" in caplog.text
     assert not (tmp_path / "tower").exists()

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 from running import RunningDaemon
@@ -49,7 +50,7 @@ def test_the_python_example_runs(place, monkeypatch):
     daemon, _ = place
     monkeypatch.setenv("IMGVECD_SOCKET", str(daemon.socket))
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    names = {"asyncio": asyncio}
+    names: dict[str, Any] = {"asyncio": asyncio}
     exec(code, names)  # noqa: S102  # our own page
     assert names["picture"].startswith(b"\xff\xd8")
     assert names["state"].pid == daemon.process.pid

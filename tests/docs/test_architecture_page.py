@@ -51,9 +51,9 @@ def test_the_map_has_every_room():
     drawn = PAGE[PAGE.index("## Map") : PAGE.index("Imports point down")]
     for room in ROOMS:
         assert re.search(rf"\b{room}\b", drawn), room
-    for room in (*(PACKAGE / "core").iterdir(), *(PACKAGE / "catalog").iterdir()):
-        if (room / "__init__.py").exists():
-            assert f"{room.name}/" in drawn, room
+    for folder in (*(PACKAGE / "core").iterdir(), *(PACKAGE / "catalog").iterdir()):
+        if (folder / "__init__.py").exists():
+            assert f"{folder.name}/" in drawn, folder
 
 
 def test_every_dependency_is_explained():

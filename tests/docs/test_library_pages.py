@@ -86,7 +86,7 @@ def test_the_library_page(place, monkeypatch):
         exec(block, names)  # noqa: S102  # our own page
     assert names["stats"]["failures"] == {}
     assert names["similar"][0]["id"] == names["cat"]
-    assert names["db"]._session is None
+    assert names["db"]._runtime is None
     for command in commands(LIBRARY):
         done = run(place, command)
         assert done.returncode == 0, (command, done.stderr)

@@ -58,9 +58,9 @@ def start(tmp_path):
     """A function that starts a daemon on a folder; it is stopped at the end."""
     daemons = []
 
-    def start_daemon(*folders, env=None, wrapper=(), **settings):
+    def start_daemon(*folders, env=None, wrapper=(), kept=True, **settings):
         home = tmp_path / "home"
-        daemon = RunningDaemon(home, folders, settings, env=env, wrapper=wrapper)
+        daemon = RunningDaemon(home, folders, settings, env=env, wrapper=wrapper, kept=kept)
         daemons.append(daemon)
         return daemon
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import threading
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ async def test_both_clients_tell_the_same(daemon):
 
 async def test_events_tell_of_a_new_photo_and_of_what_was_missed(daemon, shipped_photos):
     client = AsyncClient(str(daemon.socket))
-    events = client.events()
+    events: Any = client.events()
     first = await asyncio.wait_for(anext(events), 30)
     assert first.status.pid == daemon.process.pid
     shutil.copy(shipped_photos / "2024" / "rocket.jpg", shipped_photos / "copy.jpg")

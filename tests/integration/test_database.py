@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_state import keep_state
 
 from imgvecd import VectorDatabase, api
 from imgvecd.errors import (
@@ -27,9 +28,16 @@ NAMES = ["cat", "coffee", "rocket", "motorcycle"]
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path_factory.mktemp("db")) as database:
+    place = keep_state(tmp_path_factory.mktemp("db"))
+    with VectorDatabase("imgvecd-mini", db_path=place) as database:
         database.add_images_batch([PHOTOS / f"{name}.jpg" for name in NAMES])
         yield database
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Where a database with the embedded model has been, without any image."""
+    return keep_state(tmp_path / "kept")
 
 
 def names(results):
@@ -152,8 +160,8 @@ def test_whole_numbers_of_numpy_are_numbers(database):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_after_a_fork_it_says_so_instead_of_hanging(tmp_path):
-    database = VectorDatabase("imgvecd-mini", db_path=tmp_path)
+def test_after_a_fork_it_says_so_instead_of_hanging(kept):
+    database = VectorDatabase("imgvecd-mini", db_path=kept)
     database.add_images_batch([PHOTOS / "cat.jpg"])
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
@@ -170,7 +178,7 @@ def test_after_a_fork_it_says_so_instead_of_hanging(tmp_path):
             except BadRequestError as error:
                 told.append(str(error))
         database.close()
-        with VectorDatabase("imgvecd-mini", db_path=tmp_path) as own:
+        with VectorDatabase("imgvecd-mini", db_path=kept) as own:
             told.append(names(own.search_by_text("a cat", k=1)))
         theirs.send(told)
 
@@ -185,7 +193,7 @@ def test_after_a_fork_it_says_so_instead_of_hanging(tmp_path):
     assert found == ["cat"]
     assert names(database.search_by_text("a cat", k=1)) == ["cat"]
     database.close()
-    VectorDatabase("imgvecd-mini", db_path=tmp_path).close()
+    VectorDatabase("imgvecd-mini", db_path=kept).close()
 
 
 def test_one_process_can_open_it_many_times(database):
@@ -212,12 +220,12 @@ with VectorDatabase(db_path=sys.argv[1]) as database:
 """
 
 
-def test_other_processes_read_what_the_first_one_writes(tmp_path):
+def test_other_processes_read_what_the_first_one_writes(kept):
     rocket = str(PHOTOS / "rocket.jpg")
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+    with VectorDatabase("imgvecd-mini", db_path=kept) as database:
         database.add_image(PHOTOS / "cat.jpg")
         reader = subprocess.Popen(
-            [sys.executable, "-c", _ANOTHER_PROCESS, str(tmp_path), rocket],
+            [sys.executable, "-c", _ANOTHER_PROCESS, str(kept), rocket],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -232,35 +240,35 @@ def test_other_processes_read_what_the_first_one_writes(tmp_path):
     assert output == "True {'a': 1}\n"
 
 
-def test_removed_images_are_found_no_more_and_can_come_back(tmp_path):
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+def test_removed_images_are_found_no_more_and_can_come_back(kept):
+    with VectorDatabase("imgvecd-mini", db_path=kept) as database:
         cat, coffee = database.add_images_batch([PHOTOS / "cat.jpg", PHOTOS / "coffee.jpg"])
         database.remove_image(cat)
         assert names(database.search_by_text("a photo of a cat")) == ["coffee"]
         with pytest.raises(NotFoundError, match=f"no image {cat}"):
             database.remove_images([coffee, cat])
         assert names(database.search_by_text("a photo of a cat")) == ["coffee"]
-        encoded = database._session.encoded
+        encoded = database._runtime.encoded
         assert database.add_image(PHOTOS / "cat.jpg") == cat
-        assert database._session.encoded == encoded
+        assert database._runtime.encoded == encoded
         assert names(database.search_by_text("a photo of a cat", k=1)) == ["cat"]
 
 
-def test_moved_files_are_followed_without_encoding(tmp_path):
+def test_moved_files_are_followed_without_encoding(tmp_path, kept):
     old, new = tmp_path / "old", tmp_path / "new"
     shutil.copytree(PHOTOS, old, ignore=shutil.ignore_patterns("*.md"))
     (old / "copy of cat.jpg").write_bytes((old / "cat.jpg").read_bytes())
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
+    with VectorDatabase("imgvecd-mini", db_path=kept) as database:
         files = sorted(old.iterdir())
         ids = database.add_images_batch(files)
-        encoded = database._session.encoded
+        encoded = database._runtime.encoded
         old.rename(new)
         (new / "cat.jpg").unlink()
         os.utime(new / "coffee.jpg")
         shutil.copy(new / "rocket.jpg", new / "grass.jpg")
         moved = database.relocate(old, new)
         assert moved == {"moved": len(files) - 2, "changed": 1, "missing": 1}
-        assert database._session.encoded == encoded
+        assert database._runtime.encoded == encoded
         by_id = dict(zip(ids, files, strict=True))
         for name in ("coffee", "brick", "copy of cat"):
             (image_id,) = [key for key, path in by_id.items() if path.stem == name]
@@ -292,21 +300,21 @@ def test_it_is_all_there_when_opened_again(tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
         (best,) = database.search_by_text("cat")
         assert (best["id"], best["metadata"]) == (first, {"a": 1})
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
     with pytest.raises(BadRequestError, match="closed"):
         database.search_by_text("cat")
 
 
 @pytest.mark.nightly
-def test_it_is_restored_from_the_backup_that_closing_made(tmp_path):
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
+def test_it_is_restored_from_the_backup_that_closing_made(kept):
+    with VectorDatabase("imgvecd-mini", db_path=kept) as database:
         cat = database.add_image(PHOTOS / "cat.jpg")
-    (tmp_path / "catalog.sqlite").write_bytes(b"no catalog at all")
+    (kept / "catalog.sqlite").write_bytes(b"no catalog at all")
     with pytest.raises(CatalogDamagedError):
-        VectorDatabase(db_path=tmp_path, read_only=True)
-    with VectorDatabase(db_path=tmp_path) as database:
+        VectorDatabase(db_path=kept, read_only=True)
+    with VectorDatabase(db_path=kept) as database:
         assert database.get_image(cat)["image_path"] == str(PHOTOS / "cat.jpg")
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
 
 
 def test_a_wrong_dimension_is_refused_before_anything_is_added(tmp_path):

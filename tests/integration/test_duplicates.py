@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kept_state import keep_state
 from PIL import Image, ImageOps
 
 from imgvecd import VectorDatabase
@@ -41,7 +42,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def database(folder, tmp_path_factory):
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path_factory.mktemp("db")) as database:
+    with VectorDatabase(
+        "imgvecd-mini", db_path=keep_state(tmp_path_factory.mktemp("db"))
+    ) as database:
         database.add_images_batch(sorted(folder.rglob("*.*")))
         yield database
 
@@ -98,7 +101,7 @@ def test_the_keeper_follows_the_rules_in_their_order(database, folder):
 
 def test_a_second_look_decodes_nothing(database, folder):
     database.find_duplicates()
-    finder = database._session.duplicates
+    finder = database._runtime.duplicates
 
     class Refusing:
         def __getattr__(self, name):
@@ -122,7 +125,7 @@ def test_bursts_are_near_in_time_and_look(tmp_path):
         ("c.jpg", photo, "2024:05:01 13:00:00"),
     ):
         image.save(tmp_path / name, exif=taken(at), quality=95)
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
+    with VectorDatabase("imgvecd-mini", db_path=keep_state(tmp_path / "db")) as database:
         database.add_images_batch(sorted(tmp_path.glob("*.jpg")))
         groups = by_name(database.find_duplicates(kinds=["burst", "reencoded"]), tmp_path)
         assert set(groups) == {frozenset({"a.jpg", "b.jpg"})}
@@ -134,7 +137,7 @@ def test_bursts_are_near_in_time_and_look(tmp_path):
 def test_decisions_stick_through_renames(tmp_path):
     shutil.copy(PHOTOS / "rocket.jpg", tmp_path / "a.jpg")
     Image.open(PHOTOS / "rocket.jpg").save(tmp_path / "b.jpg", quality=50)
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
+    with VectorDatabase("imgvecd-mini", db_path=keep_state(tmp_path / "db")) as database:
         database.add_images_batch(sorted(tmp_path.glob("*.jpg")))
         (group,) = database.find_duplicates()
         hashes = [file["hash"] for file in group]
@@ -171,7 +174,7 @@ def test_what_a_person_keeps_is_kept_also_beside_a_third_picture(tmp_path):
         shutil.copy(PHOTOS / "rocket.jpg", tmp_path / name)
     small = Image.open(PHOTOS / "rocket.jpg").reduce(2)
     small.save(tmp_path / "small.jpg")
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "db") as database:
+    with VectorDatabase("imgvecd-mini", db_path=keep_state(tmp_path / "db")) as database:
         database.add_images_batch(sorted(tmp_path.glob("*.jpg")))
 
         def kept():

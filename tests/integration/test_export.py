@@ -30,8 +30,8 @@ def test_everything_and_then_only_what_has_changed(start, shipped_photos, tmp_pa
         for record, row in zip(records, rows, strict=True):
             (found,) = database.search_by_image(record["path"], k=1)
             assert found["id"] == record["id"]
-            own = database._session.catalog.embeddings.embeddings(
-                database._session.model.fingerprint, [record["id"]]
+            own = database._runtime.catalog.embeddings.embeddings(
+                database._runtime.model.fingerprint, [record["id"]]
             )[record["id"]]
             assert np.array_equal(own, row)
         with pytest.raises(ReadOnlyError, match="reading only"):

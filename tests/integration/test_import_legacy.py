@@ -7,6 +7,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import pytest
+from kept_state import keep_state
 
 from imgvecd import VectorDatabase
 from imgvecd.cli.main import main
@@ -16,25 +17,34 @@ PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 URL = "https://example.org/gone.jpg"
 
 
+NAMES = ("cat", "coffee", "rocket", "brick")
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    """Of the photos that are named."""
+    place = keep_state(tmp_path_factory.mktemp("scratch"))
+    with VectorDatabase("imgvecd-mini", db_path=place) as database:
+        ids = database.add_images_batch([PHOTOS / f"{name}.jpg" for name in NAMES])
+        catalog = database._runtime.catalog
+        found = catalog.embeddings.embeddings(database._runtime.model.fingerprint, ids)
+        return np.stack([found[image_id] for image_id in ids])
+
+
 @pytest.fixture
-def legacy(tmp_path):
+def legacy(tmp_path, vectors):
     """index.faiss and metadata.pkl with real vectors: two files that exist, one gone, one URL."""
     photos = tmp_path / "photos"
     photos.mkdir()
-    for name in ("cat", "coffee", "rocket", "brick"):
+    for name in NAMES:
         shutil.copy(PHOTOS / f"{name}.jpg", photos)
-    paths = [str(photos / f"{name}.jpg") for name in ("cat", "coffee", "rocket", "brick")]
-    with VectorDatabase("imgvecd-mini", db_path=tmp_path / "scratch") as database:
-        ids = database.add_images_batch(paths)
-        catalog = database._session.catalog
-        vectors = catalog.embeddings.embeddings(database._session.model.fingerprint, ids)
+    paths = [str(photos / f"{name}.jpg") for name in NAMES]
     (tmp_path / "moved").mkdir()
     (photos / "rocket.jpg").rename(tmp_path / "moved" / "rocket.jpg")
     paths[3] = URL
-    folder = tmp_path / "vector_db"
-    folder.mkdir()
-    index = faiss.IndexFlatIP(len(vectors[ids[0]]))
-    index.add(np.stack([vectors[image_id] for image_id in ids]))
+    folder = keep_state(tmp_path / "vector_db", catalog=False)
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
     faiss.write_index(index, str(folder / "index.faiss"))
     records = [
         {"id": row, "image_path": path, "category": f"c{row}", "width": 400, "format": "JPEG"}
@@ -47,7 +57,7 @@ def legacy(tmp_path):
 def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=legacy) as database:
         assert database.get_stats()["total_images"] == 4
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
         found = database.search_by_image(PHOTOS / "rocket.jpg", k=1)[0]
         assert found["similarity"] == pytest.approx(1, abs=0.01)
         assert found["metadata"]["category"] == "c2"
@@ -60,14 +70,13 @@ def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
         assert database.add_image(tmp_path / "moved" / "rocket.jpg") == found["id"]
         cat = database.search_by_image(PHOTOS / "cat.jpg", k=1)[0]
         assert database.add_image(tmp_path / "photos" / "cat.jpg") == cat["id"]
-        assert database._session.encoded == 0
+        assert database._runtime.encoded == 0
     with VectorDatabase(db_path=legacy) as database:  # not twice
         assert database.get_stats()["total_images"] == 4
 
 
 def test_vectors_of_another_model_are_refused(tmp_path):
-    folder = tmp_path / "db"
-    folder.mkdir()
+    folder = keep_state(tmp_path / "db", catalog=False)
     index = faiss.IndexFlatIP(7)
     index.add(np.ones((1, 7), np.float32))
     faiss.write_index(index, str(folder / "index.faiss"))
@@ -77,7 +86,7 @@ def test_vectors_of_another_model_are_refused(tmp_path):
 
 
 def test_the_command_says_what_it_took_over(legacy, tmp_path, capsys):
-    state = str(tmp_path / "state")
+    state = str(keep_state(tmp_path / "state"))
     options = ["--state-dir", state, "--model", "imgvecd-mini"]
     assert main(["import-legacy", str(legacy), *options]) == 0
     said = capsys.readouterr().out

@@ -5,8 +5,10 @@ import json
 import shutil
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
+from kept_state import keep_state
 
 from imgvecd import VectorDatabase, VectorDBManager
 
@@ -62,7 +64,8 @@ def test_the_block_runs_as_printed(place):
     """Only the model is the embedded one, since its weights are here."""
     paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]
     block = AS_PRINTED.replace("ViT-B-32", "imgvecd-mini").replace("laion2b_s34b_b79k", "")
-    names = {"paths": paths, "metadatas": [{"n": 1}, None]}
+    names: dict[str, Any] = {"paths": paths, "metadatas": [{"n": 1}, None]}
+    keep_state("vector_db")
     exec(block, names)  # noqa: S102  # as a user would type it
     try:
         assert len(names["ids"]) == 2
@@ -105,7 +108,7 @@ def test_the_block_runs_as_printed(place):
 def test_the_block_runs_with_the_model_that_it_names(place, monkeypatch, vit_b_32):
     """ViT-B-32 with random weights from a local file: real shapes, and no meaning."""
     paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]
-    names = {"paths": paths, "metadatas": None}
+    names: dict[str, Any] = {"paths": paths, "metadatas": None}
     exec(AS_PRINTED.replace("laion2b_s34b_b79k", vit_b_32), names)  # noqa: S102  # see above
     try:
         count = len(list(PHOTOS.glob("*.jpg")))
@@ -134,7 +137,7 @@ def vit_b_32(tmp_path_factory):
 
 
 def test_indexing_a_folder_draws_a_bar_and_goes_on_where_it_was(place, capsys):
-    options = {"model_name": "imgvecd-mini", "db_path": "db"}
+    options = {"model_name": "imgvecd-mini", "db_path": keep_state("db")}
     with VectorDBManager(**options) as manager:
         first = manager.index_directory("images_folder", progress=True)
         assert f"{first['found']}/{first['found']}" in capsys.readouterr().err

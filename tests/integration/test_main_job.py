@@ -33,7 +33,7 @@ def encoded(daemon):
 
 def test_a_folder_becomes_searchable_and_stays_so(start, photos, shipped_photos):
     cat, coffee = (next(shipped_photos.rglob(name)) for name in ("cat.jpg", "coffee.jpg"))
-    daemon = start(photos)
+    daemon = start(photos, kept=False)  # from the very first start on
     count = len(images_in(photos))
     status = daemon.wait_until_indexed(count)
     assert status["files"] == {"seen": count, "indexed": count, "pending": 0, "failed": 0}

@@ -4,10 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-import open_clip
 import pytest
-import torch
-from safetensors.torch import save_file
+from later import open_clip, save_file, torch
 
 from imgvecd import VectorDatabase
 from imgvecd.core.library import model_choice

@@ -138,7 +138,7 @@ def test_why_it_is_refused_shows_until_it_is_mended(start, shipped_photos, confi
         if content is None:
             path.mkdir()
         else:
-            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+            path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_until(lambda reason=reason: reason in str(daemon.get("/v1/health")))
         health = daemon.get("/v1/health")

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import escaping_encoder
 import psutil
 import pytest
 from escaping_decoder import WAYS
@@ -16,8 +17,9 @@ from imgvecd.adapters import landlock, seccomp
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
-from imgvecd.errors import UnreadableImageError
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.errors import UnreadableImageError, WorkerError
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Stamp
 
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
@@ -155,6 +157,26 @@ async def test_a_drive_that_does_not_answer_leaves_its_file_in_doubt(tmp_path):
         await pool.close()
 
 
+@pytest.mark.parametrize("part", ["whole", "texts"])
+async def test_no_way_leads_out_of_the_encoder(monkeypatch, part):
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    model, config = choose_model(EMBEDDED), EncodeConfig(device="cpu")
+    encoder = EncoderProcess(model, config, part=part, module="escaping_encoder")
+    denied = escaping_encoder.DENIED | (escaping_encoder.CHANGES if part == "texts" else {})
+    ended = {}
+    try:
+        for way in denied | escaping_encoder.NEEDED:
+            with pytest.raises(WorkerError) as raised:
+                await encoder.encode_texts([way], Lane.INTERACTIVE)
+            ended[way] = str(raised.value)
+        assert encoder.sandbox == ("no_new_privs", "landlock", "seccomp")
+    finally:
+        await encoder.close()
+    assert {ended.pop(way) for way in escaping_encoder.NEEDED} == {"allowed"}
+    refused = {"EPERM", "EACCES", "ENOSYS"}
+    assert {way: end for way, end in ended.items() if end not in refused} == {}
+
+
 async def test_the_encoder_keeps_what_torch_needs():
     encoder = EncoderProcess(choose_model(EMBEDDED), EncodeConfig(device="cpu"))
     try:
@@ -165,5 +187,6 @@ async def test_the_encoder_keeps_what_torch_needs():
         status = Path(f"/proc/{worker.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status
         assert "Seccomp:\t2" in status
+        assert encoder.sandbox == ("no_new_privs", "landlock", "seccomp")
     finally:
         await encoder.close()

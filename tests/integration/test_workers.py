@@ -14,7 +14,8 @@ import pytest
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Priority, Stamp
 
 TESTS = Path(__file__).parents[1]
@@ -131,7 +132,8 @@ async def test_images_are_encoded_in_long_steps_unless_somebody_searches(encoder
 async def test_what_was_learnt_of_the_speed_is_kept(notes, tmp_path):
     file = str(tmp_path / "speed" / "f.json")
     encoder = fake_encoder(file)
-    assert encoder.speed is None
+    before = encoder.speed
+    assert before is None
     await encoder.encode_images([IMAGE] * 64, Lane.BULK)
     assert encoder.speed.images == 16
     assert 0.01 < encoder.speed.seconds_each < 0.1
@@ -166,7 +168,8 @@ PARENT = """
 import asyncio, json, os, sys
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
-from imgvecd.processes import DecoderPool, EncoderProcess
+from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec
 import pathlib, psutil
 

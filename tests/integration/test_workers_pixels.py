@@ -6,19 +6,18 @@ import os
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
-import torch
+from later import Later, open_clip, torch
 from PIL import Image
 
 from imgvecd.adapters import pillow
-from imgvecd.adapters.openclip import OpenClipModel
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.types import PreprocessSpec
 
+OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
+
 PHOTOS = sorted((Path(__file__).parents[1] / "data" / "photos").glob("*.jpg"))
-MEAN, STD = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 MAX_PIXELS = 10**9
 
 
@@ -43,7 +42,8 @@ def reference_model():
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.parametrize("size", [(400, 301), (301, 400), (225, 224), (100, 70), (999, 40)])
 def test_the_pixels_are_those_of_open_clip(mode, interpolation, size):
-    spec = PreprocessSpec(224, MEAN, STD, interpolation=interpolation, resize_mode=mode, fill=90)
+    mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    spec = PreprocessSpec(224, mean, std, interpolation=interpolation, resize_mode=mode, fill=90)
     transform = open_clip.image_transform(
         224, is_train=False, mean=(0,) * 3, std=(1,) * 3, resize_mode=mode,
         interpolation=interpolation, fill_color=90,
@@ -83,7 +83,8 @@ def test_the_embeddings_are_those_of_open_clip(precision, least):
     texts = ["a cat", "a cup of coffee on a table, seen from above", "a rocket"]
     with torch.inference_mode():
         normed = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
-        normed = (normed - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+        mean, std = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+        normed = (normed - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
         images = reference_model().encode_image(normed, normalize=True).numpy()
         tokens = open_clip.get_tokenizer(EMBEDDED)(texts)
         words = reference_model().encode_text(tokens, normalize=True).numpy()

@@ -19,6 +19,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import hypothesis.internal.conjecture.engine
+import hypothesis.stateful
 import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, settings
@@ -34,9 +36,7 @@ from photo_world import Disk, can_mount, is_whole, known_files, mount, picture, 
 from running import RunningDaemon
 
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
-STEPS = 800  # with one library
-# A start takes as long as a hundred operations, so most of them follow each other without one.
-BETWEEN_STARTS = 150
+STEPS, STEPS_AT_NIGHT = 60, 2000  # with one library
 BETWEEN_JUDGEMENTS = (10, 50)
 # Root may read everything, unless it gives up just that.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search",
@@ -62,11 +62,19 @@ DIVERGING = {"not_in_catalog", "not_on_disk", "changed", "pending", "not_in_inde
 folders = st.sampled_from(FOLDERS)
 places = st.builds(os.path.join, folders, st.sampled_from(NAMES))
 shares = st.sampled_from((0, 40, 90))  # bytes of a file that are there
-may_start = precondition(lambda self: self.counts["operations"] >= self.started + BETWEEN_STARTS)
+may_start = precondition(
+    lambda self: self.counts["operations"] >= self.started + self.between_starts
+)
 
 
 class DaemonMachine(RuleBasedStateMachine):
-    """Random things done to a real library under a real daemon."""
+    """Random things done to a real library under a real daemon.
+
+    Attributes:
+        between_starts: operations, at the least; a start takes as long as a hundred of them.
+    """
+
+    between_starts = 15
 
     def __init__(self):
         super().__init__()
@@ -529,19 +537,36 @@ class DaemonMachine(RuleBasedStateMachine):
 
 SETTINGS = {
     "phases": (Phase.generate,),
-    "stateful_step_count": STEPS,
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
 }
 
 TestDaemon = DaemonMachine.TestCase
 # the same operations each time: surprises belong to the night
-TestDaemon.settings = settings(max_examples=5, derandomize=True, **SETTINGS)
+TestDaemon.settings = settings(
+    max_examples=5, derandomize=True, stateful_step_count=STEPS, **SETTINGS
+)
+
+
+class BusyDaemonMachine(DaemonMachine):
+    """With most operations following each other without a start."""
+
+    between_starts = 300
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(6 * 3600)
-class TestDaemonForLong(DaemonMachine.TestCase):
+class TestDaemonForLong(BusyDaemonMachine.TestCase):
     """At least $WATCH_OPERATIONS operations."""
 
-    settings = settings(max_examples=-(-OPERATIONS // STEPS), **SETTINGS)
+    settings = settings(
+        max_examples=1 - (-OPERATIONS // STEPS_AT_NIGHT),
+        stateful_step_count=STEPS_AT_NIGHT,
+        **SETTINGS,
+    )
+
+    @pytest.fixture(autouse=True)
+    def long_libraries(self, monkeypatch):
+        """Have Hypothesis go on beyond the 8 KiB of choices at which it ends an example."""
+        for module in (hypothesis.stateful, hypothesis.internal.conjecture.engine):
+            monkeypatch.setattr(module, "BUFFER_SIZE", 1 << 20)

@@ -13,7 +13,8 @@ import pytest
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
-from imgvecd.processes import EncoderProcess, backoff, encoder_process, split_encoder
+from imgvecd.processes import backoff, encoder_process, split_encoder
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane
 
 GOOD, DEADLY = bytes(12), b"kill" + bytes(8)

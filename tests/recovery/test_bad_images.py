@@ -11,7 +11,7 @@ import pytest
 
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.errors import UnreadableImageError, WorkerError
-from imgvecd.processes import DecoderPool
+from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.types import PreprocessSpec
 
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)

@@ -4,12 +4,14 @@ import types
 
 import numpy as np
 import pytest
-import torch
+from later import Later, torch
 
-from imgvecd.adapters.openclip import OpenClipModel, loading
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.errors import ModelError
+
+OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
+loading = Later("imgvecd.adapters.openclip.loading")
 
 FP32 = EncodeConfig(precision="fp32")
 
@@ -88,7 +90,7 @@ def test_a_model_that_gives_no_numbers_is_refused(monkeypatch):
         model.text_projection.data[:] = float("nan")
         return model
 
-    monkeypatch.setattr(loading, "_create", poisoned)
+    monkeypatch.setattr("imgvecd.adapters.openclip.loading._create", poisoned)
     with pytest.raises(ModelError, match="no finite vectors"):
         OpenClipModel(choose_model(EMBEDDED), EncodeConfig())
 
@@ -96,7 +98,8 @@ def test_a_model_that_gives_no_numbers_is_refused(monkeypatch):
 def test_what_overflows_in_half_precision_runs_in_fp32(monkeypatch):
     works = OpenClipModel._works
     monkeypatch.setattr(
-        OpenClipModel, "_works", lambda self: self.dtype == torch.float32 and works(self)
+        "imgvecd.adapters.openclip.OpenClipModel._works",
+        lambda self: self.dtype == torch.float32 and works(self),
     )
     model = OpenClipModel(choose_model(EMBEDDED), EncodeConfig(precision="bf16"))
     assert model.dtype == torch.float32
@@ -114,8 +117,8 @@ def test_unknown_names_come_with_the_nearest():
 
 
 def test_without_a_hub_the_error_names_three_ways_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(loading.hub, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(loading.hub, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("imgvecd.adapters.openclip.loading.hub.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("imgvecd.adapters.openclip.loading.hub.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError) as caught:
         load(name="ViT-B-32")
     for way in ("network", "local checkpoint file", "model: imgvecd-mini"):

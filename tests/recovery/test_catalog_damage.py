@@ -11,7 +11,7 @@ from stored_library import StoredLibrary, expected, opened
 
 from imgvecd.catalog import Catalog, CatalogRecovery
 from imgvecd.catalog.integrity.file_check import examine
-from imgvecd.catalog.recovery.checksum import keeps_seal
+from imgvecd.catalog.recovery.checksum import matches_checksum
 from imgvecd.cli.main import main
 from imgvecd.errors import CatalogError
 from imgvecd.wiring.assembly import stored_model
@@ -178,9 +178,9 @@ def test_what_may_not_be_read_is_neither_damaged_nor_gone(state, scratch, hidden
         with another_user(), pytest.raises(CatalogError, match=r"Permission denied.*chown"):
             CatalogRecovery(str(place)).prepare()
     unreadable.chmod(0o700)
-    safekeeping = CatalogRecovery(str(place))
-    safekeeping.prepare()
-    assert hidden == "catalog.sqlite" or "restored from the backup" in safekeeping.report
+    recovery = CatalogRecovery(str(place))
+    recovery.prepare()
+    assert hidden == "catalog.sqlite" or "restored from the backup" in recovery.report
     assert stored_model(str(place)) is not None
 
 
@@ -188,9 +188,9 @@ def test_the_file_just_kept_aside_is_not_the_one_that_goes(state):
     for day in "12":
         (state / f"catalog-damaged-2099010{day}T000000Z.sqlite").touch()
     (state / "catalog.sqlite").write_bytes(b"noise")
-    safekeeping = CatalogRecovery(str(state))
-    safekeeping.prepare()
-    assert os.path.exists(safekeeping.aside)
+    recovery = CatalogRecovery(str(state))
+    recovery.prepare()
+    assert os.path.exists(recovery.aside)
     assert len(list(state.glob("catalog-damaged-*.sqlite"))) == 2
 
 
@@ -214,11 +214,11 @@ def test_a_large_catalog_is_compared_with_its_seal_beside_the_work(state, monkey
     if damaged:
         rot(path, vector_in(path))
     before = path.read_bytes()
-    safekeeping = CatalogRecovery(str(state))
-    safekeeping.prepare()
-    assert safekeeping.report is None
+    recovery = CatalogRecovery(str(state))
+    recovery.prepare()
+    assert recovery.report is None
     catalog = Catalog(str(state))
-    assert catalog.hold(safekeeping.unread)
+    assert catalog.hold(recovery.unread)
     for number in range(1200):  # more than SQLite lets its log grow without need
         catalog.files.set_roots([b"/%d" % number])
     assert path.read_bytes() == before
@@ -226,11 +226,11 @@ def test_a_large_catalog_is_compared_with_its_seal_beside_the_work(state, monkey
     assert catalog.damaged == damaged
     catalog.files.set_roots([b"/photos"])
     assert path.read_bytes() != before
-    assert not catalog.hold(safekeeping.unread)  # it has been written to
+    assert not catalog.hold(recovery.unread)  # it has been written to
     catalog.close()
     if not damaged:
-        safekeeping.seal()
-        assert keeps_seal(str(path))
+        recovery.write_checksum()
+        assert matches_checksum(str(path))
 
 
 def test_an_older_copy_in_the_catalogs_place_disowns_its_index(tmp_path):
@@ -264,12 +264,12 @@ def test_one_changed_bit_without_a_backup_does_not_cost_everything(state, capsys
     rot(catalog, catalog.read_bytes().index(b"png") + 1)
     assert main(["repair", "--state-dir", str(state)]) == 1
     assert "use it all the same, since there is no sound backup" in capsys.readouterr().out
-    safekeeping = CatalogRecovery(str(state))
-    safekeeping.prepare()
-    assert "is used all the same" in safekeeping.report
+    recovery = CatalogRecovery(str(state))
+    recovery.prepare()
+    assert "is used all the same" in recovery.report
     assert not list(state.glob("catalog-damaged-*"))
     opened_again = Catalog(str(state))
-    assert opened_again.library.stats(0).images == 13
+    assert opened_again.images.stats(0).images == 13
     opened_again.close()
 
 
@@ -282,9 +282,9 @@ def test_a_disk_that_cannot_be_read_is_no_damage(tmp_path):
 def test_the_very_first_start_was_killed(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    safekeeping = CatalogRecovery(str(tmp_path))
-    safekeeping.prepare()
-    assert safekeeping.report is None
+    recovery = CatalogRecovery(str(tmp_path))
+    recovery.prepare()
+    assert recovery.report is None
 
 
 @pytest.mark.nightly

@@ -99,9 +99,9 @@ def test_a_restoration_that_finds_no_space(mounted, backed_up):
             CatalogRecovery(str(state)).prepare()
         assert not list(state.glob("*.tmp"))
     (disk / "filler").unlink()
-    safekeeping = CatalogRecovery(str(state))
-    safekeeping.prepare()
-    assert "it was restored from the backup of" in safekeeping.report
+    recovery = CatalogRecovery(str(state))
+    recovery.prepare()
+    assert "it was restored from the backup of" in recovery.report
 
 
 def test_a_state_directory_that_vanishes_and_comes_back(photos, serve, tmp_path):

@@ -21,6 +21,7 @@ BUSY = {
     "index__checkpoint_changes": 5,
     "index__rebuild_ratio": 0.05,
     "catalog__backup_interval_h": 0.5 / 3600,
+    "decode__workers": 2,
 }
 QUESTIONS = [f"question {number}" for number in range(5)]
 WORKERS = ("fast_encoder", "imgvecd.workers.decode")

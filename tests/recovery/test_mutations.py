@@ -66,7 +66,7 @@ def check(stored, copy, choose):
     before = target.read_bytes()
     how = f"{target.relative_to(copy)}: {mutate(choose, target)}"
     with opened(copy, kind) as library:
-        restored = library.safekeeping.report is not None
+        restored = library.recovery.report is not None
         if target.name == "catalog.sqlite" and target.read_bytes() != before:
             assert restored, how
         assert library.answers() == expected(BEFORE if restored else AFTER), how

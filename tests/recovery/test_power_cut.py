@@ -67,7 +67,7 @@ def check(cuts, disk, seed):
         acknowledged.update(told)
         disk.mount_again()
         with opened(state) as library:
-            assert library.safekeeping.report is None
+            assert library.recovery.report is None
             there = library.numbers()
             lost += len(acknowledged - there)
             assert all(number > max(acknowledged) for number in there - acknowledged)

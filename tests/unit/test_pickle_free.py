@@ -4,7 +4,7 @@ import ast
 import functools
 from pathlib import Path
 
-import open_clip
+from later import open_clip
 
 import imgvecd
 

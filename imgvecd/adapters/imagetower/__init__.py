@@ -8,7 +8,7 @@ from imgvecd.adapters.imagetower.tower import (
     TowerFacts,
     precisions,
     sample_pixels,
-    seal,
+    write_facts,
 )
 
 __all__ = [
@@ -19,5 +19,5 @@ __all__ = [
     "load_openvino",
     "precisions",
     "sample_pixels",
-    "seal",
+    "write_facts",
 ]

@@ -46,7 +46,7 @@ class ImageTower:
     """Encodes images. Thread-safety: one thread at a time.
 
     Args:
-        directory: made by `seal`.
+        directory: made by `write_facts`.
         threads: of the processor; 0 takes every core.
 
     Attributes:
@@ -102,7 +102,7 @@ def sample_pixels(size: int) -> NDArray[np.uint8]:
     return np.stack([red, green, red ^ green], axis=-1)[None]
 
 
-def seal(directory: str, facts: TowerFacts) -> None:
+def write_facts(directory: str, facts: TowerFacts) -> None:
     """Write what makes graph and weights, which lie in the folder, a tower.
 
     Raises:

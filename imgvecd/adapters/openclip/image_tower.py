@@ -122,7 +122,9 @@ def _kept(
         expected_sample = _unit(model(torch.tensor(sample)))[0]
     del model
     for precision in candidates:
-        imagetower.seal(directory, imagetower.TowerFacts(info, precision, expected_sample.tolist()))
+        imagetower.write_facts(
+            directory, imagetower.TowerFacts(info, precision, expected_sample.tolist())
+        )
         with contextlib.suppress(ModelError):  # too far on the sample already
             tower = imagetower.ImageTower(directory, config.threads)
             cosine = likeness(tower.encode_images(pictures), expected)

@@ -23,7 +23,7 @@ _REMEMBERED_WORDS = 4096
 
 
 class Tokens:
-    """RequestTurns texts into ids. Thread-safety: one thread at a time.
+    """Turns texts into ids. Thread-safety: one thread at a time.
 
     Args:
         merges: pairs of symbols, a blank between them, one a line; the first are joined first.

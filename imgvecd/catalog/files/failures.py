@@ -59,7 +59,7 @@ class Failures:
                 connection.executemany(
                     "UPDATE contents SET failure = NULL, failure_message = NULL WHERE id = ?", ids
                 )
-                liveness.settle(connection, clock, [content_id for (content_id,) in ids])
+                liveness.update_liveness(connection, clock, [content_id for (content_id,) in ids])
         return len(ids)
 
     def reasons(self) -> dict[str, int]:
@@ -82,7 +82,7 @@ class Failures:
                 "UPDATE contents SET failure = NULL, failure_message = NULL"
                 " WHERE failure IS NOT NULL RETURNING id"
             ).fetchall()
-            liveness.settle(connection, clock, [content_id for (content_id,) in failed])
+            liveness.update_liveness(connection, clock, [content_id for (content_id,) in failed])
             for row in failed:
                 ((count,),) = connection.execute(
                     "SELECT count(*) FROM files WHERE content_id = ?", row

@@ -236,7 +236,7 @@ def _remove(connection: sqlite3.Connection, clock: int, file_ids: Sequence[int])
             contents.append(row[-1])
             places.append(row[1:4])
             _log(connection, clock, "removed", row)
-    liveness.settle(connection, clock, contents)
+    liveness.update_liveness(connection, clock, contents)
     companions.refresh(connection, places)
     companions.overlay(connection, contents)  # other files may bear them, and have no sidecar
 
@@ -320,7 +320,7 @@ def _link(
     _evict(connection, clock, root_id, directory, file.name)
     file_id = _put(connection, clock, root_id, directory, file, content_id)
     _log(connection, clock, "added", (file_id, root_id, directory, file.name, content_id))
-    liveness.settle(connection, clock, [content_id])
+    liveness.update_liveness(connection, clock, [content_id])
     companions.refresh(connection, [(root_id, directory, file.name)])
 
 

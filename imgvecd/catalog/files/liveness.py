@@ -11,7 +11,9 @@ from collections.abc import Iterable
 KEY_BITS = 40  # a model's contents lie in [id << 40, (id + 1) << 40): 10^12 contents a model
 
 
-def settle(connection: sqlite3.Connection, clock: int, content_ids: Iterable[int | None]) -> None:
+def update_liveness(
+    connection: sqlite3.Connection, clock: int, content_ids: Iterable[int | None]
+) -> None:
     """Bring `contents.live` and the encode queue in line with the files for these contents."""
     ids = [(content_id,) for content_id in {*content_ids} - {None}]
     connection.executemany(

@@ -43,7 +43,7 @@ def catch_up(connection: sqlite3.Connection) -> None:
     """Renew the words of contents that this transaction changed."""
     select = f"SELECT content_id FROM names_stale LIMIT {_BATCH}"
     while stale := connection.execute(select).fetchall():
-        with _made_anew_if_damaged(connection):
+        with _rebuilt_if_damaged(connection):
             _renew(connection, (content_id for (content_id,) in stale))
         connection.executemany("DELETE FROM names_stale WHERE content_id = ?", stale)
 
@@ -70,12 +70,12 @@ def fill(connection: sqlite3.Connection) -> bool:
         connection.execute("DELETE FROM meta WHERE key = 'names_below'")
         return False
     connection.execute("UPDATE meta SET value = ? WHERE key = 'names_below'", (ids[-1],))
-    with _made_anew_if_damaged(connection):
+    with _rebuilt_if_damaged(connection):
         _renew(connection, ids)
     return True
 
 
-def make_anew(connection: sqlite3.Connection) -> None:
+def rebuild(connection: sqlite3.Connection) -> None:
     """Empty the table, to be filled in again."""
     connection.execute("DROP TABLE names")
     connection.execute(TABLE)
@@ -89,7 +89,7 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code in {sqlite3.SQLITE_CORRUPT_VTAB, sqlite3.SQLITE_CONSTRAINT}
 
 
-def discord(connection: sqlite3.Connection) -> bool:
+def mismatches(connection: sqlite3.Connection) -> bool:
     """Whether an image lacks its words that has been filled in, or there are words of none."""
     return bool(connection.execute(_DISCORD).fetchone())
 
@@ -106,7 +106,7 @@ def is_damaged(connection: sqlite3.Connection) -> bool:
 
 
 @contextlib.contextmanager
-def _made_anew_if_damaged(connection: sqlite3.Connection) -> Iterator[None]:
+def _rebuilt_if_damaged(connection: sqlite3.Connection) -> Iterator[None]:
     # FTS5 writes when a savepoint ends, and would else fail with the whole transaction
     connection.execute("SAVEPOINT names")
     try:
@@ -116,7 +116,7 @@ def _made_anew_if_damaged(connection: sqlite3.Connection) -> Iterator[None]:
         if not is_damage(error):
             raise
         logger.error("the words of names are damaged: made anew")  # noqa: TRY400
-        make_anew(connection)
+        rebuild(connection)
 
 
 def _renew(connection: sqlite3.Connection, content_ids: Iterable[int]) -> None:
@@ -151,9 +151,9 @@ def _words_of(connection: sqlite3.Connection, content_id: int) -> tuple[str, str
         for directory, name in files
     )
     metadata, user_metadata = map(json.loads, row)
-    told = [text for key in _TOLD for text in _texts(metadata.get(key))]
-    told += [text for value in user_metadata.values() for text in _texts(value)]
-    return _joined(paths), _joined(told)
+    texts = [text for key in _TOLD for text in _texts(metadata.get(key))]
+    texts += [text for value in user_metadata.values() for text in _texts(value)]
+    return _joined(paths), _joined(texts)
 
 
 def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  # JSON

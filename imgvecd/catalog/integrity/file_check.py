@@ -8,7 +8,7 @@ import sqlite3
 import urllib.parse
 
 from imgvecd.catalog.integrity.row_check import unreadable
-from imgvecd.catalog.recovery.disk_advice import way_out
+from imgvecd.catalog.recovery.disk_advice import advice
 from imgvecd.errors import CatalogError
 
 _NOT_ITS_FAULT = {
@@ -78,7 +78,7 @@ def _findings(connection: sqlite3.Connection, *, thorough: bool) -> list[str]:
 def _blamed(path: str, error: sqlite3.Error) -> list[str]:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     if code in _NOT_ITS_FAULT:
-        message = f"the catalog {path} cannot be read: {error}{way_out(path, error)}"
+        message = f"the catalog {path} cannot be read: {error}{advice(path, error)}"
         raise CatalogError(message) from error
     return [f"it cannot be read: {error}"]
 

@@ -93,7 +93,7 @@ class RowRepair:
                 ((count,),) = connection.execute(f"SELECT count(*) {rule.broken}").fetchall()
                 if count:
                     found.append((f"{count} {rule.what}", rule.remedy))
-            lacking = name_index.discord(connection)
+            lacking = name_index.mismatches(connection)
         if lacking or self._names_damaged():
             found.append(("words of names and metadata are not as they must be", "make them anew"))
         return found
@@ -121,7 +121,7 @@ class RowRepair:
             for rule in _RULES:
                 named = {"clock": clock} if ":clock" in rule.mend else {}
                 connection.execute(rule.mend, named)
-            name_index.make_anew(connection)
+            name_index.rebuild(connection)
 
     def _bad_vectors(self) -> list[int]:
         bad: list[int] = []

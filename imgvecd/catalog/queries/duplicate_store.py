@@ -24,8 +24,8 @@ class DuplicateTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def subjects(self, version: int) -> list[Subject]:
-        """Return every subject, by id, with looks of that version."""
+    def subjects(self, version: int, *, after: int = -1, limit: int = -1) -> list[Subject]:
+        """Return subjects, by id, with looks of that version."""
         with self._database.read() as connection:
             rows = connection.execute(
                 "SELECT contents.id, hash, contents.size_bytes, width, height,"
@@ -35,8 +35,9 @@ class DuplicateTable:
                 " (SELECT count(*) FROM files WHERE content_id = contents.id), look,"
                 " contents.format = 'raw' FROM contents"
                 " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"
-                " WHERE live AND failure IS NULL AND width > 0 AND height > 0 ORDER BY contents.id",
-                (version,),
+                " WHERE live AND failure IS NULL AND width > 0 AND height > 0"
+                " AND contents.id > ? ORDER BY contents.id LIMIT ?",
+                (version, after, limit),
             ).fetchall()
         return [Subject(*row) for row in rows]
 
@@ -54,12 +55,12 @@ class DuplicateTable:
         file = file_row(row[1:])
         return os.path.join(row[0], file.relative), file
 
-    def store_looks(self, version: int, looks: Mapping[int, bytes]) -> None:
+    def store_hashes(self, version: int, hashes: Mapping[int, bytes]) -> None:
         """Keep looks by content id; those of another version are replaced."""
         with self._database.write_aside() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO looks VALUES (?, ?, ?)",
-                [(content_id, version, look) for content_id, look in looks.items()],
+                [(content_id, version, look) for content_id, look in hashes.items()],
             )
 
     def decide(self, hashes: Sequence[bytes], decision: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from imgvecd.api import Cluster, Facet, FacetKind, Path
+from imgvecd.catalog.files.place_index import line
 from imgvecd.catalog.schema.connection import Database
 
 _KINDS = {"camera": ("camera",), "tag": ("tag", "keyword"), "person": ("person",)}
@@ -23,6 +24,8 @@ class FacetTable:
         Args:
             contains: only values with this in them, whatever its case.
         """
+        if kind == "place":
+            return self._places(contains, limit)
         if kind == "folder":
             return self._folders(contains, limit)
         kinds = _KINDS[kind]
@@ -47,6 +50,20 @@ class FacetTable:
             ).fetchall()
         named = ((Path.of(os.path.join(root, inside).rstrip(b"/")), n) for root, inside, n in rows)
         return [Facet(value=path.path, value_base64=path.path_base64, count=n) for path, n in named]
+
+    def _places(self, contains: str, limit: int) -> list[Facet]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT name, region, country, images FROM (SELECT place_id, count(*) AS images"
+                " FROM content_places GROUP BY place_id) JOIN places ON places.id = place_id"
+                " WHERE instr(folded(name || ', ' || region || ', ' || country), folded(?))"
+                " ORDER BY images DESC, name, region, country LIMIT ?",
+                (contains, 2 * limit),
+            ).fetchall()
+        counts: dict[str, int] = {}
+        for *place, images in rows:  # a city that is a region by itself is told once
+            counts.setdefault(line(*place), images)
+        return [Facet(value=place, count=images) for place, images in counts.items()][:limit]
 
     def clusters(self, box: tuple[float, float, float, float], columns: int) -> list[Cluster]:
         """Return where images were taken, those of one cell of a grid together.

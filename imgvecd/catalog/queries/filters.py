@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from imgvecd.api import Filters
+from imgvecd.catalog.files import place_index
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.errors import BadRequestError
 from imgvecd.spelling import folded, spellings
@@ -23,6 +24,10 @@ _HAS_TAG = (
     # each word is folded once: LIMIT keeps SQLite from asking for every row
     " AND word IN (SELECT word FROM (SELECT DISTINCT word FROM words LIMIT -1)"
     " WHERE folded(word) = ?))"
+)
+_TAKEN_IN = (
+    "contents.id IN (SELECT content_id FROM content_places JOIN place_names USING (place_id)"
+    " WHERE place_names.name = ?)"
 )
 _CONTENTS_OF_FILES = "SELECT files.content_id FROM files JOIN roots ON roots.id = files.root_id"
 # A time that is told as a year or a month passes if all of that lies between the dates.
@@ -147,6 +152,12 @@ def _of_facts(filters: Filters) -> Iterator[Condition]:
 
 
 def _of_place(filters: Filters) -> Iterator[Condition]:
+    if filters.place is not None:
+        names = [name for part in filters.place.split(",") if (name := place_index.folded(part))]
+        if not names:
+            raise BadRequestError("`place` is empty: give a town, a region or a country")
+        for name in names:
+            yield _TAKEN_IN, (name,)
     if filters.has_gps is not None:
         yield f"{_LATITUDE} IS {'NOT ' if filters.has_gps else ''}NULL", ()
     if filters.box is not None:

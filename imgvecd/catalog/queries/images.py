@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from imgvecd.api import Companion, FileCounts, Image, ImageFile, Path, Stats
 from imgvecd.catalog.files.companions import beside
 from imgvecd.catalog.files.offline_sql import offline
+from imgvecd.catalog.files.place_index import line_of
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
 from imgvecd.catalog.work.models import model_id
 from imgvecd.core.files.companions import kind_beside
 from imgvecd.errors import NotFoundError
-from imgvecd.types import Bearers, Stamp, join
+from imgvecd.types import ContentFiles, Stamp, join
 
 _CONTENT_COLUMNS = (
     "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
@@ -67,7 +68,7 @@ class ImageTable:
             raise NotFoundError(f"there is no image {content_id}")
         return os.path.join(row[0], join(row[1], row[2]))
 
-    def bearers(self, content_id: int) -> Bearers | None:
+    def content_files(self, content_id: int) -> ContentFiles | None:
         """Return the files that bear a content; None if no file does."""
         with self._database.read() as connection:
             content = connection.execute(
@@ -82,7 +83,7 @@ class ImageTable:
         if content is None:
             return None
         digest, failure, message = content
-        return Bearers(
+        return ContentFiles(
             hash=digest,
             online=tuple(
                 (os.path.join(root, file.relative), file.stamp)
@@ -208,6 +209,7 @@ class ImageTable:
             companions=tuple(c for file in files for c in _companions(connection, file)),
             metadata=json.loads(metadata),
             user_metadata=json.loads(user),
+            place=line_of(connection, content_id),
         )
 
 

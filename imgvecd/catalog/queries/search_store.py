@@ -13,7 +13,7 @@ import numpy as np
 
 from imgvecd import globs
 from imgvecd.api import Filters
-from imgvecd.catalog.files import name_index
+from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.files.companions import developed
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.files.offline_sql import offline
@@ -143,17 +143,26 @@ class SearchRows:
                 rows = None
         if rows is None:
             with self._database.write_aside() as writer:
-                name_index.make_anew(writer)
+                name_index.rebuild(writer)
             return []
         return [content_id for (content_id,) in rows]
 
     def fill_names(self) -> bool:
-        """Take in some of the names that are not looked for yet; return whether there are more."""
+        """Take in some names and places not yet looked for; return whether there are more."""
         with self._database.read() as connection:
-            if not name_index.is_filling(connection):
-                return False
-        with self._database.write_aside() as connection:
-            return name_index.fill(connection)
+            names, places = name_index.is_filling(connection), place_index.is_filling(connection)
+        if names:
+            with self._database.write_aside() as connection:
+                names = name_index.fill(connection)
+        if places:
+            with self._database.write():  # which takes in some
+                pass
+        return names or places
+
+    def places(self, names: Sequence[str]) -> dict[str, str]:
+        """Return those folded names that places of images have, with what each is called."""
+        with self._database.read() as connection:
+            return place_index.called(connection, names)
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
         """Return up to `count` live contents with an embedding, spread evenly over all."""

@@ -92,7 +92,7 @@ class TimelineRows:
         down = order == "newest"
         if after is not None and after.order != order:
             raise BadRequestError("`cursor` is of a list in another order")
-        way, beyond = ("DESC", "<") if down else ("ASC", ">")
+        direction, beyond = ("DESC", "<") if down else ("ASC", ">")
         # images without a time come last, whichever the order is
         parts = [
             ("taken_at IS NOT NULL", "(taken_at, id)"),
@@ -113,7 +113,7 @@ class TimelineRows:
                     values += _values(allowed)
                 rows += connection.execute(
                     f"SELECT id, taken_at FROM contents INDEXED BY contents_timeline WHERE {where}"
-                    f" ORDER BY taken_at {way}, id {way} LIMIT ?",
+                    f" ORDER BY taken_at {direction}, id {direction} LIMIT ?",
                     (*values, limit - len(rows)),
                 ).fetchall()
         ids = [identity for identity, _ in rows]

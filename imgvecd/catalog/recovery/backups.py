@@ -19,8 +19,8 @@ import sqlite3
 from urllib.parse import quote
 
 from imgvecd.catalog.integrity.file_check import examine
-from imgvecd.catalog.recovery.checksum import SEAL_SUFFIX, keeps_seal, write_seal
-from imgvecd.core.files.disk_errors import told
+from imgvecd.catalog.recovery.checksum import CHECKSUM_SUFFIX, matches_checksum, write_checksum
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.files.durable import TEMPORARY_SUFFIX, sync_directory, sync_file
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
@@ -57,12 +57,12 @@ class Backups:
             damage = examine(temporary, alone=True)
             if damage:
                 raise CatalogDamagedError(f"the catalog is damaged: {damage[0]}")
-            write_seal(temporary)
-            os.replace(temporary + SEAL_SUFFIX, path + SEAL_SUFFIX)
-            os.replace(temporary, path)  # last: what has this name has its seal
+            write_checksum(temporary)
+            os.replace(temporary + CHECKSUM_SUFFIX, path + CHECKSUM_SUFFIX)
+            os.replace(temporary, path)  # last: what has this name has its checksum
             sync_directory(self._directory)
         except (OSError, sqlite3.Error) as error:
-            why = told(error) if isinstance(error, OSError) else str(error)
+            why = describe(error) if isinstance(error, OSError) else str(error)
             raise CatalogError(f"no backup of the catalog can be written: {why}") from error
         finally:
             delete_backup(temporary)
@@ -81,7 +81,7 @@ class Backups:
         try:
             names = os.listdir(self._directory)
         except PermissionError as error:
-            raise CatalogError(f"the backups cannot be read: {told(error)}") from error
+            raise CatalogError(f"the backups cannot be read: {describe(error)}") from error
         except OSError:
             return []
         latest = f"catalog-{stamp()}~"  # after every name of this moment
@@ -146,8 +146,8 @@ class Backups:
 
 
 def delete_backup(path: str) -> None:
-    """Delete a backup and its seal; what cannot be deleted stays."""
-    for name in (path, path + SEAL_SUFFIX):
+    """Delete a backup and its checksum; what cannot be deleted stays."""
+    for name in (path, path + CHECKSUM_SUFFIX):
         with contextlib.suppress(OSError):
             os.unlink(name)
 
@@ -171,9 +171,9 @@ def damage_of(path: str) -> list[str]:
         CatalogError: it cannot be read, which says nothing of its bytes.
     """
     try:
-        kept = keeps_seal(path)
+        kept = matches_checksum(path)
     except OSError as error:
-        raise CatalogError(f"a backup cannot be read: {told(error)}") from error
+        raise CatalogError(f"a backup cannot be read: {describe(error)}") from error
     return examine(path, alone=True) if kept else ["it is not what was written"]
 
 

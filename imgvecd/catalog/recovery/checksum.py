@@ -1,7 +1,7 @@
-"""Seals: what a catalog's file was when it was last closed in order.
+"""The checksum of a catalog's file, written when it was last closed in order.
 
-SQLite notices damage to the structure of its file only. While nobody has it open, the seal beside
-it notices every changed bit. It is removed before the file is written to again, so that a file
+SQLite notices damage to the structure of its file only. While nobody has it open, the checksum
+beside it notices every changed bit. It is removed before the file is written to again, so a file
 without one was not closed in order.
 """
 
@@ -22,12 +22,12 @@ from imgvecd.core.files.durable import (
     sync_directory,
 )
 
-SEAL_SUFFIX = ".seal"
+CHECKSUM_SUFFIX = ".seal"
 SMALL_BYTES = 256 << 20
 """Files up to this size, which takes a third of a second, are read through before they are used."""
 
 CHANGED = "its bytes have changed since it was closed, and nobody has written to it"
-"""What is wrong with a file that does not keep its seal, though its times say so."""
+"""What is wrong with a file that does not match its checksum, though its times say so."""
 
 
 class CatalogChecksum(msgspec.Struct, frozen=True):
@@ -42,25 +42,25 @@ class CatalogChecksum(msgspec.Struct, frozen=True):
     blake2b: str | None
 
 
-def write_seal(path: str, *, within_s: float = math.inf) -> None:
-    """Seal a closed file; without its digest if reading it takes longer than `within_s`.
+def write_checksum(path: str, *, within_s: float = math.inf) -> None:
+    """Write the checksum of a closed file; no digest if reading takes longer than `within_s`.
 
     Raises:
-        OSError: it cannot be read, or the seal not written.
+        OSError: it cannot be read, or the checksum not written.
     """
     status = os.stat(path)
     deadline = time.monotonic() + within_s
     digest = file_digest(path, lambda: time.monotonic() < deadline)
-    with DurableFile(path + SEAL_SUFFIX, parsed=True) as file:
+    with DurableFile(path + CHECKSUM_SUFFIX, parsed=True) as file:
         payload = msgspec.json.encode(CatalogChecksum(status.st_size, status.st_mtime_ns, digest))
         file.write(payload + b"\n" + digest_of(payload).encode() + b"\n")
     sync_directory(os.path.dirname(path))
 
 
-def read_seal(path: str) -> CatalogChecksum | None:
-    """Return the seal of a file; None if there is none that can be read."""
+def read_checksum(path: str) -> CatalogChecksum | None:
+    """Return the checksum of a file; None if there is none that can be read."""
     try:
-        return _decoded(read_whole(path + SEAL_SUFFIX))
+        return _decoded(read_whole(path + CHECKSUM_SUFFIX))
     except OSError:
         return None
 
@@ -75,25 +75,25 @@ def _decoded(data: bytes) -> CatalogChecksum | None:
         return None
 
 
-def break_seal(path: str) -> None:
-    """Remove a seal, for good: what is written afterwards shall never be compared with it."""
+def remove_checksum(path: str) -> None:
+    """Remove a checksum, for good: what is written afterwards shall never be compared with it."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path + SEAL_SUFFIX)
+        os.unlink(path + CHECKSUM_SUFFIX)
         sync_directory(os.path.dirname(path))
 
 
-def keeps_seal(path: str) -> bool:
-    """Return whether a file has a seal and is, byte for byte, what was sealed.
+def matches_checksum(path: str) -> bool:
+    """Return whether a file has a checksum and, byte for byte, matches it.
 
     Raises:
-        OSError: the file or its seal cannot be read, which says nothing of the bytes.
+        OSError: the file or its checksum cannot be read, which says nothing of the bytes.
     """
     try:
-        seal = _decoded(read_whole(path + SEAL_SUFFIX))
+        checksum = _decoded(read_whole(path + CHECKSUM_SUFFIX))
     except FileNotFoundError:
         return False
     return (
-        seal is not None
-        and os.stat(path).st_size == seal.size_bytes
-        and (seal.blake2b is None or file_digest(path) == seal.blake2b)
+        checksum is not None
+        and os.stat(path).st_size == checksum.size_bytes
+        and (checksum.blake2b is None or file_digest(path) == checksum.blake2b)
     )

@@ -7,18 +7,18 @@ import os
 import sqlite3
 import tempfile
 
-from imgvecd.core.files.disk_errors import WAYS_OUT
+from imgvecd.core.files.disk_errors import ADVICE
 
 _PROBE_BYTES = 1 << 16  # more than SQLite needs to open a catalog
 _PROBED = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES}
 _UNTOLD = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
 
 
-def way_out(path: str, error: sqlite3.Error) -> str:
+def advice(path: str, error: sqlite3.Error) -> str:
     """Return the end of a sentence on an error with the catalog at `path`; empty if unknown."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended part
     if code == sqlite3.SQLITE_FULL:
-        return f"; {WAYS_OUT[errno.ENOSPC]}"
+        return f"; {ADVICE[errno.ENOSPC]}"
     if code not in _UNTOLD:
         return ""
     try:
@@ -26,8 +26,8 @@ def way_out(path: str, error: sqlite3.Error) -> str:
             file.write(bytes(_PROBE_BYTES))
     except OSError as refusal:
         if refusal.errno in _PROBED:
-            return f"; {WAYS_OUT[refusal.errno]}"
+            return f"; {ADVICE[refusal.errno]}"
     for name in (path, path + "-wal", path + "-shm"):
         if os.path.exists(name) and not os.access(name, os.R_OK | os.W_OK):
-            return f" ({name} cannot be read and written); {WAYS_OUT[errno.EACCES]}"
-    return "" if code == sqlite3.SQLITE_CANTOPEN else f"; {WAYS_OUT[errno.EIO]}"
+            return f" ({name} cannot be read and written); {ADVICE[errno.EACCES]}"
+    return "" if code == sqlite3.SQLITE_CANTOPEN else f"; {ADVICE[errno.EIO]}"

@@ -21,22 +21,22 @@ from imgvecd.catalog.recovery.checksum import (
     CHANGED,
     SMALL_BYTES,
     CatalogChecksum,
-    break_seal,
-    keeps_seal,
-    read_seal,
-    write_seal,
+    matches_checksum,
+    read_checksum,
+    remove_checksum,
+    write_checksum,
 )
-from imgvecd.catalog.recovery.disk_advice import way_out
-from imgvecd.core.files.disk_errors import told
+from imgvecd.catalog.recovery.disk_advice import advice
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.files.durable import TEMPORARY_SUFFIX, sync_directory, sync_file
 from imgvecd.core.index import checkpoint
-from imgvecd.core.library.disk_reserve import give_up_spare, keep_spare
+from imgvecd.core.library.disk_reserve import hold_reserve, release_reserve
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
 
 _NO_BACKUP = "there is no sound backup"
-_SEALING_S = 15.0  # 10 GB in memory; a stop has 45 s in all
+_CHECKSUM_S = 15.0  # 10 GB in memory; a stop has 45 s in all
 _KEPT_DAMAGED = 2  # each is as large as the catalog
 _DAMAGED = "catalog-damaged-"
 _BESIDE = ("-wal", "-shm", "")  # the file last: without it, what lies beside means nothing
@@ -49,7 +49,7 @@ class CatalogRecovery:
         report: what a person is told of a catalog that had to be restored; None if it was sound.
         unchecked: whether the file was not closed in order and is too large to be read before it
             is used: that is to be done beside.
-        unread: the seal of a file that seems untouched and is too large to be read before it is
+        unread: the checksum of a file that seems untouched and is too large to be read before it is
             used: that is to be done beside, too.
         aside: where the damaged file was put; None if there was none.
     """
@@ -72,11 +72,11 @@ class CatalogRecovery:
         Raises:
             CatalogError: what must be done cannot be written.
         """
-        give_up_spare(self._state)
+        release_reserve(self._state)
         try:
             if is_there(self._path):
                 damage = condemned or self._damage()
-                break_seal(self._path)
+                remove_checksum(self._path)
                 if damage is None:
                     self._disown_newer_indexes()
                     return
@@ -85,22 +85,26 @@ class CatalogRecovery:
                     logger.error("%s", self.report)
                     return
                 self._put_aside(damage)
-            if self.aside is not None or self.backups.paths() or read_seal(self._path) is not None:
+            if (
+                self.aside is not None
+                or self.backups.paths()
+                or read_checksum(self._path) is not None
+            ):
                 self._restore()
         except OSError as error:
-            raise CatalogError(f"the catalog cannot be made ready: {told(error)}") from error
+            raise CatalogError(f"the catalog cannot be made ready: {describe(error)}") from error
         except sqlite3.Error as error:
-            why = f"{error}{way_out(self._path, error)}"
+            why = f"{error}{advice(self._path, error)}"
             raise CatalogError(f"the catalog cannot be made ready: {why}") from error
 
-    def seal(self) -> None:
-        """Seal the file that was just closed; one with a log beside it is still in use."""
-        keep_spare(self._state)
+    def write_checksum(self) -> None:
+        """Write the checksum of the closed file; one with a log beside it is still in use."""
+        hold_reserve(self._state)
         if is_there(self._path) and not os.path.exists(self._path + "-wal"):
             try:
-                write_seal(self._path, within_s=_SEALING_S)
+                write_checksum(self._path, within_s=_CHECKSUM_S)
             except OSError as error:  # the next start reads the file through instead
-                logger.warning("the catalog is not sealed: %s", error)
+                logger.warning("the checksum of the catalog is not written: %s", error)
 
     def damage(self) -> str | None:
         """Return what is wrong with the file, read through whatever its size; None if nothing.
@@ -111,7 +115,7 @@ class CatalogRecovery:
         try:
             return self._damage(thorough=True)
         except OSError as error:
-            raise CatalogError(f"the catalog cannot be read: {told(error)}") from error
+            raise CatalogError(f"the catalog cannot be read: {describe(error)}") from error
 
     def is_better_than_nothing(self, damage: str) -> bool:
         """Return whether a changed file can be read, and no sound backup take its place.
@@ -126,14 +130,14 @@ class CatalogRecovery:
         )
 
     def _damage(self, *, thorough: bool = False) -> str | None:
-        seal, status = read_seal(self._path), os.stat(self._path)
+        checksum, status = read_checksum(self._path), os.stat(self._path)
         large = not thorough and status.st_size > SMALL_BYTES
-        if seal is not None:
-            untouched = status.st_mtime_ns == seal.mtime_ns
-            if large and untouched and status.st_size == seal.size_bytes:
-                self.unread = seal if seal.blake2b else None
+        if checksum is not None:
+            untouched = status.st_mtime_ns == checksum.mtime_ns
+            if large and untouched and status.st_size == checksum.size_bytes:
+                self.unread = checksum if checksum.blake2b else None
                 return None
-            kept = not large and keeps_seal(self._path)
+            kept = not large and matches_checksum(self._path)
             if not kept and untouched:
                 return CHANGED
             if kept and not thorough:
@@ -186,7 +190,7 @@ class CatalogRecovery:
 
     def _restore(self) -> None:
         backup = self.backups.sound()
-        break_seal(self._path)
+        remove_checksum(self._path)
         for suffix in _BESIDE:  # a log without its file would be replayed into the next one
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path + suffix)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from imgvecd.catalog.files import name_index
+from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.integrity.row_check import is_undecodable
-from imgvecd.catalog.recovery.disk_advice import way_out
+from imgvecd.catalog.recovery.disk_advice import advice
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
 from imgvecd.spelling import folded
@@ -73,6 +73,7 @@ class Database:
                 "UPDATE meta SET value = value + 1 WHERE key = 'clock' RETURNING value"
             ).fetchall()
             yield connection, clock
+            place_index.catch_up(connection)  # what filters find changes with the clock
 
     @contextlib.contextmanager
     def write_aside(self) -> Iterator[sqlite3.Connection]:
@@ -156,7 +157,7 @@ class Database:
                 raise self._damage(str(error)) from error
             if is_undecodable(error):
                 raise self._damage(_UNREADABLE) from error
-            why = f"{error}{way_out(self.path, error)}"
+            why = f"{error}{advice(self.path, error)}"
             raise CatalogError(f"catalog {self.path}: {why}") from error
         except (json.JSONDecodeError, msgspec.DecodeError) as error:
             raise self._damage(_UNREADABLE) from error

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 
-from imgvecd.catalog.files import name_index
+from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
 from imgvecd.errors import CatalogError
@@ -300,6 +300,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0012-names", _NAMES),
     ("0013-retention", _RETENTION),
     ("0014-exports", _EXPORTS),
+    ("0015-places", place_index.PLACES),
 )
 """(name, SQL) in the order in which they run."""
 

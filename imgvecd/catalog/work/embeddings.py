@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from imgvecd.catalog.files.liveness import KEY_BITS, settle
+from imgvecd.catalog.files.liveness import KEY_BITS, update_liveness
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import get_meta
 from imgvecd.catalog.schema.stored_vectors import decoded
@@ -150,7 +150,7 @@ class Embeddings:
                 "DELETE FROM embeddings WHERE key = ? AND vector = ?",
                 [((model << KEY_BITS) + content_id, vector) for content_id, vector in bad],
             )
-            settle(connection, clock, ids)
+            update_liveness(connection, clock, ids)
         logger.error("%s: dropped, to be encoded again", found)
         self._database.on_damage()
 

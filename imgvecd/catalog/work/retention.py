@@ -81,10 +81,10 @@ def _forget(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
     connection.executemany(
         "DELETE FROM duplicate_decisions WHERE ?1 IN (first_hash, second_hash)", hashes
     )
-    told = f"changes WHERE content_id IN ({marks})"
-    (floor,) = connection.execute(f"SELECT max(clock) FROM {told}", ids).fetchone()
+    noted = f"changes WHERE content_id IN ({marks})"
+    (floor,) = connection.execute(f"SELECT max(clock) FROM {noted}", ids).fetchone()
     if floor is not None:  # whoever follows the log from before that starts afresh
-        connection.execute(f"DELETE FROM {told}", ids)
+        connection.execute(f"DELETE FROM {noted}", ids)
         connection.execute(
             "INSERT INTO meta VALUES ('log_floor', ?1) ON CONFLICT (key)"
             " DO UPDATE SET value = max(value, ?1)",

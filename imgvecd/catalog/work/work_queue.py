@@ -50,7 +50,7 @@ class WorkTable:
             touched: list[int | None] = []
             for file, digest in read:
                 touched += _link(connection, clock, file, digest)
-            liveness.settle(connection, clock, touched)
+            liveness.update_liveness(connection, clock, touched)
             companions.refresh(connection, [_place(file) for file, _ in read])
         return clock
 
@@ -69,7 +69,7 @@ class WorkTable:
                 )
                 if changed.rowcount:
                     companions.keep_facts(connection, file.id, facts)
-            liveness.settle(connection, clock, [file.content_id for file, _ in read])
+            liveness.update_liveness(connection, clock, [file.content_id for file, _ in read])
             companions.refresh(connection, [_place(file) for file, _ in read])
         return clock
 
@@ -87,7 +87,9 @@ class WorkTable:
                     for file, reason, message in failures
                 ],
             )
-            liveness.settle(connection, clock, [file.content_id for file, _, _ in failures])
+            liveness.update_liveness(
+                connection, clock, [file.content_id for file, _, _ in failures]
+            )
             for file, _, _ in failures:
                 companions.keep_facts(connection, file.id, None)
             companions.refresh(connection, [_place(file) for file, _, _ in failures])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import sys
 import urllib.parse
@@ -55,7 +56,10 @@ async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
         async with gateway.running(listener, admission):
             say(f"imgvec browse: {origin} (on {config.listen})")
             sys.stdout.flush()
-            await asyncio.Event().wait()
+            stopped = asyncio.Event()
+            # as the first process of a container, nothing else would end it
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+            await stopped.wait()
     return 0
 
 

@@ -39,6 +39,9 @@ class SearchArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_onl
     limit: Few = 20
     folder: Folder | None = None
     taken: When | None = None
+    place: (
+        Annotated[str, _said("Town, region or country, in any language", max_length=200)] | None
+    ) = None
     camera: Annotated[str, _said("Part of the camera's name", max_length=200)] | None = None
     tags: Annotated[
         tuple[api.Tag, ...], _said("Photos that have every one of these tags", max_length=20)
@@ -83,7 +86,7 @@ class LibraryArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_on
     """Of `library`."""
 
     most: Annotated[
-        int, _said("How many cameras, tags, people, folders and months each", ge=1, le=100)
+        int, _said("How many cameras, tags, people, folders, places and months each", ge=1, le=100)
     ] = 20
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from imgvecd import api
 from imgvecd.client.mcp import arguments as args
 from imgvecd.client.sdk import Client
+from imgvecd.complaints import complaint
 from imgvecd.errors import DaemonError, ImgvecdError
 
 Content = list[dict[str, Any]]
 
 _LONGEST_TEXT = 200_000  # of one answer; photos' metadata may be long
 _MOST_FILES = 20  # of one group of duplicates
-_FACETS: tuple[api.FacetKind, ...] = ("camera", "tag", "person", "folder")
+_FACETS: tuple[api.FacetKind, ...] = ("camera", "tag", "person", "folder", "place")
 
 
 class ToolError(ImgvecdError):
@@ -55,7 +56,7 @@ class AssistantTool(NamedTuple):
         try:
             return {"content": self.run(client, msgspec.convert(given, self.takes))}
         except msgspec.ValidationError as error:
-            message = api.complaint(error)
+            message = complaint(error, self.takes)
         except ImgvecdError as error:
             message = str(error)
         return {"content": _text(message), "isError": True}
@@ -70,11 +71,12 @@ def _search(client: Client, asked: args.SearchArguments) -> Content:
     filters = api.Filters(
         folder=asked.folder,
         taken=asked.taken,
+        place=asked.place,
         camera=asked.camera,
         tags=asked.tags,
         min_rating=asked.min_rating,
     )
-    band = "found" if asked.sure_only else None
+    band: Literal["found"] | None = "found" if asked.sure_only else None
     found = client.search(
         asked.query,
         limit=asked.limit,
@@ -242,7 +244,7 @@ _TOOLS = (
     ),
     AssistantTool(
         "library",
-        "What the library holds: how many photos, from when, the cameras, tags, people and"
+        "What the library holds: how many photos, from when, the cameras, places, tags, people and"
         " folders that most of them have.",
         args.LibraryArguments,
         _library,

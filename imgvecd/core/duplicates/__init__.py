@@ -2,8 +2,6 @@
 
 Embeddings and looks find candidates without comparing each with each, looks and pixels confirm
 them. Nothing is ever deleted here.
+
+Decode workers import `detail` from here, so importing this package imports nothing.
 """
-
-from imgvecd.core.duplicates.finder import DuplicateFinder
-
-__all__ = ["DuplicateFinder"]

@@ -17,7 +17,7 @@ class Subject:
 
     Attributes:
         files: how many files bear it.
-        look: as `perceptual_hash.look_of` makes it; None if it was never looked at.
+        perceptual_hash: as `perceptual_hash.of_pixels` makes it; None if it was never looked at.
         raw: camera RAW, which is no duplicate of what was developed from it.
     """
 
@@ -28,7 +28,7 @@ class Subject:
     height: int
     taken_at: str | None
     files: int
-    look: bytes | None
+    perceptual_hash: bytes | None
     raw: bool = False
 
     @property
@@ -46,15 +46,20 @@ class Subject:
 class DuplicateStore(Protocol):
     """What looking for duplicates needs of the catalog. Thread-safe."""
 
-    def subjects(self, version: int) -> list[Subject]:
-        """Return every subject, by id, with looks of that version."""
+    def subjects(self, version: int, *, after: int = -1, limit: int = -1) -> list[Subject]:
+        """Return every subject, by id, with looks of that version.
+
+        Args:
+            after: only those with ids above this.
+            limit: at most so many; -1 for all.
+        """
         ...
 
     def a_file_of(self, content_id: int) -> tuple[bytes, FileRow] | None:
         """Return (absolute path, file) of an online file that bears the content, if any."""
         ...
 
-    def store_looks(self, version: int, looks: dict[int, bytes]) -> None:
+    def store_hashes(self, version: int, hashes: dict[int, bytes]) -> None:
         """Keep looks by content id; those of another version are replaced."""
         ...
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from imgvecd.core.duplicates import detail
+from imgvecd.core.duplicates import detail, resaving, verdicts
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
 from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
@@ -17,7 +17,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 Verdict = Literal["same_pixels", "same", "edited", "other"]
@@ -66,16 +66,41 @@ def key(one: Subject, other: Subject) -> tuple[int, int]:
 
 def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     """Return what the second picture, turned, is to the first."""
-    sizes = (one.info.width, one.info.height), (other.info.width, other.info.height)
-    same_size = turn == 0 and sizes[0] == sizes[1]
+    size = one.info.width, one.info.height
+    turned_size = other.info.width, other.info.height
+    if turn % 2:
+        turned_size = turned_size[1], turned_size[0]
+    same_size = turn == 0 and size == turned_size
     if same_size and one.facts.pixels and one.facts.pixels == other.facts.pixels:
         return "same_pixels"
     side = min(one.side, other.side)
-    first = detail.shrunk(one.pixels, one.side, side)
-    second = detail.turned(detail.shrunk(other.pixels, other.side, side), side, turn)
-    resized = sorted(sizes[0]) != sorted(sizes[1])
-    quality = min(min(each.facts.quality, each.facts.remembered) for each in (one, other))
-    return detail.compare(first, second, side).verdict(resized=resized, quality=quality)
+    first = detail.planes(detail.shrunk(one.pixels, one.side, side), side)
+    turned = detail.turned(detail.shrunk(other.pixels, other.side, side), side, turn)
+    second = detail.planes(turned, side)
+    found = detail.compare(first, second)
+    resized = size != turned_size
+    changed = verdicts.beyond_saving(found, resized=resized)
+    if changed:
+        return changed
+    quality = min(_quality(one), _quality(other))
+    # what saving the better one as the worse one was does to it
+    better, size_of_worse = first, turned_size
+    if _quality(one) * size[0] < _quality(other) * turned_size[0]:
+        better, size_of_worse = second, size
+    usual, poor = (
+        detail.compare(better, resaving.resaved(better, size_of_worse, each))
+        for each in (quality, verdicts.poorer(quality))
+    )
+    return verdicts.verdict(
+        found,
+        verdicts.Expected(usual, poor),
+        resized=resized,
+        jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
+    )
+
+
+def _quality(image: ExaminedImage) -> int:
+    return min(image.facts.quality, image.facts.remembered)
 
 
 class Comparer:

@@ -1,17 +1,12 @@
-"""Two pictures compared in colour, block by block: one saved anew, or changed by somebody.
+"""Two pictures compared in colour, block by block.
 
 Saving a picture anew adds noise that is as likely brighter as darker, all over it. An edit moves
-all of one tone the same way, or some blocks far more than the noise of the others explains. So
-every limit grows with the noise that is seen between the two pictures.
-
-Measured on 33 photos, 19 ways of saving each anew (JPEG at 20 to 90, WebP, AVIF, a quarter to twice
-the size, twice in a row) and 34 edits: `docs/duplicates.md` has the distributions.
+all of one tone the same way, or some blocks far more than the noise of the others explains.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -23,8 +18,6 @@ SIDE = 512
 MIRRORED = 4
 """From this orientation on, pictures are mirrored."""
 
-Verdict = Literal["same", "edited", "other"]
-
 _SMALL, _MEDIUM, _LARGE = 8, 16, 32  # pixels a side of a block
 # ITU-R BT.601: luma, and the two colour differences.
 _YCC = np.array(
@@ -34,36 +27,6 @@ _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same
 _FLAT = 1.0  # standard deviation in grey levels below which a block shows nothing
-# Limits: grey levels, and how many more for each level of noise. 99.8 % of pictures saved anew stay
-# below them; 15 % are added for those that were not measured.
-_LIMITS = {
-    "tone": (0.24, 0.1),
-    "colour": (0.6, 0.09),
-    "luma_small": (5.4, 0.19),
-    "luma": (2.6, 0.35),
-    "colour_block": (4.2, 0.25),
-}
-# Below this quality, whole shades vanish: at 20, `colour` was 1.4 at the most.
-_COARSE_QUALITY = 40
-_COARSE_LIMITS = _LIMITS | {
-    "tone": (0.28, 0.12), "colour": (0.75, 0.14), "colour_block": (4.4, 0.27)
-}  # fmt: skip
-# On pages of text, charts and screenshots the median block has no noise, and one digit is a change.
-_PAGE_FLAT = 0.5  # photos had 0.0 to 0.3, one of 17 had 0.52; pages 0.63 and more
-_PAGE_LIMITS = {
-    "tone": (1.2, 0.0),
-    "colour": (1.0, 0.0),
-    "luma_small": (4.0, 0.0),
-    "luma": (3.6, 0.0),
-    "colour_block": (4.0, 0.0),
-}
-# (edges, fine) that both fall short of: blurred. JPEG at quality 20 leaves 0.41 and 0.50 and more,
-# a blur of 0.6 pixels 0.6 and 0.5 at the most. Enlarging and shrinking blurs, too.
-_BLURRED = (0.62, 0.5)
-_BLURRED_RESIZED = (0.45, 0.28)
-_SHARPENED = 1.22  # saved anew at the same size: up to 1.16
-_SHARPENED_RESIZED = 1.9
-_SAME_PICTURE = 0.6  # least share of blocks alike of an edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +39,7 @@ class Detail:
         luma_small, luma, colour_block: the worst block's mean; the first of small blocks.
         edges: strength of the strongest edges of the sharper picture in the other one, relative.
         sharpened: strength of the strongest edges of the other in the sharper one, likewise.
+        strength: in grey levels, that the strongest edges of the sharper one have at the least.
         fine: energy of the finest structure in the other, relative to the sharper one.
         alike: share of blocks with structure in which that is the same.
         flat: share of small blocks without structure, in the picture that has fewer.
@@ -89,30 +53,10 @@ class Detail:
     colour_block: float
     edges: float
     sharpened: float
+    strength: float
     fine: float
     alike: float
     flat: float
-
-    def verdict(self, *, resized: bool, quality: int) -> Verdict:
-        """Return what the second picture is to the first.
-
-        Args:
-            resized: the two are of different size.
-            quality: that the worse one was saved at, 1 to 100.
-        """
-        page = self.flat >= _PAGE_FLAT
-        limits = _COARSE_LIMITS if quality < _COARSE_QUALITY else _LIMITS
-        limits = _PAGE_LIMITS if page else limits
-        within = all(
-            getattr(self, name) <= base + more * self.noise for name, (base, more) in limits.items()
-        )
-        edges, fine = _BLURRED_RESIZED if resized else _BLURRED
-        blurred = self.edges < edges and self.fine < fine
-        sharpened = self.sharpened > (_SHARPENED_RESIZED if resized else _SHARPENED)
-        if within and not blurred and not sharpened:
-            return "same"
-        # pages of one form agree in most blocks, and differ in what matters
-        return "other" if page or self.alike < _SAME_PICTURE else "edited"
 
 
 def side_for(*sizes: tuple[int, int]) -> int:
@@ -121,13 +65,8 @@ def side_for(*sizes: tuple[int, int]) -> int:
     return max(least // _LARGE * _LARGE, _LARGE)
 
 
-def compare(one: bytes, other: bytes, side: int) -> Detail:
-    """Return how two pictures differ, in either order.
-
-    Args:
-        one, other: RGB, side × side × 3 bytes.
-    """
-    first, second = _planes(one, side), _planes(other, side)
+def compare(first: Float32Array, second: Float32Array) -> Detail:
+    """Return how two pictures differ, in either order, each as `planes` gives it."""
     edges = _edges(first[..., 0]), _edges(second[..., 0])
     if (edges[0] ** 2).sum() < (edges[1] ** 2).sum():
         first, second, edges = second, first, edges[::-1]
@@ -136,7 +75,8 @@ def compare(one: bytes, other: bytes, side: int) -> Detail:
     worst = {size: np.abs(mean).max(axis=(0, 1)) for size, mean in means.items()}
     explained = _explained(_means(first, _MEDIUM), means[_MEDIUM])
     common = edges[0] * edges[1]
-    strong = [np.abs(each) >= np.percentile(np.abs(each), _STRONGEST) for each in edges]
+    strengths = [float(np.percentile(np.abs(each), _STRONGEST)) for each in edges]
+    strong = [np.abs(each) >= least for each, least in zip(edges, strengths, strict=True)]
     return Detail(
         noise=_noise(difference[..., 0], means[_SMALL][..., 0]),
         tone=float(explained[0]),
@@ -146,6 +86,7 @@ def compare(one: bytes, other: bytes, side: int) -> Detail:
         colour_block=float(worst[_MEDIUM][1:].max()),
         edges=_ratio(common[strong[0]].sum(), (edges[0] ** 2)[strong[0]].sum()),
         sharpened=_ratio(common[strong[1]].sum(), (edges[1] ** 2)[strong[1]].sum()),
+        strength=strengths[0],
         fine=_ratio((edges[1] ** 2).sum(), (edges[0] ** 2).sum()),
         alike=_alike(first[..., 0], second[..., 0]),
         flat=min(_flat(first[..., :1]), _flat(second[..., :1])),
@@ -184,10 +125,11 @@ def turned(pixels: bytes, side: int, turn: int) -> bytes:
     return np.rot90(rgb, turn % MIRRORED).tobytes()
 
 
-def _planes(pixels: bytes, side: int) -> Float32Array:
+def planes(pixels: bytes, side: int) -> Float32Array:
+    """Return luma and two colour differences, shape (side, side, 3), of RGB pixels."""
     rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
-    planes: Float32Array = rgb.astype(np.float32) @ _YCC.T
-    return planes
+    found: Float32Array = rgb.astype(np.float32) @ _YCC.T
+    return found
 
 
 def _means(planes: Float32Array, size: int) -> Float32Array:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import hashlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -26,7 +27,8 @@ from imgvecd.api import (
     SearchResponse,
     Term,
 )
-from imgvecd.core.duplicates import pairing, perceptual_hash
+from imgvecd.core.duplicates import group_pages, pairing, perceptual_hash
+from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
 from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
 from imgvecd.core.duplicates.comparing import (
     AlikePair,
@@ -38,7 +40,7 @@ from imgvecd.core.duplicates.comparing import (
 from imgvecd.core.duplicates.folder_set import require_folders
 from imgvecd.core.duplicates.grouping import (
     KINDS,
-    Link,
+    SURE,
     group_ids,
     listed_file,
     make_group,
@@ -72,6 +74,7 @@ class _Compared:
         subjects: without their looks.
         unread: contents that could not be compared, and why.
         lacking: some pictures were not looked at yet.
+        worth: by id, how good a copy each is that belongs to others.
     """
 
     state: tuple[int, str, float, float]
@@ -79,13 +82,23 @@ class _Compared:
     links: list[Link]
     unread: dict[int, str]
     lacking: bool
+    worth: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Groups, how many there are on all pages, and what asks for the next one."""
+
+    groups: list[DuplicateGroup]
+    groups_in_all: int
+    next_cursor: str | None
 
 
 class DuplicateFinder:
     """Finds duplicates among all images. For one event loop.
 
     Args:
-        keep_looks: False where the catalog is open for reading only; then they last as long as
+        keep_hashes: False where the catalog is open for reading only; then they last as long as
             the finder.
     """
 
@@ -93,17 +106,17 @@ class DuplicateFinder:
         self,
         *,
         store: DuplicateStore,
-        library: ImageStore,
+        image_store: ImageStore,
         embeddings: EmbeddingSource,
         decoder: Decoder,
-        keep_looks: bool = True,
+        keep_hashes: bool = True,
     ) -> None:
         self._store = store
-        self._library = library
+        self._image_store = image_store
         self._embeddings = embeddings
         self._decoder = decoder
-        self._keep_looks = keep_looks
-        self._comparer = Comparer(store, decoder, keep=keep_looks)
+        self._keep_hashes = keep_hashes
+        self._comparer = Comparer(store, decoder, keep=keep_hashes)
         self._unkept: dict[int, bytes] = {}
         self._hopeless: dict[int, str] = {}
         self._compared: _Compared | None = None
@@ -119,14 +132,14 @@ class DuplicateFinder:
             waiting = [
                 subject.id
                 for subject in subjects
-                if subject.look is None and subject.id not in self._hopeless
+                if subject.perceptual_hash is None and subject.id not in self._hopeless
             ]
             for start in range(0, len(waiting), _BATCH):
                 batch = waiting[start : start + _BATCH]
                 found = await self._look_at(batch, perceptual_hash.SPEC)
                 await self._keep(
                     {
-                        identity: perceptual_hash.look_of(pixels)
+                        identity: perceptual_hash.of_pixels(pixels)
                         for identity, pixels in found.items()
                     }
                 )
@@ -134,29 +147,32 @@ class DuplicateFinder:
                     self._hopeless.setdefault(identity, _OFFLINE)
 
     async def find(self, request: DuplicatesRequest, model: ModelInfo) -> Duplicates:
-        """Return the groups among the pictures that were looked at so far.
+        """Return the groups among the pictures that were looked at so far, or a page of them.
 
         Args:
             model: whose embeddings tell what is similar.
 
         Raises:
-            BadRequestError: a folder to prefer or protect is none.
+            BadRequestError: a folder to prefer or protect is none, or the cursor.
         """
         started = time.perf_counter()
+        group_pages.place_of(request)
         require_folders(request.prefer, "prefer")
         require_folders(request.protect, "protect")
         compared = await self._compare(model, request)
         known = await self._comparer.known()
-        groups = await HEAVY.run(self._groups, compared, known, request)
+        page = await HEAVY.run(self._page, compared, known, request)
         took_ms = (time.perf_counter() - started) * 1000
         ids = {subject.id for subject in compared.subjects}
         missing = sorted(ids & compared.unread.keys())
-        logger.info("duplicates: %d groups in %.0f ms", len(groups), took_ms)
+        logger.info("duplicates: %d groups in %.0f ms", page.groups_in_all, took_ms)
         return Duplicates(
-            groups=tuple(groups),
+            groups=tuple(page.groups),
+            groups_in_all=page.groups_in_all,
+            next_cursor=page.next_cursor,
             images=len(ids),
             compared=len(ids) - len(missing),
-            missing=await HEAVY.run(self._told, missing[:_MOST_TOLD], compared.unread),
+            missing=await HEAVY.run(self._missing, missing[:_MOST_TOLD], compared.unread),
             waiting=await HEAVY.run(self._store.waiting),
             protect=request.protect,
             took_ms=round(took_ms, 1),
@@ -169,8 +185,8 @@ class DuplicateFinder:
             UnreadableImageError: it is no picture.
         """
         small = await self._decoder.decode_bytes(data, perceptual_hash.SPEC)
-        near = await search(SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True))
-        cosines = {hit.id: hit.score for hit in near.hits}
+        hits = await search(SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True))
+        cosines = {hit.id: hit.score for hit in hits.hits}
         info = small.info
         given = Subject(
             -1,
@@ -180,23 +196,39 @@ class DuplicateFinder:
             info.height,
             info.taken_at if info.metadata.get("taken_at_source") != "file" else None,
             0,
-            perceptual_hash.look_of(small.pixels),
+            perceptual_hash.of_pixels(small.pixels),
             info.format == "raw",
         )
-        subjects = await HEAVY.run(self._subjects)
-        alike = await HEAVY.run(pairing.looking_like, given, subjects)
+        near, alike = await HEAVY.run(self._near, given, cosines.keys())
         examined = await self._decoder.examine_bytes(data) if alike else None
         found: list[DuplicateFile] = []
-        for subject in subjects:
-            if subject.id not in cosines and subject.id not in alike and subject.hash != given.hash:
-                continue
+        for subject in near:
             cosine = cosines.get(subject.id, 0.0)
             kind = await self._relation(given, examined, subject, cosine, min_similarity)
-            image = self._library.images([subject.id]).get(subject.id) if kind else None
+            image = self._image_store.images([subject.id]).get(subject.id) if kind else None
             if kind and image:
                 found += [listed_file(image, file, kind, cosine) for file in image.files]
         found.sort(key=lambda file: (KINDS.index(file.kind), -file.similarity, file.path))
         return DuplicateMatches(matches=tuple(found))
+
+    def _near(self, given: Subject, ids: Collection[int]) -> tuple[list[Subject], bool]:
+        """Return (what may be the picture, whether any of it looks like it).
+
+        Args:
+            ids: of those that are near by meaning.
+        """
+        near: list[Subject] = []
+        any_alike, after = False, -1
+        while page := self._subjects(after, _STREAM):
+            alike = pairing.looking_like(given, page)
+            any_alike = any_alike or bool(alike)
+            near += [
+                each
+                for each in page
+                if each.id in ids or each.id in alike or each.hash == given.hash
+            ]
+            after = page[-1].id
+        return near, any_alike
 
     async def _relation(
         self,
@@ -230,32 +262,53 @@ class DuplicateFinder:
             vectors = await HEAVY.run(self._vectors, subjects, model)
             found = await HEAVY.run(pairing.candidates, subjects, vectors, request.min_similarity)
             alike = await HEAVY.run(pairing.alike_pairs, subjects, found)
-            known = await self._comparer.compared(alike)
+            alike, known = await self._compared_with_the_best(subjects, alike)
             links = await HEAVY.run(_links, subjects, vectors, found, alike, known, request)
             unread = {**self._hopeless, **known.unread}
-            unseen = [each for each in subjects if each.look is None and each.id not in unread]
+            unseen = [
+                each for each in subjects if each.perceptual_hash is None and each.id not in unread
+            ]
             self._compared = _Compared(
                 state,
-                [replace(subject, look=None) for subject in subjects],
+                [replace(subject, perceptual_hash=None) for subject in subjects],
                 links,
                 {**dict.fromkeys([each.id for each in unseen], _UNSEEN), **unread},
                 lacking=bool(unseen),
+                worth=worth_of(
+                    subjects, known.facts, [link for link in links if link.kind in SURE]
+                ),
             )
         return self._compared
 
-    def _told(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
+    async def _compared_with_the_best(
+        self, subjects: Sequence[Subject], alike: list[AlikePair]
+    ) -> tuple[list[AlikePair], Comparisons]:
+        """Compare pairs, and each picture of what may be a group with the best copy in it.
+
+        Returns: all pairs that were asked about, and what is known of them.
+        """
+        by_id = {subject.id: subject for subject in subjects}
+        asked = {key(pair.first, pair.second) for pair in alike}
+        while True:
+            known = await self._comparer.compared(alike)
+            more = await HEAVY.run(_not_yet_asked, by_id, alike, known, asked)
+            if not more:
+                return alike, known
+            alike = [*alike, *more]
+
+    def _missing(self, ids: Sequence[int], unread: Mapping[int, str]) -> tuple[Missing, ...]:
         return tuple(
             Missing(path=image.files[0].path, why=unread[content_id])
-            for content_id, image in self._library.images(ids).items()
+            for content_id, image in self._image_store.images(ids).items()
             if image.files
         )
 
-    def _subjects(self) -> list[Subject]:
-        subjects = self._store.subjects(perceptual_hash.VERSION)
+    def _subjects(self, after: int = -1, limit: int = -1) -> list[Subject]:
+        subjects = self._store.subjects(perceptual_hash.VERSION, after=after, limit=limit)
         if not self._unkept:
             return subjects
         return [
-            replace(subject, look=self._unkept.get(subject.id, subject.look))
+            replace(subject, perceptual_hash=self._unkept.get(subject.id, subject.perceptual_hash))
             for subject in subjects
         ]
 
@@ -274,7 +327,7 @@ class DuplicateFinder:
         """Return the pixels of those contents that can be decoded, by id."""
         turns = asyncio.Semaphore(_DECODES)
 
-        async def look(content_id: int) -> bytes | None:
+        async def perceptual_hash(content_id: int) -> bytes | None:
             async with turns:
                 at = await HEAVY.run(self._store.a_file_of, content_id)
                 if at is None:
@@ -287,7 +340,7 @@ class DuplicateFinder:
                     self._hopeless[content_id] = str(error)
                     return None
 
-        found = await asyncio.gather(*map(look, ids))
+        found = await asyncio.gather(*map(perceptual_hash, ids))
         return {
             content_id: pixels
             for content_id, pixels in zip(ids, found, strict=True)
@@ -295,65 +348,89 @@ class DuplicateFinder:
         }
 
     async def _keep(self, found: dict[int, bytes]) -> None:
-        if self._keep_looks:
+        if self._keep_hashes:
             try:
-                await HEAVY.run(self._store.store_looks, perceptual_hash.VERSION, found)
+                await HEAVY.run(self._store.store_hashes, perceptual_hash.VERSION, found)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("looks are not kept: %s", error)
             else:
                 return
         self._unkept.update(found)
 
-    def _groups(
-        self, compared: _Compared, known: Comparisons, request: DuplicatesRequest
-    ) -> list[DuplicateGroup]:
+    def _page(self, compared: _Compared, known: Comparisons, request: DuplicatesRequest) -> _Page:
         subjects = compared.subjects
         kinds = request.kinds or KINDS
         decided = self._store.decided()
-        hashes = {subject.id: subject.hash for subject in subjects}
-        links = [
-            link
-            for link in compared.links
-            if link.kind in kinds
-            and _ordered(hashes[link.first], hashes[link.second]) not in decided
-        ]
-        copied = [
-            subject.id
-            for subject in subjects
-            if subject.files > 1 and _ordered(subject.hash, subject.hash) not in decided
-        ]
-        related = {
-            frozenset((link.first, link.second)): (link.kind, link.similarity) for link in links
-        }
-        partners = _partners(subjects, decided)
-        folders = ChosenFolders(request)
-        groups = []
-        apart = {
-            frozenset((link.first, link.second)) for link in compared.links if link.kind == "edited"
-        }
-        found = group_ids(links, copied if "same_bytes" in kinds else (), apart)
+        links = compared.links
+        if decided or len(kinds) < len(KINDS):
+            hashes = {subject.id: subject.hash for subject in subjects}
+            links = [
+                link
+                for link in links
+                if link.kind in kinds
+                and _ordered(hashes[link.first], hashes[link.second]) not in decided
+            ]
+        copied: list[int] = []
+        if "same_bytes" in kinds:
+            copied = [
+                subject.id
+                for subject in subjects
+                if subject.files > 1 and _ordered(subject.hash, subject.hash) not in decided
+            ]
+        found = group_ids(links, copied, compared.worth)
+        found.sort(key=_place)
+        after = group_pages.place_of(request)
+        start = 0 if after is None else bisect.bisect_right(found, after, key=_place)
+        shown = found[start : None if request.limit is None else start + request.limit]
+        groups = self._told_groups(shown, links, known, request, _partners(subjects, decided))
+        more = start + len(shown) < len(found)
+        cursor = group_pages.cursor_after(request, _place(shown[-1])) if more and shown else None
+        return _Page(groups, len(found), cursor)
+
+    def _told_groups(
+        self,
+        found: Sequence[tuple[DuplicateKind, list[int]]],
+        links: Sequence[Link],
+        known: Comparisons,
+        request: DuplicatesRequest,
+        partners: Mapping[int, set[int]],
+    ) -> list[DuplicateGroup]:
+        """Return groups with their files; those of which no more than one file is left are not."""
         every = sorted({identity for _, ids in found for identity in ids})
+        shown = set(every)
+        related = {
+            frozenset((link.first, link.second)): (link.kind, link.similarity)
+            for link in links
+            if link.first in shown
+        }
         known_images: dict[int, Image] = {}
         for start in range(0, len(every), _BATCH):
-            known_images |= self._library.images(every[start : start + _BATCH])
+            known_images |= self._image_store.images(every[start : start + _BATCH])
+        folders = ChosenFolders(request)
+        groups = []
         for kind, ids in found:
-            images = {each: known_images[each] for each in ids if each in known_images}
+            images = [known_images[each] for each in ids if each in known_images]
             # what meets by way of a third picture still is what a person decided
-            stay = {identity for identity in ids if not partners[identity].isdisjoint(ids)}
-            group = make_group(
-                kind, list(images.values()), related, request, stay, folders, known.facts
-            )
+            stay = {each for each in ids if not partners.get(each, set()).isdisjoint(ids)}
+            group = make_group(kind, images, related, request, stay, folders, known.facts)
             if len(group.files) > 1:
                 groups.append(group)
-        return sorted(groups, key=lambda group: KINDS.index(group.kind))
+        return groups
+
+
+def _place(group: tuple[DuplicateKind, list[int]]) -> group_pages.Place:
+    kind, ids = group
+    return KINDS.index(kind), min(ids)
 
 
 def _partners(
     subjects: Sequence[Subject], decided: set[tuple[bytes, bytes]]
 ) -> defaultdict[int, set[int]]:
     """Return, by id, the ids of those subjects that a person decided about with this one."""
-    ids = {subject.hash: subject.id for subject in subjects}
     partners: defaultdict[int, set[int]] = defaultdict(set)
+    if not decided:
+        return partners
+    ids = {subject.hash: subject.id for subject in subjects}
     for one, other in decided:
         if one in ids and other in ids:
             partners[ids[one]].add(ids[other])
@@ -362,6 +439,33 @@ def _partners(
 
 
 def _ordered(one: bytes, other: bytes) -> tuple[bytes, bytes]:
+    return min(one, other), max(one, other)
+
+
+def _not_yet_asked(
+    subjects: Mapping[int, Subject],
+    alike: Sequence[AlikePair],
+    known: Comparisons,
+    asked: set[tuple[int, int]],
+) -> list[AlikePair]:
+    """Return pairs of best copies and what may be one picture with them; `asked` is added to."""
+    links = [
+        Link(pair.first.id, pair.second.id, kind, 0.0)
+        for pair in alike
+        if (kind := pairing.by_detail(pair, known)) in SURE
+    ]
+    worth = worth_of(subjects.values(), known.facts, links)
+    found = []
+    for group in SamePicture(links).groups(worth, lambda *pair: _id_key(*pair) in asked):
+        for other in group.unknown:
+            asked.add(_id_key(group.ids[0], other))
+            pair = pairing.alike_pair(subjects[group.ids[0]], subjects[other])
+            if pair is not None:
+                found.append(pair)
+    return found
+
+
+def _id_key(one: int, other: int) -> tuple[int, int]:
     return min(one, other), max(one, other)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 import msgspec
@@ -17,53 +16,53 @@ from imgvecd.api import (
     Image,
     ImageFile,
 )
+from imgvecd.core.duplicates.best_copies import Link, SamePicture
 from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders, Copy
 from imgvecd.types import CopyFacts
 
 KINDS: tuple[DuplicateKind, ...] = get_args(DuplicateKind)
 """From the surest to the loosest."""
 
-# Pictures that are one picture belong together however many steps apart; what is only near in time
-# or look would chain whole holidays together, so it must be near the same one.
-_CHAINING = frozenset(KINDS[: KINDS.index("edited")])
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Two contents, by id, and how they relate."""
-
-    first: int
-    second: int
-    kind: DuplicateKind
-    similarity: float
+SURE = frozenset(KINDS[: KINDS.index("edited")])
+"""Of one picture."""
 
 
 def group_ids(
-    links: Iterable[Link], copied: Iterable[int] = (), apart: Collection[frozenset[int]] = ()
+    links: Iterable[Link], copied: Iterable[int] = (), worth: Mapping[int, float] | None = None
 ) -> list[tuple[DuplicateKind, list[int]]]:
     """Return (loosest kind, content ids) of groups; what only repeats a surer group is left out.
 
     Args:
         copied: contents that several files bear.
-        apart: pairs that are never in one sure group, whatever third picture is like both: at a
-            third of its size, a blurred picture is what the sharp one is.
+        worth: how good a copy each is, by id; what is one picture with the best belongs to it.
     """
     ordered = sorted(links, key=lambda link: (KINDS.index(link.kind), -link.similarity))
-    sure = [link for link in ordered if link.kind in _CHAINING]
-    groups = _chained(sure, apart)
+    groups = _sure([link for link in ordered if link.kind in SURE], worth or {})
     grouped = {identity for _, ids in groups for identity in ids}
     belongs = {identity: place for place, (_, ids) in enumerate(groups) for identity in ids}
     groups += [("same_bytes", [identity]) for identity in copied if identity not in grouped]
-    known = {frozenset(pair) for _, ids in groups for pair in _pairs(ids)}
     for kind in KINDS:
-        if kind not in _CHAINING:
+        if kind not in SURE:
             loose = [
                 link
                 for link in ordered
-                if link.kind == kind and frozenset((link.first, link.second)) not in known
+                if link.kind == kind
+                and (link.first not in belongs or belongs[link.first] != belongs.get(link.second))
             ]
             groups += [(kind, ids) for ids in _stars(_once(loose, belongs))]
     return groups
+
+
+def _sure(
+    links: Sequence[Link], worth: Mapping[int, float]
+) -> list[tuple[DuplicateKind, list[int]]]:
+    same = SamePicture(links)
+    found = []
+    for group in same.groups(worth):
+        best, *others = group.ids
+        kinds = [same.kind(best, other) or "same_pixels" for other in others]
+        found.append((max(kinds, key=KINDS.index), sorted(group.ids)))
+    return found
 
 
 def _once(links: Iterable[Link], belongs: Mapping[int, int]) -> list[Link]:
@@ -76,32 +75,6 @@ def _once(links: Iterable[Link], belongs: Mapping[int, int]) -> list[Link]:
         )
         found.setdefault(frozenset(ends), link)
     return list(found.values())
-
-
-def _chained(
-    links: Sequence[Link], apart: Collection[frozenset[int]]
-) -> list[tuple[DuplicateKind, list[int]]]:
-    parents: dict[int, int] = {}
-
-    def find(identity: int) -> int:
-        while parents.setdefault(identity, identity) != identity:
-            parents[identity] = identity = parents[parents[identity]]
-        return identity
-
-    loosest: dict[int, DuplicateKind] = {}
-    joined: dict[int, list[int]] = {}
-    for link in links:  # the surest first, so the last to join something is the loosest needed
-        one, other = find(link.first), find(link.second)
-        groups = joined.get(one, [one]), joined.get(other, [other])
-        pairs = (frozenset((first, second)) for first in groups[0] for second in groups[1])
-        if one != other and not (apart and any(pair in apart for pair in pairs)):
-            joined[min(one, other)] = groups[0] + groups[1]
-            parents[max(one, other)] = min(one, other)
-            loosest[min(one, other)] = link.kind
-    members: dict[int, list[int]] = defaultdict(list)
-    for identity in sorted(parents):
-        members[find(identity)].append(identity)
-    return [(loosest[top], ids) for top, ids in members.items() if len(ids) > 1]
 
 
 def _stars(links: Sequence[Link]) -> list[list[int]]:
@@ -118,12 +91,6 @@ def _stars(links: Sequence[Link]) -> list[list[int]]:
             groups.append(sorted({centre, *around}))
             free -= {centre, *around}
     return groups
-
-
-def _pairs(ids: Sequence[int]) -> Iterable[tuple[int, int]]:
-    # pairs of a group of thousands (one picture, everywhere) are not worth remembering
-    some = ids[:200]
-    return ((one, other) for place, one in enumerate(some) for other in some[place + 1 :])
 
 
 def make_group(
@@ -155,6 +122,8 @@ def make_group(
         if copy.image.id != keeper.image.id:
             pair = frozenset((copy.image.id, keeper.image.id))
             how = related.get(pair, (kind, 0.0))
+            if kind in SURE and how[0] not in SURE:  # by way of the best copy
+                how = kind, how[1]
         protected = folders.protects(copy.file)
         keep = protected or copy.image.id in stay or copy is keeper
         file = listed_file(copy.image, copy.file, *how, keep=keep, protected=protected)

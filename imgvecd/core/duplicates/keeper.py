@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from imgvecd.api import KEEPER_RULES, DuplicatesRequest, Image, ImageFile, Path
 from imgvecd.core.duplicates.folder_set import FolderSet
+from imgvecd.core.duplicates.true_size import SAME_SIDE, enlarged_from
 from imgvecd.types import CopyFacts
 
 # What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
@@ -33,11 +34,6 @@ _BEST_LOSSY = 88
 _LOSSLESS = 100
 _DEEP = 8  # added for more than 8 bits a channel
 _SAME_QUALITY = 6  # differences that say nothing
-_SAME_SIDE = 0.93  # of sides: rounding, and cropping of a few pixels
-# Strength of the structure that only the larger of two pictures can hold, relative to that of the
-# next coarser octave: enlarged ones had 0.16 at the most (by a half), 0.23 (by a third), photos a
-# median of 0.7 and 0.37 or more in nine of ten.
-_ENLARGED = 0.22
 _CAMERA = ("camera", "lens", "iso", "exposure_s", "f_number", "focal_length_mm", "gps_latitude")
 
 
@@ -126,7 +122,7 @@ class Chooser:
         if image.width and image.height:
             shown = self._sides[image.id] ** 2 / (image.width * image.height)
             said.append(f"{image.width} × {image.height}")
-            if shown < _SAME_SIDE**2:
+            if shown < SAME_SIDE**2:
                 said.append("enlarged")
         if copy.facts and copy.facts.lossless:
             said.append("lossless")
@@ -139,7 +135,7 @@ class Chooser:
 
     def _is_enlarged(self, image: Image) -> bool:
         nominal = math.sqrt((image.width or 0) * (image.height or 0))
-        return self._sides[image.id] < _SAME_SIDE * nominal
+        return self._sides[image.id] < SAME_SIDE * nominal
 
     def _best(self) -> Copy:
         left = list(self._copies)
@@ -157,7 +153,7 @@ class Chooser:
 
     def _largest(self, copies: Sequence[Copy]) -> list[Copy]:
         most = max(self._sides[copy.image.id] for copy in copies)
-        return [copy for copy in copies if self._sides[copy.image.id] >= _SAME_SIDE * most]
+        return [copy for copy in copies if self._sides[copy.image.id] >= SAME_SIDE * most]
 
     def _finest(self, copies: Sequence[Copy]) -> list[Copy]:
         if any(copy.image.id not in self._qualities for copy in copies):
@@ -172,23 +168,8 @@ def _side(image: Image, copies: Sequence[Copy]) -> float:
     facts = next((copy.facts for copy in copies if copy.image.id == image.id), None)
     if facts is None or not facts.bands:
         return side
-    smaller = {math.sqrt((copy.image.width or 0) * (copy.image.height or 0)) for copy in copies}
-    for other in sorted(smaller):
-        if 0 < other < _SAME_SIDE * side and _is_enlarged(facts.bands, other / side):
-            return other
-    return side
-
-
-def _is_enlarged(bands: Sequence[float], ratio: float) -> bool:
-    """Return whether a picture holds no more than one whose sides are `ratio` times as long."""
-    count = len(bands)
-    finer = [each for place, each in enumerate(bands) if place + 0.5 > count * ratio * 1.08]
-    coarser = [
-        each for place, each in enumerate(bands) if count * ratio / 2 < place + 0.5 < count * ratio
-    ]
-    if not finer or not coarser:
-        return False
-    return sum(finer) / len(finer) < _ENLARGED * sum(coarser) / len(coarser)
+    sides = {math.sqrt((copy.image.width or 0) * (copy.image.height or 0)) for copy in copies}
+    return enlarged_from(facts.bands, side, sides) or side
 
 
 def _qualities(copies: Sequence[Copy]) -> dict[int, int]:

@@ -17,7 +17,7 @@ from imgvecd.types import Float32Array
 
 # Cosine of two signatures: 99 % of re-encoded, shrunk, rotated and mirrored photos have 0.98 and
 # more to the original; different photos 0.84 at the most.
-_NEAR_SIGNATURE = 0.93
+NEAR_SIGNATURE = 0.93
 # Cosine of embeddings from which a crop, or a burst, is worth a look.
 _NEAR_EMBEDDING = 0.6
 _BURST_EMBEDDING = 0.75
@@ -59,9 +59,10 @@ def candidates(
     Args:
         embeddings: shape (len(subjects), dim), a row of zeros where there is none.
     """
-    seen = [row for row, subject in enumerate(subjects) if subject.look is not None]
-    grey = perceptual_hash.greys([subjects[row].look or b"" for row in seen])
-    first, second, _ = near_pairs(perceptual_hash.signatures(grey), _NEAR_SIGNATURE, _PER_ROW)
+    seen = [row for row, subject in enumerate(subjects) if subject.perceptual_hash is not None]
+    looks = [subjects[row].perceptual_hash or b"" for row in seen]
+    signatures = perceptual_hash.signatures_of(looks)
+    first, second, _ = near_pairs(signatures, NEAR_SIGNATURE, _PER_ROW)
     alike = [(seen[one], seen[other]) for one, other in zip(first, second, strict=True)]
     one, other, cosine = near_pairs(embeddings, min(_NEAR_EMBEDDING, min_similarity), _PER_ROW)
     order = np.argsort(-cosine, kind="stable")
@@ -77,12 +78,12 @@ def alike_pairs(subjects: Sequence[Subject], found: Candidates) -> list[AlikePai
 
 def alike_pair(one: Subject, other: Subject) -> AlikePair | None:
     """Return the pair if the two may be one picture."""
-    if one.raw or other.raw or one.look is None or other.look is None:
+    if one.raw or other.raw or one.perceptual_hash is None or other.perceptual_hash is None:
         return None
     if are_distinct_shots(one, other):
         # the very same pixels with other dates may be one picture all the same
         return AlikePair(one, other, 0) if _same_looking(one, other) else None
-    grey = perceptual_hash.greys([one.look, other.look])
+    grey = perceptual_hash.greys([one.perceptual_hash, other.perceptual_hash])
     likeness, turn = perceptual_hash.compare(grey[0], grey[1]).best
     return AlikePair(one, other, turn) if likeness >= perceptual_hash.SAME_LOOK else None
 
@@ -140,12 +141,10 @@ def by_detail(pair: AlikePair, known: Comparisons) -> DuplicateKind | None:
 
 def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
     """Return the ids of `subjects` that are worth comparing with a picture, by look."""
-    seen = [subject for subject in subjects if subject.look is not None]
-    own = perceptual_hash.signatures(perceptual_hash.greys([given.look or b""]))[0]
-    others = perceptual_hash.signatures(
-        perceptual_hash.greys([subject.look or b"" for subject in seen])
-    )
-    return {seen[row].id for row in np.flatnonzero(others @ own >= _NEAR_SIGNATURE)}
+    seen = [subject for subject in subjects if subject.perceptual_hash is not None]
+    own = perceptual_hash.signatures(perceptual_hash.greys([given.perceptual_hash or b""]))[0]
+    others = perceptual_hash.signatures_of([subject.perceptual_hash or b"" for subject in seen])
+    return {seen[row].id for row in np.flatnonzero(others @ own >= NEAR_SIGNATURE)}
 
 
 def by_look_or_meaning(
@@ -184,7 +183,7 @@ def _same_looking(one: Subject, other: Subject) -> bool:
     """Return whether the two may have the very same pixels."""
     if _size(one) != _size(other):
         return False
-    grey = perceptual_hash.greys([one.look or b"", other.look or b""])
+    grey = perceptual_hash.greys([one.perceptual_hash or b"", other.perceptual_hash or b""])
     return perceptual_hash.compare(grey[0], grey[1]).upright >= _EXACT_LOOK
 
 
@@ -193,13 +192,17 @@ def _on_its_side(subject: Subject) -> Subject:
 
 
 def _may_be_crop(one: Subject, other: Subject) -> bool:
-    return one.look is not None and other.look is not None and not (one.raw or other.raw)
+    return (
+        one.perceptual_hash is not None
+        and other.perceptual_hash is not None
+        and not (one.raw or other.raw)
+    )
 
 
 def _is_crop(one: Subject, other: Subject) -> bool:
     """Return whether the smaller picture is a part of the larger one."""
     whole, part = sorted((one, other), key=lambda subject: -subject.width * subject.height)
-    grey = perceptual_hash.greys([whole.look or b"", part.look or b""])
+    grey = perceptual_hash.greys([whole.perceptual_hash or b"", part.perceptual_hash or b""])
     if perceptual_hash.compare(grey[0], grey[1]).upright >= perceptual_hash.SAME_LOOK:
         return False  # no more than a few pixels are cut off, or another page of the same form
     return (

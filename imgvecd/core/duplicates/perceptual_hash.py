@@ -40,6 +40,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 _FLAT = 2.0  # standard deviation in grey levels, below which there is nothing to compare
 _FREQUENCIES = 9  # the lowest ones, which survive any scaling
 _ORIENTATIONS = 8
+_BLOCK = 512  # looks whose signatures are computed together
 # Sides of a crop relative to the whole; smaller parts of 32 pixels tell nothing.
 _SCALES = np.arange(0.4, 1.0, 0.025)
 _SMALLEST_PART = 8
@@ -49,16 +50,16 @@ _MOST_ENLARGED = 1.1
 _SMALLEST_AREA = SIDE * SIDE // 4
 
 
-def look_of(pixels: bytes) -> bytes:
+def of_pixels(pixels: bytes) -> bytes:
     """Return the look in `DecodedImage.pixels` made by `SPEC`: SIDE × SIDE grey levels."""
     rgb = np.frombuffer(pixels, np.uint8).reshape(-1, 3)
     grey: bytes = np.rint(rgb @ _GREY).astype(np.uint8).tobytes()
     return grey
 
 
-def greys(looks: list[bytes]) -> Float32Array:
+def greys(hashes: list[bytes]) -> Float32Array:
     """Return looks as an array, shape (n, SIDE, SIDE)."""
-    raw = b"".join(look[: SIDE * SIDE] for look in looks)
+    raw = b"".join(perceptual_hash[: SIDE * SIDE] for perceptual_hash in hashes)
     return np.frombuffer(raw, np.uint8).reshape(-1, SIDE, SIDE).astype(np.float32)
 
 
@@ -81,6 +82,13 @@ def signatures(grey: Float32Array) -> Float32Array:
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     vectors[grey.std(axis=(1, 2)) < _FLAT] = 0
     return np.ascontiguousarray(vectors, np.float32)
+
+
+def signatures_of(hashes: list[bytes]) -> Float32Array:
+    """Return the signatures of looks, a block at a time: arrays of all of them take 13 KB each."""
+    blocks = (hashes[start : start + _BLOCK] for start in range(0, len(hashes), _BLOCK))
+    found = [signatures(greys(block)) for block in blocks]
+    return np.concatenate(found) if found else signatures(greys([]))
 
 
 @dataclass(frozen=True, slots=True)

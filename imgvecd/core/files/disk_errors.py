@@ -8,7 +8,7 @@ _FREE_SPACE = "free some space on the disk"
 _GIVE_BACK = "give the state directory, and all in it, to the user who runs imgvecd (chown -R)"
 _MOVE_AWAY = "move away what lies there, and restart imgvecd"
 
-WAYS_OUT = {
+ADVICE = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
     errno.EROFS: "make the file system writable again",
@@ -24,10 +24,10 @@ WAYS_OUT = {
 """Half a sentence, by errno."""
 
 
-def told(error: OSError) -> str:
+def describe(error: OSError) -> str:
     """Return what is wrong with which file and, where that can be known, what to do about it."""
     what = error.strerror or str(error)
     if error.filename:
         what = f"{what}: {error.filename}"
-    way_out = WAYS_OUT.get(error.errno or 0)
-    return f"{what}; {way_out}" if way_out else what
+    advice = ADVICE.get(error.errno or 0)
+    return f"{what}; {advice}" if advice else what

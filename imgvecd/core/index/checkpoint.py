@@ -32,6 +32,7 @@ from imgvecd.core.index.segment_layer import Layer, count_bits, full_bitmap
 from imgvecd.core.index.segments import Bitmap, SegmentFactory, SegmentKind
 from imgvecd.core.index.snapshot import Snapshot
 from imgvecd.errors import IndexDamagedError
+from imgvecd.protocols import EmbeddingSource
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -72,6 +73,14 @@ class Manifest(msgspec.Struct, frozen=True):
     next_delta: int
     base: StoredLayer | None
     delta: tuple[StoredLayer, ...]
+
+    def fits(self, source: EmbeddingSource, fingerprint: str, dim: int) -> bool:
+        """Return whether it was built from this catalog, as it is or was, for this model."""
+        return (
+            self.instance == source.instance()
+            and self.clock <= source.clock()
+            and (self.fingerprint, self.dim) == (fingerprint, dim)
+        )
 
     @property
     def layers(self) -> tuple[StoredLayer, ...]:

@@ -58,20 +58,13 @@ class Store:
         snapshot = None
         try:
             manifest = checkpoint.read_manifest(self._directory)
-            if manifest is not None and self._fits(manifest, source):
+            if manifest is not None and manifest.fits(source, self._fingerprint, self._dim):
                 layers = checkpoint.load_layers(self._directory, manifest, self._segments)
                 snapshot = self._adopt(manifest, layers)
         except IndexDamagedError as error:
             logger.warning("%s; building the index anew from the catalog", error)
         checkpoint.remove_unnamed(self._directory, self.manifest, below=last + 1)
         return snapshot
-
-    def _fits(self, manifest: checkpoint.Manifest, source: EmbeddingSource) -> bool:
-        return (
-            manifest.instance == source.instance()
-            and manifest.clock <= source.clock()
-            and (manifest.fingerprint, manifest.dim) == (self._fingerprint, self._dim)
-        )
 
     def _adopt(self, manifest: checkpoint.Manifest, layers: list[Layer]) -> Snapshot:
         self.manifest = manifest

@@ -13,7 +13,7 @@ from itertools import chain
 
 from imgvecd.api import IndexStatus
 from imgvecd.config.schema import IndexConfig
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.index.index_store import Store, StoredSegment
 from imgvecd.core.index.segment_layer import Layer
 from imgvecd.core.index.segments import Segment, SegmentFactory, SegmentKind
@@ -103,7 +103,7 @@ class LibraryIndex:
         try:
             snapshot = self._store.load(self._source)
         except OSError as error:  # searches shall not wait until a person has seen to the disk
-            logger.warning("%s; building the index anew from the catalog", told(error))
+            logger.warning("%s; building the index anew from the catalog", describe(error))
             snapshot = None
         if snapshot is not None:
             self._snapshot = snapshot
@@ -115,7 +115,7 @@ class LibraryIndex:
                 self.rebuild()
                 self.checkpoint()
             except OSError as error:
-                why = told(error)
+                why = describe(error)
                 logger.warning("the index stays in memory, since it cannot be written: %s", why)
                 self._awaiting_rebuild = False
 

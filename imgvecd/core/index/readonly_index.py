@@ -46,11 +46,7 @@ class ReadonlyIndex:
     def _load(self, directory: str) -> Snapshot:
         try:
             manifest = checkpoints.read_manifest(directory)
-            if manifest is not None and (
-                manifest.instance == self._source.instance()
-                and manifest.clock <= self._source.clock()
-                and (manifest.fingerprint, manifest.dim) == (self._fingerprint, self._dim)
-            ):
+            if manifest is not None and manifest.fits(self._source, self._fingerprint, self._dim):
                 layers = checkpoints.load_layers(directory, manifest, self._segments)
                 return checkpoints.snapshot_of(manifest, layers)
         except (IndexDamagedError, OSError) as error:  # or its owner has just replaced it
@@ -98,7 +94,7 @@ class ReadonlyIndex:
         snapshot, different = self._snapshot, 0
         live = [np.empty(0, np.int64)]
         for batch in self._source.stream_embeddings(self._fingerprint, _BATCH)[1]:
-            different += len(snapshot.news(checked_changes(batch, self._dim))[0])
+            different += len(snapshot.new_rows(checked_changes(batch, self._dim))[0])
             live.append(batch.added)
         return different + len(np.setdiff1d(snapshot.ids(), np.concatenate(live)))
 

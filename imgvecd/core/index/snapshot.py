@@ -59,7 +59,7 @@ class Snapshot:
 
     def apply(self, changes: IndexChanges, segments: SegmentFactory) -> Snapshot:
         """Return the snapshot after `changes`, whose ids are unique."""
-        ids, vectors = self.news(changes)
+        ids, vectors = self.new_rows(changes)
         gone = np.concatenate([ids, changes.removed])
         base = self.base.hide(gone) if self.base is not None else None
         delta = [layer for layer in (old.hide(gone) for old in self.delta) if len(layer)]
@@ -69,7 +69,7 @@ class Snapshot:
             delta[-2:] = [_merged(delta[-2], delta[-1], segments)]
         return Snapshot(changes.clock, base, tuple(delta))
 
-    def news(self, changes: IndexChanges) -> tuple[Int64Array, Float16Array]:
+    def new_rows(self, changes: IndexChanges) -> tuple[Int64Array, Float16Array]:
         """Return (ids, vectors), ascending, of what `changes` adds and is not here just so."""
         # a content can be reported again for a new name only: its vector is then here already
         order = np.argsort(changes.added)

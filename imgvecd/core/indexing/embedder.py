@@ -58,11 +58,11 @@ class Embedder:
 
     Args:
         model: whose embeddings are made.
-        rest: the gate in front of every decode and every batch.
+        gate: the gate in front of every decode and every batch.
         in_flight: decodes running or waiting at the same time.
         on_committed: called after each batch (in the event loop).
-        on_doubt: called with files that are not on disk as the catalog has them.
-        on_rest: called when nothing is left to encode.
+        on_stale: called with files that are not on disk as the catalog has them.
+        on_idle: called when nothing is left to encode.
 
     Attributes:
         busy: whether anything that can be encoded is not yet.
@@ -78,22 +78,22 @@ class Embedder:
         encoder: Encoder,
         model: ModelInfo,
         *,
-        rest: IndexingGate,
+        gate: IndexingGate,
         path_of: Callable[[FileRow], bytes],
         in_flight: int,
         on_committed: Callable[[], None],
-        on_doubt: Callable[[list[FileRow]], None],
-        on_rest: Callable[[], None],
+        on_stale: Callable[[list[FileRow]], None],
+        on_idle: Callable[[], None],
     ) -> None:
         self._work = work
         self._decoder = decoder
         self._encoder = encoder
         self._model = model
-        self._rest = rest
+        self._gate = gate
         self._path_of = path_of
         self._on_committed = on_committed
-        self._on_doubt = on_doubt
-        self._on_rest = on_rest
+        self._on_stale = on_stale
+        self._on_idle = on_idle
         self._in_flight = in_flight
         self._slots = asyncio.Semaphore(in_flight)
         self._decoded: asyncio.Queue[Ready | EncodeFailure] = asyncio.Queue()
@@ -101,14 +101,14 @@ class Embedder:
         self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
         self._committing: asyncio.Task[None] | None = None
         self._working: set[int] = set()
-        self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
+        self._stale: dict[int, FileRow] = {}  # as they were when they were doubted
         self._late: dict[int, FileRow] = {}  # took too long: again when all else is done
         self._timeouts: collections.Counter[int] = collections.Counter()
         self._decoding = 0
         self._wake = asyncio.Event()
         self._decodes = Retrying(WorkerError)
         self._encodes = Retrying(ModelError)
-        self._looks = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
+        self._queue_reads = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
         self._commits = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
         self.rate = Rate()
         self.batch_times = DurationHistogram(_BATCH_BOUNDS_S)
@@ -119,13 +119,13 @@ class Embedder:
     @property
     def error(self) -> str | None:
         """Why nothing is being encoded; None when all is well."""
-        troubles = (self._commits, self._looks, self._encodes, self._decodes)
+        troubles = (self._commits, self._queue_reads, self._encodes, self._decodes)
         return next((trouble.error for trouble in troubles if trouble.error), None)
 
     def wake(self) -> None:
         """Look at the queue again; contents whose file was in doubt get another chance."""
         self.busy = True
-        self._doubted.clear()
+        self._stale.clear()
         self._wake.set()
 
     async def run(self) -> None:
@@ -146,22 +146,22 @@ class Embedder:
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._wake.clear()
-            working, doubted = set(self._working), dict(self._doubted)
+            working, stale = set(self._working), dict(self._stale)
             count = 2 * (self._encoder.batch + self._in_flight)
             most = max(count, _LOOK_AHEAD)
-            todo = await self._looks.call(BULK.run, self._next_contents, most, working, doubted)
+            todo = await self._queue_reads.call(BULK.run, self._next_contents, most, working, stale)
             looked_at = time.monotonic()
             if len(todo) < count:
                 self.room.set()
             else:
                 self.room.clear()
             for taken, (content_id, file) in enumerate(todo):
-                stale = time.monotonic() > looked_at + _STALE_S
-                if taken >= count and stale and self._wake.is_set():
+                outdated = time.monotonic() > looked_at + _STALE_S
+                if taken >= count and outdated and self._wake.is_set():
                     break  # what is new comes first
                 await self._slots.acquire()
                 await self._enough_decoded_taken()
-                if await self._rest.over():  # it took a while: other things may be to be done
+                if await self._gate.over():  # it took a while: other things may be to be done
                     self._slots.release()
                     break
                 self._working.add(content_id)
@@ -171,7 +171,7 @@ class Embedder:
                 if self._late and not self._decoding:
                     await self._decode_alone()
                     continue
-                self._rest_if_done()
+                self._tell_if_idle()
                 await self._wake.wait()
 
     async def _decode_alone(self) -> None:
@@ -181,18 +181,18 @@ class Embedder:
         self._decoding += 1
         await self._decode(content_id, file)
 
-    def _rest_if_done(self) -> None:
+    def _tell_if_idle(self) -> None:
         if not self._working and not self._wake.is_set():
             self.busy = False
-            self._on_rest()
+            self._on_idle()
 
     def _next_contents(
-        self, count: int, working: set[int], doubted: dict[int, FileRow]
+        self, count: int, working: set[int], stale: dict[int, FileRow]
     ) -> list[tuple[int, FileRow]]:
-        limit = count + len(doubted)
+        limit = count + len(stale)
         found = self._work.contents_to_encode(self._model.fingerprint, limit, working)
         # a file that moved while it was on its way was looked for in the wrong place: no doubt
-        return [item for item in found if doubted.get(item[0]) != item[1]][:count]
+        return [item for item in found if stale.get(item[0]) != item[1]][:count]
 
     async def _enough_decoded_taken(self) -> None:
         """Return once fewer than two batches wait: then the encoder finds the next one ready."""
@@ -208,8 +208,8 @@ class Embedder:
             if error.reason == "changed":
                 self._working.discard(content_id)
                 self._timeouts.pop(content_id, None)
-                self._doubted[content_id] = file
-                self._on_doubt([file])
+                self._stale[content_id] = file
+                self._on_stale([file])
                 self._wake.set()
             elif error.reason == "unreadable":
                 await self._fail(content_id, file, error)
@@ -250,7 +250,7 @@ class Embedder:
             pixels = await BULK.run(_pixel_hashes, ready)
             known = await self._known(pixels)
             unknown = [item for item in ready if item.content_id not in known]
-            await self._rest.over()
+            await self._gate.over()
             began = time.monotonic()
             vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, unknown)
             if unknown:

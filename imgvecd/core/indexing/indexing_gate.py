@@ -144,7 +144,7 @@ class IndexingGate:
         self._changed = asyncio.Event()
         self._holding = 0
         self._held = asyncio.Event()
-        self._told: str | None = None
+        self._logged: str | None = None
         if store is not None and (until_ns := store.load()) is not None:
             self._rules.ask(_moment(until_ns))
 
@@ -153,9 +153,9 @@ class IndexingGate:
         await self._read()
         pause = self._rules.decide(self._now(), self._readings)
         cause = pause.cause if pause else None
-        if cause != self._told:
+        if cause != self._logged:
             logger.info("indexing %s", f"rests: {pause.reason}" if pause else "goes on")
-            self._told = cause
+            self._logged = cause
             if pause is None:  # whoever found that out, all who wait shall know
                 self._tell()
         return pause

@@ -38,8 +38,8 @@ class Reader:
         room: returns once reading may go on: later stages have little enough to do.
         at_start: called in each thread that reads, before it does.
         on_linked: called after contents were linked (in the event loop).
-        on_doubt: called with files that are not on disk as the catalog has them.
-        on_rest: called when nothing is left to read.
+        on_stale: called with files that are not on disk as the catalog has them.
+        on_idle: called when nothing is left to read.
 
     Attributes:
         busy: whether anything that can be read is not yet.
@@ -55,8 +55,8 @@ class Reader:
         room: Callable[[], Awaitable[None]],
         at_start: Callable[[], None],
         on_linked: Callable[[], None],
-        on_doubt: Callable[[list[FileRow]], None],
-        on_rest: Callable[[], None],
+        on_stale: Callable[[list[FileRow]], None],
+        on_idle: Callable[[], None],
     ) -> None:
         self._work = work
         self._decoder = decoder
@@ -65,11 +65,11 @@ class Reader:
         self._room = room
         self._at_start = at_start
         self._on_linked = on_linked
-        self._on_doubt = on_doubt
-        self._on_rest = on_rest
+        self._on_stale = on_stale
+        self._on_idle = on_idle
         self._wake = asyncio.Event()
-        self._doubted: dict[int, FileRow] = {}  # as they were when they were doubted
-        self._looks = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
+        self._stale: dict[int, FileRow] = {}  # as they were when they were doubted
+        self._queue_reads = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
         self._commits = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
         self._sidecars = Retrying(WorkerError)
         self._stuck: list[Reading] = []  # given up, and still not ended
@@ -78,14 +78,14 @@ class Reader:
     @property
     def error(self) -> str | None:
         """Why nothing is being read; None when all is well."""
-        troubles = (self._commits, self._looks, self._sidecars)
+        troubles = (self._commits, self._queue_reads, self._sidecars)
         errors = (trouble.error for trouble in troubles)
         return next(filter(None, errors), None) or self._stall()
 
     def wake(self) -> None:
         """Look at the queue again; files in doubt get another chance."""
         self.busy = True
-        self._doubted.clear()
+        self._stale.clear()
         self._wake.set()
 
     async def run(self) -> None:
@@ -95,7 +95,7 @@ class Reader:
             while await self._read_some():
                 logger.debug("read a batch of files")
             self.busy = self._wake.is_set()
-            self._on_rest()
+            self._on_idle()
             await self._wake.wait()
 
     async def _read_some(self) -> bool:
@@ -113,10 +113,10 @@ class Reader:
         return True
 
     async def _next_files(self) -> list[FileRow]:
-        limit = _BATCH + len(self._doubted)
-        waiting = await self._looks.call(BULK.run, self._work.pending_files, limit)
+        limit = _BATCH + len(self._stale)
+        waiting = await self._queue_reads.call(BULK.run, self._work.pending_files, limit)
         # a file that moved while it was on its way was looked for in the wrong place: no doubt
-        return [file for file in waiting if self._doubted.get(file.id) != file][:_BATCH]
+        return [file for file in waiting if self._stale.get(file.id) != file][:_BATCH]
 
     async def _read_companions(self, files: list[FileRow]) -> list[_Outcome]:
         return list(await asyncio.gather(*map(self._read_companion, files)))
@@ -174,11 +174,11 @@ class Reader:
     async def _record(self, outcomes: list[_Outcome]) -> None:
         read = [(file, result) for file, result in outcomes if isinstance(result, bytes)]
         companions = [(file, facts) for file, facts in outcomes if isinstance(facts, dict | None)]
-        doubted = [file for file, result in outcomes if _is_doubt(result)]
+        stale = [file for file, result in outcomes if _is_stale(result)]
         failed = [
             (file, *_reason(result))
             for file, result in outcomes
-            if isinstance(result, OSError | UnreadableImageError) and not _is_doubt(result)
+            if isinstance(result, OSError | UnreadableImageError) and not _is_stale(result)
         ]
         if read:
             await self._commits.call(BULK.run, self._work.link_contents, read)
@@ -187,14 +187,14 @@ class Reader:
         if failed:
             await self._commits.call(BULK.run, self._work.fail_files, failed)
             logger.warning("%d files cannot be read: %s", len(failed), failed[0][2])
-        if doubted:
-            self._doubted.update({file.id: file for file in doubted})
-            self._on_doubt([file for file, result in outcomes if _is_change(result)])
+        if stale:
+            self._stale.update({file.id: file for file in stale})
+            self._on_stale([file for file, result in outcomes if _is_change(result)])
         if read or companions or failed:
             self._on_linked()
 
 
-def _is_doubt(result: object) -> bool:
+def _is_stale(result: object) -> bool:
     if isinstance(result, UnreadableImageError):
         return result.reason == "changed"
     return isinstance(result, OSError) and result.errno in PASSING_ERRNOS
@@ -202,7 +202,7 @@ def _is_doubt(result: object) -> bool:
 
 def _is_change(result: object) -> bool:
     """Return whether looking at the file again may tell more."""
-    return _is_doubt(result) and result is not _NOT_NOW
+    return _is_stale(result) and result is not _NOT_NOW
 
 
 def _reason(error: OSError | UnreadableImageError) -> tuple[str, str]:

@@ -49,7 +49,7 @@ class MaintainedCatalog(Protocol):
 
 
 def back_up_at_end(catalog: MaintainedCatalog, interval_s: float) -> None:
-    """Do what a caretaker would, for a program that ends: back up what is due; blocks.
+    """Back up what is due, for a program that ends; blocks.
 
     A backup that fails is said in the log; the next end tries again.
 

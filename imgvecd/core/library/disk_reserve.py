@@ -11,14 +11,14 @@ _BYTES = 1 << 20  # SQLite's log and shared memory at a start take a tenth of it
 _PLENTY_BYTES = 16 << 20  # with less, it is not for us to take any
 
 
-def give_up_spare(directory: str) -> None:
+def release_reserve(directory: str) -> None:
     """Let go of the space if the disk is full."""
     with contextlib.suppress(OSError):
         if shutil.disk_usage(directory).free < _BYTES:
             os.unlink(os.path.join(directory, _NAME))
 
 
-def keep_spare(directory: str) -> None:
+def hold_reserve(directory: str) -> None:
     """Take the space, if it is not taken and there is plenty."""
     path = os.path.join(directory, _NAME)
     with contextlib.suppress(OSError):

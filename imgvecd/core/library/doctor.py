@@ -53,14 +53,14 @@ class Doctor:
     def __init__(
         self,
         files: FileStore,
-        library: ImageStore,
+        image_store: ImageStore,
         listers: Mapping[int, Lister],
         indexed: Int64Array,
         fingerprint: str | None,
         opener: Callable[[bytes], int] = open_file,
     ) -> None:
         self._files = files
-        self._library = library
+        self._image_store = image_store
         self._listers = listers
         self._indexed = indexed
         self._fingerprint = fingerprint
@@ -170,7 +170,7 @@ class Doctor:
         """
         if row.content_id is None or not row.stamp.same_bytes(stamp):
             return False
-        known = self._library.images([row.content_id], self._fingerprint).get(row.content_id)
+        known = self._image_store.images([row.content_id], self._fingerprint).get(row.content_id)
         try:
             path = os.path.join(root.path, row.relative)
             digest = hash_file(path, stamp, opener=self._opener)
@@ -180,7 +180,7 @@ class Doctor:
 
     def _examine_contents(self, root: RootRow, rows: Sequence[FileRow]) -> None:
         ids = list(_contents(rows))
-        images = self._library.images(ids, self._fingerprint)
+        images = self._image_store.images(ids, self._fingerprint)
         present = dict(zip(ids, np.isin(ids, self._indexed), strict=True))
         for row, content_id in zip(rows, ids, strict=True):
             image = images.get(content_id)

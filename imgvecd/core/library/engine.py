@@ -55,7 +55,7 @@ class Parts:
         open_index: opens or builds the index of a model; blocks.
         in_flight: decodes running or waiting at the same time.
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
-        rest: the gate in front of reading, decoding and encoding; by default always open.
+        gate: the gate in front of reading, decoding and encoding; by default always open.
         at_reading_start: called in each thread that reads files, before it does.
         opener: opens a file of the library by its path; see `FileOpener.open`.
         fetch: returns the image at a URL that a search names; None refuses it.
@@ -64,7 +64,7 @@ class Parts:
     work: WorkQueue
     embeddings: EmbeddingSource
     models: ModelTable
-    library: ImageStore
+    image_store: ImageStore
     searching: SearchStore
     decoder: Decoder
     serving: ModelSource
@@ -72,7 +72,7 @@ class Parts:
     open_index: Callable[[ModelInfo], GenerationIndex]
     in_flight: int
     checkpoint_interval_s: float
-    rest: IndexingGate = field(default_factory=IndexingGate)
+    gate: IndexingGate = field(default_factory=IndexingGate)
     at_reading_start: Callable[[], None] = lambda: None
     opener: Callable[[bytes], int] = open_file
     fetch: Callable[[str], bytes] | None = None
@@ -82,7 +82,7 @@ class Engine:
     """Runs from `start` to `stop` in one event loop; its methods are for that loop.
 
     Args:
-        on_doubt: called with files that are not on disk as the catalog has them.
+        on_stale: called with files that are not on disk as the catalog has them.
 
     Attributes:
         generation: answers queries; None until the model is known and its index is open.
@@ -91,9 +91,9 @@ class Engine:
         move_stopped: whether a person has stopped the move to the target model.
     """
 
-    def __init__(self, parts: Parts, *, on_doubt: Callable[[list[FileRow]], None]) -> None:
+    def __init__(self, parts: Parts, *, on_stale: Callable[[list[FileRow]], None]) -> None:
         self._parts = parts
-        self._on_doubt = on_doubt
+        self._on_stale = on_stale
         self._sources = {source.fingerprint: source for source in _sources(parts)}
         self._roots: dict[int, RootRow] = {}
         self._task: asyncio.Task[None] | None = None
@@ -101,7 +101,7 @@ class Engine:
         self._running: asyncio.Task[None] | None = None
         self._move: asyncio.Task[None] | None = None
         self._taking_over = asyncio.Lock()
-        self._rested = asyncio.Event()
+        self._idle = asyncio.Event()
         self._completed = asyncio.Event()
         self._learning = Retrying(ModelError)
         self._opening = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
@@ -114,8 +114,8 @@ class Engine:
             room=self._room,
             at_start=parts.at_reading_start,
             on_linked=self._wake_generations,
-            on_doubt=on_doubt,
-            on_rest=self._rest,
+            on_stale=on_stale,
+            on_idle=self._note_idle,
         )
         self.generation: Generation | None = None
         self.upcoming: Generation | None = None
@@ -136,6 +136,11 @@ class Engine:
     def runtime_note(self) -> str | None:
         """Why the serving model encodes images with the runtime that it does, if that is known."""
         return self._serving_encoder.runtime_note
+
+    @property
+    def encoder_sandbox(self) -> tuple[str, ...]:
+        """What confines the serving model's workers; see `Encoder.sandbox`."""
+        return self._serving_encoder.sandbox
 
     @property
     def moving_error(self) -> str | None:
@@ -199,7 +204,7 @@ class Engine:
         await asyncio.gather(*encoders, self._parts.decoder.close())
         for generation in (self.generation, self.upcoming):
             if generation is not None:
-                await self._put_down(generation)
+                await self._close_generation(generation)
 
     def wake(self) -> None:
         """The catalog's files have changed."""
@@ -209,8 +214,8 @@ class Engine:
     async def idle(self) -> None:
         """Return once everything that can be read, encoded and indexed is."""
         while self.busy:
-            self._rested.clear()
-            await self._rested.wait()
+            self._idle.clear()
+            await self._idle.wait()
 
     async def stop_move(self) -> None:
         """Give up the move to the target model, for later starts as well; embeddings made stay.
@@ -230,7 +235,7 @@ class Engine:
             upcoming, self.upcoming = self.upcoming, None
             if upcoming is not None and self.generation is not None:
                 await BULK.run(self._parts.models.activate, [self.generation.model])
-                await self._put_down(upcoming)
+                await self._close_generation(upcoming)
             await target.encoder.close()
         logger.info("the move to another model is stopped")
 
@@ -273,9 +278,9 @@ class Engine:
 
     async def _fill_names(self) -> None:
         """Have names looked for that the catalog held before, or that it lost."""
-        patience = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
+        retrying = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
         while True:
-            more = await patience.call(BULK.run, self._parts.searching.fill_names)
+            more = await retrying.call(BULK.run, self._parts.searching.fill_names)
             await asyncio.sleep(0 if more else _LOST_NAMES_S)
 
     def _begin_move(self) -> None:
@@ -315,7 +320,7 @@ class Engine:
             self._running.cancel()
         self._running = running
         old.embedder.room.set()
-        await self._put_down(old)
+        await self._close_generation(old)
         await self._sources[old.model.fingerprint].encoder.close()
         logger.info("%s answers from now on", upcoming.model.name)
 
@@ -323,20 +328,20 @@ class Engine:
         """Have the files behind the index read through; a damaged index is built anew."""
         if not await BULK.run(generation.index.verify):
             logger.error("the index on disk is damaged; building it anew from the catalog")
-            generation.keeper.wake()
+            generation.index_maintenance.wake()
 
     async def _is_complete(self, upcoming: Generation) -> bool:
         """Return whether every file is in it, those of offline roots included."""
         self._completed.clear()
         if self._reader.busy or upcoming.busy:
             return False
-        counts = await BULK.run(self._parts.library.counts, upcoming.model.fingerprint)
+        counts = await BULK.run(self._parts.image_store.counts, upcoming.model.fingerprint)
         return not counts.pending
 
-    async def _learn(self, source: ModelSource, patience: Retrying) -> ModelInfo:
+    async def _learn(self, source: ModelSource, retrying: Retrying) -> ModelInfo:
         known = self._parts.models.get
         model = await self._opening.call(BULK.run, known, source.fingerprint)
-        return model if model is not None else await patience.call(source.encoder.info)
+        return model if model is not None else await retrying.call(source.encoder.info)
 
     async def _activate(self, *models: ModelInfo) -> None:
         await self._opening.call(BULK.run, self._parts.models.activate, models)
@@ -345,21 +350,21 @@ class Engine:
         record = self._parts.models.set_serving
         await self._opening.call(BULK.run, record, model.fingerprint)
 
-    async def _put_down(self, generation: Generation) -> None:
+    async def _close_generation(self, generation: Generation) -> None:
         try:
-            await generation.keeper.checkpoint()
+            await generation.index_maintenance.checkpoint()
         except DISK_ERRORS as error:
             logger.error("no checkpoint at the end: %s; the next start catches up", error)  # noqa: TRY400
         await BULK.run(generation.index.close)
 
     async def _room(self) -> None:
         """Return once the serving generation has little enough left to encode, and no pause is."""
-        await self._parts.rest.over()
+        await self._parts.gate.over()
         if self.generation is not None:
             await self.generation.embedder.room.wait()
 
-    def _rest(self) -> None:
-        self._rested.set()
+    def _note_idle(self) -> None:
+        self._idle.set()
         self._completed.set()
         if self.generation is not None:
             self.generation.searcher.wake()
@@ -370,18 +375,20 @@ class Engine:
 
     def _make_generation(self, model: ModelInfo, index: GenerationIndex) -> Generation:
         parts, encoder = self._parts, self._sources[model.fingerprint].encoder
-        keeper = IndexMaintenance(index, interval_s=parts.checkpoint_interval_s, on_rest=self._rest)
+        index_maintenance = IndexMaintenance(
+            index, interval_s=parts.checkpoint_interval_s, on_idle=self._note_idle
+        )
         embedder = Embedder(
             parts.work,
             parts.decoder,
             encoder,
             model,
-            rest=parts.rest,
+            gate=parts.gate,
             path_of=self.path_of,
             in_flight=parts.in_flight,
-            on_committed=keeper.wake,
-            on_doubt=self._on_doubt,
-            on_rest=self._rest,
+            on_committed=index_maintenance.wake,
+            on_stale=self._on_stale,
+            on_idle=self._note_idle,
         )
         searcher = Searcher(
             model,
@@ -389,11 +396,11 @@ class Engine:
             encoder=encoder,
             decoder=parts.decoder,
             embeddings=parts.embeddings,
-            library=parts.library,
+            image_store=parts.image_store,
             store=parts.searching,
             fetch=parts.fetch,
         )
-        return Generation(model, index, embedder, keeper, searcher)
+        return Generation(model, index, embedder, index_maintenance, searcher)
 
     def _wake_generations(self) -> None:
         for generation in (self.generation, self.upcoming):

@@ -50,23 +50,23 @@ class Generation:
     model: ModelInfo
     index: GenerationIndex
     embedder: Embedder
-    keeper: IndexMaintenance
+    index_maintenance: IndexMaintenance
     searcher: Searcher
 
     @property
     def busy(self) -> bool:
         """Whether anything that was read is not yet searchable."""
-        return self.embedder.busy or self.keeper.busy
+        return self.embedder.busy or self.index_maintenance.busy
 
     @property
     def error(self) -> str | None:
         """What keeps the work from going on; None when all is well."""
-        return self.embedder.error or self.keeper.error
+        return self.embedder.error or self.index_maintenance.error
 
     def wake(self) -> None:
         """The catalog has changed."""
         self.embedder.wake()
-        self.keeper.wake()
+        self.index_maintenance.wake()
 
     def answers(self) -> None:
         """Return once the index has answered a query; any thread may ask."""
@@ -78,5 +78,5 @@ class Generation:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.embedder.run())
-            tasks.create_task(self.keeper.run())
+            tasks.create_task(self.index_maintenance.run())
             tasks.create_task(self.searcher.run())

@@ -51,18 +51,18 @@ class IndexMaintenance:
 
     Args:
         interval_s: longest time that a change stays without a checkpoint.
-        on_rest: called each time the index has caught up (in the event loop).
+        on_idle: called each time the index has caught up (in the event loop).
 
     Attributes:
         busy: whether the catalog has changes that the index has not.
     """
 
     def __init__(
-        self, index: MaintainedIndex, *, interval_s: float, on_rest: Callable[[], None]
+        self, index: MaintainedIndex, *, interval_s: float, on_idle: Callable[[], None]
     ) -> None:
         self._index = index
         self._interval_s = interval_s
-        self._on_rest = on_rest
+        self._on_idle = on_idle
         self._wake = asyncio.Event()
         self._catching_up = Retrying(CatalogError, longest_s=DISK_LONGEST_S)
         self._rebuilds = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
@@ -95,7 +95,7 @@ class IndexMaintenance:
                 self._wake.clear()
                 await self._catching_up.call(BULK.run, self._index.catch_up)
                 self.busy = self._wake.is_set()
-                self._on_rest()
+                self._on_idle()
                 self._look_after()
         finally:
             for task in (self._rebuild, self._timer):

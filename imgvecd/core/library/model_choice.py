@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import os
 from dataclasses import dataclass
 
+import imgvecd
 from imgvecd.config.schema import ModelConfig, expand
 from imgvecd.errors import ModelError
 from imgvecd.types import ModelInfo
@@ -14,7 +14,7 @@ from imgvecd.types import ModelInfo
 EMBEDDED = "imgvecd-mini"
 """The model inside the package."""
 
-_MODELS_DIR = str(importlib.resources.files("imgvecd") / "models")
+_MODELS_DIR = os.path.join(os.path.dirname(imgvecd.__file__), "models")
 _FAST = ModelConfig(name="ViT-B-32-256", pretrained="datacomp_s34b_b86k")
 PRESETS = {
     "small": ModelConfig(name=EMBEDDED),

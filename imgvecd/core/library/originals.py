@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from imgvecd.errors import NotFoundError, OfflineError, UnreadableImageError
-from imgvecd.types import Bearers, Stamp
+from imgvecd.types import ContentFiles, Stamp
 
 # By the end of a name. What a browser could run, such as SVG, is not among them.
 _MEDIA_TYPES = {
@@ -55,7 +55,7 @@ class Original:
 class OriginalStore(Protocol):
     """Which files there are. Thread-safe."""
 
-    def bearers(self, content_id: int) -> Bearers | None:
+    def content_files(self, content_id: int) -> ContentFiles | None:
         """Return the files that bear an image; None if there are none."""
         ...
 
@@ -82,15 +82,15 @@ class Originals:
             NotFoundError: there is no such image, or it is of a kind that is not handed out.
             OfflineError: no such file can be reached.
         """
-        bearers = self._store.bearers(content_id)
-        if bearers is None:
+        content_files = self._store.content_files(content_id)
+        if content_files is None:
             raise NotFoundError(f"there is no image {content_id}")
-        why = bearers.offline_reason or "its files are being read anew"
-        return self._first(bearers.online, why, bearers.hash.hex())
+        why = content_files.offline_reason or "its files are being read anew"
+        return self._first(content_files.online, why, content_files.hash.hex())
 
     def film(self, content_id: int) -> Original:
         """Open the film that belongs to the image; errors as for `original`."""
-        if self._store.bearers(content_id) is None:
+        if self._store.content_files(content_id) is None:
             raise NotFoundError(f"there is no image {content_id}")
         films = self._store.films(content_id)
         if not films:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import importlib.metadata
 import os
 import platform
 from typing import Literal
@@ -82,6 +81,8 @@ def _cpuinfo() -> str:
 
 
 def _version(name: str) -> str:
+    import importlib.metadata  # noqa: PLC0415  # each worker would pay for it
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from types import TracebackType
-from typing import Self
 
-from imgvecd.core.files.disk_errors import told
+from imgvecd.closing import ContextManaged
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import AlreadyRunningError, CatalogError
 
 
@@ -21,7 +20,7 @@ def require_target(directory: str) -> None:
         )
 
 
-class StateLock:
+class StateLock(ContextManaged):
     """Holds `directory`/lock until closed.
 
     Raises:
@@ -37,7 +36,7 @@ class StateLock:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CatalogError(
-                f"the state directory {directory} cannot be written: {told(error)}, or use"
+                f"the state directory {directory} cannot be written: {describe(error)}, or use"
                 " another one (`state_dir`)"
             ) from error
         try:
@@ -73,14 +72,3 @@ class StateLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

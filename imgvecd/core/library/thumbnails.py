@@ -7,7 +7,7 @@ from typing import Protocol
 
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import NotFoundError, OfflineError, UnreadableImageError
-from imgvecd.types import Bearers, Stamp
+from imgvecd.types import ContentFiles, Stamp
 
 # Part of every name: raised when the same picture and size would give other bytes.
 _VERSION = 1
@@ -15,10 +15,10 @@ _VERSION = 1
 _FILE_AT_FAULT = {"changed", "unreadable"}
 
 
-class BearerStore(Protocol):
+class ContentFileStore(Protocol):
     """Which files bear an image. Thread-safe."""
 
-    def bearers(self, content_id: int) -> Bearers | None:
+    def content_files(self, content_id: int) -> ContentFiles | None:
         """Return them; None if there are none."""
         ...
 
@@ -49,7 +49,7 @@ class ThumbnailStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ThumbnailSource:
     """A thumbnail that can be had.
 
     Attributes:
@@ -58,31 +58,31 @@ class Wanted:
 
     name: str
     size: int
-    bearers: Bearers
+    content_files: ContentFiles
 
 
 class Thumbnails:
     """Finds and makes thumbnails. For one event loop."""
 
     def __init__(
-        self, files: BearerStore, thumbnailer: Thumbnailer, store: ThumbnailStore | None
+        self, files: ContentFileStore, thumbnailer: Thumbnailer, store: ThumbnailStore | None
     ) -> None:
         self._files = files
         self._thumbnailer = thumbnailer
         self._store = store
 
-    async def find(self, content_id: int, size: int) -> Wanted:
+    async def find(self, content_id: int, size: int) -> ThumbnailSource:
         """Return what names the thumbnail, without making it.
 
         Raises:
             NotFoundError: there is no such image.
         """
-        bearers = await INTERACTIVE.run(self._files.bearers, content_id)
-        if bearers is None:
+        content_files = await INTERACTIVE.run(self._files.content_files, content_id)
+        if content_files is None:
             raise NotFoundError(f"there is no image {content_id}")
-        return Wanted(f"{bearers.hash.hex()}-{size}-{_VERSION}", size, bearers)
+        return ThumbnailSource(f"{content_files.hash.hex()}-{size}-{_VERSION}", size, content_files)
 
-    async def picture(self, wanted: Wanted) -> bytes:
+    async def picture(self, source: ThumbnailSource) -> bytes:
         """Return the thumbnail, a JPEG; a kept one is there for offline images, too.
 
         Raises:
@@ -91,22 +91,22 @@ class Thumbnails:
             WorkerError: no decoder could be started.
         """
         if self._store is not None:
-            kept = await INTERACTIVE.run(self._store.get, wanted.name)
+            kept = await INTERACTIVE.run(self._store.get, source.name)
             if kept is not None:
                 return kept
-        picture = await self._make(wanted)
+        picture = await self._make(source)
         if self._store is not None:
-            await INTERACTIVE.run(self._store.put, wanted.name, picture)
+            await INTERACTIVE.run(self._store.put, source.name, picture)
         return picture
 
-    async def _make(self, wanted: Wanted) -> bytes:
-        bearers = wanted.bearers
-        if bearers.failure is not None:
-            raise UnreadableImageError(*bearers.failure)
-        why = bearers.offline_reason or "its files are being read anew"
-        for path, stamp in bearers.online:
+    async def _make(self, source: ThumbnailSource) -> bytes:
+        content_files = source.content_files
+        if content_files.failure is not None:
+            raise UnreadableImageError(*content_files.failure)
+        why = content_files.offline_reason or "its files are being read anew"
+        for path, stamp in content_files.online:
             try:
-                return await self._thumbnailer.thumbnail(path, stamp, wanted.size)
+                return await self._thumbnailer.thumbnail(path, stamp, source.size)
             except UnreadableImageError as error:
                 if error.reason not in _FILE_AT_FAULT:
                     raise

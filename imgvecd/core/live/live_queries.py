@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -20,6 +21,7 @@ HEARTBEAT_S = 15.0
 """A listener hears something at least so often, which is how it is noticed that one has left."""
 
 _BATCH = 256  # images looked at together
+_LOOKING_AT_ONCE = 2  # of any number that a new image wakes: searches go before
 _ALL = 2**62  # above every content id
 # c:<instance>:<clock>, and within a clock .<content id>
 _SINCE = re.compile(r"c:(\w+):(\d{1,18})(?:\.(\d{1,18}))?")
@@ -42,6 +44,7 @@ class LiveQueries:
         self._store = store
         self._embeddings = embeddings
         self._instance = embeddings.instance()
+        self._looking = asyncio.Semaphore(_LOOKING_AT_ONCE)
 
     def position(self, since: str | None) -> Position:
         """Return where to go on; from now on without `since`.
@@ -78,10 +81,11 @@ class LiveQueries:
         prepared: tuple[Searcher, Query] | None = None
         while True:
             searcher = await self._current()
-            heard = searcher.news.count
-            new = await INTERACTIVE.run(
-                self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
-            )
+            seen = searcher.library_changed.count
+            async with self._looking:
+                new = await INTERACTIVE.run(
+                    self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
+                )
             if new:
                 if prepared is not None and prepared[0] is searcher:
                     query = await searcher.renewed(prepared[1])
@@ -89,10 +93,11 @@ class LiveQueries:
                     query = await searcher.prepare(request)
                     prepared = searcher, query
                 ids = [identity for _, identity in new]
-                hits = await INTERACTIVE.run(searcher.hits_among, query, ids)
+                async with self._looking:
+                    hits = await INTERACTIVE.run(searcher.hits_among, query, ids)
                 for clock, identity in new:
                     if identity in hits:
                         yield Match(hit=hits[identity], since=self.name((clock, identity)))
                 position = new[-1]
-            elif not await searcher.news.wait(heard, HEARTBEAT_S):
+            elif not await searcher.library_changed.wait(seen, HEARTBEAT_S):
                 yield None

@@ -22,9 +22,9 @@ class Labeller:
     """Labels stored images. For one event loop."""
 
     def __init__(
-        self, library: ImageStore, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
+        self, image_store: ImageStore, embeddings: EmbeddingSource, user_metadata: UserMetadataStore
     ) -> None:
-        self._library = library
+        self._image_store = image_store
         self._embeddings = embeddings
         self._user_metadata = user_metadata
 
@@ -59,7 +59,7 @@ class Labeller:
         if request.ids:
             return list(request.ids)
         if request.filters == Filters():
-            page = self._library.page(request.after, request.limit, searcher.model.fingerprint)
+            page = self._image_store.page(request.after, request.limit, searcher.model.fingerprint)
             return [image.id for image in page]
         allowed = searcher.allowed_ids(request.filters)
         assert allowed is not None  # noqa: S101  # there are filters
@@ -74,7 +74,7 @@ class Labeller:
         temperature: float,
     ) -> list[Labelled]:
         vectors = self._embeddings.embeddings(fingerprint, ids)
-        images = self._library.images([identity for identity in ids if identity in vectors])
+        images = self._image_store.images([identity for identity in ids if identity in vectors])
         return [
             Labelled(
                 id=identity,

@@ -33,7 +33,7 @@ Key = tuple[float | str | bytes, ...]
 _BANDS: tuple[Band, ...] = get_args(Band)
 
 
-class Cuts(msgspec.Struct, frozen=True, array_like=True):
+class BandCuts(msgspec.Struct, frozen=True, array_like=True):
     """Scores at which the bands begin.
 
     Attributes:
@@ -95,7 +95,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
     query: str
     shown: int
-    cuts: Cuts
+    cuts: BandCuts
     key: tuple[float | int | str, ...]
 
     def encode(self) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from imgvecd.api import SearchRequest, Understood
 from imgvecd.core.search import time_ranges
+from imgvecd.core.search.words import QUOTED, is_of_small_words
 from imgvecd.errors import BadRequestError
 
 _A_DAY = datetime.timedelta(1)
@@ -73,7 +74,6 @@ _BEFORE_IT = (
 _SINCE = "since after seit nach depuis après desde từ sau"
 _UNTIL = "before vor avant antes_de trước"
 _TO = r"(?:to|until|till|bis|à|a|hasta|đến|到|-|–|\.\.)"
-_QUOTED = re.compile(r'["“„][^"“”„]*["“”]')
 
 
 def _plain(word: str) -> str:
@@ -208,7 +208,7 @@ def understood(text: str, today: datetime.date) -> Understood | None:
     if len(text) > _LONGEST:
         return None
     text = unicodedata.normalize("NFC", text)
-    quoted = [match.span() for match in _QUOTED.finditer(text)]
+    quoted = [match.span() for match in QUOTED.finditer(text)]
     for pattern, meaning in _PATTERNS:
         for match in pattern.finditer(text):
             if any(match.start() < end and start < match.end() for start, end in quoted):
@@ -220,9 +220,9 @@ def understood(text: str, today: datetime.date) -> Understood | None:
             except BadRequestError:  # there is no month 13
                 continue
             if first <= today:  # nothing was taken in times to come
-                left = f"{text[: match.start()]} {text[match.end() :]}"
+                left = " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
                 return Understood(
-                    text=" ".join(left.split()).strip(" ,;."),
+                    text="" if is_of_small_words(left) else left.strip(" ,;."),
                     words=match.group().strip(" ,;."),
                     taken=taken,
                     taken_from=None if first == first.min else first.isoformat(),

@@ -30,11 +30,12 @@ from imgvecd.api import (
     Understood,
 )
 from imgvecd.core.live.broadcast import Broadcast
+from imgvecd.core.search import query_dates, query_places
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.paging import (
+    BandCuts,
     Cursor,
-    Cuts,
     Found,
     Group,
     Key,
@@ -43,7 +44,6 @@ from imgvecd.core.search.paging import (
     group_by_name,
     key_of,
 )
-from imgvecd.core.search.query_dates import taken_apart
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
@@ -54,7 +54,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
-from imgvecd.core.threads import FILTERING, INTERACTIVE
+from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
     Decoder,
@@ -87,25 +87,27 @@ class Query:
     """A request, ready to be answered.
 
     Attributes:
+        asked: the request with what was understood of its text as filters.
         vector: shape (dim,), unit.
         parts: shape (terms, dim): each term's weighted vector over the length of their sum.
         allowed: ids that the filters leave; None allows all.
         scale: None while relevance cannot be told.
         cuts: scores at which the bands begin.
         names: words that are looked for in names and metadata, too; empty for none.
-        understood: what the request's text says of a time; that has gone into `allowed`.
-        undated: what is allowed without that.
+        understood: what its text says of a time and a place; that has gone into `allowed`.
+        unfiltered: what is allowed without that.
     """
 
     request: SearchRequest
+    asked: SearchRequest
     vector: Float32Array
     parts: Float32Array
     allowed: Int64Array | None
     scale: Scale | None
-    cuts: Cuts
+    cuts: BandCuts
     names: str = ""
     understood: Understood | None = None
-    undated: Int64Array | None = None
+    unfiltered: Int64Array | None = None
 
     @property
     def least(self) -> float:
@@ -113,8 +115,8 @@ class Query:
         return self.cuts.least(self.request.least_band())
 
     @property
-    def dated_only(self) -> bool:
-        """Whether all of a time is meant, whatever it shows."""
+    def takes_all(self) -> bool:
+        """Whether all of a time or a place is meant, whatever it shows."""
         return self.understood is not None and not self.understood.text
 
     def wants(self, found: Found) -> bool:
@@ -130,7 +132,7 @@ class Searcher:
 
     Attributes:
         terms: makes vectors of texts and images.
-        news: rings when the library has changed.
+        library_changed: notifies when the library has changed.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Searcher:
         encoder: Encoder,
         decoder: Decoder,
         embeddings: EmbeddingSource,
-        library: ImageStore,
+        image_store: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
     ) -> None:
@@ -149,25 +151,25 @@ class Searcher:
         self.terms = TermEncoder(model, encoder, decoder, embeddings, store, fetch)
         self._index = index
         self._embeddings = embeddings
-        self._library = library
+        self._image_store = image_store
         self._store = store
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
         self._measuring = asyncio.Lock()
         self._measures: set[asyncio.Future[Any]] = set()
-        self.news = Broadcast()
+        self.library_changed = Broadcast()
         self._instance = embeddings.instance()
 
     async def run(self) -> None:
         """Learn what relevance is measured against, once the library is large enough."""
         while not self._relevance.knows_texts:
-            heard = self.news.count
+            heard = self.library_changed.count
             if len(self._index) < SMALLEST_LIBRARY or not await self._learn_texts():
-                await self.news.wait(heard)
+                await self.library_changed.wait(heard)
 
     def wake(self) -> None:
         """The library has changed."""
-        self.news.ring()
+        self.library_changed.notify()
 
     async def search(self, request: SearchRequest) -> SearchResponse:
         """Return a page of hits for `request`, in its order.
@@ -184,40 +186,52 @@ class Searcher:
         response = await INTERACTIVE.run(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
-            for text in await self.terms.unread(taken_apart(request, _today())[0].all_terms())
+            for text in await self.terms.unread(query.asked.all_terms())
         ]
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        today = _today()
-        asked = [taken_apart(request, today)[0] for request in requests]
-        await self.terms.prepare([term for request in asked for term in request.all_terms()])
+        asked = [await self._taken_apart(request) for request in requests]
+        await self.terms.prepare([term for request, _ in asked for term in request.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        terms = taken_apart(request, _today())[0].all_terms()
+        asked, said = await self._taken_apart(request)
+        terms = asked.all_terms()
         weights = [term.weight for term in terms]
         vectors = await self.terms.vectors(terms)
         vector, length = combine(vectors, weights)
         parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
-        return await self._among(request, vector, parts)
+        return await self._among(request, asked, said, vector, parts)
+
+    async def _taken_apart(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
+        """Return a request with the time and place in its text as filters, and what they are."""
+        asked, said = query_dates.taken_apart(request, _today())
+        if asked.text is None or not asked.places:
+            return asked, said
+        return await INTERACTIVE.run(query_places.taken_apart, asked, said, self._store.places)
 
     async def renewed(self, query: Query) -> Query:
         """Return it over the library as it is now, for the same vector: nothing is encoded."""
-        return await self._among(query.request, query.vector, query.parts)
+        asked, said = await self._taken_apart(query.request)
+        return await self._among(query.request, asked, said, query.vector, query.parts)
 
     async def _among(
-        self, request: SearchRequest, vector: Float32Array, parts: Float32Array
+        self,
+        request: SearchRequest,
+        asked: SearchRequest,
+        said: Understood | None,
+        vector: Float32Array,
+        parts: Float32Array,
     ) -> Query:
-        asked, said = taken_apart(request, _today())
-        allowed = undated = None
+        allowed = unfiltered = None
         if asked.filters != Filters():
             allowed = await FILTERING.run(self.allowed_ids, asked.filters)
         if said is not None and request.filters != Filters():
-            undated = await FILTERING.run(self.allowed_ids, request.filters)
+            unfiltered = await FILTERING.run(self.allowed_ids, request.filters)
         terms = asked.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
@@ -226,7 +240,7 @@ class Searcher:
         else:
             cuts = _cuts(request, scale)
         names = _names(asked) if said is None or said.text else ""
-        return Query(request, vector, parts, allowed, scale, cuts, names, said, undated)
+        return Query(request, asked, vector, parts, allowed, scale, cuts, names, said, unfiltered)
 
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
@@ -250,6 +264,7 @@ class Searcher:
         return await asyncio.shield(measuring)
 
     async def _measure(self, measure: Callable[[], T]) -> T:
+        asker.set(None)  # whoever measures keeps all others waiting, so it takes no turns itself
         async with self._measuring:
             if not self._relevance.knows_texts:
                 await self._recall_texts()
@@ -333,9 +348,9 @@ class Searcher:
         found = self._named_among(query.names, query.allowed)
         if query.understood is not None:
             # names may have the time as well: "invoice 2019.jpg" was scanned when it was
-            whole = self._named_among(_names(query.request), query.undated)
+            whole = self._named_among(_names(query.request), query.unfiltered)
             found = np.union1d(found, whole)
-        if query.dated_only and query.allowed is not None:
+        if query.takes_all and query.allowed is not None:
             found = np.union1d(found, query.allowed)
         return found[-MOST_COUNTED:]
 
@@ -415,7 +430,7 @@ class Searcher:
     def hits(self, query: Query, groups: Sequence[Group]) -> tuple[Hit, ...]:
         """Return what shows `groups`, with relevance, and shares if they are asked for."""
         ids = [group.leader.id for group in groups]
-        images = self._library.images(ids)
+        images = self._image_store.images(ids)
         vectors = self._vectors(ids) if query.request.explain else {}
         named = [group.leader.id for group in groups if group.leader.named]
         matched = self._matched(query, named) if named else {}
@@ -445,7 +460,9 @@ class Searcher:
         by_file = self._store.named_by_file(query.names, named)
         if query.understood is not None:
             by_file |= self._store.named_by_file(_names(query.request), named)
-        other: Matched = "date" if query.dated_only else "metadata"
+        other: Matched = "metadata"
+        if query.takes_all:
+            other = "date" if query.asked.filters.place == query.request.filters.place else "place"
         return {content_id: "name" if content_id in by_file else other for content_id in named}
 
     def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:
@@ -497,13 +514,13 @@ def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, in
     return min(found, MOST_COUNTED), min(weaker, MOST_COUNTED)
 
 
-def _cuts(request: SearchRequest, scale: Scale | None) -> Cuts:
+def _cuts(request: SearchRequest, scale: Scale | None) -> BandCuts:
     floor = -1.0 if request.min_score is None else request.min_score
     if scale is None:
-        return Cuts(-1.0, -1.0, floor)
+        return BandCuts(-1.0, -1.0, floor)
     if request.min_relevance is not None:
         floor = max(floor, scale.score(request.min_relevance))
-    return Cuts(scale.found, scale.weaker, floor)
+    return BandCuts(scale.found, scale.weaker, floor)
 
 
 def _plain(key: Key) -> tuple[float | int | str, ...]:

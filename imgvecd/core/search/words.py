@@ -13,12 +13,15 @@ from collections.abc import Iterator
 
 from imgvecd.core.files.formats import COMPANION_EXTENSIONS, IMAGE_EXTENSIONS
 
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
 )
-_TOKEN = re.compile(rf"[{_UNSPACED}]|\d+|[^\W\d_{_UNSPACED}]+")
-_QUOTED = re.compile(r'["“„]([^"“”„]*)["“”]|(\S+)')
+QUOTED = re.compile(r'["“„][^"“”„]*["“”]')
+"""What stands in quotes: it is looked for as it is."""
+
+_TOKEN = re.compile(rf"[{UNSPACED}]|\d+|[^\W\d_{UNSPACED}]+")
+_QUOTED_OR_PLAIN = re.compile(r'["“„]([^"“”„]*)["“”]|(\S+)')
 # letters that Unicode does not take apart into one of the alphabet and a mark
 _PLAIN = str.maketrans(
     {"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
@@ -35,7 +38,7 @@ _AROUND = """
     el los las una unos unas y del al con
     và ở của tại với ảnh
 """
-_SMALL_WORDS = frozenset(_AROUND.split())
+SMALL_WORDS = frozenset(_AROUND.split())
 
 
 def tokens(text: str) -> list[str]:
@@ -58,10 +61,15 @@ def expression(text: str) -> str | None:
     return " AND ".join(map(_phrase, words))
 
 
+def is_of_small_words(text: str) -> bool:
+    """Whether a text has none but the words that people write around what they look for."""
+    return all(word in SMALL_WORDS for word in text.casefold().split())
+
+
 def _words(text: str) -> Iterator[list[str]]:
     """Yield the tokens of each word that may be in a name."""
-    for quoted, plain in _QUOTED.findall(text):
-        if plain.casefold() in _SMALL_WORDS:
+    for quoted, plain in _QUOTED_OR_PLAIN.findall(text):
+        if plain.casefold() in SMALL_WORDS:
             continue
         stem, _, extension = plain.rpartition(".")
         is_name = stem and extension.lower() in IMAGE_EXTENSIONS | COMPANION_EXTENSIONS

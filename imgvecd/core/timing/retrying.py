@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
-import tenacity
-
-from imgvecd.core.files.disk_errors import told
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -22,6 +21,13 @@ DISK_ERRORS = (CatalogError, OSError)
 
 DISK_LONGEST_S = 30.0
 """Longest pause before a disk is tried again: a try costs little, and space may be back soon."""
+
+_MOST_DOUBLINGS = 64  # of a pause, which is as long as it gets long before
+
+
+def backoff_s(failures: int, first_s: float, longest_s: float) -> float:
+    """Return how long to pause after `failures` in a row, from 1 on: each time twice as long."""
+    return min(first_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), longest_s)
 
 
 class Retrying:
@@ -44,29 +50,31 @@ class Retrying:
         level: int = logging.ERROR,
     ) -> None:
         self.error: str | None = None
+        self._errors = errors
+        self._first_s = first_s
+        self._longest_s = longest_s
         self._level = level
-        self._retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(errors),
-            wait=tenacity.wait_exponential(multiplier=first_s, max=longest_s),
-            before_sleep=self._tell,
-        )
 
     async def call(
         self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Return what `function` returns, however often it takes."""
-        result: T = await self._retrying(function, *args, **kwargs)
-        self.error = None
-        return result
+        failures = 0
+        while True:
+            try:
+                result = await function(*args, **kwargs)
+            except self._errors as error:
+                failures += 1
+                self.error = _sentence(error)
+                pause_s = backoff_s(failures, self._first_s, self._longest_s)
+                logger.log(self._level, "%s; trying again in %.0f s", self.error, pause_s)
+            else:
+                self.error = None
+                return result
+            await asyncio.sleep(pause_s)
 
-    def _tell(self, state: tenacity.RetryCallState) -> None:
-        assert state.outcome is not None and state.next_action is not None  # noqa: PT018, S101  # so tenacity promises before a sleep
-        self.error = _sentence(state.outcome.exception())
-        pause_s = state.next_action.sleep
-        logger.log(self._level, "%s; trying again in %.0f s", self.error, pause_s)
 
-
-def _sentence(error: BaseException | None) -> str:
+def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
-        return f"the index cannot be written: {told(error)}"
+        return f"the index cannot be written: {describe(error)}"
     return str(error)

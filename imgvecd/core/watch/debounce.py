@@ -24,7 +24,7 @@ COARSE_S = 2.0
 """FAT counts time in steps of 2 s, ext3 and others of 1 s: within a step, a second write of as many
 bytes leaves no trace in the stamp. Such clocks are known by whole seconds."""
 
-MAX_PLACES = 100_000
+MAX_FILES = 100_000
 """Beyond so many (some 20 MB) the memory is dropped; what is known from the stamps then decides."""
 
 MAX_RECENT = 1000
@@ -44,82 +44,82 @@ class Debounce:
         self._writers: dict[FileKey, _Writer] = {}
         self._first_seen: dict[FileKey, tuple[Stamp, float]] = {}
         self._recent: dict[FileKey, float] = {}
-        self._restless: dict[FileKey, float] = {}
+        self._saved_since: dict[FileKey, float] = {}
 
-    def written(self, place: FileKey) -> None:
+    def written(self, key: FileKey) -> None:
         """Note that somebody is writing to the file."""
-        self._note(place, _Writer.OPEN)
+        self._note(key, _Writer.OPEN)
 
-    def closed(self, place: FileKey) -> None:
+    def closed(self, key: FileKey) -> None:
         """Note that the writer has closed the file, or that it came in one piece."""
-        self._note(place, _Writer.CLOSED)
+        self._note(key, _Writer.CLOSED)
 
-    def wait_s(self, place: FileKey, stamp: Stamp) -> float:
+    def wait_s(self, key: FileKey, stamp: Stamp) -> float:
         """Return how much longer to wait before reading the file; 0 once it is at rest.
 
         Nobody waits for what is never read: a film may be recorded for hours.
         """
-        if not is_read_name(os.fsdecode(place[2])):
-            self.forget(place)
+        if not is_read_name(os.fsdecode(key[2])):
+            self.forget(key)
             return 0
-        wait_s = self._needed_s(place, stamp) - self._rested_s(place, stamp)
-        if wait_s <= 0 or self._is_saved_over_and_over(place):
-            if place in self._writers:
-                self._note_rest(place)
-            self.forget(place)
+        wait_s = self._needed_s(key, stamp) - self._unchanged_s(key, stamp)
+        if wait_s <= 0 or self._is_saved_repeatedly(key):
+            if key in self._writers:
+                self._note_settled(key)
+            self.forget(key)
             return 0
         return wait_s
 
-    def forget(self, place: FileKey) -> None:
+    def forget(self, key: FileKey) -> None:
         """Drop what is remembered of a file that has come to rest or is gone."""
-        self._writers.pop(place, None)
-        self._first_seen.pop(place, None)
-        self._restless.pop(place, None)
+        self._writers.pop(key, None)
+        self._first_seen.pop(key, None)
+        self._saved_since.pop(key, None)
 
-    def _is_saved_over_and_over(self, place: FileKey) -> bool:
-        if self._writers.get(place) is not _Writer.CLOSED:
+    def _is_saved_repeatedly(self, key: FileKey) -> bool:
+        if self._writers.get(key) is not _Writer.CLOSED:
             return False
         now = time.monotonic()
-        if len(self._restless) >= MAX_PLACES:
-            self._restless.clear()
-        return now - self._restless.setdefault(place, now) >= self.settle_s * OPEN_FACTOR
+        if len(self._saved_since) >= MAX_FILES:
+            self._saved_since.clear()
+        return now - self._saved_since.setdefault(key, now) >= self.settle_s * OPEN_FACTOR
 
-    def _note(self, place: FileKey, writer: _Writer) -> None:
-        if len(self._writers) >= MAX_PLACES:
+    def _note(self, key: FileKey, writer: _Writer) -> None:
+        if len(self._writers) >= MAX_FILES:
             self._writers.clear()
-        self._writers[place] = writer
+        self._writers[key] = writer
 
-    def _note_rest(self, place: FileKey) -> None:
+    def _note_settled(self, key: FileKey) -> None:
         now = time.monotonic()
         if len(self._recent) >= MAX_RECENT:
             since = now - 2 * self.settle_s
-            self._recent = {place: at for place, at in self._recent.items() if at > since}
+            self._recent = {key: at for key, at in self._recent.items() if at > since}
         if len(self._recent) < MAX_RECENT:
-            self._recent[place] = now
+            self._recent[key] = now
 
-    def _needed_s(self, place: FileKey, stamp: Stamp) -> float:
+    def _needed_s(self, key: FileKey, stamp: Stamp) -> float:
         coarse = stamp.ctime_ns % 1_000_000_000 == 0
-        return max(self._quiet_s(place), COARSE_S if coarse else 0)
+        return max(self._quiet_s(key), COARSE_S if coarse else 0)
 
-    def _quiet_s(self, place: FileKey) -> float:
-        writer = self._writers.get(place)
+    def _quiet_s(self, key: FileKey) -> float:
+        writer = self._writers.get(key)
         if writer is _Writer.CLOSED:
             # Saved again so soon, it may well be saved a third time.
-            if time.monotonic() - self._recent.get(place, -math.inf) < 2 * self.settle_s:
+            if time.monotonic() - self._recent.get(key, -math.inf) < 2 * self.settle_s:
                 return self.settle_s
             return min(CLOSED_QUIET_S, self.settle_s)
         return self.settle_s * OPEN_FACTOR if writer is _Writer.OPEN else self.settle_s
 
-    def _rested_s(self, place: FileKey, stamp: Stamp) -> float:
+    def _unchanged_s(self, key: FileKey, stamp: Stamp) -> float:
         by_clock_s = (time.time_ns() - stamp.ctime_ns) / 1e9
         if by_clock_s >= 0:
             return by_clock_s
         # The file system's clock is ahead of ours (a server's, or ours was set back): use our own.
         now = time.monotonic()
-        if len(self._first_seen) >= MAX_PLACES:
+        if len(self._first_seen) >= MAX_FILES:
             self._first_seen.clear()
-        seen, since = self._first_seen.setdefault(place, (stamp, now))
+        seen, since = self._first_seen.setdefault(key, (stamp, now))
         if seen != stamp:
-            self._first_seen[place] = (stamp, now)
+            self._first_seen[key] = (stamp, now)
             return 0
         return now - since

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from imgvecd.core.files.formats import is_read_name, is_watched_name
-from imgvecd.core.watch.debounce import Debounce
+from imgvecd.core.watch.debounce import OPEN_FACTOR, Debounce
 from imgvecd.core.watch.disk_truth import below
 from imgvecd.core.watch.foreign_folders import MARKERS
 from imgvecd.core.watch.scan_queue import ScanQueue
@@ -14,18 +14,18 @@ from imgvecd.types import Hint, HintKind
 
 
 class EventRouter:
-    """RequestTurns hints into looks. `hear` may be called on any thread and never blocks.
+    """Turns hints into folders to look at. `route` runs on any thread and never blocks.
 
     Args:
-        doubt_roots: called when roots may have come or gone.
+        recheck_roots: called when roots may have come or gone.
     """
 
     def __init__(
-        self, agenda: ScanQueue, settling: Debounce, doubt_roots: Callable[[], None]
+        self, scan_queue: ScanQueue, debounce: Debounce, recheck_roots: Callable[[], None]
     ) -> None:
-        self._agenda = agenda
-        self._settling = settling
-        self._doubt_roots = doubt_roots
+        self._scan_queue = scan_queue
+        self._debounce = debounce
+        self._recheck_roots = recheck_roots
         self._roots: tuple[tuple[bytes, int, bool], ...] = ()
 
     def use_roots(self, roots: Mapping[bytes, tuple[int, bool]]) -> None:
@@ -33,50 +33,53 @@ class EventRouter:
         # Of nested roots, the inner one comes first.
         self._roots = tuple((path, *roots[path]) for path in sorted(roots, key=len, reverse=True))
 
-    def hear(self, hint: Hint) -> None:
-        """Put on the agenda what the hint gives reason to look at."""
+    def route(self, hint: Hint) -> None:
+        """Queue what the hint gives reason to look at."""
         if hint.kind is HintKind.LOST:
             for _, root_id, _ in self._roots:
-                self._agenda.scan(root_id)
+                self._scan_queue.scan(root_id)
         elif hint.kind is HintKind.ROOTS or hint.directory is None:
-            self._doubt_roots()
+            self._recheck_roots()
         else:
-            self._place(hint, hint.directory)
+            self._route(hint, hint.directory)
 
-    def _place(self, hint: Hint, folder: bytes) -> None:
+    def _route(self, hint: Hint, folder: bytes) -> None:
         for path, root_id, follows_links in self._roots:
             directory = b"" if folder == path else below(folder, path)
             if directory is not None:
                 if hint.name is None:
-                    self._hear_of_folder(root_id, directory)
+                    self._route_folder(root_id, directory)
                 else:
-                    self._hear_of_entry(hint, root_id, directory, hint.name, follows_links)
+                    self._route_entry(hint, root_id, directory, hint.name, follows_links)
                 return
 
-    def _hear_of_folder(self, root_id: int, directory: bytes) -> None:
-        self._agenda.look(root_id, directory, None)
+    def _route_folder(self, root_id: int, directory: bytes) -> None:
+        self._scan_queue.add(root_id, directory, None)
         if directory:
             parent, _, name = directory.rpartition(b"/")
-            self._agenda.look(root_id, parent, [name])
+            self._scan_queue.add(root_id, parent, [name])
         else:
-            self._doubt_roots()
+            self._recheck_roots()
 
-    def _hear_of_entry(
+    def _route_entry(
         self, hint: Hint, root_id: int, directory: bytes, name: bytes, follows_links: bool
     ) -> None:
-        place = root_id, directory, name
+        key = root_id, directory, name
         if hint.is_directory:
-            self._agenda.look(root_id, directory, [name])
-            self._agenda.look(root_id, os.path.join(directory, name), None)
+            self._scan_queue.add(root_id, directory, [name])
+            self._scan_queue.add(root_id, os.path.join(directory, name), None)
         elif name in MARKERS:
-            self._agenda.look(root_id, directory, None)
+            self._scan_queue.add(root_id, directory, None)
         elif not (follows_links or is_watched_name(os.fsdecode(name))):
             return
         elif hint.kind is HintKind.WRITTEN:
+            wait_s = self._debounce.settle_s
             if is_read_name(os.fsdecode(name)):
-                self._settling.written(place)
-                self._agenda.look_later(place, self._settling.settle_s)
+                self._debounce.written(key)
+            else:
+                wait_s *= OPEN_FACTOR  # a film may be recorded for hours; only its size is kept
+            self._scan_queue.add_later(key, wait_s)
         else:
             if hint.kind is HintKind.CLOSED:
-                self._settling.closed(place)
-            self._agenda.look(root_id, directory, [name])
+                self._debounce.closed(key)
+            self._scan_queue.add(root_id, directory, [name])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from imgvecd.core.files.beneath import Links
-from imgvecd.core.watch.file_diff import Look
+from imgvecd.core.watch.file_diff import FolderState
 from imgvecd.core.watch.folder_tree import Folder, Identity
 from imgvecd.core.watch.listing import Listing, is_gone
 from imgvecd.core.watch.scan_queue import Scan, ScanQueue, Task
@@ -49,13 +49,13 @@ class Visit:
 class FolderScanner:
     """Looks at folders, one thread at a time."""
 
-    def __init__(self, store: FileStore, watcher: Watcher, agenda: ScanQueue) -> None:
+    def __init__(self, store: FileStore, watcher: Watcher, scan_queue: ScanQueue) -> None:
         self._store = store
         self._watcher = watcher
-        self._agenda = agenda
+        self._scan_queue = scan_queue
         self.mounts = watcher.mount_points()
 
-    def look(self, visit: Visit) -> Look | Absent:
+    def look(self, visit: Visit) -> FolderState | Absent:
         """Return what is in the folder, on disk and in the catalog."""
         root, directory = visit.root, visit.task.directory
         above = root.tree.lineage(directory.rpartition(b"/")[0]) if directory else ()
@@ -68,7 +68,7 @@ class FolderScanner:
             return Absent.KEPT
         root.unread.discard(directory)
         try:
-            return self._look_at_names(visit) or self._look_at_all(visit)
+            return self._list_names(visit) or self._list_all(visit)
         except OSError as error:
             if is_gone(error) and not root.lister.leads_away(visit.descriptor, directory):
                 self._drop(root, directory)
@@ -85,7 +85,7 @@ class FolderScanner:
         """Stop watching a root and forget its folders."""
         self._drop(root, b"")
 
-    def _look_at_names(self, visit: Visit) -> Look | None:
+    def _list_names(self, visit: Visit) -> FolderState | None:
         """Look at some names only; None if the whole folder must be looked at."""
         root, task = visit.root, visit.task
         folder = root.tree.get(task.directory)
@@ -96,9 +96,9 @@ class FolderScanner:
             return None
         self._follow_up(visit, listing, folder.children & task.names)
         rows = self._store.files_named(root.id, task.directory, task.names)
-        return Look(root.id, listing, {row.name: row for row in rows})
+        return FolderState(root.id, listing, {row.name: row for row in rows})
 
-    def _look_at_all(self, visit: Visit) -> Look | Absent:
+    def _list_all(self, visit: Visit) -> FolderState | Absent:
         root, directory = visit.root, visit.task.directory
         parent = root.tree.get(directory.rpartition(b"/")[0]) if directory else None
         coverage = self._watch(root, directory)  # before listing, so that nothing falls in between
@@ -106,7 +106,7 @@ class FolderScanner:
         if directory and parent is None:
             # A folder belongs to the library if its parent says so; ask there first.
             self._watcher.forget(root.absolute(directory))
-            self._agenda.look(root.id, directory.rpartition(b"/")[0], None, visit.task.ticket)
+            self._scan_queue.add(root.id, directory.rpartition(b"/")[0], None, visit.task.ticket)
             return Absent.KEPT
         folder = root.tree.put(directory, listing.identity)
         root.tree.cover(directory, coverage)
@@ -115,7 +115,7 @@ class FolderScanner:
             root.mounts.note(visit.descriptor, directory)
         self._follow_up(visit, listing, set(folder.children))
         rows = self._store.iter_files(root.id, directory, recursive=False)
-        return Look(root.id, listing, {row.name: row for row in rows})
+        return FolderState(root.id, listing, {row.name: row for row in rows})
 
     def _follow_up(self, visit: Visit, listing: Listing, expected: set[bytes]) -> None:
         """Go into folders that are new or other ones, and note those that are missing."""
@@ -134,7 +134,7 @@ class FolderScanner:
             if visit.scan is not None:
                 visit.scan.stack.append(child)
             elif known is None:
-                self._agenda.look(root.id, child, None, visit.task.ticket)
+                self._scan_queue.add(root.id, child, None, visit.task.ticket)
         for name in expected - listing.folders.keys() - listing.unknown:
             child = join(directory, name)
             self._drop(root, child)
@@ -144,7 +144,7 @@ class FolderScanner:
         if visit.scan is not None:
             visit.scan.missing.append((directory, None))
         else:
-            self._agenda.look_finally(visit.root.id, directory, None, visit.task.ticket)
+            self._scan_queue.add_final(visit.root.id, directory, None, visit.task.ticket)
 
     def _drop(self, root: WatchedRoot, directory: bytes) -> None:
         for path in root.tree.remove(directory):

@@ -97,7 +97,7 @@ class Tree:
             if folder := self._folders.get(b"/".join(parts[:depth])):
                 yield folder
 
-    def unheard(self) -> list[bytes]:
+    def unwatched(self) -> list[bytes]:
         """Return the folders whose changes nobody tells of."""
         return [
             path for path, folder in self._folders.items() if folder.coverage is not Coverage.EVENTS

@@ -25,6 +25,7 @@ _FOLDERS = {
     b"@eadir": _THUMBNAILS, b".@__thumb": _THUMBNAILS, b"@tmp": _SYSTEM,
     b"#recycle": _TRASH, b"@recycle": _TRASH, b".recycle": _TRASH, b"$recycle.bin": _TRASH,
     b".recycle.bin": _TRASH, b"recycler": _TRASH, b"recycled": _TRASH, b".dtrash": _TRASH,
+    b"@recently-snapshot": _SYSTEM,
     b"#snapshot": _SYSTEM, b".snapshot": _SYSTEM, b".snapshots": _SYSTEM, b".zfs": _SYSTEM,
     b"system volume information": _SYSTEM, b"lost+found": _SYSTEM, b"__macosx": _SYSTEM,
     b".appledouble": _SYSTEM, b".appledb": _SYSTEM, b".appledesktop": _SYSTEM,

@@ -15,6 +15,7 @@ from typing import TypeVar, TypeVarTuple
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.files.beneath import Links
 from imgvecd.core.threads import BULK
+from imgvecd.core.timing.retrying import backoff_s
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.disk_truth import below, make_lister
@@ -82,17 +83,17 @@ class Reconciler:
         self._own = tuple(own)
         self._calls = DiskCalls()
         self._watch = watch
-        self._agenda = ScanQueue(self._wake)
-        self._settling = Debounce(watch.settle_ms)
-        self._hearing = EventRouter(self._agenda, self._settling, self._doubt_roots)
-        self._surveyor = ScanStep(store, watcher, self._agenda, self._settling)
+        self._scan_queue = ScanQueue(self._wake)
+        self._debounce = Debounce(watch.settle_ms)
+        self._event_router = EventRouter(self._scan_queue, self._debounce, self._recheck_roots)
+        self._scan_step = ScanStep(store, watcher, self._scan_queue, self._debounce)
         self._configs = (roots, watch, exclude)
         self._in_force = False  # `_configs`: a catalog that cannot be read keeps them waiting
         self._removing = False  # files of dropped roots
-        self._turn = asyncio.Lock()
+        self._step_lock = asyncio.Lock()
         self._woken = asyncio.Event()
         self._awake = False
-        self._doubted = True
+        self._roots_in_doubt = True
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,16 +104,16 @@ class Reconciler:
     @property
     def scanning(self) -> bool:
         """Whether a scan waits or runs."""
-        return self._agenda.scanning
+        return self._scan_queue.scanning
 
     @property
     def seen(self) -> int:
         """Image files that scans have found so far."""
-        return self._surveyor.seen
+        return self._scan_step.seen
 
     def status(self) -> dict[int, RootWatch]:
         """Return how each root is watched, by id."""
-        roots = self._surveyor.roots
+        roots = self._scan_step.roots
         poll_interval_s = self._watch.poll_interval_s
         return {
             root_id: describe(root, self._watcher, poll_interval_s)
@@ -123,7 +124,7 @@ class Reconciler:
         """Begin to watch; the first scan goes on after this returns."""
         self._loop = asyncio.get_running_loop()
         self._rescan_at = time.monotonic() + self._watch.rescan_interval_s
-        await BULK.run(self._watcher.start, self._hearing.hear)
+        await BULK.run(self._watcher.start, self._event_router.route)
         try:
             await self._check_roots()
         except CatalogError as error:
@@ -137,7 +138,7 @@ class Reconciler:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        async with self._turn:
+        async with self._step_lock:
             await BULK.run(self._watcher.stop)
         self._calls.close()
         for _, future in self._waiting:
@@ -153,33 +154,33 @@ class Reconciler:
         """
         if path is None:
             await self._check_roots()
-            for root_id in self._surveyor.roots:
-                self._agenda.scan(root_id)
+            for root_id in self._scan_step.roots:
+                self._scan_queue.scan(root_id)
         else:
             root, directory = self._locate(path)
-            await self._in_turn(root.mounts.forget, directory)
+            await self._exclusively(root.mounts.forget, directory)
             await self._check_roots({root.id} if not directory else ())
-            self._agenda.scan(root.id, directory)
-        await self._reach(self._agenda.ticket())
+            self._scan_queue.scan(root.id, directory)
+        await self._wait_for(self._scan_queue.ticket())
 
     def listers(self) -> dict[int, Lister]:
         """Return what lists each root, by id: the files that belong to the library."""
-        return {root_id: root.lister for root_id, root in tuple(self._surveyor.roots.items())}
+        return {root_id: root.lister for root_id, root in tuple(self._scan_step.roots.items())}
 
-    def doubt(self, files: Sequence[FileRow]) -> None:
+    def recheck(self, files: Sequence[FileRow]) -> None:
         """Look again at files that turned out not to be as the catalog has them."""
         for file in files:
-            self._agenda.look(file.root_id, file.dir, [file.name])
+            self._scan_queue.add(file.root_id, file.dir, [file.name])
 
     async def barrier(self) -> None:
         """Return when everything that was on disk at the call has settled into the catalog."""
         await self._check_roots()
         if await BULK.run(self._watcher.flush, FLUSH_S):
-            await self._in_turn(self._look_at_unheard)
+            await self._exclusively(self._look_at_unwatched)
         else:
-            for root_id in self._surveyor.roots:
-                self._agenda.scan(root_id)
-        await self._reach(self._agenda.ticket())
+            for root_id in self._scan_step.roots:
+                self._scan_queue.scan(root_id)
+        await self._wait_for(self._scan_queue.ticket())
 
     async def set_config(
         self,
@@ -206,37 +207,37 @@ class Reconciler:
             except CatalogError as error:  # tried again, like all that fails for the catalog's sake
                 self._note(error)
 
-        await self._in_turn(change)
+        await self._exclusively(change)
         self._watch = watch
-        self._settling.settle_s = watch.settle_ms / 1000
+        self._debounce.settle_s = watch.settle_ms / 1000
         self._on_change()
         self._wake()
 
     async def _run(self) -> None:
-        pause_s = RETRY_S[0]
+        failures = 0
         while True:
             await self._wait()
             try:
                 await self._work()
-                pause_s = RETRY_S[0]
+                failures = 0
                 self.error = None
             except Exception as error:  # whatever fails, watching goes on, a scan makes good for it
                 if not isinstance(error, CatalogError):
                     logger.exception("watching failed")
                 self._note(error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, RETRY_S[1])
-                for root_id in self._surveyor.roots:
-                    self._agenda.scan(root_id)
+                failures += 1
+                await asyncio.sleep(backoff_s(failures, *RETRY_S))
+                for root_id in self._scan_step.roots:
+                    self._scan_queue.scan(root_id)
 
     def _note(self, error: Exception) -> None:
-        self._doubted = True
+        self._roots_in_doubt = True
         self.error = str(error) or type(error).__name__
         logger.error("changes on disk wait, everything is scanned afterwards: %s", self.error)
 
     async def _wait(self) -> None:
         self._awake = False
-        due_s = 0.0 if self._doubted else self._due_s()
+        due_s = 0.0 if self._roots_in_doubt else self._due_s()
         if due_s != 0:
             # not wait_for, which in Python 3.11 may swallow the cancellation that `stop` sends
             with contextlib.suppress(TimeoutError):
@@ -254,16 +255,16 @@ class Reconciler:
         if self._any_offline():
             due.append(self._look_for_offline_at)
         due_s = max(0.0, min(due) - time.monotonic())
-        agenda_s = self._agenda.next_due_s()
-        return due_s if agenda_s is None else min(agenda_s, due_s)
+        queue_s = self._scan_queue.next_due_s()
+        return due_s if queue_s is None else min(queue_s, due_s)
 
     async def _work(self) -> None:
         await self._keep_time()
         while True:
-            if self._doubted:
+            if self._roots_in_doubt:
                 await self._check_roots()
-            removed = await self._in_turn(self._remove_some)
-            committed = await self._in_turn(self._surveyor.step)
+            removed = await self._exclusively(self._remove_some)
+            committed = await self._exclusively(self._scan_step.step)
             if removed or committed:
                 self._on_change()
             self._release()
@@ -274,32 +275,32 @@ class Reconciler:
         now = time.monotonic()
         if now >= self._poll_at:
             self._poll_at = now + self._watch.poll_interval_s
-            self._doubted = True
-            await self._in_turn(self._look_at_unheard)
+            self._roots_in_doubt = True
+            await self._exclusively(self._look_at_unwatched)
         if self._any_offline() and now >= self._look_for_offline_at:
             self._look_for_offline_at = now + OFFLINE_CHECK_S
-            self._doubted = True
+            self._roots_in_doubt = True
         if self._watch.rescan_interval_s and now >= self._rescan_at:
             self._rescan_at = now + self._watch.rescan_interval_s
-            for root_id in self._surveyor.roots:
-                self._agenda.scan(root_id)
+            for root_id in self._scan_step.roots:
+                self._scan_queue.scan(root_id)
 
     async def _check_roots(self, accept: Collection[int] = ()) -> None:
-        self._doubted = False
-        if await self._in_turn(self._check, accept):
+        self._roots_in_doubt = False
+        if await self._exclusively(self._check, accept):
             self._on_change()
 
     def _check(self, accept: Collection[int]) -> bool:
         if not self._in_force:
             self._use_roots(*self._configs)
             self._in_force = self._removing = True
-        self._surveyor.check_mounts()
-        return self._surveyor.check_roots(accept)
+        self._scan_step.check_mounts()
+        return self._scan_step.check_roots(accept)
 
-    def _look_at_unheard(self) -> None:
-        for root in self._surveyor.roots.values():
-            for directory in (*root.tree.unheard(), *root.unread):
-                self._agenda.look(root.id, directory, None)
+    def _look_at_unwatched(self) -> None:
+        for root in self._scan_step.roots.values():
+            for directory in (*root.tree.unwatched(), *root.unread):
+                self._scan_queue.add(root.id, directory, None)
 
     def _remove_some(self) -> bool:
         """Remove some files of dropped roots; return whether there were any."""
@@ -311,9 +312,9 @@ class Reconciler:
         self, configs: Mapping[int, RootConfig], watch: WatchConfig, exclude: Sequence[str]
     ) -> None:
         rows = {row.id: row for row in self._store.roots() if row.id in configs}
-        known = self._surveyor.roots
+        known = self._scan_step.roots
         for root_id in known.keys() - rows.keys():
-            self._surveyor.drop_root(root_id)
+            self._scan_step.drop_root(root_id)
         for root_id, row in rows.items():
             lister = make_lister(
                 configs[root_id], configs.values(), exclude, watch, self._own, self._calls
@@ -323,8 +324,8 @@ class Reconciler:
                 or known[root_id].lister.rules.settings != lister.rules.settings
             ):
                 mounts = Mounts(self._store, self._watcher, root_id, row.path, self._calls)
-                self._surveyor.put_root(WatchedRoot(row, lister, mounts, self._calls))
-        self._hearing.use_roots(
+                self._scan_step.put_root(WatchedRoot(row, lister, mounts, self._calls))
+        self._event_router.use_roots(
             {
                 row.path: (row.id, known[row.id].lister.rules.links is not Links.NONE)
                 for row in rows.values()
@@ -333,7 +334,7 @@ class Reconciler:
 
     def _locate(self, path: bytes) -> tuple[WatchedRoot, bytes]:
         path = os.path.normpath(path)
-        roots = sorted(self._surveyor.roots.values(), key=lambda root: -len(root.row.path))
+        roots = sorted(self._scan_step.roots.values(), key=lambda root: -len(root.row.path))
         for root in roots:
             if path == root.row.path:
                 return root, b""
@@ -342,11 +343,11 @@ class Reconciler:
         raise NotFoundError(f"{os.fsdecode(path)!r} lies in none of the watched folders")
 
     def _any_offline(self) -> bool:
-        return any(not root.online for root in tuple(self._surveyor.roots.values()))
+        return any(not root.online for root in tuple(self._scan_step.roots.values()))
 
-    async def _in_turn(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
+    async def _exclusively(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run on a thread what only one thread at a time may do, to its end if cancelled."""
-        async with self._turn:
+        async with self._step_lock:
             running = _in_thread(partial(work, *args))
             try:
                 return await asyncio.shield(running)
@@ -356,7 +357,7 @@ class Reconciler:
                 running.cancel()  # if it goes on, nobody waits for what comes of it
                 raise
 
-    async def _reach(self, ticket: int) -> None:
+    async def _wait_for(self, ticket: int) -> None:
         future = asyncio.get_running_loop().create_future()
         self._waiting.append((ticket, future))
         self._wake()
@@ -365,13 +366,13 @@ class Reconciler:
     def _release(self) -> None:
         for entry in list(self._waiting):
             ticket, future = entry
-            if future.done() or (not self._removing and self._agenda.reached(ticket)):
+            if future.done() or (not self._removing and self._scan_queue.reached(ticket)):
                 self._waiting.remove(entry)
                 if not future.done():
                     future.set_result(None)
 
-    def _doubt_roots(self) -> None:
-        self._doubted = True
+    def _recheck_roots(self) -> None:
+        self._roots_in_doubt = True
         self._wake()
 
     def _wake(self) -> None:

@@ -1,6 +1,6 @@
 """What is to be looked at: hints coalesced into folders and names, in bounded memory.
 
-Everything on the agenda carries a ticket, a number that grows with time. Work that follows from a
+Everything in the queue carries a ticket, a number that grows with time. Work that follows from a
 look keeps the look's ticket, so "all that was known at ticket n is done" can be asked.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from imgvecd.core.watch.debounce import FileKey
 
-Spot = tuple[int, bytes]
+FolderKey = tuple[int, bytes]
 """(root id, folder)."""
 
 MAX_NAMES = 1000
@@ -29,12 +29,12 @@ and is read within a few milliseconds."""
 class Phase(enum.Enum):
     """How a look is meant.
 
-    LOOK: something may have changed.
+    SOON: something may have changed.
     FINAL: what is missing now is gone.
     SCAN: part of a scan, which goes into every folder below.
     """
 
-    LOOK = enum.auto()
+    SOON = enum.auto()
     FINAL = enum.auto()
     SCAN = enum.auto()
 
@@ -78,9 +78,9 @@ class ScanQueue:
         self._wake = wake
         self._lock = threading.RLock()
         self._last_ticket = 0
-        self._looks: dict[Spot, Task] = {}
-        self._finals: dict[Spot, Task] = {}
-        self._finals_due = 0.0
+        self._soon: dict[FolderKey, Task] = {}
+        self._final: dict[FolderKey, Task] = {}
+        self._final_due = 0.0
         self._later: dict[FileKey, tuple[float, int]] = {}
         self._timetable: list[
             tuple[float, FileKey]
@@ -88,7 +88,7 @@ class ScanQueue:
         self._scans: list[Scan] = []
         self._taken: list[Task] = []
 
-    def look(
+    def add(
         self,
         root_id: int,
         directory: bytes,
@@ -97,27 +97,27 @@ class ScanQueue:
     ) -> None:
         """Have a folder, or some names in it, looked at soon."""
         with self._lock:
-            self._merge(self._looks, root_id, directory, names, ticket)
+            self._merge(self._soon, root_id, directory, names, ticket)
         self._wake()
 
-    def look_later(self, place: FileKey, wait_s: float, ticket: int | None = None) -> None:
+    def add_later(self, key: FileKey, wait_s: float, ticket: int | None = None) -> None:
         """Have a file looked at once `wait_s` seconds have passed, or earlier if planned."""
         due = time.monotonic() + wait_s
         with self._lock:
-            planned = self._later.get(place)
+            planned = self._later.get(key)
             if planned is None or due < planned[0]:
                 tickets = [ticket or self._next_ticket(), *(planned[1:] if planned else ())]
-                self._later[place] = due, min(tickets)
-                heapq.heappush(self._timetable, (due, place))
+                self._later[key] = due, min(tickets)
+                heapq.heappush(self._timetable, (due, key))
         self._wake()
 
-    def look_finally(
+    def add_final(
         self, root_id: int, directory: bytes, names: Iterable[bytes] | None, ticket: int
     ) -> None:
         """Have missing files looked at for the last time, when nothing else is to be looked at."""
         with self._lock:
-            self._merge(self._finals, root_id, directory, names, ticket)
-            self._finals_due = time.monotonic() + GRACE_S
+            self._merge(self._final, root_id, directory, names, ticket)
+            self._final_due = time.monotonic() + GRACE_S
         self._wake()
 
     def scan(self, root_id: int, directory: bytes = b"") -> None:
@@ -130,14 +130,14 @@ class ScanQueue:
         self._wake()
 
     def ticket(self) -> int:
-        """Return a ticket later than all that is on the agenda now."""
+        """Return a ticket later than all that is in the queue now."""
         with self._lock:
             return self._next_ticket()
 
     def reached(self, ticket: int) -> bool:
         """Return whether everything up to `ticket` is done."""
         with self._lock:
-            waiting = [task.ticket for task in (*self._looks.values(), *self._finals.values())]
+            waiting = [task.ticket for task in (*self._soon.values(), *self._final.values())]
             waiting += [scan.ticket for scan in self._scans]
             waiting += [task.ticket for task in self._taken]
             waiting += [later for _, later in self._later.values()]
@@ -150,9 +150,9 @@ class ScanQueue:
         """
         with self._lock:
             self._promote()
-            for phase, waiting in ((Phase.LOOK, self._looks), (Phase.FINAL, self._finals)):
-                if waiting and (phase is Phase.LOOK or time.monotonic() >= self._finals_due):
-                    self._taken = [waiting.pop(spot) for spot in list(waiting)[:most]]
+            for phase, waiting in ((Phase.SOON, self._soon), (Phase.FINAL, self._final)):
+                if waiting and (phase is Phase.SOON or time.monotonic() >= self._final_due):
+                    self._taken = [waiting.pop(key) for key in list(waiting)[:most]]
                     return phase, list(self._taken)
             if self._scans:
                 return Phase.SCAN, []
@@ -172,23 +172,23 @@ class ScanQueue:
     def drop_root(self, root_id: int) -> None:
         """Strike everything about a root."""
         with self._lock:
-            for waiting in (self._looks, self._finals):
-                for spot in [spot for spot in waiting if spot[0] == root_id]:
-                    del waiting[spot]
+            for waiting in (self._soon, self._final):
+                for key in [key for key in waiting if key[0] == root_id]:
+                    del waiting[key]
             self._scans = [scan for scan in self._scans if scan.root_id != root_id]
-            for place in [place for place in self._later if place[0] == root_id]:
-                del self._later[place]
+            for file in [file for file in self._later if file[0] == root_id]:
+                del self._later[file]
 
     def restart(self, root_id: int) -> None:
-        """Scan a root instead of all that is on the agenda about it, as urgently as that was."""
+        """Scan a root instead of all that is in the queue about it, as urgently as that was."""
         with self._lock:
             owed = [
                 task.ticket
-                for task in (*self._looks.values(), *self._finals.values())
+                for task in (*self._soon.values(), *self._final.values())
                 if task.root_id == root_id
             ]
             owed += [scan.ticket for scan in self._scans if scan.root_id == root_id]
-            owed += [ticket for place, (_, ticket) in self._later.items() if place[0] == root_id]
+            owed += [ticket for key, (_, ticket) in self._later.items() if key[0] == root_id]
             self.drop_root(root_id)
             ticket = min(owed, default=0) or self._next_ticket()
             self._scans.append(Scan(root_id, b"", ticket, [b""]))
@@ -197,7 +197,7 @@ class ScanQueue:
     def put_back(self, phase: Phase, tasks: Iterable[Task]) -> None:
         """Return tasks that were taken and not done."""
         with self._lock:
-            into = self._looks if phase is Phase.LOOK else self._finals
+            into = self._soon if phase is Phase.SOON else self._final
             for task in tasks:
                 self._merge(into, task.root_id, task.directory, task.names, task.ticket)
 
@@ -209,10 +209,10 @@ class ScanQueue:
     def next_due_s(self) -> float | None:
         """Return in how many seconds there is something to take; None if nothing is waiting."""
         with self._lock:
-            if self._looks or self._scans:
+            if self._soon or self._scans:
                 return 0
             due = [self._timetable[0][0]] if self._timetable else []
-            due += [self._finals_due] if self._finals else []
+            due += [self._final_due] if self._final else []
             return max(0.0, min(due) - time.monotonic()) if due else None
 
     @property
@@ -226,7 +226,7 @@ class ScanQueue:
 
     def _merge(
         self,
-        into: dict[Spot, Task],
+        into: dict[FolderKey, Task],
         root_id: int,
         directory: bytes,
         names: Iterable[bytes] | None,
@@ -243,11 +243,11 @@ class ScanQueue:
         elif task.names is not None:
             for name in names:
                 task.names.add(name)
-                self._instead_of_later(task, name)
+                self._supersede_later(task, name)
             if len(task.names) > MAX_NAMES:
                 task.names = None
 
-    def _instead_of_later(self, task: Task, name: bytes) -> None:
+    def _supersede_later(self, task: Task, name: bytes) -> None:
         planned = self._later.pop((task.root_id, task.directory, name), None)
         if planned is not None:
             task.ticket = min(task.ticket, planned[1])
@@ -255,9 +255,9 @@ class ScanQueue:
     def _promote(self) -> None:
         now = time.monotonic()
         while self._timetable and self._timetable[0][0] <= now:
-            due, place = heapq.heappop(self._timetable)
-            planned = self._later.get(place)
+            due, key = heapq.heappop(self._timetable)
+            planned = self._later.get(key)
             if planned is not None and planned[0] == due:
-                del self._later[place]
-                root_id, directory, name = place
-                self._merge(self._looks, root_id, directory, [name], planned[1])
+                del self._later[key]
+                root_id, directory, name = key
+                self._merge(self._soon, root_id, directory, [name], planned[1])

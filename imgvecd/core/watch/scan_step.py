@@ -1,4 +1,4 @@
-"""The steps of reconciliation: take folders from the agenda, look at them, commit what differs."""
+"""The steps of reconciliation: take folders from the queue, look at them, commit what differs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_truth import below
-from imgvecd.core.watch.file_diff import FileDiff, Look
+from imgvecd.core.watch.file_diff import FileDiff, FolderState
 from imgvecd.core.watch.folder_scanner import Absent, FolderScanner, Visit
 from imgvecd.core.watch.identity import RootOfflineError
 from imgvecd.core.watch.scan_queue import Phase, Scan, ScanQueue, Task
@@ -38,16 +38,16 @@ class ScanStep:
     """
 
     def __init__(
-        self, store: FileStore, watcher: Watcher, agenda: ScanQueue, settling: Debounce
+        self, store: FileStore, watcher: Watcher, scan_queue: ScanQueue, debounce: Debounce
     ) -> None:
         self.roots: dict[int, WatchedRoot] = {}
         self.seen = 0
         self._store = store
         self._watcher = watcher
-        self._agenda = agenda
-        self._settling = settling
-        self._explorer = FolderScanner(store, watcher, agenda)
-        self._planner = FileDiff(store.files_by_inode, self._stamp_of, settling.wait_s)
+        self._scan_queue = scan_queue
+        self._debounce = debounce
+        self._folder_scanner = FolderScanner(store, watcher, scan_queue)
+        self._file_diff = FileDiff(store.files_by_inode, self._stamp_of, debounce.wait_s)
         self._descriptors: dict[int, int] = {}
 
     def check_roots(self, accept: Collection[int] = ()) -> bool:
@@ -64,100 +64,104 @@ class ScanStep:
 
     def drop_root(self, root_id: int) -> None:
         """Stop watching a root."""
-        self._agenda.drop_root(root_id)
-        self._explorer.forget(self.roots.pop(root_id))
+        self._scan_queue.drop_root(root_id)
+        self._folder_scanner.forget(self.roots.pop(root_id))
 
     def put_root(self, root: WatchedRoot) -> None:
         """Watch a root, in the place of the one with its id; the next check begins with it."""
         if root.id in self.roots:
-            self._explorer.forget(self.roots[root.id])
+            self._folder_scanner.forget(self.roots[root.id])
         self.roots[root.id] = root
 
     def check_mounts(self) -> None:
         """Look at every folder on which something was mounted, or no longer is."""
-        before = self._explorer.mounts
-        self._explorer.mounts = now = self._watcher.mount_points()
+        before = self._folder_scanner.mounts
+        self._folder_scanner.mounts = now = self._watcher.mount_points()
         for mount, root in itertools.product(before ^ now, self.roots.values()):
             if directory := below(mount, root.resolved(b"")):
                 parent, _, name = directory.rpartition(b"/")
-                self._agenda.look(root.id, parent, [name])
-                self._agenda.look(root.id, directory, None)
+                self._scan_queue.add(root.id, parent, [name])
+                self._scan_queue.add(root.id, directory, None)
 
     def step(self) -> bool | None:
-        """Do some of what is on the agenda.
+        """Do some of what is in the queue.
 
         Returns:
             whether anything was committed; None if there was nothing to do.
 
         Raises:
-            CatalogError: what was taken from the agenda may not be committed; scan everything.
+            CatalogError: what was taken from the queue may not be committed; scan everything.
         """
-        taken = self._agenda.take(STEP_FILES)
+        taken = self._scan_queue.take(STEP_FILES)
         if taken is None:
             return None
         with contextlib.ExitStack() as stack:
-            stack.callback(self._agenda.done)
+            stack.callback(self._scan_queue.done)
             stack.callback(self._close_roots)
             phase, tasks = taken
-            scan = self._agenda.current_scan()
+            scan = self._scan_queue.current_scan()
             if phase is Phase.SCAN and scan is not None:
                 return self._scan_on(scan)
             return self._work_off(phase, tasks)
 
     def _work_off(self, phase: Phase, tasks: Sequence[Task]) -> bool:
-        looks: list[Look] = []
+        folders: list[FolderState] = []
         committed = False
         ends_at = time.monotonic() + STEP_S
         for number, task in enumerate(tasks):
-            if _files(looks) >= STEP_FILES or time.monotonic() > ends_at:
-                self._agenda.put_back(phase, tasks[number:])
+            if _files(folders) >= STEP_FILES or time.monotonic() > ends_at:
+                self._scan_queue.put_back(phase, tasks[number:])
                 break
-            look = self._look(task, None, final=phase is Phase.FINAL)
-            if isinstance(look, Look):
-                looks.append(look)
+            look = self._scan_folder(task, None, final=phase is Phase.FINAL)
+            if isinstance(look, FolderState):
+                folders.append(look)
                 self._forget_absent(look)
             if phase is Phase.FINAL:
                 committed |= self._finish_below(task, look)
-        return self._commit(looks, phase, min(task.ticket for task in tasks), None) or committed
+        return self._commit(folders, phase, min(task.ticket for task in tasks), None) or committed
 
     def _scan_on(self, scan: Scan) -> bool:
         if scan.unvisited is None:
             scan.unvisited = self._store.subdirectories(scan.root_id, scan.directory)
-        looks: list[Look] = []
+        folders: list[FolderState] = []
         ends_at = time.monotonic() + STEP_S
-        while scan.stack and _files(looks) < STEP_FILES and time.monotonic() < ends_at:
+        while scan.stack and _files(folders) < STEP_FILES and time.monotonic() < ends_at:
             directory = scan.stack.pop()
             scan.unvisited.discard(directory)
-            look = self._look(Task(scan.root_id, directory, None, scan.ticket), scan, final=False)
-            if isinstance(look, Look):
-                looks.append(look)
+            look = self._scan_folder(
+                Task(scan.root_id, directory, None, scan.ticket), scan, final=False
+            )
+            if isinstance(look, FolderState):
+                folders.append(look)
                 self.seen += len(look.listing.files)
-        committed = self._commit(looks, Phase.SCAN, scan.ticket, scan)
+        committed = self._commit(folders, Phase.SCAN, scan.ticket, scan)
         if not scan.stack:
             for directory, names in (*scan.missing, *((path, None) for path in scan.unvisited)):
-                self._agenda.look_finally(scan.root_id, directory, names, scan.ticket)
-            self._agenda.end_scan(scan)
+                self._scan_queue.add_final(scan.root_id, directory, names, scan.ticket)
+            self._scan_queue.end_scan(scan)
         return committed
 
-    def _look(self, task: Task, scan: Scan | None, *, final: bool) -> Look | Absent:
+    def _scan_folder(self, task: Task, scan: Scan | None, *, final: bool) -> FolderState | Absent:
         root = self.roots.get(task.root_id)
         if root is None or not root.online:
             return Absent.KEPT
         try:
             visit = Visit(root, self._descriptor(root), task, scan, final)
-            return self._explorer.look(visit)
+            return self._folder_scanner.look(visit)
         except RootOfflineError:
             self._check(root)
             return Absent.KEPT
 
-    def _commit(self, looks: Sequence[Look], phase: Phase, ticket: int, scan: Scan | None) -> bool:
-        plan = self._planner.plan(looks, final=phase is Phase.FINAL)
+    def _commit(
+        self, folders: Sequence[FolderState], phase: Phase, ticket: int, scan: Scan | None
+    ) -> bool:
+        plan = self._file_diff.compare(folders, final=phase is Phase.FINAL)
         if plan.changes:
             self._apply(plan.changes)
-        for place, wait_s in plan.unsettled:
-            self._agenda.look_later(place, wait_s, ticket)
-        for row in plan.siblings:
-            self._agenda.look(row.root_id, row.dir, [row.name], ticket)
+        for key, wait_s in plan.unsettled:
+            self._scan_queue.add_later(key, wait_s, ticket)
+        for row in plan.hard_links:
+            self._scan_queue.add(row.root_id, row.dir, [row.name], ticket)
         for (root_id, directory), rows in itertools.groupby(
             plan.missing, lambda row: (row.root_id, row.dir)
         ):
@@ -165,10 +169,10 @@ class ScanStep:
             if scan is not None:
                 scan.missing.append((directory, names))
             else:
-                self._agenda.look_finally(root_id, directory, names, ticket)
+                self._scan_queue.add_final(root_id, directory, names, ticket)
         return bool(plan.changes)
 
-    def _finish_below(self, task: Task, look: Look | Absent) -> bool:
+    def _finish_below(self, task: Task, look: FolderState | Absent) -> bool:
         """Remove what the catalog knows below a folder that is not there any more."""
         if look is Absent.KEPT or task.names is not None:
             return False
@@ -180,13 +184,13 @@ class ScanStep:
                 for other in itertools.chain.from_iterable(
                     self._store.files_by_inode(row.stamp.inode) for row in batch
                 ):
-                    self._agenda.look(other.root_id, other.dir, [other.name], task.ticket)
+                    self._scan_queue.add(other.root_id, other.dir, [other.name], task.ticket)
                 removed = True
             return removed
         tree = self.roots[task.root_id].tree
         for directory in self._store.subdirectories(task.root_id, task.directory):
             if directory not in tree:
-                self._agenda.look_finally(task.root_id, directory, None, task.ticket)
+                self._scan_queue.add_final(task.root_id, directory, None, task.ticket)
         return False
 
     def _apply(self, changes: FileChanges) -> None:
@@ -205,7 +209,7 @@ class ScanStep:
         before = root.row
         if not root.check(self._known_files(root), accept=accept):
             return False
-        self._explorer.forget(root)
+        self._folder_scanner.forget(root)
         if root.row != before:
             try:
                 self._store.update_root(root.row)
@@ -215,9 +219,9 @@ class ScanStep:
         if root.online:
             logger.info("%s is online", os.fsdecode(root.row.path))
             self._watcher.watch_above(root.row.path)
-            self._agenda.restart(root.id)
+            self._scan_queue.restart(root.id)
         else:
-            self._agenda.drop_root(root.id)
+            self._scan_queue.drop_root(root.id)
             shown = os.fsdecode(root.row.path)
             logger.warning("%s is offline: %s", shown, root.row.offline_reason)
         return root.row != before
@@ -234,7 +238,7 @@ class ScanStep:
         finally:
             os.close(descriptor)
         for directory in changed:
-            self._agenda.scan(root.id, directory)
+            self._scan_queue.scan(root.id, directory)
         return bool(changed)
 
     def _known_files(self, root: WatchedRoot) -> Iterator[FileRow]:
@@ -260,10 +264,10 @@ class ScanStep:
             raise FileNotFoundError(row.root_id)
         return root.stamp_of(self._descriptor(root), row)
 
-    def _forget_absent(self, look: Look) -> None:
+    def _forget_absent(self, look: FolderState) -> None:
         for name in (look.listing.names or frozenset()) - look.listing.files.keys():
-            self._settling.forget((look.root_id, look.listing.directory, name))
+            self._debounce.forget((look.root_id, look.listing.directory, name))
 
 
-def _files(looks: Sequence[Look]) -> int:
-    return sum(len(look.listing.files) for look in looks)
+def _files(folders: Sequence[FolderState]) -> int:
+    return sum(len(look.listing.files) for look in folders)

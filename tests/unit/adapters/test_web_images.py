@@ -3,6 +3,7 @@
 import http.server
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ BODY = b"picture" * 1000
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Any
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -38,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.answers = {}
     server.asked = []

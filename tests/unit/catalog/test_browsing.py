@@ -65,7 +65,7 @@ def _files(catalog):
 
 def expected(catalog, order):
     """Return the ids in order, worked out the slow way."""
-    images = catalog.library.page(-1, COUNT)
+    images = catalog.images.page(-1, COUNT)
     if order == "path":
         return [image.id for image in sorted(images, key=lambda image: image.files[0].path)]
     dated = [image for image in images if image.taken_at]
@@ -120,7 +120,7 @@ def test_the_timeline_has_the_list_in_order_of_time(catalog, filters):
     assert ids == [i for i in expected(catalog, "newest") if chosen is None or i in chosen]
     assert [month.count for month in timeline.months] == [len(month.ids) for month in months]
     assert timeline.months[-1].month == "undated"
-    images = catalog.library.images(ids)
+    images = catalog.images.images(ids)
     hashes = [digest for month in months for digest in month.hashes]
     assert all(images[i].hash.startswith(digest) for i, digest in zip(ids, hashes, strict=True))
     days = [day for month in months for day in month.days]

@@ -94,11 +94,11 @@ def rows(catalog, root, directory=b"", recursive=True):
 
 def test_new_files_are_read_then_encoded_and_reach_the_index(catalog, root):
     add(catalog, root, b"a.jpg", b"sub/b.jpg")
-    assert catalog.library.counts("m1").pending == 2
+    assert catalog.images.counts("m1").pending == 2
     read_all(catalog)
-    assert catalog.library.counts("m1").pending == 2
+    assert catalog.images.counts("m1").pending == 2
     ids = encode_all(catalog)
-    counts = catalog.library.counts("m1")
+    counts = catalog.images.counts("m1")
     assert (counts.seen, counts.indexed, counts.pending, counts.failed) == (2, 2, 0, 0)
     _, held = index_of(catalog)
     assert set(held) == set(ids)
@@ -109,7 +109,7 @@ def test_same_bytes_are_one_content_and_encoded_once(catalog, root):
     add(catalog, root, b"a.jpg", b"copy of a.jpg")
     read_all(catalog, lambda file: b"same".ljust(32))
     (content_id,) = encode_all(catalog)
-    assert len(catalog.library.images([content_id])[content_id].files) == 2
+    assert len(catalog.images.images([content_id])[content_id].files) == 2
 
 
 def test_listing_is_by_folder_and_by_subtree(catalog, root):
@@ -160,7 +160,7 @@ def test_removal_leaves_the_index_but_not_the_embedding(catalog, root):
     catalog.files.apply(FileChanges(removed=(row.id,)))
     _, changes = catalog.embeddings.embedding_changes("m1", clock, 10)
     assert changes.removed.tolist() == [content_id]
-    assert catalog.library.images([content_id]) == {}
+    assert catalog.images.images([content_id]) == {}
 
     add(catalog, root, b"a.jpg", first_inode=9)
     read_all(catalog)
@@ -174,7 +174,7 @@ def test_a_changed_file_shows_its_old_content_until_read_again(catalog, root):
     (old,) = encode_all(catalog)
     (row,) = rows(catalog, root)
     catalog.files.apply(FileChanges(changed=((row.id, stamp(1, mtime_ns=9)),)))
-    assert old in catalog.library.images([old])
+    assert old in catalog.images.images([old])
     read_all(catalog, lambda file: b"new".ljust(32))
     (new,) = encode_all(catalog)
     assert set(index_of(catalog)[1]) == {new}
@@ -197,7 +197,7 @@ def test_failures_are_counted_and_not_tried_again_until_the_file_changes(catalog
     read_all(catalog)
     ((bad, _),) = catalog.work.contents_to_encode("m1", 10, set())
     catalog.work.commit_embeddings("m1", [], vectors_of([]), [(bad, "damaged", "no JPEG")])
-    counts = catalog.library.counts("m1")
+    counts = catalog.images.counts("m1")
     assert (counts.failed, counts.pending, counts.indexed) == (2, 0, 0)
     assert catalog.work.contents_to_encode("m1", 10, set()) == []
     catalog.files.apply(FileChanges(changed=((a.id, stamp(1, mtime_ns=9)),)))
@@ -237,7 +237,7 @@ def test_a_second_model_is_queued_and_the_first_keeps_its_vectors(catalog, root)
     read_all(catalog)
     encode_all(catalog)
     catalog.models.activate([MODEL, OTHER])
-    assert catalog.library.counts("m2").pending == 2
+    assert catalog.images.counts("m2").pending == 2
     assert len(encode_all(catalog, OTHER)) == 2
     assert set(index_of(catalog, OTHER)[1]) == set(index_of(catalog, MODEL)[1])
     assert catalog.models.get("m2") == OTHER
@@ -262,8 +262,8 @@ def test_names_that_are_not_utf8_survive(catalog, root):
     add(catalog, root, b"caf\xe9/\xff\n.jpg")
     read_all(catalog)
     (content_id,) = encode_all(catalog)
-    assert catalog.library.path_of(content_id) == b"/photos/caf\xe9/\xff\n.jpg"
-    (file,) = catalog.library.images([content_id])[content_id].files
+    assert catalog.images.path_of(content_id) == b"/photos/caf\xe9/\xff\n.jpg"
+    (file,) = catalog.images.images([content_id])[content_id].files
     assert file.path_base64 is not None
 
 
@@ -335,7 +335,7 @@ def test_files_of_an_absent_mount_are_offline(catalog, root):
     assert catalog.files.mounts(root.id) == [mount]
 
     def offline():
-        files = (file for image in catalog.library.page(0, 10) for file in image.files)
+        files = (file for image in catalog.images.page(0, 10) for file in image.files)
         return {file.path for file in files if file.offline}
 
     assert offline() == {"/photos/card/a.jpg", "/photos/card/s/b.jpg"}

@@ -121,7 +121,7 @@ def test_words_follow_moves_removals_and_roots(shelf):
     assert (shelf.named("paris"), shelf.named("rome")) == ([], [content])
     shelf.catalog.files.apply(FileChanges(removed=(row.id,)))
     assert shelf.named("rome") == []
-    assert shelf.catalog.consistency.findings() == []
+    assert shelf.catalog.row_repair.findings() == []
 
 
 def test_only_the_newest_are_taken_of_very_many(shelf):
@@ -145,7 +145,7 @@ def test_an_older_catalog_is_filled_in_from_the_newest_down(shelf, monkeypatch):
     new = shelf.add("trip", "f.jpg")
     assert shelf.catalog.searching.fill_names()
     assert shelf.named("trip") == [*ids[-2:], new]
-    assert shelf.catalog.consistency.findings() == []
+    assert shelf.catalog.row_repair.findings() == []
     while shelf.catalog.searching.fill_names():
         pass
     assert shelf.named("trip") == [*ids, new]
@@ -164,11 +164,11 @@ def test_damage_is_found_and_mended(shelf, damage):
     shelf.catalog.close()
     shelf.sql(DAMAGES[damage])
     shelf.catalog = Catalog(str(shelf.folder))
-    assert [what for what, _ in shelf.catalog.consistency.findings()] != []
-    shelf.catalog.consistency.mend()
+    assert [what for what, _ in shelf.catalog.row_repair.findings()] != []
+    shelf.catalog.row_repair.mend()
     while shelf.catalog.searching.fill_names():
         pass
-    assert shelf.catalog.consistency.findings() == []
+    assert shelf.catalog.row_repair.findings() == []
     assert shelf.named("trip") == [content]
 
 

@@ -30,6 +30,8 @@ BOUNDS = {
     "origins": "with its content", "looks": "with its content",
     "copy_facts": "with its content", "comparisons": "with its contents",
     "words": "those of pictures on disk", "positions": "one row a picture on disk",
+    "places": "those of pictures on disk", "place_names": "some hundred a place",
+    "content_places": "six a picture on disk", "places_due": "one row a picture",
     "duplicate_decisions": "with its contents",
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",
@@ -94,7 +96,7 @@ def test_what_is_long_gone_is_forgotten(catalog):
     assert row == ("{}", "{}", None)
     assert named is None
     assert not catalog.changes.covers(0)
-    kept = catalog.library.images([stays.content_id])[stays.content_id]
+    kept = catalog.images.images([stays.content_id])[stays.content_id]
     assert kept.user_metadata == {"tags": ["mine"]}
     again = add(catalog, root, b"a.jpg", 1)  # a new picture, as far as anybody knows
     assert again.content_id not in {gone.content_id, stays.content_id}

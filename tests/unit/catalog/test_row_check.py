@@ -74,7 +74,7 @@ def test_whoever_meets_it_is_told_so_without_what_it_holds(state, name):
     told = []
     catalog.call_when_damaged(lambda: told.append(True))
     with pytest.raises(CatalogDamagedError, match="a row is not as it was written; stop imgvecd"):
-        catalog.library.images([1, 2, 3])
+        catalog.images.images([1, 2, 3])
     assert told
     assert catalog.damaged
     assert catalog.examine()
@@ -86,7 +86,7 @@ def test_whoever_meets_it_is_told_so_without_what_it_holds(state, name):
 def test_an_image_without_a_file_is_no_image(state):
     catalog = Catalog(str(state))
     change(state, "UPDATE files SET content_id = 1 WHERE content_id = 2")
-    assert set(catalog.library.images([1, 2, 3])) == {1, 3}
+    assert set(catalog.images.images([1, 2, 3])) == {1, 3}
     catalog.close()
 
 

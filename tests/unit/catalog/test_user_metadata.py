@@ -41,7 +41,7 @@ def write(catalog, name, digest):
 
 
 def said(catalog, content_id):
-    return catalog.library.images([content_id])[content_id].user_metadata
+    return catalog.images.images([content_id])[content_id].user_metadata
 
 
 def test_changes_set_replace_and_take_away(catalog):

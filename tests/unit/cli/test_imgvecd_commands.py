@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import types
+from typing import Any
 
 import pytest
 import yaml
@@ -43,7 +44,7 @@ def served(monkeypatch):
         calls.append((config, progress))
         return 0
 
-    stand_in = types.ModuleType("imgvecd.wiring.serving")
+    stand_in: Any = types.ModuleType("imgvecd.wiring.serving")
     stand_in.serve = serve
     monkeypatch.setitem(sys.modules, "imgvecd.wiring.serving", stand_in)
     monkeypatch.setattr("imgvecd.wiring.serving", stand_in, raising=False)

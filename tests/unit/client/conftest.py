@@ -30,6 +30,7 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Server
 
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

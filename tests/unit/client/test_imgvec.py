@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pty
 import re
 import signal
 import socket
@@ -15,6 +14,7 @@ import threading
 
 import msgspec
 import pytest
+import terminals
 from wcwidth import wcswidth
 
 from imgvecd import api
@@ -104,22 +104,9 @@ LINK = re.compile(r"\x1b]8;;file://[!-~]*\x1b\\(.*?)\x1b]8;;\x1b\\")
 
 
 def on_terminal(environment, *arguments):
-    """Return what a person sees; exit code appended."""
-    reading, writing = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "imgvecd.client.main", *arguments],
-        env=environment,
-        stdout=writing,
-    ):
-        os.close(writing)
-        shown = b""
-        try:
-            while chunk := os.read(reading, 4096):
-                shown += chunk
-        except OSError:  # EIO: the other end is closed
-            pass
-    os.close(reading)
-    return LINK.sub(r"\1", shown.decode().replace("\r\n", "\n"))
+    """Return what a person sees of `imgvec`, links as plain text."""
+    shown = terminals.on_terminal("imgvecd.client.main", environment, *arguments)
+    return LINK.sub(r"\1", shown.decode())
 
 
 def test_a_terminal_gets_a_table_that_cannot_command_it(server, environment):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from imgvecd import api
 from imgvecd.client.preview import per_row, picture, side_by_side
-from imgvecd.client.terminal import Size, way_to_show
+from imgvecd.client.terminal import Size, picture_protocol
 
 SIZE = Size(80, 24, 10, 20)
 NO_PICTURES = {"TERM": "xterm", "COLORTERM": "truecolor"}
@@ -136,7 +136,7 @@ def test_any_shape_fits(shape, way):
     ],
 )
 def test_terminals_say_what_they_are(environment, way):
-    assert way_to_show(environment) == way
+    assert picture_protocol(environment) == way
 
 
 HIT = api.Hit(id=7, score=0.314, path="/photos/dog.jpg")

@@ -6,13 +6,11 @@ import io
 import json
 import os
 import pathlib
-import pty
 import re
-import subprocess
-import sys
 
 import msgspec
 import pytest
+import terminals
 
 import imgvecd
 from imgvecd import api
@@ -28,24 +26,8 @@ OWN = re.compile(rb"\x1b\]8;;(?:file://[!-~]*)?\x1b\\")
 
 
 def on_terminal(module, environment, *arguments):
-    """Return the bytes that reach a terminal, on standard output or error."""
-    reading, writing = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=writing,
-        stderr=writing,
-    ):
-        os.close(writing)
-        shown = b""
-        try:
-            while chunk := os.read(reading, 4096):
-                shown += chunk
-        except OSError:  # EIO: the other end is closed
-            pass
-    os.close(reading)
-    return OWN.sub(b"", shown).replace(b"\r\n", b"\n")
+    """Return what reaches a terminal, less the links that are the program's own."""
+    return OWN.sub(b"", terminals.on_terminal(module, environment, *arguments))
 
 
 def assert_harmless(shown):

@@ -12,7 +12,7 @@ import pytest
 
 import imgvecd
 from imgvecd.core import threads
-from imgvecd.core.threads import ThreadPool
+from imgvecd.core.threads import Asker, ThreadPool, asker
 
 
 async def test_a_pool_that_is_full_keeps_no_other_waiting():
@@ -31,6 +31,28 @@ async def test_errors_and_names_come_through():
     assert "named" in (await pool.run(threading.current_thread)).name
     with pytest.raises(ZeroDivisionError):
         await pool.run(divmod, 1, 0)
+
+
+async def for_client(client, pool, call):
+    asker.set(Asker(client, True))
+    return await pool.run(call)
+
+
+async def test_a_client_waits_for_its_own_calls_and_nobody_else_does():
+    pool = ThreadPool("shared", 3, per_client=2)
+    gate = threading.Event()
+    tasks = [asyncio.create_task(for_client("greedy", pool, gate.wait)) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(for_client("other", pool, threading.active_count), 10)
+    for task in tasks:
+        task.cancel()  # whoever leaves does not get its threads free by that
+    await asyncio.wait(tasks)
+    late = asyncio.create_task(for_client("greedy", pool, threading.active_count))
+    assert await asyncio.wait_for(for_client("other", pool, threading.active_count), 10)
+    assert await asyncio.wait_for(asyncio.shield(pool.run(sum, (1, 2))), 10) == 3
+    assert not late.done()
+    gate.set()
+    await asyncio.wait_for(late, 10)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imgvecd import api
-from imgvecd.daemon.status_line import headline
+from imgvecd.daemon.status_line import status_line
 
 
 def status(state, counts, *, model_error=None, **fields):
@@ -59,4 +59,4 @@ THERE = api.RootStatus(path="/home")
     ],
 )
 def test_headline(now, expected):
-    assert headline(now) == expected
+    assert status_line(now) == expected

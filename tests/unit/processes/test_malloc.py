@@ -12,11 +12,11 @@ pytestmark = pytest.mark.skipif(
 
 HEAPS = """
 import ctypes, threading
-from imgvecd.processes.malloc import use_one_heap
+from imgvecd.processes.malloc import use_one_malloc_arena
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fdopen.restype = ctypes.c_void_p
 if {told}:
-    use_one_heap()
+    use_one_malloc_arena()
 gate = threading.Barrier(4)
 def work():
     gate.wait()  # all at once, so that each finds the other's heap in use

@@ -8,7 +8,7 @@ import pytest
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError, WorkerError
-from imgvecd.processes import SplitEncoder
+from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import Lane
 
 

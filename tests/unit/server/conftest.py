@@ -14,11 +14,11 @@ import pytest
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
 from imgvecd.core.library.originals import Original
-from imgvecd.core.library.thumbnails import Wanted
+from imgvecd.core.library.thumbnails import ThumbnailSource
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.errors import NotFoundError
 from imgvecd.server.app import serve
-from imgvecd.types import Bearers
+from imgvecd.types import ContentFiles
 
 HIT = api.Hit(id=7, score=0.31, path="/photos/dog.jpg")
 
@@ -117,7 +117,7 @@ class FakeThumbnailService:
     async def find(self, content_id, size):
         if content_id != 7:
             raise NotFoundError(f"there is no image {content_id}")
-        return Wanted(f"00-{size}", size, Bearers(b"0", ()))
+        return ThumbnailSource(f"00-{size}", size, ContentFiles(b"0", ()))
 
     async def picture(self, wanted):
         return await self._answer(wanted.name, wanted.name.encode())

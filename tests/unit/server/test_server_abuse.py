@@ -12,7 +12,7 @@ import pytest
 
 from imgvecd.server import client_connection as connection_module
 from imgvecd.server import listener, request_bodies
-from imgvecd.server.concurrency import PLACES
+from imgvecd.server.concurrency import SLOTS
 from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -246,7 +246,7 @@ STALLED = {
 @pytest.mark.parametrize("kind", STALLED)
 async def test_a_body_that_stalls_holds_no_small_request_up(daemon, kind):
     """Not even one of the same client: what waits for its body has no place among requests."""
-    stalled = [daemon.connect() for _ in range(PLACES)]
+    stalled = [daemon.connect() for _ in range(SLOTS)]
     for client in stalled:
         client.sendall(STALLED[kind])
     async with asyncio.timeout(20):  # far below the deadline of what stalls

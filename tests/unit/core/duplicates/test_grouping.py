@@ -3,17 +3,20 @@
 import pytest
 
 from imgvecd import api
-from imgvecd.core.duplicates.grouping import Link, group_ids, make_group
+from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
+from imgvecd.core.duplicates.compared_images import Subject
+from imgvecd.core.duplicates.grouping import group_ids, make_group
+from imgvecd.types import CopyFacts
 
 
 def link(first, second, kind="reencoded", similarity=0.9):
     return Link(first, second, kind, similarity)
 
 
-def test_the_same_picture_chains_and_takes_the_loosest_kind():
+def test_what_is_one_picture_with_the_best_copy_takes_the_loosest_kind():
     links = [
         link(1, 2, "same_pixels"),
-        link(3, 2, "transformed"),
+        link(3, 2, "transformed"),  # 1 has the pixels of 2
         link(5, 4),
         link(1, 3, "similar"),
     ]
@@ -30,8 +33,38 @@ def test_a_loop_closed_by_a_loose_link_stays_sure():
 
 
 def test_an_edit_joins_no_group_by_way_of_a_small_copy():
-    links = [link(1, 3), link(2, 3)]
-    assert group_ids(links, apart={frozenset((1, 2))}) == [("reencoded", [1, 3])]
+    links = [link(1, 3), link(2, 3)]  # a picture, an edit of it, and a small copy of either
+    assert group_ids(links) == [("reencoded", [1, 3])]
+    assert group_ids(links, worth={1: 1.0, 2: 2.0, 3: 0.5}) == [("reencoded", [2, 3])]
+
+
+def test_poor_copies_belong_to_the_best_one_whatever_they_are_to_each_other():
+    # 3 and 4 are no copies of 2, as far as anybody can tell, nor 1 and 2 before they are compared
+    links = [link(3, 4, similarity=1.0), link(1, 3), link(1, 4), link(2, 5)]
+    worth = {1: 5.0, 2: 3.0, 3: 1.0, 4: 1.0, 5: 1.0}
+    assert group_ids([*links, link(2, 3, "edited")], worth=worth)[:2] == [
+        ("reencoded", [1, 3, 4]),
+        ("reencoded", [2, 5]),
+    ]
+    assert group_ids([*links, link(1, 2)], worth=worth)[0] == ("reencoded", [1, 2, 3, 4])
+
+
+def test_what_was_never_compared_with_the_best_copy_is_named():
+    same = SamePicture([link(1, 2), link(2, 3), link(3, 4)])
+    group, *_ = same.groups({}, unlike=lambda *_: False)
+    assert (group.ids, group.unknown) == ([1, 2], [3])
+    groups = same.groups({}, unlike=lambda *pair: set(pair) == {1, 3})
+    assert [(each.ids, each.unknown) for each in groups] == [([1, 2], []), ([3, 4], [])]
+
+
+@pytest.mark.parametrize(("shows", "best"), [(1.0, 2), (0.0, 1)])
+def test_an_enlarged_copy_is_worth_less_than_what_it_was_made_from(shows, best):
+    subjects = [
+        Subject(1, b"1", 1, 400, 300, None, 1, None), Subject(2, b"2", 1, 800, 600, None, 1, None)
+    ]  # fmt: skip
+    facts = {2: CopyFacts(bands=(1.0,) * 12 + (shows,) * 12)}
+    worth = worth_of(subjects, facts, [link(1, 2)])
+    assert max(worth, key=worth.get) == best
 
 
 def test_what_is_only_similar_does_not_chain():

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import threading
 
 import pytest
@@ -77,7 +78,7 @@ def test_links_that_stay_inside_are_followed_where_wanted(root, folder):
 
 def test_of_a_link_that_is_not_followed_the_state_is_its_own(root, folder):
     (root / "link").symlink_to("a/1.jpg")
-    assert os.path.stat.S_ISLNK(stat_beneath(folder, b"link").st_mode)
+    assert stat.S_ISLNK(stat_beneath(folder, b"link").st_mode)
     assert stat_beneath(folder, b"link", Links.INSIDE).st_size == 6
 
 

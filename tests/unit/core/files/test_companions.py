@@ -64,7 +64,7 @@ def test_the_catalog_knows_the_same_extensions(tmp_path):
     added = tuple((root.id, b"", FoundFile(name.encode(), stamp)) for name in names)
     catalog.files.apply(FileChanges(added=added))
     images = [name for name in names if not formats.is_companion_name(name)]
-    assert catalog.library.counts(None).seen == len(images)
+    assert catalog.images.counts(None).seen == len(images)
     catalog.close()
 
 

@@ -185,7 +185,7 @@ def test_side_files_come_change_and_go(catalog):
 
     def image():
         (row,) = catalog.files.files_named(root.id, b"", [b"a(1).jpg"])
-        return catalog.library.images([row.content_id])[row.content_id]
+        return catalog.images.images([row.content_id])[row.content_id]
 
     read(taken_at="1950-06-07T12:00:00+01:00", description="old times")
     ((content_id, _),) = catalog.work.contents_to_encode("m", 10, set())
@@ -193,7 +193,7 @@ def test_side_files_come_change_and_go(catalog):
     catalog.work.commit_embeddings("m", [(content_id, info)], np.eye(1, 4, dtype=np.float32), [])
     assert image().taken_at == "1950-06-07T12:00:00+01:00"
     assert image().metadata == {"description": "old times", "taken_at_source": "sidecar"}
-    counts = catalog.library.counts("m")
+    counts = catalog.images.counts("m")
     assert (counts.seen, counts.indexed, counts.pending, counts.failed) == (1, 1, 0, 0)
 
     (row,) = catalog.files.files_named(root.id, b"", [b"a.jpg(1).json"])

@@ -60,7 +60,7 @@ class Folder:
 
     def image(self, name, directory=b""):
         content_id = self.row(name, directory).content_id
-        return self.catalog.library.images([content_id])[content_id]
+        return self.catalog.images.images([content_id])[content_id]
 
     def says(self, name, directory=b""):
         return self.image(name, directory).metadata
@@ -80,7 +80,7 @@ def test_a_sidecar_counts_whichever_is_read_first(folder, names):
         folder.read(a_xmp={"rating": 5})
     folder.encode()
     assert folder.says(b"a.jpg") == {"rating": 5, "camera": "X"}
-    counts = folder.catalog.library.counts("m")
+    counts = folder.catalog.images.counts("m")
     assert (counts.seen, counts.indexed, counts.pending, counts.failed) == (1, 1, 0, 0)
 
 
@@ -146,7 +146,7 @@ def test_a_sidecar_that_cannot_be_read_says_nothing(folder):
     assert folder.says(b"a.jpg") == OWN.metadata
     _, failures = folder.catalog.failures.page(-1, 10)
     assert [failure.path for failure in failures] == ["/photos/a.xmp"]
-    assert folder.catalog.library.counts("m").failed == 0
+    assert folder.catalog.images.counts("m").failed == 0
 
 
 def test_one_sidecar_speaks_for_raw_and_jpeg_and_no_other(folder):

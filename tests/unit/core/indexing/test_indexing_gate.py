@@ -78,8 +78,8 @@ def test_hours_that_are_none_are_refused(hours):
 def test_a_night_in_which_summer_time_begins_or_ends(day, begins, ends, berlin, by_machine):
     """The hours are the clock's, and what is told of their end is right; so it is of a request."""
     night = PauseRules(IndexingConfig(quiet_hours="22:00-07:00"), None if by_machine else berlin)
-    evening = datetime.datetime(*day, 23, tzinfo=berlin).astimezone(datetime.UTC)
-    morning = datetime.datetime(*day, 7, tzinfo=berlin) + datetime.timedelta(days=1)
+    evening = datetime.datetime(*day, hour=23, tzinfo=berlin).astimezone(datetime.UTC)
+    morning = datetime.datetime(*day, hour=7, tzinfo=berlin) + datetime.timedelta(days=1)
     minute = datetime.timedelta(minutes=1)
     assert night.decide(evening, CALM).until == f"{morning:%Y-%m-%dT%H:%M:%S}{ends}"
     assert night.decide(morning.astimezone(datetime.UTC) - minute, CALM)

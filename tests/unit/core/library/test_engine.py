@@ -76,7 +76,13 @@ class DictIndex:
 
 
 class Rig:
-    """An engine over a real catalog and a real folder, with a fake model."""
+    """An engine over a real catalog and a real folder, with a fake model.
+
+    Attributes:
+        target: the encoder of the model to move to, where there is one.
+    """
+
+    target: FakeEncoder
 
     def __init__(self, tmp_path):
         self.folder = os.fsencode(tmp_path / "photos")
@@ -84,12 +90,12 @@ class Rig:
         self.catalog = Catalog(str(tmp_path / "state"))
         self.decoder, self.encoder = FakeDecoder(), FakeEncoder()
         self.index = DictIndex(self.catalog.embeddings)
-        self.doubted = []
+        self.stale = []
         self.parts = Parts(
             work=self.catalog.work,
             embeddings=self.catalog.embeddings,
             models=self.catalog.models,
-            library=self.catalog.library,
+            image_store=self.catalog.images,
             searching=self.catalog.searching,
             decoder=self.decoder,
             serving=ModelSource(MODEL.fingerprint, self.encoder),
@@ -101,7 +107,7 @@ class Rig:
         self.roots = self.catalog.files.set_roots([self.folder])
 
     def make_engine(self):
-        self.engine = Engine(self.parts, on_doubt=self.doubted.extend)
+        self.engine = Engine(self.parts, on_stale=self.stale.extend)
         self.engine.use_roots(self.roots)
         return self.engine
 
@@ -125,7 +131,7 @@ class Rig:
         return [os.path.basename(hit.path) for hit in response.hits]
 
     def counts(self):
-        return self.catalog.library.counts(MODEL.fingerprint)
+        return self.catalog.images.counts(MODEL.fingerprint)
 
 
 def hit_ids(response):
@@ -189,7 +195,7 @@ async def test_an_edit_of_the_metadata_in_a_file_costs_no_encode(rig):
     assert hit.id != old
     assert hit.score == pytest.approx(1, abs=1e-3)
     assert len(rig.index) == 2
-    assert rig.catalog.library.images([hit.id])[hit.id].user_metadata == {
+    assert rig.catalog.images.images([hit.id])[hit.id].user_metadata == {
         "tags": ["family"],
         "note": "ours",
     }
@@ -208,11 +214,11 @@ async def test_what_the_user_says_follows_an_edited_picture_but_no_other(rig):
     (edited,) = hit_ids(await rig.search(text="picture, cropped", limit=1))
     rig.write("a.jpg", b"known picture")  # overwritten by a copy of the other one
     await rig.settled()
-    said = rig.catalog.library.images([b])[b].user_metadata
+    said = rig.catalog.images.images([b])[b].user_metadata
     assert said == {}
     rig.write("a.jpg", b"picture, cropped")
     await rig.settled()
-    images = rig.catalog.library.images([edited])
+    images = rig.catalog.images.images([edited])
     assert images[edited].user_metadata == {"tags": ["ours"]}
 
 
@@ -234,11 +240,11 @@ async def test_the_image_that_kills_the_encoder_is_found_and_blamed(rig):
     assert rig.encoder.deaths >= 2
 
 
-async def test_a_file_that_vanished_is_doubted_not_failed(rig):
+async def test_a_file_that_vanished_is_stale_not_failed(rig):
     path = rig.write("a.jpg", b"picture")
     os.unlink(path)
     await rig.settled()
-    assert rig.doubted
+    assert rig.stale
     assert rig.counts().failed == 0
     assert rig.counts().pending == 1
 
@@ -525,20 +531,20 @@ async def test_a_backlog_does_not_run_ahead_of_decoding(rig):
 
 
 async def test_a_pause_keeps_everything_from_being_read_decoded_and_encoded(rig, monkeypatch):
-    rest = rig.parts.rest
+    gate = rig.parts.gate
     read = []
     monkeypatch.setattr(
         "imgvecd.core.indexing.abandonable_reads.hash_file", lambda *args, **_: read.append(args)
     )
-    await rest.pause(None)
+    await gate.pause(None)
     rig.write("a.jpg", b"picture")
     rig.engine.wake()
     async with asyncio.timeout(10):
-        await rest.holds_up()
+        await gate.holds_up()
     assert rig.engine.busy
     assert (read, rig.decoder.decoded) == ([], [])
     monkeypatch.undo()
-    await rest.resume(force=False)
+    await gate.resume(force=False)
     await rig.settled()
     assert rig.counts().indexed == 1
 
@@ -550,22 +556,22 @@ async def test_a_pause_in_the_middle_leaves_no_batch_behind(rig):
     rig.engine.wake()
     while not rig.decoder.at_once:
         await asyncio.sleep(0.005)
-    await rig.parts.rest.pause(None)
+    await rig.parts.gate.pause(None)
     rig.decoder.gate.set()
     async with asyncio.timeout(10):
-        await rig.parts.rest.holds_up()
+        await rig.parts.gate.holds_up()
         while rig.decoder.at_once:
             await asyncio.sleep(0.005)
     assert rig.encoder.batches == []
     assert len(rig.decoder.decoded) <= 3  # those under way end
-    await rig.parts.rest.resume(force=False)
+    await rig.parts.gate.resume(force=False)
     await rig.settled()
     assert rig.counts().indexed == 20
     assert sum(rig.encoder.batches) == 20
 
 
 async def test_with_nothing_to_do_a_paused_engine_is_idle(rig):
-    await rig.parts.rest.pause(None)
+    await rig.parts.gate.pause(None)
     await rig.settled()
 
 

@@ -1,8 +1,8 @@
 import json
 from pathlib import Path
 
-import open_clip
 import pytest
+from later import open_clip
 
 from imgvecd.config.schema import ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, PRESETS, choose_model, plan_models

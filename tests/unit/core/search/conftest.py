@@ -88,7 +88,7 @@ class Shelf:
             encoder=self.encoder,
             decoder=FakeDecoder(),
             embeddings=self.catalog.embeddings,
-            library=self.catalog.library,
+            image_store=self.catalog.images,
             store=self.catalog.searching,
             fetch=self.fetch,
         )

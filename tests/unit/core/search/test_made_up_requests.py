@@ -13,11 +13,11 @@ import pytest
 from fakes import DIM
 
 from imgvecd.api import Filters, SavedSearch, SearchRequest
-from imgvecd.core.search.paging import Cursor, Cuts, digest
+from imgvecd.core.search.paging import BandCuts, Cursor, digest
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Relevance
 from imgvecd.errors import BadRequestError
 
-CUTS = Cuts(-1.0, -1.0, -1.0)
+CUTS = BandCuts(-1.0, -1.0, -1.0)
 ORDERS = ("score", "newest", "oldest", "path")
 
 
@@ -64,8 +64,8 @@ async def test_a_cursor_with_a_key_of_another_type_is_a_bad_request(filled, orde
     [
         (-1, CUTS),
         (2**62, CUTS),
-        (1, Cuts(math.nan, 0.0, 0.0)),
-        (1, Cuts(0.0, 0.0, math.nan)),
+        (1, BandCuts(math.nan, 0.0, 0.0)),
+        (1, BandCuts(0.0, 0.0, math.nan)),
     ],
 )
 async def test_a_cursor_with_numbers_that_cannot_be_is_a_bad_request(filled, shown, cuts):

@@ -320,7 +320,7 @@ async def test_a_change_of_models_makes_nothing_new(shelf):
     clock = shelf.catalog.embeddings.clock()
     other = type(MODEL)("fake-2", "other", "", DIM, MODEL.preprocess)
     shelf.catalog.models.activate([MODEL, other])
-    image = shelf.catalog.library.images([old])[old]
+    image = shelf.catalog.images.images([old])[old]
     assert image is not None
 
     rows = np.stack([vector_of(b"x")])
@@ -348,15 +348,13 @@ async def test_a_clock_of_another_library_is_refused(shelf):
 
 async def test_labels_come_best_first_and_become_tags(shelf):
     image = shelf.add("/photos/dog.jpg", towards("a photo of dog", 1.0, 0), user={"tags": ["old"]})
-    labeller = Labeller(
-        shelf.catalog.library, shelf.catalog.embeddings, shelf.catalog.user_metadata
-    )
+    labeller = Labeller(shelf.catalog.images, shelf.catalog.embeddings, shelf.catalog.user_metadata)
     request = ClassifyRequest(labels=("cat", "dog"), write_tags=True)
     answer = await labeller.classify(shelf.searcher(), request)
     (labelled,) = answer.images
     assert [label.label for label in labelled.labels] == ["dog"]
     assert labelled.labels[0].share > 0.9
-    assert shelf.catalog.library.images([image])[image].user_metadata["tags"] == ["old", "dog"]
+    assert shelf.catalog.images.images([image])[image].user_metadata["tags"] == ["old", "dog"]
 
 
 async def test_saved_searches_are_kept_replaced_and_dropped(shelf):

@@ -1,7 +1,7 @@
 """Duplicates: precision and recall by kind on generated variants, and how long 100,000 images take.
 
-    python benchmarks/duplicates.py quality --photos DIR [--count 100] [--model imgvecd-mini]
-    python benchmarks/duplicates.py speed [--count 100000] [--dim 512]
+    python -m benchmarks.duplicates.speed quality --photos DIR [--count 100] [--model imgvecd-mini]
+    python -m benchmarks.duplicates.speed speed [--count 100000] [--dim 512]
 
 `quality` makes eight variants of each photo and asks which pairs are reported. It does the same
 with imagededup's hashes at their default thresholds, if imagededup is installed. `speed` fills a
@@ -26,7 +26,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from imgvecd import VectorDatabase, api
 from imgvecd.catalog import Catalog
-from imgvecd.core.duplicates import DuplicateFinder, comparing, perceptual_hash
+from imgvecd.core.duplicates import comparing, perceptual_hash
+from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
@@ -35,7 +36,7 @@ try:
 except ImportError:
     imagededup_methods = None
 
-LIBRARY = Path(__file__).resolve().parents[2] / "shared" / "data" / "library"
+LIBRARY = Path(__file__).resolve().parents[3] / "shared" / "data" / "library"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -223,7 +224,7 @@ def speed(options):
             for number, content_id in enumerate(ids)
         )
         catalog.files.apply(FileChanges(linked=tuple(linked)))
-        catalog.duplicates.store_looks(
+        catalog.duplicates.store_hashes(
             perceptual_hash.VERSION,
             {content_id: pictures[row].tobytes() for row, content_id in enumerate(ids)},
         )
@@ -234,7 +235,7 @@ def speed(options):
         )
         finder = DuplicateFinder(
             store=catalog.duplicates,
-            library=catalog.library,
+            image_store=catalog.images,
             embeddings=catalog.embeddings,
             decoder=NoPictures(),
         )

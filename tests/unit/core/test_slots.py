@@ -4,14 +4,15 @@ import asyncio
 
 import pytest
 
-from imgvecd.server.concurrency import RequestTurns
+from imgvecd.core import slots
+from imgvecd.core.slots import Slots
 
 
 class Crowd:
     """Requests that hold their place until they are let go."""
 
-    def __init__(self, turns):
-        self.turns = turns
+    def __init__(self, slots):
+        self.slots = slots
         self.served = []
         self._gates = {}
 
@@ -19,7 +20,7 @@ class Crowd:
         gate = self._gates[name] = asyncio.Event()
 
         async def request():
-            async with self.turns.place(client):
+            async with self.slots.slot(client):
                 self.served.append(name)
                 await gate.wait()
 
@@ -38,21 +39,21 @@ async def settled():
 
 @pytest.fixture
 def crowd():
-    return Crowd(RequestTurns(places=4, per_client=2))
+    return Crowd(Slots(slots=4, per_client=2))
 
 
 async def test_a_client_has_its_share_and_others_find_a_place(crowd):
     tasks = [crowd.ask(1, f"a{n}") for n in range(200)]
     await settled()
     assert crowd.served == ["a0", "a1"]
-    assert (crowd.turns.under_way, crowd.turns.waiting) == (2, 198)
+    assert (crowd.slots.under_way, crowd.slots.waiting) == (2, 198)
     tasks += [crowd.ask(2, "b0"), crowd.ask(3, "c0")]
     await settled()
     assert crowd.served[2:] == ["b0", "c0"]
     for task in tasks:
         task.cancel()
     await settled()
-    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+    assert (crowd.slots.under_way, crowd.slots.waiting) == (0, 0)
 
 
 async def test_those_who_wait_get_one_place_each_in_turn(crowd):
@@ -63,11 +64,11 @@ async def test_those_who_wait_get_one_place_each_in_turn(crowd):
     await crowd.let_go("10", "11", "20")
     assert sorted(crowd.served[4:]) == ["12", "22", "30"]
     await crowd.let_go("21", "12", "22", "30")
-    assert crowd.turns.under_way == 4
+    assert crowd.slots.under_way == 4
     await crowd.let_go("13", "23", "31", "32")
     await asyncio.gather(*tasks)
     assert len(crowd.served) == 11
-    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+    assert (crowd.slots.under_way, crowd.slots.waiting) == (0, 0)
 
 
 async def test_who_leaves_while_waiting_loses_nobody_a_place(crowd):
@@ -80,7 +81,7 @@ async def test_who_leaves_while_waiting_loses_nobody_a_place(crowd):
     first[3].cancel()
     first[1].cancel()
     await settled()
-    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+    assert (crowd.slots.under_way, crowd.slots.waiting) == (0, 0)
 
 
 async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
@@ -92,4 +93,24 @@ async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
     await settled()
     assert "a3" in crowd.served
     await crowd.let_go("a1", "a3")
-    assert (crowd.turns.under_way, crowd.turns.waiting) == (0, 0)
+    assert (crowd.slots.under_way, crowd.slots.waiting) == (0, 0)
+
+
+async def test_a_client_has_more_while_it_is_alone(monkeypatch):
+    crowd = Crowd(Slots(4, per_client=3, beside_others=1))
+    tasks = [crowd.ask(1, f"a{n}") for n in range(5)]
+    await settled()
+    assert crowd.served == ["a0", "a1", "a2"]
+    tasks.append(crowd.ask(2, "b0"))
+    await settled()
+    assert crowd.served[3:] == ["b0"]
+    await crowd.let_go("a0", "a1")
+    assert crowd.served[4:] == []  # one is as much as it may have now
+    await crowd.let_go("a2")
+    assert crowd.served[4:] == ["a3"]
+    monkeypatch.setattr(slots, "_RECENT_S", -1.0)  # the other one came long ago
+    tasks.append(crowd.ask(1, "a5"))
+    await crowd.let_go("b0")
+    assert crowd.served[5:] == ["a4", "a5"]
+    await crowd.let_go("a3", "a4", "a5")
+    await asyncio.gather(*tasks)

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from imgvecd.core.watch.file_diff import FileDiff, Look
+from imgvecd.core.watch.file_diff import FileDiff, FolderState
 from imgvecd.core.watch.listing import Listing
 from imgvecd.types import FileMove, FileRow, FoundFile, Stamp
 
@@ -44,15 +44,15 @@ class Disk:
                 name = path[len(prefix) :]
                 listing.files[name] = os.stat_result(values, times)
         rows = {row.name: row for row in self.rows.values() if row.dir == directory}
-        return Look(1, listing, rows)
+        return FolderState(1, listing, rows)
 
-    def plan(self, *directories, final=False):
+    def compare(self, *directories, final=False):
         planner = FileDiff(
             lambda inode: [row for row in self.rows.values() if row.stamp.inode == inode],
             self.stamp_of,
             lambda place, stamp: 1.0 if place[2] in self.unsettled else 0.0,
         )
-        return planner.plan([self.look(directory) for directory in directories], final=final)
+        return planner.compare([self.look(directory) for directory in directories], final=final)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def disk():
 def test_nothing_to_do(disk):
     disk.know(b"a.jpg", 1)
     disk.find(b"a.jpg", 1)
-    plan = disk.plan(b"")
+    plan = disk.compare(b"")
     assert not plan.changes
     assert plan.missing == []
 
@@ -71,18 +71,18 @@ def test_nothing_to_do(disk):
 def test_added_and_missing_and_removed(disk):
     old = disk.know(b"old.jpg", 1)
     stamp = disk.find(b"new.jpg", 2)
-    plan = disk.plan(b"")
+    plan = disk.compare(b"")
     assert plan.changes.added == ((1, b"", FoundFile(b"new.jpg", stamp)),)
     assert plan.missing == [old]
     assert plan.changes.removed == ()
-    assert disk.plan(b"", final=True).changes.removed == (old.id,)
+    assert disk.compare(b"", final=True).changes.removed == (old.id,)
 
 
 def test_names_that_could_not_be_examined_are_not_missing(disk):
     disk.know(b"a.jpg", 1)
     look = disk.look(b"")
     look.listing.unknown.add(b"a.jpg")
-    plan = FileDiff(lambda _: [], disk.stamp_of, lambda *_: 0.0).plan([look], final=True)
+    plan = FileDiff(lambda _: [], disk.stamp_of, lambda *_: 0.0).compare([look], final=True)
     assert not plan.changes
 
 
@@ -91,20 +91,20 @@ def test_an_unsettled_file_is_looked_at_again(disk):
     disk.find(b"a.jpg", 1, size=11)
     disk.find(b"new.jpg", 2)
     disk.unsettled = {b"a.jpg", b"new.jpg"}
-    plan = disk.plan(b"")
+    plan = disk.compare(b"")
     assert not plan.changes
     assert {place for place, _ in plan.unsettled} == {(1, b"", b"a.jpg"), (1, b"", b"new.jpg")}
     disk.unsettled = set()
-    assert disk.plan(b"").changes.changed == ((row.id, Stamp(11, 1, 1, 1)),)
+    assert disk.compare(b"").changes.changed == ((row.id, Stamp(11, 1, 1, 1)),)
 
 
 def test_ctime_alone_is_a_change_in_place_but_not_after_a_rename(disk):
     row = disk.know(b"a.jpg", 1)
     stamp = disk.find(b"a.jpg", 1, ctime=2)
-    assert disk.plan(b"").changes.changed == ((row.id, stamp),)
+    assert disk.compare(b"").changes.changed == ((row.id, stamp),)
     del disk.files[b"a.jpg"]
     stamp = disk.find(b"b.jpg", 1, ctime=2)
-    plan = disk.plan(b"")
+    plan = disk.compare(b"")
     assert plan.changes.moved == (FileMove(row.id, 1, b"", b"b.jpg", stamp),)
     assert plan.missing == []
 
@@ -113,7 +113,7 @@ def test_only_a_file_that_was_renamed_itself_is_read_again(disk):
     row, below = disk.know(b"a.jpg", 1), disk.know(b"x/b.jpg", 2)
     stamp = disk.find(b"c.jpg", 1, ctime=2)
     disk.find(b"y/b.jpg", 2)
-    changes = disk.plan(b"", b"x", b"y").changes
+    changes = disk.compare(b"", b"x", b"y").changes
     assert {move.file_id for move in changes.moved} == {row.id, below.id}
     assert changes.changed == ((row.id, stamp),)
 
@@ -121,14 +121,14 @@ def test_only_a_file_that_was_renamed_itself_is_read_again(disk):
 def test_replaced_by_another_file(disk):
     row = disk.know(b"a.jpg", 1)
     stamp = disk.find(b"a.jpg", 2)
-    assert disk.plan(b"").changes.changed == ((row.id, stamp),)
+    assert disk.compare(b"").changes.changed == ((row.id, stamp),)
 
 
 def test_backed_up_and_replaced(disk):
     row = disk.know(b"a.jpg", 1)
     moved = disk.find(b"backup.jpg", 1, ctime=2)
     added = disk.find(b"a.jpg", 2)
-    changes = disk.plan(b"").changes
+    changes = disk.compare(b"").changes
     assert changes.moved == (FileMove(row.id, 1, b"", b"backup.jpg", moved),)
     assert changes.added == ((1, b"", FoundFile(b"a.jpg", added)),)
 
@@ -138,7 +138,7 @@ def test_a_swap_seen_from_one_side(disk):
     disk.find(b"x/a.jpg", 2)
     disk.find(b"y/b.jpg", 1)
     for directories in ([b"x"], [b"y"], [b"x", b"y"], [b"y", b"x"]):
-        changes = disk.plan(*directories).changes
+        changes = disk.compare(*directories).changes
         assert {(m.file_id, m.dir, m.name) for m in changes.moved} == {
             (a.id, b"y", b"b.jpg"),
             (b.id, b"x", b"a.jpg"),
@@ -150,13 +150,13 @@ def test_whose_name_was_taken_may_still_turn_up(disk):
     a, b = disk.know(b"x/a.jpg", 1), disk.know(b"y/b.jpg", 2)
     disk.find(b"x/a.jpg", 2)
     disk.find(b"z/c.jpg", 1)
-    plan = disk.plan(b"x")
+    plan = disk.compare(b"x")
     assert not plan.changes
     assert plan.missing == [a]
-    plan = disk.plan(b"x", b"y", b"z")
+    plan = disk.compare(b"x", b"y", b"z")
     assert {(m.file_id, m.dir) for m in plan.changes.moved} == {(a.id, b"z"), (b.id, b"x")}
     del disk.files[b"z/c.jpg"]
-    plan = disk.plan(b"x", final=True)
+    plan = disk.compare(b"x", final=True)
     assert [m.file_id for m in plan.changes.moved] == [b.id]
     assert plan.changes.removed == (a.id,)
 
@@ -165,7 +165,7 @@ def test_a_hard_link_to_known_bytes(disk):
     row = disk.know(b"a.jpg", 1)
     disk.find(b"a.jpg", 1, links=2)
     stamp = disk.find(b"b.jpg", 1, links=2)
-    changes = disk.plan(b"").changes
+    changes = disk.compare(b"").changes
     assert changes.linked == ((1, b"", FoundFile(b"b.jpg", stamp), row.content_id),)
     assert not changes.changed
 
@@ -174,7 +174,7 @@ def test_a_fresh_hard_link_may_hide_a_write(disk):
     row = disk.know(b"a.jpg", 1)
     disk.find(b"a.jpg", 1, ctime=2, links=2)
     stamp = disk.find(b"b.jpg", 1, ctime=2, links=2)
-    changes = disk.plan(b"").changes
+    changes = disk.compare(b"").changes
     assert changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)
     assert changes.changed == ((row.id, stamp),)
 
@@ -183,22 +183,22 @@ def test_a_hard_link_to_bytes_that_were_never_read(disk):
     disk.know(b"a.jpg", 1, pending=True)
     disk.find(b"a.jpg", 1, links=2)
     stamp = disk.find(b"b.jpg", 1, links=2)
-    assert disk.plan(b"").changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)
+    assert disk.compare(b"").changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)
 
 
 def test_the_other_names_of_a_changed_file(disk):
     row, other = disk.know(b"a.jpg", 1), disk.know(b"x/b.jpg", 1)
     disk.find(b"a.jpg", 1, size=11, links=2)
-    plan = disk.plan(b"")
+    plan = disk.compare(b"")
     assert [file_id for file_id, _ in plan.changes.changed] == [row.id]
-    assert plan.siblings == [other]
+    assert plan.hard_links == [other]
 
 
 def test_a_case_only_rename_where_case_does_not_count(disk):
     row = disk.know(b"a.jpg", 1)
     stamp = disk.find(b"A.JPG", 1, ctime=2)
     planner = FileDiff(lambda _: [row], lambda _: stamp, lambda *_: 0.0)
-    plan = planner.plan([disk.look(b"")], final=False)
+    plan = planner.compare([disk.look(b"")], final=False)
     assert plan.changes.moved == (FileMove(row.id, 1, b"", b"A.JPG", stamp),)
 
 
@@ -209,7 +209,7 @@ def test_where_the_old_place_cannot_be_seen_nothing_has_moved(disk):
     def unreachable(_):
         raise PermissionError
 
-    plan = FileDiff(lambda _: [row], unreachable, lambda *_: 0.0).plan(
+    plan = FileDiff(lambda _: [row], unreachable, lambda *_: 0.0).compare(
         [disk.look(b"")], final=False
     )
     assert plan.changes.added == ((1, b"", FoundFile(b"b.jpg", stamp)),)
@@ -222,7 +222,7 @@ def test_where_the_old_place_cannot_be_seen_nothing_has_moved(disk):
 def test_a_name_of_another_kind_makes_another_file(disk, old, new):
     row = disk.know(old, 1)
     stamp = disk.find(new, 1)  # not even the change time tells, as on FAT
-    changes = disk.plan(b"", final=True).changes
+    changes = disk.compare(b"", final=True).changes
     assert changes.added == ((1, b"", FoundFile(new, stamp)),)
     assert changes.removed == (row.id,)
     assert changes.moved == changes.linked == ()
@@ -232,7 +232,7 @@ def test_a_hard_link_of_another_kind_is_no_image(disk):
     disk.know(b"a.jpg", 1)
     disk.find(b"a.jpg", 1, links=2)
     stamp = disk.find(b"a.mov", 1, links=2)
-    changes = disk.plan(b"").changes
+    changes = disk.compare(b"").changes
     assert changes.added == ((1, b"", FoundFile(b"a.mov", stamp)),)
 
 
@@ -244,4 +244,4 @@ def test_who_loses_a_name_has_its_other_names_looked_at(disk, how):
         disk.find(b"c.jpg", 1, ctime=2, links=2)
     elif how == "replaced":
         disk.find(b"a.jpg", 7)
-    assert other in disk.plan(b"", final=True).siblings
+    assert other in disk.compare(b"", final=True).hard_links

@@ -1,6 +1,6 @@
 """Duplicates: is the original kept, and is no edit taken for a copy? Variants with ground truth.
 
-    python benchmarks/keepers.py --photos DIR [--count 100]
+    python -m benchmarks.duplicates.keepers --photos DIR [--count 100]
 
 Each photo becomes an original (JPEG at quality 85 to 95, with or without camera metadata) and, in
 a folder of its own, 20 copies and 16 edits of it. Prints, of each way of copying, how many are in
@@ -23,7 +23,7 @@ from imgvecd import VectorDatabase
 
 SURE = ("same_bytes", "same_pixels", "reencoded")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-LIBRARY = Path(__file__).resolve().parents[2] / "shared" / "data" / "library"
+LIBRARY = Path(__file__).resolve().parents[3] / "shared" / "data" / "library"
 
 
 def again(image, quality):

@@ -101,7 +101,7 @@ def test_a_clock_that_is_ahead_cannot_hold_a_file_up(monkeypatch):
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(debounce, "MAX_PLACES", 10)
+    monkeypatch.setattr(debounce, "MAX_FILES", 10)
     subject = Debounce(500)
     for number in range(1000):
         subject.written((1, b"", b"%d" % number))

@@ -1,0 +1,165 @@
+"""Duplicates: recall of copies and edits called the same picture, pair by pair, in bulk.
+
+    python -m benchmarks.duplicates.pairs [--photos DIR …] [--count 300] [--copies-of 100]
+
+Makes each photo an original (JPEG at 85 to 95), edits it in 40 ways, each saved as JPEG at 75 to
+95 or PNG, and copies every third in 33, and asks what `imgvecd` asks: is it a candidate by its
+look, and what does comparing the two say? Then pages: invoices, chats, cards, charts and the like
+that differ in a word, each against the others, and each against copies of itself. Nothing is
+indexed, so that thousands of pairs take minutes.
+"""
+
+import argparse
+import collections
+import io
+import itertools
+import json
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from benchmarks.duplicates.pages import FAMILIES, page
+from benchmarks.duplicates.variants import COPIES, EDITS, changes, saved
+from imgvecd.adapters import pillow
+from imgvecd.core.duplicates import comparing, pairing, perceptual_hash
+from imgvecd.core.duplicates.compared_images import Subject
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+MOST_PIXELS = 100_000_000
+SURE = ("same_pixels", "reencoded", "transformed")
+PAGE_COPIES = ("JPEG at 50", "JPEG at 80", "PNG", "WebP at 80", "half", "two thirds, bilinear")
+
+
+class Picture:
+    """A file's bytes, as the finder sees them."""
+
+    count = itertools.count(1)
+
+    def __init__(self, data):
+        self.examined = pillow.examine(io.BytesIO(data), MOST_PIXELS)
+        _, pixels = pillow.decode(io.BytesIO(data), perceptual_hash.SPEC, MOST_PIXELS)
+        info = self.examined.info
+        self.subject = Subject(
+            next(self.count), data[:8], len(data), info.width, info.height, None, 1,
+            perceptual_hash.of_pixels(pixels), info.format == "raw",
+        )  # fmt: skip
+        self.signature = perceptual_hash.signatures(
+            perceptual_hash.greys([self.subject.perceptual_hash])
+        )[0]
+
+    def kind_to(self, other):
+        """Return what the finder would call the two; None if nothing."""
+        if float(self.signature @ other.signature) < pairing.NEAR_SIGNATURE:
+            return None
+        pair = pairing.alike_pair(self.subject, other.subject)
+        if pair is None:
+            return None
+        verdict = comparing.compare(self.examined, other.examined, pair.turn)
+        known = comparing.Comparisons(
+            verdicts={comparing.key(self.subject, other.subject): verdict}
+        )
+        return pairing.by_detail(pair, known)
+
+
+def originals(folders, count):
+    """Yield (name, original as a file's bytes, its pixels, chance)."""
+    files = [
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        for folder in folders
+    ]
+    for place, several in enumerate(files):
+        random.Random(place).shuffle(several)
+    mixed = [path for row in itertools.zip_longest(*files) for path in row if path is not None]
+    for number, path in enumerate(mixed[:count]):
+        chance = random.Random(number)
+        image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+        image.thumbnail((1280, 1280))
+        data = saved(image, quality=chance.randint(85, 95))
+        yield path.name, data, Image.open(io.BytesIO(data)).convert("RGB"), chance
+
+
+def measure(options):
+    tally, told = collections.defaultdict(collections.Counter), []
+    started = time.process_time()
+    photos = enumerate(originals(options.photos, options.count))
+    for number, (name, data, image, chance) in itertools.islice(photos, options.skip, None):
+        original = Picture(data)
+        for edit, make in EDITS.items():
+            edited = make(image, chance)
+            if not changes(image, edited):
+                continue
+            quality = chance.choice((75, 85, 92, 95, None))
+            file = saved(edited, quality=quality) if quality else saved(edited, "PNG")
+            kind = original.kind_to(Picture(file))
+            tally["edit", edit][kind] += 1
+            if kind in SURE:
+                told.append(f"{edit} of {name} (saved at {quality or 'PNG'}): {kind}")
+        if number % max(1, options.count // max(options.copies_of, 1)) == 0:
+            for copy, (_, make) in COPIES.items():
+                kind = original.kind_to(Picture(make(image, chance)))
+                tally["copy", copy][kind] += 1
+                if kind not in SURE:
+                    told.append(f"{copy} of {name}: {kind}")
+        if options.verbose:
+            edits = sum(sum(each.values()) for key, each in tally.items() if key[0] == "edit")
+            print(number, name, edits, flush=True)
+    for family in FAMILIES:
+        measure_pages(family, options.pages, tally, told)
+    report(tally, told, time.process_time() - started, options)
+
+
+def measure_pages(family, count, tally, told):
+    chance = random.Random(family)
+    images = [page(family, number) for number in range(count)]
+    pictures = [Picture(saved(image, "PNG")) for image in images]
+    for one, other in itertools.combinations(pictures, 2):
+        kind = one.kind_to(other)
+        tally["page", family][kind] += 1
+        if kind in SURE:
+            told.append(f"two of {family}: {kind}")
+    for copy in PAGE_COPIES if count else ():
+        kind = pictures[0].kind_to(Picture(COPIES[copy][1](images[0], chance)))
+        tally["copy of a page", family][kind] += 1
+        if kind not in SURE:
+            told.append(f"{copy} of {family}: {kind}")
+
+
+def report(tally, told, seconds, options):
+    for what, wanted in (
+        ("copy", True),
+        ("copy of a page", True),
+        ("edit", False),
+        ("page", False),
+    ):
+        rows = {name: each for (sort, name), each in tally.items() if sort == what}
+        same = {name: sum(each[kind] for kind in SURE) for name, each in rows.items()}
+        pairs = sum(sum(each.values()) for each in rows.values())
+        print(f"{what}: {sum(same.values()):,} of {pairs:,} pairs are called the same picture")
+        for name, each in rows.items():
+            right = same[name] == sum(each.values()) if wanted else same[name] == 0
+            if options.verbose or not right:
+                print(f"  {name:<24} {same[name]:>4} of {sum(each.values())}")
+    for line in told:
+        print(f"  {line}")
+    print(json.dumps({"processor_seconds": round(seconds), "wrong": len(told)}))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    folders = [SHARED / "library", SHARED / "captioned", SHARED / "captioned"]
+    parser.add_argument("--photos", type=Path, nargs="*", default=folders)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--skip", type=int, default=0, help="that many of the photos")
+    parser.add_argument("--copies-of", type=int, default=100, help="photos that are copied, too")
+    parser.add_argument("--pages", type=int, default=8, help="of each family")
+    parser.add_argument("--verbose", action="store_true")
+    np.seterr(all="ignore")
+    measure(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""From how two pictures differ to what one is to the other: saved anew, or changed by somebody.
+
+Each measure is held against what saving the better picture at the quality of the worse one does to
+it (`resaving`), and against the same at a much lower quality, which stands for other codecs and for
+pictures that were saved several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from imgvecd.core.duplicates.detail import Detail
+
+Verdict = Literal["same", "edited", "other"]
+
+POORER = 30
+"""Of libjpeg's quality, by which the much lower one is lower."""
+
+_POOREST = 10
+# Limits: grey levels that are always allowed, and how many more for each that saving explains and
+# for each level of noise. `python -m benchmarks.duplicates.pairs` prints how near pairs come.
+_LIMITS = {
+    "tone": (0.25, 1.5, 0.06),
+    "colour": (0.4, 2.0, 0.08),
+    "luma_small": (4.0, 2.0, 0.5),
+    "luma": (1.7, 2.0, 0.35),
+    "colour_block": (2.5, 2.0, 0.4),
+}
+_RESIZED_LIMITS = {
+    "tone": (0.3, 1.5, 0.07),
+    "colour": (0.45, 2.0, 0.12),
+    "luma_small": (5.0, 2.0, 0.65),
+    "luma": (2.2, 2.0, 0.6),
+    "colour_block": (3.0, 2.0, 0.6),
+}
+# What saving at a quality of 5 explains at the most, by measure, and some more.
+_MOST_EXPLAINED = {"tone": 3, "colour": 4, "luma_small": 10, "luma": 7, "colour_block": 11}
+# Of the noise at the much lower quality: copies had 1.36 times as much at the most, sharpened
+# pictures 1.4 and more in nine of ten, film grain even more.
+_MOST_NOISE = 1.55
+# WebP, AVIF and HEIF turn colours into luma and differences by matrices and ranges of their own.
+_OTHER_CODEC = {"tone": 0.15, "colour": 0.35}
+# On pages of text, charts and screenshots the median block has no noise, and one digit is a change.
+_PAGE_FLAT = 0.5  # photos had 0.0 to 0.3, one of 17 had 0.52; pages 0.63 and more
+_PAGE_LIMITS = {
+    "tone": (1.2, 0.0, 0.0),
+    "colour": (1.0, 0.0, 0.0),
+    "luma_small": (4.0, 0.0, 0.0),
+    "luma": (3.6, 0.0, 0.0),
+    "colour_block": (4.0, 0.0, 0.0),
+}
+# Shares that are left of the edges, and of these and of the fine structure together, below which it
+# is blurred. Where there is no more noise than expected, nothing else explains that edges are gone.
+_BLURRED_QUIET, _BLURRED = 0.78, 1.2
+_BLURRED_RESIZED = (0.36, 0.18)  # edges and fine themselves: enlarging and shrinking blurs, too
+_QUIET = 1.15
+_SMOOTH = 3.0  # grey levels: of edges, below which they are noise, and there is nothing to blur
+_SHARPENED, _SHARPENED_RESIZED = 1.33, 1.95
+_SAME_PICTURE = 0.6  # least share of blocks alike of an edit
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What an honest copy differs by: at the quality that it tells, and at a much lower one."""
+
+    usual: Detail
+    poor: Detail
+
+
+def poorer(quality: int) -> int:
+    """Return the much lower quality."""
+    return max(quality - POORER, min(quality, _POOREST))
+
+
+def beyond_saving(found: Detail, *, resized: bool) -> Verdict | None:
+    """Return what two pictures are that no saving explains; None: `verdict` has to tell."""
+    limits = _limits(found, resized=resized)
+    explicable = found.alike >= _SAME_PICTURE and all(
+        getattr(found, name) <= base + explained * _MOST_EXPLAINED[name] + more * found.noise
+        for name, (base, explained, more) in limits.items()
+    )
+    return None if explicable else _changed(found)
+
+
+def verdict(found: Detail, expected: Expected, *, resized: bool, jpeg: bool) -> Verdict:
+    """Return what the second picture is to the first.
+
+    Args:
+        resized: the two are of different size.
+        jpeg: neither was saved by another codec that loses something.
+    """
+    if _within(found, expected, resized=resized, jpeg=jpeg):
+        smooth = found.strength < _SMOOTH
+        sharpened = found.sharpened > _most_sharpened(expected, resized=resized)
+        if smooth or not (sharpened or _is_blurred(found, expected, resized=resized)):
+            return "same"
+    return _changed(found)
+
+
+def _changed(found: Detail) -> Verdict:
+    # pages of one form agree in most blocks, and differ in what matters
+    page = found.flat >= _PAGE_FLAT
+    return "other" if page or found.alike < _SAME_PICTURE else "edited"
+
+
+def _within(found: Detail, expected: Expected, *, resized: bool, jpeg: bool) -> bool:
+    page = found.flat >= _PAGE_FLAT
+    if not resized and not page and found.noise > _MOST_NOISE * (expected.poor.noise + 0.3):
+        return False
+    return all(
+        getattr(found, name)
+        <= base
+        + (0 if jpeg else _OTHER_CODEC.get(name, 0))
+        + explained * getattr(expected.usual, name)
+        + more * found.noise
+        for name, (base, explained, more) in _limits(found, resized=resized).items()
+    )
+
+
+def _limits(found: Detail, *, resized: bool) -> Mapping[str, tuple[float, float, float]]:
+    if found.flat >= _PAGE_FLAT:
+        return _PAGE_LIMITS
+    return _RESIZED_LIMITS if resized else _LIMITS
+
+
+def _most_sharpened(expected: Expected, *, resized: bool) -> float:
+    return _SHARPENED_RESIZED if resized else max(_SHARPENED, 1.15 * expected.usual.sharpened)
+
+
+def _is_blurred(found: Detail, expected: Expected, *, resized: bool) -> bool:
+    if resized:
+        edges, fine = _BLURRED_RESIZED
+        return found.edges < edges and found.fine < fine
+    if found.noise <= _QUIET * expected.usual.noise:
+        return found.edges < _BLURRED_QUIET * expected.usual.edges
+    edges, fine = (max(each, 0.01) for each in (expected.poor.edges, expected.poor.fine))
+    return found.edges / edges + found.fine / fine < _BLURRED

@@ -1,0 +1,71 @@
+"""Which words there are: in English, and in German, French, Spanish, Italian, Dutch and Portuguese.
+
+`tools.make_words` makes the lists. They are read when they are first asked for, and take 5 MB then.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgvecd.core.search.words import tokens
+from imgvecd.types import UInt32Array
+
+LANGUAGES = {
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "nl": "Dutch",
+    "pt": "Portuguese",
+}
+"""Names of the languages other than English of which words are known."""
+
+
+def number_of(word: str) -> int:
+    """Return what stands for a folded word in a list: one in 10,000 others has that of a word."""
+    return zlib.crc32(word.encode())
+
+
+def is_word(word: str, language: str = "en") -> bool:
+    """Return whether a language has a word, whatever its case and accents.
+
+    Args:
+        language: a key of `LANGUAGES`, "en", or "rare" for the rare words of English.
+    """
+    table, number = _numbers(language), np.uint32(number_of(" ".join(tokens(word))))
+    place = int(np.searchsorted(table, number))
+    return place < len(table) and bool(table[place] == number)
+
+
+def is_common(word: str) -> bool:
+    """Return whether a word is frequent in English, as no mere name is."""
+    return word.casefold() in _common()
+
+
+@functools.cache
+def often() -> tuple[str, ...]:
+    """Return English words, the most frequent first, without the rarest."""
+    text: bytes = _table("often").tobytes()
+    return tuple(text.decode().split("\n"))
+
+
+@functools.cache
+def _common() -> frozenset[str]:
+    return frozenset(often()[: int(_table("common"))])
+
+
+@functools.cache
+def _numbers(language: str) -> UInt32Array:
+    return np.asarray(_table(language), np.uint32)
+
+
+def _table(name: str) -> NDArray[Any]:
+    path = importlib.resources.files("imgvecd") / "data" / "words.npz"
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as tables:
+        return np.asarray(tables[name])

@@ -1,0 +1,151 @@
+"""Who is next: places that clients take in turns, so that one that asks a lot waits for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator, Hashable
+
+from imgvecd.errors import BusyError
+
+_RECENT_S = 1.0  # a client that came so lately may well come again
+
+
+class Slots:
+    """Places, given out client by client. For one event loop.
+
+    A client that asks for more than its share waits for itself; of those that wait, each client
+    gets one place after the other, whatever number it waits for. All others than the owner leave
+    some places to the owner.
+
+    Args:
+        per_client: how many of the places one client may have; by default half of them, so that
+            for another one a place is free, or soon will be.
+        beside_others: how many one client may have while others come, too; as many by default.
+        most_waiting: of one client; one more is refused.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        per_client: int | None = None,
+        most_waiting: int = sys.maxsize,
+        *,
+        beside_others: int | None = None,
+    ) -> None:
+        self._free = slots
+        self._per_client = per_client or max(slots // 2, 1)
+        self._beside_others = beside_others or self._per_client
+        self._most_waiting = most_waiting
+        self._came: collections.OrderedDict[Hashable, float] = collections.OrderedDict()
+        self._for_others = max(slots * 3 // 4, 1)
+        self._others: set[Hashable] = set()
+        self._taken: collections.Counter[Hashable] = collections.Counter()
+        self._waiting: collections.OrderedDict[
+            Hashable, collections.deque[asyncio.Future[None]]
+        ] = collections.OrderedDict()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def under_way(self) -> int:
+        """How many have a place."""
+        return self._taken.total()
+
+    @contextlib.asynccontextmanager
+    async def slot(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
+        """Hold a place of the client's for as long as the context lasts; errors as for `take`."""
+        await self.take(client, owner=owner)
+        try:
+            yield
+        finally:
+            self.give_back(client)
+
+    async def take(self, client: Hashable, *, owner: bool = True) -> None:
+        """Take a place for the client, waiting for its turn.
+
+        Args:
+            owner: it is one of the owner's.
+
+        Raises:
+            BusyError: too many of the client's wait already.
+        """
+        if not owner:
+            self._others.add(client)
+        self._note(client)
+        if self._may(client) and client not in self._waiting:
+            self._count(client)
+            return
+        if len(self._waiting.get(client, ())) >= self._most_waiting:
+            raise BusyError("You have as many requests of this kind under way as may be; wait.")
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(client, collections.deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                with contextlib.suppress(KeyError, ValueError):
+                    self._waiting[client].remove(turn)
+                self._tidy(client)
+            else:
+                self.give_back(client)  # the turn came, and nobody was there any more
+            raise
+
+    def give_back(self, client: Hashable) -> None:
+        """Give back a place that the client has; whoever is next gets it."""
+        self._free += 1
+        self._taken[client] -= 1
+        if not self._taken[client]:
+            del self._taken[client]
+            if client not in self._waiting:
+                self._others.discard(client)
+        self._next()
+
+    def _next(self) -> None:
+        """Give free slots to those who wait, the client that got one last at the end."""
+        gave = True
+        while gave:
+            gave = False
+            for client in list(self._waiting):
+                if self._tidy(client) and self._may(client):
+                    turn = self._waiting[client].popleft()
+                    self._waiting.move_to_end(client)
+                    self._tidy(client)
+                    self._count(client)
+                    turn.set_result(None)
+                    gave = True
+
+    def _may(self, client: Hashable) -> bool:
+        alone = not self._came.keys() - {client}
+        share = self._per_client if alone else self._beside_others
+        if self._free <= 0 or self._taken[client] >= share:
+            return False
+        others = sum(self._taken[other] for other in self._others)
+        return client not in self._others or others < self._for_others
+
+    def _note(self, client: Hashable) -> None:
+        """Note that the client came now, and forget those who have not come for a while."""
+        now = time.monotonic()
+        self._came[client] = now
+        self._came.move_to_end(client)
+        while self._came and next(iter(self._came.values())) < now - _RECENT_S:
+            self._came.popitem(last=False)
+
+    def _count(self, client: Hashable) -> None:
+        self._free -= 1
+        self._taken[client] += 1
+
+    def _tidy(self, client: Hashable) -> bool:
+        """Forget those of the client's that left before their turn; return whether one waits."""
+        waiting = self._waiting.get(client)
+        while waiting and waiting[0].done():
+            waiting.popleft()
+        if not waiting:
+            self._waiting.pop(client, None)
+        return bool(waiting)

@@ -1,0 +1,26 @@
+"""What all test processes of one run share."""
+
+import os
+import shutil
+import tempfile
+
+from kept_state import FOLDER_VARIABLE, keep_state
+from running import RunningDaemon
+
+
+def pytest_configure(config):
+    RunningDaemon.keep_state = staticmethod(keep_state)
+    if not hasattr(config, "workerinput"):  # xdist's workers inherit it
+        os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="imgvecd-tests-")
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(FOLDER_VARIABLE), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Test processes begin with what takes long, so that none ends long after the others."""
+    if hasattr(config, "workerinput"):
+        unit = config.rootpath / "tests" / "unit"
+        items.sort(key=lambda item: item.path.is_relative_to(unit))

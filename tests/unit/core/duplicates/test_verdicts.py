@@ -1,0 +1,88 @@
+"""What one picture is to another, without files: saved anew, or changed."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from imgvecd.core.duplicates import comparing, detail, resaving
+from imgvecd.types import CopyFacts, ExaminedImage, ImageInfo
+
+SIDE = 256
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """A picture with the structure of a photo: ever weaker, ever finer noise in colour."""
+    random = np.random.default_rng(3)
+    layers = [
+        Image.fromarray(
+            np.clip(128 + weight * random.standard_normal((size, size, 3)), 0, 255).astype(np.uint8)
+        ).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        for size, weight in ((4, 60), (16, 40), (64, 25), (256, 8))
+    ]
+    mixed = np.mean([np.asarray(layer, np.float32) for layer in layers], axis=0)
+    return Image.fromarray(np.clip(128 + 2.4 * (mixed - 128), 0, 255).astype(np.uint8))
+
+
+def examined(image, quality=100, size=(SIDE, SIDE), form="jpeg"):
+    small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
+    facts = CopyFacts(pixels=image.tobytes()[:16], quality=quality, remembered=quality)
+    return ExaminedImage(ImageInfo(form, *size), facts, SIDE, small.tobytes())
+
+
+def saved(image, quality, form="JPEG"):
+    data = io.BytesIO()
+    image.save(data, form, quality=quality)
+    return Image.open(data).convert("RGB")
+
+
+@pytest.mark.parametrize("quality", [10, 20, 35, 50, 75, 95])
+def test_saved_anew_it_is_the_same_at_any_quality(photo, quality):
+    copy = examined(saved(photo, quality), quality)
+    assert comparing.compare(examined(photo, 95), copy, 0) == "same"
+    assert comparing.compare(copy, examined(photo, 95), 0) == "same"
+
+
+@pytest.mark.parametrize("quality", [75, 95])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda image: image.point(lambda value: value * 1.04),
+        lambda image: image.filter(ImageFilter.GaussianBlur(1)),
+        lambda image: image.filter(ImageFilter.UnsharpMask(2, 150, 0)),
+        lambda image: image.convert("L").convert("RGB"),
+        lambda image: Image.merge("RGB", [*image.split()[:2], image.split()[2].point(_less)]),
+    ],
+)
+def test_changed_it_is_an_edit_however_it_is_saved(photo, edit, quality):
+    changed = examined(saved(edit(photo), quality), quality)
+    assert comparing.compare(examined(photo, 95), changed, 0) == "edited"
+
+
+def _less(value):
+    return value * 0.95
+
+
+def test_grain_that_no_saving_explains_is_an_edit(photo):
+    grain = np.random.default_rng(1).normal(0, 14, (SIDE, SIDE, 1))
+    grainy = np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8)
+    noisy = examined(saved(Image.fromarray(grainy), 92), 92)
+    assert comparing.compare(examined(photo, 95), noisy, 0) == "edited"
+
+
+@pytest.mark.parametrize("quality", [20, 50, 80])
+def test_what_saving_does_is_about_what_a_jpeg_is(photo, quality):
+    planes = detail.planes(photo.tobytes(), SIDE)
+    real = detail.planes(saved(photo, quality).tobytes(), SIDE) - planes
+    modelled = resaving.resaved(planes, photo.size, quality) - planes
+    assert modelled.std(axis=(0, 1)) == pytest.approx(real.std(axis=(0, 1)), rel=0.25)
+
+
+def test_a_larger_file_leaves_less_noise(photo):
+    planes = detail.planes(photo.tobytes(), SIDE)
+    noise = [
+        (resaving.resaved(planes, (side, side), 30) - planes).std() for side in (SIDE, 640, 4000)
+    ]
+    assert noise == sorted(noise, reverse=True)

@@ -1,0 +1,153 @@
+"""Places among the words of a query."""
+
+import time
+
+import numpy as np
+import pytest
+from fakes import DIM
+
+from imgvecd.api import Filters, SearchRequest, Term
+from imgvecd.core.search import query_places
+from imgvecd.core.search.relevance import Scale
+
+KNOWN = {
+    "hanoi": "Hanoi, Vietnam",
+    "ha noi": "Hanoi, Vietnam",
+    "vietnam": "Vietnam",
+    "viet nam": "Vietnam",
+    "da nang": "Da Nang, Vietnam",
+    "portugal": "Portugal",
+    "new york": "New York, United States",
+    "york": "York, England, United Kingdom",
+    "nice": "Nice, Provence-Alpes-Côte d'Azur, France",
+    "reading": "Reading, England, United Kingdom",
+    "turkey": "Turkey",
+    "turkei": "Turkey",
+    "paris": "Paris, Île-de-France, France",
+    "河 内": "Hanoi, Vietnam",
+    "of": "Of, Trabzon, Turkey",
+    "munchen": "Munich, Bavaria, Germany",
+    "bayern": "Bavaria, Germany",
+}
+
+
+def known(names):
+    return {name: KNOWN[name] for name in names if name in KNOWN}
+
+
+def said(text, **request):
+    asked, found = query_places.taken_apart(SearchRequest(text=text, **request), None, known)
+    return None if found is None else (found.text, asked.filters.place, found.place_words)
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "place"),
+    [
+        ("Hanoi", "", "hanoi"),
+        ("hà nội", "", "ha noi"),
+        ("beach in Portugal", "beach", "portugal"),
+        ("portugal beach", "beach", "portugal"),
+        ("Strand bei München", "Strand", "munchen"),
+        ("Biergarten München, Bayern", "Biergarten", "munchen, bayern"),
+        ("plage au Portugal", "plage", "portugal"),
+        ("chợ ở Đà Nẵng", "chợ", "da nang"),
+        ("photos from Hanoi", "", "hanoi"),
+        ("Hanoi, Vietnam", "", "hanoi, vietnam"),
+        ("market Hanoi Việt Nam", "market", "viet nam, hanoi"),
+        ("new york at night", "at night", "new york"),
+        ("河内的夜市", "的夜市", "河 内"),
+        ("a boat in Nice", "a boat", "nice"),
+        ("boats Nice", "boats", "nice"),
+        ("a boat in nice", "a boat", "nice"),
+        ("Turkey", "", "turkey"),
+        ("Türkei", "", "turkei"),
+    ],
+)
+def test_places_are_understood(text, left, place):
+    assert said(text)[:2] == (left, place)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a nice dog",
+        "a girl reading a book",
+        "turkey on a plate",
+        '"Hanoi"',
+        'a sign "Welcome to Hanoi"',
+        "Atlantis",
+        "a photo of a dog",
+        "hanoibar",
+        "",
+        "Hanoi " * 200,
+    ],
+)
+def test_other_words_are_left_as_they_are(text):
+    assert said(text) is None
+
+
+def test_only_one_place_is_taken_where_two_are_apart():
+    assert said("Hanoi or Paris")[1] == "hanoi"
+    assert said("Hanoi Paris")[1] == "hanoi"
+
+
+def test_filters_and_requests_that_say_so_come_first():
+    for request in (
+        SearchRequest(text="beach Hanoi", filters=Filters(place="Paris")),
+        SearchRequest(text="beach Hanoi", places=False),
+        SearchRequest(text="Hanoi", terms=(Term(id=1),)),
+        SearchRequest(terms=(Term(text="beach Hanoi"),)),
+    ):
+        assert query_places.taken_apart(request, None, known) == (request, None)
+
+
+@pytest.mark.parametrize("word", ["in ", "Hanoi, ", "l'", '"', "河", "de la ", "Ha Noi "])
+def test_no_text_is_slow(word):
+    started = time.process_time()
+    said(word * (500 // len(word)))
+    assert time.process_time() - started < 1
+
+
+@pytest.fixture
+def placed(shelf, monkeypatch):
+    monkeypatch.setattr(Scale, "found", property(lambda _: 0.8))
+
+    def add(path, latitude, longitude, **info):
+        shelf.added = getattr(shelf, "added", 0) + 1
+        vector = np.eye(DIM, dtype=np.float32)[shelf.added % DIM]
+        position = {"gps_latitude": latitude, "gps_longitude": longitude}
+        return shelf.add(path, vector, metadata=position, **info)
+
+    return add
+
+
+async def test_only_what_was_taken_there_is_found(shelf, placed):
+    wanted = placed("/photos/a.jpg", 38.72, -9.14)
+    placed("/photos/b.jpg", 48.85, 2.35)
+    answer = await shelf.find("beach in Portugal", all=True)
+    assert [hit.id for hit in answer.hits] == [wanted]
+    assert (answer.understood.text, answer.understood.place) == ("beach", "portugal")
+    assert len((await shelf.find("beach in Portugal", all=True, places=False)).hits) == 2
+    nowhere = await shelf.find("beach in Norway", all=True)
+    assert nowhere.understood is None
+    assert len(nowhere.hits) == 2
+
+
+async def test_a_place_and_a_time_alone_find_all_of_them(shelf, placed):
+    wanted = {
+        placed(f"/photos/{i}.jpg", 16.05, 108.2, taken_at=f"2022-07-{i + 1:02}T10:00:00")
+        for i in range(5)
+    }
+    placed("/photos/x.jpg", 16.05, 108.2, taken_at="2021-07-01T10:00:00")
+    placed("/photos/y.jpg", 48.85, 2.35, taken_at="2022-07-01T10:00:00")
+    answer = await shelf.find("Đà Nẵng 2022")
+    assert {hit.id for hit in answer.hits} == wanted
+    assert {hit.matched for hit in answer.hits} == {"place"}
+    assert (answer.understood.taken, answer.understood.place) == ("2022", "da nang")
+
+
+async def test_what_is_named_after_a_place_is_found_without_a_position(shelf, placed):
+    placed("/photos/a.jpg", 38.72, -9.14)
+    named = shelf.add("/photos/Lisbon/tram.jpg", np.eye(DIM, dtype=np.float32)[3])
+    answer = await shelf.find("tram Lisbon")
+    assert named in [hit.id for hit in answer.hits]
