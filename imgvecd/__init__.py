@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imgvecd.client.sdk import AsyncClient, Client
+    from imgvecd.client.async_client import AsyncClient
+    from imgvecd.client.sdk import Client
     from imgvecd.database import VectorDatabase
     from imgvecd.errors import ImgvecdError
     from imgvecd.manager import VectorDBManager
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "AsyncClient": "imgvecd.client.sdk",
+    "AsyncClient": "imgvecd.client.async_client",
     "Client": "imgvecd.client.sdk",
     "ImgvecdError": "imgvecd.errors",
     "VectorDBManager": "imgvecd.manager",

@@ -16,6 +16,7 @@ import msgspec
 
 from imgvecd import api, library_ops
 from imgvecd.closing import ContextManaged
+from imgvecd.complaints import complaint
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.model_choice import EMBEDDED
@@ -28,7 +29,7 @@ from imgvecd.errors import (
     UnreadableImageError,
 )
 from imgvecd.former_names import also_called
-from imgvecd.library_ops import AnyPath
+from imgvecd.picture_input import AnyPath, AnyPicture, content_of
 from imgvecd.processes.legacy_import import is_legacy
 from imgvecd.wiring.assembly import stored_model
 from imgvecd.wiring.parts import fetch_image, write_parquet
@@ -104,9 +105,11 @@ class VectorDatabase(ContextManaged):
             self._runtime: EmbeddedRuntime | None = _opened(
                 config, read_only=read_only, unsaid=unsaid and stored is None
             )
-        except BaseException:
+        except BaseException as error:
             if made:  # nothing of anybody's is in it yet
                 shutil.rmtree(self.db_path, ignore_errors=True)
+            if isinstance(error, ModelError):  # the way out is in its message, not in our frames
+                raise error.with_traceback(None) from None
             raise
         try:
             self.dimension = self._checked(dimension)
@@ -127,10 +130,12 @@ class VectorDatabase(ContextManaged):
         embeddings = self._opened().catalog.embeddings
         return f"c:{embeddings.instance()}:{embeddings.clock()}"
 
-    def add_image(self, image_path: AnyPath, metadata: Mapping[str, Any] | None = None) -> int:
-        """Add an image file or URL and return its id; the same bytes have the same id everywhere.
+    def add_image(self, image_path: AnyPicture, metadata: Mapping[str, Any] | None = None) -> int:
+        """Add an image and return its id; the same bytes have the same id everywhere.
 
         Args:
+            image_path: a path or URL, or the picture itself: bytes, a file open for reading, a
+                `PIL.Image`, a numpy array (see `imgvecd.picture_input`), which the database keeps.
             metadata: JSON values by name, kept with the image; replaces what it had.
 
         Raises:
@@ -146,7 +151,7 @@ class VectorDatabase(ContextManaged):
 
     def add_images_batch(
         self,
-        image_paths: Sequence[AnyPath],
+        image_paths: Sequence[AnyPicture],
         metadatas: Sequence[Mapping[str, Any] | None] | None = None,
     ) -> list[int | None]:
         """Add image files and URLs; return their ids in order, None where one is no image.
@@ -161,7 +166,7 @@ class VectorDatabase(ContextManaged):
 
     def add_images_explained(
         self,
-        image_paths: Sequence[AnyPath],
+        image_paths: Sequence[AnyPicture],
         *,
         progress: Callable[[int], None] | None = None,
     ) -> list[int | UnreadableImageError]:
@@ -287,7 +292,7 @@ class VectorDatabase(ContextManaged):
         return self._search([_text_term(query_text)], k)
 
     @also_called(query_image_path="query_image", image_path="query_image", query="query_image")
-    def search_by_image(self, query_image: AnyPath, k: int = 10) -> list[dict[str, Any]]:
+    def search_by_image(self, query_image: AnyPicture, k: int = 10) -> list[dict[str, Any]]:
         """Return the k images nearest to an image file or URL, best first.
 
         Returns: dicts with `id`, `image_path` (the URL of an image that was fetched from one),
@@ -305,7 +310,7 @@ class VectorDatabase(ContextManaged):
     def search_combined(
         self,
         query_text: str,
-        query_image: AnyPath,
+        query_image: AnyPicture,
         k: int = 10,
         *,
         text_weight: float = 1.0,
@@ -353,13 +358,15 @@ class VectorDatabase(ContextManaged):
             fields = {"min_similarity": similarity_threshold, **choices}
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
-            raise BadRequestError(f"duplicates: {api.complaint(error)}") from error
+            raise BadRequestError(
+                f"duplicates: {complaint(error, api.DuplicatesRequest)}"
+            ) from error
         runtime = self._opened()
         runtime.run(runtime.duplicates.prepare())
         return runtime.run(runtime.duplicates.find(request, runtime.model))
 
     def check_duplicate(
-        self, image: AnyPath, similarity_threshold: float = 0.95
+        self, image: AnyPicture, similarity_threshold: float = 0.95
     ) -> list[dict[str, Any]]:
         """Return the files that are this picture already, as in `find_duplicates`.
 
@@ -369,6 +376,8 @@ class VectorDatabase(ContextManaged):
         runtime = self._opened()
         if library_ops.is_url(image):
             data = fetch_image(str(image))
+        elif (content := content_of(image)) is not None:
+            data = content
         else:
             with open(library_ops.absolute(image), "rb") as file:
                 data = file.read()
@@ -475,7 +484,7 @@ class VectorDatabase(ContextManaged):
         return self._runtime
 
     def _add(
-        self, paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None]
+        self, paths: Sequence[AnyPicture], metadatas: Sequence[Mapping[str, Any] | None]
     ) -> list[int | UnreadableImageError]:
         runtime = self._opened()
         results = library_ops.add(runtime, paths)
@@ -566,9 +575,12 @@ def _weighted(term: api.Term, weight: float) -> api.Term:
         raise BadRequestError(f"a weight must be a number, not {weight!r}") from None
 
 
-def _image_term(image: AnyPath, weight: float = 1.0) -> api.Term:
+def _image_term(image: AnyPicture, weight: float = 1.0) -> api.Term:
     if library_ops.is_url(image):
         return _weighted(api.Term(data=fetch_image(str(image))), weight)
+    content = content_of(image)
+    if content is not None:
+        return _weighted(api.Term(data=content), weight)
     raw = library_ops.absolute(image)
     os.stat(os.fsdecode(raw))  # a missing file is Python's own error
     path = api.Path.of(raw)

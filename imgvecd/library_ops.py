@@ -22,38 +22,37 @@ from imgvecd.errors import (
     TooLargeError,
     UnreadableImageError,
 )
+from imgvecd.picture_input import AnyPath, AnyPicture, content_of
 from imgvecd.processes.legacy_import import LegacyDatabase, LegacyImage, read_legacy
 from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, ImageInfo, RootRow, Stamp
 from imgvecd.wiring.parts import fetch_image
 
 logger = logging.getLogger(__name__)
 
-AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
 _FETCHES = 8  # at once; the servers are others', and the files are small
 _NEVER_SEEN = Stamp(0, 0, 0, 0)  # of a file that is known by name only
 
 
-def is_url(path: AnyPath) -> bool:
+def is_url(path: object) -> bool:
     """Return whether it names something on the web."""
     return isinstance(path, str) and path.startswith(("http://", "https://"))
 
 
-def absolute(path: AnyPath) -> bytes:
+def absolute(path: AnyPicture) -> bytes:
     """Return an absolute path in the bytes that the file system knows.
 
     Raises:
         BadRequestError: it is no path.
     """
     try:
-        return os.path.abspath(os.fsencode(path))
+        return os.path.abspath(os.fsencode(path))  # type: ignore[arg-type]  # see below
     except TypeError:
         raise BadRequestError(f"expected a path, not {type(path).__name__}") from None
 
 
 def add(
     runtime: EmbeddedRuntime,
-    paths: Sequence[AnyPath],
+    paths: Sequence[AnyPicture],
     *,
     skip_missing: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -260,29 +259,37 @@ def _info(image: LegacyImage) -> ImageInfo:
 
 
 def _fetched(
-    runtime: EmbeddedRuntime, paths: Sequence[AnyPath]
+    runtime: EmbeddedRuntime, paths: Sequence[AnyPicture]
 ) -> list[bytes | UnreadableImageError]:
-    """Return where the images lie on disk, URLs once they are downloaded, or why they are not."""
+    """Return where the images lie on disk, or why they do not.
+
+    URLs are downloaded; what has no path is kept in a file of the database's own.
+    """
     folder = _downloads_of(runtime)
 
-    def fetched(path: AnyPath) -> bytes | UnreadableImageError:
-        if not is_url(path):
-            return absolute(path)
+    def fetched(path: AnyPicture) -> bytes | UnreadableImageError:
         try:
-            return _download(folder, str(path))
+            if is_url(path):
+                return _download(folder, str(path))
+            content = content_of(path)
+            return absolute(path) if content is None else _kept(folder, content)
         except UnreadableImageError as error:
             return error
         except TooLargeError as error:
             return UnreadableImageError("too_large", f"{path!s}: {error}")
 
     if not any(map(is_url, paths)):
-        return [absolute(path) for path in paths]
+        return [fetched(path) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(_FETCHES) as pool:
         return list(pool.map(fetched, paths))
 
 
 def _download(folder: str, url: str) -> bytes:
-    return os.fsencode(downloads.keep(folder, fetch_image(url)))
+    return _kept(folder, fetch_image(url))
+
+
+def _kept(folder: str, content: bytes) -> bytes:
+    return os.fsencode(downloads.keep(folder, content))
 
 
 def _downloads_of(runtime: EmbeddedRuntime) -> str:
@@ -362,7 +369,7 @@ def require_known(runtime: EmbeddedRuntime, image_ids: Sequence[int]) -> list[in
     return wanted
 
 
-def require_list(paths: Sequence[AnyPath]) -> None:
+def require_list(paths: Sequence[AnyPicture]) -> None:
     """Raise BadRequestError if that is one path instead of a list of some."""
     if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
         given = type(paths).__name__
@@ -370,7 +377,7 @@ def require_list(paths: Sequence[AnyPath]) -> None:
 
 
 def checked_metadatas(
-    paths: Sequence[AnyPath], metadatas: Sequence[Mapping[str, Any] | None] | None
+    paths: Sequence[AnyPicture], metadatas: Sequence[Mapping[str, Any] | None] | None
 ) -> Sequence[Mapping[str, Any] | None]:
     """Return one entry per path.
 

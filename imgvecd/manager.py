@@ -14,6 +14,8 @@ from imgvecd.core.files.formats import is_image_name
 from imgvecd.database import VectorDatabase
 from imgvecd.errors import UnreadableImageError
 from imgvecd.former_names import also_called
+from imgvecd.library_ops import require_list
+from imgvecd.picture_input import AnyPicture, is_path
 
 # Files added at a time: enough to keep every worker busy, few enough to see progress in the log.
 _BATCH = 256
@@ -64,8 +66,14 @@ class VectorDBManager(ContextManaged):
         paths = sorted(image_files(os.fspath(directory), recursive=recursive))
         return self.index_files(paths, progress=progress)
 
-    def index_files(self, paths: Sequence[str], *, progress: bool | None = None) -> dict[str, Any]:
-        """Add image files; arguments and result as for `index_directory`."""
+    def index_files(
+        self, paths: Sequence[AnyPicture], *, progress: bool | None = None
+    ) -> dict[str, Any]:
+        """Add images as `add_image` takes them; otherwise as for `index_directory`.
+
+        Pictures without a path go by their place in `failures`: "picture 3".
+        """
+        require_list(paths)
         started = time.monotonic()
         before = self.db.get_stats()["total_images"]
         failures: dict[str, str] = {}
@@ -75,9 +83,10 @@ class VectorDBManager(ContextManaged):
             for start in range(0, len(paths), _BATCH):
                 batch = paths[start : start + _BATCH]
                 found = self.db.add_images_explained(batch, progress=_drawn(bar, len(batch)))
-                for path, result in zip(batch, found, strict=True):
+                for number, result in enumerate(found, start):
                     if isinstance(result, UnreadableImageError):
-                        failures[path] = str(result).removeprefix(f"{os.path.abspath(path)}: ")
+                        name, prefix = _named(paths[number], number)
+                        failures[name] = str(result).removeprefix(prefix)
                 bar.update(start + len(batch) - bar.n)
         new = self.db.get_stats()["total_images"] - before
         indexed = len(paths) - len(failures)
@@ -134,6 +143,14 @@ def _drawn(bar: tqdm[Never], most: int) -> Callable[[int], None]:
         bar.update(start + min(encoded, most) - bar.n)
 
     return draw
+
+
+def _named(picture: AnyPicture, number: int) -> tuple[str, str]:
+    """Return what a picture is called, and what its error begins with."""
+    if is_path(picture):
+        path = os.fsdecode(picture)
+        return path, f"{os.path.abspath(path)}: "
+    return f"picture {number + 1}", ""
 
 
 def image_files(directory: str, *, recursive: bool = True) -> Iterator[str]:

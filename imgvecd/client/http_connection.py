@@ -1,4 +1,4 @@
-"""HTTP over the Unix socket, with the standard library only."""
+"""HTTP with the daemon on one connection at a time, with the standard library only."""
 
 from __future__ import annotations
 
@@ -7,33 +7,50 @@ import http.client
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
 
-from imgvecd import api
+from imgvecd.client.calls import (
+    DEFAULT_TIMEOUT_S,
+    JSON,
+    ApiCall,
+    ApiStream,
+    EventParser,
+    LineSplitter,
+    ServerEvent,
+    error_of,
+    read,
+)
+from imgvecd.client.daemon_address import DaemonAddress, TcpAddress, UnixAddress
 from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
-from imgvecd.errors import DaemonError, DaemonUnreachableError
+from imgvecd.client.transport_errors import unreachable
+
+__all__ = ["DEFAULT_TIMEOUT_S", "DaemonConnection", "error_of", "read"]
 
 T = TypeVar("T")
 
-# A little more than the daemon's own deadline (60 s), whose answer says more than ours.
-DEFAULT_TIMEOUT_S = 75.0
 # For so long a connection is asked for again while a flood of others waits to be let in.
-_ADMISSION_S = 10.0
-_AGAIN_S = 0.02
-
-
-NDJSON = "application/x-ndjson"
-_JSON = {"Content-Type": "application/json"}
+ADMISSION_S = 10.0
+AGAIN_S = 0.02
 
 
 class DaemonConnection:
-    """The daemon at a socket. One request at a time; not thread-safe."""
+    """The daemon at an address. One request at a time; not thread-safe.
 
-    def __init__(self, path: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._http = _UnixConnection(path, timeout_s)
+    Args:
+        address: text is the path of a socket.
+    """
+
+    def __init__(self, address: str | DaemonAddress, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._address = UnixAddress(address) if isinstance(address, str) else address
+        self._timeout_s = timeout_s
+        self._http: _PatientConnection = (
+            _TcpConnection(self._address, timeout_s)
+            if isinstance(self._address, TcpAddress)
+            else _UnixConnection(self._address, timeout_s)
+        )
 
     def close(self) -> None:
         """Hang up; the next request connects anew."""
@@ -54,8 +71,7 @@ class DaemonConnection:
         Args:
             patience_s: added to the time that an answer may take.
         """
-        self._http.allow(patience_s)
-        return self._ask("POST", url, msgspec.json.encode(body))
+        return self._ask("POST", url, msgspec.json.encode(body), patience_s)
 
     def put(self, url: str, body: msgspec.Struct) -> bytes:
         """Store `body` and return the JSON answered; errors as for `get`."""
@@ -69,131 +85,88 @@ class DaemonConnection:
         """Drop what `url` names and return the JSON answered; errors as for `get`."""
         return self._ask("DELETE", url, None)
 
-    def events(self, url: str, body: msgspec.Struct) -> Iterator[tuple[str, str, bytes]]:
-        """Yield (kind, id, data) of server-sent events, until the daemon ends them.
+    def call(self, call: ApiCall[T]) -> T:
+        """Return what a call answers; errors as for `get`."""
+        return call.read(self._send(call))
+
+    def stream(self, stream: ApiStream[T]) -> Iterator[T]:
+        """Yield what a stream tells, on a connection of its own.
 
         Raises:
-            DaemonUnreachableError: nobody answers, or nothing more comes, not even a heartbeat.
+            DaemonUnreachableError: nobody answers, nothing more comes (not even a heartbeat), or
+                the answer breaks off.
             DaemonError: the answer is an error.
         """
-        yield from _events(self._streamed("POST", url, msgspec.json.encode(body), _JSON))
+        own = DaemonConnection(self._address, self._timeout_s)
+        return own._streamed(stream)  # one of us
 
-    def all_events(self, last_id: str | None) -> Iterator[tuple[str, str, bytes]]:
-        """Yield those of `/v1/events` after one of them; otherwise like `events`."""
-        headers = {"Last-Event-ID": last_id} if last_id else {}
-        yield from _events(self._streamed("GET", "/v1/events", None, headers))
+    def events(self, url: str, body: msgspec.Struct) -> Iterator[ServerEvent]:
+        """Yield server-sent events, until the daemon ends them; errors as for `stream`."""
+        return self.stream(ApiStream("POST", url, EventParser, msgspec.json.encode(body)))
 
-    def lines(self, url: str) -> Iterator[bytes]:
-        """Yield the lines that `url` answers, each one JSON.
-
-        Raises:
-            DaemonUnreachableError: nobody answers, or the answer breaks off.
-            DaemonError: the answer is an error.
-        """
-        return self._streamed("GET", url, None, {"Accept": NDJSON}, endless=False)
-
-    def _streamed(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None,
-        headers: dict[str, str],
-        *,
-        endless: bool = True,
-    ) -> Iterator[bytes]:
-        """Yield the lines of an answer as they come, on a connection that ends with them.
-
-        Args:
-            endless: it ends with the daemon, somewhere.
-        """
-        self._http.close()
+    def _streamed(self, stream: ApiStream[T]) -> Iterator[T]:
+        take, splitter = stream.parser(), LineSplitter()
         try:
-            self._http.request(method, url, body, headers)
+            self._http.request(stream.method, stream.url, stream.body, self._headers(stream))
             response = self._http.getresponse()
             if response.status >= http.client.BAD_REQUEST:
                 raise error_of(response.read())
             try:
-                yield from _lines(response)
+                # by pieces: the response's own lines would not tell its end from a break
+                while piece := response.read1():
+                    for line in splitter.lines(piece):
+                        value = take(line)
+                        if value is not None:
+                            yield value
             except http.client.IncompleteRead:
-                if not endless:
+                if not stream.endless:
                     raise
         except (OSError, http.client.HTTPException) as error:
-            raise DaemonUnreachableError(self._http.explain(error)) from error
+            raise unreachable(error, self._address.place) from error
         finally:
             self._http.close()
 
-    def _ask(self, method: str, url: str, body: bytes | None) -> bytes:
-        headers = _JSON if body else {}
+    def _ask(self, method: str, url: str, body: bytes | None, patience_s: float = 0.0) -> bytes:
+        return self._send(ApiCall(method, url, lambda answer: answer, body, patience_s))
+
+    def _send(self, call: ApiCall[Any]) -> bytes:
+        self._http.allow(call.patience_s)
         self._http.drop_if_ended()
         kept = self._http.sock is not None
         try:
             # Refused before all of it was sent? Then the answer says why.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._http.request(method, url, body, headers)
+                self._http.request(call.method, call.url, call.body, self._headers(call))
             response = self._http.getresponse()
             answer = response.read()
-        except http.client.RemoteDisconnected as error:
-            self._http.close()
-            # the daemon closes connections that idle; it may have seen what came at that moment
-            if kept and (method == "GET" or url.startswith("/v1/search")):
-                return self._ask(method, url, body)
-            raise DaemonUnreachableError(self._http.explain(error)) from error
-        except TimeoutError:
-            self._http.close()
-            raise DaemonUnreachableError("imgvecd takes too long to answer.") from None
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
-            raise DaemonUnreachableError(self._http.explain(error)) from error
+            # the daemon closes connections that idle; it may have seen what came at that moment
+            ended = isinstance(error, http.client.RemoteDisconnected)
+            if ended and kept and call.repeatable:
+                return self._send(call)
+            raise unreachable(error, self._address.place) from error
         if response.status >= http.client.BAD_REQUEST:
             raise error_of(answer)
         return answer
 
-
-def read(answer: bytes, shape: type[T]) -> T:
-    """Return an answer as the struct it is.
-
-    Raises:
-        DaemonUnreachableError: it is none: something else answers on the socket.
-    """
-    try:
-        return msgspec.json.decode(answer, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DaemonUnreachableError(
-            f"The answer is none of imgvecd's, or of another version: {error}."
-        ) from error
+    def _headers(self, asked: ApiCall[Any] | ApiStream[Any]) -> dict[str, str]:
+        return headers_of(self._address, asked)
 
 
-def error_of(answer: bytes) -> DaemonError:
-    """Return what a client raises for an answer that is a problem; errors as for `read`."""
-    problem = read(answer, api.Problem)
-    return DaemonError(problem.detail, problem.code, problem.status)
+def headers_of(address: DaemonAddress, asked: ApiCall[Any] | ApiStream[Any]) -> dict[str, str]:
+    """Return the headers of a request: the type of its body, its own, and the token over TCP."""
+    headers = {} if asked.body is None else {"Content-Type": JSON}
+    if isinstance(asked, ApiStream):
+        headers |= asked.headers
+    if isinstance(address, TcpAddress):
+        headers["Authorization"] = f"Bearer {address.token}"
+    return headers
 
 
-def _lines(response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Yield lines; the response's own would not tell the end from an answer that breaks off."""
-    rest = b""
-    while piece := response.read1():
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
-
-
-def _events(lines: Iterable[bytes]) -> Iterator[tuple[str, str, bytes]]:
-    fields: dict[bytes, bytes] = {}
-    for line in lines:
-        name, colon, value = line.rstrip(b"\n").partition(b": ")
-        if colon:
-            fields[name] = value
-        elif fields:
-            kind, position = fields.get(b"event", b""), fields.get(b"id", b"")
-            if kind:  # a heartbeat has none
-                yield kind.decode(), position.decode(), fields.get(b"data", b"")
-            fields = {}
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
+class _PatientConnection(http.client.HTTPConnection):
+    def __init__(self, host: str, port: int | None, timeout_s: float) -> None:
+        super().__init__(host, port, timeout=timeout_s)
         self._timeout_s = timeout_s
 
     def allow(self, patience_s: float) -> None:
@@ -210,18 +183,29 @@ class _UnixConnection(http.client.HTTPConnection):
             if poll.poll(0):  # nothing is to come between answers but the end
                 self.close()
 
+
+class _TcpConnection(_PatientConnection):
+    def __init__(self, address: TcpAddress, timeout_s: float) -> None:
+        super().__init__(address.host, address.port, timeout_s)
+
+
+class _UnixConnection(_PatientConnection):
+    def __init__(self, address: UnixAddress, timeout_s: float) -> None:
+        super().__init__("localhost", None, timeout_s)
+        self._path = address.path
+
     def connect(self) -> None:
         require_safe_folder(self._path)
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        give_up = time.monotonic() + _ADMISSION_S
+        give_up = time.monotonic() + ADMISSION_S
         while True:
             try:
                 self.sock.connect(self._path)
             except BlockingIOError:  # as many wait to be let in as the kernel keeps
                 if time.monotonic() > give_up:
                     raise
-                time.sleep(_AGAIN_S)
+                time.sleep(AGAIN_S)
             else:
                 break
         try:
@@ -229,10 +213,3 @@ class _UnixConnection(http.client.HTTPConnection):
         except BaseException:
             self.close()
             raise
-
-    def explain(self, error: Exception) -> str:
-        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
-            return f"imgvecd is not running on {self._path}; start it with: imgvecd serve"
-        if isinstance(error, PermissionError):
-            return f"{self._path} belongs to another user; imgvecd serves its own user only."
-        return f"imgvecd on {self._path} does not answer: {error}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -197,9 +197,17 @@ def _located(error: msgspec.ValidationError, path: str, lines: Mapping[Keys, int
 
 
 def _choices(setting: Setting | None) -> str:
-    if setting is not None and get_origin(setting.type) is Literal:
-        return f"; valid are {', '.join(get_args(setting.type))}"
-    return ""
+    choices = [] if setting is None else list(_literals(setting.type))
+    return f"; valid are {', '.join(choices)}" if choices else ""
+
+
+def _literals(kind: Any) -> Iterator[str]:  # noqa: ANN401  # any annotation
+    """Yield the words that a value of the annotated type, or one in it, may be."""
+    if get_origin(kind) is Literal:
+        yield from map(str, get_args(kind))
+    else:
+        for inner in get_args(kind):
+            yield from _literals(inner)
 
 
 def _dotted(keys: Keys) -> str:

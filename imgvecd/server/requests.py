@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from imgvecd import api
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
 from imgvecd.server import forms
 from imgvecd.server.client_connection import peer
@@ -205,7 +206,7 @@ def _decoded(what: str, text: str | bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.MsgspecError as error:
-        raise BadRequestError(f"{what}: {api.complaint(error)}") from error
+        raise BadRequestError(f"{what}: {complaint(error, shape)}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"{what}: {error}.") from error
 
@@ -301,4 +302,4 @@ def _convert_fields(where: str, fields: Iterable[tuple[str, str]], shape: type[T
     try:
         return msgspec.convert(_once(fields), shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"{where}: {api.complaint(error)}") from error
+        raise BadRequestError(f"{where}: {complaint(error, shape)}") from error

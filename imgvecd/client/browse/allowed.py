@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from imgvecd import api
+from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, ForbiddenError
 
 _ID = r"\d{1,19}"
@@ -76,8 +77,10 @@ def checked(method: str, path: str, body: bytes) -> bytes:
     try:
         value = msgspec.json.decode(body or b"{}", type=allowed.body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        complaint = api.complaint(error) if isinstance(error, msgspec.MsgspecError) else str(error)
-        raise BadRequestError(f"Request body: {complaint}") from error
+        message = str(error)
+        if isinstance(error, msgspec.MsgspecError):
+            message = complaint(error, allowed.body)
+        raise BadRequestError(f"Request body: {message}") from error
     if isinstance(value, api.SearchRequest) and any(
         term.raw_path() or term.url is not None for term in value.all_terms()
     ):

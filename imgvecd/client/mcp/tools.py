@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from imgvecd import api
 from imgvecd.client.mcp import arguments as args
 from imgvecd.client.sdk import Client
+from imgvecd.complaints import complaint
 from imgvecd.errors import DaemonError, ImgvecdError
 
 Content = list[dict[str, Any]]
@@ -55,7 +56,7 @@ class AssistantTool(NamedTuple):
         try:
             return {"content": self.run(client, msgspec.convert(given, self.takes))}
         except msgspec.ValidationError as error:
-            message = api.complaint(error)
+            message = complaint(error, self.takes)
         except ImgvecdError as error:
             message = str(error)
         return {"content": _text(message), "isError": True}
@@ -75,7 +76,7 @@ def _search(client: Client, asked: args.SearchArguments) -> Content:
         tags=asked.tags,
         min_rating=asked.min_rating,
     )
-    band = "found" if asked.sure_only else None
+    band: Literal["found"] | None = "found" if asked.sure_only else None
     found = client.search(
         asked.query,
         limit=asked.limit,

@@ -13,8 +13,8 @@ import threading
 
 import pytest
 
+from imgvecd.client.async_client import AsyncClient
 from imgvecd.client.http_connection import DaemonConnection
-from imgvecd.client.sdk import AsyncClient
 from imgvecd.errors import DaemonUnreachableError
 
 OWNER, STRANGER, MEMBER, GROUP = 61_001, 61_002, 61_003, 61_004
