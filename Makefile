@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PHOTOS ?= $(HOME)/Pictures
-# For machines without an NVIDIA GPU: TORCH_INDEX=https://download.pytorch.org/whl/cpu (see README)
-TORCH_INDEX ?=
+# Where PyTorch comes from: auto takes its CPU wheels where there is no NVIDIA GPU; empty, pip's index.
+TORCH_INDEX ?= auto
 # The versions that CI has tested. `make LOCK=` installs the newest that pyproject.toml allows; torch and
 # what it brings depend on the machine, and are not locked.
 LOCK ?= constraints.txt
@@ -25,7 +25,8 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "imgvecd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@[ -z "$(TORCH_INDEX)" ] || $(BIN)/pip install --quiet torch torchvision --index-url $(TORCH_INDEX)
+	@index="$(TORCH_INDEX)"; [ "$$index" != auto ] || index=$$($(BIN)/python tools/torch_index.py); \
+		[ -z "$$index" ] || $(BIN)/pip install --quiet torch torchvision --index-url "$$index"
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml $(LOCK)
 	@echo "Installing imgvecd and its dependencies into $(VENV) (a few minutes the first time)"

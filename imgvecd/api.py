@@ -216,6 +216,7 @@ class SearchRequest(
             filters tell a time; the answer says what was `understood`. What is in quotes stays.
         places: take a place in `text` for a filter ("beach in Portugal", "Đà Nẵng"), in the same
             way, if images were taken there.
+        spelling: correct words of `text` that nobody knows ("moutain"), in the same way.
     """
 
     text: Text | None = None
@@ -234,6 +235,7 @@ class SearchRequest(
     names: bool = True
     dates: bool = True
     places: bool = True
+    spelling: bool = True
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -340,6 +342,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         taken_from, taken_to: its first day and its last; None where it has no end.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
+        corrected: words as they were typed, and what was looked for instead.
     """
 
     text: str
@@ -349,6 +352,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken_to: str | None = None
     place_words: str = ""
     place: str | None = None
+    corrected: dict[str, str] = {}
 
 
 class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -363,7 +367,8 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
         nearest_hits: the three that came nearest, where nothing is found.
         notes: what a person should know about the answer, such as that the end of a text that is
             too long for the model was not looked at.
-        understood: which words of the text were taken for a time or a place; None if none were.
+        understood: which words of the text were taken for a time or a place, or corrected; None
+            if none were.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -775,6 +780,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.
+        rereading: images whose metadata another version has read, and which are read again while
+            nothing else waits.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
         encoder_sandbox: likewise, of the processes that the model runs in.
@@ -794,6 +801,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encoded: int = 0
     rate_per_s: float = 0.0
     eta_s: float | None = None
+    rereading: int = 0
     sandbox: tuple[str, ...] = ()
     encoder_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

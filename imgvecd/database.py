@@ -105,9 +105,11 @@ class VectorDatabase(ContextManaged):
             self._runtime: EmbeddedRuntime | None = _opened(
                 config, read_only=read_only, unsaid=unsaid and stored is None
             )
-        except BaseException:
+        except BaseException as error:
             if made:  # nothing of anybody's is in it yet
                 shutil.rmtree(self.db_path, ignore_errors=True)
+            if isinstance(error, ModelError):  # the way out is in its message, not in our frames
+                raise error.with_traceback(None) from None
             raise
         try:
             self.dimension = self._checked(dimension)

@@ -19,7 +19,7 @@ from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.search import Searcher
-from imgvecd.core.threads import BULK
+from imgvecd.core.threads import BULK, INTERACTIVE
 from imgvecd.errors import AlreadyRunningError, BadRequestError, ModelError, ReadOnlyError
 from imgvecd.protocols import Decoder, VectorIndex
 from imgvecd.types import ModelInfo, RootRow
@@ -30,6 +30,7 @@ from imgvecd.wiring.assembly import (
     assemble_reading,
     stored_model,
 )
+from imgvecd.wiring.model_hub import require_fetchable
 
 T = TypeVar("T")
 
@@ -77,6 +78,8 @@ class EmbeddedRuntime:
 
     async def _open(self, config: Config, read_only: bool) -> None:
         if not read_only:
+            if stored_model(config.state_dir) is None:
+                await INTERACTIVE.run(require_fetchable, choose_model(config.model))
             try:
                 # a file that is not as the catalog has it shows in the result of whoever added it
                 self._writing = assemble(config, on_stale=lambda _: None)

@@ -386,6 +386,26 @@ class WorkQueue(Protocol):
         ...
 
 
+class RereadQueue(Protocol):
+    """Images whose metadata an older version has read. Thread-safe."""
+
+    def fill(self) -> int:
+        """Have everything read again that an older reader has read; return how many images wait."""
+        ...
+
+    def waiting(self) -> int:
+        """Return how many images that a file bears wait."""
+        ...
+
+    def contents_to_reread(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
+        """Return (content id, a file that bears it) on online roots, the newest first."""
+        ...
+
+    def record(self, read: Sequence[tuple[int, ImageInfo | None]]) -> int:
+        """Record what images say in one transaction; None leaves one as it is; return the clock."""
+        ...
+
+
 class ImageStore(Protocol):
     """Questions about the images that at least one file bears. Thread-safe.
 

@@ -281,6 +281,8 @@ class CopyFacts:
         depth: bits of each channel.
         full_colour: colour is stored at the resolution of brightness.
         bands: strength of ever finer structure, up to the finest that the pixels can hold.
+        steps: of quantisation of brightness, 64 by rows; empty where it is no JPEG.
+        sample: brightness of some 8 × 8 blocks, of places that depend on the size only.
     """
 
     pixels: bytes = b""
@@ -290,6 +292,8 @@ class CopyFacts:
     depth: int = 8
     full_colour: bool = True
     bands: tuple[float, ...] = ()
+    steps: tuple[int, ...] = ()
+    sample: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,4 +47,6 @@ def pip_here(place):
     lines = [f"{name} = {value}" for name, value in values.items()]
     place.write_text("\n".join(["[global]", *lines, ""]))
     words = [word.removeprefix("file://") for value in values.values() for word in value.split()]
+    # beside an index lie the files that it names
+    words = [word.removesuffix("/simple") for word in words]
     return place, sorted({word for word in words if word.startswith("/") and Path(word).exists()})

@@ -37,9 +37,20 @@ def picture(number):
 
 
 def is_whole(path):
-    """Return whether the file is one picture to its end."""
+    """Return whether the file is one picture to its end, and no mixture of two."""
     with open(path, "rb") as file:
-        return file.read().endswith(b"IEND\xaeB`\x82")
+        data = file.read()
+    at = 8
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        checksum = data[end - 4 : end]
+        if checksum != struct.pack(">I", zlib.crc32(data[at + 4 : end - 4])):
+            return False
+        if kind == b"IEND":
+            return True
+        at = end
+    return False
 
 
 class Disk:

@@ -5,16 +5,18 @@
 
 The lists are pyspellchecker's (MIT), counted in film subtitles. To English belong the words that
 CLIP's tokenizer has whole, too: names of products and the like, as the web has them. First names,
-by gender-guesser, are no language's words.
+by gender-guesser, and places are no language's words, unless they are frequent.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib.util
 import json
 import os
 import pathlib
+import sqlite3
 import sys
 from collections.abc import Iterable
 
@@ -24,7 +26,8 @@ from imgvecd.core.search.vocabulary import number_of
 from imgvecd.core.search.words import tokens
 from imgvecd.types import UInt32Array
 
-_TARGET = pathlib.Path(__file__).parents[1] / "imgvecd/data/words.npz"
+_DATA = pathlib.Path(__file__).parents[1] / "imgvecd/data"
+_TARGET, _PLACES = _DATA / "words.npz", _DATA / "places.sqlite"
 _LEAST = {
     "de": 1,
     "fr": 1,
@@ -36,7 +39,8 @@ _LEAST = {
 _OFTEN = 200  # times that a word is met which others are corrected to
 _COMMON = 5000  # times that a word is met which is no mere name: "china" has 3,019, "turkey" 13,818
 _USUAL = 100  # times; rarer words may be another language's
-_NO_NAME = 1000  # times that a word is met which may be a first name somewhere else
+_NO_NAME = 1000  # times that a word is met which may be a name somewhere
+_LARGE_TOWNS = "SELECT names FROM towns WHERE population > 100000"
 _SHORTEST = 3  # letters
 
 
@@ -59,6 +63,13 @@ def _first_names() -> set[str]:
     return {word for name in names for word in tokens(name)}
 
 
+def _places(select: str) -> set[str]:
+    """Return the names of places in all languages, those of one word."""
+    with contextlib.closing(sqlite3.connect(_PLACES)) as connection:
+        rows = connection.execute(select).fetchall()
+    return {name for (names,) in rows for name in names.split("\n") if " " not in name}
+
+
 def _whole_tokens() -> set[str]:
     with gzip.open(_resource("open_clip", "bpe_simple_vocab_16e6.txt.gz")) as file:
         merges = file.read().decode().split("\n")[1 : 49152 - 256 - 2 + 1]
@@ -78,7 +89,8 @@ def main() -> None:
         word for word in english if word.isascii() and word.isalpha() and len(word) >= _SHORTEST
     ]
     often = sorted((w for w in plain if english[w] >= _OFTEN), key=lambda word: -english[word])
-    names = _first_names()
+    countries = _places("SELECT names FROM countries")
+    names = _first_names() | _places(_LARGE_TOWNS)
     usual = {word for word, count in english.items() if count >= _USUAL}
     tables = {"en": _numbers(usual | _whole_tokens()), "rare": _numbers(english.keys() - usual)}
     for language, least in _LEAST.items():
@@ -86,7 +98,9 @@ def main() -> None:
         tables[language] = _numbers(
             word
             for word, count in words
-            if count >= least and (count >= _NO_NAME or not names & {*tokens(word)})
+            if count >= least
+            and not countries & {*tokens(word)}
+            and (count >= _NO_NAME or not names & {*tokens(word)})
         )
     np.savez_compressed(
         _TARGET,

@@ -26,6 +26,7 @@ from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
+from imgvecd.catalog.work.rereading import RereadTable
 from imgvecd.catalog.work.retention import Retention
 from imgvecd.catalog.work.work_queue import WorkTable
 from imgvecd.core.files.disk_errors import describe
@@ -44,6 +45,7 @@ class Catalog:
         changes: what happened to files (`ChangeTable`).
         failures: files that cannot be searched (`FailureLog`).
         work: what waits, and results (`WorkQueue`).
+        rereading: whose metadata is to be read again (`RereadQueue`).
         embeddings: vectors for the index (`EmbeddingSource`).
         models: the models they come from.
         pauses: the pause that a person asked for (`PauseStore`).
@@ -70,6 +72,7 @@ class Catalog:
         self.changes = ChangeTable(self._database)
         self.failures = Failures(self._database)
         self.work = WorkTable(self._database)
+        self.rereading = RereadTable(self._database)
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
         self.pauses = Pauses(self._database)

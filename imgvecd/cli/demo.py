@@ -46,7 +46,8 @@ _EXPLAINED = {
     "same_bytes": "the same file, byte for byte",
     "same_pixels": "another file with the very same pixels",
     "reencoded": "saved anew or resized",
-    "transformed": "cropped, rotated or mirrored",
+    "transformed": "turned by a quarter or a half",
+    "edited": "edited: cropped, mirrored, other colours or text",
     "burst": "taken within seconds",
     "similar": "merely similar",
 }

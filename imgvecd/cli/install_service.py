@@ -1,6 +1,6 @@
 """`imgvecd install-service` and `uninstall-service`: put systemd units in place, or take them out.
 
-They write and remove files only; what to run next is printed, so that nothing starts unasked. A
+They write and remove files only; what to run is printed, so that nothing starts or stops unasked. A
 unit that somebody has edited is never overwritten or removed unless forced: each carries the digest
 of what was written, so that an older version's unit is told from an edited one.
 """
@@ -15,12 +15,13 @@ import importlib.resources
 import os
 import pwd
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 from imgvecd.errors import ConfigError
-from imgvecd.terminal_output import say
+from imgvecd.terminal_output import say, warn
 
 SYSTEM_FOLDER = "/etc/systemd/system"
 _SHIPPED_COMMANDS = {
@@ -104,8 +105,22 @@ def install(options: argparse.Namespace) -> int:
                 say(f"Wrote {path}.")
     except OSError as error:
         raise ConfigError(_cannot(error, options.system)) from error
+    _warn_of_a_clone()
     _say_what_next(place, options)
     return 0
+
+
+def _warn_of_a_clone() -> None:
+    """Say so where the units run a program that lies in a checkout of the sources."""
+    above = os.path.dirname(sys.prefix)
+    if sys.prefix != sys.base_prefix and os.path.isfile(os.path.join(above, "pyproject.toml")):
+        warn(
+            f"The units run the imgvecd in {sys.prefix}, which lies in a clone: `make clean` "
+            "there, or moving the clone, takes the service away. An environment of its own stays:",
+            "  python3 -m venv ~/.local/share/imgvecd",
+            f"  ~/.local/share/imgvecd/bin/pip install {shlex.quote(above)}",
+            "  ~/.local/share/imgvecd/bin/imgvecd install-service",
+        )
 
 
 def _say_what_next(place: _Place, options: argparse.Namespace) -> None:
@@ -138,17 +153,17 @@ def uninstall(options: argparse.Namespace) -> int:
     elif options.dry_run:
         say(*(f"Would remove {path}." for path in present))
     else:
-        for path in present if not options.force else []:
-            _refuse_edited(path)
+        if not options.force:
+            _refuse_enabled(place)
+            for path in present:
+                _refuse_edited(path)
         try:
             for path in present:
                 os.unlink(path)
                 say(f"Removed {path}.")
         except OSError as error:
             raise ConfigError(_cannot(error, options.system)) from error
-    say("Stop what still runs:")
-    say(f"  {place.systemctl} disable --now {place.service} {place.socket}")
-    say(f"  {place.systemctl} daemon-reload")
+    say("Have systemd forget them:", f"  {place.systemctl} daemon-reload")
     return 0
 
 
@@ -203,6 +218,19 @@ def _refuse_edited(path: str) -> None:
         raise ConfigError(
             f"{path} was edited, or is not imgvecd's; it is left alone. --dry-run shows the "
             "difference, --force overrides."
+        )
+
+
+def _refuse_enabled(place: _Place) -> None:
+    """Refuse where a unit is enabled: without its file it can be neither stopped nor disabled."""
+    services = (place.service, place.socket, _BROWSE_UNIT)
+    wanted = glob.glob(os.path.join(glob.escape(place.folder), "*.wants", "imgvecd*"))
+    enabled = sorted({os.path.basename(link) for link in wanted} & set(services))
+    if enabled:
+        raise ConfigError(
+            f"{' and '.join(enabled)} is still enabled, and may run. Stop it first:\n"
+            f"  {place.systemctl} disable --now {' '.join(enabled)}\n"
+            "and then run this again. --force removes the files nevertheless."
         )
 
 

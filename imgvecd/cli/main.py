@@ -29,6 +29,24 @@ from imgvecd.errors import ImgvecdError
 from imgvecd.terminal_output import warn, warn_of
 
 _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
+# What people look for here, and where it is.
+_ELSEWHERE = {
+    "start": "`systemctl --user start imgvecd`, once `imgvecd install-service` was run; or "
+    "`imgvecd serve` in the foreground",
+    "stop": "`systemctl --user stop imgvecd`; Ctrl-C where `imgvecd serve` runs",
+    "restart": "`systemctl --user restart imgvecd`; the folders are read again by `reload` as well",
+    "reload": "`systemctl --user reload imgvecd`, or SIGHUP",
+    "status": "`imgvec status`; `systemctl --user status imgvecd` for the service",
+    "logs": "`journalctl --user -u imgvecd`; without systemd where `imgvecd serve` runs",
+}
+_EPILOG = """starting, stopping, looking:
+  imgvecd serve                         in the foreground; Ctrl-C stops it
+  imgvecd install-service               as a service, then:
+  systemctl --user enable --now imgvecd
+  systemctl --user stop imgvecd         also start, restart, reload, status
+  journalctl --user -u imgvecd          its log
+  imgvec status                         what it is doing; imgvec health: whether it works
+"""
 _COMMANDS = (
     init,
     serve,
@@ -74,7 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _meant(word: str) -> str:
-    """Return which command may be meant, of this program or of the query tool."""
+    """Return where a command is found, or which one of both programs may be meant."""
+    if word in _ELSEWHERE:
+        return f": {_ELSEWHERE[word]}"
     for name, program in (("imgvecd", parser()), ("imgvec", imgvec_parser())):
         meant = closest(word, commands_of(program))
         if meant is not None:
@@ -84,7 +104,12 @@ def _meant(word: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each sets `run`, and `program` is the parser itself."""
-    top = argparse.ArgumentParser(prog="imgvecd", description=_DESCRIPTION)
+    top = argparse.ArgumentParser(
+        prog="imgvecd",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     top.add_argument("--version", action="version", version=f"imgvecd {imgvecd.__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:

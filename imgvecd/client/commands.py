@@ -12,6 +12,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.client import (
     completions,
+    desktop_commands,
     duplicates_command,
     image_refs,
     metadata_commands,
@@ -95,7 +96,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
         nargs="?",
         help="only this folder; if a root or a disk is offline there, it is taken as it is now",
     )
-    _add_browse(add)
+    desktop_commands.add_parsers(add)
     pause_commands.add_parsers(add)
     _add_move(add)
     metadata_commands.add_parsers(add)
@@ -106,45 +107,11 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     )
 
 
-def _add_browse(add: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add("browse", "look at your photos in a browser", browse)
-    command.add_argument("query", nargs="*", help="what to search for at first")
-    command.add_argument("--like", metavar="FILE", help="begin with photos like this image")
-    command.add_argument(
-        "--no-open", action="store_true", help="print the address instead of opening a browser"
-    )
-    command.add_argument(
-        "--serve",
-        action="store_true",
-        help="for good, as `browse` in the configuration says: for a machine without a screen",
-    )
-    command.add_argument(
-        "--port", type=_port, default=0, metavar="N", help="on this machine (default: a free one)"
-    )
-
-
-def browse(daemon: DaemonConnection, options: argparse.Namespace, _output: Output) -> int:
-    """Serve the page to one browser until it is not needed any more."""
-    if not options.serve:  # which may start before the daemon
-        daemon.get("/v1/health")
-        daemon.close()
-    from imgvecd.client.browse import command  # noqa: PLC0415  # it needs aiohttp
-
-    return command.run(options)
-
-
 def mcp(_daemon: DaemonConnection, options: argparse.Namespace, _output: Output) -> int:
     """Serve an assistant until it hangs up; the daemon may start later."""
     from imgvecd.client.mcp import stdio  # noqa: PLC0415  # not for every start
 
     return stdio.run(options)
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 65536:  # noqa: PLR2004  # 16 bits
-        raise ValueError(text)
-    return number
 
 
 def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:

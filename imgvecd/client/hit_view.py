@@ -152,14 +152,18 @@ def _understood(found: api.SearchResponse) -> list[str]:
         return []
     taken, hints = [], []
     if said.place is not None:
-        taken.append(f"in {said.place!r}")
+        taken.append(f"in {said.place}")
         hints.append("--no-places")
     if said.taken is not None:
         time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
         taken.append(f"{time} ({said.words!r})")
         hints.append("--no-dates")
-    looked_for = f"{said.text!r}, taken" if said.text else "all that was taken"
-    return [f"Understood as {looked_for} {' '.join(taken)}. {' '.join(hints)} takes it as words."]
+    looked_for = repr(said.text) if said.text else "all"
+    if taken:
+        looked_for += f"{', taken' if said.text else ' that was taken'} {' '.join(taken)}"
+    if said.corrected:
+        hints.append("--no-spelling")
+    return [f"Understood as {looked_for}. {', '.join(hints)}: as it was typed."]
 
 
 def _count(images: int) -> str:

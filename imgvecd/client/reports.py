@@ -43,6 +43,8 @@ def status(answer: api.Status) -> list[str]:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
+    if answer.rereading:
+        lines.append(_line("metadata", f"{answer.rereading:,} images are read again, once"))
     for label, of, sandbox in (
         ("sandbox", "decoders", answer.sandbox),
         ("" if answer.sandbox else "sandbox", "encoder", answer.encoder_sandbox),

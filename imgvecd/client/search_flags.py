@@ -80,6 +80,12 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
         action="store_false",
         help='take "in Portugal" and "Hanoi" for words like any other',
     )
+    command.add_argument(
+        "--no-spelling",
+        dest="spelling",
+        action="store_false",
+        help="look for words as they are typed, whatever they may be",
+    )
     command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
 
 
@@ -193,6 +199,7 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             names=options.names,
             dates=options.dates,
             places=options.places,
+            spelling=options.spelling,
         )
     except ValueError:
         raise BadRequestError(

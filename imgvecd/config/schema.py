@@ -273,7 +273,7 @@ class Config(Section, frozen=True):
         roots: folders to watch.
         exclude: globs for all roots.
         state_dir: catalog and index; empty means `$XDG_STATE_HOME/imgvecd`.
-        model: "auto", "small", "fast", "best", or a model's name and checkpoint.
+        model: "auto", "small", "fast", "best", "multilingual", or a model's name and checkpoint.
         log_level: of the journal; photo names appear at "debug" only.
     """
 

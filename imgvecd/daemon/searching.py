@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from imgvecd import api
 from imgvecd.core.live.live_queries import LiveQueries
-from imgvecd.core.search import Labeller, Searcher
+from imgvecd.core.search import EmptySearcher, Labeller, Searcher
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, NotFoundError
 from imgvecd.protocols import SavedSearchStore
@@ -23,7 +23,7 @@ class DaemonSearching:
 
     def __init__(
         self,
-        current: Callable[[], Awaitable[Searcher]],
+        current: Callable[[], Awaitable[Searcher | EmptySearcher]],
         live_queries: LiveQueries,
         saved: SavedSearchStore,
         labeller: Labeller,
@@ -42,7 +42,9 @@ class DaemonSearching:
         self, request: api.SearchRequest, since: str | None
     ) -> tuple[str, AsyncIterator[api.Match | None]]:
         """Return (where it begins, new images that match, without end; None as a heartbeat)."""
-        await (await self._current()).prepare(request)  # what is wrong with it is told now
+        searcher = await self._current()
+        if isinstance(searcher, Searcher):
+            await searcher.prepare(request)  # what is wrong with it is told now
         position = await INTERACTIVE.run(self._live_queries.position, since)
         return self._live_queries.name(position), self._live_queries.matches(request, position)
 
@@ -75,4 +77,7 @@ class DaemonSearching:
 
     async def classify(self, request: api.ClassifyRequest) -> api.ClassifyResponse:
         """Return images with the labels that fit them best."""
-        return await self._labeller.classify(await self._current(), request)
+        searcher = await self._current()
+        if isinstance(searcher, EmptySearcher):
+            return api.ClassifyResponse(images=())
+        return await self._labeller.classify(searcher, request)

@@ -28,7 +28,7 @@ from imgvecd.core.library.originals import Originals
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.live.change_feed import ChangeFeed
 from imgvecd.core.live.live_queries import LiveQueries
-from imgvecd.core.search import FilterIds, Labeller, Searcher
+from imgvecd.core.search import EmptySearcher, FilterIds, Labeller, Searcher
 from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
@@ -152,7 +152,7 @@ class DaemonService:
         )
         self.searching = DaemonSearching(
             self._searcher,
-            LiveQueries(self._searcher, stores.searching, embeddings),
+            LiveQueries(self._loaded_searcher, stores.searching, embeddings),
             stores.saved_searches,
             Labeller(image_store, embeddings, stores.user_metadata),
         )
@@ -215,6 +215,7 @@ class DaemonService:
             encoded=generation.embedder.rate.total if generation else 0,
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
+            rereading=engine.rereading,
             sandbox=self._sandbox(),
             encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),
@@ -228,13 +229,7 @@ class DaemonService:
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
-        if self._engine.generation is None and await INTERACTIVE.run(self._is_empty):
-            clock = await INTERACTIVE.run(self._embeddings.clock)
-            model = self._first.name
-            return api.SearchResponse(
-                hits=(), searched=0, clock=self._clock(clock), took_ms=0.0, model=model
-            )
-        return await (await self._generation()).searcher.search(request)
+        return await (await self._searcher()).search(request)
 
     def _is_empty(self) -> bool:
         for fingerprint in self._models:
@@ -420,8 +415,15 @@ class DaemonService:
         )
         return list(dict.fromkeys(filter(None, troubles)))
 
-    async def _searcher(self) -> Searcher:
+    async def _loaded_searcher(self) -> Searcher:
         return (await self._generation()).searcher
+
+    async def _searcher(self) -> Searcher | EmptySearcher:
+        """Return what answers searches, at once where there is nothing to search."""
+        if self._engine.generation is None and await INTERACTIVE.run(self._is_empty):
+            clock = await INTERACTIVE.run(self._embeddings.clock)
+            return EmptySearcher(self._first.name, self._clock(clock))
+        return await self._loaded_searcher()
 
     def _fingerprint(self) -> str | None:
         generation = self._engine.generation

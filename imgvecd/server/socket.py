@@ -2,6 +2,8 @@
 
 Others could put a socket of their own in the place of ours, and hear what is asked, if they could
 write to a folder on its way: so who owns these folders is looked at first.
+
+Who may connect is asked in `peer_credentials`, who may ask what in `access`.
 """
 
 from __future__ import annotations

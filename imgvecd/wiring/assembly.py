@@ -117,6 +117,7 @@ def assemble(
 
         parts = Parts(
             work=catalog.work,
+            rereading=catalog.rereading,
             embeddings=catalog.embeddings,
             models=catalog.models,
             image_store=catalog.images,

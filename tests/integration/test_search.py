@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from later import Later
 from running import RunningDaemon
 
-from benchmarks import captioned, relevance
+from benchmarks import captioned
 from imgvecd import AsyncClient, Client, api
+
+relevance = Later("benchmarks.relevance")
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 

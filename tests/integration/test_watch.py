@@ -541,6 +541,19 @@ async def test_a_hard_link_written_by_its_name_outside(library, state, tmp_path)
         assert watched.contents()["a.jpg"] != before["a.jpg"]
 
 
+@pytest.mark.parametrize("end", ["as it is", "hidden"])
+async def test_a_hard_link_written_by_a_name_that_is_no_images(library, state, end):
+    async with watching(state, str(library)) as watched:
+        before = watched.contents()
+        os.link(library / "a.jpg", library / "a.txt")
+        with (library / "a.txt").open("r+b") as file:
+            file.write(b"other")
+        if end == "hidden":
+            (library / "a.txt").rename(library / ".a")
+        await watched.reconciler.barrier()
+        assert watched.contents()["a.jpg"] != before["a.jpg"]
+
+
 async def test_a_root_that_appears_later(state, tmp_path):
     async with watching(state, str(tmp_path / "later")) as watched:
         assert not watched.reconciler.status()[watched.rows[0].id].online

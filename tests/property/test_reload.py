@@ -177,6 +177,7 @@ TestReload.settings = settings(max_examples=12, stateful_step_count=12, **SETTIN
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(2 * 3600)
 class TestReloadForLong(ReloadMachine.TestCase):
     """The same, for longer."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib.util
 import logging
 import urllib.error
 import urllib.request
@@ -13,13 +14,14 @@ from typing import Any, TypeAlias
 import open_clip
 from huggingface_hub import constants as hub
 
-from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, not_at_hand
 from imgvecd.errors import ModelError
 from imgvecd.types import PreprocessSpec
 
 logger = logging.getLogger(__name__)
 
 Model: TypeAlias = Any  # one of open_clip's classes, which have no types
+Tokenizer: TypeAlias = Any  # the same
 
 _REACH_S = 5.0  # a hub that takes longer to say anything is as good as none
 
@@ -35,6 +37,7 @@ def load(choice: ModelChoice) -> Model:
     if choice.config_path:
         open_clip.add_model_config(choice.config_path)
     _check_names(choice)
+    _check_packages(choice)
     user_wants_offline = hub.is_offline_mode()
     try:
         with _offline():
@@ -47,6 +50,24 @@ def load(choice: ModelChoice) -> Model:
         return _create(choice)
     except Exception as error:
         raise _unloadable(choice, error) from error
+
+
+def load_tokenizer(choice: ModelChoice) -> Tokenizer:
+    """Return what makes token ids of texts; those of many languages are fetched like models.
+
+    Raises:
+        ModelError: it cannot be had; the message names the ways out.
+    """
+    try:
+        with _offline():
+            return open_clip.get_tokenizer(choice.name)
+    except Exception as error:  # as above
+        if hub.is_offline_mode() or not _hub_answers():
+            raise _without_tokenizer(choice, error) from error
+    try:
+        return open_clip.get_tokenizer(choice.name)
+    except Exception as error:
+        raise _without_tokenizer(choice, error) from error
 
 
 def preprocess_spec(model: Model) -> PreprocessSpec:
@@ -67,6 +88,28 @@ def preprocess_spec(model: Model) -> PreprocessSpec:
         interpolation="bilinear" if cfg["interpolation"] == "bilinear" else "bicubic",
         resize_mode=cfg["resize_mode"],
         fill=cfg["fill_color"],
+    )
+
+
+def _check_packages(choice: ModelChoice) -> None:
+    """Raise unless what reads this model's texts is installed, which open_clip leaves to others."""
+    config = open_clip.get_model_config(choice.name) or {}
+    texts = config.get("text_cfg", {})
+    needs_it = "hf_model_name" in texts or "hf_tokenizer_name" in texts
+    if needs_it and importlib.util.find_spec("transformers") is None:
+        raise ModelError(
+            f"{choice.name} reads texts with the package transformers, which is not installed:"
+            " pip install 'imgvecd[multilingual]'; or set another model"
+        )
+
+
+def _without_tokenizer(choice: ModelChoice, error: Exception) -> ModelError:
+    logger.debug("%s: %s", choice.name, error)
+    return ModelError(
+        f"the tokenizer of {choice.name} is not on this machine and cannot be fetched from"
+        f" {hub.ENDPOINT}. Connect to the network once, after which it stays in the hub's cache; or"
+        f" copy that cache (~/.cache/huggingface, HF_HOME) from another machine; or set model:"
+        f" {EMBEDDED}, which needs no download"
     )
 
 
@@ -124,8 +167,4 @@ def _unloadable(choice: ModelChoice, error: Exception) -> ModelError:
     if choice.checkpoint_path:
         return ModelError(f"{choice.checkpoint_path} cannot be loaded as {choice.name}: {reason}")
     logger.debug("%s: %s", choice.name, reason)
-    return ModelError(
-        f"{choice.name} ({choice.pretrained or 'default'}) is not on this machine and cannot be "
-        f"fetched from {hub.ENDPOINT}. Connect to the network; or set model.pretrained to a local "
-        f"checkpoint file; or set model: {EMBEDDED}, which needs no download"
-    )
+    return not_at_hand(choice, hub.ENDPOINT)

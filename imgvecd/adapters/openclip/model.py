@@ -17,7 +17,7 @@ from torch.func import functional_call
 from imgvecd.adapters.openclip import image_tower, text_tower
 from imgvecd.adapters.openclip.device import choose_device, choose_dtype
 from imgvecd.adapters.openclip.fusing import fused
-from imgvecd.adapters.openclip.loading import Model, load, preprocess_spec
+from imgvecd.adapters.openclip.loading import Model, load, load_tokenizer, preprocess_spec
 from imgvecd.adapters.openclip.pictures import SAME, comparison_pictures, likeness
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
@@ -104,7 +104,7 @@ class OpenClipModel:
     def _load(self, choice: ModelChoice) -> None:
         model = load(choice)
         self._spec = preprocess_spec(model)
-        self._tokenizer = open_clip.get_tokenizer(choice.name)
+        self._tokenizer = load_tokenizer(choice)
         if self._text_tower and not os.path.exists(self._text_tower):
             text_tower.keep(model, self._tokenizer, choice, self._spec, self._text_tower)
         mean, std = (torch.tensor(values) for values in (self._spec.mean, self._spec.std))

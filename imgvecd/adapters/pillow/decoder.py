@@ -24,6 +24,7 @@ from imgvecd.adapters.pillow import (
     geometry,
     opening,
     quality,
+    reasons,
 )
 from imgvecd.adapters.pillow.blocks import Blocks
 from imgvecd.core.duplicates import detail
@@ -132,6 +133,8 @@ def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
         depth=quality.depth(picture.image, prefix),
         full_colour=quality.is_full_colour(picture.image),
         bands=tuple(quality.bands(luma)),
+        steps=quality.steps(picture.image),
+        sample=quality.sample(luma),
     )
 
 
@@ -160,7 +163,7 @@ def _blaming_the_file() -> Iterator[None]:
         if opening.is_the_systems(error):
             raise
         logger.debug("undecodable", exc_info=True)
-        raise UnreadableImageError("damaged", f"it cannot be decoded: {error}") from error
+        raise UnreadableImageError(*reasons.of_error(error)) from error
 
 
 def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:

@@ -11,7 +11,15 @@ import numpy as np
 import pillow_heif
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
-from imgvecd.adapters.pillow import jpeg_kinds, png_chunks, webp_frames
+from imgvecd.adapters.pillow import (
+    bitmaps,
+    box_files,
+    jpeg_kinds,
+    png_chunks,
+    reasons,
+    tiff_rewriting,
+    webp_frames,
+)
 from imgvecd.adapters.pillow.tiff_fields import Directory, directories
 from imgvecd.core.files.formats import missing_reason
 from imgvecd.errors import UnreadableImageError
@@ -27,12 +35,21 @@ _TGA_MAPS, _TGA_KINDS, _TGA_BITS = {0, 1}, {1, 2, 3, 9, 10, 11}, {8, 15, 16, 24,
 # measured cosine to the full decode ≥ 0.9993 (at no margin 0.996), at a third of the time.
 _DRAFT_MARGIN = 2
 _JPEG_XL = (b"\xff\n", b"\0\0\0\x0cJXL \r\n\x87\n")  # how its files begin
-_TIFF = {b"II*\0": "<", b"MM\0*": ">"}  # how they begin, and the order of their bytes
+# How TIFF begins, and where it says where its directory is: order of bytes, place, form, BigTIFF.
+_TIFF = {
+    b"II*\0": ("<", 4, "I", "H", 12), b"MM\0*": (">", 4, "I", "H", 12),
+    b"II+\0": ("<", 8, "Q", "Q", 20), b"MM\0+": (">", 8, "Q", "Q", 20),
+}  # fmt: skip
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _OLD_REDUCED = 254, 255, 2
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the others have pages: the first one is shown
+# Formats whose fourth byte many programs leave at 0, and mean no picture that cannot be seen.
+_ALPHA_UNSET = {"BMP", "DIB", "TGA", "ICO"}
 _FARTHEST_FRAME = 16  # of an animation: past any fade-in, and cheap to reach
 # What Pillow raises over pixels that are not there.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
+_OF_BYTES = {
+    None, errno.EINVAL, errno.EOVERFLOW, errno.ERANGE, errno.EDOM, errno.EFBIG, errno.EILSEQ,
+}  # fmt: skip
 _LEAST_SHARE = 0.25  # of a truncated picture's rows: less does not show what it was
 
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -56,16 +73,48 @@ def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple
             return _load(sound, size, max_pixels)
         if (still := webp_frames.first_frame(file)) is not None:
             return *_load(still, size, max_pixels)[:2], True
+        if (longer := box_files.lengthened(file)) is not None:
+            share = file.seek(0, io.SEEK_END) / len(longer.getbuffer())
+            return _load_beginning(longer, share, size, max_pixels)
+        if (image := _rewritten(file, max_pixels)) is not None:
+            return image, image.size, False
         file.seek(0)
         raise
+
+
+def _load_beginning(
+    longer: BinaryIO, share: float, size: int, max_pixels: int
+) -> tuple[Image.Image, tuple[int, int], bool]:
+    """Return the first image of a file that was lengthened, of which `share` is there."""
+    image, full_size = _prepare(longer, size, max_pixels)
+    is_animated = getattr(image, "is_animated", False)
+    try:
+        if share < _LEAST_SHARE and not is_animated:
+            raise UnreadableImageError("truncated", "too little of it is there")
+        image.load()
+    except _DAMAGE as error:
+        raise UnreadableImageError("truncated", "its end is missing") from error
+    return image, full_size, True
+
+
+def _rewritten(file: BinaryIO, max_pixels: int) -> Image.Image | None:
+    """Return a picture of a kind that Pillow does not read, but that can be made into one."""
+    file.seek(0)
+    if file.read(4) in _TIFF:
+        return tiff_rewriting.of_segments(file, _main_page(file), _open, max_pixels)
+    image = bitmaps.opened(file, max_pixels)
+    if image is not None:
+        image.load()
+    return image
 
 
 def is_the_systems(error: BaseException) -> bool:
     """Return whether the disk is at fault, not the picture.
 
-    Pillow's own errors have no number, and bad bytes make it seek to where no file goes.
+    Pillow's own errors have no number, and bad bytes make decoders seek to where no file goes, and
+    calculate what has no result.
     """
-    return isinstance(error, OSError) and error.errno not in {None, errno.EINVAL, errno.EOVERFLOW}
+    return isinstance(error, OSError) and error.errno not in _OF_BYTES
 
 
 def _load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple[int, int], bool]:
@@ -104,7 +153,8 @@ def _load_part(file: BinaryIO, size: int, max_pixels: int, error: Exception) -> 
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
     if _decoded_share(image) < _LEAST_SHARE:
-        raise UnreadableImageError("truncated", f"too little of it is there: {error}") from error
+        said = reasons.of_error(error)[1]
+        raise UnreadableImageError("truncated", f"too little of it is there: {said}") from error
     return image
 
 
@@ -149,6 +199,12 @@ def _show(image: Image.Image) -> None:
     if image.format in _ANIMATED and getattr(image, "is_animated", False):
         image.seek(min(image.n_frames // 2, _FARTHEST_FRAME))  # type: ignore[attr-defined]
     image.load()
+    if (
+        image.format in _ALPHA_UNSET
+        and image.mode == "RGBA"
+        and not image.getchannel("A").getbbox()
+    ):
+        image.putalpha(255)
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -157,7 +213,7 @@ def _open(file: BinaryIO) -> Image.Image:
     if prefix.startswith(_JPEG_XL):
         return _open_jpeg_xl(file)
     try:
-        return Image.open(file, formats=_FORMATS)
+        return Image.open(tiff_rewriting.classic(file) or file, formats=_FORMATS)
     except UnidentifiedImageError:
         pass
     if _may_be_bare(file):
@@ -168,10 +224,10 @@ def _open(file: BinaryIO) -> Image.Image:
     if not prefix:
         raise UnreadableImageError("damaged", "the file is empty")
     if prefix[:4] in _TIFF:
-        if not _has_directory(file, _TIFF[prefix[:4]]):
+        if not _has_directory(file, prefix[:4]):
             message = "its end is missing, where it says what it holds"
             raise UnreadableImageError("truncated", message)
-        raise UnreadableImageError("unsupported", "it is a kind of TIFF that is not supported")
+        raise UnreadableImageError(*reasons.of_tiff(file))
     if any(accept and accept(prefix) for _, accept in map(Image.OPEN.__getitem__, _FORMATS)):
         raise UnreadableImageError("damaged", "its header is damaged or incomplete")
     raise UnreadableImageError("unsupported", "it is no picture in a format that is supported")
@@ -186,20 +242,24 @@ def _may_be_bare(file: BinaryIO) -> bool:
         return False
     map_kind, kind, bits = header[1], header[2], header[16]
     is_tga = map_kind in _TGA_MAPS and kind in _TGA_KINDS and bits in _TGA_BITS
-    return is_tga or header[:4] in {b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"}
+    return is_tga or bitmaps.begins(header)
 
 
-def _has_directory(file: BinaryIO, order: str) -> bool:
+def _has_directory(file: BinaryIO, prefix: bytes) -> bool:
     """Return whether all of a TIFF's directory is there: many programs write it at the end."""
+    order, link, place_form, count_form, entry = _TIFF[prefix]
     size = file.seek(0, io.SEEK_END)
-    file.seek(4)
+    file.seek(link)
     try:
-        (place,) = struct.unpack(order + "I", file.read(4))
+        (place,) = struct.unpack(order + place_form, file.read(struct.calcsize(place_form)))
+        if place > size:
+            return False
         file.seek(place)
-        (entries,) = struct.unpack(order + "H", file.read(2))
+        (entries,) = struct.unpack(order + count_form, file.read(struct.calcsize(count_form)))
     except struct.error:
         return False
-    return bool(place + 2 + 12 * entries + 4 <= size)
+    head, following = struct.calcsize(count_form), struct.calcsize(place_form)
+    return bool(place + head + entry * entries + following <= size)
 
 
 def _open_jpeg_xl(file: BinaryIO) -> Image.Image:

@@ -16,6 +16,7 @@ _SMALLEST_STEP = 4  # what rounding to whole grey levels leaves visible
 _COMB = 0.6  # mean cosine of coefficients that lie at multiples of a step; 0 where they do not
 _FEWEST = 60  # coefficients that tell
 _MOST_BLOCKS = 4096
+_SAMPLED = 48
 _TILE = 256  # pixels a side
 _BANDS = 24
 _LOSSLESS = {"PNG", "BMP", "TIFF", "PPM"}
@@ -92,6 +93,21 @@ def bands(luma: Float32Array) -> list[float]:
     )
     coarse = max(float(strength[1:5].mean()), 1e-9)
     return [round(float(each) / coarse, 5) for each in strength]
+
+
+def steps(image: Image.Image) -> tuple[int, ...]:
+    """Return the steps that a JPEG's brightness was quantised by, by rows; else nothing."""
+    tables = getattr(image, "quantization", None)
+    return tuple(tables[min(tables)]) if tables else ()
+
+
+def sample(luma: Float32Array) -> bytes:
+    """Return some blocks of the grid that JPEG lays over a picture."""
+    rows, columns = luma.shape[0] // 8, luma.shape[1] // 8
+    places = np.linspace(0, rows * columns - 1, min(_SAMPLED, rows * columns)).astype(int)
+    grid = luma[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
+    blocks: bytes = np.rint(grid[places // columns, places % columns]).astype(np.uint8).tobytes()
+    return blocks
 
 
 def _coefficients(luma: Float32Array) -> Float32Array:

@@ -56,6 +56,16 @@ class Directory:
         """Whether there is such a field, sound or not."""
         return tag in self._entries
 
+    @property
+    def tags(self) -> list[int]:
+        """All that there are, in ascending order."""
+        return sorted(self._entries)
+
+    def kind(self, tag: int) -> tuple[int, int]:
+        """Return the type of a field that there is, and how many values it has."""
+        kind, count, _ = self._entries[tag]
+        return kind, count
+
     def get(self, tag: int, most_bytes: int = _MOST_BYTES) -> Value | None:
         """Return a field's value; None if it is missing, damaged or longer than allowed."""
         data = self.raw(tag, most_bytes)

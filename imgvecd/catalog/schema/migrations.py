@@ -15,6 +15,7 @@ import time
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
+from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -228,6 +229,13 @@ ALTER TABLE files ADD COLUMN companion INTEGER GENERATED ALWAYS AS
 CREATE INDEX files_companions ON files(id) WHERE companion;
 """
 
+# Images whose metadata an older reader has read (`catalog.work.rereading`).
+_REREADING = """
+CREATE TABLE metadata_queue (
+    content_id INTEGER PRIMARY KEY REFERENCES contents(id) ON DELETE CASCADE
+) STRICT;
+"""
+
 # gone_ns: since when no file bears it, as far as was noted.
 _RETENTION = """
 ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
@@ -301,6 +309,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0013-retention", _RETENTION),
     ("0014-exports", _EXPORTS),
     ("0015-places", place_index.PLACES),
+    ("0016-rereading", _REREADING),
 )
 """(name, SQL) in the order in which they run."""
 
@@ -351,7 +360,11 @@ def _run(connection: sqlite3.Connection, steps: list[tuple[str, str]]) -> None:
             if name == MIGRATIONS[0][0]:
                 connection.executemany(
                     "INSERT INTO meta VALUES (?, ?)",
-                    [("instance", secrets.token_hex(4)), ("clock", 0)],
+                    [
+                        ("instance", secrets.token_hex(4)),
+                        ("clock", 0),
+                        ("reader", READER_VERSION),
+                    ],
                 )
             connection.execute("INSERT INTO migrations VALUES (?, ?)", (name, time.time_ns()))
         connection.execute("COMMIT")

@@ -167,6 +167,10 @@ class WorkTable:
                     for (content_id, _), vector in zip(encoded, halves, strict=True)
                 ],
             )
+            connection.executemany(
+                "DELETE FROM metadata_queue WHERE content_id = ?",
+                [(content_id,) for content_id, _ in encoded],
+            )
             companions.restore(connection, [content_id for content_id, _ in encoded])
             connection.executemany(
                 "UPDATE contents SET format = ?, width = ?, height = ?,"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from imgvecd.api import DuplicateKind
 from imgvecd.core.duplicates.compared_images import Subject
-from imgvecd.core.duplicates.true_size import enlarged_from
+from imgvecd.core.duplicates.true_size import shown_by
 from imgvecd.types import CopyFacts
 
 _ENLARGED_IS_WORTH = 0.7  # of the copy that it may have been made from
@@ -112,17 +112,24 @@ def worth_of(
 ) -> dict[int, float]:
     """Return by id how good a copy each is: its side as far as it shows anything, times quality."""
     sides = {each.id: math.sqrt(each.width * each.height) for each in subjects}
-    beside: defaultdict[int, set[float]] = defaultdict(set)
+    beside: defaultdict[int, set[int]] = defaultdict(set)
     for link in links:
-        beside[link.first].add(sides[link.second])
-        beside[link.second].add(sides[link.first])
+        beside[link.first].add(link.second)
+        beside[link.second].add(link.first)
     found = {}
     for identity, others in beside.items():
-        side, share, known = sides[identity], 1.0, facts.get(identity)
-        if known is not None:
-            share = math.sqrt(min(known.quality, known.remembered) / 100)
-            shown = enlarged_from(known.bands, side, others)
-            if shown is not None:
-                side, share = shown, share * _ENLARGED_IS_WORTH
-        found[identity] = side * share
+        known = facts.get(identity)
+        if known is None:
+            found[identity] = sides[identity]
+            continue
+        shown = shown_by(
+            known.bands, sides[identity], [(sides[each], _bands(facts, each)) for each in others]
+        )
+        share = math.sqrt(min(known.quality, known.remembered) / 100)
+        found[identity] = shown.side * share * (_ENLARGED_IS_WORTH if shown.enlarged else 1)
     return found
+
+
+def _bands(facts: Mapping[int, CopyFacts], identity: int) -> tuple[float, ...]:
+    known = facts.get(identity)
+    return known.bands if known else ()

@@ -17,7 +17,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 Verdict = Literal["same_pixels", "same", "edited", "other"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imgvecd.api import KEEPER_RULES, DuplicatesRequest, Image, ImageFile, Path
 from imgvecd.core.duplicates.folder_set import FolderSet
-from imgvecd.core.duplicates.true_size import SAME_SIDE, enlarged_from
+from imgvecd.core.duplicates.saved_from import saved_from
+from imgvecd.core.duplicates.true_size import SAME_SIDE, TrueSize, shown_by
 from imgvecd.types import CopyFacts
 
 # What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
@@ -32,6 +34,9 @@ _BEST_DERIVED = 74
 # Above, pixels no longer show how a picture was saved before, so none is better than another.
 _BEST_LOSSY = 88
 _LOSSLESS = 100
+_GOOD = 85  # quality of a JPEG that its camera, or its owner, may have saved
+_MOST_PAIRS = 5_000  # that are looked at in one group, some 0.1 ms each
+_AS_WELL_EXPLAINED = 0.005
 _DEEP = 8  # added for more than 8 bits a channel
 _SAME_QUALITY = 6  # differences that say nothing
 _CAMERA = ("camera", "lens", "iso", "exposure_s", "f_number", "focal_length_mm", "gps_latitude")
@@ -73,11 +78,12 @@ class Chooser:
     ) -> None:
         self._copies = copies
         self._folders = folders
-        self._sides = {copy.image.id: _side(copy.image, copies) for copy in copies}
+        shown = _shown(copies)
+        self._sides = {identity: each.side for identity, each in shown.items()}
+        self._enlarged = {identity for identity, each in shown.items() if each.enlarged}
         self._qualities = _qualities(copies)
-        for copy in copies:
-            if copy.image.id in self._qualities and self._is_enlarged(copy.image):
-                self._qualities[copy.image.id] = min(self._qualities[copy.image.id], _BEST_DERIVED)
+        for identity in self._enlarged & self._qualities.keys():
+            self._qualities[identity] = min(self._qualities[identity], _BEST_DERIVED)
         rules = KEEPER_RULES if request.rules is None else request.rules
         steps: dict[str, Callable[[Sequence[Copy]], list[Copy]]] = {
             "folder": self._lowest(lambda copy: folders.preference(copy.file)),
@@ -120,10 +126,9 @@ class Chooser:
         image = copy.image
         said = []
         if image.width and image.height:
-            shown = self._sides[image.id] ** 2 / (image.width * image.height)
             said.append(f"{image.width} × {image.height}")
-            if shown < SAME_SIDE**2:
-                said.append("enlarged")
+        if image.id in self._enlarged:
+            said.append("enlarged")
         if copy.facts and copy.facts.lossless:
             said.append("lossless")
         quality = self.quality(image)
@@ -132,10 +137,6 @@ class Chooser:
             said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
         said.append("camera metadata" if _said(image) else "no camera metadata")
         return ", ".join(said)
-
-    def _is_enlarged(self, image: Image) -> bool:
-        nominal = math.sqrt((image.width or 0) * (image.height or 0))
-        return self._sides[image.id] < SAME_SIDE * nominal
 
     def _best(self) -> Copy:
         left = list(self._copies)
@@ -162,14 +163,19 @@ class Chooser:
         return [copy for copy in copies if self._qualities[copy.image.id] >= most - _SAME_QUALITY]
 
 
-def _side(image: Image, copies: Sequence[Copy]) -> float:
-    """Return the side of a square with as many pixels as the picture really shows."""
-    side = math.sqrt((image.width or 0) * (image.height or 0))
-    facts = next((copy.facts for copy in copies if copy.image.id == image.id), None)
-    if facts is None or not facts.bands:
-        return side
-    sides = {math.sqrt((copy.image.width or 0) * (copy.image.height or 0)) for copy in copies}
-    return enlarged_from(facts.bands, side, sides) or side
+def _nominal(image: Image) -> float:
+    """Return the side of a square with as many pixels as the picture has."""
+    return math.sqrt((image.width or 0) * (image.height or 0))
+
+
+def _shown(copies: Sequence[Copy]) -> dict[int, TrueSize]:
+    """Return by image id what each really shows."""
+    images = {copy.image.id: copy for copy in copies}
+    bands = {each: copy.facts.bands if copy.facts else () for each, copy in images.items()}
+    sizes = [(_nominal(copy.image), bands[each]) for each, copy in images.items()]
+    return {
+        each: shown_by(bands[each], _nominal(copy.image), sizes) for each, copy in images.items()
+    }
 
 
 def _qualities(copies: Sequence[Copy]) -> dict[int, int]:
@@ -192,10 +198,22 @@ def _qualities(copies: Sequence[Copy]) -> dict[int, int]:
         )
         if not original:
             quality = min(quality, _BEST_LOSSY)
-        if copy.image.format in _DERIVED and not facts.lossless:
+        # phones write HEIC, with all that they know; a tag to turn is what a camera leaves as well
+        nameless = not any(name in copy.image.metadata for name in _CAMERA)
+        derived = copy.image.format in _DERIVED or (copy.image.format == "heif" and nameless)
+        if nameless and copy.image.metadata.get("orientation", 1) != 1:
+            quality -= _SAME_QUALITY + 1
+        if derived and not facts.lossless:
             quality = min(quality, _BEST_DERIVED)
         found[identity] = quality + (_DEEP if facts.depth > 8 else 0)  # noqa: PLR2004  # bits
-    # the same pixels are as good in any file
+    _level_the_same_pixels(known, found)
+    _lower_what_was_made_from_others(known, found)
+    _level_the_same_pixels(known, found)
+    return found
+
+
+def _level_the_same_pixels(known: Mapping[int, Copy], found: dict[int, int]) -> None:
+    """Make copies as good as each other that have the same pixels, in whatever file."""
     worst: dict[bytes, int] = {}
     for identity, copy in known.items():
         if copy.facts and copy.facts.pixels and copy.facts.depth <= 8:  # noqa: PLR2004
@@ -204,7 +222,61 @@ def _qualities(copies: Sequence[Copy]) -> dict[int, int]:
     for identity, copy in known.items():
         if copy.facts and copy.facts.pixels in worst and copy.facts.depth <= 8:  # noqa: PLR2004
             found[identity] = worst[copy.facts.pixels]
-    return found
+
+
+def _lower_what_was_made_from_others(known: Mapping[int, Copy], found: dict[int, int]) -> None:
+    """Put copies behind those of the same size that their own pixels show they were made from."""
+    made = _made_from(known)
+    for origin in sorted(made, key=lambda each: -found[each]):
+        for one in made[origin]:
+            found[one] = min(found[one], found[origin] - _SAME_QUALITY - 1)
+    children = {one for ones in made.values() for one in ones}
+    origins = [each for each in known if each not in children and made[each]]
+    if origins:
+        most = max(len(made[each]) for each in origins)
+        strangers = [each for each in known if each not in children and 2 * len(made[each]) < most]
+    else:  # nothing of a lossless file explains a good JPEG beside it
+        origins = [each for each in known if _is_good_jpeg(known[each])]
+        strangers = [each for each in known if _is_lossless(known[each])]
+    for origin in sorted(origins, key=lambda each: (-len(made[each]), -found[each]))[:1]:
+        for one in strangers:
+            if _is_comparable(known[one], known[origin]):
+                found[one] = min(found[one], found[origin] - _SAME_QUALITY - 1)
+
+
+def _made_from(known: Mapping[int, Copy]) -> dict[int, list[int]]:
+    """Return by image id the copies that were saved from it, as far as that is sure."""
+    explained: dict[int, dict[int, float]] = {identity: {} for identity in known}
+    for one, other in itertools.islice(itertools.permutations(known, 2), _MOST_PAIRS):
+        facts, others = known[one].facts, known[other].facts
+        if facts and others and _is_comparable(known[one], known[other]):
+            share = saved_from(facts, others)
+            explained[one] |= {other: share} if share else {}
+    made: dict[int, list[int]] = {identity: [] for identity in known}
+    for one, shares in explained.items():
+        for origin, share in shares.items():
+            if share > max(shares.values()) - _AS_WELL_EXPLAINED:
+                made[origin].append(one)
+    return made
+
+
+def _is_comparable(one: Copy, other: Copy) -> bool:
+    """Return whether the two are of one size, and not the very same pixels."""
+    sizes = [(each.image.width, each.image.height) for each in (one, other)]
+    pixels = [each.facts.pixels if each.facts else b"" for each in (one, other)]
+    return sizes[0] == sizes[1] and pixels[0] != pixels[1]
+
+
+def _is_lossless(copy: Copy) -> bool:
+    """Return whether it is, with no more than 8 bits a channel, which a JPEG has as well."""
+    return copy.facts is not None and copy.facts.lossless and copy.facts.depth <= 8  # noqa: PLR2004
+
+
+def _is_good_jpeg(copy: Copy) -> bool:
+    facts = copy.facts
+    if facts is None or copy.image.format != "jpeg":
+        return False
+    return min(facts.quality, facts.remembered) >= _GOOD
 
 
 def _said(image: Image) -> int:

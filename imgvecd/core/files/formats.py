@@ -1,4 +1,7 @@
-"""Which files count as images: a table of name extensions, whatever their case; and extras."""
+"""Which files count as images: a table of name extensions, whatever their case; and extras.
+
+A new format stands here and, with what decodes it, in `adapters.pillow.opening`.
+"""
 
 from __future__ import annotations
 

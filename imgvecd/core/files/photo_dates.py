@@ -2,6 +2,9 @@
 
 The length of what comes out is its precision: "1950", "1950-07", "1950-07-04", "1950-07-04T18:30",
 "…T18:30:11", "…T18:30:11.25", the last three with an offset ("+02:00") where one is known.
+
+Which date of a file counts is chosen in `adapters.pillow.facts` and `core.files.companions`;
+without any, `catalog.files.dating` takes the name's or the file's age.
 """
 
 from __future__ import annotations

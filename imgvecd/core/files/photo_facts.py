@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 
 from imgvecd.types import Fact, Facts
 
+READER_VERSION = 2
+"""Of what is read from files. Raised whenever they tell more, or otherwise, than before: what an
+older reader has read is then read again."""
+
 logger = logging.getLogger(__name__)
 
 _LONGEST = 2000  # characters of a text, and how many keywords: a description, not a book

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
 from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.indexing.rereader import Rereader
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
 from imgvecd.core.search import Searcher
@@ -27,6 +28,7 @@ from imgvecd.protocols import (
     Encoder,
     ImageStore,
     ModelTable,
+    RereadQueue,
     SearchStore,
     WorkQueue,
 )
@@ -62,6 +64,7 @@ class Parts:
     """
 
     work: WorkQueue
+    rereading: RereadQueue
     embeddings: EmbeddingSource
     models: ModelTable
     image_store: ImageStore
@@ -117,6 +120,14 @@ class Engine:
             on_stale=on_stale,
             on_idle=self._note_idle,
         )
+        self._rereader = Rereader(
+            parts.rereading,
+            parts.decoder,
+            idle=self.idle,
+            gate=parts.gate,
+            path_of=self.path_of,
+            on_recorded=self._wake_generations,
+        )
         self.generation: Generation | None = None
         self.upcoming: Generation | None = None
         self.move_stopped = False
@@ -152,6 +163,11 @@ class Engine:
     def move_progress(self) -> str:
         """How fetching and loading the target model goes on; else empty."""
         return self._parts.target.encoder.progress if self._parts.target is not None else ""
+
+    @property
+    def rereading(self) -> int:
+        """Of how many images the metadata is still to be read again, since another version did."""
+        return self._rereader.waiting
 
     @property
     def busy(self) -> bool:
@@ -209,6 +225,7 @@ class Engine:
     def wake(self) -> None:
         """The catalog's files have changed."""
         self._reader.wake()
+        self._rereader.wake()
         self._wake_generations()
 
     async def idle(self) -> None:
@@ -263,6 +280,7 @@ class Engine:
             self._tasks = tasks
             tasks.create_task(self._reader.run())
             tasks.create_task(self._fill_names())
+            tasks.create_task(self._rereader.run())
             serving = await self._learn(self._parts.serving, self._learning)
             await self._activate(serving)
             self.generation = await self._open(serving)

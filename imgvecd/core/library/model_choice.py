@@ -20,6 +20,7 @@ PRESETS = {
     "small": ModelConfig(name=EMBEDDED),
     "fast": _FAST,
     "best": ModelConfig(name="ViT-L-14", pretrained="datacomp_xl_s13b_b90k"),
+    "multilingual": ModelConfig(name="xlm-roberta-base-ViT-B-32", pretrained="laion5b_s13b_b90k"),
 }
 """What the setting may say instead of a model's name; figures are in docs/models.md."""
 
@@ -80,6 +81,15 @@ def choose_model(setting: str | ModelConfig) -> ModelChoice:
             f"model.pretrained is missing: {wanted.name} needs a tag or a checkpoint file"
         )
     return ModelChoice(wanted.name, pretrained, _fingerprint(wanted.name, pretrained.encode()))
+
+
+def not_at_hand(choice: ModelChoice, hub: str) -> ModelError:
+    """Return the error for a model that is not here and cannot be fetched, with the ways out."""
+    return ModelError(
+        f"{choice.name} ({choice.pretrained or 'default'}) is not on this machine and cannot be "
+        f"fetched from {hub}. Connect to the network; or set model.pretrained to a local "
+        f"checkpoint file; or set model: {EMBEDDED}, which needs no download"
+    )
 
 
 def plan_models(

@@ -5,8 +5,9 @@
 the question round.
 """
 
+from imgvecd.core.search.empty_searcher import EmptySearcher
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.labels import Labeller
 from imgvecd.core.search.searcher import Searcher, hit_of
 
-__all__ = ["FilterIds", "Labeller", "Searcher", "hit_of"]
+__all__ = ["EmptySearcher", "FilterIds", "Labeller", "Searcher", "hit_of"]

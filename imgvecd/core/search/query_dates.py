@@ -209,15 +209,18 @@ def understood(text: str, today: datetime.date) -> Understood | None:
         return None
     text = unicodedata.normalize("NFC", text)
     quoted = [match.span() for match in QUOTED.finditer(text)]
+    impossible: list[tuple[int, int]] = []  # "February 2020" in "30 February 2020" is none, either
     for pattern, meaning in _PATTERNS:
         for match in pattern.finditer(text):
-            if any(match.start() < end and start < match.end() for start, end in quoted):
+            closed = quoted + impossible
+            if any(match.start() < end and start < match.end() for start, end in closed):
                 continue
             try:
                 years = {"last_year": today.year - 1, "this_year": today.year}
                 taken = meaning(match).format(**years)
                 first, end = time_ranges.span(taken, today)
             except BadRequestError:  # there is no month 13
+                impossible.append(match.span())
                 continue
             if first <= today:  # nothing was taken in times to come
                 left = " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())

@@ -85,11 +85,11 @@ def taken_out(text: str, known: Mapping[str, str]) -> tuple[str, str, str] | Non
     if not named:
         return None
     first = named[0]
-    start, end, place = first.start, first.end, first.name
+    start, end, place = first.start, first.end, text[first.start : first.end]
     for other in named:
         if _is_beside(text, start, end, other) and _lies_in(known[first.name], known[other.name]):
             start, end = min(start, other.start), max(end, other.end)
-            place += f", {other.name}"
+            place += f", {text[other.start : other.end]}"
     before = _BEFORE.search(text[:start])
     start = before.start() if before else start
     return (f"{text[:start]} {text[end:]}", text[start:end].strip(), place)

@@ -30,9 +30,9 @@ from imgvecd.api import (
     Understood,
 )
 from imgvecd.core.live.broadcast import Broadcast
-from imgvecd.core.search import query_dates, query_places
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
+from imgvecd.core.search.languages import knows_english_only, language_of
 from imgvecd.core.search.paging import (
     BandCuts,
     Cursor,
@@ -54,6 +54,8 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
+from imgvecd.core.search.understanding import understand
+from imgvecd.core.slots import Slots
 from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import (
@@ -155,7 +157,7 @@ class Searcher:
         self._store = store
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
-        self._measuring = asyncio.Lock()
+        self._measuring = Slots(1)
         self._measures: set[asyncio.Future[Any]] = set()
         self.library_changed = Broadcast()
         self._instance = embeddings.instance()
@@ -188,18 +190,33 @@ class Searcher:
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
             for text in await self.terms.unread(query.asked.all_terms())
         ]
+        notes += await INTERACTIVE.run(self._of_language, query, response)
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
+    def _of_language(self, query: Query, response: SearchResponse) -> list[str]:
+        """Return what to say of a query in a language that the model does not know."""
+        said = query.understood
+        text = query.request.text if said is None else said.text
+        is_named = any(hit.matched in {"name", "metadata"} for hit in response.hits)
+        if not text or is_named or (said and said.corrected) or not knows_english_only(self.model):
+            return []
+        language = language_of(text)
+        if language is None:
+            return []
+        seems = f"{text[:_TOLD]!r} seems to be in {language}"
+        way_out = "ask in English, or set `model: multilingual`"
+        return [f"{seems}, and {self.model.name} knows English only: {way_out}."]
+
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        asked = [await self._taken_apart(request) for request in requests]
+        asked = [await self._understand(request) for request in requests]
         await self.terms.prepare([term for request, _ in asked for term in request.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        asked, said = await self._taken_apart(request)
+        asked, said = await self._understand(request)
         terms = asked.all_terms()
         weights = [term.weight for term in terms]
         vectors = await self.terms.vectors(terms)
@@ -207,16 +224,20 @@ class Searcher:
         parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
         return await self._among(request, asked, said, vector, parts)
 
-    async def _taken_apart(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
-        """Return a request with the time and place in its text as filters, and what they are."""
-        asked, said = query_dates.taken_apart(request, _today())
-        if asked.text is None or not asked.places:
-            return asked, said
-        return await INTERACTIVE.run(query_places.taken_apart, asked, said, self._store.places)
+    async def _understand(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
+        """Return a request with what is understood of its text, and that."""
+        if request.text is None:
+            return request, None
+        return await INTERACTIVE.run(self._read, request)
+
+    def _read(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
+        return understand(
+            request, self._store, _today(), english_only=knows_english_only(self.model)
+        )
 
     async def renewed(self, query: Query) -> Query:
         """Return it over the library as it is now, for the same vector: nothing is encoded."""
-        asked, said = await self._taken_apart(query.request)
+        asked, said = await self._understand(query.request)
         return await self._among(query.request, asked, said, query.vector, query.parts)
 
     async def _among(
@@ -264,8 +285,9 @@ class Searcher:
         return await asyncio.shield(measuring)
 
     async def _measure(self, measure: Callable[[], T]) -> T:
-        asker.set(None)  # whoever measures keeps all others waiting, so it takes no turns itself
-        async with self._measuring:
+        who = asker.get()
+        async with self._measuring.slot(who and who.client):
+            asker.set(None)  # whoever measures keeps all others waiting, so it takes no more turns
             if not self._relevance.knows_texts:
                 await self._recall_texts()
             return await INTERACTIVE.run(measure)
@@ -288,7 +310,7 @@ class Searcher:
         except ImgvecdError as error:
             logger.debug("reference texts are not encoded: %s", error)
             return False
-        async with self._measuring:
+        async with self._measuring.slot(None):
             await self._recall_texts()
         return self._relevance.knows_texts
 

@@ -71,7 +71,8 @@ class EventRouter:
         elif name in MARKERS:
             self._scan_queue.add(root_id, directory, None)
         elif not (follows_links or is_watched_name(os.fsdecode(name))):
-            return
+            if hint.kind is not HintKind.WRITTEN:  # it may be another name of a picture
+                self._scan_queue.add(root_id, directory, [name])
         elif hint.kind is HintKind.WRITTEN:
             wait_s = self._debounce.settle_s
             if is_read_name(os.fsdecode(name)):

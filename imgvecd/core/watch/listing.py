@@ -34,7 +34,7 @@ class Listing:
         folders: folders that belong to the library.
         unknown: names that could not be examined; nothing follows from their absence.
         omitted: names that do not belong to the library, though they look like it, with the reason.
-        linked: inodes of those that have other names, too.
+        linked: inodes of those that have other names, too, and of files of any name that have.
         left_out: the folder holds one of the `MARKERS`.
     """
 
@@ -189,6 +189,8 @@ class Lister:
                     listing.linked.add(status.st_ino)
             else:  # a pipe or a socket too: reading it fails, and the failure tells of it
                 listing.files[name] = status
+        elif stat.S_ISREG(mode) and status.st_nlink > 1:
+            listing.linked.add(status.st_ino)
 
     def _target(self, root: int, relative: bytes) -> os.stat_result:
         """Return the state of what a link leads to.

@@ -127,3 +127,210 @@ def test_a_place_where_no_file_goes_is_the_pictures_fault():
     assert is_the_systems(OSError(5, "I/O error"))
     assert not is_the_systems(OSError(22, "Invalid argument"))
     assert not is_the_systems(OSError("image file is truncated"))
+
+
+def tiff_of(pieces, size, compression, *, order="<", big=False, tile=None, bits=(8, 8, 8)):
+    """Return a TIFF whose strips (or tiles) are `pieces`."""
+    width, height = size
+    wide = "Q" if big else "I"
+    kind = 16 if big else 4
+    header = struct.pack(f"{order}HHHQ", 43, 8, 0, 0) if big else struct.pack(f"{order}HI", 42, 0)
+    data = bytearray((b"II" if order == "<" else b"MM") + header)
+    places = []
+    for piece in pieces:
+        places.append(len(data))
+        data += piece + bytes(len(piece) % 2)
+    fields = {
+        256: (3, [width]), 257: (3, [height]), 258: (3, bits), 259: (3, [compression]),
+        262: (3, [2]), 277: (3, [len(bits)]),
+    }  # fmt: skip
+    if tile:
+        fields |= {322: (3, [tile]), 323: (3, [tile]), 324: (kind, places)}
+        fields[325] = (kind, [len(piece) for piece in pieces])
+    else:
+        fields |= {273: (kind, places), 278: (3, [-(-height // len(pieces))])}
+        fields[279] = (kind, [len(piece) for piece in pieces])
+    inline, entry = (8, 20) if big else (4, 12)
+    at = len(data)
+    data += struct.pack(order + ("Q" if big else "H"), len(fields))
+    beyond = at + (8 if big else 2) + entry * len(fields) + inline
+    more = b""
+    for tag in sorted(fields):
+        kind_of, values = fields[tag]
+        value = struct.pack(f"{order}{len(values)}{ {3: 'H', 4: 'I', 16: 'Q'}[kind_of] }", *values)
+        if len(value) > inline:
+            place = beyond + len(more)
+            more += value
+            value = struct.pack(order + wide, place)
+        data += struct.pack(f"{order}HH{wide}", tag, kind_of, len(values)) + value.ljust(inline, b"\0")  # noqa: E501 # fmt: skip
+    data += bytes(inline) + more
+    link = 8 if big else 4
+    data[link : link + inline] = struct.pack(order + wide, at)
+    return bytes(data)
+
+
+def strips(form=None, count=2, **options):
+    bands = [NOISE.crop((0, i * 48 // count, 64, (i + 1) * 48 // count)) for i in range(count)]
+    return [saved(band, form, **options) if form else band.tobytes() for band in bands]
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("compression", "pieces"),
+    [
+        (1, strips()),
+        (8, [zlib.compress(strip) for strip in strips(count=3)]),
+        (50001, strips("WEBP", lossless=True)),
+        (34933, strips("PNG")),
+        (34712, strips("JPEG2000", irreversible=False, no_jp2=True)),
+    ],
+)
+def test_tiff_in_either_order_small_and_big(order, big, compression, pieces):
+    info, pixels = decoded(tiff_of(pieces, NOISE.size, compression, order=order, big=big))
+    assert (info.format, info.width, info.height) == ("tiff", 64, 48)
+    assert pixels == decoded(saved())[1]
+
+
+def test_tiff_in_tiles_of_webp():
+    padded = Image.new("RGB", (64, 64))
+    padded.paste(NOISE)
+    tiles = [saved(padded.crop((x, y, x + 32, y + 32)), "WEBP", lossless=True) for y in (0, 32) for x in (0, 32)]  # noqa: E501 # fmt: skip
+    assert decoded(tiff_of(tiles, NOISE.size, 50001, tile=32))[1] == decoded(saved())[1]
+
+
+@pytest.mark.parametrize(
+    ("compression", "bits", "part"),
+    [(34887, (8, 8, 8), r"compression \(LERC\)"), (1, (24, 24, 24), "values of 24 bits")],
+)
+def test_tiff_that_is_not_supported_says_why(compression, bits, part):
+    with pytest.raises(UnreadableImageError, match=part) as raised:
+        decoded(tiff_of(strips(), NOISE.size, compression, bits=bits))
+    assert raised.value.reason == "unsupported"
+
+
+def test_no_code_of_a_decoder_is_a_reason():
+    data = bytearray(saved(form="TIFF", compression="tiff_lzw"))
+    data[8:4000] = bytes(3992)
+    with pytest.raises(UnreadableImageError, match="picture data is damaged") as raised:
+        decoded(bytes(data))
+    assert not any(character.isdigit() for character in str(raised.value))
+
+
+PIXELS = np.asarray(NOISE).astype(np.uint64)
+
+
+def bitmap(header, masks, rows, *, file_header=True):
+    at = 14 + len(header) + len(masks)
+    prefix = b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) if file_header else b""
+    return prefix + header + masks + rows
+
+
+def windows(size, bits, compression, masks=(), height=48):
+    header = struct.pack("<IiiHHIIiiII", size, 64, height, 1, bits, compression, 0, 0, 0, 0, 0)
+    inside = struct.pack(f"<{len(masks)}I", *masks) if masks and size > 40 else b""
+    return (header + inside).ljust(size, b"\0")[:size]
+
+
+def masked_rows(masks, kind, alpha=255):
+    values = np.zeros(PIXELS.shape[:2], np.uint64)
+    for i, mask in enumerate(masks):
+        low, width = (mask & -mask).bit_length() - 1, mask.bit_count()
+        band = PIXELS[..., i] if i < 3 else np.full_like(values, alpha)
+        values |= (band << (width - 8) if width > 8 else band >> (8 - width)) << low
+    return values[::-1].astype(kind).tobytes()
+
+
+@pytest.mark.parametrize("file_header", [True, False])
+@pytest.mark.parametrize("size", [40, 52, 56, 108, 124])
+@pytest.mark.parametrize(
+    ("bits", "masks", "near"),
+    [
+        (16, (0xF800, 0x7E0, 0x1F), 8), (16, (0x7C00, 0x3E0, 0x1F), 8),
+        (16, (0xF00, 0xF0, 0xF), 16),
+        (32, (0xFF, 0xFF00, 0xFF0000), 0), (32, (0xFF000000, 0xFF0000, 0xFF00), 0),
+        (32, (0x3FF00000, 0xFFC00, 0x3FF), 1),
+    ],
+)  # fmt: skip
+def test_bitmaps_with_any_masks(size, bits, masks, near, file_header):
+    header = windows(size, bits, 3, (*masks, 0))
+    behind = struct.pack("<3I", *masks) if size == 40 else b""
+    rows = masked_rows(masks, "<u2" if bits == 16 else "<u4")
+    info, pixels = decoded(bitmap(header, behind, rows, file_header=file_header))
+    assert (info.format, info.width, info.height) == ("bmp", 64, 48)
+    expected = np.frombuffer(decoded(saved())[1], np.uint8).astype(int)
+    assert np.abs(np.frombuffer(pixels, np.uint8) - expected).max() <= near
+
+
+def test_an_alpha_mask_counts_unless_nothing_would_show():
+    masks = (0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+    rows = masked_rows(masks, "<u4", alpha=0)
+    assert decoded(bitmap(windows(124, 32, 3, masks), b"", rows))[1] == decoded(saved())[1]
+    half = NOISE.copy()
+    half.putalpha(128)
+    rows = masked_rows(masks, "<u4", alpha=128)
+    assert decoded(bitmap(windows(124, 32, 3, masks), b"", rows))[1] == decoded(saved(half))[1]
+
+
+ROWS = np.ascontiguousarray(np.asarray(NOISE)[::-1, :, ::-1]).tobytes()
+
+
+@pytest.mark.parametrize("size", [16, 24, 40, 46, 64])
+@pytest.mark.parametrize("file_header", [True, False])
+def test_bitmaps_of_os2_whole_and_cut(size, file_header):
+    header = struct.pack("<IiiHHIIiiII", size, 64, 48, 1, 24, 0, 0, 0, 0, 0, 0)[:size]
+    data = bitmap(header.ljust(size, b"\0"), b"", ROWS, file_header=file_header)
+    assert decoded(data)[1] == decoded(saved())[1]
+
+
+@pytest.mark.parametrize("file_header", [True, False])
+def test_bitmaps_of_os2_of_the_first_kind_and_in_arrays(file_header):
+    header = struct.pack("<IHHHH", 12, 64, 48, 1, 24)
+    data = bitmap(header, b"", ROWS, file_header=file_header)
+    assert decoded(data)[1] == decoded(saved())[1]
+    if file_header:
+        array = b"BA" + struct.pack("<IIHH", 14, 0, 0, 0)
+        inside = bytearray(data)
+        inside[10:14] = struct.pack("<I", struct.unpack_from("<I", data, 10)[0] + 14)
+        assert decoded(array + bytes(inside))[1] == decoded(saved())[1]
+
+
+def test_bitmaps_of_os2_in_run_lengths():
+    rows = b"".join(
+        b"".join(b"\1" + bytes(pixel[::-1]) for pixel in row[:20])
+        + b"\0\x2c" + np.ascontiguousarray(row[20:, ::-1]).tobytes() + b"\0\0"
+        for row in np.asarray(NOISE)[::-1]
+    )  # fmt: skip
+    header = struct.pack("<IiiHHIIiiII", 64, 64, 48, 1, 24, 4, 0, 0, 0, 0, 0).ljust(64, b"\0")
+    assert decoded(bitmap(header, b"", rows + b"\0\1"))[1] == decoded(saved())[1]
+
+
+@pytest.mark.parametrize(("form", "compression"), [("JPEG", 4), ("PNG", 5)])
+def test_pictures_in_bitmaps(form, compression):
+    data = saved(form=form)
+    assert decoded(bitmap(windows(40, 0, compression), b"", data))[1] == decoded(data)[1]
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.75, 0.9])
+def test_an_avif_sequence_that_breaks_off_shows_its_beginning(keep):
+    frames = [NOISE.rotate(i * 20) for i in range(6)]
+    data = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:])
+    info, pixels = decoded(data[: int(len(data) * keep)])
+    assert info.truncated
+    first, found = (
+        np.frombuffer(each, np.uint8).astype(int) for each in (decoded(saved())[1], pixels)
+    )
+    assert np.abs(first - found).mean() < 10
+
+
+@pytest.mark.parametrize("keep", [0.05, 0.15, 0.6, 0.9])
+def test_an_avif_image_that_breaks_off_is_truncated(keep):
+    noise = Image.effect_noise((640, 480), 90).convert("RGB")
+    data = saved(noise, "AVIF")
+    cut = data[: int(len(data) * keep)]
+    if keep > 0.5:  # its decoder conceals what is missing
+        assert decoded(cut)[0].truncated
+        return
+    with pytest.raises(UnreadableImageError, match=r"too little|header") as raised:
+        decoded(cut)
+    assert raised.value.reason in {"truncated", "damaged"}

@@ -23,6 +23,7 @@ BOUNDS = {
     "mounts": "one row a file system mounted below a root",
     "files": "one row a file on disk",
     "sidecars": "one row a sidecar on disk",
+    "metadata_queue": "one row a picture, of an older reader",
     "encode_queue": "one row a picture on disk and active model",
     "models": "one row a model that was ever used",
     "embeddings": "one row a picture and model; gone ones for `catalog.keep_days`",

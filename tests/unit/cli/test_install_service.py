@@ -36,6 +36,40 @@ def test_install_and_uninstall(folder, capsys):
     assert main(["uninstall-service"]) == 0
 
 
+def test_what_lies_in_a_clone_is_said_to(folder, capsys, monkeypatch, tmp_path):
+    clone = tmp_path / "my clone"
+    (clone / ".venv").mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(clone / ".venv"))
+    assert main(["install-service"]) == 0
+    assert "clone" not in capsys.readouterr().err
+    (clone / "pyproject.toml").touch()
+    assert main(["install-service"]) == 0
+    warning = capsys.readouterr().err
+    assert f"{clone}/.venv" in warning
+    assert f"pip install '{clone}'" in warning
+
+
+@pytest.mark.parametrize("unit", ["imgvecd.service", "imgvecd.socket"])
+def test_what_is_enabled_is_stopped_first(folder, capsys, unit):
+    assert main(["install-service"]) == 0
+    wants = folder / "default.target.wants"
+    wants.mkdir()
+    (wants / unit).symlink_to(folder / unit)
+    assert main(["uninstall-service"]) == 2
+    assert f"systemctl --user disable --now {unit}" in capsys.readouterr().err
+    assert (folder / unit).exists()
+    (wants / unit).unlink()  # as systemctl does
+    assert main(["uninstall-service"]) == 0
+    assert not (folder / unit).exists()
+    assert "daemon-reload" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "restart", "reload", "status", "logs"])
+def test_what_systemd_does_is_found(command, capsys):
+    assert main([command]) == 2
+    assert "imgvecd" in capsys.readouterr().err.partition(":")[2]
+
+
 @pytest.fixture
 def system_folder(monkeypatch, tmp_path):
     folder = tmp_path / "etc" / "systemd" / "system"

@@ -8,22 +8,14 @@ from PIL import Image, ImageFilter
 
 from imgvecd.core.duplicates import comparing, detail, resaving
 from imgvecd.types import CopyFacts, ExaminedImage, ImageInfo
+from tests.unit.core.duplicates.pictures import like_a_photo
 
 SIDE = 256
 
 
 @pytest.fixture(scope="module")
 def photo():
-    """A picture with the structure of a photo: ever weaker, ever finer noise in colour."""
-    random = np.random.default_rng(3)
-    layers = [
-        Image.fromarray(
-            np.clip(128 + weight * random.standard_normal((size, size, 3)), 0, 255).astype(np.uint8)
-        ).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        for size, weight in ((4, 60), (16, 40), (64, 25), (256, 8))
-    ]
-    mixed = np.mean([np.asarray(layer, np.float32) for layer in layers], axis=0)
-    return Image.fromarray(np.clip(128 + 2.4 * (mixed - 128), 0, 255).astype(np.uint8))
+    return like_a_photo(SIDE)
 
 
 def examined(image, quality=100, size=(SIDE, SIDE), form="jpeg"):

@@ -20,7 +20,14 @@ from imgvecd.errors import (
     NotFoundError,
     UnreadableImageError,
 )
-from imgvecd.types import FileChanges, FileMove, FoundFile, Stamp
+from imgvecd.types import (
+    DecodedImage,
+    FileChanges,
+    FileMove,
+    FoundFile,
+    ImageInfo,
+    Stamp,
+)
 
 
 class DictIndex:
@@ -93,6 +100,7 @@ class Rig:
         self.stale = []
         self.parts = Parts(
             work=self.catalog.work,
+            rereading=self.catalog.rereading,
             embeddings=self.catalog.embeddings,
             models=self.catalog.models,
             image_store=self.catalog.images,
@@ -200,6 +208,50 @@ async def test_an_edit_of_the_metadata_in_a_file_costs_no_encode(rig):
         "note": "ours",
     }
     assert rig.catalog.searching.matching(Filters(tags=("family",))).tolist() == [hit.id]
+
+
+async def test_what_an_older_reader_has_read_is_read_again_and_costs_no_encode(rig):
+    for number in range(40):
+        rig.write(f"{number}.jpg", b"picture %d" % number)
+    rig.write("broken.jpg", b"bad at first")
+    rig.write("a.jpg.xmp", b"keyword")
+    rig.write("away.jpg", b"picture 99")
+    await rig.settled()
+    encoded = sum(rig.encoder.batches)
+    await rig.engine.stop()
+    with rig.catalog._database.write() as (connection, _):
+        connection.execute("UPDATE meta SET value = 1 WHERE key = 'reader'")
+
+    class NewReader(FakeDecoder):
+        async def decode_bytes(self, data, spec):
+            info = ImageInfo("jpeg", 4, 4, "1950", metadata={"title": "new"})
+            return DecodedImage(info, data.partition(b"|")[0])
+
+        async def read_sidecar(self, path, stamp):
+            return {"keywords": ["new"]}
+
+    rig.parts = replace(rig.parts, decoder=NewReader())
+    rig.parts.decoder.bad_sectors.add(os.path.join(rig.folder, b"away.jpg"))
+    rig.make_engine().start()
+    while rig.engine.rereading != 1:
+        await asyncio.sleep(0.01)
+    assert rig.parts.decoder.most_at_once == 1
+    assert sum(rig.encoder.batches) == encoded + 1  # what could not be read at all
+    found = rig.catalog.images.page(0, 100)
+    images = {os.path.basename(image.files[0].path): image for image in found}
+    new = {name for name, image in images.items() if image.metadata.get("title") == "new"}
+    assert new == images.keys() - {"away.jpg"}
+    assert {image.taken_at for name, image in images.items() if name in new} == {"1950"}
+
+    rig.parts.decoder.bad_sectors.clear()  # the drive is back
+    await rig.settled()
+    while rig.engine.rereading:
+        await asyncio.sleep(0.01)
+    with rig.catalog._database.read() as connection:
+        assert connection.execute("SELECT facts FROM sidecars").fetchone() == (
+            '{"keywords": ["new"]}',
+        )
+    assert rig.catalog.rereading.fill() == 0
 
 
 async def test_what_the_user_says_follows_an_edited_picture_but_no_other(rig):

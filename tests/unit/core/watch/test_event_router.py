@@ -28,3 +28,6 @@ def test_a_file_that_nobody_closes_is_looked_at_all_the_same(name, wait_s):
     assert before + wait_s <= due <= time.monotonic() + wait_s
     router.route(Hint(HintKind.WRITTEN, b"/photos", b"a.txt"))
     assert len(queue._later) == 1
+    assert not queue._soon
+    router.route(Hint(HintKind.CLOSED, b"/photos", b"a.txt"))
+    assert queue._soon

@@ -1,0 +1,107 @@
+"""Misspelt words of a query: "elefant" is "elephant", "moutain" is "mountain".
+
+Only words are corrected that nobody knows: neither English nor another language that we have words
+of, nor the library's names and places. Words that sound the same come first, then those one letter
+away, then, for long words, two. What stands in quotes, short words, and names with a capital letter
+stay as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from imgvecd.core.search.vocabulary import LANGUAGES, is_word, often
+from imgvecd.core.search.words import QUOTED
+
+_SHORTEST = 5  # letters: shorter words have too many neighbours
+_LONGEST = 30
+_TWO_LETTERS_FROM = 7  # letters; shorter words two letters away are mostly other words
+_MOST_LETTERS = 3  # that words of one sound are apart: "telefon", "telephone"; but "katze", "chats"
+_MOST_WORDS = 12  # of a query that is looked at: each unknown one takes some milliseconds
+_WORD = re.compile(r"(?<![\w'’.@/-])[^\W\d_]+(?![\w'’@/-]|\.\w)")
+_SOUNDS = tuple(
+    (re.compile(pattern), sound)
+    for pattern, sound in (
+        (r"ph", "f"),
+        (r"y", "i"),
+        (r"c(?=[ei])", "s"),
+        (r"ck|qu?|c", "k"),
+        (r"z", "s"),
+        (r"(?<=[gkrtw])h", ""),
+        (r"(.)\1+", r"\1"),
+        (r"(?<=..)e$", ""),
+    )
+)
+
+
+def corrected(
+    text: str, is_known: Callable[[str], bool], *, english_only: bool
+) -> tuple[str, dict[str, str]]:
+    """Return a text with its misspelt words corrected, and what these were corrected to.
+
+    Args:
+        is_known: whether the library has a word; blocks.
+        english_only: words of other languages that sound like an English one become it.
+    """
+    found: dict[str, str] = {}
+    parts, end = [], 0
+    for match in _unquoted(text):
+        word = match.group()
+        meant = _meant(word, is_known, english_only=english_only)
+        if meant is not None:
+            found[word] = meant
+            parts += [text[end : match.start()], meant]
+            end = match.end()
+    return "".join([*parts, text[end:]]), found
+
+
+def _unquoted(text: str) -> Iterator[re.Match[str]]:
+    quoted = [match.span() for match in QUOTED.finditer(text)]
+    words = [
+        match
+        for match in _WORD.finditer(text)
+        if not any(match.start() < end and start < match.end() for start, end in quoted)
+    ]
+    yield from words if len(words) <= _MOST_WORDS else ()
+
+
+def _meant(word: str, is_known: Callable[[str], bool], *, english_only: bool) -> str | None:
+    lower = word.casefold()
+    if not _SHORTEST <= len(word) <= _LONGEST or not (word.isascii() and word[1:].islower()):
+        return None
+    if is_word(lower) or is_word(lower, "rare") or is_known(word):
+        return None
+    is_foreign = any(is_word(lower, language) for language in LANGUAGES)
+    if is_foreign and not english_only:
+        return None
+    same = _by_sound().get(_sound(lower))
+    if same is not None and OSA.distance(lower, same) <= _MOST_LETTERS:
+        return same
+    return None if is_foreign or word != lower else _neighbour(lower)
+
+
+@functools.lru_cache(1024)
+def _neighbour(word: str) -> str | None:
+    """Return the most frequent of the English words that are nearest to one."""
+    furthest = 2 if len(word) >= _TWO_LETTERS_FROM else 1
+    near = process.extract(word, often(), scorer=OSA.distance, score_cutoff=furthest, limit=None)
+    # people mistake the first letter least
+    fitting = [(distance, rank, one) for one, distance, rank in near if one[0] == word[0]]
+    return min(fitting)[2] if fitting else None
+
+
+@functools.cache
+def _by_sound() -> dict[str, str]:
+    """Return the most frequent English word by each sound that long words have."""
+    return {_sound(word): word for word in reversed(often()) if len(word) >= _SHORTEST}
+
+
+def _sound(word: str) -> str:
+    for pattern, sound in _SOUNDS:
+        word = pattern.sub(sound, word)
+    return word

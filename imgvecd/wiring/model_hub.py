@@ -1,0 +1,56 @@
+"""Whether a model can be had at all, asked in a second, before torch is loaded for it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import socket
+import threading
+import urllib.parse
+import urllib.request
+
+from huggingface_hub import constants as hub
+
+from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, not_at_hand
+
+_ENOUGH_S = 0.8
+
+
+def require_fetchable(choice: ModelChoice) -> None:
+    """Return unless the model surely is neither on this machine nor to be fetched.
+
+    Raises:
+        ModelError: nothing is in the hub's cache, and the hub refuses or cannot be reached.
+    """
+    own = choice.name == EMBEDDED or choice.checkpoint_path or choice.name.startswith("local-dir:")
+    if not own and not _something_is_kept() and _surely_unreachable():
+        raise not_at_hand(choice, hub.ENDPOINT)
+
+
+def _something_is_kept() -> bool:
+    """Return whether any model was ever fetched: which ones open_clip means, only it can say."""
+    kept = (os.path.join(hub.HF_HUB_CACHE, "models--*"), os.path.expanduser("~/.cache/clip/*"))
+    return any(glob.glob(pattern) for pattern in kept)
+
+
+def _surely_unreachable() -> bool:
+    if hub.HF_HUB_OFFLINE:
+        return True
+    address = urllib.parse.urlsplit(hub.ENDPOINT)
+    if address.scheme in urllib.request.getproxies():
+        return False  # whether the proxy gets there, only a request can tell
+    failures: list[OSError] = []
+
+    def connect() -> None:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            socket.create_connection((address.hostname or "", port), _ENOUGH_S).close()
+        except TimeoutError:
+            pass  # slow is not away
+        except OSError as error:
+            failures.append(error)
+
+    asking = threading.Thread(target=connect, daemon=True)  # a resolver may take long
+    asking.start()
+    asking.join(_ENOUGH_S)
+    return bool(failures)

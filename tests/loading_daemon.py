@@ -1,0 +1,16 @@
+"""`imgvecd` whose model never comes up; run as an encoder, it is that model."""
+
+import functools
+import sys
+import time
+
+if __name__ == "__main__" and sys.argv[1:2] != ["serve"]:
+    time.sleep(600)  # ended with the daemon
+
+if __name__ == "__main__":
+    from imgvecd.cli.main import main
+    from imgvecd.processes import split_encoder
+    from imgvecd.processes.encoder_process import EncoderProcess
+
+    split_encoder.EncoderProcess = functools.partial(EncoderProcess, module="loading_daemon")
+    sys.exit(main())
