@@ -21,7 +21,7 @@ from imgvecd.core.library.model_choice import choose_model
 from imgvecd.types import ModelInfo, PreprocessSpec
 from tests.running import RunningDaemon
 
-DIM = 256
+DIM = 512
 TOPICS = 2000
 SEARCHES = {
     "search, 10 best": {},

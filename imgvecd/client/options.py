@@ -28,6 +28,7 @@ class SearchOptions(TypedDict, total=False):
     names: bool
     dates: bool
     places: bool
+    spelling: bool
 
 
 class ClassifyOptions(TypedDict, total=False):

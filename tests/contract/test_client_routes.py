@@ -81,6 +81,7 @@ class Refusing(http.server.BaseHTTPRequestHandler):
     """Notes what is asked, and answers with an error."""
 
     protocol_version = "HTTP/1.1"
+    server: "Server"
 
     def do_GET(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -102,6 +103,7 @@ class Refusing(http.server.BaseHTTPRequestHandler):
 
 class Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    asked: list
 
 
 @pytest.fixture

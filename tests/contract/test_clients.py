@@ -23,6 +23,8 @@ FAILURE = api.Failure(path="/a\u20ac.jpg", size_bytes=3, reason="damaged", messa
 class Listener(threading.Thread):
     """Answers each connection's requests by a script: an answer, or None to hang up."""
 
+    where: dict
+
     def __init__(self, bound, *scripts):
         super().__init__(daemon=True)
         self.listener = bound

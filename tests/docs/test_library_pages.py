@@ -45,8 +45,8 @@ def place(tmp_path_factory):
     (work / "notes.txt").write_text("no picture")
     former = work / "former"
     former.mkdir()
-    index = faiss.IndexFlatIP(256)
-    index.add(np.eye(2, 256, dtype=np.float32))
+    index = faiss.IndexFlatIP(512)
+    index.add(np.eye(2, 512, dtype=np.float32))
     faiss.write_index(index, str(former / "index.faiss"))
     (former / "metadata.pkl").write_bytes(pickle.dumps([{"path": "a.jpg"}, {"path": "b.jpg"}]))
     tools = home / "tools"

@@ -81,7 +81,7 @@ def test_vectors_of_another_model_are_refused(tmp_path):
     index.add(np.ones((1, 7), np.float32))
     faiss.write_index(index, str(folder / "index.faiss"))
     (folder / "metadata.pkl").write_bytes(pickle.dumps([{"path": "a.jpg"}]))
-    with pytest.raises(DimensionError, match="7 dimensions, imgvecd-mini of 256"):
+    with pytest.raises(DimensionError, match="7 dimensions, imgvecd-mini of 512"):
         VectorDatabase("imgvecd-mini", db_path=folder)
 
 

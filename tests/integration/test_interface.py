@@ -61,10 +61,9 @@ def place(tmp_path, monkeypatch):
 
 
 def test_the_block_runs_as_printed(place):
-    """Only the model and its dimension are the embedded one's, since its weights are here."""
+    """Only the model is the embedded one, since its weights are here."""
     paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]
     block = AS_PRINTED.replace("ViT-B-32", "imgvecd-mini").replace("laion2b_s34b_b79k", "")
-    block = block.replace("dimension=512", "dimension=256")
     names: dict[str, Any] = {"paths": paths, "metadatas": [{"n": 1}, None]}
     keep_state("vector_db")
     exec(block, names)  # noqa: S102  # as a user would type it

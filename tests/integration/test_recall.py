@@ -4,8 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from later import Later
 
-from benchmarks import recall
+recall = Later("benchmarks.recall")
+
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 CAPTIONS = {"cat.jpg": "a cat", "coffee.jpg": "a cup of coffee", "rocket.jpg": "a rocket"}

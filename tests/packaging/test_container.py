@@ -102,8 +102,9 @@ def test_it_is_built_searched_stopped_and_started_again(podman, tmp_path):
     podman("run", "--detach", "--name", "first", *CONFINED, *VOLUMES, *photos, "localhost/imgvecd")
     deadline = time.monotonic() + 300
     while True:
-        answer = json.loads(podman("exec", "first", "sh", "-c", "imgvec status --json || true"))
-        if answer["state"] == "idle" or time.monotonic() > deadline:
+        printed = podman("exec", "first", "sh", "-c", "imgvec status --json || true")
+        answer = json.loads(printed or "{}")  # nothing before it listens
+        if answer.get("state") == "idle" or time.monotonic() > deadline:
             break
         time.sleep(1)
     assert answer["files"]["indexed"] == len(list(PHOTOS.glob("*.jpg")))

@@ -9,25 +9,37 @@ import argparse
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from open_clip.tokenizer import SimpleTokenizer
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tools.train_mini import teacher, texts
 from tools.train_mini.captions import Photo, load_photos, split_photos
+from tools.train_mini.class_units import ClassUnits, group_classes, mean_of_groups
 from tools.train_mini.distil import distil
 from tools.train_mini.evaluate import load_model, retrieval
-from tools.train_mini.export import save_checkpoint, set_image_tower
-from tools.train_mini.heads import HeadData, Heads, train_heads
+from tools.train_mini.export import save_checkpoint, set_image_tower, set_text_projection
+from tools.train_mini.heads import EMBED_DIM, HeadData, Heads, Standard, train_heads
+from tools.train_mini.joint import JointData, learn_space
 from tools.train_mini.recipe import Recipe
-from tools.train_mini.student import create_model, start_token_embedding, tokenize
+from tools.train_mini.space import Space
+from tools.train_mini.student import (
+    create_model,
+    give_projection,
+    read_all,
+    start_token_embedding,
+    tokenize,
+)
 from tools.train_mini.vision import load_trunk, photo_features
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def _view_features(trunk: nn.Module, photos: Sequence[Photo], recipe: Recipe, seed: int) -> Tensor:
@@ -84,27 +96,103 @@ def _corpus(captions: Sequence[str], nouns: texts.Nouns, rng: random.Random) -> 
     return list(dict.fromkeys([*extra, *texts.fragments(captions, rng)]))
 
 
-def train(photos: Sequence[Photo], out: Path, seed: int, recipe: Recipe) -> Path:
+def _start(
+    model: nn.Module,
+    trunk: nn.Module,
+    features: Tensor,
+    captions: Sequence[str],
+    recipe: Recipe,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Train the first heads and distil the text tower (stages 2 to 4).
+
+    Returns: the tower's tensors under their own names, the image head's as `image.…`.
+    """
+    nouns, encoder = texts.load_nouns(), teacher.load_teacher()
+    log.info("stage 2 of 5: teacher embeddings")
+    corpus_texts = _corpus(captions, nouns, random.Random(seed))
+    caption_rows = teacher.encode(encoder, list(captions))
+    corpus = dict(zip(captions, caption_rows, strict=True))
+    corpus |= dict(zip(corpus_texts, teacher.encode(encoder, corpus_texts), strict=True))
+    log.info("stage 3 of 5: heads")
+    heads = train_heads(_head_data(trunk, features, caption_rows, nouns, encoder), recipe)
+    log.info("stage 4 of 5: text tower, %d texts", len(corpus))
+    give_projection(model, EMBED_DIM)
+    _train_text_tower(model, heads, corpus, heads.embed_images(features[0]), recipe, seed)
+    tower = {k: v for k, v in model.state_dict().items() if not k.startswith(("visual.", "logit"))}
+    return tower | {f"image.{name}": value for name, value in heads.image.state_dict().items()}
+
+
+def _joint_data(model: nn.Module, features: Tensor, captions: Sequence[str]) -> JointData:
+    tokenizer = SimpleTokenizer(context_length=model.context_length)
+    of_classes = texts.load_nouns().class_texts
+    counts = torch.tensor([len(of_class) for of_class in of_classes])
+    class_texts = [text for of_class in of_classes for text in of_class]
+    said = read_all(model, tokenize(tokenizer, list(captions)))
+    return JointData(
+        features=features,
+        captions=said.view(features.shape[1], -1, said.shape[1]),
+        class_texts=read_all(model, tokenize(tokenizer, class_texts)),
+        class_of_text=torch.arange(len(of_classes)).repeat_interleave(counts),
+    )
+
+
+def _new_space(
+    trunk: nn.Module, start: dict[str, Tensor], data: JointData, recipe: Recipe
+) -> Space:
+    """Return the joint space as it is before it learns."""
+    means = functional.normalize(data.class_texts @ start["text_projection"], dim=1)
+    meanings = functional.normalize(mean_of_groups(means, data.class_of_text), dim=1)
+    groups = group_classes(
+        trunk.classifier.weight.detach(), meanings, 2 * recipe.dim - recipe.free_units
+    )
+    units = ClassUnits(trunk.classifier, groups, recipe.class_threshold)
+    plain = data.features[0]
+    space = Space(units, Standard.of(plain), Standard.of(data.captions.flatten(0, 1)), recipe)
+    space.start(start["image.weight"], start["image.bias"], start["text_projection"], plain)
+    space.name_units(data.class_texts, data.class_of_text)
+    space.set_class_gain(plain, recipe.class_share)
+    return space
+
+
+def _kept(work: Path | None, name: str, make: Callable[[], T]) -> T:
+    """Return what a stage gave, from the file of an earlier run or else made and kept."""
+    if work is None:
+        return make()
+    path = work / name
+    if not path.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        torch.save(make(), path.with_suffix(".partial"))
+        path.with_suffix(".partial").replace(path)
+    kept: T = torch.load(path)
+    return kept
+
+
+def train(
+    photos: Sequence[Photo], out: Path, seed: int, recipe: Recipe, work: Path | None = None
+) -> Path:
     """Train on `photos` and write the checkpoint into `out`, beside the config that lies there.
 
+    Args:
+        work: a folder that keeps what stages 1 to 4 gave, so that a stopped run goes on.
     Returns: the checkpoint's path.
     """
     torch.manual_seed(seed)
     captions = [caption for photo in photos for caption in photo.captions]
-    nouns, encoder, trunk = texts.load_nouns(), teacher.load_teacher(), load_trunk()
-    log.info("stage 1 of 4: image features of %d photos", len(photos))
-    features = _view_features(trunk, photos, recipe, seed)
-    log.info("stage 2 of 4: teacher embeddings")
-    corpus_texts = _corpus(captions, nouns, random.Random(seed))
-    caption_rows = teacher.encode(encoder, captions)
-    corpus = dict(zip(captions, caption_rows, strict=True))
-    corpus |= dict(zip(corpus_texts, teacher.encode(encoder, corpus_texts), strict=True))
-    log.info("stage 3 of 4: heads")
-    heads = train_heads(_head_data(trunk, features, caption_rows, nouns, encoder), recipe)
-    log.info("stage 4 of 4: text tower, %d texts", len(corpus))
-    model = create_model(out)
-    _train_text_tower(model, heads, corpus, heads.embed_images(features[0]), recipe, seed)
-    set_image_tower(model, trunk, heads)
+    trunk, model = load_trunk(), create_model(out)
+    log.info("stage 1 of 5: image features of %d photos", len(photos))
+    features = _kept(work, "features.pt", lambda: _view_features(trunk, photos, recipe, seed))
+    start = _kept(work, "tower.pt", lambda: _start(model, trunk, features, captions, recipe, seed))
+    tower = {name: value for name, value in start.items() if not name.startswith("image.")}
+    give_projection(model, EMBED_DIM)
+    model.load_state_dict(tower, strict=False)
+
+    torch.manual_seed(seed)  # as after stages that were not run
+    log.info("stage 5 of 5: joint space")
+    data = _joint_data(model, features, captions)
+    space = learn_space(_new_space(trunk, start, data, recipe), data, recipe)
+    set_image_tower(model, trunk, space)
+    set_text_projection(model, space)
     return save_checkpoint(model.eval(), out)
 
 
@@ -117,6 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--out", type=Path, default=out, metavar="DIR", help=f"has imgvecd-mini.json ({out})"
+    )
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="keeps finished stages: a stopped run goes on"
     )
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (0)")
     parser.add_argument(
@@ -135,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     started = time.monotonic()
     split = split_photos(load_photos(options.data), options.holdout, options.seed)
-    path = train(split.train, options.out, options.seed, Recipe())
+    path = train(split.train, options.out, options.seed, Recipe(), options.work)
     log.info("%s: %.1f MB", path.name, path.stat().st_size / 1e6)
     log.info("trained in %.1f minutes", (time.monotonic() - started) / 60)
     unseen = [*split.dev, *split.held_out]

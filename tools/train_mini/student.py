@@ -16,6 +16,7 @@ MODEL_NAME = "imgvecd-mini"
 # larger, since these ones already carry the word's meaning.
 WORD_INIT_STD = 0.06
 TOKENIZE_BATCH = 4096
+READ_BATCH = 512
 
 
 def create_model(config_dir: Path) -> nn.Module:
@@ -34,22 +35,42 @@ def tokenize(tokenizer: SimpleTokenizer, texts: list[str]) -> Tensor:
     )
 
 
-def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
-    """Return unit text embeddings as `model.encode_text` would, skipping the common padding.
+def read_texts(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Return what the text tower's last norm gives at the end of each text, before the projection.
 
-    The tower is causal and pools at the end token, so what follows that token has no influence.
+    The tower is causal and reads at the end token, so the common padding is skipped.
 
     Args:
         tokens: shape (n, context_length), integer.
-    Returns: shape (n, embed_dim), float32.
+    Returns: shape (n, width), float32.
     """
     end = tokens.argmax(dim=1)
     length = int(end.max()) + 1
     x = model.token_embedding(tokens[:, :length].long()) + model.positional_embedding[:length]
     with torch.autocast("cpu", torch.bfloat16):
         x = model.transformer(x, attn_mask=model.attn_mask[:length, :length])
-    x = model.ln_final(x.float()[torch.arange(len(end)), end])
-    return functional.normalize(x @ model.text_projection, dim=1)
+    readings: Tensor = model.ln_final(x.float()[torch.arange(len(end)), end])
+    return readings
+
+
+def encode_texts(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Return unit text embeddings as `model.encode_text` would, shape (n, dim), float32."""
+    return functional.normalize(read_texts(model, tokens) @ model.text_projection, dim=1)
+
+
+@torch.no_grad()
+def read_all(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Return `read_texts` of many texts, those of like length together."""
+    readings = torch.empty((len(tokens), model.ln_final.weight.shape[0]))
+    for rows in tokens.argmax(dim=1).argsort().split(READ_BATCH):
+        readings[rows] = read_texts(model, tokens[rows])
+    return readings
+
+
+def give_projection(model: nn.Module, dim: int) -> None:
+    """Give the text tower another, untrained projection, into so many dimensions."""
+    width = model.text_projection.shape[0]
+    model.text_projection = nn.Parameter(torch.randn(width, dim) * width**-0.5)
 
 
 def start_token_embedding(model: nn.Module, words: Mapping[int, str], vectors: Tensor) -> None:

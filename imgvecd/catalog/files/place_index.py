@@ -23,15 +23,17 @@ _BATCH = 256  # contents placed in one transaction: 0.1 s
 _LONGEST_NAME = 200  # characters
 
 _OF_PLACE = "FROM content_places WHERE place_id = ?"
+# Damaged JSON tells of no place, and must not stop who writes the row.
 _TOLD = " OR ".join(
-    f"{{row}}.metadata ->> '$.{field}' IS NOT NULL" for field in ("gps_latitude", "city", "country")
+    f"CASE WHEN json_valid({{row}}.metadata) THEN {{row}}.metadata ->> '$.{field}' END IS NOT NULL"
+    for field in ("gps_latitude", "city", "country")
 )
 
 
 def _due(row: str, condition: str) -> str:
     # see `_stale` in the migrations for why not OR IGNORE
     return (
-        f"INSERT INTO places_due SELECT {row}.id WHERE {condition}"
+        f"INSERT INTO places_due SELECT {row}.id WHERE ({condition})"
         f" AND {row}.id NOT IN (SELECT content_id FROM places_due);"
     )
 
@@ -59,7 +61,7 @@ CREATE TABLE content_places (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX content_places_content ON content_places(content_id);
 CREATE TABLE places_due (content_id INTEGER PRIMARY KEY) STRICT;
-INSERT INTO places_due SELECT id FROM contents WHERE live AND json_valid(metadata)
+INSERT INTO places_due SELECT id FROM contents WHERE live
     AND ({_TOLD.format(row="contents")});
 
 CREATE TRIGGER places_content_changed AFTER UPDATE OF live, metadata ON contents

@@ -67,5 +67,5 @@ def _numbers(language: str) -> UInt32Array:
 
 def _table(name: str) -> NDArray[Any]:
     path = importlib.resources.files("imgvecd") / "data" / "words.npz"
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as tables:
+    with path.open("rb") as file, np.load(file) as tables:
         return np.asarray(tables[name])

@@ -167,3 +167,12 @@ def test_a_catalog_of_an_older_version_is_filled_in(catalog):
         while again.searching.fill_names():
             pass
         assert taken_in(again, "Đà Nẵng") == [image]
+
+
+def test_what_waits_to_be_placed_may_change_again(catalog):
+    image = add(catalog, "a.jpg", **DA_NANG)
+    moved = "UPDATE contents SET metadata = json_set(metadata, '$.gps_latitude', ?) WHERE id = ?"
+    with catalog._database.write_aside() as connection:
+        connection.execute(moved, (16.5, image))
+        connection.execute(moved, (16.6, image))  # it waits already
+        assert connection.execute("SELECT content_id FROM places_due").fetchall() == [(image,)]
