@@ -147,23 +147,24 @@ def uninstall(options: argparse.Namespace) -> int:
     if not present:
         say("There was nothing to remove.")
         return 0
+    if not (options.force or options.dry_run):
+        _refuse_enabled(place)
     others = _other_instances(options.system) if options.system else []
     if others:
         say(f"Kept the units in {place.folder}: they also serve {', '.join(others)}.")
     elif options.dry_run:
         say(*(f"Would remove {path}." for path in present))
     else:
-        if not options.force:
-            _refuse_enabled(place)
-            for path in present:
-                _refuse_edited(path)
+        for path in present if not options.force else []:
+            _refuse_edited(path)
         try:
             for path in present:
                 os.unlink(path)
                 say(f"Removed {path}.")
         except OSError as error:
             raise ConfigError(_cannot(error, options.system)) from error
-    say("Have systemd forget them:", f"  {place.systemctl} daemon-reload")
+    say("If it still runs:", f"  {place.systemctl} stop {place.service} {place.socket}")
+    say("Have systemd forget what is gone:", f"  {place.systemctl} daemon-reload")
     return 0
 
 

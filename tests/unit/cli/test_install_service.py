@@ -114,6 +114,11 @@ def test_the_system_template_for_one_user(system_folder, capsys):
     wants = system_folder / "multi-user.target.wants"
     wants.mkdir()
     (wants / "imgvecd@bob.service").symlink_to("../imgvecd@.service")
+    own = wants / "imgvecd@root.service"
+    own.symlink_to("../imgvecd@.service")
+    assert main(["uninstall-service", "--system", "root"]) == 2  # whoever else is served
+    assert "systemctl disable --now imgvecd@root.service" in capsys.readouterr().err
+    own.unlink()
     assert main(["uninstall-service", "--system", "root"]) == 0
     assert "they also serve bob" in capsys.readouterr().out
     assert (system_folder / "imgvecd@.service").exists()
