@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-
 import msgspec
 
 from imgvecd.api import DuplicatesRequest
+from imgvecd.core import cursors
 from imgvecd.errors import BadRequestError
 
 Place = tuple[int, int]
@@ -24,8 +21,7 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 def cursor_after(request: DuplicatesRequest, place: Place) -> str:
     """Return what asks for the groups after the one at `place`."""
-    packed = msgspec.msgpack.encode(_Cursor(_digest(request), place))
-    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+    return cursors.to_text(_Cursor(_digest(request), place))
 
 
 def place_of(request: DuplicatesRequest) -> Place | None:
@@ -36,10 +32,9 @@ def place_of(request: DuplicatesRequest) -> Place | None:
     """
     if request.cursor is None:
         return None
-    padded = request.cursor + "=" * (-len(request.cursor) % 4)
     try:
-        cursor = msgspec.msgpack.decode(base64.urlsafe_b64decode(padded), type=_Cursor)
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        cursor = cursors.from_text(request.cursor, _Cursor)
+    except ValueError as error:
         raise BadRequestError("`cursor` is none that was answered") from error
     if cursor.asked != _digest(request):
         raise BadRequestError("`cursor` belongs to another request: begin without one")
@@ -47,5 +42,4 @@ def place_of(request: DuplicatesRequest) -> Place | None:
 
 
 def _digest(request: DuplicatesRequest) -> str:
-    same = msgspec.structs.replace(request, cursor=None, limit=None)
-    return hashlib.blake2b(msgspec.json.encode(same, order="sorted"), digest_size=9).hexdigest()
+    return cursors.digest(msgspec.structs.replace(request, cursor=None, limit=None))

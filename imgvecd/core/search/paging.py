@@ -7,7 +7,6 @@ number: what arrives or goes meanwhile neither shifts nor repeats anything.
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import msgspec
 import numpy as np
 
 from imgvecd.api import Band, SearchRequest
+from imgvecd.core import cursors
 from imgvecd.errors import BadRequestError
 from imgvecd.types import Float32Array
 
@@ -100,7 +100,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
     def encode(self) -> str:
         """Return the text that clients hand back."""
-        return base64.urlsafe_b64encode(msgspec.msgpack.encode(self)).decode().rstrip("=")
+        return cursors.to_text(self)
 
     @classmethod
     def decode(cls, text: str, request: SearchRequest) -> Cursor:
@@ -110,9 +110,8 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
             BadRequestError: it is none, or belongs to another request.
         """
         try:
-            padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-            cursor = msgspec.msgpack.decode(base64.urlsafe_b64decode(padded), type=cls)
-        except (ValueError, msgspec.MsgspecError) as error:
+            cursor = cursors.from_text(text, cls)
+        except ValueError as error:
             raise BadRequestError("`cursor` is none that a search answered") from error
         if cursor.query != digest(request):
             raise BadRequestError("`cursor` belongs to another search: begin without one")
@@ -134,8 +133,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 def digest(request: SearchRequest) -> str:
     """Return what names a request whatever its page."""
-    same = msgspec.structs.replace(request, cursor=None, limit=1, explain=False)
-    return hashlib.blake2b(msgspec.json.encode(same, order="sorted"), digest_size=9).hexdigest()
+    return cursors.digest(msgspec.structs.replace(request, cursor=None, limit=1, explain=False))
 
 
 def key_of(order: str, found: Found) -> Key:
