@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from imgvecd.core.search.vocabulary import LANGUAGES, is_word, often
-from imgvecd.core.search.words import QUOTED
+from imgvecd.core.search.words import outside_quotes
 
 _SHORTEST = 5  # letters: shorter words have too many neighbours
 _LONGEST = 30
@@ -50,7 +50,8 @@ def corrected(
     """
     found: dict[str, str] = {}
     parts, end = [], 0
-    for match in _unquoted(text):
+    words = outside_quotes(_WORD, text)
+    for match in words if len(words) <= _MOST_WORDS else ():
         word = match.group()
         meant = _meant(word, is_known, english_only=english_only)
         if meant is not None:
@@ -58,16 +59,6 @@ def corrected(
             parts += [text[end : match.start()], meant]
             end = match.end()
     return "".join([*parts, text[end:]]), found
-
-
-def _unquoted(text: str) -> Iterator[re.Match[str]]:
-    quoted = [match.span() for match in QUOTED.finditer(text)]
-    words = [
-        match
-        for match in _WORD.finditer(text)
-        if not any(match.start() < end and start < match.end() for start, end in quoted)
-    ]
-    yield from words if len(words) <= _MOST_WORDS else ()
 
 
 def _meant(word: str, is_known: Callable[[str], bool], *, english_only: bool) -> str | None:

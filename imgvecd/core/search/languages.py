@@ -57,6 +57,8 @@ def _by_words(words: list[str]) -> str | None:
     foreign = [word for word in words if len(word) > 1 and not is_word(word)]
     if len(words) == 1:  # a rare English word is one, too
         foreign = [word for word in foreign if not is_word(word, "rare")]
+    if not foreign:  # as in most queries, and cheaper than all other languages
+        return None
     found = []
     for code, language in LANGUAGES.items():
         own = sum(is_word(word, code) for word in words)

@@ -15,7 +15,13 @@ import msgspec
 
 from imgvecd.api import SearchRequest, Understood
 from imgvecd.core.search.vocabulary import is_common
-from imgvecd.core.search.words import QUOTED, SMALL_WORDS, UNSPACED, is_of_small_words, tokens
+from imgvecd.core.search.words import (
+    SMALL_WORDS,
+    UNSPACED,
+    is_of_small_words,
+    outside_quotes,
+    tokens,
+)
 
 Places = Callable[[Sequence[str]], Mapping[str, str]]
 """Returns what places are called, by those folded names that places of images have; blocks."""
@@ -53,12 +59,7 @@ def candidates(text: str) -> list[Span]:
     """Return the words in a row that may name a place, the longest first."""
     if len(text) > _LONGEST:
         return []
-    quoted = [match.span() for match in QUOTED.finditer(text)]
-    words = [
-        match.span()
-        for match in _WORD.finditer(text)
-        if not any(match.start() < end and start < match.end() for start, end in quoted)
-    ]
+    words = [match.span() for match in outside_quotes(_WORD, text)]
     return sorted(_spans(text, words), key=lambda span: (-span.words, span.start))
 
 

@@ -48,6 +48,16 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(unicodedata.normalize("NFC", bare).translate(_PLAIN))
 
 
+def outside_quotes(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """Return what fits a pattern, less what touches anything in quotes."""
+    quoted = [match.span() for match in QUOTED.finditer(text)]
+    return [
+        match
+        for match in pattern.finditer(text)
+        if not any(match.start() < end and start < match.end() for start, end in quoted)
+    ]
+
+
 def expression(text: str) -> str | None:
     """Return what asks FTS5 for all words of a text; None if it has none, or too many for a name.
 
