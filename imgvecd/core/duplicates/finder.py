@@ -185,8 +185,8 @@ class DuplicateFinder:
             UnreadableImageError: it is no picture.
         """
         small = await self._decoder.decode_bytes(data, perceptual_hash.SPEC)
-        hits = await search(SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True))
-        cosines = {hit.id: hit.score for hit in hits.hits}
+        nearest = SearchRequest(image=Term(data=data), limit=_CHECK_NEAREST, all=True)
+        cosines = {hit.id: hit.score for hit in (await search(nearest)).hits}
         info = small.info
         given = Subject(
             -1,
@@ -327,7 +327,7 @@ class DuplicateFinder:
         """Return the pixels of those contents that can be decoded, by id."""
         turns = asyncio.Semaphore(_DECODES)
 
-        async def perceptual_hash(content_id: int) -> bytes | None:
+        async def pixels_of(content_id: int) -> bytes | None:
             async with turns:
                 at = await HEAVY.run(self._store.a_file_of, content_id)
                 if at is None:
@@ -340,7 +340,7 @@ class DuplicateFinder:
                     self._hopeless[content_id] = str(error)
                     return None
 
-        found = await asyncio.gather(*map(perceptual_hash, ids))
+        found = await asyncio.gather(*map(pixels_of, ids))
         return {
             content_id: pixels
             for content_id, pixels in zip(ids, found, strict=True)
@@ -352,7 +352,7 @@ class DuplicateFinder:
             try:
                 await HEAVY.run(self._store.store_hashes, perceptual_hash.VERSION, found)
             except CatalogError as error:  # a full disk is no reason not to compare
-                logger.warning("looks are not kept: %s", error)
+                logger.warning("perceptual hashes are not kept: %s", error)
             else:
                 return
         self._unkept.update(found)
