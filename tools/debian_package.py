@@ -18,12 +18,12 @@ import tempfile
 from pathlib import Path
 
 import imgvecd
+from tools.torch_index import CPU_WHEELS
 
 SOURCE = Path(__file__).parents[1]
 PYTHON = "/usr/bin/python3"
 HOME = "usr/lib/imgvecd"
 PROGRAMS = ("imgvec", "imgvecd")
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 # DPKG_ROOT is empty, but where a system is set up from outside.
 _POSTINST = """#!/bin/sh

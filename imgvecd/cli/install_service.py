@@ -20,6 +20,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from imgvecd.config import paths
 from imgvecd.errors import ConfigError
 from imgvecd.terminal_output import say, warn
 
@@ -170,9 +171,10 @@ def uninstall(options: argparse.Namespace) -> int:
 
 def _place(user: str | None) -> _Place:
     if user is None:
-        home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
         names = ("imgvecd.service", "imgvecd.socket")
-        return _Place(os.path.join(home, "systemd", "user"), names, "systemctl --user", *names)
+        return _Place(
+            os.path.join(paths.config_home(), "systemd", "user"), names, "systemctl --user", *names
+        )
     try:
         pwd.getpwnam(user)
     except KeyError:

@@ -7,7 +7,17 @@ import os
 
 def config_file() -> str:
     """Return the path of the configuration file."""
-    return os.path.join(_home("XDG_CONFIG_HOME", "~/.config"), "imgvecd", "imgvecd.yaml")
+    return os.path.join(config_home(), "imgvecd", "imgvecd.yaml")
+
+
+def config_home() -> str:
+    """Return the folder of all programs' configuration."""
+    return _home("XDG_CONFIG_HOME", "~/.config")
+
+
+def data_home() -> str:
+    """Return the folder of all programs' data."""
+    return _home("XDG_DATA_HOME", "~/.local/share")
 
 
 def state_dir() -> str:
@@ -40,7 +50,7 @@ def off_limits() -> tuple[str, ...]:
         state_dir(),
         cache_dir(),
         os.path.join(_home("XDG_CACHE_HOME", "~/.cache"), "thumbnails"),
-        os.path.join(_home("XDG_DATA_HOME", "~/.local/share"), "Trash"),
+        os.path.join(data_home(), "Trash"),
     )
 
 

@@ -10,7 +10,7 @@ from imgvecd.client.desktop import entries, thunar
 from imgvecd.errors import ConfigError
 from imgvecd.terminal_output import say
 
-_PRIVATE_PROGRAM, _PRIVATE_FILE = 0o755, 0o644
+_PROGRAM_MODE, _FILE_MODE = 0o755, 0o644
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
             if options.remove:
                 _remove(entry.path)
             else:
-                mode = _PRIVATE_PROGRAM if entry.executable else _PRIVATE_FILE
+                mode = _PROGRAM_MODE if entry.executable else _FILE_MODE
                 _write(entry.path, entry.text, mode, entry.what)
         _change_thunar(remove=options.remove)
     except OSError as error:
@@ -44,9 +44,9 @@ def _change_thunar(*, remove: bool) -> None:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: it is not UTF-8; it is left alone.") from error
     if not remove:
-        _write(path, thunar.with_action(text, entries.thunar_action()), _PRIVATE_FILE, "Thunar")
+        _write(path, thunar.with_action(text, entries.thunar_action()), _FILE_MODE, "Thunar")
     elif text is not None and (rest := thunar.without_action(text)) != text:
-        _write(path, rest, _PRIVATE_FILE, "Thunar, without it")
+        _write(path, rest, _FILE_MODE, "Thunar, without it")
 
 
 def _write(path: str, text: str, mode: int, what: str) -> None:

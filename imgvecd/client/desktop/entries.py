@@ -10,9 +10,11 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgvecd.client.desktop import thunar
+from imgvecd.config import paths
 
 LABEL = "Find similar photos"
 BUS_NAME = "org.imgvecd.Runner"
@@ -43,18 +45,22 @@ def command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "imgvecd.client.main", *arguments)
 
 
+def find_similar() -> tuple[str, ...]:
+    """Return the command that opens the page on photos like the file that is named after it."""
+    return command("browse", "--notify", "--like")
+
+
 def entries() -> list[Entry]:
     """Return all of our own files; Thunar's list of actions is shared, and not among them."""
-    data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    similar = _desktop_command("browse", "--notify", "--like")
-    shell = shlex.join(command("browse", "--notify", "--like"))
+    data = paths.data_home()
+    shell, similar = shlex.join(find_similar()), _desktop_exec(find_similar())
     return [
         Entry(
             "application menu",
             os.path.join(data, "applications", "imgvecd.desktop"),
             "[Desktop Entry]\nType=Application\nVersion=1.0\nName=Photos by meaning\n"
             "GenericName=Photo Search\nComment=Find your own photos by what they show\n"
-            f"Exec={_desktop_command('browse', '--notify')}\nIcon={_ICON}\nTerminal=false\n"
+            f"Exec={_desktop_exec(command('browse', '--notify'))}\nIcon={_ICON}\nTerminal=false\n"
             "Categories=Graphics;Photography;Viewer;\nKeywords=photo;image;search;imgvecd;\n",
         ),
         Entry(
@@ -97,12 +103,12 @@ def entries() -> list[Entry]:
 
 def thunar_action() -> thunar.Action:
     """Return our action in Thunar's list."""
-    run = shlex.join(command("browse", "--notify", "--like"))
-    return thunar.Action(LABEL, f"{run} %f", "Find similar photos with imgvecd", _ICON)
+    run = f"{shlex.join(find_similar())} %f"
+    return thunar.Action(LABEL, run, "Find similar photos with imgvecd", _ICON)
 
 
-def _desktop_command(*arguments: str) -> str:
+def _desktop_exec(arguments: Sequence[str]) -> str:
     """Quote a command as `Exec=` asks for; see "The Exec key" of the specification."""
-    escaped = (_SPECIAL.sub(r"\\\1", part) for part in command(*arguments))
+    escaped = (_SPECIAL.sub(r"\\\1", part) for part in arguments)
     quoted = " ".join(f'"{part}"' for part in escaped)
     return quoted.replace("\\", "\\\\").replace("%", "%%")

@@ -18,7 +18,7 @@ from dbus_fast.service import ServiceInterface, dbus_method
 
 from imgvecd import api
 from imgvecd.client.async_client import AsyncClient
-from imgvecd.client.desktop.entries import BUS_NAME, BUS_PATH, LABEL, command
+from imgvecd.client.desktop.entries import BUS_NAME, BUS_PATH, LABEL, find_similar
 from imgvecd.errors import ImgvecdError
 
 _IDLE_S = 300.0
@@ -93,7 +93,7 @@ class Runner(ServiceInterface):
         except (ImgvecdError, ValueError):
             return  # gone since, or no match of ours
         if action == _SIMILAR:
-            opened: tuple[str | bytes, ...] = (*command("browse", "--notify", "--like"), path)
+            opened: tuple[str | bytes, ...] = (*find_similar(), path)
         else:
             opened = ("xdg-open", path)
         subprocess.Popen(opened, start_new_session=True, stdin=subprocess.DEVNULL)  # noqa: ASYNC220  # no shell

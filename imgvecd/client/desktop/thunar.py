@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 import defusedxml
 import defusedxml.ElementTree
 
+from imgvecd.config import paths
 from imgvecd.errors import ConfigError
 
 _ID = "imgvecd-find-similar"
@@ -33,8 +34,7 @@ class Action:
 
 def path() -> str:
     """Return the user's list of actions."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return os.path.join(home, "Thunar", "uca.xml")
+    return os.path.join(paths.config_home(), "Thunar", "uca.xml")
 
 
 def with_action(text: str | None, action: Action) -> str:
