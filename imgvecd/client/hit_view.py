@@ -139,7 +139,7 @@ def _foot(
         return []
     hint = ": --all" if found.weaker and request.least_band() != "nearest" else ""
     weaker = f"; {_count(found.weaker)} weaker{hint}" if found.weaker else ""
-    shown = sum(hit.band == "found" for hit in hits)
+    shown = sum(hit.band in {None, "found"} for hit in hits)  # too few images have no bands
     # a group stands for more than is shown
     rest = f" ({shown:,} shown: --limit N)" if shown < found.found and not request.group else ""
     return [f"{_count(found.found)} found{weaker}{rest}"]

@@ -156,6 +156,15 @@ def in_bands(*hits, **counts):
     return msgspec.structs.replace(found(*hits, searched=463), **counts)
 
 
+def test_where_there_are_too_few_images_for_bands_all_count_as_shown(server, environment):
+    unbanded = [msgspec.structs.replace(hit, relevance=None, band=None) for hit in (SURE, UNSURE)]
+    server.on(*SEARCH, in_bands(*unbanded, found=2))
+    assert on_terminal(environment, "search", "x").endswith("\n2 found\n")
+    server.on(*SEARCH, in_bands(*unbanded, found=9))
+    shown = on_terminal(environment, "search", "x")
+    assert shown.endswith("\n9 found (2 shown: --limit N)\n")
+
+
 def test_a_terminal_shows_what_is_found_and_counts_what_is_weaker(server, environment):
     server.on(*SEARCH, in_bands(SURE, UNSURE, found=65, weaker=40))
     shown = on_terminal(environment, "search", "x", "--limit", "2")
