@@ -2,11 +2,11 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands_run import ran
 
 MIRROR = "http://deb.debian.org/debian"
 
@@ -18,15 +18,6 @@ def need(*programs):
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
-
-
-def ran(*command, code=0, **options):
-    """Return what a command printed; fail with its end otherwise."""
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=False, **options
-    )
-    assert done.returncode == code, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
 
 
 def debian(place):

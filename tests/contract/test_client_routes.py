@@ -1,17 +1,15 @@
 """Both clients have a method for every route of the API, and typed options for every field."""
 
-import http.server
 import importlib.resources
 import io
 import json
 import re
-import socketserver
-import threading
 import typing
 
 import msgspec
 import numpy as np
 import pytest
+from answering import running
 from both_clients import CLIENTS
 from PIL import Image
 
@@ -77,43 +75,13 @@ CALLS = {
 }
 
 
-class Refusing(http.server.BaseHTTPRequestHandler):
-    """Notes what is asked, and answers with an error."""
-
-    protocol_version = "HTTP/1.1"
-    server: "Server"
-
-    def do_GET(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.asked.append((self.command, self.path, body))
-        answer = msgspec.json.encode(api.Problem(code="x", title="X", status=500, detail="no"))
-        self.send_response(500)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  # http.server's names
-
-    def address_string(self):
-        return "unix"
-
-    def log_message(self, *arguments):
-        pass
-
-
-class Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-    asked: list
-
-
 @pytest.fixture
 def daemon(tmp_path):
-    server = Server(str(tmp_path / "s"), Refusing)
-    server.asked = []
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    """Answers everything with an error, and remembers what was asked."""
+    error = api.Problem(code="x", title="X", status=500, detail="no")
+    with running(str(tmp_path / "s")) as server:
+        server.otherwise = 500, msgspec.json.encode(error)
+        yield server
 
 
 @pytest.fixture(params=CLIENTS, ids=["Client", "AsyncClient"])

@@ -36,14 +36,13 @@ def start_fast(tmp_path):
     """As `start`, with the fast encoder; `committed` has a line for each content encoded."""
     daemons = []
 
-    def start_daemon(*folders, **settings):
+    def start_daemon(*folders, home="home", **settings):
         env = {
             "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
             "ENCODED": str(tmp_path / "encoded"),
             "COMMITTED": str(tmp_path / "committed"),
         }
-        home = tmp_path / "home"
-        daemon = RunningDaemon(home, folders, settings, module="fast_daemon", env=env)
+        daemon = RunningDaemon(tmp_path / home, folders, settings, module="fast_daemon", env=env)
         daemons.append(daemon)
         daemon.post("/v1/sync", {"timeout_s": 100})
         return daemon

@@ -4,31 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import RunningDaemon
 
-TESTS = Path(__file__).parents[1]
 TAG = "said by hand"
-
-
-@pytest.fixture
-def started(tmp_path):
-    """A function that starts a daemon, with the fast encoder, in a home of a given name."""
-    daemons = []
-
-    def start(home, photos, **settings):
-        env = {
-            "PYTHONPATH": f"{TESTS}:{TESTS.parent}",
-            "COMMITTED": str(tmp_path / "committed"),
-            "ENCODED": str(tmp_path / "encoded"),
-        }
-        daemon = RunningDaemon(tmp_path / home, [photos], settings, module="fast_daemon", env=env)
-        daemons.append(daemon)
-        daemon.post("/v1/sync", {"timeout_s": 100})
-        return daemon
-
-    yield start
-    for daemon in daemons:
-        daemon.kill()
 
 
 @pytest.fixture
@@ -53,8 +30,8 @@ def tagged(daemon):
 
 
 @pytest.mark.parametrize("place", ["Fotos of mine", "elsewhere/Photos"])
-def test_another_machine_encodes_nothing(started, encoded, shipped_photos, tmp_path, place):
-    old = started("old home", shipped_photos)
+def test_another_machine_encodes_nothing(start_fast, encoded, shipped_photos, tmp_path, place):
+    old = start_fast(shipped_photos, home="old home")
     tagged(old)
     before = known(old, shipped_photos)
     assert len(before) > 5
@@ -65,7 +42,7 @@ def test_another_machine_encodes_nothing(started, encoded, shipped_photos, tmp_p
     state = tmp_path / "new home" / ".local" / "state" / "imgvecd"
     shutil.copytree(old.state, state)
     shutil.rmtree(shipped_photos)
-    new = started("new home", new_photos)
+    new = start_fast(new_photos, home="new home")
     assert known(new, new_photos) == before
     assert len(encoded()) == first
     code, report = new.request("POST", "/v1/doctor", {})
@@ -73,8 +50,8 @@ def test_another_machine_encodes_nothing(started, encoded, shipped_photos, tmp_p
     assert report["healthy"], report
 
 
-def test_a_backup_alone_brings_everything_back(started, encoded, shipped_photos, tmp_path):
-    old = started("home", shipped_photos, catalog__backup_interval_h=1 / 36_000)
+def test_a_backup_alone_brings_everything_back(start_fast, encoded, shipped_photos, tmp_path):
+    old = start_fast(shipped_photos, catalog__backup_interval_h=1 / 36_000)
     tagged(old)
     before = known(old, shipped_photos)
     first = len(encoded())
@@ -92,6 +69,6 @@ def test_a_backup_alone_brings_everything_back(started, encoded, shipped_photos,
     shutil.rmtree(old.state)
     old.state.mkdir(mode=0o700)
     shutil.copy(kept, old.state / "catalog.sqlite")
-    new = started("home", shipped_photos)
+    new = start_fast(shipped_photos)
     assert known(new, shipped_photos) == before
     assert len(encoded()) == first

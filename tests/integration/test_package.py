@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import venv
@@ -10,17 +9,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from commands_run import ran
 
 pytest.importorskip("build")
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("imgvecd", "pyproject.toml", "README.md", "LICENSE")
-
-
-def ran(*command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from debian_root import debian, need, pip_here, ran
+from commands_run import ran
+from debian_root import debian, need, pip_here
 
 from imgvecd.config.settings import settings
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from debian_root import debian, need, pip_here, ran
+from commands_run import ran
+from debian_root import debian, need, pip_here
 
 from tools import debian_package
 
