@@ -52,13 +52,13 @@ async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     origin = config.origin or f"http://{config.listen}"
     admission = SecretHolders(origin, read_secret(config.secret_file))
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    stopped = asyncio.Event()
+    # before anybody can see that it runs; as the first process of a container nothing else ends it
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     with socket.create_server((host.strip("[]"), int(port)), family=family) as listener:
         async with gateway.running(listener, admission):
             say(f"imgvec browse: {origin} (on {config.listen})")
             sys.stdout.flush()
-            stopped = asyncio.Event()
-            # as the first process of a container, nothing else would end it
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
             await stopped.wait()
     return 0
 
