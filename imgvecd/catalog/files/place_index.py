@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from imgvecd.catalog.files.gazetteer import GAZETTEER, Place
+from imgvecd.catalog.schema.queues import enqueue_once
 from imgvecd.core.search.words import tokens
 
 logger = logging.getLogger(__name__)
@@ -30,13 +31,7 @@ _TOLD = " OR ".join(
 )
 
 
-def _due(row: str, condition: str) -> str:
-    # see `_stale` in the migrations for why not OR IGNORE
-    return (
-        f"INSERT INTO places_due SELECT {row}.id WHERE ({condition})"
-        f" AND {row}.id NOT IN (SELECT content_id FROM places_due);"
-    )
-
+_TOLD_OF_EITHER = f"{_TOLD.format(row='NEW')} OR {_TOLD.format(row='OLD')}"
 
 PLACES = f"""
 CREATE TABLE places (
@@ -66,7 +61,7 @@ INSERT INTO places_due SELECT id FROM contents WHERE live
 
 CREATE TRIGGER places_content_changed AFTER UPDATE OF live, metadata ON contents
 WHEN OLD.live != NEW.live OR OLD.metadata != NEW.metadata BEGIN
-    {_due("NEW", f"({_TOLD.format(row='NEW')}) OR ({_TOLD.format(row='OLD')})")}
+    {enqueue_once("places_due", "NEW.id", _TOLD_OF_EITHER)};
 END;
 CREATE TRIGGER places_content_gone AFTER DELETE ON contents BEGIN
     DELETE FROM content_places WHERE content_id = OLD.id;

@@ -15,6 +15,7 @@ import time
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
+from imgvecd.catalog.schema.queues import enqueue_once
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.errors import CatalogError
 
@@ -264,11 +265,7 @@ CREATE TABLE comparisons (
 
 
 def _stale(content: str) -> str:
-    # OR IGNORE would not hold: the statement that set the trigger off says what a conflict does
-    return (
-        f"INSERT INTO names_stale SELECT {content} WHERE {content} IS NOT NULL"
-        f" AND {content} NOT IN (SELECT content_id FROM names_stale)"
-    )
+    return enqueue_once("names_stale", content, f"{content} IS NOT NULL")
 
 
 # Words of names and metadata (`catalog.files.name_index`), and whose may have changed.
