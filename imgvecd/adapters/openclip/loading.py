@@ -8,7 +8,7 @@ import importlib.util
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import open_clip
@@ -38,18 +38,12 @@ def load(choice: ModelChoice) -> Model:
         open_clip.add_model_config(choice.config_path)
     _check_names(choice)
     _check_packages(choice)
-    user_wants_offline = hub.is_offline_mode()
-    try:
-        with _offline():
-            return _create(choice)
-    except Exception as error:  # whatever open_clip, torch and the hub raise
-        if choice.checkpoint_path or user_wants_offline or not _hub_answers():
-            raise _unloadable(choice, error) from error
-    logger.warning("fetching %s, %s", choice.name, choice.pretrained)
-    try:
-        return _create(choice)
-    except Exception as error:
-        raise _unloadable(choice, error) from error
+    return _kept_or_fetched(
+        lambda: _create(choice),
+        lambda error: _unloadable(choice, error),
+        f"{choice.name}, {choice.pretrained}",
+        may_fetch=not choice.checkpoint_path,
+    )
 
 
 def load_tokenizer(choice: ModelChoice) -> Tokenizer:
@@ -58,16 +52,32 @@ def load_tokenizer(choice: ModelChoice) -> Tokenizer:
     Raises:
         ModelError: it cannot be had; the message names the ways out.
     """
+    return _kept_or_fetched(
+        lambda: open_clip.get_tokenizer(choice.name),
+        lambda error: _without_tokenizer(choice, error),
+        f"the tokenizer of {choice.name}",
+    )
+
+
+def _kept_or_fetched(
+    get: Callable[[], Any],
+    explained: Callable[[Exception], ModelError],
+    what: str,
+    *,
+    may_fetch: bool = True,
+) -> Any:  # noqa: ANN401  # what open_clip makes has no types
+    """Return what `get` makes of the hub's cache alone, else of what the hub sends."""
     try:
         with _offline():
-            return open_clip.get_tokenizer(choice.name)
-    except Exception as error:  # as above
-        if hub.is_offline_mode() or not _hub_answers():
-            raise _without_tokenizer(choice, error) from error
+            return get()
+    except Exception as error:  # whatever open_clip, torch and the hub raise
+        if not may_fetch or hub.is_offline_mode() or not _hub_answers():
+            raise explained(error) from error
+    logger.warning("fetching %s", what)
     try:
-        return open_clip.get_tokenizer(choice.name)
+        return get()
     except Exception as error:
-        raise _without_tokenizer(choice, error) from error
+        raise explained(error) from error
 
 
 def preprocess_spec(model: Model) -> PreprocessSpec:
