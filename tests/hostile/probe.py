@@ -15,8 +15,8 @@ for _ in range(COUNT):
     answer = b""
     try:
         with socket.socket(socket.AF_UNIX) as client:
+            client.connect(SOCKET)  # without a time limit it waits while the kernel's queue is full
             client.settimeout(60)
-            client.connect(SOCKET)
             client.sendall(REQUEST)
             while piece := client.recv(65536):
                 answer += piece

@@ -9,6 +9,7 @@ from pathlib import Path
 import escaping_encoder
 import psutil
 import pytest
+from decode_workers import decode_workers
 from escaping_decoder import WAYS
 from PIL import Image
 from raw_files import dng
@@ -69,7 +70,7 @@ async def test_what_is_in_force_is_told(pool):
     Image.new("RGB", (64, 64)).save(file, "PNG")
     await pool.decode_bytes(file.getvalue(), SPEC)
     assert pool.sandbox == ("limits", "no_new_privs", "landlock", "seccomp")
-    (worker,) = (child for child in psutil.Process().children() if "decode" in str(child.cmdline()))
+    (worker,) = decode_workers()
     status = Path(f"/proc/{worker.pid}/status").read_text()
     assert "NoNewPrivs:\t1" in status
     assert "Seccomp:\t2" in status

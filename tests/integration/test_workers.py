@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from decode_workers import decode_workers
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
@@ -51,12 +52,12 @@ async def encoder(notes):
 
 
 async def test_decoders_start_on_demand_and_stop_when_idle():
-    others = set(psutil.Process().children())  # of tests before, in the same process
     pool = DecoderPool(DecodeConfig(workers=2, idle_s=0.2))
     assert pool.running == 0
     await asyncio.gather(*(pool.decode_bytes(GOOD, SPEC) for _ in range(6)))
     assert 1 <= pool.running <= 2
-    workers = set(psutil.Process().children()) - others
+    workers = decode_workers()
+    assert workers
     await until(lambda: pool.running == 0)
     await until(lambda: not any(worker.is_running() for worker in workers))
     assert (await pool.decode_bytes(GOOD, SPEC)).pixels
@@ -64,11 +65,9 @@ async def test_decoders_start_on_demand_and_stop_when_idle():
 
 
 async def test_a_decoder_is_small_and_humble():
-    others = set(psutil.Process().children())
     pool = DecoderPool(DecodeConfig(workers=1), Priority(niceness=10, disk="low"))
     await pool.decode_bytes(GOOD, SPEC)
-    started = set(psutil.Process().children()) - others
-    (worker,) = (child for child in started if "decode" in str(child.cmdline()))
+    (worker,) = decode_workers()
     assert worker.memory_info().rss < 120e6
     assert worker.nice() == 10
     assert worker.ionice() == (psutil.IOPRIO_CLASS_BE, 7)
