@@ -2,14 +2,21 @@
 
 import os
 import shutil
+import sys
 import tempfile
 
+import preloaded
 from kept_state import FOLDER_VARIABLE, keep_state
 from running import RunningDaemon
+
+# A run starts hundreds of processes: what one has compiled is for all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_configure(config):
     RunningDaemon.keep_state = staticmethod(keep_state)
+    RunningDaemon.preloaded = preloaded
     if not hasattr(config, "workerinput"):  # xdist's workers inherit it
         os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="imgvecd-tests-")
 
