@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from imgvecd.errors import ModelError, UnreadableImageError, WorkerError
+from imgvecd.errors import ModelError, NotFetchedError, UnreadableImageError, WorkerError
 from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
 DIM = 16
@@ -70,6 +70,7 @@ class FakeEncoder:
     """Vectors by `vector_of`. Dies on images that begin with `poison`."""
 
     loaded = True
+    may_fetch = True
     error = None
     progress = ""
     batch = 4
@@ -84,9 +85,12 @@ class FakeEncoder:
         self.batches = []
         self.deaths = 0
         self.broken = False
+        self.kept = True
         self.closed = False
 
     async def info(self):
+        if not (self.kept or self.may_fetch):
+            raise NotFetchedError("no model here")
         if self.broken:
             raise ModelError("no model")
         return self.model

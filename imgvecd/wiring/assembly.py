@@ -21,11 +21,13 @@ from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
+from imgvecd.core.library.target_model import DownloadTerms
 from imgvecd.core.search import Searcher
 from imgvecd.errors import CatalogDamagedError, CatalogError, ModelError, NotFoundError
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import FileRow, ModelInfo
+from imgvecd.wiring.model_hub import download_terms
 from imgvecd.wiring.parts import (
     drop_image_towers,
     fetch_image,
@@ -132,6 +134,7 @@ def assemble(
             at_reading_start=partial(lower, priority_of(config)),
             opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
+            download=DownloadTerms() if target is None else download_terms(target, config),
         )
         engine = Engine(parts, on_stale=on_stale)
         return Assembly(lock, catalog, engine, serving, target, decoder, gate, recovery, opener)

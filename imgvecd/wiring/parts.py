@@ -50,7 +50,9 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
 
 def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
-    return ModelSource(choice.fingerprint, make_encoder(choice, config, state))
+    encoder = make_encoder(choice, config, state)
+    encoder.may_fetch = config.model_download != "never"
+    return ModelSource(choice.fingerprint, encoder)
 
 
 def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
