@@ -29,7 +29,7 @@ _AUTO = _FAST
 _FORMER_AUTO = ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k")
 _DEFAULT_TAGS = {_FORMER_AUTO.name: _FORMER_AUTO.pretrained}
 _EMBEDDED_TAG = "embedded"
-_AUTO_NOTE = f"`model: auto` moves to {_AUTO.name} once that knows every image"
+_AUTO_NOTE = f"`model: auto` is on {EMBEDDED} until {_AUTO.name} knows every image"
 AUTO_DOWNLOAD_MB = 600
 """What `auto` fetches, of the model that it moves to."""
 
