@@ -25,6 +25,11 @@ def state_dir() -> str:
     return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd")
 
 
+def encode_server_dir() -> str:
+    """Return the folder of what an encode server keeps of its models: it can be made again."""
+    return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd-encode-server")
+
+
 def cache_dir() -> str:
     """Return the folder of what can be made again."""
     return os.path.join(_home("XDG_CACHE_HOME", "~/.cache"), "imgvecd")

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from imgvecd.config import paths
 from imgvecd.config.schema import ServerConfig, expand, parse_endpoint
+from imgvecd.core.files.token_file import read_token
 from imgvecd.errors import ConfigError
 from imgvecd.server.access import require_json, require_owner
 from imgvecd.server.client_connection import (
@@ -31,7 +32,7 @@ from imgvecd.server.route import Table
 from imgvecd.server.routes import Routes
 from imgvecd.server.services import Service
 from imgvecd.server.socket import OwnedSocket
-from imgvecd.server.tcp_auth import guard, listen, read_token
+from imgvecd.server.tcp_auth import guard, listen
 
 logger = logging.getLogger(__name__)
 
