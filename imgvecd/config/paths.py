@@ -25,9 +25,9 @@ def state_dir() -> str:
     return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd")
 
 
-def encode_server_dir() -> str:
-    """Return the folder of what an encode server keeps of its models: it can be made again."""
-    return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd-encode-server")
+def encoders_dir() -> str:
+    """Return the folder of models' towers beside a library's own: they can be made again."""
+    return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd-encoders")
 
 
 def cache_dir() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -84,11 +85,19 @@ class ElsewhereEncoder:
         return self._tower.sandbox or ()
 
     async def info(self) -> ModelInfo:
-        """See `protocols.Encoder.info`."""
+        """See `protocols.Encoder.info`; while no server is there, that takes until one is."""
         if self._has_tower():
             with contextlib.suppress(ModelError, WorkerError):
                 return await self._tower.info()
-        return await self._first(lambda server: server.reach())
+        while True:
+            waits = [asyncio.create_task(server.ready()) for server in self._servers]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            with contextlib.suppress(ModelError):
+                return await self._first(lambda server: server.reach())
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""

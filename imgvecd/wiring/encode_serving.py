@@ -49,8 +49,7 @@ def serve_encoding(config: Config, on_listening: Callable[[str], None]) -> int:
         token = read_token(expand(section.token_file), f"{_SECTION}.token_file")
     context = _tls(section)
     encoders = {
-        choice: make_encoder(choice, config, paths.encode_server_dir())
-        for choice in _choices(config)
+        choice: make_encoder(choice, config, paths.encoders_dir()) for choice in _choices(config)
     }
     server = _EncodeServer(encoders, EncodeApp(token), context, on_listening)
     return asyncio.run(server.run(host, port))

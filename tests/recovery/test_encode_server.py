@@ -32,7 +32,7 @@ def vectors(daemon):
     with sqlite3.connect(daemon.state / "catalog.sqlite") as catalog:
         rows = catalog.execute(
             "SELECT contents.hash, vector FROM embeddings JOIN contents"
-            " ON contents.id = embeddings.id & ((1 << 40) - 1)"
+            " ON contents.id = embeddings.key & ((1 << 40) - 1)"
         ).fetchall()
     return {digest: np.frombuffer(vector, np.float16).astype(np.float32) for digest, vector in rows}
 
