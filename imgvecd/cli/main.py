@@ -22,6 +22,7 @@ from imgvecd.cli import (
     install_service,
     manual,
     serve,
+    shared,
 )
 from imgvecd.client.did_you_mean import closest, commands_of
 from imgvecd.client.main import parser as imgvec_parser
@@ -61,6 +62,7 @@ _COMMANDS = (
     completions,
     manual,
     dedup,
+    shared,
 )
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130
