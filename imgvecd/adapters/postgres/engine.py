@@ -17,12 +17,13 @@ from pgvector.psycopg import register_vector
 from imgvecd.adapters.postgres.connections import (
     Connection,
     Connections,
+    encryption_warning,
     host_of,
     parameters,
     statement,
 )
 from imgvecd.adapters.postgres.filters import of_sources
-from imgvecd.adapters.postgres.nearest import ModelTable, count_of_facts, image_of, nearest
+from imgvecd.adapters.postgres.nearest import VectorTable, count_of_facts, image_of, nearest
 from imgvecd.adapters.postgres.recall import best_ef, measure
 from imgvecd.adapters.postgres.schema import migrate
 from imgvecd.api import Filters
@@ -90,13 +91,14 @@ class PostgresEngine:
 
     def __init__(self, url: str, password_file: str = "") -> None:
         self._where = host_of(url)
-        self._connections = Connections(
-            parameters(url, password_file), self._where, register_vector
-        )
+        given = parameters(url, password_file)
+        if warning := encryption_warning(given):
+            logger.warning("%s", warning)
+        self._connections = Connections(given, self._where, register_vector)
         self._writing = threading.RLock()
         self._writer: Connection | None = None
         self._source = 0
-        self._tables: dict[str, tuple[float, ModelTable]] = {}
+        self._tables: dict[str, tuple[float, VectorTable]] = {}
         self._settled_at: dict[str, float] = {}
 
     @property
@@ -457,7 +459,7 @@ class PostgresEngine:
             self._connections.drop(self._writer)
             self._writer = None
 
-    def _table(self, connection: Connection, fingerprint: str) -> ModelTable | None:
+    def _table(self, connection: Connection, fingerprint: str) -> VectorTable | None:
         now = time.monotonic()
         at, table = self._tables.get(fingerprint, (-_REMEMBERED_S, None))
         if table is not None and now < at + _REMEMBERED_S:
@@ -469,7 +471,7 @@ class PostgresEngine:
         ).fetchone()
         if row is None:
             return None
-        table = ModelTable(*row)
+        table = VectorTable(*row)
         self._tables[fingerprint] = now, table
         return table
 
@@ -490,7 +492,7 @@ def _rows(connection: Connection, table: str) -> int:
     return int(count)
 
 
-def _count(connection: Connection, table: ModelTable, where: Where) -> int:
+def _count(connection: Connection, table: VectorTable, where: Where) -> int:
     if not where.names and where.without is None:
         return _rows(connection, table.name)
     test, values = of_sources(where)

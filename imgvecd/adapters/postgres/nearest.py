@@ -44,7 +44,7 @@ _BY_INDEX = (
 
 
 @dataclass(frozen=True, slots=True)
-class ModelTable:
+class VectorTable:
     """The table of one model's vectors.
 
     Attributes:
@@ -70,7 +70,7 @@ class ModelTable:
 
 def nearest(
     connection: Connection,
-    table: ModelTable,
+    table: VectorTable,
     query: Float32Array,
     k: int,
     where: Where,

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 
 from imgvecd.adapters.postgres.connections import Connection, statement
-from imgvecd.adapters.postgres.nearest import MOST_EF, ModelTable, nearest
+from imgvecd.adapters.postgres.nearest import MOST_EF, VectorTable, nearest
 from imgvecd.core.sharing.vector_engine import Recall, Where
 from imgvecd.types import Float32Array
 
@@ -25,7 +25,7 @@ _MARGIN = 0.01  # measured on a few queries
 _TIE = 1e-6
 
 
-def measure(connection: Connection, table: ModelTable, queries: Float32Array) -> Recall:
+def measure(connection: Connection, table: VectorTable, queries: Float32Array) -> Recall:
     """Return the recall of searches as they are now."""
     if table.mean is None:
         return Recall(1.0, 1.0, "exact, one by one", 0)
@@ -34,12 +34,12 @@ def measure(connection: Connection, table: ModelTable, queries: Float32Array) ->
     return _measured(connection, table, asked, exact)
 
 
-def best_ef(connection: Connection, table: ModelTable, queries: Float32Array) -> int:
+def best_ef(connection: Connection, table: VectorTable, queries: Float32Array) -> int:
     """Return the least `ef_search` with which the recall is what is promised."""
     asked = _questions(connection, table, queries)
     exact = [_exact(connection, table, asked, among) for among in ("", _TENTH)]
     for ef in _EF:
-        tried = ModelTable(table.number, table.dim, table.mean, ef)
+        tried = VectorTable(table.number, table.dim, table.mean, ef)
         found = _measured(connection, tried, asked, exact)
         logger.info(
             "shared engine: recall %.3f, filtered %.3f, %s",
@@ -53,7 +53,7 @@ def best_ef(connection: Connection, table: ModelTable, queries: Float32Array) ->
     return MOST_EF
 
 
-def _questions(connection: Connection, table: ModelTable, queries: Float32Array) -> Float32Array:
+def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
     rows = connection.execute(
         statement(
             f"SELECT vector FROM {table.name} TABLESAMPLE SYSTEM (1) ORDER BY random() LIMIT %s"
@@ -66,7 +66,7 @@ def _questions(connection: Connection, table: ModelTable, queries: Float32Array)
 
 
 def _exact(
-    connection: Connection, table: ModelTable, queries: Float32Array, among: str
+    connection: Connection, table: VectorTable, queries: Float32Array, among: str
 ) -> list[float]:
     """Return the score of the tenth best for each query."""
     worst = []
@@ -78,7 +78,7 @@ def _exact(
 
 
 def _measured(
-    connection: Connection, table: ModelTable, queries: Float32Array, exact: list[list[float]]
+    connection: Connection, table: VectorTable, queries: Float32Array, exact: list[list[float]]
 ) -> Recall:
     shares = []
     for among, worst in zip(("", _TENTH), exact, strict=True):
