@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from imgvecd import api
+from imgvecd.command_hints import runnable
 from imgvecd.terminal_output import printable, write_exact, write_item, write_json
 
 # Less would say nothing of a path, however narrow the terminal is.
@@ -49,9 +50,9 @@ class Output:
             write_item(path.raw(), self._end)
 
     def lines(self, lines: Sequence[str]) -> None:
-        """Print lines of text."""
+        """Print a message."""
         for line in lines:
-            write_exact(printable(line).encode(errors="replace") + b"\n")
+            write_exact(printable(runnable(line)).encode(errors="replace") + b"\n")
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print aligned columns for people."""
