@@ -7,6 +7,7 @@ import os
 import sys
 
 from imgvecd.cli.progress import BarHandler
+from imgvecd.command_hints import runnable
 from imgvecd.terminal_output import printable
 
 # syslog's numbers, the most serious first
@@ -27,7 +28,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record; a terminal gets no commands from names in it."""
-        text = super().format(record)
+        text = runnable(super().format(record))
         return "\n".join(map(printable, text.split("\n"))) if sys.stderr.isatty() else text
 
 
@@ -40,7 +41,7 @@ class _JournalLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record, every line of it with its priority."""
         priority = next(p for level, p in _PRIORITIES if record.levelno >= level)
-        lines = super().format(record).splitlines()
+        lines = runnable(super().format(record)).splitlines()
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
