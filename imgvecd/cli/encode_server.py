@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from imgvecd.cli.logs import start_logging
+from imgvecd.cli.serve import start_logging
 from imgvecd.config.load import load
 from imgvecd.errors import ConfigError
 from imgvecd.terminal_output import say

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from imgvecd.cli.logs import start_logging
-from imgvecd.cli.progress import show_progress
+from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
+from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_malloc_arena
+from imgvecd.terminal_output import printable
+
+# syslog's numbers, the most serious first
+_PRIORITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+    (logging.NOTSET, 7),
+)
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -66,3 +77,47 @@ def _require_folders(given: Sequence[str], config: Config) -> None:
         if os.fsencode(os.path.abspath(expand(each))) not in known:
             what = "is not a folder" if os.path.lexists(expand(each)) else "does not exist"
             raise ConfigError(f"{each} {what}: name the folder that your photos are in.")
+
+
+class _Lines(logging.Formatter):
+    """For a person at a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record; a terminal gets no commands from names in it."""
+        text = runnable(super().format(record))
+        return "\n".join(map(printable, text.split("\n"))) if sys.stderr.isatty() else text
+
+
+class _JournalLines(logging.Formatter):
+    """For systemd's journal, which reads a priority before each line: see sd-daemon(3)."""
+
+    def __init__(self) -> None:
+        super().__init__("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record, every line of it with its priority."""
+        priority = next(p for level, p in _PRIORITIES if record.levelno >= level)
+        lines = runnable(super().format(record)).splitlines()
+        return "\n".join(f"<{priority}>{line}" for line in lines)
+
+
+def _in_journal() -> bool:
+    """Return whether standard error is the journal: a terminal inherits the variable as well."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except OSError:  # it is closed, or no file at all
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def start_logging(level: str, *, drawing: bool = False) -> None:
+    """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
+    handler = BarHandler() if drawing else logging.StreamHandler()
+    handler.setFormatter(_JournalLines() if _in_journal() else _Lines())
+    logging.basicConfig(handlers=[handler], level=level.upper())
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which variant it tries to load
+    if drawing and level != "debug":
+        logging.getLogger().setLevel(logging.WARNING)

@@ -12,7 +12,9 @@ import socket
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from imgvecd.config.schema import Endpoint
+from imgvecd.config import paths
+from imgvecd.config.schema import Endpoint, ServerConfig, expand
+from imgvecd.core.files.token_file import read_token
 from imgvecd.errors import ConfigError, ForbiddenError, UnauthorizedError
 from imgvecd.server.client_connection import trust
 
@@ -37,6 +39,15 @@ def listen(endpoint: Endpoint) -> socket.socket:
             f"server.tcp: cannot listen on {endpoint.host} port {endpoint.port}: {error.strerror}."
         ) from error
     return listener
+
+
+def token_of(config: ServerConfig) -> str:
+    """Return the token that requests over TCP need; the first time, make it.
+
+    Raises:
+        ConfigError: its file cannot be read or made, is empty, or others can read it.
+    """
+    return read_token(expand(config.token_file) if config.token_file else paths.token())
 
 
 def guard(token: str) -> Middleware:
