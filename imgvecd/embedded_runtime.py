@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from imgvecd.catalog import Catalog
+from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, ModelConfig
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import back_up_at_end
@@ -190,8 +191,10 @@ class EmbeddedRuntime:
         if self.read_only:
             path = os.path.dirname(self.catalog.path)
             raise ReadOnlyError(
-                f"{path} is open for reading only: by choice, or since another process (a running"
-                " `imgvecd serve`?) writes to it, which must end first"
+                runnable(
+                    f"{path} is open for reading only: by choice, or since another process (a"
+                    " running `imgvecd serve`?) writes to it, which must end first"
+                )
             )
 
     def wait_until_indexed(self, progress: Callable[[int], None] | None = None) -> None:

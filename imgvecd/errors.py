@@ -173,6 +173,21 @@ class IndexDamagedError(ImgvecdError):
     http_status = 503
 
 
+class EngineError(ImgvecdError):
+    """The shared engine cannot be reached, or cannot do what is asked; a later try may find it."""
+
+    code = "engine"
+    http_status = 503
+
+
+class PositionError(EngineError):
+    """What the shared engine has of this library is not what this library last wrote."""
+
+
+class SourceTakenError(EngineError):
+    """Another process publishes as this source: one of the two state directories is a copy."""
+
+
 class AlreadyRunningError(ImgvecdError):
     """Another daemon holds the state directory or the socket."""
 

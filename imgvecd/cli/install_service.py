@@ -22,7 +22,7 @@ from typing import Any
 
 from imgvecd.config import paths
 from imgvecd.errors import ConfigError
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import say, warn, write_lines
 
 SYSTEM_FOLDER = "/etc/systemd/system"
 _SHIPPED_COMMANDS = {
@@ -90,7 +90,7 @@ def install(options: argparse.Namespace) -> int:
     texts = {os.path.join(place.folder, name): _unit(name) for name in names}
     for path, text in texts.items():
         if options.dry_run:
-            say(*_intended(path, text, force=options.force).split("\n"))
+            write_lines(f"{_intended(path, text, force=options.force)}\n".encode())
         elif not options.force:
             _refuse_edited(path)
     if options.dry_run:

@@ -12,6 +12,7 @@ from typing import Any
 
 from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
+from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_malloc_arena
@@ -86,7 +87,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record; a terminal gets no commands from names in it."""
-        text = super().format(record)
+        text = runnable(super().format(record))
         return "\n".join(map(printable, text.split("\n"))) if sys.stderr.isatty() else text
 
 
@@ -99,7 +100,7 @@ class _JournalLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record, every line of it with its priority."""
         priority = next(p for level, p in _PRIORITIES if record.levelno >= level)
-        lines = super().format(record).splitlines()
+        lines = runnable(super().format(record)).splitlines()
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 

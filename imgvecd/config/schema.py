@@ -243,6 +243,37 @@ class BrowseConfig(Section, frozen=True):
             raise ValueError(f"listen: expected ADDRESS:PORT, got {self.listen!r}")
 
 
+class SharedConfig(Section, frozen=True):
+    """A database that several machines publish to, for one search over all. Off by default.
+
+    Attributes:
+        engine: PostgreSQL with pgvector (the extra `shared`).
+        url: "postgresql://nas@db1,db2/photos"; hosts other than this one are verified by TLS unless
+            it says otherwise. No password. Empty: nothing is shared.
+        password_file: holds the password; nobody else may read it.
+        name: what this library is called there; empty means the machine's name.
+        answer: what searches find unless they say it: "local" images, or "shared" ones as well.
+        publish: what else than vectors others may know: "paths", "metadata" (when, where, rating,
+            tags). Formats and sizes in pixels always.
+        share_vectors: take vectors of pictures that another machine has encoded.
+    """
+
+    engine: Literal["postgres"] = "postgres"
+    url: str = ""
+    password_file: str = ""
+    name: Annotated[str, Meta(max_length=100)] = ""
+    answer: Literal["local", "shared"] = "local"
+    publish: tuple[Literal["paths", "metadata"], ...] = ()
+    share_vectors: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, where something is missing."""
+        if not self.url and (self.password_file or self.name or self.publish):
+            raise ValueError("url: say where the database is: postgresql://ROLE@HOST/DATABASE")
+        if not self.name.isprintable() or ":" in self.name:
+            raise ValueError(f"name: expected printable characters without a colon: {self.name!r}")
+
+
 class Endpoint(NamedTuple):
     """A TCP address of this machine that no other machine can reach."""
 
@@ -291,6 +322,7 @@ class Config(Section, frozen=True):
     duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
     browse: BrowseConfig = BrowseConfig()
+    shared: SharedConfig = SharedConfig()
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for what no type tells.

@@ -82,12 +82,25 @@ class Stores(Protocol):
     def facets(self) -> FacetStore: ...  # noqa: D102
 
 
+class SharingState(Protocol):
+    """What tells how sharing fares."""
+
+    def status(self) -> api.SharedStatus:
+        """Return what clients are told; blocks."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Return why publishing does not go on, and what waits; None when all is well."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunningParts:
     """What runs in the daemon and is asked how it is.
 
     Attributes:
         sandbox: tells what confines the decoders; see `api.Status`.
+        sharing: None where nothing is shared.
     """
 
     engine: Engine
@@ -96,6 +109,7 @@ class RunningParts:
     gate: IndexingGate
     maintenance: CatalogMaintenance
     sandbox: Callable[[], tuple[str, ...]]
+    sharing: SharingState | None = None
 
 
 class DaemonService:
@@ -127,6 +141,7 @@ class DaemonService:
         self._opener = running.opener
         self._sandbox = running.sandbox
         self._gate = running.gate
+        self._sharing = running.sharing
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
         self._catalog_maintenance = running.maintenance
@@ -219,6 +234,7 @@ class DaemonService:
             sandbox=self._sandbox(),
             encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),
+            shared=await INTERACTIVE.run(self._sharing.status) if self._sharing else None,
         )
 
     async def stats(self) -> api.Stats:
@@ -229,6 +245,8 @@ class DaemonService:
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
+        if request.everywhere or request.sources:  # this library may be empty, others are not
+            return await (await self._loaded_searcher()).search(request)
         return await (await self._searcher()).search(request)
 
     def _is_empty(self) -> bool:
@@ -411,6 +429,7 @@ class DaemonService:
             self._engine.error,
             self._reconciler.error,
             self._catalog_maintenance.error,
+            self._sharing.trouble() if self._sharing else None,
             told if refused else None,
         )
         return list(dict.fromkeys(filter(None, troubles)))

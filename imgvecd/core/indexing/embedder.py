@@ -39,6 +39,10 @@ _STALE_S = 5.0  # newer ones go before those of a look that is older
 _LAST_COMMIT_S = 5.0
 
 
+VectorsOfPixels = Callable[[str, Sequence[bytes]], dict[bytes, Float32Array]]
+"""Returns the vectors that a model gave pixels, by digest; see `WorkQueue.vectors_of_pixels`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Encoded:
     """A batch on its way to the catalog.
@@ -63,6 +67,7 @@ class Embedder:
         on_committed: called after each batch (in the event loop).
         on_stale: called with files that are not on disk as the catalog has them.
         on_idle: called when nothing is left to encode.
+        vectors_of_pixels: what knows vectors, and blocks; usually the catalog.
 
     Attributes:
         busy: whether anything that can be encoded is not yet.
@@ -84,8 +89,10 @@ class Embedder:
         on_committed: Callable[[], None],
         on_stale: Callable[[list[FileRow]], None],
         on_idle: Callable[[], None],
+        vectors_of_pixels: VectorsOfPixels | None = None,
     ) -> None:
         self._work = work
+        self._vectors_of_pixels = vectors_of_pixels or work.vectors_of_pixels
         self._decoder = decoder
         self._encoder = encoder
         self._model = model
@@ -271,7 +278,7 @@ class Embedder:
         """
         found = await self._commits.call(
             BULK.run,
-            self._work.vectors_of_pixels,
+            self._vectors_of_pixels,
             self._model.fingerprint,
             list(pixels.values()),
         )

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
+from imgvecd.core.indexing.embedder import VectorsOfPixels
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.indexing.rereader import Rereader
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
 from imgvecd.core.search import Searcher
+from imgvecd.core.search.others import Elsewhere
 from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
 from imgvecd.errors import ModelError, NotFoundError
@@ -61,6 +63,8 @@ class Parts:
         at_reading_start: called in each thread that reads files, before it does.
         opener: opens a file of the library by its path; see `FileOpener.open`.
         fetch: returns the image at a URL that a search names; None refuses it.
+        elsewhere: searches other libraries; None where there are none.
+        vectors_of_pixels: what knows vectors already; None for the catalog alone.
     """
 
     work: WorkQueue
@@ -79,6 +83,8 @@ class Parts:
     at_reading_start: Callable[[], None] = lambda: None
     opener: Callable[[bytes], int] = open_file
     fetch: Callable[[str], bytes] | None = None
+    elsewhere: Elsewhere | None = None
+    vectors_of_pixels: VectorsOfPixels | None = None
 
 
 class Engine:
@@ -407,6 +413,7 @@ class Engine:
             on_committed=index_maintenance.wake,
             on_stale=self._on_stale,
             on_idle=self._note_idle,
+            vectors_of_pixels=parts.vectors_of_pixels,
         )
         searcher = Searcher(
             model,
@@ -417,6 +424,7 @@ class Engine:
             image_store=parts.image_store,
             store=parts.searching,
             fetch=parts.fetch,
+            elsewhere=parts.elsewhere,
         )
         return Generation(model, index, embedder, index_maintenance, searcher)
 

@@ -1,0 +1,153 @@
+"""The statements that find the nearest vectors of a model: exactly, or by its HNSW index.
+
+An HNSW index loses neighbours of texts where vectors have a common direction, so it is built over
+x - mean, asked for more than is wanted, and its answer is ranked anew by exact scores. What few
+images pass a filter are compared one by one, which is exact; else the index goes on until enough
+that it finds pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pgvector import HalfVector, Vector
+
+from imgvecd.adapters.postgres.connections import Connection, statement
+from imgvecd.adapters.postgres.filters import of_images, of_sources
+from imgvecd.core.sharing.vector_engine import (
+    DIGEST_BYTES,
+    KEY_BITS,
+    ImageFacts,
+    SharedImage,
+    Where,
+)
+from imgvecd.types import Float32Array
+
+FEW = 20_000
+"""Images that are compared one by one: as many vectors of 512 take some 25 ms."""
+
+MOST_EF = 1000  # pgvector's own bound
+_SPARE = 20  # wanted of the index beside what is: its order is by rounded vectors
+_COLUMNS = (
+    "i.content, i.format, i.width, i.height, i.taken, i.rating, i.latitude, i.longitude, i.paths"
+)
+# An index scan delivers in order; whatever else the planner may think of sorts everything.
+_BY_INDEX = (
+    "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off;"
+    " SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off;"
+    " SET LOCAL hnsw.iterative_scan = relaxed_order; SET LOCAL hnsw.max_scan_tuples = 200000;"
+    " SET LOCAL hnsw.scan_mem_multiplier = 4; SET LOCAL hnsw.ef_search = "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorTable:
+    """The table of one model's vectors.
+
+    Attributes:
+        mean: as a text; None while there is no index.
+        ef_search: candidates that a search keeps, as measured.
+    """
+
+    number: int
+    dim: int
+    mean: str | None
+    ef_search: int
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return f"imgvecd.vectors_{self.number:d}"
+
+    @property
+    def centred(self) -> str:
+        """The expression that is indexed."""
+        return f"((v.vector - '{self.mean}'::halfvec({self.dim}))::halfvec({self.dim}))"
+
+
+def nearest(
+    connection: Connection,
+    table: VectorTable,
+    query: Float32Array,
+    k: int,
+    where: Where,
+    *,
+    by_index: bool | None = None,
+    among: str = "",
+) -> list[tuple[Any, ...]]:
+    """Return rows (key, score, source, facts…) of the best k; inside a transaction.
+
+    Args:
+        by_index: None chooses.
+        among: a further condition on `v.key`, without parameters.
+    """
+    of_facts, fact_values = of_images(where.filters)
+    of_keys, key_values = of_sources(where)
+    if by_index is None:
+        by_index = table.mean is not None and not (
+            of_facts and count_of_facts(connection, where, FEW) <= FEW
+        )
+    tests = " AND ".join(filter(None, [of_keys, of_facts, among]))
+    values: list[Any] = [*key_values, *fact_values]
+    exact = f"(v.vector::vector({table.dim}) <#> %b::vector({table.dim}))"
+    if by_index:
+        wanted = k + max(_SPARE, k // 2)
+        ef = min(max(table.ef_search, wanted), MOST_EF)
+        connection.execute(statement(f"{_BY_INDEX}{ef:d}"))
+        order, ordered_by = (
+            f"{table.centred} <#> %b::halfvec({table.dim})",
+            HalfVector(query.astype(np.float16)),
+        )
+    else:
+        wanted, order, ordered_by = k, f"{exact}, v.key", Vector(query)  # type: ignore[assignment]
+    joined = "JOIN imgvecd.images i ON i.key = v.key" if of_facts or not by_index else ""
+    found = (
+        f"SELECT v.key, v.vector FROM {table.name} v {joined}"
+        f" {'WHERE ' + tests if tests else ''} ORDER BY {order} LIMIT %s"
+    )
+    return connection.execute(
+        statement(
+            f"SELECT v.key, -{exact} AS score, s.name, {_COLUMNS}"
+            f" FROM ({found}) v JOIN imgvecd.images i ON i.key = v.key"
+            f" JOIN imgvecd.sources s ON s.number = v.key >> {KEY_BITS}"
+            " ORDER BY score DESC, v.key LIMIT %s"
+        ),
+        [Vector(query), *values, ordered_by, wanted, k],
+    ).fetchall()
+
+
+def count_of_facts(connection: Connection, where: Where, most: int) -> int:
+    """Return how many images pass; `most` + 1 stands for more."""
+    of_facts, fact_values = of_images(where.filters)
+    of_keys, key_values = of_sources(where)
+    tests = " AND ".join(filter(None, [of_keys.replace("v.key", "i.key"), of_facts]))
+    ((count,),) = connection.execute(
+        statement(
+            "SELECT count(*) FROM (SELECT 1 FROM imgvecd.images i"
+            f" {'WHERE ' + tests if tests else ''} LIMIT %s) AS passing"
+        ),
+        [*key_values, *fact_values, most + 1],
+    ).fetchall()
+    return int(count)
+
+
+def image_of(row: Sequence[Any]) -> SharedImage:
+    """Return what a row of `nearest` says."""
+    key, score, source, content, kind, width, height, taken, *others = row
+    rating, latitude, longitude, paths = others
+    facts = ImageFacts(
+        content_id=key & ((1 << KEY_BITS) - 1),
+        content=content.bytes[:DIGEST_BYTES],
+        format=kind,
+        width=width,
+        height=height,
+        taken_at=taken,
+        rating=rating,
+        latitude=latitude,
+        longitude=longitude,
+        paths=tuple(paths),
+    )
+    return SharedImage(key, min(1.0, max(-1.0, float(score))), source, facts)
