@@ -69,6 +69,7 @@ class EngineSubject:
         engine.use_model(MODEL)
         self.at = {FACTS: Position(), "model": Position()}
         self.tagged = set()
+        self.vectors = np.empty((0, DIM), np.float16)
 
     def write(self, feed, step):
         until = Position(self.at[feed].clock + 1, f"m{self.at[feed].clock}")
