@@ -32,6 +32,7 @@ from imgvecd.wiring.assembly import (
     stored_model,
 )
 from imgvecd.wiring.model_hub import require_fetchable
+from imgvecd.wiring.parts import make_pair_file
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class EmbeddedRuntime:
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
         self._process = os.getpid()
+        self._config = config
         self._backup_interval_s = config.catalog.backup_interval_h * 3600
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -134,7 +136,8 @@ class EmbeddedRuntime:
                 image_store=self.catalog.images,
                 embeddings=self.catalog.embeddings,
                 decoder=self.decoder,
-                keep_hashes=not self.read_only,
+                pairs=make_pair_file(self._config, keep=not self.read_only),
+                keep=not self.read_only,
             )
         return self._finder
 

@@ -12,8 +12,9 @@ from imgvecd.adapters import mounts, parquet, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
-from imgvecd.config.schema import Config
+from imgvecd.config.schema import Config, expand
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
@@ -43,6 +44,12 @@ def write_parquet(path: str, columns: Sequence[str], records: Iterable[dict[str,
 def filesystem_type(path: str) -> str:
     """Return the type of the file system that a path lies on; empty if unknown."""
     return mounts.filesystem_type(os.fsencode(path), mounts.read_mounts())
+
+
+def make_pair_file(config: Config, *, keep: bool = True) -> PairFile:
+    """Return where what is known of duplicates is kept; in memory only if `keep` is False."""
+    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    return PairFile(os.path.join(state, "duplicates", "pairs") if keep else None)
 
 
 def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:

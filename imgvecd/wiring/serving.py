@@ -32,7 +32,7 @@ from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow
 from imgvecd.wiring.assembly import Assembly, assemble
-from imgvecd.wiring.parts import make_dedup, make_thumbnail_cache
+from imgvecd.wiring.parts import make_dedup, make_pair_file, make_thumbnail_cache
 from imgvecd.wiring.reloading import awaiting_restart, use_roots
 from imgvecd.wiring.sharing import publishing
 
@@ -189,6 +189,7 @@ def _service(
             image_store=assembly.catalog.images,
             embeddings=assembly.catalog.embeddings,
             decoder=assembly.decoder,
+            pairs=make_pair_file(config),
         ),
         duplicates=config.duplicates,
         dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),

@@ -1,6 +1,8 @@
 """Two daemons that share a PostgreSQL server, from their start to finding each other's photos."""
 
 import re
+import socket
+import time
 
 import pytest
 from fast_serving import serving
@@ -196,3 +198,19 @@ def test_hits_of_others_are_no_paths_here(hosts, tmp_path):
     hit = find(desktop, sources=["nas"])["hits"][0]
     status, problem = desktop.request("GET", f"/v1/images/{hit['id']}")
     assert (status, problem["code"]) == (404, "not_found")
+
+
+def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent, serving(tmp_path / "home") as start:
+        url = f"postgresql://nas@127.0.0.1:{silent.getsockname()[1]}/photos"
+        daemon = start(
+            draw_some(tmp_path / "a", range(30)), shared__url=url, shared__answer="shared"
+        )
+        daemon.wait_until_indexed(30)
+        daemon.wait_until(lambda: daemon.status()["shared"]["error"])
+        began = time.monotonic()
+        answer = find(daemon)
+        assert time.monotonic() < began + 20
+        assert len(answer["hits"]) == 30
+        assert "Only this library was searched" in answer["notes"][0]
+        assert daemon.stop() == 0

@@ -7,7 +7,8 @@ import logging
 import numpy as np
 
 from imgvecd.adapters.postgres.connections import Connection, statement
-from imgvecd.adapters.postgres.nearest import MOST_EF, VectorTable, nearest
+from imgvecd.adapters.postgres.nearest import MOST_EF, nearest
+from imgvecd.adapters.postgres.vector_tables import VectorTable
 from imgvecd.core.sharing.vector_engine import Recall, Where
 from imgvecd.types import Float32Array
 
@@ -19,7 +20,7 @@ LEAST = 0.95
 _K = 10
 _MOST_QUERIES = 24  # an exact search of a million takes a second
 _OWN_QUERIES = 8  # of images in the table, beside what people ask
-_TENTH = "v.key % 10 = 3"
+_TENTH = "v.key %% 10 = 3"  # as psycopg takes it
 _EF = (100, 200, 400, 700, MOST_EF)
 _MARGIN = 0.01  # measured on a few queries
 _TIE = 1e-6
@@ -56,7 +57,9 @@ def best_ef(connection: Connection, table: VectorTable, queries: Float32Array) -
 def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
     rows = connection.execute(
         statement(
-            f"SELECT vector FROM {table.name} TABLESAMPLE SYSTEM (1) ORDER BY random() LIMIT %s"
+            f"SELECT vector FROM {table.name} TABLESAMPLE BERNOULLI ((SELECT least(100,"
+            " 100000 / greatest(reltuples, 1)) FROM pg_class"
+            f" WHERE oid = '{table.name}'::regclass)) ORDER BY random() LIMIT %s"
         ),
         (_OWN_QUERIES,),
     ).fetchall()

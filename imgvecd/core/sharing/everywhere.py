@@ -21,6 +21,7 @@ from imgvecd.types import Float32Array, Int64Array
 MOST = 1000
 """Images of other sources that a search finds at the most."""
 
+_NOBODY = "No other source has such images encoded with the model of this library."
 _WITHIN_S = 8.0
 _REST_S = 5.0
 _COPIES = 2  # asked for at first, for each image that is wanted: of some there are several
@@ -105,7 +106,9 @@ class Everywhere:
                 break
             wanted = min(2 * wanted, MOST)
         hits = dict(list(others.hits.items())[:k])
-        return Others(hits, self._engine.count(fingerprint, where), others.also_in)
+        count = self._engine.count(fingerprint, where)
+        notes = () if count else (_NOBODY,)
+        return Others(hits, count, others.also_in, notes)
 
 
 def _folded(found: Sequence[SharedImage], here: dict[bytes, int]) -> Others:

@@ -158,7 +158,7 @@ class SourceState:
     """What the engine has of a source.
 
     Attributes:
-        seen_at: when it last published or looked; ISO 8601.
+        seen_at: when it last began to publish, or wrote; ISO 8601.
         images: with facts.
         vectors: by fingerprint.
     """
