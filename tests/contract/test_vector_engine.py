@@ -217,6 +217,14 @@ def test_vectors_of_pixels_come_back_bit_by_bit(engine):
     assert list(found) == [content_of(2)[::-1]]
     assert found[content_of(2)[::-1]].tobytes() == vectors[1].tobytes()
     assert engine.vectors_of_pixels("unknown model", [content_of(2)]) == {}
+    step = VectorStep(0, np.array([4]), [content_of(4)], [None], vectors[:1], no_ids())
+    subject.write("model", step)  # as those that were encoded before pixels were noted
+    subject.write(
+        "model",
+        dataclasses.replace(step, ids=no_ids(), contents=[], pixels=[], vectors=vectors[:0]),
+    )
+    ((ids, _),) = engine.keys(subject.number, "model")
+    assert ids.tolist() == [1, 2, 3, 4]
 
 
 def test_sources_are_told_apart_and_forgotten_alone(engine, database):
