@@ -79,8 +79,9 @@ def measure(server, count, asked):
     line("index built and measured", f"{took:,.0f} s, ef_search {ef[0][0]}")
     half = asked // 2
     queries = np.concatenate([texts[:half], questions[-half:]])
-    for label, (filters, passes) in FILTERS.items():
-        find(engine, library, count, queries, label, filters, passes)
+    truth = exact(library, count, queries)
+    for label in FILTERS:
+        find(engine, queries, label, truth[label])
     rate = publishing.write(library, count, INTO_INDEX)
     line("upserts into the index", f"{rate:,.0f}/s", ">= 400/s", rate >= 400)
     began = time.monotonic()
@@ -162,9 +163,9 @@ def facts_of(number, name="photo"):
     )
 
 
-def find(engine, library, count, queries, label, filters, passes):
+def find(engine, queries, label, truth):
     """Print recall at 10 and times of searches under a filter."""
-    truth = exact(library, count, queries, passes)
+    filters, _ = FILTERS[label]
     found, times = [], []
     for query, best in zip(queries, truth, strict=True):
         began = time.monotonic()
@@ -173,28 +174,23 @@ def find(engine, library, count, queries, label, filters, passes):
         found.append(sum(image.score >= best[-1] - 1e-6 for image in images) / K)
     half = len(queries) // 2
     recall = statistics.mean(found)
-    by_kind = (
-        f"texts {statistics.mean(found[:half]):.3f}, images {statistics.mean(found[half:]):.3f}"
-    )
+    of_texts, of_images = statistics.mean(found[:half]), statistics.mean(found[half:])
+    by_kind = f"texts {of_texts:.3f}, images {of_images:.3f}"
     line(f"recall at 10, {label}", f"{recall:.3f} ({by_kind})", ">= 0.95", recall >= 0.95)
     p50, bar = statistics.median(times), 40 if label == "all" else 60
     p95 = sorted(times)[int(0.95 * len(times))]
     line(f"search, {label}", f"p50 {p50:.0f} ms, p95 {p95:.0f} ms", f"<= {bar} ms", p50 <= bar)
 
 
-def exact(library, count, queries, passes):
-    """Return the ten best scores for each query, descending; shape (n, 10)."""
-    best = np.full((len(queries), K), -2, np.float32)
-    block = STEP * 8
+def exact(library, count, queries):
+    """Return the ten best scores for each query, descending, by filter: shape (n, 10) each."""
+    best = {label: np.full((len(queries), K), -2, np.float32) for label in FILTERS}
     for start in range(0, count, STEP):
-        if start % block == 0:
-            rows = []
-        rows.append((np.arange(start, start + STEP), library.images(start, STEP)))
-        if len(rows) == 8 or start + STEP >= count:
-            ids = np.concatenate([some for some, _ in rows])
-            vectors = np.concatenate([some for _, some in rows])[passes(ids)].astype(np.float32)
-            scores = np.concatenate([best, queries @ vectors.T], axis=1)
-            best = -np.sort(-scores, axis=1)[:, :K]
+        ids = np.arange(start, start + STEP)
+        scores = queries @ library.images(start, STEP).astype(np.float32).T
+        for label, (_, passes) in FILTERS.items():
+            some = np.concatenate([best[label], scores[:, passes(ids)]], axis=1)
+            best[label] = -np.sort(-some, axis=1)[:, :K]
     return best
 
 
