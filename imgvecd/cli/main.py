@@ -16,6 +16,7 @@ from imgvecd.cli import (
     dedup,
     demo,
     doctor,
+    encode_server,
     export,
     import_legacy,
     init,
@@ -53,6 +54,7 @@ _EPILOG = """starting, stopping, looking:
 _COMMANDS = (
     init,
     serve,
+    encode_server,
     demo,
     check_config,
     doctor,
