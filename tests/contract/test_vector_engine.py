@@ -398,7 +398,7 @@ def indexed(database, monkeypatch):
         ids = range(number, 4000, 40)
         tags = ("rare",) if number == 3 else ()
         subject.put(ids, subject.vectors[list(ids)], tags=tags, rating=float(number % 5))
-    subject.engine.settle(MODEL.fingerprint, queries(20))
+    subject.engine.settle(MODEL.fingerprint, lambda: queries(20))
     yield subject
     subject.close()
 
@@ -449,14 +449,14 @@ def test_the_recall_is_measured(indexed):
 def test_few_vectors_need_no_index(engine):
     subject = EngineSubject(engine)
     subject.put([1], unit_vectors(np.random.default_rng(1), 1, DIM))
-    engine.settle("model", queries(3))
+    engine.settle("model", lambda: queries(3))
     assert engine.measure("model", queries(3)).how == "exact, one by one"
 
 
 def test_an_index_is_built_once_and_writes_go_on_into_it(indexed):
     fresh = indexed.vectors[:1] * 1
     query = fresh[0].astype(np.float32)
-    indexed.engine.settle(MODEL.fingerprint, queries(20))
+    indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
     indexed.put([9000], fresh)
     found = indexed.engine.search("model", query / np.linalg.norm(query), 3, Where())
     assert {image.facts.content_id for image in found} >= {0, 9000}
