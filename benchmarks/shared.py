@@ -76,8 +76,8 @@ def measure(server, count, asked):
     began = time.monotonic()
     engine.settle(MODEL.fingerprint, lambda: texts[-40:])
     took = time.monotonic() - began
-    ef = server.execute("SELECT ef_search FROM imgvecd.models", "photos")
-    line("index built and measured", f"{took:,.0f} s, ef_search {ef[0][0]}")
+    found = server.execute("SELECT candidates FROM imgvecd.models", "photos")
+    line("index built and measured", f"{took:,.0f} s, {found[0][0]} candidates")
     half = asked // 2
     queries = np.concatenate([texts[:half], questions[-half:]])
     truth = exact(library, count, queries)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from imgvecd.adapters.postgres.connections import Connection, first_value, statement
-from imgvecd.adapters.postgres.recall import best_ef
+from imgvecd.adapters.postgres.recall import best_candidates
 from imgvecd.adapters.postgres.vector_tables import VectorTables
 from imgvecd.types import Float32Array
 
@@ -71,8 +71,10 @@ class IndexKeeper:
             self._tables.forget(fingerprint)
             table = self._tables.find(connection, fingerprint)
             assert table is not None  # noqa: S101  # it has just been indexed
-            ef = best_ef(connection, table, queries)
-            connection.execute("SELECT imgvecd.set_ef_search(%s, %s, %s)", (number, ef, count))
+            candidates = best_candidates(connection, table, queries)
+            connection.execute(
+                "SELECT imgvecd.set_candidates(%s, %s, %s)", (number, candidates, count)
+            )
             self._tables.forget(fingerprint)
         finally:
             if not connection.closed:

@@ -38,7 +38,10 @@ def test_a_move_is_told_at_every_stage(move, words):
     [
         ({}, "as nas on PostgreSQL at db: all is published"),
         ({"waiting": 1200}, "as nas on PostgreSQL at db: 1,200 images wait"),
-        ({"vectors_taken": 68}, "as nas on PostgreSQL at db: all is published, 68 not encoded here"),
+        (
+            {"vectors_taken": 68},
+            "as nas on PostgreSQL at db: all is published, 68 not encoded here",
+        ),
     ],
 )
 def test_what_is_shared_is_told(shared, words):
