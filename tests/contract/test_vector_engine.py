@@ -229,6 +229,16 @@ def test_vectors_of_pixels_come_back_bit_by_bit(engine):
     assert ids.tolist() == [1, 2, 3, 4]
 
 
+def test_facts_as_odd_as_they_come(engine):
+    subject = EngineSubject(engine)
+    vector = unit_vectors(np.random.default_rng(1), 1, DIM)
+    odd = ("\n\t\"\\'{}[],:%s%b$$", "\u202e\ufffd", "é" * 200, "NULL", "")
+    subject.put([1], vector, tags=odd, paths=odd, folders=odd, taken_at="%", rating=1e308)
+    (image,) = engine.search("model", queries(1)[0], 1, Where(Filters(tags=("É" * 200,))))
+    assert image.facts.paths == odd
+    assert engine.search("model", queries(1)[0], 1, Where(Filters(folder="'; DROP"))) == []
+
+
 def test_sources_are_told_apart_and_forgotten_alone(engine, database):
     first = EngineSubject(engine)
     second = EngineSubject(PostgresEngine(database))

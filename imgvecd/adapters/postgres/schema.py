@@ -44,10 +44,10 @@ CREATE TABLE imgvecd.sources (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY
         CHECK (number BETWEEN 1 AND {MOST_SOURCES - 1}),
     uuid uuid NOT NULL UNIQUE,
-    name text NOT NULL,
+    name text NOT NULL CHECK (length(name) <= 100),
     role name NOT NULL DEFAULT current_user,
-    writer text NOT NULL,
-    publishes text[] NOT NULL,
+    writer text NOT NULL CHECK (length(writer) <= 100),
+    publishes text[] NOT NULL CHECK (cardinality(publishes) <= 10),
     seen_at timestamptz NOT NULL DEFAULT now()
 );
 {_only_own("imgvecd.sources", "role = current_user")}
@@ -80,16 +80,19 @@ CREATE TABLE imgvecd.positions (
 CREATE TABLE imgvecd.images (
     key bigint PRIMARY KEY,
     content uuid NOT NULL,
-    format text,
+    format text CHECK (length(format) <= 100),
     width integer,
     height integer,
-    taken text COLLATE "C",
-    rating real,
+    taken text COLLATE "C" CHECK (length(taken) <= 200),
+    rating double precision,
     latitude double precision,
     longitude double precision,
-    tags text[] NOT NULL,
-    paths text[] NOT NULL,
+    tags text[] NOT NULL
+        CHECK (cardinality(tags) <= 200 AND length(array_to_string(tags, '')) <= 40000),
+    paths text[] NOT NULL
+        CHECK (cardinality(paths) <= 8 AND length(array_to_string(paths, '')) <= 8 * 4096),
     folders text[] NOT NULL
+        CHECK (cardinality(folders) <= 256 AND length(array_to_string(folders, '')) <= 256 * 4096)
 );
 CREATE INDEX images_taken ON imgvecd.images (taken);
 CREATE INDEX images_rating ON imgvecd.images (rating) WHERE rating IS NOT NULL;
