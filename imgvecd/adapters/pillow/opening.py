@@ -278,4 +278,5 @@ def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
         if isinstance(error, MemoryError | OSError):
             raise
         message = "it is damaged, or incomplete, or takes more than `decode.memory_mb`"
-        raise UnreadableImageError("damaged", message) from error
+        fault = box_files.jpeg_xl_fault(file) or ("damaged", message)
+        raise UnreadableImageError(*fault) from error
