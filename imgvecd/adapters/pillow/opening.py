@@ -172,6 +172,7 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
     image = _open(file)
     if image.format == "TIFF":
         image.seek(_main_page(file))
+        tiff_rewriting.read_as_said(image)
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))

@@ -87,13 +87,22 @@ class Mounts:
             identity = self._identity(root, directory)
         except RootOfflineError:
             return []  # gone again: there is nothing to remember yet
-        left: list[bytes] = []
-        if not self._names_a_slot(directory):
-            left = [row.dir for row in self.away() if identity.is_of(row)]
+        left = self._left_for(directory, identity)
         for before in left:
             self._drop(before)
         self._put_recognised(directory, identity)
         return left
+
+    def _left_for(self, directory: bytes, identity: FolderIdentity) -> list[bytes]:
+        """Return where that was mounted, and is no more, which is mounted on a folder now."""
+        points = self.points()
+        if self._names_a_slot(directory) or not points:
+            return []
+        return [
+            row.dir
+            for row in self._rows.values()
+            if identity.is_of(row) and self._resolved(row.dir) not in points
+        ]
 
     def forget(self, directory: bytes) -> None:
         """Take folders at or below `directory` as they are, mounted or not."""

@@ -147,7 +147,7 @@ class WatchedRoot:
     def _admit(self, descriptor: int, *, accept: bool) -> None:
         self._resolved = os.path.realpath(self.row.path)
         identity = FolderIdentity.of(descriptor)
-        if identity == self._identity:
+        if identity == self._identity and self.row.online:
             return
         points = self.mounts.points()
         mount_point = mount_point_above(self._resolved, points)
