@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from imgvecd.catalog import Catalog
+from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, ModelConfig
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import maintain_at_end
@@ -32,6 +33,7 @@ from imgvecd.wiring.assembly import (
     stored_model,
 )
 from imgvecd.wiring.model_hub import require_fetchable
+from imgvecd.wiring.parts import make_pair_file
 
 T = TypeVar("T")
 
@@ -64,11 +66,7 @@ class EmbeddedRuntime:
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
         self._process = os.getpid()
-        self._maintain = partial(
-            maintain_at_end,
-            backup_interval_s=config.catalog.backup_interval_h * 3600,
-            keep_s=config.catalog.keep_days * 86_400,
-        )
+        self._config = config
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -138,7 +136,8 @@ class EmbeddedRuntime:
                 image_store=self.catalog.images,
                 embeddings=self.catalog.embeddings,
                 decoder=self.decoder,
-                keep_hashes=not self.read_only,
+                pairs=make_pair_file(self._config, keep=not self.read_only),
+                keep=not self.read_only,
             )
         return self._finder
 
@@ -192,8 +191,10 @@ class EmbeddedRuntime:
         if self.read_only:
             path = os.path.dirname(self.catalog.path)
             raise ReadOnlyError(
-                f"{path} is open for reading only: by choice, or since another process (a running"
-                " `imgvecd serve`?) writes to it, which must end first"
+                runnable(
+                    f"{path} is open for reading only: by choice, or since another process (a"
+                    " running `imgvecd serve`?) writes to it, which must end first"
+                )
             )
 
     def wait_until_indexed(self, progress: Callable[[int], None] | None = None) -> None:
@@ -250,7 +251,13 @@ class EmbeddedRuntime:
             opened = self._writing.engine.opened.is_set()
             await self._writing.engine.stop()
             if opened:
-                await BULK.run(self._maintain, self.catalog)
+                maintain = partial(
+                    maintain_at_end,
+                    self.catalog,
+                    backup_interval_s=self._config.catalog.backup_interval_h * 3600,
+                    keep_s=self._config.catalog.keep_days * 86_400,
+                )
+                await BULK.run(maintain)
             self._writing.close()
         # whatever listens to a worker that is no more would be destroyed with the loop, noisily
         left = asyncio.all_tasks() - {asyncio.current_task()}

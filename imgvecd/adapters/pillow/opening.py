@@ -270,7 +270,7 @@ def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
     except ImportError:
         raise UnreadableImageError(
             missing_reason("jxl"),
-            "JPEG XL needs an extra: pip install 'imgvecd[jxl]', then imgvec retry",
+            "JPEG XL needs an extra: `pip install 'imgvecd[jxl]'`, then `imgvec retry`",
         ) from None
     JpegXLImagePlugin.DECODE_THREADS = 0  # as above; 1 would be one more
     try:
