@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from imgvecd.adapters.pillow.tiff_fields import (
     EXIF_DIRECTORY,
@@ -100,7 +100,7 @@ def read_as_said(image: Image.Image) -> None:
     what libtiff unpacks is in this machine's order of bytes, whatever that of the file.
     """
     tags = getattr(image, "tag_v2", None)
-    if not tags or not all(isinstance(tile.args, tuple) for tile in image.tile):
+    if not tags or not isinstance(image, ImageFile.ImageFile):
         return
     bits = set(tags.get(_BITS, ()))
     forms: dict[str, dict[str, str]] = {"raw": {}, "libtiff": {}}
@@ -114,6 +114,8 @@ def read_as_said(image: Image.Image) -> None:
     elif sys.byteorder == "little":
         forms["libtiff"] = {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"}
     for i, tile in enumerate(image.tile):
+        if not isinstance(tile.args, tuple):
+            continue
         said, *others = tile.args
         form = forms.get(tile.codec_name, {}).get(said, said)
         image.tile[i] = tile._replace(args=(form, *others))
