@@ -76,7 +76,9 @@ def nearest(
     exact = f"(v.vector::vector({table.dim}) <#> %b::vector({table.dim}))"
     if by_index:
         wanted = k + max(_SPARE, k // 2)
-        ef = min(max(table.ef_search, wanted), MOST_EF)
+        if table.candidates > MOST_EF:  # the scan goes on until there are so many
+            wanted = max(wanted, table.candidates)
+        ef = min(max(table.candidates, wanted), MOST_EF)
         connection.execute(statement(f"{_BY_INDEX}{ef:d}"))
         order = f"{table.centred} <#> %b::halfvec({table.dim})"
         ordered_by: HalfVector | Vector = HalfVector(query.astype(np.float16))

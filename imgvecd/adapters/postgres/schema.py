@@ -52,7 +52,7 @@ CREATE TABLE imgvecd.sources (
 );
 {_only_own("imgvecd.sources", "role = current_user")}
 
--- ef_search, recall: measured (settle); below a size there is no index, and searches are exact.
+-- candidates: that a search by the index looks at, as measured; NULL mean: there is no index yet.
 CREATE TABLE imgvecd.models (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     fingerprint text NOT NULL UNIQUE,
@@ -61,7 +61,7 @@ CREATE TABLE imgvecd.models (
     dim integer NOT NULL CHECK (dim BETWEEN 1 AND 4000),
     mean text,
     indexed_count bigint,
-    ef_search integer,
+    candidates integer,
     measured_count bigint
 );
 GRANT SELECT ON imgvecd.models TO PUBLIC;
@@ -143,9 +143,10 @@ BEGIN
     END IF;
 END $$;
 
-CREATE FUNCTION imgvecd.set_ef_search(model integer, ef integer, measured bigint)
+CREATE FUNCTION imgvecd.set_candidates(model integer, number integer, measured bigint)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    UPDATE imgvecd.models SET ef_search = ef, measured_count = measured WHERE number = model;
+    UPDATE imgvecd.models SET candidates = set_candidates.number, measured_count = measured
+        WHERE models.number = model;
 $$;
 
 CREATE FUNCTION imgvecd.forget(source integer)
