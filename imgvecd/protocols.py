@@ -246,6 +246,15 @@ class FileStore(Protocol):
         """Yield the files in `directory` (and below, if recursive), ordered by (dir, name)."""
         ...
 
+    def sample_files(
+        self, root_id: int, directory: bytes, most: int
+    ) -> list[tuple[FileRow, bytes | None]]:
+        """Return some files in `directory` and below, drawn at random, each with its hash.
+
+        The hash is that of the bytes at the file's stamp; None if they were not read.
+        """
+        ...
+
     def files_named(
         self, root_id: int, directory: bytes, names: Collection[bytes]
     ) -> list[FileRow]:
@@ -295,8 +304,11 @@ class Watcher(Protocol):
         """Wait until every change made before the call was told; False if that cannot be known."""
         ...
 
-    def mount_points(self) -> frozenset[bytes]:
-        """Return the absolute paths of all mount points now; empty where the system tells none."""
+    def mount_points(self) -> Mapping[bytes, str]:
+        """Return the type of the file system on each mount point, by absolute path.
+
+        Empty where the system tells none.
+        """
         ...
 
     def limit(self) -> tuple[str, int] | None:

@@ -44,6 +44,8 @@ def status(answer: api.Status) -> list[str]:
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
     lines += [line for server in answer.encode_servers for line in _encode_server(server)]
+    if answer.shared is not None:
+        lines += _shared(answer.shared)
     if answer.rereading:
         lines.append(_line("metadata", f"{answer.rereading:,} images are read again, once"))
     for label, of, sandbox in (
@@ -54,6 +56,12 @@ def status(answer: api.Status) -> list[str]:
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines
+
+
+def _shared(shared: api.SharedStatus) -> list[str]:
+    waiting = f"{shared.waiting:,} images wait" if shared.waiting else "all is published"
+    taken = f", {shared.vectors_taken:,} not encoded here" if shared.vectors_taken else ""
+    return [_line("shared", f"as {shared.source} on {shared.engine}: {waiting}{taken}")]
 
 
 def _move(move: api.MoveStatus) -> str:

@@ -4,6 +4,7 @@ Where there are few vectors, every engine promises exact answers.
 """
 
 import dataclasses
+import re
 import uuid
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedding_source import MemorySource, brute_force, unit_vectors
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.postgres import index_keeper, nearest
 from imgvecd.adapters.postgres.engine import PostgresEngine
+from imgvecd.adapters.postgres.vector_tables import VectorTable
 from imgvecd.api import Filters
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
@@ -217,6 +219,24 @@ def test_vectors_of_pixels_come_back_bit_by_bit(engine):
     assert list(found) == [content_of(2)[::-1]]
     assert found[content_of(2)[::-1]].tobytes() == vectors[1].tobytes()
     assert engine.vectors_of_pixels("unknown model", [content_of(2)]) == {}
+    step = VectorStep(0, np.array([4]), [content_of(4)], [None], vectors[:1], no_ids())
+    subject.write("model", step)  # as those that were encoded before pixels were noted
+    subject.write(
+        "model",
+        dataclasses.replace(step, ids=no_ids(), contents=[], pixels=[], vectors=vectors[:0]),
+    )
+    ((ids, _),) = engine.keys(subject.number, "model")
+    assert ids.tolist() == [1, 2, 3, 4]
+
+
+def test_facts_as_odd_as_they_come(engine):
+    subject = EngineSubject(engine)
+    vector = unit_vectors(np.random.default_rng(1), 1, DIM)
+    odd = ("\n\t\"\\'{}[],:%s%b$$", "\u202e\ufffd", "é" * 200, "NULL", "")
+    subject.put([1], vector, tags=odd, paths=odd, folders=odd, taken_at="%", rating=1e308)
+    (image,) = engine.search("model", queries(1)[0], 1, Where(Filters(tags=("É" * 200,))))
+    assert image.facts.paths == odd
+    assert engine.search("model", queries(1)[0], 1, Where(Filters(folder="'; DROP"))) == []
 
 
 def test_sources_are_told_apart_and_forgotten_alone(engine, database):
@@ -365,7 +385,7 @@ def test_a_role_cannot_change_the_rows_of_another(postgres, database):
         "SELECT imgvecd.forget(1)",
         "ALTER TABLE imgvecd.images DISABLE ROW LEVEL SECURITY",
         "DROP TABLE imgvecd.vectors_1",
-        "UPDATE imgvecd.models SET ef_search = 1",
+        "UPDATE imgvecd.models SET candidates = 1",
     ):
         with pytest.raises(psycopg.Error):
             postgres.execute(statement, name, "desktop")
@@ -390,7 +410,7 @@ def indexed(database, monkeypatch):
         ids = range(number, 4000, 40)
         tags = ("rare",) if number == 3 else ()
         subject.put(ids, subject.vectors[list(ids)], tags=tags, rating=float(number % 5))
-    subject.engine.settle(MODEL.fingerprint, queries(20))
+    subject.engine.settle(MODEL.fingerprint, lambda: queries(20))
     yield subject
     subject.close()
 
@@ -434,21 +454,43 @@ def test_a_small_source_beside_a_large_one_is_searched_exactly(indexed, database
 def test_the_recall_is_measured(indexed):
     recall = indexed.engine.measure("model", queries(20))
     assert min(recall.unfiltered, recall.filtered) >= 0.95
-    assert recall.how.startswith("HNSW, ef_search ")
+    assert re.fullmatch(r"HNSW, \d+ candidates", recall.how)
     assert recall.queries == 24
 
 
 def test_few_vectors_need_no_index(engine):
     subject = EngineSubject(engine)
     subject.put([1], unit_vectors(np.random.default_rng(1), 1, DIM))
-    engine.settle("model", queries(3))
+    engine.settle("model", lambda: queries(3))
     assert engine.measure("model", queries(3)).how == "exact, one by one"
+
+
+def test_more_candidates_than_the_index_keeps_are_scanned_for(indexed, monkeypatch, database):
+    monkeypatch.setattr(nearest, "MOST_EF", 20)
+    found = {}
+    with indexed.engine._connections.reading() as connection:
+        for candidates in (20, 600):
+            table = VectorTable(1, DIM, mean_of(connection), candidates)
+            found[candidates] = 0
+            for query in queries(20, seed=77):
+                _, ids = brute_force(dict(enumerate(indexed.vectors)), query, 10)
+                with connection.transaction():
+                    rows = nearest.nearest(connection, table, query, 10, Where(), by_index=True)
+                keys = {row[0] - key_of_image(indexed.number, 0) for row in rows}
+                found[candidates] += len(keys & set(ids.tolist()))
+    assert found[600] >= 0.97 * 200
+    assert found[20] < found[600]
+
+
+def mean_of(connection):
+    ((mean,),) = connection.execute("SELECT mean FROM imgvecd.models").fetchall()
+    return mean
 
 
 def test_an_index_is_built_once_and_writes_go_on_into_it(indexed):
     fresh = indexed.vectors[:1] * 1
     query = fresh[0].astype(np.float32)
-    indexed.engine.settle(MODEL.fingerprint, queries(20))
+    indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
     indexed.put([9000], fresh)
     found = indexed.engine.search("model", query / np.linalg.norm(query), 3, Where())
     assert {image.facts.content_id for image in found} >= {0, 9000}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from pgvector.psycopg import register_vector
@@ -90,10 +90,10 @@ class PostgresEngine:
         """Take in a step of the joined source and move its position, both or neither."""
         self._writer.write(feed, since, until, step)
 
-    def settle(self, fingerprint: str, queries: Float32Array) -> None:
+    def settle(self, fingerprint: str, questions: Callable[[], Float32Array]) -> None:
         """Build or tune the index of a model if that is due: takes as long as it takes."""
         with self._writer.connection() as connection:
-            self._indexes.settle(connection, fingerprint, queries)
+            self._indexes.settle(connection, fingerprint, questions)
 
     def keys(self, number: int, feed: str) -> Iterator[tuple[Int64Array, list[bytes]]]:
         """Yield (content ids, digests of contents) of a source, by ascending id."""

@@ -44,15 +44,15 @@ CREATE TABLE imgvecd.sources (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY
         CHECK (number BETWEEN 1 AND {MOST_SOURCES - 1}),
     uuid uuid NOT NULL UNIQUE,
-    name text NOT NULL,
+    name text NOT NULL CHECK (length(name) <= 100),
     role name NOT NULL DEFAULT current_user,
-    writer text NOT NULL,
-    publishes text[] NOT NULL,
+    writer text NOT NULL CHECK (length(writer) <= 100),
+    publishes text[] NOT NULL CHECK (cardinality(publishes) <= 10),
     seen_at timestamptz NOT NULL DEFAULT now()
 );
 {_only_own("imgvecd.sources", "role = current_user")}
 
--- ef_search, recall: measured (settle); below a size there is no index, and searches are exact.
+-- candidates: that a search by the index looks at, as measured; NULL mean: there is no index yet.
 CREATE TABLE imgvecd.models (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     fingerprint text NOT NULL UNIQUE,
@@ -61,7 +61,7 @@ CREATE TABLE imgvecd.models (
     dim integer NOT NULL CHECK (dim BETWEEN 1 AND 4000),
     mean text,
     indexed_count bigint,
-    ef_search integer,
+    candidates integer,
     measured_count bigint
 );
 GRANT SELECT ON imgvecd.models TO PUBLIC;
@@ -80,16 +80,19 @@ CREATE TABLE imgvecd.positions (
 CREATE TABLE imgvecd.images (
     key bigint PRIMARY KEY,
     content uuid NOT NULL,
-    format text,
+    format text CHECK (length(format) <= 100),
     width integer,
     height integer,
-    taken text COLLATE "C",
-    rating real,
+    taken text COLLATE "C" CHECK (length(taken) <= 200),
+    rating double precision,
     latitude double precision,
     longitude double precision,
-    tags text[] NOT NULL,
-    paths text[] NOT NULL,
+    tags text[] NOT NULL
+        CHECK (cardinality(tags) <= 200 AND length(array_to_string(tags, '')) <= 40000),
+    paths text[] NOT NULL
+        CHECK (cardinality(paths) <= 8 AND length(array_to_string(paths, '')) <= 8 * 4096),
     folders text[] NOT NULL
+        CHECK (cardinality(folders) <= 256 AND length(array_to_string(folders, '')) <= 256 * 4096)
 );
 CREATE INDEX images_taken ON imgvecd.images (taken);
 CREATE INDEX images_rating ON imgvecd.images (rating) WHERE rating IS NOT NULL;
@@ -143,9 +146,10 @@ BEGIN
     END IF;
 END $$;
 
-CREATE FUNCTION imgvecd.set_ef_search(model integer, ef integer, measured bigint)
+CREATE FUNCTION imgvecd.set_candidates(model integer, number integer, measured bigint)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    UPDATE imgvecd.models SET ef_search = ef, measured_count = measured WHERE number = model;
+    UPDATE imgvecd.models SET candidates = set_candidates.number, measured_count = measured
+        WHERE models.number = model;
 $$;
 
 CREATE FUNCTION imgvecd.forget(source integer)

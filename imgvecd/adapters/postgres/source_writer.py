@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import uuid
 from collections.abc import Iterator
@@ -44,9 +45,11 @@ _FACTS = (
     "paths",
     "folders",
 )
+# one statement for a step takes a third of the processor time of one for each row
 _PUT_FACTS = (
-    f"INSERT INTO imgvecd.images AS old (key, {', '.join(_FACTS)})"
-    f" VALUES ({', '.join(['%s'] * (len(_FACTS) + 1))}) ON CONFLICT (key) DO UPDATE SET"
+    "INSERT INTO imgvecd.images AS old"
+    " SELECT * FROM jsonb_populate_recordset(NULL::imgvecd.images, %s::jsonb)"
+    " ON CONFLICT (key) DO UPDATE SET"
     f" {', '.join(f'{name} = excluded.{name}' for name in _FACTS)}"
     " WHERE (old.*) IS DISTINCT FROM (excluded.*)"
 )
@@ -172,27 +175,24 @@ class SourceWriter:
                 self._put_vectors(connection, feed, step)
 
     def _put_facts(self, connection: Connection, step: FactStep) -> None:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                _PUT_FACTS,
-                [
-                    (
-                        key_of_image(self._source, facts.content_id),
-                        uuid.UUID(bytes=facts.content),
-                        facts.format,
-                        facts.width,
-                        facts.height,
-                        facts.taken_at,
-                        facts.rating,
-                        facts.latitude,
-                        facts.longitude,
-                        list(facts.tags),
-                        list(facts.paths),
-                        list(facts.folders),
-                    )
-                    for facts in step.facts
-                ],
-            )
+        rows = [
+            {
+                "key": key_of_image(self._source, facts.content_id),
+                "content": facts.content.hex(),
+                "format": facts.format,
+                "width": facts.width,
+                "height": facts.height,
+                "taken": facts.taken_at,
+                "rating": facts.rating,
+                "latitude": facts.latitude,
+                "longitude": facts.longitude,
+                "tags": facts.tags,
+                "paths": facts.paths,
+                "folders": facts.folders,
+            }
+            for facts in step.facts
+        ]
+        connection.execute(statement(_PUT_FACTS), (json.dumps(rows),))
         if step.removed:
             keys = [key_of_image(self._source, content_id) for content_id in step.removed]
             connection.execute("DELETE FROM imgvecd.images WHERE key = ANY (%s)", (keys,))
@@ -206,25 +206,21 @@ class SourceWriter:
         table = self._tables.find(connection, fingerprint)
         if table is None:
             raise EngineError("the shared engine has lost the table of the model's vectors")
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                statement(
-                    f"INSERT INTO {table.name} VALUES (%s, %s, %s, %b)"
-                    " ON CONFLICT (key) DO UPDATE SET content = excluded.content,"
-                    " pixels = excluded.pixels, vector = excluded.vector"
-                ),
-                [
-                    (
-                        key_of_image(self._source, content_id),
-                        uuid.UUID(bytes=content),
-                        None if pixels is None else uuid.UUID(bytes=pixels),
-                        HalfVector(vector),
-                    )
-                    for content_id, content, pixels, vector in zip(
-                        step.ids.tolist(), step.contents, step.pixels, step.vectors, strict=True
-                    )
-                ],
-            )
+        pixels = [None if some is None else uuid.UUID(bytes=some) for some in step.pixels]
+        connection.execute(
+            statement(
+                f"INSERT INTO {table.name}"
+                " SELECT * FROM unnest(%b::bigint[], %s::uuid[], %s::uuid[], %b::halfvec[])"
+                " ON CONFLICT (key) DO UPDATE SET content = excluded.content,"
+                " pixels = excluded.pixels, vector = excluded.vector"
+            ),
+            (
+                [key_of_image(self._source, content_id) for content_id in step.ids.tolist()],
+                [uuid.UUID(bytes=content) for content in step.contents],
+                pixels,
+                [HalfVector(vector) for vector in step.vectors],
+            ),
+        )
         if len(step.removed):
             keys = [key_of_image(self._source, int(content_id)) for content_id in step.removed]
             connection.execute(statement(f"DELETE FROM {table.name} WHERE key = ANY (%s)"), (keys,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imgvecd.adapters.postgres.connections import Connection
 
-_EF_UNMEASURED = 400
+_UNMEASURED = 400
 _REMEMBERED_S = 10.0
 
 
@@ -17,13 +17,13 @@ class VectorTable:
 
     Attributes:
         mean: as a text; None while there is no index.
-        ef_search: candidates that a search keeps, as measured.
+        candidates: how many a search by the index looks at, as measured.
     """
 
     number: int
     dim: int
     mean: str | None
-    ef_search: int
+    candidates: int
 
     @property
     def name(self) -> str:
@@ -49,9 +49,9 @@ class VectorTables:
         if table is not None and now < at + _REMEMBERED_S:
             return table
         row = connection.execute(
-            "SELECT number, dim, mean, coalesce(ef_search, %s) FROM imgvecd.models"
+            "SELECT number, dim, mean, coalesce(candidates, %s) FROM imgvecd.models"
             " WHERE fingerprint = %s",
-            (_EF_UNMEASURED, fingerprint),
+            (_UNMEASURED, fingerprint),
         ).fetchone()
         if row is None:
             return None
