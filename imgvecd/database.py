@@ -367,7 +367,7 @@ class VectorDatabase(ContextManaged):
             ) from error
         runtime = self._opened()
         runtime.run(runtime.duplicates.prepare())
-        return runtime.run(runtime.duplicates.find(request, runtime.model))
+        return runtime.run(runtime.duplicates.find(request, runtime.model, runtime.index))
 
     def check_duplicate(
         self, image: AnyPicture, similarity_threshold: float = 0.95

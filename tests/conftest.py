@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 from kept_state import FOLDER_VARIABLE, keep_state
+from postgres_databases import database, postgres  # noqa: F401  # fixtures for everybody
 from running import RunningDaemon
 
 

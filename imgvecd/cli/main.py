@@ -16,12 +16,16 @@ from imgvecd.cli import (
     dedup,
     demo,
     doctor,
+    encode_batch,
+    encode_server,
     export,
+    import_embeddings,
     import_legacy,
     init,
     install_service,
     manual,
     serve,
+    shared,
 )
 from imgvecd.client.did_you_mean import closest, commands_of
 from imgvecd.client.help_parser import HelpParser
@@ -52,17 +56,21 @@ _EPILOG = """starting, stopping, looking:
 _COMMANDS = (
     init,
     serve,
+    encode_server,
     demo,
     check_config,
     doctor,
     check,
     export,
+    encode_batch,
+    import_embeddings,
     import_legacy,
     bugreport,
     install_service,
     completions,
     manual,
     dedup,
+    shared,
 )
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130

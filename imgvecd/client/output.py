@@ -78,7 +78,9 @@ class Output:
         write_exact(lines[0][:-1].encode() + b"path\n")
         for line, hit in zip(lines[1:], hits, strict=True):
             file = _link(api.Path(hit.path, hit.path_base64), room)
-            if hit.offline:
+            if hit.source is not None:  # no file of this machine
+                file = printable(shortened(hit.path, room))
+            elif hit.offline:
                 file = f"{printable(shortened(hit.path, room - len(_OFFLINE)))}{_OFFLINE}"
             write_exact(f"{line[:-1]}{file}\n".encode(errors="replace"))
 

@@ -36,6 +36,7 @@ from imgvecd.wiring.parts import (
     make_source,
     priority_of,
 )
+from imgvecd.wiring.sharing import Sharing, make_sharing
 
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
@@ -54,6 +55,7 @@ class Assembly:
     gate: IndexingGate
     recovery: CatalogRecovery
     opener: FileOpener
+    sharing: Sharing | None = None
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -73,6 +75,7 @@ def assemble(
     on_stale: Callable[[list[FileRow]], None],
     moving: bool = False,
     pausing: bool = False,
+    sharing: bool = False,
     condemned: str | None = None,
 ) -> Assembly:
     """Return the parts for `config`, with nothing running yet.
@@ -80,6 +83,7 @@ def assemble(
     Args:
         moving: have the model that answered last go on until the configured one is complete.
         pausing: rest by request and as `indexing` says.
+        sharing: with other libraries, as `shared` says.
         condemned: what was found to be wrong with the catalog; a backup takes its place.
 
     Raises:
@@ -107,6 +111,9 @@ def assemble(
             else IndexingGate()
         )
 
+        def serving_model() -> ModelInfo | None:
+            return engine.generation.model if engine.generation is not None else None
+
         def open_index(model: ModelInfo) -> LibraryIndex:
             return LibraryIndex.open(
                 os.path.join(state, "index", model.fingerprint),
@@ -117,6 +124,10 @@ def assemble(
                 FaissSegments(),
             )
 
+        shared = make_sharing(config.shared, state, catalog, serving_model) if sharing else None
+        # what other machines encode is fetched by them
+        here = config.encode.without_remote == "local"
+        terms = download_terms(target, config) if target and here else DownloadTerms()
         parts = Parts(
             work=catalog.work,
             rereading=catalog.rereading,
@@ -134,10 +145,14 @@ def assemble(
             at_reading_start=partial(lower, priority_of(config)),
             opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
-            download=DownloadTerms() if target is None else download_terms(target, config),
+            download=terms,
+            elsewhere=shared.everywhere if shared else None,
+            vectors_of_pixels=shared.known.of_pixels if shared and shared.known else None,
         )
         engine = Engine(parts, on_stale=on_stale)
-        return Assembly(lock, catalog, engine, serving, target, decoder, gate, recovery, opener)
+        return Assembly(
+            lock, catalog, engine, serving, target, decoder, gate, recovery, opener, shared
+        )
     except BaseException:
         lock.close()
         raise
