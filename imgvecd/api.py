@@ -666,6 +666,35 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A server that encodes images for this daemon, with one model.
+
+    Attributes:
+        state: "untried", "ready", "unreachable" (off, asleep, or the network is), "refused" (one
+            of both does not take the other, until a person changes something) or "failing" (it
+            answers, and its model does not work).
+        reason: why it is not ready.
+        since: when this state began.
+        next_try_s: in how many seconds it is tried again, if images wait for it then.
+        encoded: images, since the daemon started.
+        ms_per_image: that one takes, the network included; 0 until known.
+        images_per_request: how many are sent at once.
+        runs_on: what the model runs on there.
+    """
+
+    url: str
+    model: str
+    state: str
+    reason: str | None = None
+    since: str | None = None
+    next_try_s: float | None = None
+    encoded: int = 0
+    rate_per_s: float = 0.0
+    ms_per_image: float = 0.0
+    images_per_request: int = 0
+    runs_on: str = ""
+
+
 class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The model that shall answer queries once it knows every image.
 
@@ -811,6 +840,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         encoded: images encoded since the daemon started.
         rereading: images whose metadata another version has read, and which are read again while
             nothing else waits.
+        encode_servers: other machines that encode for this one; `encode.remote` names them.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
         encoder_sandbox: likewise, of the processes that the model runs in.
@@ -832,6 +862,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     eta_s: float | None = None
     rereading: int = 0
+    encode_servers: tuple[EncodeServerStatus, ...] = ()
     sandbox: tuple[str, ...] = ()
     encoder_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

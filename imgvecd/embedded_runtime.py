@@ -9,13 +9,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from imgvecd.catalog import Catalog
 from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, ModelConfig
 from imgvecd.core.duplicates.finder import DuplicateFinder
-from imgvecd.core.library.catalog_maintenance import back_up_at_end
+from imgvecd.core.library.catalog_maintenance import maintain_at_end
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
@@ -66,7 +67,6 @@ class EmbeddedRuntime:
         self.adding = threading.Lock()
         self._process = os.getpid()
         self._config = config
-        self._backup_interval_s = config.catalog.backup_interval_h * 3600
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -217,7 +217,7 @@ class EmbeddedRuntime:
         return root, directory, name
 
     def close(self) -> None:
-        """Write a checkpoint, a backup if one is due, and let go; harmless when repeated."""
+        """Write a checkpoint, tidy and back up once a day, and let go; harmless when repeated."""
         if self._loop.is_closed():
             return
         self.run(self._close())
@@ -251,7 +251,13 @@ class EmbeddedRuntime:
             opened = self._writing.engine.opened.is_set()
             await self._writing.engine.stop()
             if opened:
-                await BULK.run(back_up_at_end, self.catalog, self._backup_interval_s)
+                maintain = partial(
+                    maintain_at_end,
+                    self.catalog,
+                    backup_interval_s=self._config.catalog.backup_interval_h * 3600,
+                    keep_s=self._config.catalog.keep_days * 86_400,
+                )
+                await BULK.run(maintain)
             self._writing.close()
         # whatever listens to a worker that is no more would be destroyed with the loop, noisily
         left = asyncio.all_tasks() - {asyncio.current_task()}

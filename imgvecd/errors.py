@@ -153,6 +153,13 @@ class WorkerError(ImgvecdError):
     http_status = 503
 
 
+class EncoderAwayError(ImgvecdError):
+    """An encode server cannot be reached or used now; its work is somebody else's, or waits."""
+
+    code = "encoder_away"
+    http_status = 503
+
+
 class CatalogError(ImgvecdError):
     """The catalog cannot be opened, read or written."""
 

@@ -30,11 +30,17 @@ class PostgresServer:
     Args:
         copy_of: another server, to be a replica of it.
         port: names its socket.
+        room: where its folder is made; in memory if there is room.
+        settings: further ones of the server.
+        programs_in: those of another installation than the wheel's.
     """
 
-    def __init__(self, copy_of=None, port=5432):
-        self.bin = programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=_room()))
+    def __init__(
+        self, copy_of=None, port=5432, room=None, settings=("fsync=off",), programs_in=None
+    ):
+        self.bin = programs_in or programs()
+        self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=room or _room()))
+        self.settings = settings
         self.data = self.folder / "data"
         self.port = port
         if os.geteuid() == 0:
@@ -68,9 +74,8 @@ class PostgresServer:
         """Start it; return once it takes connections."""
         options = (
             f"-k {self.folder} -p {self.port} -c listen_addresses='' -c max_connections=60"
-            " -c shared_buffers=64MB -c maintenance_work_mem=256MB -c fsync=off"
-            " -c max_wal_senders=4"
-        )
+            " -c shared_buffers=64MB -c maintenance_work_mem=256MB -c max_wal_senders=4"
+        ) + "".join(f" -c {setting}" for setting in self.settings)
         # what it prints must not be a pipe that it keeps open
         self.run("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "-o", options, "start")
 

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     use_one_malloc_arena()
     config = load_servable(options)
     _require_folders(options.root or (), config)
-    _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
+    start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
     from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
     return serving.serve(
@@ -113,7 +113,7 @@ def _in_journal() -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _start_logging(level: str, *, drawing: bool) -> None:
+def start_logging(level: str, *, drawing: bool = False) -> None:
     """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
     handler = BarHandler() if drawing else logging.StreamHandler()
     handler.setFormatter(_JournalLines() if _in_journal() else _Lines())

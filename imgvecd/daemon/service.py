@@ -32,6 +32,7 @@ from imgvecd.core.search import EmptySearcher, FilterIds, Labeller, Searcher
 from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon import encode_servers
 from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
@@ -178,7 +179,7 @@ class DaemonService:
 
     async def health(self) -> api.Health:
         """Return "ok", or "degraded" with what stands in the way of the work."""
-        reasons = tuple(self._troubles())
+        reasons = (*self._troubles(), *await self._servers_wanted())
         return api.Health(status="degraded" if reasons else "ok", reasons=reasons)
 
     @property
@@ -207,6 +208,7 @@ class DaemonService:
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
         warnings = [
             *self._troubles(),
+            *encode_servers.warnings(self._engine, counts.pending),
             self._catalog_maintenance.report,
             *(root.warning for root in roots),
         ]
@@ -231,6 +233,7 @@ class DaemonService:
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             rereading=engine.rereading,
+            encode_servers=tuple(server.status() for server in engine.encode_servers),
             sandbox=self._sandbox(),
             encoder_sandbox=self._engine.encoder_sandbox,
             warnings=tuple(filter(None, warnings)),
@@ -340,6 +343,8 @@ class DaemonService:
     async def retry(self) -> api.Done:
         """Try every failure again."""
         count = await INTERACTIVE.run(self._failures.retry)
+        for server in self._engine.encode_servers:
+            server.retry_now()
         self._engine.wake()
         return await self._done(f"retry of {count} files")
 
@@ -420,6 +425,13 @@ class DaemonService:
             waiting = "the model is being loaded; try again in a moment"
             raise ModelError(self._engine.error or waiting)
         return self._engine.generation
+
+    async def _servers_wanted(self) -> list[str]:
+        """Return what encode servers keep from being done."""
+        if not self._engine.encode_servers:
+            return []
+        figures, _, _ = await INTERACTIVE.run(self._numbers, self._fingerprint())
+        return encode_servers.troubles(self._engine, figures.files.pending)
 
     def _troubles(self) -> list[str]:
         """Return what stands in the way of the work, or of what the user wants, each once."""

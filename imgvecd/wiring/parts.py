@@ -19,7 +19,10 @@ from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.processes.split_encoder import SplitEncoder
+from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
+from imgvecd.remote.http_encoder import HttpEncoder
 from imgvecd.types import Priority
 
 
@@ -57,7 +60,15 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
 
 def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
-    return ModelSource(choice.fingerprint, make_encoder(choice, config, state))
+    servers = tuple(
+        HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
+    )
+    if config.encode.without_remote == "local":
+        return ModelSource(choice.fingerprint, make_encoder(choice, config, state), servers)
+    path = text_tower_path(choice, state)
+    tower = EncoderProcess(choice, config.encode, part="texts", text_tower=path)
+    elsewhere = ElsewhereEncoder(servers, tower, lambda: os.path.exists(path))
+    return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
 
 
 def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
@@ -65,10 +76,15 @@ def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncode
     priority = priority_of(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
-    texts = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    texts = text_tower_path(choice, state)
     images = os.path.join(state, "imagetower", choice.fingerprint)
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
     return SplitEncoder(choice, config.encode, texts, images, priority, speed_file=speed)
+
+
+def text_tower_path(choice: ModelChoice, state: str) -> str:
+    """Return the file that the model's text tower is kept in."""
+    return os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
 
 
 def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None:

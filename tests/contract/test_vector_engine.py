@@ -4,6 +4,7 @@ Where there are few vectors, every engine promises exact answers.
 """
 
 import dataclasses
+import re
 import uuid
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from embedding_source import MemorySource, brute_force, unit_vectors
 
 from imgvecd.adapters.faiss_segments import FaissSegments
+from imgvecd.adapters.postgres import index_keeper, nearest
 from imgvecd.adapters.postgres.engine import PostgresEngine
 from imgvecd.api import Filters
 from imgvecd.config.schema import IndexConfig
@@ -68,6 +70,7 @@ class EngineSubject:
         engine.use_model(MODEL)
         self.at = {FACTS: Position(), "model": Position()}
         self.tagged = set()
+        self.vectors = np.empty((0, DIM), np.float16)
 
     def write(self, feed, step):
         until = Position(self.at[feed].clock + 1, f"m{self.at[feed].clock}")
@@ -215,6 +218,24 @@ def test_vectors_of_pixels_come_back_bit_by_bit(engine):
     assert list(found) == [content_of(2)[::-1]]
     assert found[content_of(2)[::-1]].tobytes() == vectors[1].tobytes()
     assert engine.vectors_of_pixels("unknown model", [content_of(2)]) == {}
+    step = VectorStep(0, np.array([4]), [content_of(4)], [None], vectors[:1], no_ids())
+    subject.write("model", step)  # as those that were encoded before pixels were noted
+    subject.write(
+        "model",
+        dataclasses.replace(step, ids=no_ids(), contents=[], pixels=[], vectors=vectors[:0]),
+    )
+    ((ids, _),) = engine.keys(subject.number, "model")
+    assert ids.tolist() == [1, 2, 3, 4]
+
+
+def test_facts_as_odd_as_they_come(engine):
+    subject = EngineSubject(engine)
+    vector = unit_vectors(np.random.default_rng(1), 1, DIM)
+    odd = ("\n\t\"\\'{}[],:%s%b$$", "\u202e\ufffd", "é" * 200, "NULL", "")
+    subject.put([1], vector, tags=odd, paths=odd, folders=odd, taken_at="%", rating=1e308)
+    (image,) = engine.search("model", queries(1)[0], 1, Where(Filters(tags=("É" * 200,))))
+    assert image.facts.paths == odd
+    assert engine.search("model", queries(1)[0], 1, Where(Filters(folder="'; DROP"))) == []
 
 
 def test_sources_are_told_apart_and_forgotten_alone(engine, database):
@@ -363,7 +384,7 @@ def test_a_role_cannot_change_the_rows_of_another(postgres, database):
         "SELECT imgvecd.forget(1)",
         "ALTER TABLE imgvecd.images DISABLE ROW LEVEL SECURITY",
         "DROP TABLE imgvecd.vectors_1",
-        "UPDATE imgvecd.models SET ef_search = 1",
+        "UPDATE imgvecd.models SET probes = 1",
     ):
         with pytest.raises(psycopg.Error):
             postgres.execute(statement, name, "desktop")
@@ -372,3 +393,105 @@ def test_a_role_cannot_change_the_rows_of_another(postgres, database):
     for subject in (nas, desktop):
         subject.close()
     owner.close()
+
+
+@pytest.fixture
+def indexed(database, monkeypatch):
+    """A source with 4,000 vectors around a common direction, indexed; one in 40 has a tag."""
+    monkeypatch.setattr(index_keeper, "INDEX_FROM", 2000)
+    monkeypatch.setattr(nearest, "FEW", 50)
+    subject = EngineSubject(PostgresEngine(database))
+    vectors = unit_vectors(np.random.default_rng(4), 4000, DIM).astype(np.float32)
+    vectors += 1.2 / DIM**0.5
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    subject.vectors = vectors.astype(np.float16)
+    for number in range(40):
+        ids = range(number, 4000, 40)
+        tags = ("rare",) if number == 3 else ()
+        subject.put(ids, subject.vectors[list(ids)], tags=tags, rating=float(number % 5))
+    subject.engine.settle(MODEL.fingerprint, lambda: queries(20))
+    yield subject
+    subject.close()
+
+
+@pytest.mark.parametrize(
+    ("filters", "passes"),
+    [
+        (Filters(), lambda i: True),
+        (Filters(min_rating=4), lambda i: i % 40 % 5 == 4),
+        (Filters(tags=("rare",)), lambda i: i % 40 == 3),
+    ],
+    ids=["all", "20 %", "2.5 %"],
+)
+def test_an_index_finds_what_is_promised_with_exact_scores(indexed, filters, passes):
+    stored = {i: vector for i, vector in enumerate(indexed.vectors) if passes(i)}
+    found = 0
+    for query in queries(20, seed=77):
+        images = indexed.engine.search("model", query, 10, Where(filters))
+        _, ids = brute_force(stored, query, 10)
+        assert len(images) == 10
+        for image in images:
+            exact = float(stored[image.facts.content_id].astype(np.float32) @ query)
+            assert image.score == pytest.approx(exact, abs=1e-6)
+        assert [i.score for i in images] == sorted((i.score for i in images), reverse=True)
+        found += len({image.facts.content_id for image in images} & set(ids.tolist()))
+    assert found >= 0.95 * 200
+
+
+def test_a_small_source_beside_a_large_one_is_searched_exactly(indexed, database):
+    small = EngineSubject(PostgresEngine(database))
+    vectors = unit_vectors(np.random.default_rng(6), 30, DIM)
+    small.put(range(30), vectors)
+    stored = dict(enumerate(vectors))
+    for query in queries(5):
+        found = small.engine.search("model", query, 10, Where(without=indexed.number))
+        _, ids = brute_force(stored, query, 10)
+        assert [image.facts.content_id for image in found] == ids.tolist()
+    small.close()
+
+
+def test_the_recall_is_measured(indexed):
+    recall = indexed.engine.measure("model", queries(20))
+    assert min(recall.unfiltered, recall.filtered) >= 0.95
+    assert re.fullmatch(r"IVF, \d+ and \d+ of \d+ lists", recall.how)
+    assert recall.queries == 24
+
+
+def test_few_vectors_need_no_index(engine):
+    subject = EngineSubject(engine)
+    subject.put([1], unit_vectors(np.random.default_rng(1), 1, DIM))
+    engine.settle("model", lambda: queries(3))
+    assert engine.measure("model", queries(3)).how == "exact, one by one"
+
+
+def test_an_index_is_built_anew_when_the_table_has_doubled(indexed, monkeypatch):
+    monkeypatch.setattr(index_keeper, "_LOOK_S", 0.0)
+    before = lists_of(indexed.engine)
+    rng = np.random.default_rng(12)
+    indexed.put(range(10_000, 14_100), unit_vectors(rng, 4100, DIM))
+    indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
+    after = lists_of(indexed.engine)
+    assert after[0] > before[0]
+    assert after[1] == 8100
+    assert len(indexed.engine.search("model", queries(1)[0], 10, Where())) == 10
+
+
+def lists_of(engine):
+    with engine._connections.reading() as connection:
+        (row,) = connection.execute(
+            "SELECT lists, indexed_count, probes, probes_filtered FROM imgvecd.models"
+        ).fetchall()
+    assert None not in row
+    return row
+
+
+def test_an_index_is_built_once_and_writes_go_on_into_it(indexed):
+    fresh = indexed.vectors[:1] * 1
+    query = fresh[0].astype(np.float32)
+    indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
+    indexed.put([9000], fresh)
+    found = indexed.engine.search("model", query / np.linalg.norm(query), 3, Where())
+    assert {image.facts.content_id for image in found} >= {0, 9000}
+    indexed.drop([9000])
+    found = indexed.engine.search("model", query / np.linalg.norm(query), 3, Where())
+    assert 9000 not in {image.facts.content_id for image in found}

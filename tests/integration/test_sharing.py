@@ -1,10 +1,19 @@
 """Two daemons that share a PostgreSQL server, from their start to finding each other's photos."""
 
+import os
 import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from fast_serving import serving
 from pictures import draw
+from postgres_server import PostgresServer
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -196,3 +205,81 @@ def test_hits_of_others_are_no_paths_here(hosts, tmp_path):
     hit = find(desktop, sources=["nas"])["hits"][0]
     status, problem = desktop.request("GET", f"/v1/images/{hit['id']}")
     assert (status, problem["code"]) == (404, "not_found")
+
+
+def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent, serving(tmp_path / "home") as start:
+        url = f"postgresql://nas@127.0.0.1:{silent.getsockname()[1]}/photos"
+        daemon = start(
+            draw_some(tmp_path / "a", range(30)), shared__url=url, shared__answer="shared"
+        )
+        daemon.wait_until_indexed(30)
+        daemon.wait_until(lambda: daemon.status()["shared"]["error"])
+        began = time.monotonic()
+        answer = find(daemon)
+        assert time.monotonic() < began + 20
+        assert len(answer["hits"]) == 30
+        assert "Only this library was searched" in answer["notes"][0]
+        assert daemon.stop() == 0
+
+
+def test_the_set_up_of_the_page(tmp_path, networked):
+    """The statements of docs/past-one-machine.md, with a role and a password for each host."""
+    page = (ROOT / "docs" / "past-one-machine.md").read_text()
+    networked.execute("CREATE DATABASE photos")
+    networked.execute("CREATE EXTENSION vector", "photos")
+    networked.execute("REVOKE CONNECT ON DATABASE photos FROM PUBLIC", "photos")
+    made = run_imgvecd(tmp_path, "shared", "init", "--url", networked.url("photos"))
+    assert made.returncode == 0, made
+    daemons = {}
+    with serving(tmp_path / "nas") as nas, serving(tmp_path / "desktop") as desktop:
+        for number, (name, start) in enumerate({"nas": nas, "desktop": desktop}.items()):
+            statements = (
+                f"CREATE ROLE {name} LOGIN PASSWORD 'a long one of {name}'",
+                f"GRANT CONNECT ON DATABASE photos TO {name}",
+            )
+            for statement in statements:
+                words = statement.replace(f"of {name}", "").replace(name, "nas").split()
+                assert all(word.strip("'") in page for word in words), statement
+                networked.execute(statement, "photos")
+            password = tmp_path / f"{name}-password"
+            password.write_text(f"a long one of {name}\n")
+            password.chmod(0o600)
+            daemons[name] = start(
+                draw_some(tmp_path / name / "photos", range(4 * number, 4 * number + 4)),
+                shared__url=f"postgresql://{name}@127.0.0.1:{networked.port}/photos",
+                shared__password_file=password,
+                shared__name=name,
+                shared__publish="paths:metadata",
+            )
+        for daemon in daemons.values():
+            daemon.wait_until_indexed(4)
+        for name, daemon in daemons.items():
+            (other,) = daemons.keys() - {name}
+            daemon.wait_until(lambda a=daemon, b=other: len(find(a, sources=[b])["hits"]) == 4)
+    roles = networked.execute("SELECT name, role FROM imgvecd.sources ORDER BY name", "photos")
+    assert roles == [("desktop", "desktop"), ("nas", "nas")]
+
+
+@pytest.fixture
+def networked():
+    """A server that listens on this machine, and wants passwords there."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = PostgresServer(port=port, settings=("fsync=off", "listen_addresses=127.0.0.1"))
+    (server.data / "pg_hba.conf").write_text(
+        "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+    )
+    server.execute("SELECT pg_reload_conf()")
+    yield server
+    server.close()
+
+
+def run_imgvecd(home, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "imgvecd.cli.main", *arguments],
+        env={**os.environ, "HOME": str(home)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )

@@ -80,6 +80,12 @@ def statement(text: str) -> bytes:
     return text.encode()
 
 
+def first_value(connection: Connection, text: str, value: object) -> Any:  # noqa: ANN401
+    """Return the first value of the first row of a query with one parameter; None without rows."""
+    row = connection.execute(statement(text), (value,)).fetchone()
+    return None if row is None else row[0]
+
+
 def host_of(url: str) -> str:
     """Return the hosts in a URL, for messages: without user and password."""
     return urlsplit(url).netloc.rpartition("@")[2] or "this machine"
@@ -139,8 +145,14 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
         finally:
             if connection.closed or connection.broken or self._closed:
                 self.drop(connection)
+                self._drop_idle()  # what broke this one broke them all
             else:
                 self._idle.put(connection)
+
+    def _drop_idle(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.drop(self._idle.get_nowait())
 
     def drop(self, connection: Connection) -> None:
         """Close a connection; harmless when repeated."""

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from imgvecd.api import Filters
-from imgvecd.core.sharing.vector_engine import KEY_BITS, Where
 from imgvecd.errors import BadRequestError
 from imgvecd.spelling import folded, spellings
 
@@ -54,22 +53,6 @@ def of_images(filters: Filters) -> tuple[str, list[Any]]:
             raise BadRequestError(f"`{name}`: other sources cannot be searched by it")
     tests = [*_of_facts(filters), *_of_place(filters), *_within(filters)]
     return " AND ".join(test for test, _ in tests), [v for _, values in tests for v in values]
-
-
-def of_sources(where: Where) -> tuple[str, list[Any]]:
-    """Return (condition, parameters) on `v.key`; empty if all sources are wanted."""
-    tests: list[str] = []
-    values: list[Any] = []
-    if where.without is not None:
-        tests.append("(v.key < %s OR v.key >= %s)")
-        values += [where.without << KEY_BITS, (where.without + 1) << KEY_BITS]
-    if where.names:
-        tests.append(
-            f"(v.key >> {KEY_BITS}) = ANY (ARRAY(SELECT number FROM imgvecd.sources"
-            " WHERE name = ANY (%s)))"
-        )
-        values.append(list(where.names))
-    return " AND ".join(tests), values
 
 
 def _of_facts(filters: Filters) -> Iterator[tuple[str, list[Any]]]:

@@ -237,6 +237,10 @@ CREATE TABLE metadata_queue (
 ) STRICT;
 """
 
+_ROOT_MOUNTS = """
+ALTER TABLE roots ADD COLUMN mount_point BLOB;
+"""
+
 # gone_ns: since when no file bears it, as far as was noted.
 _RETENTION = """
 ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
@@ -332,6 +336,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0015-places", place_index.PLACES),
     ("0016-rereading", _REREADING),
     ("0017-subject-changes", _SUBJECT_CHANGES),
+    ("0018-root-mounts", _ROOT_MOUNTS),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -30,6 +30,7 @@ from imgvecd.protocols import (
     Encoder,
     ImageStore,
     ModelTable,
+    RemoteEncoder,
     RereadQueue,
     SearchStore,
     WorkQueue,
@@ -43,10 +44,22 @@ _LOST_NAMES_S = 3600.0  # a damaged table of names, made anew, is filled in by t
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that may not be known yet, and what runs it."""
+    """A model that may not be known yet, and what runs it.
+
+    Attributes:
+        servers: other machines that encode images with it.
+        encodes_here: whether `encoder` encodes the library's images, too; else they wait.
+    """
 
     fingerprint: str
     encoder: Encoder
+    servers: tuple[RemoteEncoder, ...] = ()
+    encodes_here: bool = True
+
+    async def close(self) -> None:
+        """Stop workers, hang up on servers."""
+        servers = (server.close() for server in self.servers)
+        await asyncio.gather(self.encoder.close(), *servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +173,16 @@ class Engine:
         return self._serving_encoder.sandbox
 
     @property
+    def encode_servers(self) -> tuple[RemoteEncoder, ...]:
+        """Other machines that encode for the models at work."""
+        return tuple(server for source in self._at_work() for server in source.servers)
+
+    @property
+    def waits_for_servers(self) -> bool:
+        """Whether images of a model at work are encoded by other machines only."""
+        return not all(source.encodes_here for source in self._at_work())
+
+    @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
         upcoming = self.upcoming
@@ -190,6 +213,12 @@ class Engine:
             or (self.generation.error if self.generation else None)
             or self._serving_encoder.error
         )
+
+    def _at_work(self) -> list[ModelSource]:
+        generations = filter(None, (self.generation, self.upcoming))
+        return [self._sources[each.model.fingerprint] for each in generations] or [
+            self._parts.serving
+        ]
 
     @property
     def _serving_encoder(self) -> Encoder:
@@ -222,8 +251,8 @@ class Engine:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        encoders = (source.encoder.close() for source in self._sources.values())
-        await asyncio.gather(*encoders, self._parts.decoder.close())
+        sources = (source.close() for source in self._sources.values())
+        await asyncio.gather(*sources, self._parts.decoder.close())
         for generation in (self.generation, self.upcoming):
             if generation is not None:
                 await self._close_generation(generation)
@@ -259,7 +288,7 @@ class Engine:
             if upcoming is not None and self.generation is not None:
                 await BULK.run(self._parts.models.activate, [self.generation.model])
                 await self._close_generation(upcoming)
-            await target.encoder.close()
+            await target.close()
         logger.info("the move to another model is stopped")
 
     async def resume_move(self) -> None:
@@ -345,7 +374,7 @@ class Engine:
         self._running = running
         old.embedder.room.set()
         await self._close_generation(old)
-        await self._sources[old.model.fingerprint].encoder.close()
+        await self._sources[old.model.fingerprint].close()
         logger.info("%s answers from now on", upcoming.model.name)
 
     async def _verify(self, generation: Generation) -> None:
@@ -398,7 +427,10 @@ class Engine:
         return self._make_generation(model, index)
 
     def _make_generation(self, model: ModelInfo, index: GenerationIndex) -> Generation:
-        parts, encoder = self._parts, self._sources[model.fingerprint].encoder
+        parts, source = self._parts, self._sources[model.fingerprint]
+        encoder = source.encoder
+        for server in source.servers:
+            server.expect(model)
         index_maintenance = IndexMaintenance(
             index, interval_s=parts.checkpoint_interval_s, on_idle=self._note_idle
         )
@@ -413,6 +445,8 @@ class Engine:
             on_committed=index_maintenance.wake,
             on_stale=self._on_stale,
             on_idle=self._note_idle,
+            servers=source.servers,
+            encodes_here=source.encodes_here,
             vectors_of_pixels=parts.vectors_of_pixels,
         )
         searcher = Searcher(

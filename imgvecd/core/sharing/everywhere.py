@@ -21,6 +21,7 @@ from imgvecd.types import Float32Array, Int64Array
 MOST = 1000
 """Images of other sources that a search finds at the most."""
 
+_NOBODY = "No other source has such images encoded with the model of this library."
 _WITHIN_S = 8.0
 _REST_S = 5.0
 _COPIES = 2  # asked for at first, for each image that is wanted: of some there are several
@@ -105,7 +106,9 @@ class Everywhere:
                 break
             wanted = min(2 * wanted, MOST)
         hits = dict(list(others.hits.items())[:k])
-        return Others(hits, self._engine.count(fingerprint, where), others.also_in)
+        count = self._engine.count(fingerprint, where)
+        notes = () if count else (_NOBODY,)
+        return Others(hits, count, others.also_in, notes)
 
 
 def _folded(found: Sequence[SharedImage], here: dict[bytes, int]) -> Others:
@@ -122,24 +125,35 @@ def _folded(found: Sequence[SharedImage], here: dict[bytes, int]) -> Others:
             image.key: _hit_of(image, [name for name in sources[content] if name != image.source])
             for content, image in best.items()
         },
-        also_in={i: tuple(sources[content]) for content, i in here.items()},
+        also_in={i: tuple(map(_name, sources[content])) for content, i in here.items()},
     )
 
 
 def _hit_of(image: SharedImage, also_in: Sequence[str]) -> Hit:
     facts = image.facts
-    paths = facts.paths or (f"#{facts.content_id}",)
+    path = facts.paths[0] if facts.paths else f"#{facts.content_id}"
+    source = _name(image.source)
     return Hit(
         id=image.key,
         score=image.score,
-        path=f"{image.source}:{paths[0]}",
-        source=image.source,
-        also_in=tuple(also_in),
+        path=f"{source}:{_printable(path)}",
+        source=source,
+        also_in=tuple(map(_name, also_in)),
         format=facts.format,
         width=facts.width,
         height=facts.height,
         taken_at=facts.taken_at,
     )
+
+
+def _name(source: str) -> str:
+    """Return a source's name as it cannot be taken for a path of this machine."""
+    return _printable(source).replace("/", "_")
+
+
+def _printable(text: str) -> str:
+    """Return what another machine has written with nothing in it that ends a line."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _is_among(content_id: int, allowed: Int64Array) -> bool:

@@ -162,7 +162,7 @@ class Publisher:
             self._woken.set()
             return
         if model is not None:
-            self._engine.settle(model.fingerprint, self._questions(model))
+            self._engine.settle(model.fingerprint, lambda: self._questions(model))
 
     def _join(self) -> None:
         self._held.clear()

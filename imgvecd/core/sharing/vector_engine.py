@@ -6,7 +6,7 @@ row has one writer, and no key is an image id of a library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -158,7 +158,7 @@ class SourceState:
     """What the engine has of a source.
 
     Attributes:
-        seen_at: when it last published or looked; ISO 8601.
+        seen_at: when it last began to publish, or wrote; ISO 8601.
         images: with facts.
         vectors: by fingerprint.
     """
@@ -233,11 +233,11 @@ class VectorEngine(Protocol):
         """Yield (content ids, digests of contents) of a source, by ascending id."""
         ...
 
-    def settle(self, fingerprint: str, queries: Float32Array) -> None:
+    def settle(self, fingerprint: str, questions: Callable[[], Float32Array]) -> None:
         """Build or tune the index of a model if that is due: takes as long as it takes.
 
         Args:
-            queries: shape (n, dim): what people would ask, for measuring the recall.
+            questions: returns what people would ask, shape (n, dim), for measuring the recall.
         """
         ...
 
