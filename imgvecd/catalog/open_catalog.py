@@ -26,6 +26,7 @@ from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
+from imgvecd.catalog.work.picture_texts import PictureTexts
 from imgvecd.catalog.work.rereading import RereadTable
 from imgvecd.catalog.work.retention import Retention
 from imgvecd.catalog.work.work_queue import WorkTable
@@ -45,7 +46,8 @@ class Catalog:
         changes: what happened to files (`ChangeTable`).
         failures: files that cannot be searched (`FailureLog`).
         work: what waits, and results (`WorkQueue`).
-        rereading: whose metadata is to be read again (`RereadQueue`).
+        rereading: whose metadata is to be read again (`IdleQueue`).
+        texts: whose text is to be read (`IdleQueue`).
         embeddings: vectors for the index (`EmbeddingSource`).
         models: the models they come from.
         pauses: the pause that a person asked for (`PauseStore`).
@@ -73,6 +75,7 @@ class Catalog:
         self.failures = Failures(self._database)
         self.work = WorkTable(self._database)
         self.rereading = RereadTable(self._database)
+        self.texts = PictureTexts(self._database)
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
         self.pauses = Pauses(self._database)

@@ -88,6 +88,7 @@ class RunningParts:
 
     Attributes:
         sandbox: tells what confines the decoders; see `api.Status`.
+        ocr_error: why the text in pictures is not read although it should.
     """
 
     engine: Engine
@@ -96,6 +97,7 @@ class RunningParts:
     gate: IndexingGate
     maintenance: CatalogMaintenance
     sandbox: Callable[[], tuple[str, ...]]
+    ocr_error: str | None = None
 
 
 class DaemonService:
@@ -126,6 +128,7 @@ class DaemonService:
         self._reconciler = running.reconciler
         self._opener = running.opener
         self._sandbox = running.sandbox
+        self._ocr_error = running.ocr_error
         self._gate = running.gate
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
@@ -193,6 +196,7 @@ class DaemonService:
         warnings = [
             *self._troubles(),
             self._catalog_maintenance.report,
+            self._ocr_error or engine.text_error,
             *(root.warning for root in roots),
         ]
         if self.awaiting_restart:
@@ -217,7 +221,9 @@ class DaemonService:
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             rereading=engine.rereading,
             sandbox=self._sandbox(),
-            encoder_sandbox=self._engine.encoder_sandbox,
+            encoder_sandbox=engine.encoder_sandbox,
+            texts_waiting=engine.texts_waiting,
+            recogniser_sandbox=engine.recogniser_sandbox,
             warnings=tuple(filter(None, warnings)),
         )
 

@@ -178,6 +178,7 @@ def _service(
             assembly.gate,
             catalog_maintenance,
             lambda: assembly.decoder.sandbox,
+            assembly.ocr_error,
         ),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
