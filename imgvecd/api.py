@@ -218,6 +218,9 @@ class SearchRequest(
         places: take a place in `text` for a filter ("beach in Portugal", "Đà Nẵng"), in the same
             way, if images were taken there.
         spelling: correct words of `text` that nobody knows ("moutain"), in the same way.
+        everywhere: find images of other sources of the shared engine, too, up to 1,000; unless it
+            is said, as `shared.answer` says.
+        sources: names of the only sources that are searched, this one or others.
     """
 
     text: Text | None = None
@@ -237,6 +240,8 @@ class SearchRequest(
     dates: bool = True
     places: bool = True
     spelling: bool = True
+    everywhere: bool | None = None
+    sources: Words = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -311,6 +316,10 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             description, keywords, people, camera, place, what the user says, and names with them),
             by the "text" in the picture (with them), or, where the query tells a place or a time
             and nothing else, by its "place" or its "date"; whatever it shows.
+        source: of the shared engine that has the image; None for this library. `id` is none of this
+            library then, and `path` is no path here: "nas:/photos/a.jpg", or "nas:#17" by the id
+            there, where that source does not publish paths.
+        also_in: other sources that have the same bytes.
     """
 
     id: int
@@ -331,6 +340,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
     matched: Matched | None = None
+    source: str | None = None
+    also_in: tuple[str, ...] = ()
 
 
 class Understood(msgspec.Struct, frozen=True, kw_only=True):
@@ -662,6 +673,35 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A server that encodes images for this daemon, with one model.
+
+    Attributes:
+        state: "untried", "ready", "unreachable" (off, asleep, or the network is), "refused" (one
+            of both does not take the other, until a person changes something) or "failing" (it
+            answers, and its model does not work).
+        reason: why it is not ready.
+        since: when this state began.
+        next_try_s: in how many seconds it is tried again, if images wait for it then.
+        encoded: images, since the daemon started.
+        ms_per_image: that one takes, the network included; 0 until known.
+        images_per_request: how many are sent at once.
+        runs_on: what the model runs on there.
+    """
+
+    url: str
+    model: str
+    state: str
+    reason: str | None = None
+    since: str | None = None
+    next_try_s: float | None = None
+    encoded: int = 0
+    rate_per_s: float = 0.0
+    ms_per_image: float = 0.0
+    images_per_request: int = 0
+    runs_on: str = ""
+
+
 class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The model that shall answer queries once it knows every image.
 
@@ -779,6 +819,24 @@ class Pausing(msgspec.Struct, frozen=True, kw_only=True):
     pause: Pause | None
 
 
+class SharedStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shared with other libraries.
+
+    Attributes:
+        source: what this library is called.
+        engine: kind and place.
+        waiting: images that the engine does not have as they are here.
+        vectors_taken: images not encoded since the start, since another source had.
+        error: why publishing does not go on; None when all is well.
+    """
+
+    source: str
+    engine: str
+    waiting: int = 0
+    vectors_taken: int = 0
+    error: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /v1/status`: what the daemon is doing.
 
@@ -789,11 +847,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         encoded: images encoded since the daemon started.
         rereading: images whose metadata another version has read, and which are read again while
             nothing else waits.
+        encode_servers: other machines that encode for this one; `encode.remote` names them.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
         encoder_sandbox: likewise, of the processes that the model runs in.
         texts_waiting: pictures whose text is still to be read, while nothing else waits.
         recogniser_sandbox: likewise, of the process that reads text.
+        shared: None unless `shared.url` is set.
     """
 
     version: str
@@ -811,11 +871,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     eta_s: float | None = None
     rereading: int = 0
+    encode_servers: tuple[EncodeServerStatus, ...] = ()
     sandbox: tuple[str, ...] = ()
     encoder_sandbox: tuple[str, ...] = ()
     texts_waiting: int = 0
     recogniser_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    shared: SharedStatus | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -153,6 +153,13 @@ class WorkerError(ImgvecdError):
     http_status = 503
 
 
+class EncoderAwayError(ImgvecdError):
+    """An encode server cannot be reached or used now; its work is somebody else's, or waits."""
+
+    code = "encoder_away"
+    http_status = 503
+
+
 class CatalogError(ImgvecdError):
     """The catalog cannot be opened, read or written."""
 
@@ -171,6 +178,21 @@ class IndexDamagedError(ImgvecdError):
 
     code = "index_damaged"
     http_status = 503
+
+
+class EngineError(ImgvecdError):
+    """The shared engine cannot be reached, or cannot do what is asked; a later try may find it."""
+
+    code = "engine"
+    http_status = 503
+
+
+class PositionError(EngineError):
+    """What the shared engine has of this library is not what this library last wrote."""
+
+
+class SourceTakenError(EngineError):
+    """Another process publishes as this source: one of the two state directories is a copy."""
 
 
 class AlreadyRunningError(ImgvecdError):

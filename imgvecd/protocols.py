@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
+from imgvecd.api import (
+    Change,
+    EncodeServerStatus,
+    Failure,
+    FileCounts,
+    Filters,
+    Image,
+    SavedSearch,
+    Stats,
+)
 from imgvecd.types import (
     ContentFiles,
     Coverage,
@@ -175,6 +184,54 @@ class Encoder(Protocol):
         ...
 
 
+class RemoteEncoder(Protocol):
+    """The model on another machine, which encodes the library's images while it can be reached."""
+
+    @property
+    def batch(self) -> int:
+        """How many images to hand over at once."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches to hand over before the first is answered, so that it is never idle."""
+        ...
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it was not yet found out if it can be used; that takes seconds."""
+        ...
+
+    def status(self) -> EncodeServerStatus:
+        """Return how it is, for a person."""
+        ...
+
+    def expect(self, model: ModelInfo) -> None:
+        """Take no vectors of a model that differs from this one in anything."""
+        ...
+
+    def retry_now(self) -> None:
+        """Try again at once what was to be tried later."""
+        ...
+
+    async def ready(self) -> None:
+        """Return once it can be given work, however long that takes; call it with work waiting."""
+        ...
+
+    async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
+        """Return embeddings, shape (n, dim), as `Encoder.encode_images` does.
+
+        Raises:
+            WorkerError: its worker died on these images, and not on others.
+            EncoderAwayError: it is not to be had, which says nothing of the images.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Hang up; a later request connects again."""
+        ...
+
+
 class Machine(Protocol):
     """What indexing makes room for. Thread-safe; both methods may read files, but never wait."""
 
@@ -230,6 +287,15 @@ class FileStore(Protocol):
         """Yield the files in `directory` (and below, if recursive), ordered by (dir, name)."""
         ...
 
+    def sample_files(
+        self, root_id: int, directory: bytes, most: int
+    ) -> list[tuple[FileRow, bytes | None]]:
+        """Return some files in `directory` and below, drawn at random, each with its hash.
+
+        The hash is that of the bytes at the file's stamp; None if they were not read.
+        """
+        ...
+
     def files_named(
         self, root_id: int, directory: bytes, names: Collection[bytes]
     ) -> list[FileRow]:
@@ -279,8 +345,11 @@ class Watcher(Protocol):
         """Wait until every change made before the call was told; False if that cannot be known."""
         ...
 
-    def mount_points(self) -> frozenset[bytes]:
-        """Return the absolute paths of all mount points now; empty where the system tells none."""
+    def mount_points(self) -> Mapping[bytes, str]:
+        """Return the type of the file system on each mount point, by absolute path.
+
+        Empty where the system tells none.
+        """
         ...
 
     def limit(self) -> tuple[str, int] | None:

@@ -96,6 +96,7 @@ class RootRow:
         filesystem_id: `statvfs.f_fsid` in hexadecimal, stable across reboots where the file
             system has a UUID; None where it says nothing (0).
         offline_since_ns, offline_reason: None while online.
+        mount_point: absolute path of the mount that the folder lay on then; None if unknown.
     """
 
     id: int
@@ -105,6 +106,7 @@ class RootRow:
     filesystem_id: str | None = None
     offline_since_ns: int | None = None
     offline_reason: str | None = None
+    mount_point: bytes | None = None
 
     @property
     def online(self) -> bool:
@@ -361,6 +363,7 @@ class HintKind(enum.Enum):
     CHANGED: an entry appeared, went or changed its attributes; without a name, the folder itself.
     WRITTEN: bytes were written, and whoever wrote them may go on.
     CLOSED: the writer has closed the file, or it was moved here in one piece.
+    MOVED: the entry was moved to where it is heard of, too.
     LOST: events were lost, anywhere.
     ROOTS: something was mounted or unmounted, or a folder above a root was renamed or deleted.
     """
@@ -368,6 +371,7 @@ class HintKind(enum.Enum):
     CHANGED = enum.auto()
     WRITTEN = enum.auto()
     CLOSED = enum.auto()
+    MOVED = enum.auto()
     LOST = enum.auto()
     ROOTS = enum.auto()
 

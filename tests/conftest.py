@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import sys
 import tempfile
 
 from kept_state import FOLDER_VARIABLE, keep_state
+from postgres_databases import database, postgres  # noqa: F401  # fixtures for everybody
 from running import RunningDaemon
 
 
 def pytest_configure(config):
     RunningDaemon.keep_state = staticmethod(keep_state)
+    # as README asks for: else messages would name the programs by their paths
+    os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     if not hasattr(config, "workerinput"):  # xdist's workers inherit it
         os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="imgvecd-tests-")
 

@@ -109,6 +109,7 @@ class FakeEncoder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.batches = []
+        self.asked = 0
         self.deaths = 0
         self.broken = False
         self.closed = False
@@ -119,6 +120,7 @@ class FakeEncoder:
         return self.model
 
     async def encode_images(self, pixels, lane):
+        self.asked += 1
         await self.gate.wait()
         if self.broken:
             raise ModelError("no model")

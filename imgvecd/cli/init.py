@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}.") from error
     say(f"Wrote {target}.")
-    say('Start the daemon with `imgvecd serve`, then search: imgvec search "a dog"')
+    say('Start the daemon with `imgvecd serve`, then search: `imgvec search "a dog"`.')
     return 0
 
 

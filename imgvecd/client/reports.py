@@ -38,11 +38,14 @@ def status(answer: api.Status) -> list[str]:
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
         command = pause_commands.resume_command(answer.pause)
-        lines.append(_line("", f"`{command}` has indexing go on"))
+        lines.append(_line("", f"{command} has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
+    lines += [line for server in answer.encode_servers for line in _encode_server(server)]
+    if answer.shared is not None:
+        lines += _shared(answer.shared)
     if answer.rereading:
         lines.append(_line("metadata", f"{answer.rereading:,} images are read again, once"))
     if answer.texts_waiting:
@@ -60,6 +63,12 @@ def status(answer: api.Status) -> list[str]:
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines
+
+
+def _shared(shared: api.SharedStatus) -> list[str]:
+    waiting = f"{shared.waiting:,} images wait" if shared.waiting else "all is published"
+    taken = f", {shared.vectors_taken:,} not encoded here" if shared.vectors_taken else ""
+    return [_line("shared", f"as {shared.source} on {shared.engine}: {waiting}{taken}")]
 
 
 def _move(move: api.MoveStatus) -> str:
@@ -172,6 +181,17 @@ def _progress(answer: api.Status) -> str:
     share = 1 - answer.files.pending / answer.files.seen if answer.files.seen else 0
     left = "" if answer.eta_s is None else f", {duration(answer.eta_s)} left"
     return f"{share:.1%}, {answer.rate_per_s:.1f} images/s{left}"
+
+
+def _encode_server(server: api.EncodeServerStatus) -> Iterator[str]:
+    state = server.state
+    if server.encoded:
+        state += f", {server.encoded:,} images encoded, {server.images_per_request} at once"
+        state += f", {server.rate_per_s:.1f} images/s" if server.rate_per_s else ""
+    yield _line("elsewhere", f"{server.url}: {state}")
+    if server.reason:
+        again = "" if server.next_try_s is None else f"; tried again in {server.next_try_s:.0f} s"
+        yield _line("", f"{server.reason}{again if server.next_try_s else ''}")
 
 
 def _root(root: api.RootStatus) -> Iterator[str]:

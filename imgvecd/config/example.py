@@ -13,7 +13,7 @@ import msgspec
 
 from imgvecd.config.load import quoted
 from imgvecd.config.schema import Config, RootConfig
-from imgvecd.config.settings import is_section, meanings, summary
+from imgvecd.config.settings import is_list, is_section, meanings, sections_in, summary
 
 _WIDTH = 88
 _HEAD = """\
@@ -75,8 +75,18 @@ def _sections() -> Iterator[str]:
             if texts[inner.name] != last:
                 yield from _comment(_sentence(texts[inner.name]), "  # ")
             last = texts[inner.name]
+            yield from _items(inner.type)
             yield f"  #{inner.name}: {quoted(msgspec.to_builtins(inner.default))}"
         yield ""
+
+
+def _items(kind: object) -> Iterator[str]:
+    """Yield what each item of a list of sections has."""
+    if is_list(kind):
+        for section in sections_in(kind):
+            yield from _comment("Each has:", "  # ")
+            for name, text in meanings(section).items():
+                yield from _comment(f"{name}: {text}", "  #   ")
 
 
 def _comment(text: str, indent: str = "# ") -> list[str]:

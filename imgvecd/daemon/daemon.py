@@ -177,11 +177,13 @@ class Daemon:
         if self._stop.is_set():
             # what is committed is safe; the checkpoint is only a shortcut for the next start
             os._exit(128 + number)
+        logger.info("told to stop by %s", signal.Signals(number).name)
         self._stop.set()
 
     def _on_hangup(self, on_terminal: bool) -> None:
         if on_terminal and not _on_terminal():
-            self._stop.set()  # the window was closed: nobody is there to reload for
+            logger.info("the terminal was closed")
+            self._stop.set()  # nobody is there to reload for
         else:
             self._reload_wanted.set()
 

@@ -16,8 +16,8 @@ from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
 from imgvecd.core.threads import BULK
+from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
 from imgvecd.errors import ModelError, WorkerError
-from imgvecd.processes.adaptive_batch import AdaptiveBatch
 from imgvecd.processes.backoff import Backoff
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.priority_lock import PriorityLock
@@ -91,7 +91,8 @@ class EncoderProcess:
     ) -> None:
         self._choice = choice
         self._config = config
-        self._arguments = EncodeArguments(choice, config, priority, part, text_tower, image_tower)
+        own = msgspec.structs.replace(config, remote=(), without_remote="local")  # not its business
+        self._arguments = EncodeArguments(choice, own, priority, part, text_tower, image_tower)
         self._module = module
         self._lock = PriorityLock()
         self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)

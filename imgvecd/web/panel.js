@@ -65,7 +65,7 @@ export class Panel {
       const request = { image: { id }, limit: SIMILAR + 1, all: true };
       const answer = await ask("POST", "/v1/search", request);
       if (this.id !== id) return;
-      this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id).slice(0, SIMILAR);
+      this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id && !hit.source).slice(0, SIMILAR);
       this._draw();
     } catch (error) {
       if (this.id === id) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);

@@ -37,6 +37,7 @@ from imgvecd.wiring.parts import (
     make_source,
     priority_of,
 )
+from imgvecd.wiring.sharing import Sharing, make_sharing
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ class Assembly:
     gate: IndexingGate
     recovery: CatalogRecovery
     opener: FileOpener
-    ocr_error: str | None
+    ocr_error: str | None = None
+    sharing: Sharing | None = None
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -81,6 +83,7 @@ def assemble(
     on_stale: Callable[[list[FileRow]], None],
     moving: bool = False,
     pausing: bool = False,
+    sharing: bool = False,
     condemned: str | None = None,
 ) -> Assembly:
     """Return the parts for `config`, with nothing running yet.
@@ -88,6 +91,7 @@ def assemble(
     Args:
         moving: have the model that answered last go on until the configured one is complete.
         pausing: rest by request and as `indexing` says.
+        sharing: with other libraries, as `shared` says.
         condemned: what was found to be wrong with the catalog; a backup takes its place.
 
     Raises:
@@ -117,6 +121,9 @@ def assemble(
             else IndexingGate()
         )
 
+        def serving_model() -> ModelInfo | None:
+            return engine.generation.model if engine.generation is not None else None
+
         def open_index(model: ModelInfo) -> LibraryIndex:
             return LibraryIndex.open(
                 os.path.join(state, "index", model.fingerprint),
@@ -127,6 +134,7 @@ def assemble(
                 FaissSegments(),
             )
 
+        shared = make_sharing(config.shared, state, catalog, serving_model) if sharing else None
         parts = Parts(
             work=catalog.work,
             rereading=catalog.rereading,
@@ -146,10 +154,22 @@ def assemble(
             fetch=fetch_image if config.server.fetch_urls else None,
             texts=catalog.texts,
             recogniser=recogniser,
+            elsewhere=shared.everywhere if shared else None,
+            vectors_of_pixels=shared.known.of_pixels if shared and shared.known else None,
         )
         engine = Engine(parts, on_stale=on_stale)
         return Assembly(
-            lock, catalog, engine, serving, target, decoder, gate, recovery, opener, ocr_error
+            lock,
+            catalog,
+            engine,
+            serving,
+            target,
+            decoder,
+            gate,
+            recovery,
+            opener,
+            ocr_error,
+            shared,
         )
     except BaseException:
         lock.close()

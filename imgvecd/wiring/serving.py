@@ -32,8 +32,9 @@ from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow
 from imgvecd.wiring.assembly import Assembly, assemble
-from imgvecd.wiring.parts import make_dedup, make_thumbnail_cache
+from imgvecd.wiring.parts import make_dedup, make_pair_file, make_thumbnail_cache
 from imgvecd.wiring.reloading import awaiting_restart, use_roots
+from imgvecd.wiring.sharing import publishing
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,9 @@ async def _serve(
         if reconciler is not None:
             reconciler.recheck(files)
 
-    assembly = assemble(config, on_stale=on_stale, moving=True, pausing=True, condemned=condemned)
+    assembly = assemble(
+        config, on_stale=on_stale, moving=True, pausing=True, sharing=True, condemned=condemned
+    )
     try:
         checksum = assembly.recovery.unread
         held = checksum is not None and assembly.catalog.hold(
@@ -156,7 +159,8 @@ async def _serve(
             assembly.lock.require,
             draw,
         )
-        await daemon.run()
+        with publishing(assembly.sharing):
+            await daemon.run()
     except BaseException:
         assembly.close(in_order=False)
         raise
@@ -179,12 +183,14 @@ def _service(
             catalog_maintenance,
             lambda: assembly.decoder.sandbox,
             assembly.ocr_error,
+            assembly.sharing,
         ),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
             image_store=assembly.catalog.images,
             embeddings=assembly.catalog.embeddings,
             decoder=assembly.decoder,
+            pairs=make_pair_file(config),
         ),
         duplicates=config.duplicates,
         dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),

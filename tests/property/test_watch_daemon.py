@@ -6,11 +6,14 @@ file systems keep their files, and that no content was ever encoded twice.
 
 The number of operations of the nightly run is $WATCH_OPERATIONS (100,000 without it); what was done
 goes to the file $WATCH_LOG, a line for each library. Runs of the same operations, in parts:
-`WATCH_OPERATIONS=5000 pytest -m nightly --hypothesis-seed=1 …`, then 2, and so on.
+`WATCH_OPERATIONS=5000 pytest -m nightly --hypothesis-seed=1 …`, then 2, and so on. With
+$WATCH_STARTS, a start comes after so many operations at the least. Where something fails, how the
+daemon ended and the end of its log are printed, and its home is kept beside $WATCH_LOG.
 """
 
 import collections
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -214,7 +217,8 @@ class DaemonMachine(RuleBasedStateMachine):
     @rule()
     def finish_writing(self):
         if self.writer is not None:
-            self.writer.write(self.rest[50:])
+            with contextlib.suppress(OSError):  # the file system is full
+                self.writer.write(self.rest[50:])
             self.writer.close()
             self.writer = None
 
@@ -443,6 +447,14 @@ class DaemonMachine(RuleBasedStateMachine):
     def reload(self, exclude):
         self.exclude = exclude
         self.hang_up()
+        for top, files in self.kept.items():
+            self.kept[top] = {path: at for path, at in files.items() if not self.left_out(path)}
+
+    def left_out(self, path):
+        (root,) = (root for root in self.roots if path.startswith(f"{self.base}/{root}/"))
+        parts = os.path.relpath(path, self.at(root)).split("/")
+        above = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return any(map(EXCLUDES[self.exclude], above))
 
     @precondition(lambda self: not self.kept)
     @rule(roots=st.sampled_from(ROOTS), others=st.sampled_from(ROOTS))
@@ -482,8 +494,21 @@ class DaemonMachine(RuleBasedStateMachine):
             return self.judge()
         except AssertionError:
             self.counts["divergences"] += 1
-            print(self.daemon.tail())
+            self.keep_evidence()
             raise
+        except (OSError, http.client.HTTPException) as error:
+            raise AssertionError(f"no answer: {self.keep_evidence()}") from error
+
+    def keep_evidence(self):
+        """Print how the daemon fares and keep its home; return its exit status, None if it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.daemon.process.wait(0 if self.daemon.answers() else 60)
+        status = self.daemon.process.poll()
+        print(f"exit status {status}\n{self.daemon.tail()}")
+        if file := os.environ.get("WATCH_LOG"):
+            number = len(list(Path(file).parent.glob(f"{Path(file).name}.*")))
+            subprocess.run(["cp", "-r", self.home, f"{file}.{number}"], check=False)
+        return status
 
     def judge(self):
         self.daemon.post("/v1/sync", {"timeout_s": 100})
@@ -554,7 +579,7 @@ TestDaemon.settings = settings(
 class BusyDaemonMachine(DaemonMachine):
     """With most operations following each other without a start."""
 
-    between_starts = 300
+    between_starts = int(os.environ.get("WATCH_STARTS", "300"))
 
 
 @pytest.mark.nightly

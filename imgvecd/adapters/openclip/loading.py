@@ -109,7 +109,7 @@ def _check_packages(choice: ModelChoice) -> None:
     if needs_it and importlib.util.find_spec("transformers") is None:
         raise ModelError(
             f"{choice.name} reads texts with the package transformers, which is not installed:"
-            " pip install 'imgvecd[multilingual]'; or set another model"
+            " `pip install 'imgvecd[multilingual]'`; or set another model"
         )
 
 

@@ -238,6 +238,10 @@ CREATE TABLE metadata_queue (
 ) STRICT;
 """
 
+_ROOT_MOUNTS = """
+ALTER TABLE roots ADD COLUMN mount_point BLOB;
+"""
+
 # gone_ns: since when no file bears it, as far as was noted.
 _RETENTION = """
 ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
@@ -299,6 +303,30 @@ DROP TABLE names;
 {name_index.FILL_ALL};
 """
 
+# Contents of which something may have changed that duplicates are looked for by, the last ones
+# last: so that looking again looks at these only.
+_SUBJECT_CHANGES = """
+CREATE TABLE subject_changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    content_id INTEGER NOT NULL UNIQUE
+) STRICT;
+
+CREATE TRIGGER subject_comes AFTER INSERT ON contents WHEN NEW.live BEGIN
+    DELETE FROM subject_changes WHERE content_id = NEW.id;
+    INSERT INTO subject_changes (content_id) VALUES (NEW.id);
+END;
+CREATE TRIGGER subject_changes AFTER UPDATE OF
+    hash, live, format, width, height, taken_at, metadata, failure ON contents
+WHEN OLD.hash IS NOT NEW.hash OR OLD.live IS NOT NEW.live OR OLD.format IS NOT NEW.format
+    OR OLD.width IS NOT NEW.width OR OLD.height IS NOT NEW.height
+    OR OLD.taken_at IS NOT NEW.taken_at OR OLD.metadata IS NOT NEW.metadata
+    OR OLD.failure IS NOT NEW.failure
+BEGIN
+    DELETE FROM subject_changes WHERE content_id = NEW.id;
+    INSERT INTO subject_changes (content_id) VALUES (NEW.id);
+END;
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -316,7 +344,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0014-exports", _EXPORTS),
     ("0015-places", place_index.PLACES),
     ("0016-rereading", _REREADING),
-    ("0017-picture-texts", _PICTURE_TEXTS),
+    ("0017-subject-changes", _SUBJECT_CHANGES),
+    ("0018-root-mounts", _ROOT_MOUNTS),
+    ("0019-picture-texts", _PICTURE_TEXTS),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imgvecd.api import DuplicateKind
-from imgvecd.core.duplicates.compared_images import Subject
 from imgvecd.core.duplicates.true_size import shown_by
 from imgvecd.types import CopyFacts
 
@@ -108,10 +107,16 @@ class SamePicture:
 
 
 def worth_of(
-    subjects: Iterable[Subject], facts: Mapping[int, CopyFacts], links: Iterable[Link]
+    sides: Mapping[int, float],
+    facts: Mapping[int, CopyFacts],
+    links: Iterable[Link],
 ) -> dict[int, float]:
-    """Return by id how good a copy each is: its side as far as it shows anything, times quality."""
-    sides = {each.id: math.sqrt(each.width * each.height) for each in subjects}
+    """Return by id how good a copy each is: its side as far as it shows anything, times quality.
+
+    Args:
+        sides: by id, of a square with as many pixels; of those that are wanted, and joined to them.
+        links: pairs that are one picture.
+    """
     beside: defaultdict[int, set[int]] = defaultdict(set)
     for link in links:
         beside[link.first].add(link.second)

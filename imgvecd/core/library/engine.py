@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
+from imgvecd.core.indexing.embedder import VectorsOfPixels
 from imgvecd.core.indexing.idle_reader import (
     FILES_FAULT,
     MACHINES_FAULT,
@@ -26,6 +27,7 @@ from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
 from imgvecd.core.search import Searcher
+from imgvecd.core.search.others import Elsewhere
 from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
 from imgvecd.errors import ModelError, NotFoundError
@@ -36,6 +38,7 @@ from imgvecd.protocols import (
     IdleQueue,
     ImageStore,
     ModelTable,
+    RemoteEncoder,
     SearchStore,
     TextRecogniser,
     WorkQueue,
@@ -51,10 +54,22 @@ _LOST_NAMES_S = 3600.0  # a damaged table of names, made anew, is filled in by t
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that may not be known yet, and what runs it."""
+    """A model that may not be known yet, and what runs it.
+
+    Attributes:
+        servers: other machines that encode images with it.
+        encodes_here: whether `encoder` encodes the library's images, too; else they wait.
+    """
 
     fingerprint: str
     encoder: Encoder
+    servers: tuple[RemoteEncoder, ...] = ()
+    encodes_here: bool = True
+
+    async def close(self) -> None:
+        """Stop workers, hang up on servers."""
+        servers = (server.close() for server in self.servers)
+        await asyncio.gather(self.encoder.close(), *servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,8 @@ class Parts:
         fetch: returns the image at a URL that a search names; None refuses it.
         texts: whose text is to be read.
         recogniser: reads it; None where text is not read.
+        elsewhere: searches other libraries; None where there are none.
+        vectors_of_pixels: what knows vectors already; None for the catalog alone.
     """
 
     work: WorkQueue
@@ -93,6 +110,8 @@ class Parts:
     fetch: Callable[[str], bytes] | None = None
     texts: IdleQueue[str] | None = None
     recogniser: TextRecogniser | None = None
+    elsewhere: Elsewhere | None = None
+    vectors_of_pixels: VectorsOfPixels | None = None
 
 
 class Engine:
@@ -170,6 +189,16 @@ class Engine:
         return self._serving_encoder.sandbox
 
     @property
+    def encode_servers(self) -> tuple[RemoteEncoder, ...]:
+        """Other machines that encode for the models at work."""
+        return tuple(server for source in self._at_work() for server in source.servers)
+
+    @property
+    def waits_for_servers(self) -> bool:
+        """Whether images of a model at work are encoded by other machines only."""
+        return not all(source.encodes_here for source in self._at_work())
+
+    @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
         upcoming = self.upcoming
@@ -217,6 +246,12 @@ class Engine:
             or self._serving_encoder.error
         )
 
+    def _at_work(self) -> list[ModelSource]:
+        generations = filter(None, (self.generation, self.upcoming))
+        return [self._sources[each.model.fingerprint] for each in generations] or [
+            self._parts.serving
+        ]
+
     @property
     def _serving_encoder(self) -> Encoder:
         generation = self.generation
@@ -248,9 +283,9 @@ class Engine:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        encoders = (source.encoder.close() for source in self._sources.values())
+        sources = (source.close() for source in self._sources.values())
         others = [self._parts.decoder, self._parts.recogniser]
-        await asyncio.gather(*encoders, *(other.close() for other in others if other is not None))
+        await asyncio.gather(*sources, *(other.close() for other in others if other is not None))
         for generation in (self.generation, self.upcoming):
             if generation is not None:
                 await self._close_generation(generation)
@@ -288,7 +323,7 @@ class Engine:
             if upcoming is not None and self.generation is not None:
                 await BULK.run(self._parts.models.activate, [self.generation.model])
                 await self._close_generation(upcoming)
-            await target.encoder.close()
+            await target.close()
         logger.info("the move to another model is stopped")
 
     async def resume_move(self) -> None:
@@ -393,7 +428,7 @@ class Engine:
         self._running = running
         old.embedder.room.set()
         await self._close_generation(old)
-        await self._sources[old.model.fingerprint].encoder.close()
+        await self._sources[old.model.fingerprint].close()
         logger.info("%s answers from now on", upcoming.model.name)
 
     async def _verify(self, generation: Generation) -> None:
@@ -448,7 +483,10 @@ class Engine:
         return self._make_generation(model, index)
 
     def _make_generation(self, model: ModelInfo, index: GenerationIndex) -> Generation:
-        parts, encoder = self._parts, self._sources[model.fingerprint].encoder
+        parts, source = self._parts, self._sources[model.fingerprint]
+        encoder = source.encoder
+        for server in source.servers:
+            server.expect(model)
         index_maintenance = IndexMaintenance(
             index, interval_s=parts.checkpoint_interval_s, on_idle=self._note_idle
         )
@@ -463,6 +501,9 @@ class Engine:
             on_committed=index_maintenance.wake,
             on_stale=self._on_stale,
             on_idle=self._note_idle,
+            servers=source.servers,
+            encodes_here=source.encodes_here,
+            vectors_of_pixels=parts.vectors_of_pixels,
         )
         searcher = Searcher(
             model,
@@ -473,6 +514,7 @@ class Engine:
             image_store=parts.image_store,
             store=parts.searching,
             fetch=parts.fetch,
+            elsewhere=parts.elsewhere,
         )
         return Generation(model, index, embedder, index_maintenance, searcher)
 

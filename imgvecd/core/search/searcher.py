@@ -34,6 +34,7 @@ from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.languages import knows_english_only, language_of
+from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import (
     BANDS,
     BandCuts,
@@ -91,6 +92,9 @@ _MOST_NAMED_READ = 200_000  # ids, before filters; the newest
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
 
+_NO_OTHERS = Others()
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A request, ready to be answered.
@@ -107,6 +111,7 @@ class Query:
         unfiltered: what is allowed without that.
         bearers: sorted ids of those allowed that bear the names in its text; None if it has none.
         lowers_others: whether all others are a band lower, since the names mean nothing else.
+        others: what other libraries have for it.
     """
 
     request: SearchRequest
@@ -121,6 +126,7 @@ class Query:
     unfiltered: Int64Array | None = None
     bearers: Int64Array | None = None
     lowers_others: bool = False
+    others: Others = _NO_OTHERS
 
     @property
     def least(self) -> float:
@@ -143,6 +149,7 @@ class Searcher:
 
     Args:
         fetch: returns the image at a URL, and blocks; None where that is not wanted.
+        elsewhere: searches other libraries; None where there are none.
 
     Attributes:
         terms: makes vectors of texts and images.
@@ -160,12 +167,14 @@ class Searcher:
         image_store: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.model = model
         self.terms = TermEncoder(model, encoder, decoder, embeddings, store, fetch)
         self._index = index
         self._embeddings = embeddings
         self._image_store = image_store
+        self._elsewhere = elsewhere
         self._store = store
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
@@ -196,13 +205,14 @@ class Searcher:
             ModelError, WorkerError: the terms cannot be encoded.
         """
         started = time.perf_counter()
-        query = await self.prepare(request)
+        query = await self._with_others(await self.prepare(request))
         response = await INTERACTIVE.run(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
             for text in await self.terms.unread(query.asked.all_terms())
         ]
         notes += await INTERACTIVE.run(self._of_language, query, response)
+        notes += query.others.notes
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
@@ -297,6 +307,28 @@ class Searcher:
         of_all = functools.reduce(np.intersect1d, found)
         return of_all if len(of_all) else functools.reduce(np.union1d, found)
 
+    async def _with_others(self, query: Query) -> Query:
+        """Return the query with what other libraries have for it, if that is wanted."""
+        request, elsewhere = query.request, self._elsewhere
+        if elsewhere is None:
+            if not (request.everywhere or request.sources):
+                return query
+            alone = "Only this library was searched: `shared.url` is not set, so it knows no other."
+            return dataclasses.replace(query, others=Others(notes=(alone,)))
+        if request.sources and elsewhere.source not in request.sources:
+            query = dataclasses.replace(query, allowed=np.empty(0, np.int64), names="")
+        if not elsewhere.is_wanted(request):
+            return query
+        k = request.limit + _SPARE
+        if request.cursor is not None:
+            k += Cursor.decode(request.cursor, request).shown
+        if request.order != "score" or request.group is not None:
+            k = MOST_COUNTED
+        others = await elsewhere.find(
+            self.model.fingerprint, query.asked, query.vector, k, query.allowed
+        )
+        return dataclasses.replace(query, others=others)
+
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
         return self._allowed.ids(filters, self._embeddings.clock())
@@ -359,6 +391,7 @@ class Searcher:
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
         allowed = query.allowed
         searched = len(self._index) if allowed is None else len(allowed)
+        searched += query.others.searched
         query, named = self._with_names(query)
         groups, more, best = self._page(query, named, cursor, searched)
         hits = self.hits(query, groups)
@@ -430,11 +463,12 @@ class Searcher:
         request = query.request
         by_score = request.order == "score" and request.group is None
         k = request.limit + _SPARE + (cursor.shown if cursor else 0)
-        k = min(k if by_score else max(k, MOST_COUNTED), len(self._index) + 1)
+        all_there_are = len(self._index) + len(query.others.hits) + 1
+        k = min(k if by_score else max(k, MOST_COUNTED), all_there_are)
         while True:
             nearest = self._best(query, k)
             best = self._shown_once(fused(nearest, named, query.cuts.ladder))
-            groups = self._grouped(request, [image for image in best if query.wants(image)])
+            groups = self._grouped(query, [image for image in best if query.wants(image)])
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
@@ -450,14 +484,25 @@ class Searcher:
             k = max(2 * k, MOST_COUNTED)
 
     def _best(self, query: Query, k: int) -> list[Found]:
+        others = [
+            dataclasses.replace(
+                _found(query, hit.id, hit.score, False),
+                taken_at=hit.taken_at,
+                path=hit.path.encode(),
+            )
+            for hit in query.others.hits.values()
+        ]
         if query.allowed is not None and not len(query.allowed):
-            return []
+            return others[:k]
         scores, ids = self._index.search(query.vector[None], k, allowed=query.allowed)
-        return [
+        here = [
             _found(query, int(content_id), float(score), False)
             for content_id, score in zip(ids[0], scores[0], strict=True)
             if content_id >= 0
         ]
+        if not others:
+            return here
+        return sorted([*here, *others], key=lambda image: (-image.score, image.id))[:k]
 
     def _shown_once(self, images: list[Found]) -> list[Found]:
         """Return them less the RAW files of which the picture made is among them."""
@@ -467,13 +512,16 @@ class Searcher:
         ids = {image.id for image in images}
         return [image for image in images if not made.get(image.id, set()) & ids]
 
-    def _grouped(self, request: SearchRequest, found: list[Found]) -> list[Group]:
+    def _grouped(self, query: Query, found: list[Found]) -> list[Group]:
+        request = query.request
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
                 dataclasses.replace(image, taken_at=keys[image.id][0], path=keys[image.id][1])
-                for image in found
                 if image.id in keys
+                else image
+                for image in found
+                if image.id in keys or image.id in query.others.hits
             ]
         found.sort(key=lambda image: key_of(request.order, image))
         if request.group == "day":
@@ -497,12 +545,16 @@ class Searcher:
         hits = []
         for group in groups:
             leader = group.leader
-            if leader.id not in images:
+            hit = query.others.hits.get(leader.id)
+            if leader.id in images:
+                hit = hit_of(images[leader.id], leader.score)
+                hit = msgspec.structs.replace(hit, also_in=query.others.also_in.get(hit.id, ()))
+            if hit is None:
                 continue
             scale, vector = query.scale, vectors.get(leader.id)
             hits.append(
                 msgspec.structs.replace(
-                    hit_of(images[leader.id], leader.score),
+                    hit,
                     relevance=None if scale is None else round(scale.relevance(leader.score), 3),
                     band=None if scale is None else leader.band,
                     matched=matched.get(leader.id),

@@ -141,7 +141,7 @@ def test_an_older_catalog_is_filled_in_from_the_newest_down(shelf, monkeypatch):
         "DROP TRIGGER text_wanted",
         "DROP TABLE picture_texts",
         "DROP TABLE text_queue",
-        "DELETE FROM migrations WHERE name IN ('0012-names', '0017-picture-texts')",
+        "DELETE FROM migrations WHERE name IN ('0012-names', '0019-picture-texts')",
     )
     shelf.catalog = Catalog(str(shelf.folder))
     assert shelf.named("trip") == []

@@ -31,3 +31,21 @@ def test_a_move_is_told_at_every_stage(move, words):
     status = api.MoveStatus(name="big", pretrained="p", **move)
     lines = reports.status(msgspec.structs.replace(STATUS, move=status))
     assert [line.split("moving to", 1)[1].strip() for line in lines if "moving" in line] == [words]
+
+
+@pytest.mark.parametrize(
+    ("shared", "words"),
+    [
+        ({}, "as nas on PostgreSQL at db: all is published"),
+        ({"waiting": 1200}, "as nas on PostgreSQL at db: 1,200 images wait"),
+        (
+            {"vectors_taken": 68},
+            "as nas on PostgreSQL at db: all is published, 68 not encoded here",
+        ),
+    ],
+)
+def test_what_is_shared_is_told(shared, words):
+    status = api.SharedStatus(source="nas", engine="PostgreSQL at db", **shared)
+    lines = reports.status(msgspec.structs.replace(STATUS, shared=status))
+    assert [line.split(None, 1)[1] for line in lines if line.startswith("shared")] == [words]
+    assert not any(line.startswith("shared") for line in reports.status(STATUS))
