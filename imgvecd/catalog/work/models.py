@@ -63,6 +63,15 @@ class Models:
             if fingerprint is not None:
                 connection.execute("INSERT INTO meta VALUES ('stopped_move', ?)", (fingerprint,))
 
+    def learn(self, info: ModelInfo) -> None:
+        """Know a model, so that embeddings of it can be kept; nothing is encoded with it."""
+        if self.get(info.fingerprint) is None:
+            with self._database.write() as (connection, _):
+                connection.execute(
+                    "INSERT INTO models (fingerprint, info, active) VALUES (?, ?, 0)",
+                    (info.fingerprint, msgspec.json.encode(info).decode()),
+                )
+
     def activate(self, models: Sequence[ModelInfo]) -> None:
         """Make these the models that every live content is encoded with, and no others.
 

@@ -59,6 +59,13 @@ class RereadTable:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('reader', ?)", (version,))
         return self.waiting()
 
+    def queue(self, ids: Collection[int]) -> None:
+        """Have these images read again."""
+        with self._database.write() as (connection, _):
+            connection.executemany(
+                "INSERT OR IGNORE INTO metadata_queue VALUES (?)", [(each,) for each in ids]
+            )
+
     def waiting(self) -> int:
         """Return how many images that a file bears wait."""
         with self._database.read() as connection:

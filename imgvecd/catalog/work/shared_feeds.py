@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,11 @@ from imgvecd.types import Int64Array, join
 
 _MARKS = "shared marks of "
 _MOST_PATHS = 8  # copies of one image within a library
+# What engines hold at the most of an image; no file system has longer paths.
 _MOST_TAGS = 200
+_MOST_FOLDERS = 256
+_LONGEST_WORD = 200
+_LONGEST_PATH = 4096
 _CHANGES = {
     "facts_of_new_file": "INSERT ON files",
     "facts_of_changed_file": "UPDATE OF root_id, dir, name, content_id ON files",
@@ -245,10 +250,10 @@ def _facts_of(
         format=kind,
         width=width,
         height=height,
-        taken_at=_text(taken_at),
-        rating=rating if isinstance(rating, int | float) else None,
-        latitude=latitude,
-        longitude=longitude,
+        taken_at=None if taken_at is None else _text(taken_at)[:_LONGEST_WORD],
+        rating=_number(rating),
+        latitude=_number(latitude),
+        longitude=_number(longitude),
         tags=tags,
         paths=paths,
         folders=folders,
@@ -261,7 +266,7 @@ def _tags(connection: sqlite3.Connection, content_id: int) -> tuple[str, ...]:
         " AND kind IN ('tag', 'keyword', 'person') LIMIT ?",
         (content_id, _MOST_TAGS),
     ).fetchall()
-    return tuple(sorted({_text(folded(word)) or "" for (word,) in rows}))
+    return tuple(sorted({_text(folded(word))[:_LONGEST_WORD] for (word,) in rows}))
 
 
 def _places(
@@ -277,7 +282,8 @@ def _places(
     for root, directory, _ in rows:
         absolute = os.path.join(root, directory) if directory else root
         for folder in (*_and_above(absolute), *_and_above(directory)):
-            folders[_shown(folder)] = None
+            if len(folders) < _MOST_FOLDERS:
+                folders[_shown(folder)] = None
     return (
         tuple(_shown(os.path.join(root, join(directory, name))) for root, directory, name in rows),
         tuple(folders),
@@ -291,9 +297,14 @@ def _and_above(folder: bytes) -> Iterator[bytes]:
 
 
 def _shown(path: bytes) -> str:
-    return path.decode(errors="replace")
+    return _text(path.decode(errors="replace"))[:_LONGEST_PATH]
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401  # as stored
-    """Return a text as engines take it: without NUL."""
-    return None if value is None else str(value).replace("\0", "")
+def _text(value: Any) -> str:  # noqa: ANN401  # as stored
+    """Return a text as engines take it: without NUL, and with nothing that is no character."""
+    return str(value).replace("\0", "").encode(errors="replace").decode()
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401  # as stored
+    """Return a number that engines take; None for anything else."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None

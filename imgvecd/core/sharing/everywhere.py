@@ -125,24 +125,35 @@ def _folded(found: Sequence[SharedImage], here: dict[bytes, int]) -> Others:
             image.key: _hit_of(image, [name for name in sources[content] if name != image.source])
             for content, image in best.items()
         },
-        also_in={i: tuple(sources[content]) for content, i in here.items()},
+        also_in={i: tuple(map(_name, sources[content])) for content, i in here.items()},
     )
 
 
 def _hit_of(image: SharedImage, also_in: Sequence[str]) -> Hit:
     facts = image.facts
-    paths = facts.paths or (f"#{facts.content_id}",)
+    path = facts.paths[0] if facts.paths else f"#{facts.content_id}"
+    source = _name(image.source)
     return Hit(
         id=image.key,
         score=image.score,
-        path=f"{image.source}:{paths[0]}",
-        source=image.source,
-        also_in=tuple(also_in),
+        path=f"{source}:{_printable(path)}",
+        source=source,
+        also_in=tuple(map(_name, also_in)),
         format=facts.format,
         width=facts.width,
         height=facts.height,
         taken_at=facts.taken_at,
     )
+
+
+def _name(source: str) -> str:
+    """Return a source's name as it cannot be taken for a path of this machine."""
+    return _printable(source).replace("/", "_")
+
+
+def _printable(text: str) -> str:
+    """Return what another machine has written with nothing in it that ends a line."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def _is_among(content_id: int, allowed: Int64Array) -> bool:

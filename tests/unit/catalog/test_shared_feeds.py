@@ -77,6 +77,18 @@ def test_only_what_is_asked_for_leaves_the_library(library):
     assert (full.paths, full.folders) == (("/photos/1.jpg",), ("/photos",))
 
 
+def test_what_no_engine_takes_does_not_leave_the_library(library):
+    feeds = library.catalog.shared_feeds
+    library.add(1)
+    tags = [f"{number}\0" + "b" * 210 for number in range(250)]
+    for rating in (1e308, "five", None, True):
+        library.catalog.user_metadata.replace({1: {"rating": rating, "tags": tags}})
+        (facts,) = feeds.facts_of([1], ["metadata"]).facts
+        assert facts.rating in (1e308, None, 1)
+        assert all("\0" not in tag and len(tag) <= 200 for tag in facts.tags)
+        assert len(facts.tags) <= 200
+
+
 def test_vectors_are_those_of_the_catalog_bit_by_bit(library):
     feeds = library.catalog.shared_feeds
     library.add(1, 2)
