@@ -76,8 +76,11 @@ def measure(server, count, asked):
     began = time.monotonic()
     engine.settle(MODEL.fingerprint, lambda: texts[-40:])
     took = time.monotonic() - began
-    found = server.execute("SELECT candidates FROM imgvecd.models", "photos")
-    line("index built and measured", f"{took:,.0f} s, {found[0][0]} candidates")
+    found = server.execute("SELECT probes, probes_filtered, lists FROM imgvecd.models", "photos")
+    line(
+        "index built and measured",
+        f"{took:,.0f} s; probes {found[0][0]}, {found[0][1]} of {found[0][2]}",
+    )
     half = asked // 2
     queries = np.concatenate([texts[:half], questions[-half:]])
     truth = exact(library, count, queries)

@@ -297,6 +297,9 @@ class CopyFacts:
         bands: strength of ever finer structure, up to the finest that the pixels can hold.
         steps: of quantisation of brightness, 64 by rows; empty where it is no JPEG.
         sample: brightness of some 8 × 8 blocks, of places that depend on the size only.
+        strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms.
+        repeats: frequencies, per pixel, at which differences between neighbours repeat both across
+            and down, as interpolation makes them; without those of JPEG's own grid.
     """
 
     pixels: bytes = b""
@@ -308,6 +311,8 @@ class CopyFacts:
     bands: tuple[float, ...] = ()
     steps: tuple[int, ...] = ()
     sample: bytes = b""
+    strengths: tuple[float, ...] = ()
+    repeats: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import msgspec
 
 import imgvecd
 from imgvecd.config.schema import EncodeServerConfig, expand
+from imgvecd.core.files.durable import DurableFile
 from imgvecd.core.files.token_file import read_token
 from imgvecd.core.threads import BULK
 from imgvecd.errors import ConfigError, EncoderAwayError, WorkerError
@@ -30,6 +31,8 @@ _ANSWER_S = 180.0  # of a batch: over a slow network, by a model that is loaded 
 # A machine that sleeps or lost its power acknowledges nothing: noticed after 10 + 3 × 5 s.
 _KEEPALIVE = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 _UNACKNOWLEDGED_MS = 25_000  # of data that was sent: likewise
+_TOWER_S, _SILENCE_S = 3600.0, 30.0  # of fetching a text tower: in all, and without a byte
+_CHUNK_BYTES = 1 << 20
 _MOST_ANSWER_BYTES = 4 << 20  # 256 vectors of 4,096 dimensions
 _BUSY_S, _MOST_BUSY = 0.5, 20  # pauses while others have the server
 _UNAUTHORIZED, _NOT_FOUND, _MISMATCH, _UNAVAILABLE = 401, 404, 426, 503
@@ -114,6 +117,35 @@ class ServerConnection:
         }
         return _encoded(await self._ask("POST", messages.TEXTS, headers, [body], _ANSWER_S), self)
 
+    async def fetch_text_tower(self, fingerprint: str, path: str) -> None:
+        """Write the model's text tower to a file, which is there as a whole or not at all.
+
+        Raises:
+            ServerTroubleError: as `offer`, or the server does not keep it.
+            OSError: it cannot be written.
+        """
+        headers = {messages.MODEL_HEADER: fingerprint}
+        async with self._told(_TOWER_S):
+            session = self._session or await self._connect()
+            address = self.url + messages.TEXT_TOWER
+            async with session.get(address, headers=headers, allow_redirects=False) as response:
+                length = response.content_length
+                if response.status != _OK or not length or length > messages.MOST_TOWER_BYTES:
+                    self._refuse("it has no text tower to give")
+                await self._save(response, length, path)
+
+    async def _save(self, response: aiohttp.ClientResponse, length: int, path: str) -> None:
+        left = length
+        await BULK.run(os.makedirs, os.path.dirname(path), mode=0o700, exist_ok=True)
+        with DurableFile(path, parsed=True) as file:
+            while left:
+                async with asyncio.timeout(_SILENCE_S):
+                    chunk = await response.content.read(_CHUNK_BYTES)
+                if not chunk:
+                    self._lose("hung up")
+                await BULK.run(file.write, chunk)
+                left -= len(chunk)
+
     async def close(self) -> None:
         """Hang up; a later request connects again."""
         session, self._session = self._session, None
@@ -128,13 +160,22 @@ class ServerConnection:
         body: Sequence[bytes] | None,
         limit_s: float,
     ) -> _Answer:
+        async with self._told(limit_s):
+            for _ in range(_MOST_BUSY):
+                answer = await self._ask_once(method, path, headers, body)
+                if not answer.busy:
+                    break
+                await asyncio.sleep(_BUSY_S)
+        if answer.status != _OK:
+            self._raise(answer)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _told(self, limit_s: float) -> AsyncIterator[None]:
+        """Make of what fails on the way a `ServerTroubleError`."""
         try:
             async with asyncio.timeout(limit_s):
-                for _ in range(_MOST_BUSY):
-                    answer = await self._ask_once(method, path, headers, body)
-                    if not answer.busy:
-                        break
-                    await asyncio.sleep(_BUSY_S)
+                yield
         except TimeoutError:
             self._lose(f"does not answer within {limit_s:g} s")
         except aiohttp.ClientConnectorCertificateError as error:
@@ -143,9 +184,6 @@ class ServerConnection:
             self._refuse(f"TLS fails: {_os_reason(error.os_error)}")
         except (aiohttp.ClientError, OSError) as error:
             self._lose(_lost(error))
-        if answer.status != _OK:
-            self._raise(answer)
-        return answer
 
     async def _ask_once(
         self, method: str, path: str, headers: dict[str, str], body: Sequence[bytes] | None

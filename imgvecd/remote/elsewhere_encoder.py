@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -17,6 +19,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _BATCH = 16
+_FETCH_AGAIN_S = 300.0  # after a text tower was not to be had
 
 
 class TextsHere(Protocol):
@@ -34,20 +37,21 @@ class TextsHere(Protocol):
 class ElsewhereEncoder:
     """A `protocols.Encoder` for `without_remote: wait`.
 
-    Texts need the text tower alone, a small process without torch: it is asked first, so that
-    searches work while every server is off. For one event loop.
+    Texts need the text tower alone, a small process without torch. It is asked first, so that
+    searches work while every server is off; where it is not kept, a server that has encoded texts
+    is asked for it. For one event loop.
 
     Args:
         tower: encodes texts, where the model's text tower is kept.
-        has_tower: whether it is.
+        tower_path: the file that it is kept in.
     """
 
-    def __init__(
-        self, servers: Sequence[HttpEncoder], tower: TextsHere, has_tower: Callable[[], bool]
-    ) -> None:
+    def __init__(self, servers: Sequence[HttpEncoder], tower: TextsHere, tower_path: str) -> None:
         self._servers = tuple(servers)
         self._tower = tower
-        self._has_tower = has_tower
+        self._tower_path = tower_path
+        self._fetching: asyncio.Task[None] | None = None
+        self._not_before = 0.0
 
     @property
     def loaded(self) -> bool:
@@ -108,13 +112,37 @@ class ElsewhereEncoder:
         if self._has_tower():
             try:
                 return await self._tower.encode_texts(texts, lane)
-            except (ModelError, WorkerError) as error:
+            except ModelError as error:
+                logger.warning("the text tower is fetched anew: %s", error)
+                with contextlib.suppress(OSError):
+                    os.unlink(self._tower_path)
+            except WorkerError as error:  # of the machine or its memory: the file is not at fault
                 logger.warning("texts are encoded by a server: %s", error)
-        return await self._reached(lambda server: server.encode_texts(texts, lane))
+        vectors = await self._reached(lambda server: server.encode_texts(texts, lane))
+        self._plan_fetching()
+        return vectors
 
     async def close(self) -> None:
         """Stop the text tower; servers are closed by who has them."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
         await self._tower.close()
+
+    def _has_tower(self) -> bool:
+        return os.path.exists(self._tower_path)
+
+    def _plan_fetching(self) -> None:
+        if self._has_tower() or time.monotonic() < self._not_before:
+            return
+        self._not_before = time.monotonic() + _FETCH_AGAIN_S
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch_tower())
+
+    async def _fetch_tower(self) -> None:
+        for server in self._servers:
+            if server.status().state == "ready" and await server.fetch_text_tower(self._tower_path):
+                return
 
     async def _reached(
         self, encode: Callable[[HttpEncoder], Awaitable[Float32Array]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Awaitable, Iterator
 
@@ -12,6 +13,7 @@ import numpy as np
 from aiohttp import web
 
 import imgvecd
+from imgvecd.core.threads import BULK
 from imgvecd.errors import (
     BadRequestError,
     BusyError,
@@ -40,12 +42,23 @@ class EncodeApp:
 
     def __init__(self, token: str) -> None:
         self._encoders: dict[str, tuple[ModelInfo, Encoder]] = {}
+        self._text_towers: dict[str, str] = {}
         self._token = token
         self._under_way = 0
 
-    def offer(self, info: ModelInfo, encoder: Encoder) -> None:
-        """Encode with this model, too, from now on."""
+    def offer(self, info: ModelInfo, encoder: Encoder, text_tower: str = "") -> None:
+        """Encode with this model, too, from now on.
+
+        Args:
+            text_tower: file that its text tower is kept in, once it is.
+        """
         self._encoders[info.fingerprint] = info, encoder
+        self._text_towers[info.fingerprint] = text_tower
+
+    @property
+    def models(self) -> list[ModelInfo]:
+        """What is offered."""
+        return [info for info, _ in self._encoders.values()]
 
     def application(self) -> web.Application:
         """Return the routes behind the guard."""
@@ -53,6 +66,7 @@ class EncodeApp:
         app.router.add_get(messages.MODELS, self._models)
         app.router.add_post(messages.IMAGES, self._images)
         app.router.add_post(messages.TEXTS, self._texts)
+        app.router.add_get(messages.TEXT_TOWER, self._text_tower)
         return app
 
     async def _models(self, _: web.Request) -> web.Response:
@@ -96,6 +110,13 @@ class EncodeApp:
             if sum(map(len, texts)) > messages.MOST_TEXT_CHARACTERS:
                 raise TooLargeError("the texts are too long together")
             return await _answer(encoder, encoder.encode_texts(texts, lane))
+
+    async def _text_tower(self, request: web.Request) -> web.StreamResponse:
+        info, _ = self._asked(request)
+        path = self._text_towers[info.fingerprint]
+        if not await BULK.run(os.path.isfile, path):
+            raise NotFoundError(f"the text tower of {info.name} is not kept here")
+        return web.FileResponse(path)
 
     def _asked(self, request: web.Request) -> tuple[ModelInfo, Encoder]:
         found = self._encoders.get(request.headers.get(messages.MODEL_HEADER, ""))

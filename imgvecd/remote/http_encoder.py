@@ -176,6 +176,16 @@ class HttpEncoder:
             done += len(part)
         return np.concatenate(rows)
 
+    async def fetch_text_tower(self, path: str) -> bool:
+        """Write the model's text tower to a file; return whether the server had one to give."""
+        try:
+            await self._connection.fetch_text_tower(self._fingerprint, path)
+        except (ServerTroubleError, OSError) as error:
+            logger.info("the text tower of %s is not fetched: %s", self._name, error)
+            return False
+        logger.info("the text tower of %s was fetched from %s", self._name, self.url)
+        return True
+
     async def close(self) -> None:
         """See `protocols.RemoteEncoder.close`."""
         await self._wanted.close()

@@ -17,6 +17,8 @@ PROTOCOL = 1
 """Version of all this; each side refuses another one."""
 
 MODELS, IMAGES, TEXTS = "/v1/models", "/v1/images", "/v1/texts"
+TEXT_TOWER = "/v1/text-tower"
+"""The file of a model's text tower, for who answers searches while the server is off."""
 
 PROTOCOL_HEADER = "Imgvecd-Protocol"
 MODEL_HEADER = "Imgvecd-Model"  # a fingerprint
@@ -33,6 +35,8 @@ MOST_BODY_BYTES = 64 << 20
 MOST_TEXTS = 256
 MOST_TEXT_CHARACTERS = 100_000
 """Of all texts of a request together."""
+MOST_TOWER_BYTES = 8 << 30
+"""Of a text tower: the largest that there are have 2 GB."""
 FLOAT_BYTES = 4
 
 LANES = {"bulk": Lane.BULK, "interactive": Lane.INTERACTIVE}

@@ -22,7 +22,7 @@ from imgvecd.errors import ConfigError, ModelError
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.remote.door import Door
 from imgvecd.remote.encode_app import EncodeApp
-from imgvecd.wiring.parts import make_encoder
+from imgvecd.wiring.parts import make_encoder, text_tower_path
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ class _EncodeServer:
         self._app = app
         self._context = context
         self._on_listening = on_listening
+        self._learnt = asyncio.Event()
+        self._failed: list[ModelError] = []
 
     async def run(self, host: str, port: int) -> int:
         stopped = asyncio.Event()
@@ -90,61 +92,54 @@ class _EncodeServer:
 
     async def _serve(self, bound: socket.socket) -> None:
         with bound:
-            learning = await self._learn_one()
+            learning = [asyncio.create_task(self._learn(choice)) for choice in self._encoders]
             runner = web.AppRunner(
                 self._app.application(), handler_cancellation=True, shutdown_timeout=_DRAIN_S
             )
-            await runner.setup()
-            assert runner.server is not None  # noqa: S101  # it is set up
-            door = Door(bound, runner.server, self._context)
-            self._on_listening(_url(bound, self._context))
+            door = None
             try:
+                await self._one_offered()
+                await runner.setup()
+                assert runner.server is not None  # noqa: S101  # it is set up
+                door = Door(bound, runner.server, self._context)
+                self._on_listening(_url(bound, self._context))
                 await asyncio.gather(*learning)
                 await asyncio.Event().wait()
             finally:
-                door.close()
+                if door is not None:
+                    door.close()
                 for task in learning:
                     task.cancel()
                 await runner.cleanup()
 
-    async def _learn_one(self) -> set[asyncio.Task[None]]:
-        """Return once there is a model to offer: the tasks that learn what the others are.
+    async def _one_offered(self) -> None:
+        """Return once there is a model to offer.
 
         Raises:
             ModelError: there is none.
         """
-        firsts = {asyncio.create_task(self._learn(choice)): choice for choice in self._encoders}
-        failed: set[ModelChoice] = set()
-        error: ModelError | None = None
-        pending = set(firsts)
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    try:
-                        task.result()
-                    except ModelError as told:
-                        error = error or told
-                        failed.add(firsts[task])
-                        logger.warning("%s", told)
-                if len(failed) + len(pending) < len(firsts):
-                    retried = {asyncio.create_task(self._learn_later(each)) for each in failed}
-                    return pending | retried
-        except BaseException:
-            for task in firsts:
-                task.cancel()
-            raise
-        raise error or ModelError("no model is named")
+        while not self._app.models:
+            if len(self._failed) == len(self._encoders):
+                raise self._failed[0]
+            self._learnt.clear()
+            await self._learnt.wait()
 
     async def _learn(self, choice: ModelChoice) -> None:
-        encoder = self._encoders[choice]
-        self._app.offer(await encoder.info(), encoder)
-        logger.info("%s is offered", choice.name)
+        """Offer a model, later if it cannot be had now: the network may be down."""
+        try:
+            await self._offer(choice)
+        except ModelError as error:
+            logger.warning("%s", error)
+            self._failed.append(error)
+            self._learnt.set()
+            await Retrying(ModelError, first_s=60, level=logging.INFO).call(self._offer, choice)
+        self._learnt.set()
 
-    async def _learn_later(self, choice: ModelChoice) -> None:
-        """Offer a model once it can be had: the network may be down."""
-        retrying = Retrying(ModelError, first_s=60, level=logging.INFO)
-        await retrying.call(self._learn, choice)
+    async def _offer(self, choice: ModelChoice) -> None:
+        encoder = self._encoders[choice]
+        tower = text_tower_path(choice, paths.encoders_dir())
+        self._app.offer(await encoder.info(), encoder, tower)
+        logger.info("%s is offered", choice.name)
 
 
 def _choices(config: Config) -> list[ModelChoice]:

@@ -69,7 +69,7 @@ def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
         return ModelSource(choice.fingerprint, make_encoder(choice, config, state), servers)
     path = text_tower_path(choice, state)
     tower = EncoderProcess(choice, config.encode, part="texts", text_tower=path)
-    elsewhere = ElsewhereEncoder(servers, tower, lambda: os.path.exists(path))
+    elsewhere = ElsewhereEncoder(servers, tower, path)
     return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
 
 

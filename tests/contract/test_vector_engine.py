@@ -14,7 +14,6 @@ from embedding_source import MemorySource, brute_force, unit_vectors
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.postgres import index_keeper, nearest
 from imgvecd.adapters.postgres.engine import PostgresEngine
-from imgvecd.adapters.postgres.vector_tables import VectorTable
 from imgvecd.api import Filters
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
@@ -385,7 +384,7 @@ def test_a_role_cannot_change_the_rows_of_another(postgres, database):
         "SELECT imgvecd.forget(1)",
         "ALTER TABLE imgvecd.images DISABLE ROW LEVEL SECURITY",
         "DROP TABLE imgvecd.vectors_1",
-        "UPDATE imgvecd.models SET candidates = 1",
+        "UPDATE imgvecd.models SET probes = 1",
     ):
         with pytest.raises(psycopg.Error):
             postgres.execute(statement, name, "desktop")
@@ -454,7 +453,7 @@ def test_a_small_source_beside_a_large_one_is_searched_exactly(indexed, database
 def test_the_recall_is_measured(indexed):
     recall = indexed.engine.measure("model", queries(20))
     assert min(recall.unfiltered, recall.filtered) >= 0.95
-    assert re.fullmatch(r"HNSW, \d+ candidates", recall.how)
+    assert re.fullmatch(r"IVF, \d+ and \d+ of \d+ lists", recall.how)
     assert recall.queries == 24
 
 
@@ -465,26 +464,25 @@ def test_few_vectors_need_no_index(engine):
     assert engine.measure("model", queries(3)).how == "exact, one by one"
 
 
-def test_more_candidates_than_the_index_keeps_are_scanned_for(indexed, monkeypatch, database):
-    monkeypatch.setattr(nearest, "MOST_EF", 20)
-    found = {}
-    with indexed.engine._connections.reading() as connection:
-        for candidates in (20, 600):
-            table = VectorTable(1, DIM, mean_of(connection), candidates)
-            found[candidates] = 0
-            for query in queries(20, seed=77):
-                _, ids = brute_force(dict(enumerate(indexed.vectors)), query, 10)
-                with connection.transaction():
-                    rows = nearest.nearest(connection, table, query, 10, Where(), by_index=True)
-                keys = {row[0] - key_of_image(indexed.number, 0) for row in rows}
-                found[candidates] += len(keys & set(ids.tolist()))
-    assert found[600] >= 0.97 * 200
-    assert found[20] < found[600]
+def test_an_index_is_built_anew_when_the_table_has_doubled(indexed, monkeypatch):
+    monkeypatch.setattr(index_keeper, "_LOOK_S", 0.0)
+    before = lists_of(indexed.engine)
+    rng = np.random.default_rng(12)
+    indexed.put(range(10_000, 14_100), unit_vectors(rng, 4100, DIM))
+    indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
+    after = lists_of(indexed.engine)
+    assert after[0] > before[0]
+    assert after[1] == 8100
+    assert len(indexed.engine.search("model", queries(1)[0], 10, Where())) == 10
 
 
-def mean_of(connection):
-    ((mean,),) = connection.execute("SELECT mean FROM imgvecd.models").fetchall()
-    return mean
+def lists_of(engine):
+    with engine._connections.reading() as connection:
+        (row,) = connection.execute(
+            "SELECT lists, indexed_count, probes, probes_filtered FROM imgvecd.models"
+        ).fetchall()
+    assert None not in row
+    return row
 
 
 def test_an_index_is_built_once_and_writes_go_on_into_it(indexed):

@@ -13,8 +13,8 @@ PHOTOS = ROOT / "tests" / "data" / "photos"
 CLUSTER = """
 import os, runpy, sys
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-cluster.add_node(num_cpus=1)
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+cluster.add_node(num_cpus=2)
 os.environ["RAY_ADDRESS"] = cluster.address
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")

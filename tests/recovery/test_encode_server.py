@@ -2,13 +2,16 @@
 
 import signal
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
 from certificates import make_certificate
 from encode_servers import RunningEncodeServer, SlowNetwork
 from fast_serving import serving as sessions
+from kept_state import keep_state
 from pictures import draw
+from running import RunningDaemon
 
 
 @pytest.fixture
@@ -233,3 +236,33 @@ def test_the_machine_is_woken_once(serve, server, photos, tmp_path):
     server.start()
     daemon.wait_until_indexed(12)
     assert woken.read_text() == f"{server.url}\n"
+
+
+def test_the_embedded_model_gives_the_same_elsewhere_and_answers_texts_alone(tmp_path):
+    photos = Path(__file__).parents[1] / "data" / "photos"
+    count = len(list(photos.glob("*.jpg")))
+    server = RunningEncodeServer(tmp_path / "server", module="imgvecd.cli.main")
+    keep_state(tmp_path / "server" / ".local" / "state" / "imgvecd-encoders", catalog=False)
+    local = RunningDaemon(tmp_path / "local", [photos])
+    settings = {"encode__without_remote": "wait", "encode__remote": server.setting()}
+    elsewhere = RunningDaemon(tmp_path / "elsewhere", [photos], settings, kept=False)
+    try:
+        elsewhere.wait_until(lambda: server_state(elsewhere)["state"] == "unreachable")
+        server.start()
+        elsewhere.wait_until_indexed(count)
+        local.wait_until_indexed(count)
+        found = local.search("a rocket in the sky")
+        assert elsewhere.search("a rocket in the sky") == found
+        tower = elsewhere.state / "texttower"
+        elsewhere.wait_until(lambda: list(tower.glob("*.safetensors")))
+        assert server.stop(signal.SIGTERM) == 0
+        assert elsewhere.search("a cup of coffee") == local.search("a cup of coffee")
+        assert not (elsewhere.state / "imagetower").exists()
+        no_failures(elsewhere)
+        assert elsewhere.stop() == local.stop() == 0
+        here, there = vectors(local), vectors(elsewhere)
+        assert here.keys() == there.keys()
+        assert min(float(here[each] @ there[each]) for each in here) > 0.9999
+    finally:
+        for each in (server, local, elsewhere):
+            each.kill()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 
 from imgvecd.adapters.postgres.connections import Connection, first_value, statement
-from imgvecd.adapters.postgres.recall import best_candidates
+from imgvecd.adapters.postgres.recall import best_probes
 from imgvecd.adapters.postgres.vector_tables import VectorTables
 from imgvecd.types import Float32Array
 
@@ -16,9 +17,8 @@ logger = logging.getLogger(__name__)
 INDEX_FROM = 20_000
 """Vectors from which on an index pays: so many are compared one by one in some 25 ms."""
 
-# 1.7 ms of a core for each vector that comes into an index of 60,000. With 24 and 100 it is 4.6,
-# and little more is found.
-_M, _EF_CONSTRUCTION = 16, 64
+_LISTS = 2  # times the root of the number of vectors
+_GROWN = 2  # times as many vectors as when it was built: built anew
 _LOOK_S = 60.0
 _COUNTED = 100_000
 _WRITE_MS = 120_000
@@ -39,16 +39,17 @@ class IndexKeeper:
         if now < self._looked_at.get(fingerprint, now - _LOOK_S) + _LOOK_S:
             return
         row = connection.execute(
-            "SELECT number, mean IS NOT NULL, coalesce(measured_count, 0)"
+            "SELECT number, coalesce(indexed_count, 0), probes IS NOT NULL"
             " FROM imgvecd.models WHERE fingerprint = %s",
             (fingerprint,),
         ).fetchone()
         if row is None:
             return
-        number, is_indexed, measured = row
+        number, indexed, is_measured = row
         count = _rows(connection, f"imgvecd.vectors_{number:d}")
-        if count >= INDEX_FROM and (not is_indexed or count > 2 * measured):
-            self._index(connection, fingerprint, number, count, questions())
+        is_due = count >= INDEX_FROM and count > _GROWN * indexed
+        if is_due or (indexed and not is_measured):
+            self._index(connection, fingerprint, number, count if is_due else 0, questions())
         self._looked_at[fingerprint] = time.monotonic()
 
     def _index(
@@ -59,22 +60,24 @@ class IndexKeeper:
         count: int,
         queries: Float32Array,
     ) -> None:
-        """Build the index if there is none, and find out what to ask of it; nobody else at once."""
+        """Build the index, and find out what to ask of it; nobody else does at once.
+
+        Args:
+            count: of vectors; 0 leaves the index as it is.
+        """
         if not first_value(connection, "SELECT pg_try_advisory_lock(%s)", number):
             return
         connection.execute("SET statement_timeout = 0")
         try:
-            logger.info("the shared engine indexes %d vectors", count)
-            connection.execute(
-                "SELECT imgvecd.build_index(%s, %s, %s)", (number, _M, _EF_CONSTRUCTION)
-            )
+            if count:
+                logger.info("the shared engine indexes %d vectors", count)
+                lists = round(_LISTS * math.sqrt(count))
+                connection.execute("SELECT imgvecd.build_index(%s, %s)", (number, lists))
             self._tables.forget(fingerprint)
             table = self._tables.find(connection, fingerprint)
             assert table is not None  # noqa: S101  # it has just been indexed
-            candidates = best_candidates(connection, table, queries)
-            connection.execute(
-                "SELECT imgvecd.set_candidates(%s, %s, %s)", (number, candidates, count)
-            )
+            probes, filtered = best_probes(connection, table, queries)
+            connection.execute("SELECT imgvecd.set_probes(%s, %s, %s)", (number, probes, filtered))
             self._tables.forget(fingerprint)
         finally:
             if not connection.closed:

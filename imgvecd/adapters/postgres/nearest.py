@@ -1,9 +1,13 @@
-"""The statements that find the nearest vectors of a model: exactly, or by its HNSW index.
+"""The statements that find the nearest vectors of a model: exactly, or by its IVF index.
 
-An HNSW index loses neighbours of texts where vectors have a common direction, so it is built over
-x - mean, asked for more than is wanted, and its answer is ranked anew by exact scores. What few
-images pass a filter are compared one by one, which is exact; else the index goes on until enough
-that it finds pass.
+The index is over x - mean; it is asked for more than is wanted, and its answer ranked anew by exact
+scores. What few images pass a filter are compared one by one, which is exact; else the index goes
+on until enough that it finds pass.
+
+Why IVF: among 300,000 vectors, HNSW (16, 64) with the 1,000 candidates that pgvector allows found
+0.82 of the ten best for texts, which lie outside of the cone that the vectors of a model lie in.
+IVF finds as many as it looks through lists for, and what comes into it costs 0.1 ms of a core
+instead of 1.7.
 """
 
 from __future__ import annotations
@@ -29,7 +33,6 @@ from imgvecd.types import Float32Array
 FEW = 10_000
 """Images of a filter that are compared one by one, exactly: some 3 µs each for 512 dimensions."""
 
-MOST_EF = 1000  # pgvector's own bound
 _BEYOND = 1 << 62  # every key
 _SPARE = 20  # wanted of the index beside what is: its order is by rounded vectors
 _COLUMNS = (
@@ -44,8 +47,7 @@ _BY_KEY = (
 _BY_INDEX = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off;"
     " SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off;"
-    " SET LOCAL hnsw.iterative_scan = relaxed_order; SET LOCAL hnsw.max_scan_tuples = 200000;"
-    " SET LOCAL hnsw.scan_mem_multiplier = 4; SET LOCAL hnsw.ef_search = "
+    " SET LOCAL ivfflat.iterative_scan = relaxed_order; SET LOCAL ivfflat.probes = "
 )
 
 
@@ -76,10 +78,8 @@ def nearest(
     exact = f"(v.vector::vector({table.dim}) <#> %b::vector({table.dim}))"
     if by_index:
         wanted = k + max(_SPARE, k // 2)
-        if table.candidates > MOST_EF:  # the scan goes on until there are so many
-            wanted = max(wanted, table.candidates)
-        ef = min(max(table.candidates, wanted), MOST_EF)
-        connection.execute(statement(f"{_BY_INDEX}{ef:d}"))
+        probes = table.probes_filtered if is_narrow or among else table.probes
+        connection.execute(statement(f"{_BY_INDEX}{probes:d}"))
         order = f"{table.centred} <#> %b::halfvec({table.dim})"
         ordered_by: HalfVector | Vector = HalfVector(query.astype(np.float16))
     else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import math
 
 import numpy as np
 
 from imgvecd.adapters.postgres.connections import Connection, statement
-from imgvecd.adapters.postgres.nearest import MOST_EF, nearest
+from imgvecd.adapters.postgres.nearest import nearest
 from imgvecd.adapters.postgres.vector_tables import VectorTable
 from imgvecd.core.sharing.vector_engine import Recall, Where
 from imgvecd.types import Float32Array
@@ -21,7 +23,7 @@ _K = 10
 _MOST_QUERIES = 24  # an exact search of a million takes a second
 _OWN_QUERIES = 8  # of images in the table, beside what people ask
 _TENTH = "v.key %% 10 = 3"  # as psycopg takes it
-_CANDIDATES = (100, 200, 400, 700, MOST_EF, 2000, 4000)
+_SHARES = (1 / 64, 1 / 32, 1 / 20, 1 / 14, 1 / 10, 1 / 7, 1 / 5, 1 / 3, 1)  # of the lists
 _MARGIN = 0.01  # measured on a few queries
 _TIE = 1e-6
 
@@ -31,27 +33,32 @@ def measure(connection: Connection, table: VectorTable, queries: Float32Array) -
     if table.mean is None:
         return Recall(1.0, 1.0, "exact, one by one", 0)
     asked = _questions(connection, table, queries)
-    exact = [_exact(connection, table, asked, among) for among in ("", _TENTH)]
-    return _measured(connection, table, asked, exact)
+    unfiltered, filtered = (
+        _found(connection, table, asked, _exact(connection, table, asked, among), among)
+        for among in ("", _TENTH)
+    )
+    how = f"IVF, {table.probes} and {table.probes_filtered} of {table.lists} lists"
+    return Recall(unfiltered, filtered, how, len(asked))
 
 
-def best_candidates(connection: Connection, table: VectorTable, queries: Float32Array) -> int:
-    """Return the least number of candidates with which the recall is what is promised."""
+def best_probes(
+    connection: Connection, table: VectorTable, queries: Float32Array
+) -> tuple[int, int]:
+    """Return the least probes, without and with a filter, that find what is promised."""
     asked = _questions(connection, table, queries)
-    exact = [_exact(connection, table, asked, among) for among in ("", _TENTH)]
-    for candidates in _CANDIDATES:
-        tried = VectorTable(table.number, table.dim, table.mean, candidates)
-        found = _measured(connection, tried, asked, exact)
-        logger.info(
-            "shared engine: recall %.3f, filtered %.3f, %s",
-            found.unfiltered,
-            found.filtered,
-            found.how,
-        )
-        if min(found.unfiltered, found.filtered) >= LEAST + _MARGIN:
-            return candidates
-    logger.warning("the shared engine's index finds less than %.0f %% of the best", 100 * LEAST)
-    return _CANDIDATES[-1]
+    best = []
+    for among in ("", _TENTH):
+        exact = _exact(connection, table, asked, among)
+        for share in _SHARES:
+            probes = math.ceil(table.lists * share)
+            tried = dataclasses.replace(table, probes=probes, probes_filtered=probes)
+            found = _found(connection, tried, asked, exact, among)
+            what = "with one in ten allowed " if among else ""
+            logger.info("shared engine: recall %s%.3f, %d lists", what, found, probes)
+            if found >= LEAST + _MARGIN:
+                break
+        best.append(probes)
+    return best[0], best[1]
 
 
 def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
@@ -80,15 +87,17 @@ def _exact(
     return worst
 
 
-def _measured(
-    connection: Connection, table: VectorTable, queries: Float32Array, exact: list[list[float]]
-) -> Recall:
-    shares = []
-    for among, worst in zip(("", _TENTH), exact, strict=True):
-        found = 0
-        for query, least in zip(queries, worst, strict=True):
-            with connection.transaction():
-                rows = nearest(connection, table, query, _K, Where(), by_index=True, among=among)
-            found += sum(row[1] >= least - _TIE for row in rows)
-        shares.append(found / (_K * len(queries)))
-    return Recall(shares[0], shares[1], f"HNSW, {table.candidates} candidates", len(queries))
+def _found(
+    connection: Connection,
+    table: VectorTable,
+    queries: Float32Array,
+    exact: list[float],
+    among: str,
+) -> float:
+    """Return the share of the ten best that the index finds."""
+    found = 0
+    for query, least in zip(queries, exact, strict=True):
+        with connection.transaction():
+            rows = nearest(connection, table, query, _K, Where(), by_index=True, among=among)
+        found += sum(row[1] >= least - _TIE for row in rows)
+    return found / (_K * len(queries))

@@ -52,7 +52,7 @@ CREATE TABLE imgvecd.sources (
 );
 {_only_own("imgvecd.sources", "role = current_user")}
 
--- candidates: that a search by the index looks at, as measured; NULL mean: there is no index yet.
+-- mean: NULL while there is no index. probes: lists that a search looks through, as measured.
 CREATE TABLE imgvecd.models (
     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     fingerprint text NOT NULL UNIQUE,
@@ -60,9 +60,10 @@ CREATE TABLE imgvecd.models (
     pretrained text NOT NULL,
     dim integer NOT NULL CHECK (dim BETWEEN 1 AND 4000),
     mean text,
+    lists integer,
     indexed_count bigint,
-    candidates integer,
-    measured_count bigint
+    probes integer,
+    probes_filtered integer
 );
 GRANT SELECT ON imgvecd.models TO PUBLIC;
 
@@ -123,32 +124,34 @@ BEGIN
     RETURN added;
 END $$;
 
--- Builds the index of a model over x - mean, which ranks as x does; writers wait meanwhile.
-CREATE FUNCTION imgvecd.build_index(model integer, m integer, ef_construction integer)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- Builds the index of a model anew, over x - mean, which ranks as x does. Writers wait meanwhile,
+-- searches go on by the old one.
+CREATE FUNCTION imgvecd.build_index(model integer, lists integer)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET maintenance_work_mem = '1GB' AS $$
 DECLARE
     length integer;
     centre text;
     rows bigint;
 BEGIN
-    SELECT dim, mean INTO STRICT length, centre FROM imgvecd.models WHERE number = model FOR UPDATE;
-    IF centre IS NULL THEN
-        EXECUTE format('LOCK TABLE imgvecd.vectors_%s IN SHARE MODE', model);
-        EXECUTE format('SELECT count(*) FROM imgvecd.vectors_%s', model) INTO rows;
-        EXECUTE format('SELECT avg(vector::vector)::halfvec::text FROM imgvecd.vectors_%s'
-            ' TABLESAMPLE BERNOULLI (%s) REPEATABLE (1)', model,
-            least(100, 100 * 20000.0 / greatest(rows, 1))) INTO centre;
-        EXECUTE format('CREATE INDEX vectors_%1$s_nearest ON imgvecd.vectors_%1$s USING hnsw'
-            ' (((vector - %2$L::halfvec(%3$s))::halfvec(%3$s)) halfvec_ip_ops)'
-            ' WITH (m = %4$s, ef_construction = %5$s)',
-            model, centre, length, m, ef_construction);
-        UPDATE imgvecd.models SET mean = centre, indexed_count = rows WHERE number = model;
-    END IF;
+    SELECT dim INTO STRICT length FROM imgvecd.models WHERE number = model FOR UPDATE;
+    EXECUTE format('LOCK TABLE imgvecd.vectors_%s IN SHARE MODE', model);
+    EXECUTE format('SELECT count(*) FROM imgvecd.vectors_%s', model) INTO rows;
+    EXECUTE format('SELECT avg(vector::vector)::halfvec::text FROM imgvecd.vectors_%s'
+        ' TABLESAMPLE BERNOULLI (%s) REPEATABLE (1)', model,
+        least(100, 100 * 20000.0 / greatest(rows, 1))) INTO centre;
+    EXECUTE format('CREATE INDEX vectors_%1$s_new ON imgvecd.vectors_%1$s USING ivfflat'
+        ' (((vector - %2$L::halfvec(%3$s))::halfvec(%3$s)) halfvec_ip_ops) WITH (lists = %4$s)',
+        model, centre, length, lists);
+    EXECUTE format('DROP INDEX IF EXISTS imgvecd.vectors_%s_nearest', model);
+    EXECUTE format('ALTER INDEX imgvecd.vectors_%1$s_new RENAME TO vectors_%1$s_nearest', model);
+    UPDATE imgvecd.models SET mean = centre, lists = build_index.lists, indexed_count = rows,
+        probes = NULL, probes_filtered = NULL WHERE number = model;
 END $$;
 
-CREATE FUNCTION imgvecd.set_candidates(model integer, number integer, measured bigint)
+CREATE FUNCTION imgvecd.set_probes(model integer, for_all integer, filtered integer)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    UPDATE imgvecd.models SET candidates = set_candidates.number, measured_count = measured
+    UPDATE imgvecd.models SET probes = for_all, probes_filtered = filtered
         WHERE models.number = model;
 $$;
 

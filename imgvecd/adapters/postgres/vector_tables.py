@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imgvecd.adapters.postgres.connections import Connection
 
-_UNMEASURED = 400
+_UNMEASURED = 8  # lists of which one is looked through
 _REMEMBERED_S = 10.0
 
 
@@ -17,13 +17,17 @@ class VectorTable:
 
     Attributes:
         mean: as a text; None while there is no index.
-        candidates: how many a search by the index looks at, as measured.
+        lists: of the index.
+        probes: how many of them a search looks through, as measured.
+        probes_filtered: the same where a filter lets a part of the images pass.
     """
 
     number: int
     dim: int
     mean: str | None
-    candidates: int
+    lists: int
+    probes: int
+    probes_filtered: int
 
     @property
     def name(self) -> str:
@@ -49,13 +53,15 @@ class VectorTables:
         if table is not None and now < at + _REMEMBERED_S:
             return table
         row = connection.execute(
-            "SELECT number, dim, mean, coalesce(candidates, %s) FROM imgvecd.models"
+            "SELECT number, dim, mean, lists, probes, probes_filtered FROM imgvecd.models"
             " WHERE fingerprint = %s",
-            (_UNMEASURED, fingerprint),
+            (fingerprint,),
         ).fetchone()
         if row is None:
             return None
-        table = VectorTable(*row)
+        number, dim, mean, lists, probes, filtered = row
+        some = (lists or 0) // _UNMEASURED + 1
+        table = VectorTable(number, dim, mean, lists or 0, probes or some, filtered or some)
         self._known[fingerprint] = now, table
         return table
 

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from imgvecd.core.duplicates import detail, resaving, verdicts
 from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Subject, Verdict
 from imgvecd.core.threads import HEAVY
@@ -16,7 +18,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 _MOST_PICTURES = 64  # kept decoded, 0.8 MB each at most
@@ -72,7 +74,17 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
         verdicts.Expected(usual, poor),
         resized=resized,
         jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
+        lost=() if resized else _lost(one.facts, other.facts),
+        quality=quality,
     )
+
+
+def _lost(one: CopyFacts, other: CopyFacts) -> Sequence[float]:
+    """Return what the picture of weaker fine structure lacks of the other."""
+    lost = np.subtract(one.strengths, other.strengths)
+    lost *= np.sign(lost[1:3].sum()) if len(lost) else 1
+    strengths: list[float] = lost.tolist()
+    return strengths
 
 
 def _quality(image: ExaminedImage) -> int:

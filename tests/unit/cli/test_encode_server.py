@@ -8,6 +8,7 @@ import sys
 import pytest
 from certificates import make_certificate
 from encode_servers import RunningEncodeServer
+from running import DEADLINE_S
 
 from imgvecd.cli.main import main, parser
 from imgvecd.config.load import load
@@ -199,3 +200,24 @@ def test_settings_that_make_no_sense_name_their_key(home, text, said):
 )
 def test_which_addresses_are_this_machines_own(host, own):
     assert is_loopback(host) is own
+
+
+def test_a_model_that_cannot_be_had_keeps_no_other_from_being_offered(home):
+    models = ["imgvecd-mini", "ViT-B-32=no_such_tag"]
+    server = RunningEncodeServer(home / "server", module="half_daemon", models=models).start()
+    try:
+        server.wait_until(lambda: "no_such_tag" in server.log.read_text())
+        assert server.stop(signal.SIGTERM) == 0
+    finally:
+        server.kill()
+
+
+def test_without_any_model_it_says_why_and_ends(home):
+    server = RunningEncodeServer(
+        home / "server", module="half_daemon", models=["ViT-B-32=no_such_tag"]
+    ).start(wait=False)
+    try:
+        assert server.process.wait(DEADLINE_S) == 2
+    finally:
+        server.kill()
+    assert "no_such_tag" in server.log.read_text()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 
 import aiohttp
@@ -334,15 +335,72 @@ async def test_a_retry_that_is_asked_for_does_not_wait():
         await asyncio.wait_for(ready, 20)
 
 
-async def test_who_is_elsewhere_answers_queries_or_says_why_not():
-    class NoTower:
-        loaded, sandbox = False, None
+class Tower:
+    """A text tower that can be used once its file is there."""
 
-        async def close(self):
-            pass
+    loaded, sandbox = False, None
 
+    def __init__(self):
+        self.asked = 0
+        self.error = None
+
+    async def encode_texts(self, texts, lane):
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return np.stack([vector_of(text.encode()) for text in texts])
+
+    async def close(self):
+        pass
+
+
+async def test_who_is_elsewhere_answers_texts_without_the_server_after_the_first(tmp_path):
+    kept, fetched = tmp_path / "kept", tmp_path / "towers" / "fetched"
+    kept.write_bytes(os.urandom(3_000_000))
+    app = EncodeApp("")
+    app.offer(MODEL, FakeEncoder(), str(kept))
+    async with scene(app.application) as at:
+        tower = Tower()
+        encoder = ElsewhereEncoder([at.remote()], tower, str(fetched))
+        await encoder.encode_texts(["waves"], Lane.INTERACTIVE)
+        await encoder._fetching
+        assert fetched.read_bytes() == kept.read_bytes()
+        assert [path.name for path in fetched.parent.iterdir()] == ["fetched"]
+        assert not tower.asked
+        await at.server.stop()
+        (vector,) = await encoder.encode_texts(["sea"], Lane.INTERACTIVE)
+        np.testing.assert_array_equal(vector, vector_of(b"sea"))
+        assert tower.asked == 1
+        tower.error = WorkerError("it died")
+        with pytest.raises(ModelError, match="no encode server"):
+            await encoder.encode_texts(["sea"], Lane.INTERACTIVE)
+        assert fetched.exists()
+        tower.error = ModelError("it is damaged")
+        with pytest.raises(ModelError, match="no encode server"):
+            await encoder.encode_texts(["sea"], Lane.INTERACTIVE)
+        assert not fetched.exists()
+        await encoder.close()
+
+
+async def test_a_tower_that_breaks_off_or_is_none_is_not_kept(tmp_path):
+    async def short(request):
+        response = web.StreamResponse(headers={"Content-Length": "5000"})
+        await response.prepare(request)
+        await response.write(bytes(3000))
+        request.transport.abort()
+        return response
+
+    for handler in (short, not_found, redirect):
+        async with scene(answering(handler)) as at:
+            remote = at.remote()
+            assert not await remote.fetch_text_tower(str(tmp_path / "towers" / "tower"))
+            assert remote.status().state == "untried"
+    assert list((tmp_path / "towers").iterdir()) == []
+
+
+async def test_who_is_elsewhere_answers_queries_or_says_why_not(tmp_path):
     async with scene() as at:
-        encoder = ElsewhereEncoder([at.remote()], NoTower(), lambda: False)
+        encoder = ElsewhereEncoder([at.remote()], Tower(), str(tmp_path / "none"))
         assert await encoder.info() == MODEL
         (vector,) = await encoder.encode_texts(["waves"], Lane.INTERACTIVE)
         np.testing.assert_array_equal(vector, vector_of(b"waves"))
