@@ -47,7 +47,7 @@ CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
-Matched = Literal["name", "metadata", "date", "place"]
+Matched = Literal["name", "metadata", "text", "date", "place"]
 """Why an image is found that is not by what it shows."""
 
 MOST_COUNTED = 10_000
@@ -210,8 +210,9 @@ class SearchRequest(
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
-        names: find images whose names or metadata have all words of the text, too, where the
-            request asks for one text and nothing else.
+        names: find images whose names, metadata or text in the picture have all words of the
+            text, too, where the request asks for one text and nothing else; and of names among
+            them ("Ada on the beach") have those images first that bear them, as is `understood`.
         dates: take times in `text` for a filter ("beach July 2023", "last summer"), unless the
             filters tell a time; the answer says what was `understood`. What is in quotes stays.
         places: take a place in `text` for a filter ("beach in Portugal", "Đà Nẵng"), in the same
@@ -313,8 +314,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         shares: of each term in the score, in the request's order; they add up to the score.
         matched: it is found by the "name" of a file or folder, or by "metadata" (title,
             description, keywords, people, camera, place, what the user says, and names with them),
-            or, where the text tells a place or a time and nothing else, by its "place" or its
-            "date"; whatever it shows.
+            by the "text" in the picture (with them), or, where the query tells a place or a time
+            and nothing else, by its "place" or its "date"; whatever it shows.
         source: of the shared engine that has the image; None for this library. `id` is none of this
             library then, and `path` is no path here: "nas:/photos/a.jpg", or "nas:#17" by the id
             there, where that source does not publish paths.
@@ -353,6 +354,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         taken_from, taken_to: its first day and its last; None where it has no end.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
+        name_words: those that are names of people, tags, folders or cameras; empty if none are.
+        names: whom or what these name. Images that bear all of them come first.
         corrected: words as they were typed, and what was looked for instead.
     """
 
@@ -363,6 +366,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken_to: str | None = None
     place_words: str = ""
     place: str | None = None
+    name_words: str = ""
+    names: tuple[str, ...] = ()
     corrected: dict[str, str] = {}
 
 
@@ -515,6 +520,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         metadata: what the file says of itself, and its sidecars say of it.
         user_metadata: what the user says of it.
         place: where it was taken: "Portland, Oregon, United States".
+        text: what is written in the picture, in lines, where text is read; empty if nothing is.
     """
 
     id: int
@@ -531,6 +537,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     metadata: dict[str, str | int | float | bool | list[str] | None] = {}
     user_metadata: dict[str, Any] = {}
     place: str | None = None
+    text: str | None = None
 
 
 ListOrder = Literal["id", "newest", "oldest", "path"]
@@ -844,6 +851,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
         encoder_sandbox: likewise, of the processes that the model runs in.
+        texts_waiting: pictures whose text is still to be read, while nothing else waits.
+        recogniser_sandbox: likewise, of the process that reads text.
         shared: None unless `shared.url` is set.
     """
 
@@ -865,6 +874,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     encode_servers: tuple[EncodeServerStatus, ...] = ()
     sandbox: tuple[str, ...] = ()
     encoder_sandbox: tuple[str, ...] = ()
+    texts_waiting: int = 0
+    recogniser_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     shared: SharedStatus | None = None
 

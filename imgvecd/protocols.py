@@ -7,7 +7,7 @@ The catalog's methods are synchronous and may be called from any thread; asynchr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from imgvecd.api import (
     Change,
@@ -33,13 +33,17 @@ from imgvecd.types import (
     ImageInfo,
     IndexChanges,
     Int64Array,
+    KnownName,
     Lane,
     ModelInfo,
     MountRow,
+    Pixels,
     PreprocessSpec,
     RootRow,
     Stamp,
 )
+
+Read_contra = TypeVar("Read_contra", contravariant=True)
 
 
 class Decoder(Protocol):
@@ -70,12 +74,49 @@ class Decoder(Protocol):
         """Return what `examine` does of an encoded file's content."""
         ...
 
+    async def pixels(self, path: bytes, stamp: Stamp, longest: int) -> Pixels:
+        """Return the image at `path` as it is seen, its longer side `longest` pixels at the most.
+
+        Errors as for `decode`.
+        """
+        ...
+
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """Return what the sidecar at `path` says, with `taken_at`; errors as for `decode`."""
         ...
 
     async def close(self) -> None:
         """Stop every worker."""
+        ...
+
+
+class TextRecogniser(Protocol):
+    """Reads the text in pictures.
+
+    Attributes:
+        fingerprint: names the function from pixels to text; what was read is kept with it.
+        longest: pixels of the longer side that it wants pictures to have, at the most.
+    """
+
+    fingerprint: str
+    longest: int
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What keeps its worker from doing anything else; empty before the first one."""
+        ...
+
+    async def read(self, pixels: Pixels) -> str:
+        """Return the lines of text in a picture, from the top down; empty where there is none.
+
+        Raises:
+            UnreadableImageError: it takes too long or too much memory, or its worker dies of it.
+            WorkerError: no worker could be started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop the worker."""
         ...
 
 
@@ -455,23 +496,23 @@ class WorkQueue(Protocol):
         ...
 
 
-class RereadQueue(Protocol):
-    """Images whose metadata an older version has read. Thread-safe."""
+class IdleQueue(Protocol[Read_contra]):
+    """Images of which something is to be read while nothing else waits. Thread-safe."""
 
     def fill(self) -> int:
-        """Have everything read again that an older reader has read; return how many images wait."""
+        """Have all read that is not yet, or was by another version; return how many wait."""
         ...
 
     def waiting(self) -> int:
         """Return how many images that a file bears wait."""
         ...
 
-    def contents_to_reread(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
+    def contents_to_read(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
         """Return (content id, a file that bears it) on online roots, the newest first."""
         ...
 
-    def record(self, read: Sequence[tuple[int, ImageInfo | None]]) -> int:
-        """Record what images say in one transaction; None leaves one as it is; return the clock."""
+    def record(self, read: Sequence[tuple[int, Read_contra | None]]) -> int:
+        """Record what was read in one transaction, None for what cannot be; return the clock."""
         ...
 
 
@@ -593,8 +634,12 @@ class SearchStore(Protocol):
         """
         ...
 
-    def named_by_file(self, text: str, ids: Sequence[int]) -> set[int]:
-        """Return those of `ids` of which files and folders alone have all words of a text."""
+    def named_by(self, columns: str, text: str, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` of which some columns of the names have all words of a text.
+
+        Args:
+            columns: of "file" (files and folders), "told" (metadata), "seen" (text in pictures).
+        """
         ...
 
     def fill_names(self) -> bool:
@@ -603,6 +648,14 @@ class SearchStore(Protocol):
 
     def places(self, names: Sequence[str]) -> dict[str, str]:
         """Return those folded names that places of images have, with what each is called."""
+        ...
+
+    def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
+        """Return those folded names that something in the library has, and what has them."""
+        ...
+
+    def bearing(self, names: Sequence[KnownName]) -> Int64Array:
+        """Return the sorted ids of live images, the newest if there are many, that bear one."""
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:

@@ -272,6 +272,18 @@ class DecodedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture as it is seen, upright, in sRGB.
+
+    `data` is RGB uint8, row-major, height × width × 3 bytes.
+    """
+
+    width: int
+    height: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CopyFacts:
     """How good a file is as a copy of its picture.
 
@@ -316,6 +328,21 @@ class ExaminedImage:
     facts: CopyFacts
     side: int
     pixels: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName:
+    """A name that images of the library bear.
+
+    Attributes:
+        kind: "person", "tag" (keywords as well), "camera" or "folder".
+        name: as the catalog has it; of a folder its path below a root.
+        shown: for a person.
+    """
+
+    kind: str
+    name: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from imgvecd.errors import ModelError, UnreadableImageError, WorkerError
-from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, PreprocessSpec, Stamp
+from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, Pixels, PreprocessSpec, Stamp
 
 DIM = 16
 MODEL = ModelInfo("fake-1", "fake", "", DIM, PreprocessSpec(4, (0.5,) * 3, (0.5,) * 3))
@@ -55,12 +55,39 @@ class FakeDecoder:
             raise UnreadableImageError("damaged", "no picture in it")
         return DecodedImage(ImageInfo("jpeg", 4, 4), data.partition(b"|")[0])
 
+    async def pixels(self, path, stamp, longest):
+        decoded = await self.decode(path, stamp, MODEL.preprocess)
+        return Pixels(len(decoded.pixels), 1, decoded.pixels)
+
     async def read_sidecar(self, path, stamp):
         with open(path, "rb") as file:
             data = file.read()
         if data.startswith(b"bad"):
             raise UnreadableImageError("damaged", "no XMP in it")
         return {"keywords": data.decode().split()}
+
+    async def close(self):
+        self.dead = True
+
+
+class FakeRecogniser:
+    """What stands in a picture after `says` is its text. `unreadable` ones are none to it."""
+
+    longest = 100
+    sandbox = ()
+
+    def __init__(self, fingerprint="fake-reader-1"):
+        self.fingerprint = fingerprint
+        self.read_pictures = []
+        self.dead = False
+
+    async def read(self, pixels):
+        if self.dead:
+            raise WorkerError("no text recogniser can be started")
+        self.read_pictures.append(pixels.data)
+        if pixels.data.startswith(b"unreadable"):
+            raise UnreadableImageError("crash", "reading text in it fails")
+        return pixels.data.partition(b"says ")[2].decode()
 
     async def close(self):
         self.dead = True

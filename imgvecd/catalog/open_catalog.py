@@ -26,6 +26,7 @@ from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
+from imgvecd.catalog.work.picture_texts import PictureTexts
 from imgvecd.catalog.work.rereading import RereadTable
 from imgvecd.catalog.work.retention import Retention
 from imgvecd.catalog.work.shared_feeds import SharedFeeds
@@ -46,7 +47,8 @@ class Catalog:
         changes: what happened to files (`ChangeTable`).
         failures: files that cannot be searched (`FailureLog`).
         work: what waits, and results (`WorkQueue`).
-        rereading: whose metadata is to be read again (`RereadQueue`).
+        rereading: whose metadata is to be read again (`IdleQueue`).
+        texts: whose text is to be read (`IdleQueue`).
         embeddings: vectors for the index (`EmbeddingSource`).
         models: the models they come from.
         shared_feeds: what a shared engine is told (`LibraryFeeds`).
@@ -75,6 +77,7 @@ class Catalog:
         self.failures = Failures(self._database)
         self.work = WorkTable(self._database)
         self.rereading = RereadTable(self._database)
+        self.texts = PictureTexts(self._database)
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
         self.shared_feeds = SharedFeeds(self._database, self.embeddings)

@@ -164,6 +164,9 @@ def _understood(found: api.SearchResponse) -> list[str]:
     looked_for = repr(said.text) if said.text else "all"
     if taken:
         looked_for += f"{', taken' if said.text else ' that was taken'} {' '.join(taken)}"
+    if said.names:
+        looked_for += f", {' and '.join(said.names)} first ({said.name_words!r})"
+        hints.append("--no-names")
     if said.corrected:
         hints.append("--no-spelling")
     return [f"Understood as {looked_for}. {', '.join(hints)}: as it was typed."]

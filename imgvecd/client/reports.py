@@ -48,11 +48,18 @@ def status(answer: api.Status) -> list[str]:
         lines += _shared(answer.shared)
     if answer.rereading:
         lines.append(_line("metadata", f"{answer.rereading:,} images are read again, once"))
-    for label, of, sandbox in (
-        ("sandbox", "decoders", answer.sandbox),
-        ("" if answer.sandbox else "sandbox", "encoder", answer.encoder_sandbox),
-    ):
-        lines += [_line(label, f"{of}: {', '.join(sandbox)}")] if sandbox else []
+    if answer.texts_waiting:
+        lines.append(_line("text", f"of {answer.texts_waiting:,} images is still to be read"))
+    sandboxes = [
+        f"{of}: {', '.join(sandbox)}"
+        for of, sandbox in (
+            ("decoders", answer.sandbox),
+            ("encoder", answer.encoder_sandbox),
+            ("text", answer.recogniser_sandbox),
+        )
+        if sandbox
+    ]
+    lines += [_line("" if i else "sandbox", text) for i, text in enumerate(sandboxes)]
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines
@@ -118,6 +125,9 @@ def image(answer: api.Image) -> list[str]:
     lines.append(
         _line("indexed", "yes" if answer.indexed else f"no: {answer.failure or 'pending'}")
     )
+    lines += [
+        _line("" if i else "text", text) for i, text in enumerate((answer.text or "").splitlines())
+    ]
     facts = {name: answer.metadata[name] for name in sorted(answer.metadata.keys() - {_SOURCE})}
     lines += _facts(facts)
     if answer.user_metadata:

@@ -210,6 +210,23 @@ class IndexingConfig(Section, frozen=True):
         return tuple(_hours(part.strip()) for part in self.quiet_hours.split(",") if part.strip())
 
 
+class OcrConfig(Section, frozen=True):
+    """Reading the text in pictures, so that its words find them. Needs the extra `ocr`.
+
+    Attributes:
+        enabled: whether it is read, picture by picture, while nothing else waits. What was read
+            stays when this is turned off.
+        threads: that compute.
+        timeout_s: of processor time for one picture; one that takes longer counts as without text.
+        memory_mb: address space of the process that reads.
+    """
+
+    enabled: bool = False
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    timeout_s: Annotated[float, Meta(gt=0)] = 60
+    memory_mb: Annotated[int, Meta(ge=1024, le=10**9)] = 4096
+
+
 class CatalogConfig(Section, frozen=True):
     """How the catalog is kept safe.
 
@@ -414,6 +431,7 @@ class Config(Section, frozen=True):
     encode: EncodeConfig = EncodeConfig()
     encode_server: EncodeServerSection = EncodeServerSection()
     indexing: IndexingConfig = IndexingConfig()
+    ocr: OcrConfig = OcrConfig()
     catalog: CatalogConfig = CatalogConfig()
     index: IndexConfig = IndexConfig()
     duplicates: DuplicatesConfig = DuplicatesConfig()

@@ -101,6 +101,7 @@ class RunningParts:
 
     Attributes:
         sandbox: tells what confines the decoders; see `api.Status`.
+        ocr_error: why the text in pictures is not read although it should.
         sharing: None where nothing is shared.
     """
 
@@ -110,6 +111,7 @@ class RunningParts:
     gate: IndexingGate
     maintenance: CatalogMaintenance
     sandbox: Callable[[], tuple[str, ...]]
+    ocr_error: str | None = None
     sharing: SharingState | None = None
 
 
@@ -141,6 +143,7 @@ class DaemonService:
         self._reconciler = running.reconciler
         self._opener = running.opener
         self._sandbox = running.sandbox
+        self._ocr_error = running.ocr_error
         self._gate = running.gate
         self._sharing = running.sharing
         self.refused_config: str | None = None
@@ -210,6 +213,7 @@ class DaemonService:
             *self._troubles(),
             *encode_servers.warnings(self._engine, counts.pending),
             self._catalog_maintenance.report,
+            self._ocr_error or engine.text_error,
             *(root.warning for root in roots),
         ]
         if self.awaiting_restart:
@@ -235,7 +239,9 @@ class DaemonService:
             rereading=engine.rereading,
             encode_servers=tuple(server.status() for server in engine.encode_servers),
             sandbox=self._sandbox(),
-            encoder_sandbox=self._engine.encoder_sandbox,
+            encoder_sandbox=engine.encoder_sandbox,
+            texts_waiting=engine.texts_waiting,
+            recogniser_sandbox=engine.recogniser_sandbox,
             warnings=tuple(filter(None, warnings)),
             shared=await INTERACTIVE.run(self._sharing.status) if self._sharing else None,
         )

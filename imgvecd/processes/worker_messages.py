@@ -41,6 +41,14 @@ class DecodeArguments(msgspec.Struct, frozen=True):
     priority: Priority
 
 
+class TextArguments(msgspec.Struct, frozen=True):
+    """How a worker that reads text is started: on its command line, as JSON."""
+
+    memory_mb: int
+    threads: int
+    priority: Priority
+
+
 class DecodeRequest(msgspec.Struct, frozen=True, tag="decode"):
     """Decode the file that comes along, which must be at `stamp`; or, without one, the body."""
 
@@ -55,6 +63,25 @@ class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
     stamp: Stamp
     size: int
     max_pixels: int
+
+
+class PixelsRequest(msgspec.Struct, frozen=True, tag="pixels"):
+    """Decode the file that comes along, which must be at `stamp`, as it is seen.
+
+    Attributes:
+        longest: pixels of the longer side, at the most.
+    """
+
+    stamp: Stamp
+    longest: int
+    max_pixels: int
+
+
+class TextRequest(msgspec.Struct, frozen=True, tag="text"):
+    """Read the text in the pixels in the body, width × height × 3 bytes."""
+
+    width: int
+    height: int
 
 
 class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
@@ -93,8 +120,8 @@ class KeepRequest(msgspec.Struct, frozen=True, tag="keep"):
     directory: str
 
 
-class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
-    """The worker can decode.
+class PictureWorkerReady(msgspec.Struct, frozen=True, tag="picture_worker_ready"):
+    """The worker can decode, or read text.
 
     Attributes:
         sandbox: what keeps it from doing anything else.
@@ -137,6 +164,19 @@ class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
     """The JPEG is the body."""
 
 
+class PixelsDecoded(msgspec.Struct, frozen=True, tag="pixels_decoded"):
+    """The pixels, width × height × 3 bytes, are the body."""
+
+    width: int
+    height: int
+
+
+class TextRead(msgspec.Struct, frozen=True, tag="text_read"):
+    """The lines of text, from the top down."""
+
+    lines: list[str]
+
+
 class SidecarRead(msgspec.Struct, frozen=True, tag="sidecar_read"):
     """What the file says."""
 
@@ -176,6 +216,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 Request: TypeAlias = (
     DecodeRequest
     | ThumbnailRequest
+    | PixelsRequest
+    | TextRequest
     | ExamineRequest
     | SidecarRequest
     | ImagesRequest
@@ -183,11 +225,13 @@ Request: TypeAlias = (
     | KeepRequest
 )
 Answer: TypeAlias = (
-    DecodeReady
+    PictureWorkerReady
     | EncodeReady
     | Decoded
     | Examined
     | Thumbnail
+    | PixelsDecoded
+    | TextRead
     | SidecarRead
     | Vectors
     | Kept

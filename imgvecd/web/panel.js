@@ -176,6 +176,9 @@ export class Panel {
             ? html`<dt>Also at</dt>${image.files.slice(1).map((/** @type {any} */ other) => html`<dd>${other.path}</dd>`)}`
             : nothing}
         </dl>
+        ${image.text
+          ? html`<details class="read"><summary>Text in the picture</summary><p>${image.text}</p></details>`
+          : nothing}
         <a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>
         <h3>More like this</h3>
         <div class="strip">

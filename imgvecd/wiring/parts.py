@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from imgvecd.adapters import mounts, parquet, web_images
+from imgvecd.adapters import mounts, parquet, rapid_ocr, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
@@ -18,9 +18,11 @@ from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.errors import ConfigError
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.processes.split_encoder import SplitEncoder
+from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
 from imgvecd.remote.http_encoder import HttpEncoder
 from imgvecd.types import Priority
@@ -100,6 +102,22 @@ def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None
 def make_decoder(config: Config, opener: Callable[[bytes], int] = open_file) -> DecoderPool:
     """Return the pool of decode workers, none of them started yet."""
     return DecoderPool(config.decode, priority_of(config), opener=opener)
+
+
+def make_recogniser(config: Config) -> TextRecogniserProcess | None:
+    """Return what reads the text in pictures, not started yet; None where none is to be read.
+
+    Raises:
+        ConfigError: it is to be read, and the extra is not there.
+    """
+    if not config.ocr.enabled:
+        return None
+    fingerprint = rapid_ocr.fingerprint()
+    if fingerprint is None:
+        raise ConfigError("`ocr.enabled` needs an extra: pip install 'imgvecd[ocr]'")
+    return TextRecogniserProcess(
+        config.ocr, priority_of(config), fingerprint=fingerprint, longest=rapid_ocr.LONGEST
+    )
 
 
 def priority_of(config: Config) -> Priority:

@@ -182,6 +182,7 @@ def _service(
             assembly.gate,
             catalog_maintenance,
             lambda: assembly.decoder.sandbox,
+            assembly.ocr_error,
             assembly.sharing,
         ),
         finder=DuplicateFinder(

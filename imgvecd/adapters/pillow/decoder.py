@@ -153,13 +153,24 @@ def thumbnail(file: BinaryIO, size: int, max_pixels: int) -> bytes:
     JPEG because it takes 0.3 ms at 256 pixels, where WebP saves 30% of the bytes and takes 8 ms.
     Arguments and errors as for `decode`.
     """
+    data = io.BytesIO()
     with _blaming_the_file():
-        picture = _load(file, size, max_pixels)
-        size = min(size, max(picture.shown_size))
-        spec = PreprocessSpec(size, (0, 0, 0), (1, 1, 1), resize_mode="longest")
-        data = io.BytesIO()
-        picture.in_srgb(spec).save(data, "JPEG", quality=_THUMBNAIL_QUALITY)
+        _as_seen(file, size, max_pixels).save(data, "JPEG", quality=_THUMBNAIL_QUALITY)
         return data.getvalue()
+
+
+def pixels(file: BinaryIO, longest: int, max_pixels: int) -> tuple[int, int, bytes]:
+    """Return (width, height, RGB) of the picture as `thumbnail` shows it."""
+    with _blaming_the_file():
+        image = _as_seen(file, longest, max_pixels).convert("RGB")
+        return image.width, image.height, image.tobytes()
+
+
+def _as_seen(file: BinaryIO, longest: int, max_pixels: int) -> Image.Image:
+    picture = _load(file, longest, max_pixels)
+    longest = min(longest, max(picture.shown_size))
+    spec = PreprocessSpec(longest, (0, 0, 0), (1, 1, 1), resize_mode="longest")
+    return picture.in_srgb(spec)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import time
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
+from imgvecd.catalog.schema.picture_texts import PICTURE_TEXTS
 from imgvecd.catalog.schema.queues import enqueue_once
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.errors import CatalogError
@@ -274,7 +275,7 @@ def _stale(content: str) -> str:
 
 # Words of names and metadata (`catalog.files.name_index`), and whose may have changed.
 _NAMES = f"""
-{name_index.TABLE};
+CREATE VIRTUAL TABLE names USING fts5(file, told, tokenize = 'unicode61 remove_diacritics 0');
 CREATE TABLE names_stale (content_id INTEGER PRIMARY KEY) STRICT;
 {name_index.FILL_ALL};
 
@@ -292,6 +293,14 @@ CREATE TRIGGER names_content_changed
     AFTER UPDATE OF live, metadata, user_metadata ON contents BEGIN
     {_stale("new.id")};
 END;
+"""
+
+# The text in pictures, whose words the table of names takes in as well.
+_PICTURE_TEXTS = f"""
+{PICTURE_TEXTS}
+DROP TABLE names;
+{name_index.TABLE};
+{name_index.FILL_ALL};
 """
 
 # Contents of which something may have changed that duplicates are looked for by, the last ones
@@ -337,6 +346,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0016-rereading", _REREADING),
     ("0017-subject-changes", _SUBJECT_CHANGES),
     ("0018-root-mounts", _ROOT_MOUNTS),
+    ("0019-picture-texts", _PICTURE_TEXTS),
 )
 """(name, SQL) in the order in which they run."""
 

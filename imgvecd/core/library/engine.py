@@ -9,14 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
 from imgvecd.core.indexing.embedder import VectorsOfPixels
+from imgvecd.core.indexing.idle_reader import (
+    FILES_FAULT,
+    MACHINES_FAULT,
+    IdleReader,
+    read_metadata,
+    read_text,
+)
 from imgvecd.core.indexing.indexing_gate import IndexingGate
-from imgvecd.core.indexing.rereader import Rereader
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
 from imgvecd.core.search import Searcher
@@ -28,16 +35,19 @@ from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
     Encoder,
+    IdleQueue,
     ImageStore,
     ModelTable,
     RemoteEncoder,
-    RereadQueue,
     SearchStore,
+    TextRecogniser,
     WorkQueue,
 )
-from imgvecd.types import EncoderSpeed, FileRow, ModelInfo, RootRow
+from imgvecd.types import EncoderSpeed, FileRow, ImageInfo, ModelInfo, RootRow
 
 logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 _LOST_NAMES_S = 3600.0  # a damaged table of names, made anew, is filled in by then
 
@@ -76,12 +86,14 @@ class Parts:
         at_reading_start: called in each thread that reads files, before it does.
         opener: opens a file of the library by its path; see `FileOpener.open`.
         fetch: returns the image at a URL that a search names; None refuses it.
+        texts: whose text is to be read.
+        recogniser: reads it; None where text is not read.
         elsewhere: searches other libraries; None where there are none.
         vectors_of_pixels: what knows vectors already; None for the catalog alone.
     """
 
     work: WorkQueue
-    rereading: RereadQueue
+    rereading: IdleQueue[ImageInfo]
     embeddings: EmbeddingSource
     models: ModelTable
     image_store: ImageStore
@@ -96,6 +108,8 @@ class Parts:
     at_reading_start: Callable[[], None] = lambda: None
     opener: Callable[[bytes], int] = open_file
     fetch: Callable[[str], bytes] | None = None
+    texts: IdleQueue[str] | None = None
+    recogniser: TextRecogniser | None = None
     elsewhere: Elsewhere | None = None
     vectors_of_pixels: VectorsOfPixels | None = None
 
@@ -139,14 +153,16 @@ class Engine:
             on_stale=on_stale,
             on_idle=self._note_idle,
         )
-        self._rereader = Rereader(
+        self._rereader = self._idle_reader(
+            "the metadata",
             parts.rereading,
-            parts.decoder,
-            idle=self.idle,
-            gate=parts.gate,
-            path_of=self.path_of,
-            on_recorded=self._wake_generations,
+            read_metadata(parts.decoder, self.path_of),
+            MACHINES_FAULT,
         )
+        self._text_reader: IdleReader[str] | None = None
+        if parts.texts is not None and parts.recogniser is not None:
+            read = read_text(parts.decoder, parts.recogniser, self.path_of)
+            self._text_reader = self._idle_reader("the text", parts.texts, read, FILES_FAULT)
         self.generation: Generation | None = None
         self.upcoming: Generation | None = None
         self.move_stopped = False
@@ -197,6 +213,22 @@ class Engine:
     def rereading(self) -> int:
         """Of how many images the metadata is still to be read again, since another version did."""
         return self._rereader.waiting
+
+    @property
+    def texts_waiting(self) -> int:
+        """How many pictures' text is still to be read."""
+        return 0 if self._text_reader is None else self._text_reader.waiting
+
+    @property
+    def text_error(self) -> str | None:
+        """What keeps texts from being read; None when all is well."""
+        return None if self._text_reader is None else self._text_reader.error
+
+    @property
+    def recogniser_sandbox(self) -> tuple[str, ...]:
+        """What confines the worker that reads text; see `TextRecogniser.sandbox`."""
+        recogniser = self._parts.recogniser
+        return () if recogniser is None else recogniser.sandbox
 
     @property
     def busy(self) -> bool:
@@ -252,7 +284,8 @@ class Engine:
             self._task.cancel()
             await asyncio.wait([self._task])
         sources = (source.close() for source in self._sources.values())
-        await asyncio.gather(*sources, self._parts.decoder.close())
+        others = [self._parts.decoder, self._parts.recogniser]
+        await asyncio.gather(*sources, *(other.close() for other in others if other is not None))
         for generation in (self.generation, self.upcoming):
             if generation is not None:
                 await self._close_generation(generation)
@@ -261,6 +294,8 @@ class Engine:
         """The catalog's files have changed."""
         self._reader.wake()
         self._rereader.wake()
+        if self._text_reader is not None:
+            self._text_reader.wake()
         self._wake_generations()
 
     async def idle(self) -> None:
@@ -316,6 +351,8 @@ class Engine:
             tasks.create_task(self._reader.run())
             tasks.create_task(self._fill_names())
             tasks.create_task(self._rereader.run())
+            if self._text_reader is not None:
+                tasks.create_task(self._text_reader.run())
             serving = await self._learn(self._parts.serving, self._learning)
             await self._activate(serving)
             self.generation = await self._open(serving)
@@ -335,6 +372,23 @@ class Engine:
         while True:
             more = await retrying.call(BULK.run, self._parts.searching.fill_names)
             await asyncio.sleep(0 if more else _LOST_NAMES_S)
+
+    def _idle_reader(
+        self,
+        what: str,
+        queue: IdleQueue[Found],
+        read: Callable[[FileRow], Awaitable[Found]],
+        later: frozenset[str],
+    ) -> IdleReader[Found]:
+        return IdleReader(
+            what,
+            queue,
+            read,
+            later=later,
+            idle=self.idle,
+            gate=self._parts.gate,
+            on_recorded=self._wake_generations,
+        )
 
     def _begin_move(self) -> None:
         target, old = self._parts.target, self.generation
@@ -421,6 +475,8 @@ class Engine:
         self._completed.set()
         if self.generation is not None:
             self.generation.searcher.wake()
+        if self._text_reader is not None:
+            self._text_reader.wake()  # what has just been decoded may have some
 
     async def _open(self, model: ModelInfo) -> Generation:
         index = await self._opening.call(BULK.run, self._parts.open_index, model)

@@ -6,6 +6,7 @@ import asyncio
 import collections
 import dataclasses
 import datetime
+import functools
 import logging
 import math
 import os
@@ -35,6 +36,7 @@ from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.languages import knows_english_only, language_of
 from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import (
+    BANDS,
     BandCuts,
     Cursor,
     Found,
@@ -45,6 +47,7 @@ from imgvecd.core.search.paging import (
     group_by_name,
     key_of,
 )
+from imgvecd.core.search.query_names import Named
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
@@ -55,7 +58,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
-from imgvecd.core.search.understanding import understand
+from imgvecd.core.search.understanding import Meaning, understand
 from imgvecd.core.slots import Slots
 from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
@@ -76,6 +79,10 @@ T = TypeVar("T")
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
+# Why an image is found by words: the columns that have all of them. The first that fits is told.
+_COLUMNS: dict[Matched, str] = {"name": "file", "metadata": "file told", "text": "file told seen"}
+_BEARS = 4.0  # above any score: images that bear a name come first in their band
+_LOWER: dict[Band, Band] = {"found": "weaker", "weaker": "nearest", "nearest": "nearest"}
 _COUNTED: tuple[Band, ...] = ("found", "weaker")
 # With more images than this, those beyond a page are not counted but estimated: thousands of exact
 # scores would take longer than the search.
@@ -102,6 +109,8 @@ class Query:
         names: words that are looked for in names and metadata, too; empty for none.
         understood: what its text says of a time and a place; that has gone into `allowed`.
         unfiltered: what is allowed without that.
+        bearers: sorted ids of those allowed that bear the names in its text; None if it has none.
+        lowers_others: whether all others are a band lower, since the names mean nothing else.
         others: what other libraries have for it.
     """
 
@@ -115,6 +124,8 @@ class Query:
     names: str = ""
     understood: Understood | None = None
     unfiltered: Int64Array | None = None
+    bearers: Int64Array | None = None
+    lowers_others: bool = False
     others: Others = _NO_OTHERS
 
     @property
@@ -129,7 +140,8 @@ class Query:
 
     def wants(self, found: Found) -> bool:
         """Return whether an image is a hit."""
-        return found.score >= (self.cuts.floor if found.named else self.least)
+        surest = BANDS.index(self.request.least_band()) >= BANDS.index(found.band)
+        return found.score >= self.cuts.floor and (found.named or surest)
 
 
 class Searcher:
@@ -220,49 +232,50 @@ class Searcher:
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        asked = [await self._understand(request) for request in requests]
-        await self.terms.prepare([term for request, _ in asked for term in request.all_terms()])
+        meant = [await self._understand(request) for request in requests]
+        await self.terms.prepare([term for each in meant for term in each.asked.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        asked, said = await self._understand(request)
-        terms = asked.all_terms()
+        meaning = await self._understand(request)
+        terms = meaning.asked.all_terms()
         weights = [term.weight for term in terms]
         vectors = await self.terms.vectors(terms)
         vector, length = combine(vectors, weights)
         parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
-        return await self._among(request, asked, said, vector, parts)
+        return await self._among(request, meaning, vector, parts)
 
-    async def _understand(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
-        """Return a request with what is understood of its text, and that."""
+    async def _understand(self, request: SearchRequest) -> Meaning:
         if request.text is None:
-            return request, None
+            return Meaning(request)
         return await INTERACTIVE.run(self._read, request)
 
-    def _read(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
+    def _read(self, request: SearchRequest) -> Meaning:
         return understand(
             request, self._store, _today(), english_only=knows_english_only(self.model)
         )
 
     async def renewed(self, query: Query) -> Query:
         """Return it over the library as it is now, for the same vector: nothing is encoded."""
-        asked, said = await self._understand(query.request)
-        return await self._among(query.request, asked, said, query.vector, query.parts)
+        meaning = await self._understand(query.request)
+        return await self._among(query.request, meaning, query.vector, query.parts)
 
     async def _among(
         self,
         request: SearchRequest,
-        asked: SearchRequest,
-        said: Understood | None,
+        meaning: Meaning,
         vector: Float32Array,
         parts: Float32Array,
     ) -> Query:
-        allowed = unfiltered = None
+        asked, said = meaning.asked, meaning.said
+        allowed = unfiltered = bearers = None
         if asked.filters != Filters():
             allowed = await FILTERING.run(self.allowed_ids, asked.filters)
         if said is not None and request.filters != Filters():
             unfiltered = await FILTERING.run(self.allowed_ids, request.filters)
+        if meaning.named:
+            bearers = await INTERACTIVE.run(self._bearers, meaning.named, allowed)
         terms = asked.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
@@ -271,7 +284,28 @@ class Searcher:
         else:
             cuts = _cuts(request, scale)
         names = _names(asked) if said is None or said.text else ""
-        return Query(request, asked, vector, parts, allowed, scale, cuts, names, said, unfiltered)
+        return Query(
+            request,
+            asked,
+            vector,
+            parts,
+            allowed,
+            scale,
+            cuts,
+            names,
+            said,
+            unfiltered,
+            bearers,
+            any(name.is_sure for name in meaning.named),
+        )
+
+    def _bearers(self, named: Sequence[Named], allowed: Int64Array | None) -> Int64Array:
+        """Return the sorted ids of images that bear all names, or any where none bears all."""
+        found = [self._store.bearing(name.known) for name in named]
+        if allowed is not None:
+            found = [np.intersect1d(ids, allowed, assume_unique=True) for ids in found]
+        of_all = functools.reduce(np.intersect1d, found)
+        return of_all if len(of_all) else functools.reduce(np.union1d, found)
 
     async def _with_others(self, query: Query) -> Query:
         """Return the query with what other libraries have for it, if that is wanted."""
@@ -385,11 +419,13 @@ class Searcher:
         )
 
     def _with_names(self, query: Query) -> tuple[Query, list[Found]]:
-        """Return the query, and what is found by its name and metadata."""
+        """Return the query, and what is found by its name and metadata, or bears a name in it."""
         ids = self._named(query)
-        vectors = self._vectors(ids.tolist()) if len(ids) else {}
+        every = ids if query.bearers is None else np.union1d(ids, query.bearers)[-MOST_COUNTED:]
+        vectors = self._vectors(every.tolist()) if len(every) else {}
+        by_words = set(ids.tolist())
         named = [
-            _found(query, content_id, float(vector @ query.vector), True)
+            _found(query, content_id, float(vector @ query.vector), content_id in by_words)
             for content_id, vector in vectors.items()
         ]
         if named and not query.cuts.ladder:
@@ -404,6 +440,8 @@ class Searcher:
         if query.understood is not None:
             # names may have the time as well: "invoice 2019.jpg" was scanned when it was
             whole = self._named_among(_names(query.request), query.unfiltered)
+            if query.bearers is not None:  # the words besides the name say nothing of whose it is
+                found = np.intersect1d(found, query.bearers)
             found = np.union1d(found, whole)
         if query.takes_all and query.allowed is not None:
             found = np.union1d(found, query.allowed)
@@ -434,7 +472,7 @@ class Searcher:
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
-            unseen = key_of("score", Found(-1, last, query.cuts.band(last)))
+            unseen = key_of("score", _found(query, -1, last, False))
             full = len(groups) > request.limit and (
                 key_of("score", groups[request.limit - 1].leader) < unseen
             )
@@ -447,14 +485,18 @@ class Searcher:
 
     def _best(self, query: Query, k: int) -> list[Found]:
         others = [
-            Found(hit.id, hit.score, query.cuts.band(hit.score), hit.taken_at, hit.path.encode())
+            dataclasses.replace(
+                _found(query, hit.id, hit.score, False),
+                taken_at=hit.taken_at,
+                path=hit.path.encode(),
+            )
             for hit in query.others.hits.values()
         ]
         if query.allowed is not None and not len(query.allowed):
             return others[:k]
         scores, ids = self._index.search(query.vector[None], k, allowed=query.allowed)
         here = [
-            Found(int(content_id), float(score), query.cuts.band(float(score)))
+            _found(query, int(content_id), float(score), False)
             for content_id, score in zip(ids[0], scores[0], strict=True)
             if content_id >= 0
         ]
@@ -527,13 +569,16 @@ class Searcher:
 
     def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:
         """Return why images are found that are not by what they show."""
-        by_file = self._store.named_by_file(query.names, named)
-        if query.understood is not None:
-            by_file |= self._store.named_by_file(_names(query.request), named)
+        matched: dict[int, Matched] = {}
+        for reason, columns in _COLUMNS.items():
+            left = [content_id for content_id in named if content_id not in matched]
+            for words in {query.names, _names(query.request)}:
+                found = self._store.named_by(columns, words, left)
+                matched |= dict.fromkeys(found, reason)
         other: Matched = "metadata"
         if query.takes_all:
             other = "date" if query.asked.filters.place == query.request.filters.place else "place"
-        return {content_id: "name" if content_id in by_file else other for content_id in named}
+        return {content_id: matched.get(content_id, other) for content_id in named}
 
     def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:
         """Return the hits among some images, by id, whether the index has them yet or not."""
@@ -568,14 +613,24 @@ def _today() -> datetime.date:
 
 
 def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
-    return Found(content_id, score, "found" if named else query.cuts.band(score), named=named)
+    """Return an image; those that bear the names in the query come first in their band."""
+    band = query.cuts.band(score)
+    place = None
+    if query.bearers is not None:
+        at = int(np.searchsorted(query.bearers, content_id))
+        if at < len(query.bearers) and query.bearers[at] == content_id:
+            place = score + _BEARS
+        elif query.lowers_others:
+            band = _LOWER[band]
+    return Found(content_id, score, "found" if named else band, named=named, place=place)
 
 
 def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:
     """Return how many images are found, and weaker: as the best show it, or as is likely."""
     counts = collections.Counter(image.band for image in best if image.score >= query.cuts.floor)
     found, weaker = counts["found"], counts["weaker"]
-    if query.scale is not None and best:
+    # images that bear the names are all among the best, and how many others there are is no matter
+    if query.scale is not None and best and not query.lowers_others:
         above = [query.scale.share_above(query.cuts.least(band)) for band in _COUNTED]
         if best[-1].score >= query.cuts.least("found") and len(best) < searched:
             found = max(found, round(above[0] * searched))

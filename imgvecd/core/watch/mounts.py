@@ -104,6 +104,10 @@ class Mounts:
             if identity.is_of(row) and self._resolved(row.dir) not in points
         ]
 
+    def forget_known(self) -> None:
+        """Note that files were removed from the catalog."""
+        self._known.clear()
+
     def forget(self, directory: bytes) -> None:
         """Take folders at or below `directory` as they are, mounted or not."""
         prefix = directory + b"/" if directory else b""

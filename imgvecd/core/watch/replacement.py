@@ -134,19 +134,18 @@ def check_replacement(
     fault = _fault(candidate, row)
     if fault is None and holds_images:
         return
-    if _is_proved(candidate, known, lister):
+    if known.count_same(candidate.root, lister) >= _proof(candidate, fault, len(known)):
         return
     if not holds_images or fault is None:
         raise RootOfflineError("the folder holds no images, where known files were")
     raise RootOfflineError(fault)
 
 
-def _is_proved(candidate: Candidate, known: KnownFiles, lister: Lister) -> bool:
-    """Return whether the files prove it: most of them, or all where their disk is surely away."""
-    if not len(known):
-        return True
-    same = known.count_same(candidate.root, lister)
-    return same == len(known) or (2 * same > len(known) and candidate.unmounted is None)
+def _proof(candidate: Candidate, fault: str | None, sample: int) -> int:
+    """Return how many files of a sample prove that they are all there, or gone for good."""
+    if fault is None:
+        return min(1, sample)  # it is the place, and what is left of them is left out
+    return sample if candidate.unmounted is not None else sample // 2 + min(1, sample)
 
 
 def _fault(candidate: Candidate, row: RootRow | MountRow) -> str | None:

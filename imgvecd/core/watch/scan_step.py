@@ -129,6 +129,8 @@ class ScanStep:
                 self._forget_absent(look, task.ticket)
             if phase is Phase.FINAL:
                 committed |= self._finish_below(task, look)
+                if task.root_id in self.roots:
+                    self.roots[task.root_id].forget_known()
         return self._commit(folders, phase, min(task.ticket for task in tasks), None) or committed
 
     def _scan_on(self, scan: Scan) -> bool:

@@ -100,6 +100,11 @@ class WatchedRoot:
             raise
         return Stamp.of(status)
 
+    def forget_known(self) -> None:
+        """Note that files were removed from the catalog: what is in doubt is asked anew."""
+        self._known.forget()
+        self.mounts.forget_known()
+
     def check(self, *, accept: bool) -> bool:
         """Look whether the root is there; return whether its row or its folder has changed.
 

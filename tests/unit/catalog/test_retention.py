@@ -38,6 +38,8 @@ BOUNDS = {
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",
     "saved_searches": "1,000",
+    "picture_texts": "with its content, 10,000 characters at the most",
+    "text_queue": "one row a picture",
     "names": "the words of pictures on disk",
     "sqlite_sequence": "one row a table",
 }  # fmt: skip

@@ -139,6 +139,13 @@ def test_without_images_it_is_not_the_library(place, filesystem):
     assert "holds no images" in place.why_not(filesystem=filesystem)
 
 
+@pytest.mark.parametrize("filesystem", ["same", "another"])
+def test_what_is_left_out_still_tells_the_place(place, filesystem):
+    restore(place, 1, 0)
+    place.put(".nomedia", b"")
+    assert (place.why_not(filesystem=filesystem) is None) is (filesystem == "same")
+
+
 def test_where_nothing_was_known_nothing_can_be_lost(tmp_path):
     assert Place(tmp_path).why_not() is None
 
