@@ -47,7 +47,7 @@ CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 
-Matched = Literal["name", "metadata", "date", "place"]
+Matched = Literal["name", "metadata", "text", "date", "place"]
 """Why an image is found that is not by what it shows."""
 
 MOST_COUNTED = 10_000
@@ -210,13 +210,17 @@ class SearchRequest(
         cursor: `next_cursor` of the page before, with the request otherwise unchanged.
         group: show each day, folder or burst once, by its best image.
         explain: tell each term's share in the score.
-        names: find images whose names or metadata have all words of the text, too, where the
-            request asks for one text and nothing else.
+        names: find images whose names, metadata or text in the picture have all words of the
+            text, too, where the request asks for one text and nothing else; and of names among
+            them ("Ada on the beach") have those images first that bear them, as is `understood`.
         dates: take times in `text` for a filter ("beach July 2023", "last summer"), unless the
             filters tell a time; the answer says what was `understood`. What is in quotes stays.
         places: take a place in `text` for a filter ("beach in Portugal", "Đà Nẵng"), in the same
             way, if images were taken there.
         spelling: correct words of `text` that nobody knows ("moutain"), in the same way.
+        everywhere: find images of other sources of the shared engine, too, up to 1,000; unless it
+            is said, as `shared.answer` says.
+        sources: names of the only sources that are searched, this one or others.
     """
 
     text: Text | None = None
@@ -236,6 +240,8 @@ class SearchRequest(
     dates: bool = True
     places: bool = True
     spelling: bool = True
+    everywhere: bool | None = None
+    sources: Words = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError unless there is something to look for."""
@@ -308,8 +314,12 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         shares: of each term in the score, in the request's order; they add up to the score.
         matched: it is found by the "name" of a file or folder, or by "metadata" (title,
             description, keywords, people, camera, place, what the user says, and names with them),
-            or, where the text tells a place or a time and nothing else, by its "place" or its
-            "date"; whatever it shows.
+            by the "text" in the picture (with them), or, where the query tells a place or a time
+            and nothing else, by its "place" or its "date"; whatever it shows.
+        source: of the shared engine that has the image; None for this library. `id` is none of this
+            library then, and `path` is no path here: "nas:/photos/a.jpg", or "nas:#17" by the id
+            there, where that source does not publish paths.
+        also_in: other sources that have the same bytes.
     """
 
     id: int
@@ -330,6 +340,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     group_size: int | None = None
     shares: tuple[float, ...] | None = None
     matched: Matched | None = None
+    source: str | None = None
+    also_in: tuple[str, ...] = ()
 
 
 class Understood(msgspec.Struct, frozen=True, kw_only=True):
@@ -342,6 +354,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         taken_from, taken_to: its first day and its last; None where it has no end.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
+        name_words: those that are names of people, tags, folders or cameras; empty if none are.
+        names: whom or what these name. Images that bear all of them come first.
         corrected: words as they were typed, and what was looked for instead.
     """
 
@@ -352,6 +366,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken_to: str | None = None
     place_words: str = ""
     place: str | None = None
+    name_words: str = ""
+    names: tuple[str, ...] = ()
     corrected: dict[str, str] = {}
 
 
@@ -504,6 +520,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         metadata: what the file says of itself, and its sidecars say of it.
         user_metadata: what the user says of it.
         place: where it was taken: "Portland, Oregon, United States".
+        text: what is written in the picture, in lines, where text is read; empty if nothing is.
     """
 
     id: int
@@ -520,6 +537,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     metadata: dict[str, str | int | float | bool | list[str] | None] = {}
     user_metadata: dict[str, Any] = {}
     place: str | None = None
+    text: str | None = None
 
 
 ListOrder = Literal["id", "newest", "oldest", "path"]
@@ -655,6 +673,35 @@ class ModelStatus(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A server that encodes images for this daemon, with one model.
+
+    Attributes:
+        state: "untried", "ready", "unreachable" (off, asleep, or the network is), "refused" (one
+            of both does not take the other, until a person changes something) or "failing" (it
+            answers, and its model does not work).
+        reason: why it is not ready.
+        since: when this state began.
+        next_try_s: in how many seconds it is tried again, if images wait for it then.
+        encoded: images, since the daemon started.
+        ms_per_image: that one takes, the network included; 0 until known.
+        images_per_request: how many are sent at once.
+        runs_on: what the model runs on there.
+    """
+
+    url: str
+    model: str
+    state: str
+    reason: str | None = None
+    since: str | None = None
+    next_try_s: float | None = None
+    encoded: int = 0
+    rate_per_s: float = 0.0
+    ms_per_image: float = 0.0
+    images_per_request: int = 0
+    runs_on: str = ""
+
+
 class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The model that shall answer queries once it knows every image.
 
@@ -662,7 +709,9 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
         indexed, pending: files, as that model sees them; 0 until it is loaded.
         loading: how fetching and loading it goes on, as it tells; else empty.
         stopped: by a person; `POST /v1/move/resume` goes on.
-        error: why it does not come on, or None.
+        to_fetch_mb: size of a download that waits for a person's yes, which
+            `POST /v1/move/resume` is; 0 while none does.
+        error: why it does not come on, or None; next_try_at: when that is tried again.
     """
 
     name: str
@@ -672,7 +721,9 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     loading: str = ""
     stopped: bool = False
+    to_fetch_mb: int = 0
     error: str | None = None
+    next_try_at: str | None = None
 
 
 class RootStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -772,6 +823,24 @@ class Pausing(msgspec.Struct, frozen=True, kw_only=True):
     pause: Pause | None
 
 
+class SharedStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shared with other libraries.
+
+    Attributes:
+        source: what this library is called.
+        engine: kind and place.
+        waiting: images that the engine does not have as they are here.
+        vectors_taken: images not encoded since the start, since another source had.
+        error: why publishing does not go on; None when all is well.
+    """
+
+    source: str
+    engine: str
+    waiting: int = 0
+    vectors_taken: int = 0
+    error: str | None = None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /v1/status`: what the daemon is doing.
 
@@ -782,9 +851,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
         encoded: images encoded since the daemon started.
         rereading: images whose metadata another version has read, and which are read again while
             nothing else waits.
+        encode_servers: other machines that encode for this one; `encode.remote` names them.
         sandbox: what keeps a decoder that bad bytes have taken over from doing anything else:
             "limits", "no_new_privs", "landlock", "seccomp"; empty before the first has started.
         encoder_sandbox: likewise, of the processes that the model runs in.
+        texts_waiting: pictures whose text is still to be read, while nothing else waits.
+        recogniser_sandbox: likewise, of the process that reads text.
+        shared: None unless `shared.url` is set.
     """
 
     version: str
@@ -802,9 +875,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     eta_s: float | None = None
     rereading: int = 0
+    encode_servers: tuple[EncodeServerStatus, ...] = ()
     sandbox: tuple[str, ...] = ()
     encoder_sandbox: tuple[str, ...] = ()
+    texts_waiting: int = 0
+    recogniser_sandbox: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    shared: SharedStatus | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

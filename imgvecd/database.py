@@ -16,6 +16,7 @@ import msgspec
 
 from imgvecd import api, library_ops
 from imgvecd.closing import ContextManaged
+from imgvecd.command_hints import runnable
 from imgvecd.complaints import complaint
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
@@ -24,6 +25,7 @@ from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_runtim
 from imgvecd.errors import (
     BadRequestError,
     DimensionError,
+    ImgvecdError,
     ModelError,
     NotFoundError,
     UnreadableImageError,
@@ -108,6 +110,8 @@ class VectorDatabase(ContextManaged):
         except BaseException as error:
             if made:  # nothing of anybody's is in it yet
                 shutil.rmtree(self.db_path, ignore_errors=True)
+            if isinstance(error, ImgvecdError):
+                error.args = (runnable(str(error)), *error.args[1:])
             if isinstance(error, ModelError):  # the way out is in its message, not in our frames
                 raise error.with_traceback(None) from None
             raise
@@ -363,7 +367,7 @@ class VectorDatabase(ContextManaged):
             ) from error
         runtime = self._opened()
         runtime.run(runtime.duplicates.prepare())
-        return runtime.run(runtime.duplicates.find(request, runtime.model))
+        return runtime.run(runtime.duplicates.find(request, runtime.model, runtime.index))
 
     def check_duplicate(
         self, image: AnyPicture, similarity_threshold: float = 0.95

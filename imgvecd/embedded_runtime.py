@@ -9,12 +9,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from imgvecd.catalog import Catalog
+from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, ModelConfig
 from imgvecd.core.duplicates.finder import DuplicateFinder
-from imgvecd.core.library.catalog_maintenance import back_up_at_end
+from imgvecd.core.library.catalog_maintenance import maintain_at_end
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
@@ -31,6 +33,7 @@ from imgvecd.wiring.assembly import (
     stored_model,
 )
 from imgvecd.wiring.model_hub import require_fetchable
+from imgvecd.wiring.parts import make_pair_file
 
 T = TypeVar("T")
 
@@ -63,7 +66,7 @@ class EmbeddedRuntime:
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
         self._process = os.getpid()
-        self._backup_interval_s = config.catalog.backup_interval_h * 3600
+        self._config = config
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -133,7 +136,8 @@ class EmbeddedRuntime:
                 image_store=self.catalog.images,
                 embeddings=self.catalog.embeddings,
                 decoder=self.decoder,
-                keep_hashes=not self.read_only,
+                pairs=make_pair_file(self._config, keep=not self.read_only),
+                keep=not self.read_only,
             )
         return self._finder
 
@@ -187,8 +191,10 @@ class EmbeddedRuntime:
         if self.read_only:
             path = os.path.dirname(self.catalog.path)
             raise ReadOnlyError(
-                f"{path} is open for reading only: by choice, or since another process (a running"
-                " `imgvecd serve`?) writes to it, which must end first"
+                runnable(
+                    f"{path} is open for reading only: by choice, or since another process (a"
+                    " running `imgvecd serve`?) writes to it, which must end first"
+                )
             )
 
     def wait_until_indexed(self, progress: Callable[[int], None] | None = None) -> None:
@@ -211,7 +217,7 @@ class EmbeddedRuntime:
         return root, directory, name
 
     def close(self) -> None:
-        """Write a checkpoint, a backup if one is due, and let go; harmless when repeated."""
+        """Write a checkpoint, tidy and back up once a day, and let go; harmless when repeated."""
         if self._loop.is_closed():
             return
         self.run(self._close())
@@ -245,7 +251,13 @@ class EmbeddedRuntime:
             opened = self._writing.engine.opened.is_set()
             await self._writing.engine.stop()
             if opened:
-                await BULK.run(back_up_at_end, self.catalog, self._backup_interval_s)
+                maintain = partial(
+                    maintain_at_end,
+                    self.catalog,
+                    backup_interval_s=self._config.catalog.backup_interval_h * 3600,
+                    keep_s=self._config.catalog.keep_days * 86_400,
+                )
+                await BULK.run(maintain)
             self._writing.close()
         # whatever listens to a worker that is no more would be destroyed with the loop, noisily
         left = asyncio.all_tasks() - {asyncio.current_task()}

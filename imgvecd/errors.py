@@ -146,10 +146,21 @@ class ModelError(ImgvecdError):
     http_status = 503
 
 
+class NotFetchedError(ModelError):
+    """The model is not on this machine, and nobody has allowed it to be fetched."""
+
+
 class WorkerError(ImgvecdError):
     """A worker process died or did not answer in time; its work can be tried again."""
 
     code = "worker"
+    http_status = 503
+
+
+class EncoderAwayError(ImgvecdError):
+    """An encode server cannot be reached or used now; its work is somebody else's, or waits."""
+
+    code = "encoder_away"
     http_status = 503
 
 
@@ -171,6 +182,21 @@ class IndexDamagedError(ImgvecdError):
 
     code = "index_damaged"
     http_status = 503
+
+
+class EngineError(ImgvecdError):
+    """The shared engine cannot be reached, or cannot do what is asked; a later try may find it."""
+
+    code = "engine"
+    http_status = 503
+
+
+class PositionError(EngineError):
+    """What the shared engine has of this library is not what this library last wrote."""
+
+
+class SourceTakenError(EngineError):
+    """Another process publishes as this source: one of the two state directories is a copy."""
 
 
 class AlreadyRunningError(ImgvecdError):

@@ -7,9 +7,18 @@ The catalog's methods are synchronous and may be called from any thread; asynchr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from imgvecd.api import Change, Failure, FileCounts, Filters, Image, SavedSearch, Stats
+from imgvecd.api import (
+    Change,
+    EncodeServerStatus,
+    Failure,
+    FileCounts,
+    Filters,
+    Image,
+    SavedSearch,
+    Stats,
+)
 from imgvecd.types import (
     ContentFiles,
     Coverage,
@@ -24,13 +33,17 @@ from imgvecd.types import (
     ImageInfo,
     IndexChanges,
     Int64Array,
+    KnownName,
     Lane,
     ModelInfo,
     MountRow,
+    Pixels,
     PreprocessSpec,
     RootRow,
     Stamp,
 )
+
+Read_contra = TypeVar("Read_contra", contravariant=True)
 
 
 class Decoder(Protocol):
@@ -61,6 +74,13 @@ class Decoder(Protocol):
         """Return what `examine` does of an encoded file's content."""
         ...
 
+    async def pixels(self, path: bytes, stamp: Stamp, longest: int) -> Pixels:
+        """Return the image at `path` as it is seen, its longer side `longest` pixels at the most.
+
+        Errors as for `decode`.
+        """
+        ...
+
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """Return what the sidecar at `path` says, with `taken_at`; errors as for `decode`."""
         ...
@@ -70,8 +90,44 @@ class Decoder(Protocol):
         ...
 
 
+class TextRecogniser(Protocol):
+    """Reads the text in pictures.
+
+    Attributes:
+        fingerprint: names the function from pixels to text; what was read is kept with it.
+        longest: pixels of the longer side that it wants pictures to have, at the most.
+    """
+
+    fingerprint: str
+    longest: int
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What keeps its worker from doing anything else; empty before the first one."""
+        ...
+
+    async def read(self, pixels: Pixels) -> str:
+        """Return the lines of text in a picture, from the top down; empty where there is none.
+
+        Raises:
+            UnreadableImageError: it takes too long or too much memory, or its worker dies of it.
+            WorkerError: no worker could be started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop the worker."""
+        ...
+
+
 class Encoder(Protocol):
-    """The CLIP model. Rows of results are L2-normalised float32."""
+    """The CLIP model. Rows of results are L2-normalised float32.
+
+    Attributes:
+        may_fetch: whether a model that is not on this machine may be fetched; when it next loads.
+    """
+
+    may_fetch: bool
 
     @property
     def loaded(self) -> bool:
@@ -134,6 +190,54 @@ class Encoder(Protocol):
         ...
 
 
+class RemoteEncoder(Protocol):
+    """The model on another machine, which encodes the library's images while it can be reached."""
+
+    @property
+    def batch(self) -> int:
+        """How many images to hand over at once."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches to hand over before the first is answered, so that it is never idle."""
+        ...
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it was not yet found out if it can be used; that takes seconds."""
+        ...
+
+    def status(self) -> EncodeServerStatus:
+        """Return how it is, for a person."""
+        ...
+
+    def expect(self, model: ModelInfo) -> None:
+        """Take no vectors of a model that differs from this one in anything."""
+        ...
+
+    def retry_now(self) -> None:
+        """Try again at once what was to be tried later."""
+        ...
+
+    async def ready(self) -> None:
+        """Return once it can be given work, however long that takes; call it with work waiting."""
+        ...
+
+    async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
+        """Return embeddings, shape (n, dim), as `Encoder.encode_images` does.
+
+        Raises:
+            WorkerError: its worker died on these images, and not on others.
+            EncoderAwayError: it is not to be had, which says nothing of the images.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Hang up; a later request connects again."""
+        ...
+
+
 class Machine(Protocol):
     """What indexing makes room for. Thread-safe; both methods may read files, but never wait."""
 
@@ -189,6 +293,15 @@ class FileStore(Protocol):
         """Yield the files in `directory` (and below, if recursive), ordered by (dir, name)."""
         ...
 
+    def sample_files(
+        self, root_id: int, directory: bytes, most: int
+    ) -> list[tuple[FileRow, bytes | None]]:
+        """Return some files in `directory` and below, drawn at random, each with its hash.
+
+        The hash is that of the bytes at the file's stamp; None if they were not read.
+        """
+        ...
+
     def files_named(
         self, root_id: int, directory: bytes, names: Collection[bytes]
     ) -> list[FileRow]:
@@ -238,8 +351,11 @@ class Watcher(Protocol):
         """Wait until every change made before the call was told; False if that cannot be known."""
         ...
 
-    def mount_points(self) -> frozenset[bytes]:
-        """Return the absolute paths of all mount points now; empty where the system tells none."""
+    def mount_points(self) -> Mapping[bytes, str]:
+        """Return the type of the file system on each mount point, by absolute path.
+
+        Empty where the system tells none.
+        """
         ...
 
     def limit(self) -> tuple[str, int] | None:
@@ -386,23 +502,23 @@ class WorkQueue(Protocol):
         ...
 
 
-class RereadQueue(Protocol):
-    """Images whose metadata an older version has read. Thread-safe."""
+class IdleQueue(Protocol[Read_contra]):
+    """Images of which something is to be read while nothing else waits. Thread-safe."""
 
     def fill(self) -> int:
-        """Have everything read again that an older reader has read; return how many images wait."""
+        """Have all read that is not yet, or was by another version; return how many wait."""
         ...
 
     def waiting(self) -> int:
         """Return how many images that a file bears wait."""
         ...
 
-    def contents_to_reread(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
+    def contents_to_read(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
         """Return (content id, a file that bears it) on online roots, the newest first."""
         ...
 
-    def record(self, read: Sequence[tuple[int, ImageInfo | None]]) -> int:
-        """Record what images say in one transaction; None leaves one as it is; return the clock."""
+    def record(self, read: Sequence[tuple[int, Read_contra | None]]) -> int:
+        """Record what was read in one transaction, None for what cannot be; return the clock."""
         ...
 
 
@@ -488,12 +604,12 @@ class ModelTable(Protocol):
         """Record that this model answers queries from now on."""
         ...
 
-    def stopped_move(self) -> str | None:
-        """Return the fingerprint of the model that a person does not want to move to, if any."""
+    def move_decision(self, fingerprint: str) -> bool | None:
+        """Return whether a person wants to move to that model; None if nobody has said."""
         ...
 
-    def stop_move(self, fingerprint: str | None) -> None:
-        """Record that model; None forgets it."""
+    def decide_move(self, fingerprint: str, *, wanted: bool) -> None:
+        """Record whether a person wants to move to that model, and to no other."""
         ...
 
 
@@ -524,8 +640,12 @@ class SearchStore(Protocol):
         """
         ...
 
-    def named_by_file(self, text: str, ids: Sequence[int]) -> set[int]:
-        """Return those of `ids` of which files and folders alone have all words of a text."""
+    def named_by(self, columns: str, text: str, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` of which some columns of the names have all words of a text.
+
+        Args:
+            columns: of "file" (files and folders), "told" (metadata), "seen" (text in pictures).
+        """
         ...
 
     def fill_names(self) -> bool:
@@ -534,6 +654,14 @@ class SearchStore(Protocol):
 
     def places(self, names: Sequence[str]) -> dict[str, str]:
         """Return those folded names that places of images have, with what each is called."""
+        ...
+
+    def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
+        """Return those folded names that something in the library has, and what has them."""
+        ...
+
+    def bearing(self, names: Sequence[KnownName]) -> Int64Array:
+        """Return the sorted ids of live images, the newest if there are many, that bear one."""
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:

@@ -2,14 +2,19 @@
 
 Names of files and texts in them can hold any character. On a terminal those that command it or
 turn the direction of writing are replaced; a pipe or file gets the exact bytes. JSON has them
-escaped everywhere, which is the same value.
+escaped everywhere, which is the same value. Messages name commands as they work where they are
+read (`command_hints`); what is no message, such as a path, goes through `write_item` or
+`write_lines`.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from typing import TextIO
+
+from imgvecd.command_hints import runnable
 
 # In UTF-8: DEL, C1, the bidirectional controls, and the separators of lines and paragraphs. JSON
 # has C0 escaped by itself, and any of these stands in a string only.
@@ -29,13 +34,13 @@ def escaped_json(document: bytes) -> bytes:
 
 
 def say(*lines: str, end: str = "\n") -> None:
-    """Write lines to standard output; a line break within one is no line break on a terminal."""
-    _write_lines(sys.stdout, lines, end)
+    """Write a message to standard output; a break within a line is none on a terminal."""
+    _write_lines(sys.stdout, map(runnable, lines), end)
 
 
-def warn(*lines: str) -> None:
-    """Write lines to standard error, like `say`."""
-    _write_lines(sys.stderr, lines, "\n")
+def warn(*lines: str, end: str = "\n") -> None:
+    """Write a message to standard error, like `say`."""
+    _write_lines(sys.stderr, map(runnable, lines), end)
     sys.stderr.flush()
 
 
@@ -50,7 +55,7 @@ def write_lines(data: bytes) -> None:
         write_exact(data)
         return
     for line in data.removesuffix(b"\n").split(b"\n"):
-        say(line.removesuffix(b"\r").decode(errors="replace"))
+        _write_lines(sys.stdout, [line.removesuffix(b"\r").decode(errors="replace")], "\n")
 
 
 def write_item(data: bytes, end: bytes) -> None:
@@ -70,7 +75,7 @@ def write_exact(data: bytes) -> None:
     sys.stdout.buffer.write(data)
 
 
-def _write_lines(stream: TextIO, lines: tuple[str, ...], end: str) -> None:
+def _write_lines(stream: TextIO, lines: Iterable[str], end: str) -> None:
     terminal = stream.isatty()
     text = "\n".join(map(printable, lines) if terminal else lines) + end
     buffer = getattr(stream, "buffer", None)

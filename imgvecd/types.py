@@ -96,6 +96,7 @@ class RootRow:
         filesystem_id: `statvfs.f_fsid` in hexadecimal, stable across reboots where the file
             system has a UUID; None where it says nothing (0).
         offline_since_ns, offline_reason: None while online.
+        mount_point: absolute path of the mount that the folder lay on then; None if unknown.
     """
 
     id: int
@@ -105,6 +106,7 @@ class RootRow:
     filesystem_id: str | None = None
     offline_since_ns: int | None = None
     offline_reason: str | None = None
+    mount_point: bytes | None = None
 
     @property
     def online(self) -> bool:
@@ -270,6 +272,18 @@ class DecodedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture as it is seen, upright, in sRGB.
+
+    `data` is RGB uint8, row-major, height × width × 3 bytes.
+    """
+
+    width: int
+    height: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CopyFacts:
     """How good a file is as a copy of its picture.
 
@@ -283,6 +297,9 @@ class CopyFacts:
         bands: strength of ever finer structure, up to the finest that the pixels can hold.
         steps: of quantisation of brightness, 64 by rows; empty where it is no JPEG.
         sample: brightness of some 8 × 8 blocks, of places that depend on the size only.
+        strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms.
+        repeats: frequencies, per pixel, at which differences between neighbours repeat both across
+            and down, as interpolation makes them; without those of JPEG's own grid.
     """
 
     pixels: bytes = b""
@@ -294,6 +311,8 @@ class CopyFacts:
     bands: tuple[float, ...] = ()
     steps: tuple[int, ...] = ()
     sample: bytes = b""
+    strengths: tuple[float, ...] = ()
+    repeats: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +328,21 @@ class ExaminedImage:
     facts: CopyFacts
     side: int
     pixels: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName:
+    """A name that images of the library bear.
+
+    Attributes:
+        kind: "person", "tag" (keywords as well), "camera" or "folder".
+        name: as the catalog has it; of a folder its path below a root.
+        shown: for a person.
+    """
+
+    kind: str
+    name: str
+    shown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +368,7 @@ class HintKind(enum.Enum):
     CHANGED: an entry appeared, went or changed its attributes; without a name, the folder itself.
     WRITTEN: bytes were written, and whoever wrote them may go on.
     CLOSED: the writer has closed the file, or it was moved here in one piece.
+    MOVED: the entry was moved to where it is heard of, too.
     LOST: events were lost, anywhere.
     ROOTS: something was mounted or unmounted, or a folder above a root was renamed or deleted.
     """
@@ -341,6 +376,7 @@ class HintKind(enum.Enum):
     CHANGED = enum.auto()
     WRITTEN = enum.auto()
     CLOSED = enum.auto()
+    MOVED = enum.auto()
     LOST = enum.auto()
     ROOTS = enum.auto()
 

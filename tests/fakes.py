@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from imgvecd.errors import ModelError, UnreadableImageError, WorkerError
-from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, PreprocessSpec, Stamp
+from imgvecd.errors import ModelError, NotFetchedError, UnreadableImageError, WorkerError
+from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, Pixels, PreprocessSpec, Stamp
 
 DIM = 16
 MODEL = ModelInfo("fake-1", "fake", "", DIM, PreprocessSpec(4, (0.5,) * 3, (0.5,) * 3))
@@ -55,6 +55,10 @@ class FakeDecoder:
             raise UnreadableImageError("damaged", "no picture in it")
         return DecodedImage(ImageInfo("jpeg", 4, 4), data.partition(b"|")[0])
 
+    async def pixels(self, path, stamp, longest):
+        decoded = await self.decode(path, stamp, MODEL.preprocess)
+        return Pixels(len(decoded.pixels), 1, decoded.pixels)
+
     async def read_sidecar(self, path, stamp):
         with open(path, "rb") as file:
             data = file.read()
@@ -66,10 +70,34 @@ class FakeDecoder:
         self.dead = True
 
 
+class FakeRecogniser:
+    """What stands in a picture after `says` is its text. `unreadable` ones are none to it."""
+
+    longest = 100
+    sandbox = ()
+
+    def __init__(self, fingerprint="fake-reader-1"):
+        self.fingerprint = fingerprint
+        self.read_pictures = []
+        self.dead = False
+
+    async def read(self, pixels):
+        if self.dead:
+            raise WorkerError("no text recogniser can be started")
+        self.read_pictures.append(pixels.data)
+        if pixels.data.startswith(b"unreadable"):
+            raise UnreadableImageError("crash", "reading text in it fails")
+        return pixels.data.partition(b"says ")[2].decode()
+
+    async def close(self):
+        self.dead = True
+
+
 class FakeEncoder:
     """Vectors by `vector_of`. Dies on images that begin with `poison`."""
 
     loaded = True
+    may_fetch = True
     error = None
     progress = ""
     batch = 4
@@ -82,16 +110,21 @@ class FakeEncoder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.batches = []
+        self.asked = 0
         self.deaths = 0
         self.broken = False
+        self.kept = True
         self.closed = False
 
     async def info(self):
+        if not (self.kept or self.may_fetch):
+            raise NotFetchedError("no model here")
         if self.broken:
             raise ModelError("no model")
         return self.model
 
     async def encode_images(self, pixels, lane):
+        self.asked += 1
         await self.gate.wait()
         if self.broken:
             raise ModelError("no model")

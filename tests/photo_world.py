@@ -70,7 +70,7 @@ class Disk:
         self._walk(root)
 
     def _walk(self, folder):
-        if not _may(os.stat(folder), 5):
+        if not may(os.stat(folder), 5):
             self.unknown.append(folder + "/")
             return
         entries = list(os.scandir(folder))
@@ -88,13 +88,13 @@ class Disk:
 
 
 def _digest(path):
-    if not _may(os.stat(path), 4):
+    if not may(os.stat(path), 4):
         return None
     with open(path, "rb") as file:
         return hashlib.blake2b(file.read(), digest_size=32).hexdigest()
 
 
-def _may(status, bits):
+def may(status, bits):
     """Whether the owner, who has no other privileges, has these rights."""
     return (status.st_mode >> 6) & bits == bits
 

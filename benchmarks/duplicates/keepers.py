@@ -21,7 +21,8 @@ from benchmarks.duplicates.pairs import MOST_PIXELS, SHARED, originals
 from benchmarks.duplicates.variants import COPIES, again, saved, scaled
 from imgvecd import api
 from imgvecd.adapters import pillow
-from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders, Copy
+from imgvecd.core.duplicates.copies import Copy
+from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders
 
 ORIGINAL = "original"
 _FORMATS = ("JPEG", "JPEG", "JPEG", "JPEG", "HEIF", "PNG")

@@ -59,10 +59,7 @@ class Picture:
         if pair is None:
             return None
         verdict = comparing.compare(self.examined, other.examined, pair.turn)
-        known = comparing.Comparisons(
-            verdicts={comparing.key(self.subject, other.subject): verdict}
-        )
-        return pairing.by_detail(pair, known)
+        return pairing.by_detail(pair, verdict)
 
 
 def originals(folders, count):

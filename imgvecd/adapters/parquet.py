@@ -21,7 +21,7 @@ def write(path: str, columns: Sequence[str], records: Iterable[dict[str, Any]]) 
         import pyarrow as pa  # noqa: PLC0415  # an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
     except ImportError:
-        raise BadRequestError("Parquet needs PyArrow: pip install 'imgvecd[parquet]'") from None
+        raise BadRequestError("Parquet needs PyArrow: `pip install 'imgvecd[parquet]'`") from None
     numbers = {
         "id": pa.int64(),
         "size_bytes": pa.int64(),

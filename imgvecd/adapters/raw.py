@@ -78,7 +78,7 @@ def opened(file: BinaryIO) -> Iterator[RawFile]:
     except ImportError:
         raise UnreadableImageError(
             missing_reason("raw"),
-            "camera RAW needs an extra: pip install 'imgvecd[raw]', then imgvec retry",
+            "camera RAW needs an extra: `pip install 'imgvecd[raw]'`, then `imgvec retry`",
         ) from None
     file.seek(0)
     try:

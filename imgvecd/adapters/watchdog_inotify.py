@@ -8,6 +8,7 @@ mask that we ask for.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import itertools
 import logging
@@ -62,6 +63,7 @@ class InotifyWatcher:
         self._watches: dict[bytes, tuple[WatchDescriptor, CallbackId]] = {}
         # One folder can be watched under several paths: bind mounts, links, moves in progress.
         self._paths: dict[WatchDescriptor, set[bytes]] = {}
+        self._left: tuple[int, list[Hint]] | None = None  # what moves, by its cookie
 
     def start(self, on_hint: Callable[[Hint], None]) -> None:
         """Begin to listen."""
@@ -123,10 +125,10 @@ class InotifyWatcher:
             return False
         return flushed.wait(timeout_s)
 
-    def mount_points(self) -> frozenset[bytes]:
-        """Return the absolute paths of all mount points now."""
+    def mount_points(self) -> dict[bytes, str]:
+        """Return the type of the file system on each mount point now, by absolute path."""
         self._mounts = read_mounts()
-        return frozenset(mount.path for mount in self._mounts)
+        return {mount.path: mount.type for mount in self._mounts}
 
     def limit(self) -> tuple[str, int] | None:
         """Return (name, value) of the setting that bounds the number of watches."""
@@ -151,10 +153,17 @@ class InotifyWatcher:
     def on_event(self, event: InotifyEvent) -> None:
         """Hear one event of a watched folder."""
         kind = _kind(event)
-        with self._lock:
-            paths = tuple(self._paths.get(event.wd, ()))
-        for path in paths:
-            self._on_hint(Hint(kind, path, event.name or None, event.is_directory))
+        hints = [
+            Hint(kind, path, event.name or None, event.is_directory)
+            for path in self._paths_of(event.wd)
+        ]
+        for hint in hints:
+            self._on_hint(hint)
+        # the kernel tells both halves of a move together
+        left, self._left = self._left, (event.cookie, hints) if event.is_moved_from else None
+        if event.is_moved_to and left is not None and left[0] == event.cookie:
+            for hint in left[1]:
+                self._on_hint(dataclasses.replace(hint, kind=HintKind.MOVED))
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """Hear that a watched folder is gone, or its file system unmounted."""
@@ -169,6 +178,10 @@ class InotifyWatcher:
         """Hear that the kernel had to drop events."""
         logger.warning("the kernel's event queue has overflowed; scanning everything")
         self._on_hint(Hint(HintKind.LOST))
+
+    def _paths_of(self, descriptor: WatchDescriptor) -> tuple[bytes, ...]:
+        with self._lock:
+            return tuple(self._paths.get(descriptor, ()))
 
     def _discard(self, descriptor: WatchDescriptor, directory: bytes) -> None:
         paths = self._paths.get(descriptor, set())

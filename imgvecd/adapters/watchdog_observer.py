@@ -57,9 +57,9 @@ class ObserverWatcher(FileSystemEventHandler):
         """Return False: these observers do not say how far they have come."""
         return False
 
-    def mount_points(self) -> frozenset[bytes]:
+    def mount_points(self) -> dict[bytes, str]:
         """Return nothing: no system but Linux tells."""
-        return frozenset()
+        return {}
 
     def limit(self) -> tuple[str, int] | None:
         """Return None: there is no such setting."""

@@ -49,9 +49,9 @@ class PollingWatcher:
         """Return False: nothing is known."""
         return False
 
-    def mount_points(self) -> frozenset[bytes]:
+    def mount_points(self) -> dict[bytes, str]:
         """Return nothing: nobody would tell when they change."""
-        return frozenset()
+        return {}
 
     def limit(self) -> tuple[str, int] | None:
         """Return (name, value) of the setting that is in the way."""

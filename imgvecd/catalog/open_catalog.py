@@ -26,8 +26,10 @@ from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
+from imgvecd.catalog.work.picture_texts import PictureTexts
 from imgvecd.catalog.work.rereading import RereadTable
 from imgvecd.catalog.work.retention import Retention
+from imgvecd.catalog.work.shared_feeds import SharedFeeds
 from imgvecd.catalog.work.work_queue import WorkTable
 from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.files.durable import file_digest
@@ -45,9 +47,11 @@ class Catalog:
         changes: what happened to files (`ChangeTable`).
         failures: files that cannot be searched (`FailureLog`).
         work: what waits, and results (`WorkQueue`).
-        rereading: whose metadata is to be read again (`RereadQueue`).
+        rereading: whose metadata is to be read again (`IdleQueue`).
+        texts: whose text is to be read (`IdleQueue`).
         embeddings: vectors for the index (`EmbeddingSource`).
         models: the models they come from.
+        shared_feeds: what a shared engine is told (`LibraryFeeds`).
         pauses: the pause that a person asked for (`PauseStore`).
         images: questions about images.
         collection: what a person adds.
@@ -73,8 +77,10 @@ class Catalog:
         self.failures = Failures(self._database)
         self.work = WorkTable(self._database)
         self.rereading = RereadTable(self._database)
+        self.texts = PictureTexts(self._database)
         self.embeddings = Embeddings(self._database)
         self.models = Models(self._database)
+        self.shared_feeds = SharedFeeds(self._database, self.embeddings)
         self.pauses = Pauses(self._database)
         self.images = ImageTable(self._database)
         self.collection = Collection(self._database)
@@ -100,6 +106,10 @@ class Catalog:
     def call_when_damaged(self, call: Callable[[], None]) -> None:
         """Have `call` called, on whatever thread, when bytes are met that cannot be its own."""
         self._database.on_damage = call
+
+    def call_when_written(self, call: Callable[[], None]) -> None:
+        """Have `call` called, on whatever thread, after each commit that moved the clock."""
+        self._database.on_written = call
 
     def hold(self, checksum: CatalogChecksum) -> bool:
         """Keep the file as it is, whatever is written, until `examine` has compared it.

@@ -28,7 +28,7 @@ from imgvecd.config.load import config_path
 from imgvecd.config.schema import Config, expand
 from imgvecd.core.library.anonymity import Placeholders
 from imgvecd.errors import ConfigError, ImgvecdError
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import say, warn, write_lines
 
 _JOURNAL_LINES = 200
 _FAILURES = 10_000  # are counted; more would keep a daemon busy that may have trouble enough
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Print or write the report."""
     lines = _report(options)
     if options.output is None:
-        say(*lines)
+        write_lines("\n".join([*lines, ""]).encode())
     else:
         try:
             with open(options.output, "w", encoding="utf-8") as file:

@@ -10,7 +10,7 @@ from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.config import paths
 from imgvecd.config.load import config_path, dump
 from imgvecd.config.schema import expand
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import say, warn, write_lines
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     say(f"# from {options.config or config_path() or 'defaults: there is no file'}")
     say(f"# state in {expand(config.state_dir or paths.state_dir())}")
     say(f"# socket {expand(config.server.socket or paths.socket())}")
-    say(*dump(config).removesuffix("\n").split("\n"))
+    write_lines(dump(config).encode())
     for root in config.root_configs():
         if not os.path.isdir(root.path):
             warn(f"imgvecd: {root.path} is not there at the moment.")

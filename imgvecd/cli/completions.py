@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from imgvecd.client import completions
-from imgvecd.terminal_output import say
+from imgvecd.terminal_output import write_lines
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
@@ -22,5 +22,5 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
-    say(*completions.script(options.program, options.shell).split("\n"))
+    write_lines(completions.script(options.program, options.shell).encode() + b"\n")
     return 0

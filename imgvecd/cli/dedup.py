@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from typing import Any
 
@@ -13,10 +14,11 @@ from imgvecd.client import duplicates_command as asking
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.reports import size
 from imgvecd.client.socket_path import socket_path
+from imgvecd.command_hints import program
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import say, warn, write_item
 
 _ALL, _SOME = 0, 1
 _DESCRIPTION = """\
@@ -98,8 +100,8 @@ def plan(options: argparse.Namespace) -> int:
         raise ConfigError(f"{options.file}: cannot be written: {error.strerror}") from error
     count = sum(line.startswith("trash ") for line in text.splitlines())
     say(f"{count:,} files could go. Read {options.file}, edit it, and then:")
-    where = f" --state-dir {options.db}" if options.db else ""
-    say(f"  imgvecd dedup apply {options.file}{where}")
+    where = f" --state-dir {shlex.quote(options.db)}" if options.db else ""
+    say(f"  {program('imgvecd')} dedup apply {shlex.quote(options.file)}{where}")
     return _ALL
 
 
@@ -126,7 +128,7 @@ def apply(options: argparse.Namespace) -> int:
     if done.gone:
         say(f"{done.gone:,} were not there any more.")
     if done.moved:
-        say("To put them back: imgvecd dedup undo")
+        say("To put them back: `imgvecd dedup undo`")
     return _stayed(done.refused)
 
 
@@ -196,7 +198,7 @@ def _confirmed(question: str) -> bool:
 
 
 def _tell(path: bytes) -> None:
-    say(os.fsdecode(path))
+    write_item(path, b"\n")
 
 
 def _stayed(refused: list[tuple[bytes, str]]) -> int:

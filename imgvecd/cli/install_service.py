@@ -22,14 +22,17 @@ from typing import Any
 
 from imgvecd.config import paths
 from imgvecd.errors import ConfigError
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import say, warn, write_lines
 
 SYSTEM_FOLDER = "/etc/systemd/system"
 _SHIPPED_COMMANDS = {
     "ExecStart=/usr/bin/env imgvecd serve": "imgvecd.cli.main serve",
     "ExecStart=/usr/bin/env imgvec browse --serve": "imgvecd.client.main browse --serve",
+    "ExecStart=/usr/bin/env imgvecd encode-server": "imgvecd.cli.main encode-server",
 }
 _BROWSE_UNIT = "imgvecd-browse.service"
+_ENCODE_UNIT = "imgvecd-encode-server.service"
+_USER_UNITS = (_BROWSE_UNIT, _ENCODE_UNIT)
 _SEAL = re.compile(r"# Written by `imgvecd install-service`, digest ([0-9a-f]{16})\..*\n\Z")
 _ADVICE = "To change it, use `systemctl edit`; a unit edited here is left alone."
 
@@ -59,6 +62,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         action="store_true",
         help=f"the user service {_BROWSE_UNIT} as well, which serves `imgvec browse --serve`",
     )
+    command.add_argument(
+        "--encode-server",
+        action="store_true",
+        help=f"the user service {_ENCODE_UNIT} alone, which encodes for other machines",
+    )
     command.set_defaults(run=install)
     command = commands.add_parser(
         "uninstall-service",
@@ -84,13 +92,11 @@ def _add_flags(command: argparse.ArgumentParser, force: str) -> None:
 def install(options: argparse.Namespace) -> int:
     """Write the units; ones that somebody edited stay unless forced."""
     place = _place(options.system)
-    if options.browse and options.system:
-        raise ConfigError("--browse is a user service: run it as that user, without --system.")
-    names = [*place.units, *([_BROWSE_UNIT] if options.browse else [])]
+    names = _wanted(place, options)
     texts = {os.path.join(place.folder, name): _unit(name) for name in names}
     for path, text in texts.items():
         if options.dry_run:
-            say(*_intended(path, text, force=options.force).split("\n"))
+            write_lines(f"{_intended(path, text, force=options.force)}\n".encode())
         elif not options.force:
             _refuse_edited(path)
     if options.dry_run:
@@ -111,6 +117,17 @@ def install(options: argparse.Namespace) -> int:
     return 0
 
 
+def _wanted(place: _Place, options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the units that the flags name."""
+    if options.encode_server:
+        if options.system or options.browse:
+            raise ConfigError("--encode-server is a user service of its own: give it alone.")
+        return (_ENCODE_UNIT,)
+    if options.browse and options.system:
+        raise ConfigError("--browse is a user service: run it as that user, without --system.")
+    return (*place.units, _BROWSE_UNIT) if options.browse else place.units
+
+
 def _warn_of_a_clone() -> None:
     """Say so where the units run a program that lies in a checkout of the sources."""
     above = os.path.dirname(sys.prefix)
@@ -125,6 +142,12 @@ def _warn_of_a_clone() -> None:
 
 
 def _say_what_next(place: _Place, options: argparse.Namespace) -> None:
+    if options.encode_server:
+        say("Start it, once `encode_server` is set in the configuration:")
+        reload, enable = f"{place.systemctl} daemon-reload", f"{place.systemctl} enable --now"
+        say(f"  {reload} && {enable} {_ENCODE_UNIT}")
+        say("Keep it running while you are logged out:", "  loginctl enable-linger")
+        return
     say("Start it now and from now on:")
     say(f"  {place.systemctl} daemon-reload && {place.systemctl} enable --now {place.service}")
     say("Or on the first search only:")
@@ -142,7 +165,7 @@ def _say_what_next(place: _Place, options: argparse.Namespace) -> None:
 def uninstall(options: argparse.Namespace) -> int:
     """Remove the units; ones that somebody edited stay unless forced."""
     place = _place(options.system)
-    names = [*place.units, *([] if options.system else [_BROWSE_UNIT])]
+    names = [*place.units, *([] if options.system else _USER_UNITS)]
     paths = [os.path.join(place.folder, name) for name in names]
     present = [path for path in paths if os.path.lexists(path)]
     if not present:
@@ -226,7 +249,7 @@ def _refuse_edited(path: str) -> None:
 
 def _refuse_enabled(place: _Place) -> None:
     """Refuse where a unit is enabled: without its file it can be neither stopped nor disabled."""
-    services = (place.service, place.socket, _BROWSE_UNIT)
+    services = (place.service, place.socket, *_USER_UNITS)
     wanted = glob.glob(os.path.join(glob.escape(place.folder), "*.wants", "imgvecd*"))
     enabled = sorted({os.path.basename(link) for link in wanted} & set(services))
     if enabled:

@@ -16,14 +16,19 @@ from imgvecd.cli import (
     dedup,
     demo,
     doctor,
+    encode_batch,
+    encode_server,
     export,
+    import_embeddings,
     import_legacy,
     init,
     install_service,
     manual,
     serve,
+    shared,
 )
 from imgvecd.client.did_you_mean import closest, commands_of
+from imgvecd.client.help_parser import HelpParser
 from imgvecd.client.main import parser as imgvec_parser
 from imgvecd.errors import ImgvecdError
 from imgvecd.terminal_output import warn, warn_of
@@ -45,22 +50,27 @@ _EPILOG = """starting, stopping, looking:
   systemctl --user enable --now imgvecd
   systemctl --user stop imgvecd         also start, restart, reload, status
   journalctl --user -u imgvecd          its log
-  imgvec status                         what it is doing; imgvec health: whether it works
+  imgvec status                         what it is doing
+  imgvec health                         whether it works
 """
 _COMMANDS = (
     init,
     serve,
+    encode_server,
     demo,
     check_config,
     doctor,
     check,
     export,
+    encode_batch,
+    import_embeddings,
     import_legacy,
     bugreport,
     install_service,
     completions,
     manual,
     dedup,
+    shared,
 )
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130
@@ -104,7 +114,7 @@ def _meant(word: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each sets `run`, and `program` is the parser itself."""
-    top = argparse.ArgumentParser(
+    top = HelpParser(
         prog="imgvecd",
         description=_DESCRIPTION,
         epilog=_EPILOG,

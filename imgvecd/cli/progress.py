@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Never
@@ -13,6 +11,7 @@ from typing import Never
 from tqdm import tqdm
 
 from imgvecd.api import Status
+from imgvecd.command_hints import program, runnable
 from imgvecd.terminal_output import printable, warn
 
 # Twice a second looks alive and costs nothing beside encoding.
@@ -32,15 +31,22 @@ class BarHandler(logging.Handler):
 
 
 async def show_progress(
-    status: Callable[[], Awaitable[Status]], interval_s: float = _INTERVAL_S
+    status: Callable[[], Awaitable[Status]],
+    ask: Callable[[Status], Awaitable[None]],
+    interval_s: float = _INTERVAL_S,
 ) -> None:
     """Draw a bar on standard error until the daemon is first idle; then say how to search.
 
     Without a terminal there is no bar, only the last line.
+
+    Args:
+        ask: is handed each status while the bar is out of the way.
     """
     with tqdm(bar_format=_FORMAT, disable=None, dynamic_ncols=True, leave=False) as bar:
         while True:
             now = await status()
+            bar.clear()
+            await ask(now)
             if now.state == "idle":
                 break
             _draw(bar, now)
@@ -54,7 +60,7 @@ def _draw(bar: tqdm[Never], now: Status) -> None:
     state = f"paused: {now.pause.reason}" if now.state == "paused" and now.pause else now.state
     if now.state == "starting":
         state = now.model.error or f"loading the model {now.model.name}"
-    bar.set_description_str(printable(state), refresh=False)
+    bar.set_description_str(printable(runnable(state)), refresh=False)
     left = "" if now.eta_s is None else f", {tqdm.format_interval(now.eta_s)} left"
     bar.set_postfix_str(f"{now.rate_per_s:.1f}/s{left}", refresh=False)
     bar.refresh()
@@ -72,14 +78,6 @@ def _summary(now: Status) -> str:
         found = f"No photos are in {folders}; those that come are found by themselves."
     return (
         f"{found} In another terminal:\n"
-        f'  {_imgvec()} search "a dog on the beach"\n'
+        f'  {program("imgvec")} search "a dog on the beach"\n'
         "Ctrl-C stops the daemon; nothing is encoded twice."
     )
-
-
-def _imgvec() -> str:
-    """Return how to call the query tool of this installation."""
-    own = os.path.join(os.path.dirname(sys.executable), "imgvec")
-    if shutil.which("imgvec") or not os.path.exists(own):
-        return "imgvec"
-    return min(own, os.path.relpath(own), key=len)

@@ -8,14 +8,20 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from imgvecd.cli.download_question import DownloadQuestion, somebody_there
 from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
+from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_malloc_arena
 from imgvecd.terminal_output import printable
+
+if TYPE_CHECKING:
+    from imgvecd.daemon.service import DaemonService
 
 # syslog's numbers, the most serious first
 _PRIORITIES = (
@@ -48,14 +54,24 @@ def run(options: argparse.Namespace) -> int:
     use_one_malloc_arena()
     config = load_servable(options)
     _require_folders(options.root or (), config)
-    _start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
+    start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
     from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
     return serving.serve(
         config,
         reload=lambda: load_servable(options),
-        progress=show_progress if options.progress else None,
+        beside=partial(_accompany, progress=options.progress)
+        if options.progress or somebody_there()
+        else None,
     )
+
+
+async def _accompany(service: DaemonService, *, progress: bool) -> None:
+    """Tell the person at the terminal how it goes, and ask what only a person can say."""
+    question = DownloadQuestion(service.resume_move, service.stop_move)
+    if progress:
+        await show_progress(service.status, question.ask_if_due)
+    await question.watch(service.status)
 
 
 def _require_folders(given: Sequence[str], config: Config) -> None:
@@ -86,7 +102,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record; a terminal gets no commands from names in it."""
-        text = super().format(record)
+        text = runnable(super().format(record))
         return "\n".join(map(printable, text.split("\n"))) if sys.stderr.isatty() else text
 
 
@@ -99,7 +115,7 @@ class _JournalLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record, every line of it with its priority."""
         priority = next(p for level, p in _PRIORITIES if record.levelno >= level)
-        lines = super().format(record).splitlines()
+        lines = runnable(super().format(record)).splitlines()
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
@@ -112,7 +128,7 @@ def _in_journal() -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _start_logging(level: str, *, drawing: bool) -> None:
+def start_logging(level: str, *, drawing: bool = False) -> None:
     """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
     handler = BarHandler() if drawing else logging.StreamHandler()
     handler.setFormatter(_JournalLines() if _in_journal() else _Lines())

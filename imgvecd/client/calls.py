@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from imgvecd import api
+from imgvecd.command_hints import runnable
 from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, DaemonError, DaemonUnreachableError
 
@@ -208,4 +209,4 @@ def read(answer: bytes, shape: type[T]) -> T:
 def error_of(answer: bytes) -> DaemonError:
     """Return what a client raises for an answer that is a problem; errors as for `read`."""
     problem = read(answer, api.Problem)
-    return DaemonError(problem.detail, problem.code, problem.status)
+    return DaemonError(runnable(problem.detail), problem.code, problem.status)

@@ -24,6 +24,7 @@ from imgvecd.client import (
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
+from imgvecd.command_hints import runnable
 
 T = TypeVar("T")
 Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
@@ -209,7 +210,7 @@ def failures(daemon: DaemonConnection, options: argparse.Namespace, output: Outp
             if output.json:
                 output.answer(msgspec.json.encode(failure))
             elif output.people:
-                rows.append((failure.reason, failure.path, failure.message))
+                rows.append((failure.reason, failure.path, runnable(failure.message)))
             else:
                 output.paths([api.Path(failure.path, failure.path_base64)])
         if page.next_after is None:

@@ -88,7 +88,7 @@ def krunner(_daemon: DaemonConnection, options: argparse.Namespace, _output: Out
     try:
         from imgvecd.client.desktop import runner  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise ConfigError("KRunner needs an extra: pip install 'imgvecd[desktop]'") from error
+        raise ConfigError("KRunner needs an extra: `pip install 'imgvecd[desktop]'`") from error
     return asyncio.run(runner.serve(socket_path(options.socket)))
 
 

@@ -25,6 +25,7 @@ _COLUMNS = (
     "height",
     "size_bytes",
     "offline",
+    "source",
 )
 
 
@@ -54,7 +55,7 @@ def link(hits: Sequence[api.Hit], folder: str, *, copy: bool) -> int:
             source = api.Path(hit.path, hit.path_base64).raw()
             name = f"{place:0{digits}d} ".encode() + os.path.basename(source)
             target = os.path.join(os.fsencode(folder), name)
-            if hit.offline or os.path.lexists(target):
+            if hit.offline or hit.source is not None or os.path.lexists(target):
                 continue
             if copy:
                 shutil.copy2(source, target)
@@ -74,7 +75,7 @@ def open_in_viewer(hits: Sequence[api.Hit]) -> None:
     """
     opener = "open" if sys.platform == "darwin" else "xdg-open"
     for hit in hits:
-        if hit.offline:
+        if hit.offline or hit.source is not None:
             continue
         path = os.fsdecode(api.Path(hit.path, hit.path_base64).raw())
         try:

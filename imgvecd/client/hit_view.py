@@ -75,6 +75,9 @@ def _pictures(
             hits[start : start + beside], rows[start : start + beside], strict=True
         ):
             line = "  ".join(filter(None, [*row, _place(hit)]))
+            if hit.source is not None:
+                lines.append(f"{line}  (no picture: it is of another source)")
+                continue
             try:
                 url = f"/v1/images/{hit.id}/thumbnail?size={preview.thumbnail_size(protocol)}"
                 jpegs.append(daemon.get(url))
@@ -161,6 +164,9 @@ def _understood(found: api.SearchResponse) -> list[str]:
     looked_for = repr(said.text) if said.text else "all"
     if taken:
         looked_for += f"{', taken' if said.text else ' that was taken'} {' '.join(taken)}"
+    if said.names:
+        looked_for += f", {' and '.join(said.names)} first ({said.name_words!r})"
+        hints.append("--no-names")
     if said.corrected:
         hints.append("--no-spelling")
     return [f"Understood as {looked_for}. {', '.join(hints)}: as it was typed."]
@@ -177,7 +183,8 @@ def _match(hit: api.Hit) -> str:
 
 
 def _place(hit: api.Hit) -> str:
-    return f"{hit.path} (offline)" if hit.offline else hit.path
+    also = f" (also in {', '.join(hit.also_in)})" if hit.also_in else ""
+    return f"{hit.path} (offline){also}" if hit.offline else f"{hit.path}{also}"
 
 
 def _short(term: api.Term) -> str:

@@ -18,6 +18,7 @@ from imgvecd import api
 from imgvecd.client import reports
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
+from imgvecd.command_hints import runnable
 from imgvecd.errors import DaemonUnreachableError
 from imgvecd.terminal_output import printable, say, write_exact
 
@@ -79,11 +80,11 @@ def _lines(daemon: DaemonConnection) -> list[str]:
     try:
         status = read(daemon.get("/v1/status"), api.Status)
     except DaemonUnreachableError as error:
-        return [printable(str(error)), "waiting for it"]
+        return [printable(runnable(str(error))), "waiting for it"]
     lines = reports.status(status)
     if status.files.pending and status.files.seen:
         lines.insert(2, _bar(1 - status.files.pending / status.files.seen))
-    return [printable(line) for line in lines]
+    return [printable(runnable(line)) for line in lines]
 
 
 def _bar(share: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
 from imgvecd import __version__
 from imgvecd.client import commands
 from imgvecd.client.did_you_mean import closest, commands_of
+from imgvecd.client.help_parser import HelpParser
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.query import protect_negatives
@@ -19,7 +21,8 @@ from imgvecd.terminal_output import warn, warn_of
 
 _EPILOG = """\
 examples:
-  imgvec search "a dog on the beach at sunset"     (or only: imgvec "a dog on the beach")
+  imgvec search "a dog on the beach at sunset"
+  imgvec "a dog on the beach"                      (the same)
   imgvec search "beach" +sunset -people @holiday.jpg "2:red car"
   imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
   imgvec search --image holiday.jpg --limit 5
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if meant is not None:
             warn(
                 f"imgvec: there is no command {given[0]!r}; did you mean `imgvec {meant}`?"
-                f" To search for it: imgvec search {given[0]!r}",
+                f" To search for it: `imgvec search {shlex.quote(given[0])}`",
             )
             return ImgvecdError.exit_code
         given.insert(0, "search")
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each sets `run`, and `program` is the parser itself."""
-    top = argparse.ArgumentParser(
+    top = HelpParser(
         prog="imgvec",
         description="Search your photos by meaning. The daemon `imgvecd` must be running.",
         epilog=_EPILOG,

@@ -22,7 +22,7 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         "words",
         nargs="+",
         metavar=f"{image_refs.WORD}|+TAG|-TAG",
-        help="images, then tags with their sign: imgvec tag 5 beach.jpg +family -todo",
+        help="images, then tags with their sign: `imgvec tag 5 beach.jpg +family -todo`",
     )
     command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
     command = add(
@@ -44,7 +44,7 @@ def tag(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -
     images = [word for word in words if word not in signed]
     if not (images and signed):
         raise BadRequestError(
-            "Expected images and tags with a sign: imgvec tag 5 beach.jpg +family -todo"
+            "Expected images and tags with a sign: `imgvec tag 5 beach.jpg +family -todo`"
         )
     request = api.TagRequest(
         ids=tuple(image_refs.image_id(daemon, word) for word in images),

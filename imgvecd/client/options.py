@@ -29,6 +29,8 @@ class SearchOptions(TypedDict, total=False):
     dates: bool
     places: bool
     spelling: bool
+    everywhere: bool | None
+    sources: Sequence[str]
 
 
 class ClassifyOptions(TypedDict, total=False):

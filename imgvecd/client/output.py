@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from imgvecd import api
+from imgvecd.command_hints import runnable
 from imgvecd.terminal_output import printable, write_exact, write_item, write_json
 
 # Less would say nothing of a path, however narrow the terminal is.
@@ -49,9 +50,9 @@ class Output:
             write_item(path.raw(), self._end)
 
     def lines(self, lines: Sequence[str]) -> None:
-        """Print lines of text."""
+        """Print a message."""
         for line in lines:
-            write_exact(printable(line).encode(errors="replace") + b"\n")
+            write_exact(printable(runnable(line)).encode(errors="replace") + b"\n")
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print aligned columns for people."""
@@ -77,7 +78,9 @@ class Output:
         write_exact(lines[0][:-1].encode() + b"path\n")
         for line, hit in zip(lines[1:], hits, strict=True):
             file = _link(api.Path(hit.path, hit.path_base64), room)
-            if hit.offline:
+            if hit.source is not None:  # no file of this machine
+                file = printable(shortened(hit.path, room))
+            elif hit.offline:
                 file = f"{printable(shortened(hit.path, room - len(_OFFLINE)))}{_OFFLINE}"
             write_exact(f"{line[:-1]}{file}\n".encode(errors="replace"))
 

@@ -61,8 +61,8 @@ def seconds(text: str) -> float:
 
 
 def resume_command(state: api.Pause) -> str:
-    """Return the command that ends a pause."""
-    return "imgvec resume" if state.cause == "request" else "imgvec resume --force"
+    """Return the command that ends a pause, as messages name commands."""
+    return "`imgvec resume`" if state.cause == "request" else "`imgvec resume --force`"
 
 
 def _tell(body: bytes, output: Output) -> int:
@@ -73,6 +73,6 @@ def _tell(body: bytes, output: Output) -> int:
     if state is None:
         output.lines(["indexing goes on"])
     else:
-        hint = "" if state.cause == "request" else f"; `{resume_command(state)}` has it go on"
+        hint = "" if state.cause == "request" else f"; {resume_command(state)} has it go on"
         output.lines([f"paused: {state.reason}{hint}"])
     return 0

@@ -38,28 +38,49 @@ def status(answer: api.Status) -> list[str]:
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
         command = pause_commands.resume_command(answer.pause)
-        lines.append(_line("", f"`{command}` has indexing go on"))
+        lines.append(_line("", f"{command} has indexing go on"))
     if answer.move is not None:
         lines.append(_line("moving to", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
+    lines += [line for server in answer.encode_servers for line in _encode_server(server)]
+    if answer.shared is not None:
+        lines += _shared(answer.shared)
     if answer.rereading:
         lines.append(_line("metadata", f"{answer.rereading:,} images are read again, once"))
-    for label, of, sandbox in (
-        ("sandbox", "decoders", answer.sandbox),
-        ("" if answer.sandbox else "sandbox", "encoder", answer.encoder_sandbox),
-    ):
-        lines += [_line(label, f"{of}: {', '.join(sandbox)}")] if sandbox else []
+    if answer.texts_waiting:
+        lines.append(_line("text", f"of {answer.texts_waiting:,} images is still to be read"))
+    sandboxes = [
+        f"{of}: {', '.join(sandbox)}"
+        for of, sandbox in (
+            ("decoders", answer.sandbox),
+            ("encoder", answer.encoder_sandbox),
+            ("text", answer.recogniser_sandbox),
+        )
+        if sandbox
+    ]
+    lines += [_line("" if i else "sandbox", text) for i, text in enumerate(sandboxes)]
     lines += [line for root in answer.roots for line in _root(root)]
     lines += [_line("warning", text) for text in answer.warnings]
     return lines
 
 
+def _shared(shared: api.SharedStatus) -> list[str]:
+    waiting = f"{shared.waiting:,} images wait" if shared.waiting else "all is published"
+    taken = f", {shared.vectors_taken:,} not encoded here" if shared.vectors_taken else ""
+    return [_line("shared", f"as {shared.source} on {shared.engine}: {waiting}{taken}")]
+
+
 def _move(move: api.MoveStatus) -> str:
     if move.stopped:
         return f"{move.name}: stopped; `imgvec move resume` goes on"
+    if move.to_fetch_mb:
+        return f"{move.name}: {move.to_fetch_mb} MB wait for your yes: `imgvec move resume`"
     if move.error:
-        return f"{move.name}: {move.error}"
+        reason = move.error.partition(". ")[0]  # the rest is in the log and in --json
+        told = reason if reason.startswith(move.name) else f"{move.name}: {reason}"
+        again = move.next_try_at and local_time(move.next_try_at).partition(" ")[2]
+        return f"{told}; next try {again}" if again else told
     if not move.indexed and not move.pending:
         return f"{move.name}: {move.loading or 'it is fetched next'}"
     return f"{move.name}, {move.indexed:,} of {move.indexed + move.pending:,} files"
@@ -109,6 +130,9 @@ def image(answer: api.Image) -> list[str]:
     lines.append(
         _line("indexed", "yes" if answer.indexed else f"no: {answer.failure or 'pending'}")
     )
+    lines += [
+        _line("" if i else "text", text) for i, text in enumerate((answer.text or "").splitlines())
+    ]
     facts = {name: answer.metadata[name] for name in sorted(answer.metadata.keys() - {_SOURCE})}
     lines += _facts(facts)
     if answer.user_metadata:
@@ -162,6 +186,17 @@ def _progress(answer: api.Status) -> str:
     share = 1 - answer.files.pending / answer.files.seen if answer.files.seen else 0
     left = "" if answer.eta_s is None else f", {duration(answer.eta_s)} left"
     return f"{share:.1%}, {answer.rate_per_s:.1f} images/s{left}"
+
+
+def _encode_server(server: api.EncodeServerStatus) -> Iterator[str]:
+    state = server.state
+    if server.encoded:
+        state += f", {server.encoded:,} images encoded, {server.images_per_request} at once"
+        state += f", {server.rate_per_s:.1f} images/s" if server.rate_per_s else ""
+    yield _line("elsewhere", f"{server.url}: {state}")
+    if server.reason:
+        again = "" if server.next_try_s is None else f"; tried again in {server.next_try_s:.0f} s"
+        yield _line("", f"{server.reason}{again if server.next_try_s else ''}")
 
 
 def _root(root: api.RootStatus) -> Iterator[str]:

@@ -86,7 +86,15 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
         action="store_false",
         help="look for words as they are typed, whatever they may be",
     )
-    command.set_defaults(limit=20, order="score", group=None, cursor=None, explain=False)
+    command.set_defaults(
+        limit=20,
+        order="score",
+        group=None,
+        cursor=None,
+        explain=False,
+        everywhere=None,
+        source=(),
+    )
 
 
 def add_result_flags(command: argparse.ArgumentParser) -> None:
@@ -104,6 +112,23 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--cursor", help="go on after a page: `next_cursor` of its --json")
     command.add_argument("--explain", action="store_true", help="show each term's share")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--everywhere",
+        action="store_true",
+        default=None,
+        help="photos of all that share an engine, too",
+    )
+    where.add_argument(
+        "--here", dest="everywhere", action="store_false", help="only photos of this library"
+    )
+    command.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only of this source of the shared engine (repeatable)",
+    )
 
 
 def add_limit_flag(command: argparse.ArgumentParser, default: int | None = 20) -> None:
@@ -200,6 +225,8 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             dates=options.dates,
             places=options.places,
             spelling=options.spelling,
+            everywhere=options.everywhere,
+            sources=tuple(options.source),
         )
     except ValueError:
         raise BadRequestError(

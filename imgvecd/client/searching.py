@@ -204,7 +204,9 @@ def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: 
             ("name", "search"), [(one.name, hit_view.in_words(one.search)) for one in saved]
         )
     elif output.people:
-        output.lines(["There are none: imgvec saved add NAME, and what `search` takes, keeps one."])
+        output.lines(
+            ["There are none: `imgvec saved add NAME`, and what `imgvec search` takes, keeps one."]
+        )
     else:
         output.lines([one.name for one in saved])
     return _FOUND if saved else _NONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imgvecd.command_hints import runnable
 from imgvecd.errors import DaemonUnreachableError
 
 # By the names of the exceptions' classes, so that a client imports no library but its own. The
@@ -9,7 +10,7 @@ from imgvecd.errors import DaemonUnreachableError
 _TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (
         frozenset({"FileNotFoundError", "NotADirectoryError", "ConnectionRefusedError"}),
-        "imgvecd is not running on {place}; start it with: imgvecd serve",
+        "imgvecd is not running on {place}; start it with: `imgvecd serve`",
     ),
     (
         frozenset({"PermissionError"}),
@@ -48,5 +49,5 @@ def unreachable(error: Exception, place: str) -> DaemonUnreachableError:
         names.add(type(OSError(number, "")).__name__)
     for row, message in _TABLE:
         if names & row:
-            return DaemonUnreachableError(message.format(place=place, error=error))
+            return DaemonUnreachableError(runnable(message.format(place=place, error=error)))
     return DaemonUnreachableError(f"imgvecd on {place} does not answer: {error}")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
 from imgvecd.config.load import quoted
 from imgvecd.config.schema import Config, RootConfig
-from imgvecd.config.settings import is_section, meanings, summary
+from imgvecd.config.settings import is_list, is_section, meanings, sections_in, summary
 
 _WIDTH = 88
 _HEAD = """\
@@ -34,12 +35,16 @@ _MODEL_FORM = """\
 #  pretrained: laion2b_s34b_b79k"""
 
 
-def render(roots: Sequence[str]) -> str:
-    """Return the text of a configuration file that watches `roots`."""
-    return "\n".join([_HEAD, *_top(roots), *_sections()])
+def render(roots: Sequence[str], chosen: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the text of a configuration file that watches `roots`.
+
+    Args:
+        chosen: settings outside of sections that are not to be the defaults.
+    """
+    return "\n".join([_HEAD, *_top(roots, chosen), *_sections()])
 
 
-def _top(roots: Sequence[str]) -> Iterator[str]:
+def _top(roots: Sequence[str], chosen: Mapping[str, str]) -> Iterator[str]:
     texts = meanings(Config)
     for field in msgspec.structs.fields(Config):
         if is_section(field.type):
@@ -47,6 +52,8 @@ def _top(roots: Sequence[str]) -> Iterator[str]:
         yield from _comment(_sentence(texts[field.name]))
         if field.name == "roots":
             yield from _roots(roots)
+        elif field.name in chosen:
+            yield f"{field.name}: {quoted(chosen[field.name])}"
         else:
             yield f"#{field.name}: {quoted(msgspec.to_builtins(field.default))}"
         if field.name == "model":
@@ -75,8 +82,18 @@ def _sections() -> Iterator[str]:
             if texts[inner.name] != last:
                 yield from _comment(_sentence(texts[inner.name]), "  # ")
             last = texts[inner.name]
+            yield from _items(inner.type)
             yield f"  #{inner.name}: {quoted(msgspec.to_builtins(inner.default))}"
         yield ""
+
+
+def _items(kind: object) -> Iterator[str]:
+    """Yield what each item of a list of sections has."""
+    if is_list(kind):
+        for section in sections_in(kind):
+            yield from _comment("Each has:", "  # ")
+            for name, text in meanings(section).items():
+                yield from _comment(f"{name}: {text}", "  #   ")
 
 
 def _comment(text: str, indent: str = "# ") -> list[str]:

@@ -17,7 +17,7 @@ import yaml
 
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, Section
-from imgvecd.config.settings import Setting, is_list, sections_in, settings
+from imgvecd.config.settings import Setting, is_list, is_section, sections_in, settings
 from imgvecd.errors import ConfigError
 
 Keys = tuple[str | int, ...]
@@ -149,13 +149,26 @@ def _command_line(
 
 def _from_text(origin: str, setting: Setting, value: str | list[str]) -> object:
     """Return the value that a text from outside the file means for a setting."""
+    parsed: object = value
     if is_list(setting.type) and isinstance(value, str):
-        value = [part for part in value.split(os.pathsep) if part]
+        if is_section(get_args(setting.type)[0]):
+            parsed = _from_yaml(origin, setting, value)
+        else:
+            parsed = [part for part in value.split(os.pathsep) if part]
     try:
-        converted = msgspec.convert(value, setting.type, strict=False)
+        converted = msgspec.convert(parsed, setting.type, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {setting.key}: {error}{_choices(setting)}.") from None
     return msgspec.to_builtins(converted)
+
+
+def _from_yaml(origin: str, setting: Setting, text: str) -> object:
+    """Return a list of sections, which is written as in the file: `[{key: value}]`."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        form = "expected YAML such as [{key: value}]"
+        raise ConfigError(f"{origin}: {setting.key}: {form}, got {text!r}.") from None
 
 
 def _insert(tree: dict[str, Any], keys: list[str], value: object) -> None:

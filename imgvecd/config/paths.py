@@ -25,6 +25,11 @@ def state_dir() -> str:
     return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd")
 
 
+def encoders_dir() -> str:
+    """Return the folder of models' towers beside a library's own: they can be made again."""
+    return os.path.join(_home("XDG_STATE_HOME", "~/.local/state"), "imgvecd-encoders")
+
+
 def cache_dir() -> str:
     """Return the folder of what can be made again."""
     return os.path.join(_home("XDG_CACHE_HOME", "~/.cache"), "imgvecd")

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
+import shlex
+import urllib.parse
 from collections.abc import Iterable
 from typing import Annotated, Literal, NamedTuple
 
@@ -19,6 +22,7 @@ from imgvecd.api import KEEPER_RULES, KeeperRule
 Positive = Annotated[int, Meta(ge=1, le=10**15)]  # no more than travels to a worker, or is sense
 Seconds = Annotated[float, Meta(ge=0)]
 _LAST_PORT = 65_535
+_MOST_SERVERS = 16  # that encode: each has connections of its own
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,10 +96,46 @@ class DecodeConfig(Section, frozen=True):
     idle_s: Seconds = 60
 
 
+class EncodeServerConfig(Section, frozen=True):
+    """Another machine that encodes: `imgvecd encode-server` runs there.
+
+    Attributes:
+        url: "https://desktop:8770"; plain http for this machine's own addresses only.
+        token_file: holds the server's token; nobody else may read it.
+        ca_file: certificate, or that of the authority, that the server is known by; empty means
+            those that the system trusts.
+        on_wanted: a command that is run when images wait and the server is off, such as
+            "wakeonlan 00:11:22:33:44:55"; a text is split into words, and no shell reads it.
+    """
+
+    url: str
+    token_file: str = ""
+    ca_file: str = ""
+    on_wanted: str | tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the server, for what cannot be one."""
+        check_server_url(self.url)
+        if any("\0" in word for word in self.command()):
+            raise ValueError("on_wanted: a command has no NUL in it")
+
+    def command(self) -> tuple[str, ...]:
+        """Return the words of `on_wanted`; none if there is nothing to run."""
+        if not isinstance(self.on_wanted, str):
+            return self.on_wanted
+        try:
+            return tuple(shlex.split(self.on_wanted))
+        except ValueError as error:
+            raise ValueError(f"on_wanted: {error}") from None
+
+
 class EncodeConfig(Section, frozen=True):
     """How pixels and texts become embeddings.
 
     Attributes:
+        remote: other machines that encode for this one, of which the pixels are sent.
+        without_remote: what is done while none of them can be reached: "local" encodes here, as it
+            does beside them; "wait" leaves images to them, and never loads the model here.
         batch_size: images per batch; 0 learns what the device likes best.
         device: "auto" takes CUDA, then MPS, then the CPU.
         precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32.
@@ -105,12 +145,42 @@ class EncodeConfig(Section, frozen=True):
         idle_s: the model leaves memory after so long without work.
     """
 
+    remote: tuple[EncodeServerConfig, ...] = ()
+    without_remote: Literal["wait", "local"] = "local"
     batch_size: Annotated[int, Meta(ge=0, le=4096)] = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
     idle_s: Seconds = 300
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, for servers that make no sense."""
+        if len(self.remote) > _MOST_SERVERS:
+            raise ValueError(f"remote: {len(self.remote)} servers, {_MOST_SERVERS} at most")
+        urls = [server.url.rstrip("/") for server in self.remote]
+        twice = {url for url in urls if urls.count(url) > 1}
+        if twice:
+            raise ValueError(f"remote: {min(twice)} is given twice")
+        if self.without_remote == "wait" and not self.remote:
+            raise ValueError("without_remote: wait needs a server to wait for, in encode.remote")
+
+
+class EncodeServerSection(Section, frozen=True):
+    """`imgvecd encode-server`: encodes for other machines. Its flags override these.
+
+    Attributes:
+        listen: ADDRESS:PORT; off this machine's own addresses only with TLS and a token.
+        tls_cert, tls_key: files in PEM format: the certificate with its chain, and its key.
+        token_file: holds the token that clients need, and is made on first use.
+        models: as `model` says them, or NAME=CHECKPOINT; empty means what `model` says.
+    """
+
+    listen: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    token_file: str = ""
+    models: tuple[str, ...] = ()
 
 
 class IndexingConfig(Section, frozen=True):
@@ -138,6 +208,23 @@ class IndexingConfig(Section, frozen=True):
     def hours(self) -> tuple[tuple[datetime.time, datetime.time], ...]:
         """Return (beginning, end) of each of the quiet hours; an end before it is tomorrow's."""
         return tuple(_hours(part.strip()) for part in self.quiet_hours.split(",") if part.strip())
+
+
+class OcrConfig(Section, frozen=True):
+    """Reading the text in pictures, so that its words find them. Needs the extra `ocr`.
+
+    Attributes:
+        enabled: whether it is read, picture by picture, while nothing else waits. What was read
+            stays when this is turned off.
+        threads: that compute.
+        timeout_s: of processor time for one picture; one that takes longer counts as without text.
+        memory_mb: address space of the process that reads.
+    """
+
+    enabled: bool = False
+    threads: Annotated[int, Meta(ge=1, le=256)] = 1
+    timeout_s: Annotated[float, Meta(gt=0)] = 60
+    memory_mb: Annotated[int, Meta(ge=1024, le=10**9)] = 4096
 
 
 class CatalogConfig(Section, frozen=True):
@@ -243,6 +330,63 @@ class BrowseConfig(Section, frozen=True):
             raise ValueError(f"listen: expected ADDRESS:PORT, got {self.listen!r}")
 
 
+def check_server_url(url: str) -> None:
+    """Return unless `url` is no address of an encode server.
+
+    Raises:
+        ValueError: it is none, or would send the token and pictures in the clear.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urllib.parse.urlsplit(""), None, None
+    rest = (parts.username, parts.password, parts.query, parts.fragment, parts.path.strip("/"))
+    if parts.scheme not in {"https", "http"} or not host or any(rest) or port == 0:
+        raise ValueError(f"url: expected https://NAME:PORT, got {url!r}")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError(f"url: {url} is not encrypted: expected https, got http")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address is this machine's own, whatever a resolver says."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class SharedConfig(Section, frozen=True):
+    """A database that several machines publish to, for one search over all. Off by default.
+
+    Attributes:
+        engine: PostgreSQL with pgvector (the extra `shared`).
+        url: "postgresql://nas@db1,db2/photos"; hosts other than this one are verified by TLS unless
+            it says otherwise. No password. Empty: nothing is shared.
+        password_file: holds the password; nobody else may read it.
+        name: what this library is called there; empty means the machine's name.
+        answer: what searches find unless they say it: "local" images, or "shared" ones as well.
+        publish: what else than vectors others may know: "paths", "metadata" (when, where, rating,
+            tags). Formats and sizes in pixels always.
+        share_vectors: take vectors of pictures that another machine has encoded.
+    """
+
+    engine: Literal["postgres"] = "postgres"
+    url: str = ""
+    password_file: str = ""
+    name: Annotated[str, Meta(max_length=100)] = ""
+    answer: Literal["local", "shared"] = "local"
+    publish: tuple[Literal["paths", "metadata"], ...] = ()
+    share_vectors: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise ValueError, which is reported with the section, where something is missing."""
+        if not self.url and (self.password_file or self.name or self.publish):
+            raise ValueError("url: say where the database is: postgresql://ROLE@HOST/DATABASE")
+        if not self.name.isprintable() or ":" in self.name:
+            raise ValueError(f"name: expected printable characters without a colon: {self.name!r}")
+
+
 class Endpoint(NamedTuple):
     """A TCP address of this machine that no other machine can reach."""
 
@@ -274,6 +418,9 @@ class Config(Section, frozen=True):
         exclude: globs for all roots.
         state_dir: catalog and index; empty means `$XDG_STATE_HOME/imgvecd`.
         model: "auto", "small", "fast", "best", "multilingual", or a model's name and checkpoint.
+        model_download: whether `model: auto` may fetch ViT-B-32-256 (600 MB). "ask" asks once, on a
+            terminal, and elsewhere waits for `imgvec move resume`; "allow" fetches it; "never"
+            fetches nothing, not even a model that is named.
         log_level: of the journal; photo names appear at "debug" only.
     """
 
@@ -281,16 +428,20 @@ class Config(Section, frozen=True):
     exclude: tuple[str, ...] = ()
     state_dir: str = ""
     model: str | ModelConfig = "auto"
+    model_download: Literal["ask", "allow", "never"] = "ask"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     watch: WatchConfig = WatchConfig()
     decode: DecodeConfig = DecodeConfig()
     encode: EncodeConfig = EncodeConfig()
+    encode_server: EncodeServerSection = EncodeServerSection()
     indexing: IndexingConfig = IndexingConfig()
+    ocr: OcrConfig = OcrConfig()
     catalog: CatalogConfig = CatalogConfig()
     index: IndexConfig = IndexConfig()
     duplicates: DuplicatesConfig = DuplicatesConfig()
     server: ServerConfig = ServerConfig()
     browse: BrowseConfig = BrowseConfig()
+    shared: SharedConfig = SharedConfig()
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for what no type tells.

@@ -5,8 +5,9 @@ too. What the daemon does for itself takes no turns.
 
 What asks which pool: searches and whatever a client waits a moment for, `INTERACTIVE`; globs and
 other filters over the whole library, `FILTERING`; indexing, checkpoints, backups and listings,
-`BULK`; what examines the whole library for a client, `HEAVY`; what tells whether the daemon is
-alive, `ALIVE`. The default executor of asyncio is left to libraries.
+`BULK`; searches of a shared engine, `SHARED`; what examines the whole library for a client,
+`HEAVY`; what tells whether the daemon is alive, `ALIVE`. The default executor of asyncio is left to
+libraries.
 """
 
 from __future__ import annotations
@@ -91,5 +92,6 @@ INTERACTIVE = ThreadPool("interactive", 8, per_client=4)
 # Pure computation that holds the interpreter: more would only slow searches down.
 FILTERING = ThreadPool("filtering", 2, per_client=1)
 BULK = ThreadPool("bulk", 8)
+SHARED = ThreadPool("shared", 4, per_client=2)
 HEAVY = ThreadPool("heavy", 2)
 ALIVE = ThreadPool("alive", 2)

@@ -80,7 +80,7 @@ class Daemon:
         observed: is asked for the service manager's status line and watchdog, and on SIGUSR1.
         state_dir: where SIGUSR1 writes.
         require_state: raises ImgvecdError if the state directory was replaced; blocks.
-        progress: runs beside the daemon and draws for a person, or None.
+        accompany: runs beside the daemon for a person who looks on, or None.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Daemon:
         observed: Observed,
         state_dir: str,
         require_state: Callable[[], None],
-        progress: Callable[[], Coroutine[Any, Any, None]] | None,
+        accompany: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         self._engine = engine
         self._reconciler = reconciler
@@ -103,7 +103,7 @@ class Daemon:
         self._observed = observed
         self._state_dir = state_dir
         self._require_state = require_state
-        self._progress = progress
+        self._accompany = accompany
         self._stop = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._dump_wanted = asyncio.Event()
@@ -177,19 +177,21 @@ class Daemon:
         if self._stop.is_set():
             # what is committed is safe; the checkpoint is only a shortcut for the next start
             os._exit(128 + number)
+        logger.info("told to stop by %s", signal.Signals(number).name)
         self._stop.set()
 
     def _on_hangup(self, on_terminal: bool) -> None:
         if on_terminal and not _on_terminal():
-            self._stop.set()  # the window was closed: nobody is there to reload for
+            logger.info("the terminal was closed")
+            self._stop.set()  # nobody is there to reload for
         else:
             self._reload_wanted.set()
 
     def _beside(self, watching: asyncio.Task[None]) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what goes on beside the work, by name."""
         beside = {"reload": self._reload_on_signal(watching), "dump": self._dump_on_signal()}
-        if self._progress is not None:
-            beside["progress"] = self._progress()
+        if self._accompany is not None:
+            beside["person"] = self._accompany()
         if self._notifier.listening:
             beside["status line"] = self._tell()
         if self._notifier.watchdog_s is not None:

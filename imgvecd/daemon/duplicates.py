@@ -60,9 +60,9 @@ class DaemonDuplicates:
 
     async def find(self, request: api.DuplicatesRequest) -> api.Duplicates:
         """Return the groups; the first time every picture is looked at, which takes long."""
-        model = (await self._current()).model
+        generation = await self._current()
         await self._prepared()
-        return await self._finder.find(self._completed(request), model)
+        return await self._finder.find(self._completed(request), generation.model, generation.index)
 
     async def plan(self, request: api.DuplicatesRequest) -> api.DedupPlan:
         """Return which files could go to the trash; without kinds, of what is the same picture."""

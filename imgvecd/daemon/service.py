@@ -32,6 +32,7 @@ from imgvecd.core.search import EmptySearcher, FilterIds, Labeller, Searcher
 from imgvecd.core.threads import ALIVE, FILTERING, HEAVY, INTERACTIVE
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.watch import Reconciler, RootWatch
+from imgvecd.daemon import encode_servers
 from imgvecd.daemon.browsing import DaemonBrowsing, FacetStore, TimelineStore
 from imgvecd.daemon.duplicates import DaemonDuplicates, DecisionStore
 from imgvecd.daemon.events import Events
@@ -82,12 +83,26 @@ class Stores(Protocol):
     def facets(self) -> FacetStore: ...  # noqa: D102
 
 
+class SharingState(Protocol):
+    """What tells how sharing fares."""
+
+    def status(self) -> api.SharedStatus:
+        """Return what clients are told; blocks."""
+        ...
+
+    def trouble(self) -> str | None:
+        """Return why publishing does not go on, and what waits; None when all is well."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunningParts:
     """What runs in the daemon and is asked how it is.
 
     Attributes:
         sandbox: tells what confines the decoders; see `api.Status`.
+        ocr_error: why the text in pictures is not read although it should.
+        sharing: None where nothing is shared.
     """
 
     engine: Engine
@@ -96,6 +111,8 @@ class RunningParts:
     gate: IndexingGate
     maintenance: CatalogMaintenance
     sandbox: Callable[[], tuple[str, ...]]
+    ocr_error: str | None = None
+    sharing: SharingState | None = None
 
 
 class DaemonService:
@@ -126,7 +143,9 @@ class DaemonService:
         self._reconciler = running.reconciler
         self._opener = running.opener
         self._sandbox = running.sandbox
+        self._ocr_error = running.ocr_error
         self._gate = running.gate
+        self._sharing = running.sharing
         self.refused_config: str | None = None
         self.awaiting_restart: tuple[str, ...] = ()
         self._catalog_maintenance = running.maintenance
@@ -163,7 +182,7 @@ class DaemonService:
 
     async def health(self) -> api.Health:
         """Return "ok", or "degraded" with what stands in the way of the work."""
-        reasons = tuple(self._troubles())
+        reasons = (*self._troubles(), *await self._servers_wanted())
         return api.Health(status="degraded" if reasons else "ok", reasons=reasons)
 
     @property
@@ -192,7 +211,9 @@ class DaemonService:
         roots = tuple(_root_status(row, watches.get(row.id), per_root) for row in rows)
         warnings = [
             *self._troubles(),
+            *encode_servers.warnings(self._engine, counts.pending),
             self._catalog_maintenance.report,
+            self._ocr_error or engine.text_error,
             *(root.warning for root in roots),
         ]
         if self.awaiting_restart:
@@ -216,9 +237,13 @@ class DaemonService:
             rate_per_s=round(rate, 1),
             eta_s=round(counts.pending / rate, 1) if rate and waiting else None,
             rereading=engine.rereading,
+            encode_servers=tuple(server.status() for server in engine.encode_servers),
             sandbox=self._sandbox(),
-            encoder_sandbox=self._engine.encoder_sandbox,
+            encoder_sandbox=engine.encoder_sandbox,
+            texts_waiting=engine.texts_waiting,
+            recogniser_sandbox=engine.recogniser_sandbox,
             warnings=tuple(filter(None, warnings)),
+            shared=await INTERACTIVE.run(self._sharing.status) if self._sharing else None,
         )
 
     async def stats(self) -> api.Stats:
@@ -229,6 +254,8 @@ class DaemonService:
 
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
+        if request.everywhere or request.sources:  # this library may be empty, others are not
+            return await (await self._loaded_searcher()).search(request)
         return await (await self._searcher()).search(request)
 
     def _is_empty(self) -> bool:
@@ -322,6 +349,8 @@ class DaemonService:
     async def retry(self) -> api.Done:
         """Try every failure again."""
         count = await INTERACTIVE.run(self._failures.retry)
+        for server in self._engine.encode_servers:
+            server.retry_now()
         self._engine.wake()
         return await self._done(f"retry of {count} files")
 
@@ -367,7 +396,7 @@ class DaemonService:
         return await self._done("the move is stopped")
 
     async def resume_move(self) -> api.Done:
-        """Take up a move that was stopped."""
+        """Take up a move that was stopped, or that waits for a yes to its download."""
         await self._engine.resume_move()
         return await self._done("the move goes on")
 
@@ -403,6 +432,13 @@ class DaemonService:
             raise ModelError(self._engine.error or waiting)
         return self._engine.generation
 
+    async def _servers_wanted(self) -> list[str]:
+        """Return what encode servers keep from being done."""
+        if not self._engine.encode_servers:
+            return []
+        figures, _, _ = await INTERACTIVE.run(self._numbers, self._fingerprint())
+        return encode_servers.troubles(self._engine, figures.files.pending)
+
     def _troubles(self) -> list[str]:
         """Return what stands in the way of the work, or of what the user wants, each once."""
         refused = self.refused_config
@@ -411,6 +447,7 @@ class DaemonService:
             self._engine.error,
             self._reconciler.error,
             self._catalog_maintenance.error,
+            self._sharing.trouble() if self._sharing else None,
             told if refused else None,
         )
         return list(dict.fromkeys(filter(None, troubles)))
@@ -466,7 +503,7 @@ class DaemonService:
         target = next((m for m in self._models.values() if m is not self._first), None)
         if target is None or target.fingerprint == serving:
             return None
-        upcoming = self._engine.upcoming
+        upcoming, next_try_at = self._engine.upcoming, self._engine.move_next_try_at
         counts = api.FileCounts()
         if upcoming is not None:
             counts = self._counter.figures(target.fingerprint, changing=True).files
@@ -478,7 +515,9 @@ class DaemonService:
             rate_per_s=round(upcoming.embedder.rate.per_s, 1) if upcoming else 0.0,
             loading=self._engine.move_progress,
             stopped=self._engine.move_stopped,
+            to_fetch_mb=self._engine.move_to_fetch_mb,
             error=self._engine.moving_error,
+            next_try_at=_timestamp(round(next_try_at * 1e9)) if next_try_at else None,
         )
 
     def _model_status(self) -> api.ModelStatus:

@@ -77,7 +77,15 @@ def public_status(status: api.Status, names: Placeholders) -> api.Status:
         error=status.move.error and names.text(status.move.error),
     )
     warnings = tuple(map(names.text, status.warnings))
-    return msgspec.structs.replace(status, roots=roots, model=model, move=move, warnings=warnings)
+    shared = status.shared and msgspec.structs.replace(
+        status.shared,
+        source="<source>",
+        engine=status.shared.engine.partition(" at ")[0],
+        error=status.shared.error and names.text(status.shared.error),
+    )
+    return msgspec.structs.replace(
+        status, roots=roots, model=model, move=move, warnings=warnings, shared=shared
+    )
 
 
 def write(state_dir: str, status: api.Status | None, log: RecentLog) -> str:

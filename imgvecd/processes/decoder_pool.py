@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeAlias
@@ -14,57 +13,46 @@ import msgspec
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.core.duplicates import detail
 from imgvecd.core.files.beneath import open_file
-from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError, WorkerError
+from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.opening import Opening
-from imgvecd.processes.processor_limit import within
-from imgvecd.processes.worker import Worker
 from imgvecd.processes.worker_messages import (
     Answer,
     DecodeArguments,
     Decoded,
-    DecodeReady,
     DecodeRequest,
     Examined,
     ExamineRequest,
     Failed,
+    PixelsDecoded,
+    PixelsRequest,
     SidecarRead,
     SidecarRequest,
     Thumbnail,
     ThumbnailRequest,
 )
+from imgvecd.processes.worker_pool import WorkerKind, WorkerPool
 from imgvecd.types import (
     DecodedImage,
     ExaminedImage,
     Facts,
     Lane,
+    Pixels,
     PreprocessSpec,
     Priority,
     Stamp,
 )
 
-logger = logging.getLogger(__name__)
-
-_START_S = 60.0  # importing Pillow takes a tenth of a second; a drowning machine takes longer
 # Workers beyond those that index, for whoever searches by a picture or looks at thumbnails: they do
 # not wait for a folder of panoramas.
 _MOST_INTERACTIVE = 2
 _MOST_WORKERS = 16  # by default: a single disk feeds no more
 _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
-_MOST_BYTES = 16 << 20  # of an answer: pixels for the largest models are 3 MB, thumbnails less
-_ENVIRONMENT = {
-    # address space is what is limited, and each thread's stack and arena take some
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
-}
-
-
-_Request: TypeAlias = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
-
-
-class _DiedError(Exception):
-    """A worker died over a picture, having started well."""
+# Of an answer: pixels for the largest models are 3 MB, thumbnails less, what text is read in more.
+_MOST_BYTES = 16 << 20
+_Request: TypeAlias = (
+    DecodeRequest | ExamineRequest | ThumbnailRequest | PixelsRequest | SidecarRequest
+)
 
 
 class DecoderPool:
@@ -76,9 +64,6 @@ class DecoderPool:
         priority: of the workers.
         opener: opens a file of the library by its path; see `FileOpener.open`.
         module: of the worker, run with `python -m`.
-
-    Attributes:
-        sandbox: what keeps a worker from doing anything but decoding; empty before the first one.
     """
 
     def __init__(
@@ -89,25 +74,32 @@ class DecoderPool:
         opener: Callable[[bytes], int] = open_file,
         module: str = "imgvecd.workers.decode",
     ) -> None:
-        self.sandbox: tuple[str, ...] = ()
         self._opening = Opening(opener)
         self._config = config
-        self._arguments = DecodeArguments(config.memory_mb, priority)
-        self._module = module
         self.size = config.workers or _default_size()
-        self._slots = {
-            Lane.BULK: asyncio.Semaphore(self.size),
-            Lane.INTERACTIVE: asyncio.Semaphore(min(self.size, _MOST_INTERACTIVE)),
-        }
-        self._idle: list[Worker] = []
-        self._decodes: dict[Worker, int] = {}  # of every worker that was started and not ended
-        self._ending: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        kind: WorkerKind[_Request] = WorkerKind(
+            "decoder",
+            "decoding",
+            module,
+            msgspec.json.encode(DecodeArguments(config.memory_mb, priority)).decode(),
+            timeout_s=config.timeout_s,
+            idle_s=config.idle_s,
+            most_asked=_DECODES_PER_WORKER,
+            most_bytes=_MOST_BYTES,
+            fits=_fits,
+        )
+        interactive = min(self.size, _MOST_INTERACTIVE)
+        self._pool = WorkerPool(kind, {Lane.BULK: self.size, Lane.INTERACTIVE: interactive})
 
     @property
     def running(self) -> int:
         """How many worker processes there are."""
-        return len(self._decodes)
+        return self._pool.running
+
+    @property
+    def sandbox(self) -> tuple[str, ...]:
+        """What keeps a worker from doing anything but decoding; empty before the first one."""
+        return self._pool.sandbox
 
     async def decode(self, path: bytes, stamp: Stamp | None, spec: PreprocessSpec) -> DecodedImage:
         """See `protocols.Decoder.decode`."""
@@ -137,6 +129,14 @@ class DecoderPool:
             _, picture = await self._run(request, file=file)
         return picture
 
+    async def pixels(self, path: bytes, stamp: Stamp, longest: int) -> Pixels:
+        """See `protocols.Decoder.pixels`."""
+        request = PixelsRequest(stamp, longest, self._config.max_pixels)
+        async with self._opened(path, stamp) as file:
+            answer, pixels = await self._run(request, file=file)
+        assert isinstance(answer, PixelsDecoded)  # noqa: S101  # it fits
+        return Pixels(answer.width, answer.height, pixels)
+
     async def read_sidecar(self, path: bytes, stamp: Stamp) -> Facts:
         """See `protocols.Decoder.read_sidecar`."""
         async with self._opened(path, stamp) as file:
@@ -147,12 +147,7 @@ class DecoderPool:
 
     async def close(self) -> None:
         """Stop every worker; a later decode starts new ones."""
-        for worker in list(self._decodes):
-            if worker not in self._idle:
-                worker.kill()
-        self._stop_idle()
-        while self._ending:
-            await asyncio.wait(self._ending)
+        await self._pool.close()
 
     @contextlib.asynccontextmanager
     async def _opened(self, path: bytes, stamp: Stamp | None) -> AsyncIterator[int]:
@@ -192,107 +187,7 @@ class DecoderPool:
     async def _run(
         self, request: _Request, body: Sequence[Buffer] = (), file: int | None = None
     ) -> tuple[Answer, bytes]:
-        async with self._slots[_lane(request)]:
-            try:
-                answer, pixels = await self._ask(await self._worker(), request, body, file)
-            except _DiedError as died:
-                # it may have been killed for another's sake: one more chance
-                logger.info("%s; trying again", died)
-                worker = await self._start()
-                try:
-                    answer, pixels = await self._ask(worker, request, body, file)
-                except _DiedError as again:
-                    raise UnreadableImageError("crash", f"decoding it fails: {again}") from again
-        if isinstance(answer, Failed):
-            raise UnreadableImageError(answer.reason, answer.message)
-        return answer, pixels
-
-    async def _ask(
-        self,
-        worker: Worker,
-        request: _Request,
-        body: Sequence[Buffer],
-        file: int | None,
-    ) -> tuple[Answer, bytes]:
-        if file is not None:
-            os.lseek(file, 0, os.SEEK_SET)  # a worker that died has read of it
-        healthy = False
-        try:
-            work = worker.ask(request, body, file)
-            answer, pixels = await within(self._config.timeout_s, worker.pid, work)
-            if not _fits(request, answer, pixels):
-                raise _DiedError("the decoder answered what was not asked")
-            self._decodes[worker] += 1
-            # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
-            healthy = not (isinstance(answer, Failed) and answer.reason == "memory")
-        except TimeoutError as late:
-            raise UnreadableImageError("timeout", f"decoding: {late}") from None
-        except WorkerError as error:
-            raise _DiedError(str(error)) from error
-        finally:  # a worker that still owes an answer, since the caller went away, cannot be reused
-            if healthy and self._decodes[worker] < _DECODES_PER_WORKER:
-                self._keep_idle(worker)
-            else:
-                self._discard(worker)
-        return answer, pixels
-
-    async def _worker(self) -> Worker:
-        while self._idle:
-            worker = self._idle.pop()
-            if worker.alive:
-                return worker
-            self._discard(worker)
-        return await self._start()
-
-    async def _start(self) -> Worker:
-        """Return a worker that is ready: what goes wrong from there on is the picture's fault."""
-        worker = await Worker.start(
-            "decoder",
-            self._module,
-            [msgspec.json.encode(self._arguments).decode()],
-            environment=_ENVIRONMENT,
-            on_line=lambda line: logger.debug("decoder: %s", line),
-            most_bytes=_MOST_BYTES,
-        )
-        self._decodes[worker] = 0
-        ready = False
-        try:
-            async with asyncio.timeout(_START_S):
-                answer, _ = await worker.answer()
-            ready = isinstance(answer, DecodeReady)
-            self.sandbox = answer.sandbox if isinstance(answer, DecodeReady) else ()
-        except TimeoutError:
-            raise WorkerError("the decoder does not start") from None
-        finally:
-            if not ready:
-                self._discard(worker)
-        return worker
-
-    def _keep_idle(self, worker: Worker) -> None:
-        self._idle.append(worker)
-        if self._timer is not None:
-            self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._config.idle_s, self._stop_idle)
-
-    def _stop_idle(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        for worker in self._idle:
-            self._end(worker)
-        self._idle.clear()
-
-    def _discard(self, worker: Worker) -> None:
-        worker.kill()
-        self._end(worker)
-
-    def _end(self, worker: Worker) -> None:
-        """Have the worker stop in the background."""
-        del self._decodes[worker]
-        task = asyncio.create_task(worker.stop())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+        return await self._pool.run(request, body, file, _lane(request))
 
 
 def _lane(request: _Request) -> Lane:
@@ -308,6 +203,10 @@ def _fits(request: _Request, answer: Answer, body: bytes) -> bool:
             return len(body) == 3 * request.spec.size**2
         case (ExamineRequest(), Examined()):
             return 0 < answer.side <= detail.SIDE and len(body) == 3 * answer.side**2
+        case (PixelsRequest(), PixelsDecoded()):
+            sides = answer.width, answer.height
+            fitting = 0 < min(sides) <= max(sides) <= request.longest
+            return fitting and len(body) == 3 * answer.width * answer.height
         case (ThumbnailRequest(), Thumbnail()) | (SidecarRequest(), SidecarRead()) | (_, Failed()):
             return True
     return False

@@ -32,12 +32,21 @@ class EncodeArguments(msgspec.Struct, frozen=True):
     part: Part = "whole"
     text_tower: str = ""
     image_tower: str = ""
+    may_fetch: bool = True
 
 
 class DecodeArguments(msgspec.Struct, frozen=True):
     """How a decode worker is started: on its command line, as JSON."""
 
     memory_mb: int
+    priority: Priority
+
+
+class TextArguments(msgspec.Struct, frozen=True):
+    """How a worker that reads text is started: on its command line, as JSON."""
+
+    memory_mb: int
+    threads: int
     priority: Priority
 
 
@@ -55,6 +64,25 @@ class ThumbnailRequest(msgspec.Struct, frozen=True, tag="thumbnail"):
     stamp: Stamp
     size: int
     max_pixels: int
+
+
+class PixelsRequest(msgspec.Struct, frozen=True, tag="pixels"):
+    """Decode the file that comes along, which must be at `stamp`, as it is seen.
+
+    Attributes:
+        longest: pixels of the longer side, at the most.
+    """
+
+    stamp: Stamp
+    longest: int
+    max_pixels: int
+
+
+class TextRequest(msgspec.Struct, frozen=True, tag="text"):
+    """Read the text in the pixels in the body, width × height × 3 bytes."""
+
+    width: int
+    height: int
 
 
 class ExamineRequest(msgspec.Struct, frozen=True, tag="examine"):
@@ -93,8 +121,8 @@ class KeepRequest(msgspec.Struct, frozen=True, tag="keep"):
     directory: str
 
 
-class DecodeReady(msgspec.Struct, frozen=True, tag="decode_ready"):
-    """The worker can decode.
+class PictureWorkerReady(msgspec.Struct, frozen=True, tag="picture_worker_ready"):
+    """The worker can decode, or read text.
 
     Attributes:
         sandbox: what keeps it from doing anything else.
@@ -137,6 +165,19 @@ class Thumbnail(msgspec.Struct, frozen=True, tag="thumbnail"):
     """The JPEG is the body."""
 
 
+class PixelsDecoded(msgspec.Struct, frozen=True, tag="pixels_decoded"):
+    """The pixels, width × height × 3 bytes, are the body."""
+
+    width: int
+    height: int
+
+
+class TextRead(msgspec.Struct, frozen=True, tag="text_read"):
+    """The lines of text, from the top down."""
+
+    lines: list[str]
+
+
 class SidecarRead(msgspec.Struct, frozen=True, tag="sidecar_read"):
     """What the file says."""
 
@@ -168,7 +209,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         reason: of an UnreadableImageError.
     """
 
-    kind: Literal["unreadable", "model", "worker"]
+    kind: Literal["unreadable", "model", "not_fetched", "worker"]
     message: str
     reason: str = ""
 
@@ -176,6 +217,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 Request: TypeAlias = (
     DecodeRequest
     | ThumbnailRequest
+    | PixelsRequest
+    | TextRequest
     | ExamineRequest
     | SidecarRequest
     | ImagesRequest
@@ -183,11 +226,13 @@ Request: TypeAlias = (
     | KeepRequest
 )
 Answer: TypeAlias = (
-    DecodeReady
+    PictureWorkerReady
     | EncodeReady
     | Decoded
     | Examined
     | Thumbnail
+    | PixelsDecoded
+    | TextRead
     | SidecarRead
     | Vectors
     | Kept

@@ -31,7 +31,7 @@ from imgvecd.server.route import Table
 from imgvecd.server.routes import Routes
 from imgvecd.server.services import Service
 from imgvecd.server.socket import OwnedSocket
-from imgvecd.server.tcp_auth import guard, listen, read_token
+from imgvecd.server.tcp_auth import guard, listen, token_of
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ async def serve(
             raise ConfigError("The socket passed in is no Unix socket; for TCP set server.tcp.")
         bound, token = [listener], None
         if config.tcp:
-            token = read_token(expand(config.token_file) if config.token_file else paths.token())
+            token = token_of(config)
             bound.append(listen(parse_endpoint(config.tcp)))
             stack.callback(bound[-1].close)
         files = OpenFiles()

@@ -52,6 +52,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     cursor: str | None = None
     group: Group | None = None
     explain: bool = False
+    everywhere: bool | None = None
 
     def search(self, data: bytes | None) -> api.SearchRequest:
         """Return the full request; `data` is an uploaded image file.
@@ -87,6 +88,7 @@ class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             cursor=self.cursor,
             group=self.group,
             explain=self.explain,
+            everywhere=self.everywhere,
         )
 
 

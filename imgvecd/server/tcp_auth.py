@@ -6,22 +6,18 @@ token; what a browser sends on behalf of a page of elsewhere is refused by Host 
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import os
-import secrets
 import socket
-import stat
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from imgvecd.config.schema import Endpoint
+from imgvecd.config import paths
+from imgvecd.config.schema import Endpoint, ServerConfig, expand
+from imgvecd.core.files.token_file import read_token
 from imgvecd.errors import ConfigError, ForbiddenError, UnauthorizedError
 from imgvecd.server.client_connection import trust
 
-_TOKEN_BYTES = 32  # 256 bits: nobody guesses it
-_LONGEST_TOKEN = 4096
 _BEARER = "bearer"
 
 
@@ -45,30 +41,13 @@ def listen(endpoint: Endpoint) -> socket.socket:
     return listener
 
 
-def read_token(path: str) -> str:
-    """Return the token in the file at `path`; the first time, make it.
+def token_of(config: ServerConfig) -> str:
+    """Return the token that requests over TCP need; the first time, make it.
 
     Raises:
-        ConfigError: the file cannot be read or made, is empty, or others can read it.
+        ConfigError: its file cannot be read or made, is empty, or others can read it.
     """
-    try:
-        with contextlib.suppress(FileExistsError):
-            _make_token(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            text = file.read(_LONGEST_TOKEN) if stat.S_ISREG(mode) else b""
-    except OSError as error:
-        raise ConfigError(f"server.token_file: {path}: {error.strerror}.") from error
-    if mode & 0o077:
-        raise ConfigError(
-            f"server.token_file: other users can read {path}; run `chmod 600 {path}`, and delete "
-            "it if they may have done so: a new one is made."
-        )
-    token = text.decode(errors="replace").strip()
-    if not token.isascii() or len(token.split()) != 1:
-        raise ConfigError(f"server.token_file: {path} holds no token; delete it, one is made.")
-    return token
+    return read_token(expand(config.token_file) if config.token_file else paths.token())
 
 
 def guard(token: str) -> Middleware:
@@ -119,10 +98,3 @@ def _require_token(request: web.Request, token: str) -> None:
             "Over TCP a request needs `Authorization: Bearer TOKEN`; the token lies in "
             "server.token_file."
         )
-
-
-def _make_token(path: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")

@@ -1,7 +1,7 @@
 /** Asks the daemon, through the gateway that served this page. */
 
 /**
- * @typedef {{id: number, hash?: string, label: string, band?: string}} Item
+ * @typedef {{id: number, hash?: string, label: string, band?: string, source?: string}} Item
  * @typedef {Record<string, any>} Filters
  */
 

@@ -195,7 +195,7 @@ export class Grid {
     cell.remove();
     const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
     picture.removeAttribute("src"); // whoever still makes it is told to stop
-    cell.classList.remove("shown", "broken", "active");
+    cell.classList.remove("shown", "broken", "active", "elsewhere");
     if (this._spare.length < 100) this._spare.push(cell);
   }
 
@@ -262,6 +262,11 @@ export class Grid {
     cell.setAttribute("aria-label", item.label);
     const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
     cell.classList.remove("shown", "broken");
+    cell.classList.toggle("elsewhere", item.source !== undefined);
+    if (item.source !== undefined) {
+      picture.removeAttribute("src");
+      return;
+    }
     picture.src = thumbnail(item, thumbnailSize(side * Math.min(devicePixelRatio, 2)));
   }
 

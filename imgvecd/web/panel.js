@@ -65,7 +65,7 @@ export class Panel {
       const request = { image: { id }, limit: SIMILAR + 1, all: true };
       const answer = await ask("POST", "/v1/search", request);
       if (this.id !== id) return;
-      this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id).slice(0, SIMILAR);
+      this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id && !hit.source).slice(0, SIMILAR);
       this._draw();
     } catch (error) {
       if (this.id === id) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);
@@ -176,6 +176,9 @@ export class Panel {
             ? html`<dt>Also at</dt>${image.files.slice(1).map((/** @type {any} */ other) => html`<dd>${other.path}</dd>`)}`
             : nothing}
         </dl>
+        ${image.text
+          ? html`<details class="read"><summary>Text in the picture</summary><p>${image.text}</p></details>`
+          : nothing}
         <a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>
         <h3>More like this</h3>
         <div class="strip">

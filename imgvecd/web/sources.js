@@ -169,7 +169,7 @@ export class Results {
   at(index) {
     const hit = this.hits[index];
     if (index >= this.hits.length - PAGE / 2 && this._cursor) this._next();
-    return hit && { id: hit.id, label: labelOf(hit), band: hit.band };
+    return hit && { id: hit.id, label: labelOf(hit), band: hit.band, source: hit.source };
   }
 
   /** @param {number} index */
@@ -236,5 +236,6 @@ function dayOf(month, day) {
 /** @param {any} hit */
 function labelOf(hit) {
   const name = hit.path.slice(hit.path.lastIndexOf("/") + 1);
+  if (hit.source) return `${hit.path}, on another machine`;
   return hit.offline ? `${name}, offline` : name;
 }

@@ -117,6 +117,12 @@ export class Viewer {
       void this.source?.get(at).then((found) => found && this.swipe?.refreshSlideContent(at));
       return { html: '<div class="waiting"></div>' };
     }
+    if (item.source !== undefined) {
+      const text = document.createElement("div");
+      text.className = "elsewhere";
+      text.textContent = item.label;
+      return { html: text };
+    }
     const known = details.get(item.id);
     const width = known?.width || Math.round(ratio >= 1 ? SIDE : SIDE * ratio);
     const height = known?.height || Math.round(ratio >= 1 ? SIDE / ratio : SIDE);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,19 +22,26 @@ from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
+from imgvecd.core.library.target_model import DownloadTerms
 from imgvecd.core.search import Searcher
-from imgvecd.errors import CatalogDamagedError, CatalogError, ModelError, NotFoundError
+from imgvecd.errors import CatalogDamagedError, CatalogError, ConfigError, ModelError, NotFoundError
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.split_encoder import SplitEncoder
+from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.types import FileRow, ModelInfo
+from imgvecd.wiring.model_hub import download_terms
 from imgvecd.wiring.parts import (
     drop_image_towers,
     fetch_image,
     make_decoder,
     make_encoder,
+    make_recogniser,
     make_source,
     priority_of,
 )
+from imgvecd.wiring.sharing import Sharing, make_sharing
+
+logger = logging.getLogger(__name__)
 
 # Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
 _DECODES_PER_WORKER = 2
@@ -41,7 +49,11 @@ _DECODES_PER_WORKER = 2
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """An engine and what it stands on; whoever assembled it closes it."""
+    """An engine and what it stands on; whoever assembled it closes it.
+
+    Attributes:
+        ocr_error: why the text in pictures is not read although it should; None if all is well.
+    """
 
     lock: StateLock
     catalog: Catalog
@@ -52,6 +64,8 @@ class Assembly:
     gate: IndexingGate
     recovery: CatalogRecovery
     opener: FileOpener
+    ocr_error: str | None = None
+    sharing: Sharing | None = None
 
     def close(self, *, in_order: bool = True) -> None:
         """Close the catalog and let go of the state directory; the engine has stopped before.
@@ -71,6 +85,7 @@ def assemble(
     on_stale: Callable[[list[FileRow]], None],
     moving: bool = False,
     pausing: bool = False,
+    sharing: bool = False,
     condemned: str | None = None,
 ) -> Assembly:
     """Return the parts for `config`, with nothing running yet.
@@ -78,6 +93,7 @@ def assemble(
     Args:
         moving: have the model that answered last go on until the configured one is complete.
         pausing: rest by request and as `indexing` says.
+        sharing: with other libraries, as `shared` says.
         condemned: what was found to be wrong with the catalog; a backup takes its place.
 
     Raises:
@@ -99,11 +115,16 @@ def assemble(
         opener = FileOpener()
         drop_image_towers(state, [serving, target])
         decoder = make_decoder(config, opener.open)
+        recogniser, ocr_error = _recogniser(config)
+        catalog.texts.use(None if recogniser is None else recogniser.fingerprint)
         gate = (
             IndexingGate(config.indexing, ThisMachine(), catalog.pauses)
             if pausing
             else IndexingGate()
         )
+
+        def serving_model() -> ModelInfo | None:
+            return engine.generation.model if engine.generation is not None else None
 
         def open_index(model: ModelInfo) -> LibraryIndex:
             return LibraryIndex.open(
@@ -115,6 +136,10 @@ def assemble(
                 FaissSegments(),
             )
 
+        shared = make_sharing(config.shared, state, catalog, serving_model) if sharing else None
+        # what other machines encode is fetched by them
+        here = config.encode.without_remote == "local"
+        terms = download_terms(target, config) if target and here else DownloadTerms()
         parts = Parts(
             work=catalog.work,
             rereading=catalog.rereading,
@@ -132,12 +157,38 @@ def assemble(
             at_reading_start=partial(lower, priority_of(config)),
             opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
+            download=terms,
+            texts=catalog.texts,
+            recogniser=recogniser,
+            elsewhere=shared.everywhere if shared else None,
+            vectors_of_pixels=shared.known.of_pixels if shared and shared.known else None,
         )
         engine = Engine(parts, on_stale=on_stale)
-        return Assembly(lock, catalog, engine, serving, target, decoder, gate, recovery, opener)
+        return Assembly(
+            lock,
+            catalog,
+            engine,
+            serving,
+            target,
+            decoder,
+            gate,
+            recovery,
+            opener,
+            ocr_error,
+            shared,
+        )
     except BaseException:
         lock.close()
         raise
+
+
+def _recogniser(config: Config) -> tuple[TextRecogniserProcess | None, str | None]:
+    """Return (what reads text, why nothing does): all else works without it."""
+    try:
+        return make_recogniser(config), None
+    except (ConfigError, OSError) as error:
+        logger.error("the text in pictures is not read: %s", error)  # noqa: TRY400
+        return None, f"the text in pictures is not read: {error}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,23 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from imgvecd.adapters import mounts, parquet, web_images
+from imgvecd.adapters import mounts, parquet, rapid_ocr, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
-from imgvecd.config.schema import Config
+from imgvecd.config.schema import Config, expand
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
+from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.errors import ConfigError
 from imgvecd.processes.decoder_pool import DecoderPool
+from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.processes.split_encoder import SplitEncoder
+from imgvecd.processes.text_recogniser import TextRecogniserProcess
+from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
+from imgvecd.remote.http_encoder import HttpEncoder
 from imgvecd.types import Priority
 
 
@@ -42,6 +48,12 @@ def filesystem_type(path: str) -> str:
     return mounts.filesystem_type(os.fsencode(path), mounts.read_mounts())
 
 
+def make_pair_file(config: Config, *, keep: bool = True) -> PairFile:
+    """Return where what is known of duplicates is kept; in memory only if `keep` is False."""
+    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    return PairFile(os.path.join(state, "duplicates", "pairs") if keep else None)
+
+
 def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
     """Return the cache of thumbnails; None if it is to keep nothing."""
     directory = os.path.join(paths.cache_dir(), "thumbnails")
@@ -50,7 +62,17 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
 
 def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
-    return ModelSource(choice.fingerprint, make_encoder(choice, config, state))
+    servers = tuple(
+        HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
+    )
+    if config.encode.without_remote == "local":
+        encoder = make_encoder(choice, config, state)
+        encoder.may_fetch = config.model_download != "never"
+        return ModelSource(choice.fingerprint, encoder, servers)
+    path = text_tower_path(choice, state)
+    tower = EncoderProcess(choice, config.encode, part="texts", text_tower=path)
+    elsewhere = ElsewhereEncoder(servers, tower, path)
+    return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
 
 
 def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
@@ -58,10 +80,15 @@ def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncode
     priority = priority_of(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
     priority = replace(priority, niceness=priority.niceness // 2)
-    texts = os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
+    texts = text_tower_path(choice, state)
     images = os.path.join(state, "imagetower", choice.fingerprint)
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
     return SplitEncoder(choice, config.encode, texts, images, priority, speed_file=speed)
+
+
+def text_tower_path(choice: ModelChoice, state: str) -> str:
+    """Return the file that the model's text tower is kept in."""
+    return os.path.join(state, "texttower", f"{choice.fingerprint}.safetensors")
 
 
 def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None:
@@ -77,6 +104,22 @@ def drop_image_towers(state: str, choices: Iterable[ModelChoice | None]) -> None
 def make_decoder(config: Config, opener: Callable[[bytes], int] = open_file) -> DecoderPool:
     """Return the pool of decode workers, none of them started yet."""
     return DecoderPool(config.decode, priority_of(config), opener=opener)
+
+
+def make_recogniser(config: Config) -> TextRecogniserProcess | None:
+    """Return what reads the text in pictures, not started yet; None where none is to be read.
+
+    Raises:
+        ConfigError: it is to be read, and the extra is not there.
+    """
+    if not config.ocr.enabled:
+        return None
+    fingerprint = rapid_ocr.fingerprint()
+    if fingerprint is None:
+        raise ConfigError("`ocr.enabled` needs an extra: pip install 'imgvecd[ocr]'")
+    return TextRecogniserProcess(
+        config.ocr, priority_of(config), fingerprint=fingerprint, longest=rapid_ocr.LONGEST
+    )
 
 
 def priority_of(config: Config) -> Priority:

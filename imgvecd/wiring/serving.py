@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from imgvecd.adapters.watchdog_platform import make_watcher
-from imgvecd.api import ModelStatus, Status
+from imgvecd.api import ModelStatus
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, expand
 from imgvecd.core.duplicates.finder import DuplicateFinder
@@ -32,8 +32,9 @@ from imgvecd.server.app import RunningServer
 from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow
 from imgvecd.wiring.assembly import Assembly, assemble
-from imgvecd.wiring.parts import make_dedup, make_thumbnail_cache
+from imgvecd.wiring.parts import make_dedup, make_pair_file, make_thumbnail_cache
 from imgvecd.wiring.reloading import awaiting_restart, use_roots
+from imgvecd.wiring.sharing import publishing
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +47,15 @@ _SWITCH_S = 0.0005
 # More than connections, watches, segments and workers can take together.
 _OPEN_FILES = 65_536
 
-Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
+Beside = Callable[[DaemonService], Coroutine[Any, Any, None]]
 
 
-def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | None = None) -> int:
+def serve(config: Config, *, reload: Callable[[], Config], beside: Beside | None = None) -> int:
     """Run the daemon until it is told to stop; return the exit code.
 
     Args:
         reload: reads the configuration again; what `reloading.RELOADED` names is applied.
-        progress: draws the status that it is given a way to ask for; None draws nothing.
+        beside: runs beside the daemon, for a person who looks on.
     """
     _raise_open_files()
     sys.setswitchinterval(_SWITCH_S)
@@ -62,7 +63,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
     while True:
         started = time.monotonic()
         try:
-            asyncio.run(_serve(config, reload, progress, condemned))
+            asyncio.run(_serve(config, reload, beside, condemned))
         except CatalogDamagedError as error:
             if condemned is not None and time.monotonic() - started < _RESTORED_S:
                 raise  # what was restored is no better: a person has to look
@@ -84,7 +85,7 @@ def _raise_open_files() -> None:
 async def _serve(
     config: Config,
     reload: Callable[[], Config],
-    progress: Progress | None,
+    beside: Beside | None,
     condemned: str | None,
 ) -> None:
     reconciler: Reconciler | None = None
@@ -93,7 +94,9 @@ async def _serve(
         if reconciler is not None:
             reconciler.recheck(files)
 
-    assembly = assemble(config, on_stale=on_stale, moving=True, pausing=True, condemned=condemned)
+    assembly = assemble(
+        config, on_stale=on_stale, moving=True, pausing=True, sharing=True, condemned=condemned
+    )
     try:
         checksum = assembly.recovery.unread
         held = checksum is not None and assembly.catalog.hold(
@@ -144,7 +147,6 @@ async def _serve(
             listener = next(iter(passed_sockets()), None)
             return serve_http(service, config.server, listener=listener)
 
-        draw = None if progress is None else lambda: progress(service.status)
         daemon = Daemon(
             assembly.engine,
             reconciler,
@@ -154,9 +156,10 @@ async def _serve(
             service,
             expand(config.state_dir) if config.state_dir else paths.state_dir(),
             assembly.lock.require,
-            draw,
+            None if beside is None else partial(beside, service),
         )
-        await daemon.run()
+        with publishing(assembly.sharing):
+            await daemon.run()
     except BaseException:
         assembly.close(in_order=False)
         raise
@@ -178,12 +181,15 @@ def _service(
             assembly.gate,
             catalog_maintenance,
             lambda: assembly.decoder.sandbox,
+            assembly.ocr_error,
+            assembly.sharing,
         ),
         finder=DuplicateFinder(
             store=assembly.catalog.duplicates,
             image_store=assembly.catalog.images,
             embeddings=assembly.catalog.embeddings,
             decoder=assembly.decoder,
+            pairs=make_pair_file(config),
         ),
         duplicates=config.duplicates,
         dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),

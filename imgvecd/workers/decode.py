@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -21,11 +21,13 @@ from imgvecd.processes.worker_messages import (
     Answer,
     DecodeArguments,
     Decoded,
-    DecodeReady,
     DecodeRequest,
     Examined,
     ExamineRequest,
     Failed,
+    PictureWorkerReady,
+    PixelsDecoded,
+    PixelsRequest,
     Request,
     SidecarRead,
     SidecarRequest,
@@ -36,6 +38,9 @@ from imgvecd.types import Facts, Stamp
 from imgvecd.workers.channel import open_channel, serve_files
 from imgvecd.workers.sandbox import confine_decoder
 
+_Wanted: TypeAlias = (
+    DecodeRequest | ExamineRequest | ThumbnailRequest | PixelsRequest | SidecarRequest
+)
 _SIDECARS = {
     "xmp": (xmp.read, xmp.LARGEST),
     "json": (export_json.read, export_json.LARGEST),
@@ -48,14 +53,13 @@ def main() -> None:
     channel = open_channel(arguments.priority)
     pillow.preload()
     in_force = confine_decoder(arguments.memory_mb << 20)
-    serve_files(channel, DecodeReady(tuple(in_force)), _answer)
+    serve_files(channel, PictureWorkerReady(tuple(in_force)), _answer)
 
 
 def _answer(
     request: Request, body: bytearray, descriptor: int | None
 ) -> tuple[Answer, Sequence[Buffer]]:
-    wanted = DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest
-    assert isinstance(request, wanted)  # noqa: S101  # what the pool sends
+    assert isinstance(request, get_args(_Wanted))  # noqa: S101  # what the pool sends
     try:
         with _opened(request, body, descriptor) as file:
             return _done(request, file)
@@ -71,12 +75,13 @@ def _answer(
         ), ()
 
 
-def _done(
-    request: DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest, file: BinaryIO
-) -> tuple[Answer, Sequence[Buffer]]:
+def _done(request: _Wanted, file: BinaryIO) -> tuple[Answer, Sequence[Buffer]]:
     match request:
         case ThumbnailRequest():
             return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
+        case PixelsRequest():
+            width, height, pixels = pillow.pixels(file, request.longest, request.max_pixels)
+            return PixelsDecoded(width, height), [pixels]
         case ExamineRequest():
             examined = pillow.examine(file, request.max_pixels)
             return Examined(examined.info, examined.facts, examined.side), [examined.pixels]
@@ -100,7 +105,7 @@ def _sidecar(file: BinaryIO, form: Literal["xmp", "json"]) -> Facts:
 
 @contextlib.contextmanager
 def _opened(
-    request: DecodeRequest | ExamineRequest | ThumbnailRequest | SidecarRequest,
+    request: _Wanted,
     body: bytearray,
     descriptor: int | None,
 ) -> Iterator[BinaryIO]:

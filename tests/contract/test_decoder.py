@@ -66,3 +66,19 @@ async def test_a_bad_file_hurts_only_itself(decoder, photo):
         False,
         False,
     ]
+
+
+async def test_a_picture_as_it_is_seen_is_no_larger_than_asked(photo):
+    pool = DecoderPool(DecodeConfig(workers=1))
+    stamp = Stamp.of(os.stat(photo))
+    try:
+        small = await pool.pixels(photo, stamp, 100)
+        whole = await pool.pixels(photo, stamp, 5000)
+        info = (await pool.decode(photo, stamp, SPEC)).info
+        with pytest.raises(UnreadableImageError):
+            await pool.pixels(photo, Stamp(1, 1, 1, 1), 100)
+    finally:
+        await pool.close()
+    assert max(small.width, small.height) == 100
+    assert len(small.data) == 3 * small.width * small.height
+    assert (whole.width, whole.height) == (info.width, info.height)

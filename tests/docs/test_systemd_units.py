@@ -31,7 +31,15 @@ def analyze(*arguments, tmp_path):
 @pytest.mark.parametrize(
     ("manager", "names"),
     [
-        ("--user", ["imgvecd.service", "imgvecd.socket", "imgvecd-browse.service"]),
+        (
+            "--user",
+            [
+                "imgvecd.service",
+                "imgvecd.socket",
+                "imgvecd-browse.service",
+                "imgvecd-encode-server.service",
+            ],
+        ),
         ("--system", ["imgvecd@.service", "imgvecd@.socket"]),
     ],
 )

@@ -82,6 +82,16 @@ NOT_THERE = (
     "asdfgh qwerty",
     "lorem ipsum",
 )
+ADA = ("0000068", "cat", "0001019")  # a dog in the snow, a cat, a tennis player: all tagged so
+NAMED = (
+    Asked("0000068", first=("0000068",)),
+    Asked("cat", first=("cat",)),
+    Asked("motorcycle", first=("motorcycle",)),
+    Asked("Ada", first=ADA),
+    Asked("Ada in the snow", first=("0000068",), absent=("cat", "0001019")),
+    Asked("a cat with Ada", first=("cat",), absent=("0001019", "0001189")),
+    Asked("Ada playing tennis", first=("0001019",), absent=("cat", "0000068")),
+)
 TOLERATED = 3  # of those; more than half of what is not there is told as such
 
 
@@ -102,11 +112,17 @@ def answers(tmp_path_factory):
         return hits[0].get("relevance") is not None
 
     daemon.wait_until(measured)
-    texts = [*(asked.text for asked in THERE), *NOT_THERE]
+    ids = {Path(image["files"][0]["path"]).stem: image["id"] for image in listed(daemon)}
+    daemon.post("/v1/tags", {"ids": [ids[name] for name in ADA], "add": ["Ada"]})
+    texts = [*(asked.text for asked in (*THERE, *NAMED)), *NOT_THERE]
     searches = [{"text": text, "limit": 208} for text in texts]
     answers = daemon.post("/v1/search/batch", {"searches": searches})["answers"]
     yield dict(zip(texts, answers, strict=True))
     daemon.kill()
+
+
+def listed(daemon):
+    return daemon.get("/v1/images", limit=1000)["images"]
 
 
 def names(answer, band="found"):
@@ -124,6 +140,30 @@ def test_what_is_there_is_found(answers, asked):
     assert answer["found"] == len(found)
     assert answer["weaker"] == len(names(answer, "weaker"))
     assert answer["nearest_hits"] == []
+
+
+@pytest.mark.parametrize("asked", NAMED, ids=lambda asked: asked.text)
+def test_whoever_is_named_comes_first(answers, asked):
+    found = names(answers[asked.text])
+    assert set(found[: len(asked.first)]) == set(asked.first)
+    assert not set(asked.absent) & set(found)
+
+
+def test_what_names_match_never_comes_below_what_its_picture_deserves(answers):
+    """Among names the picture tells the order; no other picture that shows less is before them."""
+    matched = 0
+    for answer in answers.values():
+        found = [hit for hit in answer["hits"] if hit["band"] == "found"]
+        named = [hit["relevance"] for hit in found if "matched" in hit]
+        assert named == sorted(named, reverse=True)
+        if answer["understood"] is None or not answer["understood"]["names"]:
+            least = 1.0
+            for hit in found:
+                if "matched" not in hit:
+                    least = min(least, hit["relevance"])
+                assert "matched" not in hit or hit["relevance"] <= least
+        matched += len(named)
+    assert matched >= 7
 
 
 def test_what_is_not_there_is_not_found(answers):

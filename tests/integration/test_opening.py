@@ -3,6 +3,8 @@
 import ctypes
 import os
 import shutil
+import socket
+import stat
 import sys
 
 import pytest
@@ -30,15 +32,33 @@ class Opens:
             return False
 
 
+def make_device(path):
+    """Make what reads as zeros without an end."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    except PermissionError:
+        pytest.skip("devices may not be made")
+
+
+def make_socket(path):
+    folder = os.open(path.parent, os.O_RDONLY)  # a socket's path may have 107 bytes only
+    try:
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(f"/proc/self/fd/{folder}/{path.name}")
+    finally:
+        os.close(folder)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify tells of opens")
-def test_what_is_no_file_is_never_opened_as_a_sidecar(start_fast, tmp_path):
+@pytest.mark.parametrize("make", [os.mkfifo, make_device, make_socket])
+def test_what_is_no_file_is_never_opened_as_a_sidecar(start_fast, tmp_path, make):
     library = tmp_path / "library"
     library.mkdir()
     outside = tmp_path / "outside.xmp"
     outside.write_bytes(XMP)
     names = ["pipe.jpg.xmp", "pipe.xmp", "pipe.jpg.json", "pipe.jpg.supplemental-metadata.json"]
     for number, name in enumerate(names):
-        os.mkfifo(library / name)
+        make(library / name)
         (library / f"{number}.png").write_bytes(picture(number))
     (library / "pipe.jpg").write_bytes(picture(9))
     (library / "0.png.xmp").symlink_to(outside)

@@ -569,6 +569,59 @@ async def test_a_hard_link_that_is_made_and_written_at_once(library, state, name
         assert watched.contents()["a.jpg"] != before["a.jpg"]
 
 
+@pytest.mark.parametrize("name", ["new.jpg", "2023/new.jpg", "2023/new.mov"])
+@pytest.mark.parametrize("end", ["removed", "moved out", "moved and removed"])
+@pytest.mark.parametrize("root", ["library", "other"])
+async def test_a_hard_link_that_is_written_and_gone_again_at_once(
+    library, state, tmp_path, name, end, root
+):
+    (tmp_path / "other").mkdir(exist_ok=True)
+    (tmp_path / "other" / "2023").mkdir(exist_ok=True)
+    async with watching(state, str(library), str(tmp_path / "other")) as watched:
+        before = watched.contents()
+        link = (library if root == "library" else tmp_path / "other") / name
+        for turn in range(2):  # the second time at once after the first
+            os.link(library / "a.jpg", link)
+            with link.open("r+b") as file:
+                file.write(b"other%d" % turn)
+            if end == "moved and removed":
+                link = link.rename(link.with_name("moved.jpg"))
+            if end == "moved out":
+                link.rename(tmp_path / "away.jpg")
+            else:
+                link.unlink()
+            await watched.reconciler.barrier()
+            after = watched.contents()
+            assert after["a.jpg"] != before["a.jpg"]
+            before = after
+
+
+async def test_a_program_with_passing_files_costs_little(library, state, monkeypatch):
+    scans = []
+    async with watching(state, str(library)) as watched:
+        step = watched.reconciler._scan_step
+        seek = step.look_for_unseen_links
+
+        def seek_and_note():
+            scans.append(time.monotonic())
+            seek()
+
+        monkeypatch.setattr(step, "look_for_unseen_links", seek_and_note)
+        monkeypatch.setattr("imgvecd.core.watch.reconciler.DOUBT_PAUSES", 1_000_000)
+        for number in range(5):
+            (library / f"passing-{number}.jpg").write_bytes(b"passing")
+            (library / f"passing-{number}.jpg").unlink()
+            await asyncio.sleep(0.1)
+        assert len(scans) <= 1
+        await watched.reconciler.barrier()
+        assert len(scans) <= 2
+        (library / "part.jpg").write_bytes(b"saved by way of another name")
+        (library / "part.jpg").rename(library / "whole.jpg")
+        await watched.reconciler.barrier()
+        assert len(scans) <= 2
+        assert "whole.jpg" in watched.files()
+
+
 async def test_a_root_that_appears_later(state, tmp_path):
     async with watching(state, str(tmp_path / "later")) as watched:
         assert not watched.reconciler.status()[watched.rows[0].id].online

@@ -16,6 +16,7 @@ from photo_world import picture
 from watching import watching
 
 from imgvecd.adapters.watchdog_inotify import InotifyWatcher
+from imgvecd.config.schema import RootConfig
 from imgvecd.types import Coverage, Hint, HintKind
 
 QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
@@ -430,6 +431,162 @@ async def test_a_mount_that_is_excluded_keeps_nothing(tmp_path, mount):
         await watched.reload(watched.configs, watched.watch, ("card",))
         await watched.reconciler.barrier()
         assert watched.files().keys() == {"a.jpg", "b.jpg", "sub/c.jpg"}
+
+
+@pytest.mark.parametrize("kind", ["bind", "tmpfs"])
+@pytest.mark.parametrize("below", ["", "photos"])
+@pytest.mark.parametrize("copied", [False, True], ids=["of its size", "its very bytes"])
+async def test_what_lies_below_an_unmounted_root_is_not_the_library(
+    tmp_path, mount, kind, below, copied
+):
+    disk, place = tmp_path / "disk", tmp_path / "place"
+    disk.mkdir()
+    place.mkdir()
+    if kind == "tmpfs":
+        mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", at=str(disk))
+    fill(disk / below)
+    mount("--bind", str(disk), at=str(place))
+    root = place / below
+    state = str(tmp_path / "state")
+    async with watching(state, str(root)) as watched:
+        watched.read_all()
+        before = watched.files()
+        unmount(str(place))
+        await eventually(lambda: not status_of(watched).online, seconds=1)
+        root.mkdir(exist_ok=True)
+        for name in ("a.jpg", "b.jpg"):
+            if copied:
+                shutil.copy2(disk / below / name, root)
+            else:
+                (root / name).write_bytes(b"other")
+        await watched.reconciler.rescan()
+        assert watched.files() == before
+    async with watching(state, str(root)) as watched:
+        assert watched.files() == before
+        assert not status_of(watched).online
+        mount("--bind", str(disk), at=str(place))
+        await eventually(lambda: status_of(watched).online)
+        await watched.reconciler.barrier()
+        assert watched.files() == before
+        assert watched.pending() == set()
+
+
+async def test_another_folder_is_taken_for_the_root_when_the_user_says_so(tmp_path, mount):
+    disk, root = tmp_path / "disk", tmp_path / "root"
+    fill(disk)
+    root.mkdir()
+    mount("--bind", str(disk), at=str(root))
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        unmount(str(root))
+        (root / "new.jpg").write_bytes(b"new")
+        await watched.reconciler.barrier()
+        assert "nothing is mounted" in status_of(watched).reason
+        await watched.reconciler.rescan(os.fsencode(root))
+        assert watched.files().keys() == {"new.jpg"}
+
+
+async def test_a_mount_that_goes_together_with_the_folder_that_it_was_in(tmp_path, mount):
+    root, source = tmp_path / "root", tmp_path / "source"
+    fill(root)
+    fill(source)
+    card = root / "user" / "card"
+    card.mkdir(parents=True)
+    (root / "user" / "plain.jpg").write_bytes(b"plain")
+    mount("--bind", str(source), at=str(card))
+    state = str(tmp_path / "state")
+    async with watching(state, str(root)) as watched:
+        before = watched.files()
+        unmount(str(card))
+        shutil.rmtree(root / "user")
+        await eventually(lambda: "user/plain.jpg" not in watched.files())
+        await watched.reconciler.rescan()
+        kept = {path for path in before if path.startswith("user/card/")}
+        assert len(kept) == 3
+        assert watched.files().keys() == before.keys() - {"user/plain.jpg"}
+    async with watching(state, str(root)) as watched:
+        assert kept < watched.files().keys()
+        card.mkdir(parents=True)
+        mount("--bind", str(source), at=str(card))
+        await eventually(lambda: status_of(watched).warning is None)
+        await watched.reconciler.barrier()
+        assert {path: watched.files()[path] for path in kept} == {
+            path: before[path] for path in kept
+        }
+        await watched.reload(watched.configs, watched.watch, ("card",))
+        await watched.reconciler.barrier()
+        assert not kept & watched.files().keys()
+
+
+async def test_a_link_to_a_file_that_is_away_does_not_move_it(tmp_path, mount):
+    root, card, source = tmp_path / "root", tmp_path / "root" / "card", tmp_path / "source"
+    fill(root)
+    fill(source)
+    card.mkdir()
+    mount("--bind", str(source), at=str(card))
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        watched.read_all()
+        before = watched.files()
+        unmount(str(card))
+        await eventually(lambda: status_of(watched).warning)
+        os.link(source / "a.jpg", root / "linked.jpg")
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == before.keys() | {"linked.jpg"}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_file_system_that_is_mounted_elsewhere_takes_its_files_along(
+    tmp_path, mount, at_once
+):
+    root, card, source = tmp_path / "root", tmp_path / "root" / "card", tmp_path / "source"
+    fill(root)
+    fill(source)
+    card.mkdir()
+    (root / "other").mkdir()
+    mount("--bind", str(source), at=str(card))
+    async with watching(str(tmp_path / "state"), str(root)) as watched:
+        watched.read_all()
+        before = watched.files()
+        unmount(str(card))
+        if not at_once:
+            await eventually(lambda: status_of(watched).warning)
+        mount("--bind", str(source), at=str(root / "other"))
+        await eventually(lambda: "other/sub/c.jpg" in watched.files())
+        await watched.reconciler.barrier()
+        after = watched.files()
+        assert after["other/sub/c.jpg"].id == before["card/sub/c.jpg"].id
+        assert not [path for path in after if path.startswith("card/")]
+        assert status_of(watched).warning is None
+        assert watched.pending() == set()
+
+
+@pytest.mark.parametrize("away", ["a mount", "the root"])
+@pytest.mark.parametrize("how", ["reload", "start"])
+async def test_what_is_left_out_is_left_out_of_what_is_away(tmp_path, mount, away, how):
+    root, source = tmp_path / "root", tmp_path / "source"
+    place = root / "card" if away == "a mount" else root
+    fill(source)
+    place.mkdir(parents=True)
+    mount("--bind", str(source), at=str(place))
+    (source / "sub" / "deeper").mkdir()
+    (source / "sub" / "deeper" / "d.png").write_bytes(b"d")
+    state, config = str(tmp_path / "state"), RootConfig(path=str(root))
+    async with watching(state, config) as watched:
+        before = {path.removeprefix("card/") for path in watched.files()}
+        assert before == {"a.jpg", "b.jpg", "sub/c.jpg", "sub/deeper/d.png"}
+        unmount(str(place))
+        await watched.reconciler.barrier()
+        if how == "reload":
+            await watched.reload(watched.configs, watched.watch, ("b.jpg", "deeper"))
+            await watched.reconciler.barrier()
+            assert {path.removeprefix("card/") for path in watched.files()} == {
+                "a.jpg", "sub/c.jpg",
+            }  # fmt: skip
+    async with watching(state, config, exclude=("b.jpg", "deeper")) as watched:
+        await watched.reconciler.barrier()
+        assert {path.removeprefix("card/") for path in watched.files()} == {"a.jpg", "sub/c.jpg"}
+    async with watching(state, config) as watched:
+        mount("--bind", str(source), at=str(place))
+        await eventually(lambda: len(watched.files()) == 4)
 
 
 async def test_a_mount_below_a_root_that_is_reached_by_a_link(tmp_path, mount):

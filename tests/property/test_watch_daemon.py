@@ -6,11 +6,14 @@ file systems keep their files, and that no content was ever encoded twice.
 
 The number of operations of the nightly run is $WATCH_OPERATIONS (100,000 without it); what was done
 goes to the file $WATCH_LOG, a line for each library. Runs of the same operations, in parts:
-`WATCH_OPERATIONS=5000 pytest -m nightly --hypothesis-seed=1 …`, then 2, and so on.
+`WATCH_OPERATIONS=5000 pytest -m nightly --hypothesis-seed=1 …`, then 2, and so on. With
+$WATCH_STARTS, a start comes after so many operations at the least. Where something fails, how the
+daemon ended and the end of its log are printed, and its home is kept beside $WATCH_LOG.
 """
 
 import collections
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -32,7 +35,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from photo_world import Disk, can_mount, is_whole, known_files, mount, picture, unmount
+from photo_world import Disk, can_mount, is_whole, known_files, may, mount, picture, unmount
 from running import RunningDaemon
 
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
@@ -58,7 +61,8 @@ EXCLUDES = {
     ("*.png", "a/c"): lambda relative: relative.endswith(".png") or relative == "a/c",
 }
 
-DIVERGING = {"not_in_catalog", "not_on_disk", "changed", "pending", "not_in_index"}
+# Not "changed", as a new name in a folder that cannot be listed makes a file; `compare` sees bytes.
+DIVERGING = {"not_in_catalog", "not_on_disk", "pending", "not_in_index"}
 
 folders = st.sampled_from(FOLDERS)
 places = st.builds(os.path.join, folders, st.sampled_from(NAMES))
@@ -181,6 +185,22 @@ class DaemonMachine(RuleBasedStateMachine):
     def at(self, place):
         return self.base / place
 
+    def to_write(self, place):
+        """Return a path; PermissionError for another name of a file where nobody sees it used."""
+        path = self.at(place)
+        if not self.is_watched(path) and path.stat().st_nlink > 1:
+            raise PermissionError(path)
+        return path
+
+    def is_watched(self, path):
+        above = [self.base / folder for folder in path.relative_to(self.base).parents]
+        return (
+            all(may(folder.stat(), 5) for folder in above)
+            and not any((folder / ".nomedia").exists() for folder in above)
+            and any(path.is_relative_to(self.at(root)) for root in self.roots)
+            and not self.left_out(str(path.parent))
+        )
+
     @property
     def plugged(self):
         return not self.unplugged.exists()
@@ -190,23 +210,23 @@ class DaemonMachine(RuleBasedStateMachine):
     @rule(place=places)
     def write(self, place):
         with contextlib.suppress(OSError):
-            self.at(place).write_bytes(picture(next(self.numbers)))
+            self.to_write(place).write_bytes(picture(next(self.numbers)))
 
     @rule(place=places, share=shares)
     def write_part(self, place, share):
         with contextlib.suppress(OSError):
-            self.at(place).write_bytes(picture(next(self.numbers))[:share])
+            self.to_write(place).write_bytes(picture(next(self.numbers))[:share])
 
     @rule(place=places, share=shares)
     def truncate(self, place, share):
         with contextlib.suppress(OSError):
-            os.truncate(self.at(place), share)
+            os.truncate(self.to_write(place), share)
 
     @rule(place=places)
     def open_and_write_half(self, place):
         self.finish_writing()
         with contextlib.suppress(OSError):
-            self.writer = self.at(place).open("wb", buffering=0)
+            self.writer = self.to_write(place).open("wb", buffering=0)
             self.rest = picture(next(self.numbers))
             self.writer.write(self.rest[:50])
 
@@ -214,14 +234,15 @@ class DaemonMachine(RuleBasedStateMachine):
     @rule()
     def finish_writing(self):
         if self.writer is not None:
-            self.writer.write(self.rest[50:])
+            with contextlib.suppress(OSError):  # the file system is full
+                self.writer.write(self.rest[50:])
             self.writer.close()
             self.writer = None
 
     @rule(place=places)
     def overwrite_and_restore_the_time(self, place):
         with contextlib.suppress(OSError):
-            status = self.at(place).stat()
+            status = self.to_write(place).stat()
             with self.at(place).open("r+b") as file:
                 file.write(picture(next(self.numbers))[: status.st_size])
             os.utime(self.at(place), ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -271,7 +292,8 @@ class DaemonMachine(RuleBasedStateMachine):
         if end != "left out" and not self.at(other).name.lower().endswith(WATCHED):
             return  # nobody can tell: see the known limits in docs/watching.md
         with contextlib.suppress(OSError):
-            os.link(self.at(place), self.at(other))
+            os.link(self.to_write(place), self.at(other))
+            self.to_write(other)
             with self.at(other).open("r+b") as file:
                 file.write(picture(next(self.numbers)))
                 file.truncate()
@@ -443,6 +465,14 @@ class DaemonMachine(RuleBasedStateMachine):
     def reload(self, exclude):
         self.exclude = exclude
         self.hang_up()
+        for top, files in self.kept.items():
+            self.kept[top] = {path: at for path, at in files.items() if not self.left_out(path)}
+
+    def left_out(self, path):
+        (root,) = (root for root in self.roots if f"{path}/".startswith(f"{self.base}/{root}/"))
+        parts = os.path.relpath(path, self.at(root)).split("/")
+        above = ("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return any(map(EXCLUDES[self.exclude], above))
 
     @precondition(lambda self: not self.kept)
     @rule(roots=st.sampled_from(ROOTS), others=st.sampled_from(ROOTS))
@@ -482,8 +512,21 @@ class DaemonMachine(RuleBasedStateMachine):
             return self.judge()
         except AssertionError:
             self.counts["divergences"] += 1
-            print(self.daemon.tail())
+            self.keep_evidence()
             raise
+        except (OSError, http.client.HTTPException) as error:
+            raise AssertionError(f"no answer: {self.keep_evidence()}") from error
+
+    def keep_evidence(self):
+        """Print how the daemon fares and keep its home; return its exit status, None if it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.daemon.process.wait(0 if self.daemon.answers() else 60)
+        status = self.daemon.process.poll()
+        print(f"exit status {status}\n{self.daemon.tail()}")
+        if file := os.environ.get("WATCH_LOG"):
+            number = len(list(Path(file).parent.glob(f"{Path(file).name}.*")))
+            subprocess.run(["cp", "-r", self.home, f"{file}.{number}"], check=False)
+        return status
 
     def judge(self):
         self.daemon.post("/v1/sync", {"timeout_s": 100})
@@ -554,7 +597,7 @@ TestDaemon.settings = settings(
 class BusyDaemonMachine(DaemonMachine):
     """With most operations following each other without a start."""
 
-    between_starts = 300
+    between_starts = int(os.environ.get("WATCH_STARTS", "300"))
 
 
 @pytest.mark.nightly

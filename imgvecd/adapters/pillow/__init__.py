@@ -1,6 +1,6 @@
 """Pillow, and pillow-heif below it: image files to the pixels that a model wants."""
 
-from imgvecd.adapters.pillow.decoder import decode, examine, thumbnail
+from imgvecd.adapters.pillow.decoder import decode, examine, pixels, thumbnail
 from imgvecd.adapters.pillow.preloading import preload
 
-__all__ = ["decode", "examine", "preload", "thumbnail"]
+__all__ = ["decode", "examine", "pixels", "preload", "thumbnail"]

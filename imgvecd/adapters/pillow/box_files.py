@@ -1,11 +1,13 @@
-"""AVIF and HEIF of which the end is missing, as long as they say they are: what is there is shown.
+"""Files made of boxes of which the end is missing.
 
-Their decoders refuse a file that says more than it holds, although its first image may be whole.
+AVIF and HEIF are made as long as they say they are: their decoders refuse a file that says more
+than it holds, although its first image may be whole. JPEG XL's decoder does not say what is wrong.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import BinaryIO
 
 _MOST_BOXES = 1000
@@ -18,19 +20,44 @@ def lengthened(file: BinaryIO) -> io.BytesIO | None:
     file.seek(0)
     if file.read(8)[4:] != b"ftyp" or size > _LARGEST_BYTES:
         return None
+    for _, end in _boxes(file):
+        if size < end <= _LARGEST_BYTES:
+            file.seek(0)
+            return io.BytesIO(file.read().ljust(end, b"\0"))
+    return None
+
+
+def jpeg_xl_fault(file: BinaryIO) -> tuple[str, str] | None:
+    """Return (reason, words) for JPEG XL that is not whole; None for what cannot be told so."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if file.read(8)[4:] != b"JXL ":
+        return None  # a bare codestream says nowhere how long it is
+    kinds, at = set(), 0
+    for kind, end in _boxes(file):
+        kinds.add(kind)
+        at = end or size
+    if at > size:
+        return "truncated", "its end is missing"
+    if not kinds & {b"jxlc", b"jxlp"}:
+        return "damaged", "it holds no picture data"
+    return None
+
+
+def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield (type, where it ends) of each box; 0 for one that lasts until the end of the file."""
     at = 0
     for _ in range(_MOST_BOXES):
         file.seek(at)
         header = file.read(16)
         if len(header) < 8:  # noqa: PLR2004  # a length and a type
-            return None
+            return
         length = int.from_bytes(header[:4])
         if length == 1:
             length = int.from_bytes(header[8:16])
-        if length < 8:  # noqa: PLR2004  # it lasts until the end, or is damaged
-            return None
+        if length < 8:  # noqa: PLR2004  # else it is damaged
+            if length == 0:
+                yield header[4:8], 0
+            return
         at += length
-        if size < at <= _LARGEST_BYTES:
-            file.seek(0)
-            return io.BytesIO(file.read().ljust(at, b"\0"))
-    return None
+        yield header[4:8], at

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _NAMES = {"MPO": "jpeg", "JXL": "jpegxl", "DIB": "bmp"}
 _WHOLE = 1 << 20  # pixels a side: nothing is reduced
 _PREFIX_BYTES = 64  # of a file, in which WebP and PNG tell how they are coded
+_HALF_TURNS = 4  # orientations up to here keep the sides
 _THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye
 
 
@@ -124,7 +125,13 @@ def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
     saved_at, lossless = quality.declared(picture.image, size_bytes, prefix)
     whole = geometry.upright(colour.resizable(picture.image), picture.orientation)
     rgb = colour.to_srgb(whole, picture.image.info.get("icc_profile"), picture.signal)
-    luma = np.asarray(colour.resizable(picture.image).convert("L")).astype(np.float32)
+    luma, upright = (
+        np.asarray(each.convert("L")).astype(np.float32)
+        for each in (colour.resizable(picture.image), whole)
+    )
+    steps = quality.steps(picture.image)
+    if picture.orientation > _HALF_TURNS:
+        steps = quality.on_its_side(steps)
     return CopyFacts(
         pixels=hashlib.blake2b(rgb.tobytes(), digest_size=16).digest(),
         quality=saved_at,
@@ -133,8 +140,10 @@ def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
         depth=quality.depth(picture.image, prefix),
         full_colour=quality.is_full_colour(picture.image),
         bands=tuple(quality.bands(luma)),
-        steps=quality.steps(picture.image),
-        sample=quality.sample(luma),
+        steps=steps,
+        sample=quality.sample(upright),
+        strengths=quality.strengths(upright),
+        repeats=quality.repeats(upright),
     )
 
 
@@ -144,13 +153,24 @@ def thumbnail(file: BinaryIO, size: int, max_pixels: int) -> bytes:
     JPEG because it takes 0.3 ms at 256 pixels, where WebP saves 30% of the bytes and takes 8 ms.
     Arguments and errors as for `decode`.
     """
+    data = io.BytesIO()
     with _blaming_the_file():
-        picture = _load(file, size, max_pixels)
-        size = min(size, max(picture.shown_size))
-        spec = PreprocessSpec(size, (0, 0, 0), (1, 1, 1), resize_mode="longest")
-        data = io.BytesIO()
-        picture.in_srgb(spec).save(data, "JPEG", quality=_THUMBNAIL_QUALITY)
+        _as_seen(file, size, max_pixels).save(data, "JPEG", quality=_THUMBNAIL_QUALITY)
         return data.getvalue()
+
+
+def pixels(file: BinaryIO, longest: int, max_pixels: int) -> tuple[int, int, bytes]:
+    """Return (width, height, RGB) of the picture as `thumbnail` shows it."""
+    with _blaming_the_file():
+        image = _as_seen(file, longest, max_pixels).convert("RGB")
+        return image.width, image.height, image.tobytes()
+
+
+def _as_seen(file: BinaryIO, longest: int, max_pixels: int) -> Image.Image:
+    picture = _load(file, longest, max_pixels)
+    longest = min(longest, max(picture.shown_size))
+    spec = PreprocessSpec(longest, (0, 0, 0), (1, 1, 1), resize_mode="longest")
+    return picture.in_srgb(spec)
 
 
 @contextlib.contextmanager

@@ -172,6 +172,7 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
     image = _open(file)
     if image.format == "TIFF":
         image.seek(_main_page(file))
+        tiff_rewriting.read_as_said(image)
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))
@@ -269,7 +270,7 @@ def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
     except ImportError:
         raise UnreadableImageError(
             missing_reason("jxl"),
-            "JPEG XL needs an extra: pip install 'imgvecd[jxl]', then imgvec retry",
+            "JPEG XL needs an extra: `pip install 'imgvecd[jxl]'`, then `imgvec retry`",
         ) from None
     JpegXLImagePlugin.DECODE_THREADS = 0  # as above; 1 would be one more
     try:
@@ -278,4 +279,5 @@ def _open_jpeg_xl(file: BinaryIO) -> Image.Image:
         if isinstance(error, MemoryError | OSError):
             raise
         message = "it is damaged, or incomplete, or takes more than `decode.memory_mb`"
-        raise UnreadableImageError("damaged", message) from error
+        fault = box_files.jpeg_xl_fault(file) or ("damaged", message)
+        raise UnreadableImageError(*fault) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
@@ -16,7 +18,16 @@ _SMALLEST_STEP = 4  # what rounding to whole grey levels leaves visible
 _COMB = 0.6  # mean cosine of coefficients that lie at multiples of a step; 0 where they do not
 _FEWEST = 60  # coefficients that tell
 _MOST_BLOCKS = 4096
-_SAMPLED = 48
+_SAMPLED = 96
+# Of the rhythm of interpolation: bins are 1 / length apart. At the frequency that enlarging by 1.5
+# to 3 and saving at 60 to 95 leaves, 48 photos had 4.6 times the strength beside it and more, as
+# they were 3.0 times at the most.
+_CLEAR = 4.0
+_LEAST_LENGTH = 64
+_STRONG_EDGE = 40.0  # grey levels
+_MOST_PEAKS = 12
+_GRID_BINS, _PEAK_BINS, _BESIDE_BINS, _SAME_BINS = 3, 4, 60, 2.5
+_STRENGTHS = ((1, 1), (2, 4), (5, 6), (7, 9), (10, 14))
 _TILE = 256  # pixels a side
 _BANDS = 24
 _LOSSLESS = {"PNG", "BMP", "TIFF", "PPM"}
@@ -95,6 +106,36 @@ def bands(luma: Float32Array) -> list[float]:
     return [round(float(each) / coarse, 5) for each in strength]
 
 
+def strengths(luma: Float32Array) -> tuple[float, ...]:
+    """Return how strong structure is within blocks, by sums of row and column of coefficients."""
+    squares = (_coefficients(luma) ** 2).mean(axis=0)
+    fineness = np.add.outer(np.arange(8), np.arange(8))
+    return tuple(
+        round(math.log(float(squares[(fineness >= low) & (fineness <= high)].mean()) + 0.01) / 2, 5)
+        for low, high in _STRENGTHS
+    )
+
+
+def repeats(luma: Float32Array) -> tuple[float, ...]:
+    """Return the frequencies at which second differences repeat, across and down.
+
+    Interpolated pixels are smoother than those that they were interpolated from, so a picture that
+    was enlarged has a rhythm: Gallagher, Detection of linear and cubic interpolation in JPEG
+    compressed images, 2005. A half is left out with JPEG's grid: mosaic sensors have it, too.
+    """
+    across, down = _rhythm(luma), _rhythm(luma.T)
+    return tuple(
+        round(one, 4)
+        for one, bin_width in across
+        if any(abs(one - other) <= _SAME_BINS * max(bin_width, its) for other, its in down)
+    )
+
+
+def on_its_side(steps: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the steps of a picture turned by a quarter."""
+    return tuple(steps[place % 8 * 8 + place // 8] for place in range(len(steps)))
+
+
 def steps(image: Image.Image) -> tuple[int, ...]:
     """Return the steps that a JPEG's brightness was quantised by, by rows; else nothing."""
     tables = getattr(image, "quantization", None)
@@ -108,6 +149,28 @@ def sample(luma: Float32Array) -> bytes:
     grid = luma[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8).transpose(0, 2, 1, 3)
     blocks: bytes = np.rint(grid[places // columns, places % columns]).astype(np.uint8).tobytes()
     return blocks
+
+
+def _rhythm(luma: Float32Array) -> list[tuple[float, float]]:
+    """Return (frequency, distance of frequencies that can be told apart) of the clear ones."""
+    length = luma.shape[1] - 2
+    if length < _LEAST_LENGTH:
+        return []
+    second = np.abs(2 * luma[:, 1:-1] - luma[:, :-2] - luma[:, 2:])
+    # strong edges would drown what all of a column has in common
+    profile = np.log1p(np.minimum(second, _STRONG_EDGE)).mean(axis=0)
+    smooth = np.convolve(np.pad(profile, 4, mode="edge"), np.full(9, 1 / 9), "valid")
+    strength = np.abs(np.fft.rfft((profile - smooth) * np.hanning(length)))
+    bins = np.arange(len(strength))
+    grid = length / 8
+    off_grid = np.abs(bins - np.rint(bins / grid) * grid) > _GRID_BINS
+    found = []
+    for peak in np.argsort(-strength * off_grid)[:_MOST_PEAKS]:
+        near = np.abs(bins - peak)
+        beside = strength[off_grid & (near > _PEAK_BINS) & (near <= _BESIDE_BINS)]
+        if off_grid[peak] and len(beside) and strength[peak] >= _CLEAR * np.median(beside):
+            found.append((float(peak / length), 1 / length))
+    return found
 
 
 def _coefficients(luma: Float32Array) -> Float32Array:

@@ -1,17 +1,19 @@
 """TIFF of the kinds that Pillow refuses, made into ones that it reads.
 
 Big-endian BigTIFF gets directories of the classic form; of what is compressed as pictures (WebP,
-PNG, JPEG 2000, JPEG XL) each strip or tile is decoded as the picture that it is.
+PNG, JPEG 2000, JPEG XL) each strip or tile is decoded as the picture that it is. What Pillow takes
+for something else is read as what it is.
 """
 
 from __future__ import annotations
 
 import io
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from imgvecd.adapters.pillow.tiff_fields import (
     EXIF_DIRECTORY,
@@ -28,13 +30,17 @@ _POINTERS = {EXIF_DIRECTORY, GPS_DIRECTORY, SUB_DIRECTORIES, 40965}  # to direct
 _WIDE = {16: ("Q", 4, "I"), 17: ("q", 9, "i"), 18: ("Q", 4, "I")}  # → the classic type and form
 _LONGEST_FIELD = 64 << 20  # bytes: places of a million strips are 8 MB
 
-_WIDTH, _LENGTH, _COMPRESSION, _PLANAR = 256, 257, 259, 284
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PLANAR, _FORMAT = 256, 257, 258, 259, 284, 339
+_APART = 2  # a plane for each colour
 _STRIPS, _STRIP_ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _JPEG_2000_YCC = 33003
 _PICTURES = {50001, 34933, _JPEG_2000_YCC, 33004, 33005, 34712, 50002, 52546}
 _PROFILE, _LARGEST_PROFILE = 34675, 16 << 20
 _MOST_SEGMENTS = 100_000
+
+# big-endian, dark is 0, unsigned, of 32 bits: Pillow knows it little-endian only
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 1, (1,), 1, (32,), ()), ("I", "I;32B"))
 
 
 def classic(file: BinaryIO) -> BinaryIO | None:
@@ -85,6 +91,34 @@ def _narrow(page: Directory, tag: int) -> tuple[int, int, int, bytes]:
     # what no file of this size has is the end of it
     limited = (min(number, 0xFFFFFFFF if narrow_form == "I" else 0x7FFFFFFF) for number in numbers)
     return tag, narrow, count, struct.pack(f">{count}{narrow_form}", *limited)
+
+
+def read_as_said(image: Image.Image) -> None:
+    """Have the values of a picture that was opened read as what they are, where Pillow does not.
+
+    Planes of 16 bits, uncompressed, are 8 bits to it, unsigned values of 32 bits signed ones; and
+    what libtiff unpacks is in this machine's order of bytes, whatever that of the file.
+    """
+    tags = getattr(image, "tag_v2", None)
+    if not tags or not isinstance(image, ImageFile.ImageFile):
+        return
+    bits = set(tags.get(_BITS, ()))
+    forms: dict[str, dict[str, str]] = {"raw": {}, "libtiff": {}}
+    if bits == {16} and tags.get(_PLANAR) == _APART:
+        ending = "16L" if tags.prefix == b"II" else "16B"
+        forms["raw"] = {plane: f"{plane};{ending}" for plane in "RGBA"}
+    elif bits == {32} and image.mode == "I" and set(tags.get(_FORMAT, (1,))) == {1}:
+        image._mode = "F"  # noqa: SLF001  # as Pillow's own readers of formats do
+        forms["raw"] = {"I;32N": "F;32N", "I;32B": "F;32B"}
+        forms["libtiff"] = {"I;32N": "F;32N", "I;32B": "F;32N"}
+    elif sys.byteorder == "little":
+        forms["libtiff"] = {"I;16BS": "I;16S", "I;32BS": "I;32S", "F;32BF": "F;32F"}
+    for i, tile in enumerate(image.tile):
+        if not isinstance(tile.args, tuple):
+            continue
+        said, *others = tile.args
+        form = forms.get(tile.codec_name, {}).get(said, said)
+        image.tile[i] = tile._replace(args=(form, *others))
 
 
 def of_segments(

@@ -23,7 +23,9 @@ from imgvecd.types import FileChanges, FileMove, FileRow, FoundFile, MountRow, R
 
 _SELECT_FILES = f"SELECT {FILE_COLUMNS} FROM files"
 _DROPPED = "it is not in the configuration any more"
-_IDENTITY = ("device", "inode", "filesystem_id", "offline_since_ns", "offline_reason")
+_IDENTITY = (
+    "device", "inode", "filesystem_id", "offline_since_ns", "offline_reason", "mount_point",
+)  # fmt: skip
 
 
 class Files:
@@ -84,13 +86,14 @@ class Files:
         with self._database.write() as (connection, _):
             connection.execute(
                 "UPDATE roots SET device = ?, inode = ?, filesystem_id = ?, offline_since_ns = ?,"
-                " offline_reason = ? WHERE id = ? AND NOT dropped",
+                " offline_reason = ?, mount_point = ? WHERE id = ? AND NOT dropped",
                 (
                     root.device,
                     None if root.inode is None else inode_to_signed(root.inode),
                     root.filesystem_id,
                     root.offline_since_ns,
                     root.offline_reason,
+                    root.mount_point,
                     root.id,
                 ),
             )
@@ -141,6 +144,24 @@ class Files:
                 (root_id, *parameters),
             )
             yield from map(file_row, cursor)
+
+    def sample_files(
+        self, root_id: int, directory: bytes, most: int
+    ) -> list[tuple[FileRow, bytes | None]]:
+        """Return some files in `directory` and below, drawn at random, each with its hash.
+
+        The hash is that of the bytes at the file's stamp; None if they were not read.
+        """
+        where, parameters = _within(directory, include_self=True)
+        with self._database.read() as connection:
+            rows = _all(
+                connection,
+                f"SELECT {FILE_COLUMNS}, iif(files.pending, NULL, contents.hash) FROM files"
+                " LEFT JOIN contents ON contents.id = files.content_id WHERE files.id IN"
+                f" (SELECT id FROM files WHERE root_id = ? AND {where} ORDER BY random() LIMIT ?)",
+                (root_id, *parameters, most),
+            )
+        return [(file_row(row[:-1]), row[-1]) for row in rows]
 
     def files_named(
         self, root_id: int, directory: bytes, names: Collection[bytes]

@@ -1,4 +1,6 @@
-"""The words of files, folders and metadata, by content: an FTS5 table derived from the others.
+"""The words of files, folders, metadata and text in pictures, by content: an FTS5 table.
+
+It is derived from the others.
 
 Triggers note the contents whose words may have changed, and `catch_up` renews these before the
 transaction ends, so that what is committed is in step. What was there before the table is filled in
@@ -20,7 +22,8 @@ from imgvecd.core.search.words import tokens
 logger = logging.getLogger(__name__)
 
 TABLE = (
-    "CREATE VIRTUAL TABLE names USING fts5(file, told, tokenize = 'unicode61 remove_diacritics 0')"
+    "CREATE VIRTUAL TABLE names"
+    " USING fts5(file, told, seen, tokenize = 'unicode61 remove_diacritics 0')"
 )
 # contents below it, of those that there were, are not filled in yet
 FILL_ALL = (
@@ -122,7 +125,7 @@ def _rebuilt_if_damaged(connection: sqlite3.Connection) -> Iterator[None]:
 def _renew(connection: sqlite3.Connection, content_ids: Iterable[int]) -> None:
     for content_id in content_ids:
         old = connection.execute(
-            "SELECT file, told FROM names WHERE rowid = ?", (content_id,)
+            "SELECT file, told, seen FROM names WHERE rowid = ?", (content_id,)
         ).fetchone()
         new = _words_of(connection, content_id)
         if old == new:
@@ -131,14 +134,17 @@ def _renew(connection: sqlite3.Connection, content_ids: Iterable[int]) -> None:
             connection.execute("DELETE FROM names WHERE rowid = ?", (content_id,))
         if new is not None:
             connection.execute(
-                "INSERT INTO names (rowid, file, told) VALUES (?, ?, ?)", (content_id, *new)
+                "INSERT INTO names (rowid, file, told, seen) VALUES (?, ?, ?, ?)",
+                (content_id, *new),
             )
 
 
-def _words_of(connection: sqlite3.Connection, content_id: int) -> tuple[str, str] | None:
-    """Return (words of files and folders, words of metadata); None for what no file bears."""
+def _words_of(connection: sqlite3.Connection, content_id: int) -> tuple[str, str, str] | None:
+    """Return words of (files and folders, metadata, text); None for what no file bears."""
     row = connection.execute(
-        "SELECT metadata, user_metadata FROM contents WHERE id = ? AND live", (content_id,)
+        "SELECT metadata, user_metadata, text FROM contents"
+        " LEFT JOIN picture_texts ON content_id = id WHERE id = ? AND live",
+        (content_id,),
     ).fetchone()
     if row is None:
         return None
@@ -150,10 +156,10 @@ def _words_of(connection: sqlite3.Connection, content_id: int) -> tuple[str, str
         os.path.join(directory, os.path.splitext(name)[0]).decode(errors="replace")
         for directory, name in files
     )
-    metadata, user_metadata = map(json.loads, row)
+    metadata, user_metadata = map(json.loads, row[:2])
     texts = [text for key in _TOLD for text in _texts(metadata.get(key))]
     texts += [text for value in user_metadata.values() for text in _texts(value)]
-    return _joined(paths), _joined(texts)
+    return _joined(paths), _joined(texts), _joined((row[2] or "").splitlines())
 
 
 def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  # JSON

@@ -71,6 +71,28 @@ class Collection:
                 ids.append(int(content_id))
         return ids
 
+    def contents_lacking(
+        self, fingerprint: str, contents: Sequence[tuple[bytes, int]]
+    ) -> dict[bytes, int]:
+        """Return the ids by hash of those of (hash, size in bytes) that lack the model's embedding.
+
+        What is not known is recorded, and stays unseen until files are linked to it.
+        """
+        found: dict[bytes, int] = {}
+        with self._database.write() as (connection, clock):
+            model = model_id(connection, fingerprint)
+            for digest, size_bytes in contents:
+                ((content_id,),) = connection.execute(
+                    "INSERT INTO contents (hash, size_bytes, live, clock) VALUES (?, ?, 0, ?)"
+                    " ON CONFLICT (hash) DO UPDATE SET hash = hash RETURNING id",
+                    (digest, size_bytes, clock),
+                ).fetchall()
+                key = (model << KEY_BITS) + content_id
+                there = connection.execute("SELECT 1 FROM embeddings WHERE key = ?", (key,))
+                if there.fetchone() is None:
+                    found[digest] = int(content_id)
+        return found
+
     def identify(self, content_id: int, digest: bytes, size_bytes: int) -> bool:
         """Give a content whose file was never seen its hash; False if another content has it."""
         with self._database.write() as (connection, _):

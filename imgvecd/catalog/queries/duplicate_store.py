@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
-from imgvecd.core.duplicates.compared_images import Subject
+from imgvecd.core.duplicates.compared_images import Subject, Verdict
 from imgvecd.types import CopyFacts, FileRow
+
+_IS_SUBJECT = "live AND failure IS NULL AND width > 0 AND height > 0"
+_SUBJECTS = (
+    "SELECT contents.id, hash, contents.size_bytes, width, height,"
+    # when a file was written tells nothing of a burst
+    " CASE WHEN coalesce(metadata ->> 'taken_at_source', '') NOT IN ('file', 'name')"
+    " THEN taken_at END,"
+    " (SELECT count(*) FROM files WHERE content_id = contents.id), look,"
+    " contents.format = 'raw' FROM contents"
+    " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"
+    f" WHERE {_IS_SUBJECT} AND "
+)
+_READABLE = f"NOT pending AND NOT {offline()} AND files.inode != 0"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(CopyFacts).decode
@@ -26,28 +40,71 @@ class DuplicateTable:
 
     def subjects(self, version: int, *, after: int = -1, limit: int = -1) -> list[Subject]:
         """Return subjects, by id, with looks of that version."""
+        return self._subjects(
+            "contents.id > ? ORDER BY contents.id LIMIT ?", (version, after, limit)
+        )
+
+    def subjects_of(self, version: int, ids: Collection[int]) -> list[Subject]:
+        """Return those of `ids` that are subjects, by id, with looks of that version."""
+        return self._subjects(
+            "contents.id IN (SELECT value FROM json_each(?)) ORDER BY contents.id",
+            (version, _json(ids)),
+        )
+
+    def _subjects(self, condition: str, values: tuple[object, ...]) -> list[Subject]:
+        with self._database.read() as connection:
+            rows = connection.execute(_SUBJECTS + condition, values).fetchall()
+        return [Subject(*row) for row in rows]
+
+    def subject_changes(self, since: int) -> tuple[int, list[int]]:
+        """Return (number, ids): contents that may have changed after that number."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT contents.id, hash, contents.size_bytes, width, height,"
-                # when a file was written tells nothing of a burst
-                " CASE WHEN coalesce(metadata ->> 'taken_at_source', '') NOT IN ('file', 'name')"
-                " THEN taken_at END,"
-                " (SELECT count(*) FROM files WHERE content_id = contents.id), look,"
-                " contents.format = 'raw' FROM contents"
-                " LEFT JOIN looks ON looks.content_id = contents.id AND looks.version = ?"
-                " WHERE live AND failure IS NULL AND width > 0 AND height > 0"
-                " AND contents.id > ? ORDER BY contents.id LIMIT ?",
-                (version, after, limit),
+                "SELECT seq, content_id FROM subject_changes WHERE seq > ? ORDER BY seq", (since,)
             ).fetchall()
-        return [Subject(*row) for row in rows]
+        return (rows[-1][0] if rows else since), [content_id for _, content_id in rows]
+
+    def last_subject_change(self) -> int:
+        """Return the number of the last change."""
+        with self._database.read() as connection:
+            (last,) = connection.execute("SELECT max(seq) FROM subject_changes").fetchone()
+        return last or 0
+
+    def unseen(self, version: int) -> list[int]:
+        """Return the ids of subjects that have no look of that version."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT contents.id FROM contents WHERE {_IS_SUBJECT} AND NOT EXISTS"
+                " (SELECT 1 FROM looks WHERE content_id = contents.id AND version = ?)",
+                (version,),
+            )
+            return [content_id for (content_id,) in rows]
+
+    def borne_by_several(self) -> list[int]:
+        """Return the ids of contents that several files bear."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT content_id FROM files WHERE content_id IS NOT NULL"
+                " GROUP BY content_id HAVING count(*) > 1"
+            )
+            return [content_id for (content_id,) in rows]
+
+    def readable(self, ids: Collection[int]) -> set[int]:
+        """Return those contents that an online file bears, as `a_file_of` would find it."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT content_id FROM files JOIN roots ON roots.id = root_id"
+                f" WHERE content_id IN (SELECT value FROM json_each(?)) AND {_READABLE}",
+                (_json(ids),),
+            )
+            return {content_id for (content_id,) in rows}
 
     def a_file_of(self, content_id: int) -> tuple[bytes, FileRow] | None:
         """Return (absolute path, file) of an online file that bears the content, if any."""
         with self._database.read() as connection:
             row = connection.execute(
                 f"SELECT roots.path, {FILE_COLUMNS} FROM files JOIN roots ON roots.id = root_id"
-                f" WHERE content_id = ? AND NOT pending AND NOT {offline()}"
-                " AND files.inode != 0 ORDER BY files.id LIMIT 1",
+                f" WHERE content_id = ? AND {_READABLE} ORDER BY files.id LIMIT 1",
                 (content_id,),
             ).fetchone()
         if row is None:
@@ -85,28 +142,49 @@ class DuplicateTable:
             rows = connection.execute("SELECT first_hash, second_hash FROM duplicate_decisions")
             return set(rows.fetchall())
 
-    def facts(self, version: int) -> dict[int, CopyFacts]:
+    def ids_of(self, hashes: Collection[bytes]) -> dict[bytes, int]:
+        """Return the ids of contents by hash."""
+        found = {}
+        with self._database.read() as connection:
+            for name in hashes:
+                row = connection.execute(
+                    "SELECT id FROM contents WHERE hash = ?", (name,)
+                ).fetchone()
+                if row is not None:
+                    found[name] = row[0]
+        return found
+
+    def facts(self, version: int, ids: Collection[int]) -> dict[int, CopyFacts]:
         """Return by content id what examining pictures told."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT content_id, facts FROM copy_facts WHERE version = ?", (version,)
+                "SELECT content_id, facts FROM copy_facts WHERE version = ?"
+                " AND content_id IN (SELECT value FROM json_each(?))",
+                (version, _json(ids)),
             ).fetchall()
         return {content_id: _decode(facts) for content_id, facts in rows}
 
-    def verdicts(self, version: int) -> dict[tuple[int, int], str]:
+    def verdicts(
+        self, version: int, pairs: Collection[tuple[int, int]]
+    ) -> dict[tuple[int, int], Verdict]:
         """Return by pair of content ids, the lower first, what comparing them told."""
+        found = {}
         with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT first_id, second_id, verdict FROM comparisons WHERE version = ?",
-                (version,),
-            ).fetchall()
-        return {(first, second): verdict for first, second, verdict in rows}
+            for pair in pairs:
+                row = connection.execute(
+                    "SELECT verdict FROM comparisons"
+                    " WHERE first_id = ? AND second_id = ? AND version = ?",
+                    (*pair, version),
+                ).fetchone()
+                if row is not None:
+                    found[pair] = row[0]
+        return found
 
     def store_comparisons(
         self,
         version: int,
         facts: Mapping[int, CopyFacts],
-        verdicts: Mapping[tuple[int, int], str],
+        verdicts: Mapping[tuple[int, int], Verdict],
     ) -> None:
         """Keep both; what is there of another version is replaced."""
         with self._database.write_aside() as connection:
@@ -127,3 +205,7 @@ class DuplicateTable:
                 f" WHERE pending AND NOT {offline()}"
             ).fetchone()
             return int(count)
+
+
+def _json(ids: Collection[int]) -> str:
+    return json.dumps(list(ids))

@@ -21,7 +21,8 @@ from imgvecd.types import ContentFiles, Stamp, join
 
 _CONTENT_COLUMNS = (
     "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
-    " user_metadata, truncated, contents.failure_message"
+    " user_metadata, truncated, contents.failure_message,"
+    " (SELECT text FROM picture_texts WHERE content_id = contents.id)"
 )
 _FILES_OF = (
     "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
@@ -189,9 +190,8 @@ class ImageTable:
         ).fetchone()
         if row is None:
             return None
-        identity, digest, _, kind, width, height, taken_at, metadata, user, cut, failure, waits = (
-            row
-        )
+        identity, digest, _, kind, width, height, taken_at, metadata, user, *rest = row
+        cut, failure, text, waits = rest
         files = connection.execute(_FILES_OF, (content_id,)).fetchall()
         if not files:
             return None
@@ -210,6 +210,7 @@ class ImageTable:
             metadata=json.loads(metadata),
             user_metadata=json.loads(user),
             place=line_of(connection, content_id),
+            text=text,
         )
 
 

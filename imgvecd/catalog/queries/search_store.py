@@ -18,11 +18,12 @@ from imgvecd.catalog.files.companions import developed
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.catalog.queries.filters import conditions
+from imgvecd.catalog.queries.known_names import KnownNames
 from imgvecd.catalog.queries.query_texts import QueryTexts
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_id
 from imgvecd.core.search.words import expression
-from imgvecd.types import Float32Array, Int64Array, join
+from imgvecd.types import Float32Array, Int64Array, KnownName, join
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class SearchRows:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._texts = QueryTexts(database)
+        self._known = KnownNames(database)
 
     def matching(self, filters: Filters) -> Int64Array:
         """Return the sorted ids of live contents that pass.
@@ -118,12 +120,16 @@ class SearchRows:
         rows = [] if wanted is None else self._names_matching(wanted, limit)
         return np.sort(np.asarray(rows, np.int64))
 
-    def named_by_file(self, text: str, ids: Sequence[int]) -> set[int]:
-        """Return those of `ids` of which files and folders alone have all words of a text."""
+    def named_by(self, columns: str, text: str, ids: Sequence[int]) -> set[int]:
+        """Return those of `ids` of which some columns of the names have all words of a text.
+
+        Args:
+            columns: of "file" (files and folders), "told" (metadata), "seen" (text in pictures).
+        """
         wanted = expression(text)
         if wanted is None:
             return set()
-        return set(self._names_matching(f"file : ({wanted})", len(ids), ids))
+        return set(self._names_matching(f"{{{columns}}} : ({wanted})", len(ids), ids))
 
     def _names_matching(
         self, wanted: str, limit: int, among: Sequence[int] | None = None
@@ -163,6 +169,14 @@ class SearchRows:
         """Return those folded names that places of images have, with what each is called."""
         with self._database.read() as connection:
             return place_index.called(connection, names)
+
+    def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
+        """Return those folded names that something in the library has, and what has them."""
+        return self._known.called(names)
+
+    def bearing(self, names: Sequence[KnownName]) -> Int64Array:
+        """Return the sorted ids of live images, the newest if there are many, that bear one."""
+        return self._known.bearing(names)
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
         """Return up to `count` live contents with an embedding, spread evenly over all."""

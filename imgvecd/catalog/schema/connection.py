@@ -33,6 +33,7 @@ class Database:
         damaged: set once bytes were met that cannot be its own.
         on_damage: called then, each time, and after a row was met that cannot be as it was
             written; on whatever thread.
+        on_written: called, on whatever thread, after each commit that moved the clock.
     """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
@@ -43,6 +44,7 @@ class Database:
         self._closed = False
         self.damaged = threading.Event()
         self.on_damage: Callable[[], None] = lambda: None
+        self.on_written: Callable[[], None] = lambda: None
         with self._translated():
             self._writer = self._connect()
             if read_only:
@@ -74,6 +76,7 @@ class Database:
             ).fetchall()
             yield connection, clock
             place_index.catch_up(connection)  # what filters find changes with the clock
+        self.on_written()
 
     @contextlib.contextmanager
     def write_aside(self) -> Iterator[sqlite3.Connection]:

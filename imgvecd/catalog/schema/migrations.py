@@ -15,6 +15,7 @@ import time
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
+from imgvecd.catalog.schema.picture_texts import PICTURE_TEXTS
 from imgvecd.catalog.schema.queues import enqueue_once
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.errors import CatalogError
@@ -237,6 +238,10 @@ CREATE TABLE metadata_queue (
 ) STRICT;
 """
 
+_ROOT_MOUNTS = """
+ALTER TABLE roots ADD COLUMN mount_point BLOB;
+"""
+
 # gone_ns: since when no file bears it, as far as was noted.
 _RETENTION = """
 ALTER TABLE contents ADD COLUMN gone_ns INTEGER;
@@ -270,7 +275,7 @@ def _stale(content: str) -> str:
 
 # Words of names and metadata (`catalog.files.name_index`), and whose may have changed.
 _NAMES = f"""
-{name_index.TABLE};
+CREATE VIRTUAL TABLE names USING fts5(file, told, tokenize = 'unicode61 remove_diacritics 0');
 CREATE TABLE names_stale (content_id INTEGER PRIMARY KEY) STRICT;
 {name_index.FILL_ALL};
 
@@ -287,6 +292,38 @@ END;
 CREATE TRIGGER names_content_changed
     AFTER UPDATE OF live, metadata, user_metadata ON contents BEGIN
     {_stale("new.id")};
+END;
+"""
+
+# The text in pictures, whose words the table of names takes in as well.
+_PICTURE_TEXTS = f"""
+{PICTURE_TEXTS}
+DROP TABLE names;
+{name_index.TABLE};
+{name_index.FILL_ALL};
+"""
+
+# Contents of which something may have changed that duplicates are looked for by, the last ones
+# last: so that looking again looks at these only.
+_SUBJECT_CHANGES = """
+CREATE TABLE subject_changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    content_id INTEGER NOT NULL UNIQUE
+) STRICT;
+
+CREATE TRIGGER subject_comes AFTER INSERT ON contents WHEN NEW.live BEGIN
+    DELETE FROM subject_changes WHERE content_id = NEW.id;
+    INSERT INTO subject_changes (content_id) VALUES (NEW.id);
+END;
+CREATE TRIGGER subject_changes AFTER UPDATE OF
+    hash, live, format, width, height, taken_at, metadata, failure ON contents
+WHEN OLD.hash IS NOT NEW.hash OR OLD.live IS NOT NEW.live OR OLD.format IS NOT NEW.format
+    OR OLD.width IS NOT NEW.width OR OLD.height IS NOT NEW.height
+    OR OLD.taken_at IS NOT NEW.taken_at OR OLD.metadata IS NOT NEW.metadata
+    OR OLD.failure IS NOT NEW.failure
+BEGIN
+    DELETE FROM subject_changes WHERE content_id = NEW.id;
+    INSERT INTO subject_changes (content_id) VALUES (NEW.id);
 END;
 """
 
@@ -307,6 +344,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0014-exports", _EXPORTS),
     ("0015-places", place_index.PLACES),
     ("0016-rereading", _REREADING),
+    ("0017-subject-changes", _SUBJECT_CHANGES),
+    ("0018-root-mounts", _ROOT_MOUNTS),
+    ("0019-picture-texts", _PICTURE_TEXTS),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -13,7 +13,9 @@ FILE_COLUMNS = (
     "files.id, files.root_id, files.dir, files.name, files.size_bytes, files.mtime_ns,"
     " files.inode, files.ctime_ns, files.content_id, files.pending, files.failure"
 )
-ROOT_COLUMNS = "id, path, device, inode, filesystem_id, offline_since_ns, offline_reason"
+ROOT_COLUMNS = (
+    "id, path, device, inode, filesystem_id, offline_since_ns, offline_reason, mount_point"
+)
 
 MOUNT_COLUMNS = "root_id, dir, device, inode, filesystem_id, offline_since_ns, offline_reason"
 

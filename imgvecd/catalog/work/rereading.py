@@ -10,13 +10,11 @@ import json
 from collections.abc import Collection, Sequence
 
 from imgvecd.catalog.files import companions, dating, liveness
-from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.catalog.schema.connection import Database
-from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
+from imgvecd.catalog.work.idle_queues import waiting_contents, waiting_files
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.types import FileRow, ImageInfo
 
-_LIVE = "SELECT count(*) FROM metadata_queue JOIN contents ON contents.id = content_id WHERE live"
 # Of what one file or its name may have said before, nothing is kept; what was inherited is.
 _FORGET_TIME = (
     "UPDATE contents SET taken_at = NULL WHERE id = ?"
@@ -31,7 +29,7 @@ _CURABLE = "('unsupported', 'damaged', 'truncated')"
 
 
 class RereadTable:
-    """Implements `protocols.RereadQueue`. Thread-safe."""
+    """Implements `protocols.IdleQueue`. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,24 +57,22 @@ class RereadTable:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('reader', ?)", (version,))
         return self.waiting()
 
+    def queue(self, ids: Collection[int]) -> None:
+        """Have these images read again."""
+        with self._database.write() as (connection, _):
+            connection.executemany(
+                "INSERT OR IGNORE INTO metadata_queue VALUES (?)", [(each,) for each in ids]
+            )
+
     def waiting(self) -> int:
         """Return how many images that a file bears wait."""
         with self._database.read() as connection:
-            return int(connection.execute(_LIVE).fetchone()[0])
+            return waiting_contents(connection, "metadata_queue")
 
-    def contents_to_reread(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
+    def contents_to_read(self, limit: int, skip: Collection[int]) -> list[tuple[int, FileRow]]:
         """Return (content id, a file that bears it) on online roots, the newest first."""
         with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT queue.content_id, {FILE_COLUMNS} FROM metadata_queue AS queue"
-                " JOIN files ON files.id = (SELECT min(f.id) FROM files AS f JOIN roots"
-                " ON roots.id = f.root_id WHERE f.content_id = queue.content_id"
-                f" AND NOT f.pending AND NOT {offline('f')})"
-                " ORDER BY queue.content_id DESC LIMIT ?",
-                (limit + len(skip),),
-            ).fetchall()
-        found = [(row[0], file_row(row[1:])) for row in rows if row[0] not in skip]
-        return found[:limit]
+            return waiting_files(connection, "metadata_queue", limit, skip)
 
     def record(self, read: Sequence[tuple[int, ImageInfo | None]]) -> int:
         """Record what images say in one transaction; None leaves one as it is; return the clock."""

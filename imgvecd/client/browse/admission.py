@@ -86,7 +86,7 @@ class BrowserAdmission:
             return _ELSEWHERE
         known = cookie is not None and hmac.compare_digest(_bytes(cookie), self._cookie.encode())
         if not known and (method, path) not in self._before:
-            return Refusal(401, "Open the page anew with: imgvec browse")
+            return Refusal(401, "Open the page anew with `imgvec browse`.")
         return _unfit_write(headers, self._origins[hosts[0]]) if method in _WRITES else None
 
 

@@ -47,7 +47,7 @@ async def _serve(gateway: Gateway, options: argparse.Namespace) -> int:
 
 async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     if not config.listen:
-        raise ConfigError("browse.listen: imgvec browse --serve needs ADDRESS:PORT to listen on.")
+        raise ConfigError("browse.listen: `imgvec browse --serve` needs ADDRESS:PORT to listen on.")
     host, _, port = config.listen.rpartition(":")
     origin = config.origin or f"http://{config.listen}"
     admission = SecretHolders(origin, read_secret(config.secret_file))

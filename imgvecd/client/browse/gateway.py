@@ -24,6 +24,7 @@ from imgvecd.client.browse.admission import (
     SecretHolders,
 )
 from imgvecd.client.socket_trust import require_safe_folder
+from imgvecd.command_hints import runnable
 from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
 
 IDLE_S = 10 * 60.0
@@ -177,7 +178,9 @@ class Gateway:
         if cookie is None:
             return web.Response(
                 status=401,
-                text="This link was used before, or is too old. Open a new one with: imgvec browse",
+                text=runnable(
+                    "This link was used before, or is too old. `imgvec browse` opens a new one."
+                ),
             )
         # a page of its own rather than a redirect: whoever led here, the next request is ours
         response = web.Response(
@@ -287,7 +290,9 @@ class Gateway:
 
 
 def _problem(refusal: Refusal, code: str = ForbiddenError.code) -> web.Response:
-    problem = api.Problem(code=code, title="Refused", status=refusal.status, detail=refusal.why)
+    problem = api.Problem(
+        code=code, title="Refused", status=refusal.status, detail=runnable(refusal.why)
+    )
     return web.Response(
         status=refusal.status,
         body=msgspec.json.encode(problem),

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imgvecd.api import DuplicateKind
-from imgvecd.core.duplicates.compared_images import Subject
-from imgvecd.core.duplicates.true_size import shown_by
+from imgvecd.core.duplicates.true_size import fineness, shown_by
 from imgvecd.types import CopyFacts
 
 _ENLARGED_IS_WORTH = 0.7  # of the copy that it may have been made from
@@ -108,10 +107,16 @@ class SamePicture:
 
 
 def worth_of(
-    subjects: Iterable[Subject], facts: Mapping[int, CopyFacts], links: Iterable[Link]
+    sides: Mapping[int, float],
+    facts: Mapping[int, CopyFacts],
+    links: Iterable[Link],
 ) -> dict[int, float]:
-    """Return by id how good a copy each is: its side as far as it shows anything, times quality."""
-    sides = {each.id: math.sqrt(each.width * each.height) for each in subjects}
+    """Return by id how good a copy each is: its side as far as it shows anything, times quality.
+
+    Args:
+        sides: by id, of a square with as many pixels; of those that are wanted, and joined to them.
+        links: pairs that are one picture.
+    """
     beside: defaultdict[int, set[int]] = defaultdict(set)
     for link in links:
         beside[link.first].add(link.second)
@@ -123,13 +128,9 @@ def worth_of(
             found[identity] = sides[identity]
             continue
         shown = shown_by(
-            known.bands, sides[identity], [(sides[each], _bands(facts, each)) for each in others]
+            fineness(sides[identity], known),
+            [fineness(sides[each], facts.get(each)) for each in others],
         )
         share = math.sqrt(min(known.quality, known.remembered) / 100)
         found[identity] = shown.side * share * (_ENLARGED_IS_WORTH if shown.enlarged else 1)
     return found
-
-
-def _bands(facts: Mapping[int, CopyFacts], identity: int) -> tuple[float, ...]:
-    known = facts.get(identity)
-    return known.bands if known else ()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from imgvecd.core.files.photo_dates import is_to_the_second
 from imgvecd.types import CopyFacts, FileRow
+
+Verdict = Literal["same_pixels", "same", "edited", "other"]
+"""Of two pictures in the orientation that fits best."""
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,37 @@ class DuplicateStore(Protocol):
         """
         ...
 
+    def subjects_of(self, version: int, ids: Collection[int]) -> list[Subject]:
+        """Return those of `ids` that are subjects, by id, with looks of that version."""
+        ...
+
+    def subject_changes(self, since: int) -> tuple[int, list[int]]:
+        """Return (number, ids): contents that may have changed after change number `since`.
+
+        Those that are no subjects any more are among them.
+        """
+        ...
+
+    def last_subject_change(self) -> int:
+        """Return the number of the last change."""
+        ...
+
+    def unseen(self, version: int) -> list[int]:
+        """Return the ids of subjects that have no look of that version."""
+        ...
+
+    def borne_by_several(self) -> list[int]:
+        """Return the ids of contents that several files bear."""
+        ...
+
+    def readable(self, ids: Collection[int]) -> set[int]:
+        """Return those contents that an online file bears, as `a_file_of` would find it."""
+        ...
+
+    def ids_of(self, hashes: Collection[bytes]) -> dict[bytes, int]:
+        """Return the ids of contents by hash."""
+        ...
+
     def a_file_of(self, content_id: int) -> tuple[bytes, FileRow] | None:
         """Return (absolute path, file) of an online file that bears the content, if any."""
         ...
@@ -63,11 +99,13 @@ class DuplicateStore(Protocol):
         """Keep looks by content id; those of another version are replaced."""
         ...
 
-    def facts(self, version: int) -> dict[int, CopyFacts]:
+    def facts(self, version: int, ids: Collection[int]) -> dict[int, CopyFacts]:
         """Return by content id what examining pictures told."""
         ...
 
-    def verdicts(self, version: int) -> dict[tuple[int, int], str]:
+    def verdicts(
+        self, version: int, pairs: Collection[tuple[int, int]]
+    ) -> dict[tuple[int, int], Verdict]:
         """Return by pair of content ids, the lower first, what comparing them told."""
         ...
 
@@ -75,7 +113,7 @@ class DuplicateStore(Protocol):
         self,
         version: int,
         facts: Mapping[int, CopyFacts],
-        verdicts: Mapping[tuple[int, int], str],
+        verdicts: Mapping[tuple[int, int], Verdict],
     ) -> None:
         """Keep both; what is there of another version is replaced."""
         ...

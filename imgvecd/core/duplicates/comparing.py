@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from imgvecd.core.duplicates import detail, resaving, verdicts
-from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
+from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Subject, Verdict
 from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder
@@ -17,15 +18,10 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
-Verdict = Literal["same_pixels", "same", "edited", "other"]
-"""Of two pictures in the orientation that fits best."""
-
-_VERDICTS: frozenset[str] = frozenset(get_args(Verdict))
 _MOST_PICTURES = 64  # kept decoded, 0.8 MB each at most
-_BATCH = 64  # pairs per transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +35,6 @@ class AlikePair:
     first: Subject
     second: Subject
     turn: int
-
-
-@dataclass(slots=True)
-class Comparisons:
-    """What is known: by content id, and by pair of content ids, the lower first.
-
-    Attributes:
-        unread: contents that could not be examined, and why.
-    """
-
-    facts: dict[int, CopyFacts] = field(default_factory=dict)
-    verdicts: dict[tuple[int, int], str] = field(default_factory=dict)
-    unread: dict[int, str] = field(default_factory=dict)
-
-    def verdict(self, one: Subject, other: Subject) -> Verdict | None:
-        """Return what comparing the two told; None if they were not compared."""
-        told = self.verdicts.get(key(one, other))
-        return told if told in _VERDICTS else None  # type: ignore[return-value]  # narrowed here
 
 
 def key(one: Subject, other: Subject) -> tuple[int, int]:
@@ -96,7 +74,17 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
         verdicts.Expected(usual, poor),
         resized=resized,
         jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
+        lost=() if resized else _lost(one.facts, other.facts),
+        quality=quality,
     )
+
+
+def _lost(one: CopyFacts, other: CopyFacts) -> Sequence[float]:
+    """Return what the picture of weaker fine structure lacks of the other."""
+    lost = np.subtract(one.strengths, other.strengths)
+    lost *= np.sign(lost[1:3].sum()) if len(lost) else 1
+    strengths: list[float] = lost.tolist()
+    return strengths
 
 
 def _quality(image: ExaminedImage) -> int:
@@ -108,45 +96,55 @@ class Comparer:
 
     Args:
         keep: False where the catalog is open for reading only.
+
+    Attributes:
+        unread: contents that could not be examined, and why.
     """
 
     def __init__(self, store: DuplicateStore, decoder: Decoder, *, keep: bool) -> None:
         self._store = store
         self._decoder = decoder
         self._keep = keep
-        self._known: Comparisons | None = None
+        self._unkept: dict[int, CopyFacts] = {}
         self._examined: OrderedDict[int, ExaminedImage] = OrderedDict()
+        self.unread: dict[int, str] = {}
 
-    async def compared(self, pairs: Sequence[AlikePair]) -> Comparisons:
-        """Return what is known once every pair that can be is compared.
+    async def compared(self, pairs: Sequence[AlikePair]) -> dict[tuple[int, int], Verdict]:
+        """Return what is known by pair once every one that can be is compared."""
+        stored = await HEAVY.run(
+            self._store.verdicts, VERSION, [key(pair.first, pair.second) for pair in pairs]
+        )
+        known = {pair: each for pair, each in stored.items() if each in VERDICTS}
+        facts: dict[int, CopyFacts] = {}
+        found: dict[tuple[int, int], Verdict] = {}
+        for pair in pairs:
+            if key(pair.first, pair.second) in known:
+                continue
+            one, other = await self.examine(pair.first), await self.examine(pair.second)
+            if one is None or other is None:
+                continue
+            facts |= {pair.first.id: one.facts, pair.second.id: other.facts}
+            found[key(pair.first, pair.second)] = await HEAVY.run(compare, one, other, pair.turn)
+        if found:
+            await self._keep_found(facts, found)
+        return known | found
 
-        May be cancelled: what was found stays.
-        """
-        known = await self.known()
-        waiting = [
-            pair
-            for pair in sorted(pairs, key=lambda pair: key(pair.first, pair.second))
-            if key(pair.first, pair.second) not in known.verdicts
-            and not known.unread.keys() & {pair.first.id, pair.second.id}
-        ]
-        for start in range(0, len(waiting), _BATCH):
-            await self._batch(waiting[start : start + _BATCH], known)
+    def facts(self, ids: Collection[int]) -> dict[int, CopyFacts]:
+        """Return by content id what examining pictures told, of those that were. Any thread."""
+        found = self._store.facts(VERSION, ids)
+        return found | {each: self._unkept[each] for each in self._unkept.keys() & set(ids)}
+
+    def forget_pictures(self) -> None:
+        """Let go of what is kept decoded for the next pairs."""
         self._examined.clear()
-        return known
-
-    async def known(self) -> Comparisons:
-        """Return what was found so far."""
-        if self._known is None:
-            facts = await HEAVY.run(self._store.facts, VERSION)
-            self._known = Comparisons(facts, await HEAVY.run(self._store.verdicts, VERSION))
-        return self._known
 
     async def examine(self, subject: Subject) -> ExaminedImage | None:
         """Return a picture, decoded; None if it cannot be."""
         if subject.id in self._examined:
             self._examined.move_to_end(subject.id)
             return self._examined[subject.id]
-        known = await self.known()
+        if subject.id in self.unread:
+            return None
         at = await HEAVY.run(self._store.a_file_of, subject.id)
         if at is None:
             return None
@@ -155,27 +153,21 @@ class Comparer:
             examined = await self._decoder.examine(path, file.stamp)
         except UnreadableImageError as error:
             logger.debug("%r cannot be compared: %s", path, error)
-            known.unread[subject.id] = str(error)
+            self.unread[subject.id] = str(error)
             return None
         self._examined[subject.id] = examined
         while len(self._examined) > _MOST_PICTURES:
             self._examined.popitem(last=False)
         return examined
 
-    async def _batch(self, pairs: Iterable[AlikePair], known: Comparisons) -> None:
-        facts: dict[int, CopyFacts] = {}
-        verdicts: dict[tuple[int, int], str] = {}
-        for pair in pairs:
-            one, other = await self.examine(pair.first), await self.examine(pair.second)
-            if one is None or other is None:
-                continue
-            facts |= {pair.first.id: one.facts, pair.second.id: other.facts}
-            verdict = await HEAVY.run(compare, one, other, pair.turn)
-            verdicts[key(pair.first, pair.second)] = verdict
-        known.facts |= facts
-        known.verdicts |= verdicts
+    async def _keep_found(
+        self, facts: dict[int, CopyFacts], found: dict[tuple[int, int], Verdict]
+    ) -> None:
         if self._keep:
             try:
-                await HEAVY.run(self._store.store_comparisons, VERSION, facts, verdicts)
+                await HEAVY.run(self._store.store_comparisons, VERSION, facts, found)
             except CatalogError as error:  # a full disk is no reason not to compare
                 logger.warning("what was compared is not kept: %s", error)
+            else:
+                return
+        self._unkept |= facts

@@ -19,10 +19,11 @@ MIRRORED = 4
 """From this orientation on, pictures are mirrored."""
 
 _SMALL, _MEDIUM, _LARGE = 8, 16, 32  # pixels a side of a block
-# ITU-R BT.601: luma, and the two colour differences.
-_YCC = np.array(
+YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 )
+"""ITU-R BT.601: luma, and the two colour differences, of red, green and blue."""
+
 _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same
@@ -128,7 +129,7 @@ def turned(pixels: bytes, side: int, turn: int) -> bytes:
 def planes(pixels: bytes, side: int) -> Float32Array:
     """Return luma and two colour differences, shape (side, side, 3), of RGB pixels."""
     rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
-    found: Float32Array = rgb.astype(np.float32) @ _YCC.T
+    found: Float32Array = rgb.astype(np.float32) @ YCC.T
     return found
 
 

@@ -17,7 +17,8 @@ from imgvecd.api import (
     ImageFile,
 )
 from imgvecd.core.duplicates.best_copies import Link, SamePicture
-from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders, Copy
+from imgvecd.core.duplicates.copies import Copy
+from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders
 from imgvecd.types import CopyFacts
 
 KINDS: tuple[DuplicateKind, ...] = get_args(DuplicateKind)

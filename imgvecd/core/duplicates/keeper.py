@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 from imgvecd.api import KEEPER_RULES, DuplicatesRequest, Image, ImageFile, Path
+from imgvecd.core.duplicates.copies import Copy, nominal_side, said_by_camera
+from imgvecd.core.duplicates.copy_quality import BEST_DERIVED, LOSSLESS, SAME_QUALITY, qualities
 from imgvecd.core.duplicates.folder_set import FolderSet
-from imgvecd.core.duplicates.saved_from import saved_from
-from imgvecd.core.duplicates.true_size import SAME_SIDE, TrueSize, shown_by
-from imgvecd.types import CopyFacts
+from imgvecd.core.duplicates.true_size import SAME_SIDE, TrueSize, fineness, shown_by
 
 # What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
 _FORMATS = (
@@ -28,27 +26,7 @@ _FORMATS = (
     "bmp",
     "gif",
 )
-# Formats that no camera writes: a picture in one is most likely a copy, however well saved.
-_DERIVED = {"webp", "avif", "gif"}
-_BEST_DERIVED = 74
-# Above, pixels no longer show how a picture was saved before, so none is better than another.
-_BEST_LOSSY = 88
-_LOSSLESS = 100
-_GOOD = 85  # quality of a JPEG that its camera, or its owner, may have saved
-_MOST_PAIRS = 5_000  # that are looked at in one group, some 0.1 ms each
-_AS_WELL_EXPLAINED = 0.005
-_DEEP = 8  # added for more than 8 bits a channel
-_SAME_QUALITY = 6  # differences that say nothing
-_CAMERA = ("camera", "lens", "iso", "exposure_s", "f_number", "focal_length_mm", "gps_latitude")
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One file of a group."""
-
-    image: Image
-    file: ImageFile
-    facts: CopyFacts | None
+_SOFT = 15  # quality that a smaller copy has to be better by
 
 
 class ChosenFolders:
@@ -81,15 +59,15 @@ class Chooser:
         shown = _shown(copies)
         self._sides = {identity: each.side for identity, each in shown.items()}
         self._enlarged = {identity for identity, each in shown.items() if each.enlarged}
-        self._qualities = _qualities(copies)
+        self._qualities = qualities(copies)
         for identity in self._enlarged & self._qualities.keys():
-            self._qualities[identity] = min(self._qualities[identity], _BEST_DERIVED)
+            self._qualities[identity] = min(self._qualities[identity], BEST_DERIVED)
         rules = KEEPER_RULES if request.rules is None else request.rules
         steps: dict[str, Callable[[Sequence[Copy]], list[Copy]]] = {
             "folder": self._lowest(lambda copy: folders.preference(copy.file)),
             "resolution": self._largest,
             "quality": self._finest,
-            "metadata": self._lowest(lambda copy: -_said(copy.image)),
+            "metadata": self._lowest(lambda copy: -said_by_camera(copy.image)),
             "format": self._lowest(lambda copy: _format(copy.image)),
             "age": self._lowest(lambda copy: copy.image.taken_at or copy.file.modified_at),
         }
@@ -132,10 +110,10 @@ class Chooser:
         if copy.facts and copy.facts.lossless:
             said.append("lossless")
         quality = self.quality(image)
-        if copy.facts and quality is not None and quality < _LOSSLESS:
+        if copy.facts and quality is not None and quality < LOSSLESS:
             told = min(copy.facts.quality, copy.facts.remembered)
             said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
-        said.append("camera metadata" if _said(image) else "no camera metadata")
+        said.append("camera metadata" if said_by_camera(image) else "no camera metadata")
         return ", ".join(said)
 
     def _best(self) -> Copy:
@@ -154,139 +132,41 @@ class Chooser:
 
     def _largest(self, copies: Sequence[Copy]) -> list[Copy]:
         most = max(self._sides[copy.image.id] for copy in copies)
-        return [copy for copy in copies if self._sides[copy.image.id] >= SAME_SIDE * most]
+        large = [copy for copy in copies if self._sides[copy.image.id] >= SAME_SIDE * most]
+        return [copy for copy in large if copy.image.id not in self._enlarged] or large
 
     def _finest(self, copies: Sequence[Copy]) -> list[Copy]:
         if any(copy.image.id not in self._qualities for copy in copies):
             return list(copies)
-        most = max(self._qualities[copy.image.id] for copy in copies)
-        return [copy for copy in copies if self._qualities[copy.image.id] >= most - _SAME_QUALITY]
-
-
-def _nominal(image: Image) -> float:
-    """Return the side of a square with as many pixels as the picture has."""
-    return math.sqrt((image.width or 0) * (image.height or 0))
+        widest = max(nominal_side(copy.image) for copy in copies)
+        ranks = [
+            # a smaller copy shows as much as a soft picture, but it was made from that
+            self._qualities[copy.image.id]
+            + (_SOFT if nominal_side(copy.image) >= SAME_SIDE * widest else 0)
+            for copy in copies
+        ]
+        least = max(ranks) - SAME_QUALITY
+        return [copy for copy, each in zip(copies, ranks, strict=True) if each >= least]
 
 
 def _shown(copies: Sequence[Copy]) -> dict[int, TrueSize]:
     """Return by image id what each really shows."""
-    images = {copy.image.id: copy for copy in copies}
-    bands = {each: copy.facts.bands if copy.facts else () for each, copy in images.items()}
-    sizes = [(_nominal(copy.image), bands[each]) for each, copy in images.items()]
-    return {
-        each: shown_by(bands[each], _nominal(copy.image), sizes) for each, copy in images.items()
-    }
-
-
-def _qualities(copies: Sequence[Copy]) -> dict[int, int]:
-    """Return by image id about how well each was saved, as far as that makes a difference."""
-    known = {copy.image.id: copy for copy in copies if copy.facts is not None}
-    told = any(_said(copy.image) for copy in known.values())
-    found = {}
-    for identity, copy in known.items():
-        facts = copy.facts
-        assert facts is not None  # noqa: S101  # above
-        if copy.image.format == "raw":
-            found[identity] = 2 * _LOSSLESS
-            continue
-        quality = min(facts.quality, facts.remembered)
-        # a lossless file without the camera's words, beside one with them, was made from that
-        original = (
-            facts.lossless
-            and facts.remembered == _LOSSLESS
-            and not (told and not _said(copy.image))
-        )
-        if not original:
-            quality = min(quality, _BEST_LOSSY)
-        # phones write HEIC, with all that they know; a tag to turn is what a camera leaves as well
-        nameless = not any(name in copy.image.metadata for name in _CAMERA)
-        derived = copy.image.format in _DERIVED or (copy.image.format == "heif" and nameless)
-        if nameless and copy.image.metadata.get("orientation", 1) != 1:
-            quality -= _SAME_QUALITY + 1
-        if derived and not facts.lossless:
-            quality = min(quality, _BEST_DERIVED)
-        found[identity] = quality + (_DEEP if facts.depth > 8 else 0)  # noqa: PLR2004  # bits
-    _level_the_same_pixels(known, found)
-    _lower_what_was_made_from_others(known, found)
-    _level_the_same_pixels(known, found)
-    return found
-
-
-def _level_the_same_pixels(known: Mapping[int, Copy], found: dict[int, int]) -> None:
-    """Make copies as good as each other that have the same pixels, in whatever file."""
-    worst: dict[bytes, int] = {}
-    for identity, copy in known.items():
-        if copy.facts and copy.facts.pixels and copy.facts.depth <= 8:  # noqa: PLR2004
-            pixels = copy.facts.pixels
-            worst[pixels] = min(worst.get(pixels, found[identity]), found[identity])
-    for identity, copy in known.items():
-        if copy.facts and copy.facts.pixels in worst and copy.facts.depth <= 8:  # noqa: PLR2004
-            found[identity] = worst[copy.facts.pixels]
-
-
-def _lower_what_was_made_from_others(known: Mapping[int, Copy], found: dict[int, int]) -> None:
-    """Put copies behind those of the same size that their own pixels show they were made from."""
-    made = _made_from(known)
-    for origin in sorted(made, key=lambda each: -found[each]):
-        for one in made[origin]:
-            found[one] = min(found[one], found[origin] - _SAME_QUALITY - 1)
-    children = {one for ones in made.values() for one in ones}
-    origins = [each for each in known if each not in children and made[each]]
-    if origins:
-        most = max(len(made[each]) for each in origins)
-        strangers = [each for each in known if each not in children and 2 * len(made[each]) < most]
-    else:  # nothing of a lossless file explains a good JPEG beside it
-        origins = [each for each in known if _is_good_jpeg(known[each])]
-        strangers = [each for each in known if _is_lossless(known[each])]
-    for origin in sorted(origins, key=lambda each: (-len(made[each]), -found[each]))[:1]:
-        for one in strangers:
-            if _is_comparable(known[one], known[origin]):
-                found[one] = min(found[one], found[origin] - _SAME_QUALITY - 1)
-
-
-def _made_from(known: Mapping[int, Copy]) -> dict[int, list[int]]:
-    """Return by image id the copies that were saved from it, as far as that is sure."""
-    explained: dict[int, dict[int, float]] = {identity: {} for identity in known}
-    for one, other in itertools.islice(itertools.permutations(known, 2), _MOST_PAIRS):
-        facts, others = known[one].facts, known[other].facts
-        if facts and others and _is_comparable(known[one], known[other]):
-            share = saved_from(facts, others)
-            explained[one] |= {other: share} if share else {}
-    made: dict[int, list[int]] = {identity: [] for identity in known}
-    for one, shares in explained.items():
-        for origin, share in shares.items():
-            if share > max(shares.values()) - _AS_WELL_EXPLAINED:
-                made[origin].append(one)
-    return made
-
-
-def _is_comparable(one: Copy, other: Copy) -> bool:
-    """Return whether the two are of one size, and not the very same pixels."""
-    sizes = [(each.image.width, each.image.height) for each in (one, other)]
-    pixels = [each.facts.pixels if each.facts else b"" for each in (one, other)]
-    return sizes[0] == sizes[1] and pixels[0] != pixels[1]
-
-
-def _is_lossless(copy: Copy) -> bool:
-    """Return whether it is, with no more than 8 bits a channel, which a JPEG has as well."""
-    return copy.facts is not None and copy.facts.lossless and copy.facts.depth <= 8  # noqa: PLR2004
-
-
-def _is_good_jpeg(copy: Copy) -> bool:
-    facts = copy.facts
-    if facts is None or copy.image.format != "jpeg":
-        return False
-    return min(facts.quality, facts.remembered) >= _GOOD
-
-
-def _said(image: Image) -> int:
-    """Return how much a file says that only the camera, or its owner, knows."""
-    taken = image.taken_at is not None and image.metadata.get("taken_at_source") not in {
-        "file",
-        "name",
-    }
-    camera = sum(name in image.metadata for name in _CAMERA)
-    return camera + taken + 10 * len(image.user_metadata)
+    seen = {copy.image.id: fineness(nominal_side(copy.image), copy.facts) for copy in copies}
+    shown = {identity: shown_by(each, seen.values()) for identity, each in seen.items()}
+    sides: dict[float, float] = {}
+    most = 0.0
+    for nominal in sorted({each.side for each in seen.values()}):
+        same = [identity for identity, each in seen.items() if each.side == nominal]
+        # smaller copies show no more than what they were made from
+        sound = [shown[each].side for each in same if not shown[each].enlarged]
+        most = max([most, *sound])
+        for each in same:
+            side = shown[each].side
+            # what it was enlarged from may have been enlarged itself
+            side = sides.get(side, side) if shown[each].enlarged else most
+            shown[each] = shown[each]._replace(side=side)
+        sides[nominal] = min(shown[each].side for each in same)
+    return shown
 
 
 def _format(image: Image) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from imgvecd.types import Float32Array, Int64Array
+from imgvecd.types import Float16Array, Float32Array, Int64Array
 
 Pairs = tuple[Int64Array, Int64Array, Float32Array]
 """(rows, higher rows, cosines), sorted by rows."""
@@ -20,7 +20,7 @@ _SAMPLE_PER_CELL = 32
 _SEED = 7  # the same library gives the same pairs
 
 
-def near_pairs(vectors: Float32Array, least: float, per_row: int) -> Pairs:
+def near_pairs(vectors: Float32Array | Float16Array, least: float, per_row: int) -> Pairs:
     """Return pairs with a cosine of `least` or more, of each row with its `per_row` nearest.
 
     Exact up to 8,192 rows. Above, rows are compared within cells around 2√n centres, about
@@ -28,7 +28,8 @@ def near_pairs(vectors: Float32Array, least: float, per_row: int) -> Pairs:
     cosine of 0.9, and 99 % at 0.7, share a cell.
 
     Args:
-        vectors: shape (n, dim), rows L2-normalised, or zero for rows that are near to nothing.
+        vectors: shape (n, dim), of any float type, rows L2-normalised, or zero for rows that are
+            near to nothing.
     """
     rows = np.flatnonzero(np.any(vectors, axis=1))
     if len(rows) <= _ALL_PAIRS_ROWS:
@@ -39,7 +40,7 @@ def near_pairs(vectors: Float32Array, least: float, per_row: int) -> Pairs:
     return _unique(found)
 
 
-def _cells(vectors: Float32Array, rows: Int64Array) -> list[Int64Array]:
+def _cells(vectors: Float32Array | Float16Array, rows: Int64Array) -> list[Int64Array]:
     """Return overlapping sets of rows: each row lies in the cells of its nearest centres."""
     generator = np.random.default_rng(_SEED)
     count = int(2 * np.sqrt(len(rows)))
@@ -60,7 +61,7 @@ def _cells(vectors: Float32Array, rows: Int64Array) -> list[Int64Array]:
 
 
 def _nearest(
-    vectors: Float32Array, rows: Int64Array, centres: Float32Array, number: int
+    vectors: Float32Array | Float16Array, rows: Int64Array, centres: Float32Array, number: int
 ) -> Int64Array:
     nearest = np.empty((len(rows), number), np.int64)
     for start in range(0, len(rows), _BLOCK_ROWS):
@@ -74,7 +75,7 @@ def _nearest(
 
 
 def _within(
-    vectors: Float32Array, rows: Int64Array, least: float, per_row: int
+    vectors: Float32Array | Float16Array, rows: Int64Array, least: float, per_row: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return [row, row, cosine] of near pairs among `rows`."""
     some = vectors[rows].astype(np.float32)
@@ -83,12 +84,12 @@ def _within(
         scores = some[start : start + _BLOCK_ROWS] @ some.T
         own = np.arange(len(scores))
         scores[own, own + start] = -1
-        at, place = _nearest_above(scores, least, per_row)
+        at, place = nearest_above(scores, least, per_row)
         found.append(np.column_stack([rows[start + at], rows[place], scores[at, place]]))
     return np.concatenate(found)
 
 
-def _nearest_above(
+def nearest_above(
     scores: Float32Array, least: float, per_row: int
 ) -> tuple[Int64Array, Int64Array]:
     """Return the places (row, column) of the `per_row` highest scores of each row."""

@@ -1,79 +1,22 @@
-"""From candidates to pairs of a known kind."""
+"""What two pictures may be to each other, by their looks, and what they are once compared."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from imgvecd.api import DuplicateKind
 from imgvecd.core.duplicates import detail, perceptual_hash
-from imgvecd.core.duplicates.compared_images import Subject
-from imgvecd.core.duplicates.comparing import AlikePair, Comparisons
-from imgvecd.core.duplicates.near_pairs import near_pairs
-from imgvecd.types import Float32Array
+from imgvecd.core.duplicates.compared_images import Subject, Verdict
+from imgvecd.core.duplicates.comparing import AlikePair
 
 # Cosine of two signatures: 99 % of re-encoded, shrunk, rotated and mirrored photos have 0.98 and
 # more to the original; different photos 0.84 at the most.
 NEAR_SIGNATURE = 0.93
-# Cosine of embeddings from which a crop, or a burst, is worth a look.
-_NEAR_EMBEDDING = 0.6
-_BURST_EMBEDDING = 0.75
-_PER_ROW = 8
-# Looking for the place of a crop takes some 2 ms: with the nearest pairs first, half a minute.
-_MOST_CROPS = 15_000
 _SAME_SHAPE = 0.02  # rounding of sides when resizing, relative
 _EXACT_LOOK = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two subjects, by their rows, and how they relate."""
-
-    first: int
-    second: int
-    kind: DuplicateKind
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Pairs of rows worth comparing, with the cosines of their embeddings.
-
-    Attributes:
-        alike: by look, in whichever orientation.
-        near: by embedding, the nearest first.
-    """
-
-    alike: list[tuple[int, int]]
-    near: list[tuple[int, int, float]]
-
-
-def candidates(
-    subjects: Sequence[Subject], embeddings: Float32Array, min_similarity: float
-) -> Candidates:
-    """Return what to compare.
-
-    Args:
-        embeddings: shape (len(subjects), dim), a row of zeros where there is none.
-    """
-    seen = [row for row, subject in enumerate(subjects) if subject.perceptual_hash is not None]
-    looks = [subjects[row].perceptual_hash or b"" for row in seen]
-    signatures = perceptual_hash.signatures_of(looks)
-    first, second, _ = near_pairs(signatures, NEAR_SIGNATURE, _PER_ROW)
-    alike = [(seen[one], seen[other]) for one, other in zip(first, second, strict=True)]
-    one, other, cosine = near_pairs(embeddings, min(_NEAR_EMBEDDING, min_similarity), _PER_ROW)
-    order = np.argsort(-cosine, kind="stable")
-    near = zip(one[order].tolist(), other[order].tolist(), cosine[order].tolist(), strict=True)
-    return Candidates(alike, list(near))
-
-
-def alike_pairs(subjects: Sequence[Subject], found: Candidates) -> list[AlikePair]:
-    """Return the pairs that may be one picture, which only a closer look can tell."""
-    pairs = [alike_pair(subjects[one], subjects[other]) for one, other in found.alike]
-    return [pair for pair in pairs if pair is not None]
 
 
 def alike_pair(one: Subject, other: Subject) -> AlikePair | None:
@@ -88,55 +31,21 @@ def alike_pair(one: Subject, other: Subject) -> AlikePair | None:
     return AlikePair(one, other, turn) if likeness >= perceptual_hash.SAME_LOOK else None
 
 
-def pairs(
-    subjects: Sequence[Subject],
-    embeddings: Float32Array,
-    found: Candidates,
-    alike: Sequence[AlikePair],
-    known: Comparisons,
-    *,
-    min_similarity: float,
-    burst_s: float,
-) -> Iterator[Pair]:
-    """Yield each pair that is of some kind, with the surest kind that fits."""
-    rows = {subject.id: row for row, subject in enumerate(subjects)}
-    told: set[tuple[int, int]] = set()
-    unlike: set[tuple[int, int]] = set()
-    for pair in alike:
-        one, other = sorted((rows[pair.first.id], rows[pair.second.id]))
-        kind = by_detail(pair, known)
-        if kind is not None:
-            told.add((one, other))
-            yield Pair(one, other, kind, float(embeddings[one] @ embeddings[other]))
-        elif known.verdict(pair.first, pair.second) == "other":
-            unlike.add((one, other))
-    crops = 0
-    for one, other, cosine in found.near:
-        first, second = subjects[one], subjects[other]
-        if (one, other) in told or first.raw != second.raw:
-            continue
-        distinct = are_distinct_shots(first, second)
-        may_be_crop = not distinct and (one, other) not in unlike and _may_be_crop(first, second)
-        crops += may_be_crop
-        if may_be_crop and crops <= _MOST_CROPS and _is_crop(first, second):
-            yield Pair(one, other, "edited", cosine)
-        elif cosine >= _BURST_EMBEDDING and _seconds_between(first, second) <= burst_s:
-            yield Pair(one, other, "burst", cosine)
-        elif cosine >= min_similarity:
-            yield Pair(one, other, "similar", cosine)
-
-
-def by_detail(pair: AlikePair, known: Comparisons) -> DuplicateKind | None:
+def by_detail(pair: AlikePair, verdict: Verdict | None) -> DuplicateKind | None:
     """Return what a pair is that looks alike and was compared; None: nothing that looks tell."""
-    verdict = known.verdict(pair.first, pair.second)
     if verdict == "same_pixels":
         return "same_pixels"
     if verdict not in {"same", "edited"} or are_distinct_shots(pair.first, pair.second):
         return None
-    turned = pair.second if pair.turn % 2 == 0 else _on_its_side(pair.second)
-    if verdict == "edited" or pair.turn >= detail.MIRRORED or not _same_shape(pair.first, turned):
+    if verdict == "edited" or pair.turn >= detail.MIRRORED or not same_shape(pair):
         return "edited"
     return "transformed" if pair.turn else "reencoded"
+
+
+def same_shape(pair: AlikePair) -> bool:
+    """Return whether the two, turned to fit each other, have sides of one ratio."""
+    turned = pair.second if pair.turn % 2 == 0 else _on_its_side(pair.second)
+    return _same_shape(pair.first, turned)
 
 
 def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
@@ -154,7 +63,7 @@ def by_look_or_meaning(
     if given.raw != stored.raw:
         return None
     may_be_crop = _may_be_crop(given, stored) and not are_distinct_shots(given, stored)
-    if may_be_crop and _is_crop(given, stored):
+    if may_be_crop and is_crop(given, stored):
         return "edited"
     return "similar" if cosine >= min_similarity else None
 
@@ -170,13 +79,6 @@ def are_distinct_shots(one: Subject, other: Subject) -> bool:
     if not (first.microsecond and second.microsecond):
         first, second = first.replace(microsecond=0), second.replace(microsecond=0)
     return first != second
-
-
-def _seconds_between(one: Subject, other: Subject) -> float:
-    first, second = one.moment, other.moment
-    if first is None or second is None:
-        return math.inf
-    return abs((first - second).total_seconds())
 
 
 def _same_looking(one: Subject, other: Subject) -> bool:
@@ -199,7 +101,7 @@ def _may_be_crop(one: Subject, other: Subject) -> bool:
     )
 
 
-def _is_crop(one: Subject, other: Subject) -> bool:
+def is_crop(one: Subject, other: Subject) -> bool:
     """Return whether the smaller picture is a part of the larger one."""
     whole, part = sorted((one, other), key=lambda subject: -subject.width * subject.height)
     grey = perceptual_hash.greys([whole.perceptual_hash or b"", part.perceptual_hash or b""])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imgvecd.core.duplicates.detail import YCC
 from imgvecd.types import Float32Array
 
 _BLOCK = 8
@@ -27,6 +28,7 @@ _CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [4
 _PLACE = np.arange(_BLOCK)
 _WAVES = (np.cos(np.pi * _PLACE[:, None] * (_PLACE + 0.5) / _BLOCK) / 2).astype(np.float32)
 _WAVES[0] /= np.sqrt(2)
+_TO_RGB = np.linalg.inv(YCC.astype(np.float64)).T.astype(np.float32)
 
 
 def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float32Array:
@@ -57,7 +59,17 @@ def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float3
         lost = np.einsum("ij,jkc->ikc", _narrowing(height, side), lost, optimize=True)
     if columns is not None:
         lost = np.einsum("lk,ikc->ilc", _narrowing(width, side), lost, optimize=True)
-    return np.asarray(planes + lost, np.float32)
+    return _shown(np.asarray(planes + lost, np.float32))
+
+
+def _shown(planes: Float32Array) -> Float32Array:
+    """Return a picture as far as it can be shown: red, green and blue are cut at their limits.
+
+    In pictures of strong colours that moves all of a colour one way.
+    """
+    rgb = np.clip(planes @ _TO_RGB, 0, 255)
+    shown: Float32Array = rgb @ YCC.T
+    return shown
 
 
 def _file_side(side: int, size: int) -> int:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from imgvecd.types import CopyFacts
+
 SAME_SIDE = 0.93
 """Of sides, from which they count as equal: rounding, and cropping of a few pixels."""
 
@@ -18,6 +20,7 @@ _SOFT, _EMPTY = 0.22, 0.05
 # less than this.
 _WEAKENED = 0.95
 _FLOOR = 1e-5
+_SAME_FREQUENCY = 3.0  # of the steps that a side has: sides are rounded
 
 
 class TrueSize(NamedTuple):
@@ -32,25 +35,47 @@ class TrueSize(NamedTuple):
     enlarged: bool
 
 
-def shown_by(
-    bands: Sequence[float], side: float, others: Iterable[tuple[float, Sequence[float]]]
-) -> TrueSize:
-    """Return what a picture shows.
+class Fineness(NamedTuple):
+    """How fine a picture is.
 
-    Args:
-        bands: of the picture, as `CopyFacts.bands`; nothing if they are not known.
-        side: of a square with as many pixels as the picture.
-        others: the same two, the other way round, of other copies of it.
+    Attributes:
+        side: of a square with as many pixels.
+        bands, repeats: as `CopyFacts` has them; nothing where they are not known.
     """
-    for other, its_bands in sorted(others) if bands else ():
-        if not 0 < other < SAME_SIDE * side:
-            continue
-        ratio = other / side
+
+    side: float
+    bands: Sequence[float] = ()
+    repeats: Sequence[float] = ()
+
+
+def fineness(side: float, facts: CopyFacts | None) -> Fineness:
+    """Return how fine a picture is, by what is known of it."""
+    return Fineness(side, facts.bands, facts.repeats) if facts else Fineness(side)
+
+
+def shown_by(picture: Fineness, copies: Iterable[Fineness]) -> TrueSize:
+    """Return what a picture shows, beside other copies of it."""
+    side, bands, _ = picture
+    smaller = sorted(
+        (each for each in copies if 0 < each.side < SAME_SIDE * side), key=lambda each: each.side
+    )
+    made_from = [each for each in smaller if _is_enlarged_from(picture, each.side)]
+    if made_from:
+        return TrueSize(made_from[-1].side, enlarged=True)
+    for other in smaller if bands else ():
+        ratio = other.side / side
         beyond = _beyond(bands, ratio)
         if beyond is not None and beyond < _SOFT:
-            weakened = bool(its_bands) and _weakened(bands, its_bands, ratio) < _WEAKENED
-            return TrueSize(other, weakened or beyond < _EMPTY)
+            weakened = bool(other.bands) and _weakened(bands, other.bands, ratio) < _WEAKENED
+            return TrueSize(other.side, weakened or beyond < _EMPTY)
     return TrueSize(side, enlarged=False)
+
+
+def _is_enlarged_from(picture: Fineness, side: float) -> bool:
+    """Return whether what repeats in a picture does so as enlarging from `side` makes it."""
+    frequency = side / picture.side % 1
+    frequency = min(frequency, 1 - frequency)  # as it shows in whole pixels
+    return any(abs(each - frequency) <= _SAME_FREQUENCY / picture.side for each in picture.repeats)
 
 
 def _beyond(bands: Sequence[float], ratio: float) -> float | None:

@@ -47,7 +47,8 @@ def hash_file(
 def hash_pixels(pixels: bytes) -> bytes:
     """Return the BLAKE2b-128 of `DecodedImage.pixels`: what a model makes of them is the same.
 
-    It is compared within one library only, whose owner gains nothing by a collision.
+    It is compared within one library, whose owner gains nothing by a collision, and among those
+    that share an engine, who trust each other's vectors.
     """
     return hashlib.blake2b(pixels, digest_size=16).digest()
 

@@ -21,7 +21,16 @@ _TIME = re.compile(
     r"|(?P<compact>\d{6})(?P<digits>\d{3})?)(?!\d)[ \u202f]?(?P<half>[AP]M\b)?",
     re.ASCII | re.IGNORECASE,
 )
-_EPOCH_MS = re.compile(r"(?:FB_IMG_|mmexport|wx_camera_)(\d{13})(?!\d)", re.ASCII)
+# 04.07.2021, Foto 25-12-2021, Photo 04.07.21, 18 30 11
+_DAY_FIRST = re.compile(
+    r"(?<![\d.])(?P<one>\d\d)(?P<between>[-_. ])(?P<other>\d\d)(?P=between)"
+    r"(?:(?P<year>(?:19|20)\d\d)|(?P<short>\d\d))(?!\d)",
+    re.ASCII,
+)
+# 1625401234567, IMG_1625401234567, FB_IMG_1625401234567 (1), mmexport1625401234567: 2001 to 2033
+_EPOCH_MS = re.compile(r"(?:mmexport|(?:[A-Za-z]+[-_ ]){0,3})(1\d{12})(?!\d)", re.ASCII)
+_MONTHS = 12
+_LAST_CENTURY = 70  # of two digits, from which on they are of the 1900s, as POSIX has it
 _IN_UTC = "PXL_"  # Pixel's camera names its files so
 
 
@@ -29,15 +38,15 @@ def taken_at(name: str) -> str:
     """Return the time in a file's name as `photo_dates.moment` writes it; empty if it has none."""
     if instant := _EPOCH_MS.match(name):
         return of_instant(int(instant[1]) / 1000)
-    date = _DATE.search(name)
-    if date is None:
-        return ""
-    day = date["compact"] or f"{date['year']}{date['month']}{date['day']}"
-    if len(moment(day)) < len("YYYY-MM-DD"):
+    if date := _DATE.search(name):
+        day = date["compact"] or f"{date['year']}{date['month']}{date['day']}"
+    elif date := _DAY_FIRST.search(name):
+        day = _year_last(date)
+    if date is None or len(moment(day)) < len("YYYY-MM-DD"):
         return ""
     time = _TIME.match(name, date.end())
     if time is None:
-        return moment(day)
+        return "" if date.re is _DAY_FIRST and date["short"] else moment(day)
     clock = time["compact"] or f"{int(time['hour']):02d}{time['minute']}{time['second']}"
     written = f"{clock[:2]}:{clock[2:4]}:{clock[4:]}{time['half'] or ''}"
     return moment(
@@ -45,3 +54,24 @@ def taken_at(name: str) -> str:
         offset="Z" if name.startswith(_IN_UTC) else "",
         fraction=time["fraction"] or time["digits"] or "",
     )
+
+
+def _year_last(date: re.Match[str]) -> str:
+    """Return YYYYMMDD of a date with the year at its end; empty if it may be two days.
+
+    Between dots the day comes first, wherever people write so; else only where one number cannot be
+    a month, or both are the same. A year of two digits may as well be a day: only between dots, and
+    (which the caller asks) before a time of day, as Apple's programs name what they export.
+    """
+    day, month = int(date["one"]), int(date["other"])
+    dots = date["between"] == "."
+    if month > _MONTHS >= day:
+        day, month = month, day
+    elif not dots and day <= _MONTHS and day != month:
+        return ""
+    year = date["year"]
+    if year is None:
+        if not dots:
+            return ""
+        year = f"{19 if int(date['short']) >= _LAST_CENTURY else 20}{date['short']}"
+    return f"{year}{month:02d}{day:02d}"

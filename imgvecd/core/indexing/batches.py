@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imgvecd.errors import WorkerError
-from imgvecd.protocols import Encoder
+from imgvecd.protocols import Encoder, RemoteEncoder
 from imgvecd.types import DecodedImage, Float32Array, Lane
 
 logger = logging.getLogger(__name__)
@@ -53,12 +53,13 @@ async def gather(
 
 
 async def encode_or_blame(
-    encoder: Encoder, ready: list[Ready]
+    encoder: Encoder | RemoteEncoder, ready: list[Ready]
 ) -> tuple[dict[int, Float32Array], list[EncodeFailure]]:
     """Return vectors by content id; an image on which the encoder dies twice is a failure.
 
     Raises:
         ModelError: the model cannot be loaded or run at all.
+        EncoderAwayError: an encoder elsewhere went away.
     """
     if not ready:
         return {}, []
@@ -75,7 +76,7 @@ async def encode_or_blame(
     return {item.content_id: vector for item, vector in zip(ready, vectors, strict=True)}, []
 
 
-async def _encode_twice(encoder: Encoder, pixels: list[bytes]) -> Float32Array:
+async def _encode_twice(encoder: Encoder | RemoteEncoder, pixels: list[bytes]) -> Float32Array:
     try:
         return await encoder.encode_images(pixels, Lane.BULK)
     except WorkerError:  # it may have been killed for another's sake: memory, an impatient user

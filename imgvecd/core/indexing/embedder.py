@@ -7,8 +7,9 @@ import collections
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,8 +20,14 @@ from imgvecd.core.threads import BULK
 from imgvecd.core.timing.duration_histogram import DurationHistogram
 from imgvecd.core.timing.retrying import DISK_LONGEST_S, Retrying
 from imgvecd.core.timing.throughput import Rate
-from imgvecd.errors import CatalogError, ModelError, UnreadableImageError, WorkerError
-from imgvecd.protocols import Decoder, Encoder, WorkQueue
+from imgvecd.errors import (
+    CatalogError,
+    EncoderAwayError,
+    ModelError,
+    UnreadableImageError,
+    WorkerError,
+)
+from imgvecd.protocols import Decoder, Encoder, RemoteEncoder, WorkQueue
 from imgvecd.types import FileRow, Float32Array, ModelInfo
 
 logger = logging.getLogger(__name__)
@@ -32,11 +39,18 @@ _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 # Contents taken from the queue at once: each look passes over all that offline roots have in it,
 # which takes a third of a second for 100,000.
 _LOOK_AHEAD = 500
+_LEFT_OVER_S = 0.02  # between two looks at whether servers leave something to the encoder here
 _STALE_S = 5.0  # newer ones go before those of a look that is older
 
 
 # A commit takes milliseconds; where the disk refuses, it would be tried again without end.
 _LAST_COMMIT_S = 5.0
+
+_Vectors: TypeAlias = tuple[dict[int, Float32Array], list[EncodeFailure]]
+
+
+VectorsOfPixels = Callable[[str, Sequence[bytes]], dict[bytes, Float32Array]]
+"""Returns the vectors that a model gave pixels, by digest; see `WorkQueue.vectors_of_pixels`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +68,27 @@ class _Encoded:
 
 
 class Embedder:
-    """Keeps decoders and the encoder busy while any content lacks its embedding.
+    """Keeps decoders and encoders busy while any content lacks its embedding.
+
+    What is decoded is taken by whichever encoder is free, each at its own pace: servers elsewhere
+    first, the encoder here has what they leave. A server that goes away gives back what it had.
 
     Args:
         model: whose embeddings are made.
+        servers: that encode images, too.
+        encodes_here: whether `encoder` does; else images wait for the servers.
         gate: the gate in front of every decode and every batch.
         in_flight: decodes running or waiting at the same time.
         on_committed: called after each batch (in the event loop).
         on_stale: called with files that are not on disk as the catalog has them.
         on_idle: called when nothing is left to encode.
+        vectors_of_pixels: what knows vectors, and blocks; usually the catalog.
 
     Attributes:
         busy: whether anything that can be encoded is not yet.
         rate: of images encoded.
         batch_times: of encoding a batch, loading the model and repeats included.
+        servers: as given.
         room: set while the queue is short, cleared while it is long enough.
     """
 
@@ -84,10 +105,18 @@ class Embedder:
         on_committed: Callable[[], None],
         on_stale: Callable[[list[FileRow]], None],
         on_idle: Callable[[], None],
+        servers: Sequence[RemoteEncoder] = (),
+        encodes_here: bool = True,
+        vectors_of_pixels: VectorsOfPixels | None = None,
     ) -> None:
         self._work = work
+        self._vectors_of_pixels = vectors_of_pixels or work.vectors_of_pixels
         self._decoder = decoder
         self._encoder = encoder
+        self.servers = tuple(servers)
+        self._encodes_here = encodes_here
+        self._served = 0  # servers that wait for images to be decoded, by each of their batches
+        self._arrived = asyncio.Event()
         self._model = model
         self._gate = gate
         self._path_of = path_of
@@ -133,7 +162,11 @@ class Embedder:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._feed(tasks))
-                tasks.create_task(self._encode_batches())
+                if self._encodes_here:
+                    tasks.create_task(self._encode_here())
+                for server in self.servers:
+                    for _ in range(server.in_flight):
+                        tasks.create_task(self._encode_at(server))
                 tasks.create_task(self._commit_batches())
         finally:
             if self._committing is not None:
@@ -147,7 +180,7 @@ class Embedder:
         while True:
             self._wake.clear()
             working, stale = set(self._working), dict(self._stale)
-            count = 2 * (self._encoder.batch + self._in_flight)
+            count = 2 * (self._batches + self._in_flight)
             most = max(count, _LOOK_AHEAD)
             todo = await self._queue_reads.call(BULK.run, self._next_contents, most, working, stale)
             looked_at = time.monotonic()
@@ -196,7 +229,7 @@ class Embedder:
 
     async def _enough_decoded_taken(self) -> None:
         """Return once fewer than two batches wait: then the encoder finds the next one ready."""
-        while self._decoded.qsize() >= 2 * self._encoder.batch:
+        while self._decoded.qsize() >= 2 * self._batches:
             self._fewer_decoded.clear()
             await self._fewer_decoded.wait()
 
@@ -217,10 +250,10 @@ class Embedder:
                 self._late[content_id] = file
                 self._wake.set()
             else:
-                await self._decoded.put(EncodeFailure(content_id, error.reason, str(error)))
+                self._put(EncodeFailure(content_id, error.reason, str(error)))
         else:
             self._timeouts.pop(content_id, None)
-            await self._decoded.put(Ready(content_id, image))
+            self._put(Ready(content_id, image))
         finally:
             self._decoding -= 1
             self._slots.release()
@@ -241,22 +274,79 @@ class Embedder:
         self._on_committed()
         self._wake.set()
 
-    async def _encode_batches(self) -> None:
+    @property
+    def _batches(self) -> int:
+        """How many images all encoders together take next."""
+        here = self._encoder.batch if self._encodes_here or not self.servers else 0
+        return here + sum(server.batch for server in self.servers)
+
+    def _put(self, *items: Ready | EncodeFailure) -> None:
+        for item in items:
+            self._decoded.put_nowait(item)
+        self._arrived.set()
+
+    async def _some_decoded(self) -> None:
+        while self._decoded.empty():
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    async def _left_over(self) -> None:
+        """Return once something is decoded that no server is about to take."""
         while True:
-            ready, failures = await gather(
-                self._decoded, self._encoder.batch, lambda: self._decoding > 0
-            )
-            self._fewer_decoded.set()
-            pixels = await BULK.run(_pixel_hashes, ready)
-            known = await self._known(pixels)
-            unknown = [item for item in ready if item.content_id not in known]
-            await self._gate.over()
-            began = time.monotonic()
-            vectors, broken = await self._encodes.call(encode_or_blame, self._encoder, unknown)
-            if unknown:
-                self.batch_times.add(time.monotonic() - began)
-            self.rate.add(len(vectors))
-            await self._encoded.put(_Encoded(ready, known | vectors, failures + broken, pixels))
+            await self._some_decoded()
+            await asyncio.sleep(0)  # servers that were told at the same time come first
+            if not (self._served or any(server.undecided for server in self.servers)):
+                return
+            await asyncio.sleep(_LEFT_OVER_S)
+
+    async def _encode_here(self) -> None:
+        def encode(ready: list[Ready]) -> Awaitable[_Vectors]:
+            return self._encodes.call(encode_or_blame, self._encoder, ready)
+
+        while True:
+            await self._left_over()
+            await self._encode(*await self._gather(self._encoder.batch), encode)
+
+    async def _encode_at(self, server: RemoteEncoder) -> None:
+        def encode(ready: list[Ready]) -> Awaitable[_Vectors]:
+            return encode_or_blame(server, ready)
+
+        while True:
+            await self._some_decoded()
+            await self._gate.over()  # a machine is not woken for what rests
+            await server.ready()
+            self._served += 1
+            try:
+                ready, failures = await self._gather(server.batch)
+            finally:
+                self._served -= 1
+            try:
+                await self._encode(ready, failures, encode)
+            except EncoderAwayError as error:
+                logger.info("%d images go back to the queue: %s", len(ready), error)
+                self._put(*ready, *failures)
+
+    async def _gather(self, size: int) -> tuple[list[Ready], list[EncodeFailure]]:
+        gathered = await gather(self._decoded, size, lambda: self._decoding > 0)
+        self._fewer_decoded.set()
+        return gathered
+
+    async def _encode(
+        self,
+        ready: list[Ready],
+        failures: list[EncodeFailure],
+        encode: Callable[[list[Ready]], Awaitable[_Vectors]],
+    ) -> None:
+        pixels = await BULK.run(_pixel_hashes, ready)
+        known = await self._known(pixels)
+        unknown = [item for item in ready if item.content_id not in known]
+        await self._gate.over()
+        began = time.monotonic()
+        vectors, broken = await encode(unknown)
+        if unknown:
+            self.batch_times.add(time.monotonic() - began)
+        self.rate.add(len(vectors))
+        await self._encoded.put(_Encoded(ready, known | vectors, failures + broken, pixels))
 
     async def _commit_batches(self) -> None:
         """Write one batch while the next one is encoded."""
@@ -271,7 +361,7 @@ class Embedder:
         """
         found = await self._commits.call(
             BULK.run,
-            self._work.vectors_of_pixels,
+            self._vectors_of_pixels,
             self._model.fingerprint,
             list(pixels.values()),
         )

@@ -48,17 +48,23 @@ class MaintainedCatalog(Protocol):
         ...
 
 
-def back_up_at_end(catalog: MaintainedCatalog, interval_s: float) -> None:
-    """Back up what is due, for a program that ends; blocks.
+def maintain_at_end(catalog: MaintainedCatalog, *, backup_interval_s: float, keep_s: float) -> None:
+    """Tidy and back up, if that is due, for a program that ends; blocks.
 
-    A backup that fails is said in the log; the next end tries again.
+    What fails is said in the log; the next end tries again.
 
     Args:
-        interval_s: no backup is made while the latest is younger; 0 makes none.
+        backup_interval_s: nothing is done while the latest backup is younger; 0 makes none.
+        keep_s: how long what is of no use any more is kept; 0 keeps it for ever.
     """
     try:
         age_s = catalog.backup_age_s()
-        if interval_s and (age_s is None or age_s >= interval_s):
+        if age_s is not None and age_s < backup_interval_s:
+            return
+        catalog.note_age()
+        while keep_s and any(catalog.forget(keep_s)):
+            pass
+        if backup_interval_s:
             catalog.back_up()
     except CatalogError as error:
         logger.error("%s", error)  # noqa: TRY400

@@ -9,16 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
+from imgvecd.core.indexing.embedder import VectorsOfPixels
+from imgvecd.core.indexing.idle_reader import (
+    FILES_FAULT,
+    MACHINES_FAULT,
+    IdleReader,
+    read_metadata,
+    read_text,
+)
 from imgvecd.core.indexing.indexing_gate import IndexingGate
-from imgvecd.core.indexing.rereader import Rereader
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
+from imgvecd.core.library.target_model import DownloadTerms, TargetModel
 from imgvecd.core.search import Searcher
+from imgvecd.core.search.others import Elsewhere
 from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
 from imgvecd.errors import ModelError, NotFoundError
@@ -26,25 +37,41 @@ from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
     Encoder,
+    IdleQueue,
     ImageStore,
     ModelTable,
-    RereadQueue,
+    RemoteEncoder,
     SearchStore,
+    TextRecogniser,
     WorkQueue,
 )
-from imgvecd.types import EncoderSpeed, FileRow, ModelInfo, RootRow
+from imgvecd.types import EncoderSpeed, FileRow, ImageInfo, ModelInfo, RootRow
 
 logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 _LOST_NAMES_S = 3600.0  # a damaged table of names, made anew, is filled in by then
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """A model that may not be known yet, and what runs it."""
+    """A model that may not be known yet, and what runs it.
+
+    Attributes:
+        servers: other machines that encode images with it.
+        encodes_here: whether `encoder` encodes the library's images, too; else they wait.
+    """
 
     fingerprint: str
     encoder: Encoder
+    servers: tuple[RemoteEncoder, ...] = ()
+    encodes_here: bool = True
+
+    async def close(self) -> None:
+        """Stop workers, hang up on servers."""
+        servers = (server.close() for server in self.servers)
+        await asyncio.gather(self.encoder.close(), *servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +81,7 @@ class Parts:
     Attributes:
         serving: the model that answers queries.
         target: the model that shall take its place once every image is encoded with it, or None.
+        download: whether the target may be fetched.
         open_index: opens or builds the index of a model; blocks.
         in_flight: decodes running or waiting at the same time.
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
@@ -61,10 +89,14 @@ class Parts:
         at_reading_start: called in each thread that reads files, before it does.
         opener: opens a file of the library by its path; see `FileOpener.open`.
         fetch: returns the image at a URL that a search names; None refuses it.
+        texts: whose text is to be read.
+        recogniser: reads it; None where text is not read.
+        elsewhere: searches other libraries; None where there are none.
+        vectors_of_pixels: what knows vectors already; None for the catalog alone.
     """
 
     work: WorkQueue
-    rereading: RereadQueue
+    rereading: IdleQueue[ImageInfo]
     embeddings: EmbeddingSource
     models: ModelTable
     image_store: ImageStore
@@ -79,6 +111,11 @@ class Parts:
     at_reading_start: Callable[[], None] = lambda: None
     opener: Callable[[bytes], int] = open_file
     fetch: Callable[[str], bytes] | None = None
+    download: DownloadTerms = field(default_factory=DownloadTerms)
+    texts: IdleQueue[str] | None = None
+    recogniser: TextRecogniser | None = None
+    elsewhere: Elsewhere | None = None
+    vectors_of_pixels: VectorsOfPixels | None = None
 
 
 class Engine:
@@ -108,7 +145,7 @@ class Engine:
         self._completed = asyncio.Event()
         self._learning = Retrying(ModelError)
         self._opening = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
-        self._reaching = Retrying(ModelError, first_s=60, longest_s=6 * 3600, level=logging.INFO)
+        self._target = TargetModel(parts.target.encoder, parts.download) if parts.target else None
         self._reader = Reader(
             parts.work,
             parts.decoder,
@@ -120,14 +157,16 @@ class Engine:
             on_stale=on_stale,
             on_idle=self._note_idle,
         )
-        self._rereader = Rereader(
+        self._rereader = self._idle_reader(
+            "the metadata",
             parts.rereading,
-            parts.decoder,
-            idle=self.idle,
-            gate=parts.gate,
-            path_of=self.path_of,
-            on_recorded=self._wake_generations,
+            read_metadata(parts.decoder, self.path_of),
+            MACHINES_FAULT,
         )
+        self._text_reader: IdleReader[str] | None = None
+        if parts.texts is not None and parts.recogniser is not None:
+            read = read_text(parts.decoder, parts.recogniser, self.path_of)
+            self._text_reader = self._idle_reader("the text", parts.texts, read, FILES_FAULT)
         self.generation: Generation | None = None
         self.upcoming: Generation | None = None
         self.move_stopped = False
@@ -154,10 +193,30 @@ class Engine:
         return self._serving_encoder.sandbox
 
     @property
+    def encode_servers(self) -> tuple[RemoteEncoder, ...]:
+        """Other machines that encode for the models at work."""
+        return tuple(server for source in self._at_work() for server in source.servers)
+
+    @property
+    def waits_for_servers(self) -> bool:
+        """Whether images of a model at work are encoded by other machines only."""
+        return not all(source.encodes_here for source in self._at_work())
+
+    @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
-        upcoming = self.upcoming
-        return self._reaching.error or (upcoming.error if upcoming is not None else None)
+        upcoming, target = self.upcoming, self._target
+        return (target and target.error) or (upcoming.error if upcoming is not None else None)
+
+    @property
+    def move_next_try_at(self) -> float | None:
+        """When the target model is tried again, in seconds of `time.time`; else None."""
+        return self._target.next_try_at if self._target else None
+
+    @property
+    def move_to_fetch_mb(self) -> int:
+        """Size of a download that waits for a person's yes, by `resume_move`; else 0."""
+        return self._target.to_fetch_mb if self._target else 0
 
     @property
     def move_progress(self) -> str:
@@ -168,6 +227,22 @@ class Engine:
     def rereading(self) -> int:
         """Of how many images the metadata is still to be read again, since another version did."""
         return self._rereader.waiting
+
+    @property
+    def texts_waiting(self) -> int:
+        """How many pictures' text is still to be read."""
+        return 0 if self._text_reader is None else self._text_reader.waiting
+
+    @property
+    def text_error(self) -> str | None:
+        """What keeps texts from being read; None when all is well."""
+        return None if self._text_reader is None else self._text_reader.error
+
+    @property
+    def recogniser_sandbox(self) -> tuple[str, ...]:
+        """What confines the worker that reads text; see `TextRecogniser.sandbox`."""
+        recogniser = self._parts.recogniser
+        return () if recogniser is None else recogniser.sandbox
 
     @property
     def busy(self) -> bool:
@@ -184,6 +259,12 @@ class Engine:
             or (self.generation.error if self.generation else None)
             or self._serving_encoder.error
         )
+
+    def _at_work(self) -> list[ModelSource]:
+        generations = filter(None, (self.generation, self.upcoming))
+        return [self._sources[each.model.fingerprint] for each in generations] or [
+            self._parts.serving
+        ]
 
     @property
     def _serving_encoder(self) -> Encoder:
@@ -216,8 +297,9 @@ class Engine:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        encoders = (source.encoder.close() for source in self._sources.values())
-        await asyncio.gather(*encoders, self._parts.decoder.close())
+        sources = (source.close() for source in self._sources.values())
+        others = [self._parts.decoder, self._parts.recogniser]
+        await asyncio.gather(*sources, *(other.close() for other in others if other is not None))
         for generation in (self.generation, self.upcoming):
             if generation is not None:
                 await self._close_generation(generation)
@@ -226,6 +308,8 @@ class Engine:
         """The catalog's files have changed."""
         self._reader.wake()
         self._rereader.wake()
+        if self._text_reader is not None:
+            self._text_reader.wake()
         self._wake_generations()
 
     async def idle(self) -> None:
@@ -243,7 +327,7 @@ class Engine:
         target = self._moving_to()
         async with self._taking_over:
             self._moving_to()  # it may have been completed meanwhile
-            await BULK.run(self._parts.models.stop_move, target.fingerprint)
+            await self._decide(target, wanted=False)
             self.move_stopped = True
             move, self._move = self._move, None
             if move is not None:
@@ -253,21 +337,27 @@ class Engine:
             if upcoming is not None and self.generation is not None:
                 await BULK.run(self._parts.models.activate, [self.generation.model])
                 await self._close_generation(upcoming)
-            await target.encoder.close()
+            await target.close()
         logger.info("the move to another model is stopped")
 
     async def resume_move(self) -> None:
-        """Take up a move that was stopped, where it was.
+        """Take up a move that was stopped, where it was; agree to the download that it takes.
 
         Raises:
             NotFoundError: no move is under way or to come.
         """
-        self._moving_to()
+        target = self._moving_to()
         async with self._taking_over:
             self._moving_to()
-            await BULK.run(self._parts.models.stop_move, None)
+            await self._decide(target, wanted=True)
             self.move_stopped = False
+            if self._target is not None:
+                self._target.agree()
             self._begin_move()
+
+    async def _decide(self, target: ModelSource, *, wanted: bool) -> None:
+        decide = self._parts.models.decide_move
+        await BULK.run(partial(decide, target.fingerprint, wanted=wanted))
 
     def _moving_to(self) -> ModelSource:
         target, generation = self._parts.target, self.generation
@@ -281,6 +371,8 @@ class Engine:
             tasks.create_task(self._reader.run())
             tasks.create_task(self._fill_names())
             tasks.create_task(self._rereader.run())
+            if self._text_reader is not None:
+                tasks.create_task(self._text_reader.run())
             serving = await self._learn(self._parts.serving, self._learning)
             await self._activate(serving)
             self.generation = await self._open(serving)
@@ -290,8 +382,11 @@ class Engine:
             tasks.create_task(self._verify(self.generation))
             await self._set_serving(serving)
             if self._parts.target is not None:
-                stopped = await BULK.run(self._parts.models.stopped_move)
-                self.move_stopped = stopped == self._parts.target.fingerprint
+                fingerprint = self._parts.target.fingerprint
+                wanted = await BULK.run(self._parts.models.move_decision, fingerprint)
+                self.move_stopped = wanted is False
+                if wanted and self._target is not None:
+                    self._target.agree()
                 self._begin_move()
 
     async def _fill_names(self) -> None:
@@ -300,6 +395,23 @@ class Engine:
         while True:
             more = await retrying.call(BULK.run, self._parts.searching.fill_names)
             await asyncio.sleep(0 if more else _LOST_NAMES_S)
+
+    def _idle_reader(
+        self,
+        what: str,
+        queue: IdleQueue[Found],
+        read: Callable[[FileRow], Awaitable[Found]],
+        later: frozenset[str],
+    ) -> IdleReader[Found]:
+        return IdleReader(
+            what,
+            queue,
+            read,
+            later=later,
+            idle=self.idle,
+            gate=self._parts.gate,
+            on_recorded=self._wake_generations,
+        )
 
     def _begin_move(self) -> None:
         target, old = self._parts.target, self.generation
@@ -312,8 +424,13 @@ class Engine:
         self, target: ModelSource, old: Generation, tasks: asyncio.TaskGroup
     ) -> None:
         """Build the target's generation beside the serving one, and put it in its place."""
+        assert self._target is not None  # noqa: S101  # it is made of `target`
+        model = await self._known(target)
+        if model is None:
+            await self._target.agreed()
         await self.idle()  # what can be searched soon comes before what is searched better
-        model = await self._learn(target, self._reaching)
+        target.encoder.may_fetch |= model is not None  # it was here, and was agreed to then
+        model = model or await self._target.info()
         logger.info("building the index of %s; %s answers meanwhile", model.name, old.model.name)
         await self._activate(old.model, model)
         self.upcoming = upcoming = await self._open(model)
@@ -339,7 +456,7 @@ class Engine:
         self._running = running
         old.embedder.room.set()
         await self._close_generation(old)
-        await self._sources[old.model.fingerprint].encoder.close()
+        await self._sources[old.model.fingerprint].close()
         logger.info("%s answers from now on", upcoming.model.name)
 
     async def _verify(self, generation: Generation) -> None:
@@ -357,9 +474,11 @@ class Engine:
         return not counts.pending
 
     async def _learn(self, source: ModelSource, retrying: Retrying) -> ModelInfo:
-        known = self._parts.models.get
-        model = await self._opening.call(BULK.run, known, source.fingerprint)
+        model = await self._known(source)
         return model if model is not None else await retrying.call(source.encoder.info)
+
+    async def _known(self, source: ModelSource) -> ModelInfo | None:
+        return await self._opening.call(BULK.run, self._parts.models.get, source.fingerprint)
 
     async def _activate(self, *models: ModelInfo) -> None:
         await self._opening.call(BULK.run, self._parts.models.activate, models)
@@ -386,13 +505,18 @@ class Engine:
         self._completed.set()
         if self.generation is not None:
             self.generation.searcher.wake()
+        if self._text_reader is not None:
+            self._text_reader.wake()  # what has just been decoded may have some
 
     async def _open(self, model: ModelInfo) -> Generation:
         index = await self._opening.call(BULK.run, self._parts.open_index, model)
         return self._make_generation(model, index)
 
     def _make_generation(self, model: ModelInfo, index: GenerationIndex) -> Generation:
-        parts, encoder = self._parts, self._sources[model.fingerprint].encoder
+        parts, source = self._parts, self._sources[model.fingerprint]
+        encoder = source.encoder
+        for server in source.servers:
+            server.expect(model)
         index_maintenance = IndexMaintenance(
             index, interval_s=parts.checkpoint_interval_s, on_idle=self._note_idle
         )
@@ -407,6 +531,9 @@ class Engine:
             on_committed=index_maintenance.wake,
             on_stale=self._on_stale,
             on_idle=self._note_idle,
+            servers=source.servers,
+            encodes_here=source.encodes_here,
+            vectors_of_pixels=parts.vectors_of_pixels,
         )
         searcher = Searcher(
             model,
@@ -417,6 +544,7 @@ class Engine:
             image_store=parts.image_store,
             store=parts.searching,
             fetch=parts.fetch,
+            elsewhere=parts.elsewhere,
         )
         return Generation(model, index, embedder, index_maintenance, searcher)
 

@@ -34,15 +34,19 @@ def fused(
 
     Args:
         pictures: by descending score.
+        named: those that are not so by all words keep their places; what lifts others is kept.
         scores: of the ladder.
     """
     if not named:
         return list(pictures)
-    by_picture = sorted(named, key=lambda image: (-image.score, image.id))
-    placed = [
-        dataclasses.replace(image, place=_place(image.score, rank, scores))
-        for rank, image in enumerate(by_picture, 1)
-    ]
+    by_picture = sorted(
+        (image for image in named if image.named), key=lambda image: (-image.score, image.id)
+    )
+    placed = [image for image in named if not image.named]
+    for rank, image in enumerate(by_picture, 1):
+        lift = 0.0 if image.place is None else image.place - image.score
+        place = _place(image.score, rank, scores) + lift
+        placed.append(dataclasses.replace(image, place=place))
     ids = {image.id for image in named}
     every = [*placed, *(image for image in pictures if image.id not in ids)]
     return sorted(every, key=lambda image: key_of("score", image))

@@ -30,7 +30,8 @@ _BLOCK = 128  # images compared in one product: a hundred times faster than one 
 Key = tuple[float | str | bytes, ...]
 """Place in an order: ascending, unique."""
 
-_BANDS: tuple[Band, ...] = get_args(Band)
+BANDS: tuple[Band, ...] = get_args(Band)
+"""The surest first."""
 
 
 class BandCuts(msgspec.Struct, frozen=True, array_like=True):
@@ -48,7 +49,7 @@ class BandCuts(msgspec.Struct, frozen=True, array_like=True):
 
     def band(self, score: float) -> Band:
         """Return the band of a score."""
-        return _BANDS[(score < self.found) + (score < self.weaker)]
+        return BANDS[(score < self.found) + (score < self.weaker)]
 
     def least(self, band: Band) -> float:
         """Return the lowest score that is asked for if `band` is the least sure one."""
@@ -138,7 +139,7 @@ def digest(request: SearchRequest) -> str:
 
 def key_of(order: str, found: Found) -> Key:
     """Return the place of an image: surer bands first, in an order within each."""
-    return (_BANDS.index(found.band), *_key_within(order, found), found.id)
+    return (BANDS.index(found.band), *_key_within(order, found), found.id)
 
 
 def _key_within(order: str, found: Found) -> Key:

@@ -6,6 +6,7 @@ import asyncio
 import collections
 import dataclasses
 import datetime
+import functools
 import logging
 import math
 import os
@@ -33,7 +34,9 @@ from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.languages import knows_english_only, language_of
+from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import (
+    BANDS,
     BandCuts,
     Cursor,
     Found,
@@ -44,6 +47,7 @@ from imgvecd.core.search.paging import (
     group_by_name,
     key_of,
 )
+from imgvecd.core.search.query_names import Named
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import (
     REFERENCE_TEXTS,
@@ -54,7 +58,7 @@ from imgvecd.core.search.relevance import (
     Shape,
     shape_of,
 )
-from imgvecd.core.search.understanding import understand
+from imgvecd.core.search.understanding import Meaning, understand
 from imgvecd.core.slots import Slots
 from imgvecd.core.threads import FILTERING, INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
@@ -75,6 +79,10 @@ T = TypeVar("T")
 _NEAREST = 3  # named where nothing is found
 # Asked of the index on top of a page, against images that came since the page before.
 _SPARE = 32
+# Why an image is found by words: the columns that have all of them. The first that fits is told.
+_COLUMNS: dict[Matched, str] = {"name": "file", "metadata": "file told", "text": "file told seen"}
+_BEARS = 4.0  # above any score: images that bear a name come first in their band
+_LOWER: dict[Band, Band] = {"found": "weaker", "weaker": "nearest", "nearest": "nearest"}
 _COUNTED: tuple[Band, ...] = ("found", "weaker")
 # With more images than this, those beyond a page are not counted but estimated: thousands of exact
 # scores would take longer than the search.
@@ -82,6 +90,9 @@ _COUNTED_ONE_BY_ONE = 100_000
 _TOLD = 30  # letters of a text that a note is about
 _MOST_NAMED_READ = 200_000  # ids, before filters; the newest
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
+
+
+_NO_OTHERS = Others()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,9 @@ class Query:
         names: words that are looked for in names and metadata, too; empty for none.
         understood: what its text says of a time and a place; that has gone into `allowed`.
         unfiltered: what is allowed without that.
+        bearers: sorted ids of those allowed that bear the names in its text; None if it has none.
+        lowers_others: whether all others are a band lower, since the names mean nothing else.
+        others: what other libraries have for it.
     """
 
     request: SearchRequest
@@ -110,6 +124,9 @@ class Query:
     names: str = ""
     understood: Understood | None = None
     unfiltered: Int64Array | None = None
+    bearers: Int64Array | None = None
+    lowers_others: bool = False
+    others: Others = _NO_OTHERS
 
     @property
     def least(self) -> float:
@@ -123,7 +140,8 @@ class Query:
 
     def wants(self, found: Found) -> bool:
         """Return whether an image is a hit."""
-        return found.score >= (self.cuts.floor if found.named else self.least)
+        surest = BANDS.index(self.request.least_band()) >= BANDS.index(found.band)
+        return found.score >= self.cuts.floor and (found.named or surest)
 
 
 class Searcher:
@@ -131,6 +149,7 @@ class Searcher:
 
     Args:
         fetch: returns the image at a URL, and blocks; None where that is not wanted.
+        elsewhere: searches other libraries; None where there are none.
 
     Attributes:
         terms: makes vectors of texts and images.
@@ -148,12 +167,14 @@ class Searcher:
         image_store: ImageStore,
         store: SearchStore,
         fetch: Fetch | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.model = model
         self.terms = TermEncoder(model, encoder, decoder, embeddings, store, fetch)
         self._index = index
         self._embeddings = embeddings
         self._image_store = image_store
+        self._elsewhere = elsewhere
         self._store = store
         self._allowed = FilterIds(store)
         self._relevance = Relevance(self._sample)
@@ -184,13 +205,14 @@ class Searcher:
             ModelError, WorkerError: the terms cannot be encoded.
         """
         started = time.perf_counter()
-        query = await self.prepare(request)
+        query = await self._with_others(await self.prepare(request))
         response = await INTERACTIVE.run(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
             for text in await self.terms.unread(query.asked.all_terms())
         ]
         notes += await INTERACTIVE.run(self._of_language, query, response)
+        notes += query.others.notes
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
 
@@ -210,49 +232,50 @@ class Searcher:
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        asked = [await self._understand(request) for request in requests]
-        await self.terms.prepare([term for request, _ in asked for term in request.all_terms()])
+        meant = [await self._understand(request) for request in requests]
+        await self.terms.prepare([term for each in meant for term in each.asked.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        asked, said = await self._understand(request)
-        terms = asked.all_terms()
+        meaning = await self._understand(request)
+        terms = meaning.asked.all_terms()
         weights = [term.weight for term in terms]
         vectors = await self.terms.vectors(terms)
         vector, length = combine(vectors, weights)
         parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
-        return await self._among(request, asked, said, vector, parts)
+        return await self._among(request, meaning, vector, parts)
 
-    async def _understand(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
-        """Return a request with what is understood of its text, and that."""
+    async def _understand(self, request: SearchRequest) -> Meaning:
         if request.text is None:
-            return request, None
+            return Meaning(request)
         return await INTERACTIVE.run(self._read, request)
 
-    def _read(self, request: SearchRequest) -> tuple[SearchRequest, Understood | None]:
+    def _read(self, request: SearchRequest) -> Meaning:
         return understand(
             request, self._store, _today(), english_only=knows_english_only(self.model)
         )
 
     async def renewed(self, query: Query) -> Query:
         """Return it over the library as it is now, for the same vector: nothing is encoded."""
-        asked, said = await self._understand(query.request)
-        return await self._among(query.request, asked, said, query.vector, query.parts)
+        meaning = await self._understand(query.request)
+        return await self._among(query.request, meaning, query.vector, query.parts)
 
     async def _among(
         self,
         request: SearchRequest,
-        asked: SearchRequest,
-        said: Understood | None,
+        meaning: Meaning,
         vector: Float32Array,
         parts: Float32Array,
     ) -> Query:
-        allowed = unfiltered = None
+        asked, said = meaning.asked, meaning.said
+        allowed = unfiltered = bearers = None
         if asked.filters != Filters():
             allowed = await FILTERING.run(self.allowed_ids, asked.filters)
         if said is not None and request.filters != Filters():
             unfiltered = await FILTERING.run(self.allowed_ids, request.filters)
+        if meaning.named:
+            bearers = await INTERACTIVE.run(self._bearers, meaning.named, allowed)
         terms = asked.all_terms()
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
@@ -261,7 +284,50 @@ class Searcher:
         else:
             cuts = _cuts(request, scale)
         names = _names(asked) if said is None or said.text else ""
-        return Query(request, asked, vector, parts, allowed, scale, cuts, names, said, unfiltered)
+        return Query(
+            request,
+            asked,
+            vector,
+            parts,
+            allowed,
+            scale,
+            cuts,
+            names,
+            said,
+            unfiltered,
+            bearers,
+            any(name.is_sure for name in meaning.named),
+        )
+
+    def _bearers(self, named: Sequence[Named], allowed: Int64Array | None) -> Int64Array:
+        """Return the sorted ids of images that bear all names, or any where none bears all."""
+        found = [self._store.bearing(name.known) for name in named]
+        if allowed is not None:
+            found = [np.intersect1d(ids, allowed, assume_unique=True) for ids in found]
+        of_all = functools.reduce(np.intersect1d, found)
+        return of_all if len(of_all) else functools.reduce(np.union1d, found)
+
+    async def _with_others(self, query: Query) -> Query:
+        """Return the query with what other libraries have for it, if that is wanted."""
+        request, elsewhere = query.request, self._elsewhere
+        if elsewhere is None:
+            if not (request.everywhere or request.sources):
+                return query
+            alone = "Only this library was searched: `shared.url` is not set, so it knows no other."
+            return dataclasses.replace(query, others=Others(notes=(alone,)))
+        if request.sources and elsewhere.source not in request.sources:
+            query = dataclasses.replace(query, allowed=np.empty(0, np.int64), names="")
+        if not elsewhere.is_wanted(request):
+            return query
+        k = request.limit + _SPARE
+        if request.cursor is not None:
+            k += Cursor.decode(request.cursor, request).shown
+        if request.order != "score" or request.group is not None:
+            k = MOST_COUNTED
+        others = await elsewhere.find(
+            self.model.fingerprint, query.asked, query.vector, k, query.allowed
+        )
+        return dataclasses.replace(query, others=others)
 
     def allowed_ids(self, filters: Filters) -> Int64Array | None:
         """Return the sorted ids that pass, or None if nothing is filtered; blocks."""
@@ -325,6 +391,7 @@ class Searcher:
         cursor = None if request.cursor is None else Cursor.decode(request.cursor, request)
         allowed = query.allowed
         searched = len(self._index) if allowed is None else len(allowed)
+        searched += query.others.searched
         query, named = self._with_names(query)
         groups, more, best = self._page(query, named, cursor, searched)
         hits = self.hits(query, groups)
@@ -352,11 +419,13 @@ class Searcher:
         )
 
     def _with_names(self, query: Query) -> tuple[Query, list[Found]]:
-        """Return the query, and what is found by its name and metadata."""
+        """Return the query, and what is found by its name and metadata, or bears a name in it."""
         ids = self._named(query)
-        vectors = self._vectors(ids.tolist()) if len(ids) else {}
+        every = ids if query.bearers is None else np.union1d(ids, query.bearers)[-MOST_COUNTED:]
+        vectors = self._vectors(every.tolist()) if len(every) else {}
+        by_words = set(ids.tolist())
         named = [
-            _found(query, content_id, float(vector @ query.vector), True)
+            _found(query, content_id, float(vector @ query.vector), content_id in by_words)
             for content_id, vector in vectors.items()
         ]
         if named and not query.cuts.ladder:
@@ -371,6 +440,8 @@ class Searcher:
         if query.understood is not None:
             # names may have the time as well: "invoice 2019.jpg" was scanned when it was
             whole = self._named_among(_names(query.request), query.unfiltered)
+            if query.bearers is not None:  # the words besides the name say nothing of whose it is
+                found = np.intersect1d(found, query.bearers)
             found = np.union1d(found, whole)
         if query.takes_all and query.allowed is not None:
             found = np.union1d(found, query.allowed)
@@ -392,15 +463,16 @@ class Searcher:
         request = query.request
         by_score = request.order == "score" and request.group is None
         k = request.limit + _SPARE + (cursor.shown if cursor else 0)
-        k = min(k if by_score else max(k, MOST_COUNTED), len(self._index) + 1)
+        all_there_are = len(self._index) + len(query.others.hits) + 1
+        k = min(k if by_score else max(k, MOST_COUNTED), all_there_are)
         while True:
             nearest = self._best(query, k)
             best = self._shown_once(fused(nearest, named, query.cuts.ladder))
-            groups = self._grouped(request, [image for image in best if query.wants(image)])
+            groups = self._grouped(query, [image for image in best if query.wants(image)])
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
-            unseen = key_of("score", Found(-1, last, query.cuts.band(last)))
+            unseen = key_of("score", _found(query, -1, last, False))
             full = len(groups) > request.limit and (
                 key_of("score", groups[request.limit - 1].leader) < unseen
             )
@@ -412,14 +484,25 @@ class Searcher:
             k = max(2 * k, MOST_COUNTED)
 
     def _best(self, query: Query, k: int) -> list[Found]:
+        others = [
+            dataclasses.replace(
+                _found(query, hit.id, hit.score, False),
+                taken_at=hit.taken_at,
+                path=hit.path.encode(),
+            )
+            for hit in query.others.hits.values()
+        ]
         if query.allowed is not None and not len(query.allowed):
-            return []
+            return others[:k]
         scores, ids = self._index.search(query.vector[None], k, allowed=query.allowed)
-        return [
-            Found(int(content_id), float(score), query.cuts.band(float(score)))
+        here = [
+            _found(query, int(content_id), float(score), False)
             for content_id, score in zip(ids[0], scores[0], strict=True)
             if content_id >= 0
         ]
+        if not others:
+            return here
+        return sorted([*here, *others], key=lambda image: (-image.score, image.id))[:k]
 
     def _shown_once(self, images: list[Found]) -> list[Found]:
         """Return them less the RAW files of which the picture made is among them."""
@@ -429,13 +512,16 @@ class Searcher:
         ids = {image.id for image in images}
         return [image for image in images if not made.get(image.id, set()) & ids]
 
-    def _grouped(self, request: SearchRequest, found: list[Found]) -> list[Group]:
+    def _grouped(self, query: Query, found: list[Found]) -> list[Group]:
+        request = query.request
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
                 dataclasses.replace(image, taken_at=keys[image.id][0], path=keys[image.id][1])
-                for image in found
                 if image.id in keys
+                else image
+                for image in found
+                if image.id in keys or image.id in query.others.hits
             ]
         found.sort(key=lambda image: key_of(request.order, image))
         if request.group == "day":
@@ -459,12 +545,16 @@ class Searcher:
         hits = []
         for group in groups:
             leader = group.leader
-            if leader.id not in images:
+            hit = query.others.hits.get(leader.id)
+            if leader.id in images:
+                hit = hit_of(images[leader.id], leader.score)
+                hit = msgspec.structs.replace(hit, also_in=query.others.also_in.get(hit.id, ()))
+            if hit is None:
                 continue
             scale, vector = query.scale, vectors.get(leader.id)
             hits.append(
                 msgspec.structs.replace(
-                    hit_of(images[leader.id], leader.score),
+                    hit,
                     relevance=None if scale is None else round(scale.relevance(leader.score), 3),
                     band=None if scale is None else leader.band,
                     matched=matched.get(leader.id),
@@ -479,13 +569,16 @@ class Searcher:
 
     def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:
         """Return why images are found that are not by what they show."""
-        by_file = self._store.named_by_file(query.names, named)
-        if query.understood is not None:
-            by_file |= self._store.named_by_file(_names(query.request), named)
+        matched: dict[int, Matched] = {}
+        for reason, columns in _COLUMNS.items():
+            left = [content_id for content_id in named if content_id not in matched]
+            for words in {query.names, _names(query.request)}:
+                found = self._store.named_by(columns, words, left)
+                matched |= dict.fromkeys(found, reason)
         other: Matched = "metadata"
         if query.takes_all:
             other = "date" if query.asked.filters.place == query.request.filters.place else "place"
-        return {content_id: "name" if content_id in by_file else other for content_id in named}
+        return {content_id: matched.get(content_id, other) for content_id in named}
 
     def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:
         """Return the hits among some images, by id, whether the index has them yet or not."""
@@ -520,14 +613,24 @@ def _today() -> datetime.date:
 
 
 def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
-    return Found(content_id, score, "found" if named else query.cuts.band(score), named=named)
+    """Return an image; those that bear the names in the query come first in their band."""
+    band = query.cuts.band(score)
+    place = None
+    if query.bearers is not None:
+        at = int(np.searchsorted(query.bearers, content_id))
+        if at < len(query.bearers) and query.bearers[at] == content_id:
+            place = score + _BEARS
+        elif query.lowers_others:
+            band = _LOWER[band]
+    return Found(content_id, score, "found" if named else band, named=named, place=place)
 
 
 def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:
     """Return how many images are found, and weaker: as the best show it, or as is likely."""
     counts = collections.Counter(image.band for image in best if image.score >= query.cuts.floor)
     found, weaker = counts["found"], counts["weaker"]
-    if query.scale is not None and best:
+    # images that bear the names are all among the best, and how many others there are is no matter
+    if query.scale is not None and best and not query.lowers_others:
         above = [query.scale.share_above(query.cuts.least(band)) for band in _COUNTED]
         if best[-1].score >= query.cuts.least("found") and len(best) < searched:
             found = max(found, round(above[0] * searched))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import os
+import threading
 import time
 
 from imgvecd.core.files.formats import is_read_name
@@ -41,7 +42,9 @@ class Debounce:
 
     def __init__(self, settle_ms: int) -> None:
         self.settle_s = settle_ms / 1000
+        self._lock = threading.Lock()
         self._writers: dict[FileKey, _Writer] = {}
+        self._names: dict[tuple[int, bytes], set[bytes]] = {}  # of `_writers`, by their folders
         self._first_seen: dict[FileKey, tuple[Stamp, float]] = {}
         self._recent: dict[FileKey, float] = {}
         self._saved_since: dict[FileKey, float] = {}
@@ -70,11 +73,26 @@ class Debounce:
             return 0
         return wait_s
 
-    def forget(self, key: FileKey) -> None:
-        """Drop what is remembered of a file that has come to rest or is gone."""
-        self._writers.pop(key, None)
+    def forget(self, key: FileKey) -> bool:
+        """Drop what is remembered of a file that has come to rest or is gone.
+
+        Returns: whether somebody wrote to it.
+        """
         self._first_seen.pop(key, None)
         self._saved_since.pop(key, None)
+        with self._lock:
+            written = self._writers.pop(key, None) is not None
+            folder = key[:2]
+            if written and folder in self._names:
+                self._names[folder].discard(key[2])
+                if not self._names[folder]:
+                    del self._names[folder]
+        return written
+
+    def written_in(self, root_id: int, directory: bytes) -> set[bytes]:
+        """Return the names in a folder that somebody wrote to and that have not come to rest."""
+        with self._lock:
+            return set(self._names.get((root_id, directory), ()))
 
     def _is_saved_repeatedly(self, key: FileKey) -> bool:
         if self._writers.get(key) is not _Writer.CLOSED:
@@ -85,9 +103,12 @@ class Debounce:
         return now - self._saved_since.setdefault(key, now) >= self.settle_s * OPEN_FACTOR
 
     def _note(self, key: FileKey, writer: _Writer) -> None:
-        if len(self._writers) >= MAX_FILES:
-            self._writers.clear()
-        self._writers[key] = writer
+        with self._lock:
+            if len(self._writers) >= MAX_FILES:
+                self._writers.clear()
+                self._names.clear()
+            self._writers[key] = writer
+            self._names.setdefault(key[:2], set()).add(key[2])
 
     def _note_settled(self, key: FileKey) -> None:
         now = time.monotonic()

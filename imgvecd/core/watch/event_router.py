@@ -83,4 +83,6 @@ class EventRouter:
         else:
             if hint.kind is HintKind.CLOSED:
                 self._debounce.closed(key)
+            elif hint.kind is HintKind.MOVED:
+                self._debounce.forget(key)
             self._scan_queue.add(root_id, directory, [name])

@@ -18,11 +18,13 @@ class FolderState:
 
     Attributes:
         rows: by name; of the whole folder, or of the names that were looked for.
+        away: the folder's disk is not there; what is in it is as it was known.
     """
 
     root_id: int
     listing: Listing
     rows: dict[bytes, FileRow]
+    away: bool = False
 
 
 @dataclass(slots=True)

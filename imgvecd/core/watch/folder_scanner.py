@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,7 @@ from imgvecd.core.watch.listing import Listing, is_gone
 from imgvecd.core.watch.scan_queue import Scan, ScanQueue, Task
 from imgvecd.core.watch.watched_root import WatchedRoot
 from imgvecd.protocols import FileStore, Watcher
-from imgvecd.types import Coverage, join
+from imgvecd.types import Coverage, FileRow, join
 
 _MOST_UNREAD = 10_000  # folders of a root that are looked at again until they can be read
 
@@ -21,11 +22,13 @@ _MOST_UNREAD = 10_000  # folders of a root that are looked at again until they c
 class Absent(enum.Enum):
     """Why there is nothing to compare.
 
-    GONE: no such folder belongs to the library any more.
+    GONE: there is no such folder any more.
+    LEFT_OUT: it does not belong to the library, nor does what lies below it.
     KEPT: it cannot be looked at now; its files stay as they are.
     """
 
     GONE = enum.auto()
+    LEFT_OUT = enum.auto()
     KEPT = enum.auto()
 
 
@@ -60,20 +63,16 @@ class FolderScanner:
         root, directory = visit.root, visit.task.directory
         above = root.tree.lineage(directory.rpartition(b"/")[0]) if directory else ()
         if root.lister.rules.path(directory) or any(folder.left_out for folder in above):
-            self._drop(root, directory)
-            if not visit.final:
-                self._miss(visit, directory)
-            return Absent.GONE
+            self._lose(visit, directory)
+            return Absent.LEFT_OUT
         if root.mounts.holds(visit.descriptor, root.lister, directory):
-            return Absent.KEPT
+            return self._as_known(root, visit.task)
         root.unread.discard(directory)
         try:
             return self._list_names(visit) or self._list_all(visit)
         except OSError as error:
             if is_gone(error) and not root.lister.leads_away(visit.descriptor, directory):
-                self._drop(root, directory)
-                if not visit.final:
-                    self._miss(visit, directory)
+                self._lose(visit, directory)
                 return Absent.GONE
             if directory in root.tree:
                 root.tree.cover(directory, Coverage.UNAVAILABLE)
@@ -81,9 +80,37 @@ class FolderScanner:
                 root.unread.add(directory)
             return Absent.KEPT
 
+    def look_offline(self, root: WatchedRoot, task: Task) -> FolderState | Absent:
+        """Return what the settings say of a folder that is away with its root."""
+        if root.lister.rules.path(task.directory):
+            return Absent.LEFT_OUT
+        return self._as_known(root, task)
+
     def forget(self, root: WatchedRoot) -> None:
         """Stop watching a root and forget its folders."""
         self._drop(root, b"")
+
+    def _as_known(self, root: WatchedRoot, task: Task) -> FolderState:
+        """Return a folder that is away: its files are there, less those that are left out."""
+        rows = self._rows(root, task.directory, task.names)
+        rules = root.lister.rules
+        listing = Listing(task.directory, None, (0, 0))
+        listing.unknown = {
+            name
+            for name, row in rows.items()
+            if not (rules.file(row.dir, name) or rules.size(name, row.stamp.size_bytes))
+        }
+        return FolderState(root.id, listing, rows, away=True)
+
+    def _rows(
+        self, root: WatchedRoot, directory: bytes, names: Collection[bytes] | None
+    ) -> dict[bytes, FileRow]:
+        found: Iterable[FileRow]
+        if names is None:
+            found = self._store.iter_files(root.id, directory, recursive=False)
+        else:
+            found = self._store.files_named(root.id, directory, names)
+        return {row.name: row for row in found}
 
     def _list_names(self, visit: Visit) -> FolderState | None:
         """Look at some names only; None if the whole folder must be looked at."""
@@ -95,8 +122,7 @@ class FolderScanner:
         if listing.identity != folder.identity:
             return None
         self._follow_up(visit, listing, folder.children & task.names)
-        rows = self._store.files_named(root.id, task.directory, task.names)
-        return FolderState(root.id, listing, {row.name: row for row in rows})
+        return FolderState(root.id, listing, self._rows(root, task.directory, task.names))
 
     def _list_all(self, visit: Visit) -> FolderState | Absent:
         root, directory = visit.root, visit.task.directory
@@ -112,10 +138,10 @@ class FolderScanner:
         root.tree.cover(directory, coverage)
         folder.left_out = listing.left_out
         if parent is not None and self._is_mount(root, directory, parent, listing.identity):
-            root.mounts.note(visit.descriptor, directory)
+            for before in root.mounts.note(visit.descriptor, directory):
+                self._scan_queue.scan(root.id, before)
         self._follow_up(visit, listing, set(folder.children))
-        rows = self._store.iter_files(root.id, directory, recursive=False)
-        return FolderState(root.id, listing, {row.name: row for row in rows})
+        return FolderState(root.id, listing, self._rows(root, directory, None))
 
     def _follow_up(self, visit: Visit, listing: Listing, expected: set[bytes]) -> None:
         """Go into folders that are new or other ones, and note those that are missing."""
@@ -139,6 +165,11 @@ class FolderScanner:
             child = join(directory, name)
             self._drop(root, child)
             self._miss(visit, child)
+
+    def _lose(self, visit: Visit, directory: bytes) -> None:
+        self._drop(visit.root, directory)
+        if not visit.final:
+            self._miss(visit, directory)
 
     def _miss(self, visit: Visit, directory: bytes) -> None:
         if visit.scan is not None:

@@ -1,28 +1,21 @@
-"""Whether the folder at a root's path is still that root: opening, recognising, judging.
+"""What tells a root's folder from another one, and opening it.
 
 While a root is online, its folder is the one with the recorded inode on the recorded file system.
-If another one lies there, or the root was offline, the folder is taken for the root when at least
-half of a sample of the known files lie in it (plugged in again, a restored backup, a new disk), or
-when it holds images on the very file system of before (deleted and made again). Any other folder,
-and any without images, leaves the root offline with everything kept, until the user asks for just
-that root to be scanned.
+Whether another one may take its place is asked in `replacement`.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from imgvecd.core.watch.listing import Lister
-from imgvecd.types import FileRow, MountRow, RootRow
+from imgvecd.types import MountRow, RootRow
 
-SAMPLE = 100
-"""Known files that are looked for when the folder may be another one."""
-
-SAMPLE_FOLDERS = 1000
-"""Folders that are searched for an image then; more would make every look at it slow."""
+_NAMES_A_SLOT = frozenset(
+    {"vfat", "msdos", "exfat", "iso9660", "udf", "hfs", "hfsplus", "fuseblk"}
+)  # fmt: skip
+"""File systems whose id and inode numbers are those of any disk in the same slot."""
 
 
 class RootOfflineError(Exception):
@@ -75,39 +68,16 @@ def open_folder(path: bytes, above: int | None = None) -> int:
         raise RootOfflineError(f"the folder cannot be read: {reason}") from error
 
 
-def check_replacement(
-    descriptor: int,
-    identity: FolderIdentity,
-    row: RootRow | MountRow,
-    known: Iterable[FileRow],
-    lister: Lister,
-) -> None:
-    """Return if a folder may take the place of a root, or of a mount, though it is another one.
-
-    Args:
-        descriptor: of the root's folder.
-        identity: of the folder in question.
-        known: the files that were in it.
-
-    Raises:
-        RootOfflineError: it may not.
-    """
-    sample = list(itertools.islice(known, SAMPLE))
-    if not sample:
-        return
-    present = sum(_is_there(descriptor, file, lister) for file in sample)
-    if 2 * present >= len(sample):
-        return
-    start = row.dir if isinstance(row, MountRow) else b""
-    if not any(lister.walk(descriptor, start, most_folders=SAMPLE_FOLDERS)):
-        raise RootOfflineError("the folder holds no images, where known files were")
-    if not identity.same_filesystem(row):
-        raise RootOfflineError("a folder of another file system lies where known files were")
+def names_a_slot(filesystem: str) -> bool:
+    """Return whether a file system of this type tells a slot from others, not a disk."""
+    return filesystem in _NAMES_A_SLOT
 
 
-def _is_there(descriptor: int, file: FileRow, lister: Lister) -> bool:
-    try:
-        status = lister.stat(descriptor, file.relative)
-    except OSError:
-        return False
-    return status.st_size == file.stamp.size_bytes
+def mount_point_above(path: bytes, points: Collection[bytes]) -> bytes | None:
+    """Return the mount point that a path without links lies on; None if none is known."""
+    while path not in points:
+        above = os.path.dirname(path)
+        if above == path:
+            return None
+        path = above
+    return path

@@ -12,8 +12,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from imgvecd.core.files.beneath import READ_FOLDER, Links, open_beneath, stat_beneath
+from imgvecd.core.files.beneath import (
+    READ_FOLDER,
+    Links,
+    open_beneath,
+    open_file_beneath,
+    stat_beneath,
+)
 from imgvecd.core.files.formats import is_watched_name
+from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.folder_tree import Identity
 from imgvecd.core.watch.foreign_folders import MARKERS
@@ -93,6 +100,11 @@ class Lister:
     def stat(self, root: int, relative: bytes) -> os.stat_result:
         """Return the state of a file of the library; errors as for `list_all`."""
         return stat_beneath(root, relative, self.rules.links)
+
+    def hash(self, root: int, relative: bytes, stamp: Stamp) -> bytes:
+        """Return the hash of a file of the library; errors as for `hash_file`."""
+        opener = partial(open_file_beneath, root, links=self.rules.links)
+        return hash_file(relative, stamp, opener=opener)
 
     def walk(
         self,
@@ -229,6 +241,11 @@ class PatientLister(Lister):
     def stat(self, root: int, relative: bytes) -> os.stat_result:
         """See `Lister.stat`."""
         return self._asked(relative.rpartition(b"/")[0], partial(super().stat, root, relative))
+
+    def hash(self, root: int, relative: bytes, stamp: Stamp) -> bytes:
+        """See `Lister.hash`."""
+        folder = relative.rpartition(b"/")[0]
+        return self._asked(folder, partial(super().hash, root, relative, stamp))
 
     def leads_away(self, root: int, directory: bytes) -> bool:
         """See `Lister.leads_away`."""

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
@@ -13,10 +14,11 @@ from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.identity import (
     FolderIdentity,
     RootOfflineError,
-    check_replacement,
+    names_a_slot,
     open_folder,
 )
 from imgvecd.core.watch.listing import Lister
+from imgvecd.core.watch.replacement import SAMPLE, Candidate, KnownFiles, check_replacement
 from imgvecd.protocols import FileStore
 from imgvecd.types import MountRow
 
@@ -26,8 +28,11 @@ logger = logging.getLogger(__name__)
 class MountTable(Protocol):
     """Says where something is mounted."""
 
-    def mount_points(self) -> frozenset[bytes]:
-        """Return the absolute paths of all mount points now; empty where the system tells none."""
+    def mount_points(self) -> Mapping[bytes, str]:
+        """Return the type of the file system on each mount point, by absolute path.
+
+        Empty where the system tells none.
+        """
         ...
 
 
@@ -47,6 +52,12 @@ class Mounts:
         self._root_id = root_id
         self._path = path
         self._rows = {row.dir: row for row in store.mounts(root_id)}
+        self._recognised: set[bytes] = set()  # mounts that are surely those of their rows
+        self._known: dict[bytes, KnownFiles] = {}  # of mounts that are in doubt
+
+    def points(self) -> Mapping[bytes, str]:
+        """Return the type of the file system on each mount point, wherever; empty if unknown."""
+        return self._table.mount_points()
 
     def away(self) -> list[MountRow]:
         """Return those that are not there. Any thread may ask."""
@@ -59,23 +70,43 @@ class Mounts:
             device: that the folder lies on.
             device_above: that the folder above it lies on.
         """
-        points = self._table.mount_points()
+        points = self.points()
         if not points:
             return device != device_above
-        return os.path.realpath(os.path.join(self._path, directory)) in points
+        return self._resolved(directory) in points
 
-    def note(self, root: int, directory: bytes) -> None:
-        """Remember that something is mounted on a folder.
+    def note(self, root: int, directory: bytes) -> list[bytes]:
+        """Remember that something is mounted on a folder; return where it was mounted before.
 
         Args:
             root: descriptor of the root's folder.
         """
-        if directory not in self._rows:
-            try:
-                identity = self._identity(root, directory)
-            except RootOfflineError:
-                return  # gone again: there is nothing to remember yet
-            self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
+        if directory in self._rows:
+            return []
+        try:
+            identity = self._identity(root, directory)
+        except RootOfflineError:
+            return []  # gone again: there is nothing to remember yet
+        left = self._left_for(directory, identity)
+        for before in left:
+            self._drop(before)
+        self._put_recognised(directory, identity)
+        return left
+
+    def _left_for(self, directory: bytes, identity: FolderIdentity) -> list[bytes]:
+        """Return where that was mounted, and is no more, which is mounted on a folder now."""
+        points = self.points()
+        if self._names_a_slot(directory) or not points:
+            return []
+        return [
+            row.dir
+            for row in self._rows.values()
+            if identity.is_of(row) and self._resolved(row.dir) not in points
+        ]
+
+    def forget_known(self) -> None:
+        """Note that files were removed from the catalog."""
+        self._known.clear()
 
     def forget(self, directory: bytes) -> None:
         """Take folders at or below `directory` as they are, mounted or not."""
@@ -110,16 +141,33 @@ class Mounts:
             return None
         try:
             identity = self._identity(root, directory)
-            if row.online and identity.is_of(row):
+            if row.online and identity.is_of(row) and self._is_certain(directory):
                 return None
             self._require_mount(directory, identity.device, os.fstat(root).st_dev)
-            known = self._store.iter_files(self._root_id, directory, recursive=True)
-            check_replacement(root, identity, row, known, lister)
+            slot = self._names_a_slot(directory)
+            candidate = Candidate(root, identity, is_mount=True, names_a_slot=slot)
+            check_replacement(candidate, row, self._known_files(directory), lister)
         except RootOfflineError as error:
             return self._set_offline(row, str(error))
-        self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
+        self._put_recognised(directory, identity)
         logger.info("a file system below %s is online", os.fsdecode(self._path))
         return True
+
+    def _is_certain(self, directory: bytes) -> bool:
+        """Return whether what has the identity of a mount is that mount."""
+        if directory not in self._recognised and not self._names_a_slot(directory):
+            self._recognised.add(directory)
+        return directory in self._recognised
+
+    def _names_a_slot(self, directory: bytes) -> bool:
+        return names_a_slot(self.points().get(self._resolved(directory), ""))
+
+    def _known_files(self, directory: bytes) -> KnownFiles:
+        draw = partial(self._store.sample_files, self._root_id, directory, SAMPLE)
+        return self._known.setdefault(directory, KnownFiles(draw))
+
+    def _resolved(self, directory: bytes) -> bytes:
+        return os.path.realpath(os.path.join(self._path, directory))
 
     def _identity(self, root: int, directory: bytes) -> FolderIdentity:
         place = os.path.join(self._path, directory)
@@ -133,6 +181,7 @@ class Mounts:
             raise RootOfflineError("nothing is mounted there")
 
     def _set_offline(self, row: MountRow, reason: str) -> bool | None:
+        self._recognised.discard(row.dir)
         if not row.online and row.offline_reason == reason:
             return None
         known = self._store.iter_files(self._root_id, row.dir, recursive=True)
@@ -145,12 +194,19 @@ class Mounts:
         logger.warning("a file system below %s is offline: %s", shown, reason)
         return False
 
+    def _put_recognised(self, directory: bytes, identity: FolderIdentity) -> None:
+        self._recognised.add(directory)
+        self._known.pop(directory, None)
+        self._put(MountRow(self._root_id, directory, **dataclasses.asdict(identity)))
+
     def _put(self, row: MountRow) -> None:
         self._rows[row.dir] = row
         self._store.put_mount(row)
 
     def _drop(self, directory: bytes) -> None:
         del self._rows[directory]
+        self._recognised.discard(directory)
+        self._known.pop(directory, None)
         self._store.drop_mount(self._root_id, directory)
 
 

@@ -22,6 +22,7 @@ from imgvecd.core.watch.disk_truth import below, make_lister
 from imgvecd.core.watch.event_router import EventRouter
 from imgvecd.core.watch.listing import Lister
 from imgvecd.core.watch.mounts import Mounts
+from imgvecd.core.watch.replacement import SAMPLE, KnownFiles
 from imgvecd.core.watch.scan_queue import ScanQueue
 from imgvecd.core.watch.scan_step import ScanStep
 from imgvecd.core.watch.watch_status import RootWatch, describe
@@ -46,6 +47,10 @@ REMOVE_FILES = 500
 
 FLUSH_S = 10.0
 """If the watcher has not told all it knows by then, everything is scanned instead."""
+
+DOUBT_PAUSES = 100
+"""Between two scans for the sake of names that nobody has seen, so many times as long as one took:
+a program that makes such names all day costs a hundredth of the time. Who waits has it at once."""
 
 LEAVE_S = 5.0
 """How long the end waits for a step; what it would have found, the next start finds."""
@@ -99,6 +104,8 @@ class Reconciler:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._rescan_at = self._poll_at = self._look_for_offline_at = 0.0
+        self._doubt_since: float | None = None  # scanning for the sake of doubt
+        self._next_doubt_at = 0.0
         self.error: str | None = None
 
     @property
@@ -254,6 +261,8 @@ class Reconciler:
             due.append(self._rescan_at)
         if self._any_offline():
             due.append(self._look_for_offline_at)
+        if self._scan_step.doubt is not None:
+            due.append(self._next_doubt_at)
         due_s = max(0.0, min(due) - time.monotonic())
         queue_s = self._scan_queue.next_due_s()
         return due_s if queue_s is None else min(queue_s, due_s)
@@ -267,8 +276,9 @@ class Reconciler:
             committed = await self._exclusively(self._scan_step.step)
             if removed or committed:
                 self._on_change()
+            doubted = self._in_doubt and await self._exclusively(self._settle_doubt)
             self._release()
-            if committed is None and not removed:
+            if committed is None and not removed and not doubted:
                 return
 
     async def _keep_time(self) -> None:
@@ -297,6 +307,23 @@ class Reconciler:
         self._scan_step.check_mounts()
         return self._scan_step.check_roots(accept)
 
+    @property
+    def _in_doubt(self) -> bool:
+        return self._scan_step.doubt is not None or self._doubt_since is not None
+
+    def _settle_doubt(self) -> bool:
+        """Begin to scan for the sake of doubt, if it is time or somebody waits; return whether."""
+        now = time.monotonic()
+        if self._doubt_since is not None and not self.scanning:
+            self._next_doubt_at = now + DOUBT_PAUSES * (now - self._doubt_since)
+            self._doubt_since = None
+        due = bool(self._waiting) or now >= self._next_doubt_at
+        if self._scan_step.doubt is None or not due:
+            return False
+        self._scan_step.look_for_unseen_links()
+        self._doubt_since = self._doubt_since or now
+        return True
+
     def _look_at_unwatched(self) -> None:
         for root in self._scan_step.roots.values():
             for directory in (*root.tree.unwatched(), *root.unread):
@@ -324,7 +351,8 @@ class Reconciler:
                 or known[root_id].lister.rules.settings != lister.rules.settings
             ):
                 mounts = Mounts(self._store, self._watcher, root_id, row.path, self._calls)
-                self._scan_step.put_root(WatchedRoot(row, lister, mounts, self._calls))
+                sample = KnownFiles(partial(self._store.sample_files, root_id, b"", SAMPLE))
+                self._scan_step.put_root(WatchedRoot(row, lister, mounts, sample, self._calls))
         self._event_router.use_roots(
             {
                 row.path: (row.id, known[row.id].lister.rules.links is not Links.NONE)

@@ -120,12 +120,16 @@ class ScanQueue:
             self._final_due = time.monotonic() + GRACE_S
         self._wake()
 
-    def scan(self, root_id: int, directory: bytes = b"") -> None:
+    def scan(self, root_id: int, directory: bytes = b"", ticket: int | None = None) -> None:
         """Have a folder and everything below it looked at."""
         with self._lock:
-            waiting = (scan for scan in self._scans if scan.unvisited is None)
-            if not any((scan.root_id, scan.directory) == (root_id, directory) for scan in waiting):
-                ticket = self._next_ticket()
+            for scan in self._scans:
+                begun = scan.unvisited is not None
+                if not begun and (scan.root_id, scan.directory) == (root_id, directory):
+                    scan.ticket = min(scan.ticket, ticket or scan.ticket)
+                    break
+            else:
+                ticket = ticket or self._next_ticket()
                 self._scans.append(Scan(root_id, directory, ticket, [directory]))
         self._wake()
 

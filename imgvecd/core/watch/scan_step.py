@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from imgvecd.core.watch.debounce import Debounce
 from imgvecd.core.watch.disk_truth import below
@@ -35,6 +36,8 @@ class ScanStep:
     Attributes:
         roots: by id.
         seen: image files that scans have found so far.
+        doubt: ticket of the first look that missed a name which somebody had written to, and nobody
+            has seen: it may have been another name of any picture.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class ScanStep:
     ) -> None:
         self.roots: dict[int, WatchedRoot] = {}
         self.seen = 0
+        self.doubt: int | None = None
         self._store = store
         self._watcher = watcher
         self._scan_queue = scan_queue
@@ -77,11 +81,18 @@ class ScanStep:
         """Look at every folder on which something was mounted, or no longer is."""
         before = self._folder_scanner.mounts
         self._folder_scanner.mounts = now = self._watcher.mount_points()
-        for mount, root in itertools.product(before ^ now, self.roots.values()):
+        for mount, root in itertools.product(before.keys() ^ now.keys(), self.roots.values()):
             if directory := below(mount, root.resolved(b"")):
                 parent, _, name = directory.rpartition(b"/")
                 self._scan_queue.add(root.id, parent, [name])
                 self._scan_queue.add(root.id, directory, None)
+
+    def look_for_unseen_links(self) -> None:
+        """Scan everything for the sake of `doubt`, which is dispelled then."""
+        for root in self.roots.values():
+            if root.online:
+                self._scan_queue.scan(root.id, ticket=self.doubt)
+        self.doubt = None
 
     def step(self) -> bool | None:
         """Do some of what is in the queue.
@@ -115,9 +126,11 @@ class ScanStep:
             look = self._scan_folder(task, None, final=phase is Phase.FINAL)
             if isinstance(look, FolderState):
                 folders.append(look)
-                self._forget_absent(look)
+                self._forget_absent(look, task.ticket)
             if phase is Phase.FINAL:
                 committed |= self._finish_below(task, look)
+                if task.root_id in self.roots:
+                    self.roots[task.root_id].forget_known()
         return self._commit(folders, phase, min(task.ticket for task in tasks), None) or committed
 
     def _scan_on(self, scan: Scan) -> bool:
@@ -133,6 +146,7 @@ class ScanStep:
             )
             if isinstance(look, FolderState):
                 folders.append(look)
+                self._forget_absent(look, scan.ticket)
                 self.seen += len(look.listing.files)
         committed = self._commit(folders, Phase.SCAN, scan.ticket, scan)
         if not scan.stack:
@@ -143,8 +157,10 @@ class ScanStep:
 
     def _scan_folder(self, task: Task, scan: Scan | None, *, final: bool) -> FolderState | Absent:
         root = self.roots.get(task.root_id)
-        if root is None or not root.online:
+        if root is None:
             return Absent.KEPT
+        if not root.online:
+            return self._folder_scanner.look_offline(root, task)
         try:
             visit = Visit(root, self._descriptor(root), task, scan, final)
             return self._folder_scanner.look(visit)
@@ -176,22 +192,35 @@ class ScanStep:
         """Remove what the catalog knows below a folder that is not there any more."""
         if look is Absent.KEPT or task.names is not None:
             return False
-        if look is Absent.GONE:
+        if isinstance(look, Absent):
             rows = self._store.iter_files(task.root_id, task.directory, recursive=True)
-            removed = False
-            while batch := list(itertools.islice(rows, STEP_FILES)):
-                self._apply(FileChanges(removed=tuple(row.id for row in batch)))
-                for other in itertools.chain.from_iterable(
-                    self._store.files_by_inode(row.stamp.inode) for row in batch
-                ):
-                    self._scan_queue.add(other.root_id, other.dir, [other.name], task.ticket)
-                removed = True
-            return removed
+            if look is Absent.GONE:
+                rows = self._not_away(self.roots[task.root_id], rows)
+            return self._remove(rows, task.ticket)
+        if look.away:
+            return False
         tree = self.roots[task.root_id].tree
         for directory in self._store.subdirectories(task.root_id, task.directory):
             if directory not in tree:
                 self._scan_queue.add_final(task.root_id, directory, None, task.ticket)
         return False
+
+    def _not_away(self, root: WatchedRoot, rows: Iterator[FileRow]) -> Iterator[FileRow]:
+        """Yield those that do not belong to a file system that was mounted below what is gone."""
+        for directory, files in itertools.groupby(rows, lambda row: row.dir):
+            if not root.mounts.holds(self._descriptor(root), root.lister, directory):
+                yield from files
+
+    def _remove(self, rows: Iterator[FileRow], ticket: int) -> bool:
+        removed = False
+        while batch := list(itertools.islice(rows, STEP_FILES)):
+            self._apply(FileChanges(removed=tuple(row.id for row in batch)))
+            for other in itertools.chain.from_iterable(
+                self._store.files_by_inode(row.stamp.inode) for row in batch
+            ):
+                self._scan_queue.add(other.root_id, other.dir, [other.name], ticket)
+            removed = True
+        return removed
 
     def _apply(self, changes: FileChanges) -> None:
         clock = self._store.apply(changes)
@@ -206,8 +235,8 @@ class ScanStep:
         )
 
     def _check(self, root: WatchedRoot, *, accept: bool = False) -> bool:
-        before = root.row
-        if not root.check(self._known_files(root), accept=accept):
+        before, first = root.row, not root.checked
+        if not root.check(accept=accept):
             return False
         self._folder_scanner.forget(root)
         if root.row != before:
@@ -222,6 +251,8 @@ class ScanStep:
             self._scan_queue.restart(root.id)
         else:
             self._scan_queue.drop_root(root.id)
+            if first:  # what the settings leave out now is left out of what is away, too
+                self._scan_queue.scan(root.id)
             shown = os.fsdecode(root.row.path)
             logger.warning("%s is offline: %s", shown, root.row.offline_reason)
         return root.row != before
@@ -241,9 +272,6 @@ class ScanStep:
             self._scan_queue.scan(root.id, directory)
         return bool(changed)
 
-    def _known_files(self, root: WatchedRoot) -> Iterator[FileRow]:
-        yield from self._store.iter_files(root.id, b"", recursive=True)
-
     def _descriptor(self, root: WatchedRoot) -> int:
         """Return a descriptor of the root's folder, kept open for the rest of the step.
 
@@ -262,11 +290,20 @@ class ScanStep:
         root = self.roots.get(row.root_id)
         if root is None or not root.online:
             raise FileNotFoundError(row.root_id)
-        return root.stamp_of(self._descriptor(root), row)
+        descriptor = self._descriptor(root)
+        if root.mounts.holds(descriptor, root.lister, row.dir):
+            raise FileNotFoundError(row.dir)  # it is away, not gone
+        return root.stamp_of(descriptor, row)
 
-    def _forget_absent(self, look: FolderState) -> None:
-        for name in (look.listing.names or frozenset()) - look.listing.files.keys():
-            self._debounce.forget((look.root_id, look.listing.directory, name))
+    def _forget_absent(self, look: FolderState, ticket: int) -> None:
+        listing = look.listing
+        names: AbstractSet[bytes] | None = listing.names
+        if names is None:
+            names = self._debounce.written_in(look.root_id, listing.directory)
+        for name in names - listing.files.keys() - listing.unknown:
+            written = self._debounce.forget((look.root_id, listing.directory, name))
+            if written and name not in look.rows and name not in listing.omitted:
+                self.doubt = min(ticket, self.doubt or ticket)
 
 
 def _files(folders: Sequence[FolderState]) -> int:

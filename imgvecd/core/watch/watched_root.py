@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -14,11 +14,13 @@ from imgvecd.core.watch.folder_tree import Tree
 from imgvecd.core.watch.identity import (
     FolderIdentity,
     RootOfflineError,
-    check_replacement,
+    mount_point_above,
+    names_a_slot,
     open_folder,
 )
 from imgvecd.core.watch.listing import Lister, is_gone
 from imgvecd.core.watch.mounts import Mounts
+from imgvecd.core.watch.replacement import Candidate, KnownFiles, check_replacement
 from imgvecd.types import Coverage, FileRow, RootRow, Stamp
 
 Result = TypeVar("Result")
@@ -36,8 +38,11 @@ class WatchedRoot:
         unread: folders that could not be read, and are not in the tree: to be looked at again.
     """
 
-    def __init__(self, row: RootRow, lister: Lister, mounts: Mounts, calls: DiskCalls) -> None:
+    def __init__(
+        self, row: RootRow, lister: Lister, mounts: Mounts, known: KnownFiles, calls: DiskCalls
+    ) -> None:
         self.row = row
+        self._known = known
         self._calls = calls
         self.unread: set[bytes] = set()
         self.polled = lister.rules.polled
@@ -95,11 +100,15 @@ class WatchedRoot:
             raise
         return Stamp.of(status)
 
-    def check(self, known: Iterable[FileRow], *, accept: bool) -> bool:
+    def forget_known(self) -> None:
+        """Note that files were removed from the catalog: what is in doubt is asked anew."""
+        self._known.forget()
+        self.mounts.forget_known()
+
+    def check(self, *, accept: bool) -> bool:
         """Look whether the root is there; return whether its row or its folder has changed.
 
         Args:
-            known: the files of the root; used when the folder is not the recorded one.
             accept: take whatever folder is there for the root.
         """
         before = (self.row, self._identity, self.checked)
@@ -107,7 +116,7 @@ class WatchedRoot:
         try:
             descriptor = self._open_folder()
             try:
-                self._admit(descriptor, known, accept=accept)
+                self._admit(descriptor, accept=accept)
             finally:
                 os.close(descriptor)
         except RootOfflineError as error:
@@ -140,14 +149,17 @@ class WatchedRoot:
             return "events"
         return "mixed" if heard else "poll"
 
-    def _admit(self, descriptor: int, known: Iterable[FileRow], *, accept: bool) -> None:
-        identity = FolderIdentity.of(descriptor)
-        recorded = self.row.inode is not None
-        trusted = self.row.online and identity.is_of(self.row)
-        if recorded and not accept and not trusted:
-            check_replacement(descriptor, identity, self.row, known, self.lister)
-        self._identity = identity
+    def _admit(self, descriptor: int, *, accept: bool) -> None:
         self._resolved = os.path.realpath(self.row.path)
+        identity = FolderIdentity.of(descriptor)
+        if identity == self._identity and self.row.online:
+            return
+        points = self.mounts.points()
+        mount_point = mount_point_above(self._resolved, points)
+        if self.row.inode is not None and not accept:
+            self._recognise(descriptor, identity, mount_point, points)
+        self._known.forget()
+        self._identity = identity
         self.row = dataclasses.replace(
             self.row,
             device=identity.device,
@@ -155,7 +167,29 @@ class WatchedRoot:
             filesystem_id=identity.filesystem_id,
             offline_since_ns=None,
             offline_reason=None,
+            mount_point=mount_point,
         )
+
+    def _recognise(
+        self,
+        descriptor: int,
+        identity: FolderIdentity,
+        mount_point: bytes | None,
+        points: Mapping[bytes, str],
+    ) -> None:
+        """Return if the folder is the recorded one, or may take its place.
+
+        Raises:
+            RootOfflineError: it is not, or may not.
+        """
+        slot = mount_point is not None and names_a_slot(points[mount_point])
+        same, before = identity.is_of(self.row), self.row.mount_point
+        if same and self.row.online and not slot:
+            return
+        gone = bool(points) and not same and before is not None and before not in points
+        is_mount = mount_point == self._resolved
+        candidate = Candidate(descriptor, identity, is_mount, slot, before if gone else None)
+        check_replacement(candidate, self.row, self._known, self.lister)
 
 
 def _searchable(path: bytes) -> int:

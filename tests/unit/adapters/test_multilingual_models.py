@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from later import Later, open_clip
+from later import Later, open_clip, save_file, torch
 
+from imgvecd.config.schema import ModelConfig
 from imgvecd.core.library.model_choice import PRESETS, choose_model
 from imgvecd.errors import ModelError
 
@@ -76,3 +77,47 @@ def test_texts_in_many_languages_become_vectors(tmp_path):
 
 def _named(choice, name):
     return type(choice)(name, choice.pretrained, choice.fingerprint)
+
+
+def test_siglip2_runs_from_files(tmp_path):
+    """Its code path with random weights: a tokenizer of Gemma's class, a checkpoint in a file."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    folder = str(tmp_path)
+    special = {f"{name}_token": f"<{name}>" for name in ("pad", "eos", "bos", "unk")}
+    letters = [*"▁abcdefghijklmnopqrstuvwxyzäöüé海滩đờ"]
+    vocabulary = {piece: number for number, piece in enumerate([*special.values(), *letters])}
+    pieces = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocabulary, [], unk_token=special["unk_token"])
+    )
+    pieces.normalizer = tokenizers.normalizers.Replace(" ", "▁")
+    pieces.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A <eos>", special_tokens=[("<eos>", 1)]
+    )
+    pieces.save(f"{folder}/tokenizer.json")
+    transformers.GemmaTokenizerFast(
+        tokenizer_file=f"{folder}/tokenizer.json", **special
+    ).save_pretrained(folder)
+    config = open_clip.get_model_config("ViT-B-16-SigLIP2")
+    config["text_cfg"].update(
+        hf_tokenizer_name=folder, vocab_size=len(vocabulary), width=32, heads=2, layers=1
+    )
+    (tmp_path / "siglip2-tiny.json").write_text(json.dumps(config))
+    open_clip.add_model_config(str(tmp_path / "siglip2-tiny.json"))
+    torch.manual_seed(1)
+    checkpoint = tmp_path / "siglip2.safetensors"
+    save_file(open_clip.create_model("siglip2-tiny").state_dict(), checkpoint)
+    choice = choose_model(ModelConfig(name="siglip2-tiny", pretrained=str(checkpoint)))
+    model, tokenizer = loading.load(choice), loading.load_tokenizer(choice)
+    texts = ["Hund am Strand", "海滩", "hund am strand"]
+    ids = tokenizer(texts)
+    assert ids.shape == (3, config["text_cfg"]["context_length"])
+    assert int(ids[0][13 + 1]) in {0, 1}  # padded after its end
+    vectors = model.encode_text(ids, normalize=True).detach()
+    assert vectors.shape == (3, 768)
+    assert float(vectors[0] @ vectors[1]) < 1 - 1e-4
+    assert float(vectors[0] @ vectors[2]) > 1 - 1e-5  # it knows small letters only
+    spec = loading.preprocess_spec(model)
+    assert (spec.size, spec.resize_mode) == (224, "squash")
+    picture = torch.rand(1, 3, 224, 224)
+    assert model.encode_image(picture, normalize=True).shape == (1, 768)

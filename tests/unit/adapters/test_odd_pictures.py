@@ -129,7 +129,9 @@ def test_a_place_where_no_file_goes_is_the_pictures_fault():
     assert not is_the_systems(OSError("image file is truncated"))
 
 
-def tiff_of(pieces, size, compression, *, order="<", big=False, tile=None, bits=(8, 8, 8)):
+def tiff_of(
+    pieces, size, compression, *, order="<", big=False, tile=None, bits=(8, 8, 8), more=None
+):
     """Return a TIFF whose strips (or tiles) are `pieces`."""
     width, height = size
     wide = "Q" if big else "I"
@@ -150,20 +152,21 @@ def tiff_of(pieces, size, compression, *, order="<", big=False, tile=None, bits=
     else:
         fields |= {273: (kind, places), 278: (3, [-(-height // len(pieces))])}
         fields[279] = (kind, [len(piece) for piece in pieces])
+    fields |= more or {}
     inline, entry = (8, 20) if big else (4, 12)
     at = len(data)
     data += struct.pack(order + ("Q" if big else "H"), len(fields))
     beyond = at + (8 if big else 2) + entry * len(fields) + inline
-    more = b""
+    beyond_bytes = b""
     for tag in sorted(fields):
         kind_of, values = fields[tag]
         value = struct.pack(f"{order}{len(values)}{ {3: 'H', 4: 'I', 16: 'Q'}[kind_of] }", *values)
         if len(value) > inline:
-            place = beyond + len(more)
-            more += value
+            place = beyond + len(beyond_bytes)
+            beyond_bytes += value
             value = struct.pack(order + wide, place)
         data += struct.pack(f"{order}HH{wide}", tag, kind_of, len(values)) + value.ljust(inline, b"\0")  # noqa: E501 # fmt: skip
-    data += bytes(inline) + more
+    data += bytes(inline) + beyond_bytes
     link = 8 if big else 4
     data[link : link + inline] = struct.pack(order + wide, at)
     return bytes(data)
@@ -190,6 +193,51 @@ def test_tiff_in_either_order_small_and_big(order, big, compression, pieces):
     info, pixels = decoded(tiff_of(pieces, NOISE.size, compression, order=order, big=big))
     assert (info.format, info.width, info.height) == ("tiff", 64, 48)
     assert pixels == decoded(saved())[1]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("compression", [1, 8])
+def test_tiff_with_a_plane_of_16_bits_for_each_colour(order, mode, count, compression):
+    picture = NOISE.convert(mode)
+    pieces = []
+    for plane in picture.split():
+        values = np.asarray(plane).astype(f"{order}u2") * 257
+        for part in np.array_split(values, count):
+            data = part.tobytes()
+            pieces.append(data if compression == 1 else zlib.compress(data))
+    bits = (16,) * len(mode)
+    more = {284: (3, [2]), 278: (3, [48 // count])} | ({338: (3, [2])} if mode == "RGBA" else {})
+    data = tiff_of(pieces, NOISE.size, compression, order=order, bits=bits, more=more)
+    assert decoded(data)[1] == decoded(saved())[1]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize(
+    ("form", "kind", "low", "high"),
+    [
+        ("u4", 1, 0, 4_000_000_000),
+        ("i4", 2, -2_000_000_000, 2_000_000_000),
+        ("u2", 1, 0, 65_535),
+        ("i2", 2, -30_000, 30_000),
+        ("f4", 3, -1.5, 4.25),
+    ],
+)
+def test_grey_tiff_of_any_values(order, compression, form, kind, low, high):
+    grey = np.asarray(NOISE.convert("L")).astype(float)
+    share = (grey - grey.min()) / (grey.max() - grey.min())
+    data = (low + share * (high - low)).astype(order + form).tobytes()
+    bits = (int(form[1]) * 8,)
+    more = {262: (3, [1]), 339: (3, [kind])}
+    pieces = [data if compression == 1 else zlib.compress(data)]
+    _, pixels = decoded(tiff_of(pieces, NOISE.size, compression, order=order, bits=bits, more=more))
+    expected = Image.fromarray((share * 255).astype(np.uint8)).convert("RGB")
+    difference = np.frombuffer(pixels, np.uint8).astype(int) - np.frombuffer(
+        decoded(saved(expected))[1], np.uint8
+    )
+    assert abs(difference).max() <= 2
 
 
 def test_tiff_in_tiles_of_webp():

@@ -297,9 +297,29 @@ def test_a_disk_that_fails_says_nothing_about_the_bytes(form):
         pillow.decode(FailingDisk(encoded(gradient(), form)), SPEC, MAX_PIXELS)
 
 
-def test_a_damaged_jpeg_xl_is_told_in_words_for_a_person():
+def jpeg_xl_in_boxes(codestream, kind=b"jxlc", length=None):
+    boxes = b"\0\0\0\x0cJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl "
+    length = 8 + len(codestream) if length is None else length
+    return boxes + length.to_bytes(4) + kind + codestream
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        (lambda stream: stream[: len(stream) // 2], "damaged", "damaged, or incomplete"),
+        (lambda stream: jpeg_xl_in_boxes(stream)[:-20], "truncated", "its end is missing"),
+        (lambda stream: jpeg_xl_in_boxes(b"")[:32], "damaged", "it holds no picture data"),
+        (lambda stream: jpeg_xl_in_boxes(b"..", b"Exif"), "damaged", "it holds no picture data"),
+        (lambda stream: jpeg_xl_in_boxes(stream[:30], length=0), "damaged", "or incomplete"),
+        (lambda stream: jpeg_xl_in_boxes(stream[:30]), "damaged", "or incomplete"),
+    ],
+)
+def test_a_damaged_jpeg_xl_is_told_in_words_for_a_person(change, reason, words):
     pytest.importorskip("pillow_jxl")
     data = encoded(gradient(), "JXL")
-    with pytest.raises(UnreadableImageError, match="damaged, or incomplete") as caught:
-        decode(data[: len(data) // 2])
-    assert caught.value.reason == "damaged"
+    assert data.startswith(b"\xff\n")
+    decode(jpeg_xl_in_boxes(data))
+    decode(jpeg_xl_in_boxes(data, length=0))
+    with pytest.raises(UnreadableImageError, match=words) as caught:
+        decode(change(data))
+    assert caught.value.reason == reason

@@ -105,7 +105,7 @@ def test_metadata_of_file_and_user_is_found_and_told_from_names(shelf):
     other = shelf.add("ada", "z.jpg")
     assert shelf.named("Ada") == [content, other]
     assert shelf.named("lovelace canon") == [content]
-    assert shelf.catalog.searching.named_by_file("Ada", [content, other]) == {other}
+    assert shelf.catalog.searching.named_by("file", "Ada", [content, other]) == {other}
     shelf.catalog.user_metadata.change(content, {"note": "grandmother", "n": 5})
     shelf.catalog.user_metadata.tag([content], ["Family"])
     assert shelf.named("grandmother family") == [content]
@@ -138,7 +138,10 @@ def test_an_older_catalog_is_filled_in_from_the_newest_down(shelf, monkeypatch):
         *(f"DROP TRIGGER names_{name}" for name in triggers),
         "DROP TABLE names",
         "DROP TABLE names_stale",
-        "DELETE FROM migrations WHERE name = '0012-names'",
+        "DROP TRIGGER text_wanted",
+        "DROP TABLE picture_texts",
+        "DROP TABLE text_queue",
+        "DELETE FROM migrations WHERE name IN ('0012-names', '0019-picture-texts')",
     )
     shelf.catalog = Catalog(str(shelf.folder))
     assert shelf.named("trip") == []

@@ -33,10 +33,13 @@ BOUNDS = {
     "words": "those of pictures on disk", "positions": "one row a picture on disk",
     "places": "those of pictures on disk", "place_names": "some hundred a place",
     "content_places": "six a picture on disk", "places_due": "one row a picture",
+    "subject_changes": "one row a picture",
     "duplicate_decisions": "with its contents",
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",
     "saved_searches": "1,000",
+    "picture_texts": "with its content, 10,000 characters at the most",
+    "text_queue": "one row a picture",
     "names": "the words of pictures on disk",
     "sqlite_sequence": "one row a table",
 }  # fmt: skip

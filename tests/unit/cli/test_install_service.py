@@ -85,6 +85,7 @@ def test_the_package_carries_the_units_of_the_project():
         "imgvecd@.service",
         "imgvecd@.socket",
         "imgvecd-browse.service",
+        "imgvecd-encode-server.service",
     }
     assert {path.name for path in published.iterdir()} == names
     for name in names:
@@ -100,6 +101,19 @@ def test_the_page_is_installed_and_removed_when_asked_for(tmp_path, monkeypatch,
     assert main(["install-service", "--browse"]) == 0
     assert "-P -m imgvecd.client.main browse --serve" in unit.read_text()
     assert "enable --now imgvecd-browse.service" in capsys.readouterr().out
+    assert main(["uninstall-service"]) == 0
+    assert not unit.exists()
+
+
+def test_the_encode_server_is_installed_alone_and_removed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "systemd" / "user"
+    assert main(["install-service", "--encode-server"]) == 0
+    (unit,) = folder.iterdir()
+    assert unit.name == "imgvecd-encode-server.service"
+    assert "-P -m imgvecd.cli.main encode-server" in unit.read_text()
+    assert "enable --now imgvecd-encode-server.service" in capsys.readouterr().out
+    assert main(["install-service", "--encode-server", "--browse"]) == 2
     assert main(["uninstall-service"]) == 0
     assert not unit.exists()
 

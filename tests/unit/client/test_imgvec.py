@@ -265,7 +265,7 @@ def test_a_problem_is_told_in_its_own_words(server, imgvec):
 def test_without_a_daemon_it_says_how_to_start_one(imgvec, tmp_path):
     done = imgvec("status", IMGVECD_SOCKET=str(tmp_path / "none"))
     assert done.returncode == 2
-    assert b"start it with: imgvecd serve" in done.stderr
+    assert b"start it with: `imgvecd serve`" in done.stderr
 
 
 def test_a_dead_socket_is_no_daemon(imgvec, tmp_path):
@@ -274,7 +274,7 @@ def test_a_dead_socket_is_no_daemon(imgvec, tmp_path):
         dead.bind(path)
     done = imgvec("status", "--socket", path)
     assert done.returncode == 2
-    assert b"start it with: imgvecd serve" in done.stderr
+    assert b"start it with: `imgvecd serve`" in done.stderr
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b"\xff"])

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from imgvecd.config.schema import ServerConfig
+from imgvecd.core.files.token_file import read_token
 from imgvecd.errors import ConfigError
-from imgvecd.server.tcp_auth import read_token
 
 
 class Tcp:

@@ -4,7 +4,6 @@ import pytest
 
 from imgvecd import api
 from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
-from imgvecd.core.duplicates.compared_images import Subject
 from imgvecd.core.duplicates.grouping import group_ids, make_group
 from imgvecd.types import CopyFacts
 
@@ -59,11 +58,9 @@ def test_what_was_never_compared_with_the_best_copy_is_named():
 
 @pytest.mark.parametrize(("shows", "best"), [(1.0, 2), (0.0, 1)])
 def test_an_enlarged_copy_is_worth_less_than_what_it_was_made_from(shows, best):
-    subjects = [
-        Subject(1, b"1", 1, 400, 300, None, 1, None), Subject(2, b"2", 1, 800, 600, None, 1, None)
-    ]  # fmt: skip
+    sides = {1: 346.0, 2: 693.0}
     facts = {2: CopyFacts(bands=(1.0,) * 12 + (shows,) * 12)}
-    worth = worth_of(subjects, facts, [link(1, 2)])
+    worth = worth_of(sides, facts, [link(1, 2)])
     assert max(worth, key=worth.get) == best
 
 

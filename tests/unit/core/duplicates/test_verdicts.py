@@ -1,11 +1,13 @@
 """What one picture is to another, without files: saved anew, or changed."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from imgvecd.adapters import pillow
 from imgvecd.core.duplicates import comparing, detail, resaving
 from imgvecd.types import CopyFacts, ExaminedImage, ImageInfo
 from tests.unit.core.duplicates.pictures import like_a_photo
@@ -78,3 +80,36 @@ def test_a_larger_file_leaves_less_noise(photo):
         (resaving.resaved(planes, (side, side), 30) - planes).std() for side in (SIDE, 640, 4000)
     ]
     assert noise == sorted(noise, reverse=True)
+
+
+PHOTOS = Path(__file__).parents[3] / "data" / "photos"
+
+
+def saved_photo(image, **how):
+    data = io.BytesIO()
+    image.save(data, "JPEG", **how)
+    return pillow.examine(data, 10**8)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "motorcycle", "rocket"])
+@pytest.mark.parametrize("quality", [75, 85, 95])
+def test_a_median_is_an_edit_and_saving_several_times_is_none(name, quality):
+    photo = Image.open(PHOTOS / f"{name}.jpg").convert("RGB")
+    original = saved_photo(photo, quality=92)
+    smoothed = photo.filter(ImageFilter.MedianFilter(3))
+    assert comparing.compare(original, saved_photo(smoothed, quality=quality), 0) == "edited"
+    data = io.BytesIO()
+    photo.save(data, "JPEG", quality=40)
+    again = saved_photo(Image.open(data), quality=quality)
+    assert comparing.compare(original, again, 0) == "same"
+
+
+def test_strong_colours_that_leave_their_range_are_no_edit():
+    random = np.random.default_rng(1)
+    tone = np.kron(random.normal(0, 100, (64, 64)), np.ones((4, 4)))
+    strong = np.stack([240 + tone, 10 + tone / 5, 120 - tone], axis=2)
+    noise = random.normal(0, 6, strong.shape)
+    photo = Image.fromarray(np.clip(strong + noise, 0, 255).astype(np.uint8))
+    for quality in (90, 60, 40):
+        copy = saved_photo(photo, quality=quality)
+        assert comparing.compare(saved_photo(photo, quality=95), copy, 0) == "same"

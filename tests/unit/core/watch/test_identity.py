@@ -2,16 +2,13 @@ import os
 
 import pytest
 
-from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.watch.identity import (
     FolderIdentity,
     RootOfflineError,
-    check_replacement,
+    mount_point_above,
     open_folder,
 )
-from imgvecd.core.watch.inclusion_rules import Rules
-from imgvecd.core.watch.listing import Lister
-from imgvecd.types import FileRow, RootRow, Stamp
+from imgvecd.types import RootRow
 
 HERE = FolderIdentity(device=1, inode=10, filesystem_id="aa")
 
@@ -45,38 +42,10 @@ def test_what_cannot_be_opened(tmp_path, make, reason):
         open_folder(os.fsencode(tmp_path / "r"))
 
 
-def known(*names):
-    return [
-        FileRow(n, 1, b"", name, Stamp(1, 0, n, 0), None, False) for n, name in enumerate(names)
-    ]
-
-
 @pytest.mark.parametrize(
-    ("present", "same_filesystem", "reason"),
-    [
-        ((), True, "holds no images"),
-        ((), False, "holds no images"),
-        ((b"other.jpg",), False, "another file system"),
-        ((b"other.jpg",), True, None),
-        ((b"1.jpg",), False, "another file system"),
-        ((b"1.jpg", b"2.jpg"), False, None),
-    ],
+    ("path", "point"),
+    [(b"/mnt/disk/photos", b"/mnt/disk"), (b"/mnt/disk", b"/mnt/disk"), (b"/mnt/disks", b"/")],
 )
-def test_which_folder_may_take_a_roots_place(tmp_path, present, same_filesystem, reason):
-    for name in present:
-        (tmp_path / os.fsdecode(name)).write_bytes(b"x")
-    descriptor = open_folder(os.fsencode(tmp_path))
-    identity = FolderIdentity.of(descriptor)
-    recorded = row(identity.device, 0, identity.filesystem_id if same_filesystem else "another")
-    files = known(b"1.jpg", b"2.jpg", b"3.jpg", b"4.jpg")
-    rules = Rules(RootConfig(path="/r"), (), WatchConfig())
-    lister = Lister(os.fsencode(tmp_path), rules)
-    try:
-        if reason is None:
-            check_replacement(descriptor, identity, recorded, files, lister)
-        else:
-            with pytest.raises(RootOfflineError, match=reason):
-                check_replacement(descriptor, identity, recorded, files, lister)
-        check_replacement(descriptor, identity, recorded, [], lister)
-    finally:
-        os.close(descriptor)
+def test_the_mount_that_a_path_lies_on(path, point):
+    assert mount_point_above(path, {b"/", b"/mnt/disk"}) == point
+    assert mount_point_above(path, {}) is None

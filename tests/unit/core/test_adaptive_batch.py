@@ -1,6 +1,6 @@
 import pytest
 
-from imgvecd.processes.adaptive_batch import AdaptiveBatch
+from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
 
 
 def run(pace, seconds_each, steps):

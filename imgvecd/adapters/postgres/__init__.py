@@ -1,0 +1,1 @@
+"""A shared engine on PostgreSQL with pgvector, by psycopg."""

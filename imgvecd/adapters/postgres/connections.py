@@ -1,0 +1,213 @@
+"""Connections to PostgreSQL: made when they are needed, a few for reading, one for writing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import stat
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from imgvecd.errors import ConfigError, EngineError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_CONNECT_S = 3
+_READ_MS = 10_000  # of one statement of a search
+_WRITE_MS = 120_000
+# A network that swallows everything is noticed within half a minute.
+_KEEPALIVES = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+_WEAK = ("disable", "allow", "prefer", "require", "verify-ca")
+
+
+def parameters(url: str, password_file: str) -> dict[str, Any]:
+    """Return what to connect with.
+
+    A host that is not this machine is spoken to over TLS, its certificate verified by the system's
+    authorities, unless the URL says otherwise.
+
+    Raises:
+        ConfigError: the URL is none, or has a password in it; or the file is readable by others.
+    """
+    try:
+        given: dict[str, Any] = dict(conninfo_to_dict(url))
+    except psycopg.Error as error:
+        raise ConfigError(f"shared.url: {str(error).strip()}.") from None
+    if given.get("password"):
+        raise ConfigError(
+            "shared.url: it has a password in it, which many can read: put it into a file, and"
+            " name that in shared.password_file."
+        )
+    if password_file:
+        given["password"] = _password(password_file)
+    hosts = str(given.get("host") or "").split(",")
+    if not all(map(_is_local, hosts)):
+        given.setdefault("sslmode", "verify-full")
+        if given["sslmode"] in {"verify-full", "verify-ca"}:
+            given.setdefault("sslrootcert", "system")
+    return {
+        "connect_timeout": _CONNECT_S,
+        "application_name": "imgvecd",
+        **_KEEPALIVES,
+        **given,
+    }
+
+
+def encryption_warning(given: Mapping[str, Any]) -> str | None:
+    """Return what to say of a connection that others could listen to or answer; None if none."""
+    hosts = str(given.get("host") or "").split(",")
+    if not all(map(_is_local, hosts)) and given.get("sslmode") in _WEAK:
+        return (
+            f"shared.url: sslmode={given['sslmode']} lets others pose as the engine:"
+            " verify-full does not"
+        )
+    return None
+
+
+def statement(text: str) -> bytes:
+    """Return a statement as psycopg takes one that is put together: here, of constants only."""
+    return text.encode()
+
+
+def first_value(connection: Connection, text: str, value: object) -> Any:  # noqa: ANN401
+    """Return the first value of the first row of a query with one parameter; None without rows."""
+    row = connection.execute(statement(text), (value,)).fetchone()
+    return None if row is None else row[0]
+
+
+def host_of(url: str) -> str:
+    """Return the hosts in a URL, for messages: without user and password."""
+    return urlsplit(url).netloc.rpartition("@")[2] or "this machine"
+
+
+class Connections(contextlib.AbstractContextManager["Connections"]):
+    """Hands out connections, and takes them back. Thread-safe.
+
+    Args:
+        given: as `parameters` returns.
+        where: for messages.
+        prepare: called with each new connection for reading.
+    """
+
+    def __init__(
+        self, given: Mapping[str, Any], where: str, prepare: Callable[[Connection], None]
+    ) -> None:
+        self._given = given
+        self._prepare = prepare
+        self._where = where
+        self._lock = threading.Lock()
+        self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
+        self._open: set[Connection] = set()
+        self._closed = False
+
+    def connect(self, *, statement_ms: int = _WRITE_MS) -> Connection:
+        """Return a new connection that the caller closes; it commits by itself.
+
+        Raises:
+            EngineError: it cannot be reached, or refuses.
+        """
+        if self._closed:
+            raise EngineError("the shared engine is not used any more")
+        with self.translated():
+            connection = psycopg.connect(**self._given, autocommit=True, prepare_threshold=None)
+            connection.execute(statement(f"SET statement_timeout = {statement_ms:d}"))
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection for a search; one that broke is not handed out again."""
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = self.connect(statement_ms=_READ_MS)
+            try:
+                with self.translated():
+                    self._prepare(connection)
+            except EngineError:
+                self.drop(connection)
+                raise
+        try:
+            with self.translated():
+                yield connection
+        finally:
+            if connection.closed or connection.broken or self._closed:
+                self.drop(connection)
+                self._drop_idle()  # what broke this one broke them all
+            else:
+                self._idle.put(connection)
+
+    def _drop_idle(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.drop(self._idle.get_nowait())
+
+    def drop(self, connection: Connection) -> None:
+        """Close a connection; harmless when repeated."""
+        with self._lock:
+            self._open.discard(connection)
+        with contextlib.suppress(psycopg.Error):
+            connection.close()
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Raise what psycopg raises as an `EngineError` that says where and what."""
+        try:
+            yield
+        except psycopg.OperationalError as error:
+            raise EngineError(f"the shared engine at {self._where}: {_reason(error)}") from error
+        except psycopg.Error as error:
+            raise EngineError(f"the shared engine refuses: {_reason(error)}") from error
+
+    def close(self) -> None:
+        """Close all; a statement under way is cancelled."""
+        self._closed = True
+        with self._lock:
+            opened = list(self._open)
+        for connection in opened:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=1)
+            self.drop(connection)
+
+    def __exit__(self, *_: object) -> None:
+        """Close all."""
+        self.close()
+
+
+def _is_local(host: str) -> bool:
+    return host in {"", "localhost", "127.0.0.1", "::1"} or host.startswith(("/", "@"))
+
+
+def _password(path: str) -> str:
+    path = os.path.expanduser(path)
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(4096)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"shared.password_file: {path}: {why}.") from error
+    if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(
+            f"shared.password_file: other users can read {path}; run `chmod 600 {path}`, and change"
+            " the password."
+        )
+    return text.rstrip("\r\n")
+
+
+def _reason(error: psycopg.Error) -> str:
+    # the rest is where in which statement
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

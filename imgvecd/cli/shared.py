@@ -1,0 +1,136 @@
+"""`imgvecd shared`: looks at the database that several machines share, and keeps it in order."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.terminal_output import say, warn
+
+if TYPE_CHECKING:
+    from imgvecd.core.sharing.vector_engine import SourceState
+
+_LEAST_RECALL = 0.95
+_EXIT_CODES = "Exit code 0: all is as it should be; 1: something differs; 2: error."
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is private
+    """Add the command and its steps."""
+    command = commands.add_parser(
+        "shared",
+        help="look at the database that several machines share",
+        description="Look at the database that `shared.url` names, and keep it in order. Works"
+        " beside a running daemon, and without one.",
+    )
+    steps = command.add_subparsers(metavar="STEP", required=True)
+    step = steps.add_parser("status", help="list the sources that publish")
+    step.set_defaults(run=status)
+    add_flags(step)
+    step = steps.add_parser(
+        "verify",
+        help="compare what is published with this library, and measure the recall",
+        description="Compare what the engine has of this library with the catalog, image by image,"
+        " and measure how many of the ten best images searches find: all over, and with one in ten"
+        f" allowed. What waits to be published counts as missing. {_EXIT_CODES}",
+    )
+    step.set_defaults(run=verify)
+    add_flags(step)
+    step = steps.add_parser(
+        "forget",
+        help="delete everything of a source",
+        description="Delete everything that a source has published, as for a machine that is gone."
+        " One that still runs publishes again.",
+    )
+    step.add_argument("source", metavar="SOURCE", help="name, number or UUID (`status` lists them)")
+    step.set_defaults(run=forget)
+    add_flags(step)
+    step = steps.add_parser(
+        "init",
+        help="make the tables, as the database's owner",
+        description="Make the tables, or bring them up to date. Run it once as a role that owns the"
+        " database, where those that publish may not make tables.",
+    )
+    step.add_argument("--url", metavar="URL", help="connect so, instead of by shared.url")
+    step.set_defaults(run=init)
+    add_flags(step)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print the sources."""
+    from imgvecd.client.table import align  # noqa: PLC0415  # tabulate is slow to import
+    from imgvecd.wiring.shared_library import opened_engine  # noqa: PLC0415  # numpy, SQLite
+
+    with opened_engine(load_config(options)) as engine:
+        sources = engine.sources()
+    headers = ("number", "name", "role", "images", "vectors", "publishes", "seen")
+    say(*align(headers, [_row(source) for source in sources]).splitlines())
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Compare, and measure."""
+    from imgvecd.wiring.shared_library import SharedLibrary, opened_engine  # noqa: PLC0415  # SQLite
+
+    config = load_config(options)
+    with opened_engine(config) as engine:
+        library = SharedLibrary(config, engine)
+        try:
+            checks = library.checks(library.own(engine.sources()).number)
+            recall = library.recall()
+        finally:
+            library.close()
+    for check in checks:
+        say(
+            f"{check.feed}: {check.images:,} images here, {check.missing:,} missing there,"
+            f" {check.unwanted:,} too many"
+        )
+    say(
+        f"recall at 10: {recall.unfiltered:.3f}, with one image in ten allowed"
+        f" {recall.filtered:.3f} ({recall.how}; {recall.queries} queries)"
+    )
+    differs = any(check.missing or check.unwanted for check in checks)
+    low = min(recall.unfiltered, recall.filtered) < _LEAST_RECALL
+    sys.stdout.flush()
+    warn("something differs" if differs else "too much is missed" if low else "all is there")
+    return 1 if differs or low else 0
+
+
+def forget(options: argparse.Namespace) -> int:
+    """Delete what a source has published."""
+    from imgvecd.wiring.shared_library import opened_engine, source_named  # noqa: PLC0415  # SQLite
+
+    with opened_engine(load_config(options)) as engine:
+        source = source_named(engine.sources(), options.source)
+        count = engine.forget(source.number)
+    say(f"forgot {source.name}: {count:,} images")
+    return 0
+
+
+def init(options: argparse.Namespace) -> int:
+    """Make the tables."""
+    from imgvecd.wiring.shared_library import opened_engine  # noqa: PLC0415  # SQLite
+
+    config = load_config(options)
+    if options.url:
+        shared = msgspec.structs.replace(config.shared, url=options.url, password_file="")
+        config = msgspec.structs.replace(config, shared=shared)
+    with opened_engine(config) as engine:
+        engine.prepare()
+    say("the tables are there")
+    return 0
+
+
+def _row(source: SourceState) -> list[str]:
+    return [
+        str(source.number),
+        source.name,
+        source.role,
+        f"{source.images:,}",
+        f"{sum(source.vectors.values()):,}",
+        ", ".join(source.publishes),
+        source.seen_at,
+    ]

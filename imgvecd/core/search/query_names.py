@@ -1,0 +1,136 @@
+"""Names among the words of a query: "Ada on the beach" is "beach", and of those photos Ada's first.
+
+Names are those of people, tags, folders and cameras that the library has. Some are sure: of
+cameras, words that English lacks, proper names in tags, and people, but for those that are frequent
+words and begin with a small letter. These are taken out of the text, and what lacks them is less
+likely to be meant. Of others ("Golden Retriever") the model is asked as well, and what bears them
+only comes first. A lower-case tag of one word ("beach") is a word like any other. What stands in
+quotes is never taken apart. A text that is nothing but names stays: its words find images anyway.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from imgvecd.api import SearchRequest, Understood
+from imgvecd.core.search.query_places import Span, candidates
+from imgvecd.core.search.vocabulary import is_common, is_word
+from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
+from imgvecd.types import KnownName
+
+Names = Callable[[Sequence[str]], Mapping[str, Sequence[KnownName]]]
+"""Returns what in the library has those folded names; blocks."""
+
+_MOST = 4  # names in one query
+_POSSESSIVE = re.compile(r"['’]s$")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Words of a query that name something, and what: namesakes are meant together.
+
+    Attributes:
+        is_sure: the words mean nothing else.
+    """
+
+    words: str
+    known: tuple[KnownName, ...]
+    is_sure: bool
+
+
+def taken_apart(
+    request: SearchRequest, said: Understood | None, called: Names
+) -> tuple[SearchRequest, Understood | None, tuple[Named, ...]]:
+    """Return a request less the names in its text, what was understood, and the names.
+
+    It is as it was where it asks for more than one text, or for no names.
+
+    Args:
+        said: what was understood of its time and place; that is in its filters already.
+    """
+    text = (request.text or "") if said is None else said.text
+    if not text or not request.names or len(request.all_terms()) > 1:
+        return request, said, ()
+    left, named = taken_out(text, called)
+    if not named:
+        return request, said, ()
+    said = msgspec.structs.replace(
+        said or Understood(text=""),
+        text=left,
+        name_words=", ".join(name.words for name in named),
+        names=tuple(dict.fromkeys(known.shown for name in named for known in name.known)),
+    )
+    return msgspec.structs.replace(request, text=left), said, named
+
+
+def taken_out(text: str, called: Names) -> tuple[str, tuple[Named, ...]]:
+    """Return (a text without its sure names, all names); none if nothing else were left."""
+    spans = {span: _name_of(text, span) for span in candidates(text)}
+    known = called(list(dict.fromkeys(spans.values()))) if spans else {}
+    taken: list[tuple[Span, Named]] = []
+    for span, name in spans.items():  # the longest first
+        typed = text[span.start : span.end]
+        sure = tuple(each for each in known.get(name, ()) if _is_sure(typed, name, each))
+        meant = sure or tuple(each for each in known.get(name, ()) if _may_be(typed, name, each))
+        apart = all(span.end <= other.start or other.end <= span.start for other, _ in taken)
+        if meant and apart and len(taken) < _MOST:
+            taken.append((span, Named(typed, meant, bool(sure))))
+    taken.sort(key=lambda each: each[0].start)
+    if not taken or not _without(text, [span for span, _ in taken]):
+        return text, ()
+    certain = [span for span, named in taken if named.is_sure]
+    return _without(text, certain) if certain else text, tuple(named for _, named in taken)
+
+
+def _name_of(text: str, span: Span) -> str:
+    """Return the folded name that words stand for: "Ada's" is Ada's."""
+    owned = _POSSESSIVE.search(text[span.start : span.end])
+    return span.name.removesuffix(" s") if owned else span.name
+
+
+def _is_sure(typed: str, name: str, known: KnownName) -> bool:
+    """Whether words mean nothing but what has this folded name."""
+    if known.kind == "camera":
+        return True
+    if known.kind == "person":
+        return " " in name or typed[0].isupper() or not is_common(name)
+    capital = typed[0].isupper() and known.shown[:1].isupper()
+    if capital and " " not in name and not is_common(name):
+        return True
+    return not all(_is_plain(part) for part in name.split())
+
+
+def _is_plain(word: str) -> bool:
+    return word.isdigit() or is_word(word) or is_word(word, "rare")
+
+
+def _may_be(typed: str, name: str, known: KnownName) -> bool:
+    """Whether words that English has may mean a tag or a folder."""
+    if known.kind == "person" or name.isdigit():
+        return False
+    capital = known.shown[:1].isupper() and (typed[0].isupper() or not is_common(name))
+    return " " in name or capital
+
+
+def _without(text: str, spans: Sequence[Span]) -> str:
+    """Return a text without some words, and the small ones that led to them or stand alone now."""
+    parts, end = [], 0
+    for span in spans:
+        parts.append(_trimmed(text[end : span.start], last=True))
+        end = span.end
+    rest = " ".join([*parts, text[end:]])
+    left = _trimmed(_trimmed(rest, last=True), last=False).strip(" ,;.")
+    return "" if is_of_small_words(left) else left
+
+
+def _trimmed(text: str, *, last: bool) -> str:
+    """Return a text less the small words that it ends or begins with."""
+    words = text.split()
+    at = -1 if last else 0
+    while words and words[at].casefold().strip(",;") in SMALL_WORDS:
+        words.pop(at)
+    return " ".join(words)

@@ -1,0 +1,144 @@
+"""Lets clients in over TCP and TLS: a bounded number, strangers for seconds only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from typing import Any, cast
+
+from aiohttp import web
+
+logger = logging.getLogger(__name__)
+
+_MOST_CONNECTIONS = 64
+# Until the token was seen: handshake and one request's head, over any network.
+_STRANGER_S = 20.0
+_IDLE_S = 300.0  # between requests of who has the token
+_LINGER_S = 2.0  # after an early answer: who still sends sees it
+_BACKLOG = 128
+_PAUSE_S = 0.5  # where files ran out
+_READ_AHEAD = 1 << 20  # bytes of a body
+
+
+class _Connection(web.RequestHandler):
+    """A connection that is closed unless it brings the token soon."""
+
+    __slots__ = ("ended", "trusted")
+
+    def __init__(self, server: web.Server, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
+        super().__init__(server, **options)
+        self.trusted = False
+        self.ended = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: one that never sends anything is closed as an idle one."""
+        self.keep_alive(True)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        super().connection_lost(exc)
+        self.ended.set()
+
+    def end_stranger(self) -> None:
+        """Hang up, unless the token was seen."""
+        if not self.trusted and self.transport is not None:
+            self.transport.abort()
+
+
+def trust(request: web.Request) -> None:
+    """The request's connection may stay: the token was seen."""
+    cast("_Connection", request.protocol).trusted = True
+
+
+class Door:
+    """Accepts clients on one socket until closed. For one event loop.
+
+    Args:
+        context: of TLS; None speaks plain HTTP.
+    """
+
+    def __init__(
+        self, bound: socket.socket, server: web.Server, context: ssl.SSLContext | None
+    ) -> None:
+        self._socket = bound
+        self._server = server
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        self._inside: dict[asyncio.Task[None], _Connection] = {}
+        bound.setblocking(False)
+        bound.listen(_BACKLOG)
+        self._loop.add_reader(bound.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Accept nothing more, and hang up on strangers."""
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        for connection in self._inside.values():
+            connection.end_stranger()
+
+    def _accept(self) -> None:
+        try:
+            accepted, address = self._socket.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return
+        except OSError as error:
+            logger.warning("no client can be accepted: %s", error.strerror)
+            self._pause()
+            return
+        if len(self._inside) >= _MOST_CONNECTIONS and not self._end_oldest_stranger():
+            logger.info("%s is refused: %d connections", address[0], _MOST_CONNECTIONS)
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = _Connection(
+            self._server,
+            loop=self._loop,
+            keepalive_timeout=_IDLE_S,
+            lingering_time=_LINGER_S,
+            access_log=None,
+            auto_decompress=False,  # a small body could become a huge one
+            read_bufsize=_READ_AHEAD,
+        )
+        task = self._loop.create_task(self._serve(accepted, connection, str(address[0])))
+        self._inside[task] = connection
+        task.add_done_callback(lambda ended: self._inside.pop(ended, None))
+
+    async def _serve(self, accepted: socket.socket, connection: _Connection, who: str) -> None:
+        """Shake hands, and count the connection until it has ended."""
+        deadline = self._loop.call_later(_STRANGER_S, connection.end_stranger)
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self._context,
+                ssl_handshake_timeout=_STRANGER_S if self._context else None,
+            )
+            await connection.ended.wait()
+        except (OSError, ssl.SSLError) as error:
+            logger.debug("%s is not let in: %s", who, error)
+        finally:
+            deadline.cancel()
+            connection.end_stranger()
+
+    def _end_oldest_stranger(self) -> bool:
+        found = (task for task, connection in self._inside.items() if not connection.trusted)
+        oldest = next(found, None)
+        if oldest is None:
+            return False
+        self._inside.pop(oldest)
+        oldest.cancel()
+        return True
+
+    def _pause(self) -> None:
+        bound = self._socket
+        self._loop.remove_reader(bound.fileno())
+
+        def resume() -> None:
+            if bound.fileno() >= 0:
+                self._loop.add_reader(bound.fileno(), self._accept)
+
+        self._loop.call_later(_PAUSE_S, resume)

@@ -1,0 +1,151 @@
+"""Real encode servers for tests, and a network in front of them that is slow."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from certificates import make_certificate
+from running import DEADLINE_S
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+class RunningEncodeServer:
+    """`imgvecd encode-server` with TLS and a token, in a home of its own.
+
+    Args:
+        home: made if missing.
+        module: `fast_daemon` needs no model.
+        models: as for `--model`.
+        port: to be used again after a restart; None takes a free one.
+        certificate: (certificate, key) instead of a new one.
+        env: on top of the test's own.
+    """
+
+    def __init__(
+        self,
+        home,
+        *,
+        module="fast_daemon",
+        models=("imgvecd-mini",),
+        port=None,
+        certificate=None,
+        token=TOKEN,
+        env=None,
+    ):
+        self.home = Path(home)
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.cert, self.key = certificate or make_certificate(self.home / "tls")
+        self.token_file = self.home / "token"
+        self.token_file.write_text(token + "\n")
+        self.token_file.chmod(0o600)
+        self.url = f"https://localhost:{self.port}"
+        self.log = self.home / "server.log"
+        self._module = module
+        self._models = models
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("XDG_")},
+            "HOME": str(self.home),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONPATH": str(Path(__file__).parent),
+            "ENCODED": str(self.home / "encoded"),
+            **(env or {}),
+        }
+        self.process = None
+
+    def start(self, *, wait=True):
+        """Start it; return once it listens."""
+        said = self.log.read_text().count("imgvecd encode-server: ") if self.log.exists() else 0
+        command = [sys.executable, "-m", self._module, "encode-server"]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--token-file", str(self.token_file)]
+        command += ["--tls-cert", str(self.cert), "--tls-key", str(self.key)]
+        command += [flag for model in self._models for flag in ("--model", model)]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                command, env=self.env, stdout=log, stderr=subprocess.STDOUT
+            )
+        if wait:
+            self.wait_until(lambda: self.log.read_text().count("imgvecd encode-server: ") > said)
+        return self
+
+    def wait_until(self, condition):
+        began = time.monotonic()
+        while time.monotonic() < began + DEADLINE_S:
+            assert self.process.poll() is None, self.log.read_text()
+            if condition():
+                return
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def stop(self, number):
+        """Send the signal; return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE_S)
+
+    def encoded(self):
+        """How many images its workers have encoded."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.home / "encoded").read_text().count("\n")
+        return 0
+
+    def setting(self, **changes):
+        """The value of `encode.remote` for a daemon that uses it."""
+        server = {
+            "url": self.url,
+            "token_file": str(self.token_file),
+            "ca_file": str(self.cert),
+            **changes,
+        }
+        return json.dumps([server])
+
+
+class SlowNetwork:
+    """A TCP proxy that keeps all bytes for `delay_s`, and passes on `bytes_per_s` at most."""
+
+    def __init__(self, port, *, delay_s, bytes_per_s):
+        self._target = port
+        self._delay_s = delay_s
+        self._bytes_per_s = bytes_per_s
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets = [self._listener]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+
+    def _pass_on(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(16_384):
+                time.sleep(self._delay_s + len(data) / self._bytes_per_s)
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)

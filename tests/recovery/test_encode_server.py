@@ -1,0 +1,268 @@
+"""An encode server that goes away, or that one of both sides does not take: no picture fails."""
+
+import signal
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from certificates import make_certificate
+from encode_servers import RunningEncodeServer, SlowNetwork
+from fast_serving import serving as sessions
+from kept_state import keep_state
+from pictures import draw
+from running import RunningDaemon
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A folder with 150 small pictures."""
+    folder = tmp_path / "photos"
+    for number in range(150):
+        draw(folder / f"{number}.png", number)
+    return folder
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = RunningEncodeServer(tmp_path / "server")
+    yield made
+    made.kill()
+
+
+def vectors(daemon):
+    """Return the embeddings in a stopped daemon's catalog by content hash."""
+    with sqlite3.connect(daemon.state / "catalog.sqlite") as catalog:
+        rows = catalog.execute(
+            "SELECT contents.hash, vector FROM embeddings JOIN contents"
+            " ON contents.id = embeddings.key & ((1 << 40) - 1)"
+        ).fetchall()
+    return {digest: np.frombuffer(vector, np.float16).astype(np.float32) for digest, vector in rows}
+
+
+def server_state(daemon):
+    (told,) = daemon.status()["encode_servers"]
+    return told
+
+
+def no_failures(daemon):
+    assert daemon.status()["files"]["failed"] == 0
+    assert daemon.get("/v1/failures")["failures"] == []
+
+
+def encoded_here(daemon):
+    return (daemon.home / "encoded").exists()
+
+
+def test_a_library_is_encoded_elsewhere_and_the_same(serve, server, many):
+    server.start()
+    daemon = serve(many, encode__remote=server.setting(), encode__without_remote="wait")
+    daemon.wait_until_indexed(150)
+    told = server_state(daemon)
+    assert (told["url"], told["state"], told["encoded"]) == (server.url, "ready", 150)
+    assert server.encoded() == 150
+    assert not encoded_here(daemon)
+    assert daemon.get("/v1/health") == {"status": "ok"}
+    assert daemon.search("a text that no tower here can encode", limit=3)
+    assert daemon.stop() == 0
+    assert not encoded_here(daemon)
+    noted = {bytes.fromhex(line) for line in (server.home / "encoded").read_text().split()}
+    kept = {vector.astype(np.float16).tobytes() for vector in vectors(daemon).values()}
+    assert kept == noted
+
+
+def test_a_server_that_is_killed_again_and_again_loses_nothing(serve, server, many):
+    server.start()
+    daemon = serve(many, encode__remote=server.setting(), encode__without_remote="wait")
+    for more in (1, 30, 60):
+        server.wait_until(lambda more=more: server.encoded() >= more)
+        server.kill()
+        daemon.wait_until(lambda: server_state(daemon)["state"] == "unreachable")
+        assert "encode server unreachable" in daemon.status()["warnings"][0]
+        no_failures(daemon)
+        server.start()
+        daemon.imgvec("retry")
+    daemon.wait_until_indexed(150)
+    no_failures(daemon)
+    assert not encoded_here(daemon)
+
+
+def test_without_its_server_a_daemon_waits_and_says_so(serve, server, photos):
+    daemon = serve(photos, encode__remote=server.setting(), encode__without_remote="wait")
+    daemon.wait_until(lambda: server_state(daemon)["state"] == "unreachable")
+    health = daemon.get("/v1/health")
+    assert health["status"] == "degraded"
+    assert server.url in health["reasons"][0]
+    status, answer = daemon.request("POST", "/v1/search", {"text": "waves"})
+    assert status == 503 or answer["hits"] == []
+    daemon.stop()
+    server.start()
+    daemon = serve(photos, encode__remote=server.setting(), encode__without_remote="wait")
+    daemon.wait_until_indexed(12)
+    server.stop(signal.SIGTERM)
+    draw(photos / "new.png", 1000)
+    waiting = daemon.wait_until(
+        lambda: [
+            text for text in daemon.get("/v1/health").get("reasons", []) if "1 files wait" in text
+        ]
+    )
+    assert "unreachable" in waiting[0]
+    daemon.stop()
+    daemon = serve(photos, encode__remote=server.setting(), encode__without_remote="wait")
+    assert daemon.wait_until(lambda: server_state(daemon)["state"] == "unreachable")
+    no_failures(daemon)
+    server.start()
+    daemon.wait_until_indexed(13)
+    assert not encoded_here(daemon)
+
+
+def test_without_its_server_a_daemon_encodes_itself(serve, server, photos):
+    daemon = serve(photos, encode__remote=server.setting())
+    status = daemon.wait_until_indexed(12)
+    assert status["encode_servers"][0]["state"] == "unreachable"
+    assert daemon.get("/v1/health")["status"] == "ok"  # nothing waits for it
+    assert encoded_here(daemon)
+    no_failures(daemon)
+
+
+def test_with_a_server_a_few_pictures_load_no_model_here(serve, server, photos):
+    server.start()
+    daemon = serve(photos, encode__remote=server.setting())
+    daemon.wait_until_indexed(12)
+    assert server_state(daemon)["encoded"] == 12
+    assert not encoded_here(daemon)
+
+
+def refused(serve, photos, setting, reason):
+    """Have a daemon refuse a server for a reason, and encode nothing there."""
+    daemon = serve(photos, encode__remote=setting, encode__without_remote="wait")
+    told = daemon.wait_until(
+        lambda: server_state(daemon) if server_state(daemon)["state"] == "refused" else None
+    )
+    assert reason in told["reason"], told
+    assert told["next_try_s"] > 60
+    assert any(reason in text for text in daemon.get("/v1/health")["reasons"])
+    no_failures(daemon)
+    return daemon
+
+
+def test_a_wrong_token_is_told_and_can_be_mended(serve, server, photos, tmp_path):
+    server.start()
+    wrong = tmp_path / "wrong-token"
+    wrong.write_text("wrong\n")
+    wrong.chmod(0o600)
+    setting = server.setting(token_file=str(wrong))
+    daemon = refused(serve, photos, setting, f"the token in {wrong} is not the server's")
+    assert server.encoded() == 0
+    wrong.write_text(server.token_file.read_text())
+    assert daemon.imgvec("retry").returncode == 0
+    daemon.wait_until_indexed(12)
+    no_failures(daemon)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "reason"),
+    [
+        ({"begun_days_ago": 40}, "certificate has expired"),
+        ({"name": "elsewhere.example"}, "Hostname mismatch"),
+    ],
+)
+def test_a_certificate_that_is_not_the_servers_is_told(
+    serve, photos, tmp_path, certificate, reason
+):
+    made = make_certificate(tmp_path / "tls", **certificate)
+    server = RunningEncodeServer(tmp_path / "server", certificate=made).start()
+    try:
+        refused(serve, photos, server.setting(), reason)
+        assert server.encoded() == 0
+    finally:
+        server.kill()
+
+
+def test_a_server_that_nobody_vouches_for_is_told(serve, server, photos):
+    server.start()
+    refused(serve, photos, server.setting(ca_file=""), "self-signed certificate")
+
+
+def test_other_weights_are_refused(serve, photos, tmp_path):
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(b"weights of somebody")
+    server = RunningEncodeServer(tmp_path / "server", models=[f"imgvecd-tiny={own}"]).start()
+    try:
+        daemon = refused(serve, photos, server.setting(), "does not have imgvecd-mini")
+        daemon.stop()
+        other = tmp_path / "other.safetensors"
+        other.write_bytes(b"other weights")
+        home = tmp_path / "second"
+        with sessions(home) as start:
+            setting = {"model__name": "imgvecd-tiny", "model__pretrained": str(other)}
+            daemon = start(
+                photos,
+                encode__remote=server.setting(),
+                encode__without_remote="wait",
+                **setting,
+            )
+            told = daemon.wait_until(
+                lambda: server_state(daemon) if server_state(daemon)["state"] == "refused" else None
+            )
+            assert "other weights" in told["reason"]
+        assert server.encoded() == 0
+    finally:
+        server.kill()
+
+
+def test_a_slow_network_takes_its_time_and_loses_nothing(serve, server, photos):
+    server.start()
+    network = SlowNetwork(server.port, delay_s=0.05, bytes_per_s=50_000)
+    try:
+        setting = server.setting(url=f"https://localhost:{network.port}")
+        daemon = serve(photos, encode__remote=setting, encode__without_remote="wait")
+        daemon.wait_until_indexed(12)
+        no_failures(daemon)
+    finally:
+        network.close()
+
+
+def test_the_machine_is_woken_once(serve, server, photos, tmp_path):
+    woken = tmp_path / "woken"
+    command = ["sh", "-c", f'echo "$IMGVECD_SERVER" >> {woken}']
+    daemon = serve(
+        photos,
+        encode__remote=server.setting(on_wanted=command),
+        encode__without_remote="wait",
+    )
+    daemon.wait_until(woken.exists)
+    assert woken.read_text() == f"{server.url}\n"
+    server.start()
+    daemon.wait_until_indexed(12)
+    assert woken.read_text() == f"{server.url}\n"
+
+
+def test_the_embedded_model_gives_the_same_elsewhere_and_answers_texts_alone(tmp_path):
+    photos = Path(__file__).parents[1] / "data" / "photos"
+    count = len(list(photos.glob("*.jpg")))
+    server = RunningEncodeServer(tmp_path / "server", module="imgvecd.cli.main")
+    keep_state(tmp_path / "server" / ".local" / "state" / "imgvecd-encoders", catalog=False)
+    local = RunningDaemon(tmp_path / "local", [photos])
+    settings = {"encode__without_remote": "wait", "encode__remote": server.setting()}
+    elsewhere = RunningDaemon(tmp_path / "elsewhere", [photos], settings, kept=False)
+    try:
+        elsewhere.wait_until(lambda: server_state(elsewhere)["state"] == "unreachable")
+        server.start()
+        elsewhere.wait_until_indexed(count)
+        local.wait_until_indexed(count)
+        found = local.search("a rocket in the sky")
+        assert elsewhere.search("a rocket in the sky") == found
+        tower = elsewhere.state / "texttower"
+        elsewhere.wait_until(lambda: list(tower.glob("*.safetensors")))
+        assert server.stop(signal.SIGTERM) == 0
+        assert elsewhere.search("a cup of coffee") == local.search("a cup of coffee")
+        assert not (elsewhere.state / "imagetower").exists()
+        no_failures(elsewhere)
+        assert elsewhere.stop() == local.stop() == 0
+        here, there = vectors(local), vectors(elsewhere)
+        assert here.keys() == there.keys()
+        assert min(float(here[each] @ there[each]) for each in here) > 0.9999
+    finally:
+        for each in (server, local, elsewhere):
+            each.kill()

@@ -1,0 +1,95 @@
+"""Which of two files was made from the other, where their sizes and tables alone do not tell."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imgvecd import api
+from imgvecd.adapters import pillow
+from imgvecd.core.duplicates.copies import Copy
+from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders
+
+PHOTOS = Path(__file__).parents[3] / "data" / "photos"
+
+
+def saved(image, form="JPEG", **how):
+    data = io.BytesIO()
+    image.save(data, form, **how)
+    return data.getvalue()
+
+
+def again(image, form="JPEG", **how):
+    return Image.open(io.BytesIO(saved(image, form, **how))).convert("RGB")
+
+
+def scaled(image, factor, how=Image.Resampling.BICUBIC):
+    return image.resize([round(side * factor) for side in image.size], how)
+
+
+def kept(**files):
+    """Return the name of the file that is kept; those named later are newer."""
+    request = api.DuplicatesRequest()
+    copies = []
+    for number, (name, data) in enumerate(files.items()):
+        examined = pillow.examine(io.BytesIO(data), 10**7)
+        info = examined.info
+        file = api.ImageFile(path=f"/{name}", size_bytes=len(data), modified_at=f"20{number:02}")
+        image = api.Image(
+            id=number, hash=f"{number:064x}", files=(file,), format=info.format,
+            width=info.width, height=info.height, metadata=info.metadata,
+        )  # fmt: skip
+        copies.append(Copy(image, file, examined.facts))
+    chooser = Chooser(copies, request, ChosenFolders(request))
+    return chooser.ordered()[0].file.path[1:]
+
+
+@pytest.fixture(scope="module", params=["astronaut", "coffee", "rocket"])
+def picture(request):
+    photo = Image.open(PHOTOS / f"{request.param}.jpg").convert("RGB")
+    return scaled(photo, 0.9)  # so that nothing is left of how it was saved
+
+
+@pytest.mark.parametrize("quality", [90, 95])
+@pytest.mark.parametrize("factor", [1.4, 1.5, 3])
+def test_what_was_enlarged_gives_way(picture, quality, factor):
+    original = saved(picture, quality=88)
+    larger = saved(scaled(picture, factor), quality=quality)
+    assert kept(larger=larger, original=original) == "original"
+    assert kept(smaller=saved(scaled(picture, 1 / factor), quality=95), original=original) == (
+        "original"
+    )
+
+
+def test_the_enlarged_copy_of_an_enlarged_copy_is_no_better(picture):
+    files = {
+        f"times {factor}": saved(scaled(picture, factor), quality=95) for factor in (3, 2.25, 1.5)
+    }
+    assert kept(**files, original=saved(picture, quality=86)) == "original"
+
+
+@pytest.mark.parametrize("how", [("WEBP", {"quality": 75}), ("AVIF", {"quality": 60, "speed": 8})])
+@pytest.mark.parametrize("quality", [86, 90, 94])
+def test_a_way_by_another_codec_shows(picture, how, quality):
+    original = saved(picture, quality=quality)
+    form, options = how
+    copy = saved(again(Image.open(io.BytesIO(original)), form, **options), quality=92)
+    assert kept(copy=copy, original=original) == "original"
+
+
+@pytest.mark.parametrize(("first", "then"), [(86, 90), (88, 90), (92, 90), (94, 90)])
+def test_of_neighbouring_qualities_the_one_that_explains_the_other_was_first(picture, first, then):
+    original = saved(picture, quality=first)
+    copy = saved(Image.open(io.BytesIO(original)), quality=then)
+    assert kept(copy=copy, original=original) == "original"
+
+
+def test_a_pattern_is_not_taken_for_enlarging():
+    down, across = np.mgrid[:300, :300]
+    waves = 128 + 60 * np.sin(2 * np.pi * down / 3) + 60 * np.sin(2 * np.pi * across / 3)
+    noisy = waves + np.random.default_rng(1).normal(0, 12, waves.shape)
+    pattern = Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).convert("RGB")
+    half = saved(scaled(pattern, 0.5), quality=95)
+    assert kept(half=half, whole=saved(pattern, quality=90)) == "whole"
