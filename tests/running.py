@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 DEADLINE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
@@ -89,6 +90,7 @@ class RunningDaemon:
         for key, value in settings.items():
             flags += ["--set", f"{key.replace('__', '.')}={value}"]
         self.log = self.home / "daemon.log"
+        self.process: Any
         with open(self.log, "ab") as log, open(os.devnull) as nothing:
             if self.preloaded and not wrapper and not options and executable == sys.executable:
                 files = [nothing, log, log]
