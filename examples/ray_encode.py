@@ -32,7 +32,7 @@ def encode(folders: list[str], out: str, model: str, actors: int, batch_size: in
     encoded = rows.map_batches(
         BatchEncoder,
         fn_constructor_args=(model,),
-        concurrency=actors,
+        compute=ray.data.ActorPoolStrategy(size=actors),
         num_cpus=1,
         batch_size=batch_size,
         batch_format="pyarrow",

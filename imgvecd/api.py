@@ -709,7 +709,9 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
         indexed, pending: files, as that model sees them; 0 until it is loaded.
         loading: how fetching and loading it goes on, as it tells; else empty.
         stopped: by a person; `POST /v1/move/resume` goes on.
-        error: why it does not come on, or None.
+        to_fetch_mb: size of a download that waits for a person's yes, which
+            `POST /v1/move/resume` is; 0 while none does.
+        error: why it does not come on, or None; next_try_at: when that is tried again.
     """
 
     name: str
@@ -719,7 +721,9 @@ class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float = 0.0
     loading: str = ""
     stopped: bool = False
+    to_fetch_mb: int = 0
     error: str | None = None
+    next_try_at: str | None = None
 
 
 class RootStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

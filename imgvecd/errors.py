@@ -146,6 +146,10 @@ class ModelError(ImgvecdError):
     http_status = 503
 
 
+class NotFetchedError(ModelError):
+    """The model is not on this machine, and nobody has allowed it to be fetched."""
+
+
 class WorkerError(ImgvecdError):
     """A worker process died or did not answer in time; its work can be tried again."""
 

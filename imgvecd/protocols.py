@@ -121,7 +121,13 @@ class TextRecogniser(Protocol):
 
 
 class Encoder(Protocol):
-    """The CLIP model. Rows of results are L2-normalised float32."""
+    """The CLIP model. Rows of results are L2-normalised float32.
+
+    Attributes:
+        may_fetch: whether a model that is not on this machine may be fetched; when it next loads.
+    """
+
+    may_fetch: bool
 
     @property
     def loaded(self) -> bool:
@@ -598,12 +604,12 @@ class ModelTable(Protocol):
         """Record that this model answers queries from now on."""
         ...
 
-    def stopped_move(self) -> str | None:
-        """Return the fingerprint of the model that a person does not want to move to, if any."""
+    def move_decision(self, fingerprint: str) -> bool | None:
+        """Return whether a person wants to move to that model; None if nobody has said."""
         ...
 
-    def stop_move(self, fingerprint: str | None) -> None:
-        """Record that model; None forgets it."""
+    def decide_move(self, fingerprint: str, *, wanted: bool) -> None:
+        """Record whether a person wants to move to that model, and to no other."""
         ...
 
 

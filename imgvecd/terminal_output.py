@@ -38,9 +38,9 @@ def say(*lines: str, end: str = "\n") -> None:
     _write_lines(sys.stdout, map(runnable, lines), end)
 
 
-def warn(*lines: str) -> None:
+def warn(*lines: str, end: str = "\n") -> None:
     """Write a message to standard error, like `say`."""
-    _write_lines(sys.stderr, map(runnable, lines), "\n")
+    _write_lines(sys.stderr, map(runnable, lines), end)
     sys.stderr.flush()
 
 

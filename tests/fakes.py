@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from imgvecd.errors import ModelError, UnreadableImageError, WorkerError
+from imgvecd.errors import ModelError, NotFetchedError, UnreadableImageError, WorkerError
 from imgvecd.types import DecodedImage, ImageInfo, ModelInfo, Pixels, PreprocessSpec, Stamp
 
 DIM = 16
@@ -97,6 +97,7 @@ class FakeEncoder:
     """Vectors by `vector_of`. Dies on images that begin with `poison`."""
 
     loaded = True
+    may_fetch = True
     error = None
     progress = ""
     batch = 4
@@ -112,9 +113,12 @@ class FakeEncoder:
         self.asked = 0
         self.deaths = 0
         self.broken = False
+        self.kept = True
         self.closed = False
 
     async def info(self):
+        if not (self.kept or self.may_fetch):
+            raise NotFetchedError("no model here")
         if self.broken:
             raise ModelError("no model")
         return self.model

@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from imgvecd.cli.download_question import asked_now
 from imgvecd.config import paths
 from imgvecd.config.example import render
 from imgvecd.config.schema import expand
@@ -36,7 +37,13 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise ConfigError(f"{missing[0]} is not a folder.")
     target = options.config or paths.config_file()
-    text = render([_portable(given) for given in options.dirs])
+    if os.path.lexists(target) and not options.force:
+        raise ConfigError(f"{target} exists; --force overwrites it.")
+    agreed = asked_now()
+    text = render(
+        [_portable(given) for given in options.dirs],
+        {} if agreed is None else {"model_download": "allow" if agreed else "never"},
+    )
     try:
         os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
         with open(target, "w" if options.force else "x", encoding="utf-8") as file:

@@ -31,15 +31,22 @@ class BarHandler(logging.Handler):
 
 
 async def show_progress(
-    status: Callable[[], Awaitable[Status]], interval_s: float = _INTERVAL_S
+    status: Callable[[], Awaitable[Status]],
+    ask: Callable[[Status], Awaitable[None]],
+    interval_s: float = _INTERVAL_S,
 ) -> None:
     """Draw a bar on standard error until the daemon is first idle; then say how to search.
 
     Without a terminal there is no bar, only the last line.
+
+    Args:
+        ask: is handed each status while the bar is out of the way.
     """
     with tqdm(bar_format=_FORMAT, disable=None, dynamic_ncols=True, leave=False) as bar:
         while True:
             now = await status()
+            bar.clear()
+            await ask(now)
             if now.state == "idle":
                 break
             _draw(bar, now)

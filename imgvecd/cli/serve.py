@@ -8,8 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from imgvecd.cli.download_question import DownloadQuestion, somebody_there
 from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.command_hints import runnable
@@ -17,6 +19,9 @@ from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_malloc_arena
 from imgvecd.terminal_output import printable
+
+if TYPE_CHECKING:
+    from imgvecd.daemon.service import DaemonService
 
 # syslog's numbers, the most serious first
 _PRIORITIES = (
@@ -55,8 +60,18 @@ def run(options: argparse.Namespace) -> int:
     return serving.serve(
         config,
         reload=lambda: load_servable(options),
-        progress=show_progress if options.progress else None,
+        beside=partial(_accompany, progress=options.progress)
+        if options.progress or somebody_there()
+        else None,
     )
+
+
+async def _accompany(service: DaemonService, *, progress: bool) -> None:
+    """Tell the person at the terminal how it goes, and ask what only a person can say."""
+    question = DownloadQuestion(service.resume_move, service.stop_move)
+    if progress:
+        await show_progress(service.status, question.ask_if_due)
+    await question.watch(service.status)
 
 
 def _require_folders(given: Sequence[str], config: Config) -> None:

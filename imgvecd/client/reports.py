@@ -74,8 +74,13 @@ def _shared(shared: api.SharedStatus) -> list[str]:
 def _move(move: api.MoveStatus) -> str:
     if move.stopped:
         return f"{move.name}: stopped; `imgvec move resume` goes on"
+    if move.to_fetch_mb:
+        return f"{move.name}: {move.to_fetch_mb} MB wait for your yes: `imgvec move resume`"
     if move.error:
-        return f"{move.name}: {move.error}"
+        reason = move.error.partition(". ")[0]  # the rest is in the log and in --json
+        told = reason if reason.startswith(move.name) else f"{move.name}: {reason}"
+        again = move.next_try_at and local_time(move.next_try_at).partition(" ")[2]
+        return f"{told}; next try {again}" if again else told
     if not move.indexed and not move.pending:
         return f"{move.name}: {move.loading or 'it is fetched next'}"
     return f"{move.name}, {move.indexed:,} of {move.indexed + move.pending:,} files"

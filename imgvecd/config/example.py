@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -34,12 +35,16 @@ _MODEL_FORM = """\
 #  pretrained: laion2b_s34b_b79k"""
 
 
-def render(roots: Sequence[str]) -> str:
-    """Return the text of a configuration file that watches `roots`."""
-    return "\n".join([_HEAD, *_top(roots), *_sections()])
+def render(roots: Sequence[str], chosen: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the text of a configuration file that watches `roots`.
+
+    Args:
+        chosen: settings outside of sections that are not to be the defaults.
+    """
+    return "\n".join([_HEAD, *_top(roots, chosen), *_sections()])
 
 
-def _top(roots: Sequence[str]) -> Iterator[str]:
+def _top(roots: Sequence[str], chosen: Mapping[str, str]) -> Iterator[str]:
     texts = meanings(Config)
     for field in msgspec.structs.fields(Config):
         if is_section(field.type):
@@ -47,6 +52,8 @@ def _top(roots: Sequence[str]) -> Iterator[str]:
         yield from _comment(_sentence(texts[field.name]))
         if field.name == "roots":
             yield from _roots(roots)
+        elif field.name in chosen:
+            yield f"{field.name}: {quoted(chosen[field.name])}"
         else:
             yield f"#{field.name}: {quoted(msgspec.to_builtins(field.default))}"
         if field.name == "model":

@@ -418,6 +418,9 @@ class Config(Section, frozen=True):
         exclude: globs for all roots.
         state_dir: catalog and index; empty means `$XDG_STATE_HOME/imgvecd`.
         model: "auto", "small", "fast", "best", "multilingual", or a model's name and checkpoint.
+        model_download: whether `model: auto` may fetch ViT-B-32-256 (600 MB). "ask" asks once, on a
+            terminal, and elsewhere waits for `imgvec move resume`; "allow" fetches it; "never"
+            fetches nothing, not even a model that is named.
         log_level: of the journal; photo names appear at "debug" only.
     """
 
@@ -425,6 +428,7 @@ class Config(Section, frozen=True):
     exclude: tuple[str, ...] = ()
     state_dir: str = ""
     model: str | ModelConfig = "auto"
+    model_download: Literal["ask", "allow", "never"] = "ask"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     watch: WatchConfig = WatchConfig()
     decode: DecodeConfig = DecodeConfig()

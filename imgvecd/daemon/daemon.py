@@ -80,7 +80,7 @@ class Daemon:
         observed: is asked for the service manager's status line and watchdog, and on SIGUSR1.
         state_dir: where SIGUSR1 writes.
         require_state: raises ImgvecdError if the state directory was replaced; blocks.
-        progress: runs beside the daemon and draws for a person, or None.
+        accompany: runs beside the daemon for a person who looks on, or None.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Daemon:
         observed: Observed,
         state_dir: str,
         require_state: Callable[[], None],
-        progress: Callable[[], Coroutine[Any, Any, None]] | None,
+        accompany: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         self._engine = engine
         self._reconciler = reconciler
@@ -103,7 +103,7 @@ class Daemon:
         self._observed = observed
         self._state_dir = state_dir
         self._require_state = require_state
-        self._progress = progress
+        self._accompany = accompany
         self._stop = asyncio.Event()
         self._reload_wanted = asyncio.Event()
         self._dump_wanted = asyncio.Event()
@@ -190,8 +190,8 @@ class Daemon:
     def _beside(self, watching: asyncio.Task[None]) -> dict[str, Coroutine[Any, Any, None]]:
         """Return what goes on beside the work, by name."""
         beside = {"reload": self._reload_on_signal(watching), "dump": self._dump_on_signal()}
-        if self._progress is not None:
-            beside["progress"] = self._progress()
+        if self._accompany is not None:
+            beside["person"] = self._accompany()
         if self._notifier.listening:
             beside["status line"] = self._tell()
         if self._notifier.watchdog_s is not None:

@@ -396,7 +396,7 @@ class DaemonService:
         return await self._done("the move is stopped")
 
     async def resume_move(self) -> api.Done:
-        """Take up a move that was stopped."""
+        """Take up a move that was stopped, or that waits for a yes to its download."""
         await self._engine.resume_move()
         return await self._done("the move goes on")
 
@@ -503,7 +503,7 @@ class DaemonService:
         target = next((m for m in self._models.values() if m is not self._first), None)
         if target is None or target.fingerprint == serving:
             return None
-        upcoming = self._engine.upcoming
+        upcoming, next_try_at = self._engine.upcoming, self._engine.move_next_try_at
         counts = api.FileCounts()
         if upcoming is not None:
             counts = self._counter.figures(target.fingerprint, changing=True).files
@@ -515,7 +515,9 @@ class DaemonService:
             rate_per_s=round(upcoming.embedder.rate.per_s, 1) if upcoming else 0.0,
             loading=self._engine.move_progress,
             stopped=self._engine.move_stopped,
+            to_fetch_mb=self._engine.move_to_fetch_mb,
             error=self._engine.moving_error,
+            next_try_at=_timestamp(round(next_try_at * 1e9)) if next_try_at else None,
         )
 
     def _model_status(self) -> api.ModelStatus:

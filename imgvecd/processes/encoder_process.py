@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.library.model_choice import FETCHING, ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
 from imgvecd.core.threads import BULK
 from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
-from imgvecd.errors import ModelError, WorkerError
+from imgvecd.errors import ModelError, NotFetchedError, WorkerError
 from imgvecd.processes.backoff import Backoff
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.priority_lock import PriorityLock
@@ -74,6 +74,7 @@ class EncoderProcess:
         module: of the worker, run with `python -m`.
 
     Attributes:
+        may_fetch: see `protocols.Encoder`.
         sandbox: what keeps the worker from doing anything but encoding; None before the first one.
     """
 
@@ -110,6 +111,7 @@ class EncoderProcess:
         self._silence: asyncio.Timeout | None = None
         self._logged_at = 0.0
         self._progress = ""
+        self.may_fetch = True
         self.sandbox: tuple[str, ...] | None = None
 
     @property
@@ -288,11 +290,12 @@ class EncoderProcess:
         )
 
     async def _start(self) -> Worker:
+        arguments = msgspec.structs.replace(self._arguments, may_fetch=self.may_fetch)
         try:
             worker = await Worker.start(
                 "encoder",
                 self._module,
-                [msgspec.json.encode(self._arguments).decode()],
+                [msgspec.json.encode(arguments).decode()],
                 environment=_environment(self._arguments.part),
                 on_line=self._note_output,
                 most_bytes=_MOST_BYTES,
@@ -303,6 +306,9 @@ class EncoderProcess:
         self._worker = worker
         try:
             self._loaded = await self._wait_until_loaded(worker)
+        except NotFetchedError:  # nothing is wrong, and a yes may come at any time
+            await self._discard(worker)
+            raise
         except BaseException:
             await self._discard(worker)
             self._backoff.failed()
@@ -334,6 +340,8 @@ class EncoderProcess:
             self._silence = None
         if isinstance(answer, EncodeReady):
             return answer
+        if isinstance(answer, Failed) and answer.kind == "not_fetched":
+            raise NotFetchedError(answer.message)
         raise ModelError(answer.message if isinstance(answer, Failed) else "unexpected answer")
 
     def _note_output(self, line: str) -> None:
@@ -344,9 +352,11 @@ class EncoderProcess:
         now = asyncio.get_running_loop().time()
         self._silence.reschedule(now + _SILENCE_S)
         self._progress = line
-        if now >= self._logged_at + _LOG_S:
+        fetching = line.startswith(FETCHING)  # what takes somebody's network is never hushed up
+        if fetching or now >= self._logged_at + _LOG_S:
             self._logged_at = now
-            logger.info("loading %s: %s", self._choice.name, line)
+            level = logging.WARNING if fetching else logging.INFO
+            logger.log(level, "loading %s: %s", self._choice.name, line)
 
     def _stop_when_idle(self) -> None:
         """Stop in the turn of the bulk lane, so that a request that comes now starts a new one."""

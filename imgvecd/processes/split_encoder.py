@@ -74,6 +74,15 @@ class SplitEncoder:
         self._keeping: asyncio.Task[None] | None = None
 
     @property
+    def may_fetch(self) -> bool:
+        """See `protocols.Encoder`."""
+        return self._whole.may_fetch
+
+    @may_fetch.setter
+    def may_fetch(self, allowed: bool) -> None:
+        self._whole.may_fetch = allowed
+
+    @property
     def loaded(self) -> bool:
         """Whether any of the model is in memory now."""
         return any(part.loaded for part in (self._whole, self._texts, self._images))

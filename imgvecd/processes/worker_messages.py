@@ -32,6 +32,7 @@ class EncodeArguments(msgspec.Struct, frozen=True):
     part: Part = "whole"
     text_tower: str = ""
     image_tower: str = ""
+    may_fetch: bool = True
 
 
 class DecodeArguments(msgspec.Struct, frozen=True):
@@ -208,7 +209,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         reason: of an UnreadableImageError.
     """
 
-    kind: Literal["unreadable", "model", "worker"]
+    kind: Literal["unreadable", "model", "not_fetched", "worker"]
     message: str
     reason: str = ""
 

@@ -46,6 +46,8 @@ class ElsewhereEncoder:
         tower_path: the file that it is kept in.
     """
 
+    may_fetch = True  # by the servers, if at all
+
     def __init__(self, servers: Sequence[HttpEncoder], tower: TextsHere, tower_path: str) -> None:
         self._servers = tuple(servers)
         self._tower = tower

@@ -62,8 +62,8 @@ export class Status {
         ${move
           ? html`<p>Moving to ${move.name} ${move.pretrained}: ${move.loading || html`${n(move.indexed)} done, ${n(move.pending)} wait`}
               ${move.error ? html`<span class="wrong">${move.error}</span>` : nothing}
-              ${move.stopped
-                ? html`<button @click=${() => this._act("/v1/move/resume", {}, "The move goes on")}>Resume the move</button>`
+              ${move.stopped || move.to_fetch_mb
+                ? html`<button @click=${() => this._act("/v1/move/resume", {}, "The move goes on")}>${move.to_fetch_mb ? `Fetch its ${move.to_fetch_mb} MB` : "Resume the move"}</button>`
                 : html`<button @click=${() => this._act("/v1/move/stop", {}, "The move is stopped")}>Stop the move</button>`}</p>`
           : nothing}
         ${this.failures.length

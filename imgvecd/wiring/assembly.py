@@ -22,12 +22,14 @@ from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
+from imgvecd.core.library.target_model import DownloadTerms
 from imgvecd.core.search import Searcher
 from imgvecd.errors import CatalogDamagedError, CatalogError, ConfigError, ModelError, NotFoundError
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.types import FileRow, ModelInfo
+from imgvecd.wiring.model_hub import download_terms
 from imgvecd.wiring.parts import (
     drop_image_towers,
     fetch_image,
@@ -135,6 +137,9 @@ def assemble(
             )
 
         shared = make_sharing(config.shared, state, catalog, serving_model) if sharing else None
+        # what other machines encode is fetched by them
+        here = config.encode.without_remote == "local"
+        terms = download_terms(target, config) if target and here else DownloadTerms()
         parts = Parts(
             work=catalog.work,
             rereading=catalog.rereading,
@@ -152,6 +157,7 @@ def assemble(
             at_reading_start=partial(lower, priority_of(config)),
             opener=opener.open,
             fetch=fetch_image if config.server.fetch_urls else None,
+            download=terms,
             texts=catalog.texts,
             recogniser=recogniser,
             elsewhere=shared.everywhere if shared else None,

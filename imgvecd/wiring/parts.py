@@ -66,7 +66,9 @@ def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
         HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
     )
     if config.encode.without_remote == "local":
-        return ModelSource(choice.fingerprint, make_encoder(choice, config, state), servers)
+        encoder = make_encoder(choice, config, state)
+        encoder.may_fetch = config.model_download != "never"
+        return ModelSource(choice.fingerprint, encoder, servers)
     path = text_tower_path(choice, state)
     tower = EncoderProcess(choice, config.encode, part="texts", text_tower=path)
     elsewhere = ElsewhereEncoder(servers, tower, path)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from imgvecd.adapters.watchdog_platform import make_watcher
-from imgvecd.api import ModelStatus, Status
+from imgvecd.api import ModelStatus
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, expand
 from imgvecd.core.duplicates.finder import DuplicateFinder
@@ -47,15 +47,15 @@ _SWITCH_S = 0.0005
 # More than connections, watches, segments and workers can take together.
 _OPEN_FILES = 65_536
 
-Progress = Callable[[Callable[[], Awaitable[Status]]], Coroutine[Any, Any, None]]
+Beside = Callable[[DaemonService], Coroutine[Any, Any, None]]
 
 
-def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | None = None) -> int:
+def serve(config: Config, *, reload: Callable[[], Config], beside: Beside | None = None) -> int:
     """Run the daemon until it is told to stop; return the exit code.
 
     Args:
         reload: reads the configuration again; what `reloading.RELOADED` names is applied.
-        progress: draws the status that it is given a way to ask for; None draws nothing.
+        beside: runs beside the daemon, for a person who looks on.
     """
     _raise_open_files()
     sys.setswitchinterval(_SWITCH_S)
@@ -63,7 +63,7 @@ def serve(config: Config, *, reload: Callable[[], Config], progress: Progress | 
     while True:
         started = time.monotonic()
         try:
-            asyncio.run(_serve(config, reload, progress, condemned))
+            asyncio.run(_serve(config, reload, beside, condemned))
         except CatalogDamagedError as error:
             if condemned is not None and time.monotonic() - started < _RESTORED_S:
                 raise  # what was restored is no better: a person has to look
@@ -85,7 +85,7 @@ def _raise_open_files() -> None:
 async def _serve(
     config: Config,
     reload: Callable[[], Config],
-    progress: Progress | None,
+    beside: Beside | None,
     condemned: str | None,
 ) -> None:
     reconciler: Reconciler | None = None
@@ -147,7 +147,6 @@ async def _serve(
             listener = next(iter(passed_sockets()), None)
             return serve_http(service, config.server, listener=listener)
 
-        draw = None if progress is None else lambda: progress(service.status)
         daemon = Daemon(
             assembly.engine,
             reconciler,
@@ -157,7 +156,7 @@ async def _serve(
             service,
             expand(config.state_dir) if config.state_dir else paths.state_dir(),
             assembly.lock.require,
-            draw,
+            None if beside is None else partial(beside, service),
         )
         with publishing(assembly.sharing):
             await daemon.run()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from imgvecd.errors import ModelError
+from imgvecd.errors import ModelError, NotFetchedError
 from imgvecd.processes.framing import Buffer, send
 from imgvecd.processes.malloc import give_back_mapped, keep_freed_memory
 from imgvecd.processes.worker_messages import (
@@ -44,7 +44,8 @@ def main() -> None:
     try:
         encoding = Encoding(arguments)
     except ModelError as error:
-        send(channel, Failed("model", str(error)))
+        fetchable = isinstance(error, NotFetchedError)
+        send(channel, Failed("not_fetched" if fetchable else "model", str(error)))
         return
     keep_freed_memory()
     in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
@@ -110,7 +111,12 @@ def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower:
         return tower
     from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
 
-    return OpenClipModel(arguments.choice, arguments.config, arguments.text_tower)
+    return OpenClipModel(
+        arguments.choice,
+        arguments.config,
+        arguments.text_tower,
+        may_fetch=arguments.may_fetch,
+    )
 
 
 if __name__ == "__main__":

@@ -3,36 +3,16 @@
 import inspect
 import json
 import shutil
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from former_interface import AS_PRINTED
 from kept_state import keep_state
 
 from imgvecd import VectorDatabase, VectorDBManager
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
-
-AS_PRINTED = textwrap.dedent(
-    """\
-    from imgvecd import VectorDatabase, VectorDBManager
-
-    db = VectorDatabase(model_name="ViT-B-32", pretrained="laion2b_s34b_b79k",
-                        db_path="vector_db", dimension=512)
-    image_id = db.add_image("path/or/URL.jpg", metadata={"category": "animals", "tags": ["cute", "dog"]})
-    ids      = db.add_images_batch(paths, metadatas)
-    results  = db.search_by_text("cute dog", k=5)
-    similar  = db.search_by_image("query.jpg or URL", k=5)
-    stats    = db.get_stats()
-
-    manager = VectorDBManager(db_path="vector_db")
-    stats   = manager.index_directory("images_folder/")
-    results = manager.search_by_description("beautiful landscape", k=10)
-    groups  = manager.find_duplicates(similarity_threshold=0.95)
-    manager.export_metadata("out.json")
-    """  # noqa: E501  # as printed
-)
 
 
 def test_the_constructor_is_the_former_one():

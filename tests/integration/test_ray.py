@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from commands_run import ran
+from kept_state import keep_state
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "tests" / "data" / "photos"
@@ -26,6 +27,7 @@ cluster.shutdown()
 
 pytestmark = [
     pytest.mark.nightly,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
 ]
 
@@ -36,11 +38,12 @@ def test_two_nodes_encode_what_a_library_takes_over(tmp_path):
         "HOME": str(tmp_path),
         "RAY_USAGE_STATS_ENABLED": "0",
     }
+    keep_state(tmp_path / ".local" / "state" / "imgvecd-encoders", catalog=False)
     script = tmp_path / "cluster.py"
     script.write_text(CLUSTER)
     out = tmp_path / "shards"
     example = [ROOT / "examples" / "ray_encode.py", PHOTOS, "--out", out, "--batch-size", 4]
-    said = ran(sys.executable, script, *example, "--model", "imgvecd-mini", env=env, timeout=250)
+    said = ran(sys.executable, script, *example, "--model", "imgvecd-mini", env=env, timeout=550)
     count = len(list(PHOTOS.glob("*.jpg")))
     assert f"{count} files" in said
     assert "2 nodes" in said

@@ -131,8 +131,12 @@ def test_it_is_built_searched_stopped_and_started_again(podman, tmp_path):
         time.sleep(0.5)
     connection = http.client.HTTPConnection("localhost", port, timeout=60)
     headers = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-    connection.request("GET", "/", headers=headers)
-    assert "secret" in connection.getresponse().read().decode()
+    for path, status in (("/", 303), ("/enter", 200)):
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        shown = answer.read().decode()
+        assert answer.status == status
+    assert "secret" in shown
     podman("stop", "--time", "60", "page", "first")
     for name in ("page", "first"):
         assert podman("inspect", name, "--format", "{{.State.ExitCode}}").strip() == "0"

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import open_clip
 from huggingface_hub import constants as hub
 
-from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, not_at_hand
-from imgvecd.errors import ModelError
+from imgvecd.core.library.model_choice import EMBEDDED, FETCHING, ModelChoice, not_at_hand
+from imgvecd.errors import ModelError, NotFetchedError
 from imgvecd.types import PreprocessSpec
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,13 @@ Tokenizer: TypeAlias = Any  # the same
 _REACH_S = 5.0  # a hub that takes longer to say anything is as good as none
 
 
-def load(choice: ModelChoice) -> Model:
+def load(choice: ModelChoice, *, may_fetch: bool = True) -> Model:
     """Return the model in fp32 on the CPU, ready for inference; fetch it if it is not here.
 
     What is in the hub's cache is used without asking the network.
 
     Raises:
+        NotFetchedError: it is not here, and may not be fetched.
         ModelError: it cannot be loaded; the message names the ways out.
     """
     if choice.config_path:
@@ -42,20 +43,23 @@ def load(choice: ModelChoice) -> Model:
         lambda: _create(choice),
         lambda error: _unloadable(choice, error),
         f"{choice.name}, {choice.pretrained}",
-        may_fetch=not choice.checkpoint_path,
+        local=bool(choice.checkpoint_path),
+        may_fetch=may_fetch,
     )
 
 
-def load_tokenizer(choice: ModelChoice) -> Tokenizer:
+def load_tokenizer(choice: ModelChoice, *, may_fetch: bool = True) -> Tokenizer:
     """Return what makes token ids of texts; those of many languages are fetched like models.
 
     Raises:
+        NotFetchedError: it is not here, and may not be fetched.
         ModelError: it cannot be had; the message names the ways out.
     """
     return _kept_or_fetched(
         lambda: open_clip.get_tokenizer(choice.name),
         lambda error: _without_tokenizer(choice, error),
         f"the tokenizer of {choice.name}",
+        may_fetch=may_fetch,
     )
 
 
@@ -64,16 +68,29 @@ def _kept_or_fetched(
     explained: Callable[[Exception], ModelError],
     what: str,
     *,
-    may_fetch: bool = True,
+    local: bool = False,
+    may_fetch: bool,
 ) -> Any:  # noqa: ANN401  # what open_clip makes has no types
-    """Return what `get` makes of the hub's cache alone, else of what the hub sends."""
+    """Return what `get` makes of the hub's cache alone, else of what the hub sends.
+
+    Args:
+        what: is fetched, for a person.
+        local: it is a file, which nobody sends.
+        may_fetch: whether the hub may be asked.
+    """
     try:
         with _offline():
             return get()
     except Exception as error:  # whatever open_clip, torch and the hub raise
-        if not may_fetch or hub.is_offline_mode() or not _hub_answers():
+        if local:
             raise explained(error) from error
-    logger.warning("fetching %s", what)
+        if not may_fetch:
+            raise NotFetchedError(
+                f"{what}: not on this machine, and `model_download` does not let it be fetched"
+            ) from error
+        if hub.is_offline_mode() or not _hub_answers():
+            raise explained(error) from error
+    logger.warning("%s%s", FETCHING, what)
     try:
         return get()
     except Exception as error:
@@ -116,8 +133,8 @@ def _check_packages(choice: ModelChoice) -> None:
 def _without_tokenizer(choice: ModelChoice, error: Exception) -> ModelError:
     logger.debug("%s: %s", choice.name, error)
     return ModelError(
-        f"the tokenizer of {choice.name} is not on this machine and cannot be fetched from"
-        f" {hub.ENDPOINT}. Connect to the network once, after which it stays in the hub's cache; or"
+        f"the tokenizer of {choice.name} cannot be fetched from {hub.ENDPOINT}. It is not on this"
+        " machine: connect to the network once, after which it stays in the hub's cache; or"
         f" copy that cache (~/.cache/huggingface, HF_HOME) from another machine; or set model:"
         f" {EMBEDDED}, which needs no download"
     )

@@ -46,14 +46,21 @@ class OpenClipModel:
     runtime = "torch"
 
     def __init__(
-        self, choice: ModelChoice, config: EncodeConfig, text_tower_path: str = ""
+        self,
+        choice: ModelChoice,
+        config: EncodeConfig,
+        text_tower_path: str = "",
+        *,
+        may_fetch: bool = True,
     ) -> None:
         """Load the model, fetching it if its checkpoint is a tag, and try it out.
 
         Args:
             text_tower_path: file to keep the text tower in, if it is not there yet; or empty.
+            may_fetch: else only what is on this machine is taken.
 
         Raises:
+            NotFetchedError: it is not on this machine, and may not be fetched.
             ModelError: it cannot be loaded, or its embeddings are no numbers.
         """
         self.device = choose_device(config.device)
@@ -62,6 +69,7 @@ class OpenClipModel:
             torch.set_num_threads(config.threads)
         self._choice, self._config = choice, config
         self._text_tower = text_tower_path
+        self._may_fetch = may_fetch
         self._load(choice)
         if self._rounds_too_much(choice):
             self.dtype = torch.float32
@@ -102,9 +110,9 @@ class OpenClipModel:
         return image_tower.keep(self._choice, self._config, self.info, directory, encode)
 
     def _load(self, choice: ModelChoice) -> None:
-        model = load(choice)
+        model = load(choice, may_fetch=self._may_fetch)
         self._spec = preprocess_spec(model)
-        self._tokenizer = load_tokenizer(choice)
+        self._tokenizer = load_tokenizer(choice, may_fetch=self._may_fetch)
         if self._text_tower and not os.path.exists(self._text_tower):
             text_tower.keep(model, self._tokenizer, choice, self._spec, self._text_tower)
         mean, std = (torch.tensor(values) for values in (self._spec.mean, self._spec.std))

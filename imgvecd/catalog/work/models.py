@@ -12,6 +12,8 @@ from imgvecd.catalog.schema.connection import Database
 from imgvecd.errors import NotFoundError
 from imgvecd.types import ModelInfo
 
+_STOPPED, _WANTED = "stopped_move", "wanted_move"  # what a person has said, in `meta`
+
 
 class Models:
     """Known models by fingerprint. Thread-safe."""
@@ -50,18 +52,21 @@ class Models:
         with self._database.write() as (connection, _):
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('serving', ?)", (fingerprint,))
 
-    def stopped_move(self) -> str | None:
-        """Return the fingerprint of the model that a person does not want to move to, if any."""
+    def move_decision(self, fingerprint: str) -> bool | None:
+        """Return whether a person wants to move to that model; None if nobody has said."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'stopped_move'").fetchone()
-        return None if row is None else str(row[0])
+            row = connection.execute(
+                "SELECT key FROM meta WHERE key IN (?, ?) AND value = ?",
+                (_STOPPED, _WANTED, fingerprint),
+            ).fetchone()
+        return None if row is None else row[0] == _WANTED
 
-    def stop_move(self, fingerprint: str | None) -> None:
-        """Record that model; None forgets it."""
+    def decide_move(self, fingerprint: str, *, wanted: bool) -> None:
+        """Record whether a person wants to move to that model, and to no other."""
         with self._database.write_aside() as connection:
-            connection.execute("DELETE FROM meta WHERE key = 'stopped_move'")
-            if fingerprint is not None:
-                connection.execute("INSERT INTO meta VALUES ('stopped_move', ?)", (fingerprint,))
+            connection.execute("DELETE FROM meta WHERE key IN (?, ?)", (_STOPPED, _WANTED))
+            key = _WANTED if wanted else _STOPPED
+            connection.execute("INSERT INTO meta VALUES (?, ?)", (key, fingerprint))
 
     def learn(self, info: ModelInfo) -> None:
         """Know a model, so that embeddings of it can be kept; nothing is encoded with it."""

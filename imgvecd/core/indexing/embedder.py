@@ -313,6 +313,7 @@ class Embedder:
 
         while True:
             await self._some_decoded()
+            await self._gate.over()  # a machine is not woken for what rests
             await server.ready()
             self._served += 1
             try:

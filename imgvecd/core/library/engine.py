@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from imgvecd.core.files.beneath import open_file
@@ -26,6 +27,7 @@ from imgvecd.core.indexing.idle_reader import (
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
+from imgvecd.core.library.target_model import DownloadTerms, TargetModel
 from imgvecd.core.search import Searcher
 from imgvecd.core.search.others import Elsewhere
 from imgvecd.core.threads import BULK
@@ -79,6 +81,7 @@ class Parts:
     Attributes:
         serving: the model that answers queries.
         target: the model that shall take its place once every image is encoded with it, or None.
+        download: whether the target may be fetched.
         open_index: opens or builds the index of a model; blocks.
         in_flight: decodes running or waiting at the same time.
         checkpoint_interval_s: longest time that a change stays without a checkpoint.
@@ -108,6 +111,7 @@ class Parts:
     at_reading_start: Callable[[], None] = lambda: None
     opener: Callable[[bytes], int] = open_file
     fetch: Callable[[str], bytes] | None = None
+    download: DownloadTerms = field(default_factory=DownloadTerms)
     texts: IdleQueue[str] | None = None
     recogniser: TextRecogniser | None = None
     elsewhere: Elsewhere | None = None
@@ -141,7 +145,7 @@ class Engine:
         self._completed = asyncio.Event()
         self._learning = Retrying(ModelError)
         self._opening = Retrying(DISK_ERRORS, longest_s=DISK_LONGEST_S)
-        self._reaching = Retrying(ModelError, first_s=60, longest_s=6 * 3600, level=logging.INFO)
+        self._target = TargetModel(parts.target.encoder, parts.download) if parts.target else None
         self._reader = Reader(
             parts.work,
             parts.decoder,
@@ -201,8 +205,18 @@ class Engine:
     @property
     def moving_error(self) -> str | None:
         """What keeps the target model from being built; None when all is well."""
-        upcoming = self.upcoming
-        return self._reaching.error or (upcoming.error if upcoming is not None else None)
+        upcoming, target = self.upcoming, self._target
+        return (target and target.error) or (upcoming.error if upcoming is not None else None)
+
+    @property
+    def move_next_try_at(self) -> float | None:
+        """When the target model is tried again, in seconds of `time.time`; else None."""
+        return self._target.next_try_at if self._target else None
+
+    @property
+    def move_to_fetch_mb(self) -> int:
+        """Size of a download that waits for a person's yes, by `resume_move`; else 0."""
+        return self._target.to_fetch_mb if self._target else 0
 
     @property
     def move_progress(self) -> str:
@@ -313,7 +327,7 @@ class Engine:
         target = self._moving_to()
         async with self._taking_over:
             self._moving_to()  # it may have been completed meanwhile
-            await BULK.run(self._parts.models.stop_move, target.fingerprint)
+            await self._decide(target, wanted=False)
             self.move_stopped = True
             move, self._move = self._move, None
             if move is not None:
@@ -327,17 +341,23 @@ class Engine:
         logger.info("the move to another model is stopped")
 
     async def resume_move(self) -> None:
-        """Take up a move that was stopped, where it was.
+        """Take up a move that was stopped, where it was; agree to the download that it takes.
 
         Raises:
             NotFoundError: no move is under way or to come.
         """
-        self._moving_to()
+        target = self._moving_to()
         async with self._taking_over:
             self._moving_to()
-            await BULK.run(self._parts.models.stop_move, None)
+            await self._decide(target, wanted=True)
             self.move_stopped = False
+            if self._target is not None:
+                self._target.agree()
             self._begin_move()
+
+    async def _decide(self, target: ModelSource, *, wanted: bool) -> None:
+        decide = self._parts.models.decide_move
+        await BULK.run(partial(decide, target.fingerprint, wanted=wanted))
 
     def _moving_to(self) -> ModelSource:
         target, generation = self._parts.target, self.generation
@@ -362,8 +382,11 @@ class Engine:
             tasks.create_task(self._verify(self.generation))
             await self._set_serving(serving)
             if self._parts.target is not None:
-                stopped = await BULK.run(self._parts.models.stopped_move)
-                self.move_stopped = stopped == self._parts.target.fingerprint
+                fingerprint = self._parts.target.fingerprint
+                wanted = await BULK.run(self._parts.models.move_decision, fingerprint)
+                self.move_stopped = wanted is False
+                if wanted and self._target is not None:
+                    self._target.agree()
                 self._begin_move()
 
     async def _fill_names(self) -> None:
@@ -401,8 +424,13 @@ class Engine:
         self, target: ModelSource, old: Generation, tasks: asyncio.TaskGroup
     ) -> None:
         """Build the target's generation beside the serving one, and put it in its place."""
+        assert self._target is not None  # noqa: S101  # it is made of `target`
+        model = await self._known(target)
+        if model is None:
+            await self._target.agreed()
         await self.idle()  # what can be searched soon comes before what is searched better
-        model = await self._learn(target, self._reaching)
+        target.encoder.may_fetch |= model is not None  # it was here, and was agreed to then
+        model = model or await self._target.info()
         logger.info("building the index of %s; %s answers meanwhile", model.name, old.model.name)
         await self._activate(old.model, model)
         self.upcoming = upcoming = await self._open(model)
@@ -446,9 +474,11 @@ class Engine:
         return not counts.pending
 
     async def _learn(self, source: ModelSource, retrying: Retrying) -> ModelInfo:
-        known = self._parts.models.get
-        model = await self._opening.call(BULK.run, known, source.fingerprint)
+        model = await self._known(source)
         return model if model is not None else await retrying.call(source.encoder.info)
+
+    async def _known(self, source: ModelSource) -> ModelInfo | None:
+        return await self._opening.call(BULK.run, self._parts.models.get, source.fingerprint)
 
     async def _activate(self, *models: ModelInfo) -> None:
         await self._opening.call(BULK.run, self._parts.models.activate, models)

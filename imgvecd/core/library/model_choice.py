@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import urllib.parse
 from dataclasses import dataclass
 
 import imgvecd
@@ -28,10 +29,13 @@ _AUTO = _FAST
 _FORMER_AUTO = ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k")
 _DEFAULT_TAGS = {_FORMER_AUTO.name: _FORMER_AUTO.pretrained}
 _EMBEDDED_TAG = "embedded"
-_AUTO_NOTE = (
-    f"model: auto runs on {EMBEDDED}, which comes with imgvecd, and moves to {_AUTO.name} once "
-    "that has been fetched and knows every image"
-)
+_AUTO_NOTE = f"`model: auto` is on {EMBEDDED} until {_AUTO.name} knows every image"
+AUTO_DOWNLOAD_MB = 600
+"""What `auto` fetches, of the model that it moves to."""
+
+FETCHING = "fetching "
+"""How the line begins that an encoder prints before it fetches anything."""
+
 _DIGEST_BYTES = 16  # 128 bits: no two models ever collide
 _CHUNK_BYTES = 1 << 20
 
@@ -83,12 +87,18 @@ def choose_model(setting: str | ModelConfig) -> ModelChoice:
     return ModelChoice(wanted.name, pretrained, _fingerprint(wanted.name, pretrained.encode()))
 
 
+def auto_name() -> str:
+    """Return the name of the model that `auto` moves to."""
+    return _AUTO.name
+
+
 def not_at_hand(choice: ModelChoice, hub: str) -> ModelError:
     """Return the error for a model that is not here and cannot be fetched, with the ways out."""
     return ModelError(
-        f"{choice.name} ({choice.pretrained or 'default'}) is not on this machine and cannot be "
-        f"fetched from {hub}. Connect to the network; or set model.pretrained to a local "
-        f"checkpoint file; or set model: {EMBEDDED}, which needs no download"
+        f"{choice.name} cannot be fetched from {urllib.parse.urlsplit(hub).netloc or hub}. It"
+        f" ({choice.pretrained or 'default'}) is not on this machine: connect to the network; or"
+        " set model.pretrained to a local checkpoint file; or set model:"
+        f" {EMBEDDED}, which needs no download"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
@@ -39,6 +40,7 @@ class Retrying:
 
     Attributes:
         error: why the latest call is being repeated; None when all is well.
+        next_try_at: when it is, in seconds of `time.time`; None while it runs.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Retrying:
         level: int = logging.ERROR,
     ) -> None:
         self.error: str | None = None
+        self.next_try_at: float | None = None
+        self._now = asyncio.Event()
         self._errors = errors
         self._first_s = first_s
         self._longest_s = longest_s
@@ -71,7 +75,22 @@ class Retrying:
             else:
                 self.error = None
                 return result
-            await asyncio.sleep(pause_s)
+            await self._pause(pause_s)
+
+    def try_now(self) -> None:
+        """End the pause before the next try, if one goes on."""
+        self._now.set()
+
+    async def _pause(self, pause_s: float) -> None:
+        self._now.clear()
+        self.next_try_at = time.time() + pause_s
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._now.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.next_try_at = None
 
 
 def _sentence(error: Exception) -> str:

@@ -40,8 +40,8 @@ def served(monkeypatch):
     """Return the calls of a stand-in for `imgvecd.wiring.serving.serve`."""
     calls = []
 
-    def serve(config, *, reload, progress):
-        calls.append((config, progress))
+    def serve(config, *, reload, beside):
+        calls.append((config, beside))
         return 0
 
     stand_in: Any = types.ModuleType("imgvecd.wiring.serving")
@@ -56,9 +56,9 @@ def test_init_writes_a_file_that_serve_reads(home, served, capsys):
     written = home / ".config" / "imgvecd" / "imgvecd.yaml"
     assert str(written) in capsys.readouterr().out
     assert main(["serve"]) == 0
-    [(config, progress)] = served
+    [(config, beside)] = served
     assert [root.path for root in config.root_configs()] == [str(home / "Pictures")]
-    assert not progress
+    assert beside is None
 
 
 def test_init_overwrites_only_when_forced(home, capsys):
@@ -93,12 +93,12 @@ def test_serve_flags_override(home, served):
     flags = ["--root", a, "--root", b, "--socket", "/s", "--state-dir", "/d"]
     flags += ["--model", "ViT-B-32", "--pretrained", "openai", "--set", "watch.settle_ms=7"]
     assert main(["serve", *flags, "--progress"]) == 0
-    [(config, progress)] = served
+    [(config, beside)] = served
     assert config.roots == (a, b)
     assert (config.server.socket, config.state_dir) == ("/s", "/d")
     assert config.model == ModelConfig(name="ViT-B-32", pretrained="openai")
     assert config.watch.settle_ms == 7
-    assert progress
+    assert beside
 
 
 def test_serve_on_a_folder_that_is_not_there_says_so_and_ends(home, served, capsys):

@@ -15,6 +15,10 @@ class Terminal(io.StringIO):
         return True
 
 
+async def nobody(_):
+    """Ask nobody anything."""
+
+
 def status(state, roots=(), **counts):
     return api.Status(
         version="0",
@@ -46,7 +50,7 @@ async def test_progress(monkeypatch, stream):
     async def ask():
         return next(answers)
 
-    await show_progress(ask, interval_s=0)
+    await show_progress(ask, nobody, interval_s=0)
     text = shown.getvalue()
     assert "1,990 photos can be searched (10 could not be read)" in text
     assert 'imgvec search "' in text
@@ -64,5 +68,5 @@ async def test_an_empty_folder_is_named_with_what_is_wrong(monkeypatch):
     async def ask():
         return status("idle", roots)
 
-    await show_progress(ask, interval_s=0)
+    await show_progress(ask, nobody, interval_s=0)
     assert shown.getvalue().startswith("No photos are in /photos, /usb (the folder is missing);")

@@ -1,3 +1,5 @@
+import datetime
+
 import msgspec
 import pytest
 
@@ -16,6 +18,9 @@ STATUS = api.Status(
     index=api.IndexStatus(),
 )
 
+AGAIN_AT = "2026-01-02T03:04:05+00:00"
+AGAIN = datetime.datetime.fromisoformat(AGAIN_AT).astimezone().strftime("%H:%M")
+
 
 @pytest.mark.parametrize(
     ("move", "words"),
@@ -23,6 +28,11 @@ STATUS = api.Status(
         ({}, "big: it is fetched next"),
         ({"loading": "42% of 605 MB"}, "big: 42% of 605 MB"),
         ({"error": "no network"}, "big: no network"),
+        ({"to_fetch_mb": 600}, "big: 600 MB wait for your yes: `imgvec move resume`"),
+        (
+            {"error": "big cannot be fetched. More.", "next_try_at": AGAIN_AT},
+            f"big cannot be fetched; next try {AGAIN}",
+        ),
         ({"stopped": True, "error": "no network"}, "big: stopped; `imgvec move resume` goes on"),
         ({"indexed": 1200, "pending": 300}, "big, 1,200 of 1,500 files"),
     ],

@@ -1,10 +1,11 @@
 """Pauses that grow, and what is told of a call that is repeated."""
 
+import asyncio
 import logging
+import time
 
 import pytest
 
-from imgvecd.core.timing import retrying
 from imgvecd.core.timing.retrying import Retrying, backoff_s
 from imgvecd.errors import CatalogError, ModelError
 
@@ -20,10 +21,10 @@ def test_a_pause_doubles_up_to_the_longest(failures, pause_s):
 def pauses(monkeypatch):
     slept = []
 
-    async def sleep(pause_s):
+    async def pause(_, pause_s):
         slept.append(pause_s)
 
-    monkeypatch.setattr(retrying.asyncio, "sleep", sleep)
+    monkeypatch.setattr(Retrying, "_pause", pause)
     return slept
 
 
@@ -63,3 +64,22 @@ async def test_other_errors_are_the_callers(pauses):
     with pytest.raises(CatalogError):
         await Retrying(ModelError).call(load)
     assert pauses == []
+
+
+async def test_a_pause_is_told_and_can_be_cut_short():
+    patience, tries = Retrying(ModelError, first_s=200), []
+
+    async def load():
+        tries.append(patience.next_try_at)
+        if len(tries) == 1:
+            raise ModelError("no")
+
+    loading = asyncio.create_task(patience.call(load))
+    async with asyncio.timeout(20):
+        while patience.next_try_at is None:
+            await asyncio.sleep(0.005)
+        assert 100 < patience.next_try_at - time.time() <= 200
+        patience.try_now()
+        await loading
+    assert tries == [None, None]
+    assert patience.next_try_at is None

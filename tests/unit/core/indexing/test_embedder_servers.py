@@ -72,14 +72,14 @@ class Encoder:
 
 
 @contextlib.asynccontextmanager
-async def embedding(work, here, servers, **options):
+async def embedding(work, here, servers, gate=None, **options):
     done = asyncio.Event()
     embedder = Embedder(
         work,
         Decoder(),
         here,
         MODEL,
-        gate=IndexingGate(),
+        gate=gate or IndexingGate(),
         path_of=lambda file: file.name,
         in_flight=8,
         on_committed=lambda: None,
@@ -172,3 +172,32 @@ async def test_a_picture_that_kills_a_servers_worker_fails_alone():
         await asyncio.wait_for(done.wait(), 60)
     assert [(content_id, reason) for content_id, reason, _ in work.failures] == [(17, "encoder")]
     assert len(work.vectors) == 39
+
+
+class PausedAfter:
+    """A gate that lets some through, and the others once it is opened."""
+
+    def __init__(self, count):
+        self.left = count
+        self.asked = 0
+        self.opened = asyncio.Event()
+
+    async def over(self):
+        self.asked += 1
+        self.left -= 1
+        if self.left < 0:
+            await self.opened.wait()
+        return False
+
+
+async def test_a_machine_is_not_woken_while_indexing_rests():
+    work, here, server = Work(3), Encoder(), Encoder()
+    server.on.clear()
+    gate = PausedAfter(3)  # the decodes
+    async with embedding(work, here, [server], gate, encodes_here=False) as (_, done):
+        while gate.asked < 4:
+            await asyncio.sleep(0.001)
+        assert not server.waited
+        server.on.set()
+        gate.opened.set()
+        await finish(work, 3, done)

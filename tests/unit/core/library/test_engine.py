@@ -12,6 +12,7 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.indexing import abandonable_reads
 from imgvecd.core.library.engine import ModelSource
+from imgvecd.core.library.target_model import DownloadTerms
 from imgvecd.core.timing import retrying
 from imgvecd.errors import (
     BadRequestError,
@@ -435,6 +436,123 @@ async def test_a_stopped_move_stays_stopped_after_a_restart(moving):
     moving.target.gate.set()
     await moving.engine.resume_move()
     await until(lambda: moving.engine.generation.model == TARGET)
+
+
+class Hub:
+    """What the model to move to is fetched from, and whether it has been."""
+
+    def __init__(self, **states):
+        self.maybe_kept, self.away = False, False
+        vars(self).update(states)
+
+    def terms(self, consent):
+        return DownloadTerms(consent, 600, maybe_kept=lambda: self.maybe_kept, reach=self.reach)
+
+    def reach(self):
+        if self.away:
+            raise ModelError("no network. Connect.")
+
+
+@pytest.fixture
+async def offered(tmp_path):
+    """Start an engine that may move to a model that is to be fetched."""
+    rig = Rig(tmp_path)
+
+    async def start(consent, hub, *, kept=False):
+        rig.target = FakeEncoder(TARGET)
+        rig.target.kept = kept
+
+        def open_index(model):
+            return DictIndex(rig.catalog.embeddings, model.fingerprint)
+
+        rig.parts = replace(
+            rig.parts,
+            target=ModelSource(TARGET.fingerprint, rig.target),
+            open_index=open_index,
+            download=hub.terms(consent),
+        )
+        rig.decoder.dead = False
+        if not os.listdir(rig.folder):
+            rig.write("a.jpg", b"picture")
+        rig.make_engine().start()
+        return rig.engine
+
+    yield start
+    await rig.engine.stop()
+    rig.catalog.close()
+
+
+@pytest.mark.parametrize("maybe_kept", [False, True])
+async def test_a_download_waits_for_a_yes_which_is_remembered(offered, maybe_kept):
+    engine = await offered("asked", Hub(maybe_kept=maybe_kept))
+    await until(lambda: engine.move_to_fetch_mb == 600)
+    assert engine.moving_error is None
+    await engine.idle()
+    assert engine.generation.model == MODEL
+    await engine.stop()
+    again = await offered("asked", Hub(maybe_kept=maybe_kept))
+    await until(lambda: again.move_to_fetch_mb == 600)
+    await again.resume_move()
+    await until(lambda: again.generation.model == TARGET)
+    assert again.move_to_fetch_mb == 0
+
+
+async def test_a_yes_lasts_beyond_a_restart_and_a_no_takes_it_back(offered):
+    hub = Hub(away=True)
+    engine = await offered("asked", hub)
+    await until(lambda: engine.moving_error)
+    await engine.resume_move()
+    await engine.stop()
+    hub.away = False
+    again = await offered("asked", hub)
+    await until(lambda: again.generation and again.generation.model == TARGET)
+    await again.stop()
+
+
+async def test_a_no_is_remembered_as_well(offered):
+    engine = await offered("asked", Hub())
+    await until(lambda: engine.move_to_fetch_mb)
+    await engine.stop_move()
+    assert engine.move_to_fetch_mb == 0
+    await engine.stop()
+    again = await offered("asked", Hub())
+    await until(lambda: again.move_stopped)
+    assert again.move_to_fetch_mb == 0
+
+
+async def test_nobody_is_asked_for_what_is_here(offered):
+    engine = await offered("asked", Hub(maybe_kept=True), kept=True)
+    await until(lambda: engine.generation and engine.generation.model == TARGET)
+
+
+async def test_nobody_is_asked_for_what_cannot_be_fetched_now(offered):
+    """It is told with the time of the next try; a yes given ahead has it tried at once."""
+    hub = Hub(away=True)
+    engine = await offered("asked", hub)
+    await until(lambda: engine.move_next_try_at)
+    assert engine.moving_error == "no network. Connect."
+    assert engine.move_to_fetch_mb == 0
+    hub.away = False
+    await engine.resume_move()
+    await until(lambda: engine.generation.model == TARGET)
+    assert engine.moving_error is None
+
+
+async def test_what_the_configuration_refuses_is_never_fetched(offered):
+    engine = await offered("refused", Hub())
+    await until(lambda: engine.moving_error)
+    assert "model_download: never" in engine.moving_error
+    await engine.resume_move()
+    await engine.idle()
+    await asyncio.sleep(0)
+    assert engine.generation.model == MODEL
+    assert not engine.move_to_fetch_mb
+    assert engine.moving_error
+
+
+async def test_but_what_is_here_is_used(offered):
+    engine = await offered("refused", Hub(maybe_kept=True), kept=True)
+    await until(lambda: engine.generation and engine.generation.model == TARGET)
 
 
 async def test_without_a_move_there_is_none_to_stop(rig):
