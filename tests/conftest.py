@@ -5,13 +5,19 @@ import shutil
 import sys
 import tempfile
 
+import preloaded
 from kept_state import FOLDER_VARIABLE, keep_state
 from postgres_databases import database, postgres  # noqa: F401  # fixtures for everybody
 from running import RunningDaemon
 
+# A run starts hundreds of processes: what one has compiled is for all.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_configure(config):
     RunningDaemon.keep_state = staticmethod(keep_state)
+    RunningDaemon.preloaded = preloaded
     # as README asks for: else messages would name the programs by their paths
     os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     if not hasattr(config, "workerinput"):  # xdist's workers inherit it

@@ -1,6 +1,7 @@
 """`imgvecd manual`: man pages of both programs and of every command.
 
-Made from the very parsers that `--help` is made from.
+Made from the very parsers that `--help` is made from. Own code: argparse-manpage sets an epilog as
+one paragraph, leaves a dot at the start of a line to roff, and links no page to those of commands.
 """
 
 from __future__ import annotations

@@ -134,11 +134,17 @@ def test_other_circumstances_are_looked_at_anew(tmp_path, monkeypatch):
     assert read_choice(directory, FP32) is None
 
 
+@pytest.fixture(scope="module")
+def kept_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    return kept(folder, tiny(folder))[2]
+
+
 @pytest.mark.parametrize("name", [GRAPH, BINARY, "tower.json"])
 @pytest.mark.parametrize("damage", ["bits", "cut", "gone"])
-def test_a_damaged_tower_is_refused(tmp_path, name, damage):
-    _, _, directory = kept(tmp_path, tiny(tmp_path))
-    path = tmp_path / "towers" / "one" / name
+def test_a_damaged_tower_is_refused(tmp_path, kept_once, name, damage):
+    directory = shutil.copytree(kept_once, tmp_path / "tower")
+    path = directory / name
     data = path.read_bytes()
     if damage == "gone":
         path.unlink()
@@ -162,7 +168,7 @@ def mapped(name):
 async def until_kept(encoder):
     async with asyncio.timeout(120):
         while encoder.runtime_note is None or mapped("libtorch"):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)  # thousands of regions are looked at
 
 
 async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypatch):

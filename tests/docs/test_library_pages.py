@@ -11,6 +11,7 @@ import sys
 import faiss
 import numpy as np
 import pytest
+from kept_state import keep_state
 from PIL import Image
 from running import RunningDaemon
 
@@ -43,6 +44,8 @@ def place(tmp_path_factory):
     shutil.copytree(PHOTOS, work / "photos", ignore=shutil.ignore_patterns("*.md"))
     shutil.copy(PHOTOS / "cat.jpg", work / "photo.jpg")
     (work / "notes.txt").write_text("no picture")
+    keep_state(work / "vector_db")
+    keep_state(work / "taken_over", catalog=False)
     former = work / "former"
     former.mkdir()
     index = faiss.IndexFlatIP(512)

@@ -2,14 +2,14 @@
 
 import json
 
-import open_clip
 import pytest
-from later import save_file, torch
+from later import Later, open_clip, save_file, torch
 
-from imgvecd.adapters.openclip import loading
 from imgvecd.config.schema import ModelConfig
 from imgvecd.core.library.model_choice import PRESETS, choose_model
 from imgvecd.errors import ModelError
+
+loading = Later("imgvecd.adapters.openclip.loading")
 
 
 def test_a_missing_package_is_named(monkeypatch):
@@ -23,7 +23,7 @@ def test_a_tokenizer_that_cannot_be_fetched_is_named(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(loading.open_clip, "get_tokenizer", fails)
-    monkeypatch.setattr(loading, "_hub_answers", lambda: False)
+    monkeypatch.setattr("imgvecd.adapters.openclip.loading._hub_answers", lambda: False)
     with pytest.raises(ModelError, match=r"tokenizer of xlm-roberta.* cache"):
         loading.load_tokenizer(choose_model("multilingual"))
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
+import preloaded
 import pytest
 from answering import running
 
@@ -26,14 +25,8 @@ def environment(tmp_path, server):
 
 @pytest.fixture
 def imgvec(environment):
-    def run(*arguments, stdin=None, **changes):
-        return subprocess.run(
-            [sys.executable, "-m", "imgvecd.client.main", *arguments],
-            env={**environment, **changes},
-            input=stdin,
-            capture_output=True,
-            check=False,
-            timeout=30,
-        )
+    def run(*arguments, stdin=b"", **changes):
+        env = {**environment, **changes}
+        return preloaded.run("imgvecd.client.main", *arguments, env=env, given=stdin, timeout=30)
 
     return run
