@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     add_flags(step)
     step = steps.add_parser(
         "verify",
-        help="compare what is published with this library, and measure the recall",
+        help="compare what is published with this library",
         description="Compare what the engine has of this library with the catalog, image by image,"
         " and measure how many of the ten best images searches find: all over, and with one in ten"
         f" allowed. What waits to be published counts as missing. {_EXIT_CODES}",
