@@ -622,6 +622,19 @@ async def test_a_program_with_passing_files_costs_little(library, state, monkeyp
         assert "whole.jpg" in watched.files()
 
 
+@pytest.mark.parametrize("other", ["b.jpg", "2023/new.png", "2023/trip/d.mov"])
+async def test_hard_links_that_are_left_out_from_now_on_hold_up_nothing(library, state, other):
+    (library / other).unlink(missing_ok=True)
+    os.link(library / "a.jpg", library / other)
+    async with watching(state, str(library)) as watched:
+        assert {"a.jpg", other} <= watched.files().keys()
+        (library / "a.jpg").write_bytes(b"changed meanwhile")
+        await watched.reload(watched.configs, watched.watch, ("*.jpg", "*.png"))
+        async with asyncio.timeout(20):
+            await watched.reconciler.barrier()
+        assert watched.agrees()
+
+
 async def test_a_root_that_appears_later(state, tmp_path):
     async with watching(state, str(tmp_path / "later")) as watched:
         assert not watched.reconciler.status()[watched.rows[0].id].online

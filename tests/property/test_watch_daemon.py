@@ -408,6 +408,12 @@ class DaemonMachine(RuleBasedStateMachine):
             self.at(top).mkdir(parents=True, exist_ok=True)
             mount("--bind", self.mounts[top], self.at(top))
             del self.kept[top]
+        self.see_it_come_back()
+
+    def see_it_come_back(self):
+        """Have the daemon look: emptied before anybody has, it might be an empty mount point."""
+        if self.daemon.process.poll() is None:
+            self.daemon.post("/v1/sync", {"timeout_s": 100})
 
     @precondition(lambda self: self.plugged)
     @rule()
@@ -423,6 +429,7 @@ class DaemonMachine(RuleBasedStateMachine):
             shutil.rmtree(self.at("library"))
         self.unplugged.rename(self.at("library"))
         del self.kept["library"]
+        self.see_it_come_back()
 
     def keep(self, top):
         # Of a root that holds nothing, nobody can say whether another folder is it.
@@ -447,9 +454,12 @@ class DaemonMachine(RuleBasedStateMachine):
         self.rename(place, other)
         self.move_folder(old, "library")
         self.delete("library/b/1.jpg")
-        if self.mounts and self.plugged and self.kept.keys() & self.mounts.keys():
+        mounting = self.mounts and self.plugged and self.kept.keys() & self.mounts.keys()
+        if mounting:
             self.mount()
         self.start()
+        if mounting:
+            self.see_it_come_back()
 
     @may_start
     @precondition(lambda self: self.mounts and self.plugged and not self.kept)
@@ -465,6 +475,8 @@ class DaemonMachine(RuleBasedStateMachine):
     def reload(self, exclude):
         self.exclude = exclude
         self.hang_up()
+        if self.kept:  # what is left out of what is away goes before the next settings come
+            self.daemon.post("/v1/sync", {"timeout_s": 100})
         for top, files in self.kept.items():
             self.kept[top] = {path: at for path, at in files.items() if not self.left_out(path)}
 

@@ -120,6 +120,12 @@ class ScanQueue:
             self._final_due = time.monotonic() + GRACE_S
         self._wake()
 
+    def ends(self, root_id: int, directory: bytes, name: bytes) -> bool:
+        """Return whether a file is missing and waits to be looked at for the last time."""
+        with self._lock:
+            task = self._final.get((root_id, directory))
+            return task is not None and (task.names is None or name in task.names)
+
     def scan(self, root_id: int, directory: bytes = b"", ticket: int | None = None) -> None:
         """Have a folder and everything below it looked at."""
         with self._lock:

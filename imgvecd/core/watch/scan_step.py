@@ -176,8 +176,6 @@ class ScanStep:
             self._apply(plan.changes)
         for key, wait_s in plan.unsettled:
             self._scan_queue.add_later(key, wait_s, ticket)
-        for row in plan.hard_links:
-            self._scan_queue.add(row.root_id, row.dir, [row.name], ticket)
         for (root_id, directory), rows in itertools.groupby(
             plan.missing, lambda row: (row.root_id, row.dir)
         ):
@@ -186,6 +184,10 @@ class ScanStep:
                 scan.missing.append((directory, names))
             else:
                 self._scan_queue.add_final(root_id, directory, names, ticket)
+        for row in plan.hard_links:
+            # two names that are left out, and about to be removed, would be looked at by turns
+            if not self._scan_queue.ends(row.root_id, row.dir, row.name):
+                self._scan_queue.add(row.root_id, row.dir, [row.name], ticket)
         return bool(plan.changes)
 
     def _finish_below(self, task: Task, look: FolderState | Absent) -> bool:
