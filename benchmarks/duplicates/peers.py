@@ -22,7 +22,7 @@ from benchmarks.duplicates.pairs import SHARED, SURE, Picture, originals
 from benchmarks.duplicates.variants import COPIES, EDITS, changes, saved
 
 _HASHES = """
-import json, sys
+import base64, json, sys
 from pathlib import Path
 from czkawka import ImageSimilarity
 from imagededup.methods import PHash
@@ -33,7 +33,8 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     except Exception:
         one = None
     try:
-        other = czkawka.hash_image(path)
+        text = czkawka.hash_image(path)
+        other = base64.b64decode(text + "=" * (-len(text) % 4)).hex()
     except Exception:
         other = None
     found[path.name] = [one, other]
