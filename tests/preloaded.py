@@ -10,7 +10,6 @@ import gc
 import importlib
 import json
 import os
-import pkgutil
 import random
 import runpy
 import select
@@ -25,8 +24,7 @@ import time
 _LARGEST = 1 << 20  # bytes of a request
 # What Python and libraries look at as they start: with another value, a process starts by itself.
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_")
-_IMPORTED = ("imgvecd.wiring.serving",)
-_PROGRAMS = ("imgvecd.cli", "imgvecd.client")
+_IMPORTED = ("imgvecd.cli.main", "imgvecd.client.main", "imgvecd.wiring.serving")
 
 
 class _Preloaded:
@@ -46,12 +44,15 @@ class _Preloaded:
         """Whether a process with this environment would have started as this one did."""
         names = environment.keys() ^ self._environment.keys()
         names |= {name for name in environment if environment[name] != self._environment.get(name)}
-        return not any(name.startswith(_READ_AT_START) for name in names - {"PYTHONPATH"})
+        folders = environment.get("PYTHONPATH", "").split(os.pathsep)
+        customized = any(os.path.exists(os.path.join(f, "sitecustomize.py")) for f in folders if f)
+        names -= {"PYTHONPATH"}
+        return not customized and not any(name.startswith(_READ_AT_START) for name in names)
 
     def fork(self, module, arguments, environment, files):
         """Run a module with these as standard input, output and error; return its process id."""
-        umask = os.umask(0o077)
-        os.umask(umask)
+        with open("/proc/self/status") as status:  # os.umask would change it for all threads
+            (umask,) = (int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
         return self._ask((module, arguments, environment, os.getcwd(), umask), files)
 
     def status(self, process):
@@ -141,9 +142,6 @@ def run(module, *arguments, env, given=b"", timeout=None):
 def _import_all():
     for name in _IMPORTED:
         importlib.import_module(name)
-    for package in _PROGRAMS:
-        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-            importlib.import_module(f"{package}.{module.name}")
     gc.freeze()
 
 

@@ -168,7 +168,7 @@ def _address(section: EncodeServerSection) -> tuple[str, int]:
     if not (host and port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
         raise ConfigError(
             f"{_SECTION}.listen: expected ADDRESS:PORT, got {section.listen!r}: "
-            "imgvecd encode-server --listen 127.0.0.1:8770"
+            "`imgvecd encode-server --listen 127.0.0.1:8770`"
         )
     return host.strip("[]"), int(port)
 
