@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from imgvecd.cli.serve import start_logging
+from imgvecd.cli.settings import add_config_flag
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import ConfigError
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     add = command.add_argument
     add("folders", metavar="FOLDER", nargs="+", help="with pictures, at any depth")
     add("--out", metavar="DIR", required=True, help="folder of the shards, made if missing")
-    add("--config", metavar="FILE", help="configuration file (default: the one `init` writes)")
+    add_config_flag(command)
     add("--model", metavar="NAME", help="as the setting; auto is the model that it moves to")
     add("--pretrained", metavar="TAG", help="the model's weights: a tag, or a file")
     add(

@@ -8,8 +8,7 @@ import sys
 from typing import Any
 
 from imgvecd.cli.serve import start_logging
-from imgvecd.config.load import load
-from imgvecd.errors import ConfigError
+from imgvecd.cli.settings import add_config_flag, add_set_flag, load_config
 from imgvecd.terminal_output import say
 
 _DESCRIPTION = """\
@@ -53,8 +52,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_config_flag(command)
     add = command.add_argument
-    add("--config", metavar="FILE", help="configuration file (default: the one `init` writes)")
     add(
         "--listen",
         metavar="ADDRESS:PORT",
@@ -74,27 +73,14 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         help="as the setting `model` says it, or NAME with a tag or file; can be repeated "
         "(default: the setting; for auto both models that it means)",
     )
-    add(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override any setting, such as encode.device=cpu; can be repeated",
-    )
+    add_set_flag(command, "encode.device=cpu")
     command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     os.umask(0o077)
-    given = {key: getattr(options, flag) for flag, key in _FLAGS.items()}
-    overrides = {key: value for key, value in given.items() if value is not None}
-    for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"command line: --set {text}: expected KEY=VALUE.")
-        overrides[key.strip()] = value
-    config = load(options.config, overrides)
+    config = load_config(options, _FLAGS)
     start_logging(config.log_level)
     from imgvecd.wiring.encode_serving import serve_encoding  # noqa: PLC0415  # aiohttp, which other commands can do without
 

@@ -37,8 +37,9 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise ConfigError(f"{missing[0]} is not a folder.")
     target = options.config or paths.config_file()
-    if os.path.lexists(target) and not options.force:
-        raise ConfigError(f"{target} exists; --force overwrites it.")
+    taken = f"{target} exists; --force overwrites it."
+    if os.path.lexists(target) and not options.force:  # before a question is asked in vain
+        raise ConfigError(taken)
     agreed = asked_now()
     text = render(
         [_portable(given) for given in options.dirs],
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         with open(target, "w" if options.force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise ConfigError(f"{target} exists; --force overwrites it.") from None
+        raise ConfigError(taken) from None
     except OSError as error:
         raise ConfigError(f"{target}: cannot be written: {error.strerror}.") from error
     say(f"Wrote {target}.")

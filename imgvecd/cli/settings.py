@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from imgvecd.config import paths
 from imgvecd.config.load import load
@@ -20,29 +21,40 @@ _FLAGS = {
 }
 
 
+def add_config_flag(command: argparse.ArgumentParser) -> None:
+    """Add `--config`."""
+    command.add_argument(
+        "--config", metavar="FILE", help="configuration file (default: the one `init` writes)"
+    )
+
+
+def add_set_flag(command: argparse.ArgumentParser, example: str) -> None:
+    """Add `--set`, which overrides any setting."""
+    command.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help=f"override any setting, such as {example}; can be repeated",
+    )
+
+
 def add_flags(command: argparse.ArgumentParser) -> None:
     """Add `--config` and the overrides."""
+    add_config_flag(command)
     add = command.add_argument
-    add("--config", metavar="FILE", help="configuration file (default: the one `init` writes)")
     add("--root", metavar="DIR", action="append", help="watch DIR instead; can be repeated")
     add("--socket", metavar="FILE", help="socket to listen on")
     add("--state-dir", metavar="DIR", help="folder of catalog and index")
     add("--model", metavar="NAME", help="auto, imgvecd-mini, or any open_clip model")
     add("--pretrained", metavar="TAG", help="the model's weights: a tag, or a file")
-    add(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override any setting, such as watch.settle_ms=200; can be repeated",
-    )
+    add_set_flag(command, "watch.settle_ms=200")
 
 
 def add_state_flags(command: argparse.ArgumentParser) -> None:
     """Add what says which database is meant."""
-    add = command.add_argument
-    add("--config", metavar="FILE", help="configuration file (default: the one `init` writes)")
-    add(
+    add_config_flag(command)
+    command.add_argument(
         "--state-dir",
         metavar="DIR",
         help="folder of the database: the daemon's (default), or a `db_path` of the library",
@@ -74,9 +86,13 @@ def load_servable(options: argparse.Namespace) -> Config:
     return config
 
 
-def load_config(options: argparse.Namespace) -> Config:
-    """Return the effective configuration under the command's flags."""
-    overrides = {key: getattr(options, flag) for flag, key in _FLAGS.items()}
+def load_config(options: argparse.Namespace, flags: Mapping[str, str] = _FLAGS) -> Config:
+    """Return the effective configuration under the command's flags.
+
+    Args:
+        flags: settings that flags override, by the flag's destination; beside them, `--set` does.
+    """
+    overrides = {key: getattr(options, flag) for flag, key in flags.items()}
     given = {key: value for key, value in overrides.items() if value is not None}
     for text in options.set:
         key, equals, value = text.partition("=")
