@@ -11,17 +11,28 @@ from imgvecd.errors import BadRequestError
 _ROWS = 10_000  # a row group: some megabytes
 
 
+def pyarrow() -> Any:  # noqa: ANN401  # a module
+    """Return PyArrow.
+
+    Raises:
+        BadRequestError: it is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError:
+        raise BadRequestError("Parquet needs PyArrow: `pip install 'imgvecd[parquet]'`") from None
+    return pa
+
+
 def write(path: str, columns: Sequence[str], records: Iterable[dict[str, Any]]) -> None:
     """Write `records` to `path`.
 
     Raises:
         BadRequestError: PyArrow is not installed.
     """
-    try:
-        import pyarrow as pa  # noqa: PLC0415  # an extra
-        import pyarrow.parquet as pq  # noqa: PLC0415
-    except ImportError:
-        raise BadRequestError("Parquet needs PyArrow: `pip install 'imgvecd[parquet]'`") from None
+    pa = pyarrow()
+    import pyarrow.parquet as pq  # noqa: PLC0415  # as above
+
     numbers = {
         "id": pa.int64(),
         "size_bytes": pa.int64(),

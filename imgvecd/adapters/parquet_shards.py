@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from imgvecd.adapters.parquet import pyarrow
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.core.index.validation import can_be_embeddings
 from imgvecd.core.indexing.listed_files import EncodedFile
@@ -52,7 +53,7 @@ class ShardRows:
 
 def table(model: ModelInfo, files: Sequence[EncodedFile]) -> pa.Table:
     """Return the rows of files."""
-    pa = _pyarrow()
+    pa = pyarrow()
     rows = [_row(file) for file in files]
     schema = _schema(pa, model.dim)
     named = msgspec.json.encode(model).decode()
@@ -72,7 +73,7 @@ def table(model: ModelInfo, files: Sequence[EncodedFile]) -> pa.Table:
 
 def write(path: str, rows: pa.Table) -> None:
     """Write a shard that is there as a whole, or not at all."""
-    _pyarrow()
+    pyarrow()
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     temporary = f"{path}.part"
@@ -202,7 +203,7 @@ def _vectors(pa: Any, dim: int, files: Sequence[EncodedFile]) -> pa.Array:  # no
 
 
 def _batches(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    pa = _pyarrow()
+    pa = pyarrow()
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
@@ -213,16 +214,3 @@ def _batches(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches(_ROWS, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         raise BadRequestError(f"{path}: no shard of embeddings: {error}") from error
-
-
-def require() -> None:
-    """Raise BadRequestError unless PyArrow is installed."""
-    _pyarrow()
-
-
-def _pyarrow() -> Any:  # noqa: ANN401  # an extra
-    try:
-        import pyarrow as pa  # noqa: PLC0415
-    except ImportError:
-        raise BadRequestError("Parquet needs PyArrow: pip install 'imgvecd[parquet]'") from None
-    return pa

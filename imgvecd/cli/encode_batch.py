@@ -52,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
     given = {"model": options.model, "model.pretrained": options.pretrained}
     config = load(options.config, {k: v for k, v in given.items() if v is not None})
     start_logging("error")  # what is wrong with files is in the shards
-    from imgvecd.adapters import parquet_shards  # noqa: PLC0415  # numpy, which others can do without
+    from imgvecd.adapters import parquet  # noqa: PLC0415  # numpy, which others can do without
     from imgvecd.batch_encoder import BatchEncoder  # noqa: PLC0415
     from imgvecd.batch_run import BatchDone, encode_folders  # noqa: PLC0415
 
-    parquet_shards.require()
+    parquet.pyarrow()  # said before the model is loaded
     with (
         BatchEncoder(config.model, config=config) as encoder,
         tqdm(disable=None, unit=" images", dynamic_ncols=True, file=sys.stderr) as bar,
