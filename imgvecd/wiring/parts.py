@@ -116,7 +116,7 @@ def make_recogniser(config: Config) -> TextRecogniserProcess | None:
         return None
     fingerprint = rapid_ocr.fingerprint()
     if fingerprint is None:
-        raise ConfigError("`ocr.enabled` needs an extra: pip install 'imgvecd[ocr]'")
+        raise ConfigError("`ocr.enabled` needs an extra: `pip install 'imgvecd[ocr]'`")
     return TextRecogniserProcess(
         config.ocr, priority_of(config), fingerprint=fingerprint, longest=rapid_ocr.LONGEST
     )

@@ -60,7 +60,7 @@ def make_engine(config: SharedConfig) -> VectorEngine:
         adapter = importlib.import_module("imgvecd.adapters.postgres.engine")
     except ImportError as error:
         raise ConfigError(
-            f"shared.engine: {config.engine} needs more packages: pip install 'imgvecd[shared]'"
+            f"shared.engine: {config.engine} needs more packages: `pip install 'imgvecd[shared]'`"
             f" ({error})."
         ) from error
     engine: VectorEngine = adapter.PostgresEngine(config.url, config.password_file)
