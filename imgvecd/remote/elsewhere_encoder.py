@@ -8,11 +8,13 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from imgvecd.errors import EncoderAwayError, ImgvecdError, ModelError, WorkerError
-from imgvecd.remote.http_encoder import HttpEncoder
 from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo
+
+if TYPE_CHECKING:
+    from imgvecd.remote.http_encoder import HttpEncoder
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imgvecd.adapters import mounts, parquet, rapid_ocr, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
@@ -24,8 +25,10 @@ from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
-from imgvecd.remote.http_encoder import HttpEncoder
 from imgvecd.types import Priority
+
+if TYPE_CHECKING:
+    from imgvecd.remote.http_encoder import HttpEncoder
 
 
 def make_dedup(state_dir: str) -> DedupSteps:
@@ -62,9 +65,7 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
 
 def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
-    servers = tuple(
-        HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
-    )
+    servers = _encode_servers(choice, config)
     if config.encode.without_remote == "local":
         encoder = make_encoder(choice, config, state)
         encoder.may_fetch = config.model_download != "never"
@@ -73,6 +74,16 @@ def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
     tower = EncoderProcess(choice, config.encode, part="texts", text_tower=path)
     elsewhere = ElsewhereEncoder(servers, tower, path)
     return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
+
+
+def _encode_servers(choice: ModelChoice, config: Config) -> tuple[HttpEncoder, ...]:
+    if not config.encode.remote:
+        return ()
+    from imgvecd.remote.http_encoder import HttpEncoder  # noqa: PLC0415  # aiohttp, which few need
+
+    return tuple(
+        HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
+    )
 
 
 def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
