@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import http
 import logging
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 import imgvecd
+from imgvecd.core.files.token_file import has_token
 from imgvecd.errors import BadRequestError, ForbiddenError, ImgvecdError, UnauthorizedError
 from imgvecd.remote import messages
 from imgvecd.remote.door import trust
@@ -19,7 +19,6 @@ from imgvecd.remote.door import trust
 logger = logging.getLogger(__name__)
 
 _LOCAL_NAMES = {"127.0.0.1", "localhost", "[::1]"}
-_BEARER = "bearer"
 _INTERNAL = http.HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -42,7 +41,8 @@ def guard(token: str) -> Middleware:
         if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
             raise ForbiddenError("no browser may ask here")
         if token:
-            _require_token(request, token)
+            if not has_token(request.headers.get("Authorization", ""), token):
+                raise UnauthorizedError("the token is missing or wrong")
         elif request.host.removesuffix(f":{_port(request)}") not in _LOCAL_NAMES:
             raise ForbiddenError("without a token, Host must be this machine")
         trust(request)
@@ -78,13 +78,6 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     if not request.content.at_eof():
         answer.force_close()
     return answer
-
-
-def _require_token(request: web.Request, token: str) -> None:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    known = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())
-    if scheme.lower() != _BEARER or not known:
-        raise UnauthorizedError("the token is missing or wrong")
 
 
 def _port(request: web.Request) -> int | None:

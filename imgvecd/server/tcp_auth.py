@@ -6,7 +6,6 @@ token; what a browser sends on behalf of a page of elsewhere is refused by Host 
 
 from __future__ import annotations
 
-import hmac
 import socket
 
 from aiohttp import web
@@ -14,11 +13,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from imgvecd.config import paths
 from imgvecd.config.schema import Endpoint, ServerConfig, expand
-from imgvecd.core.files.token_file import read_token
+from imgvecd.core.files.token_file import has_token, read_token
 from imgvecd.errors import ConfigError, ForbiddenError, UnauthorizedError
 from imgvecd.server.client_connection import trust
-
-_BEARER = "bearer"
 
 
 def listen(endpoint: Endpoint) -> socket.socket:
@@ -91,9 +88,7 @@ def _require_own_address(request: web.Request, port: int) -> None:
 
 
 def _require_token(request: web.Request, token: str) -> None:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    right = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())
-    if scheme.lower() != _BEARER or not right:
+    if not has_token(request.headers.get("Authorization", ""), token):
         raise UnauthorizedError(
             "Over TCP a request needs `Authorization: Bearer TOKEN`; the token lies in "
             "server.token_file."

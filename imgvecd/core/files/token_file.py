@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
 import secrets
 import stat
@@ -11,6 +12,7 @@ from imgvecd.errors import ConfigError
 
 _TOKEN_BYTES = 32  # 256 bits: nobody guesses it
 _LONGEST_TOKEN = 4096
+_BEARER = "bearer"
 
 
 def read_token(path: str, setting: str = "server.token_file", *, make: bool = True) -> str:
@@ -44,6 +46,13 @@ def read_token(path: str, setting: str = "server.token_file", *, make: bool = Tr
         advice = "; delete it, one is made" if make else ""
         raise ConfigError(f"{setting}: {path} holds no token{advice}.")
     return token
+
+
+def has_token(authorization: str, token: str) -> bool:
+    """Return whether a request's `Authorization` is `Bearer` and the token."""
+    scheme, _, given = authorization.partition(" ")
+    right = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())
+    return scheme.lower() == _BEARER and right
 
 
 def _make_token(path: str) -> None:
