@@ -88,9 +88,9 @@ class SharedLibrary:
         """Compare what the engine has with the catalog, image by image."""
         feeds, found = self._catalog.shared_feeds, []
         for feed in (FACTS, self.model().fingerprint):
-            unwanted, missing = differences(self._engine, feeds, number, feed)
-            images = len(feeds.keys(feed)[0])
-            found.append(FeedCheck(feed, images, len(missing), len(unwanted)))
+            here = feeds.keys(feed)
+            unwanted, missing = differences(here, self._engine.keys(number, feed))
+            found.append(FeedCheck(feed, len(here[0]), len(missing), len(unwanted)))
         return found
 
     def recall(self) -> Recall:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -55,9 +55,10 @@ def reconcile(
     Returns: the position at the end, whose mark is noted in the catalog.
     """
     clock = feeds.clock()
-    unwanted, missing = differences(engine, feeds, number, feed)
+    here = feeds.keys(feed)
+    unwanted, missing = differences(here, engine.keys(number, feed))
     if feed == FACTS:  # which may differ although the content is the same
-        missing, _ = feeds.keys(feed)
+        missing, _ = here
     logger.info(
         "%s in the shared engine: %d to delete, %d to write", feed, len(unwanted), len(missing)
     )
@@ -74,15 +75,20 @@ def reconcile(
 
 
 def differences(
-    engine: VectorEngine, feeds: LibraryFeeds, number: int, feed: str
+    here: tuple[Int64Array, list[bytes]], there: Iterable[tuple[Int64Array, list[bytes]]]
 ) -> tuple[Int64Array, Int64Array]:
-    """Return (ids that the engine has and should not, ids that it lacks, or has of other bytes)."""
-    ids, contents = feeds.keys(feed)
+    """Return (ids that the engine has and should not, ids that it lacks, or has of other bytes).
+
+    Args:
+        here: as `LibraryFeeds.keys` returns.
+        there: as `VectorEngine.keys` yields.
+    """
+    ids, contents = here
     lacking = np.ones(len(ids), bool)
     unwanted: list[int] = []
-    for there, digests in engine.keys(number, feed):
-        places = np.searchsorted(ids, there)
-        for content_id, place, digest in zip(there.tolist(), places.tolist(), digests, strict=True):
+    for some, digests in there:
+        places = np.searchsorted(ids, some)
+        for content_id, place, digest in zip(some.tolist(), places.tolist(), digests, strict=True):
             if place < len(ids) and ids[place] == content_id and contents[place] == digest:
                 lacking[place] = False
             elif place == len(ids) or ids[place] != content_id:
