@@ -18,14 +18,13 @@ from imgvecd.core.indexing.listed_files import EncodedFile, ListedFiles
 from imgvecd.core.library.model_choice import choose_model, plan_models
 from imgvecd.picture_input import AnyPath
 from imgvecd.types import ModelInfo
-from imgvecd.wiring.parts import make_decoder, make_source
+from imgvecd.wiring.parts import DECODES_PER_WORKER, make_decoder, make_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
 
-_DECODES_PER_WORKER = 2  # one runs, one waits, so that none starves
 _LOOK_S = 0.5
 
 
@@ -91,7 +90,7 @@ class BatchEncoder(ContextManaged):
             self.model,
             gate=IndexingGate(),
             path_of=work.path_of,
-            in_flight=_DECODES_PER_WORKER * self._decoder.size,
+            in_flight=DECODES_PER_WORKER * self._decoder.size,
             on_committed=lambda: None,
             on_stale=work.give_up,
             on_idle=done.set,

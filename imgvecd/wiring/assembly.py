@@ -31,6 +31,7 @@ from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.types import FileRow, ModelInfo
 from imgvecd.wiring.model_hub import download_terms
 from imgvecd.wiring.parts import (
+    DECODES_PER_WORKER,
     drop_image_towers,
     fetch_image,
     make_decoder,
@@ -42,9 +43,6 @@ from imgvecd.wiring.parts import (
 from imgvecd.wiring.sharing import Sharing, make_sharing
 
 logger = logging.getLogger(__name__)
-
-# Decodes asked for at the same time, for each worker: one runs, one waits, so that none starves.
-_DECODES_PER_WORKER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,7 @@ def assemble(
             serving=make_source(serving, config, state),
             target=None if target is None else make_source(target, config, state),
             open_index=open_index,
-            in_flight=_DECODES_PER_WORKER * decoder.size,
+            in_flight=DECODES_PER_WORKER * decoder.size,
             checkpoint_interval_s=config.index.checkpoint_interval_s,
             gate=gate,
             at_reading_start=partial(lower, priority_of(config)),

@@ -30,6 +30,9 @@ from imgvecd.types import Priority
 if TYPE_CHECKING:
     from imgvecd.remote.http_encoder import HttpEncoder
 
+DECODES_PER_WORKER = 2
+"""Asked for at the same time: one runs, one waits, so that none starves."""
+
 
 def make_dedup(state_dir: str) -> DedupSteps:
     """Return the steps from duplicates to the trash of the user's desktop, and back."""
