@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +63,8 @@ class ListedFiles:
         """See `protocols.WorkQueue.contents_to_encode`; a content is a file's number."""
         del fingerprint  # there is one model
         with self._lock:
-            numbers = [number for number in self._waiting if number not in skip][:limit]
+            left = (number for number in self._waiting if number not in skip)
+            numbers = list(itertools.islice(left, limit))  # a copy: some end here
             found = []
             for number in numbers:
                 path = self._waiting[number]
