@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from imgvecd.adapters.parquet import pyarrow
+from imgvecd.core.files.durable import sync_file
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.core.index.validation import can_be_embeddings
 from imgvecd.core.indexing.listed_files import EncodedFile
@@ -78,11 +79,7 @@ def write(path: str, rows: pa.Table) -> None:
 
     temporary = f"{path}.part"
     pq.write_table(rows, temporary, compression="zstd", use_dictionary=["model", "format"])
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(temporary)
     os.replace(temporary, path)
 
 

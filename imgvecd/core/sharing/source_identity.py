@@ -8,6 +8,7 @@ import socket
 import uuid
 
 from imgvecd.core.files.disk_errors import describe
+from imgvecd.core.files.durable import DurableFile, sync_directory
 from imgvecd.errors import CatalogError
 
 _FILE = "source"
@@ -51,13 +52,10 @@ class SourceIdentity:
     def renew(self) -> str:
         """Become another source, which has published nothing yet; return its UUID."""
         made = str(uuid.uuid4())
-        temporary = f"{self._path}.new"
         try:
-            with open(temporary, "w", encoding="ascii") as file:
-                file.write(f"{made}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
+            with DurableFile(self._path, parsed=True) as file:
+                file.write(f"{made}\n".encode())
+            sync_directory(os.path.dirname(self._path))
         except OSError as error:
             raise CatalogError(f"{self._path} cannot be written: {describe(error)}") from error
         return made
