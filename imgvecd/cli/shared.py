@@ -14,7 +14,6 @@ from imgvecd.terminal_output import say, warn
 if TYPE_CHECKING:
     from imgvecd.core.sharing.vector_engine import SourceState
 
-_LEAST_RECALL = 0.95
 _EXIT_CODES = "Exit code 0: all is as it should be; 1: something differs; 2: error."
 
 
@@ -93,10 +92,10 @@ def verify(options: argparse.Namespace) -> int:
         f" {recall.filtered:.3f} ({recall.how}; {recall.queries} queries)"
     )
     differs = any(check.missing or check.unwanted for check in checks)
-    low = min(recall.unfiltered, recall.filtered) < _LEAST_RECALL
+    enough = recall.is_enough
     sys.stdout.flush()
-    warn("something differs" if differs else "too much is missed" if low else "all is there")
-    return 1 if differs or low else 0
+    warn("something differs" if differs else "all is there" if enough else "too much is missed")
+    return 0 if enough and not differs else 1
 
 
 def forget(options: argparse.Namespace) -> int:

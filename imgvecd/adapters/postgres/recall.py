@@ -11,13 +11,10 @@ import numpy as np
 from imgvecd.adapters.postgres.connections import Connection, statement
 from imgvecd.adapters.postgres.nearest import nearest
 from imgvecd.adapters.postgres.vector_tables import VectorTable
-from imgvecd.core.sharing.vector_engine import Recall, Where
+from imgvecd.core.sharing.vector_engine import LEAST_RECALL, Recall, Where
 from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
-
-LEAST = 0.95
-"""Recall at 10 that is promised, unfiltered and with one image in ten allowed."""
 
 _K = 10
 _MOST_QUERIES = 24  # an exact search of a million takes a second
@@ -55,7 +52,7 @@ def best_probes(
             found = _found(connection, tried, asked, exact, among)
             what = "with one in ten allowed " if among else ""
             logger.info("shared engine: recall %s%.3f, %d lists", what, found, probes)
-            if found >= LEAST + _MARGIN:
+            if found >= LEAST_RECALL + _MARGIN:
                 break
         best.append(probes)
     return best[0], best[1]

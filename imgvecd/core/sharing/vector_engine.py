@@ -21,6 +21,9 @@ KEY_BITS = 40
 MOST_SOURCES = 8192
 """So that every key is below 2^53, which JavaScript counts exactly."""
 
+LEAST_RECALL = 0.95
+"""Promised of the ten best, unfiltered and with one image in ten allowed."""
+
 DIGEST_BYTES = 16
 FACTS = "facts"
 """The feed of what is known of images; the others are named by a model's fingerprint."""
@@ -187,6 +190,11 @@ class Recall:
     filtered: float
     how: str
     queries: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether it is what is promised."""
+        return min(self.unfiltered, self.filtered) >= LEAST_RECALL
 
 
 class VectorEngine(Protocol):
