@@ -20,7 +20,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 _CONNECT_S = 3
 _READ_MS = 10_000  # of one statement of a search
-_WRITE_MS = 120_000
+WRITE_MS = 120_000
+"""Of one statement on the connection that writes."""
+
 # A network that swallows everything is noticed within half a minute.
 _KEEPALIVES = {
     "keepalives_idle": 10,
@@ -51,8 +53,7 @@ def parameters(url: str, password_file: str) -> dict[str, Any]:
         )
     if password_file:
         given["password"] = _password(password_file)
-    hosts = str(given.get("host") or "").split(",")
-    if not all(map(_is_local, hosts)):
+    if _is_elsewhere(given):
         given.setdefault("sslmode", "verify-full")
         if given["sslmode"] in {"verify-full", "verify-ca"}:
             given.setdefault("sslrootcert", "system")
@@ -66,8 +67,7 @@ def parameters(url: str, password_file: str) -> dict[str, Any]:
 
 def encryption_warning(given: Mapping[str, Any]) -> str | None:
     """Return what to say of a connection that others could listen to or answer; None if none."""
-    hosts = str(given.get("host") or "").split(",")
-    if not all(map(_is_local, hosts)) and given.get("sslmode") in _WEAK:
+    if _is_elsewhere(given) and given.get("sslmode") in _WEAK:
         return (
             f"shared.url: sslmode={given['sslmode']} lets others pose as the engine:"
             " verify-full does not"
@@ -84,6 +84,12 @@ def first_value(connection: Connection, text: str, value: object) -> Any:  # noq
     """Return the first value of the first row of a query with one parameter; None without rows."""
     row = connection.execute(statement(text), (value,)).fetchone()
     return None if row is None else row[0]
+
+
+def reason_of(error: psycopg.Error) -> str:
+    """Return what the server or libpq says; the lines that follow tell where in which statement."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def host_of(url: str) -> str:
@@ -111,7 +117,7 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
         self._open: set[Connection] = set()
         self._closed = False
 
-    def connect(self, *, statement_ms: int = _WRITE_MS) -> Connection:
+    def connect(self, *, statement_ms: int = WRITE_MS) -> Connection:
         """Return a new connection that the caller closes; it commits by itself.
 
         Raises:
@@ -167,9 +173,9 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
         try:
             yield
         except psycopg.OperationalError as error:
-            raise EngineError(f"the shared engine at {self._where}: {_reason(error)}") from error
+            raise EngineError(f"the shared engine at {self._where}: {reason_of(error)}") from error
         except psycopg.Error as error:
-            raise EngineError(f"the shared engine refuses: {_reason(error)}") from error
+            raise EngineError(f"the shared engine refuses: {reason_of(error)}") from error
 
     def close(self) -> None:
         """Close all; a statement under way is cancelled."""
@@ -184,6 +190,11 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
     def __exit__(self, *_: object) -> None:
         """Close all."""
         self.close()
+
+
+def _is_elsewhere(given: Mapping[str, Any]) -> bool:
+    """Return whether a host may be another machine."""
+    return not all(map(_is_local, str(given.get("host") or "").split(",")))
 
 
 def _is_local(host: str) -> bool:
@@ -205,9 +216,3 @@ def _password(path: str) -> str:
             " the password."
         )
     return text.rstrip("\r\n")
-
-
-def _reason(error: psycopg.Error) -> str:
-    # the rest is where in which statement
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 
-from imgvecd.adapters.postgres.connections import Connection, first_value, statement
+from imgvecd.adapters.postgres.connections import WRITE_MS, Connection, first_value, statement
 from imgvecd.adapters.postgres.recall import best_probes
 from imgvecd.adapters.postgres.vector_tables import VectorTables
 from imgvecd.types import Float32Array
@@ -21,7 +21,6 @@ _LISTS = 2  # times the root of the number of vectors
 _GROWN = 2  # times as many vectors as when it was built: built anew
 _LOOK_S = 60.0
 _COUNTED = 100_000
-_WRITE_MS = 120_000
 
 
 class IndexKeeper:
@@ -82,7 +81,7 @@ class IndexKeeper:
         finally:
             if not connection.closed:
                 connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
-                connection.execute(statement(f"SET statement_timeout = {_WRITE_MS:d}"))
+                connection.execute(statement(f"SET statement_timeout = {WRITE_MS:d}"))
 
 
 def _rows(connection: Connection, table: str) -> int:

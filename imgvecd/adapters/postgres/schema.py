@@ -11,7 +11,7 @@ import logging
 
 import psycopg
 
-from imgvecd.adapters.postgres.connections import Connection, statement
+from imgvecd.adapters.postgres.connections import Connection, reason_of, statement
 from imgvecd.core.sharing.vector_engine import KEY_BITS, MOST_SOURCES
 from imgvecd.errors import EngineError
 
@@ -215,7 +215,7 @@ def migrate(connection: Connection) -> None:
         raise EngineError(
             "the database has no tables of this imgvecd, and this role may not make them: run"
             " `imgvecd shared init --url URL` once as the database's owner"
-            f" ({_first_line(error)})"
+            f" ({reason_of(error)})"
         ) from error
 
 
@@ -224,7 +224,3 @@ def _applied(connection: Connection) -> set[str]:
     if found is None or found[0] is None:
         return set()
     return {name for (name,) in connection.execute("SELECT name FROM imgvecd.migrations")}
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).strip().partition("\n")[0]
