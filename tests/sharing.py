@@ -6,7 +6,7 @@ import numpy as np
 from stored_library import MODEL, StoredLibrary
 
 from imgvecd.adapters.postgres.engine import PostgresEngine
-from imgvecd.core.sharing.publisher import Publisher, no_questions
+from imgvecd.core.sharing.publisher import Publisher
 from imgvecd.core.sharing.source_identity import SourceIdentity
 from imgvecd.core.sharing.vector_engine import FACTS, Where
 
@@ -22,7 +22,7 @@ class PublishingLibrary(StoredLibrary):
         self.engine = PostgresEngine(url)
         identity = SourceIdentity(self.state)
         self.publisher = Publisher(
-            self.engine, self.feeds, identity, name, publish, lambda: MODEL, no_questions
+            self.engine, self.feeds, identity, name, publish, lambda: MODEL, _no_questions
         )
         self.catalog.call_when_written(self.publisher.wake)
         self.publisher.start()
@@ -57,6 +57,10 @@ class PublishingLibrary(StoredLibrary):
         """Stop publishing, and let go of the state directory."""
         self.publisher.stop()
         self.drop()
+
+
+def _no_questions(model):
+    return np.empty((0, model.dim), np.float32)
 
 
 def wait_until(condition, said=lambda: ""):

@@ -10,10 +10,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-import numpy as np
-
 from imgvecd.core.sharing.library_feeds import LibraryFeeds
-from imgvecd.core.sharing.reconciliation import clock_of, new_position, reconcile
+from imgvecd.core.sharing.reconciliation import BATCH, clock_of, new_position, reconcile
 from imgvecd.core.sharing.source_identity import SourceIdentity
 from imgvecd.core.sharing.vector_engine import (
     FACTS,
@@ -29,7 +27,6 @@ from imgvecd.types import Float32Array, ModelInfo
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 1000  # images in a step: a megabyte of vectors
 _GATHER_S = 0.2  # what comes together goes together
 _LOOK_S = 30.0  # an engine that has been restored says so by its positions
 _FIRST_S, _LONGEST_S = 1.0, 30.0  # between tries
@@ -222,14 +219,9 @@ class Publisher:
 
     def _step(self, feed: str, since: int) -> FactStep | VectorStep:
         if feed == FACTS:
-            return self._feeds.fact_step(since, _BATCH, self._publish)
-        return self._feeds.vector_step(feed, since, _BATCH)
+            return self._feeds.fact_step(since, BATCH, self._publish)
+        return self._feeds.vector_step(feed, since, BATCH)
 
     def _raise_if_stopping(self) -> None:
         if self._stopping.is_set():
             raise _StoppedError
-
-
-def no_questions(model: ModelInfo) -> Float32Array:
-    """Return no questions."""
-    return np.empty((0, model.dim), np.float32)

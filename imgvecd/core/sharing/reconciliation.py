@@ -20,7 +20,8 @@ from imgvecd.types import Int64Array
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 1000  # images in a step: a megabyte of vectors
+BATCH = 1000
+"""Images in a step: a megabyte of vectors."""
 
 
 def new_position(clock: int) -> Position:
@@ -103,15 +104,15 @@ def _steps(
     missing: Int64Array,
     publish: Sequence[str],
 ) -> Iterator[FactStep | VectorStep]:
-    for start in range(0, len(unwanted), _BATCH):
-        some = unwanted[start : start + _BATCH]
+    for start in range(0, len(unwanted), BATCH):
+        some = unwanted[start : start + BATCH]
         if feed == FACTS:
             yield FactStep(0, (), some.tolist())
         else:
             step = feeds.vectors_of(feed, [])
             yield VectorStep(0, step.ids, [], [], step.vectors, some)
-    for start in range(0, len(missing), _BATCH):
-        some = missing[start : start + _BATCH]
+    for start in range(0, len(missing), BATCH):
+        some = missing[start : start + BATCH]
         if feed == FACTS:
             yield feeds.facts_of(some.tolist(), publish)
         else:
