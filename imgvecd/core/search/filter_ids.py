@@ -69,6 +69,12 @@ class FilterIds:
         return ids
 
 
+def is_among(content_id: int, ids: Int64Array) -> bool:
+    """Return whether sorted ids have one."""
+    place = int(np.searchsorted(ids, content_id))
+    return place < len(ids) and int(ids[place]) == content_id
+
+
 def with_dates(filters: Filters, today: datetime.date) -> Filters:
     """Return filters whose `taken_from` and `taken_to` say what all three said in words."""
     if filters.folder is not None and filters.folder.startswith("~"):

@@ -31,7 +31,7 @@ from imgvecd.api import (
     Understood,
 )
 from imgvecd.core.live.broadcast import Broadcast
-from imgvecd.core.search.filter_ids import FilterIds
+from imgvecd.core.search.filter_ids import FilterIds, is_among
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.languages import knows_english_only, language_of
 from imgvecd.core.search.others import Elsewhere, Others
@@ -617,8 +617,7 @@ def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
     band = query.cuts.band(score)
     place = None
     if query.bearers is not None:
-        at = int(np.searchsorted(query.bearers, content_id))
-        if at < len(query.bearers) and query.bearers[at] == content_id:
+        if is_among(content_id, query.bearers):
             place = score + _BEARS
         elif query.lowers_others:
             band = _LOWER[band]

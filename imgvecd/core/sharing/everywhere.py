@@ -6,16 +6,15 @@ import asyncio
 import datetime
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from imgvecd.api import Hit, SearchRequest
-from imgvecd.core.search.filter_ids import with_dates
+from imgvecd.core.search.filter_ids import is_among, with_dates
 from imgvecd.core.search.others import Others
 from imgvecd.core.sharing.breaker import Breaker
 from imgvecd.core.sharing.library_feeds import LibraryFeeds
 from imgvecd.core.sharing.vector_engine import SharedImage, VectorEngine, Where
 from imgvecd.core.threads import SHARED
 from imgvecd.errors import BadRequestError, EngineError
+from imgvecd.terminal_output import printable
 from imgvecd.types import Float32Array, Int64Array
 
 MOST = 1000
@@ -100,7 +99,7 @@ class Everywhere:
             found = self._engine.search(fingerprint, query, wanted, where)
             here = self._feeds.ids_of(fingerprint, list({image.facts.content for image in found}))
             if allowed is not None:
-                here = {content: i for content, i in here.items() if _is_among(i, allowed)}
+                here = {content: i for content, i in here.items() if is_among(i, allowed)}
             others = _folded(found, here)
             if len(others.hits) >= k or len(found) < wanted or wanted == MOST:
                 break
@@ -136,7 +135,7 @@ def _hit_of(image: SharedImage, also_in: Sequence[str]) -> Hit:
     return Hit(
         id=image.key,
         score=image.score,
-        path=f"{source}:{_printable(path)}",
+        path=f"{source}:{printable(path)}",
         source=source,
         also_in=tuple(map(_name, also_in)),
         format=facts.format,
@@ -148,14 +147,4 @@ def _hit_of(image: SharedImage, also_in: Sequence[str]) -> Hit:
 
 def _name(source: str) -> str:
     """Return a source's name as it cannot be taken for a path of this machine."""
-    return _printable(source).replace("/", "_")
-
-
-def _printable(text: str) -> str:
-    """Return what another machine has written with nothing in it that ends a line."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
-
-
-def _is_among(content_id: int, allowed: Int64Array) -> bool:
-    place = int(np.searchsorted(allowed, content_id))
-    return place < len(allowed) and int(allowed[place]) == content_id
+    return printable(source).replace("/", "_")
