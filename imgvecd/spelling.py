@@ -9,6 +9,7 @@ import itertools
 import os
 import unicodedata
 
+_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _MOST_SPELLINGS = 64  # of one path: each is a look-up of its own
 
 
@@ -27,6 +28,12 @@ def folded(text: str) -> str:
 def folded_name(name: bytes) -> bytes:
     """Return a file's name in one spelling, and without case."""
     return os.fsencode(folded(os.fsdecode(name)))
+
+
+def format_name(name: str) -> str:
+    """Return a format's name as it is kept of images: "JPG" is "jpeg"."""
+    lower = name.lower()
+    return _FORMATS.get(lower, lower)
 
 
 def spellings(path: bytes) -> list[bytes]:

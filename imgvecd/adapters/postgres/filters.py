@@ -10,9 +10,8 @@ import msgspec
 
 from imgvecd.api import Filters
 from imgvecd.errors import BadRequestError
-from imgvecd.spelling import folded, spellings
+from imgvecd.spelling import folded, format_name, spellings
 
-_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}  # as in the catalog
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 _KNOWN = {
     "folder",
@@ -63,8 +62,7 @@ def _of_facts(filters: Filters) -> Iterator[tuple[str, list[Any]]]:
         yield "i.taken || substr('YYYY-12-31', length(i.taken) + 1) < %s", [filters.taken_to]
         yield "i.taken < %s", [filters.taken_to]
     if filters.format:
-        names = [name.lower() for name in filters.format]
-        yield "i.format = ANY (%s)", [[_FORMATS.get(name, name) for name in names]]
+        yield "i.format = ANY (%s)", [list(map(format_name, filters.format))]
     if filters.orientation is not None:
         yield f"i.width {_ORIENTATIONS[filters.orientation]} i.height", []
     for column, least in (("width", filters.min_width), ("height", filters.min_height)):

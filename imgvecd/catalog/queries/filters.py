@@ -9,7 +9,7 @@ from imgvecd.api import Filters
 from imgvecd.catalog.files import place_index
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.errors import BadRequestError
-from imgvecd.spelling import folded, spellings
+from imgvecd.spelling import folded, format_name, spellings
 
 Condition = tuple[str, tuple[object, ...]]
 
@@ -39,7 +39,6 @@ _NOWHERE = "0"
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 # One kilometre north is 1/111 of a degree; the exact distance is looked at afterwards.
 _KM_PER_DEGREE = 111.0
-_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 
 
 def conditions(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> list[Condition]:
@@ -137,9 +136,8 @@ def _of_facts(filters: Filters) -> Iterator[Condition]:
             found = f"folded(json_extract(contents.metadata, '$.{name}'))"
             yield f"instr({found}, ?) > 0", (folded(wanted),)
     if filters.format:
-        names = [name.lower() for name in filters.format]
-        marks = ", ".join("?" * len(names))
-        yield f"contents.format IN ({marks})", tuple(_FORMATS.get(name, name) for name in names)
+        marks = ", ".join("?" * len(filters.format))
+        yield f"contents.format IN ({marks})", tuple(map(format_name, filters.format))
     if filters.orientation is not None:
         yield f"contents.width {_ORIENTATIONS[filters.orientation]} contents.height", ()
     for column, least in (
