@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import re
 import shlex
 import urllib.parse
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from imgvecd.api import KEEPER_RULES, KeeperRule
 Positive = Annotated[int, Meta(ge=1, le=10**15)]  # no more than travels to a worker, or is sense
 Seconds = Annotated[float, Meta(ge=0)]
 _LAST_PORT = 65_535
+_PORT = re.compile("[0-9]{1,5}")
 _MOST_SERVERS = 16  # that encode: each has connections of its own
 
 
@@ -325,9 +327,20 @@ class BrowseConfig(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for an address that is none."""
-        host, _, port = self.listen.rpartition(":")
-        if self.listen and not (host and port.isdigit() and int(port) <= _LAST_PORT):
-            raise ValueError(f"listen: expected ADDRESS:PORT, got {self.listen!r}")
+        if self.listen:
+            split_listen(self.listen)
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """Return (host, port) of "ADDRESS:PORT", without the brackets of an IPv6 address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not (host and _PORT.fullmatch(port) and int(port) <= _LAST_PORT):
+        raise ValueError(f"listen: expected ADDRESS:PORT, got {text!r}")
+    return host.strip("[]"), int(port)
 
 
 def check_server_url(url: str) -> None:

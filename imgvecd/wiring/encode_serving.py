@@ -14,7 +14,14 @@ from collections.abc import Callable
 from aiohttp import web
 
 from imgvecd.config import paths
-from imgvecd.config.schema import Config, EncodeServerSection, ModelConfig, expand, is_loopback
+from imgvecd.config.schema import (
+    Config,
+    EncodeServerSection,
+    ModelConfig,
+    expand,
+    is_loopback,
+    split_listen,
+)
 from imgvecd.core.files.token_file import read_token
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.timing.retrying import Retrying
@@ -28,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 _SECTION = "encode_server"
 _DRAIN_S = 5.0  # for requests under way, once it is told to stop
-_LAST_PORT = 65_535
 
 
 def serve_encoding(config: Config, on_listening: Callable[[str], None]) -> int:
@@ -164,13 +170,12 @@ def _model(text: str) -> str | ModelConfig:
 
 
 def _address(section: EncodeServerSection) -> tuple[str, int]:
-    host, _, port = section.listen.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
+    try:
+        return split_listen(section.listen)
+    except ValueError as error:
         raise ConfigError(
-            f"{_SECTION}.listen: expected ADDRESS:PORT, got {section.listen!r}: "
-            "`imgvecd encode-server --listen 127.0.0.1:8770`"
-        )
-    return host.strip("[]"), int(port)
+            f"{_SECTION}.{error}: `imgvecd encode-server --listen 127.0.0.1:8770`"
+        ) from error
 
 
 def _require_protection(section: EncodeServerSection, host: str) -> None:

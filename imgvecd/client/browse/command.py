@@ -16,7 +16,7 @@ from imgvecd.client.browse.gateway import Gateway
 from imgvecd.client.query import read_image
 from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
-from imgvecd.config.schema import BrowseConfig, expand
+from imgvecd.config.schema import BrowseConfig, expand, split_listen
 from imgvecd.errors import BadRequestError, ConfigError
 from imgvecd.terminal_output import say, warn
 
@@ -48,14 +48,14 @@ async def _serve(gateway: Gateway, options: argparse.Namespace) -> int:
 async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     if not config.listen:
         raise ConfigError("browse.listen: `imgvec browse --serve` needs ADDRESS:PORT to listen on.")
-    host, _, port = config.listen.rpartition(":")
+    host, port = split_listen(config.listen)
     origin = config.origin or f"http://{config.listen}"
     admission = SecretHolders(origin, read_secret(config.secret_file))
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    family = socket.AF_INET6 if config.listen.startswith("[") else socket.AF_INET
     stopped = asyncio.Event()
     # before anybody can see that it runs; as the first process of a container nothing else ends it
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    with socket.create_server((host.strip("[]"), int(port)), family=family) as listener:
+    with socket.create_server((host, port), family=family) as listener:
         async with gateway.running(listener, admission):
             say(f"imgvec browse: {origin} (on {config.listen})")
             sys.stdout.flush()

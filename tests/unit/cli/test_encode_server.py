@@ -47,7 +47,18 @@ def test_other_machines_are_listened_to_only_with_tls_and_a_token(home, capsys, 
 
 
 @pytest.mark.parametrize(
-    "address", ["", "8770", "127.0.0.1", "127.0.0.1:", ":8770", "127.0.0.1:x", "127.0.0.1:65536"]
+    "address",
+    [
+        "",
+        "8770",
+        "127.0.0.1",
+        "127.0.0.1:",
+        ":8770",
+        "127.0.0.1:x",
+        "127.0.0.1:65536",
+        "127.0.0.1:²",
+        "127.0.0.1:" + 5000 * "9",
+    ],
 )
 def test_an_address_that_is_none_is_told(capsys, address):
     assert "expected ADDRESS:PORT" in refused(capsys, "--listen", address)
