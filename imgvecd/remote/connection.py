@@ -35,8 +35,9 @@ _TOWER_S, _SILENCE_S = 3600.0, 30.0  # of fetching a text tower: in all, and wit
 _CHUNK_BYTES = 1 << 20
 _MOST_ANSWER_BYTES = 4 << 20  # 256 vectors of 4,096 dimensions
 _BUSY_S, _MOST_BUSY = 0.5, 20  # pauses while others have the server
-_UNAUTHORIZED, _NOT_FOUND, _MISMATCH, _UNAVAILABLE = 401, 404, 426, 503
+_UNAUTHORIZED, _MISMATCH, _UNAVAILABLE = 401, 426, 503
 _OK = 200
+_NO_SERVER = "what answers there is no encode server"
 
 
 class ServerTroubleError(EncoderAwayError):
@@ -85,7 +86,7 @@ class ServerConnection:
         try:
             offer = msgspec.json.decode(answer.body, type=messages.Offer)
         except msgspec.MsgspecError:
-            self._refuse("what answers there is no encode server")
+            self._refuse(_NO_SERVER)
         if offer.protocol != messages.PROTOCOL:
             self._refuse(_other_protocol(f"version {offer.protocol}, of imgvecd {offer.version}"))
         return offer
@@ -102,9 +103,8 @@ class ServerConnection:
             messages.LANE_HEADER: lane.name.lower(),
             messages.COUNT_HEADER: str(len(pixels)),
             "Content-Type": messages.PIXELS_TYPE,
-            "Content-Length": str(sum(map(len, pixels))),
         }
-        return _encoded(await self._ask("POST", messages.IMAGES, headers, pixels, _ANSWER_S), self)
+        return await self._encode(messages.IMAGES, headers, pixels)
 
     async def encode_texts(self, fingerprint: str, texts: Sequence[str], lane: Lane) -> Encoded:
         """Return the vectors of texts; errors as for `encode_images`."""
@@ -113,9 +113,8 @@ class ServerConnection:
             messages.MODEL_HEADER: fingerprint,
             messages.LANE_HEADER: lane.name.lower(),
             "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
         }
-        return _encoded(await self._ask("POST", messages.TEXTS, headers, [body], _ANSWER_S), self)
+        return await self._encode(messages.TEXTS, headers, [body])
 
     async def fetch_text_tower(self, fingerprint: str, path: str) -> None:
         """Write the model's text tower to a file, which is there as a whole or not at all.
@@ -151,6 +150,15 @@ class ServerConnection:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _encode(self, path: str, headers: dict[str, str], body: Sequence[bytes]) -> Encoded:
+        length = {"Content-Length": str(sum(map(len, body)))}
+        answer = await self._ask("POST", path, headers | length, body, _ANSWER_S)
+        try:
+            seconds = float(answer.headers[messages.SECONDS_HEADER])
+            return Encoded(answer.body, seconds, int(answer.headers[messages.BATCH_HEADER]))
+        except (KeyError, ValueError):
+            self._refuse(_NO_SERVER)
 
     async def _ask(
         self,
@@ -238,7 +246,7 @@ class ServerConnection:
         try:
             problem = msgspec.json.decode(answer.body, type=messages.RefusedRequest)
         except msgspec.MsgspecError:
-            self._refuse(f"what answers there is no encode server (HTTP {answer.status})")
+            self._refuse(f"{_NO_SERVER} (HTTP {answer.status})")
         if problem.code == WorkerError.code:
             raise WorkerError(f"{self.url}: {problem.detail}")
         if answer.status == _UNAUTHORIZED:
@@ -267,15 +275,6 @@ class _Answer:
     @property
     def busy(self) -> bool:
         return self.status == _UNAVAILABLE and b'"busy"' in self.body
-
-
-def _encoded(answer: _Answer, connection: ServerConnection) -> Encoded:
-    try:
-        seconds = float(answer.headers[messages.SECONDS_HEADER])
-        return Encoded(answer.body, seconds, int(answer.headers[messages.BATCH_HEADER]))
-    except (KeyError, ValueError):
-        reason = f"{connection.url}: what answers there is no encode server"
-        raise ServerTroubleError("refused", reason) from None
 
 
 async def _sent(body: Sequence[bytes]) -> AsyncIterator[bytes]:
