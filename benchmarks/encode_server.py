@@ -31,6 +31,7 @@ from imgvecd.protocols import Encoder
 from imgvecd.remote.http_encoder import HttpEncoder
 from imgvecd.types import Lane
 from imgvecd.wiring.parts import make_encoder
+from tests.certificates import make_certificate
 
 IN_FLIGHT = 3
 
@@ -134,15 +135,11 @@ async def served(folder: Path, choice: ModelChoice) -> AsyncIterator[HttpEncoder
 
 def start_server(folder: Path, choice: ModelChoice) -> subprocess.Popen[str]:
     """Return a server that has `cert.pem` and `token` in the folder."""
-    cert, key, token = (str(folder / name) for name in ("cert.pem", "key.pem", "token"))
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made = ["openssl", "req", "-x509", *kind, "-keyout", key, "-out", cert, *names]
-    subprocess.run(made, check=True, capture_output=True)
+    cert, key = map(str, make_certificate(folder))
     model = f"{choice.name}={choice.checkpoint_path}" if choice.name != EMBEDDED else EMBEDDED
     command = [sys.executable, "-m", "imgvecd.cli.main", "encode-server", "--listen"]
     command += ["127.0.0.1:0", "--tls-cert", cert, "--tls-key", key]
-    command += ["--token-file", token, "--model", model]
+    command += ["--token-file", str(folder / "token"), "--model", model]
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / "there")}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
