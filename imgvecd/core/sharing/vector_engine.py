@@ -37,11 +37,6 @@ def key_of_image(source: int, content_id: int) -> int:
     return (source << KEY_BITS) + content_id
 
 
-def is_elsewhere(image_id: int) -> bool:
-    """Return whether an id is a key, and no image of this library."""
-    return image_id >= 1 << KEY_BITS
-
-
 @dataclass(frozen=True, slots=True)
 class Member:
     """A library that publishes.
