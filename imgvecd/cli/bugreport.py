@@ -83,7 +83,7 @@ def _report(options: argparse.Namespace) -> Iterator[str]:
     except ConfigError as error:
         config, refused = Config(), error
     names = _names(config, options)
-    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    state = config.state_path()
     socket = options.socket or os.environ.get("IMGVECD_SOCKET") or config.server.socket
     daemon = DaemonConnection(expand(socket) if socket else paths.socket(), _TIMEOUT_S)
     status, why_not = _status(daemon)
@@ -114,7 +114,7 @@ def _names(config: Config, options: argparse.Namespace) -> Placeholders:
     others = {
         os.path.expanduser("~"): "<home>",
         config_path() or paths.config_file(): "<config>",
-        expand(config.state_dir) if config.state_dir else paths.state_dir(): "<state>",
+        config.state_path(): "<state>",
         os.getcwd(): "<here>",
     }
     if options.config:

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from imgvecd import globs
 from imgvecd.api import KEEPER_RULES, KeeperRule
+from imgvecd.config import paths
 
 Positive = Annotated[int, Meta(ge=1, le=10**15)]  # no more than travels to a worker, or is sense
 Seconds = Annotated[float, Meta(ge=0)]
@@ -475,6 +476,10 @@ class Config(Section, frozen=True):
         """Return the roots, each with an absolute, expanded path."""
         full = (RootConfig(path=root) if isinstance(root, str) else root for root in self.roots)
         return tuple(msgspec.structs.replace(root, path=expand(root.path)) for root in full)
+
+    def state_path(self) -> str:
+        """Return the absolute path of the folder of catalog and index."""
+        return expand(self.state_dir) if self.state_dir else paths.state_dir()
 
 
 def expand(path: str) -> str:

@@ -12,7 +12,6 @@ from functools import partial
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.adapters.this_machine import ThisMachine, lower
 from imgvecd.catalog import Backups, Catalog, CatalogRecovery, is_there
-from imgvecd.config import paths
 from imgvecd.config.schema import Config, ModelConfig, expand
 from imgvecd.core.files.beneath import FileOpener
 from imgvecd.core.files.formats import curable_reasons
@@ -99,7 +98,7 @@ def assemble(
         CatalogError: the catalog cannot be opened.
         ModelError: the model's local file is missing.
     """
-    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    state = config.state_path()
     lock = StateLock(state)
     try:
         recovery = CatalogRecovery(state)
@@ -245,7 +244,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
 
 def watched_before(config: Config) -> set[bytes]:
     """Return the absolute paths of the folders that the catalog has; none if it cannot be read."""
-    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    state = config.state_path()
     try:
         catalog = Catalog(state, read_only=True)
     except (CatalogError, NotFoundError):

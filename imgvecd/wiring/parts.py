@@ -13,7 +13,7 @@ from imgvecd.adapters import mounts, parquet, rapid_ocr, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
-from imgvecd.config.schema import Config, expand
+from imgvecd.config.schema import Config
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
@@ -56,7 +56,7 @@ def filesystem_type(path: str) -> str:
 
 def make_pair_file(config: Config, *, keep: bool = True) -> PairFile:
     """Return where what is known of duplicates is kept; in memory only if `keep` is False."""
-    state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+    state = config.state_path()
     return PairFile(os.path.join(state, "duplicates", "pairs") if keep else None)
 
 

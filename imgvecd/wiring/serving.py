@@ -17,7 +17,7 @@ from typing import Any
 from imgvecd.adapters.watchdog_platform import make_watcher
 from imgvecd.api import ModelStatus
 from imgvecd.config import paths
-from imgvecd.config.schema import Config, expand
+from imgvecd.config.schema import Config
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.model_choice import ModelChoice
@@ -154,7 +154,7 @@ async def _serve(
             start_server,
             apply_new_config,
             service,
-            expand(config.state_dir) if config.state_dir else paths.state_dir(),
+            config.state_path(),
             assembly.lock.require,
             None if beside is None else partial(beside, service),
         )
@@ -192,7 +192,7 @@ def _service(
             pairs=make_pair_file(config),
         ),
         duplicates=config.duplicates,
-        dedup=make_dedup(expand(config.state_dir) if config.state_dir else paths.state_dir()),
+        dedup=make_dedup(config.state_path()),
         models=tuple(map(_status, filter(None, [assembly.serving, assembly.target]))),
         thumbnails=Thumbnails(
             assembly.catalog.images,

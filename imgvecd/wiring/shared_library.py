@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imgvecd.catalog import Catalog
-from imgvecd.config import paths
-from imgvecd.config.schema import Config, expand
+from imgvecd.config.schema import Config
 from imgvecd.core.sharing.reconciliation import differences
 from imgvecd.core.sharing.source_identity import SourceIdentity
 from imgvecd.core.sharing.vector_engine import FACTS, Recall, SourceState, VectorEngine
@@ -56,7 +55,7 @@ class SharedLibrary:
     """
 
     def __init__(self, config: Config, engine: VectorEngine) -> None:
-        state = expand(config.state_dir) if config.state_dir else paths.state_dir()
+        state = config.state_path()
         self._engine = engine
         self._identity = SourceIdentity(state)
         self._catalog = Catalog(state, read_only=True)
