@@ -97,7 +97,7 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2] or "this machine"
 
 
-class Connections(contextlib.AbstractContextManager["Connections"]):
+class Connections:
     """Hands out connections, and takes them back. Thread-safe.
 
     Args:
@@ -186,10 +186,6 @@ class Connections(contextlib.AbstractContextManager["Connections"]):
             with contextlib.suppress(psycopg.Error):
                 connection.cancel_safe(timeout=1)
             self.drop(connection)
-
-    def __exit__(self, *_: object) -> None:
-        """Close all."""
-        self.close()
 
 
 def _is_elsewhere(given: Mapping[str, Any]) -> bool:

@@ -80,9 +80,7 @@ class Everywhere:
                 )
         except TimeoutError:
             why = f"the shared engine did not answer within {_WITHIN_S:g} s"
-        except BadRequestError as error:
-            why = str(error)
-        except EngineError as error:
+        except (BadRequestError, EngineError) as error:
             why = str(error)
         return Others(notes=(f"Only this library was searched: {why}.",))
 
