@@ -131,6 +131,6 @@ def worth_of(
             fineness(sides[identity], known),
             [fineness(sides[each], facts.get(each)) for each in others],
         )
-        share = math.sqrt(min(known.quality, known.remembered) / 100)
+        share = math.sqrt(known.worst_quality / 100)
         found[identity] = shown.side * share * (_ENLARGED_IS_WORTH if shown.enlarged else 1)
     return found

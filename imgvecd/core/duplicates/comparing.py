@@ -60,10 +60,11 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     changed = verdicts.beyond_saving(found, resized=resized)
     if changed:
         return changed
-    quality = min(_quality(one), _quality(other))
+    qualities = one.facts.worst_quality, other.facts.worst_quality
+    quality = min(qualities)
     # what saving the better one as the worse one was does to it
     better, size_of_worse = first, turned_size
-    if _quality(one) * size[0] < _quality(other) * turned_size[0]:
+    if qualities[0] * size[0] < qualities[1] * turned_size[0]:
         better, size_of_worse = second, size
     usual, poor = (
         detail.compare(better, resaving.resaved(better, size_of_worse, each))
@@ -85,10 +86,6 @@ def _lost(one: CopyFacts, other: CopyFacts) -> Sequence[float]:
     lost *= np.sign(lost[1:3].sum()) if len(lost) else 1
     strengths: list[float] = lost.tolist()
     return strengths
-
-
-def _quality(image: ExaminedImage) -> int:
-    return min(image.facts.quality, image.facts.remembered)
 
 
 class Comparer:
