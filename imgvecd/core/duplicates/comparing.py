@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgvecd.core.duplicates import detail, resaving, verdicts
-from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Subject, Verdict
+from imgvecd.core.duplicates.compared_images import (
+    VERDICTS,
+    DuplicateStore,
+    Subject,
+    Verdict,
+    ordered,
+)
 from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder
@@ -36,10 +42,10 @@ class AlikePair:
     second: Subject
     turn: int
 
-
-def key(one: Subject, other: Subject) -> tuple[int, int]:
-    """Return what the pair's verdict is kept by."""
-    return min(one.id, other.id), max(one.id, other.id)
+    @property
+    def key(self) -> tuple[int, int]:
+        """What its verdict is kept by."""
+        return ordered(self.first.id, self.second.id)
 
 
 def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
@@ -108,20 +114,18 @@ class Comparer:
 
     async def compared(self, pairs: Sequence[AlikePair]) -> dict[tuple[int, int], Verdict]:
         """Return what is known by pair once every one that can be is compared."""
-        stored = await HEAVY.run(
-            self._store.verdicts, VERSION, [key(pair.first, pair.second) for pair in pairs]
-        )
+        stored = await HEAVY.run(self._store.verdicts, VERSION, [pair.key for pair in pairs])
         known = {pair: each for pair, each in stored.items() if each in VERDICTS}
         facts: dict[int, CopyFacts] = {}
         found: dict[tuple[int, int], Verdict] = {}
         for pair in pairs:
-            if key(pair.first, pair.second) in known:
+            if pair.key in known:
                 continue
             one, other = await self.examine(pair.first), await self.examine(pair.second)
             if one is None or other is None:
                 continue
             facts |= {pair.first.id: one.facts, pair.second.id: other.facts}
-            found[key(pair.first, pair.second)] = await HEAVY.run(compare, one, other, pair.turn)
+            found[pair.key] = await HEAVY.run(compare, one, other, pair.turn)
         if found:
             await self._keep_found(facts, found)
         return known | found
