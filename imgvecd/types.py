@@ -314,6 +314,11 @@ class CopyFacts:
     strengths: tuple[float, ...] = ()
     repeats: tuple[float, ...] = ()
 
+    @property
+    def worst_quality(self) -> int:
+        """The lower one of what it was saved at and what its pixels show."""
+        return min(self.quality, self.remembered)
+
 
 @dataclass(frozen=True, slots=True)
 class ExaminedImage:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pexpect
 import pyte
+from installed import install
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PHOTOS = ROOT / "tests" / "data" / "photos"
 PROMPT = "ready$"
 _PATIENCE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
-_MODULES = {"imgvec": "imgvecd.client.main", "imgvecd": "imgvecd.cli.main"}
 
 
 def printed(beginning):
@@ -124,12 +124,6 @@ def clone(folder):
     python = programs / "python"
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
-    for name, module in _MODULES.items():
-        script = programs / name
-        script.write_text(
-            f"#!{sys.executable} -P\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-            f"from {module} import main\nsys.exit(main())\n"
-        )
-        script.chmod(0o755)
+    install(programs)
     (folder / ".venv" / ".installed").touch()
     return folder

@@ -24,6 +24,7 @@ from imgvecd.catalog.queries.user_metadata import UserMetadata
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.recovery.checksum import CHANGED, CatalogChecksum
 from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.schema.rows import find_meta
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import Models
 from imgvecd.catalog.work.picture_texts import PictureTexts
@@ -177,10 +178,8 @@ class Catalog:
     def examined_age_s(self) -> float | None:
         """Return how long ago the file was found sound; None if it never was."""
         with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT value FROM meta WHERE key = 'examined_at_s'"
-            ).fetchone()
-        return None if row is None else max(0.0, time.time() - row[0])
+            examined_at_s = find_meta(connection, "examined_at_s")
+        return None if examined_at_s is None else max(0.0, time.time() - examined_at_s)
 
     def back_up(self) -> bool:
         """Write a backup of this moment, checked; False if nothing has changed since the last.

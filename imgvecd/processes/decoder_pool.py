@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeAlias
 
 import msgspec
 
@@ -21,6 +20,7 @@ from imgvecd.processes.worker_messages import (
     DecodeArguments,
     Decoded,
     DecodeRequest,
+    DecoderRequest,
     Examined,
     ExamineRequest,
     Failed,
@@ -50,9 +50,6 @@ _MOST_WORKERS = 16  # by default: a single disk feeds no more
 _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
 # Of an answer: pixels for the largest models are 3 MB, thumbnails less, what text is read in more.
 _MOST_BYTES = 16 << 20
-_Request: TypeAlias = (
-    DecodeRequest | ExamineRequest | ThumbnailRequest | PixelsRequest | SidecarRequest
-)
 
 
 class DecoderPool:
@@ -77,7 +74,7 @@ class DecoderPool:
         self._opening = Opening(opener)
         self._config = config
         self.size = config.workers or _default_size()
-        kind: WorkerKind[_Request] = WorkerKind(
+        kind: WorkerKind[DecoderRequest] = WorkerKind(
             "decoder",
             "decoding",
             module,
@@ -185,18 +182,18 @@ class DecoderPool:
         return ExaminedImage(answer.info, answer.facts, answer.side, pixels)
 
     async def _run(
-        self, request: _Request, body: Sequence[Buffer] = (), file: int | None = None
+        self, request: DecoderRequest, body: Sequence[Buffer] = (), file: int | None = None
     ) -> tuple[Answer, bytes]:
         return await self._pool.run(request, body, file, _lane(request))
 
 
-def _lane(request: _Request) -> Lane:
+def _lane(request: DecoderRequest) -> Lane:
     """Return who waits: a person for thumbnails and for what is not in the library."""
     asked = isinstance(request, ThumbnailRequest) or request.stamp is None
     return Lane.INTERACTIVE if asked else Lane.BULK
 
 
-def _fits(request: _Request, answer: Answer, body: bytes) -> bool:
+def _fits(request: DecoderRequest, answer: Answer, body: bytes) -> bool:
     """Return whether it is an answer to the request: bad bytes may have taken over the worker."""
     match request, answer:
         case (DecodeRequest(), Decoded()):

@@ -214,17 +214,10 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     reason: str = ""
 
 
-Request: TypeAlias = (
-    DecodeRequest
-    | ThumbnailRequest
-    | PixelsRequest
-    | TextRequest
-    | ExamineRequest
-    | SidecarRequest
-    | ImagesRequest
-    | TextsRequest
-    | KeepRequest
+DecoderRequest: TypeAlias = (
+    DecodeRequest | ExamineRequest | ThumbnailRequest | PixelsRequest | SidecarRequest
 )
+Request: TypeAlias = DecoderRequest | TextRequest | ImagesRequest | TextsRequest | KeepRequest
 Answer: TypeAlias = (
     PictureWorkerReady
     | EncodeReady

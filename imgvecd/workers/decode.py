@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Literal, TypeAlias, get_args
+from typing import BinaryIO, Literal, get_args
 
 import msgspec
 
@@ -22,6 +22,7 @@ from imgvecd.processes.worker_messages import (
     DecodeArguments,
     Decoded,
     DecodeRequest,
+    DecoderRequest,
     Examined,
     ExamineRequest,
     Failed,
@@ -38,9 +39,6 @@ from imgvecd.types import Facts, Stamp
 from imgvecd.workers.channel import open_channel, serve_files
 from imgvecd.workers.sandbox import confine_decoder
 
-_Wanted: TypeAlias = (
-    DecodeRequest | ExamineRequest | ThumbnailRequest | PixelsRequest | SidecarRequest
-)
 _SIDECARS = {
     "xmp": (xmp.read, xmp.LARGEST),
     "json": (export_json.read, export_json.LARGEST),
@@ -59,7 +57,7 @@ def main() -> None:
 def _answer(
     request: Request, body: bytearray, descriptor: int | None
 ) -> tuple[Answer, Sequence[Buffer]]:
-    assert isinstance(request, get_args(_Wanted))  # noqa: S101  # what the pool sends
+    assert isinstance(request, get_args(DecoderRequest))  # noqa: S101  # what the pool sends
     try:
         with _opened(request, body, descriptor) as file:
             return _done(request, file)
@@ -75,7 +73,7 @@ def _answer(
         ), ()
 
 
-def _done(request: _Wanted, file: BinaryIO) -> tuple[Answer, Sequence[Buffer]]:
+def _done(request: DecoderRequest, file: BinaryIO) -> tuple[Answer, Sequence[Buffer]]:
     match request:
         case ThumbnailRequest():
             return Thumbnail(), [pillow.thumbnail(file, request.size, request.max_pixels)]
@@ -105,7 +103,7 @@ def _sidecar(file: BinaryIO, form: Literal["xmp", "json"]) -> Facts:
 
 @contextlib.contextmanager
 def _opened(
-    request: _Wanted,
+    request: DecoderRequest,
     body: bytearray,
     descriptor: int | None,
 ) -> Iterator[BinaryIO]:

@@ -6,11 +6,11 @@ import pickle
 import re
 import shutil
 import subprocess
-import sys
 
 import faiss
 import numpy as np
 import pytest
+from installed import install
 from kept_state import keep_state
 from PIL import Image
 from running import RunningDaemon
@@ -54,10 +54,7 @@ def place(tmp_path_factory):
     (former / "metadata.pkl").write_bytes(pickle.dumps([{"path": "a.jpg"}, {"path": "b.jpg"}]))
     tools = home / "tools"
     tools.mkdir()
-    for name, module in (("imgvec", "client"), ("imgvecd", "cli")):
-        tool = tools / name
-        tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m imgvecd.{module}.main "$@"\n')
-        tool.chmod(0o755)
+    install(tools)
     environment = {
         **daemon.env,
         "PATH": f"{tools}:{os.environ['PATH']}",

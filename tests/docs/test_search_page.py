@@ -8,9 +8,9 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 
 import pytest
+from installed import install
 from running import RunningDaemon
 
 from imgvecd.client.main import parser
@@ -37,9 +37,7 @@ def place(tmp_path_factory):
     (work / "labels.txt").write_text("cat\ncup of coffee\nbrick wall\n")
     tools = home / "tools"
     tools.mkdir()
-    imgvec = tools / "imgvec"
-    imgvec.write_text(f'#!/bin/sh\nexec {sys.executable} -m imgvecd.client.main "$@"\n')
-    imgvec.chmod(0o755)
+    install(tools)
     (tools / "xdg-open").write_text('#!/bin/sh\nexec test -f "$1"\n')
     (tools / "xdg-open").chmod(0o755)
     environment = {

@@ -13,6 +13,7 @@ import sys
 import time
 
 import pytest
+from installed import MODULES
 
 from imgvecd.cli import manual
 from imgvecd.cli.main import parser as imgvecd
@@ -20,7 +21,6 @@ from imgvecd.client.completions import SHELLS
 from imgvecd.client.main import parser as imgvec
 
 DEADLINE_S = 60
-MODULES = {"imgvec": "imgvecd.client.main", "imgvecd": "imgvecd.cli.main"}
 
 
 @pytest.fixture

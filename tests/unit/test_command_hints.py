@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from installed import install
 
 import imgvecd
 from imgvecd import command_hints
@@ -18,7 +19,6 @@ from imgvecd.client.main import parser as imgvec_parser
 from imgvecd.command_hints import program, runnable
 
 PACKAGE = Path(imgvecd.__file__).parent
-MODULES = {"imgvec": "imgvecd.client.main", "imgvecd": "imgvecd.cli.main"}
 COMMANDS = [
     f"{name} {command}"
     for name, parser in (("imgvec", imgvec_parser()), ("imgvecd", imgvecd_parser()))
@@ -33,18 +33,12 @@ def installed(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     (tmp_path / "home").mkdir()
 
-    def install(folder, start="imgvec"):
+    def install_and_start(folder, start="imgvec"):
         folder.mkdir(parents=True)
-        for name, module in MODULES.items():
-            script = folder / name
-            script.write_text(
-                f"#!{sys.executable} -P\nimport sys\nsys.path.insert(0, {str(PACKAGE.parent)!r})\n"
-                f"from {module} import main\nsys.exit(main())\n"
-            )
-            script.chmod(0o755)
+        install(folder)
         monkeypatch.setattr(sys, "argv", [str(folder / start)])
 
-    return install
+    return install_and_start
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 _NAMES = {"MPO": "jpeg", "JXL": "jpegxl", "DIB": "bmp"}
 _WHOLE = 1 << 20  # pixels a side: nothing is reduced
 _PREFIX_BYTES = 64  # of a file, in which WebP and PNG tell how they are coded
-_HALF_TURNS = 4  # orientations up to here keep the sides
 _THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye
 
 
@@ -130,7 +129,7 @@ def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
         for each in (colour.resizable(picture.image), whole)
     )
     steps = quality.steps(picture.image)
-    if picture.orientation > _HALF_TURNS:
+    if geometry.swaps_sides(picture.orientation):
         steps = quality.on_its_side(steps)
     return CopyFacts(
         pixels=hashlib.blake2b(rgb.tobytes(), digest_size=16).digest(),

@@ -52,8 +52,12 @@ class Cut:
 
 def oriented(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Return (width, height) as a person sees the picture, from those as stored."""
-    swapped = orientation in _AXES and _AXES[orientation][0]
-    return (size[1], size[0]) if swapped else size
+    return (size[1], size[0]) if swaps_sides(orientation) else size
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Return whether width and height as stored are height and width to a person."""
+    return orientation in _AXES and _AXES[orientation][0]
 
 
 def resize(

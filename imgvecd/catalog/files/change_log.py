@@ -6,7 +6,7 @@ import os
 
 from imgvecd.api import Change, Path
 from imgvecd.catalog.schema.connection import Database
-from imgvecd.catalog.schema.rows import Row
+from imgvecd.catalog.schema.rows import Row, find_meta
 from imgvecd.types import join
 
 # Kept at the least; a client that was away for longer is told the full state instead.
@@ -34,8 +34,8 @@ class ChangeTable:
     def covers(self, clock: int) -> bool:
         """Return whether every change after `clock` is still in the log."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'log_floor'").fetchone()
-        return clock >= (row[0] if row else 0)
+            floor = find_meta(connection, "log_floor")
+        return clock >= (floor or 0)
 
     def since(self, clock: int, until: int, limit: int) -> tuple[int, list[Change]]:
         """Return (clock reached, changes) after `clock`, whole transactions only.

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.schema.rows import get_meta
 from imgvecd.core.search.words import tokens
 from imgvecd.types import Int64Array, KnownName
 
@@ -88,7 +89,7 @@ class KnownNames:
 
     def _current(self) -> Mapping[str, list[KnownName]]:
         with self._database.read() as connection:
-            (clock,) = connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()
+            clock = get_meta(connection, "clock")
             if clock == self._clock or time.monotonic() < self._fresh_until:
                 return self._names
             began = time.monotonic()

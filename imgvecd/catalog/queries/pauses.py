@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.schema.rows import find_meta
 
 
 class Pauses:
@@ -14,10 +15,8 @@ class Pauses:
     def load(self) -> int | None:
         """Return until when (ns since the epoch, 0 for no end); None if there is no pause."""
         with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT value FROM meta WHERE key = 'paused_until_ns'"
-            ).fetchone()
-        return None if row is None else int(row[0])
+            until_ns = find_meta(connection, "paused_until_ns")
+        return None if until_ns is None else int(until_ns)
 
     def save(self, until_ns: int | None) -> None:
         """Remember that, instead of what was."""

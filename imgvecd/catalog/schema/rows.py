@@ -59,3 +59,9 @@ def get_meta(connection: sqlite3.Connection, key: str) -> Any:  # noqa: ANN401  
     """Return one value of the meta table."""
     ((value,),) = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchall()
     return value
+
+
+def find_meta(connection: sqlite3.Connection, key: str) -> Any | None:  # noqa: ANN401  # as stored
+    """Return one value of the meta table; None if it is not there."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.picture_texts import RECOGNISER, UNREAD
+from imgvecd.catalog.schema.rows import find_meta
 from imgvecd.catalog.work.idle_queues import waiting_contents, waiting_files
 from imgvecd.types import FileRow
 
@@ -31,10 +32,8 @@ class PictureTexts:
     def fill(self) -> int:
         """Have all read that the recogniser has not read yet; return how many images wait."""
         with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT value FROM meta WHERE key = ?", (RECOGNISER,)
-            ).fetchone()
-        if (row and row[0]) != self._recogniser:
+            current = find_meta(connection, RECOGNISER)
+        if current != self._recogniser:
             with self._database.write() as (connection, _):
                 connection.execute("DELETE FROM text_queue")
                 connection.execute("DELETE FROM meta WHERE key = ?", (RECOGNISER,))

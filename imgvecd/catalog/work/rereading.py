@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 from imgvecd.catalog.files import companions, dating, liveness
 from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.schema.rows import find_meta
 from imgvecd.catalog.work.idle_queues import waiting_contents, waiting_files
 from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.types import FileRow, ImageInfo
@@ -37,8 +38,8 @@ class RereadTable:
     def fill(self, version: int = READER_VERSION) -> int:
         """Have everything read again that an older reader has read; return how many images wait."""
         with self._database.read() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'reader'").fetchone()
-        if row is None or row[0] < version:
+            reader = find_meta(connection, "reader")
+        if reader is None or reader < version:
             with self._database.write() as (connection, clock):
                 connection.execute(
                     "INSERT OR IGNORE INTO metadata_queue SELECT id FROM contents"

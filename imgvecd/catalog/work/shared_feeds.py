@@ -18,7 +18,7 @@ import numpy as np
 
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.schema.connection import Database
-from imgvecd.catalog.schema.rows import get_meta
+from imgvecd.catalog.schema.rows import find_meta, get_meta
 from imgvecd.catalog.schema.stored_vectors import decoded
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import model_dim, model_id
@@ -170,10 +170,8 @@ class SharedFeeds:
     def marks(self, feed: str) -> tuple[str, ...]:
         """Return the marks of positions that this library may have written last."""
         with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT value FROM meta WHERE key = ?", (_MARKS + feed,)
-            ).fetchone()
-        return () if row is None else tuple(json.loads(row[0]))
+            marks = find_meta(connection, _MARKS + feed)
+        return () if marks is None else tuple(json.loads(marks))
 
     def note_marks(self, feed: str, marks: Sequence[str]) -> None:
         """Keep these instead."""

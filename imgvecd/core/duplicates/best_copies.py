@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from imgvecd.api import DuplicateKind
+from imgvecd.core.duplicates.compared_images import ordered
 from imgvecd.core.duplicates.true_size import fineness, shown_by
 from imgvecd.types import CopyFacts
 
@@ -97,8 +98,7 @@ class SamePicture:
         return groups
 
     def _pair(self, one: int, other: int) -> tuple[int, int]:
-        first, second = sorted((self._twin(one), self._twin(other)))
-        return first, second
+        return ordered(self._twin(one), self._twin(other))
 
     def _twin(self, identity: int) -> int:
         while self._twins.get(identity, identity) != identity:
@@ -131,6 +131,6 @@ def worth_of(
             fineness(sides[identity], known),
             [fineness(sides[each], facts.get(each)) for each in others],
         )
-        share = math.sqrt(min(known.quality, known.remembered) / 100)
+        share = math.sqrt(known.worst_quality / 100)
         found[identity] = shown.side * share * (_ENLARGED_IS_WORTH if shown.enlarged else 1)
     return found

@@ -16,6 +16,11 @@ Verdict = Literal["same_pixels", "same", "edited", "other"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
+def ordered(one: int, other: int) -> tuple[int, int]:
+    """Return the ids of a pair, the lower first, by which what is known of it is found."""
+    return min(one, other), max(one, other)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A content that could be decoded, and that a file bears.

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgvecd.core.duplicates import detail, resaving, verdicts
-from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Subject, Verdict
+from imgvecd.core.duplicates.compared_images import (
+    VERDICTS,
+    DuplicateStore,
+    Subject,
+    Verdict,
+    ordered,
+)
 from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder
@@ -36,10 +42,10 @@ class AlikePair:
     second: Subject
     turn: int
 
-
-def key(one: Subject, other: Subject) -> tuple[int, int]:
-    """Return what the pair's verdict is kept by."""
-    return min(one.id, other.id), max(one.id, other.id)
+    @property
+    def key(self) -> tuple[int, int]:
+        """What its verdict is kept by."""
+        return ordered(self.first.id, self.second.id)
 
 
 def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
@@ -60,10 +66,11 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     changed = verdicts.beyond_saving(found, resized=resized)
     if changed:
         return changed
-    quality = min(_quality(one), _quality(other))
+    qualities = one.facts.worst_quality, other.facts.worst_quality
+    quality = min(qualities)
     # what saving the better one as the worse one was does to it
     better, size_of_worse = first, turned_size
-    if _quality(one) * size[0] < _quality(other) * turned_size[0]:
+    if qualities[0] * size[0] < qualities[1] * turned_size[0]:
         better, size_of_worse = second, size
     usual, poor = (
         detail.compare(better, resaving.resaved(better, size_of_worse, each))
@@ -87,10 +94,6 @@ def _lost(one: CopyFacts, other: CopyFacts) -> Sequence[float]:
     return strengths
 
 
-def _quality(image: ExaminedImage) -> int:
-    return min(image.facts.quality, image.facts.remembered)
-
-
 class Comparer:
     """Compares pairs and keeps what it found. For one event loop.
 
@@ -111,20 +114,18 @@ class Comparer:
 
     async def compared(self, pairs: Sequence[AlikePair]) -> dict[tuple[int, int], Verdict]:
         """Return what is known by pair once every one that can be is compared."""
-        stored = await HEAVY.run(
-            self._store.verdicts, VERSION, [key(pair.first, pair.second) for pair in pairs]
-        )
+        stored = await HEAVY.run(self._store.verdicts, VERSION, [pair.key for pair in pairs])
         known = {pair: each for pair, each in stored.items() if each in VERDICTS}
         facts: dict[int, CopyFacts] = {}
         found: dict[tuple[int, int], Verdict] = {}
         for pair in pairs:
-            if key(pair.first, pair.second) in known:
+            if pair.key in known:
                 continue
             one, other = await self.examine(pair.first), await self.examine(pair.second)
             if one is None or other is None:
                 continue
             facts |= {pair.first.id: one.facts, pair.second.id: other.facts}
-            found[key(pair.first, pair.second)] = await HEAVY.run(compare, one, other, pair.turn)
+            found[pair.key] = await HEAVY.run(compare, one, other, pair.turn)
         if found:
             await self._keep_found(facts, found)
         return known | found

@@ -41,7 +41,7 @@ def qualities(copies: Sequence[Copy]) -> dict[int, int]:
         if copy.image.format == "raw":
             found[identity] = 2 * LOSSLESS
             continue
-        quality = min(facts.quality, facts.remembered)
+        quality = facts.worst_quality
         # a lossless file without the camera's words, beside one with them, was made from that
         original = (
             facts.lossless
@@ -173,15 +173,9 @@ def _outlasts(copy: Copy, others: Iterable[Copy]) -> bool:
 
 def _is_well_saved(copy: Copy) -> bool:
     """Return whether what it lost shows in the finest structure only."""
-    facts = copy.facts
-    if facts is None:
-        return False
     least = _GOOD_OTHER if copy.image.format != "jpeg" else _GOOD
-    return min(facts.quality, facts.remembered) >= least
+    return copy.facts is not None and copy.facts.worst_quality >= least
 
 
 def _is_good_jpeg(copy: Copy) -> bool:
-    facts = copy.facts
-    if facts is None or copy.image.format != "jpeg":
-        return False
-    return min(facts.quality, facts.remembered) >= _GOOD
+    return copy.image.format == "jpeg" and _is_well_saved(copy)

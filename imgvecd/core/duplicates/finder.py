@@ -29,7 +29,7 @@ from imgvecd.api import (
 )
 from imgvecd.core.duplicates import group_pages, pairing, perceptual_hash
 from imgvecd.core.duplicates.best_copies import Link
-from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject
+from imgvecd.core.duplicates.compared_images import DuplicateStore, Subject, ordered
 from imgvecd.core.duplicates.comparing import Comparer, compare
 from imgvecd.core.duplicates.folder_set import require_folders
 from imgvecd.core.duplicates.grouping import KINDS, group_ids, listed_file, make_group
@@ -251,7 +251,7 @@ class DuplicateFinder:
         links = [
             link
             for link in known.links(request.min_similarity, request.burst_s)
-            if link.kind in kinds and _ordered(link.first, link.second) not in decided
+            if link.kind in kinds and ordered(link.first, link.second) not in decided
         ]
         copied: list[int] = []
         if "same_bytes" in kinds:
@@ -276,7 +276,7 @@ class DuplicateFinder:
         decided = self._store.decided()
         ids = self._store.ids_of({each for pair in decided for each in pair})
         return {
-            _ordered(ids[one], ids[other]) for one, other in decided if one in ids and other in ids
+            ordered(ids[one], ids[other]) for one, other in decided if one in ids and other in ids
         }
 
     def _told_groups(
@@ -323,7 +323,3 @@ def _partners(decided: Collection[tuple[int, int]]) -> dict[int, set[int]]:
         partners[one].add(other)
         partners[other].add(one)
     return partners
-
-
-def _ordered(one: int, other: int) -> tuple[int, int]:
-    return min(one, other), max(one, other)

@@ -111,7 +111,7 @@ class Chooser:
             said.append("lossless")
         quality = self.quality(image)
         if copy.facts and quality is not None and quality < LOSSLESS:
-            told = min(copy.facts.quality, copy.facts.remembered)
+            told = copy.facts.worst_quality
             said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
         said.append("camera metadata" if said_by_camera(image) else "no camera metadata")
         return ", ".join(said)

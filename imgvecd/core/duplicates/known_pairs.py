@@ -127,7 +127,7 @@ class KnownPairs:
 
     def links(self, min_similarity: float, burst_s: float) -> list[Link]:
         """Return every pair that is of some kind, with the surest kind that fits."""
-        kinds = self._alike_kinds()
+        kinds = alike_kinds(self.alike)
         told = kinds != UNKNOWN
         unlike = self.alike["verdict"] == VERDICTS.index("other")
         near, near_keys = self.near, self.keys(self.near)
@@ -145,21 +145,22 @@ class KnownPairs:
 
     def sure_links(self) -> list[Link]:
         """Return the pairs that are one picture."""
-        kinds = self._alike_kinds()
+        kinds = alike_kinds(self.alike)
         sure = np.isin(kinds, _SURE)
         return _links(self.alike[sure], kinds[sure])
 
-    def _alike_kinds(self) -> Int64Array:
-        """Return for each pair that looks alike the place of its kind among KINDS, or UNKNOWN."""
-        verdict, turn = self.alike["verdict"], self.alike["turn"]
-        same, edited = (verdict == VERDICTS.index(each) for each in ("same", "edited"))
-        kinds = np.full(len(self.alike), UNKNOWN)
-        changed = edited | (turn >= MIRRORED) | ~self.alike["same_shape"]
-        one_picture = np.where(turn > 0, _TRANSFORMED, _REENCODED)
-        known = (same | edited) & ~self.alike["distinct"]
-        kinds[known] = np.where(changed, _EDITED, one_picture)[known]
-        kinds[verdict == VERDICTS.index("same_pixels")] = _SAME_PIXELS
-        return kinds
+
+def alike_kinds(pairs: Records) -> Int64Array:
+    """Return for each pair that looks alike the place of its kind among KINDS, or UNKNOWN."""
+    verdict, turn = pairs["verdict"], pairs["turn"]
+    same, edited = (verdict == VERDICTS.index(each) for each in ("same", "edited"))
+    kinds = np.full(len(pairs), UNKNOWN)
+    changed = edited | (turn >= MIRRORED) | ~pairs["same_shape"]
+    one_picture = np.where(turn > 0, _TRANSFORMED, _REENCODED)
+    known = (same | edited) & ~pairs["distinct"]
+    kinds[known] = np.where(changed, _EDITED, one_picture)[known]
+    kinds[verdict == VERDICTS.index("same_pixels")] = _SAME_PIXELS
+    return kinds
 
 
 def _links(pairs: Records, kinds: Iterable[int]) -> list[Link]:

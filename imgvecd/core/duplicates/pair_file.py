@@ -56,7 +56,8 @@ class PairFile:
             return self._held
         try:
             with open(self._path, "rb") as file:
-                data = bytearray(file.read())
+                data = bytearray(os.fstat(file.fileno()).st_size)
+                file.readinto(data)  # in place: in a large library it is a hundred megabytes
             return _unpacked(data)
         except FileNotFoundError:
             return None

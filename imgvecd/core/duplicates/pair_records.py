@@ -62,14 +62,10 @@ def moment(subject: Subject) -> int:
     return _UNKNOWN_MOMENT if moment is None else (moment - _EPOCH) // _MICROSECOND
 
 
-def alike_record(one: Subject, other: Subject, cosine: float) -> list[tuple[object, ...]]:
+def alike_records(one: Subject, other: Subject, cosine: float) -> list[tuple[object, ...]]:
     """Return the record of a pair, if the two may be one picture."""
     pair = pairing.alike_pair(one, other)
-    if pair is None:
-        return []
-    distinct = pairing.are_distinct_shots(one, other)
-    shape = pairing.same_shape(pair)
-    return [(one.id, other.id, cosine, pair.turn, UNKNOWN, shape, distinct)]
+    return [] if pair is None else [pairing.alike_record(pair, cosine)]
 
 
 def near_records(

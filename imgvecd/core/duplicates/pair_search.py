@@ -22,7 +22,7 @@ from imgvecd.core.duplicates.near_pairs import near_pairs
 from imgvecd.core.duplicates.pair_records import (
     NEAR_EMBEDDING,
     PER_ROW,
-    alike_record,
+    alike_records,
     chunks,
     columns,
     crowded_beside,
@@ -129,7 +129,7 @@ class PairSearch:
             subjects = self._looking.subjects_of({each for pair in pairs for each in pair[:2]})
             for one, other, cosine in pairs:
                 if one in subjects and other in subjects:
-                    found += alike_record(subjects[one], subjects[other], cosine)
+                    found += alike_records(subjects[one], subjects[other], cosine)
         return np.array(found, ALIKE)
 
     def held_against(self, pairs: Sequence[tuple[int, int]], model: ModelInfo) -> Records:
@@ -145,7 +145,7 @@ class PairSearch:
                 cosine = float(vectors[one] @ vectors[other])
             alike = []
             if one in subjects and other in subjects:
-                alike = alike_record(subjects[one], subjects[other], cosine)
+                alike = alike_records(subjects[one], subjects[other], cosine)
             found += alike or [(one, other, cosine, UNLIKE, UNKNOWN, False, False)]
         return np.array(found, ALIKE)
 
@@ -202,10 +202,7 @@ class PairSearch:
             sides = [[subjects[each] for each in ids.tolist()] for ids in (one, other)]
             moments = [np.array([moment(each) for each in side]) for side in sides]
             hopeless = np.array(
-                [
-                    a.raw or a.perceptual_hash is None or b.perceptual_hash is None
-                    for a, b in zip(*sides, strict=True)
-                ]
+                [not pairing.may_be_crop(*pair) for pair in zip(*sides, strict=True)]
             )
             cosine = cosines[start : start + _PAGE][there]
             known.add_near(near_records(one, other, cosine, moments[0], moments[1], hopeless))

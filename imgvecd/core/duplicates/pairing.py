@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from imgvecd.api import DuplicateKind
-from imgvecd.core.duplicates import detail, perceptual_hash
-from imgvecd.core.duplicates.compared_images import Subject, Verdict
+from imgvecd.core.duplicates import perceptual_hash
+from imgvecd.core.duplicates.compared_images import VERDICTS, Subject, Verdict
 from imgvecd.core.duplicates.comparing import AlikePair
+from imgvecd.core.duplicates.grouping import KINDS
+from imgvecd.core.duplicates.known_pairs import ALIKE, UNKNOWN, alike_kinds
 
 # Cosine of two signatures: 99 % of re-encoded, shrunk, rotated and mirrored photos have 0.98 and
 # more to the original; different photos 0.84 at the most.
@@ -33,13 +35,18 @@ def alike_pair(one: Subject, other: Subject) -> AlikePair | None:
 
 def by_detail(pair: AlikePair, verdict: Verdict | None) -> DuplicateKind | None:
     """Return what a pair is that looks alike and was compared; None: nothing that looks tell."""
-    if verdict == "same_pixels":
-        return "same_pixels"
-    if verdict not in {"same", "edited"} or are_distinct_shots(pair.first, pair.second):
+    if verdict is None:
         return None
-    if verdict == "edited" or pair.turn >= detail.MIRRORED or not same_shape(pair):
-        return "edited"
-    return "transformed" if pair.turn else "reencoded"
+    record = np.array([alike_record(pair, 0.0, VERDICTS.index(verdict))], ALIKE)
+    (place,) = alike_kinds(record).tolist()
+    return None if place == UNKNOWN else KINDS[place]
+
+
+def alike_record(pair: AlikePair, cosine: float, verdict: int = UNKNOWN) -> tuple[object, ...]:
+    """Return the record, of `ALIKE`, of a pair that looks alike."""
+    one, other = pair.first, pair.second
+    distinct = are_distinct_shots(one, other)
+    return one.id, other.id, cosine, pair.turn, verdict, same_shape(pair), distinct
 
 
 def same_shape(pair: AlikePair) -> bool:
@@ -62,8 +69,8 @@ def by_look_or_meaning(
     """Return how a picture relates to a stored one that it is no copy of, or None."""
     if given.raw != stored.raw:
         return None
-    may_be_crop = _may_be_crop(given, stored) and not are_distinct_shots(given, stored)
-    if may_be_crop and is_crop(given, stored):
+    tried = may_be_crop(given, stored) and not are_distinct_shots(given, stored)
+    if tried and is_crop(given, stored):
         return "edited"
     return "similar" if cosine >= min_similarity else None
 
@@ -93,7 +100,8 @@ def _on_its_side(subject: Subject) -> Subject:
     return replace(subject, width=subject.height, height=subject.width)
 
 
-def _may_be_crop(one: Subject, other: Subject) -> bool:
+def may_be_crop(one: Subject, other: Subject) -> bool:
+    """Return whether the two can be tried for one being a part of the other."""
     return (
         one.perceptual_hash is not None
         and other.perceptual_hash is not None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
-from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Verdict
+from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Verdict, ordered
 from imgvecd.core.duplicates.comparing import AlikePair, Comparer
 from imgvecd.core.duplicates.known_pairs import UNKNOWN, KnownPairs
 from imgvecd.core.duplicates.looking import Looking
@@ -81,7 +81,7 @@ class Settling:
     ) -> None:
         for row in rows.tolist():
             one, other = known.alike[row]["first"], known.alike[row]["second"]
-            verdict = verdicts.get((min(one, other), max(one, other)))
+            verdict = verdicts.get(ordered(one, other))
             if verdict is not None:
                 known.alike["verdict"][row] = VERDICTS.index(verdict)
                 known.settled, known.changed = False, True

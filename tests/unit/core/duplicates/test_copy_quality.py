@@ -7,22 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.duplicates.variants import again, saved
 from imgvecd import api
 from imgvecd.adapters import pillow
 from imgvecd.core.duplicates.copies import Copy
 from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders
 
 PHOTOS = Path(__file__).parents[3] / "data" / "photos"
-
-
-def saved(image, form="JPEG", **how):
-    data = io.BytesIO()
-    image.save(data, form, **how)
-    return data.getvalue()
-
-
-def again(image, form="JPEG", **how):
-    return Image.open(io.BytesIO(saved(image, form, **how))).convert("RGB")
 
 
 def scaled(image, factor, how=Image.Resampling.BICUBIC):
