@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the effective configuration; warn of folders that are not there now."""
     config = load_servable(options)
     say(f"# from {options.config or config_path() or 'defaults: there is no file'}")
-    say(f"# state in {expand(config.state_dir or paths.state_dir())}")
+    say(f"# state in {config.state_path()}")
     say(f"# socket {expand(config.server.socket or paths.socket())}")
     write_lines(dump(config).encode())
     for root in config.root_configs():

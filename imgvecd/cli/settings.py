@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from imgvecd.config import paths
 from imgvecd.config.load import load
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
@@ -63,7 +62,9 @@ def add_state_flags(command: argparse.ArgumentParser) -> None:
 
 def state_dir(options: argparse.Namespace) -> str:
     """Return the folder that is meant."""
-    return expand(options.state_dir or load(options.config, {}).state_dir or paths.state_dir())
+    if options.state_dir:
+        return expand(options.state_dir)
+    return load(options.config, {}).state_path()
 
 
 def load_servable(options: argparse.Namespace) -> Config:
