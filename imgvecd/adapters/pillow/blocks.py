@@ -181,7 +181,7 @@ def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
             size, head = int.from_bytes(header[8:16]), 16
         if kind in {b"xml ", b"Exif", b"uuid"}:
             file.seek(at + head)
-            yield kind, file.read(min(size - head, _LARGEST) if size else _LARGEST)
+            yield kind, file.read(min(size - head, _LARGEST) if size >= head else _LARGEST)
         if size < head:  # it lasts until the end, or is damaged
             return
         at += size

@@ -10,6 +10,7 @@ from PIL.ExifTags import IFD, Base
 from PIL.TiffImagePlugin import IFDRational
 
 from imgvecd.adapters import pillow, xmp
+from imgvecd.adapters.pillow import blocks
 from imgvecd.types import PreprocessSpec
 
 SPEC = PreprocessSpec(8, (0.5,) * 3, (0.5,) * 3)
@@ -444,3 +445,11 @@ def test_a_position_without_seconds():
     block.get_ifd(IFD.GPSInfo).update({1: "N", 2: (51.0, 30.5, IFDRational(0, 0)), 3: "W", 4: (0.0, 7.5, 0.0)})  # noqa: E501 # fmt: skip
     found = facts(exif=block)[1]
     assert (found["gps_latitude"], found["gps_longitude"]) == (51.5083333, -0.125)
+
+
+@pytest.mark.parametrize("length", [0, 2, 7])
+def test_a_box_with_a_senseless_length_is_not_read_beyond_the_bound(monkeypatch, length):
+    monkeypatch.setattr(blocks, "_LARGEST", 50)
+    file = io.BytesIO(b"\0\0\0\x0cjP  \r\n\x87\n" + length.to_bytes(4) + b"xml " + bytes(100))
+    ((kind, data),) = blocks._boxes(file)
+    assert (kind, len(data)) == (b"xml ", 50)
