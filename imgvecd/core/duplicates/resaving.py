@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from imgvecd.core.duplicates.cosine_transform import BLOCK, WAVES
 from imgvecd.core.duplicates.detail import YCC
 from imgvecd.types import Float32Array
 
-_BLOCK = 8
 _MOST_SIDE = 1024  # pixels that a copy is taken to have at most: more only leave less noise
 _WORTH_SCALING = 1.25  # below that, the grid of blocks counts for more than their size
 # ITU-T T.81, Annex K: steps for quality 50.
@@ -23,11 +23,8 @@ _LUMINANCE = np.array(
     ],
     np.float32,
 )  # fmt: skip
-_CHROMINANCE = np.full((_BLOCK, _BLOCK), 99, np.float32)
+_CHROMINANCE = np.full((BLOCK, BLOCK), 99, np.float32)
 _CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-_PLACE = np.arange(_BLOCK)
-_WAVES = (np.cos(np.pi * _PLACE[:, None] * (_PLACE + 0.5) / _BLOCK) / 2).astype(np.float32)
-_WAVES[0] /= np.sqrt(2)
 _TO_RGB = np.linalg.inv(YCC.astype(np.float64)).T.astype(np.float32)
 
 
@@ -75,15 +72,15 @@ def _shown(planes: Float32Array) -> Float32Array:
 def _file_side(side: int, size: int) -> int:
     """Return pixels a side of the copy, a multiple of two blocks; `side` where that is about it."""
     wanted = min(size, _MOST_SIDE)
-    return side if wanted < _WORTH_SCALING * side else wanted // (2 * _BLOCK) * 2 * _BLOCK
+    return side if wanted < _WORTH_SCALING * side else wanted // (2 * BLOCK) * 2 * BLOCK
 
 
 def _quantised(plane: Float32Array, steps: Float32Array, scale: float) -> Float32Array:
     steps = np.clip(np.floor(steps * scale + 0.5), 1, 255)
-    rows, columns = plane.shape[0] // _BLOCK, plane.shape[1] // _BLOCK
-    blocks = plane.reshape(rows, _BLOCK, columns, _BLOCK).transpose(0, 2, 1, 3)
-    coarse = np.rint(_WAVES @ blocks @ _WAVES.T / steps) * steps
-    back = (_WAVES.T @ coarse @ _WAVES).transpose(0, 2, 1, 3).reshape(plane.shape)
+    rows, columns = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
+    blocks = plane.reshape(rows, BLOCK, columns, BLOCK).transpose(0, 2, 1, 3)
+    coarse = np.rint(WAVES @ blocks @ WAVES.T / steps) * steps
+    back = (WAVES.T @ coarse @ WAVES).transpose(0, 2, 1, 3).reshape(plane.shape)
     return np.asarray(back, np.float32)
 
 

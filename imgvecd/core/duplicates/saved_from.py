@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from imgvecd.core.duplicates.cosine_transform import BLOCK, WAVES
 from imgvecd.types import CopyFacts, Float32Array
 
-_BLOCK = 8
 _FITS = 0.9  # share of coefficients: a JPEG saved from the other had 0.95 and more
 _FAILS = 0.8
 _AS_WELL = 0.04  # rounding brightness to whole levels blurs the finest steps
@@ -27,9 +27,6 @@ _FEWEST = 40  # coefficients that tell
 _USUAL_LOSS = 2 * np.array([0.0029, 0.0071, 0.0232, 0.0487, 0.1173])
 _LOSS_WEIGHTS = np.array([3.22, 3.05, 2.41, 1.84, 0.55])
 _FADED = 0.0
-_PLACE = np.arange(_BLOCK)
-_WAVES = (np.cos(np.pi * _PLACE[:, None] * (_PLACE + 0.5) / _BLOCK) / 2).astype(np.float32)
-_WAVES[0] /= np.sqrt(2)
 
 
 def saved_from(copy: CopyFacts, other: CopyFacts, *, doubtful: bool = True) -> float:
@@ -67,7 +64,7 @@ def _was_last(
     mine: Float32Array, theirs: Float32Array, steps: tuple[int, ...], others: tuple[int, ...]
 ) -> bool:
     """Return whether the two differ as much as the former steps round, and not the latter."""
-    own, other = (np.array(each, np.float32).reshape(_BLOCK, _BLOCK) for each in (steps, others))
+    own, other = (np.array(each, np.float32).reshape(BLOCK, BLOCK) for each in (steps, others))
     finer, coarser = np.minimum(own, other), np.maximum(own, other)
     telling = (np.rint(mine / own) != 0) | (np.rint(theirs / other) != 0)
     telling &= (finer >= _BEYOND_ROUNDING) & (coarser > finer)
@@ -97,13 +94,13 @@ def fades(copy: CopyFacts, other: CopyFacts) -> bool:
 
 
 def _coefficients(facts: CopyFacts) -> Float32Array:
-    blocks = np.frombuffer(facts.sample, np.uint8).reshape(-1, _BLOCK, _BLOCK).astype(np.float32)
-    return np.asarray(_WAVES @ (blocks - 128) @ _WAVES.T, np.float32)
+    blocks = np.frombuffer(facts.sample, np.uint8).reshape(-1, BLOCK, BLOCK).astype(np.float32)
+    return np.asarray(WAVES @ (blocks - 128) @ WAVES.T, np.float32)
 
 
 def _agreement(source: Float32Array, result: Float32Array, steps: tuple[int, ...]) -> float:
     """Return the share of coefficients of `source` that rounding to `steps` makes `result`."""
-    table = np.array(steps, np.float32).reshape(_BLOCK, _BLOCK)
+    table = np.array(steps, np.float32).reshape(BLOCK, BLOCK)
     expected, found = np.rint(source / table), np.rint(result / table)
     telling = (expected != 0) | (found != 0)
     telling[:, 0, 0] = False  # brightness itself says little
@@ -117,7 +114,7 @@ def _agreement(source: Float32Array, result: Float32Array, steps: tuple[int, ...
 
 def _on_multiples(coefficients: Float32Array, steps: tuple[int, ...]) -> float:
     """Return how much coefficients keep to multiples of steps, 0 to 1."""
-    table = np.array(steps, np.float32).reshape(_BLOCK, _BLOCK)
+    table = np.array(steps, np.float32).reshape(BLOCK, BLOCK)
     telling = np.abs(coefficients) > 0.6 * table  # beyond what is rounded to nothing
     telling[:, 0, 0] = False
     if telling.sum() < _FEWEST:
