@@ -6,6 +6,7 @@ import sys
 import tempfile
 
 import preloaded
+import pytest
 from kept_state import FOLDER_VARIABLE, keep_state
 from postgres_databases import database, postgres  # noqa: F401  # fixtures for everybody
 from running import RunningDaemon
@@ -27,6 +28,15 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(FOLDER_VARIABLE), ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def one_umask():
+    """Commands that serve take rights from all that they make: tests after them do not."""
+    before = os.umask(0o077)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -26,15 +26,6 @@ def home(monkeypatch, tmp_path):
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def _umask():
-    """`serve` sets the process's own, which other tests share."""
-    before = os.umask(0o022)
-    os.umask(before)
-    yield
-    os.umask(before)
-
-
 @pytest.fixture
 def served(monkeypatch):
     """Return the calls of a stand-in for `imgvecd.wiring.serving.serve`."""
