@@ -179,8 +179,9 @@ def _become(environment, folder, umask, files):
 
 if __name__ == "__main__":
     _import_all()
-    (module, arguments, *surroundings), files = _serve(socket.socket(fileno=int(sys.argv[1])))
-    _become(*surroundings, files)
+    asked, files = _serve(socket.socket(fileno=int(sys.argv[1])))
+    module, arguments, environment, folder, umask = asked
+    _become(environment, folder, umask, files)
     sys.argv[1:] = arguments
     sys.modules.pop(module, None)  # it is to be run, whether it was imported or not
     runpy.run_module(module, run_name="__main__", alter_sys=True)
