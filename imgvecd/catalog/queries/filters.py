@@ -19,6 +19,11 @@ _RATING = (
     "coalesce(json_extract(contents.user_metadata, '$.rating'),"
     " json_extract(contents.metadata, '$.rating'))"
 )
+FAVORITE = (
+    "coalesce(json_extract(contents.user_metadata, '$.favorite'),"
+    " json_extract(contents.metadata, '$.favorite'), 0) IN (1, '1', 'true', 'yes')"
+)
+"""SQL: whether a content is a favorite; what the user says of it counts first."""
 _HAS_TAG = (
     "contents.id IN (SELECT content_id FROM words WHERE kind IN ('tag', 'keyword', 'person')"
     # each word is folded once: LIMIT keeps SQLite from asking for every row
@@ -175,6 +180,8 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
     if filters.min_rating is not None:
         # a text is above every number
         yield f"typeof({_RATING}) != 'text' AND {_RATING} >= ?", (filters.min_rating,)
+    if filters.favorite is not None:
+        yield FAVORITE if filters.favorite else f"NOT {FAVORITE}", ()
     for tag in filters.tags:
         yield _HAS_TAG, (folded(tag),)
     for key, value in filters.metadata.items():
