@@ -119,7 +119,7 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
     if not found.searched and found.understood is not None:
-        return ["No indexed image was taken then and there."]
+        return ["No indexed image was taken there at that time."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits

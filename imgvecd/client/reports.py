@@ -38,7 +38,7 @@ def status(answer: api.Status) -> list[str]:
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
         command = pause_commands.resume_command(answer.pause)
-        lines.append(_line("", f"{command} has indexing go on"))
+        lines.append(_line("", f"{command} resumes indexing"))
     if answer.move is not None:
         lines.append(_line("move", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
