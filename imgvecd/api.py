@@ -139,7 +139,7 @@ class Filters(
         place: town, region or country, in any language: "Hanoi", "Đà Nẵng, Vietnam"; with commas,
             all of them.
         tags: every one of them, among the user's tags, the file's keywords and people's names.
-        metadata: the user's own values, by key.
+        metadata: the user's own values, by key, whatever their case.
         min_rating: 0 to 5; the user's rating counts before the file's.
         favorite: marked as such, by the user or in an export; false: not.
         any_of: at least one of these holds, too.

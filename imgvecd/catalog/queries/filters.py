@@ -30,6 +30,11 @@ _HAS_TAG = (
     " AND word IN (SELECT word FROM (SELECT DISTINCT word FROM words LIMIT -1)"
     " WHERE folded(word) = ?))"
 )
+# ->> has numbers as they were written, and 1 for true
+_SAID_BY_USER = (
+    "EXISTS (SELECT 1 FROM json_each(contents.user_metadata) AS each WHERE folded(each.key) = ?"
+    " AND folded(CAST(contents.user_metadata ->> each.fullkey AS TEXT)) = ?)"
+)
 _TAKEN_IN = (
     "contents.id IN (SELECT content_id FROM content_places JOIN place_names USING (place_id)"
     " WHERE place_names.name = ?)"
@@ -187,5 +192,4 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
     for key, value in filters.metadata.items():
         if '"' in key or not key:
             raise BadRequestError(f"`metadata`: {key!r} cannot be a key")
-        # 1 and true are both 1 here; ->> keeps numbers as they were written
-        yield "CAST(contents.user_metadata ->> ? AS TEXT) = ?", (f'$."{key}"', value)
+        yield _SAID_BY_USER, (folded(key), folded(value))

@@ -27,7 +27,13 @@ def filled(shelf):
     add("/archive/d.jpg", width=300, height=300, metadata={**FIJI, "rating": 4, "favorite": True})
     add(
         "/archive/e.jpg",
-        user={"tags": ["Family"], "year": 1999, "rating": 5, "favorite": "true"},
+        user={
+            "tags": ["Family"],
+            "year": 1999,
+            "Ort": "Straße, Köln",
+            "rating": 5,
+            "favorite": "true",
+        },
         size_bytes=9,
     )
     add(
@@ -88,6 +94,8 @@ def filled(shelf):
         ({"tags": ["FAMILY"]}, "ef"),
         ({"metadata": {"year": "1999"}}, "e"),
         ({"metadata": {"year": "1998"}}, ""),
+        ({"metadata": {"ORT": "Straße, KÖLN"}}, "e"),
+        ({"metadata": {"ort": unicodedata.normalize("NFD", "strasse, Köln")}}, "e"),
         ({"min_rating": 4}, "de"),
         ({"favorite": True}, "de"),
         ({"favorite": False}, "abcf"),
