@@ -33,7 +33,7 @@ export async function ask(method, path, body, signal) {
   try {
     response = await fetch(path, options);
   } catch (error) {
-    if (/** @type {any} */ (error).name === "AbortError") throw error;
+    if (error.name === "AbortError") throw error;
     throw new Problem(0, "closed", "The page is not connected any more: run imgvec browse again.");
   }
   const text = await response.text();

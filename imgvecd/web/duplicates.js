@@ -56,7 +56,7 @@ export class Duplicates {
       this.at = Math.min(this.at, Math.max(this.groups.length - 1, 0));
       this._draw();
     } catch (error) {
-      if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${/** @type {Error} */ (error).message}</p></div>`, this.box);
+      if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${error.message}</p></div>`, this.box);
     }
   }
 
@@ -110,7 +110,7 @@ export class Duplicates {
       this._go(0);
       this.say(done);
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 
@@ -129,7 +129,7 @@ export class Duplicates {
       this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
       await this.show();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 
@@ -140,7 +140,7 @@ export class Duplicates {
       this.say(`${done.files} are back`);
       await this.show();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 

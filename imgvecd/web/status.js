@@ -28,7 +28,7 @@ export class Status {
       this.failures = failed.failures;
       this.show(state);
     } catch (error) {
-      if (this.visible) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);
+      if (this.visible) render(html`<p class="wrong">${error.message}</p>`, this.box);
     }
   }
 
@@ -83,7 +83,7 @@ export class Status {
       this.say(done);
       await this.open();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 }

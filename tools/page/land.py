@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from itertools import pairwise
 
 SIDE = 1 << 14  # a unit is 2.4 km at the equator
 _TOLERANCE = 0.9  # units at the equator: what may lie beside a line without being seen
@@ -38,6 +39,7 @@ def land(topology: dict) -> bytes:
             points: list[Point] = []
             for arc in chosen:
                 points += arcs[arc] if arc >= 0 else arcs[~arc][::-1]
+            points = _continuous(points)
             kept = [(round(x), round(y)) for x, y in _simplified(points)]
             if _area(kept) >= _SMALLEST * _stretch(kept[0][1]) ** 2:
                 rings.append(_written(kept))
@@ -48,6 +50,18 @@ def _projected(longitude: float, latitude: float) -> Point:
     sine = math.sin(math.radians(min(max(latitude, -_NORTH), _NORTH)))
     north = math.log((1 + sine) / (1 - sine)) / (4 * math.pi)
     return (longitude / 360 + 0.5) * SIDE, (0.5 - north) * SIDE
+
+
+def _continuous(points: list[Point]) -> list[Point]:
+    """Return a ring that goes on beyond the edge where it crosses the date line."""
+    ring = points[:1]
+    turns = 0
+    for (before, _), (x, y) in pairwise(points):
+        turns += round((before - x) / SIDE)
+        ring.append((x + turns * SIDE, y))
+    if turns:  # it goes around the pole, and is closed below the edge
+        ring += [(ring[-1][0], SIDE + 9.0), (ring[0][0], SIDE + 9.0)]
+    return ring
 
 
 def _simplified(points: list[Point]) -> list[Point]:
