@@ -1,9 +1,7 @@
 /** Asks the daemon, through the gateway that served this page. */
 
-/**
- * @typedef {{id: number, hash?: string, label: string, band?: string, source?: string}} Item
- * @typedef {Record<string, any>} Filters
- */
+/** How commands are run where the page was started. */
+export const commands = { imgvec: "imgvec" };
 
 /** An error that the daemon, or the gateway, told of. */
 export class Problem extends Error {
@@ -34,7 +32,7 @@ export async function ask(method, path, body, signal) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, "closed", "The page is not connected any more: run imgvec browse again.");
+    throw new Problem(0, "closed", `The page is not connected any more: run ${commands.imgvec} browse again.`);
   }
   const text = await response.text();
   if (!response.ok) {

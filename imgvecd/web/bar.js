@@ -14,7 +14,7 @@ export class Bar {
    * @param {HTMLElement} box
    * @param {{search: (query: string) => void, filter: (filters: Record<string, any>) => void,
    *   order: (order: "score" | "newest") => void, picture: (data: string | null) => void,
-   *   view: (view: import("./main.js").Scene["view"]) => void, help: () => void, close: () => void}} told
+   *   view: (view: Scene["view"]) => void, help: () => void, close: () => void}} told
    */
   constructor(box, told) {
     this.box = box;
@@ -42,7 +42,7 @@ export class Bar {
     this._draw();
   }
 
-  /** @param {import("./grid.js").Source} source */
+  /** @param {Source} source */
   counted(source) {
     if (source instanceof Results) {
       const whole = source.found.toLocaleString();

@@ -1,6 +1,6 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, Problem } from "./api.js";
+import { ask, commands, Problem } from "./api.js";
 import { Bar } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid } from "./grid.js";
@@ -13,18 +13,6 @@ import { Results, Timeline } from "./sources.js";
 import { Status } from "./status.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { Viewer } from "./viewer.js";
-
-/**
- * What the page shows: an entry of the browser's history.
- * @typedef {object} Scene
- * @property {"photos" | "map" | "duplicates" | "status"} view
- * @property {string} query
- * @property {Record<string, any>} filters
- * @property {"score" | "newest"} order
- * @property {number} [viewing] index of the photo in the viewer
- * @property {import("./grid.js").Place} [place] where the grid was left
- * @property {import("./map.js").Spot | null} [spot] where the map was left
- */
 
 const RETRY_MS = 2000;
 const PANEL = 340; // pixels, as the style sheet has it
@@ -436,7 +424,7 @@ async function closePage() {
   live.stop();
   await ask("POST", "/close").catch(() => {});
   document.body.textContent = "";
-  render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>imgvec browse</code>.</p></div>`, document.body);
+  render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>${commands.imgvec} browse</code>.</p></div>`, document.body);
 }
 
 // --- keys ---
@@ -538,6 +526,7 @@ async function begin() {
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
     picture = start.like;
     bar.closes = start.closes;
+    commands.imgvec = start.imgvec;
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));
   live.start();

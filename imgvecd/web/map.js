@@ -1,15 +1,7 @@
-/** The map: photos where they were taken, those near each other together, over a coastline of ours. */
+/** The map: photos where they were taken, those near each other together, over our own coastline. */
 
 import { ask, thumbnail, withFields } from "./api.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
-
-/**
- * What is in the middle, in degrees, and how large: at zoom 0 the earth is `TILE` pixels wide.
- * @typedef {{latitude: number, longitude: number, zoom: number}} Spot
- * @typedef {{x: number, y: number}} Pixels
- * @typedef {[number, number, number, number]} Box south, west, north, east
- * @typedef {{latitude: number, longitude: number, count: number, id: number, box: Box}} Group
- */
 
 const TILE = 256;
 const SIDE = 1 << 14; // of the coastline, in its units
@@ -73,7 +65,11 @@ export class PhotoMap {
     }
     if (!this.visible) return;
     this._moved();
-    /** @type {HTMLElement | null} */ (this.box.querySelector(".map"))?.focus({ preventScroll: true });
+    this._focus();
+  }
+
+  _focus() {
+    /** @type {HTMLElement | null} */ (this.box.querySelector(".map"))?.focus();
   }
 
   /** The library has changed. */
@@ -250,7 +246,10 @@ export class PhotoMap {
     const found = await ask("GET", withFields("/v1/positions", { south, west, north, east, columns: 64 }));
     const to = this._fitting(extentOf(found.clusters));
     if (to.zoom < this.spot.zoom + 0.5 || found.clusters.length < 2) this.told.photos(group.box);
-    else this._fly(to);
+    else {
+      this._fly(to);
+      this._focus();
+    }
   }
 
   // --- drawing ---
@@ -264,9 +263,9 @@ export class PhotoMap {
     }, 0);
     render(
       html`<div class="map" tabindex="0" role="group" aria-label="Map: arrows move it, plus and minus zoom, Tab goes to the photos"
-          @pointerdown=${(/** @type {PointerEvent} */ event) => this._press(event)}
+          @pointerdown=${this._press}
           @dblclick=${(/** @type {MouseEvent} */ event) => this._zoom(1, this._inside(event))}
-          @wheel=${(/** @type {WheelEvent} */ event) => this._wheel(event)}>
+          @wheel=${this._wheel}>
         <canvas aria-hidden="true"></canvas>
         <ul aria-label="Photos on the map">${this.groups.map((group) => this._group(group))}</ul>
         <div class="map-tools">
@@ -293,7 +292,7 @@ export class PhotoMap {
     const photos = `${group.count.toLocaleString()} ${group.count === 1 ? "photo" : "photos"}`;
     return html`<li><button class="spot digits-${String(group.count).length}" aria-label=${place ? `${photos} near ${place}` : photos}
       @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(/** @type {any} */ (group), 128)}>
-      ${group.count > 1 ? html`<b>${shortly(group.count)}</b>` : nothing}${place ? html`<span>${place.split(",")[0]}</span>` : nothing}</button></li>`;
+      ${group.count > 1 ? html`<b>${group.count.toLocaleString(undefined, { notation: "compact" })}</b>` : nothing}${place ? html`<span>${place.split(",")[0]}</span>` : nothing}</button></li>`;
   }
 
   /** Put the groups and the scale where they belong. */
@@ -348,15 +347,13 @@ export class PhotoMap {
     return { x: event.clientX - left, y: event.clientY - top };
   }
 
-  /** @param {WheelEvent} event */
-  _wheel(event) {
+  _wheel = (/** @type {WheelEvent} */ event) => {
     event.preventDefault();
     const lines = event.deltaMode ? 30 : 1;
     this._zoom(Math.min(Math.max((-event.deltaY * lines) / (event.ctrlKey ? 60 : 240), -1), 1), this._inside(event));
-  }
+  };
 
-  /** @param {PointerEvent} event */
-  _press(event) {
+  _press = (/** @type {PointerEvent} */ event) => {
     const map = /** @type {HTMLElement} */ (event.currentTarget);
     if (event.button || /** @type {HTMLElement} */ (event.target).closest(".map-tools, .map-foot")) return;
     if (!this._held.size) {
@@ -373,7 +370,7 @@ export class PhotoMap {
       addEventListener("pointercancel", drop, until);
     }
     this._held.set(event.pointerId, this._inside(event));
-  }
+  };
 
   /** @param {HTMLElement} map @param {PointerEvent} event */
   _drag(map, event) {
@@ -416,26 +413,11 @@ function limited({ latitude, longitude, zoom }, height) {
   return { latitude: up(Math.min(Math.max(down(latitude), edge), 1 - edge)), longitude: turned(longitude), zoom: large };
 }
 
-/**
- * Return the smallest box that holds all, across the date line if that is shorter.
- * @param {{latitude: number, longitude: number}[]} points @returns {Box}
- */
+/** @param {{latitude: number, longitude: number}[]} points @returns {Box} that holds them */
 function extentOf(points) {
   const least = 0.002; // degrees: one place has an extent, too
-  const latitudes = points.map((point) => point.latitude);
-  const longitudes = points.map((point) => point.longitude).sort((a, b) => a - b);
-  let [widest, at] = [longitudes[0] + 360 - longitudes[longitudes.length - 1], 0];
-  longitudes.forEach((longitude, i) => {
-    if (i && longitude - longitudes[i - 1] > widest) [widest, at] = [longitude - longitudes[i - 1], i];
-  });
-  if (widest < 120) [widest, longitudes[at]] = [0, -180]; // all around the earth
-  const west = longitudes[at];
-  return [Math.min(...latitudes) - least, west - least, Math.max(...latitudes) + least, west + 360 - widest + least];
-}
-
-/** @param {number} count */
-function shortly(count) {
-  return count < 1000 ? String(count) : new Intl.NumberFormat(undefined, { notation: "compact" }).format(count);
+  const [latitudes, longitudes] = [points.map((point) => point.latitude), points.map((point) => point.longitude)];
+  return [Math.min(...latitudes) - least, Math.min(...longitudes) - least, Math.max(...latitudes) + least, Math.max(...longitudes) + least];
 }
 
 /** @param {string[]} rings as `tools/page/land.py` writes them */

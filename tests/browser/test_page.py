@@ -192,6 +192,57 @@ def test_a_duplicate_goes_to_the_trash_and_comes_back(browser, own_daemon):
         gateway.close()
 
 
+SPOTS = "[...document.querySelectorAll('.spot')].map(s => s.getAttribute('aria-label'))"
+PLACES = "JSON.stringify([...document.querySelectorAll('.map li')].map(li => li.style.transform))"
+
+
+def open_map(page):
+    page.press("m")
+    page.until(f"({SPOTS}).some(label => label.includes('Rome')) && ({SPOTS}).length === 3")
+
+
+def test_the_map_leads_to_photos_and_back_by_keyboard(page):
+    open_map(page)
+    assert page.js("document.activeElement.className") == "map"
+    (first, *_) = page.js(SPOTS)
+    assert first.startswith("2 photos near Z")
+    page.press("+")
+    page.until(f"({SPOTS}).length")
+    before = page.js("document.querySelector('.scale').textContent")
+    page.press("Tab")
+    assert page.js("document.activeElement.className").startswith("spot")
+    page.until("history.state.spot.zoom > 2")
+    place = page.js(f"({PLACES})")
+    label = page.js("document.activeElement.getAttribute('aria-label')")
+    page.press("Enter")
+    page.until("document.querySelector('.chips .chip')?.textContent.includes('part of the map')")
+    page.until(f"({COUNT}) === '{label.partition(' near')[0]}'")
+    page.js("history.back()")
+    page.until(f"document.querySelector('.spot') && ({PLACES}) === {json.dumps(place)}")
+    assert page.js("document.querySelector('.scale').textContent") == before
+
+
+def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
+    open_map(page)
+    zoom, longitude = "history.state.spot.zoom", "history.state.spot.longitude"
+    page.until("history.state.spot")
+    start = page.js(longitude)
+    page.drag((500, 500), (350, 500))
+    page.until(f"{longitude} > {start}")
+    page.until(f"({SPOTS}).length === 3")
+    near = page.js(zoom)
+    page.scroll((500, 400), -400)
+    page.until(f"{zoom} > {near}")
+    page.click(".map-tools button + button")
+    page.until(f"{zoom} < {near} + 1")
+    page.press("Home")
+    page.until("document.querySelector('.map-foot button').textContent === 'Show 4 photos here'")
+    page.click(".map-foot button")
+    page.until(f"({COUNT}) === '4 photos'")
+    asked = {url.split("/")[2] for url in page.requested if url.startswith("http")}
+    assert asked == {gateway.host}
+
+
 def test_closing_leaves_no_listener(browser, daemon):
     gateway = Gateway(daemon)
     browser.open(gateway.address)
@@ -209,7 +260,7 @@ def test_closing_leaves_no_listener(browser, daemon):
     browser.open("about:blank")
 
 
-@pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status"])
+@pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status", "map"])
 def test_axe_finds_nothing_serious(page, view):
     found = importlib.util.find_spec("axe_core_python")
     if found is None:
@@ -225,6 +276,7 @@ def test_axe_finds_nothing_serious(page, view):
             page.press("d"),
             page.until("!document.querySelector('#view').hidden"),
         ),
+        "map": lambda: open_map(page),
         "status": lambda: (page.click(".state"), page.until("document.querySelector('.roots')")),
     }
     if view in steps:
