@@ -9,7 +9,6 @@ const KINDS = /** @type {Record<string, string>} */ ({
   transformed: "Cropped, turned or mirrored", burst: "A burst", similar: "Alike",
 });
 const MOST_ZOOM = 12;
-const PAGE = 50;
 /** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
 const LINE = /^(keep|trash)(\s+\d+\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*))$/;
 const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
@@ -30,6 +29,7 @@ export class Duplicates {
     this.visible = false;
     /** @type {any[]} */
     this.groups = [];
+    this.page = 50; // groups that are asked for at once
     this.total = 0;
     /** Of the groups that are not here yet. @type {string | null} */
     this.cursor = null;
@@ -56,7 +56,7 @@ export class Duplicates {
     render(html`<div class="empty"><h2>Comparing your photos…</h2><p>The first time every picture is looked at.</p></div>`, this.box);
     try {
       this.groups = [];
-      await this._more(Math.min(this.at + PAGE, 10_000));
+      await this._more(Math.min(this.at + this.page, 10_000));
       this._go(0);
     } catch (error) {
       if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${error.message}</p></div>`, this.box);
@@ -94,8 +94,8 @@ export class Duplicates {
   /** @param {number} by */
   _go(by) {
     this.at = Math.max(Math.min(this.at + by, this.groups.length - 1), 0);
-    if (this.cursor && this.at > this.groups.length - PAGE / 2) {
-      this._more(PAGE).then(() => this._draw(), (error) => this.say(error.message));
+    if (this.cursor && this.at + this.page / 2 >= this.groups.length) {
+      this._more(this.page).then(() => this._draw(), (error) => this.say(error.message));
     }
     this.swapped = 0;
     this.zoom = 1;
