@@ -602,7 +602,7 @@ class Facet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What images have in common, and how many have it; of a folder, the files right in it.
 
     Attributes:
-        value_base64: of a folder whose name is no text.
+        value_base64: of a folder whose name is not text.
     """
 
     value: str

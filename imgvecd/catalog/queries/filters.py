@@ -64,7 +64,7 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
         same = spellings(path)
         chosen = [identity for identity, root in roots if root in same]
         if not chosen:
-            raise BadRequestError(f"`root`: {filters.root} is no watched folder")
+            raise BadRequestError(f"`root`: {filters.root} is not a watched folder")
         tests.append(("files.root_id = ?", (chosen[0],)))
     if filters.raw_path():
         tests.append(_any_of(_of_path, os.path.normpath(filters.raw_path()), roots))
