@@ -730,6 +730,27 @@ async def test_a_folder_that_may_not_be_read_keeps_its_files(library, state, mon
         assert watched.reconciler.status()[watched.rows[0].id].warning is None
 
 
+async def test_a_replaced_folder_that_may_not_be_read_at_first_keeps_nothing(
+    library, state, monkeypatch
+):
+    plainly = listing.open_beneath
+
+    def refuse(root, relative, flags, links):
+        if relative.startswith(b"2023"):
+            raise PermissionError(13, "Permission denied")
+        return plainly(root, relative, flags, links)
+
+    async with watching(state, str(library)) as watched:
+        with monkeypatch.context() as patch:
+            patch.setattr(listing, "open_beneath", refuse)
+            (library / "2023").rename(library.parent / "elsewhere")
+            (library / "2023").mkdir()
+            await watched.reconciler.barrier()
+            assert watched.files().keys() == EVERYTHING
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == {"a.jpg", "b.jpg"}
+
+
 async def test_idle_means_idle(library, state):
     async with watching(state, str(library)) as watched:
         changes = watched.changes
