@@ -103,7 +103,7 @@ def test_what_cannot_be_added_is_named(database, tmp_path):
     with pytest.raises(FileNotFoundError) as missing:
         database.add_image(tmp_path / "missing.jpg")
     assert missing.value.filename == str(tmp_path / "missing.jpg")
-    with pytest.raises(UnreadableImageError, match=r"text\.jpg: it is no picture"):
+    with pytest.raises(UnreadableImageError, match=r"text\.jpg: it is not a picture"):
         database.search_by_image(text)
     with pytest.raises(BadRequestError, match="expected a list of image files"):
         database.add_images_batch(str(PHOTOS / "cat.jpg"))
