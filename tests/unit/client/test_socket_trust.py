@@ -179,9 +179,9 @@ def test_a_folder_of_another_user_is_not_used(folder, own, above):
 def test_what_a_third_party_put_into_a_sticky_folder_hears_nothing(folder, listen):
     os.chmod(folder, 0o1777)
     stranger = listen(f"{folder}/s", STRANGER)
-    assert_refused(f"{folder}/s", f"another user's .number {STRANGER}")
+    assert_refused(f"{folder}/s", f"belongs to another user .uid {STRANGER}")
     assert stranger.stdout.readline() == "nothing\n"
-    assert "another user's" in asked_as(f"{folder}/s", MEMBER)
+    assert "belongs to another user" in asked_as(f"{folder}/s", MEMBER)
     assert "{}" in asked_as(f"{folder}/s", STRANGER)
 
 
@@ -201,5 +201,5 @@ def test_a_member_of_the_group_asks_the_owners_daemon_and_nobody_else(folder, li
     stranger = listen(path, MEMBER)  # whoever listens matters, not whose the file is
     os.chown(folder, OWNER, GROUP)
     os.chown(path, OWNER, GROUP)
-    assert "another user's" in asked_as(path, STRANGER, GROUP)
+    assert "belongs to another user" in asked_as(path, STRANGER, GROUP)
     assert stranger.stdout.readline() == "nothing\n"
