@@ -262,7 +262,6 @@ def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
     start = page.js(longitude)
     page.drag((500, 500), (350, 500))
     page.until(f"{longitude} > {start}")
-    page.until(f"({SPOTS}).length === 3")
     near = page.js(zoom)
     page.scroll((500, 400), -400)
     page.until(f"{zoom} > {near}")
