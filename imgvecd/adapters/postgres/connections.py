@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from imgvecd.adapters.engine_access import is_this_machine, password_in, password_in_url
 from imgvecd.errors import ConfigError, EngineError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -47,12 +46,9 @@ def parameters(url: str, password_file: str) -> dict[str, Any]:
     except psycopg.Error as error:
         raise ConfigError(f"shared.url: {str(error).strip()}.") from None
     if given.get("password"):
-        raise ConfigError(
-            "shared.url: it has a password in it, which many can read: put it into a file, and"
-            " name that in shared.password_file."
-        )
+        raise password_in_url()
     if password_file:
-        given["password"] = _password(password_file)
+        given["password"] = password_in(password_file)
     if _is_elsewhere(given):
         given.setdefault("sslmode", "verify-full")
         if given["sslmode"] in {"verify-full", "verify-ca"}:
@@ -190,25 +186,4 @@ class Connections:
 
 def _is_elsewhere(given: Mapping[str, Any]) -> bool:
     """Return whether a host may be another machine."""
-    return not all(map(_is_local, str(given.get("host") or "").split(",")))
-
-
-def _is_local(host: str) -> bool:
-    return host in {"", "localhost", "127.0.0.1", "::1"} or host.startswith(("/", "@"))
-
-
-def _password(path: str) -> str:
-    path = os.path.expanduser(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(4096)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise ConfigError(f"shared.password_file: {path}: {why}.") from error
-    if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(
-            f"shared.password_file: other users can read {path}; run `chmod 600 {path}`, and change"
-            " the password."
-        )
-    return text.rstrip("\r\n")
+    return not all(map(is_this_machine, str(given.get("host") or "").split(",")))

@@ -15,7 +15,7 @@ from imgvecd.errors import ConfigError
         ({"shared.name": "nas"}, "url: say where the database is"),
         ({"shared.url": "postgresql:///x", "shared.name": "a:b"}, "without a colon"),
         ({"shared.url": "postgresql:///x", "shared.publish": "names"}, "paths, metadata"),
-        ({"shared.engine": "oracle"}, "valid are postgres"),
+        ({"shared.engine": "oracle"}, "valid are postgres, milvus"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given, said):
