@@ -96,13 +96,14 @@ class MilvusServer:
             time.sleep(0.05)
 
     @contextlib.contextmanager
-    def client(self, password=None):
+    def client(self, password=None, database=""):
         from pymilvus import MilvusClient  # noqa: PLC0415  # an extra
 
         encrypted = {"secure": True, "server_pem_path": str(self.certificate)}
         client = MilvusClient(
             self.address(),
             token=f"root:{password or self.password.read_text()}",
+            db_name=database,
             timeout=10,
             dedicated=True,
             **(encrypted if self.certificate else {}),
@@ -146,8 +147,7 @@ class MilvusDatabase:
 
     def drop(self):
         """Give its memory back."""
-        with self.server.client() as client:
-            client.use_database(self.name)
+        with self.server.client(database=self.name) as client:
             for collection in client.list_collections():
                 client.drop_collection(collection)
 

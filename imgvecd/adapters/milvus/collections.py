@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from pymilvus import DataType, MilvusClient
 
-from imgvecd.adapters.milvus.columns import schema_of_images
+from imgvecd.adapters.milvus.columns import MOST_WORDS
 from imgvecd.adapters.milvus.connection import CALL_S
 from imgvecd.adapters.milvus.state_rows import StateRows, make_collection
 from imgvecd.types import Float16Array, Float32Array, ModelInfo
@@ -70,7 +70,7 @@ class Collections:
     def prepare(self, client: MilvusClient) -> None:
         """Make the collection of images if there is none."""
         if not client.has_collection(IMAGES, timeout=CALL_S):
-            schema = schema_of_images(client, "imgvecd")
+            schema = _schema_of_images(client, "imgvecd")
             schema.add_field("nothing", DataType.FLOAT_VECTOR, dim=2)
             make_collection(client, IMAGES, schema, "nothing", "FLAT", "L2", {})
 
@@ -111,7 +111,7 @@ class Collections:
             "mean": base64.b64encode(mean.tobytes()).decode(),
         }
         name = _name_of(model.fingerprint)
-        schema = schema_of_images(client, json.dumps(told))
+        schema = _schema_of_images(client, json.dumps(told))
         schema.add_field("pixels", DataType.VARCHAR, max_length=32)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=model.dim)
         make_collection(
@@ -153,3 +153,24 @@ class Collections:
 
 def _name_of(fingerprint: str) -> str:
     return _PREFIX + hashlib.blake2b(fingerprint.encode(), digest_size=12).hexdigest()
+
+
+def _schema_of_images(client: MilvusClient, description: str) -> Any:  # noqa: ANN401
+    """Return a schema with the key and what is known of an image."""
+    schema = client.create_schema(
+        auto_id=False, enable_dynamic_field=False, description=description
+    )
+    schema.add_field("key", DataType.INT64, is_primary=True)
+    schema.add_field("content", DataType.VARCHAR, max_length=32)
+    schema.add_field("stamp", DataType.INT64)
+    schema.add_field("facts", DataType.JSON)
+    for name in ("source", "width", "height"):
+        schema.add_field(name, DataType.INT32)
+    schema.add_field("shape", DataType.INT8)
+    for name in ("format", "taken_first", "taken_last"):
+        schema.add_field(name, DataType.INT64)
+    for name in ("rating", "latitude", "longitude"):
+        schema.add_field(name, DataType.DOUBLE)
+    for name in ("tags", "folders"):
+        schema.add_field(name, DataType.ARRAY, element_type=DataType.INT64, max_capacity=MOST_WORDS)
+    return schema

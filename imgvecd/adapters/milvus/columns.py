@@ -11,8 +11,6 @@ import json
 import re
 from typing import Any
 
-from pymilvus import DataType, MilvusClient
-
 from imgvecd.core.sharing.vector_engine import KEY_BITS, ImageFacts, key_of_image
 
 NO_RATING = -1.0
@@ -42,38 +40,17 @@ FACT_FIELDS = (
 )
 """Fields that are the same in the collection of images and in that of a model's vectors."""
 
-_MOST_WORDS = 256
+MOST_WORDS = 256
+"""Tags of an image, and folders."""
+
 _LONGEST_FACTS = 60_000  # bytes; Milvus takes 65,536
 _PARTS_OF_TIME = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d)(?::(\d\d)(?::(\d\d))?)?)?)?)?")
 _FIRST = ("0000", "01", "01", "00", "00", "00")
 _LAST = ("0000", "12", "31", "00", "00", "00")
 
 
-def schema_of_images(client: MilvusClient, description: str) -> Any:  # noqa: ANN401
-    """Return a schema with the key and what is known of an image."""
-    schema = client.create_schema(
-        auto_id=False, enable_dynamic_field=False, description=description
-    )
-    schema.add_field("key", DataType.INT64, is_primary=True)
-    schema.add_field("content", DataType.VARCHAR, max_length=32)
-    schema.add_field("stamp", DataType.INT64)
-    schema.add_field("facts", DataType.JSON)
-    for name in ("source", "width", "height"):
-        schema.add_field(name, DataType.INT32)
-    schema.add_field("shape", DataType.INT8)
-    for name in ("format", "taken_first", "taken_last"):
-        schema.add_field(name, DataType.INT64)
-    for name in ("rating", "latitude", "longitude"):
-        schema.add_field(name, DataType.DOUBLE)
-    for name in ("tags", "folders"):
-        schema.add_field(
-            name, DataType.ARRAY, element_type=DataType.INT64, max_capacity=_MOST_WORDS
-        )
-    return schema
-
-
 def row_of(source: int, facts: ImageFacts) -> dict[str, Any]:
-    """Return a row of the fields that `schema_of_images` names."""
+    """Return a row of the fields that `collections` makes."""
     first, last = span_of(facts.taken_at)
     row = {
         "key": key_of_image(source, facts.content_id),
@@ -89,8 +66,8 @@ def row_of(source: int, facts: ImageFacts) -> dict[str, Any]:
         "rating": NO_RATING if facts.rating is None else facts.rating,
         "latitude": NO_DEGREES if facts.latitude is None else facts.latitude,
         "longitude": NO_DEGREES if facts.longitude is None else facts.longitude,
-        "tags": [digest(tag) for tag in facts.tags[:_MOST_WORDS]],
-        "folders": [digest(folder) for folder in facts.folders[:_MOST_WORDS]],
+        "tags": [digest(tag) for tag in facts.tags[:MOST_WORDS]],
+        "folders": [digest(folder) for folder in facts.folders[:MOST_WORDS]],
     }
     return {**row, "stamp": digest(json.dumps(row, sort_keys=True))}
 

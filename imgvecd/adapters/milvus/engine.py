@@ -11,16 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from pymilvus import MilvusClient
 
+from imgvecd.adapters.milvus.address import encryption_warning, parameters, user_in
 from imgvecd.adapters.milvus.collections import IMAGES, Collections
 from imgvecd.adapters.milvus.columns import facts_in
-from imgvecd.adapters.milvus.connection import (
-    CALL_S,
-    WRITE_S,
-    Connection,
-    encryption_warning,
-    parameters,
-    user_in,
-)
+from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S, Connection
 from imgvecd.adapters.milvus.nearest import MOST, count_passing, nearest, passing
 from imgvecd.adapters.milvus.recall import RecallKeeper, measure
 from imgvecd.adapters.milvus.source_writer import SourceWriter
@@ -50,7 +44,7 @@ class MilvusEngine:
     """An engine at a URL. Thread-safe; connects when it is needed.
 
     Args:
-        url: as `connection.parameters` takes it; without a password.
+        url: as `address.parameters` takes it; without a password.
         password_file: empty for a server without authorisation.
 
     Raises:
