@@ -14,13 +14,14 @@ from pymilvus import MilvusClient
 from imgvecd.adapters.milvus.address import encryption_warning, parameters, user_in
 from imgvecd.adapters.milvus.collections import IMAGES, Collections
 from imgvecd.adapters.milvus.columns import facts_in
-from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S, Connection
+from imgvecd.adapters.milvus.connection import WRITE_S, Connection
 from imgvecd.adapters.milvus.nearest import MOST, count_passing, nearest, passing
 from imgvecd.adapters.milvus.recall import RecallKeeper, measure
 from imgvecd.adapters.milvus.source_writer import SourceWriter
 from imgvecd.adapters.milvus.state_rows import StateRows
 from imgvecd.core.sharing.vector_engine import (
     FACTS,
+    PROMPT_S,
     FactStep,
     Member,
     Position,
@@ -174,7 +175,7 @@ class MilvusEngine:
                 output_fields=["key", "pixels", "vector"],
                 limit=MOST,
                 consistency_level="Session",
-                timeout=CALL_S,
+                timeout=PROMPT_S,
             )
             rows = sorted(rows, key=lambda row: -int(row["key"]))  # the lowest key stays
             return {

@@ -13,12 +13,17 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from imgvecd.adapters.engine_access import is_this_machine, password_in, password_in_url
+from imgvecd.adapters.postgres.deadlines import Deadlines
 from imgvecd.errors import ConfigError, EngineError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _CONNECT_S = 3
 _READ_MS = 10_000  # of one statement of a search
+_READ_S = 12.0  # of all of them, on this side
+WRITE_S = 150.0
+"""Of a step, on this side."""
+
 WRITE_MS = 120_000
 """Of one statement on the connection that writes."""
 
@@ -108,6 +113,7 @@ class Connections:
         self._given = given
         self._prepare = prepare
         self._where = where
+        self._deadlines = Deadlines(where)
         self._lock = threading.Lock()
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._open: set[Connection] = set()
@@ -129,20 +135,20 @@ class Connections:
         return connection
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, within_s: float = _READ_S) -> Iterator[Connection]:
         """Yield a connection for a search; one that broke is not handed out again."""
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
             connection = self.connect(statement_ms=_READ_MS)
             try:
-                with self.translated():
+                with self.used(connection, within_s):
                     self._prepare(connection)
             except EngineError:
                 self.drop(connection)
                 raise
         try:
-            with self.translated():
+            with self.used(connection, within_s):
                 yield connection
         finally:
             if connection.closed or connection.broken or self._closed:
@@ -162,6 +168,12 @@ class Connections:
             self._open.discard(connection)
         with contextlib.suppress(psycopg.Error):
             connection.close()
+
+    @contextlib.contextmanager
+    def used(self, connection: Connection, within_s: float) -> Iterator[None]:
+        """Use a connection for so long at the most; see `translated`."""
+        with self.translated(), self._deadlines.within(connection, within_s):
+            yield
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
