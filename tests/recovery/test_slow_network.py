@@ -18,14 +18,14 @@ def far():
             rules.write("host all all 10.213.0.0/16 trust\n")
         server.execute("SELECT pg_reload_conf()")
         server.make_database("photos")
-        server.address = address
-        yield server
+        yield server, address
         server.close()
 
 
 @pytest.fixture
 def link(far):
-    link = SlowLink((far.address, far.port))
+    server, address = far
+    link = SlowLink((address, server.port))
     yield link
     link.close()
 
@@ -43,7 +43,8 @@ def test_a_link_that_is_slow_and_loses_connections_carries_everything_in_the_end
         library.index.catch_up()
         assert library.numbers() == set(range(1, 400))
         library.wait_until_published()
-    assert far.execute("SELECT count(*) FROM imgvecd.images", "photos") == [(399,)]
+    server, _ = far
+    assert server.execute("SELECT count(*) FROM imgvecd.images", "photos") == [(399,)]
 
 
 def test_watching_encoding_and_local_searches_go_on_while_nothing_gets_through(tmp_path, link):

@@ -80,7 +80,7 @@ def test_a_circle_is_exact_but_for_its_rim(place, kilometres):
         latitude = min(90.0, max(-90.0, place[0] + chance.uniform(-reach, reach)))
         width = min(180.0, reach / max(1e-3, math.cos(math.radians(latitude))))
         longitude = (place[1] + chance.uniform(-width, width) + 180) % 360 - 180
-        away = distance_km(*place, latitude, longitude)
+        away = distance_km(place, (latitude, longitude))
         if abs(away / kilometres - 1) > 0.05:
             found = passes(
                 Filters(near=(*place, kilometres)), image(latitude=latitude, longitude=longitude)
@@ -88,9 +88,9 @@ def test_a_circle_is_exact_but_for_its_rim(place, kilometres):
             assert found is (away < kilometres), (latitude, longitude, away)
 
 
-def distance_km(latitude, longitude, other_latitude, other_longitude):
-    a, b = math.radians(latitude), math.radians(other_latitude)
-    across = math.radians(other_longitude - longitude)
+def distance_km(place, other):
+    a, b = math.radians(place[0]), math.radians(other[0])
+    across = math.radians(other[1] - place[1])
     half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(across / 2) ** 2
     return 2 * 6371 * math.asin(math.sqrt(min(1.0, half)))
 
