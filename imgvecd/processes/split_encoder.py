@@ -76,8 +76,9 @@ class SplitEncoder:
             build=True,
             speed_file=speed_file,
         )
-        self._may_build_texts = bool(text_tower)
-        self._may_build_images = config.runtime != "torch" and runs_on_processor(config)
+        # where a graphics card may be, the whole model is loaded for it, and keeps its text tower
+        self._may_build_texts = runs_on_processor(config)
+        self._may_build_images = self._may_build_texts and config.runtime != "torch"
         self._choice: RuntimeChoice | None = None
         self._looked = False
         self._first_image_at = 0.0
@@ -164,6 +165,7 @@ class SplitEncoder:
             else:
                 if self._choice is None:  # it was built
                     self._looked = False
+                    await self._look()
                 return vectors
         vectors = await self._whole.encode_images(pixels, lane)
         self._plan_keeping()

@@ -119,14 +119,16 @@ def read_architecture(choice: ModelChoice) -> Architecture:
     if not checkpoint.endswith(_SAFE):
         raise NotBuiltError(f"no safetensors file of {choice.name} is on this machine")
     model = _read(choice.config_path or config_path(choice.name))
-    vision = EfficientNet if "timm_model_name" in model.vision_cfg else VisionTransformer
+    is_timm = "timm_model_name" in model.vision_cfg
     # open_clip gives SigLIPs another tokenizer by their names
     has_usual_tokenizer = "siglip" not in choice.name.lower()
     return Architecture(
         checkpoint=checkpoint,
         dim=model.embed_dim,
         quick_gelu=model.quick_gelu,
-        vision=_usual(model.vision_cfg, vision),
+        vision=_usual(model.vision_cfg, EfficientNet)
+        if is_timm
+        else _usual(model.vision_cfg, VisionTransformer),
         text=_usual(model.text_cfg, TextTransformer) if has_usual_tokenizer else None,
         preprocess=_preprocess_spec(tables, tagged, model.vision_cfg.get("image_size", 224)),
     )

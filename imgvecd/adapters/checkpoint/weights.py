@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 import safetensors
 
 from imgvecd.errors import NotBuiltError
 from imgvecd.types import Float32Array
+
+Foreign: TypeAlias = Any  # of safetensors, which has no types
 
 
 class Weights:
@@ -26,8 +30,9 @@ class Weights:
 
     def __init__(self, path: str) -> None:
         try:
-            self._file = safetensors.safe_open(path, framework="numpy")
-            self._left = set(self._file.keys())
+            file: Foreign = safetensors.safe_open(path, framework="numpy")
+            self._left: set[str] = set(file.keys())
+            self._file = file
         except (OSError, safetensors.SafetensorError) as error:
             raise NotBuiltError(f"{path} cannot be read: {error}") from error
 
@@ -53,7 +58,7 @@ class Weights:
         if not fits or array.dtype.kind != "f":
             raise NotBuiltError(f"{name} is {array.dtype} {array.shape} instead of {shape}")
         self._left.discard(name)
-        plain = array.astype(np.float32, copy=False)
+        plain: Float32Array = array.astype(np.float32, copy=False)
         self.taken_bytes += plain.nbytes
         return plain
 
