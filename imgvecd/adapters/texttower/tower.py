@@ -93,7 +93,7 @@ class TextTower:
             self._projection = _plain(arrays, "text_projection")
             self.sample = self.encode_texts([SAMPLE])[0]
         except (KeyError, ValueError, IndexError) as error:
-            raise ModelError(f"the text tower is none: {error!r}") from error
+            raise ModelError(f"the file is not a text tower: {error!r}") from error
 
     def require_like(self, sample: Float32Array) -> None:
         """Raise ModelError unless the sample's embedding is this one."""
