@@ -5,6 +5,7 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 
 const TILE = 256;
 const SIDE = 1 << 14; // of the coastline, in its units
+const BEYOND = 0.06; // of the earth's width: how far land goes on beyond the date line
 const DEEPEST = 15; // there the cells that the daemon counts by are 32 pixels wide
 const CELL = 32;
 const APART = 72; // pixels between groups
@@ -183,6 +184,7 @@ export class PhotoMap {
       this._paint();
       this._place();
     });
+    this._asked++; // what is on its way tells of another part
     clearTimeout(this._settling);
     this._settling = setTimeout(() => {
       this.told.moved();
@@ -252,15 +254,22 @@ export class PhotoMap {
     }
   }
 
+  /** @param {Group} group Have it in sight. */
+  _reveal(group) {
+    if (!this._inSight(group)) this._go({ ...group, zoom: this.spot.zoom });
+  }
+
+  /** @param {Group} group */
+  _inSight(group) {
+    const { x, y } = this._pixels(group);
+    return x > 0 && y > 0 && x < this.box.clientWidth && y < this.box.clientHeight;
+  }
+
   // --- drawing ---
 
   _draw() {
     if (!this.visible) return;
-    const { width, height } = this._size;
-    const total = this.groups.reduce((sum, group) => {
-      const { x, y } = this._pixels(group);
-      return x < 0 || y < 0 || x > width || y > height ? sum : sum + group.count;
-    }, 0);
+    const total = this.groups.reduce((sum, group) => sum + (this._inSight(group) ? group.count : 0), 0);
     render(
       html`<div class="map" tabindex="0" role="group" aria-label="Map: arrows move it, plus and minus zoom, Tab goes to the photos"
           @pointerdown=${this._press}
@@ -291,7 +300,7 @@ export class PhotoMap {
     const place = this.places.get(group.id) ?? "";
     const photos = `${group.count.toLocaleString()} ${group.count === 1 ? "photo" : "photos"}`;
     return html`<li><button class="spot digits-${String(group.count).length}" aria-label=${place ? `${photos} near ${place}` : photos}
-      @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(/** @type {any} */ (group), 128)}>
+      @focus=${() => this._reveal(group)} @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(/** @type {any} */ (group), 128)}>
       ${group.count > 1 ? html`<b>${group.count.toLocaleString(undefined, { notation: "compact" })}</b>` : nothing}${place ? html`<span>${place.split(",")[0]}</span>` : nothing}</button></li>`;
   }
 
@@ -331,7 +340,8 @@ export class PhotoMap {
     const top = height / 2 - down(this.spot.latitude) * world;
     pen.fillStyle = of("--land");
     pen.strokeStyle = of("--coast");
-    for (let x = (left % world) - (left > 0 ? world : 0); x < width; x += world) {
+    for (let x = (left % world) - world; x < width + BEYOND * world; x += world) {
+      if (x < -(1 + BEYOND) * world) continue;
       pen.setTransform(scale * dense, 0, 0, scale * dense, x * dense, top * dense);
       pen.lineWidth = 1 / scale;
       pen.fill(this._land);

@@ -173,18 +173,16 @@ def groups_come_as_one_goes_on(browser, names):
         " groups.page = 2; await groups.show(); })()"
     )
     assert browser.js("groups.groups.length") == 2
-    seen = set()
-    for number in (1, 2, 3):
-        browser.until(
-            f"document.querySelector('.duplicates .count').textContent === '{number} of 3'"
-        )
-        seen |= {
-            path.rpartition("/")[2]
-            for path in browser.js("[...document.querySelectorAll('.lens img')].map(i => i.alt)")
-        }
-        browser.until("groups.at + 1 < groups.groups.length || groups.at === 2")
+    seen, total = set(), browser.js("groups.total")
+    for number in range(total):
+        place = f"{number + 1} of {total}"
+        browser.until(f"document.querySelector('.duplicates .count').textContent === '{place}'")
+        pictures = browser.js("[...document.querySelectorAll('.lens img')].map(i => i.alt)")
+        seen |= {path.rpartition("/")[2] for path in pictures}
+        browser.until(f"groups.at + 1 < groups.groups.length || {number + 1} === groups.total")
         browser.js("void groups.key(new KeyboardEvent('keydown', { key: 'n' }))")
-    assert seen == names
+    assert total > 2
+    assert seen >= names
 
 
 def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
@@ -210,12 +208,13 @@ def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
         browser.js(f"{back}.click()")
         browser.until("document.querySelector('#notice').textContent.includes('1 are back')")
         assert all(path.exists() for path in photos + copies)
+        browser.until(f"document.querySelector('.duplicates') && !{back}")
         groups_come_as_one_goes_on(browser, {path.name for path in photos + copies})
         browser.press("d")
-        everywhere = f"{buttons}.find(b => b.textContent === 'The same in all 3 groups')"
+        everywhere = f"{buttons}.find(b => b.textContent.startsWith('The same in all'))"
         browser.until(everywhere)
         browser.js(f"{everywhere}.click()")
-        browser.until("document.querySelector('#notice').textContent.includes('3 moved')")
+        browser.until("document.querySelector('#notice').textContent.includes(' moved to')")
         assert sum(path.exists() for path in photos + copies) == 3
     finally:
         browser.open("about:blank")
@@ -223,7 +222,6 @@ def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
 
 
 SPOTS = "[...document.querySelectorAll('.spot')].map(s => s.getAttribute('aria-label'))"
-PLACES = "JSON.stringify([...document.querySelectorAll('.map li')].map(li => li.style.transform))"
 
 
 def open_map(page):
@@ -236,20 +234,22 @@ def test_the_map_leads_to_photos_and_back_by_keyboard(page):
     assert page.js("document.activeElement.className") == "map"
     (first, *_) = page.js(SPOTS)
     assert first.startswith("2 photos near Z")
+    page.until("history.state.spot")
+    zoom = page.js("history.state.spot.zoom")
     page.press("+")
-    page.until(f"({SPOTS}).length")
-    before = page.js("document.querySelector('.scale').textContent")
+    page.until(f"history.state.spot.zoom > {zoom + 0.9}")
     page.press("Tab")
     assert page.js("document.activeElement.className").startswith("spot")
-    page.until("history.state.spot.zoom > 2")
-    place = page.js(f"({PLACES})")
     label = page.js("document.activeElement.getAttribute('aria-label')")
+    page.until(  # what has the focus has come into sight
+        "(r => r.x > 0 && r.right < innerWidth)(document.activeElement.getBoundingClientRect())"
+    )
     page.press("Enter")
     page.until("document.querySelector('.chips .chip')?.textContent.includes('part of the map')")
     page.until(f"({COUNT}) === '{label.partition(' near')[0]}'")
     page.js("history.back()")
-    page.until(f"document.querySelector('.spot') && ({PLACES}) === {json.dumps(place)}")
-    assert page.js("document.querySelector('.scale').textContent") == before
+    page.until(f"({SPOTS}).includes({json.dumps(label)})")
+    assert page.js("history.state.spot.zoom") == pytest.approx(zoom + 1)
 
 
 def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):

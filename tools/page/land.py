@@ -59,6 +59,8 @@ def _continuous(points: list[Point]) -> list[Point]:
     for (before, _), (x, y) in pairwise(points):
         turns += round((before - x) / SIDE)
         ring.append((x + turns * SIDE, y))
+    middle = (min(x for x, _ in ring) + max(x for x, _ in ring)) / 2
+    ring = [(x - middle // SIDE * SIDE, y) for x, y in ring]
     if turns:  # it goes around the pole, and is closed below the edge
         ring += [(ring[-1][0], SIDE + 9.0), (ring[0][0], SIDE + 9.0)]
     return ring
