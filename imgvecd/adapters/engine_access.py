@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from imgvecd.errors import ConfigError
+from imgvecd.secret_file import read_secret_file
+
+_PASSWORD = "shared.password_file"  # noqa: S105  # the setting's name
 
 
 def is_this_machine(host: str) -> bool:
@@ -20,19 +22,11 @@ def password_in(path: str) -> str:
         ConfigError: it cannot be read, or others can read it.
     """
     path = os.path.expanduser(path)
+    found = read_secret_file(path, _PASSWORD, advice=", and change the password")
     try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(4096)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"shared.password_file: {path}: {why}.") from error
-    if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(
-            f"shared.password_file: other users can read {path}; run `chmod 600 {path}`, and change"
-            " the password."
-        )
-    return text.rstrip("\r\n")
+        return found.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{_PASSWORD}: {path}: it is not text.") from error
 
 
 def password_in_url() -> ConfigError:
