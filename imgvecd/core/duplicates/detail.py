@@ -26,9 +26,10 @@ YCC = np.array(
 """ITU-R BT.601: luma, and the two colour differences, of red, green and blue."""
 
 _ONE_TONE = np.array([16, 2, 2], np.float32)  # levels of luma and of colours that are one tone
-_CERTAIN = 4  # blocks that tell of a tone as much as any number of them
+_CERTAIN = 4  # blocks of one tone that count: more tell no more of it
 _TERMS = 5  # of a change of tones: luma, its square, two colours, and a constant
-_SYSTEMATIC = 0.03  # grey levels by which converting colours moves all tones
+_SYSTEMATIC = 0.03  # grey levels by which converting colours moves all of them
+_TRUNCATED = 0.5  # grey levels by which a codec that does not round moves both colour differences
 _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same
@@ -42,8 +43,9 @@ class Detail:
     Attributes:
         noise: median over small blocks of the deviation within them.
         tone, colour: what one global change of tones explains, of luma and of colour.
-        shift: by how many standard errors all tones moved together, of luma or of a colour.
+        shift: by how many standard errors the colour of all tones moved together.
         luma_small, luma, colour_block: the worst block's mean; the first of small blocks.
+        spot: the worst small block's deviation of luma, root of the mean square.
         edges: strength of the strongest edges of the sharper picture in the other one, relative.
         sharpened: strength of the strongest edges of the other in the sharper one, likewise.
         strength: in grey levels, that the strongest edges of the sharper one have at the least.
@@ -59,6 +61,7 @@ class Detail:
     luma_small: float
     luma: float
     colour_block: float
+    spot: float
     edges: float
     sharpened: float
     strength: float
@@ -83,18 +86,20 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
     worst = {size: np.abs(mean).max(axis=(0, 1)) for size, mean in means.items()}
     tones = _means(first, _MEDIUM).reshape(-1, 3)
     change = means[_MEDIUM].reshape(-1, 3)
+    squares = _means(difference[..., :1] ** 2, _SMALL)[..., 0]
     explained = _size(_explained(tones, change))
     common = edges[0] * edges[1]
     strengths = [float(np.percentile(np.abs(each), _STRONGEST)) for each in edges]
     strong = [np.abs(each) >= least for each, least in zip(edges, strengths, strict=True)]
     return Detail(
-        noise=_noise(difference[..., 0], means[_SMALL][..., 0]),
+        noise=float(np.median(np.sqrt(np.maximum(squares - means[_SMALL][..., 0] ** 2, 0)))),
         tone=float(explained[0]),
         colour=float(explained[1:].max()),
         shift=_shift(tones, change),
         luma_small=float(worst[_SMALL][0]),
         luma=float(worst[_MEDIUM][0]),
         colour_block=float(worst[_MEDIUM][1:].max()),
+        spot=math.sqrt(squares.max()),
         edges=_ratio(common[strong[0]].sum(), (edges[0] ** 2)[strong[0]].sum()),
         sharpened=_ratio(common[strong[1]].sum(), (edges[1] ** 2)[strong[1]].sum()),
         strength=strengths[0],
@@ -150,11 +155,6 @@ def _means(planes: Float32Array, size: int) -> Float32Array:
     return means
 
 
-def _noise(difference: Float32Array, means: Float32Array) -> float:
-    squares = _means(difference[..., None] ** 2, _SMALL)[..., 0]
-    return float(np.median(np.sqrt(np.maximum(squares - means**2, 0))))
-
-
 def _explained(
     tones: Float32Array, change: Float32Array, weights: Float32Array | None = None
 ) -> Float32Array:
@@ -176,26 +176,28 @@ def _size(change: Float32Array, weights: Float32Array | None = None) -> Float32A
 
 
 def _shift(tones: Float32Array, change: Float32Array) -> float:
-    """Return by how many standard errors tones moved together, the most of the three planes.
+    """Return by how many standard errors colours moved together, the more of the two planes.
 
     Saving rounds every tone its own way, however large a part of the picture has it: a sky may get
-    darker by a level while the next shade gets brighter. So what counts is tones, not blocks.
+    bluer by a level while the next shade gets less so. So what counts is tones, not blocks.
     """
     _, tone, counts = np.unique(
         np.floor(tones / _ONE_TONE), axis=0, return_inverse=True, return_counts=True
     )
-    means = [
-        np.stack([np.bincount(tone.ravel(), plane) for plane in each.T], axis=1) / counts[:, None]
-        for each in (tones, change)
-    ]
-    weights = np.minimum(counts, _CERTAIN) / _CERTAIN
     free = len(counts) - _TERMS
     if free < _TERMS:
         return 0.0
-    together = _explained(*means, weights)
-    apart = _size(means[1] - together, weights) * math.sqrt(len(counts) / free)
+    mean_tones, mean_change = (
+        np.stack([np.bincount(tone.ravel(), plane) for plane in each.T], axis=1) / counts[:, None]
+        for each in (tones, change)
+    )
+    weights = np.minimum(counts, _CERTAIN)
+    together = _explained(mean_tones, mean_change, weights)
+    apart = _size(mean_change - together, weights) * math.sqrt(len(counts) / free)
     error = apart * math.sqrt(_TERMS / len(counts)) + _SYSTEMATIC
-    return float((_size(together, weights) / error).max())
+    truncated = np.average(together[:, 1:].mean(axis=1), weights=weights)
+    together -= np.clip(truncated, -_TRUNCATED, _TRUNCATED)
+    return float((_size(together, weights) / error)[1:].max())
 
 
 def _edges(luma: Float32Array) -> Float32Array:
