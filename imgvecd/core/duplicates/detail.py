@@ -45,7 +45,8 @@ class Detail:
         tone, colour: what one global change of tones explains, of luma and of colour.
         shift: by how many standard errors the colour of all tones moved together.
         luma_small, luma, colour_block: the worst block's mean; the first of small blocks.
-        spot: the worst small block's deviation of luma, root of the mean square.
+        spot: the worst small block's deviation of luma, root of the mean square, beyond what one
+            filter of the whole picture explains, as resizing is one.
         edges: strength of the strongest edges of the sharper picture in the other one, relative.
         sharpened: strength of the strongest edges of the other in the sharper one, likewise.
         strength: in grey levels, that the strongest edges of the sharper one have at the least.
@@ -99,7 +100,7 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
         luma_small=float(worst[_SMALL][0]),
         luma=float(worst[_MEDIUM][0]),
         colour_block=float(worst[_MEDIUM][1:].max()),
-        spot=math.sqrt(squares.max()),
+        spot=_spot(difference[..., 0], edges[0]),
         edges=_ratio(common[strong[0]].sum(), (edges[0] ** 2)[strong[0]].sum()),
         sharpened=_ratio(common[strong[1]].sum(), (edges[1] ** 2)[strong[1]].sum()),
         strength=strengths[0],
@@ -198,6 +199,14 @@ def _shift(tones: Float32Array, change: Float32Array) -> float:
     truncated = np.average(together[:, 1:].mean(axis=1), weights=weights)
     together -= np.clip(truncated, -_TRUNCATED, _TRUNCATED)
     return float((_size(together, weights) / error)[1:].max())
+
+
+def _spot(difference: Float32Array, edges: Float32Array) -> float:
+    coarse = np.pad(edges, 1)
+    given = np.stack([coarse.ravel(), np.pad(_edges(coarse), 1).ravel()], axis=1)
+    filtered, *_ = np.linalg.lstsq(given.T @ given, given.T @ difference.ravel(), rcond=None)
+    rest = difference - (given @ filtered).reshape(difference.shape)
+    return math.sqrt(_means(rest[..., None] ** 2, _SMALL).max())
 
 
 def _edges(luma: Float32Array) -> Float32Array:

@@ -56,8 +56,9 @@ _PAGE_LIMITS = {
 _SURELY = (2.0, 1.4)
 _RECOLOURED = 0.25
 # Grey levels by which the worst place may differ, and how many times as much as at the much lower
-# quality: of copies of the same size none had more than that itself; enlarged ones up to 2.7 times.
-_SPOT, _SPOT_RESIZED = (3.0, 1.35), (4.0, 2.8)
+# quality: of 300 copies of the same size none had more than that itself, of 72 resized ones none 6
+# more than that.
+_SPOT, _SPOT_RESIZED = (3.0, 1.35), (6.5, 1.35)
 # Shares that are left of the edges, and of these and of the fine structure together, below which it
 # is blurred. Where there is no more noise than expected, nothing else explains that edges are gone.
 _BLURRED_QUIET, _BLURRED = 0.78, 1.2
