@@ -602,7 +602,7 @@ class Facet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What images have in common, and how many have it; of a folder, the files right in it.
 
     Attributes:
-        value_base64: of a folder whose name is no text.
+        value_base64: of a folder whose name is not text.
     """
 
     value: str
@@ -627,9 +627,15 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clusters(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /v1/positions`: those with most images first, 4,096 at the most."""
+    """`GET /v1/positions`: those with most images first, 4,096 at the most.
+
+    Attributes:
+        cell_degrees: how wide and high the cells are whose images are told of together. They begin
+            at 90° south and 180° west, whatever the box is, and each holds its mean position.
+    """
 
     clusters: tuple[Cluster, ...]
+    cell_degrees: float
 
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]

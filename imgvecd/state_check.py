@@ -87,7 +87,7 @@ class StateCheck(ContextManaged):
         elif damage == "it is missing":
             return
         elif self._recovery.is_better_than_nothing(damage):
-            remedy = "use it all the same, since there is no sound backup, and it can be read"
+            remedy = "use it as it is: there is no sound backup, and it can be read"
             yield Finding("catalog.sqlite", damage, remedy, lambda: self._restore(damage))
             return
         else:

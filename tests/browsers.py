@@ -229,6 +229,25 @@ class Browser:
         source = {"type": "pointer", "id": "mouse", "actions": actions}
         self.ask("input.performActions", context=self.context, actions=[source])
 
+    def drag(self, start, end):
+        """Press the mouse at (x, y), move it to another place, and let it go there."""
+        (x, y), (to_x, to_y) = start, end
+        actions = [
+            {"type": "pointerMove", "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerMove", "x": (x + to_x) // 2, "y": (y + to_y) // 2},
+            {"type": "pointerMove", "x": to_x, "y": to_y},
+            {"type": "pointerUp", "button": 0},
+        ]
+        source = {"type": "pointer", "id": "mouse", "actions": actions}
+        self.ask("input.performActions", context=self.context, actions=[source])
+
+    def scroll(self, at, by):
+        """Turn the wheel by some pixels at (x, y)."""
+        action = {"type": "scroll", "x": at[0], "y": at[1], "deltaX": 0, "deltaY": by}
+        source = {"type": "wheel", "id": "wheel", "actions": [action]}
+        self.ask("input.performActions", context=self.context, actions=[source])
+
     def resize(self, width, height):
         viewport = {"width": width, "height": height}
         self.ask("browsingContext.setViewport", context=self.context, viewport=viewport)

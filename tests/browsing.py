@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 from running import RunningDaemon
 
 PHOTOS = Path(__file__).parent / "data" / "photos"
+PLACES = ((47.375, 8.5), (47.375, 8.625), (41.875, 12.5), (40.75, -74.0))  # Zürich, Rome, New York
 HOSTILE = (
     b"<img src=x onerror=document.title='owned'>.jpg",
     "\u202egpj.exe شمس.jpg".encode(),
@@ -27,6 +28,11 @@ def make_library(folder):
             exif = picture.getexif()
             exif[0x0110] = f"Camera {i % 2}"
             exif.get_ifd(0x8769)[0x9003] = f"{2020 + i // 3}:{1 + i:02d}:05 12:00:00"
+            if i < len(PLACES):
+                north, east = PLACES[i]
+                exif.get_ifd(0x8825).update(
+                    {1: "N", 2: (north, 0, 0), 3: "E" if east > 0 else "W", 4: (abs(east), 0, 0)}
+                )
             picture.convert("RGB").save(where / photo.name, exif=exif)
     for i, name in enumerate(HOSTILE):
         picture = Image.new("RGB", (300 + 40 * i, 200), (40 * i, 90, 160))

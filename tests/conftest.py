@@ -19,6 +19,10 @@ sys.dont_write_bytecode = False
 def pytest_configure(config):
     RunningDaemon.keep_state = staticmethod(keep_state)
     RunningDaemon.preloaded = preloaded
+    # Several test processes share the cores: threads that wait for each other spin there, and
+    # loading the embedded model took nine times the processor that it needs.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # as README asks for: else messages would name the programs by their paths
     os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     if not hasattr(config, "workerinput"):  # xdist's workers inherit it

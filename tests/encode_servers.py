@@ -4,12 +4,11 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
+import preloaded
 from certificates import make_certificate
 from running import DEADLINE_S
 
@@ -68,14 +67,13 @@ class RunningEncodeServer:
     def start(self, *, wait=True):
         """Start it; return once it listens."""
         said = self.log.read_text().count("imgvecd encode-server: ") if self.log.exists() else 0
-        command = [sys.executable, "-m", self._module, "encode-server"]
+        command = ["encode-server"]
         command += ["--listen", f"127.0.0.1:{self.port}", "--token-file", str(self.token_file)]
         command += ["--tls-cert", str(self.cert), "--tls-key", str(self.key)]
         command += [flag for model in self._models for flag in ("--model", model)]
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                command, env=self.env, stdout=log, stderr=subprocess.STDOUT
-            )
+        with open(self.log, "ab") as log, open(os.devnull) as nothing:
+            files = [nothing, log, log]
+            self.process = preloaded.start(self._module, *command, env=self.env, files=files)
         if wait:
             self.wait_until(lambda: self.log.read_text().count("imgvecd encode-server: ") > said)
         return self

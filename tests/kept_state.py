@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,15 @@ from imgvecd.wiring.parts import make_encoder
 FOLDER_VARIABLE = "KEPT_STATE"
 """Names the folder of this run, which exists and is deleted at its end: see `conftest`."""
 MAKING_S = 240  # a slow machine under load
+
+
+class KeptScratch(tempfile.TemporaryDirectory):
+    """For `tempfile.TemporaryDirectory`: the database that is made in its `db` has its towers."""
+
+    def __enter__(self):
+        folder = super().__enter__()
+        keep_state(Path(folder) / "db", catalog=False)
+        return folder
 
 
 def keep_state(state, *, catalog=True):

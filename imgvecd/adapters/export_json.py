@@ -43,14 +43,14 @@ def read(data: bytes) -> Facts:
 
     Raises:
         ValueError: it is no JSON.
-        RecursionError: it is nested without end.
+        RecursionError: it is nested too deeply.
     """
     try:
         value = json.loads(data.decode("utf-8-sig") if data.startswith(b"\xef\xbb\xbf") else data)
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"no JSON: byte {error.start} is no text") from error
+        raise ValueError(f"not JSON: byte {error.start} is not text") from error
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):

@@ -100,7 +100,7 @@ def model_in(path: str) -> ModelInfo | None:
             try:
                 return msgspec.json.decode(text, type=ModelInfo)
             except (msgspec.MsgspecError, TypeError) as error:
-                raise BadRequestError(f"{path}: no shard of embeddings: {error}") from error
+                raise BadRequestError(f"{path}: not a shard of embeddings: {error}") from error
     return None
 
 
@@ -116,7 +116,7 @@ def read(path: str) -> Iterator[ShardRows]:
         try:
             yield from _read_batch(batch)
         except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
-            raise BadRequestError(f"{path}: no shard of embeddings: {error}") from error
+            raise BadRequestError(f"{path}: not a shard of embeddings: {error}") from error
 
 
 def _read_batch(batch: pa.RecordBatch) -> Iterator[ShardRows]:
@@ -207,7 +207,7 @@ def _batches(path: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
             missing = set(columns) - set(file.schema_arrow.names)
             if missing:
-                raise BadRequestError(f"{path}: no shard of embeddings: no {min(missing)}")
+                raise BadRequestError(f"{path}: not a shard of embeddings: no {min(missing)}")
             yield from file.iter_batches(_ROWS, columns=list(columns))
     except (pa.ArrowException, OSError) as error:
-        raise BadRequestError(f"{path}: no shard of embeddings: {error}") from error
+        raise BadRequestError(f"{path}: not a shard of embeddings: {error}") from error

@@ -85,7 +85,7 @@ def opened(file: BinaryIO) -> Iterator[RawFile]:
         raw = rawpy.imread(file)
     except rawpy.LibRawFileUnsupportedError as error:
         raise UnreadableImageError(
-            "unsupported", "it is no camera RAW that LibRaw knows, and no TIFF that Pillow knows"
+            "unsupported", "it is neither camera RAW that LibRaw knows nor TIFF that Pillow knows"
         ) from error
     with raw:
         yield RawFile(raw)

@@ -55,7 +55,7 @@ class FreedesktopTrash:
         if b"\0" in place.file + path or not name or not path.startswith(b"/"):
             raise ValueError("a path makes no sense")
         if place.info != info or files != os.path.join(os.path.normpath(folder), b"files"):
-            raise ValueError(f"{os.fsdecode(place.file)} is no place in a trash")
+            raise ValueError(f"{os.fsdecode(place.file)} is not in a trash")
         top = _top_of(folder)
         if os.path.lexists(place.file):
             _require_note(info, top, path)
@@ -158,7 +158,7 @@ def _top_of(folder: bytes) -> bytes | None:
         return os.path.dirname(above)
     if name == b"Trash" and os.path.isabs(folder):  # in whichever XDG_DATA_HOME it was
         return None
-    raise ValueError(f"{os.fsdecode(folder)} is no trash of this user's")
+    raise ValueError(f"{os.fsdecode(folder)} is not a trash of this user")
 
 
 def _require_note(info: bytes, top: bytes | None, path: bytes) -> None:

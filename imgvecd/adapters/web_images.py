@@ -169,7 +169,7 @@ class _PinnedConnection(http.client.HTTPConnection):
         ]
         refused = [address for address in addresses if not self._allowed(address)]
         if refused:
-            raise BadRequestError(f"{self.host} is {refused[0]}, which is no public address")
+            raise BadRequestError(f"{self.host} is {refused[0]}, which is not a public address")
         self.sock = self._socket = socket.create_connection(
             (addresses[0], self.port), timeout=self.left_s()
         )

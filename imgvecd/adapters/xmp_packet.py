@@ -97,7 +97,7 @@ def _text(packet: bytes) -> str:
         name = declared[1].decode() if declared else ""
     if name.lower() not in {"", "utf-8", "utf8"}:
         if not is_known(name):
-            raise ValueError(f"no XMP: {name} is no encoding that is known here")
+            raise ValueError(f"not XMP: {name} is an unknown encoding")
         return packet.decode(name, "replace")
     # a byte that is none takes its value along, not the others; all of them are another encoding's
     marred = packet.decode(errors="replace")
@@ -135,12 +135,12 @@ def _parsed(text: str) -> Element:
                 text = mended
                 continue
             if builder.outermost is None:
-                raise ValueError(f"no XMP: {error}") from error
+                raise ValueError(f"not XMP: {error}") from error
         except DefusedXmlException as error:
-            raise ValueError(f"no XMP: {error}") from error
+            raise ValueError(f"not XMP: {error}") from error
         break
     if builder.outermost is None:
-        raise ValueError("no XMP: it holds no element")
+        raise ValueError("not XMP: it holds no element")
     return builder.outermost
 
 

@@ -231,7 +231,7 @@ def _dump(pid: int, state: str) -> list[str]:
     try:
         os.kill(pid, signal.SIGUSR1)
     except OSError as error:
-        return [f"not to be had: {error.strerror}"]
+        return [f"not available: {error.strerror}"]
     deadline = time.monotonic() + _DUMP_S
     while _changed_ns(path) == before:
         if time.monotonic() > deadline:

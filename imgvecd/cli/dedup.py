@@ -191,7 +191,9 @@ def _read(path: str) -> str:
 
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
-        raise BadRequestError("nobody is there to be asked: --yes moves the files without asking")
+        raise BadRequestError(
+            "this is not a terminal that can be asked on: --yes moves the files without asking"
+        )
     say(f"{question} [y/N] ", end="")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -202,7 +202,7 @@ def read(answer: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(answer, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DaemonUnreachableError(
-            f"The answer is none of imgvecd's, or of another version: {error}."
+            f"The answer is not imgvecd's, or of another version: {error}."
         ) from error
 
 

@@ -274,7 +274,7 @@ def _interval(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not seconds >= _SHORTEST_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least {_SHORTEST_S}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least {_SHORTEST_S}")
     return seconds
 
 

@@ -119,7 +119,7 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]
     if not found.searched and request.filters != api.Filters():
         return ["No indexed image passes the filters."]
     if not found.searched and found.understood is not None:
-        return ["No indexed image was taken then and there."]
+        return ["No indexed image was taken there at that time."]
     if not found.searched:
         return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
     nearest = found.nearest_hits
@@ -140,9 +140,14 @@ def _foot(
     """Return what the bands hold besides what is shown."""
     if not found.found + found.weaker:
         return []
+    if hits and all(hit.band is None for hit in hits):  # too few images, or it is just starting
+        rest = f" ({len(hits):,} shown: --limit N)" if len(hits) < found.found else ""
+        images = "image" if found.found == 1 else "images"
+        nearest = f"{_count(found.found)} {images}, nearest first{rest}"
+        return [f"{nearest}; how well they fit cannot be told yet"]
     hint = ": --all" if found.weaker and request.least_band() != "nearest" else ""
     weaker = f"; {_count(found.weaker)} weaker{hint}" if found.weaker else ""
-    shown = sum(hit.band in {None, "found"} for hit in hits)  # too few images have no bands
+    shown = sum(hit.band == "found" for hit in hits)
     # a group stands for more than is shown
     rest = f" ({shown:,} shown: --limit N)" if shown < found.found and not request.group else ""
     return [f"{_count(found.found)} found{weaker}{rest}"]

@@ -36,4 +36,6 @@ def image_id(daemon: DaemonConnection, word: str) -> int:
         images = read(daemon.get(f"/v1/images?{query}"), api.ImageList).images
         if images:
             return images[0].id
-    raise NotFoundError(f"{word} is no image of the library: name an id, or a file that is in it")
+    raise NotFoundError(
+        f"{word} is not an image of the library: name an id, or a file that is in it"
+    )

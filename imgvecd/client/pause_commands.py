@@ -18,7 +18,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(seconds?|sec|s|minutes?|min|m|hours?|h|days
 
 def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add both commands."""
-    command = add("pause", "have indexing rest; searching and watching go on", pause)
+    command = add("pause", "pause indexing; searching and watching go on", pause)
     command.add_argument(
         "--for",
         dest="for_s",
@@ -26,7 +26,7 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="TIME",
         help="end by itself after TIME, such as 2h, 45min or 1h30min (default: until `resume`)",
     )
-    command = add("resume", "have indexing go on after `pause`", resume)
+    command = add("resume", "resume indexing after `pause`", resume)
     command.add_argument(
         "--force",
         action="store_true",
@@ -51,7 +51,7 @@ def seconds(text: str) -> float:
     squeezed = re.sub(r"\s", "", text)
     parts = _PART.findall(squeezed)
     if not parts or squeezed != "".join(map("".join, parts)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 2h, 45min or 1h30min")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2h, 45min or 1h30min")
     total = sum(float(number) * _UNITS_S[unit[0]] for number, unit in parts)
     try:
         bounded: float = msgspec.convert(total, api.PauseSeconds)

@@ -38,9 +38,9 @@ def status(answer: api.Status) -> list[str]:
     if answer.pause is not None:
         lines.append(_line("paused", answer.pause.reason))
         command = pause_commands.resume_command(answer.pause)
-        lines.append(_line("", f"{command} has indexing go on"))
+        lines.append(_line("", f"{command} resumes indexing"))
     if answer.move is not None:
-        lines.append(_line("moving to", _move(answer.move)))
+        lines.append(_line("move", _move(answer.move)))
     building = ", rebuilding" if index.rebuilding else ""
     lines.append(_line("index", f"{index.vectors:,} vectors, {index.kind}{building}"))
     lines += [line for server in answer.encode_servers for line in _encode_server(server)]

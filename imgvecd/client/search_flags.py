@@ -270,7 +270,7 @@ def _filters(text: str) -> api.Filters:
     try:
         return _here(msgspec.json.decode(text, type=api.Filters))
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no filter: {error}") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a filter: {error}") from error
 
 
 def _here(filters: api.Filters) -> api.Filters:
@@ -286,7 +286,7 @@ def _here(filters: api.Filters) -> api.Filters:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
 

@@ -52,7 +52,8 @@ def require_known_peer(path: str, connection: socket.socket) -> None:
         known.add(os.stat(path).st_uid)
     if peer not in known:
         raise DaemonUnreachableError(
-            f"{path} is not used: the program that listens there is another user's (number {peer})."
+            f"{path} is not used: the program that listens there belongs to another user"
+            f" (uid {peer})."
         )
 
 

@@ -92,7 +92,7 @@ def _read(path: str) -> tuple[dict[str, Any], dict[Keys, int]]:
         line = mark.line + 1 if mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}.") from None
     except RecursionError:
-        raise ConfigError(f"{path}: not valid YAML: it is nested without end.") from None
+        raise ConfigError(f"{path}: not valid YAML: it is nested too deeply.") from None
     except (yaml.YAMLError, ValueError) as error:  # the latter of a number, say
         raise ConfigError(f"{path}: not valid YAML: {error}.") from None
     return content, lines

@@ -120,7 +120,7 @@ class EncodeServerConfig(Section, frozen=True):
         """Raise ValueError, which is reported with the server, for what cannot be one."""
         check_server_url(self.url)
         if any("\0" in word for word in self.command()):
-            raise ValueError("on_wanted: a command has no NUL in it")
+            raise ValueError("on_wanted: a command cannot contain NUL")
 
     def command(self) -> tuple[str, ...]:
         """Return the words of `on_wanted`; none if there is nothing to run."""

@@ -38,7 +38,7 @@ class FacetStore(Protocol):
         """Return the values that most images have."""
         ...
 
-    def clusters(self, box: tuple[float, float, float, float], columns: int) -> list[api.Cluster]:
+    def clusters(self, box: tuple[float, float, float, float], columns: int) -> api.Clusters:
         """Return where images were taken."""
         ...
 
@@ -121,8 +121,7 @@ class DaemonBrowsing:
 
     async def positions(self, box: tuple[float, float, float, float], columns: int) -> api.Clusters:
         """Return where images were taken."""
-        found = await INTERACTIVE.run(self._facets.clusters, box, columns)
-        return api.Clusters(clusters=tuple(found))
+        return await INTERACTIVE.run(self._facets.clusters, box, columns)
 
     async def original(self, image_id: int) -> Original:
         """Open a file that bears the image."""

@@ -132,7 +132,7 @@ class EncodeApp:
             BusyError: there are as many as may be.
         """
         if self._under_way >= _MOST_REQUESTS:
-            raise BusyError("as many requests as are taken at once are under way")
+            raise BusyError("too many requests are under way")
         self._under_way += 1
         try:
             yield
@@ -178,7 +178,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytearray:
                 body[at : at + len(chunk)] = chunk
                 at += len(chunk)
     except TimeoutError:
-        raise DeadlineError(f"the body does not come: {at} of {length} bytes") from None
+        raise DeadlineError(f"the body stopped coming: {at} of {length} bytes") from None
     return body
 
 

@@ -39,7 +39,7 @@ def guard(token: str) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-            raise ForbiddenError("no browser may ask here")
+            raise ForbiddenError("browsers may not ask here")
         if token:
             if not has_token(request.headers.get("Authorization", ""), token):
                 raise UnauthorizedError("the token is missing or wrong")

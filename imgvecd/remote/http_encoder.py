@@ -306,7 +306,7 @@ class HttpEncoder:
             norms = np.linalg.norm(rows, axis=1)
             if np.isfinite(rows).all() and (abs(norms - 1) <= _NORM_TOLERANCE).all():
                 return rows.astype(np.float32)
-            error = self._refusal("it answers what are no embeddings: not of length 1")
+            error = self._refusal("its answer is not embeddings of length 1")
         self._note(error)
         raise error
 

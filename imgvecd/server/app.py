@@ -135,7 +135,7 @@ async def serve(
             stack.callback(owned.close)
             listener = owned.socket
         elif listener.family != socket.AF_UNIX:
-            raise ConfigError("The socket passed in is no Unix socket; for TCP set server.tcp.")
+            raise ConfigError("The socket passed in is not a Unix socket; for TCP set server.tcp.")
         bound, token = [listener], None
         if config.tcp:
             token = token_of(config)

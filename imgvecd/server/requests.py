@@ -143,7 +143,8 @@ class PositionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """Query string of `GET /v1/positions`; west > east crosses the date line.
 
     Attributes:
-        columns: images in one cell of a grid of so many by so many are told of together.
+        columns: how many cells lie from west to east at the least; up to twice as many do. Images
+            of one cell are told of together.
     """
 
     south: api.Latitude = -90

@@ -169,7 +169,7 @@ class Routes:
             post("/v1/retry", "Try every failure again", _answering(ask.retry), api.Done),
             post(
                 "/v1/pause",
-                "Have indexing rest; searches go on",
+                "Pause indexing; searches go on",
                 self.pause,
                 api.Pausing,
                 body=api.PauseRequest,

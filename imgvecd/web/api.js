@@ -1,9 +1,7 @@
 /** Asks the daemon, through the gateway that served this page. */
 
-/**
- * @typedef {{id: number, hash?: string, label: string, band?: string, source?: string}} Item
- * @typedef {Record<string, any>} Filters
- */
+/** How commands are run where the page was started. */
+export const commands = { imgvec: "imgvec" };
 
 /** An error that the daemon, or the gateway, told of. */
 export class Problem extends Error {
@@ -33,8 +31,8 @@ export async function ask(method, path, body, signal) {
   try {
     response = await fetch(path, options);
   } catch (error) {
-    if (/** @type {any} */ (error).name === "AbortError") throw error;
-    throw new Problem(0, "closed", "The page is not connected any more: run imgvec browse again.");
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "closed", `The page is not connected any more: run ${commands.imgvec} browse again.`);
   }
   const text = await response.text();
   if (!response.ok) {

@@ -14,7 +14,7 @@ export class Bar {
    * @param {HTMLElement} box
    * @param {{search: (query: string) => void, filter: (filters: Record<string, any>) => void,
    *   order: (order: "score" | "newest") => void, picture: (data: string | null) => void,
-   *   view: (view: "photos" | "duplicates" | "status") => void, help: () => void, close: () => void}} told
+   *   view: (view: Scene["view"]) => void, help: () => void, close: () => void}} told
    */
   constructor(box, told) {
     this.box = box;
@@ -42,7 +42,7 @@ export class Bar {
     this._draw();
   }
 
-  /** @param {import("./grid.js").Source} source */
+  /** @param {Source} source */
   counted(source) {
     if (source instanceof Results) {
       const whole = source.found.toLocaleString();
@@ -87,7 +87,8 @@ export class Bar {
             <button class="quiet state ${work.kind}" @click=${() => this.told.view("status")} title=${work.text}>
               <span class="dot" aria-hidden="true"></span><span class="wide-only">${work.text}</span><span class="unseen">Status: ${work.text}</span>
             </button>
-            <button class="quiet" aria-current=${scene.view === "duplicates" ? "page" : nothing} @click=${() => this.told.view("duplicates")}>Duplicates</button>
+            ${/** @type {["map" | "duplicates", string][]} */ ([["map", "Map"], ["duplicates", "Duplicates"]]).map(([view, title]) => html`<button class="quiet"
+              aria-current=${scene.view === view ? "page" : nothing} @click=${() => this.told.view(view)}>${title}</button>`)}
             <button class="quiet rare" aria-label="Keys and help" @click=${this.told.help}>?</button>
             ${this.closes ? html`<button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>` : nothing}
           </nav>
@@ -215,6 +216,7 @@ function chipsOf(filters) {
       }
     } else if (key === "min_rating") chips.push([`${"★".repeat(value)} and more`, rest]);
     else if (key === "near") chips.push([`within ${value[2]} km`, rest]);
+    else if (key === "box") chips.push(["a part of the map", rest]);
     else if (key === "folder") chips.push([shortened("folder", value), rest]);
     else chips.push([String(value), rest]);
   }

@@ -29,6 +29,10 @@ export class Duplicates {
     this.visible = false;
     /** @type {any[]} */
     this.groups = [];
+    this.page = 50; // groups that are asked for at once
+    this.total = 0;
+    /** Of the groups that are not here yet. @type {string | null} */
+    this.cursor = null;
     this.at = 0;
     this.swapped = 0;
     /** Whether one picture lies over the other, with a slider, rather than beside it. */
@@ -51,12 +55,11 @@ export class Duplicates {
     this.visible = true;
     render(html`<div class="empty"><h2>Comparing your photos…</h2><p>The first time every picture is looked at.</p></div>`, this.box);
     try {
-      const found = await ask("POST", "/v1/duplicates", {});
-      this.groups = found.groups;
-      this.at = Math.min(this.at, Math.max(this.groups.length - 1, 0));
-      this._draw();
+      this.groups = [];
+      await this._more(Math.min(this.at + this.page, 10_000));
+      this._go(0);
     } catch (error) {
-      if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${/** @type {Error} */ (error).message}</p></div>`, this.box);
+      if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${error.message}</p></div>`, this.box);
     }
   }
 
@@ -78,9 +81,22 @@ export class Duplicates {
     return true;
   }
 
+  /** @param {number} limit groups to take in, after those that are here */
+  async _more(limit) {
+    const cursor = this.groups.length ? this.cursor : null;
+    const found = await ask("POST", "/v1/duplicates", { limit, cursor });
+    if (cursor && cursor !== this.cursor) return; // it was asked for twice
+    this.groups.push(...found.groups);
+    this.total = found.groups_in_all;
+    this.cursor = found.next_cursor;
+  }
+
   /** @param {number} by */
   _go(by) {
-    this.at = Math.min(Math.max(this.at + by, 0), this.groups.length - 1);
+    this.at = Math.max(Math.min(this.at + by, this.groups.length - 1), 0);
+    if (this.cursor && this.at + this.page / 2 >= this.groups.length) {
+      this._more(this.page).then(() => this._draw(), (error) => this.say(error.message));
+    }
     this.swapped = 0;
     this.zoom = 1;
     this.centre = { x: 0.5, y: 0.5 };
@@ -107,10 +123,11 @@ export class Duplicates {
     try {
       await ask("POST", "/v1/duplicates/decisions", { hashes, decision });
       this.groups.splice(this.at, 1);
+      this.total--;
       this._go(0);
       this.say(done);
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 
@@ -121,7 +138,7 @@ export class Duplicates {
   async _trash(all) {
     try {
       const plan = await ask("POST", "/v1/duplicates/plan", {});
-      const lines = this._edited(plan.text, all ? this.groups : [this.groups[this.at]]);
+      const lines = this._edited(plan.text, all ? this.groups : [this.groups[this.at]], all);
       if (!lines.some((line) => line.startsWith("trash"))) return this.say("Nothing here is to go");
       this.done = await ask("POST", "/v1/duplicates/apply", { plan: lines.join("\n") });
       this.kept.clear();
@@ -129,7 +146,7 @@ export class Duplicates {
       this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
       await this.show();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 
@@ -140,15 +157,15 @@ export class Duplicates {
       this.say(`${done.files} are back`);
       await this.show();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 
   /**
-   * Return a plan's lines as a person has decided; files of other groups stay.
-   * @param {string} text @param {any[]} groups
+   * Return a plan's lines as a person has decided.
+   * @param {string} text @param {any[]} groups @param {boolean} all whether files of others go as planned; else they stay
    */
-  _edited(text, groups) {
+  _edited(text, groups, all) {
     const files = groups.flatMap((group) => group.files);
     const states = new Map(files.map((file) => [file.path, this._stays(file)]));
     const lines = text.split("\n").map((line) => LINE.exec(line) ?? line);
@@ -157,8 +174,8 @@ export class Duplicates {
     const spared = new Set(files.filter((file) => !named.has(file.path) && this._stays(file)).map((file) => file.hash));
     return lines.map((line) => {
       if (typeof line === "string") return line;
-      const [, , rest, hash, path] = line;
-      const stays = (states.get(path) ?? true) || spared.has(hash);
+      const [, planned, rest, hash, path] = line;
+      const stays = (states.get(path) ?? (!all || planned === "keep")) || spared.has(hash);
       return `${stays ? "keep " : "trash"}${rest}`;
     });
   }
@@ -180,7 +197,7 @@ export class Duplicates {
         <div class="row actions">
           <button aria-label="The group before (p)" ?disabled=${!this.at} @click=${() => this._go(-1)}>←</button>
           <h2>${KINDS[group.kind] ?? group.kind}</h2>
-          <span class="count">${(this.at + 1).toLocaleString()} of ${this.groups.length.toLocaleString()}</span>
+          <span class="count">${(this.at + 1).toLocaleString()} of ${this.total.toLocaleString()}</span>
           <button aria-label="The next group (n)" ?disabled=${this.at + 1 >= this.groups.length} @click=${() => this._go(1)}>→</button>
           <span class="grow"></span>
           <button aria-pressed=${String(this.over)} @click=${() => { this.over = !this.over; this._draw(); }}>Slider</button>
@@ -193,7 +210,7 @@ export class Duplicates {
         )}</tbody></table>
         <div class="row actions">
           ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}
-          ${this.groups.length > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.groups.length.toLocaleString()} groups</button>` : nothing}
+          ${this.total > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.total.toLocaleString()} groups</button>` : nothing}
           ${this._undoing()}
         </div>
       </div>`,
@@ -206,12 +223,18 @@ export class Duplicates {
     return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : nothing;
   }
 
+  /** @param {any[]} files the later ones lie over the first */
+  _lens(files) {
+    return html`<div class="lens" @wheel=${this._wheel} @pointerdown=${this._drag}>${files.map(
+      (file, i) => html`<img class=${i ? "upper" : ""} alt=${file.path} src=${thumbnail(file, 2048)} draggable="false">`,
+    )}</div>`;
+  }
+
   /** @param {any} file @param {number} number */
   _figure(file, number) {
     const stays = this._stays(file);
     return html`<figure class=${stays ? "stays" : "goes"}>
-      <div class="lens" @wheel=${(/** @type {WheelEvent} */ event) => this._wheel(event)} @pointerdown=${(/** @type {PointerEvent} */ event) => this._drag(event)}>
-        <img alt=${file.path} src=${thumbnail(file, 2048)} draggable="false"></div>
+      ${this._lens([file])}
       <figcaption><button aria-pressed=${String(stays)} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
         ${file.protected ? html`<span class="badge">protected</span>` : nothing}<span>${size(file.size_bytes)}</span></figcaption>
     </figure>`;
@@ -220,9 +243,7 @@ export class Duplicates {
   /** @param {any[]} order */
   _overlaid(order) {
     return html`<div class="overlaid">
-      <div class="lens" @wheel=${(/** @type {WheelEvent} */ event) => this._wheel(event)} @pointerdown=${(/** @type {PointerEvent} */ event) => this._drag(event)}>
-        <img alt=${order[0].path} src=${thumbnail(order[0], 2048)} draggable="false">
-        <img class="upper" alt=${order[1].path} src=${thumbnail(order[1], 2048)} draggable="false"></div>
+      ${this._lens(order.slice(0, 2))}
       <input type="range" min="0" max="100" .value=${String(this.split)} aria-label="How much of each picture is seen"
         @input=${(/** @type {Event} */ event) => { this.split = Number(/** @type {HTMLInputElement} */ (event.target).value); this._place(); }}>
     </div>`;
@@ -238,16 +259,14 @@ export class Duplicates {
     }
   }
 
-  /** @param {WheelEvent} event */
-  _wheel(event) {
+  _wheel = (/** @type {WheelEvent} */ event) => {
     event.preventDefault();
     this.zoom = Math.min(Math.max(this.zoom * Math.exp(-event.deltaY / 400), 1), MOST_ZOOM);
     if (this.zoom === 1) this.centre = { x: 0.5, y: 0.5 };
     this._place();
-  }
+  };
 
-  /** @param {PointerEvent} event */
-  _drag(event) {
+  _drag = (/** @type {PointerEvent} */ event) => {
     const lens = /** @type {HTMLElement} */ (event.currentTarget);
     const picture = /** @type {HTMLElement} */ (lens.firstElementChild);
     lens.setPointerCapture(event.pointerId);
@@ -264,5 +283,5 @@ export class Duplicates {
     lens.addEventListener("pointermove", move);
     lens.addEventListener("pointerup", () => lens.removeEventListener("pointermove", move), { once: true });
     lens.addEventListener("pointercancel", () => lens.removeEventListener("pointermove", move), { once: true });
-  }
+  };
 }

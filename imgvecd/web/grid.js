@@ -16,11 +16,6 @@ const AHEAD = 400; // pixels rendered above and below what is seen
 const FAST = 3; // screens in one frame: no pictures are asked for until it slows down
 const SETTLED_MS = 90;
 
-/**
- * @typedef {import("./sources.js").Timeline | import("./sources.js").Results} Source
- * @typedef {{index: number, offset: number, active: number}} Place
- */
-
 export class Grid {
   /**
    * @param {HTMLElement} box the element that scrolls

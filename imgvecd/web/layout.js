@@ -11,17 +11,6 @@ export function ratioOf(shape) {
 }
 
 /**
- * Where everything is, in pixels from the top of the whole sheet.
- * @typedef {object} Layout
- * @property {Uint32Array} starts first photo of each row
- * @property {Float64Array} tops of each row
- * @property {Float32Array} heights of each row
- * @property {Float64Array} headings top of each section's heading
- * @property {number} rows
- * @property {number} height of the sheet
- */
-
-/**
  * @param {Uint8Array} shapes
  * @param {{start: number}[]} sections ascending; the first begins at 0
  * @param {{width: number, rowHeight: number, gap: number, heading: number}} size

@@ -1,10 +1,11 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, Problem } from "./api.js";
+import { ask, commands, Problem } from "./api.js";
 import { Bar } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid } from "./grid.js";
 import { Live } from "./live.js";
+import { PhotoMap } from "./map.js";
 import { Panel } from "./panel.js";
 import { parse } from "./query.js";
 import { Scrubber } from "./scrubber.js";
@@ -12,17 +13,6 @@ import { Results, Timeline } from "./sources.js";
 import { Status } from "./status.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { Viewer } from "./viewer.js";
-
-/**
- * What the page shows: an entry of the browser's history.
- * @typedef {object} Scene
- * @property {"photos" | "duplicates" | "status"} view
- * @property {string} query
- * @property {Record<string, any>} filters
- * @property {"score" | "newest"} order
- * @property {number} [viewing] index of the photo in the viewer
- * @property {import("./grid.js").Place} [place] where the grid was left
- */
 
 const RETRY_MS = 2000;
 const PANEL = 340; // pixels, as the style sheet has it
@@ -80,6 +70,10 @@ const bar = new Bar(byId("bar"), {
   close: () => void closePage(),
 });
 const duplicates = new Duplicates(byId("view"), say);
+const map = new PhotoMap(byId("view"), {
+  photos: (area) => go({ ...fresh(), filters: { box: area } }),
+  moved: () => remember(),
+});
 const status = new Status(byId("view"), say);
 const live = new Live({
   status: (told) => {
@@ -103,9 +97,15 @@ function fresh() {
   return { view: "photos", query: "", filters: {}, order: "score" };
 }
 
+/** Keep where we are in the history, for whoever comes back. */
+function remember() {
+  if (scene.view === "map") scene.spot = map.spot;
+  history.replaceState({ ...scene, place: grid.place }, "");
+}
+
 /** @param {Scene} next Show something else; Back returns to where we are now. */
 function go(next) {
-  history.replaceState({ ...scene, place: grid.place }, "");
+  remember();
   if (viewer.open) {
     leaving = true;
     viewer.close();
@@ -136,12 +136,12 @@ async function load() {
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;
   box.hidden = !isGrid;
-  duplicates.hide();
-  status.hide();
+  for (const view of [duplicates, map, status]) view.hide();
   if (!isGrid) {
     scrubber.hide();
     live.follow(null);
-    if (scene.view === "duplicates") await duplicates.show();
+    if (scene.view === "map") await map.show(scene.spot ?? undefined);
+    else if (scene.view === "duplicates") await duplicates.show();
     else await status.open();
     return;
   }
@@ -158,7 +158,7 @@ async function load() {
     if (!document.activeElement || document.activeElement === document.body) box.focus();
   } catch (error) {
     if (asked.signal.aborted) return;
-    notice(/** @type {Error} */ (error).message, true);
+    notice(error.message, true);
     if (error instanceof Problem && (error.code === "unreachable" || error.status === 503)) {
       setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
     }
@@ -181,6 +181,7 @@ async function sourceOf(of, signal) {
 
 /** The library has changed: take in what is new, and stay where we are. */
 async function refreshed() {
+  map.refresh();
   if (!(grid.source instanceof Timeline) || viewer.open || scene.view !== "photos") return;
   const source = grid.source;
   const place = grid.place;
@@ -218,7 +219,7 @@ function empty() {
 function openViewer(index, again) {
   if (!grid.source?.length) return;
   if (!again) {
-    history.replaceState({ ...scene, place: grid.place }, "");
+    remember();
     scene = { ...scene, viewing: index };
     history.pushState(scene, "");
   }
@@ -277,7 +278,7 @@ function sceneOf(hash) {
     filters = JSON.parse(fields.get("filters") ?? "{}");
   } catch { /* somebody's own address: no filters */ }
   return {
-    view: view === "duplicates" || view === "status" ? view : "photos",
+    view: view === "map" || view === "duplicates" || view === "status" ? view : "photos",
     query: fields.get("q") ?? "",
     filters,
     order: "score",
@@ -344,7 +345,7 @@ async function saying(act) {
   try {
     say(await act());
   } catch (error) {
-    say(/** @type {Error} */ (error).message);
+    say(error.message);
   }
 }
 
@@ -394,7 +395,7 @@ const KEYS = /** @type {[string, string][]} */ ([
   ["/", "search"], ["← ↑ → ↓", "move"], ["Home End", "first, last"], ["Page ↑ ↓", "a screen on"],
   ["Enter", "open"], ["Esc", "back"], ["s", "more like this"], ["x", "select; Shift for a range"],
   ["1 – 5", "rate; 0 takes it away"], ["t", "tag"], ["i", "all that is known"], ["g", "go to a date"],
-  ["d", "duplicates"], ["?", "these keys"],
+  ["m", "map"], ["d", "duplicates"], ["?", "these keys"],
 ]);
 
 function help() {
@@ -423,7 +424,7 @@ async function closePage() {
   live.stop();
   await ask("POST", "/close").catch(() => {});
   document.body.textContent = "";
-  render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>imgvec browse</code>.</p></div>`, document.body);
+  render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>${commands.imgvec} browse</code>.</p></div>`, document.body);
 }
 
 // --- keys ---
@@ -436,6 +437,7 @@ addEventListener("keydown", (event) => {
     return;
   }
   if (scene.view === "duplicates" && !viewer.open && duplicates.key(event)) return;
+  if (scene.view === "map" && map.key(event)) return event.preventDefault();
   const act = viewer.open ? viewerKey(event) : pageKey(event);
   if (act) {
     event.preventDefault();
@@ -468,6 +470,7 @@ function pageKey(event) {
   const keys = /** @type {Record<string, () => void>} */ ({
     "/": () => bar.focus(),
     "?": () => help(),
+    m: () => go({ ...fresh(), view: "map" }),
     d: () => go({ ...fresh(), view: "duplicates" }),
     Escape: () => {
       if (grid.chosen.size) grid.unselect();
@@ -496,7 +499,7 @@ function takePicture(data) {
   if (!file) return false;
   const reader = new FileReader();
   reader.onload = () => {
-    history.replaceState({ ...scene, place: grid.place }, "");
+    remember();
     scene = fresh();
     history.pushState(scene, "", addressOf(scene));
     picture = String(reader.result).replace(/^[^,]*,/, "");
@@ -523,6 +526,7 @@ async function begin() {
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
     picture = start.like;
     bar.closes = start.closes;
+    commands.imgvec = start.imgvec;
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));
   live.start();

@@ -68,7 +68,7 @@ export class Panel {
       this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id && !hit.source).slice(0, SIMILAR);
       this._draw();
     } catch (error) {
-      if (this.id === id) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);
+      if (this.id === id) render(html`<p class="wrong">${error.message}</p>`, this.box);
     }
   }
 
@@ -87,7 +87,7 @@ export class Panel {
       this.image = await detailsOf(id, true);
       if (this.id === id) this._draw();
     } catch (error) {
-      this.told.say(/** @type {Error} */ (error).message);
+      this.told.say(error.message);
     }
   }
 
@@ -102,7 +102,7 @@ export class Panel {
         this._draw();
       }
     } catch (error) {
-      this.told.say(/** @type {Error} */ (error).message);
+      this.told.say(error.message);
     }
   }
 

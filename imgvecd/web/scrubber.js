@@ -3,7 +3,7 @@
 import { Timeline } from "./sources.js";
 
 export class Scrubber {
-  /** @param {HTMLElement} box @param {import("./grid.js").Grid} grid */
+  /** @param {HTMLElement} box @param {Grid} grid */
   constructor(box, grid) {
     this.box = box;
     this.grid = grid;
@@ -33,7 +33,7 @@ export class Scrubber {
     this.box.hidden = true;
   }
 
-  /** @param {import("./grid.js").Source} source */
+  /** @param {Source} source */
   use(source) {
     this.source = source instanceof Timeline && source.sections.length > 1 ? source : null;
     this.box.hidden = !this.source;

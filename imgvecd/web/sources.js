@@ -3,8 +3,6 @@
 import { ask, withFields } from "./api.js";
 import { lastNotAbove } from "./layout.js";
 
-/** @typedef {import("./api.js").Item} Item */
-/** @typedef {{start: number, title: string, short: string}} Section */
 
 const MONTH = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeZone: "UTC" });
@@ -28,7 +26,7 @@ export function shapeOf(width, height) {
 
 /** Every photo that passes the filters, newest first. */
 export class Timeline {
-  /** @param {import("./api.js").Filters} filters */
+  /** @param {Filters} filters */
   constructor(filters) {
     this.filters = filters;
     this.shapes = new Uint8Array();

@@ -1,6 +1,6 @@
 /** What the daemon is doing, what it cannot do, and the few things to be done about it. */
 
-import { ask } from "./api.js";
+import { ask, commands } from "./api.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SHOWN = 100;
@@ -28,7 +28,7 @@ export class Status {
       this.failures = failed.failures;
       this.show(state);
     } catch (error) {
-      if (this.visible) render(html`<p class="wrong">${/** @type {Error} */ (error).message}</p>`, this.box);
+      if (this.visible) render(html`<p class="wrong">${error.message}</p>`, this.box);
     }
   }
 
@@ -69,7 +69,7 @@ export class Status {
         ${this.failures.length
           ? html`<h3>What cannot be read</h3><ul class="failures">${this.failures.map(
               (failure) => html`<li><strong>${failure.path}</strong><span>${failure.reason}: ${failure.message}</span></li>`)}</ul>
-              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>imgvec failures</code> lists all.</p>` : nothing}`
+              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>${commands.imgvec} failures</code> lists all.</p>` : nothing}`
           : nothing}
       </div>`,
       this.box,
@@ -83,7 +83,7 @@ export class Status {
       this.say(done);
       await this.open();
     } catch (error) {
-      this.say(/** @type {Error} */ (error).message);
+      this.say(error.message);
     }
   }
 }

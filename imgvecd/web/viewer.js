@@ -45,7 +45,7 @@ export class Viewer {
     return this.swipe !== null;
   }
 
-  /** @param {import("./grid.js").Source} source @param {number} index */
+  /** @param {Source} source @param {number} index */
   show(source, index) {
     this.source = source;
     this.index = index;

@@ -223,7 +223,9 @@ def _tls(section: EncodeServerSection) -> ssl.SSLContext | None:
         context.load_cert_chain(cert, key, no_password)
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise ConfigError(f"{_SECTION}: {cert} and {key} are no pair: {reason}.") from error
+        raise ConfigError(
+            f"{_SECTION}: {cert} and {key} do not belong together: {reason}."
+        ) from error
     return context
 
 

@@ -16,7 +16,14 @@ def daemon(tmp_path_factory):
     daemon.kill()
 
 
-@pytest.fixture(scope="session", params=KINDS or [pytest.param("none", marks=NONE)])
+def _browsers():
+    """Return the first kind that is installed, and the others at night."""
+    if not KINDS:
+        return [pytest.param("none", marks=NONE)]
+    return [KINDS[0], *(pytest.param(kind, marks=pytest.mark.nightly) for kind in KINDS[1:])]
+
+
+@pytest.fixture(scope="session", params=_browsers())
 def browser(request):
     browser = Browser(request.param)
     browser.resize(1200, 800)

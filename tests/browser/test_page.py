@@ -165,11 +165,32 @@ def test_new_photos_appear(browser, own_daemon):
         gateway.close()
 
 
-def test_a_duplicate_goes_to_the_trash_and_comes_back(browser, own_daemon):
-    photo = next((own_daemon.home / "Pictures" / "2020").glob("*.jpg"))
-    copy = own_daemon.home / "Pictures" / "copy.jpg"
-    copy.write_bytes(photo.read_bytes())
-    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 14)
+def groups_come_as_one_goes_on(browser, names):
+    """Go through all groups, of which the page has only the first two at the beginning."""
+    browser.js(
+        "(async () => { const { Duplicates } = await import('/web/duplicates.js');"
+        " window.groups = new Duplicates(document.querySelector('#view'), () => {});"
+        " groups.page = 2; await groups.show(); })()"
+    )
+    assert browser.js("groups.groups.length") == 2
+    seen, total = set(), browser.js("groups.total")
+    for number in range(total):
+        place = f"{number + 1} of {total}"
+        browser.until(f"document.querySelector('.duplicates .count').textContent === '{place}'")
+        pictures = browser.js("[...document.querySelectorAll('.lens img')].map(i => i.alt)")
+        seen |= {path.rpartition("/")[2] for path in pictures}
+        browser.until(f"groups.at + 1 < groups.groups.length || {number + 1} === groups.total")
+        browser.js("void groups.key(new KeyboardEvent('keydown', { key: 'n' }))")
+    assert total > 2
+    assert seen >= names
+
+
+def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
+    photos = sorted((own_daemon.home / "Pictures" / "2020").glob("*.jpg"))
+    copies = [photo.with_name(f"copy of {photo.name}") for photo in photos]
+    for photo, copy in zip(photos, copies, strict=True):
+        copy.write_bytes(photo.read_bytes())
+    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 16)
     gateway = Gateway(own_daemon)
     try:
         browser.open(gateway.address)
@@ -179,17 +200,77 @@ def test_a_duplicate_goes_to_the_trash_and_comes_back(browser, own_daemon):
         browser.until(f"{title} === 'The very same file'")
         browser.js("document.querySelector('.duplicates button.main').click()")
         browser.until("document.querySelector('#notice').textContent.includes('1 moved')")
-        assert photo.exists() != copy.exists()
+        left = [path for path in photos + copies if path.exists()]
+        assert len(left) == 5
         buttons = "[...document.querySelectorAll('#view button')]"
         back = f"{buttons}.find(b => b.textContent === 'Put 1 back')"
         browser.until(back)
         browser.js(f"{back}.click()")
         browser.until("document.querySelector('#notice').textContent.includes('1 are back')")
-        assert photo.exists()
-        assert copy.exists()
+        assert all(path.exists() for path in photos + copies)
+        browser.until(f"document.querySelector('.duplicates') && !{back}")
+        groups_come_as_one_goes_on(browser, {path.name for path in photos + copies})
+        browser.press("d")
+        everywhere = f"{buttons}.find(b => b.textContent.startsWith('The same in all'))"
+        browser.until(everywhere)
+        browser.js(f"{everywhere}.click()")
+        browser.until("document.querySelector('#notice').textContent.includes(' moved to')")
+        assert sum(path.exists() for path in photos + copies) == 3
     finally:
         browser.open("about:blank")
         gateway.close()
+
+
+SPOTS = "[...document.querySelectorAll('.spot')].map(s => s.getAttribute('aria-label'))"
+
+
+def open_map(page):
+    page.press("m")
+    page.until(f"({SPOTS}).some(label => label.includes('Rome')) && ({SPOTS}).length === 3")
+
+
+def test_the_map_leads_to_photos_and_back_by_keyboard(page):
+    open_map(page)
+    assert page.js("document.activeElement.className") == "map"
+    (first, *_) = page.js(SPOTS)
+    assert first.startswith("2 photos near Z")
+    page.until("history.state.spot")
+    zoom = page.js("history.state.spot.zoom")
+    page.press("+")
+    page.until(f"history.state.spot.zoom > {zoom + 0.9}")
+    page.press("Tab")
+    assert page.js("document.activeElement.className").startswith("spot")
+    label = page.js("document.activeElement.getAttribute('aria-label')")
+    page.until(  # what has the focus has come into sight
+        "(r => r.x > 0 && r.right < innerWidth)(document.activeElement.getBoundingClientRect())"
+    )
+    page.press("Enter")
+    page.until("document.querySelector('.chips .chip')?.textContent.includes('part of the map')")
+    page.until(f"({COUNT}) === '{label.partition(' near')[0]}'")
+    page.js("history.back()")
+    page.until(f"({SPOTS}).includes({json.dumps(label)})")
+    assert page.js("history.state.spot.zoom") == pytest.approx(zoom + 1)
+
+
+def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
+    open_map(page)
+    zoom, longitude = "history.state.spot.zoom", "history.state.spot.longitude"
+    page.until("history.state.spot")
+    start = page.js(longitude)
+    page.drag((500, 500), (350, 500))
+    page.until(f"{longitude} > {start}")
+    page.until(f"({SPOTS}).length === 3")
+    near = page.js(zoom)
+    page.scroll((500, 400), -400)
+    page.until(f"{zoom} > {near}")
+    page.click(".map-tools button + button")
+    page.until(f"{zoom} < {near} + 1")
+    page.press("Home")
+    page.until("document.querySelector('.map-foot button').textContent === 'Show 4 photos here'")
+    page.click(".map-foot button")
+    page.until(f"({COUNT}) === '4 photos'")
+    asked = {url.split("/")[2] for url in page.requested if url.startswith("http")}
+    assert asked == {gateway.host}
 
 
 def test_closing_leaves_no_listener(browser, daemon):
@@ -209,7 +290,7 @@ def test_closing_leaves_no_listener(browser, daemon):
     browser.open("about:blank")
 
 
-@pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status"])
+@pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status", "map"])
 def test_axe_finds_nothing_serious(page, view):
     found = importlib.util.find_spec("axe_core_python")
     if found is None:
@@ -225,6 +306,7 @@ def test_axe_finds_nothing_serious(page, view):
             page.press("d"),
             page.until("!document.querySelector('#view').hidden"),
         ),
+        "map": lambda: open_map(page),
         "status": lambda: (page.click(".state"), page.until("document.querySelector('.roots')")),
     }
     if view in steps:

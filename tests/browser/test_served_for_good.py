@@ -1,6 +1,9 @@
-"""`imgvec browse --serve`: the secret is asked for once; alone, and behind nginx as documented."""
+"""`imgvec browse --serve`: the secret is asked for once; alone, and behind nginx and Caddy."""
 
+import base64
+import contextlib
 import http.client
+import io
 import json
 import os
 import pathlib
@@ -13,11 +16,19 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
 SECRET = "s3cret-" * 6
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "browse.md"
+NOISE = Image.effect_noise((1600, 1600), 90)  # larger than proxies take where nothing is said
 OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def picture():
+    file = io.BytesIO()
+    NOISE.save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def free_port():
@@ -104,16 +115,18 @@ def test_it_is_refused_without_what_makes_it_safe(daemon, tmp_path, settings, sa
     assert said in error
 
 
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_behind_nginx_as_the_docs_show_it(daemon, tmp_path):
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+def test_behind_a_proxy_as_the_docs_show_it(daemon, tmp_path, kind):
+    if shutil.which(kind) is None:
+        pytest.skip(f"{kind} is not installed")
     inner, outer = free_port(), free_port()
     config = configured(tmp_path, listen=f"127.0.0.1:{inner}", origin="https://photos.example")
     process = serve(daemon, config)
-    nginx = None
+    proxy = None
     try:
         until_open(inner, process)
-        nginx = start_nginx(tmp_path, inner, outer)
-        until_open(outer, nginx)
+        proxy = PROXIES[kind](tmp_path, inner, outer)
+        until_open(outer, proxy)
         status, headers, _ = ask(outer, "GET", "/", **TYPED)
         assert (status, headers["Location"]) == (303, "/enter")
         write = {**OWN, "Origin": "https://photos.example", "Content-Type": "application/json"}
@@ -125,23 +138,51 @@ def test_behind_nginx_as_the_docs_show_it(daemon, tmp_path):
         status, _, answer = ask(outer, "GET", "/v1/status", Cookie=cookie, **OWN)
         assert (status, json.loads(answer)["state"]) == (200, "idle")
         assert ask(outer, "GET", "/v1/status", **OWN)[0] == 401
+        with asking(outer, "GET", "/v1/events", Cookie=cookie, **OWN) as events:
+            assert events.readline() == b"event: status\n"  # at once, though the answer goes on
+        large = json.dumps({"text": "a cat", "terms": [{"data": picture(), "weight": 0.01}]})
+        status, _, answer = ask(outer, "POST", "/v1/search", large, Cookie=cookie, **write)
+        assert (status, bool(json.loads(answer)["hits"])) == (200, True)
     finally:
         process.terminate()
         process.wait(30)
-        if nginx is not None:
-            nginx.terminate()
-            nginx.wait(30)
+        if proxy is not None:
+            proxy.terminate()
+            proxy.wait(30)
+
+
+def documented(kind):
+    """Return the configuration that the docs show."""
+    (site,) = re.findall(rf"```{kind}\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    return site
+
+
+def certificate(folder):
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    subject = ["-days", "1", "-subj", "/CN=photos.example"]
+    named = ["-addext", "subjectAltName=DNS:photos.example", "-keyout", key, "-out", made]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *named]
+    subprocess.run(command, check=True, capture_output=True)
+    return made, key
+
+
+def start_caddy(folder, inner, outer):
+    made, key = certificate(folder)
+    site = documented("caddy").replace("8770", str(inner))
+    # of its own accord it would ask an authority for a certificate, and listen on port 80
+    site = site.replace("photos.example {", f"https://photos.example:{outer} {{\ntls {made} {key}")
+    options = "admin off\nauto_https disable_redirects\ndefault_sni photos.example"
+    file = folder / "Caddyfile"
+    file.write_text(f"{{\n{options}\n}}\n{site}")
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config", file]
+    return subprocess.Popen(command, env={**os.environ, "HOME": str(folder)})
 
 
 def start_nginx(folder, inner, outer):
-    (site,) = re.findall(r"```nginx\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subject = ["-days", "1", "-subj", "/CN=photos.example"]
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
-    files = ["-keyout", key, "-out", certificate]
-    subprocess.run([*made, *files], check=True, capture_output=True)
+    made, key = certificate(folder)
+    site = documented("nginx")
     site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{outer} ssl")
-    site = site.replace("/etc/ssl/photos.example.crt", str(certificate))
+    site = site.replace("/etc/ssl/photos.example.crt", str(made))
     site = site.replace("/etc/ssl/photos.example.key", str(key)).replace("8770", str(inner))
     user = "user root;" if os.getuid() == 0 else ""
     kept = " ".join(
@@ -155,12 +196,21 @@ def start_nginx(folder, inner, outer):
     return subprocess.Popen(["nginx", "-p", folder, "-c", folder / "nginx.conf"])
 
 
-def ask(port, method, path, body=None, **headers):
+PROXIES = {"nginx": start_nginx, "caddy": start_caddy}
+
+
+@contextlib.contextmanager
+def asking(port, method, path, body=None, **headers):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
-    connection.request(method, path, body, {"Host": "photos.example", **headers})
-    response = connection.getresponse()
-    answer = response.status, response.headers, response.read()
-    connection.close()
-    return answer
+    try:
+        connection.request(method, path, body, {"Host": "photos.example", **headers})
+        yield connection.getresponse()
+    finally:
+        connection.close()
+
+
+def ask(port, method, path, body=None, **headers):
+    with asking(port, method, path, body, **headers) as response:
+        return response.status, response.headers, response.read()

@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import functools
 import importlib.util
 import re
 import tomllib
@@ -13,10 +14,14 @@ PAGE = (ROOT / "ARCHITECTURE.md").read_text()
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
 
 
+@functools.cache
 def modules():
+    """Return the file of each module, by its name."""
+    found = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        yield ".".join(part for part in parts if part != "__init__"), path
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
 
 
 def imported(path):
@@ -28,7 +33,7 @@ def imported(path):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for child in ast.walk(node)
     }
-    known = {name for name, _ in modules()}
+    known = modules().keys()
     for node in ast.walk(tree):
         if node in for_types:
             continue
@@ -70,7 +75,7 @@ def test_every_dependency_is_explained():
 
 
 def test_imports_have_no_circles():
-    graph = {name: set(imported(path)) - {name} for name, path in modules()}
+    graph = {name: set(imported(path)) - {name} for name, path in modules().items()}
     while True:
         leaves = {name for name, wanted in graph.items() if not wanted & graph.keys()}
         if not leaves:
@@ -82,7 +87,7 @@ def test_imports_have_no_circles():
 def test_a_class_has_a_name_of_its_own():
     names = collections.Counter(
         node.name
-        for _, path in modules()
+        for path in modules().values()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )

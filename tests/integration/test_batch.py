@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import preloaded
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from commands_run import ran
 from fast_serving import serving
 from pictures import draw
 from running import DEADLINE_S
@@ -44,17 +44,20 @@ def environment(home):
     }
 
 
-def command(*arguments):
-    return [sys.executable, "-m", "fast_daemon", *map(str, arguments)]
+def ran(home, *arguments, code=0):
+    """Return what `imgvecd` printed, on standard output or as its complaint."""
+    env = environment(home)
+    done = preloaded.run("fast_daemon", *arguments, env=env, timeout=DEADLINE_S)
+    assert done.returncode == code, (done.args, done.stdout[-2000:], done.stderr[-4000:])
+    return (done.stderr if code else done.stdout).decode()
 
 
 def batch(home, photos, out, *flags):
-    arguments = ["encode-batch", photos, "--out", out, "--model", "imgvecd-mini", *flags]
-    return ran(*command(*arguments), env=environment(home))
+    return ran(home, "encode-batch", photos, "--out", out, "--model", "imgvecd-mini", *flags)
 
 
 def take_over(home, *shards, code=0):
-    return ran(*command("import", *shards), env=environment(home), code=code)
+    return ran(home, "import", *shards, code=code)
 
 
 def rows(out):
@@ -109,9 +112,10 @@ def test_shards_for_a_library_that_waits_to_encode_are_in_time(home, photos, tmp
 
 def test_a_batch_that_is_killed_goes_on_and_takes_what_is_new(home, photos, tmp_path):
     out = tmp_path / "shards"
-    flags = ["encode-batch", photos, "--out", out, "--model", "imgvecd-mini", "--shard-images", 7]
+    flags = ["--out", out, "--model", "imgvecd-mini", "--shard-images", "7"]
+    command = [sys.executable, "-m", "fast_daemon", "encode-batch", photos, *flags]
     for shards in (1, 3):
-        with subprocess.Popen(command(*flags), env=environment(home)) as process:
+        with subprocess.Popen(command, env=environment(home)) as process:
             deadline = time.monotonic() + DEADLINE_S
             while len(list(out.glob("*.parquet"))) < shards and process.poll() is None:
                 assert time.monotonic() < deadline
@@ -133,9 +137,8 @@ def test_shards_of_another_model_are_not_mixed(home, photos, tmp_path):
     batch(home, photos, out)
     weights = tmp_path / "other.safetensors"
     weights.write_bytes(b"other weights")
-    arguments = ["encode-batch", photos, "--out", out]
     model = ["--model", "other", "--pretrained", weights]
-    ran(*command(*arguments, *model), env=environment(home), code=2)
+    ran(home, "encode-batch", photos, "--out", out, *model, code=2)
 
 
 def shard(path, change):
@@ -170,35 +173,28 @@ def shard(path, change):
         (lambda row: row.update(vector=[float("nan")] * 32), "not of length 1"),
         (lambda row: row.update(vector=[0.0] * 32), "not of length 1"),
         (lambda row: row.update(vector=[9.0] * 32), "not of length 1"),
-        (lambda row: row.update(metadata="{"), "no shard of embeddings"),
-        (lambda row: row.update(metadata="[" * 100_000), "no shard of embeddings"),
+        (lambda row: row.update(metadata="{"), "not a shard of embeddings"),
+        (lambda row: row.update(metadata="[" * 100_000), "not a shard of embeddings"),
         (lambda row: row.update(model="{}"), "missing required field"),
-        (lambda row: row.update(model=None), "no shard of embeddings"),
-        (lambda row: row.update(width="wide"), "no shard of embeddings"),
-        (lambda row: row.update(size_bytes=-1), "no shard of embeddings"),
-        (lambda row: row.update(size_bytes=None), "no shard of embeddings"),
+        (lambda row: row.update(model=None), "not a shard of embeddings"),
+        (lambda row: row.update(width="wide"), "not a shard of embeddings"),
+        (lambda row: row.update(size_bytes=-1), "not a shard of embeddings"),
+        (lambda row: row.update(size_bytes=None), "not a shard of embeddings"),
     ],
 )
 def test_what_is_no_shard_is_refused_by_name(home, tmp_path, change, said):
     path = shard(tmp_path / "bad.parquet", change)
-    done = subprocess.run(
-        command("import", path), env=environment(home), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert str(path) in done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    complaint = take_over(home, path, code=2)
+    assert str(path) in complaint
+    assert said in complaint
+    assert "Traceback" not in complaint
 
 
 def test_what_is_no_parquet_is_refused_by_name(home, tmp_path):
     path = tmp_path / "bad.parquet"
     for content in (b"", b"PAR1", b"PAR1" + bytes(1000) + b"PAR1", b"text"):
         path.write_bytes(content)
-        done = subprocess.run(
-            command("import", path), env=environment(home), capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
-        assert (done.returncode, "bad.parquet" in done.stderr) == (2, True), done.stderr
+        assert "bad.parquet" in take_over(home, path, code=2)
     take_over(home, tmp_path / "nowhere", code=2)
     (tmp_path / "empty").mkdir()
     take_over(home, tmp_path / "empty", code=2)

@@ -103,7 +103,7 @@ def test_what_cannot_be_added_is_named(database, tmp_path):
     with pytest.raises(FileNotFoundError) as missing:
         database.add_image(tmp_path / "missing.jpg")
     assert missing.value.filename == str(tmp_path / "missing.jpg")
-    with pytest.raises(UnreadableImageError, match=r"text\.jpg: it is no picture"):
+    with pytest.raises(UnreadableImageError, match=r"text\.jpg: it is not a picture"):
         database.search_by_image(text)
     with pytest.raises(BadRequestError, match="expected a list of image files"):
         database.add_images_batch(str(PHOTOS / "cat.jpg"))
@@ -294,6 +294,7 @@ def test_threads_can_share_it(database):
 
 
 def test_it_is_all_there_when_opened_again(tmp_path):
+    keep_state(tmp_path, catalog=False)
     with VectorDatabase("imgvecd-mini", db_path=tmp_path) as database:
         first = database.add_image(PHOTOS / "cat.jpg", metadata={"a": 1})
     assert len(list(tmp_path.glob("backups/*.sqlite"))) == 1
@@ -318,6 +319,7 @@ def test_it_is_restored_from_the_backup_that_closing_made(kept):
 
 
 def test_a_wrong_dimension_is_refused_before_anything_is_added(tmp_path):
+    keep_state(tmp_path, catalog=False)
     with pytest.raises(DimensionError, match="dimension=7 does not fit"):
         VectorDatabase("imgvecd-mini", db_path=tmp_path, dimension=7)
 
@@ -336,6 +338,7 @@ def test_arguments_have_their_former_names_too(database, tmp_path):
 def test_a_model_that_cannot_be_had_gives_way_to_the_packages_own(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    keep_state(tmp_path / "db", catalog=False)
     with VectorDatabase(db_path=tmp_path / "db") as database:
         assert database.get_stats()["model_name"] == "imgvecd-mini"
     assert "cannot be had here" in caplog.text

@@ -290,7 +290,7 @@ def test_a_bind_mount_is_not_written_across(apply, home, tmp_path):
 def test_a_plan_that_makes_no_sense_is_named():
     with pytest.raises(BadRequestError, match=r"p\.txt, line 2: expected `keep` or `trash`"):
         parse("plan x\nremove 1 /a", "p.txt")
-    with pytest.raises(BadRequestError, match="is no plan"):
+    with pytest.raises(BadRequestError, match="is not a plan"):
         parse("# nothing", "p.txt")
     with pytest.raises(BadRequestError, match="line 1: the path is not absolute"):
         parse(f"trash 1 - - - {'0' * 64} a.jpg", "p.txt")

@@ -1,9 +1,12 @@
 """`imgvecd demo`, as a newcomer runs it."""
 
 import re
+import types
 
 import pytest
+from kept_state import KeptScratch
 
+from imgvecd.cli import demo
 from imgvecd.cli.main import main
 
 
@@ -11,10 +14,11 @@ from imgvecd.cli.main import main
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    scratch = types.SimpleNamespace(TemporaryDirectory=KeptScratch)
+    monkeypatch.setattr(demo, "tempfile", scratch)
     return tmp_path
 
 
-@pytest.mark.nightly  # the page about the library runs the command as well
 def test_it_runs_on_pictures_of_its_own(home, capsys):
     assert main(["demo"]) == 0
     said = capsys.readouterr().out

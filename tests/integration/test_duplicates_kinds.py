@@ -97,18 +97,18 @@ EDITS = {
 
 
 def test_no_edit_is_the_same_picture(groups, folder):
-    for name in ("astronaut", "coffee", "motorcycle"):
+    for name in ("astronaut", "coffee"):
         image = photo(name)
         image.save(folder / f"{name}.jpg", quality=92)
         for edit, make in EDITS.items():
             make(image).save(folder / f"{name}-{edit}.jpg", quality=88)
     sure, edited = groups(folder, SURE, ["edited"])
     assert sure == []
-    assert len({name for names, _ in edited for name in names}) > 2 * len(EDITS)
+    assert len({name for names, _ in edited for name in names}) > 1.3 * len(EDITS)
 
 
 def test_saved_anew_it_is_the_same_picture(groups, folder):
-    for name in ("astronaut", "coffee", "motorcycle"):
+    for name in ("astronaut", "coffee"):
         image = photo(name)
         image.save(folder / f"{name}.jpg", quality=92)
         for quality in (20, 35, 50, 75):
@@ -120,7 +120,7 @@ def test_saved_anew_it_is_the_same_picture(groups, folder):
         large = image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC)
         large.save(folder / f"{name}-large.jpg", quality=60)
     (found,) = groups(folder, SURE)
-    assert [(len(names), kind) for names, kind in found] == [(9, "reencoded")] * 3
+    assert [(len(names), kind) for names, kind in found] == [(9, "reencoded")] * 2
 
 
 def page(lines, size=(620, 877)):
@@ -224,11 +224,18 @@ def scaled(image, factor):
 
 def test_the_original_is_kept(folder, tmp_path):
     """Whatever else speaks for the copies: a field of metadata, an orientation, an older date."""
-    for name, tag in (("astronaut", (0x0131, "a program")), ("coffee", (0x0112, 1)), ("cat", None)):
+    endings = list(COPIES)  # all pairs are compared: half of the copies are a quarter of the work
+    photos = [
+        ("astronaut", (0x0131, "a program"), endings),
+        ("coffee", (0x0112, 1), endings[::2]),
+        ("cat", None, endings[1::2]),
+    ]
+    for name, tag, chosen in photos:
         original = folder / f"{name}.jpg"
         photo(name).save(original, quality=92)
         image = Image.open(original).convert("RGB")
-        for ending, (make, how) in COPIES.items():
+        for ending in chosen:
+            make, how = COPIES[ending]
             extra = Image.Exif()
             if tag:
                 extra[tag[0]] = tag[1]
@@ -239,9 +246,9 @@ def test_the_original_is_kept(folder, tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=keep_state(tmp_path / "db")) as database:
         database.add_images_batch(sorted(folder.iterdir()))
         found = database.duplicates(kinds=["reencoded", "same_pixels"]).groups
-    originals = ["astronaut.jpg", "cat.jpg", "coffee.jpg"]
-    assert sorted(Path(group.files[0].path).name for group in found) == originals
-    assert [len(group.files) for group in found] == [len(COPIES) + 1] * len(originals)
+    kept = {Path(group.files[0].path).name: len(group.files) for group in found}
+    assert kept == {f"{name}.jpg": len(chosen) + 1 for name, _, chosen in photos}
+    assert len(found) == len(photos)
     assert {file.kind for group in found for file in group.files[1:]} <= {
         "reencoded", "same_pixels"
     }  # fmt: skip

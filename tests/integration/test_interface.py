@@ -85,6 +85,7 @@ def test_the_block_runs_as_printed(place):
         names["db"].close()
 
 
+@pytest.mark.nightly  # test_model_move loads another model by its name, with weights from a file
 def test_the_block_runs_with_the_model_that_it_names(place, monkeypatch, vit_b_32):
     """ViT-B-32 with random weights from a local file: real shapes, and no meaning."""
     paths = [str(PHOTOS / "coffee.jpg"), str(PHOTOS / "rocket.jpg")]

@@ -9,8 +9,9 @@ from PIL import Image
 
 
 @pytest.fixture(params=["shipped_photos", "shared_photos"])
-def photos(request):
-    return request.getfixturevalue(request.param)
+def library(request):
+    """A folder of photos, and whether the daemon starts with the model's towers kept."""
+    return request.getfixturevalue(request.param), request.param == "shared_photos"
 
 
 def images_in(folder):
@@ -31,9 +32,10 @@ def encoded(daemon):
     return daemon.status()["encoded"]
 
 
-def test_a_folder_becomes_searchable_and_stays_so(start, photos, shipped_photos):
+def test_a_folder_becomes_searchable_and_stays_so(start, library, shipped_photos):
+    photos, kept = library
     cat, coffee = (next(shipped_photos.rglob(name)) for name in ("cat.jpg", "coffee.jpg"))
-    daemon = start(photos, kept=False)  # from the very first start on
+    daemon = start(photos, kept=kept)  # once from the very first start on
     count = len(images_in(photos))
     status = daemon.wait_until_indexed(count)
     assert status["files"] == {"seen": count, "indexed": count, "pending": 0, "failed": 0}

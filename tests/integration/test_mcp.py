@@ -5,14 +5,14 @@ import json
 import subprocess
 import sys
 
-import pytest
+from later import Later
 
-mcp = pytest.importorskip("mcp")
+from imgvecd import Client
 
-from mcp import ClientSession, StdioServerParameters  # noqa: E402
-from mcp.client.stdio import stdio_client  # noqa: E402
-
-from imgvecd import Client  # noqa: E402
+# Importing the SDK takes two seconds.
+ClientSession = Later("mcp", "ClientSession")
+StdioServerParameters = Later("mcp", "StdioServerParameters")
+stdio_client = Later("mcp.client.stdio", "stdio_client")
 
 
 def answered(result):

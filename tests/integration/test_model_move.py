@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kept_state import keep_state
 from later import open_clip, save_file, torch
 
 from imgvecd import VectorDatabase
@@ -117,6 +118,7 @@ def test_a_library_of_another_edition_of_the_embedded_model_is_encoded_anew(tmp_
     save_file(weights, other / Path(shipped.checkpoint_path).name)
     photos = [PHOTOS / "cat.jpg", PHOTOS / "rocket.jpg"]
 
+    keep_state(tmp_path / "db", catalog=False)  # the shipped edition's towers
     monkeypatch.setattr(model_choice, "_MODELS_DIR", str(other))
     with VectorDatabase(model_choice.EMBEDDED, db_path=tmp_path / "db") as database:
         ids = [database.add_image(photo) for photo in photos]

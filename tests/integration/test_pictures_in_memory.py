@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kept_state import keep_state
 from PIL import Image
 
 from imgvecd import VectorDatabase, VectorDBManager
@@ -15,7 +16,7 @@ PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures") / "db"
+    folder = keep_state(tmp_path_factory.mktemp("pictures") / "db", catalog=False)
     with VectorDatabase("imgvecd-mini", db_path=folder) as db:
         yield db
 

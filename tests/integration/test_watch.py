@@ -541,13 +541,17 @@ async def test_a_hard_link_written_by_its_name_outside(library, state, tmp_path)
         assert watched.contents()["a.jpg"] != before["a.jpg"]
 
 
-@pytest.mark.parametrize("end", ["as it is", "hidden"])
+@pytest.mark.parametrize("end", ["as it is", "hidden", "cut short"])
 async def test_a_hard_link_written_by_a_name_that_is_no_images(library, state, end):
     async with watching(state, str(library)) as watched:
         before = watched.contents()
         os.link(library / "a.jpg", library / "a.txt")
-        with (library / "a.txt").open("r+b") as file:
-            file.write(b"other")
+        if end == "cut short":
+            await watched.reconciler.barrier()
+            before = watched.contents()
+            os.truncate(library / "a.txt", 3)  # which closes nothing
+        else:
+            (library / "a.txt").write_bytes(b"other")
         if end == "hidden":
             (library / "a.txt").rename(library / ".a")
         await watched.reconciler.barrier()
@@ -728,6 +732,27 @@ async def test_a_folder_that_may_not_be_read_keeps_its_files(library, state, mon
             assert "1 of 3 folders cannot be watched or read" in status.warning
         await watched.reconciler.rescan()
         assert watched.reconciler.status()[watched.rows[0].id].warning is None
+
+
+async def test_a_replaced_folder_that_may_not_be_read_at_first_keeps_nothing(
+    library, state, monkeypatch
+):
+    plainly = listing.open_beneath
+
+    def refuse(root, relative, flags, links):
+        if relative.startswith(b"2023"):
+            raise PermissionError(13, "Permission denied")
+        return plainly(root, relative, flags, links)
+
+    async with watching(state, str(library)) as watched:
+        with monkeypatch.context() as patch:
+            patch.setattr(listing, "open_beneath", refuse)
+            (library / "2023").rename(library.parent / "elsewhere")
+            (library / "2023").mkdir()
+            await watched.reconciler.barrier()
+            assert watched.files().keys() == EVERYTHING
+        await watched.reconciler.barrier()
+        assert watched.files().keys() == {"a.jpg", "b.jpg"}
 
 
 async def test_idle_means_idle(library, state):

@@ -198,6 +198,7 @@ class DaemonMachine(RuleBasedStateMachine):
             all(may(folder.stat(), 5) for folder in above)
             and not any((folder / ".nomedia").exists() for folder in above)
             and any(path.is_relative_to(self.at(root)) for root in self.roots)
+            and not any(path.is_relative_to(self.at(top)) for top in self.kept)
             and not self.left_out(str(path.parent))
         )
 

@@ -203,7 +203,7 @@ def test_what_is_no_file_is_never_replaced(state):
     assert catalog.is_symlink()
     catalog.unlink()
     catalog.mkdir()
-    with pytest.raises(CatalogError, match="is no file: move it away"):
+    with pytest.raises(CatalogError, match="is not a file: move it away"):
         CatalogRecovery(str(state)).prepare()
 
 

@@ -77,7 +77,7 @@ DAMAGES = {
     ),
     "half an embedding": (
         lambda state: change(state, "UPDATE embeddings SET vector = x'0102' WHERE key & 255 = 7"),
-        "1 embeddings are no unit vectors",
+        "1 embeddings are not unit vectors",
         "have the images encoded anew",
     ),
     "no queue": (
@@ -126,7 +126,7 @@ DAMAGES = {
     ),
     "a pipe in the place of a manifest": (
         lambda state: put_pipe(next(state.rglob("manifest.json"))),
-        "the index's manifest is not what was written",
+        "the index's manifest is damaged",
         "build it anew from the catalog",
     ),
     "a stray index": (
@@ -136,7 +136,7 @@ DAMAGES = {
     ),
     "a damaged backup": (
         lambda state: next(state.glob("backups/*.sqlite")).write_bytes(b"half"),
-        "it is not what was written",
+        "it is damaged",
         "delete it",
     ),
 }

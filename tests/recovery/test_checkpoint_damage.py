@@ -1,4 +1,4 @@
-"""A checkpoint that is not what was written is noticed, and the index built anew."""
+"""A checkpoint that is damaged is noticed, and the index built anew."""
 
 import os
 import shutil

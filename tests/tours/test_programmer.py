@@ -6,6 +6,7 @@ import textwrap
 
 import newcomer
 from former_interface import AS_PRINTED
+from kept_state import keep_state
 
 PYTHON_PROMPT = ">>>"
 
@@ -60,6 +61,7 @@ def test_the_readme_s_example_runs_as_printed(terminal, clone):
     for name in ("cat.jpg", "a.jpg", "b.jpg", "query.jpg"):
         source = "cat.jpg" if name in {"cat.jpg", "query.jpg"} else "coffee.jpg"
         shutil.copy(newcomer.PHOTOS / source, clone / name)
+    keep_state(clone / "my_photos", catalog=False)  # the examples above start without anything
     section = newcomer.README.partition("## From Python\n")[2].partition("\n[")[0]
     python = session(terminal)
     shown = paste(python, textwrap.dedent(section).strip())

@@ -21,6 +21,9 @@ COMPLETE = "[...document.images].every(i => !i.src || (i.complete && i.naturalWi
 WIDE, PHONE = (1280, 800), (390, 780)
 
 
+PLACES = ((47.375, 8.5), (41.9, 12.5), (40.75, -74.0), (38.72, -9.14), (64.15, -21.9))
+
+
 def _library(folder: pathlib.Path) -> int:
     """Put every photo of the project there, of two months; return how many files."""
     photos = sorted(ROOT.glob("tests/data/photos/*.jpg"))
@@ -30,6 +33,10 @@ def _library(folder: pathlib.Path) -> int:
             exif = picture.getexif()
             exif[0x0110] = "Camera"
             exif.get_ifd(0x8769)[0x9003] = f"2023:{8 - i // 4:02d}:{20 - i:02d} 12:00:00"
+            north, east = PLACES[i % len(PLACES)]
+            exif.get_ifd(0x8825).update(
+                {1: "N", 2: (north, 0, 0), 3: "E" if east > 0 else "W", 4: (abs(east), 0, 0)}
+            )
             picture.convert("RGB").save(folder / photo.name, exif=exif)
     with Image.open(photos[0]) as picture:
         half = picture.resize((picture.width // 2, picture.height // 2))
@@ -82,6 +89,9 @@ def _take(browser: Browser, address: str, scheme: str) -> None:
     keep("viewer")
     browser.press("Escape")
     browser.until("!document.querySelector('.pswp')")
+    browser.press("m")
+    browser.until("document.querySelectorAll('.spot span').length >= 4")
+    keep("map")
     browser.press("d")
     browser.until("document.querySelector('#view h2') && !document.body.innerText.includes('…')")
     keep("duplicates")

@@ -16,8 +16,10 @@ import sys
 import tarfile
 import tempfile
 
+from land import land  # beside this file
+
 WEB = pathlib.Path(__file__).parents[2] / "imgvecd" / "web"
-MOST_BYTES = 60_000  # of JavaScript as it is sent at the least: gzipped
+MOST_BYTES = 60_000  # of JavaScript as it is sent at the least: gzipped; and of the coastline
 
 
 def main() -> int:
@@ -46,9 +48,13 @@ def _hashes(libraries: dict) -> list[str]:
 
 
 def _size() -> list[str]:
-    sent = sum(len(gzip.compress(file.read_bytes(), mtime=0)) for file in WEB.rglob("*.js"))
-    print(f"{sent:,} bytes of JavaScript, gzipped, of {MOST_BYTES:,}")
-    return [f"{sent:,} bytes are too many"] if sent > MOST_BYTES else []
+    wrong = []
+    for what, pattern in (("JavaScript", "*.js"), ("coastline", "land.json")):
+        sent = sum(len(gzip.compress(file.read_bytes(), mtime=0)) for file in WEB.rglob(pattern))
+        print(f"{sent:,} bytes of {what}, gzipped, of {MOST_BYTES:,}")
+        if sent > MOST_BYTES:
+            wrong.append(f"{sent:,} bytes of {what} are too many")
+    return wrong
 
 
 def _published(name: str, library: dict) -> list[str]:
@@ -66,9 +72,12 @@ def _published(name: str, library: dict) -> list[str]:
         if f"sha512-{digest}" != library["integrity"]:
             wrong.append(f"npm's {name} {library['version']} is not the one that vendor.json names")
         with tarfile.open(archive) as packed_files:
-            for file, source in library["from"].items():
+            for file, source in {**library["from"], **library.get("made", {})}.items():
                 member = packed_files.extractfile(f"package/{source}")
-                if member is None or member.read() != (WEB / "vendor" / file).read_bytes():
+                data = b"" if member is None else member.read()
+                if file in library.get("made", {}):
+                    data = land(json.loads(data))
+                if data != (WEB / "vendor" / file).read_bytes():
                     wrong.append(f"vendor/{file} is not npm's {name}/{source}")
         return wrong
 

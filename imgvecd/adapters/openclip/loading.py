@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 Model: TypeAlias = Any  # one of open_clip's classes, which have no types
 Tokenizer: TypeAlias = Any  # the same
 
+_PIXELS = ("mean", "std", "interpolation", "resize_mode")
 _REACH_S = 5.0  # a hub that takes longer to say anything is as good as none
 
 
@@ -142,8 +143,27 @@ def _without_tokenizer(choice: ModelChoice, error: Exception) -> ModelError:
 
 def _create(choice: ModelChoice) -> Model:
     checkpoint = choice.checkpoint_path or choice.pretrained
-    model = open_clip.create_model(choice.name, checkpoint, require_pretrained=True)
+    model = open_clip.create_model(
+        choice.name,
+        checkpoint,
+        require_pretrained=True,
+        force_preprocess_cfg=published_pixels(choice.name) if choice.checkpoint_path else None,
+    )
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def published_pixels(name: str) -> dict[str, Any]:
+    """Return what all published checkpoints of an architecture want of their pixels; else nothing.
+
+    A file of weights does not say it.
+    """
+    published = [
+        {key: wanted[key] for key in _PIXELS if key in wanted}
+        for tag in open_clip.list_pretrained_tags_by_model(name)
+        if (wanted := open_clip.get_pretrained_cfg(name, tag))
+    ]
+    agree = published and all(wanted == published[0] for wanted in published)
+    return published[0] if agree else {}
 
 
 def _check_names(choice: ModelChoice) -> None:

@@ -231,7 +231,7 @@ def _open(file: BinaryIO) -> Image.Image:
         raise UnreadableImageError(*reasons.of_tiff(file))
     if any(accept and accept(prefix) for _, accept in map(Image.OPEN.__getitem__, _FORMATS)):
         raise UnreadableImageError("damaged", "its header is damaged or incomplete")
-    raise UnreadableImageError("unsupported", "it is no picture in a format that is supported")
+    raise UnreadableImageError("unsupported", "it is not a picture in a supported format")
 
 
 def _may_be_bare(file: BinaryIO) -> bool:

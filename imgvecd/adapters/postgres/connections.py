@@ -204,7 +204,7 @@ def _password(path: str) -> str:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(4096)
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        why = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"shared.password_file: {path}: {why}.") from error
     if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(

@@ -81,7 +81,7 @@ class TextTower:
             self._projection = _plain(arrays, "text_projection")
             likeness = float(self.encode_texts([SAMPLE])[0] @ arrays["sample"])
         except (KeyError, ValueError, IndexError) as error:
-            raise ModelError(f"the text tower is none: {error!r}") from error
+            raise ModelError(f"the file is not a text tower: {error!r}") from error
         if not likeness > _CLOSE:  # nor is NaN
             raise ModelError(f"the text tower is not as the model was: cosine {likeness:.5f}")
 

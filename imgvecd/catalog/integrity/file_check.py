@@ -101,5 +101,5 @@ def is_there(path: str) -> bool:
             f"{path} leads to {os.path.realpath(path)}, which is not there: is a disk missing?"
         )
     if os.path.lexists(path):
-        raise CatalogError(f"{path} is no file: move it away")
+        raise CatalogError(f"{path} is not a file: move it away")
     return False

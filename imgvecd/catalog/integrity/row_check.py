@@ -39,7 +39,7 @@ def unreadable(connection: sqlite3.Connection) -> Iterator[str]:
                 f" WHERE {column} IS NOT NULL AND NOT json_valid({column})"
             )
             if not all(_is_json(text) for (text,) in connection.execute(doubtful)):
-                yield f"a row of {table} holds no JSON in {column}"
+                yield f"a row of {table} has broken JSON in {column}"
         for column in _PATHS.get(table, ()):
             path = f"SELECT 1 FROM {table} WHERE instr({column}, x'00') LIMIT 1"
             if connection.execute(path).fetchone():
@@ -61,7 +61,7 @@ def _texts(connection: sqlite3.Connection, table: str, columns: list[str]) -> It
     except sqlite3.OperationalError as error:
         if not is_undecodable(error):
             raise
-        yield f"a row of {table} holds no text where it must"
+        yield f"a row of {table} lacks text that is required"
 
 
 def _is_json(text: str) -> bool:
@@ -79,11 +79,11 @@ def _clock(connection: sqlite3.Connection) -> Iterator[str]:
         yield "its name or one of its times is missing"
         return
     if clock > _LATEST:
-        yield "its clock tells a time that cannot be"
+        yield "its clock is impossible"
     for table in _CLOCKED:
         ((latest,),) = connection.execute(f"SELECT max(clock) FROM {table}")
         if latest is not None and latest > clock:
-            yield f"a row of {table} is of a time that has not been"
+            yield f"a row of {table} is from the future"
 
 
 def _models(connection: sqlite3.Connection) -> Iterator[str]:

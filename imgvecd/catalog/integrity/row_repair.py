@@ -87,7 +87,7 @@ class RowRepair:
         found = []
         bad = len(self._bad_vectors())
         if bad:
-            found.append((f"{bad} embeddings are no unit vectors", "have the images encoded anew"))
+            found.append((f"{bad} embeddings are not unit vectors", "have the images encoded anew"))
         with self._database.read() as connection:
             for rule in _RULES:
                 ((count,),) = connection.execute(f"SELECT count(*) {rule.broken}").fetchall()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 
-from imgvecd.api import Cluster, Facet, FacetKind, Path
+from imgvecd.api import Cluster, Clusters, Facet, FacetKind, Path
 from imgvecd.catalog.files.place_index import line
 from imgvecd.catalog.schema.connection import Database
+from imgvecd.catalog.schema.map_cells import LEVELS, UNITS_PER_DEGREE
 
 _KINDS = {"camera": ("camera",), "tag": ("tag", "keyword"), "person": ("person",)}
-_CLUSTERS = 4096  # at the most: 64 × 64 cells
+_CLUSTERS = 4096  # at the most: 64 rows of 64 cells, or half of what 64 columns can have
 
 
 class FacetTable:
@@ -65,33 +67,50 @@ class FacetTable:
             counts.setdefault(line(*place), images)
         return [Facet(value=place, count=images) for place, images in counts.items()][:limit]
 
-    def clusters(self, box: tuple[float, float, float, float], columns: int) -> list[Cluster]:
-        """Return where images were taken, those of one cell of a grid together.
+    def clusters(self, box: tuple[float, float, float, float], columns: int) -> Clusters:
+        """Return where images were taken, those of one cell of the map together.
 
         Args:
             box: south, west, north, east; west > east crosses the date line.
-            columns: cells from west to east, and as many from south to north.
+            columns: how many cells lie from west to east at the least; up to twice as many do.
         """
         south, west, north, east = box
         width = (east - west) % 360 or 360.0
+        wanted = math.ceil(math.log2(360 * columns / max(width, 1e-9)))
+        shown = min(max(wanted, LEVELS[0]), LEVELS[-1])
+        level = next(level for level in LEVELS if level >= shown)
         joint = "AND" if west <= east else "OR"
+        ends = (math.floor(south * UNITS_PER_DEGREE), math.ceil(north * UNITS_PER_DEGREE))
+        sides = (math.floor(west * UNITS_PER_DEGREE), math.ceil(east * UNITS_PER_DEGREE))
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT avg(latitude), avg(longitude), count(*), max(content_id) FROM positions"
-                f" WHERE latitude BETWEEN ? AND ? AND (longitude >= ? {joint} longitude <= ?)"
-                " GROUP BY CAST((latitude - ?) / ? AS INTEGER),"
-                " CAST((longitude + CASE WHEN longitude < ? THEN 360 ELSE 0 END) / ? AS INTEGER)"
-                " ORDER BY count(*) DESC LIMIT ?",
+                # what lies in the box by its mean is in it
+                "SELECT sum(latitudes) * 1.0 / sum(images), sum(longitudes) * 1.0 / sum(images),"
+                " sum(images) AS count, max(sample) FROM map_cells"
+                f" WHERE level = ? AND y BETWEEN ? AND ? AND (x >= ? {joint} x <= ?)"
+                " AND latitudes BETWEEN ? * images AND ? * images"
+                f" AND (longitudes >= ? * images {joint} longitudes <= ? * images)"
+                " GROUP BY y >> ?, x >> ? ORDER BY count DESC LIMIT ?",
                 (
-                    *(south, north, west, east),
-                    *(south, max((north - south) / columns, 1e-9)),
-                    *(west, max(width / columns, 1e-9), _CLUSTERS),
+                    *(level, _row(south + 90, level), _row(north + 90, level)),
+                    *(_row(west + 180, level), _row(east + 180, level), *ends, *sides),
+                    *(level - shown, level - shown, _CLUSTERS),
                 ),
             ).fetchall()
-        return [
-            Cluster(latitude=latitude, longitude=longitude, count=count, id=identity)
+        found = (
+            Cluster(
+                latitude=latitude / UNITS_PER_DEGREE,
+                longitude=longitude / UNITS_PER_DEGREE,
+                count=count,
+                id=identity,
+            )
             for latitude, longitude, count, identity in rows
-        ]
+        )
+        return Clusters(clusters=tuple(found), cell_degrees=360 / (1 << shown))
+
+
+def _row(degrees: float, level: int) -> int:
+    return math.floor(degrees / 360 * (1 << level))
 
 
 def _marks(values: tuple[str, ...]) -> str:

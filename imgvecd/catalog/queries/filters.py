@@ -13,8 +13,7 @@ from imgvecd.spelling import folded, format_name, spellings
 
 Condition = tuple[str, tuple[object, ...]]
 
-_LATITUDE = "json_extract(contents.metadata, '$.gps_latitude')"
-_LONGITUDE = "json_extract(contents.metadata, '$.gps_longitude')"
+_POSITIONED = "contents.id {}IN (SELECT content_id FROM positions{})"
 _RATING = (
     "coalesce(json_extract(contents.user_metadata, '$.rating'),"
     " json_extract(contents.metadata, '$.rating'))"
@@ -65,7 +64,7 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
         same = spellings(path)
         chosen = [identity for identity, root in roots if root in same]
         if not chosen:
-            raise BadRequestError(f"`root`: {filters.root} is no watched folder")
+            raise BadRequestError(f"`root`: {filters.root} is not a watched folder")
         tests.append(("files.root_id = ?", (chosen[0],)))
     if filters.raw_path():
         tests.append(_any_of(_of_path, os.path.normpath(filters.raw_path()), roots))
@@ -157,18 +156,17 @@ def _of_place(filters: Filters) -> Iterator[Condition]:
         for name in names:
             yield _TAKEN_IN, (name,)
     if filters.has_gps is not None:
-        yield f"{_LATITUDE} IS {'NOT ' if filters.has_gps else ''}NULL", ()
+        yield _POSITIONED.format("" if filters.has_gps else "NOT ", ""), ()
     if filters.box is not None:
         south, west, north, east = filters.box
         joint = "AND" if west <= east else "OR"
-        yield (
-            f"{_LATITUDE} BETWEEN ? AND ? AND ({_LONGITUDE} >= ? {joint} {_LONGITUDE} <= ?)",
-            (south, north, west, east),
-        )
+        within = f" WHERE latitude BETWEEN ? AND ? AND (longitude >= ? {joint} longitude <= ?)"
+        yield _POSITIONED.format("", within), (south, north, west, east)
     if filters.near is not None:
         latitude, _, kilometres = filters.near
         reach = kilometres / _KM_PER_DEGREE
-        yield f"{_LATITUDE} BETWEEN ? AND ?", (latitude - reach, latitude + reach)
+        band = _POSITIONED.format("", " WHERE latitude BETWEEN ? AND ?")
+        yield band, (latitude - reach, latitude + reach)
 
 
 def _of_the_user(filters: Filters) -> Iterator[Condition]:

@@ -174,7 +174,7 @@ def _position(cursor: str | None, shape: type[P]) -> P | None:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(text, type=shape)
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
-        raise BadRequestError("`cursor` is none of this list") from error
+        raise BadRequestError("`cursor` does not belong to this list") from error
 
 
 def _counts(connection: sqlite3.Connection) -> list[tuple[str, int, str]]:

@@ -174,7 +174,7 @@ def damage_of(path: str) -> list[str]:
         kept = matches_checksum(path)
     except OSError as error:
         raise CatalogError(f"a backup cannot be read: {describe(error)}") from error
-    return examine(path, alone=True) if kept else ["it is not what was written"]
+    return examine(path, alone=True) if kept else ["it is damaged"]
 
 
 def _worth_keeping(connection: sqlite3.Connection) -> list[list[tuple[object, ...]]]:

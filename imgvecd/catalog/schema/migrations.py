@@ -15,6 +15,7 @@ import time
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.schema.browsing import BROWSING
+from imgvecd.catalog.schema.map_cells import MAP_CELLS
 from imgvecd.catalog.schema.picture_texts import PICTURE_TEXTS
 from imgvecd.catalog.schema.queues import enqueue_once
 from imgvecd.core.files.photo_facts import READER_VERSION
@@ -347,6 +348,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0017-subject-changes", _SUBJECT_CHANGES),
     ("0018-root-mounts", _ROOT_MOUNTS),
     ("0019-picture-texts", _PICTURE_TEXTS),
+    ("0020-map-cells", MAP_CELLS),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -24,7 +24,7 @@ from imgvecd.client.browse.admission import (
     SecretHolders,
 )
 from imgvecd.client.socket_trust import require_safe_folder
-from imgvecd.command_hints import runnable
+from imgvecd.command_hints import program, runnable
 from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
 
 IDLE_S = 10 * 60.0
@@ -237,7 +237,12 @@ class Gateway:
     async def _start(self, _request: web.Request) -> web.Response:
         """Answer what the first page begins with; later ones begin with everything."""
         like = None if self._like is None else base64.standard_b64encode(self._like).decode()
-        start = {"query": self._query, "like": like, "closes": not self._holds_secret}
+        start = {
+            "query": self._query,
+            "like": like,
+            "closes": not self._holds_secret,
+            "imgvec": program("imgvec"),
+        }
         self._query, self._like = "", None
         return web.json_response(start, headers={"Cache-Control": "no-store"})
 

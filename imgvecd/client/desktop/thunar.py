@@ -76,4 +76,4 @@ def _check(text: str) -> None:
     except (defusedxml.ElementTree.ParseError, defusedxml.DefusedXmlException) as error:
         raise ConfigError(f"{path()}: {error}; it is left alone. Mend or remove it.") from error
     if root.tag != "actions":
-        raise ConfigError(f"{path()}: it is no list of Thunar's actions; it is left alone.")
+        raise ConfigError(f"{path()}: it is not a list of Thunar's actions; it is left alone.")

@@ -144,7 +144,7 @@ def _decoded(line: bytes) -> Any:  # noqa: ANN401  # JSON
     try:
         return msgspec.json.decode(line)
     except (ValueError, RecursionError) as error:
-        raise RpcError(_PARSE_ERROR, f"This is no JSON: {error}") from error
+        raise RpcError(_PARSE_ERROR, f"This is not JSON: {error}") from error
 
 
 def _is_id(value: Any) -> bool:  # noqa: ANN401  # JSON

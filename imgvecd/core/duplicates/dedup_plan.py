@@ -109,7 +109,7 @@ def parse(text: str, source: str) -> PlannedRemovals:
                 " hash and path; # in front leaves a line out"
             )
     if not name:
-        raise BadRequestError(f"{source} is no plan: the line `plan NAME` is missing")
+        raise BadRequestError(f"{source} is not a plan: the line `plan NAME` is missing")
     return PlannedRemovals(
         name, tuple(protected), {key: tuple(files) for key, files in groups.items()}
     )
@@ -162,7 +162,7 @@ def _require_path(path: bytes, where: str) -> None:
     if not path.startswith(b"/"):
         raise BadRequestError(f"{where}: the path is not absolute")
     if b"\0" in path or b".." in path.split(b"/"):
-        raise BadRequestError(f"{where}: a path has no NUL and no `..` in it")
+        raise BadRequestError(f"{where}: a path cannot contain NUL or `..`")
 
 
 def _escape(character: str) -> str:

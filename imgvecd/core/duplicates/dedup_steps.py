@@ -50,7 +50,7 @@ class DedupSteps:
 
         Raises:
             BadRequestError: the plan is none, or not of what was planned; nothing was moved.
-            AlreadyRunningError: it is being applied or undone right now.
+            AlreadyRunningError: it is being applied or undone by another process.
         """
         planned = parse(text, source)
         require_folders(map(os.fsdecode, planned.protected), f"{source}: protect")
@@ -69,7 +69,7 @@ class DedupSteps:
 
         Raises:
             BadRequestError: there is nothing to undo, or the journal is not as it was written.
-            AlreadyRunningError: it is being applied or undone right now.
+            AlreadyRunningError: it is being applied or undone by another process.
         """
         name = undo_journal.known(self._folder, name) if name else self._last()
         journal = Journal(self._folder, name)

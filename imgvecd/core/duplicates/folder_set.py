@@ -61,7 +61,7 @@ def require_folders(folders: Iterable[str], what: str) -> None:
     """
     for folder in folders:
         if "\0" in folder or not os.path.isdir(folder):
-            raise BadRequestError(f"{what}: {folder} is no folder; correct it or leave it out")
+            raise BadRequestError(f"{what}: {folder} is not a folder; correct it or leave it out")
 
 
 def above(path: bytes) -> Iterator[bytes]:

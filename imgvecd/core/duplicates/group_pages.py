@@ -35,7 +35,7 @@ def place_of(request: DuplicatesRequest) -> Place | None:
     try:
         cursor = cursors.from_text(request.cursor, _Cursor)
     except ValueError as error:
-        raise BadRequestError("`cursor` is none that was answered") from error
+        raise BadRequestError("`cursor` does not come from an answer of this daemon") from error
     if cursor.asked != _digest(request):
         raise BadRequestError("`cursor` belongs to another request: begin without one")
     return cursor.place

@@ -107,7 +107,7 @@ def _unpacked(data: bytearray) -> KnownPairs | None:
     view = memoryview(data)
     digest = hashlib.blake2b(view[:-_DIGEST_BYTES], digest_size=_DIGEST_BYTES).digest()
     if digest != view[-_DIGEST_BYTES:]:
-        raise ValueError("the file is not what was written")
+        raise ValueError("the file is damaged")
     at = _LENGTH_BYTES + int.from_bytes(view[:_LENGTH_BYTES], "little")
     version, *_ = msgspec.msgpack.decode(view[_LENGTH_BYTES:at])
     if tuple(version) != _VERSION:

@@ -106,7 +106,9 @@ class Journal:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise AlreadyRunningError(f"{name} is being applied or undone right now") from None
+            raise AlreadyRunningError(
+                f"{name} is being applied or undone by another process"
+            ) from None
         sync_directory(folder)
 
     def moving(self, path: bytes, place: TrashPlace, digest: str) -> None:
@@ -180,5 +182,5 @@ def known(folder: str, name: str) -> str:
         BadRequestError: there is none.
     """
     if name not in names(folder):
-        raise BadRequestError(f"there is nothing to undo of {name}; `--list` shows what there is")
+        raise BadRequestError(f"nothing can be undone of {name}; `--list` shows what there is")
     return name

@@ -135,7 +135,7 @@ def verify(directory: str, stored: StoredFile, proceed: Callable[[], bool] = lam
     except OSError as error:
         raise IndexDamagedError(f"index file {stored.name} cannot be read: {error}") from error
     if digest is not None and digest != stored.blake2b:
-        raise IndexDamagedError(f"index file {stored.name} is not what was written")
+        raise IndexDamagedError(f"index file {stored.name} is damaged")
 
 
 def verify_size(directory: str, stored: StoredFile) -> None:

@@ -120,7 +120,7 @@ def read_manifest(directory: str) -> Manifest | None:
         raise IndexDamagedError(f"the index's manifest cannot be read: {error}") from error
     payload, _, digest = data.rpartition(b"\n")[0].rpartition(b"\n")
     if digest_of(payload).encode() != digest:
-        raise IndexDamagedError("the index's manifest is not what was written")
+        raise IndexDamagedError("the index's manifest is damaged")
     try:
         manifest = msgspec.json.decode(payload, type=Manifest)
     except msgspec.DecodeError as error:
@@ -174,7 +174,7 @@ def verify_unparsed(directory: str, manifest: Manifest, proceed: Callable[[], bo
     """Read the files that loading did not, and compare them with what was written.
 
     Raises:
-        IndexDamagedError: one is not what was written.
+        IndexDamagedError: one is damaged.
     """
     folder = generation_path(directory, manifest.generation)
     for layer in manifest.layers:

@@ -61,7 +61,7 @@ def export_format(path: str, wanted: str | None = None) -> ExportFormat:
     name = wanted or path.rpartition(".")[2].lower()
     if name not in _EXTENSIONS:
         known = ", ".join(get_args(ExportFormat))
-        raise BadRequestError(f"{path}: the format is none of {known}; name one")
+        raise BadRequestError(f"{path}: the format is not one of {known}; name one")
     return _EXTENSIONS[name]
 
 
@@ -75,7 +75,7 @@ def since(clock: str | None, instance: str) -> int | None:
         return None
     prefix, _, number = clock.rpartition(":")
     if prefix != f"c:{instance}" or not number.isdecimal():
-        raise BadRequestError(f"{clock} is no clock of this database: c:{instance}:<number>")
+        raise BadRequestError(f"{clock} is not a clock of this database: c:{instance}:<number>")
     return int(number)
 
 

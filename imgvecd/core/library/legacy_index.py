@@ -35,7 +35,7 @@ def read_flat_index(file: BinaryIO) -> tuple[Float32Array, Int64Array | None]:
         return vectors, ids
     if kind not in _FLAT:
         name = kind.decode("ascii", "replace")
-        raise BadRequestError(f"{INDEX} is no flat Faiss index (it begins with {name!r})")
+        raise BadRequestError(f"{INDEX} is not a flat Faiss index (it begins with {name!r})")
     dim, count = _header(file)
     values = _array(file, np.dtype("<f4"))
     if len(values) != dim * count:

@@ -75,7 +75,7 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401  # as in the base class
         allowed = _PLAIN.get((module, name))
         if allowed is None:
-            raise BadRequestError(f"asks for {module}.{name}, which is no plain value: refused")
+            raise BadRequestError(f"asks for {module}.{name}, which is not a plain value: refused")
         return allowed
 
 

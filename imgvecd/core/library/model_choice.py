@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import urllib.parse
 from dataclasses import dataclass
 
@@ -35,6 +36,11 @@ AUTO_DOWNLOAD_MB = 600
 
 FETCHING = "fetching "
 """How the line begins that an encoder prints before it fetches anything."""
+
+_OWN_PIXELS = re.compile("CLIPA|MobileCLIP|PE-Core|SigLIP|siglip|-378")
+"""Architectures whose checkpoints want other pixels than those of CLIP.
+
+Files of them were once given CLIP's, so they have other fingerprints now, and are encoded anew."""
 
 _DIGEST_BYTES = 16  # 128 bits: no two models ever collide
 _CHUNK_BYTES = 1 << 20
@@ -78,7 +84,8 @@ def choose_model(setting: str | ModelConfig) -> ModelChoice:
     pretrained = wanted.pretrained or _DEFAULT_TAGS.get(wanted.name, "")
     if _is_path(pretrained):
         path = expand(pretrained)
-        fingerprint = _fingerprint(wanted.name, _digest(path))
+        own_pixels = b"own pixels" if _OWN_PIXELS.search(wanted.name) else b""
+        fingerprint = _fingerprint(wanted.name, _digest(path) + own_pixels)
         return ModelChoice(wanted.name, path, fingerprint, checkpoint_path=path)
     if not pretrained and ":" not in wanted.name:  # "hf-hub:…" and "local-dir:…" say it all
         raise ModelError(

@@ -36,7 +36,7 @@ class ChangeFeed:
             return self._state(now, 0, limit)
         match = _CLOCK.fullmatch(since)
         if match is None:
-            raise BadRequestError(f"`since` is no clock: {since!r}; clocks look like c:1f0a:42")
+            raise BadRequestError(f"`since` is not a clock: {since!r}; clocks look like c:1f0a:42")
         clock = int(match["clock"])
         known = match["instance"] == self._instance and clock <= now and self._log.covers(clock)
         if not known:

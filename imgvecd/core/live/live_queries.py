@@ -50,13 +50,13 @@ class LiveQueries:
         """Return where to go on; from now on without `since`.
 
         Raises:
-            BadRequestError: `since` is no clock of this catalog.
+            BadRequestError: `since` is not a clock of this catalog.
         """
         if since is None:
             return self._embeddings.clock(), _ALL
         match = _SINCE.fullmatch(since)
         if match is None or match[1] != self._instance:
-            raise BadRequestError(f"`since` is no clock of this library: {since!r}")
+            raise BadRequestError(f"`since` is not a clock of this library: {since!r}")
         return int(match[2]), int(match[3]) if match[3] else _ALL
 
     def name(self, position: Position) -> str:

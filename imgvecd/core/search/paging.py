@@ -113,11 +113,11 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
         try:
             cursor = cursors.from_text(text, cls)
         except ValueError as error:
-            raise BadRequestError("`cursor` is none that a search answered") from error
+            raise BadRequestError("`cursor` does not come from a search of this daemon") from error
         if cursor.query != digest(request):
             raise BadRequestError("`cursor` belongs to another search: begin without one")
         if not cursor.is_sound(request.order):
-            raise BadRequestError("`cursor` is none that a search answered")
+            raise BadRequestError("`cursor` does not come from a search of this daemon")
         return cursor
 
     def is_sound(self, order: str) -> bool:

@@ -66,7 +66,7 @@ def _single(text: str, today: datetime.date) -> Span:
     except (ValueError, OverflowError):
         found = None
     if found is None:
-        raise BadRequestError(f"{text!r} is no time that can be understood: {_EXAMPLES}")
+        raise BadRequestError(f"{text!r} cannot be understood as a time: {_EXAMPLES}")
     return found
 
 

@@ -70,19 +70,19 @@ class EventRouter:
             self._scan_queue.add(root_id, os.path.join(directory, name), None)
         elif name in MARKERS:
             self._scan_queue.add(root_id, directory, None)
-        elif not (follows_links or is_watched_name(os.fsdecode(name))):
-            if hint.kind is not HintKind.WRITTEN:  # it may be another name of a picture
-                self._scan_queue.add(root_id, directory, [name])
         elif hint.kind is HintKind.WRITTEN:
             wait_s = self._debounce.settle_s
             if is_read_name(os.fsdecode(name)):
                 self._debounce.written(key)
             else:
-                wait_s *= OPEN_FACTOR  # a film may be recorded for hours; only its size is kept
+                # a film may be recorded for hours, only its size is kept; what bears any other name
+                # may be a picture by another one
+                wait_s *= OPEN_FACTOR
             self._scan_queue.add_later(key, wait_s)
         else:
-            if hint.kind is HintKind.CLOSED:
-                self._debounce.closed(key)
-            elif hint.kind is HintKind.MOVED:
-                self._debounce.forget(key)
+            if follows_links or is_watched_name(os.fsdecode(name)):
+                if hint.kind is HintKind.CLOSED:
+                    self._debounce.closed(key)
+                elif hint.kind is HintKind.MOVED:
+                    self._debounce.forget(key)
             self._scan_queue.add(root_id, directory, [name])

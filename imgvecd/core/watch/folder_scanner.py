@@ -134,6 +134,8 @@ class FolderScanner:
             self._watcher.forget(root.absolute(directory))
             self._scan_queue.add(root.id, directory.rpartition(b"/")[0], None, visit.task.ticket)
             return Absent.KEPT
+        if directory and directory not in root.tree and visit.scan is None:
+            self._ask_below(visit)
         folder = root.tree.put(directory, listing.identity)
         root.tree.cover(directory, coverage)
         folder.left_out = listing.left_out
@@ -165,6 +167,16 @@ class FolderScanner:
             child = join(directory, name)
             self._drop(root, child)
             self._miss(visit, child)
+
+    def _ask_below(self, visit: Visit) -> None:
+        """Have known folders below a new one looked at: it may not be the one that they were in.
+
+        That one may have been lost when nobody could look. A scan, as each root begins with, does
+        so by itself.
+        """
+        root, task = visit.root, visit.task
+        for known in self._store.subdirectories(root.id, task.directory):
+            self._scan_queue.add_final(root.id, known, None, task.ticket)
 
     def _lose(self, visit: Visit, directory: bytes) -> None:
         self._drop(visit.root, directory)

@@ -54,6 +54,7 @@ class Mounts:
         self._rows = {row.dir: row for row in store.mounts(root_id)}
         self._recognised: set[bytes] = set()  # mounts that are surely those of their rows
         self._known: dict[bytes, KnownFiles] = {}  # of mounts that are in doubt
+        self._news: set[bytes] = set()  # mounts that have come or gone, by whomever that was seen
 
     def points(self) -> Mapping[bytes, str]:
         """Return the type of the file system on each mount point, wherever; empty if unknown."""
@@ -115,16 +116,15 @@ class Mounts:
             self._drop(mount)
 
     def check(self, root: int, lister: Lister) -> list[bytes]:
-        """Look at every mount; return those that have come or gone.
+        """Look at every mount; return those that have come or gone since the last call.
 
         Args:
             root: descriptor of the root's folder.
         """
-        return [
-            directory
-            for directory in list(self._rows)
-            if self._check(root, lister, directory) is not None
-        ]
+        for directory in list(self._rows):
+            self._check(root, lister, directory)
+        news, self._news = self._news, set()
+        return sorted(news)
 
     def holds(self, root: int, lister: Lister, directory: bytes) -> bool:
         """Return whether a folder belongs to a file system that is not mounted at the moment."""
@@ -133,25 +133,26 @@ class Mounts:
             self._check(root, lister, mount)
         return any(mount in self._rows and not self._rows[mount].online for mount in above)
 
-    def _check(self, root: int, lister: Lister, directory: bytes) -> bool | None:
-        """Return whether the mount is there now, if that is news."""
+    def _check(self, root: int, lister: Lister, directory: bytes) -> None:
+        """Look whether the mount is there now, and note if that is news."""
         row = self._rows[directory]
         if lister.rules.path(directory):
             self._drop(directory)  # whatever it holds does not belong to the library
-            return None
+            return
         try:
             identity = self._identity(root, directory)
             if row.online and identity.is_of(row) and self._is_certain(directory):
-                return None
+                return
             self._require_mount(directory, identity.device, os.fstat(root).st_dev)
             slot = self._names_a_slot(directory)
             candidate = Candidate(root, identity, is_mount=True, names_a_slot=slot)
             check_replacement(candidate, row, self._known_files(directory), lister)
         except RootOfflineError as error:
-            return self._set_offline(row, str(error))
+            self._set_offline(row, str(error))
+            return
         self._put_recognised(directory, identity)
+        self._news.add(directory)
         logger.info("a file system below %s is online", os.fsdecode(self._path))
-        return True
 
     def _is_certain(self, directory: bytes) -> bool:
         """Return whether what has the identity of a mount is that mount."""
@@ -180,19 +181,19 @@ class Mounts:
         if not self.is_mount(directory, device, device_above):
             raise RootOfflineError("nothing is mounted there")
 
-    def _set_offline(self, row: MountRow, reason: str) -> bool | None:
+    def _set_offline(self, row: MountRow, reason: str) -> None:
         self._recognised.discard(row.dir)
         if not row.online and row.offline_reason == reason:
-            return None
+            return
         known = self._store.iter_files(self._root_id, row.dir, recursive=True)
         if next(known, None) is None:
             self._drop(row.dir)  # it leaves nothing to be kept
-            return None
+            return
         since_ns = row.offline_since_ns or time.time_ns()
         self._put(dataclasses.replace(row, offline_since_ns=since_ns, offline_reason=reason))
         shown = os.fsdecode(self._path)
         logger.warning("a file system below %s is offline: %s", shown, reason)
-        return False
+        self._news.add(row.dir)
 
     def _put_recognised(self, directory: bytes, identity: FolderIdentity) -> None:
         self._recognised.add(directory)

@@ -105,10 +105,12 @@ class ScanQueue:
         due = time.monotonic() + wait_s
         with self._lock:
             planned = self._later.get(key)
-            if planned is None or due < planned[0]:
-                tickets = [ticket or self._next_ticket(), *(planned[1:] if planned else ())]
-                self._later[key] = due, min(tickets)
-                heapq.heappush(self._timetable, (due, key))
+            if planned is not None and due >= planned[0]:
+                self._later[key] = planned[0], min(planned[1], ticket or planned[1])
+                return
+            tickets = [ticket or self._next_ticket(), *(planned[1:] if planned else ())]
+            self._later[key] = due, min(tickets)
+            heapq.heappush(self._timetable, (due, key))
         self._wake()
 
     def add_final(

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import random
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from imgvecd.api import Filters
 from imgvecd.catalog import Catalog
 from imgvecd.catalog.schema import migrations
+from imgvecd.catalog.schema.map_cells import MAP_CELLS
+from imgvecd.catalog.schema.migrations import _statements
 from imgvecd.errors import BadRequestError, NotFoundError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
@@ -156,21 +159,74 @@ def test_facets_follow_what_files_and_people_say(catalog):
 def test_what_no_file_bears_any_more_is_in_no_facet_and_place(catalog):
     catalog.files.apply(FileChanges(removed=tuple(file.id for file in _files(catalog))))
     assert catalog.facets.facets("camera", "", 9) == []
-    assert catalog.facets.clusters((-90, -180, 90, 180), 8) == []
+    assert clusters(catalog) == ()
     assert catalog.timeline.timeline(None, "c").total == 0
 
 
+def clusters(catalog, box=(-90, -180, 90, 180), columns=8):
+    return catalog.facets.clusters(box, columns).clusters
+
+
 def test_positions_in_a_box_across_the_date_line(catalog):
-    everywhere = catalog.facets.clusters((-90, -180, 90, 180), 4)
-    assert sum(cluster.count for cluster in everywhere) == COUNT // 2
-    across = catalog.facets.clusters((-90, 179, 90, -179), 1)
+    assert sum(cluster.count for cluster in clusters(catalog)) == COUNT // 2
+    across = clusters(catalog, (-90, 179, 90, -179), 1)
     assert sum(cluster.count for cluster in across) == COUNT // 2
-    assert catalog.facets.clusters((-90, -170, 90, 170), 4) == []
+    assert clusters(catalog, (-90, -170, 90, 170), 4) == ()
+
+
+@pytest.mark.parametrize("columns", [1, 8, 64])
+@pytest.mark.parametrize("box", [(-90, -180, 90, 180), (-15, 179, -5, -179), (-90, -180, 0, 0)])
+def test_clusters_are_the_cells_of_a_grid_that_stays(catalog, box, columns):
+    found = catalog.facets.clusters(box, columns)
+    size = found.cell_degrees
+    width = (box[3] - box[1]) % 360 or 360
+    assert size == 45 or width / columns / 2 < size <= width / columns
+    placed = {}
+    for number in range(1, COUNT, 2):
+        latitude, longitude = (facts(number)[f"gps_{axis}"] for axis in ("latitude", "longitude"))
+        if box[0] <= latitude <= box[2] and (longitude - box[1]) % 360 <= width:
+            cell = (latitude + 90) // size, (longitude + 180) // size
+            placed.setdefault(cell, []).append((latitude, longitude, number + 1))
+    assert len(found.clusters) == len(placed)
+    for cluster in found.clusters:
+        cell = (cluster.latitude + 90) // size, (cluster.longitude + 180) // size
+        latitudes, longitudes, ids = zip(*placed[cell], strict=True)
+        assert cluster.latitude == pytest.approx(sum(latitudes) / len(ids))
+        assert cluster.longitude == pytest.approx(sum(longitudes) / len(ids))
+        assert (cluster.count, cluster.id in ids) == (len(ids), True)
+
+
+def test_cells_follow_what_comes_moves_and_goes(catalog):
+    """Kept by triggers, they are what counting anew gives, with a picture that is there."""
+    chosen = random.Random(4)
+    for step in range(80):
+        with catalog._database.write() as (connection, _):
+            said = {"gps_latitude": chosen.choice([-90, 90, 0, 47.1, 47.10001, 91, "x"])}
+            said["gps_longitude"] = chosen.choice([-180, 180, 0, 8.5, 8.50001])
+            connection.execute(
+                "UPDATE contents SET metadata = ?, live = ? WHERE id = ?",
+                (json.dumps(said), step % 4 > 0, chosen.randint(1, COUNT)),
+            )
+    with catalog._database.write() as (connection, _):
+        kept = connection.execute("SELECT * FROM map_cells").fetchall()
+        for level, y, x, *_, sample in kept:
+            latitude, longitude = connection.execute(
+                "SELECT latitude, longitude FROM positions WHERE content_id = ?", (sample,)
+            ).fetchone()
+            cells = (int((latitude + 90) / 360 * 2**level), int((longitude + 180) / 360 * 2**level))
+            assert cells == (y, x)
+        connection.execute("DELETE FROM map_cells")
+        for statement in _statements(MAP_CELLS):
+            if statement.lstrip().startswith("INSERT"):
+                connection.execute(statement)
+        again = connection.execute("SELECT * FROM map_cells").fetchall()
+    assert [row[:6] for row in kept] == [row[:6] for row in again]
 
 
 def test_an_older_catalog_gets_its_words_and_places(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        before = [step for step in migrations.MIGRATIONS if step[0] != "0011-browsing"]
+        later = {"0011-browsing", "0020-map-cells"}
+        before = [step for step in migrations.MIGRATIONS if step[0] not in later]
         patch.setattr(migrations, "MIGRATIONS", tuple(before))
         old = Catalog(str(tmp_path / "state"))
         (root,) = old.files.set_roots([b"/photos"])
@@ -185,5 +241,5 @@ def test_an_older_catalog_gets_its_words_and_places(tmp_path, monkeypatch):
     assert [facet.value for facet in catalog.facets.facets("person", "", 9)] == ["Ann"]
     tags = {facet.value for facet in catalog.facets.facets("tag", "", 9)}
     assert tags == {"All", "k1", "t", "1"}
-    assert len(catalog.facets.clusters((-90, -180, 90, 180), 1)) == 1
+    assert len(clusters(catalog)) == 1
     catalog.close()

@@ -156,13 +156,15 @@ def in_bands(*hits, **counts):
     return msgspec.structs.replace(found(*hits, searched=463), **counts)
 
 
-def test_where_there_are_too_few_images_for_bands_all_count_as_shown(server, environment):
+def test_where_there_are_too_few_images_for_bands_none_is_called_found(server, environment):
     unbanded = [msgspec.structs.replace(hit, relevance=None, band=None) for hit in (SURE, UNSURE)]
     server.on(*SEARCH, in_bands(*unbanded, found=2))
-    assert on_terminal(environment, "search", "x").endswith("\n2 found\n")
+    untold = "how well they fit cannot be told yet\n"
+    shown = on_terminal(environment, "search", "x")
+    assert shown.endswith(f"\n2 images, nearest first; {untold}")
     server.on(*SEARCH, in_bands(*unbanded, found=9))
     shown = on_terminal(environment, "search", "x")
-    assert shown.endswith("\n9 found (2 shown: --limit N)\n")
+    assert shown.endswith(f"\n9 images, nearest first (2 shown: --limit N); {untold}")
 
 
 def test_a_terminal_shows_what_is_found_and_counts_what_is_weaker(server, environment):

@@ -47,7 +47,7 @@ def test_a_file_names_its_image(server, imgvec, tmp_path):
     server.on(*at("/nowhere.jpg"), api.ImageList(images=()))
     done = imgvec("set", "/nowhere.jpg", "rating=5")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"/nowhere.jpg is no image of the library" in done.stderr
+    assert b"/nowhere.jpg is not an image of the library" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["5"], ["+family"]])

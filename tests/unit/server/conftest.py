@@ -169,7 +169,7 @@ class FakeBrowsingService:
         return await self._answer((kind, contains, limit), api.Facets(kind=kind, values=()))
 
     async def positions(self, box, columns):
-        return await self._answer((box, columns), api.Clusters(clusters=()))
+        return await self._answer((box, columns), api.Clusters(clusters=(), cell_degrees=45.0))
 
     async def original(self, image_id):
         return await self._answer(image_id, self._opened("image/jpeg"))

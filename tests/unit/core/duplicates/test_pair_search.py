@@ -165,11 +165,11 @@ class Counting:
 @pytest.mark.parametrize("new", [0, 1, 3])
 async def test_later_searches_look_at_what_is_new_only(library, new, restart):
     chance = random.Random(2)
-    for _ in range(300):
-        library.add(chance.randrange(100), chance)
+    for _ in range(150):
+        library.add(chance.randrange(50), chance)
     before = await library.groups()
     for _ in range(new):
-        library.add(chance.randrange(100), chance)
+        library.add(chance.randrange(50), chance)
     if restart:
         library = library.restarted()
     store, embeddings = Counting(library.catalog.duplicates), Counting(library.catalog.embeddings)

@@ -1,14 +1,17 @@
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
-from later import open_clip
+from later import Later, open_clip
 
 from imgvecd.config.schema import ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, PRESETS, choose_model, plan_models
 from imgvecd.errors import ModelError
 from imgvecd.types import ModelInfo, PreprocessSpec
 
+loading = Later("imgvecd.adapters.openclip.loading")
 PAGE = (Path(__file__).parents[4] / "docs" / "models.md").read_text()
 
 
@@ -79,3 +82,27 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_model_without_a_checkpoint_is_refused():
     with pytest.raises(ModelError, match=r"model\.pretrained"):
         choose_model("ViT-L-14")
+
+
+def test_files_are_given_the_pixels_that_their_architecture_wants(tmp_path):
+    """A library that was encoded with CLIP's pixels instead has another fingerprint."""
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"weights")
+    content = hashlib.blake2b(b"weights", digest_size=16).digest()
+    of_clip = dataclasses.asdict(open_clip.transform.PreprocessCfg())
+
+    def was_renamed(name):
+        former = hashlib.blake2b(name.encode() + b"\0" + content, digest_size=16).hexdigest()
+        return choose_model(ModelConfig(name=name, pretrained=str(weights))).fingerprint != former
+
+    wanted = {name: loading.published_pixels(name) for name in open_clip.list_models()}
+    own = [
+        name
+        for name, pixels in wanted.items()
+        if any(of_clip[key] != value for key, value in pixels.items())
+    ]
+    assert {"ViT-B-16-SigLIP2-256", "ViT-H-14-CLIPA", "MobileCLIP-S1", "PE-Core-B-16"} <= set(own)
+    assert [name for name in own if not was_renamed(name)] == []
+    assert not any(map(was_renamed, ["ViT-B-32", "ViT-B-32-256", "ViT-L-14", "ViT-H-14", "RN50"]))
+    assert wanted["ViT-B-16-SigLIP2-256"]["resize_mode"] == "squash"
+    assert wanted["ViT-L-14"] == {}  # its checkpoints do not agree

@@ -106,6 +106,16 @@ def test_a_ticket_is_reached_when_all_before_it_is_committed(scan_queue, clock):
     assert scan_queue.reached(ticket)
 
 
+def test_a_look_that_is_planned_already_is_owed_to_whoever_waits(scan_queue, clock):
+    scan_queue.add(1, b"d", None)
+    ticket = scan_queue.ticket()
+    _, tasks = scan_queue.take(1)
+    scan_queue.add_later((1, b"d", b"a.jpg"), 1)  # it is written to meanwhile
+    scan_queue.add_later((1, b"d", b"a.jpg"), 2, tasks[0].ticket)
+    scan_queue.done()
+    assert not scan_queue.reached(ticket)
+
+
 def test_dropping_a_root_leaves_the_others(scan_queue, clock):
     for root_id in (1, 2):
         scan_queue.add(root_id, b"d", None)

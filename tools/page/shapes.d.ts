@@ -1,0 +1,48 @@
+/** What the page's modules hand to each other; types alone, which no browser sees. */
+
+/** A photo as a grid shows it. */
+type Item = { id: number; hash?: string; label: string; band?: string; source?: string };
+
+type Filters = Record<string, any>;
+
+/** What the page shows: an entry of the browser's history. */
+type Scene = {
+  view: "photos" | "map" | "duplicates" | "status";
+  query: string;
+  filters: Filters;
+  order: "score" | "newest";
+  /** Index of the photo in the viewer. */
+  viewing?: number;
+  /** Where the grid was left. */
+  place?: Place;
+  /** Where the map was left. */
+  spot?: Spot;
+};
+
+type Grid = import("../../imgvecd/web/grid.js").Grid;
+type Source = import("../../imgvecd/web/sources.js").Timeline | import("../../imgvecd/web/sources.js").Results;
+type Section = { start: number; title: string; short: string };
+type Place = { index: number; offset: number; active: number };
+
+/** Where everything is, in pixels from the top of the whole sheet. */
+type Layout = {
+  /** First photo of each row. */
+  starts: Uint32Array;
+  /** Of each row. */
+  tops: Float64Array;
+  /** Of each row. */
+  heights: Float32Array;
+  /** Top of each section's heading. */
+  headings: Float64Array;
+  rows: number;
+  /** Of the sheet. */
+  height: number;
+};
+
+/** What is in the middle of the map, in degrees, and how large: at zoom 0 the earth is a tile wide. */
+type Spot = { latitude: number; longitude: number; zoom: number };
+type Pixels = { x: number; y: number };
+/** South, west, north, east. */
+type Box = [number, number, number, number];
+/** Photos that were taken near each other; all of them lie in the box. */
+type Group = { latitude: number; longitude: number; count: number; id: number; box: Box };
