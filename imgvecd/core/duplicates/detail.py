@@ -189,7 +189,11 @@ def _shift(tones: Float32Array, change: Float32Array) -> float:
     if free < _TERMS:
         return 0.0
     mean_tones, mean_change = (
-        np.stack([np.bincount(tone.ravel(), plane) for plane in each.T], axis=1) / counts[:, None]
+        np.asarray(
+            np.stack([np.bincount(tone.ravel(), plane) for plane in each.T], axis=1)
+            / counts[:, None],
+            np.float32,
+        )
         for each in (tones, change)
     )
     weights = np.minimum(counts, _CERTAIN)

@@ -52,8 +52,8 @@ _PAGE_LIMITS = {
     "colour_block": (4.0, 0.0, 0.0),
 }
 # Standard errors by which colours move together that are always allowed, and how many more for each
-# that saving explains; and grey levels by which they have to move to be looked at.
-_SURELY = (2.0, 1.4)
+# that saving explains; and grey levels by which they move more than that explains.
+_SURELY = (2.4, 1.5)
 _RECOLOURED = 0.25
 # Grey levels by which the worst place may differ, and how many times as much as at the much lower
 # quality: of 300 copies of the same size none had more than that itself, of 72 resized ones none 6
@@ -132,7 +132,7 @@ def verdict(
 
 def _is_recoloured(found: Detail, expected: Expected, *, jpeg: bool) -> bool:
     """Return whether all colours moved together, more than saving explains, however little."""
-    least = _RECOLOURED + (0 if jpeg else _OTHER_CODEC["colour"])
+    least = _RECOLOURED + expected.usual.colour + (0 if jpeg else _OTHER_CODEC["colour"])
     base, explained = _SURELY
     page = found.flat >= _PAGE_FLAT
     return (
