@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,9 +14,11 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from imgvecd.errors import ConfigError, EngineError
+from imgvecd.secret_file import read_secret_file
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+_PASSWORD = "shared.password_file"  # noqa: S105  # the setting's name
 _CONNECT_S = 3
 _READ_MS = 10_000  # of one statement of a search
 WRITE_MS = 120_000
@@ -199,16 +200,8 @@ def _is_local(host: str) -> bool:
 
 def _password(path: str) -> str:
     path = os.path.expanduser(path)
+    found = read_secret_file(path, _PASSWORD, advice=", and change the password")
     try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(4096)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"shared.password_file: {path}: {why}.") from error
-    if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(
-            f"shared.password_file: other users can read {path}; run `chmod 600 {path}`, and change"
-            " the password."
-        )
-    return text.rstrip("\r\n")
+        return found.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{_PASSWORD}: {path}: it is not text.") from error
