@@ -22,7 +22,7 @@ _CONNECT_S = 3.0
 _LONGEST = 300  # characters of a message: assertions come with stack traces
 
 
-class Connection:
+class MilvusConnection:
     """Makes the client when it is first asked for. Thread-safe.
 
     Args:

@@ -14,10 +14,10 @@ from pymilvus import MilvusClient
 from imgvecd.adapters.milvus.address import encryption_warning, parameters, user_in
 from imgvecd.adapters.milvus.collections import IMAGES, Collections
 from imgvecd.adapters.milvus.columns import facts_in
-from imgvecd.adapters.milvus.connection import WRITE_S, Connection
+from imgvecd.adapters.milvus.connection import WRITE_S, MilvusConnection
 from imgvecd.adapters.milvus.nearest import MOST, count_passing, nearest, passing
 from imgvecd.adapters.milvus.recall import RecallKeeper, measure
-from imgvecd.adapters.milvus.source_writer import SourceWriter
+from imgvecd.adapters.milvus.source_writer import MilvusWriter
 from imgvecd.adapters.milvus.state_rows import StateRows
 from imgvecd.core.sharing.vector_engine import (
     FACTS,
@@ -58,10 +58,10 @@ class MilvusEngine:
             logger.warning("%s", warning)
         self._where = given["uri"].partition("://")[2]
         self._role = user_in(url)
-        self._connection = Connection(given, self._where)
+        self._connection = MilvusConnection(given, self._where)
         self._state = StateRows()
         self._collections = Collections(self._state)
-        self._writer = SourceWriter(self._connection, self._state, self._collections)
+        self._writer = MilvusWriter(self._connection, self._state, self._collections)
         self._recall = RecallKeeper(self._collections)
         self._names: dict[int, str] = {}
         self._named_at = -_REMEMBERED_S

@@ -21,7 +21,7 @@ from pymilvus import MilvusClient
 
 from imgvecd.adapters.milvus.collections import IMAGES, Collections, VectorCollection
 from imgvecd.adapters.milvus.columns import FACT_FIELDS, row_of
-from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S, Connection
+from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S, MilvusConnection
 from imgvecd.adapters.milvus.state_rows import Record, StateRows
 from imgvecd.core.sharing.vector_engine import (
     FACTS,
@@ -44,10 +44,12 @@ _CHOICES = 16  # of numbers, so that two who join at once rarely take the same
 _NO_PIXELS = ""
 
 
-class SourceWriter:
+class MilvusWriter:
     """Publishes, once it has joined. Thread-safe; see `VectorEngine`."""
 
-    def __init__(self, connection: Connection, state: StateRows, collections: Collections) -> None:
+    def __init__(
+        self, connection: MilvusConnection, state: StateRows, collections: Collections
+    ) -> None:
         self._connection = connection
         self._state = state
         self._collections = collections
