@@ -150,6 +150,10 @@ class NotFetchedError(ModelError):
     """The model is not on this machine, and nobody has allowed it to be fetched."""
 
 
+class NotBuiltError(ModelError):
+    """A tower is not kept, and cannot be built: the whole model has to be loaded."""
+
+
 class WorkerError(ImgvecdError):
     """A worker process died or did not answer in time; its work can be tried again."""
 

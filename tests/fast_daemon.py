@@ -23,6 +23,7 @@ def commit_and_note(self, fingerprint, encoded, *arguments, **named):
 
 
 if __name__ == "__main__":
+    split_encoder.runs_on_processor = lambda _config: False  # one encoder, for texts too
     split_encoder.EncoderProcess = functools.partial(EncoderProcess, module="fast_encoder")
     if "COMMITTED" in os.environ:
         WorkTable.commit_embeddings = commit_and_note

@@ -20,5 +20,6 @@ class HalfEncoder(EncoderProcess):
 
 
 if __name__ == "__main__":
+    split_encoder.runs_on_processor = lambda _config: False  # one encoder, for texts too
     split_encoder.EncoderProcess = HalfEncoder
     sys.exit(main())

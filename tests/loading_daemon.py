@@ -12,5 +12,6 @@ if __name__ == "__main__":
     from imgvecd.processes import split_encoder
     from imgvecd.processes.encoder_process import EncoderProcess
 
+    split_encoder.runs_on_processor = lambda _config: False  # one encoder, for texts too
     split_encoder.EncoderProcess = functools.partial(EncoderProcess, module="loading_daemon")
     sys.exit(main())

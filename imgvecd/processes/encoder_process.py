@@ -17,7 +17,7 @@ from imgvecd.core.library.model_choice import FETCHING, ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
 from imgvecd.core.threads import BULK
 from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
-from imgvecd.errors import ModelError, NotFetchedError, WorkerError
+from imgvecd.errors import ModelError, NotBuiltError, NotFetchedError, WorkerError
 from imgvecd.processes.backoff import Backoff
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.priority_lock import PriorityLock
@@ -70,6 +70,7 @@ class EncoderProcess:
         text_tower: file that the model's text tower is kept in once it was loaded; or empty.
         part: of the model that the worker loads; the towers need no torch.
         image_tower: folder of the image tower, for a worker with that alone.
+        build: a tower that is not kept is built from the checkpoint, if that can be done.
         speed_file: keeps how fast images are encoded; or empty.
         module: of the worker, run with `python -m`.
 
@@ -87,13 +88,16 @@ class EncoderProcess:
         text_tower: str = "",
         part: Part = "whole",
         image_tower: str = "",
+        build: bool = False,
         speed_file: str = "",
         module: str = "imgvecd.workers.encode",
     ) -> None:
         self._choice = choice
         self._config = config
         own = msgspec.structs.replace(config, remote=(), without_remote="local")  # not its business
-        self._arguments = EncodeArguments(choice, own, priority, part, text_tower, image_tower)
+        self._arguments = EncodeArguments(
+            choice, own, priority, part, text_tower, image_tower, build=build
+        )
         self._module = module
         self._lock = PriorityLock()
         self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
@@ -306,7 +310,7 @@ class EncoderProcess:
         self._worker = worker
         try:
             self._loaded = await self._wait_until_loaded(worker)
-        except NotFetchedError:  # nothing is wrong, and a yes may come at any time
+        except (NotFetchedError, NotBuiltError):  # nothing is wrong
             await self._discard(worker)
             raise
         except BaseException:
@@ -342,6 +346,8 @@ class EncoderProcess:
             return answer
         if isinstance(answer, Failed) and answer.kind == "not_fetched":
             raise NotFetchedError(answer.message)
+        if isinstance(answer, Failed) and answer.kind == "not_built":
+            raise NotBuiltError(answer.message)
         raise ModelError(answer.message if isinstance(answer, Failed) else "unexpected answer")
 
     def _note_output(self, line: str) -> None:

@@ -16,10 +16,11 @@ from imgvecd.core.library.runtime_choice import (
     RuntimeChoice,
     circumstances,
     read_choice,
+    runs_on_processor,
     write_choice,
 )
 from imgvecd.core.threads import BULK
-from imgvecd.errors import ModelError, WorkerError
+from imgvecd.errors import ModelError, NotBuiltError, WorkerError
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import EncoderSpeed, Float32Array, Lane, ModelInfo, Priority
 
@@ -34,11 +35,11 @@ _BUSY_S = 30.0
 class SplitEncoder:
     """A `protocols.Encoder` over three workers: the whole model, and either of its towers alone.
 
-    The whole model keeps its text tower in a file when it is first loaded, and its image tower a
-    little later, if another runtime than torch gives the same vectors and is as fast. From then on
-    texts and images need these alone, which start within a second instead of several, take half
-    the memory, and do not wait for each other. What is not kept, or is damaged, is left to the
-    whole model.
+    Texts and images need the towers alone, which start within a second instead of several, take
+    half the memory, and do not wait for each other. A tower that is not kept is built from the
+    checkpoint, where that is on this machine and of a usual kind. Else the whole model does the
+    work: it keeps its text tower in a file when it is first loaded, and its image tower a little
+    later, if another runtime than torch gives the same vectors and is as fast.
     Thread-safety: the event loop's thread only.
 
     Args:
@@ -63,10 +64,21 @@ class SplitEncoder:
         self._whole = EncoderProcess(
             choice, config, priority, text_tower=text_tower, speed_file=speed_file
         )
-        self._texts = EncoderProcess(choice, config, part="texts", text_tower=text_tower)
-        self._images = EncoderProcess(
-            choice, config, priority, part="images", image_tower=image_tower, speed_file=speed_file
+        self._texts = EncoderProcess(
+            choice, config, part="texts", text_tower=text_tower, build=True
         )
+        self._images = EncoderProcess(
+            choice,
+            config,
+            priority,
+            part="images",
+            image_tower=image_tower,
+            build=True,
+            speed_file=speed_file,
+        )
+        # where a graphics card may be, the whole model is loaded for it, and keeps its text tower
+        self._may_build_texts = runs_on_processor(config)
+        self._may_build_images = self._may_build_texts and config.runtime != "torch"
         self._choice: RuntimeChoice | None = None
         self._looked = False
         self._first_image_at = 0.0
@@ -122,41 +134,58 @@ class SplitEncoder:
 
     @property
     def _for_images(self) -> EncoderProcess:
-        kept = self._choice is not None and self._choice.runtime == "openvino"
-        return self._images if kept else self._whole
+        if self._choice is None:
+            return self._images if self._may_build_images else self._whole
+        return self._images if self._choice.runtime == "openvino" else self._whole
 
     async def info(self) -> ModelInfo:
         """See `protocols.Encoder.info`."""
-        if self._has_text_tower():
-            with contextlib.suppress(ModelError, WorkerError):
+        if self._may_use_text_tower():
+            try:
                 return await self._texts.info()
+            except NotBuiltError as error:
+                self._leave_texts(error)
+            except (ModelError, WorkerError):
+                pass  # who encodes texts is told
         return await self._whole.info()
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""
         await self._look()
-        if self._for_images is self._images:
+        while self._for_images is self._images:
             try:
-                return await self._images.encode_images(pixels, lane)
+                vectors = await self._images.encode_images(pixels, lane)
+            except NotBuiltError as error:
+                logger.debug("images are encoded by the whole model: %s", error)
+                self._may_build_images = False
             except ModelError as error:
-                logger.warning("images are encoded by the whole model: %s", error)
+                logger.warning("the image tower is made anew: %s", error)
+                self._may_build_images = self._may_build_images and self._choice is not None
                 await self._forget_image_tower()
+            else:
+                if self._choice is None:  # it was built
+                    self._looked = False
+                    await self._look()
+                return vectors
         vectors = await self._whole.encode_images(pixels, lane)
         self._plan_keeping()
         return vectors
 
     async def encode_texts(self, texts: Sequence[str], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_texts`."""
-        if not self._has_text_tower():
-            return await self._whole.encode_texts(texts, lane)
-        try:
-            return await self._texts.encode_texts(texts, lane)
-        except ModelError as error:
-            logger.warning("the text tower is made anew: %s", error)
-            with contextlib.suppress(OSError):
-                os.unlink(self._text_tower)  # the whole model writes it
-        except WorkerError as error:  # of the machine or its memory: the file is not at fault
-            logger.warning("texts are encoded by the whole model: %s", error)
+        while self._may_use_text_tower():
+            try:
+                return await self._texts.encode_texts(texts, lane)
+            except NotBuiltError as error:
+                self._leave_texts(error)
+            except ModelError as error:
+                logger.warning("the text tower is made anew: %s", error)
+                self._may_build_texts = self._may_build_texts and self._has_text_tower()
+                with contextlib.suppress(OSError):
+                    os.unlink(self._text_tower)
+            except WorkerError as error:  # of the machine or its memory: the file is not at fault
+                logger.warning("texts are encoded by the whole model: %s", error)
+                break
         return await self._whole.encode_texts(texts, lane)
 
     async def close(self) -> None:
@@ -167,11 +196,18 @@ class SplitEncoder:
             await asyncio.wait([self._keeping])
         await asyncio.gather(self._whole.close(), self._texts.close(), self._images.close())
 
+    def _may_use_text_tower(self) -> bool:
+        return self._may_build_texts or self._has_text_tower()
+
+    def _leave_texts(self, error: NotBuiltError) -> None:
+        logger.debug("texts are encoded by the whole model: %s", error)
+        self._may_build_texts = False
+
     def _has_text_tower(self) -> bool:
         return os.path.exists(self._text_tower)
 
     async def _look(self) -> None:
-        """Find what was chosen in an earlier process."""
+        """Find what was chosen, in an earlier process or where the tower was built."""
         if not self._looked and self._config.runtime != "torch":
             self._choice = await BULK.run(read_choice, self._image_tower, self._config)
         self._looked = True

@@ -24,6 +24,7 @@ class EncodeArguments(msgspec.Struct, frozen=True):
         part: of the model: all of it, or what `text_tower` or `image_tower` holds.
         text_tower: file that the model's text tower is kept in; or empty.
         image_tower: folder of the image tower, for that part alone.
+        build: a tower that is not kept is built from the checkpoint, if that can be done.
     """
 
     choice: ModelChoice
@@ -33,6 +34,7 @@ class EncodeArguments(msgspec.Struct, frozen=True):
     text_tower: str = ""
     image_tower: str = ""
     may_fetch: bool = True
+    build: bool = False
 
 
 class DecodeArguments(msgspec.Struct, frozen=True):
@@ -209,7 +211,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         reason: of an UnreadableImageError.
     """
 
-    kind: Literal["unreadable", "model", "not_fetched", "worker"]
+    kind: Literal["unreadable", "model", "not_fetched", "not_built", "worker"]
     message: str
     reason: str = ""
 

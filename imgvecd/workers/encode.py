@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from imgvecd.errors import ModelError, NotFetchedError
+from imgvecd.core.library.runtime_choice import read_choice
+from imgvecd.errors import ModelError, NotBuiltError, NotFetchedError
 from imgvecd.processes.framing import Buffer, send
 from imgvecd.processes.malloc import give_back_mapped, keep_freed_memory
 from imgvecd.processes.worker_messages import (
@@ -44,8 +45,7 @@ def main() -> None:
     try:
         encoding = Encoding(arguments)
     except ModelError as error:
-        fetchable = isinstance(error, NotFetchedError)
-        send(channel, Failed("not_fetched" if fetchable else "model", str(error)))
+        send(channel, _refusal(error))
         return
     keep_freed_memory()
     in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
@@ -100,13 +100,11 @@ class Encoding:
 def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower:
     # seconds of imports, which are not to delay the channel; and only those that are needed
     if arguments.part == "texts":
-        from imgvecd.adapters.texttower import TextTower  # noqa: PLC0415
-
-        return TextTower.read(arguments.text_tower)
+        return _text_tower(arguments)
     if arguments.part == "images":
-        from imgvecd.adapters.imagetower import BINARY, ImageTower  # noqa: PLC0415
+        from imgvecd.adapters.imagetower import BINARY  # noqa: PLC0415
 
-        tower = ImageTower(arguments.image_tower, arguments.config.threads)
+        tower = _image_tower(arguments)
         give_back_mapped(os.path.join(arguments.image_tower, BINARY))
         return tower
     from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
@@ -117,6 +115,33 @@ def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower:
         arguments.text_tower,
         may_fetch=arguments.may_fetch,
     )
+
+
+def _text_tower(arguments: EncodeArguments) -> TextTower:
+    if arguments.build and not os.path.exists(arguments.text_tower):
+        from imgvecd.adapters.texttower import building  # noqa: PLC0415
+
+        return building.build(arguments.choice, arguments.text_tower)
+    from imgvecd.adapters.texttower import TextTower  # noqa: PLC0415
+
+    return TextTower.read(arguments.text_tower)
+
+
+def _image_tower(arguments: EncodeArguments) -> ImageTower:
+    config = arguments.config
+    if arguments.build and read_choice(arguments.image_tower, config) is None:
+        from imgvecd.adapters.imagetower import building  # noqa: PLC0415
+
+        return building.build(arguments.choice, config, arguments.image_tower)
+    from imgvecd.adapters.imagetower import ImageTower  # noqa: PLC0415
+
+    return ImageTower(arguments.image_tower, config.threads)
+
+
+def _refusal(error: ModelError) -> Failed:
+    if isinstance(error, NotFetchedError):
+        return Failed("not_fetched", str(error))
+    return Failed("not_built" if isinstance(error, NotBuiltError) else "model", str(error))
 
 
 if __name__ == "__main__":

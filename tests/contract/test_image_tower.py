@@ -13,27 +13,29 @@ import psutil
 import pytest
 from later import Later, open_clip, save_file, torch
 
-from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower
+from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower, building
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library import runtime_choice
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.core.library.runtime_choice import RUNTIME_FILE, read_choice
-from imgvecd.errors import ModelError
+from imgvecd.errors import ModelError, NotBuiltError
 from imgvecd.processes import split_encoder
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import Lane
 
 OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 image_tower = Later("imgvecd.adapters.openclip.image_tower")
-comparing = Later("imgvecd.adapters.openclip.pictures")
+comparing = Later("imgvecd.adapters.imagetower.pictures")
 
 FP32 = EncodeConfig(precision="fp32", runtime="openvino")
 AUTO = EncodeConfig()
+WHOLE = EncodeConfig(device="cuda")  # what surely runs on the processor is built
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}
-VIT = {"image_size": 32, "layers": 2, "width": 64, "patch_size": 16}
+VIT = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}
 TOWERS = {
     "vit": VIT,
     "siglip-like": {**VIT, "pool_type": "avg", "no_ln_pre": True},
+    "quick": {**VIT, "pool_type": "avg", "final_ln_after_pool": True, "mlp_ratio": 3.0},
     "attention pool": {**VIT, "attentional_pool": True, "attn_pooler_heads": 2},
     "resnet": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64},
     "timm": {
@@ -44,11 +46,13 @@ TOWERS = {
         "image_size": 64,
     },
 }
+BUILT = ["vit", "siglip-like", "quick", "timm"]
 
 
 def tiny(folder, kind="vit"):
     """A model that nobody knows: a configuration and random weights in a local file."""
     shape = {"embed_dim": 32, "vision_cfg": TOWERS[kind], "text_cfg": TEXT}
+    shape["quick_gelu"] = kind == "quick"
     config, checkpoint = folder / "tiny.json", folder / "tiny.safetensors"
     config.write_text(json.dumps(shape))
     torch.manual_seed(1)
@@ -71,6 +75,45 @@ def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     model, found, directory = kept(tmp_path, choice)
     assert found.runtime == "openvino", found.note
     assert read_choice(directory, FP32) == found
+    require_same(model, directory)
+    assert os.listdir(tmp_path / "towers") == ["one"]
+
+
+@pytest.mark.parametrize("kind", [EMBEDDED, *BUILT])
+def test_one_that_is_built_from_the_checkpoint_gives_the_same(tmp_path, kind):
+    choice = choose_model(EMBEDDED) if kind == EMBEDDED else tiny(tmp_path, kind)
+    directory = str(tmp_path / "tower")
+    tower = building.build(choice, FP32, directory)
+    assert tower.info.dim == (512 if kind == EMBEDDED else 32)
+    assert "built" in read_choice(directory, FP32).note
+    require_same(OpenClipModel(choice, FP32), directory)
+
+
+@pytest.mark.parametrize("kind", ["attention pool", "resnet"])
+def test_an_unusual_one_is_not_built(tmp_path, kind):
+    with pytest.raises(NotBuiltError, match="unusual"):
+        building.build(tiny(tmp_path, kind), FP32, str(tmp_path / "tower"))
+    assert not (tmp_path / "tower").exists()
+
+
+def test_a_checkpoint_of_another_architecture_is_not_built(tmp_path):
+    choice = tiny(tmp_path)
+    for change, reason in [
+        ({"layers": 1}, "has visual.transformer.resblocks.1"),
+        ({"layers": 3}, "resblocks.2"),
+        ({"width": 32}, "visual.conv1.weight"),
+        ({"image_size": 64}, "positional"),  # which open_clip interpolates
+        ({"no_ln_pre": True}, "has visual.ln_pre"),
+        ({"ls_init_value": 0.1}, "unusual"),
+    ]:
+        shape = {"embed_dim": 32, "vision_cfg": {**VIT, **change}, "text_cfg": TEXT}
+        (tmp_path / "tiny.json").write_text(json.dumps(shape))
+        with pytest.raises(NotBuiltError, match=reason):
+            building.build(choice, FP32, str(tmp_path / "tower"))
+    assert not (tmp_path / "tower").exists()
+
+
+def require_same(model, directory):
     tower = ImageTower(directory)
     assert tower.info == model.info
     pictures = comparing.comparison_pictures(model.info.preprocess)
@@ -79,7 +122,6 @@ def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     alone = np.concatenate([tower.encode_images(picture[None]) for picture in pictures])
     np.testing.assert_allclose((alone * whole).sum(axis=1), 1, atol=1 - comparing.SAME)
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
-    assert os.listdir(tmp_path / "towers") == ["one"]
 
 
 def test_bf16_is_used_only_where_it_gives_the_same():
@@ -173,7 +215,7 @@ async def until_kept(encoder):
 
 async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(split_encoder, "_IDLE_S", 0.05)
-    choice, images = tiny(tmp_path), tmp_path / "images"
+    choice, images = tiny(tmp_path, "attention pool"), tmp_path / "images"
 
     def split():
         return SplitEncoder(choice, FP32, str(tmp_path / "texts"), str(images))
@@ -208,6 +250,24 @@ async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypa
         await encoder.close()
 
 
+async def test_a_usual_model_never_needs_torch(tmp_path):
+    choice, images = tiny(tmp_path), tmp_path / "images"
+    encoder = SplitEncoder(choice, AUTO, str(tmp_path / "texts"), str(images))
+    try:
+        pixels = [os.urandom(3 * 32 * 32) for _ in range(5)]
+        rows = await encoder.encode_images(pixels, Lane.BULK)
+        await encoder.encode_texts(["a dog"], Lane.INTERACTIVE)
+        assert not mapped("libtorch")
+        (images / BINARY).write_bytes(b"damaged")
+        await encoder.close()
+        again = await encoder.encode_images(pixels, Lane.BULK)
+        assert not mapped("libtorch")
+        assert (again * rows).sum(axis=1).min() >= comparing.SAME
+        assert "built" in encoder.runtime_note
+    finally:
+        await encoder.close()
+
+
 async def test_torch_alone_converts_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(split_encoder, "_IDLE_S", 0.0)
     config = EncodeConfig(precision="fp32", runtime="torch")
@@ -232,13 +292,13 @@ async def test_a_conversion_that_kills_is_not_tried_again(tmp_path, monkeypatch)
 
     monkeypatch.setattr(split_encoder, "EncoderProcess", fake)
     choice = ModelChoice("fake", "", "f")
-    encoder = SplitEncoder(choice, AUTO, str(tmp_path / "t"), str(tmp_path / "i"))
+    encoder = SplitEncoder(choice, WHOLE, str(tmp_path / "t"), str(tmp_path / "i"))
     try:
         await encoder.encode_images([bytes(12)], Lane.BULK)
         await until_kept(encoder)
         assert "converting the image tower failed" in encoder.runtime_note
         assert (await encoder.encode_images([bytes(12)], Lane.BULK)).shape == (1, 4)
-        assert read_choice(str(tmp_path / "i"), AUTO).runtime == "torch"
+        assert read_choice(str(tmp_path / "i"), WHOLE).runtime == "torch"
     finally:
         await encoder.close()
 

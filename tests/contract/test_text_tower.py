@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from later import Later, open_clip, save_file, torch
 
-from imgvecd.adapters.texttower import TextTower
+from imgvecd.adapters.texttower import TextTower, building
 from imgvecd.adapters.texttower.tokens import Tokens
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
-from imgvecd.errors import ModelError
+from imgvecd.errors import ModelError, NotBuiltError
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.types import Lane
 
@@ -51,12 +51,15 @@ def tiny(folder, **changes):
 
 
 @pytest.mark.parametrize("kind", [EMBEDDED, "gelu", "quick"])
-def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
+@pytest.mark.parametrize("way", ["taken out", "built"])
+def test_it_gives_what_the_whole_model_gives(tmp_path, kind, way):
     path = tmp_path / "towers" / "one"
     choice = choose_model(EMBEDDED)
     if kind != EMBEDDED:
         choice = tiny(tmp_path, quick_gelu=kind == "quick")
     model = OpenClipModel(choice, FP32, str(path))
+    if way == "built":
+        building.build(choice, str(path))
     tower = TextTower.read(str(path))
     assert tower.info == model.info
     expected = model.encode_texts(TEXTS)
@@ -97,6 +100,8 @@ def test_a_tower_of_another_kind_is_left_to_the_whole_model(tmp_path, text, capl
     path = tmp_path / "tower"
     model = OpenClipModel(choice, FP32, str(path))
     assert np.isfinite(model.encode_texts(["a dog"])).all()
+    with pytest.raises(NotBuiltError):
+        building.build(choice, str(path))
     assert not path.exists()
 
 
@@ -130,13 +135,14 @@ def mapped(name):
     )
 
 
-async def test_texts_need_no_torch_once_the_model_was_loaded(tmp_path):
+async def test_texts_need_no_torch(tmp_path):
     path = tmp_path / "towers" / "one"
-    encoder = SplitEncoder(tiny(tmp_path), FP32, str(path), str(tmp_path / "images"))
+    choice = tiny(tmp_path)
+    whole = OpenClipModel(choice, FP32).encode_texts(TEXTS)
+    encoder = SplitEncoder(choice, FP32, str(path), str(tmp_path / "images"))
     try:
         info = await encoder.info()
-        whole = await encoder.encode_texts(TEXTS, Lane.INTERACTIVE)
-        assert mapped("libtorch")
+        assert path.exists()
         await encoder.close()
         assert not encoder.loaded
         alone = await encoder.encode_texts(TEXTS, Lane.INTERACTIVE)

@@ -7,8 +7,12 @@ does not give the same is not used.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,6 +27,7 @@ GRAPH, BINARY, FACTS = "tower.xml", "tower.bin", "tower.json"
 _CLOSE = 0.9995  # cosine to the model, on the sample
 _LEAST_NORM = np.float32(1e-6)  # of an embedding before normalisation: below, it points nowhere
 _BLOCK_BYTES = 1 << 22
+_LARGE_BYTES = 64 << 20  # of weights
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -40,6 +45,38 @@ class TowerFacts(msgspec.Struct, frozen=True):
     sample: list[float]
     sizes: tuple[int, int] = (0, 0)
     crc32: int = 0
+
+
+class CompiledGraph:
+    """A graph that is ready to run. Thread-safety: one thread at a time.
+
+    Args:
+        graph: an `openvino.Model`, or the path of one.
+        precision: "fp32" or "bf16".
+        threads: of the processor; 0 takes every core.
+
+    Raises:
+        ModelError: OpenVINO does not run here.
+        RuntimeError: it cannot run the graph.
+    """
+
+    def __init__(self, graph: object, precision: str, threads: int = 0) -> None:
+        settings = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
+            "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # decoders run on these cores, too
+        }
+        compiled = load_openvino().Core().compile_model(graph, "CPU", settings)
+        self._request = compiled.create_infer_request()
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> Float32Array:
+        """See `ImageTower.encode_images`."""
+        # for a single image weights are laid out anew: on AVX2 twice the memory, once and for all
+        batch = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
+        rows = self._request.infer([batch])[0][: len(pixels)]
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.where(lengths > _LEAST_NORM, rows / np.maximum(lengths, _LEAST_NORM), np.nan)
 
 
 class ImageTower:
@@ -64,17 +101,9 @@ class ImageTower:
         facts = _read(directory)
         self.info = facts.info
         self.dtype = {"fp32": "float32", "bf16": "bfloat16"}[facts.precision]
-        openvino = load_openvino()
-        settings = {
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[facts.precision],
-            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
-            "NUM_STREAMS": 1,
-            "ENABLE_CPU_PINNING": False,  # decoders run on these cores, too
-        }
         try:
             graph = os.path.join(directory, GRAPH)
-            compiled = openvino.Core().compile_model(graph, "CPU", settings)
-            self._request = compiled.create_infer_request()
+            self._compiled = CompiledGraph(graph, facts.precision, threads)
             (vector,) = self.encode_images(sample_pixels(facts.info.preprocess.size))
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the image tower cannot be used: {error}") from error
@@ -88,11 +117,7 @@ class ImageTower:
         Args:
             pixels: shape (n, size, size, 3), RGB.
         """
-        # for a single image weights are laid out anew: on AVX2 twice the memory, once and for all
-        batch = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
-        rows = self._request.infer([batch])[0][: len(pixels)]
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.where(lengths > _LEAST_NORM, rows / np.maximum(lengths, _LEAST_NORM), np.nan)
+        return self._compiled.encode_images(pixels)
 
 
 def sample_pixels(size: int) -> NDArray[np.uint8]:
@@ -112,6 +137,30 @@ def write_facts(directory: str, facts: TowerFacts) -> None:
     whole = msgspec.structs.replace(facts, sizes=sizes, crc32=crc32)
     with DurableFile(os.path.join(directory, FACTS), parsed=True) as file:
         file.write(msgspec.json.encode(whole))
+
+
+def save_graph(graph: Any, directory: str, weight_bytes: int) -> None:  # noqa: ANN401  # OpenVINO has no types
+    """Write graph and weights of an `openvino.Model` into the folder.
+
+    Args:
+        weight_bytes: in fp32; those of larger towers are kept as float16, as those of texts are.
+    """
+    path = os.path.join(directory, GRAPH)
+    load_openvino().save_model(graph, path, compress_to_fp16=weight_bytes > _LARGE_BYTES)
+
+
+@contextlib.contextmanager
+def replaced_folder(directory: str) -> Iterator[str]:
+    """Yield a new folder, which takes the place of `directory` unless an error is raised."""
+    work = f"{directory}.{os.getpid()}"
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work, mode=0o700)
+    try:
+        yield work
+        shutil.rmtree(directory, ignore_errors=True)
+        os.rename(work, directory)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _read(directory: str) -> TowerFacts:

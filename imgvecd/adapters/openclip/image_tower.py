@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import statistics
 import time
 import warnings
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgvecd.adapters import imagetower
+from imgvecd.adapters.imagetower.pictures import SAME, comparison_pictures, likeness
 from imgvecd.adapters.openclip.fusing import fused
 from imgvecd.adapters.openclip.loading import load, preprocess_spec
-from imgvecd.adapters.openclip.pictures import SAME, comparison_pictures, likeness
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import (
@@ -41,7 +40,6 @@ _MEASURED_S = 2.0
 _BATCH = 8  # images, as they come in bulk
 # Torch has to be so much faster to be worth its memory and the seconds of its start.
 _WORTH_IT = 0.85
-_LARGE_BYTES = 64 << 20  # weights of larger towers are kept as float16, as those of texts are
 
 
 class _Tower(nn.Module):
@@ -75,16 +73,9 @@ def keep(
     Raises:
         OSError: the folder cannot be written.
     """
-    work = f"{directory}.{os.getpid()}"
-    shutil.rmtree(work, ignore_errors=True)
-    os.makedirs(work, mode=0o700)
-    try:
+    with imagetower.replaced_folder(directory) as work:
         found = _found_out(choice, config, info, work, encode)
         write_choice(work, found)
-        shutil.rmtree(directory, ignore_errors=True)
-        os.rename(work, directory)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return found
 
 
@@ -159,8 +150,7 @@ def _convert(choice: ModelChoice, spec: PreprocessSpec, directory: str) -> _Towe
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch finds its own tracing old-fashioned
             graph = openvino.convert_model(tower, example_input=example, input=[shape])
-        path = os.path.join(directory, imagetower.GRAPH)
-        openvino.save_model(graph, path, compress_to_fp16=weights > _LARGE_BYTES)
+        imagetower.save_graph(graph, directory, weights)
     except Exception as error:  # whatever tracing and converting raise for an unusual model
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"OpenVINO cannot convert {choice.name}: {reason}") from error

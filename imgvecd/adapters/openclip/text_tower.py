@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +13,6 @@ from open_clip.transformer import LayerNorm, QuickGELU, ResidualAttentionBlock
 from torch import nn
 
 from imgvecd.adapters import texttower
-from imgvecd.core.files.durable import DurableFile
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
@@ -23,13 +21,6 @@ logger = logging.getLogger(__name__)
 
 Foreign: TypeAlias = Any  # open_clip's classes, which have no types
 
-_PARTS = (
-    "token_embedding.",
-    "positional_embedding",
-    "transformer.",
-    "ln_final.",
-    "text_projection",
-)
 # what tokenizers treat differently: case, punctuation, accents, entities, broken encodings, length
 _CASES = [
     texttower.SAMPLE,
@@ -61,9 +52,7 @@ def keep(
         likeness = float((tower.encode_texts(_CASES) * expected).sum(axis=1).min())
         if not likeness > _SAME:
             raise ModelError(f"cosine {likeness:.5f} to the model")  # noqa: TRY301  # told below
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with DurableFile(path, parsed=True) as file:
-            file.write(texttower.packed(arrays, facts))
+        texttower.write(arrays, facts, path)
     except (ModelError, OSError) as error:
         logger.warning("the text tower of %s is not kept: %s", choice.name, error)
 
@@ -88,7 +77,7 @@ def _taken_out(
     weights = {
         name: tensor.numpy().astype(np.float16)
         for name, tensor in model.state_dict().items()
-        if name.startswith(_PARTS)
+        if name.startswith(texttower.PARTS)
     }
     merges = "\n".join(map(" ".join, tokenizer.bpe_ranks)).encode()
     arrays = {**weights, "merges": np.frombuffer(merges, np.uint8), "sample": sample}

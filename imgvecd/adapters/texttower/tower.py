@@ -8,6 +8,7 @@ the same is not used.
 from __future__ import annotations
 
 import itertools
+import os
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from imgvecd.adapters.texttower.layers import Block, Linear, Norm, gelu, quick_gelu
 from imgvecd.adapters.texttower.tokens import Tokens
+from imgvecd.core.files.durable import DurableFile
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo
 
@@ -27,6 +29,15 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 SAMPLE = "a photo of a dog"
 """Text whose embedding the file carries as `sample`."""
+
+PARTS = (
+    "token_embedding.",
+    "positional_embedding",
+    "transformer.",
+    "ln_final.",
+    "text_projection",
+)
+"""How the names of its weights begin."""
 
 _METADATA = "imgvecd"
 _CLOSE = 0.9999  # cosine; weights in float16 leave it above 0.99999
@@ -55,14 +66,15 @@ class TextTower:
     """Encodes texts. Thread-safety: one thread at a time.
 
     Args:
-        arrays: the weights, `merges` and `sample`: all that the file holds.
+        arrays: the weights and `merges`.
 
     Attributes:
         info: of the whole model.
+        sample: the embedding of `SAMPLE`.
         runtime, device, dtype: what it computes with, on and in.
 
     Raises:
-        ModelError: they make no tower, or one that gives something else than the model did.
+        ModelError: they make no tower.
     """
 
     runtime = "numpy"
@@ -79,9 +91,13 @@ class TextTower:
             self._blocks = [self._block(arrays, prefix) for prefix in _blocks(arrays)]
             self._norm = self._norm_of(arrays, "ln_final")
             self._projection = _plain(arrays, "text_projection")
-            likeness = float(self.encode_texts([SAMPLE])[0] @ arrays["sample"])
+            self.sample = self.encode_texts([SAMPLE])[0]
         except (KeyError, ValueError, IndexError) as error:
             raise ModelError(f"the file is not a text tower: {error!r}") from error
+
+    def require_like(self, sample: Float32Array) -> None:
+        """Raise ModelError unless the sample's embedding is this one."""
+        likeness = float(self.sample @ sample)
         if not likeness > _CLOSE:  # nor is NaN
             raise ModelError(f"the text tower is not as the model was: cosine {likeness:.5f}")
 
@@ -90,7 +106,7 @@ class TextTower:
         """Return the tower in a file.
 
         Raises:
-            ModelError: there is none that can be used.
+            ModelError: there is none, or one that gives something else than the model did.
         """
         try:
             with safetensors.safe_open(path, framework="numpy") as file:
@@ -102,7 +118,9 @@ class TextTower:
             raise ModelError(f"{path} is of another version: {error}") from error
         if checksum(arrays) != facts.crc32:
             raise ModelError(f"{path} is damaged")
-        return cls(arrays, facts)
+        tower = cls(arrays, facts)
+        tower.require_like(arrays["sample"])
+        return tower
 
     def encode_texts(self, texts: Sequence[str]) -> Float32Array:
         """Return embeddings, shape (n, dim); a row that is no direction is NaN."""
@@ -146,10 +164,16 @@ def checksum(arrays: Arrays) -> int:
     return crc
 
 
-def packed(arrays: Arrays, facts: Facts) -> bytes:
-    """Return the bytes of the file that `TextTower.read` reads."""
+def write(arrays: Arrays, facts: Facts, path: str) -> None:
+    """Write the file that `TextTower.read` reads; `arrays` hold `sample`, too.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     metadata = {_METADATA: msgspec.json.encode(facts).decode()}
-    return safetensors.numpy.save(dict(arrays), metadata)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with DurableFile(path, parsed=True) as file:
+        file.write(safetensors.numpy.save(dict(arrays), metadata))
 
 
 def _plain(arrays: Arrays, name: str) -> Float32Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import platform
+import sys
 from typing import Literal
 
 import msgspec
@@ -35,9 +36,15 @@ class RuntimeChoice(msgspec.Struct, frozen=True, kw_only=True):
 def circumstances(config: EncodeConfig) -> str:
     """Return what a choice depends on: settings, processor, graphics cards, libraries."""
     versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
-    cards = sorted(path for pattern in _CARDS for path in glob.glob(pattern))
-    parts = [config.runtime, config.device, config.precision, _processor(), *versions, *cards]
+    parts = [config.runtime, config.device, config.precision, _processor(), *versions, *_cards()]
     return ", ".join(parts)
+
+
+def runs_on_processor(config: EncodeConfig) -> bool:
+    """Return whether models surely run on the processor; only torch knows all other devices."""
+    if config.device == "auto":
+        return not _cards() and sys.platform != "darwin"
+    return config.device == "cpu"
 
 
 def read_choice(directory: str, config: EncodeConfig) -> RuntimeChoice | None:
@@ -64,6 +71,10 @@ def write_choice(directory: str, choice: RuntimeChoice) -> None:
 def computes_bf16() -> bool:
     """Return whether the processor multiplies bf16 itself; emulated, it is slower than fp32."""
     return any(flag in _cpuinfo() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def _cards() -> list[str]:
+    return sorted(path for pattern in _CARDS for path in glob.glob(pattern))
 
 
 def _processor() -> str:

@@ -74,11 +74,9 @@ class EventRouter:
             wait_s = self._debounce.settle_s
             if is_read_name(os.fsdecode(name)):
                 self._debounce.written(key)
-            else:
-                # a film may be recorded for hours, only its size is kept; what bears any other name
-                # may be a picture by another one
-                wait_s *= OPEN_FACTOR
-            self._scan_queue.add_later(key, wait_s)
+            elif is_watched_name(os.fsdecode(name)):
+                wait_s *= OPEN_FACTOR  # a film may be recorded for hours; only its size is kept
+            self._scan_queue.add_later(key, wait_s)  # any name may be another one of a picture
         else:
             if follows_links or is_watched_name(os.fsdecode(name)):
                 if hint.kind is HintKind.CLOSED:
