@@ -238,7 +238,7 @@ def test_saved_searches_are_told_in_short(server, environment):
         (["similar", "/"], b"/: Is a directory"),
         (["similar", "/dev/zero"], b"/dev/zero is larger than 64,000,000 bytes"),
         (["search", "--id", "7", "--image", "x"], b"either an image file or an id"),
-        (["search", "x", "--limit", "many"], b"no whole number"),
+        (["search", "x", "--limit", "many"], b"is not a whole number"),
         (["search", "x", "--min-score", "7"], b"argument --min-score: expected float <= 1.0"),
         (["search", "--id", "none"], b"argument --id: expected int, not 'none'"),
         (["sync", "--timeout", "-1"], b"argument --timeout: expected float > 0.0"),
@@ -246,8 +246,8 @@ def test_saved_searches_are_told_in_short(server, environment):
         (["serach", "x"], b"did you mean `imgvec search`?"),
         ([], b"examples:"),
         (["search", "x", "--copy"], b"--copy needs --link-to"),
-        (["search", "x", "--limit", "0"], b"no whole number"),
-        (["status", "--interval", "often"], b"no number"),
+        (["search", "x", "--limit", "0"], b"is not a whole number"),
+        (["status", "--interval", "often"], b"is not a number"),
     ],
 )
 def test_wrong_usage_is_an_error(imgvec, arguments, complaint):
@@ -284,7 +284,7 @@ def test_foreign_answers_are_refused(server, imgvec, answer):
     server.on("GET", "/v1/status", answer)
     done = imgvec("status")
     assert done.returncode == 2
-    assert b"none of imgvecd's" in done.stderr
+    assert b"is not imgvecd's" in done.stderr
 
 
 def test_the_socket_comes_from_flag_then_variable_then_file_then_default(

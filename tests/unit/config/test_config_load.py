@@ -138,8 +138,8 @@ def test_empty_files_and_sections_change_nothing(write, text):
             ":2: decode.max_pixels: Expected `int` <=",
         ),
         ("decode:\n  max_pixels: " + "9" * 5000, "not valid YAML: Exceeds the limit"),
-        ("exclude: &a [*a]\n", "nested without end"),
-        ("exclude: " + "[" * 500 + "]" * 500, "nested without end"),
+        ("exclude: &a [*a]\n", "nested too deeply"),
+        ("exclude: " + "[" * 500 + "]" * 500, "nested too deeply"),
         (BOMB, "more than 100,000 values"),
     ],
 )
