@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,14 +12,18 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from imgvecd.adapters.engine_access import is_this_machine, password_in, password_in_url
+from imgvecd.adapters.postgres.deadlines import Deadlines
 from imgvecd.errors import ConfigError, EngineError
-from imgvecd.secret_file import read_secret_file
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_PASSWORD = "shared.password_file"  # noqa: S105  # the setting's name
 _CONNECT_S = 3
 _READ_MS = 10_000  # of one statement of a search
+_READ_S = 12.0  # of all of them, on this side
+WRITE_S = 150.0
+"""Of a step, on this side."""
+
 WRITE_MS = 120_000
 """Of one statement on the connection that writes."""
 
@@ -48,12 +51,9 @@ def parameters(url: str, password_file: str) -> dict[str, Any]:
     except psycopg.Error as error:
         raise ConfigError(f"shared.url: {str(error).strip()}.") from None
     if given.get("password"):
-        raise ConfigError(
-            "shared.url: it has a password in it, which many can read: put it into a file, and"
-            " name that in shared.password_file."
-        )
+        raise password_in_url()
     if password_file:
-        given["password"] = _password(password_file)
+        given["password"] = password_in(password_file)
     if _is_elsewhere(given):
         given.setdefault("sslmode", "verify-full")
         if given["sslmode"] in {"verify-full", "verify-ca"}:
@@ -113,6 +113,7 @@ class Connections:
         self._given = given
         self._prepare = prepare
         self._where = where
+        self._deadlines = Deadlines(where)
         self._lock = threading.Lock()
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._open: set[Connection] = set()
@@ -134,20 +135,20 @@ class Connections:
         return connection
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, within_s: float = _READ_S) -> Iterator[Connection]:
         """Yield a connection for a search; one that broke is not handed out again."""
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
             connection = self.connect(statement_ms=_READ_MS)
             try:
-                with self.translated():
+                with self.used(connection, within_s):
                     self._prepare(connection)
             except EngineError:
                 self.drop(connection)
                 raise
         try:
-            with self.translated():
+            with self.used(connection, within_s):
                 yield connection
         finally:
             if connection.closed or connection.broken or self._closed:
@@ -167,6 +168,12 @@ class Connections:
             self._open.discard(connection)
         with contextlib.suppress(psycopg.Error):
             connection.close()
+
+    @contextlib.contextmanager
+    def used(self, connection: Connection, within_s: float) -> Iterator[None]:
+        """Use a connection for so long at the most; see `translated`."""
+        with self.translated(), self._deadlines.within(connection, within_s):
+            yield
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -191,17 +198,4 @@ class Connections:
 
 def _is_elsewhere(given: Mapping[str, Any]) -> bool:
     """Return whether a host may be another machine."""
-    return not all(map(_is_local, str(given.get("host") or "").split(",")))
-
-
-def _is_local(host: str) -> bool:
-    return host in {"", "localhost", "127.0.0.1", "::1"} or host.startswith(("/", "@"))
-
-
-def _password(path: str) -> str:
-    path = os.path.expanduser(path)
-    found = read_secret_file(path, _PASSWORD, advice=", and change the password")
-    try:
-        return found.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{_PASSWORD}: {path}: it is not text.") from error
+    return not all(map(is_this_machine, str(given.get("host") or "").split(",")))
