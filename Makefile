@@ -16,7 +16,7 @@ PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
 
-.PHONY: help run test coverage check check-page vendored screenshots nightly openapi lock bench man clean
+.PHONY: help run test coverage check check-page vendored screenshots nightly nightly-milvus openapi lock bench man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -50,6 +50,18 @@ coverage: $(VENV)/.installed-dev  ## run the quick tests and print how much of e
 
 nightly: $(VENV)/.installed-dev  ## run every test, the long ones included
 	$(BIN)/python -m pytest
+
+MILVUS = $(VENV)/milvus
+
+$(MILVUS)/.installed: $(VENV)/.installed-dev
+	$(PIP_INSTALL) --editable '.[milvus]'
+	$(BIN)/python -m venv $(MILVUS)
+	$(MILVUS)/bin/pip install --quiet 'setuptools<81' 'milvus==2.3.5'
+	@touch $@
+
+nightly-milvus: $(MILVUS)/.installed  ## test the shared engine against a real Milvus server
+	MILVUS_PYTHON=$(abspath $(MILVUS))/bin/python $(BIN)/python -m pytest -m nightly -k milvus \
+		tests/contract/test_vector_engine.py tests/recovery/test_milvus_engine.py
 
 check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .

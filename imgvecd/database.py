@@ -24,6 +24,7 @@ from imgvecd.core.library.model_choice import EMBEDDED
 from imgvecd.embedded_runtime import DEFAULT_MODEL, EmbeddedRuntime, open_runtime, release
 from imgvecd.errors import (
     BadRequestError,
+    ConfigError,
     DimensionError,
     ImgvecdError,
     ModelError,
@@ -70,10 +71,14 @@ class VectorDatabase(ContextManaged):
             (`index.faiss`, `metadata.pkl`) is taken over when first opened.
         dimension: if given, must be the model's.
         device: "auto" takes CUDA where there is one; "cpu", "cuda", "mps".
+        encode: further settings of how pictures are encoded, as in the section `encode` of
+            `imgvecd.yaml`: `{"remote": [{"url": …, "token_file": …}], "without_remote": "wait"}`
+            has encode servers do it.
         read_only: write nothing, even where no other process does.
 
     Raises:
         NotFoundError: it is to be read only, and is not there.
+        ConfigError: `encode` has a setting that there is not, or one that makes no sense.
         ModelError: the model cannot be loaded; the message names the ways out.
         DimensionError: `dimension` does not fit the model.
         AlreadyRunningError: another process has just begun to make a database there.
@@ -87,9 +92,11 @@ class VectorDatabase(ContextManaged):
         dimension: int = _DEFAULT_DIMENSION,
         *,
         device: str = "auto",
+        encode: Mapping[str, Any] | None = None,
         read_only: bool = False,
     ) -> None:
         self.db_path = os.path.abspath(db_path)
+        encoding = _encoding(device, encode)
         stored = stored_model(self.db_path, restore=not read_only)
         if read_only and stored is None:
             raise NotFoundError(f"there is no database in {self.db_path}")
@@ -99,7 +106,7 @@ class VectorDatabase(ContextManaged):
         config = Config(
             state_dir=self.db_path,
             model=stored if stored and unsaid else wanted,
-            encode=EncodeConfig(device=device),
+            encode=encoding,
             server=ServerConfig(fetch_urls=True),
         )
         made = not os.path.lexists(self.db_path)
@@ -591,6 +598,13 @@ def _image_term(image: AnyPicture, weight: float = 1.0) -> api.Term:
     if path.path_base64 is None:
         return _weighted(api.Term(path=path.path), weight)
     return _weighted(api.Term(path_base64=path.path_base64), weight)
+
+
+def _encoding(device: str, settings: Mapping[str, Any] | None) -> EncodeConfig:
+    try:
+        return msgspec.convert({"device": device, **(settings or {})}, EncodeConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"encode: {error}") from None
 
 
 def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime:

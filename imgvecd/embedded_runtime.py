@@ -81,7 +81,8 @@ class EmbeddedRuntime:
 
     async def _open(self, config: Config, read_only: bool) -> None:
         if not read_only:
-            if stored_model(config.state_dir) is None:
+            # what encode servers have is not fetched here
+            if config.encode.without_remote == "local" and stored_model(config.state_dir) is None:
                 await INTERACTIVE.run(require_fetchable, choose_model(config.model))
             try:
                 # a file that is not as the catalog has it shows in the result of whoever added it

@@ -528,8 +528,14 @@ class ImageStore(Protocol):
     Where a model's fingerprint is given, "indexed" means: with an embedding of that model.
     """
 
-    def images(self, ids: Sequence[int], fingerprint: str | None = None) -> dict[int, Image]:
-        """Return those of `ids` that a file bears, each with its online files first."""
+    def images(
+        self, ids: Sequence[int], fingerprint: str | None = None, *, companions: bool = True
+    ) -> dict[int, Image]:
+        """Return those of `ids` that a file bears, each with its online files first.
+
+        Args:
+            companions: False leaves out what lies beside the files, which is half of the work.
+        """
         ...
 
     def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:

@@ -8,7 +8,8 @@ import tempfile
 import preloaded
 import pytest
 from kept_state import FOLDER_VARIABLE, keep_state
-from postgres_databases import database, postgres  # noqa: F401  # fixtures for everybody
+from milvus_server import milvus, milvus_database  # noqa: F401  # fixtures for everybody
+from postgres_databases import database, postgres  # noqa: F401
 from running import RunningDaemon
 
 # A run starts hundreds of processes: what one has compiled is for all.

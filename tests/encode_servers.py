@@ -1,10 +1,9 @@
-"""Real encode servers for tests, and a network in front of them that is slow."""
+"""Real encode servers for tests."""
 
 import contextlib
 import json
 import os
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -112,38 +111,3 @@ class RunningEncodeServer:
             **changes,
         }
         return json.dumps([server])
-
-
-class SlowNetwork:
-    """A TCP proxy that keeps all bytes for `delay_s`, and passes on `bytes_per_s` at most."""
-
-    def __init__(self, port, *, delay_s, bytes_per_s):
-        self._target = port
-        self._delay_s = delay_s
-        self._bytes_per_s = bytes_per_s
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._sockets = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self):
-        for each in self._sockets:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._sockets += [near, far]
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
-
-    def _pass_on(self, source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(16_384):
-                time.sleep(self._delay_s + len(data) / self._bytes_per_s)
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)

@@ -33,14 +33,22 @@ class PostgresServer:
         room: where its folder is made; in memory if there is room.
         settings: further ones of the server.
         programs_in: those of another installation than the wheel's.
+        namespace: of the network that it is in; the one of the test if None.
     """
 
     def __init__(
-        self, copy_of=None, port=5432, room=None, settings=("fsync=off",), programs_in=None
+        self,
+        copy_of=None,
+        port=5432,
+        room=None,
+        settings=("fsync=off",),
+        programs_in=None,
+        namespace=None,
     ):
         self.bin = programs_in or programs()
         self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=room or _room()))
         self.settings = settings
+        self.namespace = namespace
         self.data = self.folder / "data"
         self.port = port
         if os.geteuid() == 0:
@@ -59,6 +67,8 @@ class PostgresServer:
         if os.geteuid() == 0:
             ids = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
             command = ["setpriv", *ids, *command]
+        if self.namespace is not None:
+            command = ["ip", "netns", "exec", self.namespace, *command]
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder,

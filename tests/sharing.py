@@ -1,5 +1,7 @@
 """Libraries without daemons that publish to a shared engine."""
 
+import contextlib
+import shutil
 import time
 
 import numpy as np
@@ -14,12 +16,16 @@ DEADLINE_S = 90
 
 
 class PublishingLibrary(StoredLibrary):
-    """A state directory that is open and publishes to the engine at a URL."""
+    """A state directory that is open and publishes to an engine.
 
-    def __init__(self, state, url, name="nas", publish=("paths", "metadata")):
+    Args:
+        engine: the URL of PostgreSQL, or any `VectorEngine`.
+    """
+
+    def __init__(self, state, engine, name="nas", publish=("paths", "metadata")):
         super().__init__(state)
         self.feeds = self.catalog.shared_feeds
-        self.engine = PostgresEngine(url)
+        self.engine = PostgresEngine(engine) if isinstance(engine, str) else engine
         identity = SourceIdentity(self.state)
         self.publisher = Publisher(
             self.engine, self.feeds, identity, name, publish, lambda: MODEL, _no_questions
@@ -68,3 +74,27 @@ def wait_until(condition, said=lambda: ""):
     while not condition():
         assert time.monotonic() < began + DEADLINE_S, said()
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def sharing(state, engine, **options):
+    """Yield a library that publishes for the length of the block."""
+    library = PublishingLibrary(state, engine, **options)
+    try:
+        yield library
+    finally:
+        library.end()
+
+
+def add_many(library, numbers, at_once=50):
+    """Add pictures in several transactions."""
+    numbers = list(numbers)
+    for start in range(0, len(numbers), at_once):
+        library.add(*numbers[start : start + at_once])
+
+
+def restore_catalog(state, kept):
+    """Put an older copy of the catalog in the place of a state directory's own."""
+    shutil.copy(kept, state / "catalog.sqlite")
+    for name in ("catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite.seal"):
+        (state / name).unlink(missing_ok=True)

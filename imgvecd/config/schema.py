@@ -374,9 +374,10 @@ class SharedConfig(Section, frozen=True):
     """A database that several machines publish to, for one search over all. Off by default.
 
     Attributes:
-        engine: PostgreSQL with pgvector (the extra `shared`).
+        engine: "postgres" with pgvector (the extra `shared`), or "milvus" (the extra `milvus`).
         url: "postgresql://nas@db1,db2/photos"; hosts other than this one are verified by TLS unless
-            it says otherwise. No password. Empty: nothing is shared.
+            it says otherwise. "https://nas@milvus:19530" for Milvus. No password. Empty: nothing is
+            shared.
         password_file: holds the password; nobody else may read it.
         name: what this library is called there; empty means the machine's name.
         answer: what searches find unless they say it: "local" images, or "shared" ones as well.
@@ -385,7 +386,7 @@ class SharedConfig(Section, frozen=True):
         share_vectors: take vectors of pictures that another machine has encoded.
     """
 
-    engine: Literal["postgres"] = "postgres"
+    engine: Literal["postgres", "milvus"] = "postgres"
     url: str = ""
     password_file: str = ""
     name: Annotated[str, Meta(max_length=100)] = ""

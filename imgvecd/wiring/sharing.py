@@ -21,6 +21,11 @@ from imgvecd.core.sharing.vector_engine import VectorEngine
 from imgvecd.errors import ConfigError
 from imgvecd.types import Float32Array, ModelInfo
 
+_ENGINES = {  # module, class, extra with what they need
+    "postgres": ("imgvecd.adapters.postgres.engine", "PostgresEngine", "shared"),
+    "milvus": ("imgvecd.adapters.milvus.engine", "MilvusEngine", "milvus"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
@@ -56,14 +61,15 @@ def make_engine(config: SharedConfig) -> VectorEngine:
     Raises:
         ConfigError: the extra that it needs is not installed, or the URL makes no sense.
     """
+    module, name, extra = _ENGINES[config.engine]
     try:
-        adapter = importlib.import_module("imgvecd.adapters.postgres.engine")
+        adapter = importlib.import_module(module)
     except ImportError as error:
         raise ConfigError(
-            f"shared.engine: {config.engine} needs more packages: `pip install 'imgvecd[shared]'`"
+            f"shared.engine: {config.engine} needs more packages: `pip install 'imgvecd[{extra}]'`"
             f" ({error})."
         ) from error
-    engine: VectorEngine = adapter.PostgresEngine(config.url, config.password_file)
+    engine: VectorEngine = getattr(adapter, name)(config.url, config.password_file)
     return engine
 
 

@@ -16,6 +16,7 @@ from imgvecd import VectorDatabase, api
 from imgvecd.errors import (
     BadRequestError,
     CatalogDamagedError,
+    ConfigError,
     DimensionError,
     ModelError,
     NotFoundError,
@@ -347,3 +348,10 @@ def test_a_model_that_cannot_be_had_gives_way_to_the_packages_own(tmp_path, monk
     with pytest.raises(ModelError, match="imgvecd-mini"):
         VectorDatabase("ViT-B-32", "laion2b_s34b_b79k", db_path=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_settings_of_encoding_that_make_no_sense_are_told_and_leave_nothing(tmp_path):
+    for settings in ({"remot": []}, {"without_remote": "wait"}, {"remote": [{"url": "ftp://x"}]}):
+        with pytest.raises(ConfigError, match="encode: "):
+            VectorDatabase("imgvecd-mini", db_path=tmp_path / "db", encode=settings)
+    assert not (tmp_path / "db").exists()

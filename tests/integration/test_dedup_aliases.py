@@ -112,6 +112,28 @@ def test_a_file_seen_through_an_overlay_is_no_copy(home, photos, mount, tmp_path
         assert seen.is_file()
 
 
+def test_a_file_of_a_disk_that_is_mounted_by_way_of_two_devices_is_no_copy(home, mount, tmp_path):
+    disk = tmp_path / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(8 << 20)
+    if shutil.which("mkfs.ext4") is None or shutil.which("losetup") is None:
+        pytest.skip("mkfs.ext4 or losetup is not installed")
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    first = mount("first", "mount", "-o", "loop", disk)
+    shutil.copy(PHOTO, first / "cat.jpg")
+    os.sync()
+    loop = subprocess.run(
+        ["losetup", "--find", "--show", "--read-only", disk], check=True, capture_output=True
+    ).stdout.strip()
+    try:
+        second = mount("second", "mount", "-o", "ro,noload", os.fsdecode(loop))
+    finally:
+        subprocess.run(["losetup", "--detach", loop], check=True)  # once it is not mounted
+    for _ in range(2):  # also after the first try has changed times that one of them has read
+        done = apply(home, line("keep", second / "cat.jpg"), line("trash", first / "cat.jpg"))
+        assert "very file" in reason(done)
+
+
 def test_a_hard_link_is_no_copy(home, photos, tmp_path):
     os.link(photos / "2024/cat.jpg", tmp_path / "link.jpg")
     done = apply(home, line("keep", photos / "2024/cat.jpg"), line("trash", tmp_path / "link.jpg"))

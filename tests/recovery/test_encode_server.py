@@ -1,5 +1,6 @@
 """An encode server that goes away, or that one of both sides does not take: no picture fails."""
 
+import json
 import signal
 import sqlite3
 from pathlib import Path
@@ -7,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from certificates import make_certificate
-from encode_servers import RunningEncodeServer, SlowNetwork
+from encode_servers import RunningEncodeServer
 from fast_serving import serving as sessions
 from kept_state import keep_state
+from network_link import SlowLink
 from pictures import draw
 from running import RunningDaemon
+
+from imgvecd import VectorDatabase
 
 
 @pytest.fixture
@@ -30,9 +34,9 @@ def server(tmp_path):
     made.kill()
 
 
-def vectors(daemon):
-    """Return the embeddings in a stopped daemon's catalog by content hash."""
-    with sqlite3.connect(daemon.state / "catalog.sqlite") as catalog:
+def vectors(state):
+    """Return the embeddings in a closed library's catalog by content hash."""
+    with sqlite3.connect(state / "catalog.sqlite") as catalog:
         rows = catalog.execute(
             "SELECT contents.hash, vector FROM embeddings JOIN contents"
             " ON contents.id = embeddings.key & ((1 << 40) - 1)"
@@ -67,7 +71,7 @@ def test_a_library_is_encoded_elsewhere_and_the_same(serve, server, many):
     assert daemon.stop() == 0
     assert not encoded_here(daemon)
     noted = {bytes.fromhex(line) for line in (server.home / "encoded").read_text().split()}
-    kept = {vector.astype(np.float16).tobytes() for vector in vectors(daemon).values()}
+    kept = {vector.astype(np.float16).tobytes() for vector in vectors(daemon.state).values()}
     assert kept == noted
 
 
@@ -213,7 +217,7 @@ def test_other_weights_are_refused(serve, photos, tmp_path):
 
 def test_a_slow_network_takes_its_time_and_loses_nothing(serve, server, photos):
     server.start()
-    network = SlowNetwork(server.port, delay_s=0.05, bytes_per_s=50_000)
+    network = SlowLink(("127.0.0.1", server.port), delay_s=0.05, bytes_per_s=50_000)
     try:
         setting = server.setting(url=f"https://localhost:{network.port}")
         daemon = serve(photos, encode__remote=setting, encode__without_remote="wait")
@@ -255,14 +259,26 @@ def test_the_embedded_model_gives_the_same_elsewhere_and_answers_texts_alone(tmp
         assert elsewhere.search("a rocket in the sky") == found
         tower = elsewhere.state / "texttower"
         elsewhere.wait_until(lambda: list(tower.glob("*.safetensors")))
+        in_a_program = encoded_by_the_library(tmp_path / "db", server, min(photos.glob("*.jpg")))
         assert server.stop(signal.SIGTERM) == 0
         assert elsewhere.search("a cup of coffee") == local.search("a cup of coffee")
         assert not (elsewhere.state / "imagetower").exists()
         no_failures(elsewhere)
         assert elsewhere.stop() == local.stop() == 0
-        here, there = vectors(local), vectors(elsewhere)
+        here, there = vectors(local.state), vectors(elsewhere.state)
         assert here.keys() == there.keys()
         assert min(float(here[each] @ there[each]) for each in here) > 0.9999
+        ((content, vector),) = in_a_program.items()
+        assert float(here[content] @ vector) > 0.9999
     finally:
         for each in (server, local, elsewhere):
             each.kill()
+
+
+def encoded_by_the_library(folder, server, photo):
+    """Return the vectors, by content hash, of a `VectorDatabase` that never loads a model."""
+    encode = {"remote": json.loads(server.setting()), "without_remote": "wait"}
+    with VectorDatabase("imgvecd-mini", db_path=folder, encode=encode) as database:
+        database.add_image(photo)
+    assert not (folder / "imagetower").exists()
+    return vectors(folder)

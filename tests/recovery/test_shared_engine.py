@@ -1,13 +1,12 @@
 """Whatever happens to the engine or to a state directory: in the end they have the same."""
 
-import contextlib
 import shutil
 import threading
 import time
 
 import pytest
 from postgres_server import PostgresServer
-from sharing import PublishingLibrary, wait_until
+from sharing import add_many, restore_catalog, sharing, wait_until
 
 
 @pytest.fixture
@@ -16,21 +15,6 @@ def own_server():
     server = PostgresServer()
     yield server
     server.close()
-
-
-@contextlib.contextmanager
-def sharing(state, url, **options):
-    library = PublishingLibrary(state, url, **options)
-    try:
-        yield library
-    finally:
-        library.end()
-
-
-def add_many(library, numbers, at_once=50):
-    numbers = list(numbers)
-    for start in range(0, len(numbers), at_once):
-        library.add(*numbers[start : start + at_once])
 
 
 def test_the_engine_is_killed_in_the_middle_of_writes(tmp_path, own_server):
@@ -73,9 +57,7 @@ def test_an_older_catalog_is_noticed_and_reconciled(tmp_path, database):
         add_many(library, range(100, 150))
         library.wait_until_published()
         number = library.publisher.number
-    shutil.copy(kept, state / "catalog.sqlite")
-    for name in ("catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite.seal"):
-        (state / name).unlink(missing_ok=True)
+    restore_catalog(state, kept)
     with sharing(state, database) as library:
         library.wait_until_published()
         assert library.publisher.number == number
@@ -95,9 +77,7 @@ def test_an_older_catalog_that_has_overtaken_the_engine_is_noticed(tmp_path, own
     with sharing(state, url) as library:
         add_many(library, range(100, 120))
         library.wait_until_published()
-    shutil.copy(kept, state / "catalog.sqlite")
-    for name in ("catalog.sqlite-wal", "catalog.sqlite-shm", "catalog.sqlite.seal"):
-        (state / name).unlink(missing_ok=True)
+    restore_catalog(state, kept)
     own_server.stop()
     with sharing(state, url) as library:
         add_many(library, range(200, 260), 10)

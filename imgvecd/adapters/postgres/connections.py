@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,12 +12,18 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from imgvecd.adapters.engine_access import is_this_machine, password_in, password_in_url
+from imgvecd.adapters.postgres.deadlines import Deadlines
 from imgvecd.errors import ConfigError, EngineError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _CONNECT_S = 3
 _READ_MS = 10_000  # of one statement of a search
+_READ_S = 12.0  # of all of them, on this side
+WRITE_S = 150.0
+"""Of a step, on this side."""
+
 WRITE_MS = 120_000
 """Of one statement on the connection that writes."""
 
@@ -47,12 +51,9 @@ def parameters(url: str, password_file: str) -> dict[str, Any]:
     except psycopg.Error as error:
         raise ConfigError(f"shared.url: {str(error).strip()}.") from None
     if given.get("password"):
-        raise ConfigError(
-            "shared.url: it has a password in it, which many can read: put it into a file, and"
-            " name that in shared.password_file."
-        )
+        raise password_in_url()
     if password_file:
-        given["password"] = _password(password_file)
+        given["password"] = password_in(password_file)
     if _is_elsewhere(given):
         given.setdefault("sslmode", "verify-full")
         if given["sslmode"] in {"verify-full", "verify-ca"}:
@@ -112,6 +113,7 @@ class Connections:
         self._given = given
         self._prepare = prepare
         self._where = where
+        self._deadlines = Deadlines(where)
         self._lock = threading.Lock()
         self._idle: queue.LifoQueue[Connection] = queue.LifoQueue()
         self._open: set[Connection] = set()
@@ -133,20 +135,20 @@ class Connections:
         return connection
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, within_s: float = _READ_S) -> Iterator[Connection]:
         """Yield a connection for a search; one that broke is not handed out again."""
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
             connection = self.connect(statement_ms=_READ_MS)
             try:
-                with self.translated():
+                with self.used(connection, within_s):
                     self._prepare(connection)
             except EngineError:
                 self.drop(connection)
                 raise
         try:
-            with self.translated():
+            with self.used(connection, within_s):
                 yield connection
         finally:
             if connection.closed or connection.broken or self._closed:
@@ -166,6 +168,12 @@ class Connections:
             self._open.discard(connection)
         with contextlib.suppress(psycopg.Error):
             connection.close()
+
+    @contextlib.contextmanager
+    def used(self, connection: Connection, within_s: float) -> Iterator[None]:
+        """Use a connection for so long at the most; see `translated`."""
+        with self.translated(), self._deadlines.within(connection, within_s):
+            yield
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -190,25 +198,4 @@ class Connections:
 
 def _is_elsewhere(given: Mapping[str, Any]) -> bool:
     """Return whether a host may be another machine."""
-    return not all(map(_is_local, str(given.get("host") or "").split(",")))
-
-
-def _is_local(host: str) -> bool:
-    return host in {"", "localhost", "127.0.0.1", "::1"} or host.startswith(("/", "@"))
-
-
-def _password(path: str) -> str:
-    path = os.path.expanduser(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(4096)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise ConfigError(f"shared.password_file: {path}: {why}.") from error
-    if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigError(
-            f"shared.password_file: other users can read {path}; run `chmod 600 {path}`, and change"
-            " the password."
-        )
-    return text.rstrip("\r\n")
+    return not all(map(is_this_machine, str(given.get("host") or "").split(",")))

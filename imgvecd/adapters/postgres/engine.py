@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +12,7 @@ import numpy as np
 from pgvector.psycopg import register_vector
 
 from imgvecd.adapters.postgres.connections import (
+    WRITE_S,
     Connection,
     Connections,
     encryption_warning,
@@ -28,6 +30,7 @@ from imgvecd.adapters.postgres.vector_tables import VectorTables
 from imgvecd.core.sharing.vector_engine import (
     FACTS,
     KEY_BITS,
+    PROMPT_S,
     FactStep,
     Member,
     Position,
@@ -92,7 +95,7 @@ class PostgresEngine:
 
     def settle(self, fingerprint: str, questions: Callable[[], Float32Array]) -> None:
         """Build or tune the index of a model if that is due: takes as long as it takes."""
-        with self._writer.connection() as connection:
+        with self._writer.connection(within_s=math.inf) as connection:
             self._indexes.settle(connection, fingerprint, questions)
 
     def keys(self, number: int, feed: str) -> Iterator[tuple[Int64Array, list[bytes]]]:
@@ -100,7 +103,7 @@ class PostgresEngine:
         first, end = number << KEY_BITS, (number + 1) << KEY_BITS
         last = first - 1
         while True:
-            with self._connections.reading() as connection:
+            with self._connections.reading(WRITE_S) as connection:
                 table = self._tables.find(connection, feed) if feed != FACTS else None
                 if feed != FACTS and table is None:
                     return
@@ -139,7 +142,7 @@ class PostgresEngine:
         self, fingerprint: str, digests: Sequence[bytes]
     ) -> dict[bytes, Float16Array]:
         """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
-        with self._connections.reading() as connection:
+        with self._connections.reading(PROMPT_S) as connection:
             table = self._tables.find(connection, fingerprint)
             if table is None:
                 return {}

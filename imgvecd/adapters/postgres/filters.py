@@ -6,31 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from imgvecd.api import Filters
-from imgvecd.errors import BadRequestError
+from imgvecd.core.sharing.shared_filters import refuse_unknown
 from imgvecd.spelling import folded, format_name, spellings
 
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
-_KNOWN = {
-    "folder",
-    "taken",  # resolved into the two that follow
-    "taken_from",
-    "taken_to",
-    "format",
-    "orientation",
-    "min_width",
-    "min_height",
-    "near",
-    "box",
-    "has_gps",
-    "tags",
-    "min_rating",
-    "online",  # nobody knows what is reachable for whom
-    "any_of",
-    "none_of",
-}
 _NORTH_OF_AND_SOUTH_OF = "i.latitude IS NOT NULL AND i.latitude BETWEEN %s AND %s"
 _DISTANCE_KM = (  # by the haversine formula, as in the catalog
     "2 * 6371.0 * asin(sqrt(least(1, sind((i.latitude - %s) / 2) ^ 2"
@@ -46,10 +26,7 @@ def of_images(filters: Filters) -> tuple[str, list[Any]]:
     Raises:
         BadRequestError: a filter that the engine does not know; it names the field.
     """
-    for name in msgspec.structs.asdict(filters):
-        given = getattr(filters, name) != getattr(Filters(), name)
-        if given and name not in _KNOWN:
-            raise BadRequestError(f"`{name}`: other sources cannot be searched by it")
+    refuse_unknown(filters)
     tests = [*_of_facts(filters), *_of_place(filters), *_within(filters)]
     return " AND ".join(test for test, _ in tests), [v for _, values in tests for v in values]
 

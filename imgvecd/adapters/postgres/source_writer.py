@@ -12,6 +12,7 @@ from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 
 from imgvecd.adapters.postgres.connections import (
+    WRITE_S,
     Connection,
     Connections,
     first_value,
@@ -71,7 +72,7 @@ class SourceWriter:
             self._drop_writer()
             connection = self._connections.connect()
             try:
-                with self._connections.translated():
+                with self._connections.used(connection, WRITE_S):
                     migrate(connection)
                     register_vector(connection)
                     self._lock_source(connection, member)
@@ -226,13 +227,13 @@ class SourceWriter:
             connection.execute(statement(f"DELETE FROM {table.name} WHERE key = ANY (%s)"), (keys,))
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, within_s: float = WRITE_S) -> Iterator[Connection]:
         """Yield the connection that publishes: to one thread at a time."""
         with self._writing:
             connection = self._writer
             if connection is None or connection.closed:
                 raise EngineError("the connection to the shared engine is lost")
-            with self._connections.translated():
+            with self._connections.used(connection, within_s):
                 yield connection
 
     def _drop_writer(self) -> None:

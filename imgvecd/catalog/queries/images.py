@@ -40,11 +40,17 @@ class ImageTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def images(self, ids: Sequence[int], fingerprint: str | None = None) -> dict[int, Image]:
-        """Return those of `ids` that a file bears; `indexed` is told for the given model."""
+    def images(
+        self, ids: Sequence[int], fingerprint: str | None = None, *, companions: bool = True
+    ) -> dict[int, Image]:
+        """Return those of `ids` that a file bears; `indexed` is told for the given model.
+
+        Args:
+            companions: False leaves out what lies beside the files, which is half of the work.
+        """
         with self._database.read() as connection:
             queued = _queue_test(connection, fingerprint)
-            found = (self._image(connection, identity, queued) for identity in ids)
+            found = (self._image(connection, identity, queued, companions) for identity in ids)
             return {image.id: image for image in found if image is not None}
 
     def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
@@ -183,7 +189,13 @@ class ImageTable:
             index_bytes=index_bytes,
         )
 
-    def _image(self, connection: sqlite3.Connection, content_id: int, queued: str) -> Image | None:
+    def _image(
+        self,
+        connection: sqlite3.Connection,
+        content_id: int,
+        queued: str,
+        companions: bool = True,  # as `images` has it
+    ) -> Image | None:
         row = connection.execute(
             f"SELECT {_CONTENT_COLUMNS}, {queued} FROM contents WHERE id = ? AND live",
             (content_id,),
@@ -195,6 +207,7 @@ class ImageTable:
         files = connection.execute(_FILES_OF, (content_id,)).fetchall()
         if not files:
             return None
+        beside_it = files if companions else ()
         return Image(
             id=identity,
             hash=digest.hex(),
@@ -206,7 +219,7 @@ class ImageTable:
             truncated=bool(cut),
             indexed=failure is None and not waits,
             failure=failure,
-            companions=tuple(c for file in files for c in _companions(connection, file)),
+            companions=tuple(c for file in beside_it for c in _companions(connection, file)),
             metadata=json.loads(metadata),
             user_metadata=json.loads(user),
             place=line_of(connection, content_id),

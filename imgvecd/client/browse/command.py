@@ -18,9 +18,8 @@ from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
 from imgvecd.config.schema import BrowseConfig, expand, split_listen
 from imgvecd.errors import BadRequestError, ConfigError
+from imgvecd.secret_file import read_secret_file
 from imgvecd.terminal_output import say, warn
-
-_LONGEST_SECRET = 1000  # characters
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,14 +74,7 @@ def read_secret(path: str) -> str:
             "chmod 600 FILE, and name it here."
         )
     full = expand(path)
-    try:
-        with open(full, encoding="ascii", errors="replace") as file:
-            mode, text = os.fstat(file.fileno()).st_mode, file.read(_LONGEST_SECRET)
-    except OSError as error:
-        raise ConfigError(f"browse.secret_file: {full}: {error.strerror}.") from error
-    if mode & 0o077:
-        raise ConfigError(f"browse.secret_file: others can read {full}; run: chmod 600 {full}")
-    return text.strip()
+    return read_secret_file(full, "browse.secret_file").decode("ascii", errors="replace").strip()
 
 
 def _show(address: str, *, no_open: bool) -> None:

@@ -24,7 +24,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 _MOST_PICTURES = 64  # kept decoded, 0.8 MB each at most

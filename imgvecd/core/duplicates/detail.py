@@ -6,6 +6,7 @@ all of one tone the same way, or some blocks far more than the noise of the othe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,11 @@ YCC = np.array(
 )
 """ITU-R BT.601: luma, and the two colour differences, of red, green and blue."""
 
+_ONE_TONE = np.array([16, 2, 2], np.float32)  # levels of luma and of colours that are one tone
+_CERTAIN = 4  # blocks of one tone that count: more tell no more of it
+_TERMS = 5  # of a change of tones: luma, its square, two colours, and a constant
+_SYSTEMATIC = 0.03  # grey levels by which converting colours moves all of them
+_TRUNCATED = 0.5  # grey levels by which a codec that does not round moves both colour differences
 _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same
@@ -37,7 +43,10 @@ class Detail:
     Attributes:
         noise: median over small blocks of the deviation within them.
         tone, colour: what one global change of tones explains, of luma and of colour.
+        shift: by how many standard errors the colour of all tones moved together.
         luma_small, luma, colour_block: the worst block's mean; the first of small blocks.
+        spot: the worst small block's deviation of luma, root of the mean square, beyond what one
+            filter of the whole picture explains, as resizing is one.
         edges: strength of the strongest edges of the sharper picture in the other one, relative.
         sharpened: strength of the strongest edges of the other in the sharper one, likewise.
         strength: in grey levels, that the strongest edges of the sharper one have at the least.
@@ -49,9 +58,11 @@ class Detail:
     noise: float
     tone: float
     colour: float
+    shift: float
     luma_small: float
     luma: float
     colour_block: float
+    spot: float
     edges: float
     sharpened: float
     strength: float
@@ -74,17 +85,22 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
     difference = second - first
     means = {size: _means(difference, size) for size in (_SMALL, _MEDIUM)}
     worst = {size: np.abs(mean).max(axis=(0, 1)) for size, mean in means.items()}
-    explained = _explained(_means(first, _MEDIUM), means[_MEDIUM])
+    tones = _means(first, _MEDIUM).reshape(-1, 3)
+    change = means[_MEDIUM].reshape(-1, 3)
+    squares = _means(difference[..., :1] ** 2, _SMALL)[..., 0]
+    explained = _size(_explained(tones, change))
     common = edges[0] * edges[1]
     strengths = [float(np.percentile(np.abs(each), _STRONGEST)) for each in edges]
     strong = [np.abs(each) >= least for each, least in zip(edges, strengths, strict=True)]
     return Detail(
-        noise=_noise(difference[..., 0], means[_SMALL][..., 0]),
+        noise=float(np.median(np.sqrt(np.maximum(squares - means[_SMALL][..., 0] ** 2, 0)))),
         tone=float(explained[0]),
         colour=float(explained[1:].max()),
+        shift=_shift(tones, change),
         luma_small=float(worst[_SMALL][0]),
         luma=float(worst[_MEDIUM][0]),
         colour_block=float(worst[_MEDIUM][1:].max()),
+        spot=_spot(difference[..., 0], edges[0]),
         edges=_ratio(common[strong[0]].sum(), (edges[0] ** 2)[strong[0]].sum()),
         sharpened=_ratio(common[strong[1]].sum(), (edges[1] ** 2)[strong[1]].sum()),
         strength=strengths[0],
@@ -140,19 +156,61 @@ def _means(planes: Float32Array, size: int) -> Float32Array:
     return means
 
 
-def _noise(difference: Float32Array, means: Float32Array) -> float:
-    squares = _means(difference[..., None] ** 2, _SMALL)[..., 0]
-    return float(np.median(np.sqrt(np.maximum(squares - means**2, 0))))
-
-
-def _explained(blocks: Float32Array, difference: Float32Array) -> Float32Array:
-    """Return the deviation that is a function of the tone: of luma and both colour differences."""
-    tones = blocks.reshape(-1, 3)
-    given = np.column_stack([tones, (tones[:, 0] / 128 - 1) ** 2 * 64, np.ones(len(tones))])
-    change = difference.reshape(-1, 3)
-    fitted, *_ = np.linalg.lstsq(given, change, rcond=None)
-    explained: Float32Array = np.sqrt(((given @ fitted) ** 2).mean(axis=0)).astype(np.float32)
+def _explained(
+    tones: Float32Array, change: Float32Array, weights: Float32Array | None = None
+) -> Float32Array:
+    """Return the change that is a function of the tone: of luma and both colour differences."""
+    given = _terms(tones)
+    weighted = np.ones((len(tones), 1)) if weights is None else np.sqrt(weights)[:, None]
+    fitted, *_ = np.linalg.lstsq(given * weighted, change * weighted, rcond=None)
+    explained: Float32Array = np.asarray(given @ fitted, np.float32)
     return explained
+
+
+def _terms(tones: Float32Array) -> Float32Array:
+    return np.column_stack([tones, (tones[:, 0] / 128 - 1) ** 2 * 64, np.ones(len(tones))])
+
+
+def _size(change: Float32Array, weights: Float32Array | None = None) -> Float32Array:
+    size: Float32Array = np.sqrt(np.average(change**2, axis=0, weights=weights))
+    return size
+
+
+def _shift(tones: Float32Array, change: Float32Array) -> float:
+    """Return by how many standard errors colours moved together, the more of the two planes.
+
+    Saving rounds every tone its own way, however large a part of the picture has it: a sky may get
+    bluer by a level while the next shade gets less so. So what counts is tones, not blocks.
+    """
+    _, tone, counts = np.unique(
+        np.floor(tones / _ONE_TONE), axis=0, return_inverse=True, return_counts=True
+    )
+    free = len(counts) - _TERMS
+    if free < _TERMS:
+        return 0.0
+    mean_tones, mean_change = (
+        np.asarray(
+            np.stack([np.bincount(tone.ravel(), plane) for plane in each.T], axis=1)
+            / counts[:, None],
+            np.float32,
+        )
+        for each in (tones, change)
+    )
+    weights = np.minimum(counts, _CERTAIN)
+    together = _explained(mean_tones, mean_change, weights)
+    apart = _size(mean_change - together, weights) * math.sqrt(len(counts) / free)
+    error = apart * math.sqrt(_TERMS / len(counts)) + _SYSTEMATIC
+    truncated = np.average(together[:, 1:].mean(axis=1), weights=weights)
+    together -= np.clip(truncated, -_TRUNCATED, _TRUNCATED)
+    return float((_size(together, weights) / error)[1:].max())
+
+
+def _spot(difference: Float32Array, edges: Float32Array) -> float:
+    coarse = np.pad(edges, 1)
+    given = np.stack([coarse.ravel(), np.pad(_edges(coarse), 1).ravel()], axis=1)
+    filtered, *_ = np.linalg.lstsq(given.T @ given, given.T @ difference.ravel(), rcond=None)
+    rest = difference - (given @ filtered).reshape(difference.shape)
+    return math.sqrt(_means(rest[..., None] ** 2, _SMALL).max())
 
 
 def _edges(luma: Float32Array) -> Float32Array:

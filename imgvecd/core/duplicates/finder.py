@@ -166,7 +166,7 @@ class DuplicateFinder:
         for subject in near:
             cosine = cosines.get(subject.id, 0.0)
             kind = await self._relation(given, examined, subject, cosine, min_similarity)
-            image = self._image_store.images([subject.id]).get(subject.id) if kind else None
+            image = self._images([subject.id]).get(subject.id) if kind else None
             if kind and image:
                 found += [listed_file(image, file, kind, cosine) for file in image.files]
         found.sort(key=lambda file: (KINDS.index(file.kind), -file.similarity, file.path))
@@ -241,7 +241,7 @@ class DuplicateFinder:
                 path=image.files[0].path,
                 why=unread.get(content_id) or self._looking.why_unseen(content_id),
             )
-            for content_id, image in self._image_store.images(ids).items()
+            for content_id, image in self._images(ids).items()
             if image.files
         )
 
@@ -271,6 +271,9 @@ class DuplicateFinder:
         cursor = group_pages.cursor_after(request, _place(shown[-1])) if more and shown else None
         return _Page(groups, len(found), cursor)
 
+    def _images(self, ids: Sequence[int]) -> dict[int, Image]:
+        return self._image_store.images(ids, companions=False)
+
     def _decided(self) -> set[tuple[int, int]]:
         """Return the pairs of ids, the lower first, that a person does not want to see."""
         decided = self._store.decided()
@@ -296,7 +299,7 @@ class DuplicateFinder:
         }
         known_images: dict[int, Image] = {}
         for start in range(0, len(every), _BATCH):
-            known_images |= self._image_store.images(every[start : start + _BATCH])
+            known_images |= self._images(every[start : start + _BATCH])
         folders = ChosenFolders(request)
         partners = _partners(decided)
         facts = self._comparer.facts(every)

@@ -130,13 +130,16 @@ class KnownPairs:
         kinds = alike_kinds(self.alike)
         told = kinds != UNKNOWN
         unlike = self.alike["verdict"] == VERDICTS.index("other")
-        near, near_keys = self.near, self.keys(self.near)
-        alike_keys = self.keys(self.alike)
-        cosine = near["cosine"]
-        found = np.full(len(near), UNKNOWN)
-        found[cosine >= min_similarity] = _SIMILAR
-        found[(cosine >= BURST_EMBEDDING) & (near["apart_s"] <= burst_s)] = _BURST
-        found[(near["crop"] == 1) & ~np.isin(near_keys, alike_keys[unlike])] = _EDITED
+        cosine = self.near["cosine"]
+        similar = cosine >= min_similarity
+        burst = (cosine >= BURST_EMBEDDING) & (self.near["apart_s"] <= burst_s)
+        crop = self.near["crop"] == 1
+        named = np.flatnonzero(similar | burst | crop)  # few of millions: only theirs are looked up
+        near, burst, crop = self.near[named], burst[named], crop[named]
+        near_keys, alike_keys = self.keys(near), self.keys(self.alike)
+        found = np.where(similar[named], _SIMILAR, UNKNOWN)
+        found[burst] = _BURST
+        found[crop & ~np.isin(near_keys, alike_keys[unlike])] = _EDITED
         found[np.isin(near_keys, alike_keys[told])] = UNKNOWN
         return [
             *_links(self.alike[told], kinds[told]),

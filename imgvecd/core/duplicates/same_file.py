@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import secrets
+import struct
 
 from imgvecd.types import Stamp
 
@@ -18,7 +19,9 @@ _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100
 _AT_STATX_FORCE_SYNC = 0x2000  # FUSE, NFS and SMB ask whoever has the file, not their cache
 _STATX_BASIC_STATS = 0x7FF
+_STATX_BTIME = 0x800
 _STATX_BYTES = 256
+_MASK, _INODE, _BIRTH = (struct.Struct(each) for each in ("=I", "=32xQ", "=80xqI"))  # of it
 _UNKNOWN = {errno.ENOSYS, errno.EINVAL, errno.EPERM}  # an old kernel, or a sandbox
 _DAY_S = 86_400
 # Far from any real access. File systems that keep no more than the day (FAT) tell it as well.
@@ -32,14 +35,7 @@ def fresh_stat(path: bytes) -> os.stat_result:
     Raises:
         OSError: as `os.lstat` does.
     """
-    statx = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
-    if statx is not None:
-        buffer = ctypes.create_string_buffer(_STATX_BYTES)
-        flags = _AT_SYMLINK_NOFOLLOW | _AT_STATX_FORCE_SYNC
-        if statx(_AT_FDCWD, path, flags, _STATX_BASIC_STATS, buffer) != 0:
-            code = ctypes.get_errno()
-            if code not in _UNKNOWN:
-                raise OSError(code, os.strerror(code), path)
+    _statx(path)
     return os.lstat(path)
 
 
@@ -53,12 +49,15 @@ def is_one_file(path: bytes, other: bytes) -> bool:
 
     The file at `path` gets another time of access for a moment, which no reader minds. Where that
     is not permitted, only device and inode can tell; whoever moves the file looks again afterwards.
+    Of one number and born in one nanosecond are files of a disk that is mounted by way of two
+    devices, whose kernel knows nothing of the other, and of a snapshot, which will not stay.
 
     Raises:
         OSError: one of them is not there.
     """
     own, before = fresh_stat(path), fresh_stat(other)
-    if os.path.samestat(own, before):
+    birth = _birth(path)
+    if os.path.samestat(own, before) or (birth is not None and birth == _birth(other)):
         return True
     day = _EARLIEST_DAY + secrets.randbelow(_DAYS)
     moment_s = day * _DAY_S + secrets.randbelow(_DAY_S)
@@ -75,3 +74,31 @@ def is_one_file(path: bytes, other: bytes) -> bool:
     return (told and after.st_atime_ns != before.st_atime_ns) or (
         after.st_ctime_ns != before.st_ctime_ns
     )
+
+
+def _birth(path: bytes) -> tuple[int, int, int] | None:
+    """Return (inode, second, nanosecond) of when the file was made; None if nothing tells."""
+    told = _statx(path)
+    if told is None or not _MASK.unpack_from(told)[0] & _STATX_BTIME:
+        return None
+    (inode,), (second, nanosecond) = _INODE.unpack_from(told), _BIRTH.unpack_from(told)
+    return inode, second, nanosecond
+
+
+def _statx(path: bytes) -> bytes | None:
+    """Return `struct statx`, past every cache of attributes; None where there is no such call.
+
+    Raises:
+        OSError: as `os.lstat` does.
+    """
+    statx = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+    if statx is None:
+        return None
+    buffer = ctypes.create_string_buffer(_STATX_BYTES)
+    flags = _AT_SYMLINK_NOFOLLOW | _AT_STATX_FORCE_SYNC
+    if statx(_AT_FDCWD, path, flags, _STATX_BASIC_STATS | _STATX_BTIME, buffer) == 0:
+        return buffer.raw
+    code = ctypes.get_errno()
+    if code not in _UNKNOWN:
+        raise OSError(code, os.strerror(code), path)
+    return None

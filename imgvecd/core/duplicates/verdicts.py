@@ -51,6 +51,14 @@ _PAGE_LIMITS = {
     "luma": (3.6, 0.0, 0.0),
     "colour_block": (4.0, 0.0, 0.0),
 }
+# Standard errors by which colours move together that are always allowed, and how many more for each
+# that saving explains; and grey levels by which they move more than that explains.
+_SURELY = (2.4, 1.5)
+_RECOLOURED = 0.25
+# Grey levels by which the worst place may differ, and how many times as much as at the much lower
+# quality: of 300 copies of the same size none had more than that itself, of 72 resized ones none 6
+# more than that.
+_SPOT, _SPOT_RESIZED = (3.0, 1.35), (6.5, 1.35)
 # Shares that are left of the edges, and of these and of the fine structure together, below which it
 # is blurred. Where there is no more noise than expected, nothing else explains that edges are gone.
 _BLURRED_QUIET, _BLURRED = 0.78, 1.2
@@ -111,6 +119,8 @@ def verdict(
     """
     if not _within(found, expected, resized=resized, jpeg=jpeg):
         return _changed(found)
+    if _is_recoloured(found, expected, jpeg=jpeg) or _has_spot(found, expected, resized=resized):
+        return _changed(found)
     told = _blur_told(lost, quality if jpeg else quality - _OTHERS_LOSE)
     if told:
         return _changed(found)
@@ -118,6 +128,22 @@ def verdict(
     sharpened = found.sharpened > _most_sharpened(expected, resized=resized)
     smooth = found.strength < _SMOOTH
     return "same" if smooth or not (sharpened or blurred) else _changed(found)
+
+
+def _is_recoloured(found: Detail, expected: Expected, *, jpeg: bool) -> bool:
+    """Return whether all colours moved together, more than saving explains, however little."""
+    least = _RECOLOURED + expected.usual.colour + (0 if jpeg else _OTHER_CODEC["colour"])
+    base, explained = _SURELY
+    page = found.flat >= _PAGE_FLAT
+    return (
+        not page and found.colour > least and found.shift > base + explained * expected.usual.shift
+    )
+
+
+def _has_spot(found: Detail, expected: Expected, *, resized: bool) -> bool:
+    """Return whether one small place changed more than any does by saving: a digit, an eye."""
+    base, explained = _SPOT_RESIZED if resized else _SPOT
+    return found.flat < _PAGE_FLAT and found.spot > base + explained * expected.poor.spot
 
 
 def _blur_told(lost: Sequence[float], quality: int) -> bool | None:

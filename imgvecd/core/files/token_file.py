@@ -6,12 +6,11 @@ import contextlib
 import hmac
 import os
 import secrets
-import stat
 
 from imgvecd.errors import ConfigError
+from imgvecd.secret_file import read_secret_file
 
 _TOKEN_BYTES = 32  # 256 bits: nobody guesses it
-_LONGEST_TOKEN = 4096
 _BEARER = "bearer"
 
 
@@ -29,18 +28,10 @@ def read_token(path: str, setting: str = "server.token_file", *, make: bool = Tr
         if make:
             with contextlib.suppress(FileExistsError):
                 _make_token(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            text = file.read(_LONGEST_TOKEN) if stat.S_ISREG(mode) else b""
     except OSError as error:
         raise ConfigError(f"{setting}: {path}: {error.strerror}.") from error
-    renewed = "delete it if they may have done so: a new one is made"
-    if mode & 0o077:
-        advice = f", and {renewed}" if make else ""
-        raise ConfigError(
-            f"{setting}: other users can read {path}; run `chmod 600 {path}`{advice}."
-        )
+    renewed = ", and delete it if they may have done so: a new one is made"
+    text = read_secret_file(path, setting, advice=renewed if make else "", links=False)
     token = text.decode(errors="replace").strip()
     if not token.isascii() or len(token.split()) != 1:
         advice = "; delete it, one is made" if make else ""

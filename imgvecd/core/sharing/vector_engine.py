@@ -24,6 +24,9 @@ MOST_SOURCES = 8192
 LEAST_RECALL = 0.95
 """Promised of the ten best, unfiltered and with one image in ten allowed."""
 
+PROMPT_S = 2.0
+"""How long `vectors_of_pixels` takes at the most: encoding waits for it."""
+
 DIGEST_BYTES = 16
 FACTS = "facts"
 """The feed of what is known of images; the others are named by a model's fingerprint."""
@@ -264,7 +267,11 @@ class VectorEngine(Protocol):
     def vectors_of_pixels(
         self, fingerprint: str, digests: Sequence[bytes]
     ) -> dict[bytes, Float16Array]:
-        """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
+        """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest.
+
+        Raises:
+            EngineError: also where it takes longer than `PROMPT_S`.
+        """
         ...
 
     def prepare(self) -> None:

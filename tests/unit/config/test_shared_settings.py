@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from imgvecd.adapters.milvus import address
 from imgvecd.adapters.postgres.connections import encryption_warning, parameters
 from imgvecd.config.load import load
 from imgvecd.errors import ConfigError
@@ -15,7 +16,7 @@ from imgvecd.errors import ConfigError
         ({"shared.name": "nas"}, "url: say where the database is"),
         ({"shared.url": "postgresql:///x", "shared.name": "a:b"}, "without a colon"),
         ({"shared.url": "postgresql:///x", "shared.publish": "names"}, "paths, metadata"),
-        ({"shared.engine": "oracle"}, "valid are postgres"),
+        ({"shared.engine": "oracle"}, "valid are postgres, milvus"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given, said):
@@ -60,3 +61,40 @@ def test_a_password_comes_from_a_file_of_ones_own(tmp_path):
     assert given["password"].split() == ["secret", "word"]
     with pytest.raises(ConfigError, match="No such file"):
         parameters("postgresql://me@db/x", str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://me:secret@db", "put it into a file"),
+        ("postgresql://db/x", "expected https://USER@HOST:19530"),
+        ("https://db:port", "shared.url"),
+        ("https://db?sslmode=require", "sslmode: no such option"),
+        ("http://db?ca=/etc/ca.pem", "ca: no such option"),
+        ("https://db?ca=/nowhere/ca.pem", "/nowhere/ca.pem cannot be read"),
+    ],
+)
+def test_addresses_of_milvus_that_make_no_sense_are_refused(url, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        address.parameters(url, "")
+    assert "secret" not in str(caught.value)
+
+
+def test_addresses_of_milvus(tmp_path):
+    ca, password = tmp_path / "ca.pem", tmp_path / "password"
+    ca.touch()
+    password.write_text("secret word\n")
+    password.chmod(0o600)
+    url = f"https://nas@db.example/photos?ca={ca}&server_name=milvus"
+    assert address.parameters(url, str(password)) == {
+        "uri": "https://db.example:19530",
+        "token": "nas:secret word",
+        "db_name": "photos",
+        "secure": True,
+        "server_pem_path": str(ca),
+        "server_name": "milvus",
+    }
+    assert address.parameters("http://localhost:7", "")["token"] == ""
+    assert address.encryption_warning(url) is None
+    assert address.encryption_warning("http://localhost:7") is None
+    assert "http others can read along" in address.encryption_warning("http://db.example:19530")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 from imgvecd.adapters import pillow
 from imgvecd.core.duplicates import comparing, detail, resaving
@@ -113,3 +113,48 @@ def test_strong_colours_that_leave_their_range_are_no_edit():
     for quality in (90, 60, 40):
         copy = saved_photo(photo, quality=quality)
         assert comparing.compare(saved_photo(photo, quality=95), copy, 0) == "same"
+
+
+def warmer(image):
+    red, green, blue = image.split()
+    return Image.merge(
+        "RGB", (red.point(lambda v: v * 1.02), green, blue.point(lambda v: v * 0.98))
+    )
+
+
+@pytest.mark.parametrize("name", ["astronaut", "cat", "coffee", "motorcycle", "rocket"])
+def test_a_faint_change_of_all_colours_is_an_edit(name):
+    photo = Image.open(PHOTOS / f"{name}.jpg").convert("RGB")
+    pale = ImageEnhance.Color(photo).enhance(0.2)
+    original = saved_photo(pale, quality=92)
+    for change in (ImageEnhance.Color(pale).enhance(0.65), warmer(pale)):
+        for quality in (75, 92):
+            copy = saved_photo(change, quality=quality)
+            assert comparing.compare(original, copy, 0) == "edited"
+    for quality in (60, 75, 92):
+        again = saved_photo(saved(pale, quality), quality=85)
+        assert comparing.compare(original, again, 0) == "same"
+    truncated = saved(pale, 80, "AVIF")
+    assert comparing.compare(original, saved_photo(truncated, quality=92), 0) == "same"
+
+
+def receipt(total):
+    image = Image.new("RGB", (500, 700), (225, 222, 215))
+    draw = ImageDraw.Draw(image)
+    for number in range(16):
+        line = f"article {number * 31 % 97:02}     {number % 9}.{number * 37 % 100:02}"
+        draw.text((40, 50 + 36 * number), line, (60, 60, 70), ImageFont.load_default(22))
+    draw.text((40, 640), f"total     {total}", (60, 60, 70), ImageFont.load_default(26))
+    light = np.linspace(0.75, 1, 500)[None, :, None]
+    grain = np.random.default_rng(1).normal(0, 7, (700, 500, 1))
+    pixels = np.asarray(image, np.float32) * light + grain
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def test_one_digit_on_a_page_that_was_photographed_is_a_change():
+    original = saved_photo(receipt("83.10"), quality=92)
+    for quality in (90, 70):
+        copy = saved_photo(receipt("83.10"), quality=quality)
+        other = saved_photo(receipt("63.10"), quality=quality)
+        assert comparing.compare(original, copy, 0) == "same"
+        assert comparing.compare(original, other, 0) == "edited"

@@ -1,0 +1,1 @@
+"""A shared engine on Milvus, by pymilvus."""

@@ -1,0 +1,142 @@
+"""How much of what a search of every list finds is found, and how many lists make it enough."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+from pymilvus import MilvusClient
+
+from imgvecd.adapters.milvus.collections import LISTS, Collections, VectorCollection
+from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S
+from imgvecd.adapters.milvus.nearest import count_passing, nearest
+from imgvecd.core.sharing.vector_engine import LEAST_RECALL, Recall
+from imgvecd.types import Float32Array
+
+logger = logging.getLogger(__name__)
+
+MEASURE_FROM = 20_000
+"""Vectors from which on searches look through a part of the lists only."""
+
+_K = 10
+_MOST_QUERIES = 24
+_OWN_QUERIES = 8  # of images in the collection, beside what people ask
+_TENTH = "key % 10 == 3"
+_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the lists
+_MARGIN = 0.01  # measured on a few queries
+_TIE = 1e-6
+_GROWN = 2  # times as many vectors as when it was measured: measured anew
+_LOOK_S = 60.0
+_INDEX_S = 600.0  # to wait for the indexes of segments
+
+
+class RecallKeeper:
+    """Has enough lists looked through; for the one thread that publishes."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._collections = collections
+        self._looked_at: dict[str, float] = {}
+
+    def due(self, client: MilvusClient, fingerprint: str) -> tuple[VectorCollection, int] | None:
+        """Return what is to be measured, and how many vectors it has; None if nothing is."""
+        now = time.monotonic()
+        if now < self._looked_at.get(fingerprint, now - _LOOK_S) + _LOOK_S:
+            return None
+        self._looked_at[fingerprint] = now
+        collection = self._collections.find(client, fingerprint)
+        if collection is None:
+            return None
+        count = count_passing(client, collection.name, "")
+        if count < MEASURE_FROM or count <= _GROWN * collection.measured_at:
+            return None
+        return collection, count
+
+    def settle(
+        self, client: MilvusClient, collection: VectorCollection, count: int, queries: Float32Array
+    ) -> None:
+        """Find out how many lists are enough, once what was written has its index."""
+        client.flush(collection.name, timeout=_INDEX_S)
+        _wait_for_index(client, collection.name)
+        asked = _questions(client, collection, queries)
+        probes = [_enough(client, collection, asked, test) for test in ("", _TENTH)]
+        self._collections.note(client, collection, (probes[0], probes[1]), count)
+
+
+def measure(client: MilvusClient, collection: VectorCollection, queries: Float32Array) -> Recall:
+    """Return the recall of searches as they are now."""
+    if not collection.measured_at:
+        return Recall(1.0, 1.0, "IVF_SQ8, every list", 0)
+    asked = _questions(client, collection, queries)
+    unfiltered, filtered = (
+        _found(client, collection, asked, _best(client, collection, asked, test), test, None)
+        for test in ("", _TENTH)
+    )
+    how = f"IVF_SQ8, {collection.probes} and {collection.probes_filtered} of {LISTS} lists"
+    return Recall(unfiltered, filtered, how, len(asked))
+
+
+def _enough(
+    client: MilvusClient, collection: VectorCollection, queries: Float32Array, test: str
+) -> int:
+    """Return the least lists that find what is promised."""
+    best = _best(client, collection, queries, test)
+    for share in _SHARES:
+        probes = int(LISTS * share)
+        found = _found(client, collection, queries, best, test, probes)
+        what = "with one in ten allowed " if test else ""
+        logger.info("shared engine: recall %s%.3f, %d lists", what, found, probes)
+        if found >= LEAST_RECALL + _MARGIN:
+            break
+    return probes
+
+
+def _questions(
+    client: MilvusClient, collection: VectorCollection, queries: Float32Array
+) -> Float32Array:
+    rows = client.query(
+        collection.name,
+        filter="key > 0",
+        output_fields=["vector"],
+        limit=_OWN_QUERIES,
+        consistency_level="Session",
+        timeout=CALL_S,
+    )
+    own = collection.restored([row["vector"] for row in rows])
+    asked = np.concatenate([queries[: _MOST_QUERIES - len(own)], own])
+    return np.asarray(asked / np.linalg.norm(asked, axis=1, keepdims=True), np.float32)
+
+
+def _best(
+    client: MilvusClient, collection: VectorCollection, queries: Float32Array, test: str
+) -> list[float]:
+    """Return the score of the tenth best for each query, with every list looked through."""
+    found = [nearest(client, collection, query, 4 * _K, test, LISTS) for query in queries]
+    return [hits[_K - 1][0] if len(hits) >= _K else -1.0 for hits in found]
+
+
+def _found(
+    client: MilvusClient,
+    collection: VectorCollection,
+    queries: Float32Array,
+    best: list[float],
+    test: str,
+    probes: int | None,
+) -> float:
+    """Return the share of the ten best that searches find."""
+    found = wanted = 0
+    for query, least in zip(queries, best, strict=True):
+        hits = nearest(client, collection, query, _K, test, probes)
+        found += sum(score >= least - _TIE for score, _ in hits)
+        wanted += min(_K, len(hits)) if least == -1.0 else _K
+    return found / wanted if wanted else 1.0
+
+
+def _wait_for_index(client: MilvusClient, name: str) -> None:
+    """Return when the vectors have their index, or after ten minutes."""
+    until = time.monotonic() + _INDEX_S
+    while time.monotonic() < until:
+        state = client.describe_index(name, "vector", timeout=WRITE_S)
+        if not state.get("pending_index_rows"):
+            return
+        time.sleep(1)
