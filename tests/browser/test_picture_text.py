@@ -8,6 +8,7 @@ from running import RunningDaemon
 from imgvecd.adapters import rapid_ocr
 
 LINES = ("Bakery Schmidt", "<b>Total</b> 12.50")
+STARTS_S = 300  # the recogniser's import alone takes a minute where a machine is busy
 READ = "document.querySelector('#panel details.read')"
 
 
@@ -26,7 +27,8 @@ def test_text_in_a_picture_is_read_in_the_panel(browser, tmp_path):
     gateway = None
     try:
         daemon.wait_until(
-            lambda: any(image.get("text") for image in daemon.get("/v1/images")["images"])
+            lambda: any(image.get("text") for image in daemon.get("/v1/images")["images"]),
+            STARTS_S,
         )
         gateway = Gateway(daemon)
         browser.open(gateway.address)
