@@ -139,8 +139,9 @@ class Filters(
         place: town, region or country, in any language: "Hanoi", "Đà Nẵng, Vietnam"; with commas,
             all of them.
         tags: every one of them, among the user's tags, the file's keywords and people's names.
-        metadata: the user's own values, by key.
+        metadata: the user's own values, by key, whatever their case.
         min_rating: 0 to 5; the user's rating counts before the file's.
+        favorite: marked as such, by the user or in an export; false: not.
         any_of: at least one of these holds, too.
         none_of: and none of these. Both go 3 levels deep, and 50 in all.
     """
@@ -167,6 +168,7 @@ class Filters(
     tags: Words = ()
     metadata: Annotated[dict[Word, Word], msgspec.Meta(max_length=100)] = {}
     min_rating: Rating | None = None
+    favorite: bool | None = None
     online: bool = False
     any_of: tuple[Filters, ...] = ()
     none_of: tuple[Filters, ...] = ()
@@ -541,7 +543,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 ListOrder = Literal["id", "newest", "oldest", "path"]
-FacetKind = Literal["camera", "tag", "person", "folder", "place"]
+FacetKind = Literal["camera", "tag", "person", "folder", "place", "favorite"]
 
 
 class ImageList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

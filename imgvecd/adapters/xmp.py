@@ -40,10 +40,9 @@ _TEXTS = {
     "country": (_PHOTOSHOP + "Country",),
     "lens": (_EXIF_EX + "LensModel", _AUX + "LensModel", _AUX + "Lens"),
 }
-_NUMBERS = {
+_MEASURES = {
     "iso": (_EXIF_EX + "PhotographicSensitivity", _EXIF + "ISOSpeedRatings"),
     "exposure_s": (_EXIF + "ExposureTime",),
-    "exposure_bias_ev": (_EXIF + "ExposureBiasValue",),
     "f_number": (_EXIF + "FNumber",),
     "focal_length_mm": (_EXIF + "FocalLength",),
 }
@@ -82,7 +81,9 @@ def read(packet: bytes) -> Facts:
     return each(
         {
             **{name: partial(_first, said, tags) for name, tags in _TEXTS.items()},
-            **{name: partial(_number, said, tags) for name, tags in _NUMBERS.items()},
+            "exposure_bias_ev": partial(_number, said, (_EXIF + "ExposureBiasValue",)),
+            # a program that does not know one of these writes 0
+            **{name: partial(_measure, said, tags) for name, tags in _MEASURES.items()},
             "camera": lambda: camera(
                 _first(said, (_TIFF + "Make",)), _first(said, (_TIFF + "Model",))
             ),
@@ -129,6 +130,10 @@ def _number(said: Properties, names: tuple[str, ...]) -> int | float | None:
     return next((value for value in numbers if value is not None), None)
 
 
+def _measure(said: Properties, names: tuple[str, ...]) -> int | float | None:
+    return _number(said, names) or None
+
+
 def _taken_at(said: Properties) -> str:
     for name, (offsets, fractions) in _TIMES.items():
         for value in said.get(name, ()):
@@ -170,9 +175,9 @@ def _value(element: Element, name: str) -> str:
 
 
 def _position(said: Properties) -> Facts:
-    altitude = _number(said, (_EXIF + "GPSAltitude",))
+    altitude = number(_first(said, (_EXIF + "GPSAltitude",)).removesuffix("m"))
     if altitude is not None and _first(said, (_EXIF + "GPSAltitudeRef",)) == "1":
-        altitude = -altitude
+        altitude = -abs(altitude)
     latitude, longitude = (
         of_text(
             axis.lower(),

@@ -7,7 +7,6 @@ a Bag, Seq or Alt. Descriptions inside properties are of other pictures: of ingr
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
@@ -25,21 +24,21 @@ LARGEST = 16_000_000
 a larger one takes a decoder's whole time and memory."""
 
 _CONTAINERS = {RDF + "Bag", RDF + "Seq", RDF + "Alt"}
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _MOST_REPAIRS = 20  # of prefixes that a packet does not explain
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (b"<\0\0\0", "utf-32-le"), (b"\0\0\0<", "utf-32-be"),
-    (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"),
-)  # fmt: skip
+_WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
+_BLANK = b"\r\n\t "
+_BEGINNING = re.compile("[\ufeff\r\n\t ]*<[!-~]")
+_FARTHEST = 256  # bytes in which blanks may stand before the first element
 _DECLARED = re.compile(rb"""<\?xml[^>]{1,200}?encoding\s*=\s*["']([A-Za-z0-9._\-]{1,40})["']""")
 _DECLARATION = re.compile(r"<\?xml\b[^>]{0,300}\?>")
 _END = re.compile(r"</(?:[\w.\-]+:)?(?:xmpmeta|xapmeta|xml_doc)\s*>")
 _RDF_END = re.compile(r"</(?:[\w.\-]+:)?RDF\s*>")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FORBIDDEN_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE)  # noqa: E501 # fmt: skip
-_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)")
+_BARE_AMPERSAND = re.compile(
+    r"<!\[CDATA\[.*?\]\]>|&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)"
+)
 _UNBOUND = re.compile(r"(?<=[<\s/])([A-Za-z_][\w.\-]*):(?=[\w.\-])")
 _BOUND = re.compile(r"xmlns:([\w.\-]+)\s*=")
 _DOCTYPE = re.compile(r"<!(?:DOCTYPE|ENTITY)")
@@ -57,11 +56,22 @@ def description_of(packet: bytes) -> tuple[Properties, list[Element]]:
     rdf = root if root.tag == RDF + "RDF" else next(root.iter(RDF + "RDF"), root)
     properties: Properties = {}
     elements: list[Element] = []
-    for description in rdf.iterfind(RDF + "Description"):
+    for description in _of_the_picture(rdf.findall(RDF + "Description")):
         elements += description
         for name, values in _properties(description):
             properties.setdefault(name, []).extend(values)
     return properties, elements
+
+
+def _of_the_picture(descriptions: list[Element]) -> Iterator[Element]:
+    """Yield the descriptions of one thing; what has a name of its own is part of a property."""
+    subject = ""
+    for description in descriptions:
+        about = description.get(RDF + "about", "")
+        subject = subject or about
+        named = RDF + "ID" in description.attrib or RDF + "nodeID" in description.attrib
+        if not named and about in {"", subject}:
+            yield description
 
 
 def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:
@@ -72,7 +82,7 @@ def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:
             _value(item)
             for container in child
             if container.tag in _CONTAINERS
-            for item in container
+            for item in sorted(container, key=lambda item: item.get(_LANGUAGE) != "x-default")
         ]
         yield child.tag, items or [_value(child)]
 
@@ -84,12 +94,14 @@ def _value(element: Element) -> str:
 
 
 def _text(packet: bytes) -> str:
-    """Decode: by its mark, its first character, what it declares; else UTF-8, else Latin-1."""
-    packet = packet.lstrip(b"\r\n\t ")
-    for mark, encoding in _MARKS:
-        if packet.startswith(mark):
-            return packet.decode(encoding, "replace")
-    packet = packet.strip(b"\0 \r\n\t")
+    """Decode: by how its first character is written, what it declares; else UTF-8, else Latin-1."""
+    for start in dict.fromkeys((packet, packet.lstrip(_BLANK))):
+        place = max(start.find(b"<", 0, _FARTHEST), 0)
+        for encoding, width in _WIDE:
+            head = start[: (place // width + 2) * width].decode(encoding, "replace")
+            if _BEGINNING.fullmatch(head):
+                return start.decode(encoding, "replace")
+    packet = packet.strip(b"\0" + _BLANK)
     try:
         return packet.decode()
     except UnicodeDecodeError:
@@ -119,7 +131,7 @@ def _repaired(text: str) -> str:
             text = text[: last[0].end()]
             break
     text = _FORBIDDEN_REFERENCE.sub("", _FORBIDDEN.sub("", text))
-    return _BARE_AMPERSAND.sub("&amp;", text)
+    return _BARE_AMPERSAND.sub(lambda found: "&amp;" if found[0] == "&" else found[0], text)
 
 
 def _parsed(text: str) -> Element:

@@ -1,27 +1,20 @@
-"""HTTP with the daemon from an event loop; the only module of the clients that imports aiohttp."""
+"""HTTP with the daemon from an event loop, by aiohttp."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import errno
-import os
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
-from aiohttp.client_reqrep import ClientRequest
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
 from yarl import URL
 
 from imgvecd.client.calls import ApiCall, ApiStream, LineSplitter, error_of
 from imgvecd.client.daemon_address import DaemonAddress, TcpAddress
-from imgvecd.client.http_connection import ADMISSION_S, AGAIN_S, headers_of
-from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
+from imgvecd.client.http_connection import headers_of
 from imgvecd.client.transport_errors import unreachable
+from imgvecd.client.trusted_connector import TrustedConnector
 
 T = TypeVar("T")
 
@@ -152,46 +145,5 @@ class AsyncDaemonConnection:
         if isinstance(self._address, TcpAddress):
             connector = aiohttp.TCPConnector(limit=connections)
         else:
-            connector = _TrustingNobodyElse(self._address.path, limit=connections)
+            connector = TrustedConnector(self._address.path, limit=connections)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-
-class _TrustingNobodyElse(aiohttp.UnixConnector):
-    """Connects to a socket that no third party put there; before that nothing is asked."""
-
-    async def connect(
-        self,
-        req: ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's interface
-    ) -> Connection:
-        require_safe_folder(self.path)
-        give_up = time.monotonic() + ADMISSION_S
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            transport = connection.transport
-            listener: Any = transport and transport.get_extra_info("socket")
-            if _is_admitted(listener):
-                break
-            connection.close()
-            if time.monotonic() > give_up:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-            await asyncio.sleep(AGAIN_S)
-        try:
-            require_known_peer(self.path, listener)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-def _is_admitted(listener: Any) -> bool:  # noqa: ANN401  # asyncio's TransportSocket
-    """Return whether it is connected.
-
-    asyncio takes a socket for connected whose connection the kernel has put off (EAGAIN), since as
-    many wait to be let in as it keeps.
-    """
-    try:
-        return listener is not None and listener.getpeername() is not None
-    except OSError:
-        return False

@@ -180,6 +180,9 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
         "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
     )
     group.add_argument("--min-rating", type=fitting(api.Rating), metavar="N", help="0 to 5")
+    favorite = group.add_mutually_exclusive_group()
+    favorite.add_argument("--favorite", action="store_true", default=None, help="favorites")
+    favorite.add_argument("--no-favorite", dest="favorite", action="store_false", help="no such")
     for name, help_ in (("any", "at least one of these must hold"), ("none", "this must not")):
         group.add_argument(
             f"--{name}-of",
@@ -260,6 +263,7 @@ def filters_of(options: argparse.Namespace) -> api.Filters:
         tags=tuple(options.tag),
         metadata=dict(map(_pair, options.where)),
         min_rating=options.min_rating,
+        favorite=options.favorite,
         online=options.online,
         any_of=tuple(options.any_of),
         none_of=tuple(options.none_of),

@@ -125,6 +125,8 @@ export class Bar {
       <div class="rating" role="group" aria-label="At least so many stars">Rating
         ${[1, 2, 3, 4, 5].map((star) => html`<button class="star ${star <= (filters.min_rating ?? 0) ? "lit" : ""}" aria-label="At least ${star}"
           @click=${() => this._add({ min_rating: filters.min_rating === star ? undefined : star })}>★</button>`)}</div>
+      <button class="star ${filters.favorite ? "lit" : ""}" aria-pressed=${String(Boolean(filters.favorite))}
+        @click=${() => this._add({ favorite: filters.favorite ? undefined : true })}>♥ Favorites</button>
       ${KINDS.map(
         ([kind, title]) => html`<fieldset><legend>${title}</legend>
           <input placeholder="Find" aria-label="Find a ${title.toLowerCase()}" @input=${(/** @type {Event} */ event) =>
@@ -215,6 +217,7 @@ function chipsOf(filters) {
         chips.push([tag, tags.length ? { ...rest, tags } : rest]);
       }
     } else if (key === "min_rating") chips.push([`${"★".repeat(value)} and more`, rest]);
+    else if (key === "favorite") chips.push([value ? "♥ favorites" : "no favorites", rest]);
     else if (key === "near") chips.push([`within ${value[2]} km`, rest]);
     else if (key === "box") chips.push(["a part of the map", rest]);
     else if (key === "folder") chips.push([shortened("folder", value), rest]);

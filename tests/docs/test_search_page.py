@@ -70,7 +70,7 @@ def test_commands_run(place, command):
     assert done.stderr == b""
     # under some of the filters there is nothing among a dozen pictures, which is exit code 1
     narrow = re.search(
-        r"--(since|taken|camera|place|near|box|gps|tag|where|format|min|folder|root|any-of|none-of)",
+        r"--(since|taken|camera|place|near|box|gps|tag|favorite|where|format|min|folder|root|any-of|none-of)",
         command,
     )
     assert done.returncode == 0 or (narrow and done.returncode == 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-import struct
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -11,11 +11,14 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import iTXt
 
+from imgvecd.adapters.pillow import jpeg_segments
 from imgvecd.adapters.pillow.tiff_fields import Fields, directories
 from imgvecd.core.files.photo_texts import text_of
 
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 700, 33723, 34377
 _IPTC_RESOURCE = 0x0404
+_RESOURCE = re.compile(rb"8BIM\x04\x04(?=.)", re.DOTALL)
+_PNG_XMP = "xml:com.adobe.xmp"
 _LARGEST = 16_000_000  # bytes of a block: far above any that a program writes
 _PROFILE = "raw profile type "  # how ImageMagick and ExifTool name blocks in PNG's texts
 _JPEG_XL = b"\0\0\0\x0cJXL "
@@ -35,13 +38,13 @@ class Blocks:
     """What one picture's file says of it, as bytes.
 
     Attributes:
-        exif: each that the file holds; the first counts most.
+        exif, xmp: each that the file holds; the first counts most.
         preview: EXIF of a RAW file's preview, which LibRaw may have made up.
         texts: PNG's, by their names in lower case.
     """
 
     exif: list[Fields] = field(default_factory=list)
-    xmp: bytes = b""
+    xmp: list[bytes] = field(default_factory=list)
     iptc: bytes = b""
     texts: dict[str, str] = field(default_factory=dict)
     preview: Fields | None = None
@@ -49,32 +52,42 @@ class Blocks:
 
 def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
     """Return the blocks of a picture that Pillow has opened, in `file`."""
-    found = Blocks(xmp=_packet(image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")))
-    block = image.info.get("exif")
+    found = Blocks()
+    block, packet = image.info.get("exif"), image.info.get("xmp")
     if isinstance(block, bytes):
         found.exif.append(Fields.of_block(block))
-    resources = image.info.get("photoshop")
-    if isinstance(resources, dict):  # of JPEG
-        iptc = resources.get(_IPTC_RESOURCE)
-        found.iptc = iptc if isinstance(iptc, bytes) else b""
-    if image.format == "TIFF":
-        of_tiff(Fields.of_file(file), found)
-        if image.tell():  # the page that is shown
-            pages = list(directories(file))
-            of_tiff(Fields(pages[image.tell()]), found)
-    elif image.format == "PNG":
-        _of_png(image, found)
-    elif image.format == "GIF":
-        found.xmp = _of_gif(file)
-    elif image.format in {"JXL", "JPEG2000"}:
-        _of_boxes(file, found)
+    if isinstance(packet, bytes):
+        found.xmp.append(packet)
+    match image.format:
+        case "JPEG" | "MPO":
+            _of_jpeg(file, found)
+        case "TIFF":
+            _of_pages(image, file, found)
+        case "PNG":
+            _of_png(image, found)
+        case "GIF":
+            found.xmp += _of_gif(file)
+        case "WEBP":
+            _of_webp(file, found)
+        case "JXL" | "JPEG2000":
+            _of_boxes(file, found)
+            resources = image.info.get("photoshop")  # of a JPEG in JPEG XL
+            if isinstance(resources, dict):
+                found.iptc = bytes(resources.get(_IPTC_RESOURCE) or b"")
     return found
+
+
+def _of_pages(image: Image.Image, file: BinaryIO, found: Blocks) -> None:
+    of_tiff(Fields.of_file(file), found)
+    if image.tell():  # the page that is shown
+        pages = list(directories(file))
+        of_tiff(Fields(pages[image.tell()]), found)
 
 
 def of_tiff(fields: Fields, found: Blocks) -> None:
     """Add what a TIFF's directory holds, in front of what was found so far."""
     found.exif.insert(0, fields)
-    found.xmp = _bytes(fields, _XMP_TAG) or found.xmp
+    found.xmp = [each for each in (_bytes(fields, _XMP_TAG), *found.xmp) if each]
     found.iptc = (
         _bytes(fields, _IPTC_TAG) or _in_resources(_bytes(fields, _PHOTOSHOP_TAG)) or found.iptc
     )
@@ -87,10 +100,12 @@ def _bytes(fields: Fields, tag: int) -> bytes:
     return value or b""
 
 
-def _packet(value: object) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    return value if isinstance(value, bytes) else b""
+def _of_jpeg(file: BinaryIO, found: Blocks) -> None:
+    """Read the segments; Pillow knows one packet, and resources that lie in one segment."""
+    said = jpeg_segments.said(file)
+    found.exif += map(Fields.of_block, said.exif[1:])
+    found.xmp = said.xmp
+    found.iptc = _in_resources(said.resources)
 
 
 def _of_png(image: Image.Image, found: Blocks) -> None:
@@ -98,18 +113,21 @@ def _of_png(image: Image.Image, found: Blocks) -> None:
         if not isinstance(value, str):
             continue
         lowered = name.lower() if isinstance(name, str) else ""
+        # Latin-1 by the standard, and UTF-8 by many programs
+        written = value.encode("utf-8" if isinstance(value, iTXt) else "latin-1", "replace")
+        if lowered == _PNG_XMP:
+            found.xmp.append(written)
+            continue
         if not lowered.startswith(_PROFILE):
-            # Latin-1 by the standard, and UTF-8 by many programs
-            plain = not isinstance(value, iTXt)
-            found.texts[lowered] = text_of(value.encode("latin-1", "replace")) if plain else value
+            found.texts[lowered] = value if isinstance(value, iTXt) else text_of(written)
             continue
         kind, profile = lowered.removeprefix(_PROFILE), _profile(value)
         if kind in {"exif", "app1"} and b"http://ns.adobe.com/xap/" in profile[:64]:
-            found.xmp = found.xmp or profile.partition(b"\0")[2]
+            found.xmp.append(profile.partition(b"\0")[2])
         elif kind in {"exif", "app1"}:
             found.exif.append(Fields.of_block(profile))
         elif kind == "xmp":
-            found.xmp = found.xmp or profile
+            found.xmp.append(profile)
         elif kind in {"iptc", "8bim"}:
             found.iptc = _in_resources(profile) or profile
 
@@ -124,35 +142,55 @@ def _profile(text: str) -> bytes:
 
 
 def _in_resources(data: bytes) -> bytes:
-    """Return IPTC out of Photoshop's image resources."""
-    at = max(data.find(b"8BIM", 0, 64), 0)
-    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
-        (identity,) = struct.unpack_from(">H", data, at + 4)
-        name = data[at + 6]
-        at += 6 + (name + 2 & ~1)  # a name with its length is padded to an even number of bytes
+    """Return all IPTC out of Photoshop's image resources."""
+    found = []
+    for start in _RESOURCE.finditer(data):
+        at = start.end() + (data[start.end()] + 2 & ~1)  # a name with its length, of even length
         size = int.from_bytes(data[at : at + 4])
-        if identity == _IPTC_RESOURCE:
-            return data[at + 4 : at + 4 + size]
-        at += 4 + size + size % 2
-    return b""
+        found.append(data[at + 4 : at + 4 + size])
+    return b"".join(found)
 
 
-def _of_gif(file: BinaryIO) -> bytes:
-    """Return the packet in a GIF: not in blocks, but as it is, with a trailer to be skipped."""
+def _of_gif(file: BinaryIO) -> list[bytes]:
+    """Return the packet in a GIF: mostly as it is, with a trailer to be skipped; or in blocks."""
     file.seek(0)
     data = file.read(_LARGEST)
     at = data.find(_GIF_XMP)
     if at < 0:
-        return b""
+        return []
     start = at + len(_GIF_XMP)
+    if data[start : start + 1] != b"<" and data[start + 1 : start + 2] == b"<":
+        return [b"".join(_blocks(data, start))]
     end = data.find(b"\x01\xff\xfe\xfd", start)
-    return data[start : end if end >= 0 else start + _LARGEST]
+    return [data[start : end if end >= 0 else start + _LARGEST]]
+
+
+def _blocks(data: bytes, at: int) -> Iterator[bytes]:
+    while at < len(data) and data[at]:
+        yield data[at + 1 : at + 1 + data[at]]
+        at += 1 + data[at]
+
+
+def _of_webp(file: BinaryIO, found: Blocks) -> None:
+    """Read the chunks, which Pillow does only where the header says that they are there."""
+    at = 12  # behind "RIFF", a length and "WEBP"
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        header = file.read(8)
+        name, size = header[:4], int.from_bytes(header[4:], "little")
+        if len(header) < 8:  # noqa: PLR2004  # a name and a length
+            return
+        if name == b"EXIF" and not found.exif:
+            found.exif.append(Fields.of_block(file.read(min(size, _LARGEST))))
+        elif name[:3] == b"XMP" and not found.xmp:
+            found.xmp.append(file.read(min(size, _LARGEST)))
+        at += 8 + size + size % 2
 
 
 def _of_boxes(file: BinaryIO, found: Blocks) -> None:
     for kind, data in _boxes(file):
         if kind == b"xml ":
-            found.xmp = found.xmp or data
+            found.xmp.append(data)
         elif kind == b"Exif" and not found.exif:
             found.exif.append(Fields.of_block(data))
         elif kind == b"uuid":
@@ -160,7 +198,7 @@ def _of_boxes(file: BinaryIO, found: Blocks) -> None:
             if what == "exif":
                 found.exif.append(Fields.of_block(content))
             elif what == "xmp":
-                found.xmp = content
+                found.xmp.append(content)
             elif what == "iptc":
                 found.iptc = content
 

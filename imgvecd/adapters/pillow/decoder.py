@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base
 
 from imgvecd.adapters import xmp
 from imgvecd.adapters.pillow import (
@@ -217,10 +218,14 @@ def _orientations(image: Image.Image, said: Blocks) -> tuple[int, int]:
         return 1, image.info.get("original_orientation") or 1
     if image.format == "TIFF":
         return 1, of_exif
-    if image.format == "AVIF" or of_exif > 1 or not said.xmp:
+    if image.format == "AVIF" or any(Base.Orientation in each.main for each in said.exif[:1]):
         return of_exif, of_exif
-    try:
-        of_xmp = xmp.orientation(said.xmp)
-    except ValueError:
-        of_xmp = 1
+    of_xmp = next((turned for each in said.xmp if (turned := _turned_by(each)) > 1), 1)
     return of_xmp, of_xmp
+
+
+def _turned_by(packet: bytes) -> int:
+    try:
+        return xmp.orientation(packet)
+    except ValueError:
+        return 1

@@ -112,7 +112,7 @@ def _windows_text(main: Directory, tag: int) -> str:
 def _position(gps: Directory) -> Facts:
     altitude = _number(gps.get(GPS.GPSAltitude))
     if altitude is not None and _number(gps.get(GPS.GPSAltitudeRef)) == 1:
-        altitude = -altitude  # below the sea
+        altitude = -abs(altitude)  # below the sea
     return position(
         _degrees("latitude", gps, GPS.GPSLatitude, GPS.GPSLatitudeRef),
         _degrees("longitude", gps, GPS.GPSLongitude, GPS.GPSLongitudeRef),

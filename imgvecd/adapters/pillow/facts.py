@@ -30,7 +30,7 @@ def read(blocks: Blocks) -> tuple[str | None, Facts]:
         [
             *(("exif", tried(partial(exif.facts, each))) for each in blocks.exif),
             ("exif", tried(partial(_of_preview, blocks.preview)) if blocks.preview else {}),
-            ("xmp", tried(partial(xmp.read, blocks.xmp)) if blocks.xmp else {}),
+            *(("xmp", tried(partial(xmp.read, each))) for each in blocks.xmp),
             ("iptc", tried(partial(iptc.facts, blocks.iptc))),
             ("png", tried(partial(png_texts.facts, blocks.texts))),
             *(("exif", tried(partial(exif.modification, each))) for each in blocks.exif),

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from imgvecd.adapters.pillow import (
     bitmaps,
     box_files,
-    jpeg_kinds,
+    jpeg_segments,
     png_chunks,
     reasons,
     tiff_rewriting,
@@ -41,6 +41,7 @@ _TIFF = {
     b"II+\0": ("<", 8, "Q", "Q", 20), b"MM\0+": (">", 8, "Q", "Q", 20),
 }  # fmt: skip
 _NEW_SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _OLD_REDUCED = 254, 255, 2
+_REDUCED, _MASK = 1, 4  # bits of the new one
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # the others have pages: the first one is shown
 # Formats whose fourth byte many programs leave at 0, and mean no picture that cannot be seen.
 _ALPHA_UNSET = {"BMP", "DIB", "TGA", "ICO"}
@@ -67,7 +68,7 @@ def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple
     except (UnreadableImageError, *_DAMAGE) as error:
         if is_the_systems(error):
             raise
-        if (kind := jpeg_kinds.unsupported(file)) is not None:
+        if (kind := jpeg_segments.unsupported(file)) is not None:
             raise UnreadableImageError("unsupported", kind) from error
         if (sound := png_chunks.without_damage(file)) is not None:
             return _load(sound, size, max_pixels)
@@ -183,7 +184,7 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
 
 
 def _main_page(file: BinaryIO) -> int:
-    """Return which page of a TIFF file is no reduced version of another: the first such."""
+    """Return which page of a TIFF file is the picture: the first that is not made for another."""
     place = file.tell()
     pages = [_is_reduced(page) for page in directories(file)]
     file.seek(place)
@@ -191,8 +192,9 @@ def _main_page(file: BinaryIO) -> int:
 
 
 def _is_reduced(page: Directory) -> bool:
-    new, old = page.get(_NEW_SUBFILE_TYPE), page.get(_OLD_SUBFILE_TYPE)
-    return (isinstance(new, tuple) and int(new[0]) % 2 == 1) or old == (_OLD_REDUCED,)
+    """Return whether a page is a reduced version of another, or a mask."""
+    new, old = page.get(_NEW_SUBFILE_TYPE) or (0,), page.get(_OLD_SUBFILE_TYPE)
+    return bool(int(new[0]) & (_REDUCED | _MASK)) or old == (_OLD_REDUCED,)
 
 
 def _show(image: Image.Image) -> None:

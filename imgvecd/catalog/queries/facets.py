@@ -7,8 +7,10 @@ import os
 
 from imgvecd.api import Cluster, Clusters, Facet, FacetKind, Path
 from imgvecd.catalog.files.place_index import line
+from imgvecd.catalog.queries.filters import FAVORITE
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.map_cells import LEVELS, UNITS_PER_DEGREE
+from imgvecd.spelling import folded
 
 _KINDS = {"camera": ("camera",), "tag": ("tag", "keyword"), "person": ("person",)}
 _CLUSTERS = 4096  # at the most: 64 rows of 64 cells, or half of what 64 columns can have
@@ -24,21 +26,40 @@ class FacetTable:
         """Return the values that most images have.
 
         Args:
-            contains: only values with this in them, whatever its case.
+            contains: only values with this in them, whatever its case and Unicode's spelling.
         """
         if kind == "place":
             return self._places(contains, limit)
         if kind == "folder":
             return self._folders(contains, limit)
-        kinds = _KINDS[kind]
+        if kind == "favorite":
+            return self._favorites(contains)
+        return self._words(_KINDS[kind], contains, limit)
+
+    def _words(self, kinds: tuple[str, ...], contains: str, limit: int) -> list[Facet]:
+        """Count words, those that the filter takes for one together, as most have it spelled."""
         with self._database.read() as connection:
             rows = connection.execute(
-                f"SELECT word, count(*) AS images FROM words WHERE kind IN ({_marks(kinds)})"
-                " AND instr(lower(word), lower(?)) > 0 GROUP BY word ORDER BY images DESC, word"
-                " LIMIT ?",
-                (*kinds, contains, limit),
+                "SELECT word, count(DISTINCT content_id) AS images FROM words"
+                f" WHERE kind IN ({_marks(kinds)}) GROUP BY word ORDER BY images DESC, word",
+                kinds,
             ).fetchall()
-        return [Facet(value=word, count=images) for word, images in rows]
+        wanted = folded(contains)
+        counts: dict[str, Facet] = {}
+        for word, images in rows:
+            if wanted in folded(word):
+                known = counts.get(folded(word), Facet(value=word, count=0))
+                counts[folded(word)] = Facet(value=known.value, count=known.count + images)
+        ordered = sorted(counts.values(), key=lambda facet: (-facet.count, facet.value))
+        return ordered[:limit]
+
+    def _favorites(self, contains: str) -> list[Facet]:
+        with self._database.read() as connection:
+            (images,) = connection.execute(
+                f"SELECT count(*) FROM contents WHERE live AND {FAVORITE}"
+            ).fetchone()
+        is_wanted = images and folded(contains) in "favorite"
+        return [Facet(value="favorite", count=images)] if is_wanted else []
 
     def _folders(self, contains: str, limit: int) -> list[Facet]:
         with self._database.read() as connection:
@@ -46,7 +67,7 @@ class FacetTable:
                 "SELECT roots.path, dir, files FROM (SELECT root_id, dir, count(*) AS files"
                 " FROM files WHERE NOT companion GROUP BY root_id, dir)"
                 " JOIN roots ON roots.id = root_id"
-                " WHERE instr(lower(CAST(roots.path || '/' || dir AS TEXT)), lower(?)) > 0"
+                " WHERE instr(folded(CAST(roots.path || '/' || dir AS TEXT)), folded(?)) > 0"
                 " ORDER BY files DESC, roots.path, dir LIMIT ?",
                 (contains, limit),
             ).fetchall()

@@ -18,11 +18,21 @@ _RATING = (
     "coalesce(json_extract(contents.user_metadata, '$.rating'),"
     " json_extract(contents.metadata, '$.rating'))"
 )
+FAVORITE = (
+    "coalesce(json_extract(contents.user_metadata, '$.favorite'),"
+    " json_extract(contents.metadata, '$.favorite'), 0) IN (1, '1', 'true', 'yes')"
+)
+"""SQL: whether a content is a favorite; what the user says of it counts first."""
 _HAS_TAG = (
     "contents.id IN (SELECT content_id FROM words WHERE kind IN ('tag', 'keyword', 'person')"
     # each word is folded once: LIMIT keeps SQLite from asking for every row
     " AND word IN (SELECT word FROM (SELECT DISTINCT word FROM words LIMIT -1)"
     " WHERE folded(word) = ?))"
+)
+# ->> has numbers as they were written, and 1 for true
+_SAID_BY_USER = (
+    "EXISTS (SELECT 1 FROM json_each(contents.user_metadata) AS each WHERE folded(each.key) = ?"
+    " AND folded(CAST(contents.user_metadata ->> each.fullkey AS TEXT)) = ?)"
 )
 _TAKEN_IN = (
     "contents.id IN (SELECT content_id FROM content_places JOIN place_names USING (place_id)"
@@ -173,10 +183,11 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
     if filters.min_rating is not None:
         # a text is above every number
         yield f"typeof({_RATING}) != 'text' AND {_RATING} >= ?", (filters.min_rating,)
+    if filters.favorite is not None:
+        yield FAVORITE if filters.favorite else f"NOT {FAVORITE}", ()
     for tag in filters.tags:
         yield _HAS_TAG, (folded(tag),)
     for key, value in filters.metadata.items():
         if '"' in key or not key:
             raise BadRequestError(f"`metadata`: {key!r} cannot be a key")
-        # 1 and true are both 1 here; ->> keeps numbers as they were written
-        yield "CAST(contents.user_metadata ->> ? AS TEXT) = ?", (f'$."{key}"', value)
+        yield _SAID_BY_USER, (folded(key), folded(value))

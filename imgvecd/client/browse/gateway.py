@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
-from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, UnixConnector, web
+from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
@@ -23,7 +23,7 @@ from imgvecd.client.browse.admission import (
     Refusal,
     SecretHolders,
 )
-from imgvecd.client.socket_trust import require_safe_folder
+from imgvecd.client.trusted_connector import TrustedConnector
 from imgvecd.command_hints import program, runnable
 from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
 
@@ -124,7 +124,7 @@ class Gateway:
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5
         )
-        connector = UnixConnector(self._socket_path, limit=_CONNECTIONS)
+        connector = TrustedConnector(self._socket_path, limit=_CONNECTIONS)
         async with ClientSession(
             connector=connector, auto_decompress=False, timeout=ClientTimeout(total=None)
         ) as self._daemon:
@@ -263,7 +263,6 @@ class Gateway:
         is_page = path == "/v1/events"
         self._pages += is_page
         try:
-            require_safe_folder(self._socket_path)
             return await self._exchange(request, body)
         except DaemonUnreachableError as error:
             return _problem(Refusal(503, str(error)), "unreachable")

@@ -11,25 +11,45 @@ from __future__ import annotations
 
 import datetime
 import re
-from email.utils import parsedate_tz
 
 _DATE = re.compile(
-    r"(?P<year>\d{4})"
-    r"(?:[-:/.](?P<month>\d\d?)(?:[-:/.](?P<day>\d\d?))?|(?P<months>\d\d)(?P<days>\d\d))?(?!\d)",
+    r"(?P<year>\d{4})(?:[-:/.](?P<month>\d\d?)(?:[-:/.](?P<day>\d\d?))?(?!\d)"
+    r"|(?P<months>\d\d)(?P<days>\d\d)(?=\D|\d{6}(?!\d)|$)|(?!\d))",
     re.ASCII,
 )
+_YEAR_LAST = re.compile(
+    r"(?P<one>\d\d?)(?P<between>[-/.])(?P<other>\d\d?)(?P=between)(?P<year>\d{4})(?!\d)", re.ASCII
+)
+_BEFORE_TIME = re.compile(r"[Tt\s,_]+|-(?=\d\d?[:.\-]\d\d?[:.\-]\d)|", re.ASCII)
 _TIME = re.compile(
-    r"(?P<hour>\d\d?)(?P<between>[:.\-])(?P<minute>\d\d)"
-    r"(?:(?P=between)(?P<second>\d\d)(?:[.,:](?P<fraction>\d+))?)?\s*(?P<half>[AaPp])?\.?(?(half)[Mm]\.?)"
-    r"|(?P<hours>\d\d)(?P<minutes>\d\d)(?P<seconds>\d\d)(?:[.,](?P<fractions>\d+))?",
+    r"(?P<hour>\d\d?)(?P<between>[:.\-])(?P<minute>\d\d?)"
+    r"(?:(?P=between)(?P<second>\d\d?)(?:[.,:](?P<fraction>\d+))?)?(?!\d)"
+    r"\s*(?P<half>[AaPp])?\.?(?(half)\s?[Mm]\.?)"
+    r"|(?P<hours>\d\d)(?P<minutes>\d\d)(?:(?P<seconds>\d\d)(?:[.,](?P<fractions>\d+))?)?(?!\d)",
     re.ASCII,
 )
 _OFFSET = re.compile(
-    r"(?P<sign>[+\-\u2212])(?P<hour>\d\d?)(?::?(?P<minute>\d\d))?(?!\d)|(?P<zulu>Z|UTC|GMT)",
+    r"(?:UTC|GMT)?(?P<sign>[+\-\u2212])(?P<hour>\d\d?)(?::?(?P<minute>\d\d))?(?!\d)|(?P<zulu>Z|UTC|GMT)",
     re.ASCII | re.IGNORECASE,
 )
 _NOTHING = re.compile(r"[\s:/.\-0]*$")  # EXIF writes what is not known as blanks or zeros
-_MONTH_NAME = re.compile(r"\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_DAY = r"(?P<day>\d\d?)(?:st|nd|rd|th)?"
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[.,]?\s+)?"
+# 4 July 2021; July 4, 2021; 2021-Jul-04; Sun Jul  4 18:30:11 2021, of which the time is moved back
+_WITH_NAMES = tuple(
+    re.compile(_WEEKDAY + form, re.ASCII | re.IGNORECASE)
+    for form in (
+        rf"(?:{_DAY}[\s.\-/]+)?{_MONTH}[\s,.\-/]+(?P<year>\d{{4}})(?!\d)",
+        rf"{_MONTH}\s+{_DAY},?\s+(?P<year>\d{{4}})(?![\d:])",
+        rf"(?P<year>\d{{4}})[\-/]{_MONTH}(?:[\-/]{_DAY}(?!\d))?",
+        rf"{_MONTH}\s+{_DAY}\s+(?P<time>[\d:]+)\s+(?:[A-Z]+\s+)?(?P<year>\d{{4}})(?!\d)",
+    )
+)
 _LONGEST = 64  # characters: no way of writing a time has more
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9998  # programs write year 0 or 1 for "not known"
 _FRACTION_DIGITS = 6
@@ -45,13 +65,13 @@ def moment(text: str, *, offset: str = "", fraction: str = "") -> str:
         offset, fraction: what another field says, for a text that does not.
     """
     text = text.strip("\0 \t\r\n")[:_LONGEST]
-    if _MONTH_NAME.search(text):
-        return _of_mail(text)
+    text = _year_first(text)
     date = _DATE.match(text)
     if date is None:
         return ""
     day = _day(date)
-    rest = text[date.end() :].lstrip("Tt ,_")
+    rest = text[date.end() :]
+    rest = rest[_BEFORE_TIME.match(rest).end() :]  # type: ignore[union-attr]  # which may be nothing
     if len(day) < len("YYYY-MM-DD"):
         return day if _NOTHING.match(rest) else ""
     time = _TIME.match(rest)
@@ -61,6 +81,17 @@ def moment(text: str, *, offset: str = "", fraction: str = "") -> str:
     if days:
         day = (datetime.date.fromisoformat(day) + datetime.timedelta(days=days)).isoformat()
     return f"{day}T{clock}{_offset(rest[time.end() :]) or _offset(offset)}"
+
+
+def day_and_month(one: int, other: int, *, dots: bool) -> tuple[int, int]:
+    """Return (day, month) of the numbers in front of a year; zeros if it may be two days.
+
+    Between dots the day comes first, wherever people write so; else only where one number cannot be
+    a month, or both are the same.
+    """
+    if other > len(_MONTHS) >= one:
+        return other, one
+    return (one, other) if dots or one > len(_MONTHS) or one == other else (0, 0)
 
 
 def is_to_the_second(taken_at: str) -> bool:
@@ -152,15 +183,16 @@ def _offset(text: str) -> str:
     return f"{sign}{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _of_mail(text: str) -> str:
-    """Read "Sun, 04 Jul 2021 18:30:11 +0200" and "Sun Jul  4 18:30:11 2021", as PNG has them."""
-    parsed = parsedate_tz(text)
-    if parsed is None:
-        return ""
-    year, month, day, hour, minute, second, *_, offset_s = parsed
-    written = f"{year:04d}:{month:02d}:{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
-    if offset_s is None or not re.search(r"[+-]\d{4}\s*$|GMT|UTC", text):
-        return moment(written)
-    sign = "-" if offset_s < 0 else "+"
-    minutes = abs(offset_s) // 60
-    return moment(f"{written}{sign}{minutes // 60:02d}{minutes % 60:02d}")
+def _year_first(text: str) -> str:
+    """Return a text, with its date as `_DATE` has it if its year is last or its month in words."""
+    if found := _YEAR_LAST.match(text):
+        one, other = int(found["one"]), int(found["other"])
+        day, month = day_and_month(one, other, dots=found["between"] == ".")
+        return f"{found['year']}-{month:02d}-{day:02d}{text[found.end() :]}" if day else ""
+    for pattern in _WITH_NAMES:
+        if found := pattern.match(text):
+            said = found.groupdict()
+            month = _MONTHS.index(said["month"][:3].lower()) + 1
+            time = f" {said['time']}" if said.get("time") else text[found.end() :]
+            return f"{said['year']}-{month:02d}-{int(said['day'] or 0):02d}{time}"
+    return text

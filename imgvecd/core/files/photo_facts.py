@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from imgvecd.types import Fact, Facts
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Of what is read from files. Raised whenever they tell more, or otherwise, than before: what an
 older reader has read is then read again."""
 

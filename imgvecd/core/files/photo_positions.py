@@ -8,8 +8,18 @@ from collections.abc import Sequence
 
 from imgvecd.types import Facts
 
-_NUMBER = re.compile(r"[+\-\u2212]?\d+(?:\.\d+)?(?:/\d+)?", re.ASCII)
-_DIRECTION = re.compile(r"[NSEW]", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+\-\u2212]?\d+(?:\.\d+)?(?:/\d+|e[+\-]?\d{1,3}(?![\w.]))?", re.ASCII | re.IGNORECASE
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_MARKS = frozenset(" \t,;:°'′’\"″”")
+_UNITS = frozenset({
+    "d", "deg", "degree", "degrees", "m", "min", "minute", "minutes", "sec", "second", "seconds",
+    "º",
+})  # fmt: skip
+# "51d30m28.8s", where the last letter is no direction; "51,508333", where no minutes are meant
+_SECONDS = re.compile(r"(?<=\d)(\s*m\s*[\d.]+\s*)s", re.ASCII | re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(?=\d{3,}\s*[a-z]*$)", re.ASCII | re.IGNORECASE)
 _LONGEST = 100  # characters: no way of writing a coordinate has more
 _MOST_PARTS = 3  # degrees, minutes, seconds
 _SIXTY = 60.0
@@ -30,13 +40,12 @@ def of_text(axis: str, text: str, reference: str = "") -> float | None:
         axis: "latitude" or "longitude".
         reference: what another field says of the direction, for a text that says none.
     """
-    text = text.strip()[:_LONGEST]
-    letters = _DIRECTION.findall(re.sub(r"(?i)deg(rees)?|min(utes)?|sec(onds)?", " ", text))
-    numbers = _NUMBER.findall(text)
-    if not 1 <= len(numbers) <= _MOST_PARTS or len(letters) > 1:
+    text = _DECIMAL_COMMA.sub(r"\1.", _SECONDS.sub(r"\1", text.strip()[:_LONGEST]))
+    numbers, rest = _NUMBER.findall(text), _NUMBER.sub(" ", text)
+    words = [word for word in _WORD.findall(rest) if word.lower() not in _UNITS]
+    if not 1 <= len(numbers) <= _MOST_PARTS or len(words) > 1 or set(_WORD.sub("", rest)) - _MARKS:
         return None
-    values = [_value(number) for number in numbers]
-    return of_parts(axis, values, letters[0] if letters else reference)
+    return of_parts(axis, [_value(number) for number in numbers], words[0] if words else reference)
 
 
 def of_parts(axis: str, parts: Sequence[float | None], reference: str = "") -> float | None:

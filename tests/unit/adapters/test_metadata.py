@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -61,14 +62,21 @@ def iptc(*fields):
     )
     resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(block)) + block
     resource += b"\0" * (len(block) % 2)
-    payload = b"Photoshop 3.0\0" + resource
-    return b"\xff\xed" + struct.pack(">H", len(payload) + 2) + payload
+    return segment(0xED, b"Photoshop 3.0\0" + resource)
+
+
+def segment(marker, payload):
+    return bytes((0xFF, marker)) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def saved(form, **options):
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(file, form, **options)
+    return file.getvalue()
 
 
 def facts(*, form="JPEG", segments=b"", **options):
-    file = io.BytesIO()
-    Image.new("RGB", (16, 16), "red").save(file, form, **options)
-    data = file.getvalue()
+    data = saved(form, **options)
     if segments:
         data = data[:2] + segments + data[2:]
     info, _ = pillow.decode(io.BytesIO(data), SPEC, 1000)
@@ -365,6 +373,46 @@ def test_ingredients_are_other_pictures():
     assert xmp.read(data.encode()) == {"city": "Rome"}
 
 
+@pytest.mark.parametrize("name", ['rdf:ID="x"', 'rdf:nodeID="x"', 'rdf:about="uuid:2"'])
+def test_descriptions_of_something_else(name):
+    own = packet('rdf:about="uuid:1" photoshop:City="Rome"').decode()
+    other = f'<rdf:Description {name} xmp:Rating="5" photoshop:DateCreated="1999"/></rdf:RDF>'
+    assert xmp.read(own.replace("</rdf:RDF>", other).encode()) == {"city": "Rome"}
+    more = '<rdf:Description rdf:about="" xmp:Rating="5"/></rdf:RDF>'
+    assert xmp.read(own.replace("</rdf:RDF>", more).encode()) == {"city": "Rome", "rating": 5}
+
+
+def test_what_packets_say_of_the_picture():
+    def read(inside):
+        head, tail = packet("").decode().split("/></rdf:RDF>")
+        space = ' xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        return xmp.read(f"{head}{space}{inside}</rdf:Description></rdf:RDF>{tail}".encode())
+
+    languages = '<rdf:li xml:lang="de">Meer</rdf:li><rdf:li xml:lang="x-default">Sea</rdf:li>'
+    assert read(f"<dc:title><rdf:Alt>{languages}</rdf:Alt></dc:title>") == {"title": "Sea"}
+    assert read("<dc:title><![CDATA[You & I]]></dc:title>") == {"title": "You & I"}
+    assert read("<exif:FNumber>0/1</exif:FNumber><exif:ExposureTime>1/50</exif:ExposureTime>") == {
+        "exposure_s": 0.02
+    }
+
+
+@pytest.mark.parametrize(
+    ("altitude", "below", "expected"),
+    [("641.5 m", "0", 641.5), ("-12.5", "1", -12.5), ("125/10", "1", -12.5), ("-12.5", "", -12.5)],
+)
+def test_altitudes(altitude, below, expected):
+    place = f'exif:GPSLatitude="1N" exif:GPSLongitude="2E" exif:GPSAltitude="{altitude}"'
+    found = xmp.read(packet(f'{place} exif:GPSAltitudeRef="{below}"'))
+    assert found["gps_altitude_m"] == expected
+
+
+@pytest.mark.parametrize("blanks", ["", " ", "\n\n\t", "\ufeff\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_blanks_in_front_of_a_packet(blanks, encoding):
+    text = blanks + packet('photoshop:City="Köln"').decode()
+    assert xmp.read(text.encode(encoding)) == {"city": "Köln"}
+
+
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
@@ -398,6 +446,17 @@ def test_words_in_the_texts_of_png():
     }
 
 
+@pytest.mark.parametrize("kind", [b"iTXt", b"tEXt", b"zTXt"])
+def test_a_packet_in_any_text_of_png(kind):
+    data = packet('photoshop:City="Köln"')
+    before = {b"iTXt": b"\0\0\0\0\0", b"tEXt": b"\0", b"zTXt": b"\0\0"}[kind]
+    text = b"XML:com.adobe.xmp" + before + (zlib.compress(data) if kind == b"zTXt" else data)
+    chunk = struct.pack(">I", len(text)) + kind + text + struct.pack(">I", zlib.crc32(kind + text))
+    file = saved("PNG")
+    info, _ = pillow.decode(io.BytesIO(file[:33] + chunk + file[33:]), SPEC, 1000)
+    assert info.metadata == {"city": "Köln"}
+
+
 def test_blocks_in_the_texts_of_png():
     """As ImageMagick and ExifTool write them."""
     from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415
@@ -419,15 +478,90 @@ def test_blocks_in_the_texts_of_png():
     }
 
 
-def test_a_packet_in_gif():
-    data = b"\x21\xff\x0bXMP DataXMP" + packet('xmp:Rating="3"')
-    data += bytes([1, *range(255, -1, -1), 0])
+@pytest.mark.parametrize("in_blocks", [False, True])
+def test_a_packet_in_gif(in_blocks):
+    data = packet('xmp:Rating="3"')
+    trailer = bytes([1, *range(255, -1, -1), 0])
+    if in_blocks:
+        parts = [data[at : at + 255] for at in range(0, len(data), 255)]
+        data, trailer = b"".join(bytes([len(part)]) + part for part in parts), b"\0"
     file = io.BytesIO()
     Image.new("P", (16, 16)).save(file, "GIF")
     gif = file.getvalue()
     at = gif.index(b"\x2c")
-    info, _ = pillow.decode(io.BytesIO(gif[:at] + data + gif[at:]), SPEC, 1000)
+    data = gif[:at] + b"\x21\xff\x0bXMP DataXMP" + data + trailer + gif[at:]
+    info, _ = pillow.decode(io.BytesIO(data), SPEC, 1000)
     assert info.metadata == {"rating": 3}
+
+
+@pytest.mark.parametrize("flags", [None, 0, 0x0C])
+@pytest.mark.parametrize("name", [b"XMP ", b"XMP\0"])
+def test_chunks_of_webp_that_its_header_does_not_tell_of(flags, name):
+    body = saved("WEBP")[12:]
+    if flags is not None:
+        body = b"VP8X" + struct.pack("<I", 10) + bytes([flags, 0, 0, 0, 15, 0, 0, 15, 0, 0]) + body
+    for chunk, data in ((b"EXIF", described(b"here!")), (name, packet('xmp:Rating="3"'))):
+        body += chunk + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    file = b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+    info, _ = pillow.decode(io.BytesIO(file), SPEC, 1000)
+    assert info.metadata == {"description": "here!", "rating": 3}
+
+
+def adobe(name, data):
+    return segment(0xE1, b"http://ns.adobe.com/" + name + b"\0" + data)
+
+
+@pytest.mark.parametrize("other", [b"<damaged", b""])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_damaged_packet_takes_no_other_along(first, other):
+    both = [adobe(b"xap/1.0/", packet('xmp:Rating="3"')), adobe(b"xap/1.0/", other)]
+    assert facts(segments=b"".join(both if first else both[::-1]))[1] == {"rating": 3}
+
+
+def test_a_packet_that_was_too_large_for_one_segment():
+    guid, further = b"A" * 32, packet('photoshop:City="Rome"')
+    parts = [
+        adobe(
+            b"xmp/extension/", guid + struct.pack(">II", len(further), at) + further[at : at + 99]
+        )
+        for at in range(0, len(further), 99)
+    ]
+    main = packet(f'xmp:Rating="3" photoshop:note="{guid.decode()}"')
+    foreign = parts[0].replace(b"A" * 32, b"B" * 32)
+    segments = adobe(b"xap/1.0/", main) + foreign + b"".join(reversed(parts))
+    assert facts(segments=segments)[1] == {"rating": 3, "city": "Rome"}
+
+
+CITY = iptc(((2, 90), b"Rome"))[18:]
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [CITY[:15], CITY[15:]],
+        [b"8BIM\x04\x25\0\0\0\0\0\3abc" + CITY],  # not padded
+        [b"PHUT\x04\x25\0\0\0\0\0\4abcd" + CITY],
+        [b"8BIM\x04\x25\0\0\xff\xff\xff\xffabcd" + CITY],  # its length is wrong
+        [CITY.replace(b"\4\4\0\0", b"\4\4\5named")],
+        [CITY, CITY],
+    ],
+)
+def test_iptc_among_damaged_resources(segments):
+    found = b"".join(segment(0xED, b"Photoshop 3.0\0" + each) for each in segments)
+    assert facts(segments=found)[1] == {"city": "Rome"}
+
+
+def test_blocks_of_exif_are_read_by_themselves():
+    good = segment(0xE1, b"Exif\0\0" + described(b"here").removeprefix(b"Exif\0\0"))
+    damaged = segment(0xE1, b"Exif\0\0damaged")
+    assert facts(segments=good + damaged)[1] == facts(segments=damaged + good)[1]
+    assert facts(segments=damaged + good)[1] == {"description": "here"}
+
+
+def test_exif_that_says_upright_counts_before_xmp():
+    turned = packet('tiff:Orientation="6" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"')
+    assert facts(xmp=turned)[1] == {"orientation": 6}
+    assert facts(xmp=turned, exif=exif({Base.Orientation: 1}))[1] == {}
 
 
 @pytest.mark.parametrize(("form", "expected"), [("JPEG", 6), ("TIFF", 6), ("HEIF", 6), ("PNG", 6), ("WEBP", 6)])  # noqa: E501 # fmt: skip

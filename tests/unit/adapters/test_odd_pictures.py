@@ -103,7 +103,7 @@ def test_an_animation_that_is_broken_later_shows_its_beginning(form, alpha, keep
     assert len(pixels) == 3 * 32 * 32
 
 
-@pytest.mark.parametrize(("tag", "value"), [(254, 1), (255, 2)])
+@pytest.mark.parametrize(("tag", "value"), [(254, 1), (254, 4), (255, 2)])
 def test_a_page_that_is_a_small_version_is_not_the_picture(tag, value):
     small, large = NOISE.resize((16, 12)), NOISE.transpose(Image.Transpose.ROTATE_180)
     pages = io.BytesIO()

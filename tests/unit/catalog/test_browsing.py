@@ -3,6 +3,7 @@
 import datetime
 import json
 import random
+import unicodedata
 
 import numpy as np
 import pytest
@@ -154,6 +155,28 @@ def test_facets_follow_what_files_and_people_say(catalog):
     assert {(facet.value, facet.count) for facet in folders} == {
         (f"/photos/{i}", 20) for i in range(3)
     }
+
+
+def test_facets_take_no_notice_of_case_and_spelling(catalog):
+    catalog.user_metadata.tag([1, 2], [unicodedata.normalize("NFD", "Café")])
+    catalog.user_metadata.tag([3], ["Café"])
+    catalog.user_metadata.tag([4], ["CAFÉ"])
+    for contains in ("café", unicodedata.normalize("NFD", "CAFÉ")):
+        (cafe,) = catalog.facets.facets("tag", contains, 9)
+        assert (unicodedata.normalize("NFC", cafe.value), cafe.count) == ("Café", 4)
+    assert catalog.searching.matching(Filters(tags=("café",))).tolist() == [1, 2, 3, 4]
+    catalog.user_metadata.tag([5], ["all"])  # which is a keyword of its file, too
+    assert {facet.value: facet.count for facet in catalog.facets.facets("tag", "all", 9)} == {
+        "All": COUNT
+    }
+
+
+def test_favorites_are_counted(catalog):
+    assert catalog.facets.facets("favorite", "", 9) == []
+    catalog.user_metadata.change(1, {"favorite": True})
+    (favorites,) = catalog.facets.facets("favorite", "", 9)
+    assert favorites.count == 1
+    assert catalog.facets.facets("favorite", "x", 9) == []
 
 
 def test_what_no_file_bears_any_more_is_in_no_facet_and_place(catalog):

@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,9 +12,11 @@ import sys
 import tempfile
 import threading
 
+import aiohttp
 import pytest
 
 from imgvecd.client.async_client import AsyncClient
+from imgvecd.client.browse.gateway import Gateway
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.errors import DaemonUnreachableError
 
@@ -124,10 +127,31 @@ def assert_refused(path, match):
 
     with pytest.raises(DaemonUnreachableError, match=match):
         asyncio.run(AsyncClient(path).status())
+    assert re.search(match, asyncio.run(asked_by_a_page(path)))
+
+
+class Anybody:
+    """Whom a gateway lets in."""
+
+    def refusal(self, *_):
+        return None
+
+
+async def asked_by_a_page(path):
+    """Return what a browser gets for a question that the gateway passes on."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/status"
+    async with (
+        Gateway(path).running(listener, Anybody()),
+        aiohttp.ClientSession() as browser,
+        browser.get(address) as answer,
+    ):
+        return await answer.text()
 
 
 def test_our_own_is_asked(folder, own):
     assert DaemonConnection(f"{folder}/s").get("/v1/status") == b"{}"
+    assert asyncio.run(asked_by_a_page(f"{folder}/s")) == "{}"
     os.chmod(folder, 0o1777)  # as /tmp: sticky
     assert DaemonConnection(f"{folder}/s").get("/v1/status") == b"{}"
 
@@ -155,9 +179,9 @@ def test_a_folder_of_another_user_is_not_used(folder, own, above):
 def test_what_a_third_party_put_into_a_sticky_folder_hears_nothing(folder, listen):
     os.chmod(folder, 0o1777)
     stranger = listen(f"{folder}/s", STRANGER)
-    assert_refused(f"{folder}/s", f"another user's .number {STRANGER}")
+    assert_refused(f"{folder}/s", f"belongs to another user .uid {STRANGER}")
     assert stranger.stdout.readline() == "nothing\n"
-    assert "another user's" in asked_as(f"{folder}/s", MEMBER)
+    assert "belongs to another user" in asked_as(f"{folder}/s", MEMBER)
     assert "{}" in asked_as(f"{folder}/s", STRANGER)
 
 
@@ -177,5 +201,5 @@ def test_a_member_of_the_group_asks_the_owners_daemon_and_nobody_else(folder, li
     stranger = listen(path, MEMBER)  # whoever listens matters, not whose the file is
     os.chown(folder, OWNER, GROUP)
     os.chown(path, OWNER, GROUP)
-    assert "another user's" in asked_as(path, STRANGER, GROUP)
+    assert "belongs to another user" in asked_as(path, STRANGER, GROUP)
     assert stranger.stdout.readline() == "nothing\n"

@@ -25,6 +25,16 @@ from imgvecd.core.files.photo_positions import of_parts, of_text
         ("+51.508", "", 51.508),
         ("51.508 degrees north", "", 51.508),
         ("0", "", 0),
+        ("51 deg 30' South", "", -51.5),
+        ("51d30m28.8s", "", 51.508),
+        ("51d 30m 28.8s S", "", -51.508),
+        ("51º30'28.8\"N", "", 51.508),
+        ("48.8566 Nord", "", 48.8566),
+        ("5.1508E+01", "", 51.508),
+        ("-1.25e-1", "", -0.125),
+        ("51,508333", "", 51.508333),
+        ("-0,125", "", -0.125),
+        ("51,508 S", "", -51.508),
     ],
 )
 def test_latitudes(text, reference, expected):
@@ -36,10 +46,26 @@ def test_latitudes(text, reference, expected):
     [
         ("91", ""), ("51,61N", ""), ("51,30.48E", ""), ("51", "E"), ("1 2 3 4", "N"), ("", "N"),
         ("nan", ""), ("inf", ""), ("0/0", "N"), ("N", ""), ("9" * 400, ""),
+        ("51.508.2", ""), ("51.5, -0.1", ""),
+        ("geo:51", ""), ("51 x", ""), ("51", "O"), ("1e9", ""),
     ],
 )  # fmt: skip
 def test_no_latitudes(text, reference):
     assert of_text("latitude", text, reference) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("0 deg 7' 30\" West", "", -0.125),
+        ("13.4 E", "", 13.4),
+        ("13.4 East", "", 13.4),
+        ("13.4", "west", -13.4),
+        ("13.4 O", "", None),  # east or west, by the language
+    ],
+)
+def test_longitudes(text, reference, expected):
+    assert of_text("longitude", text, reference) == expected
 
 
 def test_a_longitude_goes_further():

@@ -151,7 +151,7 @@ def test_every_truncation_of_either_file_is_named(tmp_path):
 
 
 def test_an_index_of_another_kind_is_named(tmp_path):
-    with pytest.raises(BadRequestError, match="no flat Faiss index"):
+    with pytest.raises(BadRequestError, match="not a flat Faiss index"):
         read_legacy(write(tmp_path, SHAPES["list"], faiss.IndexHNSWFlat(8, 4)))
 
 

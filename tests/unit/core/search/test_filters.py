@@ -24,9 +24,23 @@ def filled(shelf):
     add("/photos/2023/sub/b.jpg", taken_at="2023-12-31T23:59:59+01:00", metadata=BERLIN)
     size = {"width": 300, "height": 400}
     add("/photos/2023x/c.png", format="png", **size, metadata=POTSDAM, user={"rating": "high"})
-    add("/archive/d.jpg", width=300, height=300, metadata={**FIJI, "rating": 4})
-    add("/archive/e.jpg", user={"tags": ["Family"], "year": 1999, "rating": 5}, size_bytes=9)
-    add("/archive/f.jpg", metadata={"keywords": ["family"], "lens": "50mm", "rating": 2})
+    add("/archive/d.jpg", width=300, height=300, metadata={**FIJI, "rating": 4, "favorite": True})
+    add(
+        "/archive/e.jpg",
+        user={
+            "tags": ["Family"],
+            "year": 1999,
+            "Ort": "Straße, Köln",
+            "rating": 5,
+            "favorite": "true",
+        },
+        size_bytes=9,
+    )
+    add(
+        "/archive/f.jpg",
+        metadata={"keywords": ["family"], "lens": "50mm", "rating": 2, "favorite": True},
+        user={"favorite": False},
+    )
     return shelf
 
 
@@ -80,7 +94,11 @@ def filled(shelf):
         ({"tags": ["FAMILY"]}, "ef"),
         ({"metadata": {"year": "1999"}}, "e"),
         ({"metadata": {"year": "1998"}}, ""),
+        ({"metadata": {"ORT": "Straße, KÖLN"}}, "e"),
+        ({"metadata": {"ort": unicodedata.normalize("NFD", "strasse, Köln")}}, "e"),
         ({"min_rating": 4}, "de"),
+        ({"favorite": True}, "de"),
+        ({"favorite": False}, "abcf"),
         ({"folder": "2023", "taken": "2023-07"}, "a"),
     ],
 )
