@@ -21,9 +21,20 @@ import pytest
 DEADLINE_S = 120
 # It listens on all addresses, whatever it is told: nobody gets in without the password.
 _START = """
-import sys
+import socket, sys
 from milvus import MilvusServer, MilvusServerConfig
 
+def bound(self, port):
+    end = socket.socket()
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Milvus does, after a kill
+    try:
+        end.bind(("127.0.0.1", port))
+        end.listen()
+    except OSError:
+        return None
+    return end
+
+MilvusServerConfig.try_bind_port = bound
 config = MilvusServerConfig(data_dir=sys.argv[1])
 config.set("authorization_enabled", True)
 config.update(proxy_port=int(sys.argv[2]))

@@ -239,20 +239,18 @@ def test_the_map_leads_to_photos_and_back_by_keyboard(page):
     assert first.startswith("2 photos near Z")
     page.until("history.state.spot")
     zoom = page.js("history.state.spot.zoom")
-    page.press("+")
-    page.until(f"history.state.spot.zoom > {zoom + 0.9}")
+    page.press("-")
+    page.until(f"history.state.spot.zoom < {zoom - 0.9}")
+    page.until(f"({SPOTS}).length === 2")  # Rome is with Zürich now
     page.press("Tab")
     assert page.js("document.activeElement.className").startswith("spot")
     label = page.js("document.activeElement.getAttribute('aria-label')")
-    page.until(  # what has the focus has come into sight
-        "(r => r.x > 0 && r.right < innerWidth)(document.activeElement.getBoundingClientRect())"
-    )
     page.press("Enter")
     page.until("document.querySelector('.chips .chip')?.textContent.includes('part of the map')")
     page.until(f"({COUNT}) === '{label.partition(' near')[0]}'")
     page.js("history.back()")
     page.until(f"({SPOTS}).includes({json.dumps(label)})")
-    assert page.js("history.state.spot.zoom") == pytest.approx(zoom + 1)
+    assert page.js("history.state.spot.zoom") == pytest.approx(zoom - 1)
 
 
 def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):

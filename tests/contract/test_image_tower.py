@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -87,6 +88,21 @@ def test_one_that_is_built_from_the_checkpoint_gives_the_same(tmp_path, kind):
     assert tower.info.dim == (512 if kind == EMBEDDED else 32)
     assert "built" in read_choice(directory, FP32).note
     require_same(OpenClipModel(choice, FP32), directory)
+
+
+def test_one_that_bf16_is_too_coarse_for_is_built_in_fp32(tmp_path, monkeypatch):
+    monkeypatch.setattr("imgvecd.adapters.imagetower.building.computes_bf16", lambda: True)
+    real = ImageTower
+
+    def coarse(directory, threads):
+        if '"bf16"' in (Path(directory) / "tower.json").read_text():
+            raise ModelError("the image tower is not as the model was: cosine 0.99812")
+        return real(directory, threads)
+
+    monkeypatch.setattr("imgvecd.adapters.imagetower.building.ImageTower", coarse)
+    tower = building.build(tiny(tmp_path), AUTO, str(tmp_path / "tower"))
+    assert tower.dtype == "float32"
+    assert "fp32" in read_choice(str(tmp_path / "tower"), AUTO).note
 
 
 @pytest.mark.parametrize("kind", ["attention pool", "resnet"])
