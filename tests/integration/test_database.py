@@ -71,7 +71,7 @@ def test_the_query_of_the_clients_is_the_librarys_too(database):
     assert len(paths) == len(NAMES)
     with pytest.raises(BadRequestError, match="limit"):
         database.search("a cat", limit=0)
-    with pytest.raises(BadRequestError, match="no public address"):
+    with pytest.raises(BadRequestError, match="not a public address"):
         database.search(api.SearchRequest(image=api.Term(url="http://127.0.0.1/cat.jpg")))
 
 

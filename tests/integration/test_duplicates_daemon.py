@@ -65,7 +65,7 @@ def test_plan_apply_and_undo_by_the_daemon(start, shipped_photos):
         assert plan.files == 1
         with pytest.raises(ImgvecdError, match="nothing is moved"):
             client.apply_dedup(plan.text.replace(" /", " /elsewhere/"))
-        with pytest.raises(ImgvecdError, match="no folder"):
+        with pytest.raises(ImgvecdError, match="not a folder"):
             client.plan_dedup(protect=[str(copy)])
         done = client.apply_dedup(plan.text)
         assert (done.files, done.left, done.size_bytes) == (1, (), plan.size_bytes)

@@ -53,7 +53,7 @@ def test_everything_and_then_only_what_has_changed(start, shipped_photos, tmp_pa
         (["-"], b"--format"),
         ([tmp_path / "out.xls"], b"json, jsonl, csv, parquet"),
         ([tmp_path / "no folder" / "out.csv"], b"cannot be written"),
-        ([tmp_path / "out.csv", "--since", "c:0:1"], b"no clock of this database"),
+        ([tmp_path / "out.csv", "--since", "c:0:1"], b"not a clock of this database"),
         ([tmp_path / "out.csv", "--state-dir", tmp_path / "nowhere"], b"no database"),
     ):
         refused = daemon.imgvecd("export", *arguments)

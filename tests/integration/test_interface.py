@@ -62,7 +62,7 @@ def test_the_block_runs_as_printed(place):
         assert names["stats"]["new"] == count - 3
         assert names["stats"]["already_known"] == 3
         (reason,) = names["stats"]["failures"].values()
-        assert "no picture" in reason
+        assert "not a picture" in reason
         assert str(place) not in reason
         assert len(names["results"]) == count
         copies = {

@@ -263,7 +263,7 @@ def test_one_changed_bit_without_a_backup_does_not_cost_everything(state, capsys
     catalog = state / "catalog.sqlite"
     rot(catalog, catalog.read_bytes().index(b"png") + 1)
     assert main(["repair", "--state-dir", str(state)]) == 1
-    assert "use it all the same, since there is no sound backup" in capsys.readouterr().out
+    assert "use it as it is: there is no sound backup" in capsys.readouterr().out
     recovery = CatalogRecovery(str(state))
     recovery.prepare()
     assert "is used all the same" in recovery.report

@@ -245,7 +245,7 @@ def test_a_hostile_packet_hurts_nothing(data):
 
 
 def test_a_hostile_sidecar_is_refused():
-    with pytest.raises(ValueError, match="no XMP"):
+    with pytest.raises(ValueError, match="not XMP"):
         xmp.read(HOSTILE["a file"])
 
 

@@ -84,5 +84,5 @@ def test_a_name_that_leads_there_is_refused_even_among_public_ones(monkeypatch, 
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket, "create_connection", connect)
-    with pytest.raises(BadRequestError, match="no public address"):
+    with pytest.raises(BadRequestError, match="not a public address"):
         web_images.fetch("http://photos.example/a.jpg")

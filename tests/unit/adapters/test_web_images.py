@@ -123,7 +123,7 @@ def test_addresses_are_asked_for_at_every_redirect(server):
     server.answers["/"] = (302, {"Location": f"{host}/inner", "Content-Length": "0"}, ())
     server.answers["/inner"] = image()
     allowed = iter([True])
-    with pytest.raises(BadRequestError, match="no public address"):
+    with pytest.raises(BadRequestError, match="not a public address"):
         web_images.fetch(server.url, allowed=lambda _: next(allowed, False))
     assert server.asked == ["/"]
 

@@ -34,6 +34,7 @@ BOUNDS = {
     "places": "those of pictures on disk", "place_names": "some hundred a place",
     "content_places": "six a picture on disk", "places_due": "one row a picture",
     "subject_changes": "one row a picture",
+    "map_cells": "six a picture with a position, at the most",
     "duplicate_decisions": "with its contents",
     "changes": "a million, of pictures not forgotten",
     "texts": "20,000, asked within `catalog.keep_days`",

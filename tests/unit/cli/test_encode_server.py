@@ -79,9 +79,9 @@ def test_what_is_wrong_with_the_files_is_told(home, capsys):
     def said(cert=cert, key=key, *more):
         return refused(capsys, *listen, "--tls-cert", str(cert), "--tls-key", str(key), *more)
 
-    assert "no pair" in said(key=other)
+    assert "do not belong together" in said(key=other)
     assert "nowhere.pem: No such file" in said(cert=home / "nowhere.pem")
-    assert "no pair" in said(cert=key)
+    assert "do not belong together" in said(cert=key)
     assert "needed together" in refused(capsys, *listen, "--tls-cert", str(cert))
     token = home / "token"
     token.write_text("secret\n")

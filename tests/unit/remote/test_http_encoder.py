@@ -216,10 +216,10 @@ async def test_a_model_that_cannot_run_says_nothing_of_pictures():
 @pytest.mark.parametrize(
     ("vectors", "reason"),
     [
-        (np.zeros((1, MODEL.dim), np.float32), "not of length 1"),
-        (np.full((1, MODEL.dim), np.nan, np.float32), "not of length 1"),
-        (np.full((1, MODEL.dim), np.inf, np.float32), "not of length 1"),
-        (np.ones((1, MODEL.dim), np.float32), "not of length 1"),
+        (np.zeros((1, MODEL.dim), np.float32), "not embeddings of length 1"),
+        (np.full((1, MODEL.dim), np.nan, np.float32), "not embeddings of length 1"),
+        (np.full((1, MODEL.dim), np.inf, np.float32), "not embeddings of length 1"),
+        (np.ones((1, MODEL.dim), np.float32), "not embeddings of length 1"),
         (np.ones((2, MODEL.dim), np.float32), "another size"),
         (np.ones((1, MODEL.dim + 1), np.float32), "another size"),
         (np.ones((0, MODEL.dim), np.float32), "another size"),

@@ -119,7 +119,7 @@ def test_what_makes_no_sense_is_named():
         export.export_format("out.xlsx")
     assert export.export_format("out", "csv") == "csv"
     for clock in ("5", "c:other:5", "c:abc:", "c:abc:-1"):
-        with pytest.raises(BadRequestError, match="no clock of this database"):
+        with pytest.raises(BadRequestError, match="not a clock of this database"):
             export.since(clock, "abc")
     assert export.since("c:abc:5", "abc") == 5
     assert export.since(None, "abc") is None
