@@ -5,7 +5,7 @@
 Each runs as a whole program, from its start to all photos searchable, with the same architecture
 (ViT-B-32-256) and the same random weights, which take as long as any:
 
-- `imgvecd, first start`: nothing is kept yet, torch encodes
+- `imgvecd, first start`: nothing is kept yet, the towers are built from the checkpoint
 - `imgvecd, later start`: the towers are kept, but no photo is known
 - `rclip`: if the program is there (`pipx install rclip`); its models are exported from the weights,
   for which imgvecd has to be installed with the extra `bench`
