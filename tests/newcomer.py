@@ -16,7 +16,12 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PHOTOS = ROOT / "tests" / "data" / "photos"
 PROMPT = "ready$"
+_STARTS = 3  # of a shell
 _PATIENCE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
+
+
+class ShellEndedError(AssertionError):
+    """The shell of a terminal is gone."""
 
 
 def printed(beginning):
@@ -41,7 +46,23 @@ class Terminal:
         kept["PATH"] = ":".join(  # the programs of whoever runs the tests are not the newcomer's
             each for each in kept["PATH"].split(":") if not (Path(each) / "imgvec").exists()
         )
-        self.process = pexpect.spawn(
+        self.process = self._shell(folder, home, kept, environment, dimensions=(rows, columns))
+
+    def _shell(self, folder, home, kept, environment, *, dimensions):
+        """Return a shell that has shown its prompt; some were seen to end before."""
+        for _ in range(_STARTS):
+            self.process = self._spawned(folder, home, kept, environment, dimensions)
+            with contextlib.suppress(ShellEndedError):
+                self.wait_for(PROMPT)
+                return self.process
+            self.process.close(force=True)
+            time.sleep(1)
+        state = self.process.exitstatus, self.process.signalstatus
+        raise AssertionError(f"no shell starts: exit status and signal {state}")
+
+    @staticmethod
+    def _spawned(folder, home, kept, environment, dimensions):
+        return pexpect.spawn(
             "/bin/bash",
             ["--norc", "--noprofile"],
             cwd=str(folder),
@@ -55,10 +76,9 @@ class Terminal:
                 "IMGVECD_INDEXING__PAUSE_ON_BATTERY": "false",
                 **(environment or {}),
             },
-            dimensions=(rows, columns),
+            dimensions=dimensions,
             timeout=_PATIENCE_S,
         )
-        self.wait_for(PROMPT)
 
     def type(self, line):
         """Type a line, and Enter."""
@@ -83,7 +103,7 @@ class Terminal:
             except pexpect.TIMEOUT:
                 pass
             except pexpect.EOF:
-                raise AssertionError(f"the shell ended before {texts}:\n{shown}") from None
+                raise ShellEndedError(f"the shell ended before {texts}:\n{shown}") from None
 
     def run(self, line, *texts):
         """Type a line; return the screen once it shows the texts, and the prompt below them."""
