@@ -7,7 +7,7 @@ from imgvecd.adapters.checkpoint.architecture import (
     VisionTransformer,
     read_architecture,
 )
-from imgvecd.adapters.checkpoint.open_clip_files import read_merges
+from imgvecd.adapters.checkpoint.open_clip_files import published_pixels, read_merges
 from imgvecd.adapters.checkpoint.weights import Weights
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "TextTransformer",
     "VisionTransformer",
     "Weights",
+    "published_pixels",
     "read_architecture",
     "read_merges",
 ]

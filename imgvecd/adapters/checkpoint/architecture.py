@@ -15,7 +15,11 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from huggingface_hub import try_to_load_from_cache
 
-from imgvecd.adapters.checkpoint.open_clip_files import checkpoints_module, config_path
+from imgvecd.adapters.checkpoint.open_clip_files import (
+    checkpoints_module,
+    config_path,
+    published_pixels,
+)
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import NotBuiltError
 from imgvecd.types import ModelInfo, PreprocessSpec
@@ -111,11 +115,11 @@ def read_architecture(choice: ModelChoice) -> Architecture:
         NotBuiltError: its checkpoint is not on this machine, or its configuration is unusual.
     """
     tables = checkpoints_module()
-    tagged: dict[str, Any] = {}
-    checkpoint = choice.checkpoint_path
-    if not checkpoint:
-        tagged = tables.get_pretrained_cfg(choice.name, choice.pretrained)
-        checkpoint = _cached(tagged.get("hf_hub", ""))
+    if checkpoint := choice.checkpoint_path:
+        pixels = published_pixels(choice.name, tables)
+    else:
+        pixels = tables.get_pretrained_cfg(choice.name, choice.pretrained)
+        checkpoint = _cached(pixels.get("hf_hub", ""))
     if not checkpoint.endswith(_SAFE):
         raise NotBuiltError(f"no safetensors file of {choice.name} is on this machine")
     model = _read(choice.config_path or config_path(choice.name))
@@ -130,7 +134,7 @@ def read_architecture(choice: ModelChoice) -> Architecture:
         if is_timm
         else _usual(model.vision_cfg, VisionTransformer),
         text=_usual(model.text_cfg, TextTransformer) if has_usual_tokenizer else None,
-        preprocess=_preprocess_spec(tables, tagged, model.vision_cfg.get("image_size", 224)),
+        preprocess=_preprocess_spec(tables, pixels, model.vision_cfg.get("image_size", 224)),
     )
 
 
@@ -149,16 +153,16 @@ def _usual(config: dict[str, Any], kind: type[Kind]) -> Kind | None:
 
 
 def _preprocess_spec(
-    tables: ModuleType, tagged: dict[str, Any], image_size: object
+    tables: ModuleType, pixels: dict[str, Any], image_size: object
 ) -> PreprocessSpec:
     if not isinstance(image_size, int):
         raise NotBuiltError(f"its input of {image_size} pixels is not square")
     return PreprocessSpec(
         size=image_size,
-        mean=tuple(tagged.get("mean", tables.OPENAI_DATASET_MEAN)),
-        std=tuple(tagged.get("std", tables.OPENAI_DATASET_STD)),
-        interpolation="bilinear" if tagged.get("interpolation") == "bilinear" else "bicubic",
-        resize_mode=tagged.get("resize_mode", "shortest"),
+        mean=tuple(pixels.get("mean", tables.OPENAI_DATASET_MEAN)),
+        std=tuple(pixels.get("std", tables.OPENAI_DATASET_STD)),
+        interpolation="bilinear" if pixels.get("interpolation") == "bilinear" else "bicubic",
+        resize_mode=pixels.get("resize_mode", "shortest"),
     )
 
 

@@ -8,11 +8,13 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
+from typing import Any
 
 from imgvecd.errors import NotBuiltError
 
 _PACKAGE = "open_clip"
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
+_PIXELS = ("mean", "std", "interpolation", "resize_mode")
 _MERGES = 49152 - 256 - 2  # as many as open_clip takes, of more in the file
 
 
@@ -39,6 +41,23 @@ def checkpoints_module() -> ModuleType:
             del sys.modules["torch"]
         for name in [name for name in sys.modules if name.partition(".")[0] == _PACKAGE]:
             del sys.modules[name]
+
+
+def published_pixels(model: str, tables: ModuleType) -> dict[str, Any]:
+    """Return what all published checkpoints of an architecture want of their pixels; else nothing.
+
+    A file of weights does not say it.
+
+    Args:
+        tables: as `checkpoints_module` returns them.
+    """
+    published = [
+        {key: wanted[key] for key in _PIXELS if key in wanted}
+        for tag in tables.list_pretrained_tags_by_model(model)
+        if (wanted := tables.get_pretrained_cfg(model, tag))
+    ]
+    agree = published and all(wanted == published[0] for wanted in published)
+    return published[0] if agree else {}
 
 
 def config_path(model: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import open_clip
 from huggingface_hub import constants as hub
 
+from imgvecd.adapters.checkpoint import published_pixels
 from imgvecd.core.library.model_choice import EMBEDDED, FETCHING, ModelChoice, not_at_hand
 from imgvecd.errors import ModelError, NotFetchedError
 from imgvecd.types import PreprocessSpec
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 Model: TypeAlias = Any  # one of open_clip's classes, which have no types
 Tokenizer: TypeAlias = Any  # the same
 
-_PIXELS = ("mean", "std", "interpolation", "resize_mode")
 _REACH_S = 5.0  # a hub that takes longer to say anything is as good as none
 
 
@@ -147,23 +147,11 @@ def _create(choice: ModelChoice) -> Model:
         choice.name,
         checkpoint,
         require_pretrained=True,
-        force_preprocess_cfg=published_pixels(choice.name) if choice.checkpoint_path else None,
+        force_preprocess_cfg=published_pixels(choice.name, open_clip)
+        if choice.checkpoint_path
+        else None,
     )
     return model.eval().requires_grad_(requires_grad=False)
-
-
-def published_pixels(name: str) -> dict[str, Any]:
-    """Return what all published checkpoints of an architecture want of their pixels; else nothing.
-
-    A file of weights does not say it.
-    """
-    published = [
-        {key: wanted[key] for key in _PIXELS if key in wanted}
-        for tag in open_clip.list_pretrained_tags_by_model(name)
-        if (wanted := open_clip.get_pretrained_cfg(name, tag))
-    ]
-    agree = published and all(wanted == published[0] for wanted in published)
-    return published[0] if agree else {}
 
 
 def _check_names(choice: ModelChoice) -> None:

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from imgvecd.adapters.checkpoint import Weights
+from imgvecd.adapters.checkpoint import Weights, read_architecture
+from imgvecd.config.schema import ModelConfig
+from imgvecd.core.library.model_choice import choose_model
 from imgvecd.errors import NotBuiltError
 
 READ = """
@@ -68,3 +70,26 @@ def test_a_file_that_is_none_is_refused(tmp_path):
             Weights(str(path))
     with pytest.raises(NotBuiltError):
         Weights(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "interpolation", "resize_mode"),
+    [
+        ("ViT-B-32", 0.48145466, "bicubic", "shortest"),
+        ("ViT-L-14", 0.48145466, "bicubic", "shortest"),  # its checkpoints do not agree
+        ("ViT-H-14-378", 0.48145466, "bicubic", "squash"),
+        ("ViT-H-14-CLIPA", 0.485, "bilinear", "squash"),
+    ],
+)
+def test_a_file_gets_the_pixels_of_its_architecture(
+    tmp_path, name, mean, interpolation, resize_mode
+):
+    path = tmp_path / "model.safetensors"
+    path.touch()
+    model = read_architecture(choose_model(ModelConfig(name=name, pretrained=str(path))))
+    spec = model.preprocess
+    assert (spec.mean[0], spec.interpolation, spec.resize_mode) == (
+        mean,
+        interpolation,
+        resize_mode,
+    )

@@ -11,7 +11,7 @@ from imgvecd.core.library.model_choice import EMBEDDED, PRESETS, choose_model, p
 from imgvecd.errors import ModelError
 from imgvecd.types import ModelInfo, PreprocessSpec
 
-loading = Later("imgvecd.adapters.openclip.loading")
+checkpoint = Later("imgvecd.adapters.checkpoint")
 PAGE = (Path(__file__).parents[4] / "docs" / "models.md").read_text()
 
 
@@ -95,7 +95,9 @@ def test_files_are_given_the_pixels_that_their_architecture_wants(tmp_path):
         former = hashlib.blake2b(name.encode() + b"\0" + content, digest_size=16).hexdigest()
         return choose_model(ModelConfig(name=name, pretrained=str(weights))).fingerprint != former
 
-    wanted = {name: loading.published_pixels(name) for name in open_clip.list_models()}
+    wanted = {
+        name: checkpoint.published_pixels(name, open_clip) for name in open_clip.list_models()
+    }
     own = [
         name
         for name, pixels in wanted.items()
