@@ -1,6 +1,7 @@
 """A newcomer: an empty home, a clone with what `make` installs, and terminals with screens."""
 
 import contextlib
+import functools
 import os
 import re
 import shlex
@@ -46,23 +47,8 @@ class Terminal:
         kept["PATH"] = ":".join(  # the programs of whoever runs the tests are not the newcomer's
             each for each in kept["PATH"].split(":") if not (Path(each) / "imgvec").exists()
         )
-        self.process = self._shell(folder, home, kept, environment, dimensions=(rows, columns))
-
-    def _shell(self, folder, home, kept, environment, *, dimensions):
-        """Return a shell that has shown its prompt; some were seen to end before."""
-        for _ in range(_STARTS):
-            self.process = self._spawned(folder, home, kept, environment, dimensions)
-            with contextlib.suppress(ShellEndedError):
-                self.wait_for(PROMPT)
-                return self.process
-            self.process.close(force=True)
-            time.sleep(1)
-        state = self.process.exitstatus, self.process.signalstatus
-        raise AssertionError(f"no shell starts: exit status and signal {state}")
-
-    @staticmethod
-    def _spawned(folder, home, kept, environment, dimensions):
-        return pexpect.spawn(
+        spawn = functools.partial(
+            pexpect.spawn,
             "/bin/bash",
             ["--norc", "--noprofile"],
             cwd=str(folder),
@@ -76,9 +62,18 @@ class Terminal:
                 "IMGVECD_INDEXING__PAUSE_ON_BATTERY": "false",
                 **(environment or {}),
             },
-            dimensions=dimensions,
+            dimensions=(rows, columns),
             timeout=_PATIENCE_S,
         )
+        for _ in range(_STARTS):  # some shells were seen to end before their prompt
+            self.process = spawn()
+            with contextlib.suppress(ShellEndedError):
+                self.wait_for(PROMPT)
+                return
+            self.process.close(force=True)
+            time.sleep(1)
+        state = self.process.exitstatus, self.process.signalstatus
+        raise AssertionError(f"no shell starts: exit status and signal {state}")
 
     def type(self, line):
         """Type a line, and Enter."""
