@@ -76,8 +76,17 @@ class Publisher:
         self._read: dict[str, int] = {}  # how far the catalog was looked at: at least as far
         self._joined = False
         self.number: int | None = None
-        self.error: str | None = None
-        self.trouble: str | None = None
+        self._failure: tuple[str, str] | None = None  # one value: both are told or neither
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing can be published now."""
+        return self._failure[0] if self._failure else None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be published now, and how many images wait for it."""
+        return self._failure[1] if self._failure else None
 
     def start(self) -> None:
         """Begin to publish."""
@@ -126,7 +135,7 @@ class Publisher:
                 self._stopping.wait(_LONGEST_S)
             else:
                 failures = 0
-                self.error = self.trouble = None
+                self._failure = None
                 self._woken.wait(_LOOK_S if self._model() is not None else _FIRST_S)
                 self._stopping.wait(_GATHER_S)
 
@@ -134,8 +143,7 @@ class Publisher:
         if why != self.error:
             logger.warning("%s; trying again", why)
         self._joined = False
-        self.error = why
-        self.trouble = f"{why}; images that wait to be published: {self.waiting():,}"
+        self._failure = why, f"{why}; images that wait to be published: {self.waiting():,}"
 
     def _publish_all(self) -> None:
         self._feeds.track()
