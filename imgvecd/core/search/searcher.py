@@ -280,7 +280,8 @@ class Searcher:
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self._scale(vector, shape)
         if request.cursor is not None:
-            cuts = Cursor.decode(request.cursor, request).cuts
+            cursor = await INTERACTIVE.run(Cursor.decode, request.cursor, request)
+            cuts = cursor.cuts
         else:
             cuts = _cuts(request, scale)
         names = _names(asked) if said is None or said.text else ""
@@ -321,7 +322,7 @@ class Searcher:
             return query
         k = request.limit + _SPARE
         if request.cursor is not None:
-            k += Cursor.decode(request.cursor, request).shown
+            k += (await INTERACTIVE.run(Cursor.decode, request.cursor, request)).shown
         if request.order != "score" or request.group is not None:
             k = MOST_COUNTED
         others = await elsewhere.find(
