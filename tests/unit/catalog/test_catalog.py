@@ -317,7 +317,7 @@ def test_when_it_was_made_is_known_after_reopening(catalog, tmp_path):
     made_at_s = catalog.made_at_s()
     assert 0 <= time.time() - made_at_s < 3600
     catalog.close()
-    with closing(Catalog(str(tmp_path))) as again:
+    with closing(Catalog(str(tmp_path / "state"))) as again:
         assert again.made_at_s() == made_at_s
 
 
