@@ -42,9 +42,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--browser", default="chromium", choices=["chromium", "firefox"])
-    parser.add_argument(
-        "--home", type=Path, help="keeps the library for another run; default: none"
-    )
+    parser.add_argument("--home", type=Path, help="keeps the library for another run")
     parser.add_argument("--prepare", action="store_true", help="make the library only, in --home")
     options = parser.parse_args()
     if options.prepare and not options.home:
