@@ -120,7 +120,7 @@ def test_an_engine_that_takes_too_long_is_a_note_and_left_alone(monkeypatch):
     ended, asked = threading.Event(), []
     monkeypatch.setattr(module, "_WITHIN_S", 0.05)
     engine = Engine()
-    engine.search = lambda *_: asked.append(1) or ended.wait(20) and []
+    engine.search = lambda *_: asked.append(1) or (ended.wait(20) and [])
     there = Everywhere(engine, Feeds(), lambda: 1, "me", by_default=True)
 
     async def find_twice():
