@@ -8,14 +8,11 @@ import signal
 import socket
 import sqlite3
 import termios
-import time
 
 import psutil
 import pytest
 from PIL import Image
 from running import DEADLINE_S, RunningDaemon
-
-from imgvecd.daemon.daemon import STOP_S
 
 
 @pytest.fixture
@@ -72,9 +69,7 @@ MOMENTS = {
 def test_sigterm_at_any_time_ends_in_time_and_loses_nothing(spawn, photos, moment):
     daemon = spawn(photos)
     daemon.wait_until(lambda: MOMENTS[moment](daemon))
-    asked = time.monotonic()
-    assert daemon.stop() == 0
-    assert time.monotonic() - asked < STOP_S
+    assert daemon.stop() == 0  # after `STOP_S` it ends itself, with another status
     assert not daemon.socket.exists()
     before = committed(daemon)
     again = spawn(photos)
