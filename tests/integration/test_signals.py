@@ -1,16 +1,15 @@
 """What a real daemon does when it is told to stop, to reload, or to show its state."""
 
 import contextlib
-import fcntl
 import os
 import re
 import signal
 import socket
 import sqlite3
-import termios
 
 import psutil
 import pytest
+from kept_state import keep_state
 from PIL import Image
 from running import DEADLINE_S, RunningDaemon
 
@@ -141,13 +140,9 @@ def test_of_many_sighups_the_latest_configuration_is_in_force(spawn, shipped_pho
 
 def test_closing_the_terminal_stops_it(spawn, tmp_path):
     (tmp_path / "photos").mkdir()
+    keep_state(tmp_path / "home" / ".local" / "state" / "imgvecd")
     ours, theirs = os.openpty()
-
-    def take_terminal():
-        os.setsid()
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
-    daemon = spawn(tmp_path / "photos", preexec_fn=take_terminal)
+    daemon = spawn(tmp_path / "photos", wrapper=("setsid", "--ctty"), stdin=theirs)
     os.close(theirs)
     daemon.wait_until(daemon.answers)
     os.close(ours)

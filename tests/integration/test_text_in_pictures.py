@@ -85,6 +85,7 @@ async def test_pictures_without_text_and_odd_ones_have_none(recogniser):
 
 
 @with_extra
+@pytest.mark.nightly  # 67 long lines: half a minute of processor time
 async def test_a_wall_of_text_has_bounds(recogniser):
     wall = Image.new("RGB", (1600, 1600), "white")
     draw = ImageDraw.Draw(wall)

@@ -173,7 +173,7 @@ SETTINGS = {
 }
 
 TestReload = ReloadMachine.TestCase
-TestReload.settings = settings(max_examples=12, stateful_step_count=12, **SETTINGS)
+TestReload.settings = settings(max_examples=8, stateful_step_count=12, **SETTINGS)
 
 
 @pytest.mark.nightly
