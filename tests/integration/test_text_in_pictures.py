@@ -132,6 +132,7 @@ def listed(daemon):
 
 
 @with_extra
+@pytest.mark.nightly  # the recogniser starts once more, for what unit tests know of the queue
 def test_an_old_library_is_read_when_it_is_turned_on(start, tmp_path):
     folder = tmp_path / "camera"
     folder.mkdir()
