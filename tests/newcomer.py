@@ -1,6 +1,7 @@
 """A newcomer: an empty home, a clone with what `make` installs, and terminals with screens."""
 
 import os
+import re
 import shlex
 import sys
 import time
@@ -15,6 +16,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PHOTOS = ROOT / "tests" / "data" / "photos"
 PROMPT = "ready$"
 _PATIENCE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
+
+
+def printed(beginning):
+    """Return the one command of the README that begins so, without its comment."""
+    found = re.findall(rf"^    ({re.escape(beginning)}.*)$", README, re.MULTILINE)
+    assert len(found) == 1, f"{beginning!r} is printed {len(found)} times"
+    return re.sub(r"\s{2,}#.*", "", found[0])
 
 
 class Shell:
