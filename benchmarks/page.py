@@ -2,7 +2,7 @@
 
 A real daemon over a synthetic catalog; what it draws for a thumbnail is made on demand.
 
-    python -m benchmarks.page [--images 1000000] [--browser chromium] [--folder DIR]
+    python -m benchmarks.page [--images 1000000] [--browser chromium] [--home DIR]
 """
 
 import argparse
@@ -34,6 +34,7 @@ SEARCH = """new Promise((done) => {
         performance.now() - began > 5000
         ? done(performance.now() - began) : requestAnimationFrame(look);
     requestAnimationFrame(look); })"""
+MADE = "made-whole"  # a file's name
 SIZES = ((4000, 3000), (3000, 4000), (6000, 4000), (1080, 1920), (2000, 2000))
 
 
@@ -41,12 +42,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--browser", default="chromium", choices=["chromium", "firefox"])
-    parser.add_argument("--folder", help="where the temporary folder is made")
+    parser.add_argument("--home", type=Path, help="keeps the library for another run")
+    parser.add_argument("--prepare", action="store_true", help="make the library only, in --home")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="imgvecd-page-", dir=options.folder) as folder:
-        home = Path(folder)
-        prepare(home, options.images)
-        date(home, options.images)
+    if options.prepare and not options.home:
+        parser.error("--prepare needs --home")
+    with tempfile.TemporaryDirectory(prefix="imgvecd-page-") as folder:
+        home = options.home or Path(folder)
+        if not (home / MADE).exists():
+            home.mkdir(exist_ok=True)
+            prepare(home, options.images)
+            date(home, options.images)
+            (home / MADE).touch()
+        if options.prepare:
+            return
         daemon = RunningDaemon(home, ["/photos"], module="tests.drawing_daemon")
         try:
             daemon.wait_until(lambda: settled(daemon))

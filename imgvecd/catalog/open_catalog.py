@@ -199,6 +199,13 @@ class Catalog:
         self._note_examined()
         return True
 
+    def made_at_s(self) -> float:
+        """Return when the catalog was made, in seconds since 1970."""
+        with self._database.read() as connection:
+            statement = "SELECT min(applied_at_ns) FROM migrations"
+            ((made_at_ns,),) = connection.execute(statement).fetchall()
+        return float(made_at_ns) / 1e9
+
     def backup_age_s(self) -> float | None:
         """Return how old the latest backup is; None if there is none, or nobody knows."""
         return self._backups.age_s()

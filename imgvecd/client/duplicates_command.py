@@ -116,10 +116,8 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
         output.answer(body)
     elif output.people:
         for group in found.groups:
-            output.table(
-                ("", group.kind.replace("_", " "), "size", "date", "why", "path"),
-                [_row(file) for file in group.files],
-            )
+            headers = ("", group.kind.replace("_", " "), "size", "date", "why")
+            output.table_of_files(headers, [_row(file) for file in group.files], group.files)
             output.lines([""])
         output.lines([_summary(found)])
         output.lines([f"not compared: {each.path}: {each.why}" for each in found.missing])
@@ -143,7 +141,7 @@ def _check(daemon: DaemonConnection, options: argparse.Namespace, output: Output
         output.answer(body)
     elif output.people and found.matches:
         rows = [(file.kind.replace("_", " "), *_row(file)[2:]) for file in found.matches]
-        output.table(("kind", "size", "date", "why", "path"), rows)
+        output.table_of_files(("kind", "size", "date", "why"), rows, found.matches)
     elif output.people:
         output.lines(["Not in the library."])
     else:
@@ -205,9 +203,8 @@ def request(options: argparse.Namespace) -> api.DuplicatesRequest:
 def _row(file: api.DuplicateFile) -> tuple[str, ...]:
     mark = "keep" if file.keep else ""
     date = (file.taken_at or file.modified_at)[:10]
-    path = f"{file.path} (offline)" if file.offline else file.path
     kind = "" if file.keep else file.kind.replace("_", " ")
-    return mark, kind, reports.size(file.size_bytes), date, file.why, path
+    return mark, kind, reports.size(file.size_bytes), date, file.why
 
 
 def _summary(found: api.Duplicates) -> str:

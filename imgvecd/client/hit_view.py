@@ -30,7 +30,10 @@ def show(
     """
     output.lines(_understood(found))
     if not hits:
-        output.lines(_nothing(request, found))
+        output.lines([_nothing(request, found)])
+        if found.nearest_hits:
+            output.table_of_files(*_table(request, found.nearest_hits), found.nearest_hits)
+            output.lines(["--all shows what comes nearest anyway."])
         return
     headers, rows = _table(request, hits)
     if preview:
@@ -115,23 +118,19 @@ def _table(
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
-def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> list[str]:
+def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> str:
     if not found.searched and request.filters != api.Filters():
-        return ["No indexed image passes the filters."]
+        return "No indexed image passes the filters."
     if not found.searched and found.understood is not None:
-        return ["No indexed image was taken there at that time."]
+        return "No indexed image was taken there at that time."
     if not found.searched:
-        return ["Nothing is indexed yet; `imgvec status` shows how far it is."]
-    nearest = found.nearest_hits
-    if not nearest:
-        return [f"Nothing found among {found.searched:,} images."]
+        return "Nothing is indexed yet; `imgvec status` shows how far it is."
+    nearest = len(found.nearest_hits)
     weaker = f", {_count(found.weaker)} weaker" if found.weaker else ""
-    named = "The nearest is:" if len(nearest) == 1 else f"The {len(nearest)} nearest are:"
-    return [
-        f"Nothing found among {found.searched:,} images{weaker}. {named}",
-        *(" ".join([_match(hit), _place(hit)]).strip() for hit in nearest),
-        "--all shows what comes nearest anyway.",
-    ]
+    named = "The nearest is:" if nearest == 1 else f"The {nearest} nearest are:"
+    return (
+        f"Nothing found among {found.searched:,} images{weaker}. {named if nearest else ''}".strip()
+    )
 
 
 def _foot(

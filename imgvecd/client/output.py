@@ -62,9 +62,12 @@ class Output:
         write_exact(align(headers, clean).encode(errors="replace") + b"\n")
 
     def table_of_files(
-        self, headers: Sequence[str], rows: Sequence[Sequence[str]], hits: Sequence[api.Hit]
+        self,
+        headers: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        files: Sequence[api.Hit | api.DuplicateFile],
     ) -> None:
-        """Print a table with the hits' files as a further column, as wide as the terminal.
+        """Print a table with the files as a further column, as wide as the terminal.
 
         Names are cut in the middle where they do not fit, and are links that open the file where
         the terminal knows links (OSC 8; others show the name alone).
@@ -76,13 +79,8 @@ class Output:
         lines = align([*headers, "|"], [[*row, "|"] for row in clean]).splitlines()
         room = size().columns - (len(lines[0]) - 1)
         write_exact(lines[0][:-1].encode() + b"path\n")
-        for line, hit in zip(lines[1:], hits, strict=True):
-            file = _link(api.Path(hit.path, hit.path_base64), room)
-            if hit.source is not None:  # no file of this machine
-                file = printable(shortened(hit.path, room))
-            elif hit.offline:
-                file = f"{printable(shortened(hit.path, room - len(_OFFLINE)))}{_OFFLINE}"
-            write_exact(f"{line[:-1]}{file}\n".encode(errors="replace"))
+        for line, file in zip(lines[1:], files, strict=True):
+            write_exact(f"{line[:-1]}{_name(file, room)}\n".encode(errors="replace"))
 
     def flush(self) -> None:
         """Hand everything to the reader.
@@ -91,6 +89,14 @@ class Output:
             BrokenPipeError: it has left.
         """
         sys.stdout.flush()
+
+
+def _name(file: api.Hit | api.DuplicateFile, columns: int) -> str:
+    if isinstance(file, api.Hit) and file.source is not None:  # no file of this machine
+        return printable(shortened(file.path, columns))
+    if file.offline:
+        return f"{printable(shortened(file.path, columns - len(_OFFLINE)))}{_OFFLINE}"
+    return _link(api.Path(file.path, file.path_base64), columns)
 
 
 def _link(path: api.Path, columns: int) -> str:

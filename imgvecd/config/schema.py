@@ -145,7 +145,8 @@ class EncodeConfig(Section, frozen=True):
         runtime: of the image tower. "auto" converts it for OpenVINO once, where the model runs on
             the CPU, and takes that if its vectors are the same and it is as fast as torch.
         threads: of the encoder on the CPU; 0 takes every core.
-        idle_s: the model leaves memory after so long without work.
+        idle_s: the model leaves memory after so long without work; "auto" is 5 minutes, and an
+            hour on the day that the library was made.
     """
 
     remote: tuple[EncodeServerConfig, ...] = ()
@@ -155,7 +156,7 @@ class EncodeConfig(Section, frozen=True):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     threads: Annotated[int, Meta(ge=0, le=4096)] = 0
-    idle_s: Seconds = 300
+    idle_s: Literal["auto"] | Seconds = "auto"
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for servers that make no sense."""

@@ -48,6 +48,9 @@ _ANSWER_S = 60.0  # of one step, which should take a second at most, on a drowni
 _KEEP_S = 600.0  # of converting a tower, which takes some seconds, likewise
 _IMAGES_STEP_S = 0.8  # who searches by an image waits a second at most for the step under way
 _TEXTS_STEP_S = 0.08  # a waiting text is answered within about 100 ms
+# A model that is asked for again is back within a second or two. Who has just made a library tries
+# it, thinks, and tries again.
+_IDLE_S, _YOUNG_IDLE_S = 300.0, 3600.0
 _HURRIED_S = 10.0  # after a search by text, for which this process has to leave off encoding images
 # Larger steps gain nothing on a processor and take memory; on a graphics card they do up to here.
 _CPU_IMAGES, _GPU_IMAGES = 16, 256
@@ -67,6 +70,7 @@ class EncoderProcess:
 
     Args:
         priority: of the worker.
+        young_until_s: the library is young until then, in seconds since 1970: see `idle_s`.
         text_tower: file that the model's text tower is kept in once it was loaded; or empty.
         part: of the model that the worker loads; the towers need no torch.
         image_tower: folder of the image tower, for a worker with that alone.
@@ -85,6 +89,7 @@ class EncoderProcess:
         config: EncodeConfig,
         priority: Priority = Priority(),  # noqa: B008  # frozen
         *,
+        young_until_s: float = 0.0,
         text_tower: str = "",
         part: Part = "whole",
         image_tower: str = "",
@@ -99,6 +104,7 @@ class EncoderProcess:
             choice, own, priority, part, text_tower, image_tower, build=build
         )
         self._module = module
+        self._young_until_s = young_until_s
         self._lock = PriorityLock()
         self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
         self._texts = AdaptiveBatch(_TEXTS_STEP_S, _MOST_TEXTS)
@@ -198,6 +204,11 @@ class EncoderProcess:
         """Have the model leave memory once what is under way is done; a later request loads it."""
         await self._stop_after_requests()
 
+    def _idle_s(self) -> float:
+        if self._config.idle_s != "auto":
+            return self._config.idle_s
+        return _YOUNG_IDLE_S if time.time() < self._young_until_s else _IDLE_S
+
     def _limit_s(self) -> float | None:
         return _TEXTS_STEP_S if time.monotonic() < self._hurried_until else None
 
@@ -258,7 +269,7 @@ class EncoderProcess:
         if not self._lock.locked:
             self._stop_timer()
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._config.idle_s, self._stop_when_idle)
+            self._timer = loop.call_later(self._idle_s(), self._stop_when_idle)
 
     async def _serve(self, request: _Asked, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
         self._stop_timer()

@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
@@ -50,6 +51,7 @@ class SplitEncoder:
         text_tower: file.
         image_tower: folder.
         priority: of the encoders of images; a text has somebody waiting for it.
+        young_until_s: see `EncoderProcess`.
         speed_file: keeps how fast images are encoded; or empty.
     """
 
@@ -61,19 +63,15 @@ class SplitEncoder:
         image_tower: str,
         priority: Priority = Priority(),  # noqa: B008  # frozen
         *,
+        young_until_s: float = 0.0,
         speed_file: str = "",
     ) -> None:
         self._config = config
         self._text_tower, self._image_tower = text_tower, image_tower
-        self._whole = EncoderProcess(
-            choice, config, priority, text_tower=text_tower, speed_file=speed_file
-        )
-        self._texts = EncoderProcess(
-            choice, config, part="texts", text_tower=text_tower, build=True
-        )
-        self._images = EncoderProcess(
-            choice,
-            config,
+        process = partial(EncoderProcess, choice, config, young_until_s=young_until_s)
+        self._whole = process(priority, text_tower=text_tower, speed_file=speed_file)
+        self._texts = process(part="texts", text_tower=text_tower, build=True)
+        self._images = process(
             priority,
             part="images",
             image_tower=image_tower,

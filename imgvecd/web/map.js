@@ -52,7 +52,7 @@ export class PhotoMap {
     this.visible = true;
     this.groups = [];
     this.failure = "";
-    this.spot = spot ?? WHOLE;
+    this.spot = limited(spot ?? WHOLE, this._size.height);
     this._draw();
     this._sizes.observe(this.box);
     try {

@@ -43,6 +43,8 @@ from imgvecd.wiring.sharing import Sharing, make_sharing
 
 logger = logging.getLogger(__name__)
 
+_YOUNG_S = 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
@@ -109,6 +111,7 @@ def assemble(
             serving, target = plan_models(config.model, catalog.models.serving())
         else:
             serving, target = choose_model(config.model), None
+        young_until_s = catalog.made_at_s() + _YOUNG_S
         opener = FileOpener()
         drop_image_towers(state, [serving, target])
         decoder = make_decoder(config, opener.open)
@@ -145,8 +148,8 @@ def assemble(
             image_store=catalog.images,
             searching=catalog.searching,
             decoder=decoder,
-            serving=make_source(serving, config, state),
-            target=None if target is None else make_source(target, config, state),
+            serving=make_source(serving, config, state, young_until_s),
+            target=None if target is None else make_source(target, config, state, young_until_s),
             open_index=open_index,
             in_flight=DECODES_PER_WORKER * decoder.size,
             checkpoint_interval_s=config.index.checkpoint_interval_s,

@@ -66,15 +66,19 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
     return ThumbnailCache(directory, limit_bytes) if limit_bytes else None
 
 
-def make_source(choice: ModelChoice, config: Config, state: str) -> ModelSource:
+def make_source(
+    choice: ModelChoice, config: Config, state: str, young_until_s: float = 0.0
+) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
     servers = _encode_servers(choice, config)
     if config.encode.without_remote == "local":
-        encoder = make_encoder(choice, config, state)
+        encoder = make_encoder(choice, config, state, young_until_s)
         encoder.may_fetch = config.model_download != "never"
         return ModelSource(choice.fingerprint, encoder, servers)
     path = text_tower_path(choice, state)
-    tower = EncoderProcess(choice, config.encode, part="texts", text_tower=path)
+    tower = EncoderProcess(
+        choice, config.encode, young_until_s=young_until_s, part="texts", text_tower=path
+    )
     elsewhere = ElsewhereEncoder(servers, tower, path)
     return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
 
@@ -89,7 +93,9 @@ def _encode_servers(choice: ModelChoice, config: Config) -> tuple[HttpEncoder, .
     )
 
 
-def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncoder:
+def make_encoder(
+    choice: ModelChoice, config: Config, state: str, young_until_s: float = 0.0
+) -> SplitEncoder:
     """Return the encoder of a model, not started yet."""
     priority = priority_of(config)
     # it serves searches too: ahead of the decoders, behind a person's programs
@@ -97,7 +103,15 @@ def make_encoder(choice: ModelChoice, config: Config, state: str) -> SplitEncode
     texts = text_tower_path(choice, state)
     images = os.path.join(state, "imagetower", choice.fingerprint)
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
-    return SplitEncoder(choice, config.encode, texts, images, priority, speed_file=speed)
+    return SplitEncoder(
+        choice,
+        config.encode,
+        texts,
+        images,
+        priority,
+        young_until_s=young_until_s,
+        speed_file=speed,
+    )
 
 
 def text_tower_path(choice: ModelChoice, state: str) -> str:

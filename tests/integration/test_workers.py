@@ -15,6 +15,7 @@ from decode_workers import decode_workers
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.processes import encoder_process
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Priority, Stamp
@@ -39,9 +40,15 @@ def notes(tmp_path, monkeypatch):
     return tmp_path / "notes"
 
 
-def fake_encoder(speed_file="", **settings):
+def fake_encoder(speed_file="", young_until_s=0.0, **settings):
     choice, config = ModelChoice("fake", "", "f"), EncodeConfig(**settings)
-    return EncoderProcess(choice, config, speed_file=speed_file, module="misbehaving_encoder")
+    return EncoderProcess(
+        choice,
+        config,
+        young_until_s=young_until_s,
+        speed_file=speed_file,
+        module="misbehaving_encoder",
+    )
 
 
 @pytest.fixture
@@ -98,6 +105,19 @@ async def test_the_encoder_stops_when_idle_and_starts_again(notes):
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert notes.read_text().count("start") == 2
     await encoder.close()
+
+
+async def test_a_young_library_keeps_its_model_longer(notes, monkeypatch):
+    monkeypatch.setattr(encoder_process, "_IDLE_S", 0.05)
+    monkeypatch.setattr(encoder_process, "_YOUNG_IDLE_S", 600.0)
+    young, old = fake_encoder(young_until_s=time.time() + 600), fake_encoder()
+    short = fake_encoder(young_until_s=time.time() + 600, idle_s=0.05)  # what is set is obeyed
+    encoders = (young, old, short)
+    await asyncio.gather(*(each.encode_texts(["a"], Lane.INTERACTIVE) for each in encoders))
+    await until(lambda: not old.running and not short.running)
+    assert young.loaded
+    for each in encoders:
+        await each.close()
 
 
 async def test_what_the_model_is_needs_no_second_start(encoder, notes):

@@ -9,193 +9,256 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import msgspec
 
 from imgvecd.api import SearchRequest, Understood
 from imgvecd.core.search import time_ranges
+from imgvecd.core.search.time_words import (
+    COUNTED,
+    COUNTS,
+    DECADES,
+    MONTH_NAMES,
+    MONTHS,
+    RELATIVE_YEARS,
+    SEASONS,
+    UNITS,
+    WHOLE,
+    any_of,
+    key,
+    listed,
+)
 from imgvecd.core.search.words import QUOTED, is_of_small_words
 from imgvecd.errors import BadRequestError
 
 _A_DAY = datetime.timedelta(1)
 _LONGEST = 500  # characters: what is longer is no query that a person typed
+_SATURDAY = 5
+_MOST_MONTHS = 12
 
-# As in Unicode's CLDR, beside what is usual; a name in several languages means the same month.
-_MONTHS = (
-    "january jan januar jänner janvier enero 一月",
-    "february feb februar février febrero 二月",
-    "march märz maerz mars marzo 三月",
-    "april apr avril abril 四月",
-    "may mai mayo 五月",
-    "june jun juni juin junio 六月",
-    "july jul juli juillet julio 七月",
-    "august aug août agosto 八月",
-    "september sep sept septembre septiembre setiembre 九月",
-    "october oct oktober octobre octubre 十月",
-    "november nov novembre noviembre 十一月",
-    "december dec dezember décembre diciembre 十二月",
-)
-_VIETNAMESE = "một hai ba tư năm sáu bảy tám chín mười mười_một mười_hai".split()  # noqa: SIM905
-_SEASONS = {
-    "spring": "spring frühling fruehling frühjahr printemps primavera mùa_xuân 春天 春季",
-    "summer": "summer sommer été verano mùa_hè mùa_hạ 夏天 夏季",
-    "autumn": "autumn fall herbst automne otoño mùa_thu 秋天 秋季",
-    "winter": "winter hiver invierno mùa_đông 冬天 冬季",
-}
-_UNITS = {
-    "year": "year jahr année an año 年",
-    "month": "month monat mois mes",
-    "week": "week woche semaine semana",
-}
 _LAST = "last letzte letzten letzter letztes vergangene vergangenen vergangener vergangenes"
 _THIS = "this diese diesen dieser dieses diesem cet cette ce este esta"
 _LAST_AFTER = "dernier dernière passé passée pasado pasada trước năm_ngoái năm_trước"
 _THIS_AFTER = "năm_nay này"
-_WHOLE = {
-    "last year": "năm_ngoái năm_trước 去年",
-    "this year": "năm_nay 今年",
-    "last month": "tháng_trước 上个月 上月",
-    "this month": "tháng_này 这个月 本月",
-    "last week": "tuần_trước 上周 上个星期",
-    "this week": "tuần_này 这周 这个星期",
-    "yesterday": "yesterday gestern ayer hôm_qua 昨天",
-    "today": "today heute aujourd'hui hoy hôm_nay 今天",
-}
-_RELATIVE_YEARS = {
-    "{last_year}": "last_year letztes_jahr letzten_jahres vergangenes_jahr l'année_dernière"
-    " année_dernière el_año_pasado año_pasado năm_ngoái năm_trước 去年",
-    "{this_year}": "this_year dieses_jahr diesen_jahres cette_année este_año năm_nay 今年",
-}
+_LAST_SOME = (
+    f"{_LAST} past the_last the_past die_letzten den_letzten los_últimos las_últimas últimos"
+)
 _BEFORE_IT = (
-    "in on from of the taken during im am aus vom von des de du en au el la le los del vào của"
+    "in on from of the taken during im am aus vom von den des de du en au el la le los del vào của"
     " trong năm ngày"
 )
-_SINCE = "since after seit nach depuis après desde từ sau"
-_UNTIL = "before vor avant antes_de trước"
+_SINCE = "since seit depuis à_partir_de desde từ ab"
+_AFTER = "after nach après después_de sau"
+_BEFORE = "before vor avant antes_de trước"
+_UNTIL = "until till up_to bis jusqu'en jusqu'à hasta đến"
+_BETWEEN = "between zwischen entre giữa"
+_AND = "and und et y và"
 _TO = r"(?:to|until|till|bis|à|a|hasta|đến|到|-|–|\.\.)"
 
 
-def _plain(word: str) -> str:
-    """Return a word without accents, as many type it."""
-    bare = unicodedata.normalize("NFD", word.replace("đ", "d"))
-    return "".join(letter for letter in bare if not unicodedata.combining(letter))
-
-
-def _table(listed: dict[str, str]) -> dict[str, str]:
-    """Return meanings by word, with and without accents."""
-    named = {
-        word.replace("_", " "): meaning
-        for meaning, words in listed.items()
-        for word in words.split()
-    }
-    return {_plain(word): meaning for word, meaning in named.items()} | named
-
-
-def _any(words: Iterable[str]) -> str:
-    longest_first = sorted(words, key=len, reverse=True)
-    return "(?:" + "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first) + ")"
-
-
-def _listed(words: str) -> str:
-    return _any(word.replace("_", " ") for word in words.split())
-
-
-_MONTH_NAMES = _table(
-    {
-        names.split()[0]: f"{names} tháng_{number} tháng_{_VIETNAMESE[number - 1]}"
-        for number, names in enumerate(_MONTHS, 1)
-    }
-)
-_MONTH_NUMBERS = {names.split()[0]: number for number, names in enumerate(_MONTHS, 1)}
-_SEASON_NAMES, _UNIT_NAMES, _WHOLE_NAMES = map(_table, (_SEASONS, _UNITS, _WHOLE))
-_YEAR_NAMES = _table(_RELATIVE_YEARS)
-_ALL_UNITS = {**_SEASON_NAMES, **_UNIT_NAMES}
-
-
-def _key(words: str) -> str:
-    return " ".join(words.casefold().split())
-
-
-def _date(match: re.Match[str]) -> str:
+def _day_of(match: re.Match[str], today: datetime.date) -> str:
     named = match.groupdict()
-    month = _MONTH_NUMBERS.get(_MONTH_NAMES.get(_key(named["month"]), ""), named["month"])
-    rest = (month, named.get("day"))
-    return "-".join([_year(match), *(f"{int(part):02}" for part in rest if part)])
+    parts = [_year(named["year"], today), _month(named["month"])]
+    if named.get("day"):
+        parts.append(f"{int(named['day']):02}")
+    return "-".join(parts)
 
 
-def _year(match: re.Match[str]) -> str:
-    return _YEAR_NAMES.get(_key(match["year"]), match["year"])
+def _american_or_not(match: re.Match[str], _: datetime.date) -> str:
+    """Return the day of "15/8/2021" or "8/15/2021"; "7/8/2021" is two days, and so none."""
+    first, second = int(match["first"]), int(match["second"])
+    if first <= _MOST_MONTHS and second <= _MOST_MONTHS and first != second:
+        raise BadRequestError("the seventh of August or the eighth of July")
+    day, month = (second, first) if second > _MOST_MONTHS else (first, second)
+    return f"{match['year']}-{month:02}-{day:02}"
 
 
-def _season(match: re.Match[str]) -> str:
-    return f"{_SEASON_NAMES[_key(match['season'])]} {_year(match)}"
+def _year(words: str, today: datetime.date) -> str:
+    which = RELATIVE_YEARS.get(key(words))
+    return words if which is None else str(today.year - (which == "last"))
 
 
-def _last(match: re.Match[str]) -> str:
-    unit = _key(match["unit"])
-    return f"last {_ALL_UNITS.get(unit) or _MONTH_NAMES[unit]}"
+def _month(words: str) -> str:
+    return f"{int(MONTH_NAMES.get(key(words), words)):02}"
 
 
-def _this(match: re.Match[str]) -> str:
-    return f"this {_ALL_UNITS[_key(match['unit'])]}"
+def _season(match: re.Match[str], today: datetime.date) -> str:
+    return f"{SEASONS[key(match['season'])]} {_year(match['year'], today)}"
 
 
-def _whole(match: re.Match[str]) -> str:
-    return _WHOLE_NAMES[_key(match["whole"])]
+def _one_winter(match: re.Match[str], _: datetime.date) -> str:
+    first, last = int(match["year"]), match["next"]
+    if int(last) != (first + 1) % 10 ** len(last):
+        raise BadRequestError("no winter is so long")
+    return f"{SEASONS[key(match['season'])]} {first}"
+
+
+def _last(match: re.Match[str], _: datetime.date) -> str:
+    unit = key(match["unit"])
+    return f"last {SEASONS.get(unit) or UNITS.get(unit) or MONTHS[int(MONTH_NAMES[unit]) - 1]}"
+
+
+def _this(match: re.Match[str], _: datetime.date) -> str:
+    unit = key(match["unit"])
+    return f"this {SEASONS.get(unit) or UNITS[unit]}"
+
+
+def _whole(match: re.Match[str], today: datetime.date) -> str:
+    said = WHOLE[key(match["whole"])]
+    if said == "day before yesterday":
+        return (today - 2 * _A_DAY).isoformat()
+    if said == "last weekend":  # the last one that is over
+        days = (today.weekday() - _SATURDAY) % 7
+        saturday = today - (days if days > 1 else days + 7) * _A_DAY
+        return f"{saturday}..{saturday + _A_DAY}"
+    return said
+
+
+def _counted(match: re.Match[str]) -> tuple[int, str]:
+    return int(COUNTS.get(key(match["count"]), match["count"])), COUNTED[key(match["unit"])]
+
+
+def _last_some(match: re.Match[str], _: datetime.date) -> str:
+    count, unit = _counted(match)
+    return f"{count}{unit}s"
+
+
+def _ago(match: re.Match[str], today: datetime.date) -> str:
+    """Return the day, week, month or year that was so long ago."""
+    count, unit = _counted(match)
+    if unit == "year":
+        return str(today.year - count)
+    if unit == "month":
+        year, month = divmod(12 * today.year + today.month - 1 - count, 12)
+        return f"{year}-{month + 1:02}"
+    if unit == "week":
+        monday = today - (today.weekday() + 7 * count) * _A_DAY
+        return f"{monday}..{monday + 6 * _A_DAY}"
+    return (today - count * _A_DAY).isoformat()
+
+
+def _decade(match: re.Match[str], _: datetime.date) -> str:
+    named = match.groupdict()
+    tens = named.get("tens") or DECADES[key(match["decade"])]
+    first = f"{named.get('century') or '19'}{tens}"
+    return f"{first}0..{first}9"
+
+
+def _end(match: re.Match[str], name: str, step: int = 0) -> str:
+    """Return a year or month, or the one after (1) or before it (-1)."""
+    year, month = int(match[name]), match[f"{name}_month"]
+    if not month:
+        return str(year + step)
+    year, month = divmod(12 * year + int(_month(month)) - 1 + step, 12)
+    return f"{year}-{month + 1:02}"
+
+
+def _an_end(name: str) -> str:
+    months = any_of(MONTH_NAMES)
+    return rf"(?:(?P<{name}_month>{months}){_JOINT})?(?P<{name}>(?:19|20)\d\d)"
 
 
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
-_ANY_YEAR = rf"(?P<year>(?:19|20)\d\d|{_any(_YEAR_NAMES)})"
-_MONTH = f"(?P<month>{_any(_MONTH_NAMES)})"
+_ANY_YEAR = rf"(?P<year>(?:19|20)\d\d|{any_of(RELATIVE_YEARS)})"
+_MONTH = f"(?P<month>{any_of(MONTH_NAMES)})"
 _NUMBER = r"(?P<month>\d{1,2})"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º)?"
-_SEASON = f"(?P<season>{_any(_SEASON_NAMES)})"
-_UNIT = f"(?P<unit>{_any(_ALL_UNITS)})"
-_LONG_UNIT = f"(?P<unit>{_any([*_ALL_UNITS, *_MONTH_NAMES])})"
+_SEASON = f"(?P<season>{any_of(SEASONS)})"
+_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS])})"
+_LONG_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS, *MONTH_NAMES])})"
+_COUNT = rf"(?P<count>\d{{1,3}}|{any_of(COUNTS)})"
+_SOME = rf"{_COUNT}\s+(?P<unit>{any_of(COUNTED)})"
 _JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
-_BEFORE = rf"(?:{_listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?"
+_BEFORE_TIME = rf"(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?"
 
-_Meaning = Callable[[re.Match[str]], str]
+_Meaning = Callable[[re.Match[str], datetime.date], str]
 # The most telling first; each is said as `time_ranges` takes it.
 _SPACED: tuple[tuple[str, _Meaning], ...] = (
-    (rf"{_YEAR}-{_NUMBER}-(?P<day>\d{{1,2}})", _date),
-    (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _date),
-    (rf"{_DAY}\s+(?:(?:of|de)\s+)?{_MONTH}{_JOINT}{_ANY_YEAR}", _date),
-    (rf"{_MONTH}\.?\s+{_DAY},?\s+{_YEAR}", _date),
+    (rf"{_YEAR}(?P<mark>[-/.]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
+    (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
+    (rf"(?P<first>\d{{1,2}})/(?P<second>\d{{1,2}})/{_YEAR}", _american_or_not),
+    (rf"{_DAY}\s+(?:(?:of|de)\s+)?{_MONTH}{_JOINT}{_ANY_YEAR}", _day_of),
+    (rf"{_MONTH}\.?\s+{_DAY},?\s+{_YEAR}", _day_of),
+    (rf"{_SEASON}{_JOINT}{_YEAR}\s?[-/–]\s?(?P<next>(?:20)?\d\d)", _one_winter),
     (
-        rf"(?P<first>(?:19|20)\d\d)\s*{_TO}\s*(?P<last>(?:19|20)\d\d)",
-        lambda match: f"{match['first']}..{match['last']}",
+        rf"(?:{listed(_BETWEEN)}\s+{_an_end('first')}\s+{listed(_AND)}\s+{_an_end('last')})",
+        lambda match, _: f"{_end(match, 'first')}..{_end(match, 'last')}",
     ),
-    (rf"{_YEAR}-{_NUMBER}", _date),
-    (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _date),
-    (rf"{_MONTH}{_JOINT}{_ANY_YEAR}", _date),
-    (rf"{_YEAR}\s+{_MONTH}", _date),
+    (
+        rf"{_an_end('first')}\s*{_TO}\s*{_an_end('last')}",
+        lambda match, _: f"{_end(match, 'first')}..{_end(match, 'last')}",
+    ),
+    (
+        rf"{listed(_SINCE)}\s+{_an_end('first')}",
+        lambda match, _: f"{_end(match, 'first')}..",
+    ),
+    (
+        rf"{listed(_AFTER)}\s+{_an_end('first')}",
+        lambda match, _: f"{_end(match, 'first', 1)}..",
+    ),
+    (
+        rf"{listed(_BEFORE)}\s+{_an_end('last')}",
+        lambda match, _: f"..{_end(match, 'last', -1)}",
+    ),
+    (
+        rf"{listed(_UNTIL)}\s+{_an_end('last')}",
+        lambda match, _: f"..{_end(match, 'last')}",
+    ),
+    (rf"{_YEAR}-{_NUMBER}", _day_of),
+    (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
+    (rf"{_MONTH}{_JOINT}{_ANY_YEAR}", _day_of),
+    (rf"{_YEAR}\s+{_MONTH}", _day_of),
     (rf"{_SEASON}{_JOINT}{_ANY_YEAR}", _season),
     (rf"{_YEAR}\s+{_SEASON}", _season),
-    (rf"{_listed(_LAST)}\s+{_LONG_UNIT}", _last),
-    (rf"{_UNIT}\s+{_listed(_LAST_AFTER)}", _last),
-    (rf"{_listed(_THIS)}\s+{_UNIT}", _this),
-    (rf"{_UNIT}\s+{_listed(_THIS_AFTER)}", _this),
-    (rf"(?P<whole>{_any(_WHOLE_NAMES)})", _whole),
-    (rf"{_listed(_SINCE)}\s+{_YEAR}", lambda match: f"{match['year']}.."),
-    (rf"{_listed(_UNTIL)}\s+{_YEAR}", lambda match: f"..{int(match['year']) - 1}"),
-    (_YEAR, lambda match: match["year"]),
+    (r"(?P<century>19|20)(?P<tens>\d)0(?:['’]?s|er(?:\s+jahre[n]?)?)", _decade),
+    (
+        r"(?:les\s+|los\s+)?(?:années|annees|años|anos|thập niên|thap nien)\s+(?P<tens>[5-9])0",
+        _decade,
+    ),
+    (r"['’]?(?P<tens>[5-9])0(?:['’]?s|er(?:\s+jahre[n]?)?)", _decade),
+    (rf"(?P<decade>{any_of(DECADES)})(?:\s+jahre[n]?)?", _decade),
+    (rf"{_SOME}\s+(?:ago|trước|truoc)", _ago),
+    (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _ago),
+    (rf"{listed(_LAST_SOME)}\s+{_SOME}", _last_some),
+    (rf"(?:les\s+)?{_COUNT}\s+derni[eè]re?s\s+(?P<unit>{any_of(COUNTED)})", _last_some),
+    (rf"{_SOME}\s+qua", _last_some),
+    (rf"(?P<whole>{any_of(WHOLE)})", _whole),
+    (rf"{listed(_LAST)}\s+{_LONG_UNIT}", _last),
+    (rf"{_UNIT}\s+{listed(_LAST_AFTER)}", _last),
+    (rf"{listed(_THIS)}\s+{_UNIT}", _this),
+    (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
+    (_YEAR, lambda match, _: match["year"]),
 )
 _CHINESE_MONTH = r"(?P<month>\d{1,2}(?=月)|[一二三四五六七八九十]{1,2}月)月?"
+_CHINESE_COUNT = r"(?P<count>\d{1,3}|[一二两三四五六七八九十])(?P<unit>年|个月|周|个星期|天)"
 _CHINESE: tuple[tuple[str, _Meaning], ...] = (
-    (rf"{_YEAR}年{_CHINESE_MONTH}(?P<day>\d{{1,2}})[日号]", _date),
-    (rf"{_YEAR}年{_CHINESE_MONTH}", _date),
-    (rf"{_ANY_YEAR}年?的?{_CHINESE_MONTH}", _date),
+    (rf"{_YEAR}年{_CHINESE_MONTH}(?P<day>\d{{1,2}})[日号]", _day_of),
+    (
+        r"(?P<first>(?:19|20)\d\d)年?(?:到|至|-)(?P<last>(?:19|20)\d\d)年",
+        lambda match, _: f"{match['first']}..{match['last']}",
+    ),
+    (rf"{_YEAR}年{_CHINESE_MONTH}", _day_of),
+    (rf"{_ANY_YEAR}年?的?{_CHINESE_MONTH}", _day_of),
     (rf"{_ANY_YEAR}年?的?(?P<season>[春夏秋冬][天季])", _season),
-    (rf"{_YEAR}年", lambda match: match["year"]),
-    (r"(?P<whole>去年|今年|上个月|上月|这个月|本月|上周|上个星期|这周|这个星期|昨天|今天)", _whole),
+    (rf"{_YEAR}年?(?:之前|以前)", lambda match, _: f"..{int(match['year']) - 1}"),
+    (rf"{_YEAR}年?(?:之后|以后)", lambda match, _: f"{int(match['year']) + 1}.."),
+    (rf"{_YEAR}年", lambda match, _: match["year"]),
+    (r"(?P<tens>[5-9])0年代", _decade),
+    (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
+    (rf"(?:最近|过去){_CHINESE_COUNT}", _last_some),
+    (
+        r"(?P<whole>去年|今年|上个月|上月|这个月|本月|上周末|上周|上个星期|这周|这个星期|昨天|今天|前天)",
+        _whole,
+    ),
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], _Meaning], ...] = (
     *((re.compile(f"{pattern}的?"), meaning) for pattern, meaning in _CHINESE),
     *(
         (
-            re.compile(rf"(?<![\w/.\-]){_BEFORE}{pattern}(?:['’]s)?(?![\w/\-])", re.IGNORECASE),
+            re.compile(
+                rf"(?<![\w/.\-]){_BEFORE_TIME}{pattern}(?:['’]s)?(?![\w/\-])", re.IGNORECASE
+            ),
             meaning,
         )
         for pattern, meaning in _SPACED
@@ -216,10 +279,11 @@ def understood(text: str, today: datetime.date) -> Understood | None:
             if any(match.start() < end and start < match.end() for start, end in closed):
                 continue
             try:
-                years = {"last_year": today.year - 1, "this_year": today.year}
-                taken = meaning(match).format(**years)
+                taken = meaning(match, today)
                 first, end = time_ranges.span(taken, today)
             except BadRequestError:  # there is no month 13
+                first, end = today, today
+            if first >= end:
                 impossible.append(match.span())
                 continue
             if first <= today:  # nothing was taken in times to come

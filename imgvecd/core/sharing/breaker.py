@@ -31,6 +31,10 @@ class Breaker:
         try:
             return function(*args, **kwargs)
         except EngineError as error:
-            self._why = str(error)
-            self._until_s = time.monotonic() + self._rest_s
+            self.leave_alone(str(error))
             raise
+
+    def leave_alone(self, why: str) -> None:
+        """Refuse calls from now on: somebody has waited for one long enough."""
+        self._why = why
+        self._until_s = time.monotonic() + self._rest_s

@@ -80,6 +80,7 @@ class Everywhere:
                 )
         except TimeoutError:
             why = f"the shared engine did not answer within {_WITHIN_S:g} s"
+            self._breaker.leave_alone(why)
         except (BadRequestError, EngineError) as error:
             why = str(error)
         return Others(notes=(f"Only this library was searched: {why}.",))

@@ -1,5 +1,7 @@
 import sqlite3
 import threading
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -309,6 +311,14 @@ def test_what_was_committed_is_there_after_reopening(catalog, root, tmp_path):
     assert (again.embeddings.instance(), again.embeddings.clock()) == (instance, clock)
     assert len(rows(again, root)) == 1
     again.close()
+
+
+def test_when_it_was_made_is_known_after_reopening(catalog, tmp_path):
+    made_at_s = catalog.made_at_s()
+    assert 0 <= time.time() - made_at_s < 3600
+    catalog.close()
+    with closing(Catalog(str(tmp_path / "state"))) as again:
+        assert again.made_at_s() == made_at_s
 
 
 def test_a_newer_catalog_is_refused(catalog, tmp_path):

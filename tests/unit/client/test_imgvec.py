@@ -187,7 +187,10 @@ def test_a_terminal_names_what_comes_nearest_where_nothing_is_found(server, envi
     server.on(*SEARCH, in_bands(UNSURE, weaker=12, nearest=UNSURE, nearest_hits=nearest))
     assert on_terminal(environment, "search", "x") == (
         "Nothing found among 463 images, 12 weaker. The 3 nearest are:\n"
-        "30% /photos/fox.jpg\n30% /0.jpg\n30% /1.jpg\n"
+        "match    id    date    path\n"
+        "30%      8             /photos/fox.jpg\n"
+        "30%      8             /0.jpg\n"
+        "30%      8             /1.jpg\n"
         "--all shows what comes nearest anyway.\n"
     )
 

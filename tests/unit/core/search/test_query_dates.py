@@ -56,6 +56,41 @@ TODAY = datetime.date(2024, 9, 15)
         ("2023年十一月海滩", "海滩", "2023-11-01", "2023-11-30"),
         ("去年夏天的海滩", "海滩", "2023-06-01", "2023-08-31"),
         ("2023年5月17日", "", "2023-05-17", "2023-05-17"),
+        ("dogs between 2018 and 2020", "dogs", "2018-01-01", "2020-12-31"),
+        ("entre mayo de 2018 y junio 2020", "", "2018-05-01", "2020-06-30"),
+        ("May 2018 - June 2020 dogs", "dogs", "2018-05-01", "2020-06-30"),
+        ("dogs after June 2020", "dogs", "2020-07-01", None),
+        ("Hunde nach 2020", "Hunde", "2021-01-01", None),
+        ("dogs since December 2020", "dogs", "2020-12-01", None),
+        ("dogs before January 2020", "dogs", None, "2019-12-31"),
+        ("dogs until 2010", "dogs", None, "2010-12-31"),
+        ("chiens jusqu'à 2010", "chiens", None, "2010-12-31"),
+        ("2019年之前 猫", "猫", None, "2018-12-31"),
+        ("2018年到2020年", "", "2018-01-01", "2020-12-31"),
+        ("skiing winter 2022/23", "skiing", "2022-12-01", "2023-02-28"),
+        ("Winter 2022-2023", "", "2022-12-01", "2023-02-28"),
+        ("party in the 90s", "party", "1990-01-01", "1999-12-31"),
+        ("2000s", "", "2000-01-01", "2009-12-31"),
+        ("Hochzeit in den 80er Jahren", "Hochzeit", "1980-01-01", "1989-12-31"),
+        ("années 70", "", "1970-01-01", "1979-12-31"),
+        ("80年代", "", "1980-01-01", "1989-12-31"),
+        ("dog 3 years ago", "dog", "2021-01-01", "2021-12-31"),
+        ("two weeks ago", "", "2024-08-26", "2024-09-01"),
+        ("a month ago", "", "2024-08-01", "2024-08-31"),
+        ("vor zehn Tagen", "", "2024-09-05", "2024-09-05"),
+        ("il y a deux ans", "", "2022-01-01", "2022-12-31"),
+        ("hace un mes", "", "2024-08-01", "2024-08-31"),
+        ("2 năm trước", "", "2022-01-01", "2022-12-31"),
+        ("两个月前", "", "2024-07-01", "2024-07-31"),
+        ("the last 3 months", "", "2024-06-15", "2024-09-15"),
+        ("letzte zwei Wochen", "", "2024-09-01", "2024-09-15"),
+        ("les 2 dernières semaines", "", "2024-09-01", "2024-09-15"),
+        ("最近3个月", "", "2024-06-15", "2024-09-15"),
+        ("last weekend", "", "2024-09-07", "2024-09-08"),  # today is a Sunday
+        ("vorgestern", "", "2024-09-13", "2024-09-13"),
+        ("2021/08/15", "", "2021-08-15", "2021-08-15"),
+        ("dog 8/15/2021", "dog", "2021-08-15", "2021-08-15"),
+        ("dog 15/8/2021", "dog", "2021-08-15", "2021-08-15"),
         ("上个月 猫", "猫", "2024-08-01", "2024-08-31"),
     ],
 )
@@ -85,6 +120,12 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
         "summer",
         "x" * 501 + " 2019",
         "2019/beach.jpg",
+        "7/8/2021",  # in July or in August
+        "from 2020 to 2018",
+        "one day",
+        "ten dogs",
+        "a dog before a house",
+        "the last supper",
     ],
 )
 def test_other_words_are_left_as_they_are(text):
@@ -97,7 +138,20 @@ def test_what_is_in_quotes_stays_while_the_rest_is_understood():
 
 
 @pytest.mark.parametrize(
-    "word", ["in ", "2", "tháng ", "last ", "'", "去年", '"', "17 de mayo de "]
+    "word",
+    [
+        "in ",
+        "2",
+        "tháng ",
+        "last ",
+        "'",
+        "去年",
+        '"',
+        "17 de mayo de ",
+        "2 years ",
+        "between 2018 ",
+        "mayo de 2018 y ",
+    ],
 )
 def test_no_text_is_slow(word):
     started = time.process_time()

@@ -116,16 +116,23 @@ def test_before_the_engine_was_reached_nobody_is_asked():
     assert engine.asked == []
 
 
-def test_an_engine_that_takes_too_long_is_a_note(monkeypatch):
-    ended = threading.Event()
+def test_an_engine_that_takes_too_long_is_a_note_and_left_alone(monkeypatch):
+    ended, asked = threading.Event(), []
     monkeypatch.setattr(module, "_WITHIN_S", 0.05)
     engine = Engine()
-    engine.search = lambda *_: ended.wait(20) and []
+    engine.search = lambda *_: asked.append(1) or (ended.wait(20) and [])
+    there = Everywhere(engine, Feeds(), lambda: 1, "me", by_default=True)
+
+    async def find_twice():
+        request = SearchRequest(text="x")
+        return [await there.find("model", request, QUERY, 3, None) for _ in range(2)]
+
     try:
-        (note,) = find(engine).notes
+        notes = [others.notes for others in asyncio.run(find_twice())]
     finally:
         ended.set()
-    assert "did not answer within" in note
+    assert all("did not answer within" in note for (note,) in notes)
+    assert asked == [1]
 
 
 def test_others_with_another_model_are_told_of():
