@@ -292,6 +292,7 @@ async def test_one_that_was_built_is_compared_with_torch_once_nothing_is_to_do(
     tmp_path, monkeypatch, differs
 ):
     monkeypatch.setattr(split_encoder, "_REST_S", 0.05)
+    monkeypatch.setattr(split_encoder, "_HUMBLE", Priority())  # other tests want the cores
     choice, images = tiny(tmp_path), str(tmp_path / "images")
     building.build(choice, AUTO, images)
     if differs:
