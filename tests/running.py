@@ -83,6 +83,9 @@ class RunningDaemon:
         if not any(key.startswith("model") for key in settings):
             settings["model"] = "imgvecd-mini"  # `auto` would go and look for a larger one
         settings.setdefault("indexing__pause_on_battery", "false")  # of whoever runs the tests
+        if self.keep_state is not None:
+            # who works at low priority waits for all other tests, up to what they have patience for
+            settings.setdefault("indexing__niceness", 0)
         if kept and self.keep_state is not None:
             # a second worker takes longer to start than a few photos to decode
             settings.setdefault("decode__workers", 1)

@@ -232,6 +232,7 @@ async def until_kept(encoder):
             await asyncio.sleep(0.2)  # thousands of regions are looked at
 
 
+@pytest.mark.nightly  # torch is loaded three times; by day the usual models, which never need it
 async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(split_encoder, "_IDLE_S", 0.05)
     choice, images = tiny(tmp_path, "attention pool"), tmp_path / "images"

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 
 from imgvecd.api import Match, SearchRequest
-from imgvecd.core.search.searcher import Query, Searcher
+from imgvecd.core.search.query import Query
+from imgvecd.core.search.searcher import Searcher
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, SearchStore
@@ -94,7 +95,7 @@ class LiveQueries:
                     prepared = searcher, query
                 ids = [identity for _, identity in new]
                 async with self._looking:
-                    hits = await INTERACTIVE.run(searcher.hits_among, query, ids)
+                    hits = await INTERACTIVE.run(searcher.answers.hits_among, query, ids)
                 for clock, identity in new:
                     if identity in hits:
                         yield Match(hit=hits[identity], since=self.name((clock, identity)))

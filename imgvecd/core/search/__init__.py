@@ -5,9 +5,10 @@
 the question round.
 """
 
+from imgvecd.core.search.answering import hit_of
 from imgvecd.core.search.empty_searcher import EmptySearcher
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.labels import Labeller
-from imgvecd.core.search.searcher import Searcher, hit_of
+from imgvecd.core.search.searcher import Searcher
 
 __all__ = ["EmptySearcher", "FilterIds", "Labeller", "Searcher", "hit_of"]

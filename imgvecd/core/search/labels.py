@@ -40,7 +40,7 @@ class Labeller:
             raise BadRequestError("`template` needs a `{}` for the label")
         texts = [request.template.replace("{}", label) for label in request.labels]
         vectors = await searcher.terms.texts(texts, Lane.INTERACTIVE)
-        ordinary = await searcher.ordinary(TEXT)
+        ordinary = await searcher.scales.ordinary(TEXT)
         temperature = _TEMPERATURE * (ordinary.deviation if ordinary else _DEVIATION)
         matrix = np.stack([vectors[text] for text in texts])
         ids = await FILTERING.run(self._ids, searcher, request)

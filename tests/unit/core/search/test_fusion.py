@@ -128,4 +128,4 @@ async def test_a_standing_query_tells_of_names(shelf, monkeypatch):
     content = shelf.add("/photos/ada.jpg", towards("ada", -0.5, 900))
     other = shelf.add("/photos/bob.jpg", towards("ada", -0.5, 901))
     query = await searcher.prepare(SearchRequest(text="ada", min_band="found"))
-    assert list(searcher.hits_among(query, [content, other])) == [content]
+    assert list(searcher.answers.hits_among(query, [content, other])) == [content]

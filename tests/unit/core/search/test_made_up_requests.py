@@ -113,13 +113,13 @@ async def test_who_leaves_while_a_scale_is_measured_leaves_no_thread_beside_the_
 
     monkeypatch.setattr(Relevance, "ordinary", slow)
     searcher = filled.searcher()
-    leaving = asyncio.create_task(searcher.ordinary(((True, 1.0),)))
+    leaving = asyncio.create_task(searcher.scales.ordinary(((True, 1.0),)))
     async with asyncio.timeout(10):
         while not inside:
             await asyncio.sleep(0.005)
     leaving.cancel()
     await asyncio.wait([leaving])
-    following = asyncio.create_task(searcher.ordinary(((True, 0.5),)))
+    following = asyncio.create_task(searcher.scales.ordinary(((True, 0.5),)))
     await asyncio.sleep(0.05)  # long enough for a thread that nothing keeps back
     gate.set()
     await following

@@ -9,7 +9,7 @@ from fakes import DIM, MODEL, vector_of
 
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live.live_queries import LiveQueries
-from imgvecd.core.search import Labeller, searcher
+from imgvecd.core.search import Labeller, answering
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
@@ -125,8 +125,8 @@ async def test_pages_go_on_from_band_to_band(shelf, monkeypatch, order, group):
 
 async def test_a_large_library_is_counted_as_its_sample_is(shelf, monkeypatch):
     find = await with_bands(shelf, monkeypatch)
-    monkeypatch.setattr(searcher, "_COUNTED_ONE_BY_ONE", 50)
-    monkeypatch.setattr(searcher, "_SPARE", 1)
+    monkeypatch.setattr(answering, "_COUNTED_ONE_BY_ONE", 50)
+    monkeypatch.setattr(answering, "SPARE", 1)
     asked = [await find(limit=limit) for limit in (1, 5, 14, 30)]
     assert [(answer.found, answer.weaker) for answer in asked] == [(12, 6)] * 4
 
@@ -147,7 +147,7 @@ async def test_reference_texts_are_encoded_once_for_all_time(shelf):
     shelf.encoder.encode_texts = None  # a second searcher finds all of them in the catalog
     searcher = shelf.searcher()
     await asyncio.wait_for(searcher.run(), 10)
-    assert await searcher.ordinary(TEXT) is not None
+    assert await searcher.scales.ordinary(TEXT) is not None
 
 
 async def test_a_repeated_text_needs_no_model(shelf):

@@ -1,0 +1,109 @@
+"""The scales of relevance of one model and library, measured beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from imgvecd.core.search.query_vectors import TermEncoder
+from imgvecd.core.search.relevance import REFERENCE_TEXTS, Ordinary, Relevance, Scale, Shape
+from imgvecd.core.slots import Slots
+from imgvecd.core.threads import INTERACTIVE, asker
+from imgvecd.errors import ImgvecdError
+from imgvecd.protocols import EmbeddingSource, SearchStore, VectorIndex
+from imgvecd.types import Float32Array, Lane, ModelInfo
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
+
+
+class Scales:
+    """Measures what cosines mean. For one event loop.
+
+    Args:
+        terms: encodes the reference texts.
+    """
+
+    def __init__(
+        self,
+        model: ModelInfo,
+        index: VectorIndex,
+        terms: TermEncoder,
+        embeddings: EmbeddingSource,
+        store: SearchStore,
+    ) -> None:
+        self._model = model
+        self._index = index
+        self._terms = terms
+        self._embeddings = embeddings
+        self._store = store
+        self._relevance = Relevance(self._sample)
+        self._measuring = Slots(1)
+        self._measures: set[asyncio.Future[Any]] = set()
+
+    @property
+    def knows_texts(self) -> bool:
+        """Whether the reference texts have been learnt."""
+        return self._relevance.knows_texts
+
+    async def ordinary(self, shape: Shape) -> Ordinary | None:
+        """Return what ordinary queries get; None if that is not known yet."""
+        return await self._alone(lambda: self._relevance.ordinary(shape, len(self._index)))
+
+    async def scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
+        """Return the scale of a query, shape (dim,); None if that is not known yet."""
+        return await self._alone(lambda: self._relevance.scale(vector, shape, len(self._index)))
+
+    async def _alone(self, measure: Callable[[], T]) -> T:
+        """Return what is measured in a thread, with no other measuring beside it.
+
+        A caller that leaves leaves the thread behind: nobody else may measure until it ends.
+        """
+        measuring = asyncio.ensure_future(self._measure(measure))
+        self._measures.add(measuring)
+        measuring.add_done_callback(self._measured)
+        return await asyncio.shield(measuring)
+
+    async def _measure(self, measure: Callable[[], T]) -> T:
+        who = asker.get()
+        async with self._measuring.slot(who and who.client):
+            asker.set(None)  # whoever measures keeps all others waiting, so it takes no more turns
+            if not self._relevance.knows_texts:
+                await self._recall_texts()
+            return await INTERACTIVE.run(measure)
+
+    def _measured(self, measuring: asyncio.Future[Any]) -> None:
+        self._measures.discard(measuring)
+        if not measuring.cancelled():
+            measuring.exception()  # whoever asked may have left
+
+    async def _recall_texts(self) -> None:
+        kept = await self._terms.kept_texts(REFERENCE_TEXTS)
+        if len(kept) == len(REFERENCE_TEXTS):
+            self._relevance.learn_texts(np.stack([kept[text] for text in REFERENCE_TEXTS]))
+
+    async def learn_texts(self) -> bool:
+        """Encode the reference texts unless they are kept; return whether they are known now."""
+        try:
+            for start in range(0, len(REFERENCE_TEXTS), _REFERENCE_BATCH):
+                batch = REFERENCE_TEXTS[start : start + _REFERENCE_BATCH]
+                await self._terms.texts(batch, Lane.BULK)
+        except ImgvecdError as error:
+            logger.debug("reference texts are not encoded: %s", error)
+            return False
+        async with self._measuring.slot(None):
+            await self._recall_texts()
+        return self._relevance.knows_texts
+
+    def _sample(self, count: int) -> Float32Array:
+        ids = self._store.sample_ids(self._model.fingerprint, count)
+        found = self._embeddings.embeddings(self._model.fingerprint, ids)
+        rows = [found[content_id] for content_id in ids if content_id in found]
+        return np.stack(rows) if rows else np.empty((0, self._model.dim), np.float32)
