@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+# Folders of the user; and that Python keeps no bytecode, which every installation has.
+_FOREIGN = ("XDG_", "PYTHONDONTWRITEBYTECODE")
 DEADLINE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
 
 
@@ -70,7 +72,7 @@ class RunningDaemon:
         self.socket = runtime / "imgvecd" / "imgvecd.sock"
         self.state = self.home / ".local" / "state" / "imgvecd"
         self.env = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("XDG_")},
+            **{key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)},
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(runtime),
             "HF_HUB_OFFLINE": "1",
