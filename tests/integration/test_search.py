@@ -23,8 +23,8 @@ PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory):
-    """A daemon over a third of the captioned photos of the `dev` split."""
-    photos = captioned.photos("dev")[::3]
+    """A daemon over some of the captioned photos of the `dev` split."""
+    photos = captioned.photos("dev")[::6]
     if not photos:
         pytest.skip("the captioned photos do not lie beside the project")
     home = tmp_path_factory.mktemp("dev")

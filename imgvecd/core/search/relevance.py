@@ -21,6 +21,7 @@ import numpy as np
 
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
+from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
 FOUND, WEAKER = 0.3, 0.008
@@ -127,7 +128,7 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        scores = np.sort(self._sample @ vector)
+        scores = np.sort(matrix_times(self._sample, vector))
         return Scale(chances(scores, ordinary.null, images), scores)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
