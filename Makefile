@@ -63,7 +63,8 @@ $(MILVUS)/.installed: $(VENV)/.installed-dev
 
 nightly-milvus: $(MILVUS)/.installed  ## test the shared engine against a real Milvus server
 	MILVUS_PYTHON=$(abspath $(MILVUS))/bin/python $(BIN)/python -m pytest -m nightly -k milvus \
-		tests/contract/test_vector_engine.py tests/recovery/test_milvus_engine.py
+		tests/contract/test_vector_engine.py tests/recovery/test_shared_engine.py \
+		tests/recovery/test_milvus_engine.py
 
 check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .

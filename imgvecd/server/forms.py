@@ -44,7 +44,7 @@ async def parts(body: bytes, content_type: str) -> AsyncIterator[Part]:
         raise BadRequestError(
             "Form: the multipart body is broken: its Content-Type has no boundary."
         )
-    delimiter = b"--" + (found[1] or found[2]).encode()
+    delimiter = b"--" + (found[1] or found[2]).encode(errors="surrogateescape")
     view = memoryview(body)
     at = await _first(body, delimiter)
     for _ in range(_MOST_PARTS):

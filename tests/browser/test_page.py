@@ -301,7 +301,10 @@ def test_closing_leaves_no_listener(browser, daemon):
     browser.open("about:blank")
 
 
-@pytest.mark.parametrize("view", ["grid", "viewer", "menu", "help", "duplicates", "status", "map"])
+SMALL_VIEWS = [pytest.param(view, marks=pytest.mark.nightly) for view in ("menu", "help", "status")]
+
+
+@pytest.mark.parametrize("view", ["grid", "viewer", "duplicates", "map", *SMALL_VIEWS])
 def test_axe_finds_nothing_serious(page, view):
     found = importlib.util.find_spec("axe_core_python")
     if found is None:

@@ -73,7 +73,13 @@ def kept(folder, choice, config=FP32):
     return model, model.keep_image_tower(directory), directory
 
 
-@pytest.mark.parametrize("kind", [EMBEDDED, *TOWERS])
+BY_CONVERSION = [
+    pytest.param(kind, marks=pytest.mark.nightly if kind in BUILT else ()) for kind in TOWERS
+]
+
+
+# what is built from the checkpoint is seldom converted: the kinds of it at night
+@pytest.mark.parametrize("kind", [EMBEDDED, *BY_CONVERSION])
 def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     choice = choose_model(EMBEDDED) if kind == EMBEDDED else tiny(tmp_path, kind)
     model, found, directory = kept(tmp_path, choice)

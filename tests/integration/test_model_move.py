@@ -77,6 +77,7 @@ def test_a_move_that_was_killed_goes_on(start, shipped_photos, other_model):
     assert again.status()["model"]["name"] == NAME
 
 
+@pytest.mark.nightly  # two more starts of a model on torch; a tour stops a move by day
 def test_a_move_can_be_stopped_and_resumed(start, shipped_photos, other_model):
     daemon = start(shipped_photos)
     daemon.wait_until_indexed(8)

@@ -49,6 +49,7 @@ def plain(dev):
     return names, rows, lambda texts: relevance.encode_texts(model, tokenizer, texts)
 
 
+@pytest.mark.nightly  # towers, pixels and the index are each compared by day, on fewer photos
 @pytest.mark.parametrize("folder", [None, "2"])
 def test_retrieval_equals_open_clip_and_numpy(dev, plain, folder):
     daemon, photos = dev

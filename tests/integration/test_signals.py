@@ -62,9 +62,10 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "moment", ["start", pytest.param("model load", marks=pytest.mark.nightly), "encoding"]
-)
+AT_NIGHT = [pytest.param(moment, marks=pytest.mark.nightly) for moment in ("start", "model load")]
+
+
+@pytest.mark.parametrize("moment", [*AT_NIGHT, "encoding"])
 def test_sigterm_at_any_time_ends_in_time_and_loses_nothing(spawn, photos, moment):
     daemon = spawn(photos)
     daemon.wait_until(lambda: MOMENTS[moment](daemon))

@@ -65,6 +65,7 @@ async def test_words_are_read_inside_the_sandbox(recogniser):
 
 
 @with_extra
+@pytest.mark.nightly  # one more start of the recogniser, for another page than the one above
 async def test_a_page_upside_down_is_read(recogniser):
     lines = ("Bakery Schmidt", "Bread and butter", "Total 12.50")
     text = await recogniser.read(pixels(page(*lines, turned=180)))

@@ -185,6 +185,7 @@ async def test_a_form_is_read():
 BROKEN = {
     "no boundary": (b"", "multipart/form-data"),
     "another boundary": (form((field(b"x"), b"")), "multipart/form-data; boundary=c"),
+    "a boundary in Latin-1": (b"", "multipart/form-data; boundary=\xe9"),
     "no end": (form((field(b"x"), b"y"))[:-8], KIND),
     "no head": (b"--b\r\n\r\nx\r\n--b--", KIND),
     "endless head": (b"--b\r\n" + b"X: y\r\n" * 100_000 + b"\r\n\r\n--b--", KIND),
