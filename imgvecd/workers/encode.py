@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-import psutil
 
 from imgvecd.core.library.runtime_choice import read_choice
 from imgvecd.errors import ModelError, NotBuiltError, NotFetchedError
@@ -148,6 +147,8 @@ def _image_tower(arguments: EncodeArguments) -> ImageTower:
 
 
 def _comparison(arguments: EncodeArguments) -> Comparison:
+    import psutil  # noqa: PLC0415
+
     from imgvecd.adapters.imagetower import BINARY  # noqa: PLC0415
 
     directory = arguments.image_tower
