@@ -28,6 +28,15 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
 
 
+def record_lines(text: str) -> list[str]:
+    """Return the lines of a record of the log.
+
+    Those after the first are indented: a line break in a name begins no record.
+    """
+    first, *others = map(printable, text.split("\n"))
+    return [first, *(f"  {line}" for line in others)]
+
+
 def escaped_json(document: bytes) -> bytes:
     """Return the same JSON with the characters escaped that `printable` is there for."""
     return _UNSAFE_IN_JSON.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), document)

@@ -18,7 +18,7 @@ from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_malloc_arena
-from imgvecd.terminal_output import printable
+from imgvecd.terminal_output import record_lines
 
 if TYPE_CHECKING:
     from imgvecd.daemon.service import DaemonService
@@ -101,9 +101,8 @@ class _Lines(logging.Formatter):
         super().__init__("%(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record; a terminal gets no commands from names in it."""
-        text = runnable(super().format(record))
-        return "\n".join(map(printable, text.split("\n"))) if sys.stderr.isatty() else text
+        """Return the record; whoever reads it gets no commands from names in it."""
+        return "\n".join(record_lines(runnable(super().format(record))))
 
 
 class _JournalLines(logging.Formatter):
@@ -115,7 +114,7 @@ class _JournalLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record, every line of it with its priority."""
         priority = next(p for level, p in _PRIORITIES if record.levelno >= level)
-        lines = runnable(super().format(record)).splitlines()
+        lines = record_lines(runnable(super().format(record)))
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from imgvecd import api
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.errors import BadRequestError, DaemonError
+from imgvecd.terminal_output import printable
 
 _SIZE = 512  # pixels of a picture's longer side: sharp in a row, some 40 kB
 _STYLE = """
@@ -100,7 +101,7 @@ def _figure(daemon: DaemonConnection, shown: Shown) -> str:
     ratio = (shown.width or 4) / (shown.height or 3)
     # each as wide as its shape asks for, and then stretched until the row is full
     style = f"flex: {ratio:.3f} 1 {220 * min(ratio, 3):.0f}px"
-    name, kind = html.escape(shown.name), ' class="stays"' if shown.stays else ""
+    name, kind = html.escape(printable(shown.name)), ' class="stays"' if shown.stays else ""
     try:
         jpeg = daemon.get(f"/v1/images/{shown.id}/thumbnail?size={_SIZE}")
     except DaemonError as error:
@@ -109,9 +110,8 @@ def _figure(daemon: DaemonConnection, shown: Shown) -> str:
         data = base64.b64encode(jpeg).decode()
         picture = f'<img alt="{name}" src="data:image/jpeg;base64,{data}">'
     note = f"<br>{html.escape(shown.note)}" if shown.note else ""
-    return (
-        f'<figure{kind} style="{style}">{picture}<figcaption>{name}{note}</figcaption></figure>\n'
-    )
+    caption = f"<figcaption><bdi>{name}</bdi>{note}</figcaption>"
+    return f'<figure{kind} style="{style}">{picture}{caption}</figure>\n'
 
 
 def _of_hit(hit: api.Hit) -> Shown:

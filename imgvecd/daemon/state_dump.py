@@ -23,6 +23,7 @@ import msgspec
 import imgvecd
 from imgvecd import api
 from imgvecd.core.library.anonymity import Placeholders
+from imgvecd.terminal_output import record_lines
 
 FILE_NAME = "state-dump.txt"
 _LINES = 200  # of the log: some minutes of indexing, days of rest
@@ -40,7 +41,7 @@ class RecentLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line."""
-        self._lines.append(self.format(record))
+        self._lines.append("\n".join(record_lines(self.format(record))))
 
     def lines(self) -> list[str]:
         """Return the lines kept, oldest first."""

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from imgvecd.cli.serve import _JournalLines
+from imgvecd.cli.serve import _JournalLines, _Lines
 
 SHOW = "import sys; from imgvecd.cli.serve import _in_journal; print(_in_journal())"
 
@@ -39,3 +39,11 @@ def test_every_line_of_a_traceback_has_it():
     lines = _JournalLines().format(record).splitlines()
     assert len(lines) > 4
     assert all(line.startswith("<3>") for line in lines)
+
+
+@pytest.mark.parametrize("lines", [_Lines, _JournalLines])
+def test_a_name_with_a_line_break_begins_no_record(lines):
+    name = "a\nERROR imgvecd.x: forged\x1b[2J\u202e.jpg"
+    record = logging.LogRecord("imgvecd.x", logging.INFO, "", 0, "lost: %s", (name,), None)
+    _, second = lines().format(record).split("\n")
+    assert second.removeprefix("<6>") == "  ERROR imgvecd.x: forged�[2J�.jpg"

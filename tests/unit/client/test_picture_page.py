@@ -33,6 +33,13 @@ def test_bands_are_sections_and_names_are_only_names(tmp_path):
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_a_name_turns_no_text_around_it(tmp_path):
+    path = tmp_path / "page.html"
+    hits = [hit(1, "found", "/photos/\u202egpj.exe\x9b.jpg")]
+    picture_page.write(Pictures(), str(path), "x", picture_page.of_hits(hits))
+    assert "<bdi>�gpj.exe�.jpg</bdi>" in path.read_text()
+
+
 def test_the_file_that_is_kept_is_framed(tmp_path):
     files = tuple(
         api.DuplicateFile(
