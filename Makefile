@@ -12,6 +12,8 @@ LOCK ?= constraints.txt
 # Test files run at the same time. Many wait for files and processes, so more than there are cores.
 TEST_WORKERS ?= 4
 PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+# What is made up is the same each time: it fails by what was changed, and surprises belong to the night.
+SAME := --hypothesis-profile=ci
 
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
@@ -41,10 +43,10 @@ run: $(VENV)/.installed  ## watch PHOTOS (default ~/Pictures) and show progress
 	@exec $(BIN)/imgvecd serve --root "$(PHOTOS)" --progress
 
 test: $(VENV)/.installed-dev  ## run the tests (not the nightly ones)
-	$(BIN)/python -m pytest -m "not nightly" $(PARALLEL) --durations=25
+	$(BIN)/python -m pytest -m "not nightly" $(SAME) $(PARALLEL) --durations=25
 
 coverage: $(VENV)/.installed-dev  ## run the quick tests and print how much of each room they reach
-	$(BIN)/python -m pytest -q -m "not nightly" tests/unit tests/contract tests/property \
+	$(BIN)/python -m pytest -q -m "not nightly" $(SAME) tests/unit tests/contract tests/property \
 		$(PARALLEL) --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
 	$(BIN)/python -m tools.coverage_by_room build/coverage.json
 
@@ -61,7 +63,8 @@ $(MILVUS)/.installed: $(VENV)/.installed-dev
 
 nightly-milvus: $(MILVUS)/.installed  ## test the shared engine against a real Milvus server
 	MILVUS_PYTHON=$(abspath $(MILVUS))/bin/python $(BIN)/python -m pytest -m nightly -k milvus \
-		tests/contract/test_vector_engine.py tests/recovery/test_milvus_engine.py
+		tests/contract/test_vector_engine.py tests/recovery/test_shared_engine.py \
+		tests/recovery/test_milvus_engine.py
 
 check: $(VENV)/.installed-dev  ## lint, format, types, layers
 	$(BIN)/ruff check .

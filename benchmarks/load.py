@@ -5,8 +5,8 @@
 Starts a real daemon with imgvecd-mini on copies of small photos, of which new ones keep coming, so
 that every query competes with indexing. Each client has a connection of its own and asks again as
 soon as it has its answer: a new text, a text asked before, a stored image, a page of images, one
-image, the status. Prints p50, p95 and p99 for each kind, errors, and memory at the start, in the
-middle and at the end.
+image, the status. Prints p50, p95 and p99 for each kind, the daemon's processor time, errors, and
+memory at the start, in the middle and at the end.
 """
 
 from __future__ import annotations
@@ -207,11 +207,16 @@ def main() -> int:
         memory, over = Memory(daemon.process.pid), threading.Event()
         memory.start()
         threading.Thread(target=keep_coming, args=(coming, over), daemon=True).start()
+        process = psutil.Process(daemon.process.pid)
+        busy_s = -sum(process.cpu_times()[:2])
         clients = asyncio.run(ask(daemon, options, ids))
+        busy_s += sum(process.cpu_times()[:2])
         memory.over.set()
         over.set()
         encoded = daemon.status()["encoded"] - before
         report(clients, options.seconds)
+        answers = sum(len(client.times_ms) for client in clients)
+        print(f"{1000 * busy_s / answers:.1f} ms of the daemon's processor an answer")
         print(f"{encoded} new photos indexed meanwhile")
         growth = (
             statistics.median(memory.daemon_mb[-5:]) / statistics.median(memory.daemon_mb[:5]) - 1

@@ -6,7 +6,8 @@ Each runs as a whole program, from its start to all photos searchable, with the 
 (ViT-B-32-256) and the same random weights, which take as long as any:
 
 - `imgvecd, first start`: nothing is kept yet, the towers are built from the checkpoint
-- `imgvecd, later start`: the towers are kept, but no photo is known
+- `imgvecd, later start`: of a library that was there with 40 other photos: its towers and what
+  relevance is measured against are kept, none of the photos is known
 - `rclip`: if the program is there (`pipx install rclip`); its models are exported from the weights,
   for which imgvecd has to be installed with the extra `bench`
 - `one at a time`: open_clip as its README has it, one image after the other, into an IndexFlatIP
@@ -78,6 +79,8 @@ torch.manual_seed(1)
 safetensors.torch.save_model(open_clip.create_model(sys.argv[1]), sys.argv[2])
 """
 LIMIT_S = 900
+STATE = Path(".local", "state", "imgvecd")
+OLDER = 40  # photos: enough for relevance to be told
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,13 @@ class Bench:
     """The photos, the weights, and one way after the other to index the ones with the others."""
 
     def __init__(self, work: Path, count: int, environment: dict[str, str], rclip: str) -> None:
-        self.photos = work / "photos"
+        self.photos, self._older = work / "photos", work / "older"
         self.count = count
         self._work, self._environment, self._rclip = work, environment, rclip
         self._checkpoint = work / "random.safetensors"
         self._homes = 0
         make_photos(self.photos, count)
+        make_photos(self._older, OLDER, seed=2)
         self._python(SAVE, MODEL, self._checkpoint)
         if rclip:
             self._export()
@@ -124,27 +128,41 @@ class Bench:
         shutil.copy(vocabulary, self._work / "rclip" / "tokenizer")
 
     def imgvecd(self, *, mini: bool = False, kept: bool = False) -> Run:
-        """Run the daemon in a new home, with the towers of an earlier one or without."""
+        """Run the daemon in a new home; or with the state of a library of some older photos."""
         self._homes += 1
         home = self._work / f"home-{self._homes}"
-        towers = self._work / f"towers-{'mini' if mini else MODEL}"
-        state = home / ".local" / "state" / "imgvecd"
+        folders = [self.photos]
         if kept:
-            shutil.copytree(towers, state)
-        settings = {} if mini else {"model.name": MODEL, "model.pretrained": self._checkpoint}
-        settings["encode__precision"] = "fp32" if self._environment else "auto"
+            shutil.copytree(self._library(mini=mini), home / STATE)
+            folders.append(self._older)
         started = time.perf_counter()
-        daemon = RunningDaemon(home, [self.photos], settings, env=self._environment)
+        daemon = self._daemon(home, mini=mini, folders=folders)
         try:
-            run = self._watch(daemon, started)
-            if not towers.exists():
-                self._keep_towers(daemon, state, towers)
-            return run
+            return self._watch(daemon, started, OLDER if kept else 0)
         finally:
             daemon.stop()
             shutil.rmtree(home)
 
-    def _watch(self, daemon: RunningDaemon, started: float) -> Run:
+    def _daemon(self, home: Path, *, mini: bool, folders: list[Path]) -> RunningDaemon:
+        settings = {} if mini else {"model.name": MODEL, "model.pretrained": self._checkpoint}
+        settings["encode__precision"] = "fp32" if self._environment else "auto"
+        return RunningDaemon(home, folders, settings, env=self._environment)
+
+    def _library(self, *, mini: bool) -> Path:
+        """Return the state of a daemon that has indexed the older photos, and then was stopped."""
+        home = self._work / f"library-{'mini' if mini else MODEL}"
+        if not home.exists():
+            daemon = self._daemon(home, mini=mini, folders=[self._older])
+            try:
+                daemon.wait_until(daemon.is_idle, LIMIT_S)
+                daemon.wait_until(lambda: daemon.status()["model"]["runtime_note"], LIMIT_S)
+                daemon.wait_until(lambda: _knows_relevance(daemon), LIMIT_S)
+                print(f"{home.name}: {daemon.status()['model']['runtime_note']}", flush=True)
+            finally:
+                daemon.stop()
+        return home / STATE
+
+    def _watch(self, daemon: RunningDaemon, started: float, known: int) -> Run:
         process = psutil.Process(daemon.process.pid)
         first: tuple[float, int] | None = None
         memory_mb = 0.0
@@ -153,8 +171,8 @@ class Bench:
             nonlocal first, memory_mb
             time.sleep(0.2)  # looking costs, too
             memory_mb = max(memory_mb, _encoder_mb(process))
-            indexed = daemon.status()["files"]["indexed"]
-            if indexed and first is None:
+            indexed = daemon.status()["files"]["indexed"] - known
+            if indexed > 0 and first is None:
                 first = (time.perf_counter(), indexed)
             return indexed == self.count
 
@@ -164,14 +182,6 @@ class Bench:
             sum(each.cpu_times()[:4]) for each in [process, *process.children(recursive=True)]
         )
         return Run(ended - started, seconds, self._steady(first, ended), memory_mb)
-
-    def _keep_towers(self, daemon: RunningDaemon, state: Path, towers: Path) -> None:
-        daemon.wait_until(lambda: daemon.status()["model"]["runtime_note"], LIMIT_S)
-        print(f"{towers.name}: {daemon.status()['model']['runtime_note']}", flush=True)
-        towers.mkdir()
-        for name in ("texttower", "imagetower", "speed"):
-            if (state / name).exists():
-                shutil.copytree(state / name, towers / name)
 
     def rclip(self) -> Run:
         """Run it in a data folder with nothing but its models."""
@@ -238,6 +248,11 @@ class Bench:
         if first is None or first[1] >= self.count:
             return float("nan")
         return (self.count - first[1]) / (ended - first[0])
+
+
+def _knows_relevance(daemon: RunningDaemon) -> bool:
+    hits = daemon.post("/v1/search", {"text": "a dog", "all": True})["hits"]
+    return bool(hits) and hits[0].get("relevance") is not None
 
 
 def _encoder_mb(daemon: psutil.Process) -> float:

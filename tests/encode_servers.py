@@ -3,20 +3,15 @@
 import contextlib
 import json
 import os
-import socket
 import time
 from pathlib import Path
 
 import preloaded
 from certificates import make_certificate
+from ports import free_port
 from running import DEADLINE_S
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 class RunningEncodeServer:

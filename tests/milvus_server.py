@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ports import free_port
 
 DEADLINE_S = 120
 # It listens on all addresses, whatever it is told: nobody gets in without the password.
@@ -71,8 +71,7 @@ class MilvusServer:
         programs.mkdir(exist_ok=True)
         (self.folder / "data").mkdir()
         (self.folder / "data" / "bin").symlink_to(programs)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.password = self.folder / "password"
         self.start()
         secret = secrets.token_hex(12)

@@ -1,7 +1,5 @@
 """A newcomer: an empty home, a clone with what `make` installs, and terminals with screens."""
 
-import contextlib
-import functools
 import os
 import re
 import shlex
@@ -9,20 +7,15 @@ import sys
 import time
 from pathlib import Path
 
-import pexpect
 import pyte
 from installed import install
+from terminals import Terminal
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PHOTOS = ROOT / "tests" / "data" / "photos"
 PROMPT = "ready$"
-_STARTS = 3  # of a shell
 _PATIENCE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
-
-
-class ShellEndedError(AssertionError):
-    """The shell of a terminal is gone."""
 
 
 def printed(beginning):
@@ -32,7 +25,7 @@ def printed(beginning):
     return re.sub(r"\s{2,}#.*", "", found[0])
 
 
-class Terminal:
+class Shell:
     """A shell on a terminal with a screen.
 
     Args:
@@ -47,11 +40,11 @@ class Terminal:
         kept["PATH"] = ":".join(  # the programs of whoever runs the tests are not the newcomer's
             each for each in kept["PATH"].split(":") if not (Path(each) / "imgvec").exists()
         )
-        spawn = functools.partial(
-            pexpect.spawn,
-            "/bin/bash",
-            ["--norc", "--noprofile"],
-            cwd=str(folder),
+        self._terminal = Terminal(
+            ["/bin/bash", "--norc", "--noprofile"],
+            columns=columns,
+            rows=rows,
+            cwd=folder,
             env={
                 **kept,
                 "HOME": str(home),
@@ -62,23 +55,17 @@ class Terminal:
                 "IMGVECD_INDEXING__PAUSE_ON_BATTERY": "false",
                 **(environment or {}),
             },
-            dimensions=(rows, columns),
-            timeout=_PATIENCE_S,
         )
-        for _ in range(_STARTS):  # some shells were seen to end before their prompt
-            self.process = spawn()
-            with contextlib.suppress(ShellEndedError):
-                self.wait_for(PROMPT)
-                return
-            self.process.close(force=True)
-            time.sleep(1)
-        state = self.process.exitstatus, self.process.signalstatus
-        raise AssertionError(f"no shell starts: exit status and signal {state}")
+        self.wait_for(PROMPT)
+
+    def send(self, text):
+        """Type what is given, as it is."""
+        self._terminal.send(text)
 
     def type(self, line):
         """Type a line, and Enter."""
         self.clear()
-        self.process.send(line + "\r")
+        self.send(line + "\r")
 
     def clear(self):
         """Forget what the screen showed."""
@@ -86,29 +73,29 @@ class Terminal:
 
     def wait_for(self, *texts):
         """Return the screen once it shows all these; a long line may be broken by its edge."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            shown = self.shown()
-            squeezed = "".join(shown.split())  # the edge may have eaten a blank
-            if all("".join(text.split()) in squeezed for text in texts):
-                return shown
-            assert time.monotonic() < deadline, f"{texts} did not come:\n{shown}"
-            try:
-                self._stream.feed(self.process.read_nonblocking(65_536, 0.1))
-            except pexpect.TIMEOUT:
-                pass
-            except pexpect.EOF:
-                raise ShellEndedError(f"the shell ended before {texts}:\n{shown}") from None
+        squeezed = ["".join(text.split()) for text in texts]  # the edge may have eaten a blank
+
+        def shows_all():
+            shown = "".join(self.shown().split())
+            return all(text in shown for text in squeezed)
+
+        return self._read_until(shows_all, texts)
 
     def run(self, line, *texts):
         """Type a line; return the screen once it shows the texts, and the prompt below them."""
         self.type(line)
         self.wait_for(*texts)
+        return self._read_until(lambda: self.shown().rstrip().endswith(PROMPT), "the prompt")
+
+    def _read_until(self, condition, wanted):
         deadline = time.monotonic() + _PATIENCE_S
-        while not self.shown().rstrip().endswith(PROMPT):
-            assert time.monotonic() < deadline, f"{line} did not end:\n{self.shown()}"
-            with contextlib.suppress(pexpect.TIMEOUT):
-                self._stream.feed(self.process.read_nonblocking(65_536, 0.1))
+        while not condition():
+            assert time.monotonic() < deadline, f"{wanted} did not come:\n{self.shown()}"
+            try:
+                self._stream.feed(self._terminal.read(0.1))
+            except EOFError:
+                status = self._terminal.process.wait(_PATIENCE_S)
+                raise AssertionError(f"the shell ended ({status}):\n{self.shown()}") from None
         return self.shown()
 
     def shown(self):
@@ -122,12 +109,12 @@ class Terminal:
     def interrupt(self):
         """Press Ctrl-C; return once the shell is back."""
         self.clear()
-        self.process.sendintr()
+        self.send("\x03")
         self.wait_for(PROMPT)
 
     def close(self):
         """Hang up."""
-        self.process.close(force=True)
+        self._terminal.close()
 
 
 def clone(folder):

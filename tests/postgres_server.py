@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from memory import room_in_memory
 
 NOBODY = 65_534
 DEADLINE_S = 60
@@ -46,7 +47,7 @@ class PostgresServer:
         namespace=None,
     ):
         self.bin = programs_in or programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=room or _room()))
+        self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=room or room_in_memory()))
         self.settings = settings
         self.namespace = namespace
         self.data = self.folder / "data"
@@ -134,11 +135,6 @@ class PostgresServer:
         with contextlib.suppress(OSError, ValueError, IndexError):
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _room():
-    memory = "/dev/shm"  # noqa: S108  # of a folder of our own in it
-    return memory if os.access(memory, os.W_OK) else None
 
 
 def _runs(pid):

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+# Folders of the user; and that Python keeps no bytecode, which every installation has.
+_FOREIGN = ("XDG_", "PYTHONDONTWRITEBYTECODE")
 DEADLINE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
 
 
@@ -70,7 +72,7 @@ class RunningDaemon:
         self.socket = runtime / "imgvecd" / "imgvecd.sock"
         self.state = self.home / ".local" / "state" / "imgvecd"
         self.env = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("XDG_")},
+            **{key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)},
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(runtime),
             "HF_HUB_OFFLINE": "1",
@@ -81,6 +83,9 @@ class RunningDaemon:
         if not any(key.startswith("model") for key in settings):
             settings["model"] = "imgvecd-mini"  # `auto` would go and look for a larger one
         settings.setdefault("indexing__pause_on_battery", "false")  # of whoever runs the tests
+        if self.keep_state is not None:
+            # who works at low priority waits for all other tests, up to what they have patience for
+            settings.setdefault("indexing__niceness", 0)
         if kept and self.keep_state is not None:
             # a second worker takes longer to start than a few photos to decode
             settings.setdefault("decode__workers", 1)

@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 from imgvecd.config.schema import EncodeConfig
@@ -31,16 +31,20 @@ logger = logging.getLogger(__name__)
 # there is so much that it will pay.
 _IDLE_S = 2.0
 _BUSY_S = 30.0
+# Comparing a tower that was built with torch loads that: it waits for a machine at rest.
+_REST_S = 60.0
+_HUMBLE = Priority(niceness=19, disk="idle")
 
 
 class SplitEncoder:
-    """A `protocols.Encoder` over three workers: the whole model, and either of its towers alone.
+    """A `protocols.Encoder` over workers: the whole model, and either of its towers alone.
 
     Texts and images need the towers alone, which start within a second instead of several, take
     half the memory, and do not wait for each other. A tower that is not kept is built from the
     checkpoint, where that is on this machine and of a usual kind. Else the whole model does the
     work: it keeps its text tower in a file when it is first loaded, and its image tower a little
-    later, if another runtime than torch gives the same vectors and is as fast.
+    later, if another runtime than torch gives the same vectors and is as fast. An image tower that
+    was built is compared with torch once, when images have not come for a minute.
     Thread-safety: the event loop's thread only.
 
     Args:
@@ -74,6 +78,9 @@ class SplitEncoder:
             build=True,
             speed_file=speed_file,
         )
+        self._comparison = EncoderProcess(
+            choice, config, _HUMBLE, part="comparison", image_tower=image_tower
+        )
         # where a graphics card may be, the whole model is loaded for it, and keeps its text tower
         self._may_build_texts = runs_on_processor(config)
         self._may_build_images = self._may_build_texts and config.runtime != "torch"
@@ -82,6 +89,7 @@ class SplitEncoder:
         self._first_image_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._cannot_compare = False
 
     @property
     def may_fetch(self) -> bool:
@@ -164,6 +172,7 @@ class SplitEncoder:
                 if self._choice is None:  # it was built
                     self._looked = False
                     await self._look()
+                self._plan_comparing()
                 return vectors
         vectors = await self._whole.encode_images(pixels, lane)
         self._plan_keeping()
@@ -192,7 +201,8 @@ class SplitEncoder:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.wait([self._keeping])
-        await asyncio.gather(self._whole.close(), self._texts.close(), self._images.close())
+        parts = (self._whole, self._texts, self._images, self._comparison)
+        await asyncio.gather(*(part.close() for part in parts))
 
     def _may_use_text_tower(self) -> bool:
         return self._may_build_texts or self._has_text_tower()
@@ -218,22 +228,31 @@ class SplitEncoder:
         """Have the image tower kept once images stop coming, or do not stop."""
         if self._choice is not None or self._config.runtime == "torch":
             return
-        if self._keeping is not None and not self._keeping.done():
-            return
         now = time.monotonic()
         self._first_image_at = self._first_image_at or now
         pause_s = 0.0 if now - self._first_image_at > _BUSY_S else _IDLE_S
+        self._plan(pause_s, self._keep_image_tower)
+
+    def _plan_comparing(self) -> None:
+        """Have the image tower compared with torch once images have not come for a while."""
+        if self._choice is not None and not (self._choice.compared or self._cannot_compare):
+            self._plan(_REST_S, self._compare_image_tower)
+
+    def _plan(self, pause_s: float, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Have the work done after a pause, unless it is planned anew before or under way."""
+        if self._keeping is not None and not self._keeping.done():
+            return
         self._stop_timer()
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(pause_s, self._begin_keeping)
+        self._timer = loop.call_later(pause_s, self._begin, work)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _begin_keeping(self) -> None:
-        self._keeping = asyncio.create_task(self._keep_image_tower())
+    def _begin(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        self._keeping = asyncio.create_task(work())
 
     async def _keep_image_tower(self) -> None:
         try:
@@ -249,3 +268,16 @@ class SplitEncoder:
         logger.info("images are encoded with %s: %s", self._choice.runtime, self._choice.note)
         if self._for_images is self._images and self._has_text_tower():
             await self._whole.unload()
+
+    async def _compare_image_tower(self) -> None:
+        try:
+            self._choice = await self._comparison.keep_image_tower(self._image_tower)
+        except (ModelError, WorkerError) as error:  # the next daemon may be able to
+            logger.info("the image tower is not compared with torch: %s", error)
+            self._cannot_compare = True
+            return
+        finally:
+            await self._comparison.close()
+        if self._choice.runtime == "torch":
+            logger.warning("images are no longer encoded with OpenVINO: %s", self._choice.note)
+            await self._images.unload()

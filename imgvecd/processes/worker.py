@@ -21,6 +21,7 @@ from imgvecd.processes.worker_messages import Answer, Request, answer_decoder
 logger = logging.getLogger(__name__)
 
 _READ_AHEAD_BYTES = 4 << 20  # a whole answer fits: fewer pauses of the transport
+_AT_ONCE = 1 << 18  # bytes that are sent before others are served
 _EXIT_S = 5.0  # a worker whose channel was closed has this long to end by itself
 _LINE_BYTES = 1 << 16  # longer lines on stderr lose their beginning
 
@@ -122,8 +123,12 @@ class Worker:
                 self._writer.write(lengths)
             else:  # nothing is on its way while the worker waits, so these few bytes fit
                 socket.send_fds(self._channel, [lengths], [descriptor])
-            self._writer.writelines(rest)
-            await self._writer.drain()
+            for part in rest:
+                # what is not taken at once is copied: of a picture of megabytes, bit by bit
+                view = memoryview(part)
+                for start in range(0, len(view), _AT_ONCE):
+                    self._writer.write(view[start : start + _AT_ONCE])
+                    await self._writer.drain()
         return await self.answer()
 
     async def answer(self) -> tuple[Answer, bytes]:

@@ -14,16 +14,17 @@ from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
 from imgvecd.types import CopyFacts, Facts, ImageInfo, ModelInfo, PreprocessSpec, Priority, Stamp
 
-Part: TypeAlias = Literal["whole", "texts", "images"]
+Part: TypeAlias = Literal["whole", "texts", "images", "comparison"]
 
 
 class EncodeArguments(msgspec.Struct, frozen=True):
     """How an encoder worker is started: on its command line, as JSON.
 
     Attributes:
-        part: of the model: all of it, or what `text_tower` or `image_tower` holds.
+        part: of the model: all of it, what `text_tower` or `image_tower` holds, or what the latter
+            is compared with.
         text_tower: file that the model's text tower is kept in; or empty.
-        image_tower: folder of the image tower, for that part alone.
+        image_tower: folder of the image tower, for that part and its comparison alone.
         build: a tower that is not kept is built from the checkpoint, if that can be done.
     """
 

@@ -31,6 +31,9 @@ MAX_CONNECTIONS_PER_USER = MAX_CONNECTIONS // 8
 MAX_CONNECTIONS_OF_OTHERS = MAX_CONNECTIONS // 2
 # After an early answer the rest of the body is read for so long: who still sends sees the answer.
 LINGER_S = 2.0
+# Bytes that are parsed before others are served: in a chunked body a thousand chunks, in a
+# millisecond. A search takes some twenty turns of the event loop.
+_READ_AT_ONCE = 1 << 13
 # Requests that are begun in one round of the event loop.
 _BEGUN_AT_ONCE = 32
 _BEGUN_PER_CLIENT = 2
@@ -73,6 +76,7 @@ class Connection(web.RequestHandler):
         """Begin."""
         # An answer counts as sent once the kernel has all of it: closing then never waits.
         cast("asyncio.Transport", transport).set_write_buffer_limits(0)
+        transport.max_size = _READ_AT_ONCE  # type: ignore[attr-defined]  # of all that read from sockets
         self.keep_alive(True)  # without it aiohttp lets a client that never sends stay for ever
         self.stage = Stage.IDLE
         super().connection_made(transport)

@@ -1,15 +1,21 @@
-"""Reads multipart forms (RFC 7578) out of a body that has arrived: in linear time, in few parts."""
+"""Reads multipart forms (RFC 7578) out of a body that has arrived: in linear time, in few parts.
+
+What looks through megabytes does so piece by piece, and serves others in between.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import io
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from imgvecd.errors import BadRequestError
 
 _MOST_PARTS = 64  # a search has about twenty fields
 _MOST_HEADER_BYTES = 8192  # of one part; as long as a line of a request's own head
+_AT_ONCE = 1 << 16  # bytes that are looked at before others are served
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 _DISPOSITION = re.compile(
     rb"(?:^|\r\n)content-disposition:\s*form-data\s*(;[^\r\n]*)", re.IGNORECASE
@@ -21,10 +27,10 @@ class Part(NamedTuple):
     """One field of a form."""
 
     name: str
-    data: bytes
+    data: memoryview
 
 
-def parts(body: bytes, content_type: str) -> Iterator[Part]:
+async def parts(body: bytes, content_type: str) -> AsyncIterator[Part]:
     """Yield the parts of a form, as they come.
 
     Args:
@@ -38,30 +44,54 @@ def parts(body: bytes, content_type: str) -> Iterator[Part]:
         raise BadRequestError(
             "Form: the multipart body is broken: its Content-Type has no boundary."
         )
-    delimiter = b"--" + (found[1] or found[2]).encode()
-    at = _first(body, delimiter)
+    delimiter = b"--" + (found[1] or found[2]).encode(errors="surrogateescape")
+    view = memoryview(body)
+    at = await _first(body, delimiter)
     for _ in range(_MOST_PARTS):
         if body.startswith(b"--", at):
             return
         head_end = body.find(b"\r\n\r\n", at, at + _MOST_HEADER_BYTES)
-        end = body.find(b"\r\n" + delimiter, head_end + 2)
-        if not body.startswith(b"\r\n", at) or head_end < 0 or end < 0:
+        end = -1
+        if head_end >= 0 and body.startswith(b"\r\n", at):
+            end = await _find(body, b"\r\n" + delimiter, head_end + 2)
+        if end < 0:
             raise BadRequestError(
                 "Form: the multipart body is broken: a part needs a head of "
                 f"{_MOST_HEADER_BYTES:,} bytes at the most, an empty line, and the boundary."
             )
-        yield Part(_name(body[at:head_end]), body[head_end + 4 : end])
+        yield Part(_name(body[at:head_end]), view[head_end + 4 : end])
         at = end + 2 + len(delimiter)
     if not body.startswith(b"--", at):
         raise BadRequestError(f"Form: it has more than {_MOST_PARTS} parts.")
 
 
-def _first(body: bytes, delimiter: bytes) -> int:
+async def copied(content: memoryview) -> bytes:
+    """Return the same as bytes, copied piece by piece."""
+    copy = io.BytesIO()
+    for start in range(0, len(content), _AT_ONCE):
+        copy.write(content[start : start + _AT_ONCE])
+        await asyncio.sleep(0)
+    return copy.getvalue()
+
+
+async def _first(body: bytes, delimiter: bytes) -> int:
     """Return where the first delimiter ends; what comes before it means nothing."""
-    at = 0 if body.startswith(delimiter) else body.find(b"\n" + delimiter) + 1
-    if at == 0 and not body.startswith(delimiter):
+    if body.startswith(delimiter):
+        return len(delimiter)
+    at = await _find(body, b"\n" + delimiter, 0)
+    if at < 0:
         raise BadRequestError("Form: the multipart body is broken: its boundary never comes.")
-    return at + len(delimiter)
+    return at + 1 + len(delimiter)
+
+
+async def _find(body: bytes, wanted: bytes, start: int) -> int:
+    """Return where `wanted` is, from `start` on; -1 if it is nowhere."""
+    for at in range(start, len(body), _AT_ONCE):
+        found = body.find(wanted, at, at + _AT_ONCE + len(wanted) - 1)
+        if found >= 0:
+            return found
+        await asyncio.sleep(0)
+    return -1
 
 
 def _name(head: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import time
 
 from aiohttp import web
@@ -24,6 +25,13 @@ LARGE_BODIES_PER_CLIENT = LARGE_BODIES_AT_ONCE // 2
 # While others wait for its place, a large body has to come so fast, or give the place up.
 GRACE_S = 5.0
 LEAST_BYTES_PER_S = 1_000_000
+_BODY = web.RequestKey("body", bytes)
+
+
+def body_of(request: web.Request) -> bytes:
+    """Return the body that was received with a request; empty if there is none."""
+    body: bytes = request.get(_BODY, b"")
+    return body
 
 
 def take_bodies(timeout_s: float, table: Table) -> Middleware:
@@ -56,7 +64,7 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
                 async with asyncio.timeout(limit_s):
                     if size is None or size > LARGE_BODY_BYTES:
                         await place.enter_async_context(slots.slot(client_of(request)))
-                    body = await _received(request, slots)
+                    body = request[_BODY] = await _received(request, slots)
             except TimeoutError:
                 raise DeadlineError(f"The request's body took longer than {limit_s} s.") from None
             enter(request, answering)
@@ -68,12 +76,13 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
 
 
 async def _received(request: web.Request, slots: Slots) -> bytes:
-    """Return the body, which the request keeps.
+    """Return the body.
 
     Raises:
         BusyError: it comes slowly, and others wait.
+        TooLargeError: there is no end to it.
     """
-    reading = asyncio.ensure_future(request.read())
+    reading = asyncio.ensure_future(_read(request))
     began = time.monotonic()
     try:
         while not (await asyncio.wait([reading], timeout=GRACE_S))[0]:
@@ -83,3 +92,16 @@ async def _received(request: web.Request, slots: Slots) -> bytes:
     finally:
         reading.cancel()
     return await reading
+
+
+async def _read(request: web.Request) -> bytes:
+    """Return the body, without a copy at its end, which would take long for a large one."""
+    received = io.BytesIO()
+    async for piece in request.content.iter_any():
+        received.write(piece)
+        if received.tell() > request.client_max_size:
+            raise TooLargeError(
+                "The request body is too large; server.max_upload_mb allows "
+                f"{request.client_max_size:,} bytes."
+            )
+    return received.getvalue()

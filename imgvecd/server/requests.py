@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -11,8 +11,9 @@ from aiohttp import web
 from imgvecd import api
 from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
-from imgvecd.server import forms
+from imgvecd.server import forms, json_bodies
 from imgvecd.server.client_connection import peer
+from imgvecd.server.request_bodies import body_of
 
 T = TypeVar("T")
 Order = Literal["score", "newest", "oldest", "path"]
@@ -23,11 +24,6 @@ Group = Literal["day", "folder", "near-duplicates"]
 _MAX_FIELD_BYTES = 16 * 1024
 _UPLOAD_FIELD = "image"
 _ID_DIGITS = 19  # of 2⁶³
-# A batch of 256 searches with many terms has some thousands; decoding so many takes milliseconds,
-# and nobody else is served meanwhile.
-_MOST_VALUES = 200_000
-_SEPARATORS = (b",", b"{", b"[")
-_LOOKED_AT = 1 << 18  # bytes
 
 
 class SearchFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -176,7 +172,7 @@ def filters_of(text: str) -> api.Filters:
     Raises:
         BadRequestError: it is none, or names a filter that there is not.
     """
-    return _decoded("filters", text, api.Filters)
+    return json_bodies.decoded("filters", text, api.Filters)
 
 
 def image_id(request: web.Request) -> int:
@@ -198,30 +194,10 @@ async def json_body(request: web.Request, shape: type[T]) -> T:
         BadRequestError: malformed or unfitting; names the field.
         ForbiddenError: it names a file, and who asks is not the daemon's own user.
     """
-    body = await request.read()
-    return _confined(request, _decoded("Request body", body or b"{}", shape))
-
-
-def _decoded(what: str, text: str | bytes, shape: type[T]) -> T:
-    raw = text.encode(errors="surrogateescape") if isinstance(text, str) else text
-    if _holds_too_much(raw):
-        raise BadRequestError(f"{what}: it holds more than {_MOST_VALUES:,} values.")
-    try:
-        return msgspec.json.decode(text, type=shape)
-    except msgspec.MsgspecError as error:
-        raise BadRequestError(f"{what}: {complaint(error, shape)}") from error
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"{what}: {error}.") from error
-
-
-def _holds_too_much(raw: bytes) -> bool:
-    """Return whether it may hold more values than are decoded; looks no further than it has to."""
-    count = 0
-    for start in range(0, len(raw), _LOOKED_AT):
-        count += sum(raw.count(each, start, start + _LOOKED_AT) for each in _SEPARATORS)
-        if count > _MOST_VALUES:
-            return True
-    return False
+    body = body_of(request) or b"{}"
+    # a plan of duplicates is as long as it is, and the owner's alone
+    most = None if shape is api.DedupApplyRequest else json_bodies.MOST_BYTES
+    return _confined(request, await json_bodies.decoded_body(body, shape, most))
 
 
 async def search_request(request: web.Request) -> api.SearchRequest:
@@ -239,7 +215,7 @@ async def search_request(request: web.Request) -> api.SearchRequest:
     if request.content_type == "multipart/form-data":
         return _confined(request, await _form(request))
     if request.content_type.startswith("image/"):
-        data = await request.read()
+        data = body_of(request)
         return _confined(request, query_fields(request, SearchFields).search(data))
     if request.query_string:
         raise BadRequestError(
@@ -255,36 +231,26 @@ def query_search(request: web.Request, fields: SearchFields) -> api.SearchReques
 
 def _confined(request: web.Request, wanted: T) -> T:
     """Return `wanted`, unless another user would have the daemon read a file for them."""
-    if not peer(request).is_owner and any(term.raw_path() or term.url for term in _terms(wanted)):
+    if not peer(request).is_owner and any(
+        term.raw_path() or term.url for term in json_bodies.terms(wanted)
+    ):
         raise ForbiddenError(
             "The daemon reads and fetches files for its own user only; send the image itself."
         )
     return wanted
 
 
-def _terms(value: object) -> Iterator[api.Term]:
-    """Yield every term in a request, wherever it is."""
-    if isinstance(value, api.Term):
-        yield value
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _terms(getattr(value, name))
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _terms(item)
-
-
 async def _form(request: web.Request) -> api.SearchRequest:
     fields: list[tuple[str, str]] = []
     data = None
-    for name, content in forms.parts(await request.read(), request.headers["Content-Type"]):
+    async for name, content in forms.parts(body_of(request), request.headers["Content-Type"]):
         if name == _UPLOAD_FIELD:
-            data = content
+            data = await forms.copied(content)
         elif len(content) > _MAX_FIELD_BYTES:
             raise TooLargeError(f"Form: field `{name}` is larger than {_MAX_FIELD_BYTES:,} bytes.")
         else:
             try:
-                fields.append((name, content.decode()))
+                fields.append((name, bytes(content).decode()))
             except UnicodeDecodeError:
                 raise BadRequestError(
                     f"Form: the multipart body is broken: `{name}` is not UTF-8."

@@ -20,6 +20,8 @@ export class Live {
     this._lost = false;
     /** @type {AbortController | null} */
     this._following = null;
+    /** @type {Record<string, any> | null} */
+    this._request = null;
   }
 
   start() {
@@ -47,12 +49,15 @@ export class Live {
       clearTimeout(this._changed);
       this._changed = setTimeout(() => this.told.changed(), CALM_MS);
     });
+    this.follow(this._request);
   }
 
+  /** Let go of the daemon until the next start, which tells that things may have changed. */
   stop() {
     this.events?.close();
     this.events = null;
-    this.follow(null);
+    this._lost = true;
+    this._following?.abort();
   }
 
   /** @param {any} state */
@@ -70,7 +75,7 @@ export class Live {
   /** @param {Record<string, any> | null} request Be told of new photos that match a search. */
   follow(request) {
     this._following?.abort();
-    this._following = null;
+    this._request = request;
     if (!request) return;
     const following = new AbortController();
     this._following = following;

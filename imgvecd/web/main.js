@@ -530,6 +530,9 @@ async function begin() {
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));
   live.start();
+  // A browser keeps pages that were left, with their connections, and has six for all of them.
+  addEventListener("pagehide", () => live.stop());
+  addEventListener("pageshow", (event) => event.persisted && live.start());
   await load();
 }
 void begin();

@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-from imgvecd.adapters import this_machine
 from imgvecd.processes.framing import Buffer, Closed, receive, send
 from imgvecd.processes.worker_messages import Answer, Request, request_decoder
 from imgvecd.types import Priority
@@ -28,7 +27,10 @@ def open_channel(priority: Priority) -> socket.socket:
     os.dup2(null, 0)
     os.close(null)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    this_machine.lower(priority)
+    if priority != Priority():
+        from imgvecd.adapters import this_machine  # noqa: PLC0415  # psutil: texts do not wait for it
+
+        this_machine.lower(priority)
     _end_with_parent()
     return channel
 

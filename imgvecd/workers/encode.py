@@ -34,7 +34,13 @@ from imgvecd.workers.sandbox import confine_encoder
 if TYPE_CHECKING:
     from imgvecd.adapters.imagetower import ImageTower
     from imgvecd.adapters.openclip import OpenClipModel
+    from imgvecd.adapters.openclip.comparison import Comparison
     from imgvecd.adapters.texttower import TextTower
+
+
+# What is loaded to be compared with is not worth another program's memory: torch itself, and the
+# whole model, twice for a moment, by the size of its image tower in float16.
+_TORCH_BYTES, _MODEL_FACTOR = 1 << 30, 8
 
 
 def main() -> None:
@@ -97,7 +103,7 @@ class Encoding:
             return Failed("worker", f"the image tower cannot be kept: {error.strerror}")
 
 
-def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower:
+def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower | Comparison:
     # seconds of imports, which are not to delay the channel; and only those that are needed
     if arguments.part == "texts":
         return _text_tower(arguments)
@@ -107,6 +113,8 @@ def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower:
         tower = _image_tower(arguments)
         give_back_mapped(os.path.join(arguments.image_tower, BINARY))
         return tower
+    if arguments.part == "comparison":
+        return _comparison(arguments)
     from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415
 
     return OpenClipModel(
@@ -136,6 +144,23 @@ def _image_tower(arguments: EncodeArguments) -> ImageTower:
     from imgvecd.adapters.imagetower import ImageTower  # noqa: PLC0415
 
     return ImageTower(arguments.image_tower, config.threads)
+
+
+def _comparison(arguments: EncodeArguments) -> Comparison:
+    import psutil  # noqa: PLC0415
+
+    from imgvecd.adapters.imagetower import BINARY  # noqa: PLC0415
+
+    directory = arguments.image_tower
+    try:
+        wanted = _TORCH_BYTES + _MODEL_FACTOR * os.stat(os.path.join(directory, BINARY)).st_size
+    except OSError as error:
+        raise ModelError(f"{directory} cannot be read: {error.strerror}") from error
+    if psutil.virtual_memory().available < wanted:
+        raise ModelError(f"{wanted >> 20} MB of memory are not free")
+    from imgvecd.adapters.openclip.comparison import Comparison  # noqa: PLC0415
+
+    return Comparison(arguments.choice, arguments.config, directory)
 
 
 def _refusal(error: ModelError) -> Failed:

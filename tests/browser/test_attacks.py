@@ -47,11 +47,12 @@ def elsewhere():
 
 
 @pytest.fixture(params=["127.0.0.1", "evil.localhost"])
-def foreign(request, page, elsewhere):
+def foreign(request, browser, gateway, elsewhere):
     """A page of another origin in the very browser that has our page's cookie."""
     elsewhere.page = "<!doctype html><title>elsewhere</title><body>"
-    page.open(f"http://{request.param}:{elsewhere.port}/")
-    return page
+    browser.open(f"http://{request.param}:{elsewhere.port}/")
+    yield browser
+    browser.open("about:blank")
 
 
 def test_a_page_of_elsewhere_reads_nothing(foreign, gateway):
@@ -125,9 +126,9 @@ def test_a_link_of_elsewhere_leads_to_nothing(foreign, gateway):
     assert not foreign.js("document.querySelector('#grid')")
 
 
-def test_another_port_is_not_sent_the_cookie(page, elsewhere):
+def test_another_port_is_not_sent_the_cookie(browser, gateway, elsewhere):
     for host in ("127.0.0.1", "localhost", "other.localhost"):
-        page.open(f"http://{host}:{elsewhere.port}/")
+        browser.open(f"http://{host}:{elsewhere.port}/")
     assert elsewhere.heads
     assert NOTHING not in json.dumps([head.get("Cookie", "") for head in elsewhere.heads])
 

@@ -12,6 +12,7 @@ STARTS_S = 300  # the recogniser's import alone takes a minute where a machine i
 READ = "document.querySelector('#panel details.read')"
 
 
+@pytest.mark.nightly  # the recogniser's start, for a panel that other text is shown in by day
 @pytest.mark.skipif(
     rapid_ocr.fingerprint() is None, reason="needs the extra: pip install 'imgvecd[ocr]'"
 )

@@ -17,6 +17,7 @@ import time
 
 import pytest
 from PIL import Image
+from ports import free_port
 
 SECRET = "s3cret-" * 6
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "browse.md"
@@ -29,11 +30,6 @@ def picture():
     file = io.BytesIO()
     NOISE.save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def until_open(port, process):

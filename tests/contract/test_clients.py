@@ -10,6 +10,7 @@ import threading
 import msgspec
 import pytest
 from both_clients import CLIENTS
+from ports import free_port
 
 from imgvecd import AsyncClient, Client, api
 from imgvecd.errors import BadRequestError, DaemonError, DaemonUnreachableError, ImgvecdError
@@ -219,9 +220,7 @@ def test_nobody_listens(tmp_path, connect):
     for name in ("left-behind", "nothing", "no-folder/s"):
         with pytest.raises(DaemonUnreachableError, match=f"not running on .*{name}.*serve"):
             connect(socket=str(tmp_path / name)).health()
-    free = socket.create_server(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
+    port = free_port()
     with pytest.raises(DaemonUnreachableError, match=f"not running on 127.0.0.1:{port}"):
         connect(tcp=f"127.0.0.1:{port}", token="x").health()  # noqa: S106
 

@@ -28,7 +28,11 @@ def tiny_choice(folder):
     return ModelChoice("tiny", str(checkpoint), fingerprint, str(config), str(checkpoint))
 
 
-@pytest.fixture(scope="module", params=[EMBEDDED, "tiny"])
+# torch starts twice with it; by day, test_image_tower.py has such a model in a process
+TINY_ONE = pytest.param("tiny", marks=pytest.mark.nightly)
+
+
+@pytest.fixture(scope="module", params=[EMBEDDED, TINY_ONE])
 def choice(request, tmp_path_factory):
     if request.param == EMBEDDED:
         return choose_model(EMBEDDED)

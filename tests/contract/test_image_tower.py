@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import safetensors.numpy
 from later import Later, open_clip, save_file, torch
 
 from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower, building
@@ -22,7 +23,9 @@ from imgvecd.core.library.runtime_choice import RUNTIME_FILE, read_choice
 from imgvecd.errors import ModelError, NotBuiltError
 from imgvecd.processes import split_encoder
 from imgvecd.processes.split_encoder import SplitEncoder
-from imgvecd.types import Lane
+from imgvecd.processes.worker_messages import EncodeArguments
+from imgvecd.types import Lane, Priority
+from imgvecd.workers.encode import Encoding
 
 OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 image_tower = Later("imgvecd.adapters.openclip.image_tower")
@@ -70,7 +73,13 @@ def kept(folder, choice, config=FP32):
     return model, model.keep_image_tower(directory), directory
 
 
-@pytest.mark.parametrize("kind", [EMBEDDED, *TOWERS])
+BY_CONVERSION = [
+    pytest.param(kind, marks=pytest.mark.nightly if kind in BUILT else ()) for kind in TOWERS
+]
+
+
+# what is built from the checkpoint is seldom converted: the kinds of it at night
+@pytest.mark.parametrize("kind", [EMBEDDED, *BY_CONVERSION])
 def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     choice = choose_model(EMBEDDED) if kind == EMBEDDED else tiny(tmp_path, kind)
     model, found, directory = kept(tmp_path, choice)
@@ -229,6 +238,7 @@ async def until_kept(encoder):
             await asyncio.sleep(0.2)  # thousands of regions are looked at
 
 
+@pytest.mark.nightly  # torch is loaded three times; by day the usual models, which never need it
 async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(split_encoder, "_IDLE_S", 0.05)
     choice, images = tiny(tmp_path, "attention pool"), tmp_path / "images"
@@ -282,6 +292,48 @@ async def test_a_usual_model_never_needs_torch(tmp_path):
         assert "built" in encoder.runtime_note
     finally:
         await encoder.close()
+
+
+@pytest.mark.parametrize("differs", [False, True])
+async def test_one_that_was_built_is_compared_with_torch_once_nothing_is_to_do(
+    tmp_path, monkeypatch, differs
+):
+    monkeypatch.setattr(split_encoder, "_REST_S", 0.05)
+    monkeypatch.setattr(split_encoder, "_HUMBLE", Priority())  # other tests want the cores
+    choice, images = tiny(tmp_path), str(tmp_path / "images")
+    building.build(choice, AUTO, images)
+    if differs:
+        weights = safetensors.numpy.load_file(choice.checkpoint_path)
+        other = {name: np.roll(array, 1) for name, array in weights.items()}
+        safetensors.numpy.save_file(other, choice.checkpoint_path)
+    encoder = SplitEncoder(choice, AUTO, str(tmp_path / "texts"), images)
+    try:
+        pixels = [os.urandom(3 * 32 * 32) for _ in range(5)]
+        built = await encoder.encode_images(pixels, Lane.BULK)
+        async with asyncio.timeout(120):
+            while not read_choice(images, AUTO).compared or mapped("libtorch"):
+                await asyncio.sleep(0.2)  # thousands of regions are looked at
+        again = await encoder.encode_images(pixels, Lane.BULK)
+        expected = OpenClipModel(choice, AUTO).encode_images(
+            np.frombuffer(bytearray(b"".join(pixels)), np.uint8).reshape(5, 32, 32, 3)
+        )
+        assert (again * expected).sum(axis=1).min() >= comparing.SAME
+        assert ((built * expected).sum(axis=1).min() < comparing.SAME) == differs
+        assert ("differs: cosine" if differs else " to torch") in encoder.runtime_note
+        assert encoder.runtime_note == read_choice(images, AUTO).note
+    finally:
+        await encoder.close()
+
+
+def test_a_tower_is_not_compared_where_memory_is_short(tmp_path, monkeypatch):
+    choice, images = tiny(tmp_path), str(tmp_path / "images")
+    building.build(choice, AUTO, images)
+    monkeypatch.setattr("imgvecd.workers.encode._TORCH_BYTES", 1 << 50)
+    arguments = EncodeArguments(
+        choice, AUTO, Priority(), "comparison", image_tower=images, may_fetch=False
+    )
+    with pytest.raises(ModelError, match="memory are not free"):
+        Encoding(arguments)
 
 
 async def test_torch_alone_converts_nothing(tmp_path, monkeypatch):

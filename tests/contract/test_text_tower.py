@@ -81,7 +81,7 @@ def tokens(context):
 
 @settings(max_examples=300, deadline=None)
 @given(
-    text=st.text(max_size=60),
+    text=st.text(max_size=60) | st.text(st.characters(max_codepoint=126), max_size=60),
     ours=st.builds(tokens, st.just(77)),
     theirs=st.builds(open_clips_tokens),
 )

@@ -438,7 +438,7 @@ def indexed(make_engine, monkeypatch):
     ("filters", "passes"),
     [
         (Filters(), lambda i: True),
-        (Filters(min_rating=4), lambda i: i % 40 % 5 == 4),
+        pytest.param(Filters(min_rating=4), lambda i: i % 40 % 5 == 4, marks=pytest.mark.nightly),
         (Filters(tags=("rare",)), lambda i: i % 40 == 3),
     ],
     ids=["all", "20 %", "2.5 %"],

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
 import sys
@@ -14,6 +12,7 @@ import time
 
 import pytest
 from installed import MODULES
+from terminals import Terminal
 
 from imgvecd.cli import manual
 from imgvecd.cli.main import parser as imgvecd
@@ -88,35 +87,26 @@ def test_files_and_folders(script, tmp_path):
 
 def test_zsh(script, tmp_path):
     script("imgvec", "zsh")
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ.update(HOME=str(tmp_path), TERM="dumb", PS1="> ")
-        os.execvp("zsh", ["zsh", "-f", "-i"])  # noqa: S606  # a shell is what is tested
+    environment = {**os.environ, "HOME": str(tmp_path), "TERM": "dumb", "PS1": "> "}
+    terminal = Terminal(["zsh", "-f", "-i"], env=environment)
     try:
-        say(
-            terminal,
+        terminal.send(
             f"fpath=({tmp_path} $fpath); autoload -U compinit; compinit -D; echo rea''dy\n",
         )
         hear(terminal, b"\nready")
-        say(terminal, "imgvec dup\t")
+        terminal.send("imgvec dup\t")
         hear(terminal, b"imgvec duplicates ")
-        say(terminal, "\x15imgvec search --order ol\t")
+        terminal.send("\x15imgvec search --order ol\t")
         hear(terminal, b"--order oldest ")
     finally:
-        os.close(terminal)
-        os.waitpid(child, 0)
-
-
-def say(terminal, text):
-    os.write(terminal, text.encode())
+        terminal.close()
 
 
 def hear(terminal, expected):
     heard, deadline = b"", time.monotonic() + DEADLINE_S
     while expected not in heard.replace(b"\r", b""):
-        ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
-        assert ready, heard
-        heard += os.read(terminal, 4096)
+        assert time.monotonic() < deadline, heard
+        heard += terminal.read(1)
 
 
 @pytest.fixture(scope="module")

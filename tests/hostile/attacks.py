@@ -17,6 +17,7 @@ NAME, SOCKET, PORT, SECONDS = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(
 END = time.monotonic() + SECONDS
 POST = b"POST /v1/search HTTP/1.1\r\nHost: x\r\n"
 BOUNDARY = POST + b"Content-Type: multipart/form-data; boundary=b\r\n"
+CHUNKED = POST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 JSON = "Content-Type: application/json\r\n"
 TEXT_PART = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\ncat\r\n--b--\r\n'
 
@@ -166,6 +167,11 @@ ATTACKS = {
         lambda: ask("POST", "/v1/search/batch", b"[" * 5_000_000),
         lambda: ask("POST", "/v1/search", b'{"limit": ' + b"1" * 5_000_000 + b"}"),
     ),
+    "large pictures": lambda: over_and_over(
+        lambda: ask("POST", "/v1/search", b'{"image": {"data": "' + b"A" * 40_000_000 + b'"}}'),
+        lambda: ask("POST", "/v1/search", b"\xff" * 40_000_000, "Content-Type: image/jpeg\r\n"),
+    ),
+    "chunks of a byte": lambda: over_and_over(lambda: send(CHUNKED + b"1\r\n \r\n" * 500_000)),
     "thousands of filters": lambda: over_and_over(lambda: filters(100), lambda: filters(5000)),
     "globs": lambda: over_and_over(globs),
     "cursors": lambda: over_and_over(cursors),

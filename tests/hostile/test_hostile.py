@@ -1,7 +1,7 @@
 """While a client does its worst, the owner's searches go on, and afterwards all is as before.
 
-What each attack is, `attacks.py` says. The bounds here hold on a machine that does other things,
-too; those that a user notices are tested at night, and printed always.
+What each attack is, `attacks.py` says. By day every search is answered before somebody gives up, on
+a machine that does other things, too; what a user notices is tested at night, and printed always.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 PHOTOS = HERE.parent / "data" / "photos"
 TESTS = HERE.parent
 SECONDS = 4
-SEARCHES = 60
+SEARCHES, SEARCHES_BY_DAY = 60, 20
+PATIENCE_S = 20.0  # of whoever searches, on a machine that does other things
 GROUP = 54_321  # nobody's
 NOBODY = 65_534
 OF_OTHERS = ("event streams", "idle connections", "bodies that stall", "globs")
@@ -73,14 +74,21 @@ def searches(daemon, count):
     return sorted(map(float, told[::2])), [status for status in told[1::2] if status != "200"]
 
 
-def under(daemon, name, *user):
+@pytest.fixture(scope="module")
+def quiet(daemon):
+    """How long searches take while nobody attacks, in seconds, ascending."""
+    taken, refused = searches(daemon, SEARCHES)
+    assert not refused
+    return taken
+
+
+def under(daemon, name, quiet, *user, count=SEARCHES):
     """Return (p95 when all is quiet, p95 and worst under the attack), in seconds.
 
     Args:
+        quiet: how long searches take while nobody attacks.
         user: uid and gid of another user who attacks.
     """
-    quiet, refused = searches(daemon, SEARCHES)
-    assert not refused
     attack = subprocess.Popen(
         [
             *(sys.executable, HERE / "attacks.py", name, daemon.socket),
@@ -92,7 +100,7 @@ def under(daemon, name, *user):
     )
     with attack:
         assert attack.stdout.readline() == "begun\n"
-        taken, refused = searches(daemon, SEARCHES)
+        taken, refused = searches(daemon, count)
         attack.kill()
     figures = p95(quiet), p95(taken), taken[-1]
     print(f"{name}: p95 %.3f s quiet, %.3f s under it, worst %.3f s" % figures)
@@ -105,28 +113,28 @@ def p95(times):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_searches_go_on(daemon, name):
+def test_searches_go_on(daemon, quiet, name):
     tracebacks = daemon.log.read_text().count("Traceback")
-    quiet, loud, worst = under(daemon, name)
-    assert loud < max(10 * quiet, 1.0)
-    assert worst < 5.0
+    _, _, worst = under(daemon, name, quiet, count=SEARCHES_BY_DAY)
+    assert worst < PATIENCE_S
     assert daemon.log.read_text().count("Traceback") == tracebacks, daemon.tail()
     daemon.wait_until(lambda: daemon.get("/v1/health")["status"] == "ok")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("name", OF_OTHERS)
-def test_searches_go_on_whatever_another_user_does(daemon, name):
-    quiet, loud, worst = under(daemon, name, NOBODY, GROUP)
-    assert loud < max(10 * quiet, 1.0)
-    assert worst < 5.0
+def test_searches_go_on_whatever_another_user_does(daemon, quiet, name):
+    _, _, worst = under(daemon, name, quiet, NOBODY, GROUP, count=SEARCHES_BY_DAY)
+    assert worst < PATIENCE_S
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", NAMES)
 def test_a_person_notices_nothing(daemon, name):
     for _ in range(4):  # the machine does other things, too
-        quiet, loud, worst = under(daemon, name)
+        taken, refused = searches(daemon, SEARCHES)
+        assert not refused
+        quiet, loud, worst = under(daemon, name, taken)
         if loud <= 2 * quiet and worst <= 0.5:
             return
     pytest.fail(f"p95 {quiet:.3f} s quiet, {loud:.3f} s under it, worst {worst:.3f} s")

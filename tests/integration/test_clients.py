@@ -11,6 +11,8 @@ import pytest
 from imgvecd import AsyncClient, Client, api
 from imgvecd.errors import DaemonError
 
+pytestmark = pytest.mark.any_encoder
+
 
 @pytest.fixture
 def daemon(start, shipped_photos):

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.any_encoder
+
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search",
                 "--inh-caps=-dac_override,-dac_read_search")  # fmt: skip
 

@@ -15,6 +15,8 @@ from imgvecd import VectorDatabase
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 SURE = ["same_bytes", "same_pixels", "reencoded"]
+# all pairs are compared: another photo takes as much again
+PHOTO_BY_DAY = ["astronaut", pytest.param("coffee", marks=pytest.mark.nightly)]
 
 
 def photo(name):
@@ -96,31 +98,31 @@ EDITS = {
 }
 
 
-def test_no_edit_is_the_same_picture(groups, folder):
-    for name in ("astronaut", "coffee"):
-        image = photo(name)
-        image.save(folder / f"{name}.jpg", quality=92)
-        for edit, make in EDITS.items():
-            make(image).save(folder / f"{name}-{edit}.jpg", quality=88)
+@pytest.mark.parametrize("name", PHOTO_BY_DAY)
+def test_no_edit_is_the_same_picture(groups, folder, name):
+    image = photo(name)
+    image.save(folder / f"{name}.jpg", quality=92)
+    for edit, make in EDITS.items():
+        make(image).save(folder / f"{name}-{edit}.jpg", quality=88)
     sure, edited = groups(folder, SURE, ["edited"])
     assert sure == []
-    assert len({name for names, _ in edited for name in names}) > 1.3 * len(EDITS)
+    assert len({name for names, _ in edited for name in names}) > 0.65 * len(EDITS)
 
 
-def test_saved_anew_it_is_the_same_picture(groups, folder):
-    for name in ("astronaut", "coffee"):
-        image = photo(name)
-        image.save(folder / f"{name}.jpg", quality=92)
-        for quality in (20, 35, 50, 75):
-            image.save(folder / f"{name}-{quality}.jpg", quality=quality)
-        image.save(folder / f"{name}.webp", quality=75)
-        image.save(folder / f"{name}.avif", quality=60)
-        half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
-        half.save(folder / f"{name}-half.jpg", quality=80)
-        large = image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC)
-        large.save(folder / f"{name}-large.jpg", quality=60)
+@pytest.mark.parametrize("name", PHOTO_BY_DAY)
+def test_saved_anew_it_is_the_same_picture(groups, folder, name):
+    image = photo(name)
+    image.save(folder / f"{name}.jpg", quality=92)
+    for quality in (20, 35, 50, 75):
+        image.save(folder / f"{name}-{quality}.jpg", quality=quality)
+    image.save(folder / f"{name}.webp", quality=75)
+    image.save(folder / f"{name}.avif", quality=60)
+    half = image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
+    half.save(folder / f"{name}-half.jpg", quality=80)
+    large = image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC)
+    large.save(folder / f"{name}-large.jpg", quality=60)
     (found,) = groups(folder, SURE)
-    assert [(len(names), kind) for names, kind in found] == [(9, "reencoded")] * 2
+    assert [(len(names), kind) for names, kind in found] == [(9, "reencoded")]
 
 
 def page(lines, size=(620, 877)):
@@ -134,7 +136,7 @@ def page(lines, size=(620, 877)):
 def test_pages_that_differ_in_a_number_are_no_duplicates(groups, folder):
     chance = random.Random(3)
     items = [f"{chance.randint(1, 9)} pieces of something" for _ in range(20)]
-    for number in range(5):
+    for number in range(3):
         total = f"total {chance.randint(100, 999)}.00"
         invoice = page([f"Invoice {2024100 + number}", *items, total])
         invoice.save(folder / f"{number}.png")
@@ -222,33 +224,33 @@ def scaled(image, factor):
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
-def test_the_original_is_kept(folder, tmp_path):
-    """Whatever else speaks for the copies: a field of metadata, an orientation, an older date."""
-    endings = list(COPIES)  # all pairs are compared: half of the copies are a quarter of the work
-    photos = [
-        ("astronaut", (0x0131, "a program"), endings),
-        ("coffee", (0x0112, 1), endings[::2]),
-        ("cat", None, endings[1::2]),
-    ]
-    for name, tag, chosen in photos:
-        original = folder / f"{name}.jpg"
-        photo(name).save(original, quality=92)
-        image = Image.open(original).convert("RGB")
-        for ending in chosen:
-            make, how = COPIES[ending]
-            extra = Image.Exif()
-            if tag:
-                extra[tag[0]] = tag[1]
-            copy = folder / f"{name}-{ending}"
-            make(image).save(copy, **how, exif=extra)
-            old = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC).timestamp()
-            os.utime(copy, (old, old))
+@pytest.mark.parametrize(
+    ("name", "tag", "chosen"),
+    [
+        ("coffee", (0x0112, 1), list(COPIES)[::2]),
+        ("cat", None, list(COPIES)[1::2]),
+        pytest.param("astronaut", (0x0131, "a program"), list(COPIES), marks=pytest.mark.nightly),
+    ],
+)
+def test_the_original_is_kept(folder, tmp_path, name, tag, chosen):
+    """Whatever else speaks for the copies: an orientation, a field of metadata, an older date."""
+    original = folder / f"{name}.jpg"
+    photo(name).save(original, quality=92)
+    image = Image.open(original).convert("RGB")
+    for ending in chosen:
+        make, how = COPIES[ending]
+        extra = Image.Exif()
+        if tag:
+            extra[tag[0]] = tag[1]
+        copy = folder / f"{name}-{ending}"
+        make(image).save(copy, **how, exif=extra)
+        old = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC).timestamp()
+        os.utime(copy, (old, old))
     with VectorDatabase("imgvecd-mini", db_path=keep_state(tmp_path / "db")) as database:
         database.add_images_batch(sorted(folder.iterdir()))
         found = database.duplicates(kinds=["reencoded", "same_pixels"]).groups
-    kept = {Path(group.files[0].path).name: len(group.files) for group in found}
-    assert kept == {f"{name}.jpg": len(chosen) + 1 for name, _, chosen in photos}
-    assert len(found) == len(photos)
+    kept = [(Path(group.files[0].path).name, len(group.files)) for group in found]
+    assert kept == [(f"{name}.jpg", len(chosen) + 1)]
     assert {file.kind for group in found for file in group.files[1:]} <= {
         "reencoded", "same_pixels"
     }  # fmt: skip

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+pytestmark = pytest.mark.any_encoder
+
 
 @pytest.fixture
 def daemon(start, shipped_photos):
@@ -23,10 +25,11 @@ def test_after_sync_everything_on_disk_is_found(daemon, shipped_photos):
         copy = shipped_photos / f"cat {number}.jpg"
         copy.write_bytes(cat.read_bytes() + bytes([number]))
         assert daemon.imgvec("sync", "--timeout", 60).returncode == 0
-        found = daemon.imgvec("search", "a cat", "--limit", "7").stdout.splitlines()
+        found = daemon.imgvec("search", "a cat", "--all").stdout.splitlines()
         assert os.fsencode(copy) in found
     copy.unlink()
-    found = daemon.imgvec("search", "a cat", "--sync").stdout.splitlines()
+    found = daemon.imgvec("search", "a cat", "--all", "--sync").stdout.splitlines()
+    assert len(found) == 12
     assert os.fsencode(copy) not in found
 
 

@@ -12,6 +12,9 @@ import pytest
 
 from imgvecd.server import openapi
 
+# the generator alone takes seconds; that the document is as the server answers is tested by day
+pytestmark = pytest.mark.nightly
+
 if importlib.util.find_spec("openapi_python_client") is None:
     pytest.skip("openapi-python-client is not installed", allow_module_level=True)
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 
-@pytest.fixture(params=["shipped_photos", "shared_photos"])
+# the larger one at night: what is done is the same
+@pytest.fixture(params=["shipped_photos", pytest.param("shared_photos", marks=pytest.mark.nightly)])
 def library(request):
     """A folder of photos, and whether the daemon starts with the model's towers kept."""
     return request.getfixturevalue(request.param), request.param == "shared_photos"

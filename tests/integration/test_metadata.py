@@ -34,6 +34,7 @@ def image_at(daemon, path):
     return image
 
 
+@pytest.mark.any_encoder
 def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos):
     count = len(list(shipped_photos.rglob("*.jpg")))
     cat = next(shipped_photos.rglob("cat.jpg"))
@@ -74,6 +75,7 @@ def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos)
     assert "  note      ours\n" in shown
 
 
+@pytest.mark.any_encoder
 def test_sidecars_are_watched_and_stay_with_their_pictures(start, shipped_photos):
     count = len(list(shipped_photos.rglob("*.jpg")))
     cat = next(shipped_photos.rglob("cat.jpg"))
@@ -152,6 +154,7 @@ def test_raw_and_jpeg_of_one_shot_are_one_hit(start, shipped_photos):
     assert negative["id"] in found(daemon)
 
 
+@pytest.mark.any_encoder
 def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
     cat = next(shipped_photos.rglob("cat.jpg"))
     daemon = start(shipped_photos)
@@ -167,6 +170,7 @@ def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
     assert daemon.imgvec("tag", 999_999, "+x").returncode == 2
 
 
+@pytest.mark.any_encoder
 def test_a_name_dates_what_tells_no_time(start, shipped_photos):
     cat = next(shipped_photos.rglob("cat.jpg"))
     daemon = start(shipped_photos)
@@ -185,6 +189,7 @@ def test_a_name_dates_what_tells_no_time(start, shipped_photos):
     assert (image["taken_at"], image["metadata"]["taken_at_source"]) == (by_age, "file")
 
 
+@pytest.mark.any_encoder
 def test_side_files_of_exports_are_watched_and_cost_no_encoding(start, shipped_photos):
     count = len(list(shipped_photos.rglob("*.jpg")))
     cat = next(shipped_photos.rglob("cat.jpg"))

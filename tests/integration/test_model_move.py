@@ -77,6 +77,7 @@ def test_a_move_that_was_killed_goes_on(start, shipped_photos, other_model):
     assert again.status()["model"]["name"] == NAME
 
 
+@pytest.mark.nightly  # two more starts of a model on torch; a tour stops a move by day
 def test_a_move_can_be_stopped_and_resumed(start, shipped_photos, other_model):
     daemon = start(shipped_photos)
     daemon.wait_until_indexed(8)
@@ -106,6 +107,7 @@ def test_auto_works_at_once_and_says_what_it_waits_for(start, shipped_photos):
     assert daemon.search("a cat", 1)[0].endswith("cat.jpg")
 
 
+@pytest.mark.nightly  # towers of one more model; by day a move between two proves the rest
 def test_a_library_of_another_edition_of_the_embedded_model_is_encoded_anew(tmp_path, monkeypatch):
     """Another release's weights under the same name, of another dimension: the ids stay."""
     shipped = model_choice.choose_model(model_choice.EMBEDDED)

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from PIL import Image
 
+pytestmark = pytest.mark.any_encoder
+
 
 @pytest.fixture
 def config_file(tmp_path):
@@ -31,8 +33,9 @@ def test_changed_roots_and_excludes_apply_both_ways(start, shipped_photos, tmp_p
     config_file(roots=[str(shipped_photos), str(other)], exclude=["brick.jpg"])
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_until_indexed(8)
-    assert daemon.search("rocket", 1)[0].endswith("rocket.jpg")
-    assert not any("brick" in path for path in daemon.search("bricks", 20))
+    names = {os.path.basename(path) for path in daemon.search("bricks", 20)}
+    assert "rocket.jpg" in names
+    assert "brick.jpg" not in names
     assert len(daemon.status()["roots"]) == 2
 
     encoded = daemon.status()["encoded"]
@@ -117,8 +120,7 @@ def test_a_bad_configuration_is_refused_and_the_old_one_stays(start, shipped_pho
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_until(lambda: "did you mean" in daemon.tail() or "refused" in daemon.tail())
     assert "exclude" in daemon.tail()
-    assert daemon.search("a cat", 1)[0].endswith("cat.jpg")
-    assert daemon.status()["files"]["indexed"] == 8
+    assert len(daemon.search("a cat", 20)) == daemon.status()["files"]["indexed"] == 8
 
 
 def test_why_it_is_refused_shows_until_it_is_mended(start, shipped_photos, config_file, tmp_path):

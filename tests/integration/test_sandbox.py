@@ -178,6 +178,7 @@ async def test_no_way_leads_out_of_the_encoder(monkeypatch, part):
     assert {way: end for way, end in ended.items() if end not in refused} == {}
 
 
+@pytest.mark.nightly  # torch is loaded; by day it is in the same sandbox in test_image_tower.py
 async def test_the_encoder_keeps_what_torch_needs():
     encoder = EncoderProcess(choose_model(EMBEDDED), EncodeConfig(device="cpu"))
     try:

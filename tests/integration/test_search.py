@@ -23,8 +23,8 @@ PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory):
-    """A daemon over a third of the captioned photos of the `dev` split."""
-    photos = captioned.photos("dev")[::3]
+    """A daemon over some of the captioned photos of the `dev` split."""
+    photos = captioned.photos("dev")[::6]
     if not photos:
         pytest.skip("the captioned photos do not lie beside the project")
     home = tmp_path_factory.mktemp("dev")
@@ -49,6 +49,7 @@ def plain(dev):
     return names, rows, lambda texts: relevance.encode_texts(model, tokenizer, texts)
 
 
+@pytest.mark.nightly  # towers, pixels and the index are each compared by day, on fewer photos
 @pytest.mark.parametrize("folder", [None, "2"])
 def test_retrieval_equals_open_clip_and_numpy(dev, plain, folder):
     daemon, photos = dev

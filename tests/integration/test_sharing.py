@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fast_serving import serving
 from pictures import draw
+from ports import free_port
 from postgres_server import PostgresServer
 
 ROOT = Path(__file__).parents[2]
@@ -264,9 +265,7 @@ def test_the_set_up_of_the_page(tmp_path, networked):
 @pytest.fixture
 def networked():
     """A server that listens on this machine, and wants passwords there."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server = PostgresServer(port=port, settings=("fsync=off", "listen_addresses=127.0.0.1"))
+    server = PostgresServer(port=free_port(), settings=("fsync=off", "listen_addresses=127.0.0.1"))
     (server.data / "pg_hba.conf").write_text(
         "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
     )

@@ -65,6 +65,7 @@ async def test_words_are_read_inside_the_sandbox(recogniser):
 
 
 @with_extra
+@pytest.mark.nightly  # one more start of the recogniser, for another page than the one above
 async def test_a_page_upside_down_is_read(recogniser):
     lines = ("Bakery Schmidt", "Bread and butter", "Total 12.50")
     text = await recogniser.read(pixels(page(*lines, turned=180)))
@@ -85,6 +86,7 @@ async def test_pictures_without_text_and_odd_ones_have_none(recogniser):
 
 
 @with_extra
+@pytest.mark.nightly  # 67 long lines: half a minute of processor time
 async def test_a_wall_of_text_has_bounds(recogniser):
     wall = Image.new("RGB", (1600, 1600), "white")
     draw = ImageDraw.Draw(wall)
@@ -131,6 +133,7 @@ def listed(daemon):
 
 
 @with_extra
+@pytest.mark.nightly  # the recogniser starts once more, for what unit tests know of the queue
 def test_an_old_library_is_read_when_it_is_turned_on(start, tmp_path):
     folder = tmp_path / "camera"
     folder.mkdir()

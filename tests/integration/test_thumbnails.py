@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from running import Connection
 
+pytestmark = pytest.mark.any_encoder
+
 SIZES = (64, 128, 256, 512, 1024)
 
 

@@ -58,7 +58,11 @@ def test_the_pixels_are_those_of_open_clip(mode, interpolation, size):
     assert difference.mean() < 0.2
 
 
-@pytest.mark.parametrize("path", PHOTOS[::3], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [PHOTOS[0], *(pytest.param(path, marks=pytest.mark.nightly) for path in PHOTOS[1:])],
+    ids=lambda path: path.stem,
+)
 def test_a_reduced_scale_hardly_moves_an_embedding(path):
     """A 12-megapixel JPEG, decoded at a reduced scale and in full."""
     grain = np.random.default_rng(1).normal(0, 6, (3000, 4000, 1))

@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import secrets
-import socket
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from commands_run import ran
 from debian_root import debian, need, pip_here
+from ports import free_port
 
 from imgvecd.config.settings import settings
 
@@ -78,11 +78,6 @@ def podman(tmp_path_factory):
     yield call
     call("rm", "--all", "--force", "--time", "5")
     call("rmi", "--all", "--force")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 CONFINED = (

@@ -8,6 +8,7 @@ from embedding_source import MemorySource, brute_force, unit_vectors
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from memory import room_in_memory
 
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
@@ -25,7 +26,7 @@ class IndexMachine(RuleBasedStateMachine):
         self.rng = np.random.default_rng(seed)
         self.source = MemorySource(DIM)
         self.config = IndexConfig(kind=kind)
-        self.folder = tempfile.TemporaryDirectory()
+        self.folder = tempfile.TemporaryDirectory(dir=room_in_memory())
         self.open()
 
     def open(self):

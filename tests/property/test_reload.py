@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from memory import room_in_memory
 from watching import watching
 
 from imgvecd.config.schema import RootConfig, WatchConfig
@@ -41,7 +42,7 @@ class ReloadMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.base = Path(tempfile.mkdtemp(prefix="imgvecd-reload-"))
+        self.base = Path(tempfile.mkdtemp(prefix="imgvecd-reload-", dir=room_in_memory()))
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
@@ -148,7 +149,7 @@ class ReloadMachine(RuleBasedStateMachine):
         assert seen == fresh
 
     async def seen_by_a_fresh_one(self):
-        with tempfile.TemporaryDirectory(prefix="imgvecd-fresh-") as state:
+        with tempfile.TemporaryDirectory(dir=room_in_memory()) as state:
             configs, watch, exclude = self.config
             async with watching(state, *configs, watch=watch, exclude=exclude) as fresh:
                 return self.seen(fresh)
@@ -173,7 +174,7 @@ SETTINGS = {
 }
 
 TestReload = ReloadMachine.TestCase
-TestReload.settings = settings(max_examples=12, stateful_step_count=12, **SETTINGS)
+TestReload.settings = settings(max_examples=8, stateful_step_count=12, **SETTINGS)
 
 
 @pytest.mark.nightly

@@ -603,7 +603,7 @@ SETTINGS = {
 TestDaemon = DaemonMachine.TestCase
 # the same operations each time: surprises belong to the night
 TestDaemon.settings = settings(
-    max_examples=5, derandomize=True, stateful_step_count=STEPS, **SETTINGS
+    max_examples=3, derandomize=True, stateful_step_count=STEPS, **SETTINGS
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from disks import LoopDisk
 from fast_serving import serving
+from memory import room_in_memory
 from pictures import draw
 
 
@@ -87,9 +88,5 @@ def loop_disk(tmp_path):
 @pytest.fixture
 def scratch(tmp_path):
     """A folder in memory, if there is one: what is flushed here needs no disk."""
-    memory = Path("/dev") / "shm"
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
+    with tempfile.TemporaryDirectory(dir=room_in_memory() or tmp_path) as folder:
         yield Path(folder)

@@ -23,6 +23,9 @@ def children():
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
+AT_NIGHT = pytest.mark.nightly  # another way to the same end as the one above it
+
+
 @pytest.fixture
 async def pool(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
@@ -42,11 +45,11 @@ async def pool(monkeypatch):
         ("exit", "crash"),
         ("abort", "crash"),
         ("nonsense", "crash"),
-        ("other", "crash"),
-        ("much", "crash"),
-        ("loop", "timeout"),
+        pytest.param("other", "crash", marks=AT_NIGHT),
+        pytest.param("much", "crash", marks=AT_NIGHT),
+        pytest.param("loop", "timeout", marks=AT_NIGHT),
         ("sleep", "timeout"),
-        ("deaf", "timeout"),
+        pytest.param("deaf", "timeout", marks=AT_NIGHT),
         ("stops", "timeout"),
         ("memory", "memory"),
         ("prints", "unsupported"),

@@ -242,6 +242,7 @@ def test_the_machine_is_woken_once(serve, server, photos, tmp_path):
     assert woken.read_text() == f"{server.url}\n"
 
 
+@pytest.mark.nightly  # the real model, twice: what goes over the wire is tested by day without it
 def test_the_embedded_model_gives_the_same_elsewhere_and_answers_texts_alone(tmp_path):
     photos = Path(__file__).parents[1] / "data" / "photos"
     count = len(list(photos.glob("*.jpg")))

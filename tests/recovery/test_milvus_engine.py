@@ -1,88 +1,15 @@
-"""Whatever happens to Milvus or to a state directory: in the end they have the same."""
+"""Who publishes to Milvus, where each source has one writer, and who may not."""
 
 import dataclasses
-import shutil
-import threading
-import time
 import uuid
 
 import numpy as np
 import pytest
-from milvus_server import MilvusServer
-from sharing import add_many, restore_catalog, sharing, wait_until
-from stored_library import MODEL
 
 from imgvecd.core.sharing.vector_engine import FACTS, FactStep, Member, Position
 from imgvecd.errors import EngineError, SourceTakenError
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def own_server():
-    """A server that may be killed."""
-    server = MilvusServer()
-    yield server
-    server.close()
-
-
-def test_the_engine_is_killed_in_the_middle_of_writes(tmp_path, own_server):
-    database = own_server.make_database()
-    with sharing(tmp_path / "state", database.engine()) as library:
-        adding = threading.Thread(target=add_many, args=(library, range(1, 600), 20))
-        adding.start()
-        for _ in range(2):
-            wait_until(lambda: library.publisher.number is not None)
-            time.sleep(1)  # somewhere among the writes
-            own_server.kill()
-            own_server.start()
-        adding.join()
-        library.wait_until_published()
-        (source,) = library.engine.sources()
-        assert (source.images, source.vectors) == (599, {MODEL.fingerprint: 599})
-
-
-def test_a_start_without_the_engine_works_and_catches_up_alone(tmp_path, own_server):
-    database = own_server.make_database()
-    own_server.kill()
-    with sharing(tmp_path / "state", database.engine()) as library:
-        library.add(1, 2, 3)
-        wait_until(lambda: library.publisher.error is not None)
-        assert "the shared engine at 127.0.0.1" in library.publisher.trouble
-        library.index.catch_up()
-        assert library.numbers() == {1, 2, 3}
-        wait_until(lambda: library.publisher.waiting() == 3)
-        own_server.start()
-        library.wait_until_published()
-        assert library.publisher.trouble is None
-
-
-def test_an_older_catalog_is_noticed_and_reconciled(tmp_path, milvus_database):
-    state, kept = tmp_path / "state", tmp_path / "kept.sqlite"
-    with sharing(state, milvus_database.engine()) as library:
-        add_many(library, range(1, 100))
-        library.wait_until_published()
-    shutil.copy(state / "catalog.sqlite", kept)
-    with sharing(state, milvus_database.engine()) as library:
-        library.remove(3)
-        add_many(library, range(100, 150))
-        library.wait_until_published()
-        number = library.publisher.number
-    restore_catalog(state, kept)
-    with sharing(state, milvus_database.engine()) as library:
-        library.wait_until_published()
-        assert library.publisher.number == number
-        assert len(library.feeds.keys("facts")[0]) == 99
-
-
-def test_a_source_that_was_forgotten_publishes_again(tmp_path, milvus_database):
-    with sharing(tmp_path / "state", milvus_database.engine()) as library:
-        add_many(library, range(1, 40))
-        library.wait_until_published()
-        assert library.engine.forget(library.publisher.number) == 39
-        library.add(50)
-        library.wait_until_published()
-        assert [source.images for source in library.engine.sources()] == [40]
 
 
 def test_a_process_that_was_replaced_writes_no_more(milvus_database):

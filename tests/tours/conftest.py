@@ -32,7 +32,7 @@ def terminal(home, clone):
     opened = []
 
     def open_one(**options):
-        opened.append(newcomer.Terminal(home, clone, **options))
+        opened.append(newcomer.Shell(home, clone, **options))
         return opened[-1]
 
     yield open_one

@@ -16,7 +16,7 @@ def test_from_the_link_to_the_service(terminal, home):
     shell.run("imgvecd init ~/Nowhere", "Nowhere is not a folder")
     shell.type(newcomer.printed("imgvecd init"))
     shell.wait_for("600 MB", "[y/n, Enter: later]")
-    shell.process.send("n\r")
+    shell.send("n\r")
     shown = shell.wait_for("Start the daemon with `imgvecd serve`")
     assert str(home / ".config" / "imgvecd" / "imgvecd.yaml") in shown.replace("\n", "")
     shown = shell.run(newcomer.printed("imgvecd check-config"), "roots:")

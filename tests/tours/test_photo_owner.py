@@ -15,7 +15,7 @@ def test_from_make_run_to_the_hits(terminal, hub, home):
     assert command == "make run PHOTOS=~/Pictures"
     first.type(command)
     first.wait_for("600 MB", "[y/n]")
-    first.process.send("n\r")
+    first.send("n\r")
     shown = first.wait_for("imgvecd-mini stays", "photos can be searched", "Ctrl-C stops")
     count = len(list((home / "Pictures").rglob("*.jpg")))
     assert f"{count} photos can be searched" in shown

@@ -30,9 +30,9 @@ def paste(python, block):
     """Type a block, then something to see that it has run; fail with what it raised."""
     python.clear()
     for line in block.splitlines():
-        python.process.send(line + "\r")
-    python.process.send("\r")
-    python.process.send("print('done' + '.')\r")
+        python.send(line + "\r")
+    python.send("\r")
+    python.send("print('done' + '.')\r")
     shown = python.wait_for("done.")
     assert "Traceback" not in shown, shown
     return shown

@@ -4,6 +4,7 @@ import socket
 import traceback
 
 import pytest
+from ports import free_port
 
 from imgvecd import VectorDatabase
 from imgvecd.config.schema import ModelConfig
@@ -17,14 +18,12 @@ WANTED = choose_model(ModelConfig(name="ViT-L-14", pretrained="openai"))
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
     """A hub that refuses connections, and an empty cache; returns the constants that name them."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(model_hub.hub, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(model_hub.hub, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(model_hub.hub, "ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(model_hub.hub, "ENDPOINT", f"http://127.0.0.1:{free_port()}")
     return model_hub.hub
 
 

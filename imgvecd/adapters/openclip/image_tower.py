@@ -56,6 +56,12 @@ class _Tower(nn.Module):
         return self._model.encode_image(images)  # type: ignore[no-any-return]  # open_clip is untyped
 
 
+def encode_exactly(model: Foreign, spec: PreprocessSpec, pixels: NDArray[np.uint8]) -> Float32Array:
+    """Return the embeddings that a model as it was loaded gives: shape (n, dim), unit."""
+    with torch.inference_mode():
+        return _unit(_Tower(model, spec).eval()(torch.from_numpy(pixels)))
+
+
 def keep(
     choice: ModelChoice,
     config: EncodeConfig,
@@ -91,7 +97,7 @@ def _found_out(
         if encode is None:
             raise ModelError("the model does not run on the processor")  # noqa: TRY301  # told below
         note = _kept(choice, config, info, directory, encode)
-        return RuntimeChoice(runtime="openvino", note=note, circumstances=found)
+        return RuntimeChoice(runtime="openvino", note=note, circumstances=found, compared=True)
     except ModelError as error:
         for name in os.listdir(directory):
             os.unlink(os.path.join(directory, name))

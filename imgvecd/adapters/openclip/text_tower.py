@@ -75,12 +75,13 @@ def _taken_out(
     model: Foreign, tokenizer: Foreign, info: ModelInfo, sample: Float32Array
 ) -> tuple[texttower.Arrays, texttower.Facts]:
     weights = {
-        name: tensor.numpy().astype(np.float16)
+        name: tensor.numpy()
         for name, tensor in model.state_dict().items()
         if name.startswith(texttower.PARTS)
     }
     merges = "\n".join(map(" ".join, tokenizer.bpe_ranks)).encode()
-    arrays = {**weights, "merges": np.frombuffer(merges, np.uint8), "sample": sample}
+    plain = {**weights, "merges": np.frombuffer(merges, np.uint8)}
+    arrays = {**texttower.kept(plain), "sample": sample}
     block = model.transformer.resblocks[0]
     return arrays, texttower.Facts(
         info=info,

@@ -7,7 +7,8 @@ from imgvecd.adapters.texttower.tower import (
     Facts,
     TextTower,
     checksum,
+    kept,
     write,
 )
 
-__all__ = ["PARTS", "SAMPLE", "Arrays", "Facts", "TextTower", "checksum", "write"]
+__all__ = ["PARTS", "SAMPLE", "Arrays", "Facts", "TextTower", "checksum", "kept", "write"]

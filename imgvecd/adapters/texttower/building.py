@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from imgvecd.adapters.checkpoint import TextTransformer, Weights, read_architecture, read_merges
-from imgvecd.adapters.texttower.tower import PARTS, Arrays, Facts, TextTower, checksum, write
+from imgvecd.adapters.texttower.tower import (
+    PARTS,
+    Arrays,
+    Facts,
+    TextTower,
+    checksum,
+    kept,
+    write,
+)
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import NotBuiltError
 
@@ -42,20 +48,15 @@ def build(choice: ModelChoice, path: str) -> TextTower:
         crc32=0,
     )
     sample = TextTower(exact, facts).sample
-    rounded = {name: _rounded(array) for name, array in exact.items()}
-    kept = {**rounded, "sample": sample}
-    facts = msgspec.structs.replace(facts, crc32=checksum(kept))
-    tower = TextTower(kept, facts)
+    arrays = {**kept(exact), "sample": sample}
+    facts = msgspec.structs.replace(facts, crc32=checksum(arrays))
+    tower = TextTower(arrays, facts)
     tower.require_like(sample)
     try:
-        write(kept, facts, path)
+        write(arrays, facts, path)
     except OSError as error:
         logger.warning("the text tower of %s is not kept: %s", choice.name, error)
     return tower
-
-
-def _rounded(array: NDArray[Any]) -> NDArray[Any]:
-    return array.astype(np.float16) if array.dtype == np.float32 else array
 
 
 def _arrays(text: TextTransformer, dim: int, weights: Weights) -> Arrays:

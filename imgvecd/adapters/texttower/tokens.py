@@ -7,7 +7,6 @@ import html
 import itertools
 from collections.abc import Iterator, Sequence
 
-import ftfy
 import numpy as np
 import regex
 
@@ -34,11 +33,11 @@ class Tokens:
         pairs = merges.split("\n")
         symbols = list(_printable_bytes().values())
         symbols += [symbol + _WORD_END for symbol in symbols]
-        symbols += [pair.replace(" ", "") for pair in pairs]
+        symbols += merges.replace(" ", "").split("\n")
         symbols += [_START, _END]
         self._length = length
-        self._ids = {symbol: i for i, symbol in enumerate(symbols)}
-        self._ranks = {pair: i for i, pair in enumerate(pairs)}
+        self._ids = dict(zip(symbols, range(len(symbols)), strict=True))
+        self._ranks = dict(zip(pairs, range(len(pairs)), strict=True))
         self._ids_of = functools.lru_cache(_REMEMBERED_WORDS)(self._joined)
 
     def __call__(self, texts: Sequence[str]) -> Int64Array:
@@ -78,9 +77,18 @@ class Tokens:
 
 
 def _words(text: str) -> Iterator[str]:
-    cleaned = html.unescape(html.unescape(ftfy.fix_text(text)))
+    cleaned = html.unescape(html.unescape(_fixed(text)))
     for found in _WORDS.finditer(" ".join(cleaned.split()).lower()):
         yield found[0]
+
+
+def _fixed(text: str) -> str:
+    """Return a text with what went wrong with its characters undone."""
+    if text.isascii() and text.isprintable() and "&" not in text:
+        return text  # nothing can have
+    import ftfy  # noqa: PLC0415  # takes as long as encoding a text, which most can do without
+
+    return ftfy.fix_text(text)
 
 
 @functools.cache

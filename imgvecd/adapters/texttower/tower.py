@@ -1,25 +1,27 @@
 """The text tower of a CLIP model, and the file that it is kept in.
 
-The file is a safetensors file with open_clip's names for the weights (as float16), the tokenizer's
-merges, and the embedding of a sample text as the whole model makes it: a tower that does not give
-the same is not used.
+The file is a safetensors file with open_clip's names for the weights, the tokenizer's merges, and
+the embedding of a sample text as the whole model makes it: a tower that does not give the same is
+not used. It is mapped, so weights in float32 are computed with where they lie; those of which a
+text needs a few rows, and those of large models, are in float16.
 """
 
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from imgvecd.adapters.texttower.layers import Block, Linear, Norm, gelu, quick_gelu
+from imgvecd.adapters.texttower.layers import Block, Group, Linear, Norm, gelu, quick_gelu
 from imgvecd.adapters.texttower.tokens import Tokens
 from imgvecd.core.files.durable import DurableFile
 from imgvecd.errors import ModelError
@@ -40,6 +42,10 @@ PARTS = (
 """How the names of its weights begin."""
 
 _METADATA = "imgvecd"
+_TOKENS = "token_embedding.weight"
+_LARGE_BYTES = 256 << 20  # of weights beside that: twice on disk is then more than a start is worth
+_LENGTH_BYTES = 8  # of a safetensors file's header
+_TYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1"}
 _CLOSE = 0.9999  # cosine; weights in float16 leave it above 0.99999
 
 
@@ -86,7 +92,7 @@ class TextTower:
         self._facts = facts
         try:
             self._tokens = Tokens(arrays["merges"].tobytes().decode(), facts.context)
-            self._embedding = arrays["token_embedding.weight"]
+            self._embedding = arrays[_TOKENS]
             self._positions = _plain(arrays, "positional_embedding")
             self._blocks = [self._block(arrays, prefix) for prefix in _blocks(arrays)]
             self._norm = self._norm_of(arrays, "ln_final")
@@ -109,30 +115,39 @@ class TextTower:
             ModelError: there is none, or one that gives something else than the model did.
         """
         try:
-            with safetensors.safe_open(path, framework="numpy") as file:
-                facts = msgspec.json.decode(file.metadata()[_METADATA], type=Facts)
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-        except (OSError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            arrays, metadata = _mapped(path)
+            facts = msgspec.json.decode(metadata[_METADATA], type=Facts)
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
         except msgspec.MsgspecError as error:
             raise ModelError(f"{path} is of another version: {error}") from error
-        if checksum(arrays) != facts.crc32:
-            raise ModelError(f"{path} is damaged")
-        tower = cls(arrays, facts)
+        with ThreadPoolExecutor(1) as beside:  # it reads all of the file, and keeps no lock
+            checked = beside.submit(checksum, arrays)
+            tower = cls(arrays, facts)
+            if checked.result() != facts.crc32:
+                raise ModelError(f"{path} is damaged")
         tower.require_like(arrays["sample"])
         return tower
 
     def encode_texts(self, texts: Sequence[str]) -> Float32Array:
         """Return embeddings, shape (n, dim); a row that is no direction is NaN."""
         tokens = self._tokens(texts)
-        n, length = tokens.shape
-        x = self._embedding[tokens].astype(np.float32) + self._positions[:length]
-        # attention looks back only: what stands behind a text's end changes nothing
-        mask = np.triu(np.full((length, length), -np.inf, np.float32), 1)
+        # attention looks back only: what stands behind a text's end, whose id is the highest,
+        # changes nothing, and is left out
+        lengths = tokens.argmax(axis=1) + 1
+        order = np.argsort(lengths, kind="stable")
+        groups, parts = [], []
+        for length in np.unique(lengths):
+            same = tokens[lengths == length, :length]
+            groups.append(Group(len(same), int(length)))
+            embedded = self._embedding[same].astype(np.float32) + self._positions[:length]
+            parts.append(embedded.reshape(-1, embedded.shape[-1]))
+        x = np.concatenate(parts)
         for block in self._blocks:
-            x = block(x, mask)
-        ends = x[np.arange(n), tokens.argmax(axis=1)]  # of all ids the end's is the highest
-        vectors = self._norm(ends) @ self._projection
+            x = block(x, groups)
+        ends = x[np.cumsum(lengths[order]) - 1]
+        vectors = np.empty((len(texts), self._projection.shape[1]), np.float32)
+        vectors[order] = self._norm(ends) @ self._projection
         with np.errstate(invalid="ignore"):
             return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
@@ -176,8 +191,37 @@ def write(arrays: Arrays, facts: Facts, path: str) -> None:
         file.write(safetensors.numpy.save(dict(arrays), metadata))
 
 
+def kept(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Return a model's arrays in the number formats that the file has them in."""
+    weights = {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
+    beside_tokens = sum(4 * array.size for name, array in weights.items() if name != _TOKENS)
+    small = set(weights) if beside_tokens > _LARGE_BYTES else {_TOKENS}
+    plain = {name: array.astype(np.float32, copy=False) for name, array in weights.items()}
+    return {**arrays, **plain, **{name: weights[name].astype(np.float16) for name in small}}
+
+
 def _plain(arrays: Arrays, name: str) -> Float32Array:
-    return arrays[name].astype(np.float32)
+    return arrays[name].astype(np.float32, copy=False)
+
+
+def _mapped(path: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Return the arrays in a safetensors file, and its metadata; raises ValueError for any other.
+
+    safetensors itself copies what it reads.
+    """
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    begin = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
+    header = msgspec.json.decode(data[_LENGTH_BYTES:begin], type=dict[str, Any])
+    metadata = header.pop("__metadata__")
+    arrays = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        dtype = np.dtype(_TYPES[entry["dtype"]])
+        count = (end - start) // dtype.itemsize
+        flat = np.frombuffer(data, dtype, count, begin + start)
+        arrays[name] = flat.reshape(entry["shape"])
+    return arrays, metadata
 
 
 def _blocks(arrays: Arrays) -> list[str]:

@@ -40,7 +40,7 @@ from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.duplicates.pair_records import NEAR_EMBEDDING
 from imgvecd.core.duplicates.pair_search import PairSearch
 from imgvecd.core.duplicates.settling import Settling
-from imgvecd.core.threads import HEAVY
+from imgvecd.core.threads import HEAVY, INTERACTIVE
 from imgvecd.protocols import Decoder, EmbeddingSource, ImageStore, VectorIndex
 from imgvecd.types import ExaminedImage, ModelInfo
 
@@ -151,7 +151,7 @@ class DuplicateFinder:
         info = small.info
         given = Subject(
             -1,
-            hashlib.blake2b(data, digest_size=32).digest(),
+            await INTERACTIVE.run(lambda: hashlib.blake2b(data, digest_size=32).digest()),
             len(data),
             info.width,
             info.height,

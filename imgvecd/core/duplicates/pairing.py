@@ -13,6 +13,7 @@ from imgvecd.core.duplicates.compared_images import VERDICTS, Subject, Verdict
 from imgvecd.core.duplicates.comparing import AlikePair
 from imgvecd.core.duplicates.grouping import KINDS
 from imgvecd.core.duplicates.known_pairs import ALIKE, UNKNOWN, alike_kinds
+from imgvecd.core.small_products import matrix_times
 
 # Cosine of two signatures: 99 % of re-encoded, shrunk, rotated and mirrored photos have 0.98 and
 # more to the original; different photos 0.84 at the most.
@@ -60,7 +61,7 @@ def looking_like(given: Subject, subjects: Sequence[Subject]) -> set[int]:
     seen = [subject for subject in subjects if subject.perceptual_hash is not None]
     own = perceptual_hash.signatures(perceptual_hash.greys([given.perceptual_hash or b""]))[0]
     others = perceptual_hash.signatures_of([subject.perceptual_hash or b"" for subject in seen])
-    return {seen[row].id for row in np.flatnonzero(others @ own >= NEAR_SIGNATURE)}
+    return {seen[row].id for row in np.flatnonzero(matrix_times(others, own) >= NEAR_SIGNATURE)}
 
 
 def by_look_or_meaning(

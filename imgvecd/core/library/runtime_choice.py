@@ -26,11 +26,13 @@ class RuntimeChoice(msgspec.Struct, frozen=True, kw_only=True):
         runtime: that encodes images from now on.
         note: for a person: why, with what was measured.
         circumstances: in which that was found out; in others it is to be found out anew.
+        compared: with torch on photos; a tower that is built from the checkpoint is used before.
     """
 
     runtime: Literal["torch", "openvino"]
     note: str
     circumstances: str
+    compared: bool = False
 
 
 def circumstances(config: EncodeConfig) -> str:

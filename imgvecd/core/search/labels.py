@@ -7,6 +7,7 @@ import numpy as np
 from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Labelled, Path
 from imgvecd.core.search.relevance import TEXT
 from imgvecd.core.search.searcher import Searcher
+from imgvecd.core.small_products import matrix_times
 from imgvecd.core.threads import FILTERING, INTERACTIVE
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import EmbeddingSource, ImageStore, UserMetadataStore
@@ -79,7 +80,7 @@ class Labeller:
             Labelled(
                 id=identity,
                 path=Path(image.files[0].path, image.files[0].path_base64),
-                labels=_best(matrix @ vectors[identity], request, temperature),
+                labels=_best(matrix_times(matrix, vectors[identity]), request, temperature),
             )
             for identity, image in images.items()
         ]

@@ -7,6 +7,7 @@ number: what arrives or goes meanwhile neither shifts nor repeats anything.
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import get_args
 import msgspec
 import numpy as np
 
-from imgvecd.api import Band, SearchRequest
+from imgvecd.api import Band, SearchRequest, Term
 from imgvecd.core import cursors
 from imgvecd.errors import BadRequestError
 from imgvecd.types import Float32Array
@@ -134,7 +135,20 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 def digest(request: SearchRequest) -> str:
     """Return what names a request whatever its page."""
-    return cursors.digest(msgspec.structs.replace(request, cursor=None, limit=1, explain=False))
+    image = request.image and _short(request.image)
+    terms = tuple(map(_short, request.terms))
+    same = msgspec.structs.replace(
+        request, image=image, terms=terms, cursor=None, limit=1, explain=False
+    )
+    return cursors.digest(same)
+
+
+def _short(term: Term) -> Term:
+    """Return the term with a hash for its picture, which takes long to write as JSON."""
+    if term.data is None:
+        return term
+    # without the interpreter's lock: others go on meanwhile
+    return msgspec.structs.replace(term, data=hashlib.blake2b(term.data, digest_size=32).digest())
 
 
 def key_of(order: str, found: Found) -> Key:

@@ -21,6 +21,7 @@ import numpy as np
 
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
+from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
 FOUND, WEAKER = 0.3, 0.008
@@ -127,8 +128,19 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        scores = np.sort(self._sample @ vector)
+        scores = np.sort(matrix_times(self._sample, vector))
         return Scale(chances(scores, ordinary.null, images), scores)
+
+    def known_scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
+        """Return what `scale` does where that takes half a millisecond, since all for it is known.
+
+        None otherwise.
+        """
+        known = shape in self._ordinary and self._sample is not None and not self._outgrown(images)
+        return self.scale(vector, shape, images) if known else None
+
+    def _outgrown(self, images: int) -> bool:
+        return abs(images - self._sampled_at) > _DRIFT * self._sampled_at
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -139,7 +151,7 @@ class Relevance:
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
             return None
-        if self._sample is None or abs(images - self._sampled_at) > _DRIFT * self._sampled_at:
+        if self._sample is None or self._outgrown(images):
             self._sample, self._sampled_at = self._draw(_SAMPLE), images
             self._ordinary.clear()
         if len(self._sample) < _LEAST_SAMPLE:

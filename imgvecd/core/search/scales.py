@@ -59,7 +59,12 @@ class Scales:
 
     async def scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
         """Return the scale of a query, shape (dim,); None if that is not known yet."""
-        return await self._alone(lambda: self._relevance.scale(vector, shape, len(self._index)))
+        images = len(self._index)
+        # nobody changes what is read here while nothing is measured: no turn is waited for
+        known = None if self._measures else self._relevance.known_scale(vector, shape, images)
+        if known is not None:
+            return known
+        return await self._alone(lambda: self._relevance.scale(vector, shape, images))
 
     async def _alone(self, measure: Callable[[], T]) -> T:
         """Return what is measured in a thread, with no other measuring beside it.

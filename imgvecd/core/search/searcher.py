@@ -99,15 +99,19 @@ class Searcher:
         """
         started = time.perf_counter()
         query = await self._with_others(await self.prepare(request))
-        response = await INTERACTIVE.run(self.answers.answer, query)
+        response, of_language = await INTERACTIVE.run(self._answer, query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
             for text in await self.terms.unread(query.asked.all_terms())
         ]
-        notes += await INTERACTIVE.run(self._of_language, query, response)
+        notes += of_language
         notes += query.others.notes
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
+
+    def _answer(self, query: Query) -> tuple[SearchResponse, list[str]]:
+        response = self.answers.answer(query)
+        return response, self._of_language(query, response)
 
     def _of_language(self, query: Query, response: SearchResponse) -> list[str]:
         """Return what to say of a query in a language that the model does not know."""
@@ -173,7 +177,8 @@ class Searcher:
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         scale = await self.scales.scale(vector, shape)
         if request.cursor is not None:
-            cuts = Cursor.decode(request.cursor, request).cuts
+            cursor = await INTERACTIVE.run(Cursor.decode, request.cursor, request)
+            cuts = cursor.cuts
         else:
             cuts = cuts_of(request, scale)
         names = name_words(asked) if said is None or said.text else ""
@@ -214,7 +219,7 @@ class Searcher:
             return query
         k = request.limit + SPARE
         if request.cursor is not None:
-            k += Cursor.decode(request.cursor, request).shown
+            k += (await INTERACTIVE.run(Cursor.decode, request.cursor, request)).shown
         if request.order != "score" or request.group is not None:
             k = MOST_COUNTED
         others = await elsewhere.find(

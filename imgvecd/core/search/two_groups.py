@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array, Float64Array
 
 # All in units of the deviation that scores of images that do not match usually have, from the
@@ -101,12 +102,12 @@ def chances(scores: Float32Array, null: Null, images: int) -> Chances:
     centre = np.float32((middle - null.centre) / null.spread - _CENTRE) + grid.centres
     deviation = np.float32(math.hypot(_CENTRE_DEVIATION, null.centre_deviation / null.spread))
     share = np.float32(min(1.0, _INDEPENDENT / len(scores)))
-    log_weights = grid.log_densities @ (counts.astype(np.float32) * share)
+    log_weights = matrix_times(grid.log_densities, counts.astype(np.float32) * share)
     log_weights += grid.log_prior - (centre / deviation) ** 2 / 2
     log_weights[grid.shares < _LEAST_MATCHES / images] = -np.inf
     weights = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
-    found = weights @ grid.chances
+    found = matrix_times(grid.chances.T, weights)
     # far below the middle either group is too thin to tell
     low = int(np.searchsorted(_MIDDLES, -1.5))
     found[:low] = found[low]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from imgvecd.config.schema import RootConfig, WatchConfig
 from imgvecd.core.watch.disk_calls import DiskCalls
-from imgvecd.core.watch.foreign_folders import MARKERS
+from imgvecd.core.watch.foreign_folders import MARKERS, is_marker
 from imgvecd.core.watch.identity import open_folder
 from imgvecd.core.watch.inclusion_rules import Rules
 from imgvecd.core.watch.listing import Lister, PatientLister
@@ -57,8 +57,9 @@ def why_left_out(lister: Lister, directory: bytes, name: bytes) -> str | None:
     if reason := rules.path(directory) or rules.file(directory, name):
         return reason
     parts = directory.split(b"/") if directory else []
-    for depth, marker in itertools.product(range(len(parts) + 1), sorted(MARKERS)):
-        if os.path.lexists(os.path.join(lister.path, *parts[:depth], marker)):
+    for depth, marker in itertools.product(range(len(parts) + 1), MARKERS):
+        above = b"/".join(parts[:depth])
+        if is_marker(above, marker) and os.path.lexists(os.path.join(lister.path, above, marker)):
             return f"{os.fsdecode(marker)} in its folder or one above"
     with contextlib.suppress(OSError):
         path = os.path.join(lister.path, join(directory, name))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from imgvecd.core.files.formats import is_read_name, is_watched_name
 from imgvecd.core.watch.debounce import OPEN_FACTOR, Debounce
 from imgvecd.core.watch.disk_truth import below
-from imgvecd.core.watch.foreign_folders import MARKERS
+from imgvecd.core.watch.foreign_folders import is_marker
 from imgvecd.core.watch.scan_queue import ScanQueue
 from imgvecd.types import Hint, HintKind
 
@@ -68,7 +68,7 @@ class EventRouter:
         if hint.is_directory:
             self._scan_queue.add(root_id, directory, [name])
             self._scan_queue.add(root_id, os.path.join(directory, name), None)
-        elif name in MARKERS:
+        elif is_marker(directory, name):
             self._scan_queue.add(root_id, directory, None)
         elif hint.kind is HintKind.WRITTEN:
             wait_s = self._debounce.settle_s

@@ -1,22 +1,25 @@
 """Folders and files that other programs keep to themselves: nobody's photos, whatever is asked for.
 
+Whoever wants such a folder makes it a root of its own: a root's own name is not asked.
+
 Trash, thumbnails, previews, versions, caches, halves of copies. They are known by their names, or
 by a marker file in them; all names in lower case.
 """
 
 from __future__ import annotations
 
-MARKERS = frozenset({b".nomedia", b".noimage", b".nomemories", b".ppstorage", b"CACHEDIR.TAG"})
-"""A folder that holds a file of one of these names is left out.
+# Of Android; Nextcloud (two); PhotoPrism's own storage; caches, after bford.info/cachedir.
+_MARKERS = {b".nomedia", b".noimage", b".nomemories", b".ppstorage", b"CACHEDIR.TAG"}
 
-Of Android; Nextcloud (two); PhotoPrism's own storage; caches, after bford.info/cachedir.
-"""
+_OF_IMMICH = {b"thumbs", b"encoded-video", b"profile", b"backups"}
+_MARKER_OF_IMMICH = b".immich"  # in each of its folders, those with originals as well
 
 _TRASH = "a trash folder"
 _SYSTEM = "a system folder"
 _THUMBNAILS = "thumbnails of another program"
 _SYNC = "working files of a synchronisation program"
 _CACHE = "a cache"
+_VERSIONS = "earlier versions that a program keeps"
 _PROGRAM = "a program's own files"
 _HALF = "a file that is on its way in, or out"
 
@@ -25,17 +28,22 @@ _FOLDERS = {
     b"@eadir": _THUMBNAILS, b".@__thumb": _THUMBNAILS, b"@tmp": _SYSTEM,
     b"#recycle": _TRASH, b"@recycle": _TRASH, b".recycle": _TRASH, b"$recycle.bin": _TRASH,
     b".recycle.bin": _TRASH, b"recycler": _TRASH, b"recycled": _TRASH, b".dtrash": _TRASH,
-    b"@recently-snapshot": _SYSTEM,
+    b"@recently-snapshot": _SYSTEM, b"@sharesnap": _SYSTEM, b"@synologydrive": _SYNC,
+    b".synologyworkingdirectory": _SYNC, b"~snapshot": _SYSTEM,
     b"#snapshot": _SYSTEM, b".snapshot": _SYSTEM, b".snapshots": _SYSTEM, b".zfs": _SYSTEM,
     b"system volume information": _SYSTEM, b"lost+found": _SYSTEM, b"__macosx": _SYSTEM,
     b".appledouble": _SYSTEM, b".appledb": _SYSTEM, b".appledesktop": _SYSTEM,
     b".fseventsd": _SYSTEM, b".spotlight-v100": _SYSTEM, b".temporaryitems": _SYSTEM,
-    b".documentrevisions-v100": _SYSTEM,
+    b".documentrevisions-v100": _SYSTEM, b".mobilebackups": _SYSTEM,
     # thumbnails and caches
     b".thumbs": _THUMBNAILS, b".thumb": _THUMBNAILS, b".cache": _CACHE,
     b".dropbox.cache": _CACHE, b".picasaoriginals": "originals that Picasa has set aside",
-    # Syncthing, Resilio, rsync, Google Drive, Seafile
-    b".sync": _SYNC, b".~tmp~": _SYNC, b".rsync-partial": _SYNC, b".rsync-tmp": _SYNC,
+    b"[originals]": "originals that ACDSee has set aside",
+    # Nextcloud and ownCloud
+    b"files_trashbin": _TRASH, b"files_versions": _VERSIONS,
+    # MEGA, Syncthing, Resilio, rsync, Google Drive, Seafile
+    b".debris": _TRASH, b".sync": _SYNC, b".syncarchive": _VERSIONS,
+    b".~tmp~": _SYNC, b".rsync-partial": _SYNC, b".rsync-tmp": _SYNC,
     b".tmp.drivedownload": _SYNC, b".tmp.driveupload": _SYNC, b".seafile-data": _SYNC,
     # programs
     b"node_modules": _PROGRAM, b".git": _PROGRAM, b".hg": _PROGRAM, b".svn": _PROGRAM,
@@ -44,6 +52,7 @@ _BEGINNINGS = {
     b".trash": _TRASH,  # .Trash, .Trash-1000, .Trashes
     b".thumbnail": _THUMBNAILS,
     b".@": _SYSTEM,  # QNAP's
+    b"@gmt-": _SYSTEM,  # Samba's snapshots
     b".stversions": _SYNC,
     b".stfolder": _SYNC,
     b".syncthing": _SYNC,
@@ -71,6 +80,17 @@ _FILES = {
     b".~": _HALF,
     b"~$": _HALF,
 }
+
+
+MARKERS = (*sorted(_MARKERS), _MARKER_OF_IMMICH)
+"""Names of files for which `is_marker` may be true."""
+
+
+def is_marker(directory: bytes, name: bytes) -> bool:
+    """Return whether a file says by its name that the folder it lies in is left out."""
+    return name in _MARKERS or (
+        name == _MARKER_OF_IMMICH and directory.rpartition(b"/")[2] in _OF_IMMICH
+    )
 
 
 def why_no_folder(above: bytes, name: bytes) -> str | None:

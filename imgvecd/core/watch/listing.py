@@ -23,7 +23,7 @@ from imgvecd.core.files.formats import is_watched_name
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.core.watch.disk_calls import DiskCalls
 from imgvecd.core.watch.folder_tree import Identity
-from imgvecd.core.watch.foreign_folders import MARKERS
+from imgvecd.core.watch.foreign_folders import is_marker
 from imgvecd.core.watch.inclusion_rules import Rules
 from imgvecd.types import FoundFile, Stamp, join
 
@@ -42,7 +42,7 @@ class Listing:
         unknown: names that could not be examined; nothing follows from their absence.
         omitted: names that do not belong to the library, though they look like it, with the reason.
         linked: inodes of those that have other names, too, and of files of any name that have.
-        left_out: the folder holds one of the `MARKERS`.
+        left_out: the folder a marker file in it says so.
     """
 
     directory: bytes
@@ -181,7 +181,7 @@ class Lister:
                 self._take(root, listing, name, entry.stat(follow_symlinks=False))
             except OSError as error:
                 _note(listing, name, error)
-        elif os.fsencode(entry.name) in MARKERS:
+        elif is_marker(listing.directory, os.fsencode(entry.name)):
             listing.left_out = True
 
     def _take(self, root: int, listing: Listing, name: bytes, status: os.stat_result) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 
 import pytest
+from terminals import Terminal
 
 from imgvecd import api
 
@@ -42,54 +40,37 @@ def _without_size():
     return {key: value for key, value in os.environ.items() if key not in {"LINES", "COLUMNS"}}
 
 
-class Terminal:
+class View:
     """`imgvec status --watch` on a terminal of a given size."""
 
     def __init__(self, server, columns, rows):
-        self._ours, theirs = os.openpty()
-        self.resize(columns, rows)
-        self.heard = b""
-        self.process = subprocess.Popen(
+        self._terminal = Terminal(
             [sys.executable, "-m", "imgvecd.client.main", "status", "--watch", "--interval", "0.1"],
+            columns=columns,
+            rows=rows,
             env={**_without_size(), "IMGVECD_SOCKET": str(server.server_address)},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # Ctrl-C
         )
-        os.close(theirs)
-
-    def resize(self, columns, rows):
-        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+        self.heard = b""
+        self.process = self._terminal.process
+        self.resize, self.press = self._terminal.resize, self._terminal.send
+        self.close = self._terminal.close
 
     def wait_for(self, expected):
         """Return what was written up to and including `expected`; it is not seen again."""
         deadline = time.monotonic() + DEADLINE_S
         while expected not in self.heard:
-            assert self._hear(max(0, deadline - time.monotonic())), self.heard
+            assert time.monotonic() < deadline, self.heard
+            self.heard += self._terminal.read(1)
         before, _, self.heard = self.heard.partition(expected)
         return before + expected
 
     def rest(self):
         """Return all that is left, once the process has ended."""
         self.process.wait(DEADLINE_S)
-        while self._hear(0):
-            pass
+        with contextlib.suppress(EOFError):
+            while data := self._terminal.read(0):
+                self.heard += data
         return self.heard
-
-    def press(self, key):
-        os.write(self._ours, key)
-
-    def _hear(self, timeout_s):
-        if not select.select([self._ours], [], [], timeout_s)[0]:
-            return False
-        try:
-            data = os.read(self._ours, 65_536)
-        except OSError:  # the other end is closed
-            return False
-        self.heard += data
-        return bool(data)
 
 
 @pytest.fixture
@@ -97,13 +78,13 @@ def terminal(server):
     opened = []
 
     def open_terminal(columns=100, rows=30):
-        opened.append(Terminal(server, columns, rows))
+        opened.append(View(server, columns, rows))
         return opened[-1]
 
     yield open_terminal
     for one in opened:
         one.process.kill()
-        one.process.wait()
+        one.close()
 
 
 def test_a_view_that_follows_and_ends_with_ctrl_c(server, terminal):

@@ -72,6 +72,18 @@ def test_errors_cannot_command_the_terminal(server, environment, program):
     assert_harmless(shown)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("search", "x", f"--no{NAME}"), (f"--no{NAME}",), ("search", "x", "--limit", NAME)],
+    ids=["flag", "first", "value"],
+)
+@pytest.mark.parametrize("program", ["client", "cli"])
+def test_arguments_cannot_command_the_terminal(environment, program, arguments):
+    shown = on_terminal(f"imgvecd.{program}.main", environment, *arguments)
+    assert b"error: " in shown or b"there is no command" in shown
+    assert_harmless(shown)
+
+
 def test_export_cannot_command_the_terminal(tmp_path):
     """The stand-in exports what it is told, so that no model is needed."""
     script = tmp_path / "exporting.py"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 from fakes import MODEL, FakeEncoder, vector_of
+from ports import free_port
 
 from imgvecd.config.schema import EncodeServerConfig
 from imgvecd.errors import EncoderAwayError, ModelError, WorkerError
@@ -50,8 +51,7 @@ class Server:
 
     def __init__(self, app):
         self._app = app
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._runner = self._door = None
 
     @property

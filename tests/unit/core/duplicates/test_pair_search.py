@@ -115,7 +115,9 @@ def library(tmp_path):
     library.close()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(2, 12))]
+)
 async def test_brought_up_to_date_it_is_what_a_search_anew_finds(library, seed):
     chance, alive = random.Random(seed), []
     for _ in range(40):

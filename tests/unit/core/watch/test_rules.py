@@ -1,7 +1,7 @@
 import pytest
 
 from imgvecd.config.schema import RootConfig, WatchConfig
-from imgvecd.core.watch import make_lister
+from imgvecd.core.watch import expected_files, make_lister, why_left_out
 from imgvecd.core.watch.inclusion_rules import Rules
 
 
@@ -81,6 +81,18 @@ def test_what_lies_below_an_excluded_folder_is_out():
         (b"Photos Library.photoslibrary/resources", "photo library"),
         (b"Old.aplibrary/Thumbnails", "photo library"),
         (b"._folder", "resource fork"),
+        (b"me/files_trashbin", "trash"),
+        (b"me/files_versions", "versions"),
+        (b".debris", "trash"),
+        (b"~snapshot", "system"),
+        (b"@GMT-2024.01.01-00.00.00", "system"),
+        (b"@SynologyDrive", "synchronisation"),
+        (b".SyncArchive", "versions"),
+        (b".dtrash", "trash"),
+        (b".dropbox.cache", "cache"),
+        (b".sync", "synchronisation"),
+        (b".DocumentRevisions-V100", "system"),
+        (b"[Originals]", "ACDSee"),
     ],
 )
 def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
@@ -100,6 +112,10 @@ def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
         b"preview",
         b"trash",
         b"caches",
+        b"thumbs",
+        b"originals",
+        b"snapshot",
+        b"me/files",
     ],
 )
 def test_folders_that_may_hold_photos_are_in(path):
@@ -119,6 +135,26 @@ def test_a_root_that_is_a_photo_library_is_known_by_its_own_name():
     root = RootConfig(path="/p/Photos Library.photoslibrary")
     assert Rules(root, (), WatchConfig()).folder(b"resources")
     assert Rules(root, (), WatchConfig()).folder(b"originals") is None
+
+
+def test_a_folder_of_others_that_is_a_root_of_its_own_is_in():
+    root = RootConfig(path="/data/me/files_trashbin")
+    assert Rules(root, (), WatchConfig()).path(b"files") is None
+
+
+def test_what_immich_makes_is_out_where_it_says_so(tmp_path):
+    for folder in ("library", "upload", "thumbs", "encoded-video", "mine/thumbs"):
+        (tmp_path / "photos" / folder / "ab").mkdir(parents=True)
+        (tmp_path / "photos" / folder / "ab" / "1.jpg").touch()
+        if folder != "mine/thumbs":
+            (tmp_path / "photos" / folder / ".immich").touch()
+    root = RootConfig(path=str(tmp_path / "photos"))
+    lister = make_lister(root, (), (), WatchConfig(min_size_bytes=0), ())
+    found = {directory for directory, _ in expected_files(lister)}
+    assert found == {b"library/ab", b"upload/ab", b"mine/thumbs/ab"}
+    for directory in (b"library/ab", b"mine/thumbs/ab"):
+        assert why_left_out(lister, directory, b"1.jpg") is None
+    assert ".immich" in why_left_out(lister, b"thumbs/ab", b"1.jpg")
 
 
 def test_own_folders_are_out_even_if_hidden_ones_are_in():
