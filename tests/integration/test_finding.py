@@ -174,10 +174,12 @@ def test_what_is_not_there_is_not_found(answers):
 
 
 def test_every_hit_says_how_sure_it_is(answers):
-    for answer in answers.values():
+    of_names = {asked.text for asked in NAMED}
+    for text, answer in answers.items():
         hits = answer["hits"]
         assert all(0 <= hit["relevance"] <= 1 for hit in hits)
         assert [hit["band"] for hit in hits] == sorted(hit["band"] for hit in hits)
         # what a name matches as well comes further up within its band
-        relevances = [hit["relevance"] for hit in hits if "matched" not in hit]
-        assert relevances == sorted(relevances, reverse=True)
+        if text not in of_names:
+            relevances = [hit["relevance"] for hit in hits if "matched" not in hit]
+            assert relevances == sorted(relevances, reverse=True)

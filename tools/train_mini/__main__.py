@@ -6,10 +6,12 @@ python -m tools.train_mini --data DIR --out imgvecd/models
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +27,16 @@ from tools.train_mini.class_units import ClassUnits, group_classes, mean_of_grou
 from tools.train_mini.distil import distil
 from tools.train_mini.evaluate import load_model, retrieval
 from tools.train_mini.export import save_checkpoint, set_image_tower, set_text_projection
-from tools.train_mini.heads import EMBED_DIM, HeadData, Heads, Standard, train_heads
+from tools.train_mini.heads import (
+    EMBED_DIM,
+    HeadData,
+    Heads,
+    Standard,
+    fit_image_head,
+    train_heads,
+)
 from tools.train_mini.joint import JointData, learn_space
+from tools.train_mini.late import LateBlocks, pooled_views, tune
 from tools.train_mini.recipe import Recipe
 from tools.train_mini.space import Space
 from tools.train_mini.student import (
@@ -36,37 +46,48 @@ from tools.train_mini.student import (
     start_token_embedding,
     tokenize,
 )
-from tools.train_mini.vision import load_trunk, photo_features
+from tools.train_mini.vision import load_trunk, photo_maps
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def _view_features(trunk: nn.Module, photos: Sequence[Photo], recipe: Recipe, seed: int) -> Tensor:
-    """Return features of every view, shape (1 + random_views, photos, 1280)."""
-    paths = [photo.path for photo in photos]
-    views = [photo_features(trunk, paths)]
-    for view in range(recipe.random_views):
-        view_seed = seed * 1000 + view
-        views.append(photo_features(trunk, paths, seed=view_seed, min_area=recipe.min_crop_area))
-    return torch.stack(views)
+def _corpus(captions: Sequence[str], nouns: texts.Nouns, rng: random.Random) -> list[str]:
+    """Return the distinct texts that the text tower learns from besides captions."""
+    words = texts.whole_words(SimpleTokenizer()).values()
+    of_classes = (text for of_class in nouns.class_texts for text in of_class)
+    prompts = (texts.PROMPT.format(name) for name in nouns.names)
+    parts = (words, nouns.names, prompts, of_classes, nouns.definitions)
+    extra = [text for part in parts for text in part]
+    return list(dict.fromkeys([*extra, *texts.fragments(captions, rng)]))
 
 
-def _head_data(
-    trunk: nn.Module,
-    features: Tensor,
-    captions: Tensor,
-    nouns: texts.Nouns,
-    encoder: SentenceTransformer,
-) -> HeadData:
-    counts = torch.tensor([len(of_class) for of_class in nouns.class_texts])
+@dataclass(frozen=True)
+class _Teaching:
+    """Teacher embeddings of the captions, shape (photos, 5, 384), and of the classes' texts."""
+
+    captions: Tensor
+    class_texts: Tensor
+    nouns: texts.Nouns
+    encoder: SentenceTransformer
+
+
+def _teaching(captions: Sequence[str], photos: int) -> _Teaching:
+    nouns, encoder = texts.load_nouns(), teacher.load_teacher()
+    rows = teacher.encode(encoder, list(captions)).view(photos, -1, teacher.TEACHER_DIM)
     flat = [text for of_class in nouns.class_texts for text in of_class]
+    return _Teaching(rows, teacher.encode(encoder, flat), nouns, encoder)
+
+
+def _head_data(trunk: nn.Module, features: Tensor, teaching: _Teaching) -> HeadData:
+    of_classes = teaching.nouns.class_texts
+    counts = torch.tensor([len(of_class) for of_class in of_classes])
     return HeadData(
         features=features,
-        captions=captions.view(features.shape[1], -1, teacher.TEACHER_DIM),
+        captions=teaching.captions,
         class_vectors=trunk.classifier.weight.detach(),
-        class_texts=teacher.encode(encoder, flat),
-        class_of_text=torch.arange(len(nouns.class_texts)).repeat_interleave(counts),
+        class_texts=teaching.class_texts,
+        class_of_text=torch.arange(len(of_classes)).repeat_interleave(counts),
     )
 
 
@@ -86,41 +107,34 @@ def _train_text_tower(
     distil(model, tokenize(tokenizer, list(corpus)), wanted, images, recipe, seed)
 
 
-def _corpus(captions: Sequence[str], nouns: texts.Nouns, rng: random.Random) -> list[str]:
-    """Return the distinct texts that the text tower learns from besides captions."""
-    words = texts.whole_words(SimpleTokenizer()).values()
-    of_classes = (text for of_class in nouns.class_texts for text in of_class)
-    prompts = (texts.PROMPT.format(name) for name in nouns.names)
-    parts = (words, nouns.names, prompts, of_classes, nouns.definitions)
-    extra = [text for part in parts for text in part]
-    return list(dict.fromkeys([*extra, *texts.fragments(captions, rng)]))
+def _tuned(
+    trunk: nn.Module, maps: Tensor, teaching: _Teaching, recipe: Recipe
+) -> dict[str, Tensor]:
+    """Tune the trunk's late blocks, in place; return their tensors."""
+    late = LateBlocks(trunk)
+    data = _head_data(trunk, pooled_views(late, maps, 0, recipe), teaching)
+    heads = train_heads(data, recipe, recipe.start_steps)
+    tune(late, heads, maps, data, trunk.classifier, recipe)
+    return late.state_dict()
 
 
-def _start(
+def _tower(
     model: nn.Module,
     trunk: nn.Module,
     features: Tensor,
     captions: Sequence[str],
+    teaching: _Teaching,
     recipe: Recipe,
     seed: int,
 ) -> dict[str, Tensor]:
-    """Train the first heads and distil the text tower (stages 2 to 4).
-
-    Returns: the tower's tensors under their own names, the image head's as `image.…`.
-    """
-    nouns, encoder = texts.load_nouns(), teacher.load_teacher()
-    log.info("stage 2 of 5: teacher embeddings")
-    corpus_texts = _corpus(captions, nouns, random.Random(seed))
-    caption_rows = teacher.encode(encoder, list(captions))
-    corpus = dict(zip(captions, caption_rows, strict=True))
-    corpus |= dict(zip(corpus_texts, teacher.encode(encoder, corpus_texts), strict=True))
-    log.info("stage 3 of 5: heads")
-    heads = train_heads(_head_data(trunk, features, caption_rows, nouns, encoder), recipe)
-    log.info("stage 4 of 5: text tower, %d texts", len(corpus))
-    give_projection(model, EMBED_DIM)
+    """Distil the text tower; return its tensors."""
+    heads = train_heads(_head_data(trunk, features, teaching), recipe, recipe.head_steps)
+    others = _corpus(captions, teaching.nouns, random.Random(seed))
+    corpus = dict(zip(captions, teaching.captions.flatten(0, 1), strict=True))
+    corpus |= dict(zip(others, teacher.encode(teaching.encoder, others), strict=True))
+    log.info("  %d texts", len(corpus))
     _train_text_tower(model, heads, corpus, heads.embed_images(features[0]), recipe, seed)
-    tower = {k: v for k, v in model.state_dict().items() if not k.startswith(("visual.", "logit"))}
-    return tower | {f"image.{name}": value for name, value in heads.image.state_dict().items()}
+    return {k: v for k, v in model.state_dict().items() if not k.startswith(("visual.", "logit"))}
 
 
 def _joint_data(model: nn.Module, features: Tensor, captions: Sequence[str]) -> JointData:
@@ -137,11 +151,11 @@ def _joint_data(model: nn.Module, features: Tensor, captions: Sequence[str]) -> 
     )
 
 
-def _new_space(
-    trunk: nn.Module, start: dict[str, Tensor], data: JointData, recipe: Recipe
-) -> Space:
-    """Return the joint space as it is before it learns."""
-    means = functional.normalize(data.class_texts @ start["text_projection"], dim=1)
+def _new_space(trunk: nn.Module, projection: Tensor, data: JointData, recipe: Recipe) -> Space:
+    """Return the joint space as it is before it learns, over a text tower with this projection."""
+    said = functional.normalize(data.captions @ projection, dim=-1)
+    head = fit_image_head(data.features, said, recipe)
+    means = functional.normalize(data.class_texts @ projection, dim=1)
     meanings = functional.normalize(mean_of_groups(means, data.class_of_text), dim=1)
     groups = group_classes(
         trunk.classifier.weight.detach(), meanings, 2 * recipe.dim - recipe.free_units
@@ -149,7 +163,7 @@ def _new_space(
     units = ClassUnits(trunk.classifier, groups, recipe.class_threshold)
     plain = data.features[0]
     space = Space(units, Standard.of(plain), Standard.of(data.captions.flatten(0, 1)), recipe)
-    space.start(start["image.weight"], start["image.bias"], start["text_projection"], plain)
+    space.start(head.weight, head.bias, projection, plain)
     space.name_units(data.class_texts, data.class_of_text)
     space.set_class_gain(plain, recipe.class_share)
     return space
@@ -177,20 +191,36 @@ def train(
         work: a folder that keeps what stages 1 to 4 gave, so that a stopped run goes on.
     Returns: the checkpoint's path.
     """
-    torch.manual_seed(seed)
     captions = [caption for photo in photos for caption in photo.captions]
     trunk, model = load_trunk(), create_model(out)
-    log.info("stage 1 of 5: image features of %d photos", len(photos))
-    features = _kept(work, "features.pt", lambda: _view_features(trunk, photos, recipe, seed))
-    start = _kept(work, "tower.pt", lambda: _start(model, trunk, features, captions, recipe, seed))
-    tower = {name: value for name, value in start.items() if not name.startswith("image.")}
+    log.info("stage 1 of 5: maps of %d photos", len(photos))
+    maps = _kept(work, "maps.pt", lambda: photo_maps(trunk, [photo.path for photo in photos]))
+
+    @functools.cache
+    def teaching() -> _Teaching:
+        log.info("stage 2 of 5: teacher embeddings")
+        return _teaching(captions, len(photos))
+
+    torch.manual_seed(seed)
+    log.info("stage 3 of 5: late blocks")
+    tuned = _kept(work, "late.pt", lambda: _tuned(trunk, maps, teaching(), recipe))
+    late = LateBlocks(trunk)
+    late.load_state_dict(tuned)
+    torch.manual_seed(seed)  # every stage draws as after stages that were not run
+    features = pooled_views(late, maps, recipe.random_views, recipe)
+    log.info("stage 4 of 5: text tower")
     give_projection(model, EMBED_DIM)
+    tower = _kept(
+        work,
+        "tower.pt",
+        lambda: _tower(model, trunk, features, captions, teaching(), recipe, seed),
+    )
     model.load_state_dict(tower, strict=False)
 
-    torch.manual_seed(seed)  # as after stages that were not run
+    torch.manual_seed(seed)
     log.info("stage 5 of 5: joint space")
     data = _joint_data(model, features, captions)
-    space = learn_space(_new_space(trunk, start, data, recipe), data, recipe)
+    space = learn_space(_new_space(trunk, tower["text_projection"], data, recipe), data, recipe)
     set_image_tower(model, trunk, space)
     set_text_projection(model, space)
     return save_checkpoint(model.eval(), out)

@@ -1,15 +1,15 @@
-"""First stage: project photo features and teacher sentences into one space."""
+"""Heads that project photo features and teacher sentences, or the text tower, into one space."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tools.train_mini.average import Average
 from tools.train_mini.losses import contrastive, shared_target
 from tools.train_mini.recipe import Recipe
 from tools.train_mini.teacher import TEACHER_DIM
@@ -107,8 +107,11 @@ def _caption_loss(heads: Heads, data: HeadData, recipe: Recipe) -> Tensor:
     return contrastive(images, texts, heads.log_scale.exp())
 
 
-def _class_loss(heads: Heads, data: HeadData, stand_ins: Tensor, recipe: Recipe) -> Tensor:
-    drawn = torch.randint(len(data.class_of_text), (recipe.class_batch,))
+def class_loss(
+    heads: Heads, data: HeadData, stand_ins: Tensor, recipe: Recipe, count: int
+) -> Tensor:
+    """Return the contrastive loss of so many class vectors (`stand_ins`) and their texts."""
+    drawn = torch.randint(len(data.class_of_text), (count,))
     classes = data.class_of_text[drawn]
     noise = recipe.class_noise * torch.randn(len(drawn), FEATURE_DIM)
     images = heads.embed_standard_features(stand_ins[classes] + noise)
@@ -126,40 +129,59 @@ def _optimizer(heads: Heads, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.head_lr)
 
 
-@torch.no_grad()
-def _average_into(averages: Sequence[Tensor], heads: Heads, decay: float) -> None:
-    for average, parameter in zip(averages, heads.parameters(), strict=True):
-        average.lerp_(parameter, 1 - decay)
-
-
-def train_heads(data: HeadData, recipe: Recipe) -> Heads:
+def train_heads(data: HeadData, recipe: Recipe, steps: int) -> Heads:
     """Train both heads together; the result holds the running average of their weights."""
     sentences = Standard.of(data.captions.flatten(0, 1))
     heads = Heads(Standard.of(data.features[0]), sentences, recipe)
     stand_ins = class_features(data, heads.features)
     optimizer = _optimizer(heads, recipe)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.head_lr, total_steps=recipe.head_steps, pct_start=0.1
+        optimizer, recipe.head_lr, total_steps=steps, pct_start=0.1
     )
-    averages = [parameter.detach().clone() for parameter in heads.parameters()]
-    for step in range(1, recipe.head_steps + 1):
-        caption_loss = _caption_loss(heads, data, recipe)
-        class_loss = _class_loss(heads, data, stand_ins, recipe)
+    average = Average(heads, recipe.ema_decay)
+    for step in range(1, steps + 1):
+        of_captions = _caption_loss(heads, data, recipe)
+        of_classes = class_loss(heads, data, stand_ins, recipe, recipe.class_batch)
         optimizer.zero_grad()
-        (caption_loss + recipe.class_weight * class_loss).backward()
+        (of_captions + recipe.class_weight * of_classes).backward()
         optimizer.step()
         schedule.step()
-        # A young average follows quickly: its first value is noise.
-        _average_into(averages, heads, min(recipe.ema_decay, step / (step + 10)))
+        average.follow()
         if step % LOG_EVERY_STEPS == 0:
             log.info(
                 "  heads: step %d / %d, caption loss %.3f, class loss %.3f",
                 step,
-                recipe.head_steps,
-                caption_loss.item(),
-                class_loss.item(),
+                steps,
+                of_captions.item(),
+                of_classes.item(),
             )
-    with torch.no_grad():
-        for average, parameter in zip(averages, heads.parameters(), strict=True):
-            parameter.copy_(average)
-    return heads.eval().requires_grad_(False)
+    return average.module.eval()
+
+
+def fit_image_head(features: Tensor, captions: Tensor, recipe: Recipe) -> nn.Linear:
+    """Return a linear image head, of standard features, that meets the texts as they lie.
+
+    Args:
+        features: shape (views, photos, 1280), float32.
+        captions: shape (photos, 5, 256), float32, unit rows: the text tower's.
+    """
+    standard, head = Standard.of(features[0]), nn.Linear(FEATURE_DIM, EMBED_DIM)
+    log_scale = nn.Parameter(torch.tensor(recipe.start_scale).log())
+    optimizer = torch.optim.AdamW(
+        [*head.parameters(), log_scale], recipe.head_lr, weight_decay=recipe.head_weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.head_lr, total_steps=recipe.fit_steps
+    )
+    for _ in range(recipe.fit_steps):
+        photo = torch.randperm(len(captions))[: recipe.head_batch]
+        shown = standard(features[torch.randint(len(features), (len(photo),)), photo])
+        dropped = functional.dropout(shown, recipe.head_dropout)
+        images = functional.normalize(head(dropped), dim=1)
+        texts = captions[photo, torch.randint(captions.shape[1], (len(photo),))]
+        loss = contrastive(images, texts, log_scale.exp())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return head.requires_grad_(False)

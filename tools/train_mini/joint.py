@@ -6,7 +6,6 @@ do not change, and a running average.
 
 from __future__ import annotations
 
-import copy
 import logging
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tools.train_mini.average import Average
 from tools.train_mini.losses import contrastive, shared_target
 from tools.train_mini.recipe import Recipe
 from tools.train_mini.space import Space
@@ -71,24 +71,6 @@ def _loss(space: Space, data: JointData, recipe: Recipe) -> Tensor:
     return caption_loss + recipe.space_class_weight * class_loss + recipe.space_name_weight * named
 
 
-class _Average:
-    """The running average of a module's trained weights, which generalises better than the last."""
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module = copy.deepcopy(module).requires_grad_(False)
-        both = zip(self.module.parameters(), module.parameters(), strict=True)
-        self._pairs = [(slow, fast) for slow, fast in both if fast.requires_grad]
-        self._decay, self._steps = decay, 0
-
-    @torch.no_grad()
-    def follow(self) -> None:
-        """Take in the weights as they are now; a young average follows quickly."""
-        self._steps += 1
-        decay = min(self._decay, self._steps / (self._steps + 10))
-        for slow, fast in self._pairs:
-            slow.lerp_(fast, 1 - decay)
-
-
 def _optimizer(space: Space, recipe: Recipe) -> torch.optim.Optimizer:
     still = [space.text_shift, space.log_scale]
     rest = [p for p in space.parameters() if all(p is not other for other in still)]
@@ -105,7 +87,7 @@ def learn_space(space: Space, data: JointData, recipe: Recipe) -> Space:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.space_lr, total_steps=recipe.space_steps, pct_start=0.1
     )
-    average = copy.deepcopy(space).requires_grad_(False)
+    average = Average(space, recipe.space_ema)
     for step in range(1, recipe.space_steps + 1):
         space.name_units(data.class_texts, data.class_of_text)
         loss = _loss(space, data, recipe)
@@ -114,12 +96,8 @@ def learn_space(space: Space, data: JointData, recipe: Recipe) -> Space:
         nn.utils.clip_grad_norm_(space.parameters(), _CLIP)
         optimizer.step()
         schedule.step()
-        # A young average follows quickly: its first value is noise.
-        decay = min(recipe.space_ema, step / (step + 10))
-        with torch.no_grad():
-            for slow, fast in zip(average.parameters(), space.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
+        average.follow()
         if step % LOG_EVERY_STEPS == 0:
             log.info("  space: step %d / %d, loss %.3f", step, recipe.space_steps, loss.item())
-    average.name_units(data.class_texts, data.class_of_text)
-    return average.eval()
+    average.module.name_units(data.class_texts, data.class_of_text)
+    return average.module.eval()

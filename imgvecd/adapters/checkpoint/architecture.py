@@ -48,7 +48,7 @@ class VisionTransformer(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 class EfficientNet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """timm's EfficientNet-Lite, as imgvecd-mini has it; the dropping is for training."""
 
-    timm_model_name: Literal["tf_efficientnet_lite0"]
+    timm_model_name: Literal["tf_efficientnet_lite0", "tf_efficientnet_lite2"]
     timm_proj: Literal["linear", "mlp"] = "linear"
     timm_proj_bias: bool = False
     timm_pool: Literal["avg"] = "avg"
