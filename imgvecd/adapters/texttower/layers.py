@@ -51,7 +51,7 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class EqualTexts:
     """Texts of one length, in tokens."""
 
     texts: int
@@ -76,7 +76,7 @@ class Block:
     activation: Activation
     heads: int
 
-    def __call__(self, x: Float32Array, groups: Sequence[Group]) -> Float32Array:
+    def __call__(self, x: Float32Array, groups: Sequence[EqualTexts]) -> Float32Array:
         """Return the same shape as `x`: (tokens of all texts, width).
 
         Args:
@@ -85,12 +85,12 @@ class Block:
         x = x + self.attend_out(self._attention(self.attend_in(self.norm(x)), groups))
         return x + self.shrink(self.activation(self.expand(self.second_norm(x))))
 
-    def _attention(self, joined: Float32Array, groups: Sequence[Group]) -> Float32Array:
+    def _attention(self, joined: Float32Array, groups: Sequence[EqualTexts]) -> Float32Array:
         lengths = [group.texts * group.length for group in groups]
         parts = np.split(joined, np.cumsum(lengths)[:-1])
         return np.concatenate([self._attended(*pair) for pair in zip(parts, groups, strict=True)])
 
-    def _attended(self, joined: Float32Array, group: Group) -> Float32Array:
+    def _attended(self, joined: Float32Array, group: EqualTexts) -> Float32Array:
         width = joined.shape[1] // 3
         apart = joined.reshape(group.texts, group.length, 3, self.heads, width // self.heads)
         queries, keys, values = apart.transpose(2, 0, 3, 1, 4)

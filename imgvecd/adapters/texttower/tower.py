@@ -21,7 +21,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from imgvecd.adapters.texttower.layers import Block, Group, Linear, Norm, gelu, quick_gelu
+from imgvecd.adapters.texttower.layers import Block, EqualTexts, Linear, Norm, gelu, quick_gelu
 from imgvecd.adapters.texttower.tokens import Tokens
 from imgvecd.core.files.durable import DurableFile
 from imgvecd.errors import ModelError
@@ -139,7 +139,7 @@ class TextTower:
         groups, parts = [], []
         for length in np.unique(lengths):
             same = tokens[lengths == length, :length]
-            groups.append(Group(len(same), int(length)))
+            groups.append(EqualTexts(len(same), int(length)))
             embedded = self._embedding[same].astype(np.float32) + self._positions[:length]
             parts.append(embedded.reshape(-1, embedded.shape[-1]))
         x = np.concatenate(parts)
