@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -85,6 +86,7 @@ class DuplicateFinder:
     ) -> None:
         self._store = store
         self._image_store = image_store
+        self._embeddings = embeddings
         self._decoder = decoder
         self._looking = Looking(store, decoder, keep=keep)
         self._comparer = Comparer(store, decoder, keep=keep)
@@ -123,7 +125,7 @@ class DuplicateFinder:
         require_folders(request.protect, "protect")
         async with self._turn:
             known = await self._known(request, model, index)
-        page = await HEAVY.run(self._page, known, request)
+        page = await HEAVY.run(self._page, known, request, model.fingerprint)
         missing = await HEAVY.run(self._missing, known)
         took_ms = (time.perf_counter() - started) * 1000
         logger.info("duplicates: %d groups in %.0f ms", page.groups_in_all, took_ms)
@@ -245,7 +247,7 @@ class DuplicateFinder:
             if image.files
         )
 
-    def _page(self, known: KnownPairs, request: DuplicatesRequest) -> _Page:
+    def _page(self, known: KnownPairs, request: DuplicatesRequest, fingerprint: str) -> _Page:
         kinds = request.kinds or KINDS
         decided = self._decided()
         links = [
@@ -266,7 +268,7 @@ class DuplicateFinder:
         after = group_pages.place_of(request)
         start = 0 if after is None else bisect.bisect_right(found, after, key=_place)
         shown = found[start : None if request.limit is None else start + request.limit]
-        groups = self._told_groups(shown, links, request, decided)
+        groups = self._told_groups(shown, links, request, decided, fingerprint)
         more = start + len(shown) < len(found)
         cursor = group_pages.cursor_after(request, _place(shown[-1])) if more and shown else None
         return _Page(groups, len(found), cursor)
@@ -288,6 +290,7 @@ class DuplicateFinder:
         links: Sequence[Link],
         request: DuplicatesRequest,
         decided: Collection[tuple[int, int]],
+        fingerprint: str,
     ) -> list[DuplicateGroup]:
         """Return groups with their files; those of which no more than one file is left are not."""
         every = sorted({identity for _, ids in found for identity in ids})
@@ -303,15 +306,22 @@ class DuplicateFinder:
         folders = ChosenFolders(request)
         partners = _partners(decided)
         facts = self._comparer.facts(every)
+        cosine = partial(self._cosine, fingerprint)
         groups = []
         for kind, ids in found:
             images = [known_images[each] for each in ids if each in known_images]
             # what meets by way of a third picture still is what a person decided
             stay = {each for each in ids if not partners.get(each, set()).isdisjoint(ids)}
-            group = make_group(kind, images, related, request, stay, folders, facts)
+            group = make_group(kind, images, related, request, stay, folders, facts, cosine)
             if len(group.files) > 1:
                 groups.append(group)
         return groups
+
+    def _cosine(self, fingerprint: str, one: int, other: int) -> float:
+        vectors = self._embeddings.embeddings(fingerprint, [one, other])
+        if one not in vectors or other not in vectors:
+            return 0.0
+        return float(vectors[one] @ vectors[other])
 
 
 def _place(group: tuple[DuplicateKind, list[int]]) -> group_pages.Place:

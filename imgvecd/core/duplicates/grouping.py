@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import get_args
 
 import msgspec
@@ -102,6 +102,7 @@ def make_group(
     stay: Collection[int] = (),
     folders: ChosenFolders | None = None,
     facts: Mapping[int, CopyFacts] | None = None,
+    cosine: Callable[[int, int], float] = lambda *_: 0.0,
 ) -> DuplicateGroup:
     """Return the group of all files of `images`, the keeper first.
 
@@ -110,6 +111,7 @@ def make_group(
         stay: content ids whose files are all to be kept.
         folders: of the request.
         facts: how good copies are, by content id.
+        cosine: of two content ids, for those that met by way of a third.
     """
     folders = folders or ChosenFolders(request)
     facts = facts or {}
@@ -122,7 +124,7 @@ def make_group(
         how: tuple[DuplicateKind, float] = ("same_bytes", 1.0)
         if copy.image.id != keeper.image.id:
             pair = frozenset((copy.image.id, keeper.image.id))
-            how = related.get(pair, (kind, 0.0))
+            how = related.get(pair) or (kind, cosine(copy.image.id, keeper.image.id))
             if kind in SURE and how[0] not in SURE:  # by way of the best copy
                 how = kind, how[1]
         protected = folders.protects(copy.file)
