@@ -88,7 +88,7 @@ def date(home, images):
 
 def measure(daemon, kind):
     process = psutil.Process(daemon.process.pid)
-    before = process.memory_info().rss
+    before = _own_bytes(process)
     browser = Browser(kind)
     try:
         browser.resize(1440, 900)
@@ -107,11 +107,21 @@ def measure(daemon, kind):
         if kind == "chromium":
             heap = browser.js("performance.memory.usedJSHeapSize") / 1e6
             line("the page's heap", f"{heap:.0f} MB", ("<= 60 MB", heap <= 60))
-        more = (process.memory_info().rss - before) / 1e6
-        line("the daemon's memory, more", f"{more:.0f} MB", ("<= 60 MB", more <= 60))
+        more = (_own_bytes(process) - before) / 1e6
+        line(
+            "the daemon's memory, more, beyond mapped files",
+            f"{more:.0f} MB",
+            ("<= 60 MB", more <= 60),
+        )
         gateway.close()
     finally:
         browser.close()
+
+
+def _own_bytes(process):
+    """Return the memory that no file backs: pages of the index are the system's to drop."""
+    memory = process.memory_info()
+    return memory.rss - memory.shared
 
 
 def jumps(browser):
