@@ -1,6 +1,7 @@
 """One contract for both clients, over the socket and over TCP: what happens when the way fails."""
 
 import asyncio
+import contextlib
 import inspect
 import os
 import re
@@ -37,7 +38,10 @@ class Listener(threading.Thread):
 
     def run(self):
         for script in self.scripts:
-            client, _ = self.listener.accept()
+            try:
+                client, _ = self.listener.accept()
+            except OSError:  # the test is over
+                return
             with client:
                 for answer in script:
                     self.heard.append(self.request(client))
@@ -48,6 +52,12 @@ class Listener(threading.Thread):
                     else:
                         client.sendall(answer)
             self.hung_up.set()
+
+    def close(self):
+        with contextlib.suppress(OSError):  # not connected, which wakes the thread all the same
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.join(5)  # one that still answers ends with its client
+        self.listener.close()
 
     def request(self, client):
         data = b""
@@ -77,13 +87,13 @@ def listen(request, tmp_path):
             where = {"tcp": f"127.0.0.1:{bound.getsockname()[1]}", "token": "secret"}
         listener = Listener(bound, *scripts)
         listener.where = where
-        started.append(bound)
+        started.append(listener)
         return listener
 
     started = []
     yield start
-    for bound in started:
-        bound.close()
+    for listener in started:
+        listener.close()
 
 
 @pytest.fixture(params=CLIENTS, ids=["Client", "AsyncClient"])
