@@ -92,7 +92,9 @@ NAMED = (
     Asked("a cat with Ada", first=("cat",), absent=("0001019", "0001189")),
     Asked("Ada playing tennis", first=("0001019",), absent=("cat", "0000068")),
 )
-TOLERATED = 3  # of those; more than half of what is not there is told as such
+# Of those: 60 % of what is not there is told as such. Which ones are near the limit depends on the
+# order in which photos came in, since relevance is measured against a sample.
+TOLERATED = int(0.4 * len(NOT_THERE))
 
 
 @pytest.fixture(scope="module")
