@@ -29,7 +29,7 @@ from imgvecd.core.search.time_words import (
     key,
     listed,
 )
-from imgvecd.core.search.words import QUOTED, is_of_small_words
+from imgvecd.core.search.words import QUOTED, UNSPACED, is_of_small_words
 from imgvecd.errors import BadRequestError
 
 _A_DAY = datetime.timedelta(1)
@@ -230,6 +230,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
     (_YEAR, lambda match, _: match["year"]),
 )
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]").match
 _CHINESE_MONTH = r"(?P<month>\d{1,2}(?=月)|[一二三四五六七八九十]{1,2}月)月?"
 _CHINESE_COUNT = r"(?P<count>\d{1,3}|[一二两三四五六七八九十])(?P<unit>年|个月|周|个星期|天)"
 _CHINESE: tuple[tuple[str, _Meaning], ...] = (
@@ -247,10 +248,7 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (r"(?P<tens>[5-9])0年代", _decade),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
     (rf"(?:最近|过去){_CHINESE_COUNT}", _last_some),
-    (
-        r"(?P<whole>去年|今年|上个月|上月|这个月|本月|上周末|上周|上个星期|这周|这个星期|昨天|今天|前天)",
-        _whole,
-    ),
+    (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], _Meaning], ...] = (
     *((re.compile(f"{pattern}的?"), meaning) for pattern, meaning in _CHINESE),
