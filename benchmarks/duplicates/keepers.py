@@ -1,6 +1,6 @@
 """Duplicates: is the original kept? Groups with ground truth, without an index.
 
-    python -m benchmarks.duplicates.keepers [--photos DIR …] [--count 300] [--verbose]
+    python -m benchmarks.duplicates.keepers [--photos DIR …] [--count 100] [--tuning] [--verbose]
 
 Each photo becomes an original: a JPEG at 85 to 95, a HEIC or a PNG, with or without what a camera
 writes. Its copies are what `variants.COPIES` makes, and some that have everything but quality on
@@ -102,7 +102,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     folders = [SHARED / "library", SHARED / "captioned"]
     parser.add_argument("--photos", type=Path, nargs="*", default=folders)
-    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--tuning", action="store_true", help="the photos that are not set apart")
+    parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--skip", type=int, default=0, help="that many of the photos")
     parser.add_argument("--verbose", action="store_true")
     measure(parser.parse_args())
@@ -113,7 +114,9 @@ def measure(options):
     right = groups = 0
     beaten, pairs = collections.Counter(), collections.Counter()
     wrong = []
-    for number, (name, _, image, chance) in enumerate(originals(options.photos, options.count)):
+    for number, (name, _, image, chance) in enumerate(
+        originals(options.photos, options.count, tuning=options.tuning)
+    ):
         if number < options.skip:
             continue
         form = _FORMATS[number % len(_FORMATS)]

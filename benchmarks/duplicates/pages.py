@@ -278,6 +278,103 @@ def _phone(form, own, _number):
     return image
 
 
+def _calendar(_form, own, number):
+    """A month of one calendar: the same grid, the days elsewhere."""
+    image, draw = _sheet((700, 500))
+    draw.text((30, 15), f"2024 - {number % 12 + 1:02}", "black", _font(30))
+    first, days = own.randint(0, 6), own.choice((28, 30, 31))
+    for cell in range(42):
+        left, top = 20 + 94 * (cell % 7), 70 + 70 * (cell // 7)
+        draw.rectangle((left, top, left + 94, top + 70), outline=(150, 150, 150))
+        if 0 < cell - first + 1 <= days:
+            colour = "red" if cell % 7 == 6 else "black"
+            draw.text((left + 8, top + 6), str(cell - first + 1), colour, _font(20))
+    return image
+
+
+def _slide(form, own, number):
+    """A slide of one deck: the same frame, other points."""
+    image, draw = _sheet((800, 450), (248, 248, 252))
+    draw.rectangle((0, 0, 800, 64), (25, 60, 120))
+    draw.text((30, 16), _words(own, 3).title(), "white", _font(28))
+    for row in range(4):
+        draw.ellipse((50, 115 + 70 * row, 62, 127 + 70 * row), (25, 60, 120))
+        draw.text((85, 108 + 70 * row), _words(form if row < 2 else own, 5), "black", _font(22))
+    draw.text((740, 420), str(number + 1), (90, 90, 90), _font(16))
+    return image
+
+
+def _zoom(form, _own, number):
+    """One region at several zooms."""
+    wide, draw = _sheet((1000, 1000), (242, 239, 233))
+    for _ in range(40):
+        draw.line(
+            [(form.randint(-50, 1050), form.randint(-50, 1050)) for _ in range(3)], "white", 9
+        )
+    for _ in range(25):
+        x, y = form.randint(0, 960), form.randint(0, 960)
+        draw.rectangle((x, y, x + 60, y + 45), form.choice(((200, 230, 190), (170, 205, 230))))
+    rim = 30 * number
+    part = wide.crop((rim, rim, 1000 - rim, 1000 - rim))
+    return part.resize((560, 560), Image.Resampling.LANCZOS)
+
+
+def _scene(seed, height, width):
+    """Return a picture with structure of every size, as photos have it."""
+    grains = np.random.default_rng(seed)
+    scene = np.full((height, width, 3), 120.0)
+    for size in (2, 4, 8, 16, 32, 64, 128):
+        coarse = grains.normal(0, 90 / math.sqrt(size), (size, size * width // height, 3))
+        coarse = 0.8 * coarse.mean(axis=2, keepdims=True) + 0.2 * coarse
+        layers = [
+            Image.fromarray(coarse[..., plane].astype(np.float32)).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
+            for plane in range(3)
+        ]
+        scene += np.stack([np.asarray(layer) for layer in layers], axis=2)
+    return scene
+
+
+def _taken(scene, number, spread=2.0):
+    noise = np.random.default_rng(1000 + number).normal(0, spread, scene.shape)
+    return Image.fromarray(np.clip(scene + noise, 0, 255).astype(np.uint8))
+
+
+def _burst(_form, own, number):
+    """Frames of one burst on a tripod: only a ball moves."""
+    image = _taken(_scene(7, 400, 600), number)
+    left = 60 + 55 * number + own.randint(0, 10)
+    ImageDraw.Draw(image).ellipse((left, 240, left + 26, 266), (225, 220, 210))
+    return image
+
+
+def _panorama(_form, _own, number):
+    """Parts of one view that overlap, as they are taken for a panorama."""
+    left = 40 * number
+    return _taken(_scene(11, 400, 1200)[:, left : left + 600], number)
+
+
+def _scanned(form, own, number):
+    """One typed page on the scanner several times: askew, brighter, another grain."""
+    page = _letter(form, form, 0).rotate(
+        own.uniform(-0.6, 0.6), Image.Resampling.BICUBIC, fillcolor="white"
+    )
+    pixels = np.asarray(page, np.float32) * own.uniform(0.9, 1) - 12
+    return _taken(pixels, number, 4.0)
+
+
+def _screen(_form, own, number):
+    """A photo on a phone's screen, another time of day and other buttons above it."""
+    image = Image.new("RGB", (450, 800), "black")
+    image.paste(_taken(_scene(13, 300, 450), 0), (0, 220))
+    draw = ImageDraw.Draw(image)
+    draw.text((20, 10), f"{own.randint(0, 23):02}:{own.randint(0, 59):02}", "white", _font(20))
+    draw.text((150, 60), f"photo {number + 1} of 1{number}", "white", _font(20))
+    draw.ellipse((200, 700 - 12 * number, 250, 750 - 12 * number), "white")
+    return image
+
+
 FAMILIES = {
     "invoices": _invoice,
     "letters": _letter,
@@ -302,4 +399,11 @@ FAMILIES = {
     "nearly uniform": _plain,
     "skies": _sky,
     "phone screens": _phone,
+    "calendars": _calendar,
+    "slides": _slide,
+    "maps at several zooms": _zoom,
+    "bursts": _burst,
+    "panoramas": _panorama,
+    "one page, scanned again": _scanned,
+    "a photo on a screen": _screen,
 }

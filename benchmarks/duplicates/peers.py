@@ -1,6 +1,6 @@
 """Duplicates: the same pairs asked of imgvecd, imagededup's PHash and czkawka's hash, in one run.
 
-    python -m benchmarks.duplicates.peers --peers PYTHON [--photos DIR …] [--skip 700] [--count 20]
+    python -m benchmarks.duplicates.peers --peers PYTHON [--photos DIR …] [--skip 0] [--count 20]
 
 Each photo is copied and edited as in `pairs`; of each pair of the photo and a file made from it,
 all three say whether the two are one picture. Then pages that differ in a word, each against the
@@ -83,8 +83,8 @@ def main():
     parser.add_argument("--peers", required=True, help="an interpreter that has them")
     folders = [SHARED / "library", SHARED / "captioned"]
     parser.add_argument("--photos", type=Path, nargs="*", default=folders)
-    parser.add_argument("--skip", type=int, default=700)
-    parser.add_argument("--count", type=int, default=720, help="of the photos, those skipped too")
+    parser.add_argument("--skip", type=int, default=0)
+    parser.add_argument("--count", type=int, default=20, help="of the photos, those skipped too")
     parser.add_argument("--pages", type=int, default=4, help="of each family")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -176,6 +176,116 @@ def _pixelated(image, chance):
     return image
 
 
+def _mosaic(image, chance):
+    """Make a part of any size coarse, in cells of any size, each of its mean or of one pixel."""
+    image, box = image.copy(), _box(image, chance, chance.choice((0.12, 0.2, 0.3)))
+    part, cell = image.crop(box), chance.choice((4, 6, 8, 11, 16))
+    how = chance.choice((Image.Resampling.BOX, Image.Resampling.NEAREST))
+    small = part.resize((max(1, part.width // cell), max(1, part.height // cell)), how)
+    image.paste(small.resize(part.size, Image.Resampling.NEAREST), box)
+    return image
+
+
+def _only_in(image, other, box, feather, shape):
+    """Return the picture with the other one in a box or in the ellipse that it holds."""
+    mask = Image.new("L", image.size)
+    getattr(ImageDraw.Draw(mask), shape)(box, 255)
+    return Image.composite(other, image, mask.filter(ImageFilter.GaussianBlur(feather)))
+
+
+def _blurred_part(image, chance):
+    box = _box(image, chance, chance.choice((0.12, 0.2, 0.3)))
+    radius = chance.choice((1.5, 3, 6)) * max(1, image.width / 300)
+    other = image.filter(ImageFilter.GaussianBlur(radius))
+    feather, shape = chance.choice((0, 2)), chance.choice(("rectangle", "ellipse"))
+    return _only_in(image, other, box, feather, shape)
+
+
+def _smoothed_part(image, chance):
+    """Smooth skin, as beauty filters do."""
+    other = image.filter(ImageFilter.MedianFilter(5))
+    return _only_in(image, other, _box(image, chance, 0.25), image.width / 60, "ellipse")
+
+
+def _dodged(image, chance):
+    other = ImageEnhance.Brightness(image).enhance(chance.choice((0.85, 1.2)))
+    return _only_in(image, other, _box(image, chance, 0.2), image.width / 40, "ellipse")
+
+
+def _tinted_part(image, chance):
+    other = _hue(image, chance.choice((40, 120, 200)))
+    return _only_in(image, other, _box(image, chance, 0.15), image.width / 100, "ellipse")
+
+
+def _filled(image, chance):
+    image, box = image.copy(), _box(image, chance, chance.choice((0.06, 0.12)))
+    ImageDraw.Draw(image).rectangle(box, chance.choice(("black", "white", "grey")))
+    return image
+
+
+def _filled_with_mean(image, chance):
+    image, box = image.copy(), _box(image, chance, chance.choice((0.08, 0.15)))
+    mean = np.asarray(image.crop(box)).mean(axis=(0, 1))
+    image.paste(tuple(round(float(level)) for level in mean), box)
+    return image
+
+
+def _healed(image, chance):
+    """Cover a spot by what lies beside it, in the tones of the spot."""
+    size = max(10, round(min(image.size) * chance.choice((0.06, 0.1))))
+    left, top = chance.randint(0, image.width - size), chance.randint(0, image.height - size)
+    beside = left + chance.choice((-1, 1)) * round(1.3 * size)
+    beside = min(max(0, beside), image.width - size)
+    pixels = np.asarray(image, np.float32)
+    source, spot = (pixels[top : top + size, at : at + size] for at in (beside, left))
+    healed = source - source.mean(axis=(0, 1)) + spot.mean(axis=(0, 1))
+    other = image.copy()
+    other.paste(Image.fromarray(healed.clip(0, 255).astype(np.uint8)), (left, top))
+    rim = size // 8
+    box = left + rim, top + rim, left + size - rim, top + size - rim
+    return _only_in(image, other, box, size / 10, "ellipse")
+
+
+def _removed(image, chance):
+    """Take away what stands in a box: it is filled from its rim, with grain or without."""
+    left, top, right, bottom = _box(image, chance, chance.choice((0.08, 0.14)))
+    pixels = np.asarray(image, np.float32).copy()
+    rims = (
+        pixels[top:bottom, max(left - 1, 0)][:, None],
+        pixels[top:bottom, min(right, image.width - 1)][:, None],
+        pixels[max(top - 1, 0), left:right][None],
+        pixels[min(bottom, image.height - 1), left:right][None],
+    )
+    across = np.linspace(0, 1, right - left)[None, :, None]
+    down = np.linspace(0, 1, bottom - top)[:, None, None]
+    sideways, upright = (1 / np.minimum(each + 0.02, 1.02 - each) for each in (across, down))
+    filled = (rims[0] * (1 - across) + rims[1] * across) * sideways
+    filled += (rims[2] * (1 - down) + rims[3] * down) * upright
+    grain = np.random.default_rng(chance.randint(0, 10**6))
+    filled = filled / (sideways + upright) + grain.normal(
+        0, chance.choice((0, 2)), (bottom - top, right - left, 1)
+    )
+    pixels[top:bottom, left:right] = filled
+    return Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
+
+
+def _logo(image, chance):
+    size = round(min(image.size) * chance.choice((0.05, 0.08)))
+    left, top = (chance.choice((3, side - size - 4)) for side in image.size)
+    layer = Image.new("RGBA", image.size)
+    draw, opacity = ImageDraw.Draw(layer), chance.choice((90, 255))
+    draw.ellipse((left, top, left + size, top + size), (200, 30, 40, opacity))
+    inner = left + size // 3, top + size // 3, left + 2 * size // 3, top + 2 * size // 3
+    draw.rectangle(inner, (255, 255, 255, opacity))
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+def _digit(image, chance):
+    size, ink = chance.choice((0.06, 0.09)), chance.choice(("white", "#141414"))
+    place = chance.uniform(0.05, 0.9), chance.uniform(0.05, 0.9)
+    return _text(image, str(chance.randint(0, 9)), size, ink, place)
+
+
 def _sticker(image, chance):
     image = image.copy()
     ImageDraw.Draw(image).ellipse(_box(image, chance, 0.09), (250, 210, 40))
@@ -239,6 +349,17 @@ EDITS = {
     "sticker": _sticker,
     "a part cloned": _cloned,
     "a part pixelated": _pixelated,
+    "a part as a mosaic": _mosaic,
+    "a part blurred": _blurred_part,
+    "a part smoothed": _smoothed_part,
+    "a part dodged or burned": _dodged,
+    "a part in other colours": _tinted_part,
+    "a part filled": _filled,
+    "a part filled with its mean": _filled_with_mean,
+    "a spot healed": _healed,
+    "something removed": _removed,
+    "a small logo": _logo,
+    "a digit": _digit,
     "vignette": _vignette,
     "framed": _framed,
     "cropped by 2 %": lambda image, chance: _crop(image, chance, 0.02),
@@ -251,8 +372,19 @@ EDITS = {
 }
 
 
+LEAST_LEVELS, LEAST_PIXELS = 8, 64
+"""What a change of a part has to be, to be one: so many levels of 255 in so many pixels.
+
+The just noticeable difference is 3 levels on middle grey, 6 on white and 9 on a background of 50,
+more among structure (Chou and Li 1995, A perceptually tuned subband image coder); 64 pixels are one
+block of JPEG.
+"""
+
+
 def changes(image, edited):
     """Return whether an edit did something: a grey photo has no colour to take away."""
     if image.size != edited.size:
         return True
-    return float(np.abs(np.asarray(image, np.int16) - np.asarray(edited, np.int16)).mean()) > 0.3
+    difference = np.abs(np.asarray(image, np.int16) - np.asarray(edited, np.int16))
+    part = (difference.max(axis=-1) >= LEAST_LEVELS).sum() >= LEAST_PIXELS
+    return bool(part) or float(difference.mean()) > 0.3

@@ -187,8 +187,10 @@ def _coefficients(luma: Float32Array) -> Float32Array:
 
 def _step(values: Float32Array) -> int:
     """Return the largest step that the values are multiples of; 0 if there is none."""
-    for step in range(_LARGEST_STEP, _SMALLEST_STEP - 1, -1):
-        telling = values[values > 0.6 * step]
-        if len(telling) >= _FEWEST and np.cos(2 * np.pi / step * telling).mean() > _COMB:
-            return step
-    return 0
+    steps = np.arange(_LARGEST_STEP, _SMALLEST_STEP - 1, -1, dtype=np.float32)[:, None]
+    telling = values > np.float32(0.6) * steps
+    counts = telling.sum(axis=1)
+    steps, telling, counts = (each[counts >= _FEWEST] for each in (steps, telling, counts))
+    on_multiples = np.cos(np.float32(2 * np.pi) / steps * values)
+    found = (on_multiples * telling).sum(axis=1) > _COMB * counts
+    return int(steps[found][0, 0]) if found.any() else 0

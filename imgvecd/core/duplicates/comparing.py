@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.duplicates import detail, resaving, verdicts
+from imgvecd.core.duplicates import detail, local_change, resaving, verdicts
 from imgvecd.core.duplicates.compared_images import (
     VERDICTS,
     DuplicateStore,
@@ -17,6 +18,7 @@ from imgvecd.core.duplicates.compared_images import (
     Verdict,
     ordered,
 )
+from imgvecd.core.duplicates.true_size import SAME_SIDE, fineness, is_enlarged_from
 from imgvecd.core.threads import HEAVY
 from imgvecd.errors import CatalogError, UnreadableImageError
 from imgvecd.protocols import Decoder
@@ -24,7 +26,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 5
+VERSION = 6
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 _MOST_PICTURES = 64  # kept decoded, 0.8 MB each at most
@@ -69,21 +71,34 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     qualities = one.facts.worst_quality, other.facts.worst_quality
     quality = min(qualities)
     # what saving the better one as the worse one was does to it
-    better, size_of_worse = first, turned_size
+    better, worse, size_of_worse = first, second, turned_size
     if qualities[0] * size[0] < qualities[1] * turned_size[0]:
-        better, size_of_worse = second, size
-    usual, poor = (
-        detail.compare(better, resaving.resaved(better, size_of_worse, each))
-        for each in (quality, verdicts.poorer(quality))
-    )
+        better, worse, size_of_worse = second, first, size
+    saved = resaving.resaved(better, size_of_worse, quality)
+    much_worse = resaving.resaved(better, size_of_worse, verdicts.poorer(quality))
     return verdicts.verdict(
         found,
-        verdicts.Expected(usual, poor),
+        verdicts.Expected(detail.compare(better, saved), detail.compare(better, much_worse)),
         resized=resized,
+        enlarged=resized and _is_enlarged(one, other),
+        turned=turn != 0,
+        excess=local_change.excess(better, worse, saved, quality, resized=resized),
         jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
         lost=() if resized else _lost(one.facts, other.facts),
         quality=quality,
     )
+
+
+def _is_enlarged(one: ExaminedImage, other: ExaminedImage) -> bool:
+    """Return whether what repeats in the larger picture shows that the smaller was enlarged."""
+    small, large = sorted(
+        (
+            fineness(math.sqrt(each.info.width * each.info.height), each.facts)
+            for each in (one, other)
+        ),
+        key=lambda each: each.side,
+    )
+    return small.side < SAME_SIDE * large.side and is_enlarged_from(large, small.side)
 
 
 def _lost(one: CopyFacts, other: CopyFacts) -> Sequence[float]:

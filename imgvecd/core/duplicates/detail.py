@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgvecd.types import Float32Array
 
@@ -25,11 +26,19 @@ YCC = np.array(
 )
 """ITU-R BT.601: luma, and the two colour differences, of red, green and blue."""
 
+TO_RGB = np.linalg.inv(YCC.astype(np.float64)).astype(np.float32)
+"""The way back."""
+
 _ONE_TONE = np.array([16, 2, 2], np.float32)  # levels of luma and of colours that are one tone
+_TONES = 1 << 12  # more than there are of each plane
 _CERTAIN = 4  # blocks of one tone that count: more tell no more of it
 _TERMS = 5  # of a change of tones: luma, its square, two colours, and a constant
 _SYSTEMATIC = 0.03  # grey levels by which converting colours moves all of them
 _TRUNCATED = 0.5  # grey levels by which a codec that does not round moves both colour differences
+# What is lost by saving is cut off at black and at white: in pictures of strong contrast dark tones
+# get brighter, bright ones darker. So blocks count for less that have pixels so many levels from
+# there, more than that share, if as many others are left.
+_NEAR_LIMIT, _FEW, _LEAST_FREE, _COUNTED_LESS = 16, 0.03, 0.3, 2.5
 _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same
@@ -42,7 +51,8 @@ class Detail:
 
     Attributes:
         noise: median over small blocks of the deviation within them.
-        tone, colour: what one global change of tones explains, of luma and of colour.
+        tone, colour: what one global change of tones explains, of luma and of colour; as `shift`,
+            of blocks without black and white, others count for less.
         shift: by how many standard errors the colour of all tones moved together.
         luma_small, luma, colour_block: the worst block's mean; the first of small blocks.
         spot: the worst small block's deviation of luma, root of the mean square, beyond what one
@@ -79,32 +89,37 @@ def side_for(*sizes: tuple[int, int]) -> int:
 
 def compare(first: Float32Array, second: Float32Array) -> Detail:
     """Return how two pictures differ, in either order, each as `planes` gives it."""
-    edges = _edges(first[..., 0]), _edges(second[..., 0])
-    if (edges[0] ** 2).sum() < (edges[1] ** 2).sum():
-        first, second, edges = second, first, edges[::-1]
+    found = edges(first[..., 0]), edges(second[..., 0])
+    if (found[0] ** 2).sum() < (found[1] ** 2).sum():
+        first, second, found = second, first, found[::-1]
     difference = second - first
-    means = {size: _means(difference, size) for size in (_SMALL, _MEDIUM)}
-    worst = {size: np.abs(mean).max(axis=(0, 1)) for size, mean in means.items()}
-    tones = _means(first, _MEDIUM).reshape(-1, 3)
-    change = means[_MEDIUM].reshape(-1, 3)
-    squares = _means(difference[..., :1] ** 2, _SMALL)[..., 0]
-    explained = _size(_explained(tones, change))
-    common = edges[0] * edges[1]
-    strengths = [float(np.percentile(np.abs(each), _STRONGEST)) for each in edges]
-    strong = [np.abs(each) >= least for each, least in zip(edges, strengths, strict=True)]
+    mean_of = {size: means(difference, size) for size in (_SMALL, _MEDIUM)}
+    worst = {size: np.abs(mean).max(axis=(0, 1)) for size, mean in mean_of.items()}
+    tones = means(first, _MEDIUM).reshape(-1, 3)
+    change = mean_of[_MEDIUM].reshape(-1, 3)
+    squares = means(difference[..., :1] ** 2, _SMALL)[..., 0]
+    free = _free_of_limits(first)
+    explained, shift = _moved(tones, change)
+    if free.mean() >= _LEAST_FREE:
+        of_free, shift_of_free = _moved(tones[free], change[free])
+        explained = np.minimum(explained, np.maximum(of_free, explained / _COUNTED_LESS))
+        shift = min(shift, max(shift_of_free, shift / _COUNTED_LESS))
+    common = found[0] * found[1]
+    strengths = [float(np.percentile(np.abs(each), _STRONGEST)) for each in found]
+    strong = [np.abs(each) >= least for each, least in zip(found, strengths, strict=True)]
     return Detail(
-        noise=float(np.median(np.sqrt(np.maximum(squares - means[_SMALL][..., 0] ** 2, 0)))),
+        noise=float(np.median(np.sqrt(np.maximum(squares - mean_of[_SMALL][..., 0] ** 2, 0)))),
         tone=float(explained[0]),
         colour=float(explained[1:].max()),
-        shift=_shift(tones, change),
+        shift=shift,
         luma_small=float(worst[_SMALL][0]),
         luma=float(worst[_MEDIUM][0]),
         colour_block=float(worst[_MEDIUM][1:].max()),
-        spot=_spot(difference[..., 0], edges[0]),
-        edges=_ratio(common[strong[0]].sum(), (edges[0] ** 2)[strong[0]].sum()),
-        sharpened=_ratio(common[strong[1]].sum(), (edges[1] ** 2)[strong[1]].sum()),
+        spot=_spot(difference[..., 0], first[..., 0]),
+        edges=_ratio(common[strong[0]].sum(), (found[0] ** 2)[strong[0]].sum()),
+        sharpened=_ratio(common[strong[1]].sum(), (found[1] ** 2)[strong[1]].sum()),
         strength=strengths[0],
-        fine=_ratio((edges[1] ** 2).sum(), (edges[0] ** 2).sum()),
+        fine=_ratio((found[1] ** 2).sum(), (found[0] ** 2).sum()),
         alike=_alike(first[..., 0], second[..., 0]),
         flat=min(_flat(first[..., :1]), _flat(second[..., :1])),
     )
@@ -144,16 +159,33 @@ def turned(pixels: bytes, side: int, turn: int) -> bytes:
 
 def planes(pixels: bytes, side: int) -> Float32Array:
     """Return luma and two colour differences, shape (side, side, 3), of RGB pixels."""
-    rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
-    found: Float32Array = rgb.astype(np.float32) @ YCC.T
+    rgb = np.frombuffer(pixels, np.uint8).astype(np.float32).reshape(-1, 3)
+    found: Float32Array = (rgb @ YCC.T).reshape(side, side, 3)
     return found
 
 
-def _means(planes: Float32Array, size: int) -> Float32Array:
+def means(planes: Float32Array, size: int) -> Float32Array:
+    """Return the means of blocks of `size` pixels a side, shape (blocks, blocks, planes)."""
     count = len(planes) // size
-    blocks = planes.reshape(count, size, count, size, -1)
-    means: Float32Array = blocks.mean(axis=(1, 3))
-    return means
+    # a whole row of pixels at a time first: numpy is slow at sums of a few numbers
+    rows = planes.reshape(count, size, -1).sum(axis=1)
+    found: Float32Array = rows.reshape(count, count, size, -1).sum(axis=2) / size**2
+    return found
+
+
+def _free_of_limits(planes: Float32Array) -> NDArray[np.bool_]:
+    """Return which medium blocks have next to no pixels that are black or white in any channel."""
+    red, green, blue = TO_RGB @ planes.reshape(-1, 3).T
+    darkest = np.minimum(np.minimum(red, green), blue)
+    brightest = np.maximum(np.maximum(red, green), blue)
+    near = (darkest < _NEAR_LIMIT) | (brightest > 255 - _NEAR_LIMIT)
+    share = means(near.reshape(*planes.shape[:2], 1).astype(np.float32), _MEDIUM)
+    return share.ravel() < _FEW
+
+
+def _moved(tones: Float32Array, change: Float32Array) -> tuple[Float32Array, float]:
+    """Return by how many levels all tones moved together, and `Detail.shift`."""
+    return _size(_explained(tones, change)), _shift(tones, change)
 
 
 def _explained(
@@ -182,9 +214,9 @@ def _shift(tones: Float32Array, change: Float32Array) -> float:
     Saving rounds every tone its own way, however large a part of the picture has it: a sky may get
     bluer by a level while the next shade gets less so. So what counts is tones, not blocks.
     """
-    _, tone, counts = np.unique(
-        np.floor(tones / _ONE_TONE), axis=0, return_inverse=True, return_counts=True
-    )
+    luma, *colours = np.floor(tones / _ONE_TONE).astype(np.int64).T
+    numbers = (luma * _TONES + colours[0]) * _TONES + colours[1]
+    _, tone, counts = np.unique(numbers, return_inverse=True, return_counts=True)
     free = len(counts) - _TERMS
     if free < _TERMS:
         return 0.0
@@ -205,19 +237,26 @@ def _shift(tones: Float32Array, change: Float32Array) -> float:
     return float((_size(together, weights) / error)[1:].max())
 
 
-def _spot(difference: Float32Array, edges: Float32Array) -> float:
-    coarse = np.pad(edges, 1)
-    given = np.stack([coarse.ravel(), np.pad(_edges(coarse), 1).ravel()], axis=1)
+def _spot(difference: Float32Array, sharper: Float32Array) -> float:
+    rest = unfiltered(difference, sharper)
+    return math.sqrt(means(rest[..., None] ** 2, _SMALL).max())
+
+
+def unfiltered(difference: Float32Array, plane: Float32Array) -> Float32Array:
+    """Return what is left of a difference without what one filter of a plane explains of it."""
+    fine = np.pad(edges(plane), 1)
+    given = np.stack([fine.ravel(), np.pad(edges(fine), 1).ravel()], axis=1)
     filtered, *_ = np.linalg.lstsq(given.T @ given, given.T @ difference.ravel(), rcond=None)
-    rest = difference - (given @ filtered).reshape(difference.shape)
-    return math.sqrt(_means(rest[..., None] ** 2, _SMALL).max())
+    rest: Float32Array = difference - (given @ filtered).reshape(difference.shape)
+    return rest
 
 
-def _edges(luma: Float32Array) -> Float32Array:
+def edges(luma: Float32Array) -> Float32Array:
+    """Return how much each pixel but those at the rim differs from the mean of its neighbours."""
     inner = luma[1:-1, 1:-1]
     around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
-    edges: Float32Array = np.asarray(inner - around / 4, dtype=np.float32)
-    return edges
+    found: Float32Array = np.asarray(inner - around / 4, dtype=np.float32)
+    return found
 
 
 def _alike(one: Float32Array, other: Float32Array) -> float:
@@ -230,13 +269,13 @@ def _alike(one: Float32Array, other: Float32Array) -> float:
 
 
 def _flat(luma: Float32Array) -> float:
-    variance = _means(luma**2, _SMALL) - _means(luma, _SMALL) ** 2
+    variance = means(luma**2, _SMALL) - means(luma, _SMALL) ** 2
     return float((variance < _FLAT**2).mean())
 
 
 def _centred(luma: Float32Array) -> Float32Array:
     """Return large blocks of a slightly smoothed picture, one a row, without their means."""
-    smooth = _means(luma[..., None], 2)[..., 0]
+    smooth = means(luma[..., None], 2)[..., 0]
     size, count = _LARGE // 2, len(smooth) // (_LARGE // 2)
     blocks = smooth.reshape(count, size, count, size).transpose(0, 2, 1, 3).reshape(-1, size * size)
     centred: Float32Array = np.asarray(

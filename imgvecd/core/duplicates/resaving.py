@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from imgvecd.core.duplicates.cosine_transform import BLOCK, WAVES
-from imgvecd.core.duplicates.detail import YCC
+from imgvecd.core.duplicates.detail import TO_RGB, YCC
 from imgvecd.types import Float32Array
 
 _MOST_SIDE = 1024  # pixels that a copy is taken to have at most: more only leave less noise
@@ -25,7 +25,6 @@ _LUMINANCE = np.array(
 )  # fmt: skip
 _CHROMINANCE = np.full((BLOCK, BLOCK), 99, np.float32)
 _CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-_TO_RGB = np.linalg.inv(YCC.astype(np.float64)).T.astype(np.float32)
 
 
 def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float32Array:
@@ -45,12 +44,14 @@ def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float3
     if columns is not None:
         large = np.einsum("lk,ikc->ilc", columns, large, optimize=True)
     lost = np.empty_like(large)
-    scale = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100  # noqa: PLR2004  # libjpeg's
-    lost[..., 0] = _quantised(large[..., 0] - 128, _LUMINANCE, scale) - (large[..., 0] - 128)
+    luma = np.asarray(large[..., 0] - 128, np.float32)
+    lost[..., 0] = _quantised(luma, steps(quality)) - luma
+    coarser = _at_quality(_CHROMINANCE, quality)
     for channel in (1, 2):
         plane = large[..., channel]
-        half = plane.reshape(len(plane) // 2, 2, -1, 2).mean(axis=(1, 3))
-        coarse = _quantised(half, _CHROMINANCE, scale).repeat(2, axis=0).repeat(2, axis=1)
+        pairs = plane[0::2] + plane[1::2]
+        half = np.asarray((pairs[:, 0::2] + pairs[:, 1::2]) / 4, np.float32)
+        coarse = _quantised(half, coarser).repeat(2, axis=0).repeat(2, axis=1)
         lost[..., channel] = coarse - plane
     if rows is not None:
         lost = np.einsum("ij,jkc->ikc", _narrowing(height, side), lost, optimize=True)
@@ -59,13 +60,18 @@ def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float3
     return _shown(np.asarray(planes + lost, np.float32))
 
 
+def steps(quality: int) -> Float32Array:
+    """Return libjpeg's steps of brightness at a quality, shape (BLOCK, BLOCK)."""
+    return _at_quality(_LUMINANCE, quality)
+
+
 def _shown(planes: Float32Array) -> Float32Array:
     """Return a picture as far as it can be shown: red, green and blue are cut at their limits.
 
     In pictures of strong colours that moves all of a colour one way.
     """
-    rgb = np.clip(planes @ _TO_RGB, 0, 255)
-    shown: Float32Array = rgb @ YCC.T
+    rgb = np.clip(planes.reshape(-1, 3) @ TO_RGB.T, 0, 255)
+    shown: Float32Array = (rgb @ YCC.T).reshape(planes.shape)
     return shown
 
 
@@ -75,8 +81,12 @@ def _file_side(side: int, size: int) -> int:
     return side if wanted < _WORTH_SCALING * side else wanted // (2 * BLOCK) * 2 * BLOCK
 
 
-def _quantised(plane: Float32Array, steps: Float32Array, scale: float) -> Float32Array:
-    steps = np.clip(np.floor(steps * scale + 0.5), 1, 255)
+def _at_quality(table: Float32Array, quality: int) -> Float32Array:
+    scale = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100  # noqa: PLR2004  # libjpeg's
+    return np.asarray(np.clip(np.floor(table * scale + 0.5), 1, 255), np.float32)
+
+
+def _quantised(plane: Float32Array, steps: Float32Array) -> Float32Array:
     rows, columns = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
     blocks = plane.reshape(rows, BLOCK, columns, BLOCK).transpose(0, 2, 1, 3)
     coarse = np.rint(WAVES @ blocks @ WAVES.T / steps) * steps

@@ -59,7 +59,7 @@ def shown_by(picture: Fineness, copies: Iterable[Fineness]) -> TrueSize:
     smaller = sorted(
         (each for each in copies if 0 < each.side < SAME_SIDE * side), key=lambda each: each.side
     )
-    made_from = [each for each in smaller if _is_enlarged_from(picture, each.side)]
+    made_from = [each for each in smaller if is_enlarged_from(picture, each.side)]
     if made_from:
         return TrueSize(made_from[-1].side, enlarged=True)
     for other in smaller if bands else ():
@@ -71,7 +71,7 @@ def shown_by(picture: Fineness, copies: Iterable[Fineness]) -> TrueSize:
     return TrueSize(side, enlarged=False)
 
 
-def _is_enlarged_from(picture: Fineness, side: float) -> bool:
+def is_enlarged_from(picture: Fineness, side: float) -> bool:
     """Return whether what repeats in a picture does so as enlarging from `side` makes it."""
     frequency = side / picture.side % 1
     frequency = min(frequency, 1 - frequency)  # as it shows in whole pixels

@@ -169,3 +169,81 @@ def test_one_digit_on_a_page_that_was_photographed_is_a_change():
         other = saved_photo(receipt("63.10"), quality=quality)
         assert comparing.compare(original, copy, 0) == "same"
         assert comparing.compare(original, other, 0) == "edited"
+
+
+def quiet_part(image, size):
+    """Return the box of the part with the least structure that has some."""
+    grey = np.asarray(image.convert("L"), np.float32)
+    places = [
+        (float(grey[top : top + size, left : left + size].std()), left, top)
+        for top in range(16, image.height - size - 16, 24)
+        for left in range(16, image.width - size - 16, 24)
+    ]
+    _, left, top = min(each for each in places if each[0] > 8)
+    return left, top, left + size, top + size
+
+
+def coarse(part, cell):
+    size = max(1, part.width // cell), max(1, part.height // cell)
+    small = part.resize(size, Image.Resampling.BOX)
+    return small.resize(part.size, Image.Resampling.NEAREST)
+
+
+def filled(part):
+    mean = np.asarray(part).mean(axis=(0, 1)).round().astype(int)
+    return Image.new("RGB", part.size, tuple(mean.tolist()))
+
+
+def healed(part):
+    """Return the part with its right half over the left one, in the tones of that."""
+    pixels = np.asarray(part, np.float32).copy()
+    half = part.width // 2
+    pixels[:, :half] = pixels[:, -half:] - pixels[:, -half:].mean() + pixels[:, :half].mean()
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda part: coarse(part, 5),
+        lambda part: coarse(part, 8),
+        lambda part: coarse(part, 13),
+        lambda part: part.filter(ImageFilter.GaussianBlur(3)),
+        filled,
+        healed,
+    ],
+    ids=["mosaic of 5", "mosaic of 8", "mosaic of 13", "blurred", "filled", "healed"],
+)
+def test_a_quiet_part_that_was_made_coarse_or_smooth_is_a_change(name, change):
+    photo = Image.open(PHOTOS / f"{name}.jpg").convert("RGB")
+    original = saved_photo(photo, quality=92)
+    box = quiet_part(photo, 52)
+    changed = photo.copy()
+    changed.paste(change(photo.crop(box)), box)
+    for quality in (75, 90):
+        found = comparing.compare(original, saved_photo(changed, quality=quality), 0)
+        assert found in {"edited", "other"}
+        assert comparing.compare(original, saved_photo(photo, quality=quality), 0) == "same"
+
+
+def test_tones_that_saving_cuts_off_at_black_and_white_are_no_edit():
+    sharp = like_a_photo(640).crop((0, 0, 640, 480)).filter(ImageFilter.UnsharpMask(2, 200, 0))
+    harsh = ImageEnhance.Contrast(sharp).enhance(1.6)
+    original = saved_photo(harsh, quality=90)
+    several_times = saved_photo(saved(saved(harsh, 85), 70), quality=60)
+    assert comparing.compare(original, several_times, 0) == "same"
+    darker = harsh.point(lambda value: value * 0.95)
+    assert comparing.compare(original, saved_photo(darker, quality=90), 0) == "edited"
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.5, 3])
+def test_enlarged_it_is_softer_and_the_same(factor):
+    photo = Image.open(PHOTOS / "motorcycle.jpg").convert("RGB").reduce(2)
+    photo = photo.filter(ImageFilter.UnsharpMask(1, 150, 0))
+    original = saved_photo(photo, quality=92)
+    size = round(photo.width * factor), round(photo.height * factor)
+    large = photo.resize(size, Image.Resampling.BILINEAR)
+    assert comparing.compare(original, saved_photo(large, quality=85), 0) == "same"
+    small = photo.reduce(2).filter(ImageFilter.UnsharpMask(2, 150, 0))
+    assert comparing.compare(original, saved_photo(small, quality=92), 0) != "same"
