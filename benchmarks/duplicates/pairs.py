@@ -15,6 +15,7 @@ are taken, which limits may be chosen by. An edit that changes next to nothing c
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import io
 import itertools
@@ -96,6 +97,15 @@ def originals(folders, count, *, tuning=False):
 def measure(options):
     tally, told = collections.defaultdict(collections.Counter), []
     started, nothing = time.process_time(), collections.Counter()
+    with contextlib.suppress(KeyboardInterrupt):  # then what was measured is reported
+        measure_photos(options, tally, told, nothing)
+    for family in FAMILIES:
+        measure_pages(family, options.pages, tally, told)
+    print(f"{sum(nothing.values()):,} edits changed next to nothing: {dict(nothing)}")
+    report(tally, told, time.process_time() - started, options)
+
+
+def measure_photos(options, tally, told, nothing):
     photos = enumerate(originals(options.photos, options.count, tuning=options.tuning))
     for number, (name, data, image, chance) in itertools.islice(photos, options.skip, None):
         original = Picture(data)
@@ -105,10 +115,6 @@ def measure(options):
         if options.verbose:
             edits = sum(sum(each.values()) for key, each in tally.items() if key[0] == "edit")
             print(number, name, edits, flush=True)
-    for family in FAMILIES:
-        measure_pages(family, options.pages, tally, told)
-    print(f"{sum(nothing.values()):,} edits changed next to nothing: {dict(nothing)}")
-    report(tally, told, time.process_time() - started, options)
 
 
 def measure_edits(original, image, name, chance, tally, told, nothing):

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 VERSION = 6
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
+_ON_ITS_SIDE = 5  # EXIF orientations from here on are turned by a quarter
 _MOST_PICTURES = 64  # kept decoded, 0.8 MB each at most
 
 
@@ -74,19 +75,27 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
     better, worse, size_of_worse = first, second, turned_size
     if qualities[0] * size[0] < qualities[1] * turned_size[0]:
         better, worse, size_of_worse = second, first, size
-    saved = resaving.resaved(better, size_of_worse, quality)
-    much_worse = resaving.resaved(better, size_of_worse, verdicts.poorer(quality))
+    sideways = turn % 2 != (_lies_on_its_side(one) != _lies_on_its_side(other))
+    saved, much_worse = (
+        resaving.resaved(better, size_of_worse, each, sideways=sideways)
+        for each in (quality, verdicts.poorer(quality))
+    )
     return verdicts.verdict(
         found,
         verdicts.Expected(detail.compare(better, saved), detail.compare(better, much_worse)),
         resized=resized,
         enlarged=resized and _is_enlarged(one, other),
-        turned=turn != 0,
         excess=local_change.excess(better, worse, saved, quality, resized=resized),
         jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
         lost=() if resized else _lost(one.facts, other.facts),
         quality=quality,
     )
+
+
+def _lies_on_its_side(image: ExaminedImage) -> bool:
+    """Return whether a picture is stored turned by a quarter."""
+    orientation = image.info.metadata.get("orientation", 1)
+    return isinstance(orientation, int) and orientation >= _ON_ITS_SIDE
 
 
 def _is_enlarged(one: ExaminedImage, other: ExaminedImage) -> bool:

@@ -17,7 +17,7 @@ from imgvecd.core.duplicates.detail import edges, means, unfiltered
 from imgvecd.core.duplicates.resaving import steps
 from imgvecd.types import Float32Array
 
-_PLACE = 3  # blocks a side
+_PLACE, _SMALL_PLACE = 3, 2  # blocks a side
 _LEAST = 0.3  # squared grey levels: of rounding colours to whole levels, by both pictures
 _OF_EDGES = 0.03  # of their energy: no filter resizes quite as another does
 
@@ -27,10 +27,12 @@ class Excess(NamedTuple):
 
     Attributes:
         luma, colour: ratios of energies; about 1 where all places differ alike.
+        level: the same of the mean luma of smaller places, as faint letters move it.
     """
 
     luma: float = 1.0
     colour: float = 1.0
+    level: float = 1.0
 
 
 def excess(
@@ -54,8 +56,15 @@ def excess(
         difference = np.stack(filtered, axis=-1)
         allowed[..., 0] += _OF_EDGES * _places(np.pad(edges(sharper[..., 0]), 1)[..., None])[..., 0]
     ratio = _two(_places(difference) + floor) / _two(allowed)
-    most = ratio.max(axis=(0, 1)) / np.maximum(np.median(ratio, axis=(0, 1)), 1)
-    return Excess(float(most[0]), float(most[1]))
+    moved, explained = (
+        _squares(means(each[..., :1], BLOCK) ** 2, _SMALL_PLACE) + floor
+        for each in (difference, lost)
+    )
+    return Excess(_most(ratio[..., 0]), _most(ratio[..., 1]), _most(moved / explained))
+
+
+def _most(ratio: Float32Array) -> float:
+    return float(ratio.max() / max(float(np.median(ratio)), 1.0))
 
 
 def _two(planes: Float32Array) -> Float32Array:
@@ -65,8 +74,13 @@ def _two(planes: Float32Array) -> Float32Array:
 
 def _places(difference: Float32Array) -> Float32Array:
     """Return the mean squares of every square of blocks, those that overlap as well."""
-    sums = np.pad(means(difference**2, BLOCK), ((1, 0), (1, 0), (0, 0))).cumsum(0).cumsum(1)
-    size = min(_PLACE, len(sums) - 1)
+    return _squares(means(difference**2, BLOCK), _PLACE)
+
+
+def _squares(blocks: Float32Array, size: int) -> Float32Array:
+    """Return the means of every square of `size` blocks a side."""
+    sums = np.pad(blocks, ((1, 0), (1, 0), (0, 0))).cumsum(0).cumsum(1)
+    size = min(size, len(blocks))
     squares: Float32Array = (
         sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
     ) / size**2

@@ -27,14 +27,20 @@ _CHROMINANCE = np.full((BLOCK, BLOCK), 99, np.float32)
 _CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
-def resaved(planes: Float32Array, size: tuple[int, int], quality: int) -> Float32Array:
+def resaved(
+    planes: Float32Array, size: tuple[int, int], quality: int, *, sideways: bool = False
+) -> Float32Array:
     """Return a picture after it was saved, with colour at half the resolution, and read again.
 
     Args:
         planes: luma and two colour differences, shape (side, side, 3), a side of whole blocks.
         size: pixels that the copy has, (width, height).
         quality: libjpeg's, 1 to 100.
+        sideways: it is saved turned by a quarter; steps are not the same down as across.
     """
+    if sideways:
+        turned = resaved(planes.transpose(1, 0, 2), (size[1], size[0]), quality)
+        return turned.transpose(1, 0, 2)
     side = len(planes)
     height, width = (_file_side(side, each) for each in (size[1], size[0]))
     rows, columns = _widening(side, height), _widening(side, width)

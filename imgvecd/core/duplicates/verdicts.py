@@ -7,6 +7,7 @@ pictures that were saved several times.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -60,12 +61,14 @@ _RECOLOURED = 0.25
 # quality: of 300 copies of the same size none had more than that itself, of 72 resized ones none 6
 # more than that.
 _SPOT, _SPOT_RESIZED = (3.0, 1.35), (6.5, 1.35)
+# Of copies of the same size, 240 had 18 at the most, all but a few 12; a faint watermark 28.
+_LEVEL = 24.0
 # Energies of the place that differs most, in multiples of what saving explains. Of 1,108 JPEGs of
-# 48 photos, of the same size, none had more than 4.7 and 5.1; of those that were turned, or saved
-# by another codec, 6.4 and 4.8; of 650 resized ones 8.9 and 5.5. Of 26 edits of a part that nothing
+# 48 photos, of the same size, none had more than 4.7 and 5.1; of those saved by another codec
+# 6.4 and 4.8; of 650 resized ones 8.9 and 5.5. Of 26 edits of a part that nothing
 # else tells, 25 had 9.2 and more of luma, the other one 7.2 of colour.
-_EXCESS, _EXCESS_OTHER_GRID = Excess(5.5, 6.5), Excess(8.5, 8.0)
-_EXCESS_RESIZED = Excess(11.0, 8.0)
+_EXCESS, _EXCESS_OTHER_CODEC = Excess(5.5, 6.5, _LEVEL), Excess(8.5, 8.0, _LEVEL)
+_EXCESS_RESIZED = Excess(11.0, 8.0, math.inf)
 # Shares that are left of the edges, and of these and of the fine structure together, below which it
 # is blurred. Where there is no more noise than expected, nothing else explains that edges are gone.
 _BLURRED_QUIET, _BLURRED = 0.78, 1.2
@@ -117,7 +120,6 @@ def verdict(
     *,
     resized: bool,
     enlarged: bool,
-    turned: bool,
     jpeg: bool,
     excess: Excess,
     lost: Sequence[float] = (),
@@ -128,7 +130,6 @@ def verdict(
     Args:
         resized: the two are of different size.
         enlarged: it shows that the larger one was made from the smaller one.
-        turned: the two are of different orientation.
         jpeg: neither was saved by another codec that loses something.
         excess: of the place that differs most, beside what saving explains.
         lost: of `CopyFacts.strengths`, what the weaker one lacks; nothing if that says nothing.
@@ -138,7 +139,7 @@ def verdict(
         return _changed(found)
     if _is_recoloured(found, expected, jpeg=jpeg) or _has_spot(found, expected, resized=resized):
         return _changed(found)
-    if _has_changed_place(found, excess, resized=resized, turned=turned, jpeg=jpeg):
+    if _has_changed_place(found, excess, resized=resized, jpeg=jpeg):
         return _changed(found)
     told = _blur_told(lost, quality if jpeg else quality - _OTHERS_LOSE)
     if told:
@@ -165,14 +166,13 @@ def _has_spot(found: Detail, expected: Expected, *, resized: bool) -> bool:
     return found.flat < _PAGE_FLAT and found.spot > base + explained * expected.poor.spot
 
 
-def _has_changed_place(
-    found: Detail, excess: Excess, *, resized: bool, turned: bool, jpeg: bool
-) -> bool:
+def _has_changed_place(found: Detail, excess: Excess, *, resized: bool, jpeg: bool) -> bool:
     """Return whether a part was smoothed, made coarse, healed or filled, however faintly."""
-    limit = _EXCESS_OTHER_GRID if turned or not jpeg else _EXCESS
+    limits = _EXCESS if jpeg else _EXCESS_OTHER_CODEC
     if resized:
-        limit = _EXCESS_RESIZED
-    return found.flat < _PAGE_FLAT and (excess.luma > limit.luma or excess.colour > limit.colour)
+        limits = _EXCESS_RESIZED
+    beyond = any(each > limit for each, limit in zip(excess, limits, strict=True))
+    return found.flat < _PAGE_FLAT and beyond
 
 
 def _blur_told(lost: Sequence[float], quality: int) -> bool | None:

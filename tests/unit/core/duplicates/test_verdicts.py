@@ -245,3 +245,23 @@ def test_enlarged_it_is_softer_and_the_same(photo, factor, sharpened):
     assert comparing.compare(original, saved_photo(large, quality=85), 0) == "same"
     small = sharp.reduce(2).filter(ImageFilter.UnsharpMask(2, 150, 0))
     assert comparing.compare(original, saved_photo(small, quality=92), 0) == "edited"
+
+
+def test_a_faint_mark_on_something_bright_is_a_change(photo):
+    bright = Image.eval(photo, lambda value: 190 + value // 6)
+    mark = bright.copy()
+    faint = Image.new("RGB", bright.size, "white")
+    mask = Image.new("L", bright.size)
+    ImageDraw.Draw(mask).text((90, 100), "© photo", 110, ImageFont.load_default(11))
+    mark.paste(faint, mask=mask)
+    original = saved_photo(bright, quality=90)
+    assert comparing.compare(original, saved_photo(mark, quality=92), 0) == "edited"
+    assert comparing.compare(original, saved_photo(bright, quality=92), 0) == "same"
+
+
+def test_saved_lying_on_its_side_it_is_the_same(photo):
+    original = saved_photo(photo, quality=88)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = saved(photo, 88).transpose(Image.Transpose.ROTATE_90)
+    assert comparing.compare(original, saved_photo(stored, quality=88, exif=exif), 0) == "same"
