@@ -2,7 +2,7 @@
 
     python -m benchmarks.duplicates.pairs [--photos DIR …] [--count 210] [--copies-of 70] [--tuning]
 
-Makes each photo an original (JPEG at 85 to 95), edits it in 50 ways, each saved as JPEG at 75 to
+Makes each photo an original (JPEG at 85 to 95), edits it in 51 ways, each saved as JPEG at 75 to
 95 or PNG, and copies every third in 38, and asks what `imgvecd` asks: is it a candidate by its
 look, and what does comparing the two say? Then pages: invoices, chats, cards, charts and the like
 that differ in a word, each against the others, and each against copies of itself. Nothing is
