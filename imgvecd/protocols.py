@@ -671,7 +671,10 @@ class SearchStore(Protocol):
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
-        """Return up to `count` live contents with an embedding, spread evenly over all."""
+        """Return up to `count` live contents with an embedding, drawn evenly from all.
+
+        The order in which images came is no matter: the same library has the same sample.
+        """
         ...
 
     def new_embeddings(

@@ -24,19 +24,22 @@ from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.3, 0.008
-"""Relevance from which a hit is in these bands.
+FOUND, WEAKER = 0.3, 0.004
+"""Relevance from which a hit is in these bands, "weaker" within `_MOST_WEAKER`.
 
 Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
 queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
 """
 
+_MOST_WEAKER = 0.25  # of the library, beyond what is found: more would help nobody to look through
+
 SMALLEST_LIBRARY = 30
 """With fewer images there is no distribution to speak of, and everything is shown."""
 
 _REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some percent
-# Stored images: all are searched, half of them by ordinary queries, for which the others stand in
-# for image terms. A subject that one photo in a hundred shows is among them ten times.
+# Stored images: all are searched. Where a query has image terms, ordinary queries search half of
+# them, and the others stand in for such terms. A subject that one photo in a hundred shows is among
+# them ten times.
 _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
@@ -63,6 +66,11 @@ class Scale:
         """Return the share of the library that has this cosine or more."""
         return 1 - float(np.searchsorted(self.sample, score)) / len(self.sample)
 
+    def _share_begins(self, share: float) -> float:
+        """Return the cosine that this share of the library has, or more; -1 for all of it."""
+        place = len(self.sample) - max(int(share * len(self.sample)), 1)
+        return float(self.sample[place]) if place > 0 else -1.0
+
     @property
     def found(self) -> float:
         """Cosine from which a hit is "found"."""
@@ -71,7 +79,8 @@ class Scale:
     @property
     def weaker(self) -> float:
         """Cosine from which a hit is at least "weaker"."""
-        return self.score(WEAKER)
+        share = self.share_above(self.found) + _MOST_WEAKER
+        return max(self.score(WEAKER), self._share_begins(share))
 
     def relevance(self, score: float) -> float:
         """Return the relevance of a cosine, 0 to 1."""
@@ -164,7 +173,8 @@ class Relevance:
         return self._ordinary[shape]
 
     def _measure(self, shape: Shape, sample: Float32Array) -> Ordinary:
-        stored, stand_ins = sample[::2], sample[1::2]
+        all_texts = all(is_text for is_text, _ in shape)
+        stored, stand_ins = (sample, sample) if all_texts else (sample[::2], sample[1::2])
         queries = np.zeros((_REFERENCES, sample.shape[1]), np.float32)
         for i, (is_text, weight) in enumerate(shape):
             rows = self._texts if is_text and self._texts is not None else stand_ins
