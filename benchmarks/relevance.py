@@ -44,7 +44,7 @@ _MODELS = Path(imgvecd.__file__).parent / "models"
 _SIZES = (100, 300, 1000, 5000)
 _CAPTIONS = 80  # asked in libraries of each size
 _HOLDOUT = 500
-_CURVE = (0.005, WEAKER, 0.02, 0.05, 0.1, 0.2, FOUND, 0.4, 0.5, 0.6, 0.7)
+_CURVE = (0.008, 0.05, 0.1, 0.2, FOUND, 0.5, 0.7)
 # things that can be seen, of those that three or more of the photos have in two captions
 THINGS = """
     water lake city baby stroller beach ball bike pool helmet rock climber mountain boat
