@@ -12,7 +12,7 @@ filled up from the others. What a query means follows from the captions that peo
 shows a subject if two of its five captions tell of it. One alone is doubtful, and not counted, and
 so are captions that leave it open: people seldom write down the crowd behind a player, or the sand
 below a surfer. Libraries "without" have no such photos. Those called "subject?" have them: it is
-what no caption names, and half of what is found there is there.
+what no caption names; of 36 answers to that which were looked at, 19 were right.
 
 A file of vectors holds `images` (n, dim) in the order of the photos as `--write-texts` names them,
 `texts` (m strings) and `vectors` (m, dim), unit rows.
