@@ -20,8 +20,10 @@ class TimelineStore(Protocol):
         """Return how many images each month has, and their shapes."""
         ...
 
-    def month(self, month: str, allowed: Int64Array | None, clock: str) -> api.MonthImages:
-        """Return the images of one month."""
+    def month(
+        self, month: str, allowed: Int64Array | None, clock: str, start: int, limit: int
+    ) -> api.MonthImages:
+        """Return the images of a part of one month."""
         ...
 
     def page(
@@ -82,13 +84,15 @@ class DaemonBrowsing:
 
         return await INTERACTIVE.run(read)
 
-    async def month(self, month: str, filters: api.Filters) -> api.MonthImages:
-        """Return the images of one month."""
+    async def month(
+        self, month: str, filters: api.Filters, start: int, limit: int
+    ) -> api.MonthImages:
+        """Return the images of a part of one month."""
 
         def read() -> api.MonthImages:
             clock = self._embeddings.clock()
             allowed = self._allowed.ids(filters, clock)
-            return self._timeline.month(month, allowed, self._name(clock))
+            return self._timeline.month(month, allowed, self._name(clock), start, limit)
 
         return await INTERACTIVE.run(read)
 

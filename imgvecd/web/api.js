@@ -57,6 +57,21 @@ export function withFields(path, fields) {
   return text ? `${path}?${text}` : path;
 }
 
+/** @param {string} path @returns {[string, string]} its folder and its name */
+export function splitPath(path) {
+  const slash = path.lastIndexOf("/");
+  return [path.slice(0, slash), path.slice(slash + 1)];
+}
+
+/** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
+export async function attempt(say, act) {
+  try {
+    await act();
+  } catch (error) {
+    say(error.message);
+  }
+}
+
 /** @param {Item} item @param {number} size */
 export function thumbnail(item, size) {
   return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash });

@@ -12,9 +12,7 @@ const KINDS = /** @type {[string, string][]} */ ([
 export class Bar {
   /**
    * @param {HTMLElement} box
-   * @param {{search: (query: string) => void, filter: (filters: Record<string, any>) => void,
-   *   order: (order: "score" | "newest") => void, picture: (data: string | null) => void,
-   *   view: (view: Scene["view"]) => void, help: () => void, close: () => void}} told
+   * @param {BarEvents} told
    */
   constructor(box, told) {
     this.box = box;
@@ -203,7 +201,7 @@ export class Bar {
 
 /**
  * Return [words, the filters without it] of each filter.
- * @param {Record<string, any>} filters
+ * @param {Filters} filters
  * @returns {[string, Record<string, any>][]}
  */
 function chipsOf(filters) {

@@ -19,7 +19,7 @@ const SETTLED_MS = 90;
 export class Grid {
   /**
    * @param {HTMLElement} box the element that scrolls
-   * @param {{open: (index: number) => void, moved: () => void, selected: () => void}} told
+   * @param {GridEvents} told
    */
   constructor(box, told) {
     this.box = box;
@@ -79,8 +79,7 @@ export class Grid {
     this.active = Math.min(place?.active ?? 0, Math.max(source.length - 1, 0));
     this._arrange();
     this._clear();
-    if (place) this.goTo(this._topOf(place.index) + place.offset);
-    else this.goTo(0);
+    this.goTo(place ? this._topOf(place.index) + place.offset : 0);
     this.told.selected();
   }
 
@@ -268,13 +267,16 @@ export class Grid {
   /** @param {Source} source @param {number} from @param {number} to */
   _renderHeadings(source, from, to) {
     const { headings } = this.layout;
+    for (const [s, heading] of this._headings) {
+      if (headings[s] < from || headings[s] >= to) {
+        heading.remove();
+        this._headings.delete(s);
+      }
+    }
     const first = headings.length ? lastNotAbove(headings, Math.max(from, 0), headings.length) : 0;
-    const shown = new Set();
     for (let s = first; s < headings.length && headings[s] < to; s++) {
       const section = source.sections[s];
-      if (!section.title) continue;
-      shown.add(s);
-      if (this._headings.has(s)) continue;
+      if (!section.title || headings[s] < from || this._headings.has(s)) continue;
       const heading = document.createElement("div");
       heading.className = "heading";
       heading.setAttribute("role", "presentation");
@@ -282,12 +284,6 @@ export class Grid {
       heading.style.transform = `translateY(${headings[s] - this.base}px)`;
       this._headings.set(s, heading);
       this.sheet.append(heading);
-    }
-    for (const [s, heading] of this._headings) {
-      if (!shown.has(s)) {
-        heading.remove();
-        this._headings.delete(s);
-      }
     }
   }
 

@@ -7,8 +7,7 @@ const AGAIN_MS = 2000;
 
 export class Live {
   /**
-   * @param {{status: (state: any) => void, changed: () => void, match: (hit: any) => void,
-   *   lost: (why: string) => void, back: () => void}} told
+   * @param {LiveEvents} told
    */
   constructor(told) {
     this.told = told;

@@ -46,3 +46,41 @@ type Pixels = { x: number; y: number };
 type Box = [number, number, number, number];
 /** Photos that were taken near each other; all of them lie in the box. */
 type Group = { latitude: number; longitude: number; count: number; id: number; box: Box };
+
+// What each part of the page tells those who made it.
+type BarEvents = {
+  search: (query: string) => void;
+  filter: (filters: Record<string, any>) => void;
+  order: (order: "score" | "newest") => void;
+  picture: (data: string | null) => void;
+  view: (view: Scene["view"]) => void;
+  help: () => void;
+  close: () => void;
+};
+type GridEvents = {
+  open: (index: number) => void;
+  moved: () => void;
+  selected: () => void;
+};
+type LiveEvents = {
+  status: (state: any) => void;
+  changed: () => void;
+  match: (hit: any) => void;
+  lost: (why: string) => void;
+  back: () => void;
+};
+type MapEvents = {
+  photos: (box: Box) => void;
+  moved: () => void;
+};
+type PanelEvents = {
+  like: (id: number) => void;
+  filter: (filters: Record<string, any>) => void;
+  say: (text: string) => void;
+  close: () => void;
+};
+type ViewerEvents = {
+  shown: (index: number, id: number) => void;
+  closed: (index: number) => void;
+  room: () => {x: number, y: number};
+};
