@@ -1,6 +1,6 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, attempt, commands, Problem } from "./api.js";
+import { ask, attempt, commands } from "./api.js";
 import { Bar } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid } from "./grid.js";
@@ -149,8 +149,13 @@ async function load() {
     if (asked.signal.aborted) return;
     notice("");
     grid.show(source, scene.place);
-    scrubber.use(source);
-    bar.counted(source);
+    const told = () => {
+      if (grid.source !== source) return;
+      scrubber.use(source);
+      bar.counted(source);
+    };
+    told();
+    if (source instanceof Timeline) void source.whole.then(told, told);
     if (!source.length) empty();
     else byId("view").hidden = true;
     if (scene.viewing !== undefined && !viewer.open) openViewer(scene.viewing, true);
@@ -158,9 +163,7 @@ async function load() {
   } catch (error) {
     if (asked.signal.aborted) return;
     notice(error.message, true);
-    if (error instanceof Problem && (error.code === "unreachable" || error.status === 503)) {
-      setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
-    }
+    if (error.status === 503) setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
   }
 }
 
@@ -170,7 +173,7 @@ async function sourceOf(of, signal) {
   if (picture) terms.push({ data: picture });
   if (!text && !terms.length) {
     live.follow(null);
-    return new Timeline(of.filters).open();
+    return new Timeline(of.filters).open(!of.place);
   }
   const request = { text, terms, filters: of.filters, order: of.order };
   const found = await new Results(request).open(signal);
@@ -186,9 +189,9 @@ async function refreshed() {
   const place = grid.place;
   const chosen = grid.chosen.size;
   try {
-    const next = await new Timeline(source.filters).open();
+    const next = await new Timeline(source.filters).open(false);
     if (grid.source !== source || chosen || next.clock === source.clock) return;
-    const grown = next.length - source.length;
+    const grown = source.complete ? next.length - source.length : 0;
     // what is new comes first: unless we are at the top, it must not push away what is looked at
     if (place.index > 0 && grown > 0) {
       place.index += grown;
@@ -371,25 +374,8 @@ function prompted(title, hint, done) {
   });
 }
 
-const KEYS = /** @type {[string, string][]} */ ([
-  ["/", "search"], ["← ↑ → ↓", "move"], ["Home End", "first, last"], ["Page ↑ ↓", "a screen on"],
-  ["Enter", "open"], ["Esc", "back"], ["s", "more like this"], ["x", "select; Shift for a range"],
-  ["1 – 5", "rate; 0 takes it away"], ["t", "tag"], ["i", "all that is known"], ["g", "go to a date"],
-  ["m", "map"], ["d", "duplicates"], ["?", "these keys"],
-]);
-
 function help() {
-  render(
-    html`<form method="dialog"><h2>Keys</h2>
-      <dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
-      <h2>Searching</h2>
-      <p><code>beach +sunset -people</code> adds and takes away, <code>2:"red car"</code> weighs, <code>#316</code> is a photo.
-      Paste or drop a picture to search by it.</p>
-      <div class="actions"><button class="main" autofocus>Close</button></div></form>`,
-    dialog,
-  );
-  dialog.onclose = () => { if (!viewer.open) box.focus(); };
-  dialog.showModal();
+  /** @type {HTMLDialogElement} */ (byId("help")).showModal();
 }
 
 async function goToDate() {
@@ -409,7 +395,7 @@ async function closePage() {
 
 addEventListener("keydown", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (target.matches("input, textarea, select")) {
     if (event.key === "Escape" && !viewer.open) box.focus();
     return;
@@ -425,7 +411,7 @@ addEventListener("keydown", (event) => {
 
 /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
 function viewerKey(event) {
-  const keys = /** @type {Record<string, () => void>} */ ({
+  const keys = /** @type {Keys} */ ({
     Escape: () => viewer.close(),
     i: () => togglePanel(),
     s: () => go({ ...fresh(), query: `#${panel.id}` }),
@@ -445,7 +431,7 @@ function viewerKey(event) {
 
 /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
 function pageKey(event) {
-  const keys = /** @type {Record<string, () => void>} */ ({
+  const keys = /** @type {Keys} */ ({
     "/": () => bar.focus(),
     "?": help,
     m: () => go({ ...fresh(), view: "map" }),

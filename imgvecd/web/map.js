@@ -79,7 +79,7 @@ export class PhotoMap {
 
   /** @param {KeyboardEvent} event @returns {boolean} whether the key was for us */
   key(event) {
-    const steps = /** @type {Record<string, () => void>} */ ({
+    const steps = /** @type {Keys} */ ({
       ArrowLeft: () => this._pan(-STEP, 0), ArrowRight: () => this._pan(STEP, 0),
       ArrowUp: () => this._pan(0, -STEP), ArrowDown: () => this._pan(0, STEP),
       "+": () => this._zoom(1), "=": () => this._zoom(1), "-": () => this._zoom(-1),

@@ -85,7 +85,7 @@ export class Panel {
     });
   }
 
-  /** @param {Record<string, any>} changes */
+  /** @param {Fields} changes */
   async _set(changes) {
     await attempt(this.told.say, async () => {
       const image = await ask("PATCH", `/v1/images/${this.id}/metadata`, changes);

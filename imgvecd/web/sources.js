@@ -6,6 +6,7 @@ import { lastNotAbove } from "./layout.js";
 const MONTH = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeZone: "UTC" });
 const PAGE = 100;
+const HEAD = 60; // photos that are shown before it is known what comes after them
 const PART = 256; // photos of a month that are read at once
 const PARTS = 200; // that are kept
 const BANDS = /** @type {Record<string, string>} */ ({ found: "Found", weaker: "Weaker", nearest: "Nearest" });
@@ -30,11 +31,16 @@ export class Timeline {
   /** @param {Filters} filters */
   constructor(filters) {
     this.filters = filters;
+    /** @type {Uint8Array} */
     this.shapes = new Uint8Array();
     /** @type {Section[]} */
     this.sections = [];
     this.clock = "";
     this.complete = true;
+    /** The first photos, until the rest is known. @type {Item[] | null} */
+    this._head = null;
+    /** Ends when everything is known. */
+    this.whole = Promise.resolve();
     /** @type {() => void} */
     this.onload = () => {};
     /** @type {{month: string, count: number}[]} */
@@ -51,9 +57,42 @@ export class Timeline {
     return this.shapes.length;
   }
 
-  /** Read the months and shapes. */
-  async open() {
-    const found = await ask("GET", withFields("/v1/timeline", { filters: this.filters }));
+  /** Read the months and shapes. @param {boolean} [quick] the first photos will do, the rest may follow */
+  async open(quick) {
+    const whole = ask("GET", withFields("/v1/timeline", { filters: this.filters }));
+    const head = quick ? ask("GET", withFields("/v1/images", { filters: this.filters, order: "newest", limit: HEAD })) : whole;
+    const first = await Promise.race([whole, head]);
+    if (!first.images) this._take(first, bytes(first.shapes));
+    else {
+      this._begin(first.images);
+      this.whole = whole.then(async (found) => {
+        this._take(found, bytes(found.shapes));
+        if (this.length) await this._load(0, this._months[0].month, 0); // what is shown stays
+        this._head = null;
+        this.complete = true;
+        this.onload();
+      });
+      this.whole.catch(() => {}); // the reader of events tells
+    }
+    return this;
+  }
+
+  /** @param {any[]} images the first ones */
+  _begin(images) {
+    /** @type {{month: string, count: number}[]} */
+    const months = [];
+    this._head = images.map(({ id, hash, taken_at: taken = "" }) => {
+      const month = taken.slice(0, 7) || "undated";
+      if (months[months.length - 1]?.month !== month) months.push({ month, count: 0 });
+      months[months.length - 1].count++;
+      return { id, hash: hash.slice(0, 16), label: dayOf(month, Number(taken.slice(8, 10))) };
+    });
+    this.complete = false;
+    this._take({ months, clock: "" }, Uint8Array.from(images, (image) => shapeOf(image.width, image.height)));
+  }
+
+  /** @param {any} found @param {Uint8Array} shapes */
+  _take(found, shapes) {
     this.clock = found.clock;
     this._months = found.months;
     this._starts = new Uint32Array(found.months.length);
@@ -64,12 +103,12 @@ export class Timeline {
       start += month.count;
       return section;
     });
-    this.shapes = bytes(found.shapes);
-    return this;
+    this.shapes = shapes;
   }
 
   /** @param {number} index @returns {Item | undefined} */
   at(index) {
+    if (this._head) return this._head[index];
     const { month, start, place } = this._partOf(index);
     const columns = this._loaded.get(index - place);
     if (!columns) {
@@ -127,7 +166,7 @@ export class Timeline {
 
 /** The hits of one search; more of them come as they are looked at. */
 export class Results {
-  /** @param {Record<string, any>} request */
+  /** @param {Fields} request */
   constructor(request) {
     this.request = request;
     this.shapes = new Uint8Array();

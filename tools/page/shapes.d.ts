@@ -3,7 +3,14 @@
 /** A photo as a grid shows it. */
 type Item = { id: number; hash?: string; label: string; band?: string; source?: string };
 
-type Filters = Record<string, any>;
+/** JSON, as the API has it. */
+type Fields = Record<string, any>;
+type Filters = Fields;
+
+/** What a key does. */
+type Keys = Record<string, () => void>;
+/** Which photo it leads to. */
+type Steps = Record<string, () => number>;
 
 /** What the page shows: an entry of the browser's history. */
 type Scene = {
@@ -50,7 +57,7 @@ type Group = { latitude: number; longitude: number; count: number; id: number; b
 // What each part of the page tells those who made it.
 type BarEvents = {
   search: (query: string) => void;
-  filter: (filters: Record<string, any>) => void;
+  filter: (filters: Filters) => void;
   order: (order: "score" | "newest") => void;
   picture: (data: string | null) => void;
   view: (view: Scene["view"]) => void;
@@ -75,7 +82,7 @@ type MapEvents = {
 };
 type PanelEvents = {
   like: (id: number) => void;
-  filter: (filters: Record<string, any>) => void;
+  filter: (filters: Filters) => void;
   say: (text: string) => void;
   close: () => void;
 };
