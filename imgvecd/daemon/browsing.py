@@ -70,6 +70,7 @@ class DaemonBrowsing:
         self._allowed = allowed
         self._fingerprint = fingerprint
         self._instance = embeddings.instance()
+        self._last: api.Timeline | None = None  # of everything: a byte an image
 
     async def clock(self) -> str:
         """Return the catalog's clock."""
@@ -80,7 +81,13 @@ class DaemonBrowsing:
 
         def read() -> api.Timeline:
             clock = self._embeddings.clock()
-            return self._timeline.timeline(self._allowed.ids(filters, clock), self._name(clock))
+            allowed = self._allowed.ids(filters, clock)
+            if allowed is not None:
+                return self._timeline.timeline(allowed, self._name(clock))
+            last = self._last
+            if last is None or last.clock != self._name(clock):
+                last = self._last = self._timeline.timeline(None, self._name(clock))
+            return last
 
         return await INTERACTIVE.run(read)
 

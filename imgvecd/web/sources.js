@@ -37,8 +37,8 @@ export class Timeline {
     this.sections = [];
     this.clock = "";
     this.complete = true;
-    /** The first photos, until the rest is known. @type {Item[] | null} */
-    this._head = null;
+    /** The first photos, until more is known of them. @type {Item[]} */
+    this._head = [];
     /** Ends when everything is known. */
     this.whole = Promise.resolve();
     /** @type {() => void} */
@@ -65,10 +65,8 @@ export class Timeline {
     if (!first.images) this._take(first, bytes(first.shapes));
     else {
       this._begin(first.images);
-      this.whole = whole.then(async (found) => {
+      this.whole = whole.then((found) => {
         this._take(found, bytes(found.shapes));
-        if (this.length) await this._load(0, this._months[0].month, 0); // what is shown stays
-        this._head = null;
         this.complete = true;
         this.onload();
       });
@@ -108,12 +106,11 @@ export class Timeline {
 
   /** @param {number} index @returns {Item | undefined} */
   at(index) {
-    if (this._head) return this._head[index];
     const { month, start, place } = this._partOf(index);
     const columns = this._loaded.get(index - place);
     if (!columns) {
-      this._load(index - place, month, start);
-      return undefined;
+      if (this.complete) this._load(index - place, month, start);
+      return this._head[index];
     }
     if (place >= columns.ids.length) return undefined;
     const label = dayOf(month, columns.days[place]);
