@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import pathlib
 import socket
 
@@ -282,6 +283,22 @@ def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
     page.until(f"({COUNT}) === '4 photos'")
     asked = {url.split("/")[2] for url in page.requested if url.startswith("http")}
     assert asked == {gateway.host}
+
+
+def test_the_map_is_zoomed_by_two_fingers(page):
+    open_map(page)
+    page.until("history.state.spot")
+    zoom = page.js("history.state.spot.zoom")
+    page.js(
+        "(() => { const map = document.querySelector('.map');"
+        " const at = (kind, to, pointerId, clientX) => to.dispatchEvent(new PointerEvent("
+        " kind, { pointerId, clientX, clientY: 400, bubbles: true, pointerType: 'touch' }));"
+        " at('pointerdown', map, 11, 500); at('pointerdown', map, 12, 600);"
+        " at('pointermove', window, 11, 400); at('pointermove', window, 12, 700);"
+        " at('pointerup', window, 11, 400); at('pointerup', window, 12, 700); })()"
+    )
+    page.until(f"history.state.spot.zoom > {zoom + 1.4}")  # three times as far apart
+    assert page.js("history.state.spot.zoom") == pytest.approx(zoom + math.log2(3), abs=0.01)
 
 
 def test_photos_on_both_sides_of_the_date_line_lie_together(page):
