@@ -55,25 +55,27 @@ def test_two_hosts_find_photos_of_both_and_encode_each_once(hosts, tmp_path):
     nas = hosts("nas", draw_some(tmp_path / "a", range(20)), shared__publish="paths:metadata")
     nas.wait_until_indexed(20)
     nas.wait_until(lambda: is_published(nas))
-    desktop = hosts("desktop", draw_some(tmp_path / "b", range(15, 30)))
+    desktop = hosts("desktop", draw_some(tmp_path / "b", range(10, 25)))
     desktop.wait_until_indexed(15)
     desktop.wait_until(lambda: is_published(desktop))
     assert encoded(tmp_path, "nas") == 20
-    assert encoded(tmp_path, "desktop") == 10
-    assert desktop.status()["shared"]["vectors_taken"] == 5
+    shared = desktop.status()["shared"]
+    assert shared["sources_refused"] == []
+    assert encoded(tmp_path, "desktop") == 15 - shared["vectors_taken"]
+    assert 1 <= shared["vectors_taken"] <= 7  # some of the ten are compared first
 
     answer = find(desktop)
     assert answer["notes"] == []
-    assert len(answer["hits"]) == 30
+    assert len(answer["hits"]) == 25
     here = [hit for hit in answer["hits"] if "source" not in hit]
     there = [hit for hit in answer["hits"] if hit.get("source") == "nas"]
     assert len(here) == 15
-    assert len(there) == 15
+    assert len(there) == 10
     assert sorted(hit["path"] for hit in there) == sorted(
-        f"nas:{tmp_path}/a/{number}.png" for number in range(15)
+        f"nas:{tmp_path}/a/{number}.png" for number in range(10)
     )
     both = [hit["path"] for hit in here if hit.get("also_in") == ["nas"]]
-    assert sorted(both) == sorted(f"{tmp_path}/b/{number}.png" for number in range(15, 20))
+    assert sorted(both) == sorted(f"{tmp_path}/b/{number}.png" for number in range(10, 20))
     scores = [hit["score"] for hit in answer["hits"]]
     assert scores == sorted(scores, reverse=True)
     # what the desktop does not publish, nobody learns
@@ -221,7 +223,7 @@ def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
         began = time.monotonic()
         answer = find(daemon)
         assert time.monotonic() < began + 20
-        assert len(answer["hits"]) == 30
+        assert len(answer["hits"]) == 25
         assert "Only this library was searched" in answer["notes"][0]
         assert daemon.stop() == 0
 
