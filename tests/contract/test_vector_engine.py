@@ -485,7 +485,7 @@ def test_the_recall_is_measured(indexed):
         r"HNSW of 32 of 32 dimensions, \d+ and \d+ candidates|IVF_SQ8, \d+ and \d+ of 1024 lists",
         recall.how,
     )
-    assert recall.queries == 24
+    assert recall.queries >= 24
 
 
 def test_few_vectors_need_no_index(engine):
@@ -499,8 +499,8 @@ def test_few_vectors_need_no_index(engine):
 def test_an_index_is_measured_anew_when_the_table_has_doubled(indexed, monkeypatch):
     monkeypatch.setattr(index_keeper, "_LOOK_S", 0.0)
     assert index_of(indexed.engine)["version"] == 1
-    rng = np.random.default_rng(12)
-    indexed.put(range(10_000, 14_100), unit_vectors(rng, 4100, DIM))
+    indexed.put(range(10_000, 14_000), indexed.vectors)
+    indexed.put(range(14_000, 14_100), indexed.vectors[:100])
     indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
     after = index_of(indexed.engine)
     assert (after["version"], after["measured_count"]) == (1, 8100)
@@ -529,14 +529,20 @@ def test_an_index_that_finds_too_little_is_built_anew_under_searches(
 def test_short_vectors_follow_whole_ones_and_nobody_writes_them(indexed, postgres):
     name = indexed.engine._connections._given["dbname"]
     both = (
-        "SELECT count(*), count(v.key), count(s.key), count(*) FILTER (WHERE s.short IS DISTINCT"
-        " FROM imgvecd.shortened(v.vector, m.mean, m.axes, m.reach))"
-        " FROM imgvecd.vectors_1 v FULL JOIN imgvecd.short_1_1 s USING (key), imgvecd.models m"
+        "SELECT v.vector::vector::real[], s.short::vector::real[]"
+        " FROM imgvecd.vectors_1 v FULL JOIN imgvecd.short_1_1 s USING (key)"
     )
-    indexed.put(range(40), unit_vectors(np.random.default_rng(5), 40, DIM))  # others instead
+    indexed.put(range(40), indexed.vectors[100:140])  # others instead
     indexed.put([9000], indexed.vectors[:1])
     indexed.drop(range(100, 200))
-    assert postgres.execute(both, name) == [(3901, 3901, 3901, 0)]
+    with indexed.engine._connections.reading() as connection:
+        form = indexed.engine._tables.find(connection, "model").short
+    whole, short = (
+        np.array(row, np.float32) for row in zip(*postgres.execute(both, name), strict=True)
+    )
+    assert len(whole) == 3901
+    np.testing.assert_allclose(short[:, :-1], (whole - form.mean) @ form.axes.T, atol=1e-3)
+    np.testing.assert_allclose(np.square(short).sum(axis=1), form.reach, atol=1e-2)
     postgres.execute(
         "DO $$ BEGIN CREATE ROLE nas LOGIN; EXCEPTION WHEN duplicate_object THEN END $$"
     )
@@ -546,7 +552,7 @@ def test_short_vectors_follow_whole_ones_and_nobody_writes_them(indexed, postgre
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             postgres.execute(statement, name, "nas")
     indexed.engine.forget(indexed.number)
-    assert postgres.execute(both, name) == [(0, 0, 0, 0)]
+    assert postgres.execute(both, name) == []
 
 
 def index_of(engine):

@@ -84,6 +84,29 @@ def test_two_hosts_find_photos_of_both_and_encode_each_once(hosts, tmp_path):
     }
 
 
+def test_a_source_with_wrong_vectors_is_caught_and_told(hosts, tmp_path, postgres, database):
+    nas = hosts("nas", draw_some(tmp_path / "a", range(20)))
+    nas.wait_until_indexed(20)
+    nas.wait_until(lambda: is_published(nas))
+    postgres.execute(  # each has that of another, as a host that runs another model would
+        "UPDATE imgvecd.vectors_1 v SET vector = o.vector FROM imgvecd.vectors_1 o WHERE o.key ="
+        " (SELECT coalesce(min(key), (SELECT min(key) FROM imgvecd.vectors_1))"
+        " FROM imgvecd.vectors_1 WHERE key > v.key)",
+        database.partition("@/")[2].partition("?")[0],
+    )
+    desktop = hosts("desktop", draw_some(tmp_path / "b", range(20)))
+    desktop.wait_until_indexed(20)
+    desktop.wait_until(lambda: encoded(tmp_path, "desktop") == 20)
+    desktop.wait_until(lambda: is_published(desktop))
+    assert desktop.status()["shared"]["sources_refused"] == [1]
+    reasons = desktop.get("/v1/health")["reasons"]
+    assert any("no vectors are taken from source 1" in reason for reason in reasons)
+    right = nas.post("/v1/search", {"text": "anything", "limit": 20, "all": True})["hits"]
+    found = desktop.post("/v1/search", {"text": "anything", "limit": 20, "all": True})["hits"]
+    names = [[hit["path"].rpartition("/")[2] for hit in hits] for hits in (right, found)]
+    assert names[0] == names[1]
+
+
 def test_pages_of_everywhere_neither_shift_nor_repeat(hosts, tmp_path):
     nas = hosts("nas", draw_some(tmp_path / "a", range(20)))
     desktop = hosts("desktop", draw_some(tmp_path / "b", range(20, 35)))

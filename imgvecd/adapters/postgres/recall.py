@@ -17,7 +17,7 @@ from imgvecd.types import Float32Array
 logger = logging.getLogger(__name__)
 
 _K = 10
-_MOST_QUERIES = 24  # an exact search of a million takes a second
+_MOST_QUERIES = 32  # an exact search of a million takes a second
 _OWN_QUERIES = 8  # of images in the table, beside what people ask
 _TENTH = "v.key %% 10 = 3"  # as psycopg takes it
 _TRIED = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 4000)  # candidates
@@ -47,18 +47,25 @@ def enough_candidates(
 ) -> tuple[int, int, bool]:
     """Return the least candidates, without and with a filter, that find what is promised.
 
+    They do so for what people ask and for images in the table alike.
+
     Returns: also whether they do; if not, they are as many as were tried.
     """
     asked = _questions(connection, table, queries)
+    texts = max(0, len(asked) - _OWN_QUERIES)
+    kinds = [some for some in (asked[:texts], asked[texts:]) if len(some)]
     best = []
     enough = True
     for among in ("", _TENTH):
-        exact = _exact(connection, table, asked, among)
+        exact = [_exact(connection, table, some, among) for some in kinds]
         for candidates in _TRIED:
             tried = dataclasses.replace(
                 table, candidates=candidates, candidates_filtered=candidates
             )
-            found = _found(connection, tried, asked, exact, among)
+            found = min(
+                _found(connection, tried, some, best_there, among)
+                for some, best_there in zip(kinds, exact, strict=True)
+            )
             what = "with one in ten allowed " if among else ""
             logger.info("shared engine: recall %s%.3f, %d candidates", what, found, candidates)
             if found >= LEAST_RECALL + _MARGIN:

@@ -178,10 +178,28 @@ BEGIN
 END $$;
 """
 
+
+def _shortened(source: str) -> str:
+    """Return a query for (key, short) of the rows of a table; $1, $2, $3 are mean, axes, reach.
+
+    See `short_vectors`. A function would take seven times as long: it would not be inlined.
+    """
+    return f"""
+        SELECT key, (short || ARRAY[sqrt(greatest(0, $3 + (short <#> short)))]::vector)::halfvec
+        FROM (
+            SELECT key, (
+                SELECT array_agg(-(centred <#> axis))::vector
+                FROM (SELECT centred, unnest($2) AS axis OFFSET 0) AS turning
+            ) AS short
+            FROM (SELECT key, vector::vector - $1 AS centred FROM {source} OFFSET 0) AS centring
+            OFFSET 0
+        ) AS turned"""
+
+
 # An index of short vectors takes the place of the one of whole ones. It lies in a table of its own,
 # `short_N_V`, where V grows with each index: who searches by an old one notices. Triggers keep it
 # equal to `vectors_N`, so that no source can write what another's image is found by.
-_SECOND = """
+_SECOND = f"""
 DO $$
 DECLARE
     model integer;
@@ -201,17 +219,6 @@ ALTER TABLE imgvecd.models ADD COLUMN version integer, ADD COLUMN mean vector,
     ADD COLUMN candidates_filtered integer, ADD COLUMN measured_count bigint;
 UPDATE imgvecd.models SET indexed_count = NULL;
 
--- The coordinates of x - mean on the axes, and one more that makes all of the same length: then the
--- nearest are those of the largest inner product.
-CREATE FUNCTION imgvecd.shortened(whole halfvec, mean vector, axes vector[], reach double precision)
-RETURNS halfvec LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT AS $$
-    SELECT (short || ARRAY[sqrt(greatest(0, reach + (short <#> short)))]::vector)::halfvec
-    FROM (
-        SELECT array_agg(-(centred <#> axis))::vector AS short
-        FROM (SELECT whole::vector - mean AS centred, unnest(axes) AS axis OFFSET 0) AS turning
-    ) AS turned
-$$;
-
 -- The argument is the number of the model.
 CREATE FUNCTION imgvecd.keep_short()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -223,17 +230,17 @@ BEGIN
         EXECUTE format('DELETE FROM imgvecd.short_%s_%s AS s USING gone WHERE s.key = gone.key',
             used.number, used.version);
     ELSE
-        EXECUTE format('INSERT INTO imgvecd.short_%s_%s AS old'
-            ' SELECT key, imgvecd.shortened(vector, $1, $2, $3) FROM fresh'
-            ' ON CONFLICT (key) DO UPDATE SET short = excluded.short'
-            ' WHERE old.short <> excluded.short', used.number, used.version)
+        EXECUTE format($put$INSERT INTO imgvecd.short_%s_%s AS old {_shortened("fresh")}
+            ON CONFLICT (key) DO UPDATE SET short = excluded.short
+            WHERE old.short <> excluded.short$put$, used.number, used.version)
             USING used.mean, used.axes, used.reach;
     END IF;
     RETURN NULL;
 END $$;
 
 -- Builds the index of a model anew. Writers wait meanwhile, searches go on by the old one.
-CREATE FUNCTION imgvecd.build_index(model integer, mean vector, axes vector[], reach double precision)
+CREATE FUNCTION imgvecd.build_index(model integer, mean vector, axes vector[],
+    reach double precision)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT SET max_parallel_maintenance_workers = 0 AS $$
 DECLARE
@@ -249,15 +256,16 @@ BEGIN
     EXECUTE format('LOCK TABLE imgvecd.vectors_%s IN SHARE ROW EXCLUSIVE MODE', model);
     EXECUTE format('CREATE TABLE %s (key bigint NOT NULL, short halfvec(%s) NOT NULL)', made,
         cardinality(axes) + 1);
-    EXECUTE format('INSERT INTO %s SELECT key, imgvecd.shortened(vector, $1, $2, $3)'
-        ' FROM imgvecd.vectors_%s', made, model) USING mean, axes, reach;
+    EXECUTE format($put$INSERT INTO %s {_shortened("imgvecd.vectors_%s")}$put$, made, model)
+        USING mean, axes, reach;
     GET DIAGNOSTICS rows = ROW_COUNT;
     EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (key)', made);
     -- where a graph has room in memory, it is built several times as fast
     PERFORM set_config('maintenance_work_mem', greatest(
         pg_size_bytes(current_setting('maintenance_work_mem')) / 1024,
         least(2097152, rows * (cardinality(axes) * 2 + 700) / 1024))::text || 'kB', true);
-    EXECUTE format('CREATE INDEX ON %s USING hnsw (short halfvec_l2_ops)', made);
+    EXECUTE format('CREATE INDEX ON %s USING hnsw (short halfvec_l2_ops)'
+        ' WITH (m = 16, ef_construction = 40)', made);
     EXECUTE format('GRANT SELECT ON %s TO PUBLIC', made);
     EXECUTE format('DROP TABLE IF EXISTS imgvecd.short_%s_%s', model, before);
     EXECUTE format($statements$
