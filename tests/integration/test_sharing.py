@@ -246,7 +246,7 @@ def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
         began = time.monotonic()
         answer = find(daemon)
         assert time.monotonic() < began + 20
-        assert len(answer["hits"]) == 25
+        assert len(answer["hits"]) == 30
         assert "Only this library was searched" in answer["notes"][0]
         assert daemon.stop() == 0
 

@@ -39,6 +39,7 @@ class RecallKeeper:
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
         self._looked_at: dict[str, float] = {}
+        self._unsettled: dict[str, tuple[int, int]] = {}  # lists as measured last
 
     def due(self, client: MilvusClient, fingerprint: str) -> tuple[VectorCollection, int] | None:
         """Return what is to be measured, and how many vectors it has; None if nothing is."""
@@ -50,19 +51,32 @@ class RecallKeeper:
         if collection is None:
             return None
         count = count_passing(client, collection.name, "")
-        if count < MEASURE_FROM or count <= _GROWN * collection.measured_at:
+        grown = count >= MEASURE_FROM and count > _GROWN * collection.measured_at
+        if not grown and fingerprint not in self._unsettled:
             return None
         return collection, count
 
     def settle(
         self, client: MilvusClient, collection: VectorCollection, count: int, queries: Float32Array
     ) -> None:
-        """Find out how many lists are enough, once what was written has its index."""
+        """Find out how many lists are enough, once what was written has its index.
+
+        Milvus puts segments together and indexes them anew for a while, and nothing tells when it
+        has done: so it is measured again at the next looks, until no more lists are needed.
+        """
         client.flush(collection.name, timeout=_INDEX_S)
         _wait_for_index(client, collection.name)
         asked = _questions(client, collection, queries)
-        probes = [_enough(client, collection, asked, test) for test in ("", _TENTH)]
-        self._collections.note(client, collection, (probes[0], probes[1]), count)
+        before = self._unsettled.get(collection.fingerprint, (0, 0))
+        probes = (
+            max(before[0], _enough(client, collection, asked, "")),
+            max(before[1], _enough(client, collection, asked, _TENTH)),
+        )
+        self._collections.note(client, collection, probes, count)
+        if probes == before:
+            del self._unsettled[collection.fingerprint]
+        else:
+            self._unsettled[collection.fingerprint] = probes
 
 
 def measure(client: MilvusClient, collection: VectorCollection, queries: Float32Array) -> Recall:
