@@ -6,6 +6,7 @@ from fakes import MODEL
 
 from imgvecd.api import Hit, SearchRequest, SearchResponse, Term
 from imgvecd.catalog.queries import known_names
+from imgvecd.catalog.schema.connection import Database
 from imgvecd.core.search import kept_answers, searcher
 from imgvecd.core.search.kept_answers import KeptAnswers
 from imgvecd.core.threads import ThreadPool
@@ -45,6 +46,28 @@ async def test_a_known_text_takes_one_turn_in_one_thread_and_again_none(shelf, h
     again = await asking.search(msgspec.structs.replace(ASKED, min_score=-0.9))
     assert not hops
     assert same(first, again)
+
+
+async def test_many_hits_take_no_more_statements_than_few(shelf, monkeypatch):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    said, connect = [], Database._connect
+
+    def traced(database):
+        connection = connect(database)
+        connection.set_trace_callback(said.append)
+        return connection
+
+    monkeypatch.setattr(Database, "_connect", traced)
+    shelf.catalog.searching._database._readers.queue.clear()
+    counts = []
+    for limit in (1, 1, 30):
+        said.clear()
+        await asking.search(
+            msgspec.structs.replace(ASKED, limit=limit, min_score=-0.9 - limit / 999)
+        )
+        counts.append(len(said))
+    assert counts[2] <= counts[1] + 5  # of what is beside the files, some at a time
 
 
 CHANGES = {
