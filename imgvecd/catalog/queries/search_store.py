@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -71,6 +71,11 @@ class SearchRows:
         self._database = database
         self._texts = QueryTexts(database)
         self._known = KnownNames(database)
+
+    @property
+    def state(self) -> Hashable:
+        """What the answers of all else here depend on: while it is the same, so are they."""
+        return self._database.changes, self._known.are_due
 
     def matching(self, filters: Filters) -> Int64Array:
         """Return the sorted ids of live contents that pass.

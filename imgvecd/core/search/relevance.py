@@ -105,8 +105,31 @@ class Ordinary:
     deviation: float
 
 
+class _Sample:
+    """Some stored images, and what was measured on them.
+
+    Args:
+        rows: their vectors, shape (n, dim).
+        images: in the library when they were drawn.
+    """
+
+    def __init__(self, rows: Float32Array, images: int) -> None:
+        self.rows = rows
+        self.images = images
+        self.ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+
+    def is_outgrown(self, images: int) -> bool:
+        """Return whether the library has become another one."""
+        return abs(images - self.images) > _DRIFT * self.images
+
+    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int) -> Scale:
+        """Return the scale of a query by what ordinary ones of its shape get here."""
+        scores = np.sort(matrix_times(self.rows, vector))
+        return Scale(chances(scores, ordinary.null, images), scores)
+
+
 class Relevance:
-    """Scales for one model and library. Not thread-safe.
+    """Scales for one model and library. Not thread-safe, but for what is known.
 
     Args:
         sample: returns vectors, shape (n, dim), of up to so many stored images, spread over all.
@@ -114,10 +137,14 @@ class Relevance:
 
     def __init__(self, sample: Callable[[int], Float32Array]) -> None:
         self._draw = sample
-        self._sample: Float32Array | None = None
-        self._sampled_at = 0
+        self._sample: _Sample | None = None
         self._texts: Float32Array | None = None
-        self._ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+        self._edition = 0
+
+    @property
+    def edition(self) -> int:
+        """Changes whenever scales do although the library has not. Any thread may ask."""
+        return self._edition
 
     @property
     def knows_texts(self) -> bool:
@@ -128,6 +155,7 @@ class Relevance:
         """Take the embeddings of `REFERENCE_TEXTS`, in order."""
         order = np.random.default_rng(0).permutation(len(vectors))
         self._texts = vectors[order]
+        self._edition += 1
 
     def scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
         """Return the scale of a query, shape (dim,), in a library of so many images.
@@ -137,19 +165,22 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        scores = np.sort(matrix_times(self._sample, vector))
-        return Scale(chances(scores, ordinary.null, images), scores)
+        return self._sample.scale(vector, ordinary, images)
 
-    def known_scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
-        """Return what `scale` does where that takes half a millisecond, since all for it is known.
+    def known_scale(
+        self, vector: Float32Array, shape: Shape, images: int
+    ) -> tuple[bool, Scale | None]:
+        """Return (whether it is known, what `scale` returns then), in half a millisecond.
 
-        None otherwise.
+        Any thread may ask, whatever is measured meanwhile.
         """
-        known = shape in self._ordinary and self._sample is not None and not self._outgrown(images)
-        return self.scale(vector, shape, images) if known else None
-
-    def _outgrown(self, images: int) -> bool:
-        return abs(images - self._sampled_at) > _DRIFT * self._sampled_at
+        if images < SMALLEST_LIBRARY:
+            return True, None
+        sample = self._sample
+        ordinary = None if sample is None else sample.ordinary.get(shape)
+        if sample is None or ordinary is None or sample.is_outgrown(images):
+            return False, None
+        return True, sample.scale(vector, ordinary, images)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -160,17 +191,18 @@ class Relevance:
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
             return None
-        if self._sample is None or self._outgrown(images):
-            self._sample, self._sampled_at = self._draw(_SAMPLE), images
-            self._ordinary.clear()
-        if len(self._sample) < _LEAST_SAMPLE:
+        if self._sample is None or self._sample.is_outgrown(images):
+            self._sample = _Sample(self._draw(_SAMPLE), images)
+            self._edition += 1
+        sample = self._sample
+        if len(sample.rows) < _LEAST_SAMPLE:
             self._sample = None
             return None
-        if shape not in self._ordinary:
-            self._ordinary[shape] = self._measure(shape, self._sample)
-            if len(self._ordinary) > _SHAPES:
-                self._ordinary.popitem(last=False)
-        return self._ordinary[shape]
+        if shape not in sample.ordinary:
+            sample.ordinary[shape] = self._measure(shape, sample.rows)
+            if len(sample.ordinary) > _SHAPES:
+                sample.ordinary.popitem(last=False)
+        return sample.ordinary[shape]
 
     def _measure(self, shape: Shape, sample: Float32Array) -> Ordinary:
         all_texts = all(is_text for is_text, _ in shape)
