@@ -92,7 +92,7 @@ NAMED = (
     Asked("a cat with Ada", first=("cat",), absent=("0001019", "0001189")),
     Asked("Ada playing tennis", first=("0001019",), absent=("cat", "0000068")),
 )
-# Found all the same, by a model as small as this one; "fnord" is looked for as "fjord".
+# Found all the same, by a model as small as this one; "fnord" is looked for as "ford", a car.
 MISTAKEN = {"sushi", "a wine glass", "a helicopter", "fnord"}
 
 
