@@ -484,6 +484,10 @@ class WorkQueue(Protocol):
         """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
         ...
 
+    def encode_again(self, fingerprint: str, digests: Sequence[bytes]) -> int:
+        """Drop the vectors that the model gave these pixels; return how many images are queued."""
+        ...
+
     def commit_embeddings(
         self,
         fingerprint: str,
