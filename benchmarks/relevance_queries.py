@@ -63,6 +63,72 @@ SUBJECTS: dict[str, str] = {
     "a sled": "sled sledding",
 }
 
+# What captions say of photos that may well show a subject which they do not name.
+OPEN: dict[str, str] = {
+    "dog": "animal pet hound",
+    "child": "person people family teen teenager youth student someone",
+    "a man": "person people player crowd group someone rider worker boy male adult couple family"
+    " team teen teenager",
+    "people": "someone team family couple player rider worker",
+    "water": "beach shore swim swimmer surf surfer surfing boat kayak canoe raft wet fountain"
+    " waterfall creek puddle underwater fishing wade wading rapid snorkel diver diving",
+    "a woman": "person people player crowd group someone girl female adult couple family mother"
+    " bride team teen teenager",
+    "beach": "sand sandy ocean sea shore shoreline coast wave surf surfer surfing dune seaside",
+    "snow": "sled sledding ice icy winter mountain slope",
+    "bicycle": "cycle cycling rider racer race helmet bmx biking motorcycle trail",
+    "a ball": "player game team play playing court goal kick kicking catch throw throwing"
+    " volleyball rugby racket bat fetch pitch pitcher cricket hockey lacrosse bowling golf",
+    "street": "car traffic pedestrian crosswalk curb pavement building town urban bus driving alley"
+    " path parade",
+    "grass": "field lawn park yard meadow pasture outdoors garden hill green dirt ground",
+    "a car": "vehicle truck van taxi traffic street road driving parking race",
+    "a horse": "rider rodeo jockey pony cowboy animal riding cart carriage polo",
+    "baby": "child kid toddler boy girl stroller little",
+    "skateboard": "skate skating ramp rail trick board",
+    "rock climbing": "rock cliff mountain rope boulder canyon cave",
+    "swimming pool": "swim swimming swimmer underwater diving dive splash goggle water slide",
+    "soccer": "ball goal goalie kick kicking player football team game",
+    "basketball": "ball court hoop player dunk team game sport",
+    "mountain": "hill cliff rock rocky peak slope summit canyon ridge snow valley hiking climb"
+    " climber climbing landscape volcano",
+    "boat": "ship kayak canoe raft sail sailing rowing paddle paddling ferry yacht ski harbor"
+    " dock rapid lake river water",
+    "surfer": "wave wakeboard wakeboarder board ocean wetsuit bodyboard boogie kayak parasailing"
+    " kitesurfing windsurfing windsurfer waterskiing",
+    "motorcycle": "bike biker rider racer race vehicle motor atv quad scooter",
+    "swing": "playground rope hanging",
+    "playground": "park climbing play playing monkey equipment bar seesaw tunnel bouncy ladder",
+    "sand": "desert shore ocean sea coast dirt surf volleyball",
+    "tent": "camp camping campsite canopy tarp hut market booth festival shelter awning",
+    "bench": "seat sit sitting park table bleacher",
+    "crowd": "people group parade spectator fan concert stadium festival gathering protest rally"
+    " market team stage street race",
+    "guitar": "music musician instrument band play playing concert sing singing singer microphone"
+    " stage",
+    "bird": "wing flying animal parrot swan chicken feather eagle owl",
+    "tree": "wooded leave leaf park log bush outdoors garden jungle autumn plant yard trail hill"
+    " field mountain",
+    "hat": "helmet hood beanie bandana cowboy costume headdress uniform bonnet headscarf turban",
+    "fountain": "water spray statue waterfall splash hose jet",
+    "tennis": "racquet court player game",
+    "ice skating": "skater rink hockey snow roller rollerblade rollerblading skateboard"
+    " skateboarder skateboarding",
+    "hiking": "trail mountain hill climb climber climbing walk walking path rock trek backpacker"
+    " cliff",
+    "bus": "vehicle traffic truck van street",
+    "train": "station track railroad railway platform rail passenger",
+    "frisbee": "disc disk toy catch catching throw object",
+    "wrestling": "fight fighting fighter boxing boxer karate martial match sumo tackle judo ring",
+    "baseball": "ball bat softball pitcher base player game team field uniform glove cricket",
+    "food": "restaurant table drink drinking fruit picnic cook cooking kitchen lunch dinner"
+    " market grill bread vegetable apple chew lick ice candy snack bowl plate watermelon"
+    " bite mouth birthday",
+    "cliff": "mountain climb climber climbing boulder canyon waterfall ledge cave hill peak stone",
+    "fishing": "pole net pier dock rod boat lake river",
+    "a sled": "snow ski skiing slide",
+}
+
 FREQUENT = tuple(SUBJECTS)[:12]
 """Subjects that people photograph most, each in some of a hundred of these photos."""
 
@@ -156,9 +222,11 @@ class Case:
     """One query in one library.
 
     Attributes:
-        kind: of the query; with a minus where the library has no match.
+        kind: of the query; with a minus where the library has no match, with a question mark where
+            no caption names one.
         library: places of its images among all.
-        matches, doubtful: shape (len(library),); of doubtful images the captions do not agree.
+        matches, doubtful: shape (len(library),); of doubtful images the captions do not agree, or
+            leave it open.
             None where they are not known one by one.
     """
 
@@ -190,20 +258,27 @@ class Study:
     def cases(self, size: int, captions: int) -> Iterator[Case]:
         """Yield the cases of libraries of so many images, with so many captions."""
         for subject, words in SUBJECTS.items():
-            yield from self._subject(subject, captioned.words(words), size)
+            named, open_ = captioned.words(words), captioned.words(OPEN[subject])
+            yield from self._subject(subject, named, open_, size)
         yield from self._own_words(size, captions)
         for kind, texts in (("absent-", ABSENT), ("nonsense-", NONSENSE)):
             for text in texts:
                 yield Case(kind, text, self._draw(size, self._lack(text, captioned.words(text))))
 
-    def _subject(self, subject: str, words: set[str], size: int) -> Iterator[Case]:
-        told = np.array([sum(bool(words & text) for text in texts) for texts in self._words])
+    def _subject(self, subject: str, named: set[str], open_: set[str], size: int) -> Iterator[Case]:
+        told = self._telling(named)
+        open_to = (told == 1) | ((told == 0) & (self._telling(open_) > 0))
         library = self._draw(size, np.ones(len(told), bool))
         if (told[library] >= 2).any():
-            yield Case("subject", subject, library, told[library] >= 2, told[library] == 1)
-        without = self._draw(size, told == 0)
-        if len(without) >= min(size, 300):
-            yield Case("subject-", subject, without)
+            yield Case("subject", subject, library, told[library] >= 2, open_to[library])
+        for kind, allowed in (("subject-", (told == 0) & ~open_to), ("subject?", told == 0)):
+            without = self._draw(size, allowed)
+            if len(without) >= min(size, 300):
+                yield Case(kind, subject, without)
+
+    def _telling(self, words: set[str]) -> np.ndarray:
+        """Return how many captions of each image have one of the words."""
+        return np.array([sum(bool(words & text) for text in texts) for texts in self._words])
 
     def _own_words(self, size: int, count: int) -> Iterator[Case]:
         own = [(i, text) for i in range(self._asked) for text in self._captions[i]]

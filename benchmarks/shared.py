@@ -72,14 +72,16 @@ def measure(server, count, asked):
     rate = publishing.write(library, 0, count)
     line("upserts before the index", f"{rate:,.0f}/s", ">= 2,000/s", rate >= 2000)
     questions = library.queries(asked + 80)
-    texts = np.concatenate([questions[: asked // 2 + 40]])
+    texts = questions[: asked // 2 + 40]
     began = time.monotonic()
     engine.settle(MODEL.fingerprint, lambda: texts[-40:])
     took = time.monotonic() - began
-    found = server.execute("SELECT probes, probes_filtered, lists FROM imgvecd.models", "photos")
+    ((dimensions, candidates, filtered),) = server.execute(
+        "SELECT cardinality(axes), candidates, candidates_filtered FROM imgvecd.models", "photos"
+    )
     line(
         "index built and measured",
-        f"{took:,.0f} s; probes {found[0][0]}, {found[0][1]} of {found[0][2]}",
+        f"{took:,.0f} s; {dimensions} dimensions, {candidates} and {filtered} candidates",
     )
     half = asked // 2
     queries = np.concatenate([texts[:half], questions[-half:]])
@@ -102,10 +104,10 @@ def measure(server, count, asked):
     line("vectors taken instead of encoding", f"{len(found):,} in {1000 * took:.0f} ms")
     for what, table in (
         ("table", "vectors_1"),
-        ("index", "vectors_1_nearest"),
+        ("index", "short_1_1"),
         ("facts", "images"),
     ):
-        function = "pg_relation_size" if what == "index" else "pg_table_size"
+        function = "pg_total_relation_size" if what == "index" else "pg_table_size"
         ((size,),) = server.execute(f"SELECT {function}('imgvecd.{table}')", "photos")
         line(f"bytes an image, {what}", f"{size / count:,.0f}")
     engine.close()

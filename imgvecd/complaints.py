@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -67,7 +68,7 @@ def _choices(kind: msgspec.inspect.Type) -> tuple[Any, ...]:
 
 def _located(shape: Any, place: str) -> Iterator[msgspec.inspect.Type]:  # noqa: ANN401  # see above
     """Yield the types that a value at ".filters.any_of[1]" may have."""
-    kinds = list(_plain(msgspec.inspect.type_info(shape)))
+    kinds = list(_plain(_type_info(shape)))
     for step in _STEP.finditer(place):
         kinds = [
             inner
@@ -76,6 +77,12 @@ def _located(shape: Any, place: str) -> Iterator[msgspec.inspect.Type]:  # noqa:
             for inner in _plain(below)
         ]
     yield from kinds
+
+
+@functools.cache
+def _type_info(shape: Any) -> msgspec.inspect.Type:  # noqa: ANN401  # see above
+    """Return what a struct of ours is made of, which takes milliseconds to find out."""
+    return msgspec.inspect.type_info(shape)
 
 
 def _plain(kind: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:

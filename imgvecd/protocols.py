@@ -6,7 +6,7 @@ The catalog's methods are synchronous and may be called from any thread; asynchr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from imgvecd.api import (
@@ -484,6 +484,10 @@ class WorkQueue(Protocol):
         """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
         ...
 
+    def encode_again(self, fingerprint: str, digests: Sequence[bytes]) -> int:
+        """Drop the vectors that the model gave these pixels; return how many images are queued."""
+        ...
+
     def commit_embeddings(
         self,
         fingerprint: str,
@@ -622,6 +626,11 @@ class ModelTable(Protocol):
 class SearchStore(Protocol):
     """What searching needs of the catalog besides vectors. Thread-safe."""
 
+    @property
+    def state(self) -> Hashable:
+        """What answers depend on: while it is the same, images and files are. Costs nothing."""
+        ...
+
     def matching(self, filters: Filters) -> Int64Array:
         """Return the sorted ids of live contents that pass.
 
@@ -671,7 +680,10 @@ class SearchStore(Protocol):
         ...
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
-        """Return up to `count` live contents with an embedding, spread evenly over all."""
+        """Return up to `count` live contents with an embedding, drawn evenly from all.
+
+        The order in which images came is no matter: the same library has the same sample.
+        """
         ...
 
     def new_embeddings(

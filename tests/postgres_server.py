@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from memory import room_in_memory
 
 NOBODY = 65_534
 DEADLINE_S = 60
@@ -46,8 +45,12 @@ class PostgresServer:
         programs_in=None,
         namespace=None,
     ):
+        if room is None:
+            from memory import room_in_memory  # noqa: PLC0415  # benchmarks do not have it
+
+            room = room_in_memory()
         self.bin = programs_in or programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=room or room_in_memory()))
+        self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-pg-", dir=room))
         self.settings = settings
         self.namespace = namespace
         self.data = self.folder / "data"

@@ -58,6 +58,9 @@ Band = Literal["found", "weaker", "nearest"]
 Matched = Literal["name", "metadata", "text", "date", "place"]
 """Why an image is found that is not by what it shows."""
 
+MOST_OF_MONTH = 100_000
+"""Images of a month in one answer."""
+
 MOST_COUNTED = 10_000
 """Hits of a band that are counted; more are told as so many."""
 

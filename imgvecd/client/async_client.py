@@ -170,9 +170,15 @@ class AsyncClient:
         """Return how many images were taken when, newest first."""
         return await self._call(image_calls.timeline(filters))
 
-    async def month(self, month: str, filters: api.Filters | None = None) -> api.MonthImages:
-        """Return the images of a month ("2023-05", "undated"), newest first, in columns."""
-        return await self._call(image_calls.month(month, filters))
+    async def month(
+        self,
+        month: str,
+        filters: api.Filters | None = None,
+        start: int = 0,
+        limit: int = api.MOST_OF_MONTH,
+    ) -> api.MonthImages:
+        """Return the images of a month, newest first, in columns; see `Client.month`."""
+        return await self._call(image_calls.month(month, filters, start, limit))
 
     async def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
         """Return the cameras, tags, people or folders that most images have."""

@@ -68,7 +68,11 @@ def status(answer: api.Status) -> list[str]:
 def _shared(shared: api.SharedStatus) -> list[str]:
     waiting = f"{shared.waiting:,} images wait" if shared.waiting else "all is published"
     taken = f", {shared.vectors_taken:,} not encoded here" if shared.vectors_taken else ""
-    return [_line("shared", f"as {shared.source} on {shared.engine}: {waiting}{taken}")]
+    lines = [_line("shared", f"as {shared.source} on {shared.engine}: {waiting}{taken}")]
+    if shared.sources_refused:
+        numbers = ", ".join(map(str, shared.sources_refused))
+        lines.append(_line("", f"nothing is taken from source {numbers}: wrong vectors"))
+    return lines
 
 
 def _move(move: api.MoveStatus) -> str:

@@ -174,9 +174,20 @@ class Client:
         """Return how many images were taken when, newest first."""
         return self._call(image_calls.timeline(filters))
 
-    def month(self, month: str, filters: api.Filters | None = None) -> api.MonthImages:
-        """Return the images of a month ("2023-05", "undated"), newest first, in columns."""
-        return self._call(image_calls.month(month, filters))
+    def month(
+        self,
+        month: str,
+        filters: api.Filters | None = None,
+        start: int = 0,
+        limit: int = api.MOST_OF_MONTH,
+    ) -> api.MonthImages:
+        """Return the images of a month ("2023-05", "undated"), newest first, in columns.
+
+        Args:
+            start: how many of the first to leave out.
+            limit: 1 to 100,000.
+        """
+        return self._call(image_calls.month(month, filters, start, limit))
 
     def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
         """Return the cameras, tags, people or folders that most images have."""

@@ -20,8 +20,10 @@ class TimelineStore(Protocol):
         """Return how many images each month has, and their shapes."""
         ...
 
-    def month(self, month: str, allowed: Int64Array | None, clock: str) -> api.MonthImages:
-        """Return the images of one month."""
+    def month(
+        self, month: str, allowed: Int64Array | None, clock: str, start: int, limit: int
+    ) -> api.MonthImages:
+        """Return the images of a part of one month."""
         ...
 
     def page(
@@ -68,6 +70,7 @@ class DaemonBrowsing:
         self._allowed = allowed
         self._fingerprint = fingerprint
         self._instance = embeddings.instance()
+        self._last: api.Timeline | None = None  # of everything: a byte an image
 
     async def clock(self) -> str:
         """Return the catalog's clock."""
@@ -78,17 +81,25 @@ class DaemonBrowsing:
 
         def read() -> api.Timeline:
             clock = self._embeddings.clock()
-            return self._timeline.timeline(self._allowed.ids(filters, clock), self._name(clock))
+            allowed = self._allowed.ids(filters, clock)
+            if allowed is not None:
+                return self._timeline.timeline(allowed, self._name(clock))
+            last = self._last
+            if last is None or last.clock != self._name(clock):
+                last = self._last = self._timeline.timeline(None, self._name(clock))
+            return last
 
         return await INTERACTIVE.run(read)
 
-    async def month(self, month: str, filters: api.Filters) -> api.MonthImages:
-        """Return the images of one month."""
+    async def month(
+        self, month: str, filters: api.Filters, start: int, limit: int
+    ) -> api.MonthImages:
+        """Return the images of a part of one month."""
 
         def read() -> api.MonthImages:
             clock = self._embeddings.clock()
             allowed = self._allowed.ids(filters, clock)
-            return self._timeline.month(month, allowed, self._name(clock))
+            return self._timeline.month(month, allowed, self._name(clock), start, limit)
 
         return await INTERACTIVE.run(read)
 

@@ -14,6 +14,7 @@ from imgvecd.errors import NotFoundError
 from imgvecd.server.requests import (
     FacetFields,
     FilterFields,
+    MonthFields,
     PositionFields,
     filters_of,
     json_body,
@@ -46,7 +47,7 @@ class BrowsingRoutes:
                 "The images of one month, newest first",
                 self.month,
                 api.MonthImages,
-                query=FilterFields,
+                query=MonthFields,
                 errors=(NotFoundError,),
                 conditional=True,
             ),
@@ -82,9 +83,12 @@ class BrowsingRoutes:
 
     async def month(self, request: web.Request) -> web.Response:
         """Answer a month's images, likewise."""
-        filters = filters_of(query_fields(request, FilterFields).filters)
+        fields = query_fields(request, MonthFields)
+        filters = filters_of(fields.filters)
         month = request.match_info["month"]
-        return await self._unless_known(request, lambda: self._service.month(month, filters))
+        return await self._unless_known(
+            request, lambda: self._service.month(month, filters, fields.start, fields.limit)
+        )
 
     async def lookup(self, request: web.Request) -> web.Response:
         """Answer many images."""

@@ -7,6 +7,7 @@ import collections
 import enum
 import http
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
@@ -34,6 +35,8 @@ LINGER_S = 2.0
 # Bytes that are parsed before others are served: in a chunked body a thousand chunks, in a
 # millisecond. A search takes some twenty turns of the event loop.
 _READ_AT_ONCE = 1 << 13
+# Of a body, so much waits to be taken before no more is read: who takes it rests in between.
+_UNREAD_BYTES = 1 << 13
 # Requests that are begun in one round of the event loop.
 _BEGUN_AT_ONCE = 32
 _BEGUN_PER_CLIENT = 2
@@ -56,9 +59,10 @@ class Connection(web.RequestHandler):
         peer: who is at the other end.
         client: whom it counts for; for a stranger until the token was seen, over TCP.
         stage: what goes on on it.
+        parsed_s: processor time that what has come took.
     """
 
-    __slots__ = ("client", "peer", "stage")
+    __slots__ = ("client", "parsed_s", "peer", "stage")
 
     def __init__(
         self,
@@ -71,6 +75,13 @@ class Connection(web.RequestHandler):
         self.peer = peer
         self.client = client
         self.stage = Stage.JOINING
+        self.parsed_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come."""
+        began = time.thread_time()
+        super().data_received(data)
+        self.parsed_s += time.thread_time() - began
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -128,6 +139,7 @@ def connection_factory(manager: web.Server, idle_timeout_s: float) -> Connection
             access_log=None,
             auto_decompress=False,  # a small compressed body could become a huge one
             tcp_keepalive=False,
+            read_bufsize=_UNREAD_BYTES // 2,  # aiohttp reads on up to twice as much
         )
 
     return make
@@ -158,6 +170,13 @@ def mark_busy() -> Middleware:
 def enter(request: web.Request, stage: Stage) -> None:
     """Say what goes on on the request's connection from now on."""
     cast("Connection", request.protocol).stage = stage
+
+
+def parsing_s(request: web.Request) -> float:
+    """Return the processor time that parsing what has come took since this was asked before."""
+    connection = cast("Connection", request.protocol)
+    took_s, connection.parsed_s = connection.parsed_s, 0.0
+    return took_s
 
 
 def peer(request: web.Request) -> Peer:

@@ -5,13 +5,14 @@ What looks through megabytes does so piece by piece, and serves others in betwee
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from imgvecd.errors import BadRequestError
+from imgvecd.server.courtesy import Courtesy
 
 _MOST_PARTS = 64  # a search has about twenty fields
 _MOST_HEADER_BYTES = 8192  # of one part; as long as a line of a request's own head
@@ -45,15 +46,15 @@ async def parts(body: bytes, content_type: str) -> AsyncIterator[Part]:
             "Form: the multipart body is broken: its Content-Type has no boundary."
         )
     delimiter = b"--" + (found[1] or found[2]).encode(errors="surrogateescape")
-    view = memoryview(body)
-    at = await _first(body, delimiter)
+    view, courtesy = memoryview(body), Courtesy()
+    at = await _first(body, delimiter, courtesy)
     for _ in range(_MOST_PARTS):
         if body.startswith(b"--", at):
             return
         head_end = body.find(b"\r\n\r\n", at, at + _MOST_HEADER_BYTES)
         end = -1
         if head_end >= 0 and body.startswith(b"\r\n", at):
-            end = await _find(body, b"\r\n" + delimiter, head_end + 2)
+            end = await _find(body, b"\r\n" + delimiter, head_end + 2, courtesy)
         if end < 0:
             raise BadRequestError(
                 "Form: the multipart body is broken: a part needs a head of "
@@ -67,30 +68,32 @@ async def parts(body: bytes, content_type: str) -> AsyncIterator[Part]:
 
 async def copied(content: memoryview) -> bytes:
     """Return the same as bytes, copied piece by piece."""
-    copy = io.BytesIO()
+    copy, courtesy = io.BytesIO(), Courtesy()
     for start in range(0, len(content), _AT_ONCE):
+        began = time.thread_time()
         copy.write(content[start : start + _AT_ONCE])
-        await asyncio.sleep(0)
+        await courtesy.rest(time.thread_time() - began)
     return copy.getvalue()
 
 
-async def _first(body: bytes, delimiter: bytes) -> int:
+async def _first(body: bytes, delimiter: bytes, courtesy: Courtesy) -> int:
     """Return where the first delimiter ends; what comes before it means nothing."""
     if body.startswith(delimiter):
         return len(delimiter)
-    at = await _find(body, b"\n" + delimiter, 0)
+    at = await _find(body, b"\n" + delimiter, 0, courtesy)
     if at < 0:
         raise BadRequestError("Form: the multipart body is broken: its boundary never comes.")
     return at + 1 + len(delimiter)
 
 
-async def _find(body: bytes, wanted: bytes, start: int) -> int:
+async def _find(body: bytes, wanted: bytes, start: int, courtesy: Courtesy) -> int:
     """Return where `wanted` is, from `start` on; -1 if it is nowhere."""
     for at in range(start, len(body), _AT_ONCE):
+        began = time.thread_time()
         found = body.find(wanted, at, at + _AT_ONCE + len(wanted) - 1)
         if found >= 0:
             return found
-        await asyncio.sleep(0)
+        await courtesy.rest(time.thread_time() - began)
     return -1
 
 

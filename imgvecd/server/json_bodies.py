@@ -6,11 +6,11 @@ as a body may be. So pictures are taken out of the text first, and put into what
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import io
 import secrets
+import time
 from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, TooLargeError
+from imgvecd.server.courtesy import Courtesy
 
 T = TypeVar("T")
 
@@ -130,10 +131,11 @@ async def _without_pictures(
 
 async def _picture(text: memoryview) -> bytes | None:
     """Return what the text is in base64, or None if it is none."""
-    found = io.BytesIO()
+    found, courtesy = io.BytesIO(), Courtesy()
     left = b""
     try:
         for start in range(0, len(text), _AT_ONCE):
+            began = time.thread_time()
             left += text[start : start + _AT_ONCE]
             cut = len(left) - left.endswith(b"\\")  # some programs write "\/" for "/"
             plain, left = left[:cut].replace(b"\\/", b"/"), left[cut:]
@@ -145,7 +147,7 @@ async def _picture(text: memoryview) -> bytes | None:
                 return None
             found.write(piece)
             left = plain[whole:] + left
-            await asyncio.sleep(0)
+            await courtesy.rest(time.thread_time() - began)
     except binascii.Error:
         return None
     return None if left else found.getvalue()

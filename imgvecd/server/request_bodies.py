@@ -12,7 +12,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from imgvecd.core.slots import Slots
 from imgvecd.errors import BusyError, DeadlineError, TooLargeError
-from imgvecd.server.client_connection import Stage, client_of, enter
+from imgvecd.server.client_connection import Stage, client_of, enter, parsing_s
+from imgvecd.server.courtesy import Courtesy
 from imgvecd.server.route import Table
 
 # Above this a body counts as large; JSON requests without a picture are a few hundred bytes. The
@@ -82,6 +83,8 @@ async def _received(request: web.Request, slots: Slots) -> bytes:
         BusyError: it comes slowly, and others wait.
         TooLargeError: there is no end to it.
     """
+    if request.content.is_eof():  # it came with the head, as most do
+        return await _read(request)
     reading = asyncio.ensure_future(_read(request))
     began = time.monotonic()
     try:
@@ -96,7 +99,7 @@ async def _received(request: web.Request, slots: Slots) -> bytes:
 
 async def _read(request: web.Request) -> bytes:
     """Return the body, without a copy at its end, which would take long for a large one."""
-    received = io.BytesIO()
+    received, courtesy = io.BytesIO(), Courtesy()
     async for piece in request.content.iter_any():
         received.write(piece)
         if received.tell() > request.client_max_size:
@@ -104,4 +107,5 @@ async def _read(request: web.Request) -> bytes:
                 "The request body is too large; server.max_upload_mb allows "
                 f"{request.client_max_size:,} bytes."
             )
+        await courtesy.rest(parsing_s(request))
     return received.getvalue()

@@ -123,6 +123,17 @@ class FilterFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     filters: str = "{}"
 
 
+class MonthFields(FilterFields, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Query string of `GET /v1/timeline/{month}`.
+
+    Attributes:
+        start: how many of the month's first images to leave out.
+    """
+
+    start: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=api.MOST_OF_MONTH)] = api.MOST_OF_MONTH
+
+
 class FacetFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Query string of `GET /v1/facets`.
 

@@ -22,8 +22,10 @@ class BrowsingService(Protocol):
         """Return how many images were taken when, and their shapes."""
         ...
 
-    async def month(self, month: str, filters: api.Filters) -> api.MonthImages:
-        """Return the images of one month; NotFoundError if it is none."""
+    async def month(
+        self, month: str, filters: api.Filters, start: int, limit: int
+    ) -> api.MonthImages:
+        """Return up to `limit` images of one month after `start`; NotFoundError if it is none."""
         ...
 
     async def listing(

@@ -1,15 +1,14 @@
-/** Asks the daemon, through the gateway that served this page. */
+/** Asks the daemon, by way of the gateway. */
 
 /** How commands are run where the page was started. */
 export const commands = { imgvec: "imgvec" };
 
-/** An error that the daemon, or the gateway, told of. */
-export class Problem extends Error {
-  /** @param {number} status @param {string} code @param {string} detail */
-  constructor(status, code, detail) {
+/** What the daemon, or the gateway, said against it. */
+class Problem extends Error {
+  /** @param {number} status @param {string} detail */
+  constructor(status, detail) {
     super(detail);
     this.status = status;
-    this.code = code;
   }
 }
 
@@ -32,20 +31,20 @@ export async function ask(method, path, body, signal) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, "closed", `The page is not connected any more: run ${commands.imgvec} browse again.`);
+    throw new Problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
   }
   const text = await response.text();
   if (!response.ok) {
-    let problem = { code: "internal", detail: text.slice(0, 300) || response.statusText };
+    let detail = text.slice(0, 300) || response.statusText;
     try {
-      problem = JSON.parse(text);
+      detail = JSON.parse(text).detail;
     } catch { /* no JSON: the text says what there is to say */ }
-    throw new Problem(response.status, problem.code, problem.detail);
+    throw new Problem(response.status, detail);
   }
   return JSON.parse(text);
 }
 
-/** @param {string} path @param {Record<string, any>} fields */
+/** @param {string} path @param {Fields} fields */
 export function withFields(path, fields) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
@@ -55,6 +54,21 @@ export function withFields(path, fields) {
   }
   const text = query.toString();
   return text ? `${path}?${text}` : path;
+}
+
+/** @param {string} path @returns {[string, string]} its folder and its name */
+export function splitPath(path) {
+  const slash = path.lastIndexOf("/");
+  return [path.slice(0, slash), path.slice(slash + 1)];
+}
+
+/** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
+export async function attempt(say, act) {
+  try {
+    await act();
+  } catch (error) {
+    say(error.message);
+  }
 }
 
 /** @param {Item} item @param {number} size */

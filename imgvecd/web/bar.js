@@ -12,9 +12,7 @@ const KINDS = /** @type {[string, string][]} */ ([
 export class Bar {
   /**
    * @param {HTMLElement} box
-   * @param {{search: (query: string) => void, filter: (filters: Record<string, any>) => void,
-   *   order: (order: "score" | "newest") => void, picture: (data: string | null) => void,
-   *   view: (view: Scene["view"]) => void, help: () => void, close: () => void}} told
+   * @param {BarEvents} told
    */
   constructor(box, told) {
     this.box = box;
@@ -48,7 +46,8 @@ export class Bar {
       const whole = source.found.toLocaleString();
       this.count = source.nearest ? "Nothing found" : `${whole} found`;
       if (source.weaker) this.count += `, ${source.weaker.toLocaleString()} weaker`;
-    } else this.count = source.length === 1 ? "1 photo" : `${source.length.toLocaleString()} photos`;
+    } else if (!source.complete) this.count = "";
+    else this.count = source.length === 1 ? "1 photo" : `${source.length.toLocaleString()} photos`;
     this._draw();
   }
 
@@ -173,7 +172,7 @@ export class Bar {
     } else this._add({ [kind]: value });
   }
 
-  /** @param {Record<string, any>} more */
+  /** @param {Fields} more */
   _add(more) {
     const filters = { ...this.scene.filters, ...more };
     for (const key of Object.keys(filters)) if (filters[key] === undefined) delete filters[key];
@@ -203,11 +202,11 @@ export class Bar {
 
 /**
  * Return [words, the filters without it] of each filter.
- * @param {Record<string, any>} filters
- * @returns {[string, Record<string, any>][]}
+ * @param {Filters} filters
+ * @returns {[string, Fields][]}
  */
 function chipsOf(filters) {
-  /** @type {[string, Record<string, any>][]} */
+  /** @type {[string, Fields][]} */
   const chips = [];
   for (const [key, value] of Object.entries(filters)) {
     const { [key]: _, ...rest } = filters;

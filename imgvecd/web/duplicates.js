@@ -1,12 +1,12 @@
 /** Groups of the same picture, side by side: what differs, what stays. */
 
-import { ask, thumbnail } from "./api.js";
+import { ask, attempt, splitPath, thumbnail } from "./api.js";
 import { size } from "./panel.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const KINDS = /** @type {Record<string, string>} */ ({
   same_bytes: "The very same file", same_pixels: "The same picture", reencoded: "Saved anew or resized",
-  transformed: "Cropped, turned or mirrored", burst: "A burst", similar: "Alike",
+  transformed: "Turned", edited: "Edited", burst: "A burst", similar: "Alike",
 });
 const MOST_ZOOM = 12;
 /** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
@@ -17,8 +17,8 @@ const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
   ["Format", (file) => (file.format ?? "?").toUpperCase()],
   ["Taken", (file) => (file.taken_at ?? "–").slice(0, 19).replace("T", " ")],
   ["Changed", (file) => file.modified_at.slice(0, 16).replace("T", " ")],
-  ["Folder", (file) => file.path.slice(0, file.path.lastIndexOf("/"))],
-  ["Name", (file) => file.path.slice(file.path.lastIndexOf("/") + 1)],
+  ["Folder", (file) => splitPath(file.path)[0]],
+  ["Name", (file) => splitPath(file.path)[1]],
 ]);
 
 export class Duplicates {
@@ -27,7 +27,7 @@ export class Duplicates {
     this.box = box;
     this.say = say;
     this.visible = false;
-    /** @type {any[]} */
+    /** @type {{kind: string, files: any[]}[]} */
     this.groups = [];
     this.page = 50; // groups that are asked for at once
     this.total = 0;
@@ -118,25 +118,23 @@ export class Duplicates {
   /** @param {"not_duplicates" | "keep_both"} decision @param {string} done */
   async _decide(decision, done) {
     const group = this.groups[this.at];
-    const hashes = [...new Set(group.files.map((/** @type {any} */ file) => file.hash))];
+    const hashes = [...new Set(group.files.map((file) => file.hash))];
     if (hashes.length < 2) return this.say("These are the same bytes; there is nothing to tell apart");
-    try {
+    await attempt(this.say, async () => {
       await ask("POST", "/v1/duplicates/decisions", { hashes, decision });
       this.groups.splice(this.at, 1);
       this.total--;
       this._go(0);
       this.say(done);
-    } catch (error) {
-      this.say(error.message);
-    }
+    });
   }
 
   /**
    * Plan, and move what goes to the trash, which is looked at and can be undone.
    * @param {boolean} all every group, or the one that is seen
    */
-  async _trash(all) {
-    try {
+  _trash(all) {
+    return attempt(this.say, async () => {
       const plan = await ask("POST", "/v1/duplicates/plan", {});
       const lines = this._edited(plan.text, all ? this.groups : [this.groups[this.at]], all);
       if (!lines.some((line) => line.startsWith("trash"))) return this.say("Nothing here is to go");
@@ -145,20 +143,16 @@ export class Duplicates {
       const { files, size_bytes: bytes, left } = this.done;
       this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
       await this.show();
-    } catch (error) {
-      this.say(error.message);
-    }
+    });
   }
 
-  async _undo() {
-    try {
+  _undo() {
+    return attempt(this.say, async () => {
       const done = await ask("POST", "/v1/duplicates/undo", { name: this.done.name });
       this.done = null;
       this.say(`${done.files} are back`);
       await this.show();
-    } catch (error) {
-      this.say(error.message);
-    }
+    });
   }
 
   /**
@@ -188,10 +182,10 @@ export class Duplicates {
     }
     const group = this.groups[this.at];
     const { files } = group;
-    const order = files.map((/** @type {any} */ _, /** @type {number} */ i) => files[(i + this.swapped) % files.length]);
+    const order = files.map((_, i) => files[(i + this.swapped) % files.length]);
     const differing = FIELDS.filter(([, told]) => new Set(files.map(told)).size > 1 || told === FIELDS[0][1]);
-    const goes = files.filter((/** @type {any} */ file) => !this._stays(file));
-    const saved = goes.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.size_bytes, 0);
+    const goes = files.filter((file) => !this._stays(file));
+    const saved = goes.reduce((sum, file) => sum + file.size_bytes, 0);
     render(
       html`<div class="duplicates">
         <div class="row actions">
@@ -204,9 +198,9 @@ export class Duplicates {
           <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
           <button @click=${() => void this._decide("keep_both", "Both stay")}>Keep all</button>
         </div>
-        ${this.over && files.length > 1 ? this._overlaid(order) : html`<div class="side">${order.map((/** @type {any} */ file) => this._figure(file, files.indexOf(file)))}</div>`}
+        ${this.over && files.length > 1 ? this._overlaid(order) : html`<div class="side">${order.map((file) => this._figure(file, files.indexOf(file)))}</div>`}
         <table><tbody>${differing.map(
-          ([title, told]) => html`<tr><th scope="row">${title}</th>${order.map((/** @type {any} */ file) => html`<td>${told(file)}</td>`)}</tr>`,
+          ([title, told]) => html`<tr><th scope="row">${title}</th>${order.map((file) => html`<td>${told(file)}</td>`)}</tr>`,
         )}</tbody></table>
         <div class="row actions">
           ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}

@@ -19,7 +19,7 @@ const SETTLED_MS = 90;
 export class Grid {
   /**
    * @param {HTMLElement} box the element that scrolls
-   * @param {{open: (index: number) => void, moved: () => void, selected: () => void}} told
+   * @param {GridEvents} told
    */
   constructor(box, told) {
     this.box = box;
@@ -78,9 +78,7 @@ export class Grid {
     };
     this.active = Math.min(place?.active ?? 0, Math.max(source.length - 1, 0));
     this._arrange();
-    this._clear();
-    if (place) this.goTo(this._topOf(place.index) + place.offset);
-    else this.goTo(0);
+    this.goTo(place ? this._topOf(place.index) + place.offset : 0);
     this.told.selected();
   }
 
@@ -88,7 +86,6 @@ export class Grid {
   refresh() {
     const place = this.place;
     this._arrange();
-    this._clear();
     this.goTo(this._topOf(place.index) + place.offset);
   }
 
@@ -138,6 +135,8 @@ export class Grid {
     const height = Math.min(this.layout.height + 24, TALLEST);
     this.sheet.style.height = `${height}px`;
     this._width = width;
+    for (const heading of this._headings.values()) heading.remove();
+    this._headings.clear();
   }
 
   _resized() {
@@ -149,12 +148,8 @@ export class Grid {
   _rebase(wanted) {
     const whole = this.layout.height + 24;
     const capped = whole > TALLEST;
-    const base = capped ? Math.min(Math.max(wanted - TALLEST / 2, 0), whole - TALLEST) : 0;
-    if (base !== this.base) {
-      this.base = base;
-      this._clear();
-    }
-    this.box.scrollTop = wanted - base;
+    this.base = capped ? Math.min(Math.max(wanted - TALLEST / 2, 0), whole - TALLEST) : 0;
+    this.box.scrollTop = wanted - this.base;
     this._last = wanted;
   }
 
@@ -178,19 +173,10 @@ export class Grid {
     });
   }
 
-  _clear() {
-    for (const cell of this._cells.values()) this._free(cell);
-    this._cells.clear();
-    for (const heading of this._headings.values()) heading.remove();
-    this._headings.clear();
-  }
-
   /** @param {HTMLElement} cell */
   _free(cell) {
     cell.remove();
-    const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
-    picture.removeAttribute("src"); // whoever still makes it is told to stop
-    cell.classList.remove("shown", "broken", "active", "elsewhere");
+    blank(cell);
     if (this._spare.length < 100) this._spare.push(cell);
   }
 
@@ -225,16 +211,15 @@ export class Grid {
       let cell = this._cells.get(index);
       if (!cell) {
         cell = this._spare.pop() ?? newCell();
-        cell.style.transform = `translate(${left}px, ${tops[row] - this.base}px)`;
-        cell.style.width = `${width}px`;
-        cell.style.height = `${heights[row]}px`;
         cell.id = `photo-${index}`;
         cell.dataset.index = String(index);
-        cell.dataset.photo = "";
         cell.setAttribute("aria-posinset", String(index + 1));
         this._cells.set(index, cell);
         this.sheet.append(cell);
       }
+      cell.style.transform = `translate(${left}px, ${tops[row] - this.base}px)`;
+      cell.style.width = `${width}px`;
+      cell.style.height = `${heights[row]}px`;
       cell.setAttribute("aria-setsize", String(source.complete ? source.length : -1));
       this._fill(cell, source, index, Math.max(width, heights[row]));
       left += width + GAP;
@@ -247,47 +232,41 @@ export class Grid {
     cell.setAttribute("aria-selected", String(this.chosen.has(index)));
     if (this._fast) return;
     const item = source.at(index);
-    if (!item) {
-      cell.setAttribute("aria-label", "Photo");
-      return;
-    }
-    if (cell.dataset.photo === String(item.id)) return;
+    if (cell.dataset.photo === String(item?.id)) return;
+    blank(cell);
+    if (!item) return;
     cell.dataset.photo = String(item.id);
     cell.dataset.band = item.band ?? "";
     cell.setAttribute("aria-label", item.label);
-    const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
-    cell.classList.remove("shown", "broken");
     cell.classList.toggle("elsewhere", item.source !== undefined);
-    if (item.source !== undefined) {
-      picture.removeAttribute("src");
-      return;
-    }
+    if (item.source !== undefined) return;
+    const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
     picture.src = thumbnail(item, thumbnailSize(side * Math.min(devicePixelRatio, 2)));
   }
 
   /** @param {Source} source @param {number} from @param {number} to */
   _renderHeadings(source, from, to) {
     const { headings } = this.layout;
-    const first = headings.length ? lastNotAbove(headings, Math.max(from, 0), headings.length) : 0;
-    const shown = new Set();
-    for (let s = first; s < headings.length && headings[s] < to; s++) {
-      const section = source.sections[s];
-      if (!section.title) continue;
-      shown.add(s);
-      if (this._headings.has(s)) continue;
-      const heading = document.createElement("div");
-      heading.className = "heading";
-      heading.setAttribute("role", "presentation");
-      heading.textContent = section.title;
-      heading.style.transform = `translateY(${headings[s] - this.base}px)`;
-      this._headings.set(s, heading);
-      this.sheet.append(heading);
-    }
     for (const [s, heading] of this._headings) {
-      if (!shown.has(s)) {
+      if (headings[s] < from || headings[s] >= to) {
         heading.remove();
         this._headings.delete(s);
       }
+    }
+    const first = headings.length ? lastNotAbove(headings, Math.max(from, 0), headings.length) : 0;
+    for (let s = first; s < headings.length && headings[s] < to; s++) {
+      const section = source.sections[s];
+      if (!section.title || headings[s] < from) continue;
+      let heading = this._headings.get(s);
+      if (!heading) {
+        heading = document.createElement("div");
+        heading.className = "heading";
+        heading.setAttribute("role", "presentation");
+        heading.textContent = section.title;
+        this._headings.set(s, heading);
+        this.sheet.append(heading);
+      }
+      heading.style.transform = `translateY(${headings[s] - this.base}px)`;
     }
   }
 
@@ -362,7 +341,7 @@ export class Grid {
   _key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.source?.length) return;
     const page = Math.max(1, Math.floor(this.box.clientHeight / 260));
-    const steps = /** @type {Record<string, () => number>} */ ({
+    const steps = /** @type {Steps} */ ({
       ArrowLeft: () => this.active - 1,
       ArrowRight: () => this.active + 1,
       ArrowUp: () => this._vertical(-1),
@@ -409,6 +388,15 @@ export class Grid {
       this.told.open(index);
     }
   }
+}
+
+/** @param {HTMLElement} cell */
+function blank(cell) {
+  const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
+  picture.removeAttribute("src"); // whoever still makes it is told to stop
+  cell.classList.remove("shown", "broken", "elsewhere");
+  cell.dataset.photo = "";
+  cell.setAttribute("aria-label", "Photo");
 }
 
 function newCell() {

@@ -1,14 +1,11 @@
 /** What goes on in the daemon, as it happens; and who may find new matches. */
 
-import { Problem } from "./api.js";
-
 const CALM_MS = 1500; // changes come in bursts
 const AGAIN_MS = 2000;
 
 export class Live {
   /**
-   * @param {{status: (state: any) => void, changed: () => void, match: (hit: any) => void,
-   *   lost: (why: string) => void, back: () => void}} told
+   * @param {LiveEvents} told
    */
   constructor(told) {
     this.told = told;
@@ -20,7 +17,7 @@ export class Live {
     this._lost = false;
     /** @type {AbortController | null} */
     this._following = null;
-    /** @type {Record<string, any> | null} */
+    /** @type {Fields | null} */
     this._request = null;
   }
 
@@ -72,7 +69,7 @@ export class Live {
     this._state({ ...this.state, roots });
   }
 
-  /** @param {Record<string, any> | null} request Be told of new photos that match a search. */
+  /** @param {Fields | null} request Be told of new photos that match a search. */
   follow(request) {
     this._following?.abort();
     this._request = request;
@@ -82,7 +79,7 @@ export class Live {
     void this._listen(request, following.signal).catch(() => {});
   }
 
-  /** @param {Record<string, any>} request @param {AbortSignal} signal */
+  /** @param {Fields} request @param {AbortSignal} signal */
   async _listen(request, signal) {
     const response = await fetch("/v1/search/live", {
       method: "POST",
@@ -90,7 +87,7 @@ export class Live {
       body: JSON.stringify({ ...request, order: "score" }),
       signal,
     });
-    if (!response.ok || !response.body) throw new Problem(response.status, "live", "");
+    if (!response.ok || !response.body) return;
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {

@@ -1,6 +1,6 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, commands, Problem } from "./api.js";
+import { ask, attempt, commands } from "./api.js";
 import { Bar } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid } from "./grid.js";
@@ -38,7 +38,7 @@ const scrubber = new Scrubber(byId("scrubber"), grid);
 const panel = new Panel(byId("panel"), {
   like: (id) => go({ ...fresh(), query: `#${id}` }),
   filter: (filters) => go({ ...fresh(), filters }),
-  say,
+  say: notice,
   close: () => togglePanel(false),
 });
 const viewer = new Viewer({
@@ -66,15 +66,15 @@ const bar = new Bar(byId("bar"), {
     picture = data;
     void load();
   },
-  help: () => help(),
+  help,
   close: () => void closePage(),
 });
-const duplicates = new Duplicates(byId("view"), say);
+const duplicates = new Duplicates(byId("view"), notice);
 const map = new PhotoMap(byId("view"), {
   photos: (area) => go({ ...fresh(), filters: { box: area } }),
   moved: () => remember(),
 });
-const status = new Status(byId("view"), say);
+const status = new Status(byId("view"), notice);
 const live = new Live({
   status: (told) => {
     bar.status(told);
@@ -84,7 +84,7 @@ const live = new Live({
   match: (hit) => {
     if (grid.source instanceof Results && scene.order === "score" && grid.source.prepend(hit)) {
       grid.source.onload();
-      say("A new photo matches");
+      notice("A new photo matches");
     }
   },
   lost: (why) => notice(why, true),
@@ -97,15 +97,15 @@ function fresh() {
   return { view: "photos", query: "", filters: {}, order: "score" };
 }
 
-/** Keep where we are in the history, for whoever comes back. */
 function remember() {
   if (scene.view === "map") scene.spot = map.spot;
   history.replaceState({ ...scene, place: grid.place }, "");
 }
 
-/** @param {Scene} next Show something else; Back returns to where we are now. */
-function go(next) {
+/** @param {Scene} next Show something else; Back returns to where we are now. @param {string} [like] a picture */
+function go(next, like) {
   remember();
+  picture = like ?? picture;
   if (viewer.open) {
     leaving = true;
     viewer.close();
@@ -127,7 +127,6 @@ function addressOf(of) {
   return text ? `#${text}` : location.pathname;
 }
 
-/** Show what `scene` says. */
 async function load() {
   searching?.abort();
   const asked = new AbortController();
@@ -150,8 +149,13 @@ async function load() {
     if (asked.signal.aborted) return;
     notice("");
     grid.show(source, scene.place);
-    scrubber.use(source);
-    bar.counted(source);
+    const told = () => {
+      if (grid.source !== source) return;
+      scrubber.use(source);
+      bar.counted(source);
+    };
+    told();
+    if (source instanceof Timeline) void source.whole.then(told, told);
     if (!source.length) empty();
     else byId("view").hidden = true;
     if (scene.viewing !== undefined && !viewer.open) openViewer(scene.viewing, true);
@@ -159,9 +163,7 @@ async function load() {
   } catch (error) {
     if (asked.signal.aborted) return;
     notice(error.message, true);
-    if (error instanceof Problem && (error.code === "unreachable" || error.status === 503)) {
-      setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
-    }
+    if (error.status === 503) setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
   }
 }
 
@@ -171,7 +173,7 @@ async function sourceOf(of, signal) {
   if (picture) terms.push({ data: picture });
   if (!text && !terms.length) {
     live.follow(null);
-    return new Timeline(of.filters).open();
+    return new Timeline(of.filters).open(!of.place);
   }
   const request = { text, terms, filters: of.filters, order: of.order };
   const found = await new Results(request).open(signal);
@@ -187,9 +189,9 @@ async function refreshed() {
   const place = grid.place;
   const chosen = grid.chosen.size;
   try {
-    const next = await new Timeline(source.filters).open();
+    const next = await new Timeline(source.filters).open(false);
     if (grid.source !== source || chosen || next.clock === source.clock) return;
-    const grown = next.length - source.length;
+    const grown = source.complete ? next.length - source.length : 0;
     // what is new comes first: unless we are at the top, it must not push away what is looked at
     if (place.index > 0 && grown > 0) {
       place.index += grown;
@@ -229,7 +231,7 @@ function openViewer(index, again) {
 /** @param {number} index */
 function closedViewer(index) {
   if (leaving) return;
-  if (panel.shown) panel.box.hidden = true;
+  panel.box.hidden = true;
   const seen = grid.rect(index);
   const view = box.getBoundingClientRect();
   if (seen && seen.top >= view.top && seen.bottom <= view.bottom) grid._activate(index);
@@ -285,8 +287,6 @@ function sceneOf(hash) {
   };
 }
 
-// --- selection ---
-
 function drawSelection() {
   const place = byId("selection");
   const count = grid.chosen.size;
@@ -304,7 +304,6 @@ function drawSelection() {
   );
 }
 
-/** Ids of the selected photos, or of the active one. */
 async function selectedIds() {
   const indexes = grid.chosen.size ? [...grid.chosen] : [grid.active];
   const items = await Promise.all(indexes.slice(0, 10_000).map((index) => grid.source?.get(index)));
@@ -317,43 +316,27 @@ async function tagSelected() {
   const words = typed.split(",").map((word) => word.trim()).filter(Boolean);
   const remove = words.filter((word) => word.startsWith("-")).map((word) => word.slice(1));
   const add = words.filter((word) => !word.startsWith("-"));
-  await saying(async () => {
+  await attempt(notice, async () => {
     const ids = await selectedIds();
     for (let i = 0; i < ids.length; i += 1000) {
       await ask("POST", "/v1/tags", { ids: ids.slice(i, i + 1000), add, remove });
     }
-    return `Tagged ${ids.length.toLocaleString()} photos`;
+    notice(`Tagged ${ids.length.toLocaleString()} photos`);
   });
 }
 
 /** @param {number} stars */
 async function rateSelected(stars) {
-  await saying(async () => {
+  await attempt(notice, async () => {
     const ids = await selectedIds();
     for (const id of ids) await ask("PATCH", `/v1/images/${id}/metadata`, { rating: stars || null });
-    return ids.length === 1 ? (stars ? `Rated ${stars} of 5` : "No rating") : `Rated ${ids.length} photos`;
+    notice(ids.length === 1 ? (stars ? `Rated ${stars} of 5` : "No rating") : `Rated ${ids.length} photos`);
   });
 }
 
 async function likeSelected() {
   const ids = await selectedIds();
   if (ids.length) go({ ...fresh(), query: ids.slice(0, 8).map((id) => `#${id}`).join(" ") });
-}
-
-/** @param {() => Promise<string>} act */
-async function saying(act) {
-  try {
-    say(await act());
-  } catch (error) {
-    say(error.message);
-  }
-}
-
-// --- dialogs and notices ---
-
-/** @param {string} text */
-function say(text) {
-  notice(text);
 }
 
 /** @param {string} text @param {boolean} [stays] */
@@ -391,25 +374,8 @@ function prompted(title, hint, done) {
   });
 }
 
-const KEYS = /** @type {[string, string][]} */ ([
-  ["/", "search"], ["← ↑ → ↓", "move"], ["Home End", "first, last"], ["Page ↑ ↓", "a screen on"],
-  ["Enter", "open"], ["Esc", "back"], ["s", "more like this"], ["x", "select; Shift for a range"],
-  ["1 – 5", "rate; 0 takes it away"], ["t", "tag"], ["i", "all that is known"], ["g", "go to a date"],
-  ["m", "map"], ["d", "duplicates"], ["?", "these keys"],
-]);
-
 function help() {
-  render(
-    html`<form method="dialog"><h2>Keys</h2>
-      <dl class="keys">${KEYS.map(([key, what]) => html`<dt><kbd>${key}</kbd></dt><dd>${what}</dd>`)}</dl>
-      <h2>Searching</h2>
-      <p><code>beach +sunset -people</code> adds and takes away, <code>2:"red car"</code> weighs, <code>#316</code> is a photo.
-      Paste or drop a picture to search by it.</p>
-      <div class="actions"><button class="main" autofocus>Close</button></div></form>`,
-    dialog,
-  );
-  dialog.onclose = () => { if (!viewer.open) box.focus(); };
-  dialog.showModal();
+  /** @type {HTMLDialogElement} */ (byId("help")).showModal();
 }
 
 async function goToDate() {
@@ -417,7 +383,7 @@ async function goToDate() {
   const typed = await prompted("Go to a date", "2023, 2023-05", "Go");
   const date = /^\s*(\d{4})(?:-(\d{1,2}))?/.exec(typed);
   if (date) grid.jump(grid.source.find(date[2] ? `${date[1]}-${date[2].padStart(2, "0")}` : date[1]));
-  else if (typed) say("Dates are like 2023 or 2023-05");
+  else if (typed) notice("Dates are like 2023 or 2023-05");
 }
 
 async function closePage() {
@@ -427,11 +393,9 @@ async function closePage() {
   render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>${commands.imgvec} browse</code>.</p></div>`, document.body);
 }
 
-// --- keys ---
-
 addEventListener("keydown", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (target.matches("input, textarea, select")) {
     if (event.key === "Escape" && !viewer.open) box.focus();
     return;
@@ -447,7 +411,7 @@ addEventListener("keydown", (event) => {
 
 /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
 function viewerKey(event) {
-  const keys = /** @type {Record<string, () => void>} */ ({
+  const keys = /** @type {Keys} */ ({
     Escape: () => viewer.close(),
     i: () => togglePanel(),
     s: () => go({ ...fresh(), query: `#${panel.id}` }),
@@ -459,7 +423,7 @@ function viewerKey(event) {
     End: () => viewer.step(Infinity),
     PageDown: () => viewer.step(10),
     PageUp: () => viewer.step(-10),
-    "?": () => help(),
+    "?": help,
   });
   if (/^[0-5]$/.test(event.key)) return () => void panel.rate(Number(event.key));
   return keys[event.key];
@@ -467,9 +431,9 @@ function viewerKey(event) {
 
 /** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
 function pageKey(event) {
-  const keys = /** @type {Record<string, () => void>} */ ({
+  const keys = /** @type {Keys} */ ({
     "/": () => bar.focus(),
-    "?": () => help(),
+    "?": help,
     m: () => go({ ...fresh(), view: "map" }),
     d: () => go({ ...fresh(), view: "duplicates" }),
     Escape: () => {
@@ -491,20 +455,12 @@ function pageKey(event) {
   return keys[event.key];
 }
 
-// --- pictures by paste and drop ---
-
 /** @param {DataTransfer | null} data */
 function takePicture(data) {
   const file = [...(data?.files ?? [])].find((each) => each.type.startsWith("image/"));
   if (!file) return false;
   const reader = new FileReader();
-  reader.onload = () => {
-    remember();
-    scene = fresh();
-    history.pushState(scene, "", addressOf(scene));
-    picture = String(reader.result).replace(/^[^,]*,/, "");
-    void load();
-  };
+  reader.onload = () => go(fresh(), String(reader.result).replace(/^[^,]*,/, ""));
   reader.readAsDataURL(file);
   return true;
 }
@@ -514,8 +470,6 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   takePicture(event.dataTransfer);
 });
-
-// --- begin ---
 
 async function begin() {
   history.scrollRestoration = "manual";

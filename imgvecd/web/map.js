@@ -19,7 +19,7 @@ const WHOLE = { latitude: 25, longitude: 10, zoom: 0 };
 export class PhotoMap {
   /**
    * @param {HTMLElement} box
-   * @param {{photos: (box: Box) => void, moved: () => void}} told
+   * @param {MapEvents} told
    */
   constructor(box, told) {
     this.box = box;
@@ -73,14 +73,13 @@ export class PhotoMap {
     /** @type {HTMLElement | null} */ (this.box.querySelector(".map"))?.focus();
   }
 
-  /** The library has changed. */
   refresh() {
     if (this.visible) void this._ask();
   }
 
   /** @param {KeyboardEvent} event @returns {boolean} whether the key was for us */
   key(event) {
-    const steps = /** @type {Record<string, () => void>} */ ({
+    const steps = /** @type {Keys} */ ({
       ArrowLeft: () => this._pan(-STEP, 0), ArrowRight: () => this._pan(STEP, 0),
       ArrowUp: () => this._pan(0, -STEP), ArrowDown: () => this._pan(0, STEP),
       "+": () => this._zoom(1), "=": () => this._zoom(1), "-": () => this._zoom(-1),
@@ -90,8 +89,6 @@ export class PhotoMap {
     steps[event.key]();
     return true;
   }
-
-  // --- the projection ---
 
   get _size() {
     return { width: this.box.clientWidth, height: this.box.clientHeight };
@@ -118,20 +115,17 @@ export class PhotoMap {
     const { spot } = this;
     const half = (180 * (width + 2 * more)) / this._world;
     const [north, south] = [-1, 1].map((side) => up(down(spot.latitude) + (side * (height / 2 + more)) / this._world));
-    if (half >= 180) return [south, -180, north, 180];
-    return [south, turned(spot.longitude - half), north, turned(spot.longitude + half)];
+    return onEarth([south, spot.longitude - half, north, spot.longitude + half]);
   }
 
   /** @param {Box} box @returns {Spot} from which all of it is seen */
   _fitting([south, west, north, east]) {
     const { width, height } = this._size;
-    const wide = (east - west) / 360;
+    const wide = ((east - west + 360) % 360 || 360) / 360;
     const high = down(south) - down(north);
     const zoom = Math.log2(Math.min((width - 2 * APART) / wide, (height - 2 * APART) / high) / TILE);
-    return limited({ latitude: up((down(south) + down(north)) / 2), longitude: (west + east) / 2, zoom: Math.min(zoom, DEEPEST) }, height);
+    return limited({ latitude: up((down(south) + down(north)) / 2), longitude: west + 180 * wide, zoom: Math.min(zoom, DEEPEST) }, height);
   }
-
-  // --- moving ---
 
   /** @param {number} x @param {number} y pixels */
   _pan(x, y) {
@@ -192,8 +186,6 @@ export class PhotoMap {
     }, SETTLED_MS);
   }
 
-  // --- groups ---
-
   async _ask() {
     const asked = ++this._asked;
     const [south, west, north, east] = this._seen(APART);
@@ -222,14 +214,16 @@ export class PhotoMap {
       const { x, y } = this._pixels(cluster);
       const south = Math.floor((cluster.latitude + 90) / size) * size - 90;
       const west = Math.floor((cluster.longitude + 180) / size) * size - 180;
-      const [north, east] = [Math.min(south + size, 90), Math.min(west + size, 180)];
-      const near = groups.find((group) => Math.hypot(group.x - x, group.y - y) < APART && Math.abs(group.box[1] - west) < 180);
+      const north = Math.min(south + size, 90);
+      const near = groups.find((group) => Math.hypot(group.x - x, group.y - y) < APART);
       if (near) {
         near.count += cluster.count;
         const [down, left, up, right] = near.box;
-        near.box = [Math.min(down, south), Math.min(left, west), Math.max(up, north), Math.max(right, east)];
-      } else groups.push({ ...cluster, x, y, box: [south, west, north, east] });
+        const beside = west + 360 * Math.round((left - west) / 360); // the date line may lie between
+        near.box = [Math.min(down, south), Math.min(left, beside), Math.max(up, north), Math.max(right, beside + size)];
+      } else groups.push({ ...cluster, x, y, box: [south, west, north, west + size] });
     }
+    for (const group of groups) group.box = onEarth(group.box);
     return groups;
   }
 
@@ -254,7 +248,7 @@ export class PhotoMap {
     }
   }
 
-  /** @param {Group} group Have it in sight. */
+  /** @param {Group} group */
   _reveal(group) {
     if (!this._inSight(group)) this._go({ ...group, zoom: this.spot.zoom });
   }
@@ -264,8 +258,6 @@ export class PhotoMap {
     const { x, y } = this._pixels(group);
     return x > 0 && y > 0 && x < this.box.clientWidth && y < this.box.clientHeight;
   }
-
-  // --- drawing ---
 
   _draw() {
     if (!this.visible) return;
@@ -349,8 +341,6 @@ export class PhotoMap {
     }
   }
 
-  // --- mouse and touch ---
-
   /** @param {MouseEvent} event */
   _inside(event) {
     const { left, top } = this.box.getBoundingClientRect();
@@ -423,11 +413,23 @@ function limited({ latitude, longitude, zoom }, height) {
   return { latitude: up(Math.min(Math.max(down(latitude), edge), 1 - edge)), longitude: turned(longitude), zoom: large };
 }
 
-/** @param {{latitude: number, longitude: number}[]} points @returns {Box} that holds them */
+/** @param {{latitude: number, longitude: number}[]} points @returns {Box} the narrowest that holds them */
 function extentOf(points) {
   const least = 0.002; // degrees: one place has an extent, too
-  const [latitudes, longitudes] = [points.map((point) => point.latitude), points.map((point) => point.longitude)];
-  return [Math.min(...latitudes) - least, Math.min(...longitudes) - least, Math.max(...latitudes) + least, Math.max(...longitudes) + least];
+  const latitudes = points.map((point) => point.latitude);
+  const longitudes = points.map((point) => point.longitude).sort((a, b) => a - b);
+  let east = longitudes[longitudes.length - 1];
+  let west = longitudes[0];
+  for (let i = 1; i < longitudes.length; i++) {
+    if (longitudes[i] - longitudes[i - 1] > 360 + west - east) [west, east] = [longitudes[i], longitudes[i - 1] + 360];
+  }
+  return onEarth([Math.min(...latitudes) - least, west - least, Math.max(...latitudes) + least, east + least]);
+}
+
+/** @param {Box} box @returns {Box} the same; beyond the date line it goes on in the west */
+function onEarth([south, west, north, east]) {
+  if (east - west >= 360) return [south, -180, north, 180];
+  return west < -180 || east > 180 ? [south, turned(west), north, turned(east)] : [south, west, north, east];
 }
 
 /** @param {string[]} rings as `tools/page/land.py` writes them */

@@ -1,6 +1,6 @@
 /** What is known of one photo, and what the user says of it, edited in place. */
 
-import { ask, thumbnail } from "./api.js";
+import { ask, attempt, splitPath, thumbnail } from "./api.js";
 import { detailsOf, remember } from "./viewer.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
@@ -10,13 +10,11 @@ const FACTS = /** @type {[string, string][]} */ ([
   ["camera", "Camera"],
   ["lens", "Lens"],
   ["exposure_s", "Exposure"],
-  ["aperture", "Aperture"],
   ["f_number", "Aperture"],
   ["iso", "ISO"],
   ["focal_length_mm", "Focal length"],
   ["title", "Title"],
   ["description", "Description"],
-  ["caption", "Caption"],
   ["city", "City"],
   ["country", "Country"],
 ]);
@@ -24,8 +22,7 @@ const FACTS = /** @type {[string, string][]} */ ([
 export class Panel {
   /**
    * @param {HTMLElement} box
-   * @param {{like: (id: number) => void, filter: (filters: Record<string, any>) => void,
-   *   say: (text: string) => void, close: () => void}} told
+   * @param {PanelEvents} told
    */
   constructor(box, told) {
     this.box = box;
@@ -82,28 +79,26 @@ export class Panel {
   /** @param {string[]} add @param {string[]} remove */
   async tag(add, remove) {
     const id = this.id;
-    try {
+    await attempt(this.told.say, async () => {
       await ask("POST", "/v1/tags", { ids: [id], add, remove });
-      this.image = await detailsOf(id, true);
-      if (this.id === id) this._draw();
-    } catch (error) {
-      this.told.say(error.message);
-    }
+      this._knows(await detailsOf(id, true));
+    });
   }
 
-  /** @param {Record<string, any>} changes */
+  /** @param {Fields} changes */
   async _set(changes) {
-    const id = this.id;
-    try {
-      const image = await ask("PATCH", `/v1/images/${id}/metadata`, changes);
+    await attempt(this.told.say, async () => {
+      const image = await ask("PATCH", `/v1/images/${this.id}/metadata`, changes);
       remember(image);
-      if (this.id === id) {
-        this.image = image;
-        this._draw();
-      }
-    } catch (error) {
-      this.told.say(error.message);
-    }
+      this._knows(image);
+    });
+  }
+
+  /** @param {any} image */
+  _knows(image) {
+    if (this.id !== image.id) return;
+    this.image = image;
+    this._draw();
   }
 
   _draw() {
@@ -111,8 +106,7 @@ export class Panel {
     if (!image || this.box.hidden) return;
     const said = image.user_metadata ?? {};
     const file = image.files[0];
-    const name = file.path.slice(file.path.lastIndexOf("/") + 1);
-    const folder = file.path.slice(0, file.path.lastIndexOf("/")) || "/";
+    const [folder, name] = splitPath(file.path);
     const film = image.companions?.some((/** @type {any} */ each) => each.kind === "video");
     render(
       html`
@@ -171,7 +165,7 @@ export class Panel {
             ? html`<dt>Taken in</dt><dd><button class="link" @click=${() => this.told.filter({ place: image.place })}>${image.place}</button></dd>`
             : nothing}
           <dt>Folder</dt>
-          <dd><button class="link" @click=${() => this.told.filter({ folder })}>${folder}</button></dd>
+          <dd><button class="link" @click=${() => this.told.filter({ folder: folder || "/" })}>${folder || "/"}</button></dd>
           ${image.files.length > 1
             ? html`<dt>Also at</dt>${image.files.slice(1).map((/** @type {any} */ other) => html`<dd>${other.path}</dd>`)}`
             : nothing}
@@ -183,7 +177,7 @@ export class Panel {
         <h3>More like this</h3>
         <div class="strip">
           ${this.similar.map(
-            (hit) => html`<button class="thumb" aria-label="Photos like ${nameOf(hit)}" @click=${() => this.told.like(hit.id)}
+            (hit) => html`<button class="thumb" aria-label="Photos like ${splitPath(hit.path)[1]}" @click=${() => this.told.like(hit.id)}
               ><img alt="" loading="lazy" src=${thumbnail(hit, 256)}></button>`,
           )}
         </div>
@@ -217,16 +211,10 @@ function whenOf(image) {
   return Number.isNaN(date.getTime()) ? image.taken_at : WHEN.format(date);
 }
 
-/** @param {any} hit */
-function nameOf(hit) {
-  return hit.path.slice(hit.path.lastIndexOf("/") + 1);
-}
-
 /** @param {string} key @param {any} value */
 function told(key, value) {
-  if (key === "exposure_s" && value > 0 && value < 1) return `1/${Math.round(1 / value)} s`;
-  if (key === "exposure_s") return `${value} s`;
-  if (key === "aperture" || key === "f_number") return `f/${value}`;
+  if (key === "exposure_s") return value > 0 && value < 1 ? `1/${Math.round(1 / value)} s` : `${value} s`;
+  if (key === "f_number") return `f/${value}`;
   if (key === "focal_length_mm") return `${value} mm`;
   return String(value);
 }

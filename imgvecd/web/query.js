@@ -5,7 +5,7 @@ const HEAVIEST = 10;
 /**
  * Return the terms and the plain text of a query.
  * @param {string} typed
- * @returns {{text?: string, terms: Record<string, any>[]}}
+ * @returns {{text?: string, terms: Fields[]}}
  */
 export function parse(typed) {
   const words = [];
@@ -20,7 +20,7 @@ export function parse(typed) {
   return text ? { text, terms } : { terms };
 }
 
-/** @param {string} word @returns {Record<string, any> | null} */
+/** @param {string} word @returns {Fields | null} */
 function termOf(word) {
   const signed = /^[+-](?=[^\s\d=]|\d+(?:\.\d+)?:\S)/.exec(word);
   let weight = word[0] === "-" ? -1 : 1;

@@ -1,12 +1,14 @@
 /** What a grid shows: the timeline, or the hits of a search. Both load what is looked at. */
 
-import { ask, withFields } from "./api.js";
+import { ask, splitPath, withFields } from "./api.js";
 import { lastNotAbove } from "./layout.js";
-
 
 const MONTH = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeZone: "UTC" });
 const PAGE = 100;
+const HEAD = 60; // photos that are shown before it is known what comes after them
+const PART = 256; // photos of a month that are read at once
+const PARTS = 200; // that are kept
 const BANDS = /** @type {Record<string, string>} */ ({ found: "Found", weaker: "Weaker", nearest: "Nearest" });
 
 /** @param {string} text base64 */
@@ -29,18 +31,23 @@ export class Timeline {
   /** @param {Filters} filters */
   constructor(filters) {
     this.filters = filters;
+    /** @type {Uint8Array} */
     this.shapes = new Uint8Array();
     /** @type {Section[]} */
     this.sections = [];
     this.clock = "";
     this.complete = true;
+    /** The first photos, until more is known of them. @type {Item[]} */
+    this._head = [];
+    /** Ends when everything is known. */
+    this.whole = Promise.resolve();
     /** @type {() => void} */
     this.onload = () => {};
     /** @type {{month: string, count: number}[]} */
     this._months = [];
     /** @type {Uint32Array} */
     this._starts = new Uint32Array();
-    /** @type {Map<number, {ids: number[], hashes: string[], days: number[]}>} */
+    /** Parts of months, by the index of their first photo. @type {Map<number, {ids: number[], hashes: string[], days: number[]}>} */
     this._loaded = new Map();
     /** @type {Map<number, Promise<void>>} */
     this._loading = new Map();
@@ -50,9 +57,40 @@ export class Timeline {
     return this.shapes.length;
   }
 
-  /** Read the months and shapes. */
-  async open() {
-    const found = await ask("GET", withFields("/v1/timeline", { filters: this.filters }));
+  /** Read the months and shapes. @param {boolean} [quick] the first photos will do, the rest may follow */
+  async open(quick) {
+    const whole = ask("GET", withFields("/v1/timeline", { filters: this.filters }));
+    const head = quick ? ask("GET", withFields("/v1/images", { filters: this.filters, order: "newest", limit: HEAD })) : whole;
+    const first = await Promise.race([whole, head]);
+    if (!first.images) this._take(first, bytes(first.shapes));
+    else {
+      this._begin(first.images);
+      this.whole = whole.then((found) => {
+        this._take(found, bytes(found.shapes));
+        this.complete = true;
+        this.onload();
+      });
+      this.whole.catch(() => {}); // the reader of events tells
+    }
+    return this;
+  }
+
+  /** @param {any[]} images the first ones */
+  _begin(images) {
+    /** @type {{month: string, count: number}[]} */
+    const months = [];
+    this._head = images.map(({ id, hash, taken_at: taken = "" }) => {
+      const month = taken.slice(0, 7) || "undated";
+      if (months[months.length - 1]?.month !== month) months.push({ month, count: 0 });
+      months[months.length - 1].count++;
+      return { id, hash: hash.slice(0, 16), label: dayOf(month, Number(taken.slice(8, 10))) };
+    });
+    this.complete = false;
+    this._take({ months, clock: "" }, Uint8Array.from(images, (image) => shapeOf(image.width, image.height)));
+  }
+
+  /** @param {any} found @param {Uint8Array} shapes */
+  _take(found, shapes) {
     this.clock = found.clock;
     this._months = found.months;
     this._starts = new Uint32Array(found.months.length);
@@ -63,21 +101,19 @@ export class Timeline {
       start += month.count;
       return section;
     });
-    this.shapes = bytes(found.shapes);
-    return this;
+    this.shapes = shapes;
   }
 
   /** @param {number} index @returns {Item | undefined} */
   at(index) {
-    const month = lastNotAbove(this._starts, index, this._starts.length);
-    const columns = this._loaded.get(month);
+    const { month, start, place } = this._partOf(index);
+    const columns = this._loaded.get(index - place);
     if (!columns) {
-      this._load(month);
-      return undefined;
+      if (this.complete) this._load(index - place, month, start);
+      return this._head[index];
     }
-    const place = index - this._starts[month];
     if (place >= columns.ids.length) return undefined;
-    const label = dayOf(this._months[month].month, columns.days[place]);
+    const label = dayOf(month, columns.days[place]);
     return { id: columns.ids[place], hash: columns.hashes[place], label };
   }
 
@@ -85,8 +121,17 @@ export class Timeline {
   async get(index) {
     const known = this.at(index);
     if (known) return known;
-    await this._load(lastNotAbove(this._starts, index, this._starts.length));
+    const { month, start, place } = this._partOf(index);
+    await this._load(index - place, month, start);
     return this.at(index);
+  }
+
+  /** @param {number} index Return its month, where its part of that begins, and its place there. */
+  _partOf(index) {
+    const at = lastNotAbove(this._starts, index, this._starts.length);
+    const within = index - this._starts[at];
+    const place = within % PART;
+    return { month: this._months[at].month, start: within - place, place };
   }
 
   /** @param {string} month "2023-05", or the beginning of it; the place of its first photo */
@@ -95,20 +140,22 @@ export class Timeline {
     return place < 0 ? this.length - 1 : this._starts[place];
   }
 
-  /** @param {number} month */
-  _load(month) {
-    let loading = this._loading.get(month);
+  /** @param {number} first index of a part @param {string} month @param {number} start of the part in it */
+  _load(first, month, start) {
+    let loading = this._loading.get(first);
     if (!loading) {
-      const path = `/v1/timeline/${this._months[month].month}`;
-      loading = ask("GET", withFields(path, { filters: this.filters })).then(
+      loading = ask("GET", withFields(`/v1/timeline/${month}`, { filters: this.filters, start, limit: PART })).then(
         (columns) => {
-          this._loaded.set(month, columns);
-          this._loading.delete(month);
+          this._loaded.set(first, columns);
+          for (const oldest of this._loaded.keys()) {
+            if (this._loaded.size <= PARTS) break;
+            this._loaded.delete(oldest);
+          }
           this.onload();
         },
-        () => void this._loading.delete(month),
-      );
-      this._loading.set(month, loading);
+        () => {},
+      ).finally(() => this._loading.delete(first));
+      this._loading.set(first, loading);
     }
     return loading;
   }
@@ -116,7 +163,7 @@ export class Timeline {
 
 /** The hits of one search; more of them come as they are looked at. */
 export class Results {
-  /** @param {Record<string, any>} request */
+  /** @param {Fields} request */
   constructor(request) {
     this.request = request;
     this.shapes = new Uint8Array();
@@ -233,7 +280,7 @@ function dayOf(month, day) {
 
 /** @param {any} hit */
 function labelOf(hit) {
-  const name = hit.path.slice(hit.path.lastIndexOf("/") + 1);
+  const [, name] = splitPath(hit.path);
   if (hit.source) return `${hit.path}, on another machine`;
   return hit.offline ? `${name}, offline` : name;
 }

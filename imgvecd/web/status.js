@@ -1,6 +1,6 @@
 /** What the daemon is doing, what it cannot do, and the few things to be done about it. */
 
-import { ask, commands } from "./api.js";
+import { ask, attempt, commands } from "./api.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SHOWN = 100;
@@ -77,14 +77,12 @@ export class Status {
   }
 
   /** @param {string} path @param {any} body @param {string} done */
-  async _act(path, body, done) {
-    try {
+  _act(path, body, done) {
+    return attempt(this.say, async () => {
       await ask("POST", path, body);
       this.say(done);
       await this.open();
-    } catch (error) {
-      this.say(error.message);
-    }
+    });
   }
 }
 

@@ -31,8 +31,7 @@ export function remember(image) {
 
 export class Viewer {
   /**
-   * @param {{shown: (index: number, id: number) => void, closed: (index: number) => void,
-   *   room: () => {x: number, y: number}}} told
+   * @param {ViewerEvents} told
    */
   constructor(told) {
     this.told = told;
@@ -99,7 +98,7 @@ export class Viewer {
     else swipe.on("openingAnimationEnd", () => swipe.close());
   }
 
-  /** The panel has come or gone: use the room that is left. */
+  /** Use the room that is left. */
   resized() {
     this.swipe?.updateSize(true);
   }

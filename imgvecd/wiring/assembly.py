@@ -161,7 +161,7 @@ def assemble(
             texts=catalog.texts,
             recogniser=recogniser,
             elsewhere=shared.everywhere if shared else None,
-            vectors_of_pixels=shared.known.of_pixels if shared and shared.known else None,
+            vectors_elsewhere=shared.known if shared else None,
         )
         engine = Engine(parts, on_stale=on_stale)
         return Assembly(

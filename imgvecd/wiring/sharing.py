@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +47,14 @@ class Sharing:
             engine=self.engine.name,
             waiting=self.publisher.waiting(),
             vectors_taken=self.known.taken if self.known is not None else 0,
+            sources_refused=self.known.refused if self.known is not None else (),
             error=self.publisher.error,
         )
 
     def trouble(self) -> str | None:
-        """Return why publishing does not go on, and what waits; None when all is well."""
+        """Return why publishing or taking does not go on, and what waits; None if all is well."""
+        if self.publisher.trouble is None and self.known is not None and self.known.refused:
+            return refusal(self.known.refused)
         return self.publisher.trouble
 
 
@@ -112,6 +115,15 @@ def make_sharing(
     )
     known = KnownVectors(catalog.work, engine) if config.share_vectors else None
     return Sharing(engine, publisher, everywhere, known)
+
+
+def refusal(sources: Sequence[int]) -> str:
+    """Return what to say of sources that nothing is taken from."""
+    numbers = ", ".join(map(str, sources))
+    return (
+        f"no vectors are taken from source {numbers} of the shared engine: some are not what the"
+        " model gives (`imgvecd shared status` says whose they are)"
+    )
 
 
 @contextlib.contextmanager

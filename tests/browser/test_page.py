@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import pathlib
 import socket
 
@@ -282,6 +283,62 @@ def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
     page.until(f"({COUNT}) === '4 photos'")
     asked = {url.split("/")[2] for url in page.requested if url.startswith("http")}
     assert asked == {gateway.host}
+
+
+def test_the_map_is_zoomed_by_two_fingers(page):
+    open_map(page)
+    page.until("history.state.spot")
+    zoom = page.js("history.state.spot.zoom")
+    page.js(
+        "(() => { const map = document.querySelector('.map');"
+        " const at = (kind, to, pointerId, clientX) => to.dispatchEvent(new PointerEvent("
+        " kind, { pointerId, clientX, clientY: 400, bubbles: true, pointerType: 'touch' }));"
+        " at('pointerdown', map, 11, 500); at('pointerdown', map, 12, 600);"
+        " at('pointermove', window, 11, 400); at('pointermove', window, 12, 700);"
+        " at('pointerup', window, 11, 400); at('pointerup', window, 12, 700); })()"
+    )
+    page.until(f"history.state.spot.zoom > {zoom + 1.4}")  # three times as far apart
+    assert page.js("history.state.spot.zoom") == pytest.approx(zoom + math.log2(3), abs=0.01)
+
+
+def test_photos_on_both_sides_of_the_date_line_lie_together(page):
+    (fiji,) = page.js(
+        "import('/web/map.js').then(({ PhotoMap }) => {"
+        " const map = new PhotoMap(document.querySelector('#view'), {});"
+        " map.spot = { latitude: -17, longitude: -179, zoom: 4 };"
+        " return map._together([{ latitude: -17, longitude: 179.9, count: 3, id: 1 },"
+        " { latitude: -17.1, longitude: -179.9, count: 2, id: 2 }], 0.5); })"
+    )
+    assert (fiji["count"], fiji["box"]) == (5, [-17.5, 179.5, -16.5, -179.5])
+    seen = page.js(
+        "import('/web/map.js').then(({ PhotoMap }) => {"
+        " const box = document.querySelector('#view'); box.hidden = false;"
+        " const map = new PhotoMap(box, {});"
+        " return map._fitting([-17.5, 179.5, -16.5, -179.5]); })"
+    )
+    assert abs(seen["longitude"]) == pytest.approx(180)
+    assert seen["zoom"] > 5
+
+
+def test_the_first_photos_do_not_wait_for_the_whole_timeline(page):
+    page.js(
+        "(() => { const whole = new Promise((go) => { window.go = go; }); const real = fetch;"
+        " window.fetch = (path, options) => path.startsWith('/v1/timeline?')"
+        " ? whole.then(() => real(path, options)) : real(path, options);"
+        " import('/web/sources.js').then(async ({ Timeline }) => {"
+        " window.timeline = await new Timeline({}).open(true); }); })()"
+    )
+    page.until("window.timeline")
+    told = (
+        "[timeline.complete, timeline.length, timeline.sections.map(section => section.title),"
+        " [...Array(timeline.length).keys()].map(i => timeline.at(i))]"
+    )
+    complete, *first = page.js(told)
+    assert not complete
+    page.js("(async () => { go(); await timeline.whole; })()")
+    assert page.js(told) == [True, *first]
+    page.until("timeline._loaded.size === timeline.sections.length")
+    assert page.js(told) == [True, *first]
 
 
 def test_closing_leaves_no_listener(browser, daemon):

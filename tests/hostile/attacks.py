@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import zlib
 
 NAME, SOCKET, PORT, SECONDS = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 END = time.monotonic() + SECONDS
@@ -125,6 +126,71 @@ def filters(count):
     ask("POST", "/v1/search", json.dumps(body).encode())
 
 
+def pipelined(line, count=200):
+    """Send many requests ahead of their answers, each a little different."""
+    head = "".join(
+        f"GET {line}&min_score=-0.{time.monotonic_ns()}{i} HTTP/1.1\r\nHost: x\r\n\r\n"
+        for i in range(count)
+    )
+    with contextlib.suppress(OSError), connect() as client:
+        client.sendall(head.encode())
+        while len(client.recv(65536)) > 0:
+            pass
+
+
+def batches():
+    texts = [{"text": f"x {time.monotonic_ns()} {i}", "limit": 100} for i in range(64)]
+    ask("POST", "/v1/search/batch", json.dumps({"searches": texts}).encode())
+
+
+def large_pages():
+    number = time.monotonic_ns() % 10**9 / 10**10 - 1
+    body = {"text": "x", "all": True, "limit": 1000, "min_score": number}
+    ask("POST", "/v1/search", json.dumps({**body, "order": "newest"}).encode())
+    ask("POST", "/v1/search", json.dumps({**body, "group": "near-duplicates"}).encode())
+
+
+def notes():
+    for image in range(1, 40):
+        said = json.dumps({"note": f"{time.monotonic_ns()}"}).encode()
+        ask("PATCH", f"/v1/images/{image}/metadata", said)
+
+
+def saved_searches():
+    name = f"s{time.monotonic_ns() % 50}"
+    ask("PUT", f"/v1/saved/{name}", b'{"text": "%s"}' % (b"x" * 10_000))
+    ask("GET", f"/v1/saved/{name}")
+
+
+def pictures_in_forms():
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    form(head + b"\xff\xd8\xff\xe0" + os.urandom(3_000_000) + b"\r\n" + TEXT_PART)
+
+
+def half_a_head():
+    with contextlib.suppress(OSError), connect() as client:
+        client.sendall(POST[:20])
+
+
+def slow_bodies():
+    """Send bodies a byte at a time on many connections, which stay after they were refused."""
+    held = []
+    begun()
+    while time.monotonic() < END:
+        while len(held) < 120:
+            try:
+                held.append(connect())
+                held[-1].sendall(POST + JSON.encode() + b"Content-Length: 50000\r\n\r\n")
+            except OSError:
+                break
+        for client in list(held):
+            try:
+                client.sendall(b" ")
+            except OSError:
+                held.remove(client)
+        time.sleep(0.05)
+
+
 def cursors():
     not_a_number = b"\xcb\x7f\xf8" + bytes(6)
     for made in (b"\xff" * 900, b"\x94\xa1x\x00\x93" + not_a_number, b"\x94" * 900):
@@ -184,6 +250,29 @@ ATTACKS = {
     "bodies that stall": lambda: hold(300, STALLED),
     "heads that drip": drip,
     "a storm of connections": lambda: over_and_over(lambda: connect().close(), threads=8),
+    "chunks with extensions": lambda: over_and_over(
+        lambda: send(CHUNKED + (b"1;" + b"a=b;" * 1000 + b"\r\n \r\n") * 1500)
+    ),
+    "heads at their limits": lambda: over_and_over(
+        lambda: send(POST + b"".join(b"X%d: %s\r\n" % (i, b"y" * 8000) for i in range(99)))
+    ),
+    "compressed bodies": lambda: over_and_over(
+        lambda: ask(
+            "POST",
+            "/v1/search",
+            zlib.compress(b" " * 50_000_000),
+            JSON + "Content-Encoding: deflate\r\n",
+        )
+    ),
+    "searches sent ahead": lambda: over_and_over(lambda: pipelined("/v1/search?text=x")),
+    "lists sent ahead": lambda: over_and_over(lambda: pipelined("/v1/images?limit=1000&after=0")),
+    "batches": lambda: over_and_over(batches),
+    "large pages": lambda: over_and_over(large_pages),
+    "notes": lambda: over_and_over(notes),
+    "saved searches": lambda: over_and_over(saved_searches),
+    "pictures in forms": lambda: over_and_over(pictures_in_forms),
+    "slow bodies": slow_bodies,
+    "half heads": lambda: over_and_over(half_a_head, threads=8),
     "rubbish": lambda: over_and_over(lambda: send(os.urandom(4096)), threads=4),
     "TCP without the token": lambda: over_and_over(
         lambda: send(b"GET /v1/search?text=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", tcp=True),

@@ -92,9 +92,8 @@ NAMED = (
     Asked("a cat with Ada", first=("cat",), absent=("0001019", "0001189")),
     Asked("Ada playing tennis", first=("0001019",), absent=("cat", "0000068")),
 )
-# Of those: 60 % of what is not there is told as such. Which ones are near the limit depends on the
-# order in which photos came in, since relevance is measured against a sample.
-TOLERATED = int(0.4 * len(NOT_THERE))
+# Found all the same, by a model as small as this one; "fnord" is looked for as "ford", a car.
+MISTAKEN = {"sushi", "a wine glass", "a helicopter", "fnord"}
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +169,17 @@ def test_what_names_match_never_comes_below_what_its_picture_deserves(answers):
 
 def test_what_is_not_there_is_not_found(answers):
     wrong = {text: names(answers[text]) for text in NOT_THERE if answers[text]["found"]}
-    assert len(wrong) <= TOLERATED, wrong
+    assert set(wrong) <= MISTAKEN, wrong
     for text in set(NOT_THERE) - set(wrong):
         assert len(answers[text]["nearest_hits"]) == 3
+
+
+def test_weaker_is_never_most_of_the_library(answers):
+    """Also of what fits nothing: a quarter of it, besides what is found."""
+    for answer in answers.values():
+        # what lacks a name is a band lower than its picture deserves
+        if answer["understood"] is None or not answer["understood"]["names"]:
+            assert answer["weaker"] <= 0.25 * answer["searched"] + 1
 
 
 def test_every_hit_says_how_sure_it_is(answers):

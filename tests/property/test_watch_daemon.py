@@ -14,6 +14,7 @@ daemon ended and the end of its log are printed, and its home is kept beside $WA
 import collections
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -38,6 +39,7 @@ from hypothesis.stateful import (
 from photo_world import Disk, can_mount, is_whole, known_files, may, mount, picture, unmount
 from running import RunningDaemon
 
+MOST_COPIED = 200  # files and folders
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
 STEPS, STEPS_AT_NIGHT = 60, 2000  # with one library
 BETWEEN_JUDGEMENTS = (10, 50)
@@ -348,7 +350,11 @@ class DaemonMachine(RuleBasedStateMachine):
 
     @rule(old=folders, new=folders)
     def copy_folder(self, old, new):
-        if self.at(old).is_dir() and self.at(new).is_dir() and not new.startswith(old):
+        if not (self.at(old).is_dir() and self.at(new).is_dir()) or new.startswith(old):
+            return
+        # copies of copies would fill the disk
+        entries = list(itertools.islice(self.at(old).rglob("*"), MOST_COPIED + 1))
+        if len(entries) <= MOST_COPIED:
             with contextlib.suppress(OSError, shutil.Error):
                 shutil.copytree(
                     self.at(old), self.at(new) / "copied", symlinks=True, dirs_exist_ok=True

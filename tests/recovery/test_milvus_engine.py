@@ -5,6 +5,8 @@ import uuid
 
 import numpy as np
 import pytest
+from certificates import make_certificate
+from milvus_server import MilvusServer
 
 from imgvecd.core.sharing.vector_engine import FACTS, FactStep, Member, Position
 from imgvecd.errors import EngineError, SourceTakenError
@@ -54,3 +56,26 @@ def test_a_wrong_password_is_told_and_nothing_is_published(tmp_path, milvus_data
     engine.prepare()
     for each in (engine, wrong):
         each.close()
+
+
+def test_over_tls_the_server_is_verified(tmp_path):
+    pytest.importorskip("pymilvus", reason="`pip install 'imgvecd[milvus]'`")
+    from imgvecd.adapters.milvus.engine import MilvusEngine  # noqa: PLC0415  # an extra
+
+    certificate, key = make_certificate(tmp_path / "right")
+    another, _ = make_certificate(tmp_path / "wrong")
+    settings = ("tls_mode=1", f"server_pem_path={certificate}", f"server_key_path={key}")
+    server = MilvusServer(settings, certificate)
+    try:
+        database = server.make_database()
+        engine = database.engine()
+        assert engine.join(Member(str(uuid.uuid4()), "nas", "here"))[0] >= 1
+        engine.close()
+        plain = database.url.replace("https:", "http:").partition("?")[0]
+        for url in (database.url.replace(str(certificate), str(another)), plain):
+            refused = MilvusEngine(url, str(server.password))
+            with pytest.raises(EngineError, match="does it speak TLS"):
+                refused.prepare()
+            refused.close()
+    finally:
+        server.close()

@@ -69,3 +69,9 @@ def test_a_slip_in_any_field_of_any_request_finds_it(shape):
 
 def test_what_a_client_makes_long_is_cut():
     assert len(said({"x" * 100_000: 1}, api.SearchRequest)) < 2000
+
+
+def test_what_a_struct_is_made_of_is_looked_at_once(monkeypatch):
+    said({"txt": "a"}, api.TagRequest)
+    monkeypatch.setattr(msgspec.inspect, "type_info", None)  # it takes milliseconds each time
+    assert "did you mean `text`" not in said({"txt": "a"}, api.TagRequest)

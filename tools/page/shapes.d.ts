@@ -3,7 +3,14 @@
 /** A photo as a grid shows it. */
 type Item = { id: number; hash?: string; label: string; band?: string; source?: string };
 
-type Filters = Record<string, any>;
+/** JSON, as the API has it. */
+type Fields = Record<string, any>;
+type Filters = Fields;
+
+/** What a key does. */
+type Keys = Record<string, () => void>;
+/** Which photo it leads to. */
+type Steps = Record<string, () => number>;
 
 /** What the page shows: an entry of the browser's history. */
 type Scene = {
@@ -46,3 +53,41 @@ type Pixels = { x: number; y: number };
 type Box = [number, number, number, number];
 /** Photos that were taken near each other; all of them lie in the box. */
 type Group = { latitude: number; longitude: number; count: number; id: number; box: Box };
+
+// What each part of the page tells those who made it.
+type BarEvents = {
+  search: (query: string) => void;
+  filter: (filters: Filters) => void;
+  order: (order: "score" | "newest") => void;
+  picture: (data: string | null) => void;
+  view: (view: Scene["view"]) => void;
+  help: () => void;
+  close: () => void;
+};
+type GridEvents = {
+  open: (index: number) => void;
+  moved: () => void;
+  selected: () => void;
+};
+type LiveEvents = {
+  status: (state: any) => void;
+  changed: () => void;
+  match: (hit: any) => void;
+  lost: (why: string) => void;
+  back: () => void;
+};
+type MapEvents = {
+  photos: (box: Box) => void;
+  moved: () => void;
+};
+type PanelEvents = {
+  like: (id: number) => void;
+  filter: (filters: Filters) => void;
+  say: (text: string) => void;
+  close: () => void;
+};
+type ViewerEvents = {
+  shown: (index: number, id: number) => void;
+  closed: (index: number) => void;
+  room: () => {x: number, y: number};
+};

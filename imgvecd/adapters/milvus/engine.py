@@ -162,8 +162,8 @@ class MilvusEngine:
 
     def vectors_of_pixels(
         self, fingerprint: str, digests: Sequence[bytes]
-    ) -> dict[bytes, Float16Array]:
-        """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
+    ) -> dict[bytes, dict[int, Float16Array]]:
+        """Return what sources say that the model gave these very pixels."""
         with self._connection.client() as client:
             collection = self._collections.find(client, fingerprint)
             if collection is None:
@@ -172,18 +172,17 @@ class MilvusEngine:
             rows = client.query(
                 collection.name,
                 filter=f"pixels in {wanted}",
-                output_fields=["key", "pixels", "vector"],
+                output_fields=["key", "source", "pixels", "vector"],
                 limit=MOST,
                 consistency_level="Session",
                 timeout=PROMPT_S,
             )
             rows = sorted(rows, key=lambda row: -int(row["key"]))  # the lowest key stays
-            return {
-                bytes.fromhex(row["pixels"]): collection.restored(row["vector"])[0].astype(
-                    np.float16
-                )
-                for row in rows
-            }
+            found: dict[bytes, dict[int, Float16Array]] = {}
+            for row in rows:
+                vector = collection.restored(row["vector"])[0].astype(np.float16)
+                found.setdefault(bytes.fromhex(row["pixels"]), {})[int(row["source"])] = vector
+            return found
 
     def sources(self) -> list[SourceState]:
         """Return all sources, by number."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pymilvus import MilvusClient
 
-from imgvecd.adapters.milvus.collections import VectorCollection
+from imgvecd.adapters.milvus.collections import LISTS, VectorCollection
 from imgvecd.adapters.milvus.connection import CALL_S
 from imgvecd.adapters.milvus.filters import NOBODY, of_images
 from imgvecd.core.sharing.vector_engine import Where
@@ -21,6 +21,9 @@ from imgvecd.types import Float32Array
 
 MOST = 16_384
 """Rows that Milvus answers to one call."""
+
+FEW = 10_000
+"""Images of a filter of which every list is looked through."""
 
 _SPARE = 20  # asked for beside what is wanted: the index' order is by rounded vectors
 _TIE = 1e-6
@@ -42,7 +45,10 @@ def nearest(
         probes: None takes what was measured.
     """
     if probes is None:
-        probes = collection.probes_filtered if test else collection.probes
+        probes = collection.probes
+        if test:  # few are compared all: which lists they are in, nobody has measured
+            few = count_passing(client, collection.name, test) <= FEW
+            probes = LISTS if few else collection.probes_filtered
     wanted = min(MOST, k + max(_SPARE, k // 2))
     while True:
         (hits,) = client.search(

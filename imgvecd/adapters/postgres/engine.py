@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import psycopg
 from pgvector.psycopg import register_vector
 
 from imgvecd.adapters.postgres.connections import (
@@ -124,7 +125,17 @@ class PostgresEngine:
         self, fingerprint: str, query: Float32Array, k: int, where: Where
     ) -> list[SharedImage]:
         """Return the k best images, best first, ties by ascending key."""
-        with self._connections.reading() as connection, connection.transaction():
+        with self._connections.reading() as connection:
+            try:
+                return self._search(connection, fingerprint, query, k, where)
+            except psycopg.errors.UndefinedTable:  # an index has taken the place of the one known
+                self._tables.forget(fingerprint)
+                return self._search(connection, fingerprint, query, k, where)
+
+    def _search(
+        self, connection: Connection, fingerprint: str, query: Float32Array, k: int, where: Where
+    ) -> list[SharedImage]:
+        with connection.transaction():
             table = self._tables.find(connection, fingerprint)
             if table is None:
                 return []
@@ -140,21 +151,25 @@ class PostgresEngine:
 
     def vectors_of_pixels(
         self, fingerprint: str, digests: Sequence[bytes]
-    ) -> dict[bytes, Float16Array]:
-        """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest."""
+    ) -> dict[bytes, dict[int, Float16Array]]:
+        """Return what sources say that the model gave these very pixels."""
         with self._connections.reading(PROMPT_S) as connection:
             table = self._tables.find(connection, fingerprint)
             if table is None:
                 return {}
             rows = connection.execute(
                 statement(
-                    f"SELECT DISTINCT ON (pixels) pixels, vector FROM {table.name}"
-                    " WHERE pixels = ANY (%s) ORDER BY pixels, key"
+                    f"SELECT DISTINCT ON (pixels, key >> {KEY_BITS}) pixels, key, vector"
+                    f" FROM {table.name} WHERE pixels = ANY (%s)"
+                    f" ORDER BY pixels, key >> {KEY_BITS}, key"
                 ),
                 ([uuid.UUID(bytes=digest) for digest in digests],),
                 binary=True,
             ).fetchall()
-        return {pixels.bytes: vector.to_numpy() for pixels, vector in rows}
+        found: dict[bytes, dict[int, Float16Array]] = {}
+        for pixels, key, vector in rows:
+            found.setdefault(pixels.bytes, {})[key >> KEY_BITS] = vector.to_numpy()
+        return found
 
     def sources(self) -> list[SourceState]:
         """Return all sources, by number."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 
+import numpy as np
+from pgvector import Vector
+
 from imgvecd.adapters.postgres.connections import WRITE_MS, Connection, first_value, statement
-from imgvecd.adapters.postgres.recall import best_probes
-from imgvecd.adapters.postgres.vector_tables import VectorTables
+from imgvecd.adapters.postgres.recall import enough_candidates, sampled
+from imgvecd.adapters.postgres.short_vectors import learn
+from imgvecd.adapters.postgres.vector_tables import VectorTable, VectorTables
 from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -17,8 +20,8 @@ logger = logging.getLogger(__name__)
 INDEX_FROM = 20_000
 """Vectors from which on an index pays: so many are compared one by one in some 25 ms."""
 
-_LISTS = 2  # times the root of the number of vectors
-_GROWN = 2  # times as many vectors as when it was built: built anew
+_SAMPLE = 20_000  # vectors that short forms are learnt from
+_GROWN = 2  # times as many vectors as when it was measured: measured anew
 _LOOK_S = 60.0
 _COUNTED = 100_000
 
@@ -37,51 +40,62 @@ class IndexKeeper:
         now = time.monotonic()
         if now < self._looked_at.get(fingerprint, now - _LOOK_S) + _LOOK_S:
             return
-        row = connection.execute(
-            "SELECT number, coalesce(indexed_count, 0), probes IS NOT NULL"
-            " FROM imgvecd.models WHERE fingerprint = %s",
-            (fingerprint,),
-        ).fetchone()
-        if row is None:
+        self._tables.forget(fingerprint)
+        table = self._tables.find(connection, fingerprint)
+        if table is None:
             return
-        number, indexed, is_measured = row
-        count = _rows(connection, f"imgvecd.vectors_{number:d}")
-        is_due = count >= INDEX_FROM and count > _GROWN * indexed
-        if is_due or (indexed and not is_measured):
-            self._index(connection, fingerprint, number, count if is_due else 0, questions())
+        count = _rows(connection, table.name)
+        measured = first_value(
+            connection,
+            "SELECT coalesce(measured_count, 0) FROM imgvecd.models WHERE number = %s",
+            table.number,
+        )
+        if count >= INDEX_FROM and count > _GROWN * measured:
+            self._index(connection, fingerprint, table, count, questions())
         self._looked_at[fingerprint] = time.monotonic()
 
     def _index(
         self,
         connection: Connection,
         fingerprint: str,
-        number: int,
+        table: VectorTable,
         count: int,
         queries: Float32Array,
     ) -> None:
-        """Build the index, and find out what to ask of it; nobody else does at once.
+        """Find out what to ask of the index, and build it if it is none or too bad.
 
-        Args:
-            count: of vectors; 0 leaves the index as it is.
+        Nobody else does at once.
         """
-        if not first_value(connection, "SELECT pg_try_advisory_lock(%s)", number):
+        if not first_value(connection, "SELECT pg_try_advisory_lock(%s)", table.number):
             return
         connection.execute("SET statement_timeout = 0")
         try:
-            if count:
+            found = enough_candidates(connection, table, queries) if table.short else (0, 0, False)
+            if not found[2]:
                 logger.info("the shared engine indexes %d vectors", count)
-                lists = round(_LISTS * math.sqrt(count))
-                connection.execute("SELECT imgvecd.build_index(%s, %s)", (number, lists))
-            self._tables.forget(fingerprint)
-            table = self._tables.find(connection, fingerprint)
-            assert table is not None  # noqa: S101  # it has just been indexed
-            probes, filtered = best_probes(connection, table, queries)
-            connection.execute("SELECT imgvecd.set_probes(%s, %s, %s)", (number, probes, filtered))
+                self._build(connection, table)
+                self._tables.forget(fingerprint)
+                built = self._tables.find(connection, fingerprint)
+                assert built is not None  # noqa: S101  # it has just been indexed
+                found = enough_candidates(connection, built, queries)
+            connection.execute(
+                "SELECT imgvecd.set_candidates(%s, %s, %s, %s)",
+                (table.number, *found[:2], count),
+            )
             self._tables.forget(fingerprint)
         finally:
             if not connection.closed:
-                connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+                connection.execute("SELECT pg_advisory_unlock(%s)", (table.number,))
                 connection.execute(statement(f"SET statement_timeout = {WRITE_MS:d}"))
+
+    def _build(self, connection: Connection, table: VectorTable) -> None:
+        short = learn(
+            np.stack([vector.to_numpy() for vector in sampled(connection, table, _SAMPLE)])
+        )
+        connection.execute(
+            "SELECT imgvecd.build_index(%s, %b, %b::vector[], %s)",
+            (table.number, Vector(short.mean), [Vector(axis) for axis in short.axes], short.reach),
+        )
 
 
 def _rows(connection: Connection, table: str) -> int:

@@ -1,13 +1,8 @@
-"""The statements that find the nearest vectors of a model: exactly, or by its IVF index.
+"""The statements that find the nearest vectors of a model: exactly, or by its index.
 
-The index is over x - mean; it is asked for more than is wanted, and its answer ranked anew by exact
-scores. What few images pass a filter are compared one by one, which is exact; else the index goes
-on until enough that it finds pass.
-
-Why IVF: among 300,000 vectors, HNSW (16, 64) with the 1,000 candidates that pgvector allows found
-0.82 of the ten best for texts, which lie outside of the cone that the vectors of a model lie in.
-IVF finds as many as it looks through lists for, and what comes into it costs 0.1 ms of a core
-instead of 1.7.
+The index (HNSW) is over short forms of the vectors; what it finds is ranked anew by exact scores.
+What few images pass a filter are compared one by one, which is exact; else the index goes on until
+enough that it finds pass.
 """
 
 from __future__ import annotations
@@ -15,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from pgvector import HalfVector, Vector
 
 from imgvecd.adapters.postgres.connections import Connection, statement
@@ -34,7 +28,7 @@ FEW = 10_000
 """Images of a filter that are compared one by one, exactly: some 3 µs each for 512 dimensions."""
 
 _BEYOND = 1 << 62  # every key
-_SPARE = 20  # wanted of the index beside what is: its order is by rounded vectors
+_MOST_AT_ONCE = 1000  # of the index; it goes on for more
 _COLUMNS = (
     "i.content, i.format, i.width, i.height, i.taken, i.rating, i.latitude, i.longitude, i.paths"
 )
@@ -43,11 +37,14 @@ _BY_KEY = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;"
     " SET LOCAL enable_mergejoin = off"
 )
-# An index scan delivers in order; whatever else the planner may think of sorts everything.
+# An index scan delivers in order; whatever else the planner may think of sorts everything. What it
+# may remember of where it was is 128 MB, which is some hundred thousand images.
 _BY_INDEX = (
     "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_hashjoin = off;"
     " SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off;"
-    " SET LOCAL ivfflat.iterative_scan = relaxed_order; SET LOCAL ivfflat.probes = "
+    " SET LOCAL work_mem = '16MB'; SET LOCAL hnsw.scan_mem_multiplier = 8;"
+    " SET LOCAL hnsw.max_scan_tuples = 1000000;"
+    " SET LOCAL hnsw.iterative_scan = relaxed_order; SET LOCAL hnsw.ef_search = "
 )
 
 
@@ -71,34 +68,42 @@ def nearest(
     ranges = key_ranges(connection, where)
     is_narrow = bool(of_facts) or ranges is not None
     if by_index is None:
-        by_index = table.mean is not None and not (
+        by_index = table.short is not None and not (
             is_narrow and count_passing(connection, table, where, FEW) <= FEW
         )
     tests = " AND ".join(filter(None, [_within(ranges, "v"), of_facts, among]))
     exact = f"(v.vector::vector({table.dim}) <#> %b::vector({table.dim}))"
     if by_index:
-        wanted = k + max(_SPARE, k // 2)
-        probes = table.probes_filtered if is_narrow or among else table.probes
-        connection.execute(statement(f"{_BY_INDEX}{probes:d}"))
-        order = f"{table.centred} <#> %b::halfvec({table.dim})"
-        ordered_by: HalfVector | Vector = HalfVector(query.astype(np.float16))
+        assert table.short is not None  # noqa: S101  # there is an index
+        enough = table.candidates_filtered if is_narrow or among else table.candidates
+        wanted = max(enough, 2 * k)
+        connection.execute(statement(f"{_BY_INDEX}{min(_MOST_AT_ONCE, wanted):d}"))
+        joined = "JOIN imgvecd.images i ON i.key = v.key" if of_facts else ""
+        found = (
+            f"SELECT w.key, w.vector FROM (SELECT v.key FROM {table.short_name} v {joined}"
+            f" {'WHERE ' + tests if tests else ''} ORDER BY v.short <-> %b LIMIT %s) n"
+            f" JOIN {table.name} w ON w.key = n.key"
+        )
+        sought = [HalfVector(table.short.of_query(query)), wanted]
     else:
-        if table.mean is not None and is_narrow:
+        if table.short is not None and is_narrow:
             connection.execute(statement(_BY_KEY))
-        wanted, order, ordered_by = k, f"{exact}, v.key", Vector(query)
-    joined = "JOIN imgvecd.images i ON i.key = v.key" if of_facts or not by_index else ""
-    found = (
-        f"SELECT v.key, v.vector FROM {table.name} v {joined}"
-        f" {'WHERE ' + tests if tests else ''} ORDER BY {order} LIMIT %s"
-    )
+        found = (
+            f"SELECT v.key, v.vector FROM {table.name} v"
+            " JOIN imgvecd.images i ON i.key = v.key"
+            f" {'WHERE ' + tests if tests else ''} ORDER BY {exact}, v.key LIMIT %s"
+        )
+        sought = [Vector(query), k]
     return connection.execute(
         statement(
-            f"SELECT v.key, -{exact} AS score, s.name, {_COLUMNS}"
-            f" FROM ({found}) v JOIN imgvecd.images i ON i.key = v.key"
+            f"SELECT v.key, v.score, s.name, {_COLUMNS} FROM"
+            f" (SELECT v.key, -{exact} AS score FROM ({found}) v"
+            " ORDER BY score DESC, v.key LIMIT %s) v"
+            " JOIN imgvecd.images i ON i.key = v.key"
             f" JOIN imgvecd.sources s ON s.number = v.key >> {KEY_BITS}"
-            " ORDER BY score DESC, v.key LIMIT %s"
+            " ORDER BY score DESC, v.key"
         ),
-        [Vector(query), *values, ordered_by, wanted, k],
+        [Vector(query), *values, *sought, k],
     ).fetchall()
 
 

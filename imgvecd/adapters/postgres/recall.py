@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 
 import numpy as np
+from pgvector import HalfVector
 
 from imgvecd.adapters.postgres.connections import Connection, statement
 from imgvecd.adapters.postgres.nearest import nearest
@@ -17,58 +17,82 @@ from imgvecd.types import Float32Array
 logger = logging.getLogger(__name__)
 
 _K = 10
-_MOST_QUERIES = 24  # an exact search of a million takes a second
+_MOST_QUERIES = 48  # an exact search of a million takes a second
 _OWN_QUERIES = 8  # of images in the table, beside what people ask
 _TENTH = "v.key %% 10 = 3"  # as psycopg takes it
-_SHARES = (1 / 64, 1 / 32, 1 / 20, 1 / 14, 1 / 10, 1 / 7, 1 / 5, 1 / 3, 1)  # of the lists
-_MARGIN = 0.01  # measured on a few queries
+_TRIED = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 4000)  # candidates
+_MARGIN = 0.02  # measured on a few queries: a text that finds nothing weighs much
 _TIE = 1e-6
+_DRAWN = 100_000  # percent of rows, so that enough are drawn however few are known of
 
 
 def measure(connection: Connection, table: VectorTable, queries: Float32Array) -> Recall:
     """Return the recall of searches as they are now."""
-    if table.mean is None:
+    if table.short is None:
         return Recall(1.0, 1.0, "exact, one by one", 0)
     asked = _questions(connection, table, queries)
     unfiltered, filtered = (
         _found(connection, table, asked, _exact(connection, table, asked, among), among)
         for among in ("", _TENTH)
     )
-    how = f"IVF, {table.probes} and {table.probes_filtered} of {table.lists} lists"
+    how = (
+        f"HNSW of {len(table.short.axes)} of {table.dim} dimensions,"
+        f" {table.candidates} and {table.candidates_filtered} candidates"
+    )
     return Recall(unfiltered, filtered, how, len(asked))
 
 
-def best_probes(
+def enough_candidates(
     connection: Connection, table: VectorTable, queries: Float32Array
-) -> tuple[int, int]:
-    """Return the least probes, without and with a filter, that find what is promised."""
+) -> tuple[int, int, bool]:
+    """Return the least candidates, without and with a filter, that find what is promised.
+
+    They do so for what people ask and for images in the table alike.
+
+    Returns: also whether they do; if not, they are as many as were tried.
+    """
     asked = _questions(connection, table, queries)
+    texts = max(0, len(asked) - _OWN_QUERIES)
+    kinds = [some for some in (asked[:texts], asked[texts:]) if len(some)]
     best = []
+    enough = True
     for among in ("", _TENTH):
-        exact = _exact(connection, table, asked, among)
-        for share in _SHARES:
-            probes = math.ceil(table.lists * share)
-            tried = dataclasses.replace(table, probes=probes, probes_filtered=probes)
-            found = _found(connection, tried, asked, exact, among)
+        exact = [_exact(connection, table, some, among) for some in kinds]
+        for candidates in _TRIED:
+            tried = dataclasses.replace(
+                table, candidates=candidates, candidates_filtered=candidates
+            )
+            found = min(
+                _found(connection, tried, some, best_there, among)
+                for some, best_there in zip(kinds, exact, strict=True)
+            )
             what = "with one in ten allowed " if among else ""
-            logger.info("shared engine: recall %s%.3f, %d lists", what, found, probes)
+            logger.info("shared engine: recall %s%.3f, %d candidates", what, found, candidates)
             if found >= LEAST_RECALL + _MARGIN:
                 break
-        best.append(probes)
-    return best[0], best[1]
+        else:
+            enough = False
+        best.append(candidates)
+    return best[0], best[1], enough
 
 
-def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
+def sampled(connection: Connection, table: VectorTable, most: int) -> list[HalfVector]:
+    """Return some vectors of a table, by chance."""
     rows = connection.execute(
         statement(
             f"SELECT vector FROM {table.name} TABLESAMPLE BERNOULLI ((SELECT least(100,"
-            " 100000 / greatest(reltuples, 1)) FROM pg_class"
+            " %s::float8 / greatest(reltuples, 1)) FROM pg_class"
             f" WHERE oid = '{table.name}'::regclass)) ORDER BY random() LIMIT %s"
         ),
-        (_OWN_QUERIES,),
+        (max(_DRAWN, 200 * most), most),
+        binary=True,
     ).fetchall()
-    own = [np.asarray(vector.to_list(), np.float32) for (vector,) in rows]
-    asked = np.stack([*queries[: _MOST_QUERIES - len(own)], *own])
+    return [vector for (vector,) in rows]
+
+
+def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
+    own = [vector.to_numpy() for vector in sampled(connection, table, _OWN_QUERIES)]
+    asked = np.stack([*queries[: _MOST_QUERIES - len(own)], *own]).astype(np.float32)
     return np.asarray(asked / np.linalg.norm(asked, axis=1, keepdims=True), np.float32)
 
 

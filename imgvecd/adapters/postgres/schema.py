@@ -178,7 +178,125 @@ BEGIN
 END $$;
 """
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("0001-first", _FIRST),)
+
+def _shortened(source: str) -> str:
+    """Return a query for (key, short) of the rows of a table; $1, $2, $3 are mean, axes, reach.
+
+    See `short_vectors`. A function would take seven times as long: it would not be inlined.
+    """
+    return f"""
+        SELECT key, (short || ARRAY[sqrt(greatest(0, $3 + (short <#> short)))]::vector)::halfvec
+        FROM (
+            SELECT key, (
+                SELECT array_agg(-(centred <#> axis))::vector
+                FROM (SELECT centred, unnest($2) AS axis OFFSET 0) AS turning
+            ) AS short
+            FROM (SELECT key, vector::vector - $1 AS centred FROM {source} OFFSET 0) AS centring
+            OFFSET 0
+        ) AS turned"""
+
+
+# An index of short vectors takes the place of the one of whole ones. It lies in a table of its own,
+# `short_N_V`, where V grows with each index: who searches by an old one notices. Triggers keep it
+# equal to `vectors_N`, so that no source can write what another's image is found by.
+_SECOND = f"""
+DO $$
+DECLARE
+    model integer;
+BEGIN
+    FOR model IN SELECT number FROM imgvecd.models LOOP
+        EXECUTE format('DROP INDEX IF EXISTS imgvecd.vectors_%s_nearest', model);
+    END LOOP;
+END $$;
+DROP FUNCTION imgvecd.build_index(integer, integer);
+DROP FUNCTION imgvecd.set_probes(integer, integer, integer);
+ALTER TABLE imgvecd.models DROP COLUMN mean, DROP COLUMN lists, DROP COLUMN probes,
+    DROP COLUMN probes_filtered;
+-- version: of the index, NULL while there is none. mean, axes, reach: what makes a vector short.
+-- candidates: that are ranked by whole vectors, as measured when there were measured_count vectors.
+ALTER TABLE imgvecd.models ADD COLUMN version integer, ADD COLUMN mean vector,
+    ADD COLUMN axes vector[], ADD COLUMN reach double precision, ADD COLUMN candidates integer,
+    ADD COLUMN candidates_filtered integer, ADD COLUMN measured_count bigint;
+UPDATE imgvecd.models SET indexed_count = NULL;
+
+-- The argument is the number of the model.
+CREATE FUNCTION imgvecd.keep_short()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    used imgvecd.models;
+BEGIN
+    SELECT * INTO STRICT used FROM imgvecd.models WHERE number = TG_ARGV[0]::integer;
+    IF TG_OP = 'DELETE' THEN
+        EXECUTE format('DELETE FROM imgvecd.short_%s_%s AS s USING gone WHERE s.key = gone.key',
+            used.number, used.version);
+    ELSE
+        EXECUTE format($put$INSERT INTO imgvecd.short_%s_%s AS old {_shortened("fresh")}
+            ON CONFLICT (key) DO UPDATE SET short = excluded.short
+            WHERE old.short <> excluded.short$put$, used.number, used.version)
+            USING used.mean, used.axes, used.reach;
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Builds the index of a model anew. Writers wait meanwhile, searches go on by the old one.
+CREATE FUNCTION imgvecd.build_index(model integer, mean vector, axes vector[],
+    reach double precision)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT SET max_parallel_maintenance_workers = 0 AS $$
+DECLARE
+    made text;
+    rows bigint;
+    before integer;
+    now_made integer;
+BEGIN
+    SELECT coalesce(version, 0) INTO STRICT before FROM imgvecd.models
+        WHERE number = model FOR UPDATE;
+    now_made := before + 1;
+    made := format('imgvecd.short_%s_%s', model, now_made);
+    EXECUTE format('LOCK TABLE imgvecd.vectors_%s IN SHARE ROW EXCLUSIVE MODE', model);
+    EXECUTE format('CREATE TABLE %s (key bigint NOT NULL, short halfvec(%s) NOT NULL)', made,
+        cardinality(axes) + 1);
+    EXECUTE format($put$INSERT INTO %s {_shortened("imgvecd.vectors_%s")}$put$, made, model)
+        USING mean, axes, reach;
+    GET DIAGNOSTICS rows = ROW_COUNT;
+    EXECUTE format('ALTER TABLE %s ADD PRIMARY KEY (key)', made);
+    -- where a graph has room in memory, it is built several times as fast
+    PERFORM set_config('maintenance_work_mem', greatest(
+        pg_size_bytes(current_setting('maintenance_work_mem')) / 1024,
+        least(2097152, rows * (cardinality(axes) * 2 + 700) / 1024))::text || 'kB', true);
+    -- 64, the default, takes twice as long to build and to write into
+    EXECUTE format('CREATE INDEX ON %s USING hnsw (short halfvec_l2_ops)'
+        ' WITH (ef_construction = 40)', made);
+    EXECUTE format('GRANT SELECT ON %s TO PUBLIC', made);
+    EXECUTE format('DROP TABLE IF EXISTS imgvecd.short_%s_%s', model, before);
+    EXECUTE format($statements$
+        CREATE OR REPLACE TRIGGER added AFTER INSERT ON imgvecd.vectors_%1$s
+            REFERENCING NEW TABLE AS fresh
+            FOR EACH STATEMENT EXECUTE FUNCTION imgvecd.keep_short(%1$L);
+        CREATE OR REPLACE TRIGGER changed AFTER UPDATE ON imgvecd.vectors_%1$s
+            REFERENCING NEW TABLE AS fresh
+            FOR EACH STATEMENT EXECUTE FUNCTION imgvecd.keep_short(%1$L);
+        CREATE OR REPLACE TRIGGER deleted AFTER DELETE ON imgvecd.vectors_%1$s
+            REFERENCING OLD TABLE AS gone
+            FOR EACH STATEMENT EXECUTE FUNCTION imgvecd.keep_short(%1$L);
+        $statements$, model);
+    UPDATE imgvecd.models AS m SET version = now_made, mean = build_index.mean,
+        axes = build_index.axes, reach = build_index.reach, indexed_count = rows,
+        candidates = NULL, candidates_filtered = NULL, measured_count = NULL WHERE number = model;
+END $$;
+
+CREATE FUNCTION imgvecd.set_candidates(model integer, for_all integer, filtered integer,
+    among bigint)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    UPDATE imgvecd.models SET candidates = for_all, candidates_filtered = filtered,
+        measured_count = among WHERE models.number = model;
+$$;
+"""
+
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("0001-first", _FIRST),
+    ("0002-short-vectors", _SECOND),
+)
 """(name, SQL) in the order in which they run."""
 
 

@@ -5,29 +5,32 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from imgvecd.adapters.postgres.connections import Connection
+import numpy as np
 
-_UNMEASURED = 8  # lists of which one is looked through
+from imgvecd.adapters.postgres.connections import Connection
+from imgvecd.adapters.postgres.short_vectors import ShortForm
+
+_UNMEASURED = 500
 _REMEMBERED_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class VectorTable:
-    """The table of one model's vectors.
+    """The table of one model's vectors, and its index.
 
     Attributes:
-        mean: as a text; None while there is no index.
-        lists: of the index.
-        probes: how many of them a search looks through, as measured.
-        probes_filtered: the same where a filter lets a part of the images pass.
+        version: of the index; 0 while there is none.
+        short: what is indexed; None while nothing is.
+        candidates: of the index that are ranked by whole vectors, as measured.
+        candidates_filtered: the same where a filter lets a part of the images pass.
     """
 
     number: int
     dim: int
-    mean: str | None
-    lists: int
-    probes: int
-    probes_filtered: int
+    version: int = 0
+    short: ShortForm | None = None
+    candidates: int = _UNMEASURED
+    candidates_filtered: int = _UNMEASURED
 
     @property
     def name(self) -> str:
@@ -35,9 +38,9 @@ class VectorTable:
         return f"imgvecd.vectors_{self.number:d}"
 
     @property
-    def centred(self) -> str:
-        """The expression that is indexed."""
-        return f"((v.vector - '{self.mean}'::halfvec({self.dim}))::halfvec({self.dim}))"
+    def short_name(self) -> str:
+        """The name of the table with the short forms."""
+        return f"imgvecd.short_{self.number:d}_{self.version:d}"
 
 
 class VectorTables:
@@ -53,18 +56,33 @@ class VectorTables:
         if table is not None and now < at + _REMEMBERED_S:
             return table
         row = connection.execute(
-            "SELECT number, dim, mean, lists, probes, probes_filtered FROM imgvecd.models"
-            " WHERE fingerprint = %s",
+            "SELECT number, dim, coalesce(version, 0), candidates, candidates_filtered"
+            " FROM imgvecd.models WHERE fingerprint = %s",
             (fingerprint,),
         ).fetchone()
         if row is None:
             return None
-        number, dim, mean, lists, probes, filtered = row
-        some = (lists or 0) // _UNMEASURED + 1
-        table = VectorTable(number, dim, mean, lists or 0, probes or some, filtered or some)
+        number, dim, version, candidates, filtered = row
+        short = table.short if table is not None and table.version == version else None
+        if version and short is None:
+            version, short = _short_form(connection, number)
+        table = VectorTable(
+            number, dim, version, short, candidates or _UNMEASURED, filtered or _UNMEASURED
+        )
         self._known[fingerprint] = now, table
         return table
 
     def forget(self, fingerprint: str) -> None:
         """Ask anew the next time."""
         self._known.pop(fingerprint, None)
+
+
+def _short_form(connection: Connection, number: int) -> tuple[int, ShortForm]:
+    """Return (version of the index, what it is of)."""
+    ((version, mean, axes, reach),) = connection.execute(
+        "SELECT version, mean, axes, reach FROM imgvecd.models WHERE number = %s",
+        (number,),
+        binary=True,
+    ).fetchall()
+    rows = np.stack([axis.to_numpy() for axis in axes]).astype(np.float32)
+    return version, ShortForm(mean.to_numpy().astype(np.float32), rows, reach)

@@ -7,11 +7,12 @@ files.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sqlite3
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from imgvecd.catalog.files import dating
 from imgvecd.core.files import exports, shots
@@ -27,8 +28,13 @@ from imgvecd.types import Facts
 
 Place = tuple[int, bytes, bytes]
 """Root id, folder, name."""
+Beside = tuple[int, bytes, int | None]
+"""Id, name and content of a file."""
 
 _MOST_FILES = 100  # of one content, whose sidecars are read: copies beyond that say nothing new
+_RANGES_AT_ONCE = 256  # of names, in one statement
+_NOWHERE = (None,) * 6  # a range that no file is in
+_NAMES_REMEMBERED = 1024  # pictures that searches find again and again; some 2 MB
 _RESTORE = (
     "UPDATE contents SET taken_at = own_facts ->> 'taken_at', metadata = own_facts -> 'metadata',"
     " own_facts = NULL WHERE id = ? AND own_facts IS NOT NULL"
@@ -37,18 +43,41 @@ _RESTORE = (
 
 def beside(
     connection: sqlite3.Connection, root_id: int, directory: bytes, name: bytes
-) -> list[tuple[int, bytes, int | None]]:
-    """Return (id, name, content) of the files that may be of the same shot, by their names."""
-    found: dict[int, tuple[int, bytes, int | None]] = {}
-    of_shot = () if is_export_name(os.fsdecode(name)) else shots.ranges(name)
-    for first, beyond, holding in (*(exports.Range(*r) for r in of_shot), *exports.ranges(name)):
+) -> list[Beside]:
+    """Return the files that may be of the same shot, by their names."""
+    (found,) = beside_each(connection, [(root_id, directory, name)])
+    return found
+
+
+def beside_each(connection: sqlite3.Connection, places: Sequence[Place]) -> list[list[Beside]]:
+    """Return for each place the files that may be of the same shot, by their names."""
+    found: list[dict[int, Beside]] = [{} for _ in places]
+    wanted: list[tuple[object, ...]] = [
+        (number, root_id, directory, *range_)
+        for number, (root_id, directory, name) in enumerate(places)
+        for range_ in _ranges(name)
+    ]
+    for start in range(0, len(wanted), _RANGES_AT_ONCE):
+        some = wanted[start : start + _RANGES_AT_ONCE]
+        # a few lengths only, so that SQLite has them prepared
+        some += [_NOWHERE] * ((1 << (len(some) - 1).bit_length()) - len(some))
         rows = connection.execute(
-            "SELECT id, name, content_id FROM files WHERE root_id = ? AND dir = ? AND name >= ?"
-            " AND name < ? AND instr(name, ?) > 0",
-            (root_id, directory, first, beyond, holding),
+            f"WITH wanted(number, root_id, dir, first, beyond, holding) AS"
+            f" (VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * len(some))})"
+            " SELECT number, files.id, name, content_id FROM wanted CROSS JOIN files"
+            " ON files.root_id = wanted.root_id AND files.dir = wanted.dir"
+            " AND name >= first AND name < beyond AND instr(name, holding) > 0",
+            [value for each in some for value in each],
         )
-        found.update((row[0], row) for row in rows)
-    return list(found.values())
+        for number, file_id, name, content_id in rows:
+            found[number][file_id] = (file_id, name, content_id)
+    return [list(each.values()) for each in found]
+
+
+@functools.lru_cache(_NAMES_REMEMBERED)
+def _ranges(name: bytes) -> tuple[exports.Range, ...]:
+    of_shot = () if is_export_name(os.fsdecode(name)) else shots.ranges(name)
+    return (*(exports.Range(*each) for each in of_shot), *exports.ranges(name))
 
 
 def developed(connection: sqlite3.Connection, raw_ids: Iterable[int]) -> dict[int, set[int]]:

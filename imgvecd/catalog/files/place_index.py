@@ -101,14 +101,15 @@ def called(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, st
     return {name: line(*parts) for name, *parts in rows}
 
 
-def line_of(connection: sqlite3.Connection, content_id: int) -> str | None:
-    """Return in one line where an image was taken; None if that is not known."""
-    row = connection.execute(
-        "SELECT name, region, country FROM content_places JOIN places ON places.id = place_id"
-        " WHERE content_id = ? ORDER BY rank LIMIT 1",
-        (content_id,),
-    ).fetchone()
-    return None if row is None else line(*row)
+def lines_of(connection: sqlite3.Connection, content_ids: Sequence[int]) -> dict[int, str]:
+    """Return in one line each where images were taken, by content id, as far as known."""
+    rows = connection.execute(
+        "SELECT content_id, name, region, country FROM content_places"
+        " JOIN places ON places.id = place_id"
+        " WHERE content_id IN (SELECT value FROM json_each(?)) ORDER BY rank DESC",
+        (json.dumps(list(content_ids)),),
+    )
+    return {content_id: line(*parts) for content_id, *parts in rows}  # the last is the nearest
 
 
 def line(name: str, region: str, country: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from imgvecd.api import Companion, FileCounts, Image, ImageFile, Path, Stats
-from imgvecd.catalog.files.companions import beside
+from imgvecd.catalog.files.companions import beside, beside_each
 from imgvecd.catalog.files.offline_sql import offline
-from imgvecd.catalog.files.place_index import line_of
+from imgvecd.catalog.files.place_index import lines_of
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
 from imgvecd.catalog.work.models import model_id
@@ -19,6 +21,7 @@ from imgvecd.core.files.companions import kind_beside
 from imgvecd.errors import NotFoundError
 from imgvecd.types import ContentFiles, Stamp, join
 
+SOME = "(SELECT value FROM json_each(?))"
 _CONTENT_COLUMNS = (
     "contents.id, hash, contents.size_bytes, format, width, height, taken_at, metadata,"
     " user_metadata, truncated, contents.failure_message,"
@@ -26,12 +29,13 @@ _CONTENT_COLUMNS = (
 )
 _FILES_OF = (
     "SELECT roots.path, files.dir, files.name, files.size_bytes, files.mtime_ns,"
-    f" {offline()} AS offline, files.root_id FROM files JOIN roots ON roots.id = files.root_id"
-    " WHERE files.content_id = ? ORDER BY offline, files.id"
+    f" {offline()} AS offline, files.root_id, content_id FROM files"
+    " JOIN roots ON roots.id = files.root_id WHERE files.content_id {of} ORDER BY offline, files.id"
 )
+_FILES_OF_ONE, _FILES_OF_SOME = _FILES_OF.format(of="= ?"), _FILES_OF.format(of=f"IN {SOME}")
 _FILE = f"SELECT {FILE_COLUMNS} FROM files WHERE id = ?"
 
-_FileOf = tuple[bytes, bytes, bytes, int, int, int, int]
+_FileOf = tuple[bytes, bytes, bytes, int, int, int, int, int]
 
 
 class ImageTable:
@@ -49,19 +53,15 @@ class ImageTable:
             companions: False leaves out what lies beside the files, which is half of the work.
         """
         with self._database.read() as connection:
-            queued = _queue_test(connection, fingerprint)
-            found = (self._image(connection, identity, queued, companions) for identity in ids)
-            return {image.id: image for image in found if image is not None}
+            return _images(connection, ids, fingerprint, companions=companions)
 
     def page(self, after: int, limit: int, fingerprint: str | None = None) -> list[Image]:
         """Return up to `limit` images with ids above `after`, ascending."""
         with self._database.read() as connection:
-            queued = _queue_test(connection, fingerprint)
             rows = connection.execute(
                 "SELECT id FROM contents WHERE id > ? AND live ORDER BY id LIMIT ?", (after, limit)
             ).fetchall()
-            found = (self._image(connection, identity, queued) for (identity,) in rows)
-            return [image for image in found if image is not None]
+            return list(_images(connection, [id_ for (id_,) in rows], fingerprint).values())
 
     def path_of(self, content_id: int) -> bytes:
         """Return the path of a file that bears the content, an online one if there is one.
@@ -70,7 +70,7 @@ class ImageTable:
             NotFoundError: no file bears it.
         """
         with self._database.read() as connection:
-            row = connection.execute(_FILES_OF, (content_id,)).fetchone()
+            row = connection.execute(_FILES_OF_ONE, (content_id,)).fetchone()
         if row is None:
             raise NotFoundError(f"there is no image {content_id}")
         return os.path.join(row[0], join(row[1], row[2]))
@@ -106,10 +106,10 @@ class ImageTable:
     def films(self, content_id: int) -> list[tuple[bytes, Stamp]]:
         """Return (path, stamp) of the films that belong to an image, online ones only."""
         with self._database.read() as connection:
-            pictures = connection.execute(_FILES_OF, (content_id,)).fetchall()
+            pictures = connection.execute(_FILES_OF_ONE, (content_id,)).fetchall()
             films = [
                 (root, file_id)
-                for root, directory, name, _, _, away, root_id in pictures
+                for root, directory, name, _, _, away, root_id, _ in pictures
                 if not away
                 for file_id, other, _ in beside(connection, root_id, directory, name)
                 if kind_beside(name, other) == "video"
@@ -189,54 +189,81 @@ class ImageTable:
             index_bytes=index_bytes,
         )
 
-    def _image(
-        self,
-        connection: sqlite3.Connection,
-        content_id: int,
-        queued: str,
-        companions: bool = True,  # as `images` has it
-    ) -> Image | None:
-        row = connection.execute(
-            f"SELECT {_CONTENT_COLUMNS}, {queued} FROM contents WHERE id = ? AND live",
-            (content_id,),
-        ).fetchone()
-        if row is None:
-            return None
-        identity, digest, _, kind, width, height, taken_at, metadata, user, *rest = row
-        cut, failure, text, waits = rest
-        files = connection.execute(_FILES_OF, (content_id,)).fetchall()
-        if not files:
-            return None
-        beside_it = files if companions else ()
-        return Image(
-            id=identity,
-            hash=digest.hex(),
-            files=tuple(map(_file, files)),
-            format=kind,
-            width=width,
-            height=height,
-            taken_at=taken_at,
-            truncated=bool(cut),
-            indexed=failure is None and not waits,
-            failure=failure,
-            companions=tuple(c for file in beside_it for c in _companions(connection, file)),
-            metadata=json.loads(metadata),
-            user_metadata=json.loads(user),
-            place=line_of(connection, content_id),
-            text=text,
-        )
+
+def _images(
+    connection: sqlite3.Connection,
+    ids: Sequence[int],
+    fingerprint: str | None,
+    *,
+    companions: bool = True,
+) -> dict[int, Image]:
+    """Return those of `ids` that a file bears, in their order: in few statements for all."""
+    some = (json.dumps(list(ids)),)
+    contents = connection.execute(
+        f"SELECT {_CONTENT_COLUMNS}, {_queue_test(connection, fingerprint)}"
+        f" FROM contents WHERE live AND id IN {SOME}",
+        some,
+    ).fetchall()
+    files = collections.defaultdict(list)
+    for file in connection.execute(_FILES_OF_SOME, some):
+        files[file[-1]].append(file)
+    beside_them = _companions(connection, files.values()) if companions else {}
+    lines = lines_of(connection, ids)
+    by_id = {row[0]: row for row in contents}
+    return {
+        id_: _image(by_id[id_], files[id_], beside_them.get(id_, ()), lines.get(id_))
+        for id_ in ids
+        if id_ in by_id and id_ in files
+    }
 
 
-def _companions(connection: sqlite3.Connection, row: _FileOf) -> Iterator[Companion]:
-    root, directory, name, *_, root_id = row
-    for _, other, content_id in beside(connection, root_id, directory, name):
-        if kind := kind_beside(name, other):
-            path = Path.of(os.path.join(root, join(directory, other)))
-            yield Companion(kind=kind, path=path.path, path_base64=path.path_base64, id=content_id)
+def _image(
+    row: tuple[Any, ...],
+    files: Sequence[_FileOf],
+    companions: Sequence[Companion],
+    place: str | None,
+) -> Image:
+    identity, digest, _, kind, width, height, taken_at, metadata, user, *rest = row
+    cut, failure, text, waits = rest
+    return Image(
+        id=identity,
+        hash=digest.hex(),
+        files=tuple(map(_file, files)),
+        format=kind,
+        width=width,
+        height=height,
+        taken_at=taken_at,
+        truncated=bool(cut),
+        indexed=failure is None and not waits,
+        failure=failure,
+        companions=tuple(companions),
+        metadata=json.loads(metadata),
+        user_metadata=json.loads(user),
+        place=place,
+        text=text,
+    )
+
+
+def _companions(
+    connection: sqlite3.Connection, contents: Iterable[Sequence[_FileOf]]
+) -> dict[int, list[Companion]]:
+    """Return what lies beside the files of contents, by content."""
+    files = [file for some in contents for file in some]
+    places = [(root_id, directory, name) for _, directory, name, *_, root_id, _ in files]
+    found = collections.defaultdict(list)
+    for file, others in zip(files, beside_each(connection, places), strict=True):
+        root, directory, name, *_, content_id = file
+        for _, other, other_id in others:
+            if kind := kind_beside(name, other):
+                path = Path.of(os.path.join(root, join(directory, other)))
+                found[content_id].append(
+                    Companion(kind=kind, path=path.path, path_base64=path.path_base64, id=other_id)
+                )
+    return found
 
 
 def _file(row: _FileOf) -> ImageFile:
-    root, directory, name, size_bytes, mtime_ns, offline, _ = row
+    root, directory, name, size_bytes, mtime_ns, offline, *_ = row
     path = Path.of(os.path.join(root, join(directory, name)))
     modified = datetime.datetime.fromtimestamp(mtime_ns / 1e9, datetime.UTC)
     return ImageFile(

@@ -51,7 +51,13 @@ class KnownNames:
         self._lock = threading.Lock()
         self._names: dict[str, list[KnownName]] = {}
         self._clock = -1
+        self._outdated = False
         self._fresh_until = 0.0
+
+    @property
+    def are_due(self) -> bool:
+        """Whether names that were told are no more, and may be read again now."""
+        return self._outdated and time.monotonic() >= self._fresh_until
 
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
         """Return those folded names that something in the library has, and what has them."""
@@ -90,7 +96,8 @@ class KnownNames:
     def _current(self) -> Mapping[str, list[KnownName]]:
         with self._database.read() as connection:
             clock = get_meta(connection, "clock")
-            if clock == self._clock or time.monotonic() < self._fresh_until:
+            self._outdated = clock != self._clock
+            if not self._outdated or time.monotonic() < self._fresh_until:
                 return self._names
             began = time.monotonic()
             self._names = collections.defaultdict(list)
@@ -103,6 +110,7 @@ class KnownNames:
                 shown = os.path.basename(folder).decode(errors="replace")
                 self._add(KnownName("folder", os.fsdecode(folder), shown))
         self._clock = clock
+        self._outdated = False
         self._fresh_until = time.monotonic() + _SHARE * (time.monotonic() - began)
         return self._names
 

@@ -58,7 +58,7 @@ class QueryTexts:
         if self._database.read_only:
             return
         now = time.time_ns()
-        with self._database.write_aside() as connection:
+        with self._database.write_aside(alters=False) as connection:
             model = model_id(connection, fingerprint)
             connection.executemany(
                 "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
@@ -72,7 +72,7 @@ class QueryTexts:
 
     def _mark_used(self, model: int, now: int, texts: Sequence[str]) -> None:
         if texts and not self._database.read_only:
-            with self._database.write_aside() as connection:
+            with self._database.write_aside(alters=False) as connection:
                 connection.executemany(
                     "UPDATE texts SET used_ns = ? WHERE model_id = ? AND text = ?",
                     [(now, model, text) for text in texts],

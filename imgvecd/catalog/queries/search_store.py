@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -47,6 +47,21 @@ _NEW = (
     " AND same.key > :base AND same.key < :end AND same.clock < embeddings.clock)"
     " ORDER BY embeddings.clock, contents.id LIMIT :limit"
 )
+# Of few embeddings all hashes are sorted; of many, hashes are gone through in their order, and most
+# have one.
+_FEW = 8192
+_SOME_ENCODED = (
+    "SELECT count(*) FROM (SELECT 1 FROM embeddings WHERE key > :base AND key < :end LIMIT :few)"
+)
+_FEW_BY_HASH = (
+    "SELECT contents.id FROM embeddings CROSS JOIN contents ON contents.id = embeddings.key - :base"
+    " WHERE embeddings.key > :base AND embeddings.key < :end AND contents.live"
+    " ORDER BY contents.hash LIMIT :count"
+)
+_MANY_BY_HASH = (
+    "SELECT contents.id FROM contents CROSS JOIN embeddings ON embeddings.key = :base + contents.id"
+    " WHERE contents.hash > x'' AND +contents.live ORDER BY contents.hash LIMIT :count"
+)
 
 
 class SearchRows:
@@ -56,6 +71,11 @@ class SearchRows:
         self._database = database
         self._texts = QueryTexts(database)
         self._known = KnownNames(database)
+
+    @property
+    def state(self) -> Hashable:
+        """What the answers of all else here depend on: while it is the same, so are they."""
+        return self._database.changes, self._known.are_due
 
     def matching(self, filters: Filters) -> Int64Array:
         """Return the sorted ids of live contents that pass.
@@ -179,26 +199,15 @@ class SearchRows:
         return self._known.bearing(names)
 
     def sample_ids(self, fingerprint: str, count: int) -> list[int]:
-        """Return up to `count` live contents with an embedding, spread evenly over all."""
+        """Return up to `count` live contents with an embedding: those whose hashes come first.
+
+        So they are drawn evenly from all, and the order in which images came is no matter.
+        """
         with self._database.read() as connection:
-            keys = _keys(connection, fingerprint)
-            first, last = connection.execute(
-                "SELECT min(key), max(key) FROM embeddings WHERE key > :base AND key < :end", keys
-            ).fetchone()
-            if first is None:
-                return []
-            step = max((last - first + 1) / count, 1.0)
-            starts = dict.fromkeys(int(first + step * i) for i in range(count))
-            found = (
-                connection.execute(
-                    "SELECT contents.id FROM embeddings JOIN contents"
-                    " ON contents.id = embeddings.key - :base WHERE embeddings.key >= :start"
-                    " AND embeddings.key < :end AND contents.live ORDER BY embeddings.key LIMIT 1",
-                    {**keys, "start": start},
-                ).fetchone()
-                for start in starts
-            )
-            return list(dict.fromkeys(row[0] for row in found if row is not None))
+            keys = {**_keys(connection, fingerprint), "few": _FEW, "count": count}
+            (encoded,) = connection.execute(_SOME_ENCODED, keys).fetchone()
+            sample = _FEW_BY_HASH if encoded < _FEW else _MANY_BY_HASH
+            return [row[0] for row in connection.execute(sample, keys)]
 
     def new_embeddings(
         self, fingerprint: str, after: tuple[int, int], limit: int

@@ -53,8 +53,10 @@ class TimelineRows:
             shapes=b"".join(shapes.encode("latin-1") for *_, shapes in found),
         )
 
-    def month(self, month: str, allowed: Int64Array | None, clock: str) -> MonthImages:
-        """Return the images of one month, newest first, in columns.
+    def month(
+        self, month: str, allowed: Int64Array | None, clock: str, start: int, limit: int
+    ) -> MonthImages:
+        """Return up to `limit` images of one month after the first `start`, newest first.
 
         Raises:
             NotFoundError: it is no month.
@@ -64,8 +66,8 @@ class TimelineRows:
         with self._database.read() as connection:
             found = connection.execute(
                 f"SELECT id, lower(hex(substr(hash, 1, {_HASH_BYTES}))), substr(taken_at, 9, 2)"
-                f" FROM {_NEWEST.format(within)}",
-                (*values, *_values(allowed)),
+                f" FROM {_NEWEST.format(within)} LIMIT ? OFFSET ?",
+                (*values, *_values(allowed), limit, start),
             ).fetchall()
         return MonthImages(
             clock=clock,

@@ -33,6 +33,7 @@ class Database:
         damaged: set once bytes were met that cannot be its own.
         on_damage: called then, each time, and after a row was met that cannot be as it was
             written; on whatever thread.
+        changes: counts what was committed since it was opened, but for what `alters` nothing.
         on_written: called, on whatever thread, after each commit that moved the clock.
     """
 
@@ -43,6 +44,7 @@ class Database:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
         self.damaged = threading.Event()
+        self.changes = 0
         self.on_damage: Callable[[], None] = lambda: None
         self.on_written: Callable[[], None] = lambda: None
         with self._translated():
@@ -79,8 +81,12 @@ class Database:
         self.on_written()
 
     @contextlib.contextmanager
-    def write_aside(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for what says nothing of files or images: the clock stands still."""
+    def write_aside(self, *, alters: bool = True) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for what says nothing of files or images: the clock stands still.
+
+        Args:
+            alters: whether a search may have another answer afterwards.
+        """
         with self._lock, self._translated():
             self._check_open()
             self._check_there()
@@ -90,6 +96,7 @@ class Database:
                 yield self._writer
                 name_index.catch_up(self._writer)
                 self._writer.execute("COMMIT")
+                self.changes += alters  # who was told that it is written finds it from now on
             except BaseException:
                 _roll_back(self._writer)
                 raise

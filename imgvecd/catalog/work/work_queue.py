@@ -136,6 +136,22 @@ class WorkTable:
             if is_sound
         }
 
+    def encode_again(self, fingerprint: str, digests: Sequence[bytes]) -> int:
+        """Drop the vectors that the model gave these pixels; return how many images are queued."""
+        with self._database.write() as (connection, clock):
+            model = model_id(connection, fingerprint)
+            base = model << liveness.KEY_BITS
+            ids = [
+                key - base
+                for digest in digests
+                for (key,) in connection.execute(
+                    "DELETE FROM embeddings WHERE pixels = ? AND key > ? AND key < ? RETURNING key",
+                    (digest, base, base + (1 << liveness.KEY_BITS)),
+                ).fetchall()
+            ]
+            liveness.update_liveness(connection, clock, ids)
+        return len(ids)
+
     def commit_embeddings(
         self,
         fingerprint: str,

@@ -10,9 +10,10 @@ import socket
 import sys
 import urllib.parse
 import webbrowser
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from imgvecd.client.browse.admission import TOKEN_S, OneBrowser, SecretHolders
-from imgvecd.client.browse.gateway import Gateway
 from imgvecd.client.query import read_image
 from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
@@ -21,25 +22,41 @@ from imgvecd.errors import BadRequestError, ConfigError
 from imgvecd.secret_file import read_secret_file
 from imgvecd.terminal_output import say, warn
 
+if TYPE_CHECKING:
+    from imgvecd.client.browse.gateway import Gateway
+
 
 def run(options: argparse.Namespace) -> int:
     """Serve the page until it is closed; with `--serve`, as the configuration says and for good."""
     like = None if options.like is None else read_image(options.like)
-    gateway = Gateway(socket_path(options.socket), query=" ".join(options.query), like=like)
+    socket_file = socket_path(options.socket)
+
+    def gateway() -> Gateway:
+        # aiohttp takes a while to import
+        from imgvecd.client.browse.gateway import Gateway  # noqa: PLC0415
+
+        return Gateway(socket_file, query=" ".join(options.query), like=like)
+
     try:
         if options.serve:
-            return asyncio.run(_serve_for_good(gateway, load().browse))
-        return asyncio.run(_serve(gateway, options))
+            return asyncio.run(_serve_for_good(gateway(), load().browse))
+        return _serve(gateway, options)
     except OSError as error:
         raise BadRequestError(f"{error.strerror or error}: another --port may do") from error
 
 
-async def _serve(gateway: Gateway, options: argparse.Namespace) -> int:
+def _serve(make: Callable[[], Gateway], options: argparse.Namespace) -> int:
     with socket.create_server(("127.0.0.1", options.port)) as listener:
         admission = OneBrowser(listener.getsockname()[1])
-        async with gateway.running(listener, admission):
-            _show(admission.new_address(), no_open=options.no_open)
-            why = await gateway.ended()
+        # the browser starts while the gateway is made; what it asks meanwhile waits
+        _show(admission.new_address(), no_open=options.no_open)
+        gateway = make()
+
+        async def until_ended() -> str:
+            async with gateway.running(listener, admission):
+                return await gateway.ended()
+
+        why = asyncio.run(until_ended())
     warn(f"imgvec browse: {why}")
     return 0
 

@@ -35,10 +35,12 @@ def timeline(filters: api.Filters | None) -> ApiCall[api.Timeline]:
     return get(_filtered("/v1/timeline", filters), api.Timeline)
 
 
-def month(name: str, filters: api.Filters | None) -> ApiCall[api.MonthImages]:
+def month(
+    name: str, filters: api.Filters | None, start: int, limit: int
+) -> ApiCall[api.MonthImages]:
     """Ask for a month's images."""
     url = f"/v1/timeline/{urllib.parse.quote(name, safe='')}"
-    return get(_filtered(url, filters), api.MonthImages)
+    return get(_filtered(url, filters, start=start, limit=limit), api.MonthImages)
 
 
 def facets(kind: api.FacetKind, contains: str, limit: int) -> ApiCall[api.Facets]:

@@ -7,9 +7,9 @@ import collections
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -49,8 +49,18 @@ _LAST_COMMIT_S = 5.0
 _Vectors: TypeAlias = tuple[dict[int, Float32Array], list[EncodeFailure]]
 
 
-VectorsOfPixels = Callable[[str, Sequence[bytes]], dict[bytes, Float32Array]]
-"""Returns the vectors that a model gave pixels, by digest; see `WorkQueue.vectors_of_pixels`."""
+class VectorsElsewhere(Protocol):
+    """Knows vectors that others have made of pixels. Thread-safe; blocks."""
+
+    def of_pixels(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, Float32Array]:
+        """Return the vectors that the model gave pixels, by digest, here or elsewhere."""
+        ...
+
+    def refuted(
+        self, fingerprint: str, known: Collection[bytes], encoded: Mapping[bytes, Float32Array]
+    ) -> set[bytes]:
+        """Return those of `known` that cannot be believed, by what was `encoded` here."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class Embedder:
         on_committed: called after each batch (in the event loop).
         on_stale: called with files that are not on disk as the catalog has them.
         on_idle: called when nothing is left to encode.
-        vectors_of_pixels: what knows vectors, and blocks; usually the catalog.
+        elsewhere: what knows vectors of others; None for the catalog alone.
 
     Attributes:
         busy: whether anything that can be encoded is not yet.
@@ -107,10 +117,11 @@ class Embedder:
         on_idle: Callable[[], None],
         servers: Sequence[RemoteEncoder] = (),
         encodes_here: bool = True,
-        vectors_of_pixels: VectorsOfPixels | None = None,
+        elsewhere: VectorsElsewhere | None = None,
     ) -> None:
         self._work = work
-        self._vectors_of_pixels = vectors_of_pixels or work.vectors_of_pixels
+        self._elsewhere = elsewhere
+        self._vectors_of_pixels = elsewhere.of_pixels if elsewhere else work.vectors_of_pixels
         self._decoder = decoder
         self._encoder = encoder
         self.servers = tuple(servers)
@@ -343,6 +354,11 @@ class Embedder:
         await self._gate.over()
         began = time.monotonic()
         vectors, broken = await encode(unknown)
+        doubted = await self._doubted(pixels, known, vectors)
+        if doubted:
+            again, more_broken = await encode([r for r in ready if r.content_id in doubted])
+            known = {i: vector for i, vector in known.items() if i not in doubted}
+            vectors, broken = vectors | again, broken + more_broken
         if unknown:
             self.batch_times.add(time.monotonic() - began)
         self.rate.add(len(vectors))
@@ -368,6 +384,24 @@ class Embedder:
         return {
             content_id: found[digest] for content_id, digest in pixels.items() if digest in found
         }
+
+    async def _doubted(
+        self,
+        pixels: dict[int, bytes],
+        known: dict[int, Float32Array],
+        vectors: dict[int, Float32Array],
+    ) -> set[int]:
+        """Return the contents whose known vectors cannot be believed, by those just made."""
+        if self._elsewhere is None or not vectors:
+            return set()
+        refuted = await self._commits.call(
+            BULK.run,
+            self._elsewhere.refuted,
+            self._model.fingerprint,
+            {pixels[content_id] for content_id in known},
+            {pixels[content_id]: vector for content_id, vector in vectors.items()},
+        )
+        return {content_id for content_id in known if pixels[content_id] in refuted}
 
     async def _commit(self, batch: _Encoded) -> None:
         count = await self._commits.call(self._write, batch)

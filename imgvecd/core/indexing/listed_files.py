@@ -85,6 +85,11 @@ class ListedFiles:
         del fingerprint, digests
         return {}
 
+    def encode_again(self, fingerprint: str, digests: Sequence[bytes]) -> int:
+        """Do nothing: no earlier results are kept."""
+        del fingerprint, digests
+        return 0
+
     def commit_embeddings(
         self,
         fingerprint: str,

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from imgvecd.core.files.beneath import open_file
 from imgvecd.core.indexing import Embedder, Reader
-from imgvecd.core.indexing.embedder import VectorsOfPixels
+from imgvecd.core.indexing.embedder import VectorsElsewhere
 from imgvecd.core.indexing.idle_reader import (
     FILES_FAULT,
     MACHINES_FAULT,
@@ -92,7 +92,7 @@ class Parts:
         texts: whose text is to be read.
         recogniser: reads it; None where text is not read.
         elsewhere: searches other libraries; None where there are none.
-        vectors_of_pixels: what knows vectors already; None for the catalog alone.
+        vectors_elsewhere: what knows vectors of others; None for the catalog alone.
     """
 
     work: WorkQueue
@@ -115,7 +115,7 @@ class Parts:
     texts: IdleQueue[str] | None = None
     recogniser: TextRecogniser | None = None
     elsewhere: Elsewhere | None = None
-    vectors_of_pixels: VectorsOfPixels | None = None
+    vectors_elsewhere: VectorsElsewhere | None = None
 
 
 class Engine:
@@ -533,7 +533,7 @@ class Engine:
             on_idle=self._note_idle,
             servers=source.servers,
             encodes_here=source.encodes_here,
-            vectors_of_pixels=parts.vectors_of_pixels,
+            elsewhere=parts.vectors_elsewhere,
         )
         searcher = Searcher(
             model,

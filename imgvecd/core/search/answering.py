@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import math
 import os
@@ -48,6 +47,7 @@ _COUNTED: tuple[Band, ...] = ("found", "weaker")
 # With more images than this, those beyond a page are not counted but estimated: thousands of exact
 # scores would take longer than the search.
 _COUNTED_ONE_BY_ONE = 100_000
+_MARGIN = 1.25  # by which more are asked for than are likely: asking twice costs as much again
 _MOST_NAMED_READ = 200_000  # ids, before filters; the newest
 
 
@@ -148,11 +148,16 @@ class Answering:
         by_score = request.order == "score" and request.group is None
         k = request.limit + SPARE + (cursor.shown if cursor else 0)
         all_there_are = len(self._index) + len(query.others.hits) + 1
-        k = min(k if by_score else max(k, MOST_COUNTED), all_there_are)
+        if not by_score:
+            k = max(k, MOST_COUNTED)
+        elif query.scale is not None and searched <= _COUNTED_ONE_BY_ONE:
+            likely = query.scale.share_above(query.cuts.least("weaker")) * searched
+            k = max(k, min(round(_MARGIN * likely) + SPARE, MOST_COUNTED))
+        k = min(k, all_there_are)
         while True:
             nearest = self._best(query, k)
             best = self._shown_once(fused(nearest, named, query.cuts.ladder))
-            groups = self._grouped(query, [image for image in best if query.wants(image)])
+            groups = self._grouped(query, query.wanted(best))
             if cursor is not None:
                 groups = [g for g in groups if _plain(key_of(request.order, g.leader)) > cursor.key]
             last = nearest[-1].score if len(nearest) == k else -math.inf
@@ -169,21 +174,15 @@ class Answering:
 
     def _best(self, query: Query, k: int) -> list[Found]:
         others = [
-            dataclasses.replace(
-                _found(query, hit.id, hit.score, False),
-                taken_at=hit.taken_at,
-                path=hit.path.encode(),
+            _found(query, hit.id, hit.score, False)._replace(
+                taken_at=hit.taken_at, path=hit.path.encode()
             )
             for hit in query.others.hits.values()
         ]
         if query.allowed is not None and not len(query.allowed):
             return others[:k]
         scores, ids = self._index.search(query.vector[None], k, allowed=query.allowed)
-        here = [
-            _found(query, int(content_id), float(score), False)
-            for content_id, score in zip(ids[0], scores[0], strict=True)
-            if content_id >= 0
-        ]
+        here = _all_found(query, ids[0], scores[0])
         if not others:
             return here
         return sorted([*here, *others], key=lambda image: (-image.score, image.id))[:k]
@@ -201,13 +200,14 @@ class Answering:
         if request.order != "score" or request.group in {"day", "folder"}:
             keys = self._store.order_keys([image.id for image in found])
             found = [
-                dataclasses.replace(image, taken_at=keys[image.id][0], path=keys[image.id][1])
+                image._replace(taken_at=keys[image.id][0], path=keys[image.id][1])
                 if image.id in keys
                 else image
                 for image in found
                 if image.id in keys or image.id in query.others.hits
             ]
-        found.sort(key=lambda image: key_of(request.order, image))
+        if request.order != "score" or query.bearers is not None or request.cursor is not None:
+            found.sort(key=lambda image: key_of(request.order, image))
         if request.group == "day":
             return group_by_name(found, lambda image: (image.taken_at or "")[:10])
         if request.group == "folder":
@@ -217,7 +217,8 @@ class Answering:
             found = [image for image in found if image.id in vectors]
             rows = [vectors[image.id] for image in found]
             return group_bursts(found, np.stack(rows)) if rows else []
-        return [Group(image) for image in found]
+        # a first page needs no more than tell that others follow
+        return list(map(Group, found if request.cursor else found[: request.limit + 1]))
 
     def hits(self, query: Query, groups: Sequence[Group]) -> tuple[Hit, ...]:
         """Return what shows `groups`, with relevance, and shares if they are asked for."""
@@ -275,11 +276,8 @@ class Answering:
             for content_id, vector in self._vectors(ids).items()
             if not (content_id in made and self._vectors(list(made[content_id])))
         }
-        groups = [
-            Group(found)
-            for content_id, score in scores.items()
-            if query.wants(found := _found(query, content_id, score, content_id in named))
-        ]
+        found = (_found(query, i, score, i in named) for i, score in scores.items())
+        groups = list(map(Group, query.wanted(found)))
         return {hit.id: hit for hit in self.hits(query, groups)}
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
@@ -298,10 +296,20 @@ def _found(query: Query, content_id: int, score: float, named: bool) -> Found:
     return Found(content_id, score, "found" if named else band, named=named, place=place)
 
 
+def _all_found(query: Query, ids: Int64Array, scores: Float32Array) -> list[Found]:
+    """Return the images that the index has found, in its order; ids below 0 are none."""
+    there = ids >= 0
+    kept, exact = ids[there].tolist(), scores[there].astype(np.float64)
+    if query.bearers is not None:
+        return [_found(query, *each, False) for each in zip(kept, exact.tolist(), strict=True)]
+    return list(map(Found, kept, exact.tolist(), query.cuts.bands(exact)))
+
+
 def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:
     """Return how many images are found, and weaker: as the best show it, or as is likely."""
-    counts = collections.Counter(image.band for image in best if image.score >= query.cuts.floor)
-    found, weaker = counts["found"], counts["weaker"]
+    floor = query.cuts.floor
+    bands = [image.band for image in best if image.score >= floor]
+    found, weaker = bands.count("found"), bands.count("weaker")
     # images that bear the names are all among the best, and how many others there are is no matter
     if query.scale is not None and best and not query.lowers_others:
         above = [query.scale.share_above(query.cuts.least(band)) for band in _COUNTED]

@@ -41,19 +41,25 @@ class FilterIds:
         """
         if filters == Filters():
             return None
-        resolved = with_dates(filters, datetime.datetime.now().astimezone().date())
-        key = msgspec.json.encode(resolved, order="sorted"), clock
-        with self._lock:
-            ids = self._remembered.get(key)
-            if ids is not None:
-                self._remembered.move_to_end(key)
-                return ids
+        known = self.known(filters, clock)
+        if known is not None:
+            return known
+        resolved, key = _resolved(filters, clock)
         ids = self._passing(resolved)
         with self._lock:
             self._remembered[key] = ids
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return ids
+
+    def known(self, filters: Filters, clock: int) -> Int64Array | None:
+        """Return what `ids` does, if that was asked before, else None."""
+        _, key = _resolved(filters, clock)
+        with self._lock:
+            ids = self._remembered.get(key)
+            if ids is not None:
+                self._remembered.move_to_end(key)
+            return ids
 
     def _passing(self, filters: Filters) -> Int64Array:
         """Return the sorted ids that pass filters and those within, whose dates are resolved."""
@@ -67,6 +73,12 @@ class FilterIds:
         for unwanted in filters.none_of:
             ids = np.setdiff1d(ids, self._passing(unwanted), assume_unique=True)
         return ids
+
+
+def _resolved(filters: Filters, clock: int) -> tuple[Filters, tuple[bytes, int]]:
+    """Return (filters without words for dates, what they are remembered by)."""
+    resolved = with_dates(filters, datetime.datetime.now().astimezone().date())
+    return resolved, (msgspec.json.encode(resolved, order="sorted"), clock)
 
 
 def is_among(content_id: int, ids: Int64Array) -> bool:

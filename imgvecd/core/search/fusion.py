@@ -8,7 +8,6 @@ have the words that were typed; among them, the picture tells the rank.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +45,7 @@ def fused(
     for rank, image in enumerate(by_picture, 1):
         lift = 0.0 if image.place is None else image.place - image.score
         place = _place(image.score, rank, scores) + lift
-        placed.append(dataclasses.replace(image, place=place))
+        placed.append(image._replace(place=place))
     ids = {image.id for image in named}
     every = [*placed, *(image for image in pictures if image.id not in ids)]
     return sorted(every, key=lambda image: key_of("score", image))

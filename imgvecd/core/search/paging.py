@@ -10,8 +10,7 @@ import base64
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from imgvecd.api import Band, SearchRequest, Term
 from imgvecd.core import cursors
 from imgvecd.errors import BadRequestError
-from imgvecd.types import Float32Array
+from imgvecd.types import Float32Array, Float64Array
 
 # Measured over 500 unrelated photos with imgvecd-mini: the nearest other one is at 0.72 or less in
 # 99 of 100 cases, at 0.78 at the most; frames of a burst are above 0.9.
@@ -52,15 +51,19 @@ class BandCuts(msgspec.Struct, frozen=True, array_like=True):
         """Return the band of a score."""
         return BANDS[(score < self.found) + (score < self.weaker)]
 
+    def bands(self, scores: Float64Array) -> list[Band]:
+        """Return the bands of scores, shape (n,)."""
+        places = (scores < self.found).astype(np.int8) + (scores < self.weaker)
+        return [BANDS[place] for place in places.tolist()]
+
     def least(self, band: Band) -> float:
         """Return the lowest score that is asked for if `band` is the least sure one."""
         starts = {"found": self.found, "weaker": self.weaker, "nearest": self.floor}
         return max(starts[band], self.floor)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An image that a search may show.
+class Found(NamedTuple):
+    """An image that a search may show; there may be thousands.
 
     Attributes:
         named: found by its name or metadata.
@@ -76,8 +79,7 @@ class Found:
     place: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """What is shown once: its leader, and how many images it stands for."""
 
     leader: Found

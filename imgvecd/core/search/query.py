@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imgvecd.api import SearchRequest, Understood
@@ -56,10 +57,14 @@ class Query:
         """Whether all of a time or a place is meant, whatever it shows."""
         return self.understood is not None and not self.understood.text
 
-    def wants(self, found: Found) -> bool:
-        """Return whether an image is a hit."""
-        surest = BANDS.index(self.request.least_band()) >= BANDS.index(found.band)
-        return found.score >= self.cuts.floor and (found.named or surest)
+    def wanted(self, images: Iterable[Found]) -> list[Found]:
+        """Return those images that are hits."""
+        floor, bands = self.cuts.floor, BANDS[: BANDS.index(self.request.least_band()) + 1]
+        return [
+            image
+            for image in images
+            if image.score >= floor and (image.named or image.band in bands)
+        ]
 
 
 def name_words(request: SearchRequest) -> str:

@@ -7,6 +7,7 @@ with a capital letter, or after a word such as "in".
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ Places = Callable[[Sequence[str]], Mapping[str, str]]
 
 _MOST_TOKENS = 5  # of a name
 _LONGEST = 500  # characters: what is longer is no query that a person typed
+_REMEMBERED = 128  # texts, each looked at for places and for names; some 10 kB
 _SHORTEST = 3  # letters, where letters are no words
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+(?:['’.-][^\W_{UNSPACED}]+)*")
 _APART = re.compile(r"[\s,]*")
@@ -55,12 +57,13 @@ class Span:
     words: int
 
 
-def candidates(text: str) -> list[Span]:
+@functools.lru_cache(_REMEMBERED)
+def candidates(text: str) -> tuple[Span, ...]:
     """Return the words in a row that may name a place, the longest first."""
     if len(text) > _LONGEST:
-        return []
+        return ()
     words = [match.span() for match in outside_quotes(_WORD, text)]
-    return sorted(_spans(text, words), key=lambda span: (-span.words, span.start))
+    return tuple(sorted(_spans(text, words), key=lambda span: (-span.words, span.start)))
 
 
 def _spans(text: str, words: list[tuple[int, int]]) -> Iterator[Span]:

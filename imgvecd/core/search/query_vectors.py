@@ -6,6 +6,7 @@ import asyncio
 import collections
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -33,7 +34,33 @@ _LONGEST_TEXT = 2000
 _NO_DIRECTION = 1e-6  # terms that cancel each other out leave a vector shorter than this
 
 
+_EMPTY = "`text` is empty: say what to look for"
 Fetch = Callable[[str], bytes]
+
+
+class RememberedTexts:
+    """The vectors of texts that were asked lately. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._vectors: collections.OrderedDict[str, Float32Array] = collections.OrderedDict()
+
+    def of(self, texts: Sequence[str]) -> dict[str, Float32Array]:
+        """Return those that are remembered."""
+        with self._lock:
+            found = {text: self._vectors[text] for text in texts if text in self._vectors}
+            for text in found:
+                self._vectors.move_to_end(text)
+        return found
+
+    def keep(self, vectors: Mapping[str, Float32Array]) -> None:
+        """Remember some, in the place of those that nobody has asked for the longest."""
+        with self._lock:
+            for text, vector in vectors.items():
+                self._vectors[text] = vector
+                self._vectors.move_to_end(text)
+            while len(self._vectors) > _REMEMBERED_TEXTS:
+                self._vectors.popitem(last=False)
 
 
 class TermEncoder:
@@ -62,7 +89,7 @@ class TermEncoder:
         self._store = store
         self._waiting: dict[str, asyncio.Future[Float32Array]] = {}
         self._encoding: asyncio.Task[None] | None = None
-        self._remembered: collections.OrderedDict[str, Float32Array] = collections.OrderedDict()
+        self._remembered = RememberedTexts()
 
     async def vectors(self, terms: Sequence[Term]) -> Float32Array:
         """Return one unit vector a term: shape (number of terms, dim).
@@ -76,7 +103,7 @@ class TermEncoder:
         """
         words = _words_of(terms)
         if not all(map(str.strip, words)):
-            raise BadRequestError("`text` is empty: say what to look for")
+            raise BadRequestError(_EMPTY)
         images = [term for term in terms if term.text is None]
         texts, others = await asyncio.gather(
             self.texts(_asked(words), Lane.INTERACTIVE), asyncio.gather(*map(self._image, images))
@@ -90,28 +117,54 @@ class TermEncoder:
         words = [word for word in _words_of(terms) if word.strip()]
         await self.texts(_asked(words), Lane.INTERACTIVE)
 
-    async def unread(self, terms: Sequence[Term]) -> list[str]:
-        """Return those texts of which the model does not read the end; errors as for `vectors`."""
+    def known(self, terms: Sequence[Term]) -> Float32Array | None:
+        """Return what `vectors` does, if nothing has to be encoded for it, else None; blocks.
+
+        Any thread may ask. Errors as for `vectors`.
+        """
+        words = _words_of(terms)
+        if not all(map(str.strip, words)):
+            raise BadRequestError(_EMPTY)
+        if any(term.text is None and term.id is None for term in terms):
+            return None
+        asked = _asked(words)
+        texts = self._kept(asked)
+        if not texts.keys() >= set(asked):
+            return None
+        spoken = (_meant(word, texts) for word in words)
+        return np.stack(
+            [next(spoken) if term.id is None else self._stored(term.id) for term in terms]
+        )
+
+    def unread(self, terms: Sequence[Term]) -> list[str]:
+        """Return those texts of which the model does not read the end, as far as known; blocks."""
         pairs = [(word, all_but_the_end(word)) for word in _words_of(terms)]
         long = [(word, shorter) for word, shorter in pairs if shorter is not None]
-        texts = await self.texts([text for pair in long for text in pair], Lane.INTERACTIVE)
-        return [word for word, some in long if not is_read_to_the_end(texts[word], texts[some])]
+        texts = self._kept([text for pair in long for text in pair])
+        return [
+            word
+            for word, some in long
+            if word in texts and some in texts and not is_read_to_the_end(texts[word], texts[some])
+        ]
 
     async def texts(self, texts: Sequence[str], lane: Lane) -> Mapping[str, Float32Array]:
         """Return the unit vectors of texts; errors as for `vectors`."""
-        wanted = dict.fromkeys(texts)
-        found = {text: self._remembered[text] for text in wanted if text in self._remembered}
-        missing = [text for text in wanted if text not in found]
-        if missing:
-            found |= await INTERACTIVE.run(self._store.texts, self._model.fingerprint, missing)
-            new = [text for text in missing if text not in found]
+        found = self._remembered.of(texts)
+        if len(found) < len(set(texts)):
+            found = await INTERACTIVE.run(self._kept, texts)
+            new = [text for text in dict.fromkeys(texts) if text not in found]
             if new:
                 found |= await self._together(new, lane)
-        for text in wanted:
-            self._remembered[text] = found[text]
-            self._remembered.move_to_end(text)
-        while len(self._remembered) > _REMEMBERED_TEXTS:
-            self._remembered.popitem(last=False)
+                self._remembered.keep(found)
+        return found
+
+    def _kept(self, texts: Sequence[str]) -> dict[str, Float32Array]:
+        """Return the vectors of those texts that were encoded before; blocks."""
+        found = self._remembered.of(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if missing:
+            found |= self._store.texts(self._model.fingerprint, missing)
+            self._remembered.keep(found)
         return found
 
     async def _together(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:

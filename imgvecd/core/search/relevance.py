@@ -24,19 +24,22 @@ from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.3, 0.008
-"""Relevance from which a hit is in these bands.
+FOUND, WEAKER = 0.3, 0.004
+"""Relevance from which a hit is in these bands, "weaker" within `_MOST_WEAKER`.
 
 Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
 queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
 """
 
+_MOST_WEAKER = 0.25  # of the library, beyond what is found: more would help nobody to look through
+
 SMALLEST_LIBRARY = 30
 """With fewer images there is no distribution to speak of, and everything is shown."""
 
 _REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some percent
-# Stored images: all are searched, half of them by ordinary queries, for which the others stand in
-# for image terms. A subject that one photo in a hundred shows is among them ten times.
+# Stored images: all are searched. Where a query has image terms, ordinary queries search half of
+# them, and the others stand in for such terms. A subject that one photo in a hundred shows is among
+# them ten times.
 _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
@@ -63,6 +66,11 @@ class Scale:
         """Return the share of the library that has this cosine or more."""
         return 1 - float(np.searchsorted(self.sample, score)) / len(self.sample)
 
+    def _share_begins(self, share: float) -> float:
+        """Return the cosine that this share of the library has, or more; -1 for all of it."""
+        place = len(self.sample) - max(int(share * len(self.sample)), 1)
+        return float(self.sample[place]) if place > 0 else -1.0
+
     @property
     def found(self) -> float:
         """Cosine from which a hit is "found"."""
@@ -71,7 +79,8 @@ class Scale:
     @property
     def weaker(self) -> float:
         """Cosine from which a hit is at least "weaker"."""
-        return self.score(WEAKER)
+        share = self.share_above(self.found) + _MOST_WEAKER
+        return max(self.score(WEAKER), self._share_begins(share))
 
     def relevance(self, score: float) -> float:
         """Return the relevance of a cosine, 0 to 1."""
@@ -96,8 +105,31 @@ class Ordinary:
     deviation: float
 
 
+class _Sample:
+    """Some stored images, and what was measured on them.
+
+    Args:
+        rows: their vectors, shape (n, dim).
+        images: in the library when they were drawn.
+    """
+
+    def __init__(self, rows: Float32Array, images: int) -> None:
+        self.rows = rows
+        self.images = images
+        self.ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+
+    def is_outgrown(self, images: int) -> bool:
+        """Return whether the library has become another one."""
+        return abs(images - self.images) > _DRIFT * self.images
+
+    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int) -> Scale:
+        """Return the scale of a query by what ordinary ones of its shape get here."""
+        scores = np.sort(matrix_times(self.rows, vector))
+        return Scale(chances(scores, ordinary.null, images), scores)
+
+
 class Relevance:
-    """Scales for one model and library. Not thread-safe.
+    """Scales for one model and library. Not thread-safe, but for what is known.
 
     Args:
         sample: returns vectors, shape (n, dim), of up to so many stored images, spread over all.
@@ -105,10 +137,14 @@ class Relevance:
 
     def __init__(self, sample: Callable[[int], Float32Array]) -> None:
         self._draw = sample
-        self._sample: Float32Array | None = None
-        self._sampled_at = 0
+        self._sample: _Sample | None = None
         self._texts: Float32Array | None = None
-        self._ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+        self._edition = 0
+
+    @property
+    def edition(self) -> int:
+        """Changes whenever scales do although the library has not. Any thread may ask."""
+        return self._edition
 
     @property
     def knows_texts(self) -> bool:
@@ -119,6 +155,7 @@ class Relevance:
         """Take the embeddings of `REFERENCE_TEXTS`, in order."""
         order = np.random.default_rng(0).permutation(len(vectors))
         self._texts = vectors[order]
+        self._edition += 1
 
     def scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
         """Return the scale of a query, shape (dim,), in a library of so many images.
@@ -128,19 +165,22 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        scores = np.sort(matrix_times(self._sample, vector))
-        return Scale(chances(scores, ordinary.null, images), scores)
+        return self._sample.scale(vector, ordinary, images)
 
-    def known_scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
-        """Return what `scale` does where that takes half a millisecond, since all for it is known.
+    def known_scale(
+        self, vector: Float32Array, shape: Shape, images: int
+    ) -> tuple[bool, Scale | None]:
+        """Return (whether it is known, what `scale` returns then), in half a millisecond.
 
-        None otherwise.
+        Any thread may ask, whatever is measured meanwhile.
         """
-        known = shape in self._ordinary and self._sample is not None and not self._outgrown(images)
-        return self.scale(vector, shape, images) if known else None
-
-    def _outgrown(self, images: int) -> bool:
-        return abs(images - self._sampled_at) > _DRIFT * self._sampled_at
+        if images < SMALLEST_LIBRARY:
+            return True, None
+        sample = self._sample
+        ordinary = None if sample is None else sample.ordinary.get(shape)
+        if sample is None or ordinary is None or sample.is_outgrown(images):
+            return False, None
+        return True, sample.scale(vector, ordinary, images)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -151,20 +191,22 @@ class Relevance:
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
             return None
-        if self._sample is None or self._outgrown(images):
-            self._sample, self._sampled_at = self._draw(_SAMPLE), images
-            self._ordinary.clear()
-        if len(self._sample) < _LEAST_SAMPLE:
+        if self._sample is None or self._sample.is_outgrown(images):
+            self._sample = _Sample(self._draw(_SAMPLE), images)
+            self._edition += 1
+        sample = self._sample
+        if len(sample.rows) < _LEAST_SAMPLE:
             self._sample = None
             return None
-        if shape not in self._ordinary:
-            self._ordinary[shape] = self._measure(shape, self._sample)
-            if len(self._ordinary) > _SHAPES:
-                self._ordinary.popitem(last=False)
-        return self._ordinary[shape]
+        if shape not in sample.ordinary:
+            sample.ordinary[shape] = self._measure(shape, sample.rows)
+            if len(sample.ordinary) > _SHAPES:
+                sample.ordinary.popitem(last=False)
+        return sample.ordinary[shape]
 
     def _measure(self, shape: Shape, sample: Float32Array) -> Ordinary:
-        stored, stand_ins = sample[::2], sample[1::2]
+        all_texts = all(is_text for is_text, _ in shape)
+        stored, stand_ins = (sample, sample) if all_texts else (sample[::2], sample[1::2])
         queries = np.zeros((_REFERENCES, sample.shape[1]), np.float32)
         for i, (is_text, weight) in enumerate(shape):
             rows = self._texts if is_text and self._texts is not None else stand_ins

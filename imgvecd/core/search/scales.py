@@ -57,13 +57,18 @@ class Scales:
         """Return what ordinary queries get; None if that is not known yet."""
         return await self._alone(lambda: self._relevance.ordinary(shape, len(self._index)))
 
+    @property
+    def edition(self) -> int:
+        """Changes whenever scales do although the library has not."""
+        return self._relevance.edition
+
+    def known(self, vector: Float32Array, shape: Shape) -> tuple[bool, Scale | None]:
+        """Return (whether it is known, the scale as `scale` returns it). Any thread may ask."""
+        return self._relevance.known_scale(vector, shape, len(self._index))
+
     async def scale(self, vector: Float32Array, shape: Shape) -> Scale | None:
         """Return the scale of a query, shape (dim,); None if that is not known yet."""
         images = len(self._index)
-        # nobody changes what is read here while nothing is measured: no turn is waited for
-        known = None if self._measures else self._relevance.known_scale(vector, shape, images)
-        if known is not None:
-            return known
         return await self._alone(lambda: self._relevance.scale(vector, shape, images))
 
     async def _alone(self, measure: Callable[[], T]) -> T:

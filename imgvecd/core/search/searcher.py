@@ -6,22 +6,25 @@ import dataclasses
 import datetime
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
-from imgvecd.api import MOST_COUNTED, Filters, SearchRequest, SearchResponse
+from imgvecd.api import MOST_COUNTED, Filters, SearchRequest, SearchResponse, Term
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search.answering import SPARE, Answering
 from imgvecd.core.search.filter_ids import FilterIds
+from imgvecd.core.search.kept_answers import KeptAnswers
 from imgvecd.core.search.languages import knows_english_only, language_of
 from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import Cursor
 from imgvecd.core.search.query import Query, cuts_of, name_words
 from imgvecd.core.search.query_names import Named
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
-from imgvecd.core.search.relevance import SMALLEST_LIBRARY, shape_of
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Scale, Shape, shape_of
 from imgvecd.core.search.scales import Scales
 from imgvecd.core.search.understanding import Meaning, understand
 from imgvecd.core.threads import FILTERING, INTERACTIVE
@@ -35,7 +38,42 @@ from imgvecd.protocols import (
 )
 from imgvecd.types import Float32Array, Int64Array, ModelInfo
 
+T = TypeVar("T")
+
 _TOLD = 30  # letters of a text that a note is about
+_ALONE = "Only this library was searched: `shared.url` is not set, so it knows no other."
+
+
+@dataclass(slots=True)
+class _Known:
+    """What one request has found out so far.
+
+    Attributes:
+        state: what its answer depends on, as that was when it was begun.
+        vectors: of its terms.
+        combined: unit vector, each term's part of it.
+        allowed: filters, each with the ids that pass.
+        scale: (True, it or None).
+    """
+
+    state: Hashable = None
+    meaning: Meaning | None = None
+    vectors: Float32Array | None = None
+    combined: tuple[Float32Array, Float32Array] | None = None
+    allowed: list[tuple[Filters, Int64Array | None]] = field(default_factory=list)
+    scale: tuple[bool, Scale | None] | None = None
+
+
+class _UnknownError(Exception):
+    """Something is not known yet, and no thread may wait for it.
+
+    Attributes:
+        learn: finds it out.
+    """
+
+    def __init__(self, learn: Callable[[], Awaitable[None]]) -> None:
+        super().__init__("not known yet")
+        self.learn = learn
 
 
 class Searcher:
@@ -75,6 +113,7 @@ class Searcher:
         self.scales = Scales(model, index, self.terms, embeddings, store)
         self.answers = Answering(model, index, embeddings, image_store, store)
         self.library_changed = Broadcast()
+        self._kept = KeptAnswers()
 
     async def run(self) -> None:
         """Learn what relevance is measured against, once the library is large enough."""
@@ -98,20 +137,41 @@ class Searcher:
             ModelError, WorkerError: the terms cannot be encoded.
         """
         started = time.perf_counter()
-        query = await self._with_others(await self.prepare(request))
-        response, of_language = await INTERACTIVE.run(self._answer, query)
+        if self._elsewhere is None:
+            response = self._kept.find(request, self._state())
+            if response is None:
+                response = await self._when_known(self._found, request)
+        else:
+            query = await self._with_others(self._elsewhere, await self.prepare(request))
+            response = await INTERACTIVE.run(self._answer, query)
+        took_ms = (time.perf_counter() - started) * 1000
+        return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
+
+    def _state(self) -> Hashable:
+        """Return what the answer to a request depends on."""
+        index = self._index
+        return self._store.state, index.clock, len(index), self.scales.edition, _today()
+
+    def _found(self, request: SearchRequest, known: _Known) -> SearchResponse:
+        """Return the answer of this library alone; blocks. Raises _UnknownError."""
+        if known.state is None:
+            known.state = self._state()
+        query = self._prepared(request, known)
+        if request.everywhere or request.sources:
+            query = dataclasses.replace(query, others=Others(notes=(_ALONE,)))
+        response = self._answer(query)
+        self._kept.keep(request, known.state, response)
+        return response
+
+    def _answer(self, query: Query) -> SearchResponse:
+        response = self.answers.answer(query)
         notes = [
             f"The end of {text[:_TOLD]!r}… was not looked at: the model reads no more of a text."
-            for text in await self.terms.unread(query.asked.all_terms())
+            for text in self.terms.unread(query.asked.all_terms())
         ]
-        notes += of_language
+        notes += self._of_language(query, response)
         notes += query.others.notes
-        took_ms = (time.perf_counter() - started) * 1000
-        return msgspec.structs.replace(response, took_ms=round(took_ms, 2), notes=tuple(notes))
-
-    def _answer(self, query: Query) -> tuple[SearchResponse, list[str]]:
-        response = self.answers.answer(query)
-        return response, self._of_language(query, response)
+        return msgspec.structs.replace(response, notes=tuple(notes))
 
     def _of_language(self, query: Query, response: SearchResponse) -> list[str]:
         """Return what to say of a query in a language that the model does not know."""
@@ -129,56 +189,59 @@ class Searcher:
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
-        meant = [await self._understand(request) for request in requests]
+        meant = await INTERACTIVE.run(lambda: [self._read(request) for request in requests])
         await self.terms.prepare([term for each in meant for term in each.asked.all_terms()])
         return tuple([await self.search(request) for request in requests])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
-        meaning = await self._understand(request)
-        terms = meaning.asked.all_terms()
-        weights = [term.weight for term in terms]
-        vectors = await self.terms.vectors(terms)
-        vector, length = combine(vectors, weights)
-        parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
-        return await self._among(request, meaning, vector, parts)
-
-    async def _understand(self, request: SearchRequest) -> Meaning:
-        if request.text is None:
-            return Meaning(request)
-        return await INTERACTIVE.run(self._read, request)
-
-    def _read(self, request: SearchRequest) -> Meaning:
-        return understand(
-            request, self._store, _today(), english_only=knows_english_only(self.model)
-        )
+        return await self._when_known(self._prepared, request)
 
     async def renewed(self, query: Query) -> Query:
         """Return it over the library as it is now, for the same vector: nothing is encoded."""
-        meaning = await self._understand(query.request)
-        return await self._among(query.request, meaning, query.vector, query.parts)
+        known = _Known(combined=(query.vector, query.parts))
+        return await self._when_known(self._prepared, query.request, known)
 
-    async def _among(
+    async def _when_known(
         self,
+        call: Callable[[SearchRequest, _Known], T],
         request: SearchRequest,
-        meaning: Meaning,
-        vector: Float32Array,
-        parts: Float32Array,
-    ) -> Query:
-        asked, said = meaning.asked, meaning.said
+        known: _Known | None = None,
+    ) -> T:
+        """Return what a call returns in a thread, in one go where all that it needs is known.
+
+        Else it says what has to be waited for, and is called again with that.
+        """
+        known = known or _Known()
+        while True:
+            try:
+                return await INTERACTIVE.run(call, request, known)
+            except _UnknownError as error:
+                await error.learn()
+
+    def _prepared(self, request: SearchRequest, known: _Known) -> Query:
+        """Return `request` made ready; blocks.
+
+        Raises:
+            _UnknownError: something has to be encoded, filtered or measured first.
+        """
+        if known.meaning is None:
+            known.meaning = self._read(request)
+        asked, said, named = known.meaning.asked, known.meaning.said, known.meaning.named
+        terms = asked.all_terms()
+        vector, parts = self._combined(terms, known)
         allowed = unfiltered = bearers = None
         if asked.filters != Filters():
-            allowed = await FILTERING.run(self.allowed_ids, asked.filters)
+            allowed = self._passing(asked.filters, known)
         if said is not None and request.filters != Filters():
-            unfiltered = await FILTERING.run(self.allowed_ids, request.filters)
-        if meaning.named:
-            bearers = await INTERACTIVE.run(self._bearers, meaning.named, allowed)
-        terms = asked.all_terms()
-        shape = shape_of([(term.text is not None, term.weight) for term in terms])
-        scale = await self.scales.scale(vector, shape)
+            unfiltered = self._passing(request.filters, known)
+        if named:
+            bearers = self._bearers(named, allowed)
+        scale = self._scale(
+            vector, shape_of([(t.text is not None, t.weight) for t in terms]), known
+        )
         if request.cursor is not None:
-            cursor = await INTERACTIVE.run(Cursor.decode, request.cursor, request)
-            cuts = cursor.cuts
+            cuts = Cursor.decode(request.cursor, request).cuts
         else:
             cuts = cuts_of(request, scale)
         names = name_words(asked) if said is None or said.text else ""
@@ -194,8 +257,55 @@ class Searcher:
             said,
             unfiltered,
             bearers,
-            any(name.is_sure for name in meaning.named),
+            any(name.is_sure for name in named),
         )
+
+    def _read(self, request: SearchRequest) -> Meaning:
+        if request.text is None:
+            return Meaning(request)
+        return understand(
+            request, self._store, _today(), english_only=knows_english_only(self.model)
+        )
+
+    def _combined(self, terms: Sequence[Term], known: _Known) -> tuple[Float32Array, Float32Array]:
+        """Return (unit vector, each term's part of it)."""
+        if known.combined is None:
+            vectors = known.vectors
+            if vectors is None:
+                vectors = self.terms.known(terms)
+            if vectors is None:
+
+                async def encode() -> None:
+                    known.vectors = await self.terms.vectors(terms)
+
+                raise _UnknownError(encode)
+            weights = [term.weight for term in terms]
+            vector, length = combine(vectors, weights)
+            parts = vectors * (np.asarray(weights, np.float32)[:, None] / np.float32(length))
+            known.combined = vector, parts
+        return known.combined
+
+    def _passing(self, filters: Filters, known: _Known) -> Int64Array:
+        ids = next((ids for looked, ids in known.allowed if looked == filters), None)
+        if ids is None:
+            ids = self._allowed.known(filters, self._embeddings.clock())
+        if ids is None:
+
+            async def look() -> None:
+                known.allowed.append((filters, await FILTERING.run(self.allowed_ids, filters)))
+
+            raise _UnknownError(look)
+        return ids
+
+    def _scale(self, vector: Float32Array, shape: Shape, known: _Known) -> Scale | None:
+        is_known, scale = known.scale or self.scales.known(vector, shape)
+        if not is_known:
+
+            async def measure() -> None:
+                known.scale = True, await self.scales.scale(vector, shape)
+
+            raise _UnknownError(measure)
+        return scale
 
     def _bearers(self, named: Sequence[Named], allowed: Int64Array | None) -> Int64Array:
         """Return the sorted ids of images that bear all names, or any where none bears all."""
@@ -205,14 +315,9 @@ class Searcher:
         of_all = functools.reduce(np.intersect1d, found)
         return of_all if len(of_all) else functools.reduce(np.union1d, found)
 
-    async def _with_others(self, query: Query) -> Query:
+    async def _with_others(self, elsewhere: Elsewhere, query: Query) -> Query:
         """Return the query with what other libraries have for it, if that is wanted."""
-        request, elsewhere = query.request, self._elsewhere
-        if elsewhere is None:
-            if not (request.everywhere or request.sources):
-                return query
-            alone = "Only this library was searched: `shared.url` is not set, so it knows no other."
-            return dataclasses.replace(query, others=Others(notes=(alone,)))
+        request = query.request
         if request.sources and elsewhere.source not in request.sources:
             query = dataclasses.replace(query, allowed=np.empty(0, np.int64), names="")
         if not elsewhere.is_wanted(request):

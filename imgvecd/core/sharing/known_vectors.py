@@ -1,9 +1,16 @@
-"""Vectors of pixels that somebody has encoded already: here, or at another source."""
+"""Vectors of pixels that somebody has encoded already: here, or at another source.
+
+What another source says of pixels is believed once some of it was compared with what the encoder
+here makes of the same pixels. Some go on to be compared, so that a source that turns bad later is
+noticed, too. From a source that was caught nothing is taken, and what it gave is encoded again.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,11 +19,30 @@ from imgvecd.core.sharing.breaker import Breaker
 from imgvecd.core.sharing.vector_engine import VectorEngine
 from imgvecd.errors import EngineError
 from imgvecd.protocols import WorkQueue
-from imgvecd.types import Float32Array
+from imgvecd.types import Float16Array, Float32Array
 
 logger = logging.getLogger(__name__)
 
 _REST_S = 30.0
+_SAMPLES = 3  # compared before a source is believed
+_ONE_IN = 50  # compared from then on
+_SAME = 0.99  # two that are each at 0.9995 to the model are at 0.998 to each other
+_MOST_COMPARED = 10_000  # that wait: an image that fails is never encoded
+
+
+@dataclass
+class _Source:
+    """What is known of a source.
+
+    Attributes:
+        right: how many of its vectors were compared, and found right.
+        offered: how many could be taken since.
+        taken: digests of the pixels whose vectors were.
+    """
+
+    right: int = 0
+    offered: int = 0
+    taken: set[bytes] = field(default_factory=set)
 
 
 class KnownVectors:
@@ -24,13 +50,18 @@ class KnownVectors:
 
     Attributes:
         taken: how many vectors came from the engine.
+        refused: numbers of the sources whose vectors were wrong since the start.
     """
 
     def __init__(self, work: WorkQueue, engine: VectorEngine) -> None:
         self._work = work
         self._engine = engine
         self._breaker = Breaker(_REST_S)
+        self._lock = threading.Lock()
+        self._sources: dict[int, _Source] = {}
+        self._compared: dict[bytes, dict[int, Float16Array]] = {}
         self.taken = 0
+        self.refused: tuple[int, ...] = ()
 
     def of_pixels(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, Float32Array]:
         """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest.
@@ -49,8 +80,87 @@ class KnownVectors:
         except EngineError as error:
             logger.debug("no vectors from the shared engine: %s", error)
             return known
-        for digest, vector in found.items():
-            if can_be_embeddings(vector[None]).all():
-                known[digest] = vector.astype(np.float32)
-                self.taken += 1
+        with self._lock:
+            compared: dict[int, int] = {}
+            for digest, offers in found.items():
+                vector = self._believed(digest, offers, compared)
+                if vector is not None:
+                    known[digest] = vector.astype(np.float32)
+                    self.taken += 1
         return known
+
+    def _believed(
+        self, digest: bytes, offers: Mapping[int, Float16Array], compared: dict[int, int]
+    ) -> Float16Array | None:
+        """Return one of what sources offer for pixels; None to encode, and to compare with it.
+
+        Args:
+            compared: how many of a source's are in this batch; changed.
+        """
+        offers = {
+            number: vector
+            for number, vector in offers.items()
+            if number not in self.refused and can_be_embeddings(vector[None]).all()
+        }
+        if not offers:
+            return None
+        sources = {number: self._sources.setdefault(number, _Source()) for number in offers}
+        first = min(offers)
+        if all(
+            source.right + compared.get(number, 0) >= _SAMPLES for number, source in sources.items()
+        ) and all(_are_same(vector, offers[first]) for vector in offers.values()):
+            sources[first].offered += 1
+            if sources[first].offered % _ONE_IN:
+                sources[first].taken.add(digest)
+                return offers[first]
+        if len(self._compared) < _MOST_COMPARED:
+            self._compared[digest] = offers
+        for number in offers:
+            compared[number] = compared.get(number, 0) + 1
+        return None
+
+    def refuted(
+        self, fingerprint: str, known: Collection[bytes], encoded: Mapping[bytes, Float32Array]
+    ) -> set[bytes]:
+        """Compare what was encoded here with what sources said of the same pixels.
+
+        Args:
+            known: digests of the same batch, as `of_pixels` returned vectors for.
+            encoded: vectors that were made here, by digest.
+
+        Returns: those of `known` that are of a source whose vectors are wrong.
+
+        Raises:
+            CatalogError: the catalog cannot be written.
+        """
+        with self._lock:
+            caught = set()
+            for digest, vector in encoded.items():
+                for number, offered in self._compared.pop(digest, {}).items():
+                    if _are_same(vector, offered):
+                        self._sources[number].right += 1
+                    elif number not in self.refused:
+                        caught.add(number)
+            self.refused = tuple(sorted({*self.refused, *caught}))
+            wrong = {digest for number in caught for digest in self._sources[number].taken}
+            doubted = {
+                digest
+                for number in self.refused
+                for digest in self._sources[number].taken.intersection(known)
+            }
+        if caught:
+            again = self._work.encode_again(fingerprint, sorted(wrong))
+            logger.error(
+                "source %s of the shared engine has vectors that the model does not give: nothing"
+                " more is taken from it; images to be encoded again: %d",
+                ", ".join(map(str, sorted(caught))),
+                again,
+            )
+        return doubted
+
+
+def _are_same(one: Float16Array | Float32Array, other: Float16Array | Float32Array) -> bool:
+    """Return whether two unit vectors of the same pixels can be of one model."""
+    if one.shape != other.shape:
+        return False
+    return float(one.astype(np.float32) @ other.astype(np.float32)) >= _SAME

@@ -114,11 +114,15 @@ def test_a_cursor_of_another_order_is_refused(catalog):
         catalog.timeline.page("oldest", cursor, 5, None)
 
 
+def month_of(catalog, month, allowed, start=0, limit=1000):
+    return catalog.timeline.month(month, allowed, "c:x:1", start, limit)
+
+
 @pytest.mark.parametrize("filters", [None, Filters(camera="Camera 1")])
 def test_the_timeline_has_the_list_in_order_of_time(catalog, filters):
     allowed = None if filters is None else catalog.searching.matching(filters)
     timeline = catalog.timeline.timeline(allowed, "c:x:1")
-    months = [catalog.timeline.month(month.month, allowed, "c:x:1") for month in timeline.months]
+    months = [month_of(catalog, month.month, allowed) for month in timeline.months]
     ids = [i for month in months for i in month.ids]
     chosen = None if allowed is None else set(allowed.tolist())
     assert ids == [i for i in expected(catalog, "newest") if chosen is None or i in chosen]
@@ -138,7 +142,16 @@ def test_the_timeline_has_the_list_in_order_of_time(catalog, filters):
 @pytest.mark.parametrize("month", ["202", "2021-1", "x", "2021-13x", "٢٠٢١-01", ""])
 def test_what_is_no_month_is_not_found(catalog, month):
     with pytest.raises(NotFoundError):
-        catalog.timeline.month(month, None, "c")
+        month_of(catalog, month, None)
+
+
+def test_a_month_can_be_read_in_parts(catalog):
+    for month in catalog.timeline.timeline(None, "c").months:
+        whole = month_of(catalog, month.month, None)
+        parts = [month_of(catalog, month.month, None, s, 2) for s in range(0, month.count + 2, 2)]
+        assert whole.ids == tuple(i for part in parts for i in part.ids)
+        assert whole.days == tuple(day for part in parts for day in part.days)
+        assert {len(part.ids) for part in parts[:-2]} <= {2}
 
 
 def test_facets_follow_what_files_and_people_say(catalog):

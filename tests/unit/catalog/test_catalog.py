@@ -1,3 +1,4 @@
+import hashlib
 import sqlite3
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from imgvecd.api import Filters
 from imgvecd.catalog import Catalog
+from imgvecd.catalog.queries import search_store
 from imgvecd.errors import CatalogError
 from imgvecd.types import (
     FileChanges,
@@ -452,3 +454,24 @@ def test_a_reader_leaves_a_damaged_embedding_to_whoever_writes(catalog, root):
     assert set(reader.embeddings.embeddings(MODEL.fingerprint, [first, second])) == {second}
     reader.close()
     assert not catalog.work.contents_to_encode(MODEL.fingerprint, 10, set())
+
+
+@pytest.mark.parametrize("few", [1, 8192])
+def test_a_sample_is_the_same_whatever_the_order_in_which_images_came(tmp_path, monkeypatch, few):
+    monkeypatch.setattr(search_store, "_FEW", few)
+    names = [b"/photos/%d.jpg" % i for i in range(40)]
+    samples = []
+    for order in (names, names[::-1]):
+        catalog = Catalog(str(tmp_path / str(len(samples))))
+        catalog.models.activate([MODEL])
+        (root,) = catalog.files.set_roots([b"/photos"])
+        add(catalog, root, *order)
+        read_all(catalog, lambda file: hashlib.sha256(file.name).digest())
+        encode_all(catalog)
+        ids = catalog.searching.sample_ids(MODEL.fingerprint, 10)
+        images = catalog.images.images(ids)
+        samples.append([images[content_id].files[0].path for content_id in ids])
+        assert sorted(catalog.searching.sample_ids(MODEL.fingerprint, 100)) == list(range(1, 41))
+        catalog.close()
+    assert samples[0] == samples[1]
+    assert len(set(samples[0])) == 10

@@ -59,3 +59,9 @@ def test_what_is_shared_is_told(shared, words):
     lines = reports.status(msgspec.structs.replace(STATUS, shared=status))
     assert [line.split(None, 1)[1] for line in lines if line.startswith("shared")] == [words]
     assert not any(line.startswith("shared") for line in reports.status(STATUS))
+
+
+def test_sources_with_wrong_vectors_are_told():
+    status = api.SharedStatus(source="nas", engine="PostgreSQL at db", sources_refused=(3, 7))
+    lines = reports.status(msgspec.structs.replace(STATUS, shared=status))
+    assert any("nothing is taken from source 3, 7: wrong vectors" in line for line in lines)

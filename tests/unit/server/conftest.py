@@ -154,9 +154,9 @@ class FakeBrowsingService:
         timeline = api.Timeline(clock="c:x:1", total=0, months=(), shapes=b"")
         return await self._answer(("timeline", filters), timeline)
 
-    async def month(self, month, filters):
+    async def month(self, month, filters, start, limit):
         columns = api.MonthImages(clock="c:x:1", ids=(1,), hashes=("00",), days=(1,))
-        return await self._answer(("month", month, filters), columns)
+        return await self._answer(("month", month, filters, start, limit), columns)
 
     async def listing(self, order, cursor, limit, filters):
         asked = ("listing", order, cursor, limit, filters)

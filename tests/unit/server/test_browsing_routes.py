@@ -30,6 +30,13 @@ async def test_what_a_client_has_is_not_sent_again(daemon, path):
     assert narrowed.status == 200
 
 
+async def test_a_month_is_read_in_parts(daemon):
+    assert (await daemon.ask("GET", "/v1/timeline/2023-05?start=7&limit=3")).status == 200
+    assert daemon.service.asked == [("month", "2023-05", api.Filters(), 7, 3)]
+    for query in ("start=-1", "limit=0", "limit=100001"):
+        assert (await daemon.ask("GET", f"/v1/timeline/2023-05?{query}")).status == 400
+
+
 @pytest.mark.parametrize("query", ["kind=colour", "kind=tag&limit=0", ""])
 async def test_facets_are_of_a_kind(daemon, query):
     assert (await daemon.ask("GET", f"/v1/facets?{query}")).status == 400

@@ -7,11 +7,13 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
+from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
-from imgvecd.server import listener, request_bodies
+from imgvecd.server import courtesy, listener, problems, request_bodies
 from imgvecd.server.concurrency import SLOTS
 from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
@@ -320,3 +322,46 @@ async def test_where_open_files_run_out_clients_are_refused_and_health_says_so(
     assert caplog.text.count("open files") == 1
     for client in held:
         client.close()
+
+
+async def test_a_body_rests_for_a_multiple_of_what_it_takes(monkeypatch):
+    rests = []
+
+    async def sleep(seconds):
+        rests.append(seconds)
+
+    monkeypatch.setattr(courtesy.asyncio, "sleep", sleep)
+    resting = courtesy.Courtesy()
+    for _ in range(1000):
+        await resting.rest(0.00005)
+    assert sum(rests) >= courtesy._TIMES * 0.049
+    assert len([rest for rest in rests if rest]) < 300  # each takes a millisecond at the least
+
+
+async def test_of_a_body_no_more_is_read_than_is_taken(start, monkeypatch):
+    taken = asyncio.Event()
+
+    async def waits(*_):
+        await taken.wait()
+
+    daemon = await start()
+    monkeypatch.setattr(courtesy.Courtesy, "rest", waits)
+    client = daemon.connect()
+    client.settimeout(0.5)
+    client.sendall(CHUNKED)
+    with pytest.raises(TimeoutError):  # the kernel takes some of it
+        await asyncio.to_thread(client.sendall, b"1\r\n \r\n" * 500_000)
+    (connection,) = daemon.server._runner.server.connections
+    assert connection._current_request.content.total_bytes < 20_000
+    taken.set()
+    client.close()
+
+
+async def test_who_is_refused_waits_for_it(start, monkeypatch):
+    daemon = await start()
+    daemon.service.error = BusyError("too many")
+    monkeypatch.setattr(problems, "_REFUSAL_S", 0.3)
+    began = time.monotonic()
+    answer = await daemon.ask("GET", "/v1/stats")
+    assert (answer.status, answer.json["code"]) == (503, "busy")
+    assert time.monotonic() - began >= 0.3

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from imgvecd.catalog import Catalog
-from imgvecd.catalog.files.companions import beside
+from imgvecd.catalog.files.companions import beside, beside_each
 from imgvecd.core.files import formats
 from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
 from imgvecd.types import FileChanges, FoundFile, Stamp
@@ -114,4 +114,23 @@ def test_what_makers_call_the_files_of_one_shot(tmp_path, name, other, kind):
     with catalog.files._database.read() as connection:
         near = {found for _, found, _ in beside(connection, root.id, b"", names[0])}
     assert kind is None or names[1] in near
+    catalog.close()
+
+
+def test_what_is_beside_many_is_what_is_beside_each(tmp_path):
+    catalog = Catalog(str(tmp_path))
+    (root,) = catalog.files.set_roots([b"/photos"])
+    names = [b"IMG_%04d.%s" % (i, end) for i in range(60) for end in (b"jpg", b"CR2", b"xmp")]
+    files = tuple(
+        (root.id, b"%d" % (number % 2), FoundFile(name, Stamp(1, 1, number, 1)))
+        for number, name in enumerate(names)
+    )
+    catalog.files.apply(FileChanges(added=files))
+    places = [(root.id, b"%d" % (number % 2), name) for number, name in enumerate(names)]
+    places.append((root.id, b"0", b"nobody (1).jpg"))
+    with catalog.files._database.read() as connection:
+        found = beside_each(connection, places)
+        assert found == [beside(connection, *place) for place in places]
+    assert {name for _, name, _ in found[0]} == {b"IMG_0000.jpg", b"IMG_0000.xmp"}
+    assert found[-1] == []
     catalog.close()

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from imgvecd.core.search.relevance import FOUND, SMALLEST_LIBRARY, TEXT, WEAKER, Relevance
+from imgvecd.core.search.relevance import (
+    FOUND,
+    SMALLEST_LIBRARY,
+    TEXT,
+    WEAKER,
+    Relevance,
+    Scale,
+)
 from imgvecd.core.search.two_groups import Null, chances
 
 NULL = Null(centre=0.0, centre_deviation=0.1, spread=1.0)
@@ -100,3 +107,30 @@ def test_texts_wait_for_their_references_and_small_libraries_for_more():
     relevance.learn_texts(rows(256, seed=1))
     assert relevance.scale(query, TEXT, 100) is not None
     assert relevance.scale(query, TEXT, SMALLEST_LIBRARY - 1) is None
+
+
+@pytest.mark.parametrize("shape", [TEXT, ((True, 1.0), (True, -0.5))])
+def test_what_texts_mean_is_the_same_whatever_the_order_of_the_images(shape):
+    stored, query = rows(400), rows(1, seed=2)[0]
+    scores = []
+    for order in (np.arange(400), np.random.default_rng(3).permutation(400)):
+        relevance = Relevance(lambda count, order=order: stored[order][:count])
+        relevance.learn_texts(rows(256, seed=1))
+        scale = relevance.scale(query, shape, 400)
+        scores.append([scale.score(share) for share in (0.01, 0.1, 0.5, 0.9)])
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("matches", [0, 1, 50, 300, 990])
+def test_weaker_is_never_more_than_a_quarter_of_the_library_beyond_what_is_found(matches):
+    scores = np.sort(drawn((1000 - matches, 0), (matches, 1.5)) * 0.05).astype(np.float32)
+    null = Null(0.0, 0.005, 0.05)
+    scale = Scale(chances(scores, null, 1000), scores)
+    found, weaker = (scores >= scale.found).sum(), (scores >= scale.weaker).sum()
+    assert found <= weaker <= found + 250
+
+
+def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
+    scores = np.array([0.1, 0.2], np.float32)
+    scale = Scale(chances(scores, Null(0.0, 0.01, 0.1), 50), scores)
+    assert scale.weaker > 0.1

@@ -1,4 +1,4 @@
-"""Vectors from the engine are a favour: none is waited for, and none is believed that cannot be."""
+"""Vectors from the engine are a favour: none is waited for, and none is believed unseen."""
 
 import numpy as np
 
@@ -6,13 +6,33 @@ from imgvecd.core.sharing.known_vectors import KnownVectors
 from imgvecd.errors import EngineError
 
 
+def vector(number):
+    """The one that the model gives."""
+    row = np.random.default_rng(number).standard_normal(64).astype(np.float32)
+    return row / np.linalg.norm(row)
+
+
+def digest(number):
+    return number.to_bytes(16)
+
+
 class Catalog:
+    def __init__(self):
+        self.again = []
+
     def vectors_of_pixels(self, fingerprint, digests):
-        return {d: np.ones(4, np.float32) / 2 for d in digests if d == b"here"}
+        return {d: np.ones(64, np.float32) / 8 for d in digests if d == b"here"}
+
+    def encode_again(self, fingerprint, digests):
+        self.again += digests
+        return len(digests)
 
 
 class Engine:
-    def __init__(self):
+    """Has vectors of every number from each of its sources, as they say they are."""
+
+    def __init__(self, **sources):
+        self.sources = {int(name[1:]): of for name, of in sources.items()}
         self.asked = []
         self.broken = False
 
@@ -20,26 +40,96 @@ class Engine:
         self.asked.append(digests)
         if self.broken:
             raise EngineError("away")
-        found = {b"there": np.ones(4, np.float16) / 2, b"wrong": np.ones(4, np.float16)}
-        return {digest: found[digest] for digest in digests if digest in found}
+        return {
+            d: {
+                number: of(int.from_bytes(d)).astype(np.float16)
+                for number, of in self.sources.items()
+            }
+            for d in digests
+            if len(d) == 16
+        }
+
+
+def batch(known, numbers):
+    """Do as the embedder does; return (what was taken, what was taken and then doubted)."""
+    digests = [digest(number) for number in numbers]
+    taken = known.of_pixels("model", digests)
+    made = {d: vector(int.from_bytes(d)) for d in digests if d not in taken}
+    return taken, known.refuted("model", list(taken), made)
 
 
 def test_the_engine_is_asked_for_what_the_catalog_lacks():
-    engine = Engine()
+    engine = Engine(s1=vector)
     known = KnownVectors(Catalog(), engine)
-    found = known.of_pixels("model", [b"here", b"there", b"wrong", b"nowhere"])
-    assert sorted(found) == [b"here", b"there"]
-    assert found[b"there"].dtype == np.float32
-    assert engine.asked == [[b"there", b"wrong", b"nowhere"]]
-    assert known.taken == 1
+    assert list(known.of_pixels("model", [b"here", b"nowhere"])) == [b"here"]
+    assert engine.asked == [[b"nowhere"]]
     known.of_pixels("model", [b"here"])
     assert len(engine.asked) == 1
 
 
+def test_a_source_is_believed_once_some_of_it_was_compared():
+    known = KnownVectors(Catalog(), Engine(s1=vector))
+    taken, doubted = batch(known, range(20))
+    assert sorted(taken) == [digest(number) for number in range(3, 20)]
+    assert taken[digest(5)].dtype == np.float32
+    assert doubted == set()
+    assert known.taken == 17
+    taken, _ = batch(known, range(20, 52))
+    assert len(taken) == 32
+    taken, _ = batch(known, range(52, 152))
+    assert len(taken) == 98  # one in fifty goes on to be compared
+    assert known.refused == ()
+
+
+def test_a_source_of_another_model_is_caught_in_its_first_batch():
+    catalog = Catalog()
+    known = KnownVectors(catalog, Engine(s4=lambda number: vector(number + 1000)))
+    taken, doubted = batch(known, range(20))
+    assert len(taken) == 17
+    assert doubted == set(taken)
+    assert known.refused == (4,)
+    taken, _ = batch(known, range(20, 40))
+    assert taken == {}
+
+
+def test_a_source_that_turns_bad_is_caught_and_what_it_gave_is_encoded_again():
+    catalog = Catalog()
+    known = KnownVectors(
+        catalog, Engine(s4=lambda number: vector(number if number < 20 else number + 1000))
+    )
+    batch(known, range(20))
+    batch(known, range(20, 45))
+    assert known.refused == ()
+    batch(known, range(45, 70))
+    assert known.refused == (4,)
+    assert set(catalog.again) >= {digest(number) for number in range(20, 45)}
+
+
+def test_where_sources_differ_neither_is_believed_and_the_wrong_one_is_caught():
+    wrong = 25
+    known = KnownVectors(
+        Catalog(),
+        Engine(s1=vector, s2=lambda number: vector(number + 1000 * (number == wrong))),
+    )
+    taken, doubted = batch(known, range(30))
+    assert digest(wrong) not in taken
+    assert known.refused == (2,)
+    assert doubted == set()  # what was taken is the first one's
+    taken, _ = batch(known, range(30, 40))
+    assert len(taken) == 10
+
+
+def test_what_cannot_be_an_embedding_is_not_even_compared():
+    known = KnownVectors(Catalog(), Engine(s1=lambda number: 5 * vector(number)))
+    taken, _ = batch(known, range(20))
+    assert taken == {}
+    assert known.refused == ()
+
+
 def test_an_engine_that_is_away_is_left_alone():
-    engine = Engine()
+    engine = Engine(s1=vector)
     engine.broken = True
     known = KnownVectors(Catalog(), engine)
     for _ in range(5):
-        assert list(known.of_pixels("model", [b"here", b"there"])) == [b"here"]
+        assert list(known.of_pixels("model", [b"here", digest(1)])) == [b"here"]
     assert len(engine.asked) == 1

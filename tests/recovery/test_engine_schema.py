@@ -1,0 +1,73 @@
+"""A database of another version of imgvecd: an older one is brought up to date, a newer refused."""
+
+import uuid
+
+import numpy as np
+import pytest
+from embedding_source import unit_vectors
+from stored_library import MODEL
+
+from imgvecd.adapters.postgres import index_keeper, schema
+from imgvecd.adapters.postgres.engine import PostgresEngine
+from imgvecd.core.sharing.vector_engine import Member, Where
+from imgvecd.errors import EngineError
+
+COUNT = 3000
+
+
+def name_of(url):
+    return url.partition("@/")[2].partition("?")[0]
+
+
+def test_an_index_of_whole_vectors_gives_way_to_one_of_short_ones(postgres, database, monkeypatch):
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    before = PostgresEngine(database)
+    before.prepare()
+    member = Member(str(uuid.uuid4()), "nas", "here")
+    number, _ = before.join(member)
+    before.use_model(MODEL)
+    before.close()
+    vectors = unit_vectors(np.random.default_rng(1), COUNT, MODEL.dim)
+    texts = [str(row.tolist()) for row in vectors]
+    for row, text in enumerate(texts):
+        key = (number << 40) + row
+        texts[row] = f"({key}, '{uuid.UUID(int=row)}', NULL, '{text}')"
+    postgres.execute(
+        f"INSERT INTO imgvecd.vectors_1 VALUES {', '.join(texts)};"  # noqa: S608  # made here
+        " INSERT INTO imgvecd.images (key, content, tags, paths, folders)"
+        " SELECT key, content, '{}', '{}', '{}' FROM imgvecd.vectors_1;"
+        " SELECT imgvecd.build_index(1, 20)",
+        name_of(database),
+    )
+    monkeypatch.undo()
+    monkeypatch.setattr(index_keeper, "INDEX_FROM", 1000)
+    engine = PostgresEngine(database)
+    assert engine.join(member)[0] == number
+    query = vectors[7].astype(np.float32)
+    expected = np.argsort(-(vectors.astype(np.float32) @ query))[:10].tolist()
+
+    def found():
+        images = engine.search(MODEL.fingerprint, query / np.linalg.norm(query), 10, Where())
+        return [image.facts.content_id for image in images]
+
+    assert found() == expected
+    engine.settle(MODEL.fingerprint, lambda: vectors[:20].astype(np.float32))
+    assert engine.measure(MODEL.fingerprint, vectors[:9].astype(np.float32)).how.startswith("HNSW")
+    assert found()[:3] == expected[:3]
+    indexes = "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%ivfflat%'"
+    assert postgres.execute(indexes, name_of(database)) == [(0,)]
+    engine.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_by_whoever_writes(postgres, database):
+    engine = PostgresEngine(database)
+    engine.prepare()
+    postgres.execute("INSERT INTO imgvecd.migrations VALUES ('9999-later')", name_of(database))
+    for attempt in (
+        engine.prepare,
+        engine.sources,
+        lambda: engine.join(Member(str(uuid.uuid4()), "nas", "here")),
+    ):
+        with pytest.raises(EngineError, match=r"9999-later.*upgrade imgvecd"):
+            attempt()
+    engine.close()
