@@ -63,6 +63,7 @@ class Detail:
         fine: energy of the finest structure in the other, relative to the sharper one.
         alike: share of blocks with structure in which that is the same.
         flat: share of small blocks without structure, in the picture that has fewer.
+        untouched: share of small blocks with structure that are the same to the last bit.
     """
 
     noise: float
@@ -79,6 +80,7 @@ class Detail:
     fine: float
     alike: float
     flat: float
+    untouched: float
 
 
 def side_for(*sizes: tuple[int, int]) -> int:
@@ -122,6 +124,7 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
         fine=_ratio((found[1] ** 2).sum(), (found[0] ** 2).sum()),
         alike=_alike(first[..., 0], second[..., 0]),
         flat=min(_flat(first[..., :1]), _flat(second[..., :1])),
+        untouched=_untouched(first, difference),
     )
 
 
@@ -269,8 +272,20 @@ def _alike(one: Float32Array, other: Float32Array) -> float:
 
 
 def _flat(luma: Float32Array) -> float:
+    return float(_shows_nothing(luma).mean())
+
+
+def _untouched(planes: Float32Array, difference: Float32Array) -> float:
+    structured = ~_shows_nothing(planes[..., :1])[..., 0]
+    same = ~means(np.abs(difference), _SMALL).any(axis=-1)
+    return float((same & structured).sum() / max(structured.sum(), 1))
+
+
+def _shows_nothing(luma: Float32Array) -> NDArray[np.bool_]:
+    """Return which small blocks have no structure."""
     variance = means(luma**2, _SMALL) - means(luma, _SMALL) ** 2
-    return float((variance < _FLAT**2).mean())
+    found: NDArray[np.bool_] = variance < _FLAT**2
+    return found
 
 
 def _centred(luma: Float32Array) -> Float32Array:

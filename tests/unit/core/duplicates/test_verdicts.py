@@ -96,9 +96,9 @@ def test_a_larger_file_leaves_less_noise(photo):
 PHOTOS = Path(__file__).parents[3] / "data" / "photos"
 
 
-def saved_photo(image, **how):
+def saved_photo(image, form="JPEG", **how):
     data = io.BytesIO()
-    image.save(data, "JPEG", **how)
+    image.save(data, form, **how)
     return pillow.examine(data, 10**8)
 
 
@@ -225,6 +225,19 @@ def test_a_quiet_part_that_was_made_coarse_or_smooth_is_a_change(name, change):
         found = comparing.compare(original, saved_photo(changed, quality=quality), 0)
         assert found in {"edited", "other"}
         assert comparing.compare(original, saved_photo(photo, quality=quality), 0) == "same"
+
+
+@pytest.mark.parametrize("quality", [50, 75])
+def test_what_is_the_same_to_the_last_bit_leaves_no_place_for_a_change(quality):
+    """It may well be less than saving would do, if it had been saved anew."""
+    source = Image.open(PHOTOS / "coffee.jpg").convert("RGB")
+    original = saved_photo(source, quality=quality)
+    photo = saved(source, quality)
+    box = quiet_part(photo, 40)
+    changed = photo.copy()
+    changed.paste(coarse(photo.crop(box), 3), box)
+    assert comparing.compare(original, saved_photo(changed, "PNG"), 0) == "edited"
+    assert comparing.compare(original, saved_photo(photo, quality=quality), 0) != "edited"
 
 
 def test_tones_that_saving_cuts_off_at_black_and_white_are_no_edit():
