@@ -8,9 +8,14 @@ from PIL import Image
 
 from imgvecd.cli.main import main
 from imgvecd.core.library.thumbnails import Thumbnails
+from imgvecd.core.threads import INTERACTIVE
 
 
 async def drawn(_self, source):
+    return await INTERACTIVE.run(_draw, source)  # no real one is made by the event loop either
+
+
+def _draw(source):
     number = zlib.crc32(source.content_files.hash)
     colours = bytes((number >> shift) & 255 for shift in range(0, 24, 1))[:12] * 2
     small = Image.frombytes("RGB", (4, 2), colours[:24])

@@ -196,7 +196,10 @@ export class Grid {
         this._free(cell);
       }
     }
-    for (let row = first; row < last; row++) this._renderRow(source, row);
+    // what is seen is asked for first
+    const seen = lastNotAbove(layout.tops, Math.max(this.top, 0), Math.max(layout.rows, 1));
+    for (let row = seen; row < last; row++) this._renderRow(source, row);
+    for (let row = first; row < Math.min(seen, last); row++) this._renderRow(source, row);
     this._renderHeadings(source, from, to);
     this._tellActive();
     this.told.moved();
