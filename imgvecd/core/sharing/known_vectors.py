@@ -28,6 +28,7 @@ _SAMPLES = 3  # compared before a source is believed
 _ONE_IN = 50  # compared from then on
 _SAME = 0.99  # two that are each at 0.9995 to the model are at 0.998 to each other
 _MOST_COMPARED = 10_000  # that wait: an image that fails is never encoded
+_MOST_TAKEN = 100_000  # that are remembered: 2,000 comparisons have told well of the source since
 
 
 @dataclass
@@ -37,12 +38,18 @@ class _Source:
     Attributes:
         right: how many of its vectors were compared, and found right.
         offered: how many could be taken since.
-        taken: digests of the pixels whose vectors were.
+        taken: digests of the pixels whose vectors were last, in order; the values mean nothing.
     """
 
     right: int = 0
     offered: int = 0
-    taken: set[bytes] = field(default_factory=set)
+    taken: dict[bytes, None] = field(default_factory=dict)
+
+    def take(self, digest: bytes) -> None:
+        """Remember what is taken, for as long as the source may still turn out to be wrong."""
+        self.taken[digest] = None
+        if len(self.taken) > _MOST_TAKEN:
+            del self.taken[next(iter(self.taken))]
 
 
 class KnownVectors:
@@ -111,7 +118,7 @@ class KnownVectors:
         ) and all(_are_same(vector, offers[first]) for vector in offers.values()):
             sources[first].offered += 1
             if sources[first].offered % _ONE_IN:
-                sources[first].taken.add(digest)
+                sources[first].take(digest)
                 return offers[first]
         if len(self._compared) < _MOST_COMPARED:
             self._compared[digest] = offers
@@ -146,7 +153,7 @@ class KnownVectors:
             doubted = {
                 digest
                 for number in self.refused
-                for digest in self._sources[number].taken.intersection(known)
+                for digest in self._sources[number].taken.keys() & known
             }
         if caught:
             again = self._work.encode_again(fingerprint, sorted(wrong))

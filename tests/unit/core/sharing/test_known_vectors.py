@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from imgvecd.core.sharing import known_vectors
 from imgvecd.core.sharing.known_vectors import KnownVectors
 from imgvecd.errors import EngineError
 
@@ -103,6 +104,19 @@ def test_a_source_that_turns_bad_is_caught_and_what_it_gave_is_encoded_again():
     batch(known, range(45, 70))
     assert known.refused == (4,)
     assert set(catalog.again) >= {digest(number) for number in range(20, 45)}
+
+
+def test_of_a_source_that_has_long_been_right_only_the_last_is_encoded_again(monkeypatch):
+    monkeypatch.setattr(known_vectors, "_MOST_TAKEN", 10)
+    catalog = Catalog()
+    known = KnownVectors(
+        catalog, Engine(s4=lambda number: vector(number if number < 100 else number + 1000))
+    )
+    batch(known, range(60))
+    batch(known, range(60, 100))
+    batch(known, range(100, 150))
+    assert known.refused == (4,)
+    assert len(catalog.again) == 10
 
 
 def test_where_sources_differ_neither_is_believed_and_the_wrong_one_is_caught():
