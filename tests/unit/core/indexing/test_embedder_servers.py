@@ -104,7 +104,7 @@ async def finish(work, count, done):
 
 
 async def test_encoders_work_together_each_at_its_pace():
-    work, here, quick, slow = Work(600), Encoder(ms=2), Encoder(ms=1), Encoder(ms=6)
+    work, here, quick, slow = Work(600), Encoder(ms=2), Encoder(ms=1), Encoder(ms=40)
     async with embedding(work, here, [quick, slow]) as (_, done):
         await finish(work, 600, done)
     assert here.count + quick.count + slow.count == 600
