@@ -96,23 +96,23 @@ def ended(client):
         return True
 
 
-def drip():
-    """Send heads that never end, a byte at a time, on many connections."""
+def drip(count, start, byte, pause_s):
+    """Send what never ends, a byte at a time, on many connections; they stay if refused."""
     held = []
     begun()
     while time.monotonic() < END:
-        while len(held) < 300:
+        while len(held) < count:
             try:
                 held.append(connect())
-                held[-1].sendall(b"GET /v1/health HTTP/1.1\r\nX: ")
+                held[-1].sendall(start)
             except OSError:
                 break
         for client in list(held):
             try:
-                client.sendall(b"y")
+                client.sendall(byte)
             except OSError:
                 held.remove(client)
-        time.sleep(0.2)
+        time.sleep(pause_s)
 
 
 def globs():
@@ -172,25 +172,6 @@ def half_a_head():
         client.sendall(POST[:20])
 
 
-def slow_bodies():
-    """Send bodies a byte at a time on many connections, which stay after they were refused."""
-    held = []
-    begun()
-    while time.monotonic() < END:
-        while len(held) < 120:
-            try:
-                held.append(connect())
-                held[-1].sendall(POST + JSON.encode() + b"Content-Length: 50000\r\n\r\n")
-            except OSError:
-                break
-        for client in list(held):
-            try:
-                client.sendall(b" ")
-            except OSError:
-                held.remove(client)
-        time.sleep(0.05)
-
-
 def cursors():
     not_a_number = b"\xcb\x7f\xf8" + bytes(6)
     for made in (b"\xff" * 900, b"\x94\xa1x\x00\x93" + not_a_number, b"\x94" * 900):
@@ -248,7 +229,7 @@ ATTACKS = {
     "lines that nobody reads": lambda: hold(200, LINES * 20),
     "idle connections": lambda: hold(800),
     "bodies that stall": lambda: hold(300, STALLED),
-    "heads that drip": drip,
+    "heads that drip": lambda: drip(300, b"GET /v1/health HTTP/1.1\r\nX: ", b"y", 0.2),
     "a storm of connections": lambda: over_and_over(lambda: connect().close(), threads=8),
     "chunks with extensions": lambda: over_and_over(
         lambda: send(CHUNKED + (b"1;" + b"a=b;" * 1000 + b"\r\n \r\n") * 1500)
@@ -271,7 +252,9 @@ ATTACKS = {
     "notes": lambda: over_and_over(notes),
     "saved searches": lambda: over_and_over(saved_searches),
     "pictures in forms": lambda: over_and_over(pictures_in_forms),
-    "slow bodies": slow_bodies,
+    "slow bodies": lambda: drip(
+        120, POST + JSON.encode() + b"Content-Length: 50000\r\n\r\n", b" ", 0.05
+    ),
     "half heads": lambda: over_and_over(half_a_head, threads=8),
     "rubbish": lambda: over_and_over(lambda: send(os.urandom(4096)), threads=4),
     "TCP without the token": lambda: over_and_over(

@@ -100,6 +100,7 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
     tones = means(first, _MEDIUM).reshape(-1, 3)
     change = mean_of[_MEDIUM].reshape(-1, 3)
     squares = means(difference[..., :1] ** 2, _SMALL)[..., 0]
+    empty = [_shows_nothing(each[..., :1]) for each in (first, second)]
     free = _free_of_limits(first)
     explained, shift = _moved(tones, change)
     if free.mean() >= _LEAST_FREE:
@@ -123,8 +124,8 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
         strength=strengths[0],
         fine=_ratio((found[1] ** 2).sum(), (found[0] ** 2).sum()),
         alike=_alike(first[..., 0], second[..., 0]),
-        flat=min(_flat(first[..., :1]), _flat(second[..., :1])),
-        untouched=_untouched(first, difference),
+        flat=min(float(each.mean()) for each in empty),
+        untouched=_untouched(difference, ~empty[0]),
     )
 
 
@@ -271,13 +272,8 @@ def _alike(one: Float32Array, other: Float32Array) -> float:
     return _ratio(float((fits & textured).sum()), float(textured.sum()))
 
 
-def _flat(luma: Float32Array) -> float:
-    return float(_shows_nothing(luma).mean())
-
-
-def _untouched(planes: Float32Array, difference: Float32Array) -> float:
-    structured = ~_shows_nothing(planes[..., :1])[..., 0]
-    same = ~means(np.abs(difference), _SMALL).any(axis=-1)
+def _untouched(difference: Float32Array, structured: NDArray[np.bool_]) -> float:
+    same = ~means(np.abs(difference), _SMALL).any(axis=-1, keepdims=True)
     return float((same & structured).sum() / max(structured.sum(), 1))
 
 
