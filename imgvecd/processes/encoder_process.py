@@ -54,6 +54,7 @@ _IDLE_S, _YOUNG_IDLE_S = 300.0, 3600.0
 _HURRIED_S = 10.0  # after a search by text, for which this process has to leave off encoding images
 # Larger steps gain nothing on a processor and take memory; on a graphics card they do up to here.
 _CPU_IMAGES, _GPU_IMAGES = 16, 256
+_LEAST_IMAGES = 2  # OpenVINO computes one image as two
 _MOST_TEXTS = 256
 
 _Asked: TypeAlias = ImagesRequest | TextsRequest | KeepRequest
@@ -106,7 +107,9 @@ class EncoderProcess:
         self._module = module
         self._young_until_s = young_until_s
         self._lock = PriorityLock()
-        self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
+        self._images = AdaptiveBatch(
+            _IMAGES_STEP_S, config.batch_size or _CPU_IMAGES, least=_LEAST_IMAGES
+        )
         self._texts = AdaptiveBatch(_TEXTS_STEP_S, _MOST_TEXTS)
         self._speed_file = SpeedFile(speed_file)
         self._speed: EncoderSpeed | None = None

@@ -149,6 +149,20 @@ def require_same(model, directory):
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 5, 7, 8])
+def test_a_batch_is_shared_out_between_streams_and_comes_back_in_order(tmp_path, threads):
+    directory = str(tmp_path / "tower")
+    building.build(tiny(tmp_path), FP32, directory)
+    tower = ImageTower(directory, threads)
+    assert tower._compiled.streams == {1: 1, 2: 2, 3: 3, 4: 4, 5: 2, 7: 3, 8: 4}[threads]
+    size = tower.info.preprocess.size
+    pixels = np.random.default_rng(0).integers(0, 256, (17, size, size, 3)).astype(np.uint8)
+    alone = np.concatenate([tower.encode_images(each[None]) for each in pixels])
+    for count in (1, 2, 3, 5, 8, 17):
+        rows = tower.encode_images(pixels[:count])
+        np.testing.assert_allclose((rows * alone[:count]).sum(axis=1), 1, atol=1e-4)
+
+
 def test_bf16_is_used_only_where_it_gives_the_same():
     """What is left to us is as exact as fp32, whatever the processor computes in."""
     exact = OpenClipModel(choose_model(EMBEDDED), EncodeConfig(precision="fp32"))
