@@ -138,6 +138,16 @@ def test_a_checkpoint_of_another_architecture_is_not_built(tmp_path):
     assert not (tmp_path / "tower").exists()
 
 
+async def test_while_it_is_asked_what_a_model_is_its_image_tower_is_loaded(tmp_path):
+    encoder = SplitEncoder(tiny(tmp_path), FP32, str(tmp_path / "texts"), str(tmp_path / "images"))
+    try:
+        await encoder.info()
+        await asyncio.wait_for(encoder._loading, 300)
+        assert encoder._images.loaded
+    finally:
+        await encoder.close()
+
+
 def require_same(model, directory):
     tower = ImageTower(directory)
     assert tower.info == model.info
