@@ -173,6 +173,14 @@ class EncoderProcess:
         assert self._info is not None  # noqa: S101  # every answer is preceded by it
         return self._info
 
+    async def load(self) -> None:
+        """Have the model loaded, so that a later request does not wait for that.
+
+        Raises:
+            ModelError: it cannot be.
+        """
+        await self._step(None, (), Lane.BULK)
+
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""
         rows, done = [], 0
@@ -248,7 +256,7 @@ class EncoderProcess:
         return np.frombuffer(rows, np.float32).reshape(answer.count, -1)
 
     async def _step(
-        self, request: _Asked, body: Sequence[Buffer], lane: Lane
+        self, request: _Asked | None, body: Sequence[Buffer], lane: Lane
     ) -> tuple[Answer, bytes]:
         while True:
             await self._lock.acquire(lane)
@@ -274,9 +282,12 @@ class EncoderProcess:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._idle_s(), self._stop_when_idle)
 
-    async def _serve(self, request: _Asked, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
+    async def _serve(self, request: _Asked | None, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
         self._stop_timer()
         worker = self._worker or await self._start()
+        if request is None:
+            assert self._loaded is not None  # noqa: S101  # what has a worker is loaded
+            return self._loaded, b""
         limit_s = _KEEP_S if isinstance(request, KeepRequest) else _ANSWER_S
         try:
             async with asyncio.timeout(limit_s):

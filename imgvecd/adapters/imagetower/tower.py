@@ -104,37 +104,47 @@ class ImageTower:
     """Encodes images. Thread-safety: one thread at a time.
 
     Args:
-        directory: made by `write_facts`.
+        directory: with graph and weights.
         threads: of the processor; 0 takes every core.
 
     Attributes:
         info: of the whole model.
         runtime, device, dtype: what it computes with, on and in.
+        sample: its embedding of `sample_pixels`, shape (dim,).
 
     Raises:
-        ModelError: the folder holds no tower, or one that gives something else than the model did.
+        ModelError: the graph cannot be used.
     """
 
     runtime = "openvino"
     device = "cpu"
 
-    def __init__(self, directory: str, threads: int = 0) -> None:
-        facts = _read(directory)
-        self.info = facts.info
-        self.dtype = {"fp32": "float32", "bf16": "bfloat16"}[facts.precision]
-        graph = os.path.join(directory, GRAPH)
-        compiled = partial(CompiledGraph, graph, facts.precision, threads)
+    def __init__(self, info: ModelInfo, precision: str, directory: str, threads: int = 0) -> None:
+        self.info = info
+        self.dtype = {"fp32": "float32", "bf16": "bfloat16"}[precision]
+        compiled = partial(CompiledGraph, os.path.join(directory, GRAPH), precision, threads)
         try:
             self._compiled = compiled(_MOST_STREAMS)
             started = time.process_time()
-            (vector,) = self.encode_images(sample_pixels(facts.info.preprocess.size))
+            (self.sample,) = self.encode_images(sample_pixels(info.preprocess.size))
             if self._compiled.streams > 1 and time.process_time() - started > _QUICK_S:
                 self._compiled = compiled()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the image tower cannot be used: {error}") from error
-        likeness = float(vector @ np.array(facts.sample, np.float32))
+
+    @classmethod
+    def read(cls, directory: str, threads: int = 0) -> ImageTower:
+        """Return the tower in a folder that was completed by `write_facts`.
+
+        Raises:
+            ModelError: it holds no tower, or one that gives something else than the model did.
+        """
+        facts = _read(directory)
+        tower = cls(facts.info, facts.precision, directory, threads)
+        likeness = float(tower.sample @ np.array(facts.sample, np.float32))
         if not likeness > _CLOSE:  # nor is NaN
             raise ModelError(f"the image tower is not as the model was: cosine {likeness:.5f}")
+        return tower
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> Float32Array:
         """Return embeddings, shape (n, dim); a row that is no direction is NaN.
