@@ -15,6 +15,7 @@ from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
 from imgvecd.server import courtesy, listener, problems, request_bodies
 from imgvecd.server.concurrency import SLOTS
+from imgvecd.server.peer_credentials import ClientIdentity
 from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -365,3 +366,20 @@ async def test_who_is_refused_waits_for_it(start, monkeypatch):
     answer = await daemon.ask("GET", "/v1/stats")
     assert (answer.status, answer.json["code"]) == (503, "busy")
     assert time.monotonic() - began >= 0.3
+
+
+def test_beside_others_clients_are_let_in_after_a_rest():
+    """Alone as often as it likes; whoever comes first is let in at once, whatever others do."""
+    pace, flood, person = (
+        listener.Pace(),
+        ClientIdentity("process", 1),
+        ClientIdentity("process", 2),
+    )
+    for now in (10.0, 10.0001, 10.0002):
+        assert pace.turn(flood) <= now
+        pace.note(flood, now)
+    assert pace.turn(person) <= 10.0002
+    pace.note(person, 10.0002)
+    assert pace.turn(flood) == 10.0002 + listener._PACE_S
+    pace.note(flood, 12.0)
+    assert pace.turn(flood) <= 12.0, "nobody else has come for more than a second"
