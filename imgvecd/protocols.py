@@ -667,8 +667,8 @@ class SearchStore(Protocol):
         """Take in some names and places not yet looked for; return whether there are more."""
         ...
 
-    def places(self, names: Sequence[str]) -> dict[str, str]:
-        """Return those folded names that places of images have, with what each is called."""
+    def places(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return those folded names that places of images have, with each such place."""
         ...
 
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:

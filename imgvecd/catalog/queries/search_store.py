@@ -185,8 +185,8 @@ class SearchRows:
                 pass
         return names or places
 
-    def places(self, names: Sequence[str]) -> dict[str, str]:
-        """Return those folded names that places of images have, with what each is called."""
+    def places(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return those folded names that places of images have, with each such place."""
         with self._database.read() as connection:
             return place_index.called(connection, names)
 

@@ -38,7 +38,7 @@ def understand(
         english_only: the model knows no other language.
     """
     asked, said = query_dates.taken_apart(request, today)
-    asked, said = query_places.taken_apart(asked, said, store.places)
+    asked, said = query_places.taken_apart(asked, said, store.places, store.called)
     asked, said, named = query_names.taken_apart(asked, said, store.called)
     if asked.text is None or not asked.spelling or (said is not None and not said.text):
         return Meaning(asked, said, named)

@@ -32,11 +32,13 @@ _MOST_TOKENS = 48
 _SHORTEST_PLURAL = 4
 # What people write around the words that they look for.
 _AROUND = """
-    a an and at by for from in of on or the to with photo photos picture pictures
-    der die das den dem des ein eine einer einem einen und am im mit von vom zu auf foto fotos
-    le la les un une du de et au aux dans sur avec en à
-    el los las una unos unas y del al con
-    và ở của tại với ảnh
+    a an and at by for from in of on or the to with all my our
+    photo photos picture pictures pic pics image images
+    der die das den dem des ein eine einer einem einen und oder am im mit von vom zu auf aus
+    alle meine unsere foto fotos bild bilder
+    le la les un une du de et ou au aux dans sur avec en à tous toutes mes nos
+    el los las una unos unas y del al con todos todas mis
+    và ở của tại với hoặc ảnh hình
 """
 SMALL_WORDS = frozenset(_AROUND.split())
 

@@ -10,25 +10,38 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search import query_places
 from imgvecd.core.search.relevance import Scale
 from imgvecd.core.search.words import tokens
+from imgvecd.types import KnownName
 
 KNOWN = {
-    "hanoi": "Hanoi, Vietnam",
-    "ha noi": "Hanoi, Vietnam",
-    "vietnam": "Vietnam",
-    "viet nam": "Vietnam",
-    "da nang": "Da Nang, Vietnam",
-    "portugal": "Portugal",
-    "new york": "New York, United States",
-    "york": "York, England, United Kingdom",
-    "nice": "Nice, Provence-Alpes-Côte d'Azur, France",
-    "reading": "Reading, England, United Kingdom",
-    "turkey": "Turkey",
-    "turkei": "Turkey",
-    "paris": "Paris, Île-de-France, France",
-    "河 内": "Hanoi, Vietnam",
-    "of": "Of, Trabzon, Turkey",
-    "munchen": "Munich, Bavaria, Germany",
-    "bayern": "Bavaria, Germany",
+    "hanoi": ["Hanoi, Vietnam"],
+    "ha noi": ["Hanoi, Vietnam"],
+    "vietnam": ["Vietnam"],
+    "viet nam": ["Vietnam"],
+    "da nang": ["Da Nang, Vietnam"],
+    "portugal": ["Portugal"],
+    "new york": ["New York, United States"],
+    "york": ["York, England, United Kingdom"],
+    "nice": ["Nice, Provence-Alpes-Côte d'Azur, France"],
+    "reading": ["Reading, England, United Kingdom"],
+    "turkey": ["Turkey"],
+    "turkei": ["Turkey"],
+    "paris": ["Paris, Île-de-France, France", "Paris, Texas, United States"],
+    "texas": ["Texas, United States"],
+    "france": ["France"],
+    "united states": ["United States"],
+    "springfield": [
+        "Springfield, Massachusetts, United States",
+        "Springfield, Illinois, United States",
+    ],
+    "illinois": ["Illinois, United States"],
+    "massachusetts": ["Massachusetts, United States"],
+    "new york city": ["New York City, New York, United States"],
+    "bath": ["Bath, England, United Kingdom"],
+    "y": ["Italy"],
+    "河 内": ["Hanoi, Vietnam"],
+    "of": ["Of, Trabzon, Turkey"],
+    "munchen": ["Munich, Bavaria, Germany"],
+    "bayern": ["Bavaria, Germany"],
 }
 
 
@@ -36,8 +49,14 @@ def known(names):
     return {name: KNOWN[name] for name in names if name in KNOWN}
 
 
+def called(names):
+    hilton = KnownName("person", "Paris Hilton", "Paris Hilton")
+    return {name: [hilton] for name in names if name == "paris hilton"}
+
+
 def said(text, **request):
-    asked, found = query_places.taken_apart(SearchRequest(text=text, **request), None, known)
+    request = SearchRequest(text=text, **request)
+    asked, found = query_places.taken_apart(request, None, known, called)
     if found is None:
         return None
     assert found.place == asked.filters.place
@@ -65,6 +84,19 @@ def said(text, **request):
         ("a boat in nice", "a boat", "nice"),
         ("Turkey", "", "turkey"),
         ("Türkei", "", "turkei"),
+        # of towns with the same name, the one in what is said beside it
+        ("Paris, France", "", "paris, france"),
+        ("Paris Texas", "", "paris, texas"),
+        ("a market in Springfield, Illinois", "a market", "springfield, illinois"),
+        ("Springfield, MA", "", "springfield, massachusetts"),
+        ("Springfield IL market", "market", "springfield, illinois"),
+        ("New York, USA", "", "new york, united states"),
+        ("the US", "", "united states"),
+        ("beach in the U.S.A.", "beach", "united states"),
+        ("NYC at night", "at night", "new york city"),
+        ("Ý", "", "y"),
+        ("thành phố Hà Nội", "", "ha noi"),
+        ("Paris Hilton in Paris", "Paris Hilton", "paris"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -77,6 +109,11 @@ def test_places_are_understood(text, left, place):
         "a nice dog",
         "a girl reading a book",
         "turkey on a plate",
+        "a dog in the bath",
+        "a walk in nice weather",
+        "Paris Hilton",
+        "a dog with us",
+        "MA",
         '"Hanoi"',
         'a sign "Welcome to Hanoi"',
         "Atlantis",
@@ -102,7 +139,7 @@ def test_filters_and_requests_that_say_so_come_first():
         SearchRequest(text="Hanoi", terms=(Term(id=1),)),
         SearchRequest(terms=(Term(text="beach Hanoi"),)),
     ):
-        assert query_places.taken_apart(request, None, known) == (request, None)
+        assert query_places.taken_apart(request, None, known, called) == (request, None)
 
 
 @pytest.mark.parametrize("word", ["in ", "Hanoi, ", "l'", '"', "河", "de la ", "Ha Noi "])
