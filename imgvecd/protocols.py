@@ -647,11 +647,14 @@ class SearchStore(Protocol):
         """Return those of `ids` that are RAW, with the pictures made from each."""
         ...
 
-    def named(self, text: str, limit: int) -> Int64Array:
+    def named(self, text: str, limit: int, *, whole_words: bool = False) -> Int64Array:
         """Return the sorted ids of live contents whose names and metadata have all words of a text.
+
+        Where none has, those that have words which begin so.
 
         Args:
             limit: the newest of them, if there are more.
+            whole_words: no beginnings.
         """
         ...
 

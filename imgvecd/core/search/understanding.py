@@ -44,7 +44,7 @@ def understand(
         return Meaning(asked, said, named)
 
     def is_known(word: str) -> bool:
-        return bool(len(store.named(word, 1)))
+        return bool(len(store.named(word, 1, whole_words=True)))
 
     text, words = corrected(asked.text, is_known, english_only=english_only)
     if not words:

@@ -7,7 +7,7 @@ from imgvecd.core.search.relevance import (
     FOUND,
     SMALLEST_LIBRARY,
     TEXT,
-    WEAKER,
+    WEAKER_SHARE,
     Relevance,
     Scale,
 )
@@ -55,9 +55,9 @@ def test_relevance_rises_with_the_score_and_both_ways_agree():
     scale = chances(drawn((900, 0), (100, 3)), NULL, 1000)
     relevances = [scale.chance(score) for score in np.linspace(-5, 10, 200)]
     assert relevances == sorted(relevances)
-    assert relevances[0] < WEAKER
+    assert relevances[0] < 0.01
     assert relevances[-1] > 0.99
-    for chance in (WEAKER, 0.2, FOUND, 0.9):
+    for chance in (0.01, 0.2, FOUND, 0.9):
         assert scale.chance(scale.score(chance)) == pytest.approx(chance, abs=1e-6)
 
 
@@ -97,6 +97,22 @@ def test_the_very_same_picture_has_all_the_relevance(shape):
     assert scale.relevance(1.0) == 1.0
     assert scale.weaker < scale.found < 1.0
     assert scale.score(0.0) == -1.0
+
+
+@pytest.mark.parametrize("count", [40, 400, 1000])
+def test_weaker_is_the_better_half_of_the_library(count):
+    stored = rows(count)
+    relevance = Relevance(lambda most: stored[:most])
+    relevance.learn_texts(rows(256, seed=1))
+    for query in rows(5, seed=2):
+        scale = relevance.scale(query, TEXT, count)
+        assert (stored @ query >= scale.weaker).mean() == pytest.approx(WEAKER_SHARE, abs=1 / count)
+
+
+def test_weaker_begins_no_higher_than_what_is_found():
+    scores = np.sort(drawn((100, 0), (900, 8))).astype(np.float32)
+    scale = Scale(chances(scores, NULL, 1000), scores)
+    assert scale.weaker <= scale.found
 
 
 def test_texts_wait_for_their_references_and_small_libraries_for_more():
