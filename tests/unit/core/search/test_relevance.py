@@ -99,22 +99,6 @@ def test_the_very_same_picture_has_all_the_relevance(shape):
     assert scale.score(0.0) == -1.0
 
 
-@pytest.mark.parametrize("count", [40, 400, 1000])
-def test_weaker_is_the_better_half_of_the_library(count):
-    stored = rows(count)
-    relevance = Relevance(lambda most: stored[:most])
-    relevance.learn_texts(rows(256, seed=1))
-    for query in rows(5, seed=2):
-        scale = relevance.scale(query, TEXT, count)
-        assert (stored @ query >= scale.weaker).mean() == pytest.approx(WEAKER_SHARE, abs=1 / count)
-
-
-def test_weaker_begins_no_higher_than_what_is_found():
-    scores = np.sort(drawn((100, 0), (900, 8))).astype(np.float32)
-    scale = Scale(chances(scores, NULL, 1000), scores)
-    assert scale.weaker <= scale.found
-
-
 def test_texts_wait_for_their_references_and_small_libraries_for_more():
     relevance = Relevance(lambda count: rows(100)[:count])
     query = rows(1)[0]
@@ -138,12 +122,13 @@ def test_what_texts_mean_is_the_same_whatever_the_order_of_the_images(shape):
 
 
 @pytest.mark.parametrize("matches", [0, 1, 50, 300, 990])
-def test_weaker_is_never_more_than_a_quarter_of_the_library_beyond_what_is_found(matches):
-    scores = np.sort(drawn((1000 - matches, 0), (matches, 1.5)) * 0.05).astype(np.float32)
+def test_found_and_weaker_are_the_better_half_of_the_library_or_all_that_is_found(matches):
+    scores = np.sort(drawn((1000 - matches, 0), (matches, 6)) * 0.05).astype(np.float32)
     null = Null(0.0, 0.005, 0.05)
     scale = Scale(chances(scores, null, 1000), scores)
     found, weaker = (scores >= scale.found).sum(), (scores >= scale.weaker).sum()
-    assert found <= weaker <= found + 250
+    assert found > 500 or matches < 500
+    assert weaker == max(found, WEAKER_SHARE * 1000)
 
 
 def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
