@@ -36,7 +36,7 @@ import imgvecd
 from benchmarks import captioned
 from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
-from imgvecd.core.search.relevance import FOUND, TEXT, WEAKER_SHARE, Relevance, Scale
+from imgvecd.core.search.relevance import FOUND, TEXT, WEAKER, WEAKER_SHARE, Relevance, Scale
 from tools.train_mini.captions import load_photos, split_photos
 
 _MODEL = "imgvecd-mini"
@@ -264,7 +264,7 @@ def report(measured: Measured) -> None:
     print()
     rows = [(f"{share:.0%}", f"{measured.recall_of_best(share):.2f}") for share in _SHARES]
     print(tabulate.tabulate(rows, ("of library, best first", "recall of subjects")))
-    print(f"found from {FOUND}, weaker to the best {WEAKER_SHARE:.0%} of the library")
+    print(f"found from {FOUND}; with it, weaker to the best {WEAKER_SHARE:.0%}, else from {WEAKER}")
     print(f"{np.median(measured.ms):.1f} ms a query")
 
 

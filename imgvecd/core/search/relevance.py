@@ -31,11 +31,17 @@ Chosen on the curve of `benchmarks/relevance`, which docs/search.md shows: with 
 queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
 """
 
-WEAKER_SHARE = 0.5
-"""Of the library, best first, that is at least "weaker": it has nine of ten photos of a subject.
+WEAKER_SHARE = 0.6
+"""Of the library, best first, that is found or "weaker" where anything is found.
 
-By relevance, the same nine would take more of the library: a model ranks better than it judges.
+It has nine of ten photos of a subject. By relevance, the same nine would take more of the library:
+a model ranks better than it judges.
 """
+
+WEAKER = 0.004
+"""Relevance from which a hit is "weaker" where nothing is found, within `_MOST_WEAKER`."""
+
+_MOST_WEAKER = 0.25  # of the library: where nothing is found, more would help nobody
 
 SMALLEST_LIBRARY = 30
 """With fewer images there is no distribution to speak of, and everything is shown."""
@@ -83,7 +89,9 @@ class Scale:
     @property
     def weaker(self) -> float:
         """Cosine from which a hit is at least "weaker"."""
-        return min(self.found, self._share_begins(WEAKER_SHARE))
+        if self.share_above(self.found):
+            return min(self.found, self._share_begins(WEAKER_SHARE))
+        return max(self.score(WEAKER), self._share_begins(_MOST_WEAKER))
 
     def relevance(self, score: float) -> float:
         """Return the relevance of a cosine, 0 to 1."""
@@ -236,6 +244,7 @@ __all__ = [
     "REFERENCE_TEXTS",
     "SMALLEST_LIBRARY",
     "TEXT",
+    "WEAKER",
     "WEAKER_SHARE",
     "Ordinary",
     "Relevance",

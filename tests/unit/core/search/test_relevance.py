@@ -122,13 +122,13 @@ def test_what_texts_mean_is_the_same_whatever_the_order_of_the_images(shape):
 
 
 @pytest.mark.parametrize("matches", [0, 1, 50, 300, 990])
-def test_found_and_weaker_are_the_better_half_of_the_library_or_all_that_is_found(matches):
+def test_where_anything_is_found_weaker_is_what_comes_after_it_in_the_better_part(matches):
     scores = np.sort(drawn((1000 - matches, 0), (matches, 6)) * 0.05).astype(np.float32)
     null = Null(0.0, 0.005, 0.05)
     scale = Scale(chances(scores, null, 1000), scores)
     found, weaker = (scores >= scale.found).sum(), (scores >= scale.weaker).sum()
-    assert found > 500 or matches < 500
-    assert weaker == max(found, WEAKER_SHARE * 1000)
+    assert (found > 0) == (matches > 0)
+    assert weaker == max(found, WEAKER_SHARE * 1000) if found else weaker <= 250
 
 
 def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
