@@ -101,7 +101,7 @@ class Filters(
         near: latitude, longitude, kilometres.
         box: south, west, north, east, in degrees; west > east crosses the date line.
         place: town, region or country, in any language: "Hanoi", "Đà Nẵng, Vietnam"; with commas,
-            all of them.
+            all of them, with semicolons, any.
         tags: every one of them, among the user's tags, the file's keywords and people's names.
         metadata: the user's own values, by key, whatever their case.
         min_rating: 0 to 5; the user's rating counts before the file's.

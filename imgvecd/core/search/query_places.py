@@ -47,6 +47,10 @@ _BEFORE = re.compile(
     r"|(?:l|d)['’]|(?<!\w)[在])$",
     re.IGNORECASE,
 )
+_OR = re.compile(
+    r"\s*(?:,|/|&|\s(?:or|and|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
+    re.IGNORECASE,
+)
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
 _SHORT = {
     "US": "United States",
@@ -137,15 +141,32 @@ def taken_out(
     meant = [span for span in named if _is_meant(text, span)]
     if not meant:
         return None
-    first = meant[0]
+    first = min(meant, key=lambda span: (-span.words, span.start))
+    start, end, place = _with_what_it_lies_in(text, first, named, known)
+    others = sorted(meant, key=lambda span: span.start)
+    for other in others:
+        if _OR.fullmatch(text[end : other.start]):
+            _, end, another = _with_what_it_lies_in(text, other, named, known)
+            place += f"; {another}"
+    for other in reversed(others):
+        if _OR.fullmatch(text[other.end : start]):
+            start, _, another = _with_what_it_lies_in(text, other, named, known)
+            place += f"; {another}"
+    before = _BEFORE.search(text[:start])
+    start = before.start() if before else start
+    return (f"{text[:start]} {text[end:]}", text[start:end].strip(), place)
+
+
+def _with_what_it_lies_in(
+    text: str, first: Span, named: Sequence[Span], known: Mapping[str, Sequence[str]]
+) -> tuple[int, int, str]:
+    """Return where a place begins and ends in a text, and it with what it lies in beside it."""
     start, end, place = first.start, first.end, _said(text, first)
     for other in named:
         if _is_beside(text, start, end, other) and _lies_in(known[first.name], known[other.name]):
             start, end = min(start, other.start), max(end, other.end)
             place += f", {_said(text, other)}"
-    before = _BEFORE.search(text[:start])
-    start = before.start() if before else start
-    return (f"{text[:start]} {text[end:]}", text[start:end].strip(), place)
+    return start, end, place
 
 
 def _said(text: str, span: Span) -> str:

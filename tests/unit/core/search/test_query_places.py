@@ -128,8 +128,23 @@ def test_other_words_are_left_as_they_are(text):
 
 
 def test_only_one_place_is_taken_where_two_are_apart():
-    assert said("Hanoi or Paris")[1] == "hanoi"
     assert said("Hanoi Paris")[1] == "hanoi"
+    assert said("Hanoi at night, Paris by day")[1] == "hanoi"
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "place"),
+    [
+        ("Hanoi or Paris", "", "Hanoi; Paris"),
+        ("a market in Hanoi, Paris or Da Nang", "a market", "Hanoi; Paris; Da Nang"),
+        ("Hanoi und Paris, France", "", "Hanoi; Paris, France"),
+        ("beach in Portugal or in New York", "beach", "Portugal; New York"),
+        ("河内或Paris", "", "河内; Paris"),
+    ],
+)
+def test_of_several_places_any_will_do(text, left, place):
+    asked, found = query_places.taken_apart(SearchRequest(text=text), None, known, called)
+    assert (found.text, set(asked.filters.place.split("; "))) == (left, set(place.split("; ")))
 
 
 def test_filters_and_requests_that_say_so_come_first():
@@ -169,6 +184,9 @@ async def test_only_what_was_taken_there_is_found(shelf, placed):
     assert [hit.id for hit in answer.hits] == [wanted]
     assert (answer.understood.text, answer.understood.place) == ("beach", "Portugal")
     assert len((await shelf.find("beach in Portugal", all=True, places=False)).hits) == 2
+    either = await shelf.find("beach in Portugal or France", all=True)
+    assert len(either.hits) == 2
+    assert either.understood.text == "beach"
     nowhere = await shelf.find("beach in Norway", all=True)
     assert nowhere.understood is None
     assert len(nowhere.hits) == 2
