@@ -267,7 +267,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         matched: it is found by the "name" of a file or folder, or by "metadata" (title,
             description, keywords, people, camera, place, what the user says, and names with them),
             by the "text" in the picture (with them), or, where the query tells a place or a time
-            and nothing else, by its "place" or its "date"; whatever it shows.
+            and nothing else, by its "place" or its "date"; whatever it shows. Also of what bears a
+            name among the words ("Ada on the beach").
         source: of the shared engine that has the image; None for this library. `id` is none of this
             library then, and `path` is no path here: "nas:/photos/a.jpg", or "nas:#17" by the id
             there, where that source does not publish paths.

@@ -1,8 +1,9 @@
 """Misspelt words of a query: "elefant" is "elephant", "moutain" is "mountain".
 
 Only words are corrected that nobody knows: neither English nor another language that we have words
-of, nor the library's names and places. Words that sound the same come first, unless one is
-nearer ("kichen" is "kitchen", not "chicken"), then those one letter away, then, for long words, two. What stands in quotes, short words, and names with a capital letter stay as they are.
+of, nor the library's names and places. Words that sound the same come first, unless one is nearer
+("kichen" is "kitchen", not "chicken"), then those one letter away, then, for long words, two. What
+stands in quotes, short words, and names with a capital letter stay as they are.
 """
 
 from __future__ import annotations
