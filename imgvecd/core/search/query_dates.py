@@ -173,11 +173,18 @@ def _range(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
 
 
 def _either(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
-    ends = _ends(marks, match)
-    if ends is None:
+    """Return all of several times, of which the last that has a year may give it to others."""
+    parts = _PARTS.findall(match.group())
+    known = [_PRIVATE.fullmatch(part) is not None for part in parts]
+    if not any(known):
         return None
-    known = [marks.time(each) for each in _PRIVATE.findall(match.group())]
-    return [*ends, *((time.first, time.end) for time in known)]
+    last = len(known) - 1 - known[::-1].index(True)
+    year = marks.time(parts[last])
+    spans = [
+        _span(marks.time(part)) if is_time else completed(part, year, is_before=place < last)
+        for place, (part, is_time) in enumerate(zip(parts, known, strict=True))
+    ]
+    return [span for span in spans if span is not None]
 
 
 def _third(marks: _Marks, match: re.Match[str], number: int) -> list[Span]:
@@ -224,7 +231,7 @@ _NEGATED = rf"(?<!\w){listed(_NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_TIME}"
 _CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_MARK}(?P<third>[初底末]|(?<=年)中)", _chinese_third),
     (rf"[从從自]?(?P<first>{_TIME})\s?[到至–-]\s?(?P<last>{_TIME}|{OPEN})", _range),
-    (rf"(?P<first>{_TIME})\s?[和或、]\s?(?P<last>{_TIME}|{OPEN})", _either),
+    (rf"{_TIME}(?:\s?[和或、]\s?(?:{_TIME}|{OPEN}))+", _either),
     (rf"{_MARK}(?:之前|以前|前)", _before),
     (rf"{_MARK}(?:之后|之後|以后|以後|后|後)", _after),
     (rf"[自从從]?{_MARK}(?:以来|以來|至今)", _since),
@@ -241,7 +248,7 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"{listed(_FROM)}\s+{_LEAD}{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
     (rf"{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
     (
-        rf"(?P<first>{_TIME}|{OPEN})(?:{_OR_BESIDE}{_TIME})*{_OR_BESIDE}(?P<last>{_TIME}|{OPEN})",
+        rf"(?:{_TIME}|{OPEN})(?:{_OR_BESIDE}(?:{_TIME}|{OPEN}))+",
         _either,
     ),
     (rf"(?:from\s+)?{_MARK}\s+{listed(_AND_LATER)}", _since),
@@ -259,6 +266,7 @@ _RULES = (
         for pattern, meaning in _SPACED_RULES
     ),
 )
+_PARTS = re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
 _LEFT_ALONE = re.compile(_NEGATED, re.IGNORECASE)
 _MEANT = re.compile(
     rf"(?<![\w/.\-])(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?(?P<spaced>[\ue000-\uefff])"
