@@ -11,7 +11,7 @@ from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Te
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller, answering
 from imgvecd.core.search.paging import Found, group_bursts
-from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, Scale
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, WEAKER_SHARE, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
 from imgvecd.types import ImageInfo
 
@@ -57,10 +57,13 @@ async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
     fill(shelf, 50)
     match = shelf.add("/photos/match.jpg", towards("query", 0.99, 1000))
     await with_references(shelf)
-    response = await shelf.find()
-    assert [hit.id for hit in response.hits] == [match]
+    response = await shelf.find(limit=100)
+    assert [hit.id for hit in response.hits if hit.band == "found"] == [match]
     assert response.hits[0].relevance > 0.5
     assert response.nearest is None
+    assert (response.found, response.weaker) == (1, len(response.hits) - 1)
+    assert len(response.hits) == int(WEAKER_SHARE * 51)
+    assert [hit.id for hit in (await shelf.find(min_band="found")).hits] == [match]
     assert (await shelf.find(min_relevance=1.0)).hits == ()
 
 
