@@ -15,7 +15,8 @@ below a surfer. Libraries "without" have no such photos. Those called "subject?"
 what no caption names; of 36 answers to that which were looked at, 19 were right.
 
 A file of vectors holds `images` (n, dim) in the order of the photos as `--write-texts` names them,
-`texts` (m strings) and `vectors` (m, dim), unit rows.
+`texts` (m strings) and `vectors` (m, dim), unit rows. Which it needs depends on `--photos` and
+`--sizes`: give both commands the same.
 """
 
 from __future__ import annotations
