@@ -106,7 +106,8 @@ def answers(tmp_path_factory):
         (home / "photos").mkdir(exist_ok=True)
         shutil.copy(photo, home / "photos")
     daemon = RunningDaemon(home / "home", [home / "photos"], {"model": "imgvecd-mini"})
-    daemon.wait_until_indexed(len(list((home / "photos").iterdir())))
+    photos = len(list((home / "photos").iterdir()))
+    daemon.wait_until(lambda: daemon.status()["files"]["indexed"] == photos, timeout_s=1800)
 
     def measured():
         hits = daemon.post("/v1/search", {"text": "a dog", "all": True, "limit": 1})["hits"]
