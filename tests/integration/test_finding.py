@@ -180,7 +180,7 @@ def test_weaker_is_the_better_part_of_the_library_where_anything_is_found(answer
     for asked in THERE:
         answer = answers[asked.text]
         better = 0.6 * answer["searched"]
-        assert better - 1 <= answer["found"] + answer["weaker"]
+        assert better - 3 <= answer["found"] + answer["weaker"]
         assert answer["weaker"] <= better + 1
     for text in NOT_THERE:
         if not answers[text]["found"]:

@@ -64,7 +64,7 @@ async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
     assert response.hits[0].relevance > 0.5
     assert response.nearest is None
     assert (response.found, response.weaker) == (1, len(response.hits) - 1)
-    assert len(response.hits) == int(WEAKER_SHARE * 51)
+    assert len(response.hits) == pytest.approx(WEAKER_SHARE * 51, abs=2)
     assert [hit.id for hit in (await shelf.find(min_band="found")).hits] == [match]
     assert (await shelf.find(min_relevance=1.0)).hits == ()
 
