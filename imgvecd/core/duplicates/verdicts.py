@@ -114,7 +114,7 @@ def beyond_saving(found: Detail, *, resized: bool) -> Verdict | None:
         getattr(found, name) <= base + explained * _MOST_EXPLAINED[name] + more * found.noise
         for name, (base, explained, more) in limits.items()
     )
-    return None if explicable else _changed(found)
+    return None if explicable else changed(found)
 
 
 def verdict(
@@ -139,18 +139,18 @@ def verdict(
         quality: of the poorer one.
     """
     if not _within(found, expected, resized=resized, jpeg=jpeg):
-        return _changed(found)
+        return changed(found)
     if _is_recoloured(found, expected, jpeg=jpeg) or _has_spot(found, expected, resized=resized):
-        return _changed(found)
+        return changed(found)
     if _has_changed_place(found, excess, resized=resized, jpeg=jpeg):
-        return _changed(found)
+        return changed(found)
     told = _blur_told(lost, quality if jpeg else quality - _OTHERS_LOSE)
     if told:
-        return _changed(found)
+        return changed(found)
     blurred = told is None and _is_blurred(found, expected, resized=resized, enlarged=enlarged)
     sharpened = found.sharpened > _most_sharpened(expected, resized=resized, enlarged=enlarged)
     smooth = found.strength < _SMOOTH
-    return "same" if smooth or not (sharpened or blurred) else _changed(found)
+    return "same" if smooth or not (sharpened or blurred) else changed(found)
 
 
 def _is_recoloured(found: Detail, expected: Expected, *, jpeg: bool) -> bool:
@@ -190,7 +190,8 @@ def _blur_told(lost: Sequence[float], quality: int) -> bool | None:
     return True if much and quality >= _LEAST_QUALITY else None
 
 
-def _changed(found: Detail) -> Verdict:
+def changed(found: Detail) -> Verdict:
+    """Return what two pictures are that are not the same."""
     # pages of one form agree in most blocks, and differ in what matters
     page = found.flat >= _PAGE_FLAT
     return "other" if page or found.alike < _SAME_PICTURE else "edited"
