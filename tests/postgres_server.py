@@ -76,6 +76,7 @@ class PostgresServer:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder,
+            env={**os.environ, "PGCTLTIMEOUT": str(DEADLINE_S)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

@@ -3,8 +3,10 @@
 import re
 
 import newcomer
+import pytest
 
 
+@pytest.mark.usefixtures("kept")
 def test_from_the_link_to_the_service(terminal, home):
     quiet = {"HF_HUB_OFFLINE": "1"}
     shell = terminal(environment=quiet)
