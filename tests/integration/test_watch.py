@@ -791,12 +791,14 @@ def times_woken(threads):
 
 @pytest.fixture
 def hanging(monkeypatch):
-    """Folders named `hang` do not answer until the event is set."""
+    """Folders named `hang` do not answer until the event is set; `reached` says that one hangs."""
     answer = threading.Event()
+    answer.reached = threading.Event()
     plainly = listing.open_beneath
 
     def open_or_hang(folder, relative, flags, links):
         if relative.split(b"/")[-1] == b"hang":
+            answer.reached.set()
             answer.wait(DEADLINE_S)
         return plainly(folder, relative, flags, links)
 
@@ -828,7 +830,7 @@ async def test_a_stop_does_not_wait_for_a_folder_that_hangs(library, state, hang
     async with watching(state, str(library)) as watched:
         (library / "hang").mkdir()
         syncing = asyncio.create_task(watched.reconciler.barrier())
-        await eventually(lambda: "list" in threads())
+        await eventually(hanging.reached.is_set)
     assert "list" in threads()  # which hangs as before
     syncing.cancel()
     hanging.set()
