@@ -16,7 +16,7 @@ from running import DEADLINE_S
 
 from imgvecd.config.schema import EncodeServerConfig
 from imgvecd.errors import EncoderAwayError, ModelError, WorkerError
-from imgvecd.remote import http_encoder, messages
+from imgvecd.remote import connection, http_encoder, messages
 from imgvecd.remote.door import Door
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
 from imgvecd.remote.encode_app import EncodeApp
@@ -173,6 +173,17 @@ async def test_a_server_that_vanishes_is_away_and_comes_back():
         await at.server.start()
         await asyncio.wait_for(remote.ready(), DEADLINE_S)
         assert (await remote.encode_images([picture(1)], Lane.BULK)).shape == (1, MODEL.dim)
+
+
+async def test_a_server_that_hangs_in_the_middle_is_away_and_its_pictures_are_free(monkeypatch):
+    monkeypatch.setattr(connection, "_ANSWER_S", 0.1)
+    async with scene() as at:
+        remote = at.remote()
+        await remote.ready()
+        at.encoder.gate.clear()
+        with pytest.raises(EncoderAwayError, match="does not answer within"):
+            await remote.encode_images([picture(i) for i in range(8)], Lane.BULK)
+        assert remote.status().state == "unreachable"
 
 
 async def test_a_picture_that_kills_the_worker_is_to_blame():

@@ -11,7 +11,9 @@ from running import DEADLINE_S
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller, answering
+from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
+from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
 from imgvecd.types import ImageInfo
@@ -140,6 +142,23 @@ async def test_least_scores_and_relevances_hold_in_every_band(shelf, monkeypatch
     for least, every, sure in ((weak - 0.01, 18, 12), (weak + 0.01, 12, 12)):
         assert len((await find(min_relevance=least)).hits) == every
         assert len((await find(min_relevance=least, min_band="found")).hits) == sure
+
+
+async def test_photos_come_before_reference_texts_until_somebody_searches(shelf, monkeypatch):
+    monkeypatch.setattr(searcher_module, "_LULL_S", 3600.0)
+    monkeypatch.setattr(searcher_module, "_LONGEST_WAIT_S", 3600.0)
+    fill(shelf, 40)
+    searcher = shelf.searcher()
+    learning = asyncio.create_task(searcher.run())
+    for number in range(5):  # photos come in
+        shelf.add(f"/photos/new {number}.jpg", towards("query", 0.1, number))
+        searcher.wake()
+        await asyncio.sleep(0)
+    assert not learning.done()
+    assert not await searcher.terms.kept_texts(REFERENCE_TEXTS)
+    await searcher.search(SearchRequest(text="query"))
+    await asyncio.wait_for(learning, 60)
+    assert await searcher.scales.ordinary(TEXT) is not None
 
 
 async def test_reference_texts_are_encoded_once_for_all_time(shelf):
