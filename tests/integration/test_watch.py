@@ -789,11 +789,22 @@ def times_woken(threads):
     return found
 
 
+class Answer(threading.Event):
+    """Of a folder that hangs.
+
+    Attributes:
+        reached: set once somebody waits for it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.reached = threading.Event()
+
+
 @pytest.fixture
 def hanging(monkeypatch):
-    """Folders named `hang` do not answer until the event is set; `reached` says that one hangs."""
-    answer = threading.Event()
-    answer.reached = threading.Event()
+    """Folders named `hang` do not answer until the event is set."""
+    answer = Answer()
     plainly = listing.open_beneath
 
     def open_or_hang(folder, relative, flags, links):
