@@ -41,6 +41,8 @@ from imgvecd.types import Float32Array, Int64Array, ModelInfo
 T = TypeVar("T")
 
 _TOLD = 30  # letters of a text that a note is about
+_LULL_S = 5.0  # without a change of the library: photos no longer come in
+_LONGEST_WAIT_S = 60.0
 _ALONE = "Only this library was searched: `shared.url` is not set, so it knows no other."
 
 
@@ -113,14 +115,30 @@ class Searcher:
         self.scales = Scales(model, index, self.terms, embeddings, store)
         self.answers = Answering(model, index, embeddings, image_store, store)
         self.library_changed = Broadcast()
+        self._is_asked = False
         self._kept = KeptAnswers()
 
     async def run(self) -> None:
-        """Learn what relevance is measured against, once the library is large enough."""
+        """Learn what relevance is measured against, once the library is large enough.
+
+        That takes a processor as long as some dozens of photos do, which go first while they come
+        in and nobody has searched.
+        """
         while not self.scales.knows_texts:
             heard = self.library_changed.count
-            if len(self._index) < SMALLEST_LIBRARY or not await self.scales.learn_texts():
-                await self.library_changed.wait(heard)
+            if len(self._index) >= SMALLEST_LIBRARY:
+                await self._until_worth_it()
+                if await self.scales.learn_texts():
+                    return
+            await self.library_changed.wait(heard)
+
+    async def _until_worth_it(self) -> None:
+        """Return when somebody has searched, the library stays as it is, or time has passed."""
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while not self._is_asked and time.monotonic() < until:
+            heard = self.library_changed.count
+            if not await self.library_changed.wait(heard, _LULL_S):
+                return
 
     def wake(self) -> None:
         """The library has changed."""
@@ -212,6 +230,9 @@ class Searcher:
 
         Else it says what has to be waited for, and is called again with that.
         """
+        if not self._is_asked:
+            self._is_asked = True
+            self.wake()
         known = known or _Known()
         while True:
             try:
