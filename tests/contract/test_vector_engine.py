@@ -489,6 +489,25 @@ def test_the_recall_is_measured(indexed):
     assert recall.queries >= 24
 
 
+@pytest.mark.parametrize("make_engine", ["postgres"], indirect=True)
+def test_all_candidates_are_looked_at_before_the_nearest_are_ranked(
+    indexed, monkeypatch, postgres, database
+):
+    monkeypatch.setattr(nearest, "_MOST_AT_ONCE", 10)  # which the index finds little with
+    monkeypatch.setattr(nearest, "_RANKED", 20)
+    postgres.execute(
+        "UPDATE imgvecd.models SET candidates = 3000",
+        database.partition("@/")[2].partition("?")[0],
+    )
+    indexed.engine._tables.forget("model")
+    stored, found = dict(enumerate(indexed.vectors)), 0
+    for query in queries(20, seed=77):
+        images = indexed.engine.search("model", query, 10, Where())
+        _, ids = brute_force(stored, query, 10)
+        found += len({image.facts.content_id for image in images} & set(ids.tolist()))
+    assert found >= 0.99 * 200
+
+
 def test_few_vectors_need_no_index(engine):
     subject = EngineSubject(engine)
     subject.put([1], unit_vectors(np.random.default_rng(1), 1, DIM))

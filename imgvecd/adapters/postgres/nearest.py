@@ -82,11 +82,13 @@ def nearest(
         wanted = max(enough, 2 * k)
         connection.execute(statement(f"{_BY_INDEX}{min(_MOST_AT_ONCE, wanted):d}"))
         joined = "JOIN imgvecd.images i ON i.key = v.key" if of_facts else ""
+        # `+ 0`: else the order of the index, which is not exact, passes for this one, and the
+        # first that it finds for the nearest of all
         found = (
             "SELECT w.key, w.vector FROM (SELECT key FROM"
             f" (SELECT v.key, v.short <-> %b AS distance FROM {table.short_name} v {joined}"
             f" {'WHERE ' + tests if tests else ''} ORDER BY v.short <-> %b LIMIT %s) c"
-            f" ORDER BY distance LIMIT %s) n JOIN {table.name} w ON w.key = n.key"
+            f" ORDER BY distance + 0 LIMIT %s) n JOIN {table.name} w ON w.key = n.key"
         )
         short = HalfVector(table.short.of_query(query))
         given = [short, *values, short, wanted, max(_RANKED, 2 * k), k]

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from fakes import DIM, vector_of
+from running import DEADLINE_S
 
 from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search import query_names
@@ -129,7 +130,7 @@ async def library(shelf, monkeypatch):
         ids[shelf.add(f"/photos/{i}.jpg", vector, metadata={"people": people})] = name
     for i in range(40):
         shelf.add(f"/photos/other {i}.jpg", towards("beach", 0.0, 100 + i))
-    await asyncio.wait_for(shelf.searcher().run(), 10)
+    await asyncio.wait_for(shelf.searcher().run(), DEADLINE_S)
     return ids
 
 
