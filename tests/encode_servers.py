@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import sqlite3
 import time
 from pathlib import Path
 
+import numpy as np
 import preloaded
 from certificates import make_certificate
 from ports import free_port
@@ -106,3 +108,22 @@ class RunningEncodeServer:
             **changes,
         }
         return json.dumps([server])
+
+
+def vectors(state):
+    """Return the embeddings in a closed library's catalog by content hash."""
+    with sqlite3.connect(state / "catalog.sqlite") as catalog:
+        rows = catalog.execute(
+            "SELECT contents.hash, vector FROM embeddings JOIN contents"
+            " ON contents.id = embeddings.key & ((1 << 40) - 1)"
+        ).fetchall()
+    return {digest: np.frombuffer(vector, np.float16).astype(np.float32) for digest, vector in rows}
+
+
+def no_failures(daemon):
+    assert daemon.status()["files"]["failed"] == 0
+    assert daemon.get("/v1/failures")["failures"] == []
+
+
+def encoded_here(daemon):
+    return (daemon.home / "encoded").exists()

@@ -193,7 +193,7 @@ class SharedStatus(msgspec.Struct, frozen=True, kw_only=True):
         engine: kind and place.
         waiting: images that the engine does not have as they are here.
         vectors_taken: images not encoded since the start, since another source had.
-        sources_refused: numbers of the sources that nothing is taken from any more, since their
+        sources_refused: UUIDs of the sources that nothing is taken from any more, since their
             vectors were not the model's.
         error: why publishing does not go on; None when all is well.
     """
@@ -202,7 +202,7 @@ class SharedStatus(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     waiting: int = 0
     vectors_taken: int = 0
-    sources_refused: tuple[int, ...] = ()
+    sources_refused: tuple[str, ...] = ()
     error: str | None = None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.core.sharing.refused_sources import RefusedSources
 from imgvecd.terminal_output import say, warn
 
 if TYPE_CHECKING:
@@ -48,6 +49,16 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
     step.set_defaults(run=forget)
     add_flags(step)
     step = steps.add_parser(
+        "believe",
+        help="take vectors of a source again that was refused",
+        description="Take vectors again of a source that was refused, since some were not what the"
+        " model gives. It begins with comparing: a source that is still wrong is refused again."
+        " Works beside a running daemon.",
+    )
+    step.add_argument("source", metavar="SOURCE", help="name, number or UUID (`status` lists them)")
+    step.set_defaults(run=believe)
+    add_flags(step)
+    step = steps.add_parser(
         "init",
         help="make the tables, as the database's owner",
         description="Make the tables, or bring them up to date. Run it once as a role that owns the"
@@ -63,10 +74,19 @@ def status(options: argparse.Namespace) -> int:
     from imgvecd.client.table import align  # noqa: PLC0415  # tabulate is slow to import
     from imgvecd.wiring.shared_library import opened_engine  # noqa: PLC0415  # numpy, SQLite
 
-    with opened_engine(load_config(options)) as engine:
+    config = load_config(options)
+    with opened_engine(config) as engine:
         sources = engine.sources()
     headers = ("number", "name", "role", "images", "vectors", "publishes", "seen")
     say(*align(headers, [_row(source) for source in sources]).splitlines())
+    refused = RefusedSources(config.state_path()).all()
+    for source in sources:
+        if source.uuid in refused:
+            say(
+                f"{source.name}, number {source.number}, is refused: some of its vectors are not"
+                f" what the model gives. `imgvecd shared believe {source.number}` has them compared"
+                " again"
+            )
     return 0
 
 
@@ -106,6 +126,25 @@ def forget(options: argparse.Namespace) -> int:
         source = source_named(engine.sources(), options.source)
         count = engine.forget(source.number)
     say(f"forgot {source.name}: {count:,} images")
+    return 0
+
+
+def believe(options: argparse.Namespace) -> int:
+    """Refuse a source no more."""
+    from imgvecd.wiring.shared_library import opened_engine, source_named  # noqa: PLC0415  # SQLite
+
+    config = load_config(options)
+    refusals = RefusedSources(config.state_path())
+    uuid = name = options.source
+    if uuid not in refusals.all():  # else the engine need not be there
+        with opened_engine(config) as engine:
+            source = source_named(engine.sources(), options.source)
+        uuid, name = source.uuid, source.name
+    if uuid not in refusals.all():
+        say(f"{name} is not refused")
+        return 0
+    refusals.discard(uuid)
+    say(f"vectors of {name} are taken again, once some were compared")
     return 0
 
 

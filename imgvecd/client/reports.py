@@ -70,8 +70,8 @@ def _shared(shared: api.SharedStatus) -> list[str]:
     taken = f", {shared.vectors_taken:,} not encoded here" if shared.vectors_taken else ""
     lines = [_line("shared", f"as {shared.source} on {shared.engine}: {waiting}{taken}")]
     if shared.sources_refused:
-        numbers = ", ".join(map(str, shared.sources_refused))
-        lines.append(_line("", f"nothing is taken from source {numbers}: wrong vectors"))
+        uuids = ", ".join(shared.sources_refused)
+        lines.append(_line("", f"nothing is taken from source {uuids}: wrong vectors"))
     return lines
 
 

@@ -54,6 +54,7 @@ _IDLE_S, _YOUNG_IDLE_S = 300.0, 3600.0
 _HURRIED_S = 10.0  # after a search by text, for which this process has to leave off encoding images
 # Larger steps gain nothing on a processor and take memory; on a graphics card they do up to here.
 _CPU_IMAGES, _GPU_IMAGES = 16, 256
+_LEAST_IMAGES = 2  # OpenVINO computes one image as two
 _MOST_TEXTS = 256
 
 _Asked: TypeAlias = ImagesRequest | TextsRequest | KeepRequest
@@ -106,7 +107,9 @@ class EncoderProcess:
         self._module = module
         self._young_until_s = young_until_s
         self._lock = PriorityLock()
-        self._images = AdaptiveBatch(_IMAGES_STEP_S, config.batch_size or _CPU_IMAGES)
+        self._images = AdaptiveBatch(
+            _IMAGES_STEP_S, config.batch_size or _CPU_IMAGES, least=_LEAST_IMAGES
+        )
         self._texts = AdaptiveBatch(_TEXTS_STEP_S, _MOST_TEXTS)
         self._speed_file = SpeedFile(speed_file)
         self._speed: EncoderSpeed | None = None
@@ -169,6 +172,14 @@ class EncoderProcess:
             await self._step(TextsRequest([""]), (), Lane.INTERACTIVE)
         assert self._info is not None  # noqa: S101  # every answer is preceded by it
         return self._info
+
+    async def load(self) -> None:
+        """Have the model loaded, so that a later request does not wait for that.
+
+        Raises:
+            ModelError: it cannot be.
+        """
+        await self._step(None, (), Lane.BULK)
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""
@@ -245,7 +256,7 @@ class EncoderProcess:
         return np.frombuffer(rows, np.float32).reshape(answer.count, -1)
 
     async def _step(
-        self, request: _Asked, body: Sequence[Buffer], lane: Lane
+        self, request: _Asked | None, body: Sequence[Buffer], lane: Lane
     ) -> tuple[Answer, bytes]:
         while True:
             await self._lock.acquire(lane)
@@ -271,9 +282,12 @@ class EncoderProcess:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._idle_s(), self._stop_when_idle)
 
-    async def _serve(self, request: _Asked, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
+    async def _serve(self, request: _Asked | None, body: Sequence[Buffer]) -> tuple[Answer, bytes]:
         self._stop_timer()
         worker = self._worker or await self._start()
+        if request is None:
+            assert self._loaded is not None  # noqa: S101  # what has a worker is loaded
+            return self._loaded, b""
         limit_s = _KEEP_S if isinstance(request, KeepRequest) else _ANSWER_S
         try:
             async with asyncio.timeout(limit_s):

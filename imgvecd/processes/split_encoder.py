@@ -88,6 +88,7 @@ class SplitEncoder:
         self._looked = False
         self._first_image_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._loading: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._cannot_compare = False
 
@@ -145,7 +146,13 @@ class SplitEncoder:
         return self._images if self._choice.runtime == "openvino" else self._whole
 
     async def info(self) -> ModelInfo:
-        """See `protocols.Encoder.info`."""
+        """See `protocols.Encoder.info`.
+
+        Who asks is about to have images encoded by a model that is new here: the image tower is
+        loaded meanwhile.
+        """
+        if self._loading is None and self._for_images is self._images:
+            self._loading = asyncio.create_task(self._load_images())
         if self._may_use_text_tower():
             try:
                 return await self._texts.info()
@@ -155,6 +162,14 @@ class SplitEncoder:
                 pass  # who encodes texts is told
         return await self._whole.info()
 
+    async def _load_images(self) -> None:
+        try:
+            await self._images.load()
+        except NotBuiltError as error:
+            self._leave_images(error)
+        except (ModelError, WorkerError):
+            pass  # who has images encoded is told
+
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""
         await self._look()
@@ -162,8 +177,7 @@ class SplitEncoder:
             try:
                 vectors = await self._images.encode_images(pixels, lane)
             except NotBuiltError as error:
-                logger.debug("images are encoded by the whole model: %s", error)
-                self._may_build_images = False
+                self._leave_images(error)
             except ModelError as error:
                 logger.warning("the image tower is made anew: %s", error)
                 self._may_build_images = self._may_build_images and self._choice is not None
@@ -198,9 +212,10 @@ class SplitEncoder:
     async def close(self) -> None:
         """Stop the workers now; a later request starts others."""
         self._stop_timer()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
+        for task in (self._loading, self._keeping):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         parts = (self._whole, self._texts, self._images, self._comparison)
         await asyncio.gather(*(part.close() for part in parts))
 
@@ -210,6 +225,10 @@ class SplitEncoder:
     def _leave_texts(self, error: NotBuiltError) -> None:
         logger.debug("texts are encoded by the whole model: %s", error)
         self._may_build_texts = False
+
+    def _leave_images(self, error: NotBuiltError) -> None:
+        logger.debug("images are encoded by the whole model: %s", error)
+        self._may_build_images = False
 
     def _has_text_tower(self) -> bool:
         return os.path.exists(self._text_tower)

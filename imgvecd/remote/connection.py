@@ -303,7 +303,9 @@ def _other_protocol(theirs: str) -> str:
 
 def _certificate(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
+        why = error.verify_message.removesuffix(".")
+        advice = " (for an address it has to say subjectAltName=IP:ADDRESS)" if "IP" in why else ""
+        return f"its certificate is not accepted: {why}{advice}"
     return f"its certificate is not accepted: {error}"
 
 

@@ -16,6 +16,7 @@ from imgvecd.core.search.relevance import REFERENCE_TEXTS
 from imgvecd.core.sharing.everywhere import Everywhere
 from imgvecd.core.sharing.known_vectors import KnownVectors
 from imgvecd.core.sharing.publisher import Publisher
+from imgvecd.core.sharing.refused_sources import RefusedSources
 from imgvecd.core.sharing.source_identity import SourceIdentity, default_name
 from imgvecd.core.sharing.vector_engine import VectorEngine
 from imgvecd.errors import ConfigError
@@ -113,16 +114,18 @@ def make_sharing(
         source,
         by_default=config.answer == "shared",
     )
-    known = KnownVectors(catalog.work, engine) if config.share_vectors else None
+    refusals = RefusedSources(state_dir)
+    known = KnownVectors(catalog.work, engine, refusals) if config.share_vectors else None
     return Sharing(engine, publisher, everywhere, known)
 
 
-def refusal(sources: Sequence[int]) -> str:
-    """Return what to say of sources that nothing is taken from."""
-    numbers = ", ".join(map(str, sources))
+def refusal(sources: Sequence[str]) -> str:
+    """Return what to say of sources that nothing is taken from, by their UUIDs."""
+    uuids = ", ".join(sources)
     return (
-        f"no vectors are taken from source {numbers} of the shared engine: some are not what the"
-        " model gives (`imgvecd shared status` says whose they are)"
+        f"no vectors are taken from source {uuids} of the shared engine: some are not what the"
+        " model gives (`imgvecd shared status` says whose they are, and `imgvecd shared believe"
+        f" {sources[0]}` has them compared again)"
     )
 
 

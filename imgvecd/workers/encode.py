@@ -143,7 +143,7 @@ def _image_tower(arguments: EncodeArguments) -> ImageTower:
         return building.build(arguments.choice, config, arguments.image_tower)
     from imgvecd.adapters.imagetower import ImageTower  # noqa: PLC0415
 
-    return ImageTower(arguments.image_tower, config.threads)
+    return ImageTower.read(arguments.image_tower, config.threads)
 
 
 def _comparison(arguments: EncodeArguments) -> Comparison:

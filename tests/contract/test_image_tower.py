@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import safetensors.numpy
 from later import Later, open_clip, save_file, torch
+from running import DEADLINE_S
 
 from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower, building
 from imgvecd.config.schema import EncodeConfig, ModelConfig
@@ -101,14 +101,11 @@ def test_one_that_is_built_from_the_checkpoint_gives_the_same(tmp_path, kind):
 
 def test_one_that_bf16_is_too_coarse_for_is_built_in_fp32(tmp_path, monkeypatch):
     monkeypatch.setattr("imgvecd.adapters.imagetower.building.computes_bf16", lambda: True)
-    real = ImageTower
 
     def coarse(directory, threads):
-        if '"bf16"' in (Path(directory) / "tower.json").read_text():
-            raise ModelError("the image tower is not as the model was: cosine 0.99812")
-        return real(directory, threads)
+        raise ModelError("the image tower is not as the model was: cosine 0.99812")
 
-    monkeypatch.setattr("imgvecd.adapters.imagetower.building.ImageTower", coarse)
+    monkeypatch.setattr(ImageTower, "read", coarse)
     tower = building.build(tiny(tmp_path), AUTO, str(tmp_path / "tower"))
     assert tower.dtype == "float32"
     assert "fp32" in read_choice(str(tmp_path / "tower"), AUTO).note
@@ -138,8 +135,18 @@ def test_a_checkpoint_of_another_architecture_is_not_built(tmp_path):
     assert not (tmp_path / "tower").exists()
 
 
+async def test_while_it_is_asked_what_a_model_is_its_image_tower_is_loaded(tmp_path):
+    encoder = SplitEncoder(tiny(tmp_path), FP32, str(tmp_path / "texts"), str(tmp_path / "images"))
+    try:
+        await encoder.info()
+        await asyncio.wait_for(encoder._loading, 300)
+        assert encoder._images.loaded
+    finally:
+        await encoder.close()
+
+
 def require_same(model, directory):
-    tower = ImageTower(directory)
+    tower = ImageTower.read(directory)
     assert tower.info == model.info
     pictures = comparing.comparison_pictures(model.info.preprocess)
     whole = model.encode_images(pictures)
@@ -147,6 +154,20 @@ def require_same(model, directory):
     alone = np.concatenate([tower.encode_images(picture[None]) for picture in pictures])
     np.testing.assert_allclose((alone * whole).sum(axis=1), 1, atol=1 - comparing.SAME)
     np.testing.assert_allclose(np.linalg.norm(alone, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4, 5, 7, 8])
+def test_a_batch_is_shared_out_between_streams_and_comes_back_in_order(tmp_path, threads):
+    directory = str(tmp_path / "tower")
+    building.build(tiny(tmp_path), FP32, directory)
+    tower = ImageTower.read(directory, threads)
+    assert tower._compiled.streams == {1: 1, 2: 2, 3: 3, 4: 4, 5: 2, 7: 3, 8: 4}[threads]
+    size = tower.info.preprocess.size
+    pixels = np.random.default_rng(0).integers(0, 256, (17, size, size, 3)).astype(np.uint8)
+    alone = np.concatenate([tower.encode_images(each[None]) for each in pixels])
+    for count in (1, 2, 3, 5, 8, 17):
+        rows = tower.encode_images(pixels[:count])
+        np.testing.assert_allclose((rows * alone[:count]).sum(axis=1), 1, atol=1e-4)
 
 
 def test_bf16_is_used_only_where_it_gives_the_same():
@@ -220,7 +241,7 @@ def test_a_damaged_tower_is_refused(tmp_path, kept_once, name, damage):
         rest = bytes(16) + data[half + 16 :] if damage == "bits" else b""
         path.write_bytes(data[:half] + rest)
     with pytest.raises(ModelError):
-        ImageTower(directory)
+        ImageTower.read(directory)
 
 
 def mapped(name):
@@ -233,7 +254,7 @@ def mapped(name):
 
 
 async def until_kept(encoder):
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(DEADLINE_S):
         while encoder.runtime_note is None or mapped("libtorch"):
             await asyncio.sleep(0.2)  # thousands of regions are looked at
 
@@ -271,7 +292,7 @@ async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypa
         alone = await encoder.encode_images(pixels, Lane.BULK)  # by the whole model
         assert (alone * whole).sum(axis=1).min() >= comparing.SAME
         await until_kept(encoder)
-        assert ImageTower(str(images))
+        assert ImageTower.read(str(images))
     finally:
         await encoder.close()
 
@@ -310,7 +331,7 @@ async def test_one_that_was_built_is_compared_with_torch_once_nothing_is_to_do(
     try:
         pixels = [os.urandom(3 * 32 * 32) for _ in range(5)]
         built = await encoder.encode_images(pixels, Lane.BULK)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(DEADLINE_S):
             while not read_choice(images, AUTO).compared or mapped("libtorch"):
                 await asyncio.sleep(0.2)  # thousands of regions are looked at
         again = await encoder.encode_images(pixels, Lane.BULK)

@@ -66,7 +66,8 @@ class EngineSubject:
 
     def __init__(self, engine):
         self.engine = engine
-        self.number, _ = engine.join(Member(str(uuid.uuid4()), "nas", "writer"))
+        self.uuid = str(uuid.uuid4())
+        self.number, _ = engine.join(Member(self.uuid, "nas", "writer"))
         engine.use_model(MODEL)
         self.at = {FACTS: Position(), "model": Position()}
         self.tagged = set()
@@ -233,8 +234,8 @@ def test_vectors_of_pixels_come_back_bit_by_bit(engine):
     digest = content_of(2)[::-1]
     found = engine.vectors_of_pixels("model", [digest, content_of(9)[::-1]])
     assert list(found) == [digest]
-    assert list(found[digest]) == [subject.number]
-    assert found[digest][subject.number].tobytes() == vectors[1].tobytes()
+    assert list(found[digest]) == [subject.uuid]
+    assert found[digest][subject.uuid].tobytes() == vectors[1].tobytes()
     assert engine.vectors_of_pixels("unknown model", [content_of(2)]) == {}
     step = VectorStep(0, np.array([4]), [content_of(4)], [None], vectors[:1], no_ids())
     subject.write("model", step)  # as those that were encoded before pixels were noted
@@ -270,9 +271,9 @@ def test_sources_are_told_apart_and_forgotten_alone(engine, make_engine):
     assert engine.search("model", query, 10, Where(names=("nobody",))) == []
     digest = content_of(1)[::-1]
     found = engine.vectors_of_pixels("model", [digest])[digest]  # neither hides the other's
-    assert {number: v.tobytes() for number, v in found.items()} == {
-        first.number: vectors[0].tobytes(),
-        second.number: vectors[2].tobytes(),
+    assert {source: v.tobytes() for source, v in found.items()} == {
+        first.uuid: vectors[0].tobytes(),
+        second.uuid: vectors[2].tobytes(),
     }
     assert engine.forget(second.number) == 2
     assert [source.number for source in engine.sources()] == [first.number]
@@ -486,6 +487,25 @@ def test_the_recall_is_measured(indexed):
         recall.how,
     )
     assert recall.queries >= 24
+
+
+@pytest.mark.parametrize("make_engine", ["postgres"], indirect=True)
+def test_all_candidates_are_looked_at_before_the_nearest_are_ranked(
+    indexed, monkeypatch, postgres, database
+):
+    monkeypatch.setattr(nearest, "_MOST_AT_ONCE", 10)  # which the index finds little with
+    monkeypatch.setattr(nearest, "_RANKED", 20)
+    postgres.execute(
+        "UPDATE imgvecd.models SET candidates = 3000",
+        database.partition("@/")[2].partition("?")[0],
+    )
+    indexed.engine._tables.forget("model")
+    stored, found = dict(enumerate(indexed.vectors)), 0
+    for query in queries(20, seed=77):
+        images = indexed.engine.search("model", query, 10, Where())
+        _, ids = brute_force(stored, query, 10)
+        found += len({image.facts.content_id for image in images} & set(ids.tolist()))
+    assert found >= 0.99 * 200
 
 
 def test_few_vectors_need_no_index(engine):

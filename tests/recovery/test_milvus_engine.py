@@ -6,7 +6,9 @@ import uuid
 import numpy as np
 import pytest
 from certificates import make_certificate
+from fast_serving import serving
 from milvus_server import MilvusServer
+from pictures import draw
 
 from imgvecd.core.sharing.vector_engine import FACTS, FactStep, Member, Position
 from imgvecd.errors import EngineError, SourceTakenError
@@ -79,3 +81,60 @@ def test_over_tls_the_server_is_verified(tmp_path):
             refused.close()
     finally:
         server.close()
+
+
+def give_each_the_vector_of_another(database):
+    """Change what is published, as a host that runs another model would."""
+    with database.server.client(database=database.name) as client:
+        (name,) = (n for n in client.list_collections() if n.startswith("imgvecd_vectors_"))
+        rows = client.query(
+            name, filter="key >= 0", output_fields=["*"], consistency_level="Strong"
+        )
+        others = [row["vector"] for row in rows[1:] + rows[:1]]
+        changed = [{**row, "vector": other} for row, other in zip(rows, others, strict=True)]
+        client.upsert(name, changed)
+
+
+def test_a_daemon_takes_right_vectors_and_refuses_a_source_with_wrong_ones(
+    tmp_path, milvus_database
+):
+    settings = {
+        "shared__engine": "milvus",
+        "shared__url": milvus_database.url,
+        "shared__password_file": milvus_database.server.password,
+    }
+
+    def shared(daemon):
+        return daemon.status()["shared"]
+
+    def is_published(daemon):
+        return shared(daemon)["error"] is None and shared(daemon)["waiting"] == 0
+
+    def draw_some(folder, numbers):
+        for number in numbers:
+            draw(folder / f"{number}.png", number)
+        return folder
+
+    with serving(tmp_path / "nas") as start_nas, serving(tmp_path / "desktop") as start_desktop:
+        nas = start_nas(draw_some(tmp_path / "a", range(20)), shared__name="nas", **settings)
+        nas.wait_until_indexed(20)
+        nas.wait_until(lambda: is_published(nas))
+        photos = draw_some(tmp_path / "b", range(10))
+        desktop = start_desktop(photos, shared__name="desktop", **settings)
+        desktop.wait_until_indexed(10)
+        taken = shared(desktop)["vectors_taken"]
+        assert taken >= 1
+        assert shared(desktop)["sources_refused"] == []
+        desktop.wait_until(lambda: is_published(desktop))
+
+        assert nas.stop() == 0
+        give_each_the_vector_of_another(milvus_database)
+        assert desktop.stop() == 0  # who starts anew begins with comparing
+        desktop = start_desktop(photos, shared__name="desktop", **settings)
+        draw_some(photos, range(10, 20))
+        desktop.wait_until(lambda: shared(desktop)["sources_refused"])
+        desktop.wait_until_indexed(20)
+        encoded = tmp_path / "desktop" / "encoded"
+        desktop.wait_until(lambda: len(encoded.read_text().splitlines()) == 20 - taken)
+        reasons = desktop.get("/v1/health")["reasons"]
+        assert any("no vectors are taken from source" in reason for reason in reasons)

@@ -8,10 +8,13 @@ does not give the same is not used.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +31,9 @@ _CLOSE = 0.9995  # cosine to the model, on the sample
 _LEAST_NORM = np.float32(1e-6)  # of an embedding before normalisation: below, it points nowhere
 _BLOCK_BYTES = 1 << 22
 _LARGE_BYTES = 64 << 20  # of weights
+# A single image is computed by one stream, and somebody may wait for it: so there are not many, and
+# a single one where the first images take a core longer.
+_MOST_STREAMS, _QUICK_S = 4, 1.5
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -50,31 +56,46 @@ class TowerFacts(msgspec.Struct, frozen=True):
 class CompiledGraph:
     """A graph that is ready to run. Thread-safety: one thread at a time.
 
+    A batch is shared out between streams. The threads of one stream wait for each other in every
+    layer, and so for whatever holds up one of them, such as a decoder on its core.
+
     Args:
         graph: an `openvino.Model`, or the path of one.
         precision: "fp32" or "bf16".
         threads: of the processor; 0 takes every core.
+        most_streams: so many at the most; the threads are shared out between them.
 
     Raises:
         ModelError: OpenVINO does not run here.
         RuntimeError: it cannot run the graph.
     """
 
-    def __init__(self, graph: object, precision: str, threads: int = 0) -> None:
+    def __init__(
+        self, graph: object, precision: str, threads: int = 0, most_streams: int = 1
+    ) -> None:
+        threads = threads or len(os.sched_getaffinity(0))
+        streams = threads // math.ceil(threads / most_streams)
         settings = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
-            "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
-            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # decoders run on these cores, too
         }
         compiled = load_openvino().Core().compile_model(graph, "CPU", settings)
-        self._request = compiled.create_infer_request()
+        self.streams = streams
+        self._requests = [compiled.create_infer_request() for _ in range(streams)]
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> Float32Array:
         """See `ImageTower.encode_images`."""
         # for a single image weights are laid out anew: on AVX2 twice the memory, once and for all
         batch = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
-        rows = self._request.infer([batch])[0][: len(pixels)]
+        requests = self._requests[: len(batch) // 2]
+        for request, part in zip(requests, np.array_split(batch, len(requests)), strict=True):
+            request.start_async([part])
+        for request in requests:
+            request.wait()
+        parts = [request.get_output_tensor(0).data for request in requests]
+        rows = np.concatenate(parts)[: len(pixels)]
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.where(lengths > _LEAST_NORM, rows / np.maximum(lengths, _LEAST_NORM), np.nan)
 
@@ -83,33 +104,47 @@ class ImageTower:
     """Encodes images. Thread-safety: one thread at a time.
 
     Args:
-        directory: made by `write_facts`.
+        directory: with graph and weights.
         threads: of the processor; 0 takes every core.
 
     Attributes:
         info: of the whole model.
         runtime, device, dtype: what it computes with, on and in.
+        sample: its embedding of `sample_pixels`, shape (dim,).
 
     Raises:
-        ModelError: the folder holds no tower, or one that gives something else than the model did.
+        ModelError: the graph cannot be used.
     """
 
     runtime = "openvino"
     device = "cpu"
 
-    def __init__(self, directory: str, threads: int = 0) -> None:
-        facts = _read(directory)
-        self.info = facts.info
-        self.dtype = {"fp32": "float32", "bf16": "bfloat16"}[facts.precision]
+    def __init__(self, info: ModelInfo, precision: str, directory: str, threads: int = 0) -> None:
+        self.info = info
+        self.dtype = {"fp32": "float32", "bf16": "bfloat16"}[precision]
+        compiled = partial(CompiledGraph, os.path.join(directory, GRAPH), precision, threads)
         try:
-            graph = os.path.join(directory, GRAPH)
-            self._compiled = CompiledGraph(graph, facts.precision, threads)
-            (vector,) = self.encode_images(sample_pixels(facts.info.preprocess.size))
+            self._compiled = compiled(_MOST_STREAMS)
+            started = time.process_time()
+            (self.sample,) = self.encode_images(sample_pixels(info.preprocess.size))
+            if self._compiled.streams > 1 and time.process_time() - started > _QUICK_S:
+                self._compiled = compiled()
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the image tower cannot be used: {error}") from error
-        likeness = float(vector @ np.array(facts.sample, np.float32))
+
+    @classmethod
+    def read(cls, directory: str, threads: int = 0) -> ImageTower:
+        """Return the tower in a folder that was completed by `write_facts`.
+
+        Raises:
+            ModelError: it holds no tower, or one that gives something else than the model did.
+        """
+        facts = _read(directory)
+        tower = cls(facts.info, facts.precision, directory, threads)
+        likeness = float(tower.sample @ np.array(facts.sample, np.float32))
         if not likeness > _CLOSE:  # nor is NaN
             raise ModelError(f"the image tower is not as the model was: cosine {likeness:.5f}")
+        return tower
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> Float32Array:
         """Return embeddings, shape (n, dim); a row that is no direction is NaN.

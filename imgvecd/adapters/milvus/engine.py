@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ from imgvecd.adapters.milvus.connection import WRITE_S, MilvusConnection
 from imgvecd.adapters.milvus.nearest import MOST, count_passing, nearest, passing
 from imgvecd.adapters.milvus.recall import RecallKeeper, measure
 from imgvecd.adapters.milvus.source_writer import MilvusWriter
-from imgvecd.adapters.milvus.state_rows import StateRows
+from imgvecd.adapters.milvus.state_rows import Record, StateRows
 from imgvecd.core.sharing.vector_engine import (
     FACTS,
     PROMPT_S,
@@ -38,7 +39,7 @@ from imgvecd.types import Float16Array, Float32Array, Int64Array, ModelInfo
 logger = logging.getLogger(__name__)
 
 _PAGE = 10_000
-_REMEMBERED_S = 10.0  # names of sources
+_REMEMBERED_S = 10.0  # records of sources
 
 
 class MilvusEngine:
@@ -63,8 +64,8 @@ class MilvusEngine:
         self._collections = Collections(self._state)
         self._writer = MilvusWriter(self._connection, self._state, self._collections)
         self._recall = RecallKeeper(self._collections)
-        self._names: dict[int, str] = {}
-        self._named_at = -_REMEMBERED_S
+        self._records: dict[int, Record] = {}
+        self._read_at = -_REMEMBERED_S
 
     @property
     def name(self) -> str:
@@ -135,20 +136,18 @@ class MilvusEngine:
             if collection is None:
                 passing(where, ())  # which may refuse a filter
                 return []
-            names = self._sources(client)
-            test = passing(where, _named(names, where.names))
+            test = passing(where, _named(self._sources(client), where.names))
             found = nearest(client, collection, query, k, test)
-            if not names.keys() >= {row["source"] for _, row in found}:
-                names = self._sources(client, anew=True)
+            sources = self._sources(client, of=[row["source"] for _, row in found])
             return [
                 SharedImage(
                     row["key"],
                     min(1.0, max(-1.0, score)),
-                    names[row["source"]],
+                    str(sources[row["source"]]["name"]),
                     facts_in(row),
                 )
                 for score, row in found
-                if row["source"] in names  # else it was just forgotten
+                if row["source"] in sources  # else it was just forgotten
             ]
 
     def count(self, fingerprint: str, where: Where) -> int:
@@ -162,7 +161,7 @@ class MilvusEngine:
 
     def vectors_of_pixels(
         self, fingerprint: str, digests: Sequence[bytes]
-    ) -> dict[bytes, dict[int, Float16Array]]:
+    ) -> dict[bytes, dict[str, Float16Array]]:
         """Return what sources say that the model gave these very pixels."""
         with self._connection.client() as client:
             collection = self._collections.find(client, fingerprint)
@@ -178,10 +177,14 @@ class MilvusEngine:
                 timeout=PROMPT_S,
             )
             rows = sorted(rows, key=lambda row: -int(row["key"]))  # the lowest key stays
-            found: dict[bytes, dict[int, Float16Array]] = {}
+            sources = self._sources(client, of=[row["source"] for row in rows])
+            found: dict[bytes, dict[str, Float16Array]] = {}
             for row in rows:
-                vector = collection.restored(row["vector"])[0].astype(np.float16)
-                found.setdefault(bytes.fromhex(row["pixels"]), {})[int(row["source"])] = vector
+                if row["source"] in sources:  # else it was just forgotten
+                    vector = collection.restored(row["vector"])[0].astype(np.float16)
+                    offers = found.setdefault(bytes.fromhex(row["pixels"]), {})
+                    with contextlib.suppress(ValueError):  # who is in may write any text
+                        offers[str(uuid.UUID(sources[row["source"]]["uuid"]))] = vector
             return found
 
     def sources(self) -> list[SourceState]:
@@ -249,15 +252,20 @@ class MilvusEngine:
         self._state.prepare(client)
         self._collections.prepare(client)
 
-    def _sources(self, client: MilvusClient, *, anew: bool = False) -> dict[int, str]:
-        """Return the names of sources by their numbers, as of some seconds ago."""
+    def _sources(self, client: MilvusClient, of: Sequence[int] = ()) -> dict[int, Record]:
+        """Return the records of sources by their numbers, as of some seconds ago.
+
+        Args:
+            of: numbers that are there unless their source was just forgotten.
+        """
         now = time.monotonic()
-        if anew or now > self._named_at + _REMEMBERED_S:
+        anew = not self._records.keys() >= set(of)
+        if anew or now > self._read_at + _REMEMBERED_S:
             records = self._state.find(client, "source/", fresh=anew).values()
-            self._names = {int(record["number"]): str(record["name"]) for record in records}
-            self._named_at = now
-        return self._names
+            self._records = {int(record["number"]): record for record in records}
+            self._read_at = now
+        return self._records
 
 
-def _named(sources: dict[int, str], names: Sequence[str]) -> list[int]:
-    return [number for number, name in sorted(sources.items()) if name in names]
+def _named(sources: dict[int, Record], names: Sequence[str]) -> list[int]:
+    return [number for number, record in sorted(sources.items()) if record["name"] in names]

@@ -46,7 +46,7 @@ class Comparison:
         if found is None or found.runtime != "openvino":
             raise ModelError("no image tower is kept")
         self._found = found
-        self._tower = imagetower.ImageTower(directory, threads=1)
+        self._tower = imagetower.ImageTower.read(directory, threads=1)
         self.info: ModelInfo = self._tower.info
         model = load(choice, may_fetch=False)
         if preprocess_spec(model) != self.info.preprocess:

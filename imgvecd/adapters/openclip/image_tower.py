@@ -123,7 +123,7 @@ def _kept(
             directory, imagetower.TowerFacts(info, precision, expected_sample.tolist())
         )
         with contextlib.suppress(ModelError):  # too far on the sample already
-            tower = imagetower.ImageTower(directory, config.threads)
+            tower = imagetower.ImageTower.read(directory, config.threads)
             cosine = likeness(tower.encode_images(pictures), expected)
             logger.debug("OpenVINO in %s: cosine %.5f", precision, cosine)
             if cosine >= SAME:

@@ -151,7 +151,7 @@ class PostgresEngine:
 
     def vectors_of_pixels(
         self, fingerprint: str, digests: Sequence[bytes]
-    ) -> dict[bytes, dict[int, Float16Array]]:
+    ) -> dict[bytes, dict[str, Float16Array]]:
         """Return what sources say that the model gave these very pixels."""
         with self._connections.reading(PROMPT_S) as connection:
             table = self._tables.find(connection, fingerprint)
@@ -159,16 +159,17 @@ class PostgresEngine:
                 return {}
             rows = connection.execute(
                 statement(
-                    f"SELECT DISTINCT ON (pixels, key >> {KEY_BITS}) pixels, key, vector"
-                    f" FROM {table.name} WHERE pixels = ANY (%s)"
-                    f" ORDER BY pixels, key >> {KEY_BITS}, key"
+                    f"SELECT DISTINCT ON (v.pixels, s.number) v.pixels, s.uuid, v.vector"
+                    f" FROM {table.name} v"
+                    f" JOIN imgvecd.sources s ON s.number = v.key >> {KEY_BITS}"
+                    " WHERE v.pixels = ANY (%s) ORDER BY v.pixels, s.number, v.key"
                 ),
                 ([uuid.UUID(bytes=digest) for digest in digests],),
                 binary=True,
             ).fetchall()
-        found: dict[bytes, dict[int, Float16Array]] = {}
-        for pixels, key, vector in rows:
-            found.setdefault(pixels.bytes, {})[key >> KEY_BITS] = vector.to_numpy()
+        found: dict[bytes, dict[str, Float16Array]] = {}
+        for pixels, source, vector in rows:
+            found.setdefault(pixels.bytes, {})[str(source)] = vector.to_numpy()
         return found
 
     def sources(self) -> list[SourceState]:

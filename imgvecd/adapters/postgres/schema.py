@@ -242,12 +242,13 @@ END $$;
 CREATE FUNCTION imgvecd.build_index(model integer, mean vector, axes vector[],
     reach double precision)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT SET max_parallel_maintenance_workers = 0 AS $$
+SET search_path FROM CURRENT AS $$
 DECLARE
     made text;
     rows bigint;
     before integer;
     now_made integer;
+    indexing text;
 BEGIN
     SELECT coalesce(version, 0) INTO STRICT before FROM imgvecd.models
         WHERE number = model FOR UPDATE;
@@ -265,8 +266,15 @@ BEGIN
         pg_size_bytes(current_setting('maintenance_work_mem')) / 1024,
         least(2097152, rows * (cardinality(axes) * 2 + 700) / 1024))::text || 'kB', true);
     -- 64, the default, takes twice as long to build and to write into
-    EXECUTE format('CREATE INDEX ON %s USING hnsw (short halfvec_l2_ops)'
+    indexing := format('CREATE INDEX ON %s USING hnsw (short halfvec_l2_ops)'
         ' WITH (ef_construction = 40)', made);
+    BEGIN
+        EXECUTE indexing;
+    EXCEPTION WHEN out_of_memory OR disk_full THEN
+        -- several processes share the graph, and in a container they may share little memory
+        PERFORM set_config('max_parallel_maintenance_workers', '0', true);
+        EXECUTE indexing;
+    END;
     EXECUTE format('GRANT SELECT ON %s TO PUBLIC', made);
     EXECUTE format('DROP TABLE IF EXISTS imgvecd.short_%s_%s', model, before);
     EXECUTE format($statements$

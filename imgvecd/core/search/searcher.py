@@ -41,6 +41,8 @@ from imgvecd.types import Float32Array, Int64Array, ModelInfo
 T = TypeVar("T")
 
 _TOLD = 30  # letters of a text that a note is about
+_LULL_S = 5.0  # without a change of the library: photos no longer come in
+_LONGEST_WAIT_S = 60.0
 _ALONE = "Only this library was searched: `shared.url` is not set, so it knows no other."
 
 
@@ -113,14 +115,30 @@ class Searcher:
         self.scales = Scales(model, index, self.terms, embeddings, store)
         self.answers = Answering(model, index, embeddings, image_store, store)
         self.library_changed = Broadcast()
+        self._is_asked = False
         self._kept = KeptAnswers()
 
     async def run(self) -> None:
-        """Learn what relevance is measured against, once the library is large enough."""
+        """Learn what relevance is measured against, once the library is large enough.
+
+        That takes a processor as long as some dozens of photos do, which go first while they come
+        in and nobody has searched.
+        """
         while not self.scales.knows_texts:
             heard = self.library_changed.count
-            if len(self._index) < SMALLEST_LIBRARY or not await self.scales.learn_texts():
-                await self.library_changed.wait(heard)
+            if len(self._index) >= SMALLEST_LIBRARY:
+                await self._until_worth_it()
+                if await self.scales.learn_texts():
+                    return
+            await self.library_changed.wait(heard)
+
+    async def _until_worth_it(self) -> None:
+        """Return when somebody has searched, the library stays as it is, or time has passed."""
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while not self._is_asked and time.monotonic() < until:
+            heard = self.library_changed.count
+            if not await self.library_changed.wait(heard, _LULL_S):
+                return
 
     def wake(self) -> None:
         """The library has changed."""
@@ -136,13 +154,17 @@ class Searcher:
             UnreadableImageError, TooLargeError: an image that cannot be decoded or fetched.
             ModelError, WorkerError: the terms cannot be encoded.
         """
+        return await self._search(request, _Known())
+
+    async def _search(self, request: SearchRequest, known: _Known) -> SearchResponse:
         started = time.perf_counter()
         if self._elsewhere is None:
             response = self._kept.find(request, self._state())
             if response is None:
-                response = await self._when_known(self._found, request)
+                response = await self._when_known(self._found, request, known)
         else:
-            query = await self._with_others(self._elsewhere, await self.prepare(request))
+            query = await self._when_known(self._prepared, request, known)
+            query = await self._with_others(self._elsewhere, query)
             response = await INTERACTIVE.run(self._answer, query)
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
@@ -189,9 +211,11 @@ class Searcher:
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
+        state = self._state()
         meant = await INTERACTIVE.run(lambda: [self._read(request) for request in requests])
         await self.terms.prepare([term for each in meant for term in each.asked.all_terms()])
-        return tuple([await self.search(request) for request in requests])
+        known = [_Known(state=state, meaning=meaning) for meaning in meant]
+        return tuple([await self._search(*each) for each in zip(requests, known, strict=True)])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
@@ -212,6 +236,9 @@ class Searcher:
 
         Else it says what has to be waited for, and is called again with that.
         """
+        if not self._is_asked:
+            self._is_asked = True
+            self.wake()
         known = known or _Known()
         while True:
             try:
@@ -308,12 +335,14 @@ class Searcher:
         return scale
 
     def _bearers(self, named: Sequence[Named], allowed: Int64Array | None) -> Int64Array:
-        """Return the sorted ids of images that bear all names, or any where none bears all."""
+        """Return the sorted ids of images that bear all names; any, after "or" or if none does."""
         found = [self._store.bearing(name.known) for name in named]
         if allowed is not None:
             found = [np.intersect1d(ids, allowed, assume_unique=True) for ids in found]
         of_all = functools.reduce(np.intersect1d, found)
-        return of_all if len(of_all) else functools.reduce(np.union1d, found)
+        if len(of_all) and not any(name.is_other for name in named):
+            return of_all
+        return functools.reduce(np.union1d, found)
 
     async def _with_others(self, elsewhere: Elsewhere, query: Query) -> Query:
         """Return the query with what other libraries have for it, if that is wanted."""

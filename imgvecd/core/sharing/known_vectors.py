@@ -2,7 +2,8 @@
 
 What another source says of pixels is believed once some of it was compared with what the encoder
 here makes of the same pixels. Some go on to be compared, so that a source that turns bad later is
-noticed, too. From a source that was caught nothing is taken, and what it gave is encoded again.
+noticed, too. From a source that was caught nothing is taken until a person says so, and what it
+gave is encoded again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from imgvecd.core.index.validation import can_be_embeddings
 from imgvecd.core.sharing.breaker import Breaker
+from imgvecd.core.sharing.refused_sources import RefusedSources
 from imgvecd.core.sharing.vector_engine import VectorEngine
 from imgvecd.errors import EngineError
 from imgvecd.protocols import WorkQueue
@@ -57,18 +59,22 @@ class KnownVectors:
 
     Attributes:
         taken: how many vectors came from the engine.
-        refused: numbers of the sources whose vectors were wrong since the start.
     """
 
-    def __init__(self, work: WorkQueue, engine: VectorEngine) -> None:
+    def __init__(self, work: WorkQueue, engine: VectorEngine, refusals: RefusedSources) -> None:
         self._work = work
         self._engine = engine
+        self._refusals = refusals
         self._breaker = Breaker(_REST_S)
         self._lock = threading.Lock()
-        self._sources: dict[int, _Source] = {}
-        self._compared: dict[bytes, dict[int, Float16Array]] = {}
+        self._sources: dict[str, _Source] = {}
+        self._compared: dict[bytes, dict[str, Float16Array]] = {}
         self.taken = 0
-        self.refused: tuple[int, ...] = ()
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """UUIDs of the sources whose vectors were wrong, and that are not believed again."""
+        return tuple(sorted(self._refusals.all()))
 
     def of_pixels(self, fingerprint: str, digests: Sequence[bytes]) -> dict[bytes, Float32Array]:
         """Return the vectors (shape (dim,)) that the model gave these very pixels, by digest.
@@ -87,17 +93,19 @@ class KnownVectors:
         except EngineError as error:
             logger.debug("no vectors from the shared engine: %s", error)
             return known
+        refused = self._refusals.all()
         with self._lock:
-            compared: dict[int, int] = {}
+            compared: dict[str, int] = {}
             for digest, offers in found.items():
-                vector = self._believed(digest, offers, compared)
+                allowed = {uuid: row for uuid, row in offers.items() if uuid not in refused}
+                vector = self._believed(digest, allowed, compared)
                 if vector is not None:
                     known[digest] = vector.astype(np.float32)
                     self.taken += 1
         return known
 
     def _believed(
-        self, digest: bytes, offers: Mapping[int, Float16Array], compared: dict[int, int]
+        self, digest: bytes, offers: Mapping[str, Float16Array], compared: dict[str, int]
     ) -> Float16Array | None:
         """Return one of what sources offer for pixels; None to encode, and to compare with it.
 
@@ -105,16 +113,14 @@ class KnownVectors:
             compared: how many of a source's are in this batch; changed.
         """
         offers = {
-            number: vector
-            for number, vector in offers.items()
-            if number not in self.refused and can_be_embeddings(vector[None]).all()
+            uuid: vector for uuid, vector in offers.items() if can_be_embeddings(vector[None]).all()
         }
         if not offers:
             return None
-        sources = {number: self._sources.setdefault(number, _Source()) for number in offers}
+        sources = {uuid: self._sources.setdefault(uuid, _Source()) for uuid in offers}
         first = min(offers)
         if all(
-            source.right + compared.get(number, 0) >= _SAMPLES for number, source in sources.items()
+            source.right + compared.get(uuid, 0) >= _SAMPLES for uuid, source in sources.items()
         ) and all(_are_same(vector, offers[first]) for vector in offers.values()):
             sources[first].offered += 1
             if sources[first].offered % _ONE_IN:
@@ -122,8 +128,8 @@ class KnownVectors:
                 return offers[first]
         if len(self._compared) < _MOST_COMPARED:
             self._compared[digest] = offers
-        for number in offers:
-            compared[number] = compared.get(number, 0) + 1
+        for uuid in offers:
+            compared[uuid] = compared.get(uuid, 0) + 1
         return None
 
     def refuted(
@@ -141,26 +147,29 @@ class KnownVectors:
             CatalogError: the catalog cannot be written.
         """
         with self._lock:
+            refused = self._refusals.all()
             caught = set()
             for digest, vector in encoded.items():
-                for number, offered in self._compared.pop(digest, {}).items():
+                for uuid, offered in self._compared.pop(digest, {}).items():
                     if _are_same(vector, offered):
-                        self._sources[number].right += 1
-                    elif number not in self.refused:
-                        caught.add(number)
-            self.refused = tuple(sorted({*self.refused, *caught}))
-            wrong = {digest for number in caught for digest in self._sources[number].taken}
+                        self._sources[uuid].right += 1
+                    elif uuid not in refused:
+                        caught.add(uuid)
+            for uuid in caught:
+                self._refusals.add(uuid)
+                self._sources[uuid].right = 0  # once believed again, it is compared first
+            wrong = {digest for uuid in caught for digest in self._sources[uuid].taken}
             doubted = {
                 digest
-                for number in self.refused
-                for digest in self._sources[number].taken.keys() & known
+                for uuid in (refused | caught) & self._sources.keys()
+                for digest in self._sources[uuid].taken.keys() & known
             }
         if caught:
             again = self._work.encode_again(fingerprint, sorted(wrong))
             logger.error(
                 "source %s of the shared engine has vectors that the model does not give: nothing"
                 " more is taken from it; images to be encoded again: %d",
-                ", ".join(map(str, sorted(caught))),
+                ", ".join(sorted(caught)),
                 again,
             )
         return doubted

@@ -266,10 +266,10 @@ class VectorEngine(Protocol):
 
     def vectors_of_pixels(
         self, fingerprint: str, digests: Sequence[bytes]
-    ) -> dict[bytes, dict[int, Float16Array]]:
+    ) -> dict[bytes, dict[str, Float16Array]]:
         """Return what sources say that the model gave these very pixels.
 
-        Returns: vectors (shape (dim,)) by the number of the source, by digest.
+        Returns: vectors (shape (dim,)) by the UUID of the source, by digest.
 
         Raises:
             EngineError: also where it takes longer than `PROMPT_S`.

@@ -10,14 +10,16 @@ class AdaptiveBatch:
 
     Args:
         step_s: longest that a step shall take, in seconds.
+        least: inputs that take no longer than one of them does.
 
     Attributes:
         most: inputs of a step, however fast they are.
         seconds_each: that an input takes; 0 while nothing is known.
     """
 
-    def __init__(self, step_s: float, most: int) -> None:
+    def __init__(self, step_s: float, most: int, least: int = 1) -> None:
         self._step_s = step_s
+        self._least = least
         self._grown = _FIRST
         self.most = most
         self.seconds_each = 0.0
@@ -30,11 +32,12 @@ class AdaptiveBatch:
         """Return how many inputs to send at once, at least 1.
 
         Args:
-            step_s: longest that this step shall take, if that is shorter than usual.
+            step_s: longest that this step shall take, if that is shorter than usual; be it of one.
         """
+        least = self._least if step_s is None else 1
         limit_s = self._step_s if step_s is None else min(step_s, self._step_s)
         fitting = int(limit_s / self.seconds_each) if self.seconds_each else self._grown
-        return max(1, min(fitting, self._grown, self.most))
+        return max(1, min(max(fitting, least), self._grown, self.most))
 
     def learn(self, inputs: int, seconds: float) -> None:
         """Take in how long a step took; a single slow one moves the estimate by a third.

@@ -62,6 +62,8 @@ def test_what_is_shared_is_told(shared, words):
 
 
 def test_sources_with_wrong_vectors_are_told():
-    status = api.SharedStatus(source="nas", engine="PostgreSQL at db", sources_refused=(3, 7))
+    status = api.SharedStatus(
+        source="nas", engine="PostgreSQL at db", sources_refused=("0b5e", "77aa")
+    )
     lines = reports.status(msgspec.structs.replace(STATUS, shared=status))
-    assert any("nothing is taken from source 3, 7: wrong vectors" in line for line in lines)
+    assert any("nothing is taken from source 0b5e, 77aa: wrong vectors" in line for line in lines)

@@ -50,3 +50,9 @@ def test_what_was_learnt_before_holds_from_the_first_step():
     pace = AdaptiveBatch(0.8, 16)
     pace.begin_with(8, 0.1)
     assert pace.step() == 8
+
+
+def test_inputs_that_cost_nothing_are_taken_along_unless_somebody_waits():
+    pace = AdaptiveBatch(0.8, 16, least=2)
+    assert run(pace, 2.0, 12) == 2
+    assert pace.step(0.08) == 1

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
@@ -237,6 +238,7 @@ async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch)
     await asyncio.gather(*asking)
 
 
+PATIENT = {"timeout_s": 86_400, "idle_timeout_s": 86_400.0}  # what stalls, stalls for good
 STALLED = {
     "small": post(10) + b"{",
     "large": post(2_000_000) + b"{",
@@ -247,12 +249,13 @@ STALLED = {
 
 
 @pytest.mark.parametrize("kind", STALLED)
-async def test_a_body_that_stalls_holds_no_small_request_up(daemon, kind):
+async def test_a_body_that_stalls_holds_no_small_request_up(start, kind):
     """Not even one of the same client: what waits for its body has no place among requests."""
+    daemon = await start(**PATIENT)
     stalled = [daemon.connect() for _ in range(SLOTS)]
     for client in stalled:
         client.sendall(STALLED[kind])
-    async with asyncio.timeout(20):  # far below the deadline of what stalls
+    async with asyncio.timeout(DEADLINE_S):
         for _ in range(5):
             assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
     for client in stalled:
@@ -279,7 +282,8 @@ print(s.recv(20))
 
 
 @pytest.mark.parametrize("kind", ["large", "endless", "lasting", "listening"])
-async def test_uploads_that_stall_hold_no_other_client_up(daemon, kind):
+async def test_uploads_that_stall_hold_no_other_client_up(start, kind):
+    daemon = await start(**PATIENT)
     stalled = [daemon.connect() for _ in range(LARGE_BODIES_AT_ONCE + 2)]
     for client in stalled:
         client.sendall(STALLED[kind])
@@ -288,7 +292,7 @@ async def test_uploads_that_stall_hold_no_other_client_up(daemon, kind):
     other = await asyncio.create_subprocess_exec(
         sys.executable, "-c", UPLOAD, daemon.path, stdout=subprocess.PIPE
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         answer, _ = await other.communicate()
     assert b"200" in answer
     for client in stalled:

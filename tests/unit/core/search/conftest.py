@@ -8,7 +8,7 @@ from fakes import DIM, MODEL, FakeDecoder, FakeEncoder
 
 from imgvecd.api import SearchRequest
 from imgvecd.catalog import Catalog
-from imgvecd.core.search import Searcher
+from imgvecd.core.search import Searcher, searcher
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, Stamp
 
 
@@ -101,7 +101,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path):
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setattr(searcher, "_LULL_S", 0.0)
     shelf = Shelf(tmp_path / "state")
     yield shelf
     shelf.catalog.close()
