@@ -647,11 +647,14 @@ class SearchStore(Protocol):
         """Return those of `ids` that are RAW, with the pictures made from each."""
         ...
 
-    def named(self, text: str, limit: int) -> Int64Array:
+    def named(self, text: str, limit: int, *, whole_words: bool = False) -> Int64Array:
         """Return the sorted ids of live contents whose names and metadata have all words of a text.
+
+        Where none has, those that have words which begin so.
 
         Args:
             limit: the newest of them, if there are more.
+            whole_words: no beginnings.
         """
         ...
 
@@ -667,8 +670,8 @@ class SearchStore(Protocol):
         """Take in some names and places not yet looked for; return whether there are more."""
         ...
 
-    def places(self, names: Sequence[str]) -> dict[str, str]:
-        """Return those folded names that places of images have, with what each is called."""
+    def places(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return those folded names that places of images have, with each such place."""
         ...
 
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:

@@ -288,7 +288,8 @@ class CopyFacts:
     """How good a file is as a copy of its picture.
 
     Attributes:
-        pixels: digest of all pixels, upright, in 8-bit sRGB; empty for camera RAW.
+        pixels: digest of all pixels, upright, in 8-bit sRGB, of all frames and pages; empty for
+            camera RAW.
         quality: 1 to 100, that it was saved at, as far as can be told.
         remembered: the JPEG quality that the pixels show; 100 where they show none.
         lossless: nothing was lost when it was saved.
@@ -300,6 +301,9 @@ class CopyFacts:
         strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms.
         repeats: frequencies, per pixel, at which differences between neighbours repeat both across
             and down, as interpolation makes them; without those of JPEG's own grid.
+        further: looks of the frames, pages or views beside the picture, 32 × 32 grey levels each,
+            16 of them at most, evenly chosen.
+        pictures: how many there are in all, as far as they can be read.
     """
 
     pixels: bytes = b""
@@ -313,6 +317,8 @@ class CopyFacts:
     sample: bytes = b""
     strengths: tuple[float, ...] = ()
     repeats: tuple[float, ...] = ()
+    further: tuple[bytes, ...] = ()
+    pictures: int = 1
 
     @property
     def worst_quality(self) -> int:

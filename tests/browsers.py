@@ -17,8 +17,8 @@ import tempfile
 import time
 
 import aiohttp
+from running import DEADLINE_S
 
-DEADLINE_S = 60
 KEYS = {
     "Enter": "\ue007",
     "Escape": "\ue00c",
@@ -268,7 +268,7 @@ class Browser:
             if getattr(self, "_process", None) is not None:
                 self._process.terminate()
                 try:
-                    self._process.wait(10)
+                    self._process.wait(DEADLINE_S)
                 except subprocess.TimeoutExpired:
                     self._process.kill()
                     self._process.wait()

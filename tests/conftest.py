@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -18,6 +19,9 @@ sys.dont_write_bytecode = False
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # in the background of a shell; what tests start would not hear Ctrl-C either
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     RunningDaemon.keep_state = staticmethod(keep_state)
     RunningDaemon.preloaded = preloaded
     # Several test processes share the cores: threads that wait for each other spin there, and

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 from fakes import MODEL, FakeDecoder, FakeEncoder
+from running import DEADLINE_S
 
 from imgvecd.api import SearchRequest
 from imgvecd.catalog import Catalog
@@ -111,7 +112,15 @@ class Rig:
 
     async def settled(self):
         self.engine.wake()
-        await asyncio.wait_for(self.engine.idle(), 20)
+        await asyncio.wait_for(self.engine.idle(), DEADLINE_S)
+
+    async def indexed(self, count):
+        """Return once so many files are."""
+        async with asyncio.timeout(DEADLINE_S):
+            await self.settled()
+            while self.counts().indexed < count:
+                await asyncio.sleep(0.01)
+                await self.settled()
 
     async def search(self, **request):
         return await self.engine.generation.searcher.search(SearchRequest(**request))

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 
+from running import DEADLINE_S
+
 
 class Gateway:
     """`imgvec browse`, as a person starts it, over one daemon."""
@@ -26,4 +28,4 @@ class Gateway:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(DEADLINE_S)

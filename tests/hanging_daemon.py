@@ -20,12 +20,13 @@ def hang_for_ever(*_arguments, **_options):
 
 async def stats(_self):
     part = os.environ["HANGS"]
+    if part == "catalog":
+        Embeddings.clock = hang_for_ever
+    elif part == "index":
+        LibraryIndex.search = hang_for_ever
+    print("hangs from now on", flush=True)
     if part == "loop":
         hang_for_ever()
-    elif part == "catalog":
-        Embeddings.clock = hang_for_ever
-    else:
-        LibraryIndex.search = hang_for_ever
 
 
 if __name__ == "__main__":

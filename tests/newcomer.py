@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PHOTOS = ROOT / "tests" / "data" / "photos"
 PROMPT = "ready$"
-_PATIENCE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
+_PATIENCE_S = 240  # a slow machine under load; every wait ends as soon as its condition holds
 
 
 def printed(beginning):

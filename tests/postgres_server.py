@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from running import DEADLINE_S
 
 NOBODY = 65_534
-DEADLINE_S = 60
 
 
 def programs():
@@ -76,6 +76,7 @@ class PostgresServer:
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder,
+            env={**os.environ, "PGCTLTIMEOUT": str(DEADLINE_S)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

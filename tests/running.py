@@ -14,13 +14,13 @@ from urllib.parse import urlencode
 
 # Folders of the user; and that Python keeps no bytecode, which every installation has.
 _FOREIGN = ("XDG_", "PYTHONDONTWRITEBYTECODE")
-DEADLINE_S = 120  # a slow machine under load; every wait ends as soon as its condition holds
+DEADLINE_S = 240  # a slow machine under load; every wait ends as soon as its condition holds
 
 
 class Connection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path, timeout=DEADLINE_S):
+    def __init__(self, path, timeout=DEADLINE_S + 60):  # what waits for the daemon's own deadline
         super().__init__("localhost", timeout=timeout)
         self._path = str(path)
 
@@ -86,6 +86,7 @@ class RunningDaemon:
         if self.keep_state is not None:
             # who works at low priority waits for all other tests, up to what they have patience for
             settings.setdefault("indexing__niceness", 0)
+            settings.setdefault("server__timeout_s", DEADLINE_S)
         if kept and self.keep_state is not None:
             # a second worker takes longer to start than a few photos to decode
             settings.setdefault("decode__workers", 1)
@@ -134,6 +135,10 @@ class RunningDaemon:
         status, answer = self.request("POST", path, body or {})
         assert status == 200, answer
         return answer
+
+    def sync(self):
+        """Return once all that is on disk is indexed, or has failed."""
+        self.post("/v1/sync", {"timeout_s": DEADLINE_S})
 
     def search(self, text, limit=5):
         """Return the paths found, best first."""

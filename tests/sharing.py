@@ -5,14 +5,13 @@ import shutil
 import time
 
 import numpy as np
+from running import DEADLINE_S
 from stored_library import MODEL, StoredLibrary
 
 from imgvecd.adapters.postgres.engine import PostgresEngine
 from imgvecd.core.sharing.publisher import Publisher
 from imgvecd.core.sharing.source_identity import SourceIdentity
 from imgvecd.core.sharing.vector_engine import FACTS, Where
-
-DEADLINE_S = 90
 
 
 class PublishingLibrary(StoredLibrary):

@@ -52,7 +52,7 @@ class Terminal:
         """Hang up; end the program if that does not."""
         os.close(self._ours)
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -10,7 +10,15 @@ from xml.etree.ElementTree import Element
 
 from imgvecd.adapters.xmp_packet import LARGEST, Properties, description_of
 from imgvecd.core.files.photo_dates import moment
-from imgvecd.core.files.photo_facts import camera, each, parts, stars
+from imgvecd.core.files.photo_facts import (
+    camera,
+    each,
+    exposure_of,
+    f_number_of,
+    parts,
+    several,
+    stars,
+)
 from imgvecd.core.files.photo_positions import of_text, position
 from imgvecd.types import Facts
 
@@ -29,17 +37,24 @@ _MICROSOFT = "{http://ns.microsoft.com/photo/1.0/}"
 _MP = "{http://ns.microsoft.com/photo/1.2/}"
 _MP_REGION = "{http://ns.microsoft.com/photo/1.2/t/Region#}"
 _MWG_REGIONS = "{http://www.metadataworkinggroup.com/schemas/regions/}"
-_PERSON = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}PersonInImage"
+_IPTC_EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+_ACDSEE = "{http://ns.acdsee.com/iptc/1.0/}"
+_MEDIA_PRO = "{http://ns.iview-multimedia.com/mediapro/1.0/}"
+_MWG_KEYWORDS = "{http://www.metadataworkinggroup.com/schemas/keywords/}"
+_PEOPLE = (_IPTC_EXT + "PersonInImage", _MEDIA_PRO + "People")
 
 _TEXTS = {
-    "title": (_DC + "title",),
-    "description": (_DC + "description",),
-    "creator": (_DC + "creator",),
+    "title": (_DC + "title", _PHOTOSHOP + "Headline", _ACDSEE + "caption"),
+    "description": (_DC + "description", _ACDSEE + "notes", _EXIF + "UserComment"),
     "copyright": (_DC + "rights",),
-    "city": (_PHOTOSHOP + "City",),
-    "country": (_PHOTOSHOP + "Country",),
     "lens": (_EXIF_EX + "LensModel", _AUX + "LensModel", _AUX + "Lens"),
 }
+# Where it was taken, and within which places that says the same.
+_PLACES = {
+    "city": (_PHOTOSHOP + "City", _IPTC_EXT + "City"),
+    "country": (_PHOTOSHOP + "Country", _IPTC_EXT + "CountryName"),
+}
+_PLACE = _IPTC_EXT + "LocationCreated"
 _MEASURES = {
     "iso": (_EXIF_EX + "PhotographicSensitivity", _EXIF + "ISOSpeedRatings"),
     "exposure_s": (_EXIF + "ExposureTime",),
@@ -81,15 +96,26 @@ def read(packet: bytes) -> Facts:
     return each(
         {
             **{name: partial(_first, said, tags) for name, tags in _TEXTS.items()},
+            **{n: partial(_place, said, elements, *tags) for n, tags in _PLACES.items()},
+            "creator": lambda: several(said.get(_DC + "creator", ())),
+            "flash": lambda: _flash(elements),
             "exposure_bias_ev": partial(_number, said, (_EXIF + "ExposureBiasValue",)),
             # a program that does not know one of these writes 0
             **{name: partial(_measure, said, tags) for name, tags in _MEASURES.items()},
+            "exposure_s": lambda: (
+                _measure(said, _MEASURES["exposure_s"])
+                or exposure_of(_number(said, (_EXIF + "ShutterSpeedValue",)))
+            ),
+            "f_number": lambda: (
+                _measure(said, _MEASURES["f_number"])
+                or f_number_of(_number(said, (_EXIF + "ApertureValue",)))
+            ),
             "camera": lambda: camera(
                 _first(said, (_TIFF + "Make",)), _first(said, (_TIFF + "Model",))
             ),
             "rating": lambda: _rating(said),
-            "keywords": lambda: _keywords(said),
-            "people": lambda: list(dict.fromkeys([*_faces(elements), *said.get(_PERSON, [])])),
+            "keywords": lambda: _keywords(said, elements),
+            "people": lambda: _people(said, elements),
             "taken_at": lambda: _taken_at(said),
         },
         lambda: _position(said),
@@ -144,19 +170,42 @@ def _taken_at(said: Properties) -> str:
 
 
 def _rating(said: Properties) -> int | float | None:
-    rating = _number(said, (_XMP + "Rating",))
+    rating = _number(said, (_XMP + "Rating", _ACDSEE + "rating"))
     if rating is not None:
         return rating
     percent = _number(said, (_MICROSOFT + "Rating",))
     return None if percent is None else stars(percent)
 
 
-def _keywords(said: Properties) -> list[str]:
-    found = list(said.get(_DC + "subject", ()))
+def _keywords(said: Properties, elements: Iterable[Element]) -> list[str]:
+    found = [*said.get(_DC + "subject", ()), *said.get(_ACDSEE + "keywords", ())]
+    found += (
+        _value(part, _MWG_KEYWORDS + "Keyword")
+        for top in elements
+        if top.tag == _MWG_KEYWORDS + "Keywords"
+        for part in top.iter()
+    )
     for name, separator in _KEYWORD_PATHS:
         for path in said.get(name, ()):
             found += parts(path, separator)
     return list(dict.fromkeys(filter(None, found)))
+
+
+def _people(said: Properties, elements: Iterable[Element]) -> list[str]:
+    named = (name for tag in _PEOPLE for name in said.get(tag, ()))
+    return list(dict.fromkeys(filter(None, [*_faces(elements), *named])))
+
+
+def _place(said: Properties, elements: Iterable[Element], name: str, inside: str) -> str:
+    places = (part for top in elements if top.tag == _PLACE for part in top.iter())
+    return _first(said, (name,)) or next(filter(None, (_value(p, inside) for p in places)), "")
+
+
+def _flash(elements: Iterable[Element]) -> bool | None:
+    """Return whether it fired."""
+    flashes = (part for top in elements if top.tag == _EXIF + "Flash" for part in top.iter())
+    said = next(filter(None, (_value(part, _EXIF + "Fired") for part in flashes)), "").lower()
+    return said == "true" if said in {"true", "false"} else None
 
 
 def _faces(elements: Iterable[Element]) -> Iterator[str]:

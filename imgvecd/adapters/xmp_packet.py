@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
+from imgvecd.adapters import xmp_mending
 from imgvecd.core.files.photo_texts import is_known, latin
 
 Properties = dict[str, list[str]]
@@ -31,14 +32,11 @@ _BLANK = b"\r\n\t "
 _BEGINNING = re.compile("[\ufeff\r\n\t ]*<[!-~]")
 _FARTHEST = 256  # bytes in which blanks may stand before the first element
 _DECLARED = re.compile(rb"""<\?xml[^>]{1,200}?encoding\s*=\s*["']([A-Za-z0-9._\-]{1,40})["']""")
-_DECLARATION = re.compile(r"<\?xml\b[^>]{0,300}\?>")
 _END = re.compile(r"</(?:[\w.\-]+:)?(?:xmpmeta|xapmeta|xml_doc)\s*>")
 _RDF_END = re.compile(r"</(?:[\w.\-]+:)?RDF\s*>")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FORBIDDEN_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE)  # noqa: E501 # fmt: skip
-_BARE_AMPERSAND = re.compile(
-    r"<!\[CDATA\[.*?\]\]>|&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[0-9a-fA-F]+);)"
-)
+_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,9}|#x[0-9a-fA-F]{1,8});)")
 _UNBOUND = re.compile(r"(?<=[<\s/])([A-Za-z_][\w.\-]*):(?=[\w.\-])")
 _BOUND = re.compile(r"xmlns:([\w.\-]+)\s*=")
 _DOCTYPE = re.compile(r"<!(?:DOCTYPE|ENTITY)")
@@ -59,7 +57,7 @@ def description_of(packet: bytes) -> tuple[Properties, list[Element]]:
     for description in _of_the_picture(rdf.findall(RDF + "Description")):
         elements += description
         for name, values in _properties(description):
-            properties.setdefault(name, []).extend(values)
+            properties.setdefault(_known_by(name), []).extend(values)
     return properties, elements
 
 
@@ -87,9 +85,15 @@ def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:
         yield child.tag, items or [_value(child)]
 
 
+def _known_by(name: str) -> str:
+    """Return a property's name: some programs leave out the slash at the end of its namespace."""
+    space, bracket, local = name.rpartition("}")
+    return name if space[-1:] in {"", "/", "#"} else f"{space}/{bracket}{local}"
+
+
 def _value(element: Element) -> str:
-    """Return a simple value, also one that has qualifiers beside it."""
-    text = (element.text or "").strip()
+    """Return a simple value, also one that has qualifiers beside it, or is an address."""
+    text = (element.text or "").strip() or element.get(RDF + "resource", "").strip()
     return text or (element.findtext(f".//{RDF}value") or "").strip()
 
 
@@ -122,20 +126,20 @@ def _is_mostly_utf8(packet: bytes) -> bool:
 
 def _repaired(text: str) -> str:
     """Return the part that is XML, without what keeps a parser from reading the rest of it."""
-    text = text[max(text.find("<"), 0) :]
+    text = xmp_mending.plain(text[max(text.find("<"), 0) :])
     if _DOCTYPE.search(text):
         return text  # which is refused
-    text = _DECLARATION.sub("", text, count=1)  # it is text already
     for end in (_END, _RDF_END):
         if last := list(end.finditer(text))[-1:]:
             text = text[: last[0].end()]
             break
     text = _FORBIDDEN_REFERENCE.sub("", _FORBIDDEN.sub("", text))
-    return _BARE_AMPERSAND.sub(lambda found: "&amp;" if found[0] == "&" else found[0], text)
+    return _BARE_AMPERSAND.sub("&amp;", text)
 
 
 def _parsed(text: str) -> Element:
-    """Return the outermost element; of a packet that breaks off, with what comes before that."""
+    """Return the outermost element; of what is no XML, with what can be read all the same."""
+    mended = ""
     for _ in range(_MOST_REPAIRS):
         builder = _Builder()
         parser = DefusedXMLParser(target=builder, forbid_dtd=True)
@@ -143,8 +147,11 @@ def _parsed(text: str) -> Element:
             parser.feed(text)
             parser.close()
         except ParseError as error:
-            if "unbound prefix" in str(error) and (mended := _bound(text)) != text:
-                text = mended
+            if "unbound prefix" in str(error) and (bound := _bound(text)) != text:
+                text = bound
+                continue
+            if not mended:
+                text = mended = xmp_mending.mended(text)
                 continue
             if builder.outermost is None:
                 raise ValueError(f"not XMP: {error}") from error

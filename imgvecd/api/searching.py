@@ -101,7 +101,7 @@ class Filters(
         near: latitude, longitude, kilometres.
         box: south, west, north, east, in degrees; west > east crosses the date line.
         place: town, region or country, in any language: "Hanoi", "Đà Nẵng, Vietnam"; with commas,
-            all of them.
+            all of them, with semicolons, any.
         tags: every one of them, among the user's tags, the file's keywords and people's names.
         metadata: the user's own values, by key, whatever their case.
         min_rating: 0 to 5; the user's rating counts before the file's.
@@ -267,7 +267,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         matched: it is found by the "name" of a file or folder, or by "metadata" (title,
             description, keywords, people, camera, place, what the user says, and names with them),
             by the "text" in the picture (with them), or, where the query tells a place or a time
-            and nothing else, by its "place" or its "date"; whatever it shows.
+            and nothing else, by its "place" or its "date"; whatever it shows. Also of what bears a
+            name among the words ("Ada on the beach").
         source: of the shared engine that has the image; None for this library. `id` is none of this
             library then, and `path` is no path here: "nas:/photos/a.jpg", or "nas:#17" by the id
             there, where that source does not publish paths.

@@ -58,6 +58,11 @@ class Slots:
         """How many have a place."""
         return self._taken.total()
 
+    def alone(self, client: Hashable) -> bool:
+        """Return whether no other client came lately."""
+        self._forget_gone()
+        return not self._came.keys() - {client}
+
     @contextlib.asynccontextmanager
     async def slot(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
         """Hold a place of the client's for as long as the context lasts; errors as for `take`."""
@@ -122,19 +127,22 @@ class Slots:
                     gave = True
 
     def _may(self, client: Hashable) -> bool:
-        alone = not self._came.keys() - {client}
-        share = self._per_client if alone else self._beside_others
+        share = self._per_client if self.alone(client) else self._beside_others
         if self._free <= 0 or self._taken[client] >= share:
             return False
         others = sum(self._taken[other] for other in self._others)
         return client not in self._others or others < self._for_others
 
     def _note(self, client: Hashable) -> None:
-        """Note that the client came now, and forget those who have not come for a while."""
-        now = time.monotonic()
-        self._came[client] = now
+        """Note that the client came now."""
+        self._came[client] = time.monotonic()
         self._came.move_to_end(client)
-        while self._came and next(iter(self._came.values())) < now - _RECENT_S:
+        self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        """Forget those who have not come for a while."""
+        past = time.monotonic() - _RECENT_S
+        while self._came and next(iter(self._came.values())) < past:
             self._came.popitem(last=False)
 
     def _count(self, client: Hashable) -> None:

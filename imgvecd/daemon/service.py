@@ -204,6 +204,8 @@ class DaemonService:
         """Return what the daemon is doing."""
         engine = self._engine
         generation = engine.generation
+        # What ends while files are counted is not over for who reads the counts.
+        scanning, busy = self._reconciler.scanning, engine.busy
         figures, clock, rows = await INTERACTIVE.run(self._numbers, self._fingerprint())
         counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
@@ -221,11 +223,13 @@ class DaemonService:
             warnings.append(f"changed in the configuration, in force after a restart: {changed}")
         pause = await self._gate.look()
         waiting = counts.pending if pause is None else 0
+        scanning = scanning or self._reconciler.scanning
+        busy = busy or engine.busy
         return api.Status(
             version=imgvecd.__version__,
             pid=os.getpid(),
             started_at=self._started_at,
-            state=self._state(counts, pause),
+            state=self._state(counts, pause, scanning=scanning, busy=busy),
             pause=pause,
             clock=self._clock(clock),
             model=self._model_status(),
@@ -489,12 +493,14 @@ class DaemonService:
             self._files.roots(),
         )
 
-    def _state(self, counts: api.FileCounts, pause: api.Pause | None) -> str:
+    def _state(
+        self, counts: api.FileCounts, pause: api.Pause | None, *, scanning: bool, busy: bool
+    ) -> str:
         if self._engine.generation is None:
             return "starting"
-        if self._reconciler.scanning:
+        if scanning:
             return "scanning"
-        if not (counts.pending and self._engine.busy):
+        if not (counts.pending and busy):
             return "idle"
         return "indexing" if pause is None else "paused"
 

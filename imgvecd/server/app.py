@@ -21,9 +21,10 @@ from imgvecd.server.client_connection import (
     Connection,
     connection_factory,
     mark_busy,
+    slots_to_begin,
 )
 from imgvecd.server.concurrency import limit_concurrency
-from imgvecd.server.listener import Listener, OpenFiles
+from imgvecd.server.listener import Listener, OpenFiles, Pace
 from imgvecd.server.peer_credentials import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
 from imgvecd.server.request_bodies import take_bodies
@@ -156,7 +157,8 @@ async def serve(
         def connections() -> list[Connection]:
             return cast("list[Connection]", manager.connections)
 
-        listeners = [Listener(each, admission, connect, connections, files) for each in bound]
+        pace = Pace()
+        listeners = [Listener(each, admission, connect, connections, files, pace) for each in bound]
         for each in bound:
             logger.info("listening on %s", each.getsockname())
         return RunningServer(runner, listeners, owned, stack.pop_all())
@@ -174,12 +176,13 @@ def build(
         token: what requests over TCP must bear; None if there is no such listener.
         files: tells whether open files run out, which is said in health and status.
     """
-    routes = Routes(service, config.timeout_s, lambda: files.trouble if files else None)
+    begun = slots_to_begin()
+    routes = Routes(service, begun, config.timeout_s, lambda: files.trouble if files else None)
     rows = routes.table()
     table = Table(rows)
     app = web.Application(
         middlewares=[  # outermost first
-            mark_busy(),
+            mark_busy(begun),
             send_in_time(config.timeout_s),
             answer_errors(),
             guard(token or secrets.token_hex()),

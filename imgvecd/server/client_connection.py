@@ -42,6 +42,11 @@ _BEGUN_AT_ONCE = 32
 _BEGUN_PER_CLIENT = 2
 
 
+def slots_to_begin() -> Slots:
+    """Return the places in which requests are begun, whatever they ask: it knows who is there."""
+    return Slots(_BEGUN_AT_ONCE, _BEGUN_PER_CLIENT)
+
+
 class Stage(enum.IntEnum):
     """What a connection is about; those that come first make room for others first."""
 
@@ -145,13 +150,12 @@ def connection_factory(manager: web.Server, idle_timeout_s: float) -> Connection
     return make
 
 
-def mark_busy() -> Middleware:
+def mark_busy(slots: Slots) -> Middleware:
     """Return a middleware that keeps a connection from being closed as idle while it is answered.
 
     Clients take turns with the event loop: requests on many connections, or sent ahead of their
     answers, are begun a few at a time.
     """
-    slots = Slots(_BEGUN_AT_ONCE, _BEGUN_PER_CLIENT)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from imgvecd.server.client_connection import (
     BUSY_ANSWER,
+    MAX_CONNECTIONS_PER_CLIENT,
     Connection,
     ConnectionFactory,
     Stage,
@@ -25,8 +26,14 @@ from imgvecd.server.peer_credentials import STRANGER, Admission, ClientIdentity,
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG = 1024  # clients that the kernel keeps waiting; what comes beyond waits in `connect`
-_AT_ONCE = 32  # clients accepted before those that are in are served again
+# Clients that the kernel keeps waiting, as many as one may have; what comes beyond waits in
+# `connect`. It keeps them in one line, so that whoever comes waits for all of these.
+_BACKLOG = MAX_CONNECTIONS_PER_CLIENT
+_AT_ONCE = 8  # clients accepted before those that are in are served again
+# Beside others a client is let in so often: to connect, parse and hang up takes half a millisecond
+# of the event loop, of which it so has an eighth.
+_PACE_S = 0.004
+_RECENT_S = 1.0  # a client that came so lately may well come again
 # Of a client that has its share already, so many connections may wait for its older ones to go.
 _MOST_BEYOND = 16
 # Open files that connections leave to the catalog, the index and the workers, which need some 40.
@@ -69,6 +76,24 @@ class OpenFiles:
         )
 
 
+class Pace:
+    """When each client may be let in: beside others, one connection after a rest. Of one daemon."""
+
+    def __init__(self) -> None:
+        self._let_in_at: dict[ClientIdentity, float] = {}  # of those that came lately
+
+    def note(self, client: ClientIdentity, now: float) -> None:
+        """Note that a client is let in; `now` is the event loop's clock."""
+        for one in [c for c, at in self._let_in_at.items() if at < now - _RECENT_S]:
+            del self._let_in_at[one]
+        self._let_in_at[client] = now
+
+    def turn(self, client: ClientIdentity) -> float:
+        """Return when the client may be let in once more, by the event loop's clock."""
+        alone = not self._let_in_at.keys() - {client}
+        return 0.0 if alone else self._let_in_at.get(client, 0.0) + _PACE_S
+
+
 class Listener:
     """Accepts clients on one socket until closed. For one event loop.
 
@@ -77,6 +102,7 @@ class Listener:
 
     Args:
         connections: returns those that there are, the oldest first.
+        pace: one for all sockets.
     """
 
     def __init__(
@@ -86,15 +112,18 @@ class Listener:
         connect: ConnectionFactory,
         connections: Callable[[], Iterable[Connection]],
         files: OpenFiles,
+        pace: Pace,
     ) -> None:
         self.socket = bound
         self._admission = admission
         self._connect = connect
         self._connections = connections
         self._files = files
+        self._pace = pace
         self._loop = asyncio.get_running_loop()
         self._joining: dict[asyncio.Task[object], Connection] = {}
         self._waiting: dict[ClientIdentity, collections.deque[tuple[socket.socket, Peer]]] = {}
+        self._letting_in: asyncio.TimerHandle | None = None
         self._resuming: asyncio.TimerHandle | None = None
         # given up for the moment in which a client is refused where no file is left
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -109,8 +138,9 @@ class Listener:
         """Accept nothing more; harmless when repeated."""
         if self.socket.fileno() < 0:
             return
-        if self._resuming is not None:
-            self._resuming.cancel()
+        for timer in (self._resuming, self._letting_in):
+            if timer is not None:
+                timer.cancel()
         self._loop.remove_reader(self.socket.fileno())
         self.socket.close()
         for waiting in self._waiting.values():
@@ -158,8 +188,8 @@ class Listener:
         if not self._files.leaves_enough(accepted.fileno()):
             self._welcome(accepted, peer, client, full=True)
             return False
-        if not self._waiting:
-            self._loop.call_soon(self._let_in)
+        if client not in self._waiting:
+            self._let_in_soon(0.0)
         waiting = self._waiting.setdefault(client, collections.deque())
         if len(waiting) < max(share_of(client) - have[client], _MOST_BEYOND):
             waiting.append((accepted, peer))
@@ -167,14 +197,23 @@ class Listener:
             _refuse(accepted)
         return True
 
+    def _let_in_soon(self, delay_s: float) -> None:
+        if self._letting_in is not None:
+            self._letting_in.cancel()
+        self._letting_in = self._loop.call_later(delay_s, self._let_in)
+
     def _let_in(self) -> None:
-        """Let in one connection of each client that waits."""
+        """Let in one connection of each client that waits and whose turn it is."""
+        now = self._loop.time()
         for client, waiting in list(self._waiting.items()):
+            if now < self._pace.turn(client):
+                continue
+            self._pace.note(client, now)
             self._welcome(*waiting.popleft(), client)
             if not waiting:
                 del self._waiting[client]
         if self._waiting:
-            self._loop.call_soon(self._let_in)
+            self._let_in_soon(max(min(map(self._pace.turn, self._waiting)) - now, 0.0))
 
     def _welcome(
         self, accepted: socket.socket, peer: Peer, client: ClientIdentity, *, full: bool = False

@@ -17,6 +17,7 @@ import msgspec
 import imgvecd
 from imgvecd import api
 from imgvecd.server import problems
+from imgvecd.server.client_connection import slots_to_begin
 from imgvecd.server.route import EVENTS, JSON, NDJSON, Route
 from imgvecd.server.routes import Routes
 from imgvecd.server.services import Service
@@ -55,7 +56,7 @@ _EACH = {NDJSON: "one such object a line", EVENTS: "events, whose `data` is such
 
 def document() -> bytes:
     """Return the document that the table of routes makes, as JSON."""
-    table = Routes(cast("Service", _Anything())).table()
+    table = Routes(cast("Service", _Anything()), slots_to_begin()).table()
     shapes = {shape for route in table for shape in _shapes(route)}
     _, components = msgspec.json.schema_components(
         [*sorted(shapes, key=lambda shape: shape.__name__), api.Problem],

@@ -44,7 +44,7 @@ class Peer:
     Attributes:
         pid: 0 where the system does not tell, and over TCP.
         uid: None over TCP: whoever has the token.
-        groups: every group that the process was in when it connected.
+        groups: every group that another user's process was in when it connected.
     """
 
     pid: int
@@ -90,7 +90,8 @@ def peer_of(peer: socket.socket) -> Peer:
         return Peer(0, os.geteuid())  # the socket's mode is the guard
     raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(raw)
-    return Peer(pid, uid, frozenset({gid, *_other_groups(peer)}))
+    known = Peer(pid, uid)
+    return known if known.is_owner else Peer(pid, uid, frozenset({gid, *_other_groups(peer)}))
 
 
 def _other_groups(peer: socket.socket) -> tuple[int, ...]:

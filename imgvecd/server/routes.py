@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from imgvecd import api
+from imgvecd.core.slots import Slots
 from imgvecd.errors import BadRequestError, ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.server.browsing_routes import BrowsingRoutes
 from imgvecd.server.concurrency import slots_by_work
@@ -54,6 +55,7 @@ class Routes:
     """The handlers of `/v1`, over one service.
 
     Args:
+        begun: the places in which requests are begun.
         write_timeout_s: clients that do not take a piece of a stream for so long are hung up on.
         trouble: tells what stands in the way of serving; None if nothing does.
     """
@@ -61,6 +63,7 @@ class Routes:
     def __init__(
         self,
         service: Service,
+        begun: Slots,
         write_timeout_s: float = 60.0,
         trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -68,7 +71,7 @@ class Routes:
         self._trouble = trouble
         self._actions: set[asyncio.Task[Any]] = set()
         self._searches = SearchTimes()
-        self.streams = Streams(write_timeout_s)
+        self.streams = Streams(write_timeout_s, begun)
         self.slots = slots_by_work()
         self._searching = SearchRoutes(service.searching, self.streams)
         self._duplicates = DuplicatesRoutes(service.duplicates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
 import msgspec
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 _ENCODER = msgspec.json.Encoder()
 # A client that takes a list as fast as it comes wants it whole, not soon: searches go before.
 _PAGES_AT_ONCE = 2
+_RESTS = 3  # so many times as long as a page took, while others ask, too
 
 
 class Stream:
@@ -60,10 +62,12 @@ class Streams:
 
     Args:
         write_timeout_s: a client that does not take a piece for so long is hung up on.
+        begun: the places in which requests are begun.
     """
 
-    def __init__(self, write_timeout_s: float) -> None:
+    def __init__(self, write_timeout_s: float, begun: Slots) -> None:
         self._write_timeout_s = write_timeout_s
+        self._begun = begun
         self._endless: set[asyncio.Task[object]] = set()
         self._pages = Slots(_PAGES_AT_ONCE, per_client=1)
 
@@ -116,7 +120,11 @@ class Streams:
         """Return one more page, or None after the last; clients take turns."""
         client = client_of(request)
         async with self._pages.slot(client, owner=client.is_owner):
-            return await anext(pages, None)
+            began = time.monotonic()
+            page = await anext(pages, None)
+            if not self._begun.alone(client):
+                await asyncio.sleep(_RESTS * (time.monotonic() - began))
+            return page
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from gateways import Gateway
+from running import DEADLINE_S
 
 NOTHING = "imgvec"  # the cookie's name
 
@@ -149,7 +150,7 @@ def test_nothing_but_the_gateway_is_asked(page, gateway):
 
 def raw(gateway, method="GET", path="/", body=None, **headers):
     """Ask as a program on this machine does, with any head it likes."""
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)
@@ -193,7 +194,7 @@ def test_another_host_is_misdirected(alone, cookie, host):
 
 
 def test_two_hosts_are_misdirected(alone, cookie):
-    connection = http.client.HTTPConnection("127.0.0.1", alone.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", alone.port, timeout=DEADLINE_S)
     connection.putrequest("GET", "/", skip_host=True)
     connection.putheader("Host", alone.host)
     connection.putheader("Host", "evil.example")

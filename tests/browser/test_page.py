@@ -9,6 +9,7 @@ import socket
 import pytest
 from browsing import HOSTILE
 from gateways import Gateway
+from running import DEADLINE_S
 
 ACTIVE = "document.querySelector('.cell.active')"
 COUNT = "document.querySelector('.count')?.textContent ?? ''"
@@ -63,10 +64,9 @@ def test_back_returns_to_the_very_same_place(page):
 def test_arrows_move_and_shift_selects(page):
     page.press("Home")
     page.press("Right", "Right")
-    assert page.js(f"{ACTIVE}.dataset.index") == "2"
-    assert page.js("document.querySelector('#grid').getAttribute('aria-activedescendant')") == (
-        "photo-2"
-    )
+    page.until(f"{ACTIVE}?.dataset.index === '2'")
+    shown = "document.querySelector('#grid').getAttribute('aria-activedescendant')"
+    page.until(f"{shown} === 'photo-2'")
     page.press("Right", "Right", held=["Shift"])
     page.until("document.querySelector('#selection').textContent.includes('3 selected')")
     page.press("Escape")
@@ -161,7 +161,7 @@ def test_new_photos_appear(browser, own_daemon):
         for _ in range(7):  # connections are six for all pages
             browser.open("about:blank")
             browser.open(f"http://{gateway.host}/")
-            browser.until(f"({COUNT}) === '13 photos'", 30)
+            browser.until(f"({COUNT}) === '13 photos'")
         browser.open("about:blank")
         browser.ask("browsingContext.traverseHistory", context=browser.context, delta=-1)
         browser.until(f"({COUNT}) === '13 photos'")
@@ -348,13 +348,13 @@ def test_closing_leaves_no_listener(browser, daemon):
     browser.js(
         "[...document.querySelectorAll('nav button')].find(b => b.textContent === 'Close').click()"
     )
-    gateway.process.wait(30)
+    gateway.process.wait(DEADLINE_S)
     with (
         pytest.raises(ConnectionRefusedError),
         socket.create_connection(("127.0.0.1", gateway.port), timeout=5),
     ):
         pass
-    assert "Closed" in browser.text()
+    browser.until("document.body.innerText.includes('Closed')")
     browser.open("about:blank")
 
 

@@ -18,6 +18,7 @@ import time
 import pytest
 from PIL import Image
 from ports import free_port
+from running import DEADLINE_S
 
 SECRET = "s3cret-" * 6
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "browse.md"
@@ -68,7 +69,7 @@ def served(daemon, tmp_path):
     until_open(port, process)
     yield port
     process.terminate()
-    process.wait(30)
+    process.wait(DEADLINE_S)
 
 
 def test_it_ends_in_order_when_told_to(daemon, tmp_path):
@@ -76,7 +77,7 @@ def test_it_ends_in_order_when_told_to(daemon, tmp_path):
     process = serve(daemon, configured(tmp_path, listen=f"127.0.0.1:{port}"))
     until_open(port, process)
     process.terminate()  # what systemd and containers send
-    assert process.wait(60) == 0
+    assert process.wait(DEADLINE_S) == 0
 
 
 def test_a_browser_is_asked_for_the_secret_once(browser, served):
@@ -106,7 +107,7 @@ def test_a_browser_is_asked_for_the_secret_once(browser, served):
 )
 def test_it_is_refused_without_what_makes_it_safe(daemon, tmp_path, settings, said):
     process = serve(daemon, configured(tmp_path, **settings), stderr=subprocess.PIPE)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 2
     assert said in error
 
@@ -141,10 +142,10 @@ def test_behind_a_proxy_as_the_docs_show_it(daemon, tmp_path, kind):
         assert (status, bool(json.loads(answer)["hits"])) == (200, True)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(DEADLINE_S)
         if proxy is not None:
             proxy.terminate()
-            proxy.wait(30)
+            proxy.wait(DEADLINE_S)
 
 
 def documented(kind):
@@ -199,7 +200,7 @@ PROXIES = {"nginx": start_nginx, "caddy": start_caddy}
 def asking(port, method, path, body=None, **headers):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=DEADLINE_S, context=context)
     try:
         connection.request(method, path, body, {"Host": "photos.example", **headers})
         yield connection.getresponse()

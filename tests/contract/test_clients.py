@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from both_clients import CLIENTS
 from ports import free_port
+from running import DEADLINE_S
 
 from imgvecd import AsyncClient, Client, api
 from imgvecd.errors import BadRequestError, DaemonError, DaemonUnreachableError, ImgvecdError
@@ -133,7 +134,7 @@ def test_what_ended_while_idle_costs_no_request(listen, connect, ask):
     listener = listen([OK], [DONE if ask == "retry" else ANSWERS[ask]])
     client = connect(**listener.where)
     client.health()
-    assert listener.hung_up.wait(10)
+    assert listener.hung_up.wait(DEADLINE_S)
     getattr(client, ask)(*(["x"] if ask == "search" else []))
     assert len(listener.heard) == 2
 
@@ -263,7 +264,7 @@ def test_as_many_wait_as_the_kernel_keeps(tmp_path, connect):
     client_side, _ = bound.accept()
     client_side.recv(65536)
     client_side.sendall(OK)
-    asking.join(10)
+    asking.join(DEADLINE_S)
     assert answered == ["ok"]
     client_side.close()
     bound.close()
@@ -321,7 +322,7 @@ def test_what_is_not_asked_any_more_is_hung_up_on(tmp_path):
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            while await asyncio.wait_for(loop.sock_recv(heard, 65536), 10):
+            while await asyncio.wait_for(loop.sock_recv(heard, 65536), DEADLINE_S):
                 pass
             heard.close()
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import safetensors.numpy
 from later import Later, open_clip, save_file, torch
+from running import DEADLINE_S
 
 from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower, building
 from imgvecd.config.schema import EncodeConfig, ModelConfig
@@ -253,7 +254,7 @@ def mapped(name):
 
 
 async def until_kept(encoder):
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(DEADLINE_S):
         while encoder.runtime_note is None or mapped("libtorch"):
             await asyncio.sleep(0.2)  # thousands of regions are looked at
 
@@ -330,7 +331,7 @@ async def test_one_that_was_built_is_compared_with_torch_once_nothing_is_to_do(
     try:
         pixels = [os.urandom(3 * 32 * 32) for _ in range(5)]
         built = await encoder.encode_images(pixels, Lane.BULK)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(DEADLINE_S):
             while not read_choice(images, AUTO).compared or mapped("libtorch"):
                 await asyncio.sleep(0.2)  # thousands of regions are looked at
         again = await encoder.encode_images(pixels, Lane.BULK)

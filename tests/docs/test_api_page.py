@@ -8,7 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from running import RunningDaemon
+from running import DEADLINE_S, RunningDaemon
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -40,7 +40,7 @@ def test_commands_run(place, command):
         env={**daemon.env, "IMGVECD_SOCKET": str(daemon.socket)},
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=DEADLINE_S,
     )
     assert done.returncode == (TIMED_OUT if command.startswith("timeout") else 0), done.stderr
     assert done.stdout or " -o " in command

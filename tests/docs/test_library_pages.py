@@ -15,7 +15,7 @@ import pytest
 from installed import install
 from kept_state import KeptScratch, keep_state
 from PIL import Image
-from running import RunningDaemon
+from running import DEADLINE_S, RunningDaemon
 
 from imgvecd.cli import demo
 from imgvecd.cli.main import main, parser
@@ -42,7 +42,7 @@ def place(tmp_path_factory):
     with Image.open(PHOTOS / "rocket.jpg") as image:
         image.reduce(2).save(pictures / "small.jpg")
     daemon = RunningDaemon(home, [pictures], {"model": "imgvecd-mini"})
-    daemon.post("/v1/sync")
+    daemon.sync()
     work = home / "work"
     shutil.copytree(PHOTOS, work / "photos", ignore=shutil.ignore_patterns("*.md"))
     shutil.copy(PHOTOS / "cat.jpg", work / "photo.jpg")
@@ -76,7 +76,7 @@ def run(place, command):
         env=environment,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=DEADLINE_S,
     )
 
 

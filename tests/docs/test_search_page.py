@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 from installed import install
-from running import RunningDaemon
+from running import DEADLINE_S, RunningDaemon
 
 from imgvecd.client.main import parser
 
@@ -60,7 +60,7 @@ def run(place, command):
         env=environment,
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE_S,
     )
 
 

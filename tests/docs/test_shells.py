@@ -12,14 +12,13 @@ import time
 
 import pytest
 from installed import MODULES
+from running import DEADLINE_S
 from terminals import Terminal
 
 from imgvecd.cli import manual
 from imgvecd.cli.main import parser as imgvecd
 from imgvecd.client.completions import SHELLS
 from imgvecd.client.main import parser as imgvec
-
-DEADLINE_S = 60
 
 
 @pytest.fixture

@@ -127,9 +127,9 @@ def filters(count):
 
 
 def pipelined(line, count=200):
-    """Send many requests ahead of their answers, each a little different."""
+    """Send many requests ahead of their answers; a `#` in the line is another number in each."""
     head = "".join(
-        f"GET {line}&min_score=-0.{time.monotonic_ns()}{i} HTTP/1.1\r\nHost: x\r\n\r\n"
+        f"GET {line} HTTP/1.1\r\nHost: x\r\n\r\n".replace("#", f"{time.monotonic_ns()}{i}")
         for i in range(count)
     )
     with contextlib.suppress(OSError), connect() as client:
@@ -245,8 +245,11 @@ ATTACKS = {
             JSON + "Content-Encoding: deflate\r\n",
         )
     ),
-    "searches sent ahead": lambda: over_and_over(lambda: pipelined("/v1/search?text=x")),
+    "searches sent ahead": lambda: over_and_over(
+        lambda: pipelined("/v1/search?text=x&min_score=-0.#")
+    ),
     "lists sent ahead": lambda: over_and_over(lambda: pipelined("/v1/images?limit=1000&after=0")),
+    "refusals sent ahead": lambda: over_and_over(lambda: pipelined("/v1/images?limit=#")),
     "batches": lambda: over_and_over(batches),
     "large pages": lambda: over_and_over(large_pages),
     "notes": lambda: over_and_over(notes),

@@ -20,7 +20,7 @@ PHOTOS = HERE.parent / "data" / "photos"
 TESTS = HERE.parent
 SECONDS = 4
 SEARCHES, SEARCHES_BY_DAY = 60, 20
-PATIENCE_S = 20.0  # of whoever searches, on a machine that does other things
+PATIENCE_S = 60.0  # of whoever searches, on a machine that does other things
 GROUP = 54_321  # nobody's
 NOBODY = 65_534
 OF_OTHERS = ("event streams", "idle connections", "bodies that stall", "globs")
@@ -48,11 +48,11 @@ def daemon(tmp_path_factory):
                 file.write(b"%d" % number)  # another file, the same picture
     shutil.copy(PHOTOS / "cat.jpg", folder / f"{'a' * 240}.jpg")
     env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "ENCODED": os.devnull}
-    settings = {"server__tcp": "127.0.0.1:0", "server__timeout_s": "20"}
+    settings = {"server__tcp": "127.0.0.1:0", "server__timeout_s": "60"}
     if os.getuid() == 0:
         settings["server__group"] = str(GROUP)
     daemon = RunningDaemon(home, [folder], settings, module="fast_daemon", env=env)
-    daemon.post("/v1/sync", {"timeout_s": 100})
+    daemon.sync()
     daemon.search("a dog")
     yield daemon
     assert daemon.stop() == 0

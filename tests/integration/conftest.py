@@ -44,7 +44,7 @@ def start_fast(tmp_path):
         }
         daemon = RunningDaemon(tmp_path / home, folders, settings, module="fast_daemon", env=env)
         daemons.append(daemon)
-        daemon.post("/v1/sync", {"timeout_s": 100})
+        daemon.sync()
         return daemon
 
     yield start_daemon

@@ -1,5 +1,6 @@
 """Another user of this machine, with a real second uid, against a real daemon."""
 
+import contextlib
 import errno
 import json
 import os
@@ -115,7 +116,8 @@ def test_cannot_read_the_state(daemon):
     assert as_another_user(READ, daemon.socket.parent) == "[]"
     # the files are private by themselves, in whatever folder the user puts them
     for path in (daemon.state, *daemon.state.rglob("*")):
-        assert not path.stat().st_mode & 0o077, path
+        with contextlib.suppress(FileNotFoundError):  # of the daemon's work
+            assert not path.stat().st_mode & 0o077, path
 
 
 def test_nothing_listens_but_the_socket(daemon):
@@ -124,6 +126,7 @@ def test_nothing_listens_but_the_socket(daemon):
     processes += processes[0].children(recursive=True)
     assert len(processes) > 1
     for process in processes:
-        assert process.net_connections("inet") == []
+        with contextlib.suppress(psutil.NoSuchProcess):  # a worker that was idle
+            assert process.net_connections("inet") == []
     paths = {conn.laddr for conn in processes[0].net_connections("unix") if conn.laddr}
     assert paths == {str(daemon.socket)}

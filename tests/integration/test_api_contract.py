@@ -10,14 +10,16 @@ import shutil
 import msgspec
 import pytest
 import requests
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from later import Later
 from running import DEADLINE_S, RunningDaemon
-from schemathesis import GenerationMode
-from schemathesis.checks import CHECKS
 
 from imgvecd.server import openapi
+
+# Importing it takes seconds, which only who runs these tests has to wait for.
+schemathesis = Later("schemathesis")
+CHECKS = Later("schemathesis.checks", "CHECKS")
 
 # They end when the client leaves, which schemathesis does not; test_events and test_search listen.
 ENDLESS = re.compile(r"/v1/(search/live|events)$")
@@ -31,9 +33,12 @@ WORDY = re.compile(
 CASES_A_RUN = 6  # for each operation: a few hundred in all
 CASES_A_NIGHT = 400  # likewise: more than 10,000
 
-SCHEMA = schemathesis.openapi.from_dict(msgspec.json.decode(openapi.document()))
+DOCUMENT = msgspec.json.decode(openapi.document())
 OPERATIONS = [
-    found.ok() for found in SCHEMA.get_all_operations() if not ENDLESS.match(found.ok().path)
+    f"{method.upper()} {path}"
+    for path, methods in DOCUMENT["paths"].items()
+    for method in methods
+    if not ENDLESS.match(path)
 ]
 
 
@@ -69,6 +74,13 @@ def base_url(daemon):
     return f"http://127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="module")
+def operations():
+    schema = schemathesis.openapi.from_dict(DOCUMENT)
+    found = [each.ok() for each in schema.get_all_operations()]
+    return {operation.label: operation for operation in found}
+
+
 def limits(cases):
     return settings(
         max_examples=cases,
@@ -85,7 +97,7 @@ def check(operation, cases, base_url, session):
     checks = set(CHECKS.get_all())
     if WORDY.match(operation.path):
         checks.remove(CHECKS.get_one("positive_data_acceptance"))
-    for mode in GenerationMode:
+    for mode in schemathesis.GenerationMode:
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @limits(cases // 2)
@@ -96,19 +108,19 @@ def check(operation, cases, base_url, session):
         try:
             ask()
         except Unsatisfiable:  # an operation without any parameter cannot be asked wrongly
-            assert mode is GenerationMode.NEGATIVE
+            assert mode is schemathesis.GenerationMode.NEGATIVE
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_every_answer_is_as_described(operation, base_url, session):
-    check(operation, CASES_A_RUN, base_url, session)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_answer_is_as_described(operations, operation, base_url, session):
+    check(operations[operation], CASES_A_RUN, base_url, session)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_every_answer_is_as_described_all_night(operation, base_url, session):
-    check(operation, CASES_A_NIGHT, base_url, session)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_answer_is_as_described_all_night(operations, operation, base_url, session):
+    check(operations[operation], CASES_A_NIGHT, base_url, session)
 
 
 def test_the_daemon_survived(daemon):

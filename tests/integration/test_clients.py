@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import AsyncClient, Client, api
 from imgvecd.errors import DaemonError
@@ -47,7 +48,7 @@ async def test_both_clients_tell_the_same(daemon):
     with pytest.raises(DaemonError) as error:
         await other.thumbnail(10**9)
     assert error.value.code == "not_found"
-    assert client.sync() == await other.sync()
+    assert client.sync(DEADLINE_S) == await other.sync(DEADLINE_S)
     assert client.rescan(os.path.dirname(images[0].files[0].path)) == await other.rescan()
     assert client.stats().images == (await other.stats()).images == len(images)
 
@@ -55,17 +56,17 @@ async def test_both_clients_tell_the_same(daemon):
 async def test_events_tell_of_a_new_photo_and_of_what_was_missed(daemon, shipped_photos):
     client = AsyncClient(str(daemon.socket))
     events: Any = client.events()
-    first = await asyncio.wait_for(anext(events), 30)
+    first = await asyncio.wait_for(anext(events), DEADLINE_S)
     assert first.status.pid == daemon.process.pid
     shutil.copy(shipped_photos / "2024" / "rocket.jpg", shipped_photos / "copy.jpg")
     kinds = set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         while not {"clock", "progress"} <= kinds:
             event = await anext(events)
             kinds.add(event.kind)
     await events.aclose()
     daemon.post("/v1/checkpoint")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         async for missed in client.events(event.id):
             assert missed.kind != "status"
             if missed.kind == "checkpoint":
@@ -83,9 +84,9 @@ def test_listening_ends_quietly_with_the_daemon(daemon):
 
     listening = threading.Thread(target=listen, daemon=True)
     listening.start()
-    assert begun.wait(60)
-    Client(str(daemon.socket)).sync(60)
+    assert begun.wait(DEADLINE_S)
+    Client(str(daemon.socket)).sync(DEADLINE_S)
     assert daemon.stop() == 0
-    listening.join(30)
+    listening.join(DEADLINE_S)
     assert not listening.is_alive()
     assert isinstance(heard[0], api.Event)

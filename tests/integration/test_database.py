@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kept_state import keep_state
+from running import DEADLINE_S
 
 from imgvecd import VectorDatabase, api
 from imgvecd.errors import (
@@ -187,7 +188,7 @@ def test_after_a_fork_it_says_so_instead_of_hanging(kept):
     child.start()
     assert ours.poll(60)
     *refusals, found = ours.recv()
-    child.join(20)
+    child.join(DEADLINE_S)
     assert child.exitcode == 0
     assert len(refusals) == 3
     assert all("forked: open it anew" in refusal for refusal in refusals)
@@ -235,7 +236,7 @@ def test_other_processes_read_what_the_first_one_writes(kept):
             assert reader.stdout.readline() == "True 1\n"
             assert reader.stdout.readline() == "refused\n"
             database.add_image(rocket, metadata={"a": 1})
-            output, _ = reader.communicate("go on\n", timeout=60)
+            output, _ = reader.communicate("go on\n", timeout=DEADLINE_S)
         finally:
             reader.kill()
     assert output == "True {'a': 1}\n"

@@ -87,7 +87,7 @@ def test_beside_a_daemon_from_the_plan_to_the_trash_and_back(start, shipped_phot
     shutil.copy(shipped_photos / "brick.jpg", protected)
     before = snapshot(shipped_photos)
     daemon = start(shipped_photos)
-    daemon.post("/v1/sync")
+    daemon.sync()
 
     plan = tmp_path / "plan.txt"
     done = daemon.imgvecd("dedup", "plan", plan, "--protect", protected)
@@ -110,7 +110,7 @@ def test_beside_a_daemon_from_the_plan_to_the_trash_and_back(start, shipped_phot
     }
     again = daemon.imgvecd("dedup", "apply", plan, "--yes")
     assert (again.returncode, b"2 were not there" in again.stdout) == (0, True)
-    daemon.post("/v1/sync")
+    daemon.sync()
     assert daemon.get("/v1/stats")["files"] == len(after)
 
     listed = daemon.imgvecd("dedup", "undo", "--list").stdout

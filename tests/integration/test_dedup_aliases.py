@@ -192,7 +192,10 @@ def test_a_protected_folder_loses_nothing_through_a_mount(home, photos, mount, c
 @pytest.mark.parametrize(
     "place",
     ["home/data/Trash/files/x/cat.jpg", ".Trash-0/files/cat.jpg", "#recycle/cat.jpg",
-     "@Recycle/a/cat.jpg", ".Trashes/501/cat.jpg", "$RECYCLE.BIN/S-1-5/cat.jpg"],
+     "@Recycle/a/cat.jpg", ".Trashes/501/cat.jpg", "$RECYCLE.BIN/S-1-5/cat.jpg",
+     ".recycle/ada/cat.jpg", ".Recycle.Bin/cat.jpg", "RECYCLED/cat.jpg", ".dtrash/files/cat.jpg",
+     "files_trashbin/files/cat.jpg", ".debris/cat.jpg", "old/trash/files/a/cat.jpg",
+     "2024/.trashed-1700000000-cat.jpg"],
 )  # fmt: skip
 def test_what_lies_in_a_trash_is_no_copy_that_stays(home, photos, tmp_path, place):
     kept = tmp_path / place

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from defusedxml import ElementTree
+from running import DEADLINE_S
 
 from imgvecd.client.desktop import thunar
 from imgvecd.client.main import main
@@ -119,7 +120,7 @@ def test_what_menus_call_opens_the_page_with_photos_like_it(start, shipped_photo
             assert process.poll() is None
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(DEADLINE_S)
 
 
 def test_an_error_is_shown_on_the_desktop(home, monkeypatch):

@@ -77,6 +77,6 @@ def test_what_lies_deeper_than_a_path_is_long_is_found(start, tmp_path):
         file.write((tmp_path / "b.png").read_bytes())
     os.close(folder)
     daemon = start(root)
-    daemon.post("/v1/sync")
+    daemon.sync()
     diagnosis = daemon.post("/v1/doctor")
     assert diagnosis["counts"]["in_catalog"] == diagnosis["counts"]["on_disk"] == 2

@@ -18,7 +18,7 @@ def test_groups_checks_decisions_and_reading_beside(start, shipped_photos, tmp_p
     turned = shipped_photos / "turned.jpg"
     Image.open(shipped_photos / "motorcycle.jpg").transpose(Image.Transpose.ROTATE_90).save(turned)
     daemon = start(shipped_photos)
-    daemon.post("/v1/sync", {"timeout_s": 120})
+    daemon.sync()
 
     listed = daemon.imgvec("duplicates", "-0", "--protect", shipped_photos / "2023")
     assert listed.returncode == 0
@@ -59,7 +59,7 @@ def test_plan_apply_and_undo_by_the_daemon(start, shipped_photos):
     Image.open(shipped_photos / "motorcycle.jpg").transpose(Image.Transpose.ROTATE_90).save(turned)
     before = {path: path.read_bytes() for path in shipped_photos.rglob("*.jpg")}
     daemon = start(shipped_photos)
-    daemon.post("/v1/sync", {"timeout_s": 120})
+    daemon.sync()
     with Client(str(daemon.socket)) as client:
         plan = client.plan_dedup()
         assert plan.files == 1

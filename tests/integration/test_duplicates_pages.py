@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import AsyncClient, Client
 from imgvecd.errors import DaemonError
@@ -19,7 +20,7 @@ def daemon(start, shipped_photos):
     for name in COPIED:
         copy_of(shipped_photos, name)
     daemon = start(shipped_photos)
-    daemon.post("/v1/sync", {"timeout_s": 120})
+    daemon.sync()
     return daemon
 
 
@@ -101,7 +102,7 @@ def test_what_changes_between_pages_costs_no_group(daemon, shipped_photos):
         gone = first.groups[0]
         for file in gone.files[1:]:  # one that was shown is none any more
             (shipped_photos / "copies" / file.path.rpartition("/")[2]).unlink(missing_ok=True)
-        client.sync(timeout_s=120)
+        client.sync(timeout_s=DEADLINE_S)
         found, cursor = set(), first.next_cursor
         while cursor:
             page = client.duplicates(limit=1, cursor=cursor)

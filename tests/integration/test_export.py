@@ -14,7 +14,7 @@ from imgvecd.errors import NotFoundError, ReadOnlyError
 
 def test_everything_and_then_only_what_has_changed(start, shipped_photos, tmp_path):
     daemon = start(shipped_photos)
-    daemon.post("/v1/sync")
+    daemon.sync()
     count = len(list(shipped_photos.rglob("*.jpg")))
 
     first = daemon.imgvecd("export", tmp_path / "all.json", "--embeddings")
@@ -39,7 +39,7 @@ def test_everything_and_then_only_what_has_changed(start, shipped_photos, tmp_pa
 
     clock = re.search(rb"Clock: (c:[0-9a-f]+:[0-9]+)", first.stderr)[1].decode()
     shutil.copy(shipped_photos / "grass.jpg", shipped_photos / "grass again.jpg")
-    daemon.post("/v1/sync")
+    daemon.sync()
     for kind in ("jsonl", "csv", "parquet"):
         path = tmp_path / f"changed.{kind}"
         assert daemon.imgvecd("export", path, "--since", clock).returncode == 0

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+from running import DEADLINE_S
 
 pytestmark = pytest.mark.any_encoder
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.any_encoder
 @pytest.fixture
 def daemon(start, shipped_photos):
     daemon = start(shipped_photos)
-    daemon.post("/v1/sync", {"timeout_s": 100})
+    daemon.sync()
     return daemon
 
 
@@ -24,7 +25,7 @@ def test_after_sync_everything_on_disk_is_found(daemon, shipped_photos):
     for number in range(5):
         copy = shipped_photos / f"cat {number}.jpg"
         copy.write_bytes(cat.read_bytes() + bytes([number]))
-        assert daemon.imgvec("sync", "--timeout", 60).returncode == 0
+        assert daemon.imgvec("sync", "--timeout", DEADLINE_S).returncode == 0
         found = daemon.imgvec("search", "a cat", "--all").stdout.splitlines()
         assert os.fsencode(copy) in found
     copy.unlink()
@@ -34,8 +35,11 @@ def test_after_sync_everything_on_disk_is_found(daemon, shipped_photos):
 
 
 def test_sync_that_takes_too_long_says_so(start, shipped_photos):
-    daemon = start(shipped_photos)
-    status, answer = daemon.request("POST", "/v1/sync", {"timeout_s": 0.001})
+    daemon = start(shipped_photos, watch__settle_ms=600_000)
+    with (shipped_photos / "half.jpg").open("wb") as file:  # which is waited for
+        file.write(b"half of it")
+        file.flush()
+        status, answer = daemon.request("POST", "/v1/sync", {"timeout_s": 0.1})
     assert (status, answer["code"]) == (409, "not_in_time")
 
 
@@ -48,13 +52,13 @@ def test_changes_tell_what_happened_after_a_clock(daemon, shipped_photos):
 
     cat = next(shipped_photos.rglob("cat.jpg"))
     shutil.copy(cat, shipped_photos / "copy.jpg")
-    daemon.post("/v1/sync")
+    daemon.sync()
     (shipped_photos / "copy.jpg").rename(shipped_photos / "renamed.jpg")
-    daemon.post("/v1/sync")
+    daemon.sync()
     (shipped_photos / "renamed.jpg").write_bytes(cat.read_bytes() + b"\0")
-    daemon.post("/v1/sync")
+    daemon.sync()
     (shipped_photos / "renamed.jpg").unlink()
-    daemon.post("/v1/sync")
+    daemon.sync()
     answer = daemon.get("/v1/changes", since=clock)
     assert kinds(answer) == [
         ("added", "copy.jpg"),
@@ -92,7 +96,7 @@ def test_a_clock_that_is_none_is_refused(daemon):
 
 def test_doctor_proves_that_the_index_equals_the_library(daemon, shipped_photos):
     (shipped_photos / "broken.jpg").write_bytes(b"no picture at all")
-    daemon.post("/v1/sync")
+    daemon.sync()
     diagnosis = daemon.post("/v1/doctor")
     assert diagnosis["healthy"]
     assert diagnosis["counts"]["on_disk"] == 9
@@ -110,14 +114,14 @@ def test_doctor_command_exits_by_what_it_found(daemon, shipped_photos, tmp_path)
     assert b"8  searchable" in doctor().stdout
     cat = next(shipped_photos.rglob("cat.jpg"))
     os.link(cat, tmp_path / "outside.jpg")
-    daemon.post("/v1/sync")
+    daemon.sync()
     assert doctor().returncode == 0
     with (tmp_path / "outside.jpg").open("ab") as file:  # of which no event tells
         file.write(b"more")
     assert doctor().returncode == 1
     assert b"changed: " + os.fsencode(cat) in doctor().stdout
     assert daemon.imgvec("rescan", cat.parent).returncode == 0
-    daemon.post("/v1/sync")
+    daemon.sync()
     assert doctor().returncode == 0
     daemon.stop()
     assert doctor().returncode == 2
@@ -126,14 +130,14 @@ def test_doctor_command_exits_by_what_it_found(daemon, shipped_photos, tmp_path)
 def test_failures_have_reasons_and_another_chance(daemon, shipped_photos):
     broken = shipped_photos / "broken.jpg"
     broken.write_bytes(b"no picture at all")
-    daemon.post("/v1/sync")
+    daemon.sync()
     (failure,) = daemon.get("/v1/failures")["failures"]
     assert failure["path"] == str(broken)
     assert failure["reason"] in {"unsupported", "damaged"}
     assert daemon.imgvec("failures").stdout == os.fsencode(broken) + b"\n"
     assert daemon.imgvec("retry").stdout == b"retry of 1 files\n"
-    daemon.post("/v1/sync")
+    daemon.sync()
     assert len(daemon.get("/v1/failures")["failures"]) == 1
     broken.unlink()
-    daemon.post("/v1/sync")
+    daemon.sync()
     assert daemon.get("/v1/failures")["failures"] == []

@@ -1,11 +1,16 @@
 """The main job, with nothing faked: a folder becomes searchable, and stays so."""
 
+import contextlib
+import http.client
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from running import RunningDaemon
+
+TESTS = Path(__file__).parents[1]
 
 
 # the larger one at night: what is done is the same
@@ -159,6 +164,23 @@ def test_searching_by_image_and_by_id(start, shipped_photos):
     assert by_id["id"] == by_path["id"]
     found = daemon.imgvec("search", "--image", cat, "--limit", 1)
     assert found.stdout == os.fsencode(cat) + b"\n"
+
+
+def test_who_waits_for_idle_has_everything(tmp_path, shipped_photos):
+    """Also if the first scan ends while its files are being counted."""
+    env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "ENCODED": os.devnull}
+    home = tmp_path / "home"
+    daemon = RunningDaemon(home, [shipped_photos], module="late_daemon", env=env, wait=False)
+
+    def idle():
+        with contextlib.suppress(OSError, http.client.HTTPException):  # it does not serve yet
+            status = daemon.status()
+            return status if status["state"] == "idle" else None
+
+    try:
+        assert daemon.wait_until(idle)["files"]["indexed"] == len(images_in(shipped_photos))
+    finally:
+        daemon.kill()
 
 
 def test_a_second_daemon_is_refused_and_the_first_goes_on(start, shipped_photos):

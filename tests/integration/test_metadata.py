@@ -51,7 +51,7 @@ def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos)
         new = cat.with_name("new.tmp")
         new.write_bytes(with_packet(jpeg, rating=rating, keyword=keyword))
         new.rename(cat)  # as careful programs save
-        assert daemon.imgvec("sync").returncode == 0
+        daemon.sync()
         hits = found(daemon, tags=[keyword, "family"], min_rating=rating)
         assert list(hits.values()) == [str(cat)]
     (edited,) = hits
@@ -61,7 +61,7 @@ def test_an_edit_of_metadata_is_found_and_encodes_nothing(start, shipped_photos)
 
     renamed = cat.with_name("renamed.jpg")
     cat.rename(renamed)
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert daemon.stop() == 0
     again = start(shipped_photos)
     again.wait_until_indexed(count)
@@ -88,7 +88,7 @@ def test_sidecars_are_watched_and_stay_with_their_pictures(start, shipped_photos
     assert list(found(daemon, tags=["kitten"], min_rating=2).values()) == [str(cat)]
 
     sidecar.write_text(PACKET.format(rating=5, keyword="tom"))
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert list(found(daemon, tags=["tom"], min_rating=5).values()) == [str(cat)]
     assert found(daemon, tags=["kitten"]) == {}
 
@@ -96,18 +96,18 @@ def test_sidecars_are_watched_and_stay_with_their_pictures(start, shipped_photos
     cat.rename(renamed)
     sidecar.rename(cat.with_name("tom.jpg.xmp"))
     cat.with_name("cat.MOV").rename(cat.with_name("tom.MOV"))
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert list(found(daemon, tags=["tom"]).values()) == [str(renamed)]
     assert daemon.post("/v1/doctor")["healthy"]
     assert daemon.status()["encoded"] == encoded
 
     cat.with_name("tom.jpg.xmp").write_text("<no xmp")
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert found(daemon, tags=["tom"]) == {}
     (failure,) = daemon.get("/v1/failures")["failures"]
     assert failure["reason"] == "damaged"
     cat.with_name("tom.jpg.xmp").unlink()
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert daemon.get("/v1/failures")["failures"] == []
     assert daemon.status()["encoded"] == encoded
 
@@ -140,7 +140,7 @@ def test_raw_and_jpeg_of_one_shot_are_one_hit(start, shipped_photos):
 
     for file in (cat, raw, film):
         file.rename(file.with_stem("tom"))
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     renamed = image_at(daemon, cat.with_stem("tom"))
     assert renamed["id"] == jpeg["id"]
     assert {c["path"] for c in renamed["companions"]} == {
@@ -150,7 +150,7 @@ def test_raw_and_jpeg_of_one_shot_are_one_hit(start, shipped_photos):
     shown = daemon.imgvec("show", jpeg["id"]).stdout.decode()
     assert f"video     {film.with_stem('tom')}\n" in shown
     cat.with_stem("tom").unlink()
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert negative["id"] in found(daemon)
 
 
@@ -163,7 +163,7 @@ def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
     assert image["metadata"]["taken_at_source"] == "file"
     assert image["id"] in found(daemon, taken=image["taken_at"][:10])
     cat.write_bytes(with_packet(cat.read_bytes(), rating=1, keyword="x"))
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     edited = image_at(daemon, cat)
     assert edited["id"] != image["id"]
     assert edited["taken_at"] == image["taken_at"]  # when it was rated is not when it was taken
@@ -178,13 +178,13 @@ def test_a_name_dates_what_tells_no_time(start, shipped_photos):
     by_age = image_at(daemon, cat)["taken_at"]
     named = cat.with_name("IMG_20210704_183011.jpg")
     cat.rename(named)
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     image = image_at(daemon, named)
     assert image["taken_at"] == "2021-07-04T18:30:11"
     assert image["metadata"]["taken_at_source"] == "name"
     assert image["id"] in found(daemon, taken="2021-07-04")
     named.rename(cat)
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     image = image_at(daemon, cat)
     assert (image["taken_at"], image["metadata"]["taken_at_source"]) == (by_age, "file")
 
@@ -207,14 +207,14 @@ def test_side_files_of_exports_are_watched_and_cost_no_encoding(start, shipped_p
     assert side_file.name in shown
 
     side_file.write_text(json.dumps(said | {"people": [{"name": "Bob"}]}))
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert list(found(daemon, tags=["Bob"]).values()) == [str(cat)]
     side_file.write_text("{no json")
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     (failure,) = daemon.get("/v1/failures")["failures"]
     assert failure["reason"] == "damaged"
     side_file.unlink()
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert found(daemon, tags=["Bob"]) == {}
     assert daemon.get("/v1/failures")["failures"] == []
     assert daemon.post("/v1/doctor")["healthy"]

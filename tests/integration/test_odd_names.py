@@ -62,7 +62,7 @@ def test_odd_names_that_fail_are_told_exactly(daemon, library):
     broken = os.path.join(library, b"broken \xfe\n.png")
     with open(broken, "wb") as file:
         file.write(b"no picture")
-    daemon.post("/v1/sync", {"timeout_s": 100})
+    daemon.sync()
     assert daemon.imgvec("failures", "-0").stdout == broken + b"\0"
     (failure,) = (json.loads(daemon.imgvec("failures", "--json").stdout.splitlines()[0]),)
     assert known_files(daemon)[os.fsdecode(broken)][1] is False
@@ -75,7 +75,7 @@ def test_odd_names_change_only_in_case(daemon, library):
     os.rename(os.path.join(library, b"Case.png"), os.path.join(library, b"aside.png"))
     os.rename(os.path.join(library, b"case.png"), os.path.join(library, b"Case.png"))
     os.rename(os.path.join(library, b"aside.png"), os.path.join(library, b"case.png"))
-    daemon.post("/v1/sync", {"timeout_s": 100})
+    daemon.sync()
     now = known_files(daemon)
 
     def at(known, name):

@@ -66,10 +66,10 @@ def test_what_is_no_file_is_never_opened_as_a_sidecar(start_fast, tmp_path, make
     (library / "2.png.xmp").mkdir()
     opens = Opens([*(library / name for name in names), outside])
     daemon = start_fast(library)
-    daemon.post("/v1/sync", {"timeout_s": 100})
+    daemon.sync()
     (library / "3.png.xmp").write_bytes(XMP)
     os.rename(library / names[0], library / "9.xmp")
-    daemon.post("/v1/sync", {"timeout_s": 100})
+    daemon.sync()
     assert sum(not path.endswith((".xmp", ".json")) for path in known_files(daemon)) == 5
     assert daemon.imgvecd("doctor").returncode == 0
     assert not opens.any()
@@ -87,7 +87,7 @@ def test_pictures_below_path_max_are_found_and_shown(start_fast, tmp_path):
             file.write(data)
     try:
         daemon = start_fast(library)
-        daemon.post("/v1/sync", {"timeout_s": 100})
+        daemon.sync()
         ((path, _),) = known_files(daemon).items()
         assert os.fsencode(path).endswith(b"/".join([*DEEP, b"1.png"]))
         (hit,) = daemon.post("/v1/search", {"text": "anything", "all": True})["hits"]

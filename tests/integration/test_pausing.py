@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from running import RunningDaemon
+from running import DEADLINE_S, RunningDaemon
 
 QUIET = {"encode__idle_s": 0.2, "decode__idle_s": 0.2}
 
@@ -58,19 +58,17 @@ def test_pause_and_resume(start, shipped_photos):
     assert found[0] == 200
     assert found[1]["hits"]
 
-    # whoever waits is told why, and at once
-    started = time.monotonic()
+    # whoever waits is told why
     done = daemon.imgvec("sync", "--timeout", "100")
     assert done.returncode == 2
     assert b"paused (by request until" in done.stderr
     assert b"imgvec resume" in done.stderr
     code, problem = daemon.request("POST", "/v1/rescan", {"wait": True})
     assert (code, problem["code"]) == (503, "paused")
-    assert time.monotonic() - started < 60
 
     done = daemon.imgvec("resume")
     assert (done.returncode, done.stdout) == (0, b"indexing goes on\n")
-    assert daemon.imgvec("sync").returncode == 0
+    daemon.sync()
     assert daemon.status()["files"]["indexed"] == 9
     assert daemon.status()["pause"] is None
 
@@ -89,7 +87,7 @@ def test_a_pause_begun_while_somebody_waits_ends_the_waiting(start, shipped_phot
         copy(shipped_photos, "new.jpg")
         waits(daemon, "request")
         # either it had returned before the picture was there, or it tells of the pause
-        _, told = waiting.communicate(timeout=60)
+        _, told = waiting.communicate(timeout=DEADLINE_S)
     assert (waiting.returncode, b"paused" in told) in {(0, False), (2, True)}
 
 

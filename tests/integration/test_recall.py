@@ -1,16 +1,30 @@
 """The benchmark of recall, on the project's own pictures."""
 
+import functools
 import shutil
 from pathlib import Path
 
 import pytest
 from later import Later
 
-recall = Later("benchmarks.recall")
+from imgvecd.config.schema import EncodeConfig
+from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 
+recall = Later("benchmarks.recall")
+OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 CAPTIONS = {"cat.jpg": "a cat", "coffee.jpg": "a cup of coffee", "rocket.jpg": "a rocket"}
+
+
+@functools.cache
+def model():
+    return OpenClipModel(choose_model(EMBEDDED), EncodeConfig())
+
+
+@pytest.fixture
+def loaded_once(monkeypatch):
+    monkeypatch.setattr("benchmarks.recall.OpenClipModel", lambda *_: model())
 
 
 def table(folder, captions, header="image\tcaption"):
@@ -20,6 +34,7 @@ def table(folder, captions, header="image\tcaption"):
     return path
 
 
+@pytest.mark.usefixtures("loaded_once")
 def test_every_caption_is_asked_for_in_the_whole_folder(tmp_path, capsys):
     for name in CAPTIONS:
         shutil.copy(PHOTOS / name, tmp_path)
@@ -35,6 +50,7 @@ def test_every_caption_is_asked_for_in_the_whole_folder(tmp_path, capsys):
     assert row == [0, 100, 100]
 
 
+@pytest.mark.usefixtures("loaded_once")
 def test_a_class_is_called_by_its_folder(tmp_path, capsys):
     for folder, photo in {
         "Coffee_cup": "coffee.jpg",

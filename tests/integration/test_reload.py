@@ -32,10 +32,13 @@ def test_changed_roots_and_excludes_apply_both_ways(start, shipped_photos, tmp_p
 
     config_file(roots=[str(shipped_photos), str(other)], exclude=["brick.jpg"])
     daemon.process.send_signal(signal.SIGHUP)
+
+    def both_ways():
+        names = {os.path.basename(path) for path in daemon.search("bricks", 20)}
+        return "rocket.jpg" in names and "brick.jpg" not in names
+
+    daemon.wait_until(both_ways)
     daemon.wait_until_indexed(8)
-    names = {os.path.basename(path) for path in daemon.search("bricks", 20)}
-    assert "rocket.jpg" in names
-    assert "brick.jpg" not in names
     assert len(daemon.status()["roots"]) == 2
 
     encoded = daemon.status()["encoded"]
@@ -62,13 +65,13 @@ def test_a_root_that_is_replaced_is_read_and_the_old_one_gone(start, tmp_path, c
                 root for root in daemon.status()["roots"] if root["path"].endswith(folder)
             ]
         )
-        daemon.post("/v1/sync")
+        daemon.sync()
         assert [os.path.basename(path) for path in daemon.search("a picture", 9)] == [
             f"{folder}.png"
         ]
         assert daemon.post("/v1/doctor")["healthy"]
         shutil.copy(tmp_path / folder / f"{folder}.png", tmp_path / folder / "new.png")
-        daemon.post("/v1/sync")  # events of the new folder are heard
+        daemon.sync()  # events of the new folder are heard
         assert daemon.status()["files"]["seen"] == 2
         (tmp_path / folder / "new.png").unlink()
         daemon.wait_until(lambda: daemon.status()["roots"][0].get("watching") == "events")
@@ -118,8 +121,7 @@ def test_a_bad_configuration_is_refused_and_the_old_one_stays(start, shipped_pho
     daemon.wait_until_indexed(8)
     config_file(roots=[str(shipped_photos)], exlude=["*"])
     daemon.process.send_signal(signal.SIGHUP)
-    daemon.wait_until(lambda: "did you mean" in daemon.tail() or "refused" in daemon.tail())
-    assert "exclude" in daemon.tail()
+    daemon.wait_until(lambda: "exclude" in daemon.tail())
     assert len(daemon.search("a cat", 20)) == daemon.status()["files"]["indexed"] == 8
 
 
@@ -183,7 +185,7 @@ def test_the_file_to_keep_is_chosen_as_configured(start, shipped_photos, config_
         duplicates={"rules": ["folder"], "prefer": [str(original.parent)]},
     )
     daemon = start()
-    daemon.post("/v1/sync")
+    daemon.sync()
     assert keepers() == {str(original)}
     config_file(
         roots=[str(shipped_photos)],

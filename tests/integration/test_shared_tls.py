@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from postgres_server import PostgresServer
 
 from imgvecd.adapters.postgres.engine import PostgresEngine
@@ -50,7 +51,7 @@ def authority(tmp_path_factory):
 def server():
     if not DEBIAN:
         pytest.skip("Debian's PostgreSQL is not installed; the one of the wheel has no TLS")
-    server = PostgresServer(programs_in=DEBIAN[-1], settings=("fsync=off",), port=5439)
+    server = PostgresServer(programs_in=DEBIAN[-1], settings=("fsync=off",), port=free_port())
     yield server
     server.close()
 

@@ -47,8 +47,10 @@ def committed(daemon):
 
 
 def loading(daemon):
-    children = psutil.Process(daemon.process.pid).children()
-    return any("imgvecd.workers.encode" in child.cmdline() for child in children)
+    with contextlib.suppress(psutil.Error):  # one has ended
+        children = psutil.Process(daemon.process.pid).children()
+        return any("imgvecd.workers.encode" in child.cmdline() for child in children)
+    return False
 
 
 def encoding(daemon):

@@ -12,12 +12,12 @@ import sys
 import time
 
 import pytest
+from running import DEADLINE_S
 
 pytestmark = pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None,
     reason="systemd-socket-activate is not installed",
 )
-DEADLINE_S = 60
 
 
 def wait_until(condition):

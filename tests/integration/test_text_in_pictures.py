@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from running import DEADLINE_S
 
 from imgvecd.adapters import rapid_ocr
 from imgvecd.config.schema import OcrConfig
@@ -175,7 +176,7 @@ async def test_a_picture_that_breaks_the_reader_hurts_only_itself(monkeypatch, d
         with pytest.raises(UnreadableImageError) as raised:
             await process.read(pixels(Image.new("RGB", (4, 4), (deed, 0, 0))))
         assert raised.value.reason == reason
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             assert await process.read(pixels(Image.new("RGB", (4, 4)))) == "all well"
     finally:
         await process.close()

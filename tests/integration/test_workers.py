@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from decode_workers import decode_workers
+from running import DEADLINE_S
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
@@ -24,7 +25,6 @@ TESTS = Path(__file__).parents[1]
 GOOD = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
 IMAGE = bytes(12)
-DEADLINE_S = 30
 
 
 async def until(condition):

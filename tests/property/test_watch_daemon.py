@@ -420,7 +420,7 @@ class DaemonMachine(RuleBasedStateMachine):
     def see_it_come_back(self):
         """Have the daemon look: emptied before anybody has, it might be an empty mount point."""
         if self.daemon.process.poll() is None:
-            self.daemon.post("/v1/sync", {"timeout_s": 100})
+            self.daemon.sync()
 
     @precondition(lambda self: self.plugged)
     @rule()
@@ -483,7 +483,7 @@ class DaemonMachine(RuleBasedStateMachine):
         self.exclude = exclude
         self.hang_up()
         if self.kept:  # what is left out of what is away goes before the next settings come
-            self.daemon.post("/v1/sync", {"timeout_s": 100})
+            self.daemon.sync()
         for top, files in self.kept.items():
             self.kept[top] = {path: at for path, at in files.items() if not self.left_out(path)}
 
@@ -548,7 +548,7 @@ class DaemonMachine(RuleBasedStateMachine):
         return status
 
     def judge(self):
-        self.daemon.post("/v1/sync", {"timeout_s": 100})
+        self.daemon.sync()
         known = known_files(self.daemon)
         self.compare(known)
         diagnosis = self.daemon.post("/v1/doctor")

@@ -1,5 +1,6 @@
 """A library of bad pictures, watched by a real daemon with the real model."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import shutil
 import psutil
 import pytest
 from bad_images import bad_images, good_images
-from running import RunningDaemon
+from running import DEADLINE_S, RunningDaemon
 
 GOOD = 50
 REASONS = {"truncated", "too_large", "memory", "unsupported", "damaged"}
@@ -42,7 +43,7 @@ def test_every_good_picture_is_indexed_and_every_bad_one_is_a_named_failure(tmp_
     daemon = RunningDaemon(tmp_path / "home", [library], LIMITS)
     try:
         process = psutil.Process(daemon.process.pid)
-        assert daemon.imgvec("sync", "--timeout", "250").returncode == 0
+        assert daemon.imgvec("sync", "--timeout", DEADLINE_S).returncode == 0
         failures = {
             os.path.basename(failure["path"]): failure for failure in every(daemon, "failures")
         }
@@ -72,28 +73,34 @@ def test_every_good_picture_is_indexed_and_every_bad_one_is_a_named_failure(tmp_
         assert {os.path.basename(f["path"]) for f in every(daemon, "failures")} == failures.keys()
         # but a file with another stamp is, and all are on request
         shutil.copy(library / "0.JPG", library / "empty.jpg")
-        assert daemon.imgvec("sync", "--timeout", "100").returncode == 0
+        assert daemon.imgvec("sync", "--timeout", DEADLINE_S).returncode == 0
         assert len(every(daemon, "failures")) == len(failures) - 1
         assert daemon.status()["encoded"] == tried  # its bytes were known
         done = daemon.imgvec("retry")
         assert done.stdout == f"retry of {len(failures) - 1} files\n".encode()
-        assert daemon.imgvec("sync", "--timeout", "250").returncode == 0
+        assert daemon.imgvec("sync", "--timeout", DEADLINE_S).returncode == 0
         assert len(every(daemon, "failures")) == len(failures) - 1
 
         # no decoder is left behind
-        daemon.wait_until(
-            lambda: not any("workers.decode" in str(child.cmdline()) for child in alive(process))
-        )
+        daemon.wait_until(lambda: not any(map(decodes, alive(process))))
         workers = alive(process)
         assert daemon.stop() == 0
-        assert psutil.wait_procs(workers, timeout=10)[1] == []
+        assert psutil.wait_procs(workers, timeout=DEADLINE_S)[1] == []
     finally:
         daemon.kill()
 
 
 def alive(process):
-    return [
-        child
-        for child in process.children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE
-    ]
+    """Return the descendants that run, without those that end meanwhile."""
+    found = []
+    for child in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
+
+
+def decodes(process):
+    with contextlib.suppress(psutil.Error):  # it has ended
+        return "workers.decode" in str(process.cmdline())
+    return False

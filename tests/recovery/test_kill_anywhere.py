@@ -147,7 +147,7 @@ def go_through(kills, tmp_path):
                 daemon = start(changes.folder, wait=False, **BUSY)
                 deaths += 1
         daemon.wait_until(daemon.answers)
-        daemon.post("/v1/sync", {"timeout_s": 100})
+        daemon.sync()
         daemon.wait_until(daemon.is_idle)
         assert daemon.imgvecd("doctor").returncode == 0
         result = outcome(daemon)
@@ -163,7 +163,7 @@ def check(kills, tmp_path):
     folder, killed = go_through(kills, tmp_path)
     with serving(tmp_path / "untroubled") as start:
         daemon = start(folder, **BUSY)
-        daemon.post("/v1/sync", {"timeout_s": 100})
+        daemon.sync()
         daemon.wait_until(daemon.is_idle)
         untroubled = outcome(daemon)
     for one, other in zip(killed, untroubled, strict=True):

@@ -6,6 +6,7 @@ import threading
 
 import newcomer
 import pytest
+from kept_state import keep_state
 
 
 @pytest.fixture
@@ -18,6 +19,12 @@ def home(tmp_path):
     for photo in newcomer.PHOTOS.glob("*.jpg"):
         shutil.copy(photo, place / "Pictures" / "2023")
     return place
+
+
+@pytest.fixture
+def kept(home):
+    """What the very first start takes seconds for, which one of the tours waits for."""
+    return keep_state(home / ".local" / "state" / "imgvecd", catalog=False)
 
 
 @pytest.fixture

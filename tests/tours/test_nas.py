@@ -3,8 +3,10 @@
 import re
 
 import newcomer
+import pytest
 
 
+@pytest.mark.usefixtures("kept")
 def test_from_the_link_to_the_service(terminal, home):
     quiet = {"HF_HUB_OFFLINE": "1"}
     shell = terminal(environment=quiet)
@@ -27,7 +29,7 @@ def test_from_the_link_to_the_service(terminal, home):
     daemon.type(newcomer.printed("imgvecd serve"))
     count = len(list((home / "Pictures").rglob("*.jpg")))
     daemon.wait_for("listening on")
-    shell.run("imgvec sync", "c:")
+    shell.run("imgvec sync --timeout 240", "c:")
     shell.run("imgvec status", f"{count} indexed")
     shell.run("imgvec health", "ok")
     shown = shell.run(newcomer.printed("imgvecd doctor"), "healthy")

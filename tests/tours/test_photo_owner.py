@@ -3,6 +3,7 @@
 import re
 
 import newcomer
+import pytest
 
 
 def test_from_make_run_to_the_hits(terminal, hub, home):
@@ -46,6 +47,7 @@ def test_from_make_run_to_the_hits(terminal, hub, home):
     second.run(".venv/bin/imgvec status", "start it with: `.venv/bin/imgvecd serve`")
 
 
+@pytest.mark.usefixtures("kept")
 def test_what_cannot_be_fetched_is_told_in_a_short_line(terminal):
     first = terminal(environment={"HF_HUB_OFFLINE": "1"})
     first.type(newcomer.printed("make run PHOTOS="))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from installed import install
+from running import DEADLINE_S
 
 import imgvecd
 from imgvecd import command_hints
@@ -143,7 +144,7 @@ def test_what_both_programs_print_can_be_run(installed, tmp_path, monkeypatch, a
             monkeypatch.delenv(variable)
     done = subprocess.run(
         [f".venv/bin/{arguments[0]}", *arguments[1:]],
-        cwd=clone, capture_output=True, text=True, check=False, timeout=60,
+        cwd=clone, capture_output=True, text=True, check=False, timeout=DEADLINE_S,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert f".venv/bin/{hint}" in said, said

@@ -42,7 +42,6 @@ def test_what_others_can_open_is_refused(read, path, mode):
         read(path)
 
 
-@pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_for(read, path):
     os.unlink(path)
     os.mkfifo(path, 0o600)

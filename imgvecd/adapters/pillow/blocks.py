@@ -101,9 +101,9 @@ def _bytes(fields: Fields, tag: int) -> bytes:
 
 
 def _of_jpeg(file: BinaryIO, found: Blocks) -> None:
-    """Read the segments; Pillow knows one packet, and resources that lie in one segment."""
+    """Read the segments; Pillow knows one block, one packet, and resources in one segment."""
     said = jpeg_segments.said(file)
-    found.exif += map(Fields.of_block, said.exif[1:])
+    found.exif = list(map(Fields.of_block, said.exif))
     found.xmp = said.xmp
     found.iptc = _in_resources(said.resources)
 

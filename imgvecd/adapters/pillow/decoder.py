@@ -22,6 +22,7 @@ from imgvecd.adapters.pillow import (
     colour,
     exif,
     facts,
+    further_pictures,
     geometry,
     opening,
     quality,
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 # MPO is a JPEG with further pictures behind it, DIB a BMP without the header of its file.
 _NAMES = {"MPO": "jpeg", "JXL": "jpegxl", "DIB": "bmp"}
+_BESIDE = {"MPO"}  # what is behind its picture is no part of that: a second view, a map of gains
 _WHOLE = 1 << 20  # pixels a side: nothing is reduced
 _PREFIX_BYTES = 64  # of a file, in which WebP and PNG tell how they are coded
 _THUMBNAIL_QUALITY = 85  # no artefacts that catch the eye
@@ -117,11 +119,12 @@ def examine(file: BinaryIO, max_pixels: int) -> ExaminedImage:
         )
         taken_at, metadata = facts.read(picture.said)
         info = ImageInfo(picture.name, *picture.shown_size, taken_at, picture.truncated, metadata)
-        found = CopyFacts() if is_raw else _copy_facts(picture, size_bytes, prefix)
-        return ExaminedImage(info, found, side, picture.in_srgb(spec).tobytes())
+        pixels = picture.in_srgb(spec).tobytes()
+        found = CopyFacts() if is_raw else _copy_facts(picture, file, size_bytes, prefix)
+        return ExaminedImage(info, found, side, pixels)
 
 
-def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
+def _copy_facts(picture: _Picture, file: BinaryIO, size_bytes: int, prefix: bytes) -> CopyFacts:
     saved_at, lossless = quality.declared(picture.image, size_bytes, prefix)
     whole = geometry.upright(colour.resizable(picture.image), picture.orientation)
     rgb = colour.to_srgb(whole, picture.image.info.get("icc_profile"), picture.signal)
@@ -132,18 +135,26 @@ def _copy_facts(picture: _Picture, size_bytes: int, prefix: bytes) -> CopyFacts:
     steps = quality.steps(picture.image)
     if geometry.swaps_sides(picture.orientation):
         steps = quality.on_its_side(steps)
+    depth = quality.depth(picture.image, prefix)
+    digest, looks = hashlib.blake2b(rgb.tobytes(), digest_size=16), []
+    for other in further_pictures.of(file, picture.image):
+        looks.append(further_pictures.look(other))
+        if picture.image.format not in _BESIDE:
+            digest.update(other.tobytes())
     return CopyFacts(
-        pixels=hashlib.blake2b(rgb.tobytes(), digest_size=16).digest(),
+        pixels=digest.digest(),
         quality=saved_at,
         remembered=quality.remembered(luma),
         lossless=lossless,
-        depth=quality.depth(picture.image, prefix),
+        depth=depth,
         full_colour=quality.is_full_colour(picture.image),
         bands=tuple(quality.bands(luma)),
         steps=steps,
         sample=quality.sample(upright),
         strengths=quality.strengths(upright),
         repeats=quality.repeats(upright),
+        further=further_pictures.some(looks),
+        pictures=1 + len(looks),
     )
 
 

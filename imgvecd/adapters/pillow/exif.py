@@ -10,24 +10,21 @@ from PIL.ExifTags import GPS, Base
 
 from imgvecd.adapters.pillow.tiff_fields import Directory, Fields, Value
 from imgvecd.core.files.photo_dates import moment
-from imgvecd.core.files.photo_facts import camera, each, parts, stars
+from imgvecd.core.files.photo_facts import camera, each, exposure_of, f_number_of, parts, stars
 from imgvecd.core.files.photo_positions import of_parts, of_text, position
-from imgvecd.core.files.photo_texts import of_windows, text_of
+from imgvecd.core.files.photo_texts import of_wide, of_windows, text_of
 from imgvecd.types import Facts
 
 _RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
 _ORIENTATIONS = 8
-_MEASURES = {
-    "iso": Base.ISOSpeedRatings,
-    "exposure_s": Base.ExposureTime,
-    "f_number": Base.FNumber,
-    "focal_length_mm": Base.FocalLength,
-}
+_MOST_ISO = 65_535  # in the field that all cameras write: "see the others"
+_FURTHER_ISO = (Base.ISOSpeed, Base.RecommendedExposureIndex, Base.StandardOutputSensitivity)
 _TIMES = (
     (Base.DateTimeOriginal, Base.OffsetTimeOriginal, Base.SubsecTimeOriginal),
     (Base.DateTimeDigitized, Base.OffsetTimeDigitized, Base.SubsecTimeDigitized),
 )
 _MODIFIED = (Base.DateTime, Base.OffsetTime, Base.SubsecTime)
+_KIND_BYTES = 8  # of a comment's character code
 _Time = tuple[int, int, int]
 
 
@@ -42,9 +39,13 @@ def facts(fields: Fields) -> Facts:
             "taken_at": lambda: next(filter(None, map(partial(_taken_at, fields), _TIMES)), ""),
             "camera": lambda: camera(_text(main, Base.Make), _text(main, Base.Model)),
             "lens": lambda: _text(shot, Base.LensModel),
-            "description": lambda: _text(main, Base.ImageDescription),
-            "creator": lambda: _text(main, Base.Artist),
-            "copyright": lambda: _text(main, Base.Copyright),
+            "description": lambda: (
+                _text(main, Base.ImageDescription)
+                or _windows_text(main, Base.XPComment)
+                or _comment(shot)
+            ),
+            "creator": lambda: _text(main, Base.Artist) or _windows_text(main, Base.XPAuthor),
+            "copyright": lambda: _copyright(main),
             "title": lambda: _windows_text(main, Base.XPTitle),
             "keywords": lambda: parts(_windows_text(main, Base.XPKeywords), ";"),
             "rating": lambda: _rating(main),
@@ -52,15 +53,23 @@ def facts(fields: Fields) -> Facts:
             "orientation": lambda: _turned(fields),
             "exposure_bias_ev": lambda: _number(shot.get(Base.ExposureBiasValue)),
             # a camera that does not know one of these writes 0
-            **{name: partial(_measure, shot, tag) for name, tag in _MEASURES.items()},
+            "focal_length_mm": lambda: _measure(shot, Base.FocalLength),
+            "iso": lambda: _iso(shot),
+            "exposure_s": lambda: (
+                _measure(shot, Base.ExposureTime)
+                or exposure_of(_number(shot.get(Base.ShutterSpeedValue)))
+            ),
+            "f_number": lambda: (
+                _measure(shot, Base.FNumber) or f_number_of(_number(shot.get(Base.ApertureValue)))
+            ),
         },
         lambda: _position(fields.gps),
     )
 
 
 def modification(fields: Fields) -> Facts:
-    """Return, as `taken_at`, when a camera or a program last wrote the picture."""
-    return each({"taken_at": lambda: _taken_at(fields, _MODIFIED)})
+    """Return, as `taken_at`, when satellites were seen, or when the picture was last written."""
+    return each({"taken_at": lambda: _located_at(fields.gps) or _taken_at(fields, _MODIFIED)})
 
 
 def orientation(fields: Fields) -> int:
@@ -80,6 +89,43 @@ def _taken_at(fields: Fields, tags: _Time) -> str:
         for tag in tags
     )
     return moment(time, offset=offset, fraction=fraction)
+
+
+def _located_at(gps: Directory) -> str:
+    """Return the time of satellites, which is UTC."""
+    clock = gps.get(GPS.GPSTimeStamp)
+    if not isinstance(clock, tuple) or len(clock) != 3 or not all(map(math.isfinite, clock)):  # noqa: PLR2004
+        return moment(_text(gps, GPS.GPSDateStamp))
+    hour, minute, second = map(int, clock)
+    time = f"{hour:02d}:{minute:02d}:{second:02d}"
+    return moment(f"{_text(gps, GPS.GPSDateStamp)} {time}", offset="Z")
+
+
+def _copyright(main: Directory) -> str:
+    """Return the photographer's, or the editor's behind it where that one is blank."""
+    value = main.get(Base.Copyright)
+    if not isinstance(value, bytes):
+        return _text(main, Base.Copyright)
+    photographer, _, editor = value.partition(b"\0")
+    return text_of(photographer) or text_of(editor)
+
+
+def _comment(shot: Directory) -> str:
+    """Return what a program let a user say, behind eight bytes that name its characters."""
+    value = shot.get(Base.UserComment)
+    if not isinstance(value, bytes):
+        return ""
+    kind, text = value[:_KIND_BYTES], value[_KIND_BYTES:]
+    if kind.startswith(b"UNICODE"):
+        return of_wide(text)
+    return text_of(text) if kind in {b"ASCII\0\0\0", b"\0" * _KIND_BYTES} else ""
+
+
+def _iso(shot: Directory) -> int | float | None:
+    found = _measure(shot, Base.ISOSpeedRatings)
+    if found is not None and found < _MOST_ISO:
+        return found
+    return next(filter(None, (_measure(shot, tag) for tag in _FURTHER_ISO)), found)
 
 
 def _rating(main: Directory) -> int | float | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from imgvecd.core.files.photo_dates import moment
-from imgvecd.core.files.photo_facts import each
+from imgvecd.core.files.photo_facts import each, several
 from imgvecd.core.files.photo_texts import latin, text_of
 from imgvecd.types import Facts
 
@@ -19,15 +19,14 @@ _RECORDS = range(1, 10)
 _OF_TEXTS = {1, 2}  # records of which no value that is read here is of other bytes
 _NEXT = re.compile(rb"\x1c[\x01-\x09]")
 _CHARACTER_SET = (1, 90)
-_KEYWORDS = (2, 25)
+_KEYWORDS, _CREATORS = (2, 25), (2, 80)
 _DATES = (((2, 55), (2, 60)), ((2, 62), (2, 63)))  # created, digitised
 _TEXTS = {
-    "title": (2, 5),
-    "creator": (2, 80),
-    "city": (2, 90),
-    "country": (2, 101),
-    "copyright": (2, 116),
-    "description": (2, 120),
+    "title": ((2, 5), (2, 105)),  # and the headline
+    "city": ((2, 90),),
+    "country": ((2, 101),),
+    "copyright": ((2, 116),),
+    "description": ((2, 120),),
 }
 # What ISO 2022's escapes in field 1:90 name; anything else is found out of the bytes.
 _ENCODINGS = {
@@ -61,7 +60,8 @@ def facts(block: bytes) -> Facts:
     encoding = _ENCODINGS.get(b"".join(fields.get(_CHARACTER_SET, [])[:1]).strip(b"\0 "), "")
     return each(
         {
-            **{name: partial(_first, fields, tag, encoding) for name, tag in _TEXTS.items()},
+            **{name: partial(_first, fields, tags, encoding) for name, tags in _TEXTS.items()},
+            "creator": lambda: several(_texts(fields, _CREATORS, encoding)),
             "keywords": lambda: _texts(fields, _KEYWORDS, encoding),
             "taken_at": lambda: _taken_at(fields),
         }
@@ -102,8 +102,8 @@ def _texts(fields: _Fields, tag: tuple[int, int], encoding: str) -> list[str]:
     return [text for value in fields.get(tag, []) if (text := _text(value, encoding))]
 
 
-def _first(fields: _Fields, tag: tuple[int, int], encoding: str) -> str:
-    return next(iter(_texts(fields, tag, encoding)), "")
+def _first(fields: _Fields, tags: Iterable[tuple[int, int]], encoding: str) -> str:
+    return next((text for tag in tags for text in _texts(fields, tag, encoding)), "")
 
 
 def _text(value: bytes, encoding: str) -> str:

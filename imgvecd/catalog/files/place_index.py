@@ -86,19 +86,18 @@ def is_filling(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM places_due LIMIT 1").fetchone() is not None
 
 
-def called(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, str]:
-    """Return those folded names that places of images have, with what each is called in one line.
-
-    Of several places, a country comes before a town, and a town before a region.
-    """
+def called(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return those folded names that places of images have, with each such place in one line."""
     rows = connection.execute(
         "SELECT asked.value, places.name, places.region, places.country FROM json_each(?) AS asked"
         " JOIN place_names ON place_names.name = asked.value JOIN places ON places.id = place_id"
-        f" WHERE EXISTS (SELECT 1 {_OF_PLACE.replace('?', 'places.id')})"
-        " ORDER BY kind = 'country', kind = 'town'",
+        f" WHERE EXISTS (SELECT 1 {_OF_PLACE.replace('?', 'places.id')})",
         (json.dumps(list(names)),),
     )
-    return {name: line(*parts) for name, *parts in rows}
+    found: dict[str, list[str]] = {}
+    for name, *parts in rows:
+        found.setdefault(name, []).append(line(*parts))
+    return found
 
 
 def lines_of(connection: sqlite3.Connection, content_ids: Sequence[int]) -> dict[int, str]:

@@ -160,11 +160,7 @@ def _of_facts(filters: Filters) -> Iterator[Condition]:
 
 def _of_place(filters: Filters) -> Iterator[Condition]:
     if filters.place is not None:
-        names = [name for part in filters.place.split(",") if (name := place_index.folded(part))]
-        if not names:
-            raise BadRequestError("`place` is empty: give a town, a region or a country")
-        for name in names:
-            yield _TAKEN_IN, (name,)
+        yield _in_a_place(filters.place)
     if filters.has_gps is not None:
         yield _POSITIONED.format("" if filters.has_gps else "NOT ", ""), ()
     if filters.box is not None:
@@ -177,6 +173,19 @@ def _of_place(filters: Filters) -> Iterator[Condition]:
         reach = kilometres / _KM_PER_DEGREE
         band = _POSITIONED.format("", " WHERE latitude BETWEEN ? AND ?")
         yield band, (latitude - reach, latitude + reach)
+
+
+def _in_a_place(place: str) -> Condition:
+    """Return what has all names between commas, of any place between semicolons."""
+    places = [
+        [name for part in each.split(",") if (name := place_index.folded(part))]
+        for each in place.split(";")
+    ]
+    places = [names for names in places if names]
+    if not places:
+        raise BadRequestError("`place` is empty: give a town, a region or a country")
+    tests = [" AND ".join([_TAKEN_IN] * len(names)) for names in places]
+    return f"({' OR '.join(tests)})", tuple(name for names in places for name in names)
 
 
 def _of_the_user(filters: Filters) -> Iterator[Condition]:

@@ -22,7 +22,7 @@ from imgvecd.catalog.queries.known_names import KnownNames
 from imgvecd.catalog.queries.query_texts import QueryTexts
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_id
-from imgvecd.core.search.words import expression
+from imgvecd.core.search.name_words import expression
 from imgvecd.types import Float32Array, Int64Array, KnownName, join
 
 logger = logging.getLogger(__name__)
@@ -130,15 +130,16 @@ class SearchRows:
             ).fetchall()
             return developed(connection, [content_id for (content_id,) in raw])
 
-    def named(self, text: str, limit: int) -> Int64Array:
+    def named(self, text: str, limit: int, *, whole_words: bool = False) -> Int64Array:
         """Return the sorted ids of live contents whose names and metadata have all words of a text.
+
+        Where none has, those that have words which begin so.
 
         Args:
             limit: the newest of them, if there are more.
+            whole_words: no beginnings.
         """
-        wanted = expression(text)
-        rows = [] if wanted is None else self._names_matching(wanted, limit)
-        return np.sort(np.asarray(rows, np.int64))
+        return np.sort(np.asarray(self._having(text, limit, whole_words=whole_words), np.int64))
 
     def named_by(self, columns: str, text: str, ids: Sequence[int]) -> set[int]:
         """Return those of `ids` of which some columns of the names have all words of a text.
@@ -146,10 +147,27 @@ class SearchRows:
         Args:
             columns: of "file" (files and folders), "told" (metadata), "seen" (text in pictures).
         """
-        wanted = expression(text)
-        if wanted is None:
-            return set()
-        return set(self._names_matching(f"{{{columns}}} : ({wanted})", len(ids), ids))
+        return set(self._having(text, len(ids), columns=columns, among=ids))
+
+    def _having(
+        self,
+        text: str,
+        limit: int,
+        *,
+        whole_words: bool = False,
+        columns: str | None = None,
+        among: Sequence[int] | None = None,
+    ) -> list[int]:
+        asked = dict.fromkeys(
+            expression(text, beginnings=beginnings)
+            for beginnings in ((False,) if whole_words else (False, True))
+        )
+        for wanted in asked:
+            if wanted is not None:
+                where = wanted if columns is None else f"{{{columns}}} : ({wanted})"
+                if rows := self._names_matching(where, limit, among):
+                    return rows
+        return []
 
     def _names_matching(
         self, wanted: str, limit: int, among: Sequence[int] | None = None
@@ -185,8 +203,8 @@ class SearchRows:
                 pass
         return names or places
 
-    def places(self, names: Sequence[str]) -> dict[str, str]:
-        """Return those folded names that places of images have, with what each is called."""
+    def places(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return those folded names that places of images have, with each such place."""
         with self._database.read() as connection:
             return place_index.called(connection, names)
 

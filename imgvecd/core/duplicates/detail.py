@@ -17,6 +17,9 @@ from imgvecd.types import Float32Array
 SIDE = 512
 """Pixels a side at most at which pictures are compared."""
 
+LOOK_SIDE = 32
+"""Pixels a side of what is kept of frames and pages beside the picture that is shown."""
+
 MIRRORED = 4
 """From this orientation on, pictures are mirrored."""
 
@@ -155,10 +158,10 @@ def turned(pixels: bytes, side: int, turn: int) -> bytes:
     """
     if turn == 0:
         return pixels
-    rgb = np.frombuffer(pixels, np.uint8).reshape(side, side, 3)
+    rows = np.frombuffer(pixels, np.uint8).reshape(side, side, -1)
     if turn >= MIRRORED:
-        rgb = rgb.transpose(1, 0, 2)
-    return np.rot90(rgb, turn % MIRRORED).tobytes()
+        rows = rows.transpose(1, 0, 2)
+    return np.rot90(rows, turn % MIRRORED).tobytes()
 
 
 def planes(pixels: bytes, side: int) -> Float32Array:

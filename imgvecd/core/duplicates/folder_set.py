@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from imgvecd.core.watch.foreign_folders import is_of_trash
 from imgvecd.errors import BadRequestError
 
-_TRASHES = {b".trash", b".trashes", b"#recycle", b"@recycle", b"$recycle.bin", b"recycler"}
+_DESKTOPS = b"trash"  # of which a folder "files" holds what went
 _NOTE = b".trashinfo"
 
 
@@ -82,10 +83,12 @@ def is_in_trash(path: bytes) -> bool:
 
 
 def _leads_through_trash(parts: Sequence[bytes]) -> bool:
+    if any(map(is_of_trash, parts)):
+        return True
     for place, name in enumerate(parts[:-1]):
-        if name.lower() in _TRASHES or name.lower().startswith(b".trash-"):
-            return True
         if name == b"files":  # a desktop's: each of its files has a note beside the folder
+            if parts[place - 1].lower() == _DESKTOPS:
+                return True
             note = b"/".join((*parts[:place], b"info", parts[place + 1] + _NOTE))
             if os.path.lexists(note):
                 return True

@@ -8,6 +8,7 @@ by being saved, but many times by what saving does to grass.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ from imgvecd.types import Float32Array
 
 _PLACE, _SMALL_PLACE = 3, 2  # blocks a side
 _LEAST = 0.3  # squared grey levels: of rounding colours to whole levels, by both pictures
-_OF_EDGES = 0.03  # of their energy: no filter resizes quite as another does
+# Of the energy of edges, in pixels and in means of blocks: no filter resizes quite as another does.
+_OF_EDGES, _OF_EDGES_IN_MEANS = 0.03, 0.003
 
 
 class Excess(NamedTuple):
@@ -33,6 +35,12 @@ class Excess(NamedTuple):
     luma: float = 1.0
     colour: float = 1.0
     level: float = 1.0
+
+    @property
+    def together(self) -> float:
+        """All three at once, by the logarithms; colour, which is rounded most, counts half."""
+        luma, colour, level = (max(each, 1.0) for each in self)
+        return luma * math.sqrt(colour) * level
 
 
 def excess(
@@ -50,17 +58,17 @@ def excess(
     # where nothing but the mean of a block is left, it may be rounded either way
     floor = _LEAST + (steps(quality)[0, 0] / BLOCK) ** 2 / 12
     allowed = _places(lost) + floor
+    allowed_level = _levels(lost) + floor
     if resized:
         sharper = max(better, worse, key=lambda each: float((edges(each[..., 0]) ** 2).sum()))
         filtered = [unfiltered(difference[..., at], sharper[..., at]) for at in range(3)]
         difference = np.stack(filtered, axis=-1)
-        allowed[..., 0] += _OF_EDGES * _places(np.pad(edges(sharper[..., 0]), 1)[..., None])[..., 0]
+        fine = means(np.pad(edges(sharper[..., 0]), 1)[..., None] ** 2, BLOCK)
+        allowed[..., 0] += _OF_EDGES * _squares(fine, _PLACE)[..., 0]
+        allowed_level += _OF_EDGES_IN_MEANS * _squares(fine, _SMALL_PLACE)
     ratio = _two(_places(difference) + floor) / _two(allowed)
-    moved, explained = (
-        _squares(means(each[..., :1], BLOCK) ** 2, _SMALL_PLACE) + floor
-        for each in (difference, lost)
-    )
-    return Excess(_most(ratio[..., 0]), _most(ratio[..., 1]), _most(moved / explained))
+    level = (_levels(difference) + floor) / allowed_level
+    return Excess(_most(ratio[..., 0]), _most(ratio[..., 1]), _most(level))
 
 
 def _most(ratio: Float32Array) -> float:
@@ -75,6 +83,11 @@ def _two(planes: Float32Array) -> Float32Array:
 def _places(difference: Float32Array) -> Float32Array:
     """Return the mean squares of every square of blocks, those that overlap as well."""
     return _squares(means(difference**2, BLOCK), _PLACE)
+
+
+def _levels(difference: Float32Array) -> Float32Array:
+    """Return the mean squares of the mean luma of blocks, of every smaller square of them."""
+    return _squares(means(difference[..., :1], BLOCK) ** 2, _SMALL_PLACE)
 
 
 def _squares(blocks: Float32Array, size: int) -> Float32Array:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from imgvecd.types import Fact, Facts
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Of what is read from files. Raised whenever they tell more, or otherwise, than before: what an
 older reader has read is then read again."""
 
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 _LONGEST = 2000  # characters of a text, and how many keywords: a description, not a book
 _LONGEST_WORD = 200  # characters of a keyword
 _LARGEST = 2**53  # beyond it readers of JSON disagree about numbers; nothing measured is near it
+_LARGEST_APEX = 30  # beyond it are no shutters and lenses, but senseless numbers
 _PERCENT_OF_STARS = ((1, 1), (13, 2), (38, 3), (63, 4), (88, 5))  # as Windows rounds them
 
 
@@ -60,6 +61,21 @@ def camera(make: str, model: str) -> str:
 def stars(percent: float) -> int:
     """Return the stars that a rating in percent, as Windows writes it, stands for."""
     return max((count for least, count in _PERCENT_OF_STARS if percent >= least), default=0)
+
+
+def several(names: Iterable[str]) -> str:
+    """Return some names as one text, as EXIF has them."""
+    return "; ".join(dict.fromkeys(filter(None, names)))
+
+
+def exposure_of(apex: float | None) -> float | None:
+    """Return the seconds that a shutter's speed stands for, on the scale of APEX."""
+    return None if apex is None or abs(apex) > _LARGEST_APEX else float(f"{2**-apex:.2g}")
+
+
+def f_number_of(apex: float | None) -> float | None:
+    """Return the f-number that an aperture stands for, on the scale of APEX."""
+    return None if apex is None or not 0 <= apex <= _LARGEST_APEX else round(2 ** (apex / 2), 1)
 
 
 def parts(path: str, separator: str) -> list[str]:

@@ -61,6 +61,9 @@ def of_parts(axis: str, parts: Sequence[float | None], reference: str = "") -> f
         return None
     # cameras that know no seconds write 0/0
     rest = [0.0 if part is None else part for part in smaller]
+    if first <= 0 and all(part <= 0 for part in rest):  # each with the sign of the whole
+        first = math.copysign(first, min([first, *rest]))
+        rest = [abs(part) for part in rest]
     if any(not 0 <= part <= _SIXTY for part in rest):
         return None
     degrees = abs(first) + sum(part / _SIXTY**i for i, part in enumerate(rest, 1))

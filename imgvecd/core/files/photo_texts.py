@@ -63,6 +63,18 @@ def latin(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+def of_wide(value: bytes) -> str:
+    """Return a text of UTF-16 in an order that nobody tells, up to its first zero character.
+
+    Of both ways the one with more characters of one byte is meant: blanks and digits are, too.
+    """
+    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return text_of(value)
+    little = value[1::2].count(0) >= value[::2].count(0)
+    text = value.decode("utf-16-le" if little else "utf-16-be", "replace")
+    return text.partition("\0")[0].strip()
+
+
 def of_windows(value: bytes) -> str:
     """Return the text of one of Windows' own EXIF fields: UTF-16, whatever the block's order."""
     return value.decode("utf-16-le", "replace").partition("\0")[0].removeprefix("\ufeff").strip()

@@ -127,7 +127,9 @@ class Answering:
             if query.bearers is not None:  # the words besides the name say nothing of whose it is
                 found = np.intersect1d(found, query.bearers)
             found = np.union1d(found, whole)
-        if query.takes_all and query.allowed is not None:
+        if query.takes_all and query.bearers is not None:
+            found = np.union1d(found, query.bearers)
+        elif query.takes_all and query.allowed is not None:
             found = np.union1d(found, query.allowed)
         return found[-MOST_COUNTED:]
 
@@ -225,7 +227,7 @@ class Answering:
         ids = [group.leader.id for group in groups]
         images = self._image_store.images(ids)
         vectors = self._vectors(ids) if query.request.explain else {}
-        named = [group.leader.id for group in groups if group.leader.named]
+        named = [group.leader.id for group in groups if _is_matched(query, group.leader)]
         matched = self._matched(query, named) if named else {}
         hits = []
         for group in groups:
@@ -253,15 +255,18 @@ class Answering:
         return tuple(hits)
 
     def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:
-        """Return why images are found that are not by what they show."""
+        """Return why images are found that are not only by what they show."""
+        words = [query.names, name_words(query.request)]
+        if query.understood is not None:
+            words += query.understood.name_words.split(", ")
         matched: dict[int, Matched] = {}
         for reason, columns in _COLUMNS.items():
             left = [content_id for content_id in named if content_id not in matched]
-            for words in {query.names, name_words(query.request)}:
-                found = self._store.named_by(columns, words, left)
+            for some in dict.fromkeys(words):
+                found = self._store.named_by(columns, some, left)
                 matched |= dict.fromkeys(found, reason)
         other: Matched = "metadata"
-        if query.takes_all:
+        if query.takes_all and query.bearers is None:
             other = "date" if query.asked.filters.place == query.request.filters.place else "place"
         return {content_id: matched.get(content_id, other) for content_id in named}
 
@@ -282,6 +287,11 @@ class Answering:
 
     def _vectors(self, ids: Sequence[int]) -> dict[int, Float32Array]:
         return self._embeddings.embeddings(self._model.fingerprint, ids)
+
+
+def _is_matched(query: Query, image: Found) -> bool:
+    """Whether an image is found by words, or is first since it bears a name among them."""
+    return image.named or (query.bearers is not None and is_among(image.id, query.bearers))
 
 
 def _found(query: Query, content_id: int, score: float, named: bool) -> Found:

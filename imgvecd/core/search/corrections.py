@@ -1,9 +1,9 @@
 """Misspelt words of a query: "elefant" is "elephant", "moutain" is "mountain".
 
 Only words are corrected that nobody knows: neither English nor another language that we have words
-of, nor the library's names and places. Words that sound the same come first, then those one letter
-away, then, for long words, two. What stands in quotes, short words, and names with a capital letter
-stay as they are.
+of, nor the library's names and places. Words that sound the same come first, unless one is nearer
+("kichen" is "kitchen", not "chicken"), then those one letter away, then, for long words, two. What
+stands in quotes, short words, and names with a capital letter stay as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _SHORTEST = 5  # letters: shorter words have too many neighbours
 _LONGEST = 30
 _TWO_LETTERS_FROM = 7  # letters; shorter words two letters away are mostly other words
 _MOST_LETTERS = 3  # that words of one sound are apart: "telefon", "telephone"; but "katze", "chats"
+_OFTEN_HEARD = 2  # letters apart: "elefant" is "elephant", not "elegant"
 _MOST_WORDS = 12  # of a query that is looked at: each unknown one takes some milliseconds
 _WORD = re.compile(r"(?<![\w'’.@/-])[^\W\d_]+(?![\w'’@/-]|\.\w)")
 _SOUNDS = tuple(
@@ -71,9 +72,13 @@ def _meant(word: str, is_known: Callable[[str], bool], *, english_only: bool) ->
     if is_foreign and not english_only:
         return None
     same = _by_sound().get(_sound(lower))
-    if same is not None and OSA.distance(lower, same) <= _MOST_LETTERS:
-        return same
-    return None if is_foreign or word != lower else _neighbour(lower)
+    if same is not None and OSA.distance(lower, same) > _MOST_LETTERS:
+        same = None
+    near = None if is_foreign or word != lower else _neighbour(lower)
+    if same is None or near is None or OSA.distance(lower, near) > 1:
+        return same or near
+    # a letter is easily mistaken, and two sounds easily heard as one; but hardly three letters
+    return same if OSA.distance(lower, same) == _OFTEN_HEARD else near
 
 
 @functools.lru_cache(1024)

@@ -1,7 +1,8 @@
 """Times among the words of a query: "beach July 2023" is "beach", taken in July 2023.
 
-Understands English, German, French, Spanish, Vietnamese and Chinese. What stands in quotes is never
-taken apart. Months alone are words like any other ("may", "mars"): a year makes them a time.
+Every single time in it is found first (`single_times`); then what the words around make of them:
+"before …", "since …", "between … and …", "… to …", "… or …", "early …". What stands in quotes is
+never taken apart.
 """
 
 from __future__ import annotations
@@ -13,287 +14,305 @@ from collections.abc import Callable
 
 import msgspec
 
-from imgvecd.api import SearchRequest, Understood
-from imgvecd.core.search import time_ranges
-from imgvecd.core.search.time_words import (
-    COUNTED,
-    COUNTS,
-    DECADES,
-    MONTH_NAMES,
-    MONTHS,
-    RELATIVE_YEARS,
-    SEASONS,
-    UNITS,
-    WHOLE,
-    any_of,
-    key,
-    listed,
+from imgvecd.api import Filters, SearchRequest, Understood
+from imgvecd.core.search.single_times import (
+    DAY_NUMBER,
+    OPEN,
+    Time,
+    completed,
+    last_begun,
+    single_times,
 )
-from imgvecd.core.search.words import QUOTED, UNSPACED, is_of_small_words
-from imgvecd.errors import BadRequestError
+from imgvecd.core.search.time_ranges import Span
+from imgvecd.core.search.time_words import listed
+from imgvecd.core.search.words import QUOTED, is_of_small_words
 
 _A_DAY = datetime.timedelta(1)
+_NO_END = datetime.date.max
 _LONGEST = 500  # characters: what is longer is no query that a person typed
-_SATURDAY = 5
-_MOST_MONTHS = 12
 
-_LAST = "last letzte letzten letzter letztes vergangene vergangenen vergangener vergangenes"
-_THIS = "this diese diesen dieser dieses diesem cet cette ce este esta"
-_LAST_AFTER = "dernier dernière passé passée pasado pasada trước năm_ngoái năm_trước"
-_THIS_AFTER = "năm_nay này"
-_LAST_SOME = (
-    f"{_LAST} past the_last the_past die_letzten den_letzten los_últimos las_últimas últimos"
-)
+# In the text, each time stands as one of the characters for private use, by its number: there are
+# more of them than times can be in it. So does what is left alone.
+_SPACED, _UNSPACED, _CLOSED = 0xE000, 0xF000, 0xF800
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+_TIME = "[\ue000-\uf7ff]"
+
 _BEFORE_IT = (
-    "in on from of the taken during im am aus vom von den des de du en au el la le los del vào của"
-    " trong năm ngày"
+    "in on at from of the taken during around earlier later im am aus vom von zu den des dem der de"
+    " du en au el la le los del vào của trong năm ngày lúc"
 )
+_BEFORE_ENDS = "the dem der den die das zum zur le la les el los năm"
+_OF = "of of_the the năm de de_la del des der von d' l' los"
 _SINCE = "since seit depuis à_partir_de desde từ ab"
-_AFTER = "after nach après después_de sau"
-_BEFORE = "before vor avant antes_de trước"
-_UNTIL = "until till up_to bis jusqu'en jusqu'à hasta đến"
+_AFTER = "after later_than nach après después_de después_del sau"
+_BEFORE = "before prior_to earlier_than vor avant antes_de antes_del trước"
+_UNTIL = "until till up_to bis jusqu'en jusqu'à jusqu'au hasta"
 _BETWEEN = "between zwischen entre giữa"
+_FROM = "from von vom de del desde từ"
 _AND = "and und et y và"
-_TO = r"(?:to|until|till|bis|à|a|hasta|đến|到|-|–|\.\.)"
-
-
-def _day_of(match: re.Match[str], today: datetime.date) -> str:
-    named = match.groupdict()
-    parts = [_year(named["year"], today), _month(named["month"])]
-    if named.get("day"):
-        parts.append(f"{int(named['day']):02}")
-    return "-".join(parts)
-
-
-def _american_or_not(match: re.Match[str], _: datetime.date) -> str:
-    """Return the day of "15/8/2021" or "8/15/2021"; "7/8/2021" is two days, and so none."""
-    first, second = int(match["first"]), int(match["second"])
-    if first <= _MOST_MONTHS and second <= _MOST_MONTHS and first != second:
-        raise BadRequestError("the seventh of August or the eighth of July")
-    day, month = (second, first) if second > _MOST_MONTHS else (first, second)
-    return f"{match['year']}-{month:02}-{day:02}"
-
-
-def _year(words: str, today: datetime.date) -> str:
-    which = RELATIVE_YEARS.get(key(words))
-    return words if which is None else str(today.year - (which == "last"))
-
-
-def _month(words: str) -> str:
-    return f"{int(MONTH_NAMES.get(key(words), words)):02}"
-
-
-def _season(match: re.Match[str], today: datetime.date) -> str:
-    return f"{SEASONS[key(match['season'])]} {_year(match['year'], today)}"
-
-
-def _one_winter(match: re.Match[str], _: datetime.date) -> str:
-    first, last = int(match["year"]), match["next"]
-    if int(last) != (first + 1) % 10 ** len(last):
-        raise BadRequestError("no winter is so long")
-    return f"{SEASONS[key(match['season'])]} {first}"
-
-
-def _last(match: re.Match[str], _: datetime.date) -> str:
-    unit = key(match["unit"])
-    return f"last {SEASONS.get(unit) or UNITS.get(unit) or MONTHS[int(MONTH_NAMES[unit]) - 1]}"
-
-
-def _this(match: re.Match[str], _: datetime.date) -> str:
-    unit = key(match["unit"])
-    return f"this {SEASONS.get(unit) or UNITS[unit]}"
-
-
-def _whole(match: re.Match[str], today: datetime.date) -> str:
-    said = WHOLE[key(match["whole"])]
-    if said == "day before yesterday":
-        return (today - 2 * _A_DAY).isoformat()
-    if said == "last weekend":  # the last one that is over
-        days = (today.weekday() - _SATURDAY) % 7
-        saturday = today - (days if days > 1 else days + 7) * _A_DAY
-        return f"{saturday}..{saturday + _A_DAY}"
-    return said
-
-
-def _counted(match: re.Match[str]) -> tuple[int, str]:
-    return int(COUNTS.get(key(match["count"]), match["count"])), COUNTED[key(match["unit"])]
-
-
-def _last_some(match: re.Match[str], _: datetime.date) -> str:
-    count, unit = _counted(match)
-    return f"{count}{unit}s"
-
-
-def _ago(match: re.Match[str], today: datetime.date) -> str:
-    """Return the day, week, month or year that was so long ago."""
-    count, unit = _counted(match)
-    if unit == "year":
-        return str(today.year - count)
-    if unit == "month":
-        year, month = divmod(12 * today.year + today.month - 1 - count, 12)
-        return f"{year}-{month + 1:02}"
-    if unit == "week":
-        monday = today - (today.weekday() + 7 * count) * _A_DAY
-        return f"{monday}..{monday + 6 * _A_DAY}"
-    return (today - count * _A_DAY).isoformat()
-
-
-def _decade(match: re.Match[str], _: datetime.date) -> str:
-    named = match.groupdict()
-    tens = named.get("tens") or DECADES[key(match["decade"])]
-    first = f"{named.get('century') or '19'}{tens}"
-    return f"{first}0..{first}9"
-
-
-def _end(match: re.Match[str], name: str, step: int = 0) -> str:
-    """Return a year or month, or the one after (1) or before it (-1)."""
-    year, month = int(match[name]), match[f"{name}_month"]
-    if not month:
-        return str(year + step)
-    year, month = divmod(12 * year + int(_month(month)) - 1 + step, 12)
-    return f"{year}-{month + 1:02}"
-
-
-def _an_end(name: str) -> str:
-    months = any_of(MONTH_NAMES)
-    return rf"(?:(?P<{name}_month>{months}){_JOINT})?(?P<{name}>(?:19|20)\d\d)"
-
-
-_YEAR = r"(?P<year>(?:19|20)\d\d)"
-_ANY_YEAR = rf"(?P<year>(?:19|20)\d\d|{any_of(RELATIVE_YEARS)})"
-_MONTH = f"(?P<month>{any_of(MONTH_NAMES)})"
-_NUMBER = r"(?P<month>\d{1,2})"
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º)?"
-_SEASON = f"(?P<season>{any_of(SEASONS)})"
-_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS])})"
-_LONG_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS, *MONTH_NAMES])})"
-_COUNT = rf"(?P<count>\d{{1,3}}|{any_of(COUNTS)})"
-_SOME = rf"{_COUNT}\s+(?P<unit>{any_of(COUNTED)})"
-_JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
-_BEFORE_TIME = rf"(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?"
-
-_Meaning = Callable[[re.Match[str], datetime.date], str]
-# The most telling first; each is said as `time_ranges` takes it.
-_SPACED: tuple[tuple[str, _Meaning], ...] = (
-    (rf"{_YEAR}(?P<mark>[-/.]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
-    (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
-    (rf"(?P<first>\d{{1,2}})/(?P<second>\d{{1,2}})/{_YEAR}", _american_or_not),
-    (rf"{_DAY}\s+(?:(?:of|de)\s+)?{_MONTH}{_JOINT}{_ANY_YEAR}", _day_of),
-    (rf"{_MONTH}\.?\s+{_DAY},?\s+{_YEAR}", _day_of),
-    (rf"{_SEASON}{_JOINT}{_YEAR}\s?[-/–]\s?(?P<next>(?:20)?\d\d)", _one_winter),
-    (
-        rf"(?:{listed(_BETWEEN)}\s+{_an_end('first')}\s+{listed(_AND)}\s+{_an_end('last')})",
-        lambda match, _: f"{_end(match, 'first')}..{_end(match, 'last')}",
-    ),
-    (
-        rf"{_an_end('first')}\s*{_TO}\s*{_an_end('last')}",
-        lambda match, _: f"{_end(match, 'first')}..{_end(match, 'last')}",
-    ),
-    (
-        rf"{listed(_SINCE)}\s+{_an_end('first')}",
-        lambda match, _: f"{_end(match, 'first')}..",
-    ),
-    (
-        rf"{listed(_AFTER)}\s+{_an_end('first')}",
-        lambda match, _: f"{_end(match, 'first', 1)}..",
-    ),
-    (
-        rf"{listed(_BEFORE)}\s+{_an_end('last')}",
-        lambda match, _: f"..{_end(match, 'last', -1)}",
-    ),
-    (
-        rf"{listed(_UNTIL)}\s+{_an_end('last')}",
-        lambda match, _: f"..{_end(match, 'last')}",
-    ),
-    (rf"{_YEAR}-{_NUMBER}", _day_of),
-    (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
-    (rf"{_MONTH}{_JOINT}{_ANY_YEAR}", _day_of),
-    (rf"{_YEAR}\s+{_MONTH}", _day_of),
-    (rf"{_SEASON}{_JOINT}{_ANY_YEAR}", _season),
-    (rf"{_YEAR}\s+{_SEASON}", _season),
-    (r"(?P<century>19|20)(?P<tens>\d)0(?:['’]?s|er(?:\s+jahre[n]?)?)", _decade),
-    (
-        r"(?:les\s+|los\s+)?(?:années|annees|años|anos|thập niên|thap nien)\s+(?P<tens>[5-9])0",
-        _decade,
-    ),
-    (r"['’]?(?P<tens>[5-9])0(?:['’]?s|er(?:\s+jahre[n]?)?)", _decade),
-    (rf"(?P<decade>{any_of(DECADES)})(?:\s+jahre[n]?)?", _decade),
-    (rf"{_SOME}\s+(?:ago|trước|truoc)", _ago),
-    (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _ago),
-    (rf"{listed(_LAST_SOME)}\s+{_SOME}", _last_some),
-    (rf"(?:les\s+)?{_COUNT}\s+derni[eè]re?s\s+(?P<unit>{any_of(COUNTED)})", _last_some),
-    (rf"{_SOME}\s+qua", _last_some),
-    (rf"(?P<whole>{any_of(WHOLE)})", _whole),
-    (rf"{listed(_LAST)}\s+{_LONG_UNIT}", _last),
-    (rf"{_UNIT}\s+{listed(_LAST_AFTER)}", _last),
-    (rf"{listed(_THIS)}\s+{_UNIT}", _this),
-    (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
-    (_YEAR, lambda match, _: match["year"]),
+_TO = "to until till through thru bis à a hasta đến tới"
+_OR = f"or oder ou o hoặc hay {_AND}"
+_NOT = (
+    "not no nicht kein keine pas sans sin không except without außer ausser ohne sauf excepto trừ"
 )
-_IS_UNSPACED = re.compile(f"[{UNSPACED}]").match
-_CHINESE_MONTH = r"(?P<month>\d{1,2}(?=月)|[一二三四五六七八九十]{1,2}月)月?"
-_CHINESE_COUNT = r"(?P<count>\d{1,3}|[一二两三四五六七八九十])(?P<unit>年|个月|周|个星期|天)"
-_CHINESE: tuple[tuple[str, _Meaning], ...] = (
-    (rf"{_YEAR}年{_CHINESE_MONTH}(?P<day>\d{{1,2}})[日号]", _day_of),
-    (
-        r"(?P<first>(?:19|20)\d\d)年?(?:到|至|-)(?P<last>(?:19|20)\d\d)年",
-        lambda match, _: f"{match['first']}..{match['last']}",
-    ),
-    (rf"{_YEAR}年{_CHINESE_MONTH}", _day_of),
-    (rf"{_ANY_YEAR}年?的?{_CHINESE_MONTH}", _day_of),
-    (rf"{_ANY_YEAR}年?的?(?P<season>[春夏秋冬][天季])", _season),
-    (rf"{_YEAR}年?(?:之前|以前)", lambda match, _: f"..{int(match['year']) - 1}"),
-    (rf"{_YEAR}年?(?:之后|以后)", lambda match, _: f"{int(match['year']) + 1}.."),
-    (rf"{_YEAR}年", lambda match, _: match["year"]),
-    (r"(?P<tens>[5-9])0年代", _decade),
-    (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
-    (rf"(?:最近|过去){_CHINESE_COUNT}", _last_some),
-    (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
+_AND_LATER = "on onwards onward and_later or_later or_newer und_später oder_später et_après"
+_AND_EARLIER = "and_earlier or_earlier or_older and_before und_früher oder_früher et_avant"
+_THIRDS = (
+    "early beginning_of start_of anfang beginn début principios_de a_principios_de đầu",
+    "mid middle_of mitte mi mediados_de a_mediados_de giữa",
+    "late end_of ende fin finales_de a_finales_de fines_de cuối",
 )
-_PATTERNS: tuple[tuple[re.Pattern[str], _Meaning], ...] = (
-    *((re.compile(f"{pattern}的?"), meaning) for pattern, meaning in _CHINESE),
+_CHINESE_THIRDS = "初中底末"  # "年中" is the middle of a year
+_LATEST_THIRD = 2
+
+
+class _Marks:
+    """A text in which times stand as single characters.
+
+    Attributes:
+        text: so far.
+    """
+
+    def __init__(self, text: str, today: datetime.date) -> None:
+        self.today = today
+        self._times: list[Time] = []
+        self._closed: list[str] = []
+        self.text = QUOTED.sub(self._close, text)
+        end, parts = 0, []
+        for start, stop, time in single_times(self.text, today):
+            parts += [self.text[end:start], self._mark(time)]
+            end = stop
+        self.text = "".join([*parts, self.text[end:]])
+
+    def _mark(self, time: Time) -> str:
+        self._times.append(time)
+        return chr((_SPACED if time.is_spaced else _UNSPACED) + len(self._times) - 1)
+
+    def _close(self, match: re.Match[str]) -> str:
+        self._closed.append(self.plain(match.group()))
+        return chr(_CLOSED + len(self._closed) - 1)
+
+    def time(self, mark: str) -> Time:
+        """Return what stands as a character."""
+        number = ord(mark)
+        return self._times[number - (_SPACED if number < _UNSPACED else _UNSPACED)]
+
+    def plain(self, text: str) -> str:
+        """Return a part of the text as it was."""
+        return _PRIVATE.sub(
+            lambda match: (
+                self._closed[ord(match.group()) - _CLOSED]
+                if ord(match.group()) >= _CLOSED
+                else self.time(match.group()).words
+            ),
+            text,
+        )
+
+    def close(self, pattern: re.Pattern[str]) -> None:
+        """Leave alone what fits a pattern."""
+        self.text = pattern.sub(self._close, self.text)
+
+    def join(self, pattern: re.Pattern[str], meaning: _Meaning) -> None:
+        """Put what times and the words around them mean in their place."""
+
+        def joined(match: re.Match[str]) -> str:
+            spans = meaning(self, match)
+            if not spans:
+                return match.group()
+            if any(first >= end for first, end in spans):  # "from 2020 to 2018"
+                return self._close(match)
+            is_spaced = not re.search("[\uf000-\uf7ff]", match.group())
+            return self._mark(_joined(spans, self.plain(match.group()), is_spaced=is_spaced))
+
+        self.text = pattern.sub(joined, self.text)
+
+
+_Meaning = Callable[[_Marks, re.Match[str]], list[Span] | None]
+
+
+def _joined(spans: list[Span], words: str, *, is_spaced: bool) -> Time:
+    """Return the time of one span or more."""
+    apart: list[Span] = []
+    for first, end in sorted(spans):
+        if apart and first <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(end, apart[-1][1])
+        else:
+            apart.append((first, end))
+    whole = apart[0][0], apart[-1][1]
+    either = tuple(map(_said, apart)) if len(apart) > 1 else ()
+    return Time(*whole, _said(whole), words, -1, is_spaced, either)
+
+
+def _said(span: Span) -> str:
+    first, end = span
+    begins = "" if first == first.min else first.isoformat()
+    return f"{begins}..{'' if end == _NO_END else (end - _A_DAY).isoformat()}"
+
+
+def _ends(marks: _Marks, match: re.Match[str]) -> tuple[Span, Span] | None:
+    """Return two ends, of which one may give the other its year or month."""
+    first, last = match["first"], match["last"]
+    times = [marks.time(words) if _PRIVATE.fullmatch(words) else None for words in (first, last)]
+    if times[1] is not None:
+        begins = _span(times[0]) or completed(first, times[1], is_before=True)
+        ends = _span(times[1])
+    elif times[0] is not None:
+        begins, ends = _span(times[0]), completed(last, times[0], is_before=False)
+    else:
+        return None
+    return None if begins is None or ends is None else (begins, ends)
+
+
+def _span(time: Time | None) -> Span | None:
+    return None if time is None else (time.first, time.end)
+
+
+def _range(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    ends = _ends(marks, match)
+    return None if ends is None else [(ends[0][0], ends[1][1])]
+
+
+def _either(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    """Return all of several times, of which the last that has a year may give it to others."""
+    parts = _PARTS.findall(match.group())
+    known = [_PRIVATE.fullmatch(part) is not None for part in parts]
+    if not any(known):
+        return None
+    last = len(known) - 1 - known[::-1].index(True)
+    year = marks.time(parts[last])
+    spans = [
+        _span(marks.time(part)) if is_time else completed(part, year, is_before=place < last)
+        for place, (part, is_time) in enumerate(zip(parts, known, strict=True))
+    ]
+    return [span for span in spans if span is not None]
+
+
+def _third(marks: _Marks, match: re.Match[str], number: int) -> list[Span]:
+    time = marks.time(match["time"])
+    days = (time.end - time.first).days
+    first, end = (time.first + days * third // 3 * _A_DAY for third in (number, number + 1))
+    return [(first, end)]
+
+
+def _chinese_third(marks: _Marks, match: re.Match[str]) -> list[Span]:
+    return _third(marks, match, min(_CHINESE_THIRDS.index(match["third"]), _LATEST_THIRD))
+
+
+def _since(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    words = match["time"]
+    if _PRIVATE.fullmatch(words):
+        return [(marks.time(words).first, _NO_END)]
+    span = last_begun(words, marks.today)
+    return None if span is None else [(span[0], _NO_END)]
+
+
+def _after(marks: _Marks, match: re.Match[str]) -> list[Span]:
+    return [(marks.time(match["time"]).end, _NO_END)]
+
+
+def _before(marks: _Marks, match: re.Match[str]) -> list[Span]:
+    return [(datetime.date.min, marks.time(match["time"]).first)]
+
+
+def _until(marks: _Marks, match: re.Match[str]) -> list[Span]:
+    return [(datetime.date.min, marks.time(match["time"]).end)]
+
+
+_LEAD = rf"(?:{listed(_BEFORE_ENDS)}\s+|l['’])?"
+_AN_END = rf"(?:{_TIME}|{OPEN}|{DAY_NUMBER})"
+_FIRST, _LAST = f"(?P<first>{_AN_END})", f"{_LEAD}(?P<last>{_AN_END})"
+_MARK = f"(?P<time>{_TIME})"
+_JOINED_BY_TO = rf"(?:\s+{listed(_TO)}\s+|\s*(?:-|–|\.\.)\s*)"
+_JOINED_BY_OR = rf"(?:\s+{listed(_OR)}\s+|\s*[,/&+]\s*)"
+_OR_BESIDE = rf"(?:{_JOINED_BY_OR}|(?<={_TIME})\s+(?={_TIME}))"
+_OF_IT = rf"(?:\s+|-)(?:{listed(_OF)}\s*)?"
+_NEGATED = rf"(?<!\w){listed(_NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_TIME}"
+
+_CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (
+    (rf"{_MARK}(?P<third>[初底末]|(?<=年)中)", _chinese_third),
+    (rf"[从從自]?(?P<first>{_TIME})\s?[到至–-]\s?(?P<last>{_TIME}|{OPEN})", _range),
+    (rf"{_TIME}(?:\s?[和或、]\s?(?:{_TIME}|{OPEN}))+", _either),
+    (rf"{_MARK}(?:之前|以前|前)", _before),
+    (rf"{_MARK}(?:之后|之後|以后|以後|后|後)", _after),
+    (rf"[自从從]?{_MARK}(?:以来|以來|至今)", _since),
+)
+_SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     *(
         (
-            re.compile(
-                rf"(?<![\w/.\-]){_BEFORE_TIME}{pattern}(?:['’]s)?(?![\w/\-])", re.IGNORECASE
-            ),
-            meaning,
+            rf"(?:the\s+)?{listed(words)}{_OF_IT}{_MARK}",
+            lambda marks, match, number=number: _third(marks, match, number),
         )
-        for pattern, meaning in _SPACED
+        for number, words in enumerate(_THIRDS)
+    ),
+    (rf"{listed(_BETWEEN)}\s+{_LEAD}{_FIRST}\s+{listed(_AND)}\s+{_LAST}", _range),
+    (rf"{listed(_FROM)}\s+{_LEAD}{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
+    (rf"{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
+    (
+        rf"(?:{_TIME}|{OPEN})(?:{_OR_BESIDE}(?:{_TIME}|{OPEN}))+",
+        _either,
+    ),
+    (rf"(?:from\s+)?{_MARK}\s+{listed(_AND_LATER)}", _since),
+    (rf"{_MARK}\s+{listed(_AND_EARLIER)}", _until),
+    (rf"{listed(_SINCE)}\s+{_LEAD}(?P<time>{_TIME}|{OPEN})", _since),
+    (rf"{listed(_AFTER)}\s+{_LEAD}{_MARK}", _after),
+    (rf"{listed(_BEFORE)}\s+{_LEAD}{_MARK}", _before),
+    # "den" is "đến" only between two times: it is German, too
+    (rf"(?:{listed(_UNTIL)}|đến)\s+{_LEAD}{_MARK}", _until),
+)
+_RULES = (
+    *((re.compile(pattern), meaning) for pattern, meaning in _CHINESE_RULES),
+    *(
+        (re.compile(rf"(?<![\w/.\-]){pattern}(?![\w/\-])", re.IGNORECASE), meaning)
+        for pattern, meaning in _SPACED_RULES
     ),
 )
+_PARTS = re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
+_LEFT_ALONE = re.compile(_NEGATED, re.IGNORECASE)
+_MEANT = re.compile(
+    rf"(?<![\w/.\-])(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?(?P<spaced>[\ue000-\uefff])"
+    r"(?:['’]s)?(?![\w/\-])|[在于於从從自]?(?P<unspaced>[\uf000-\uf7ff])的?",
+    re.IGNORECASE,
+)
+_CHINESE_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
+_CHINESE_YEAR = re.compile("[一二][〇零○一二三四五六七八九]{3}(?=年)")
+
+
+def _in_digits(match: re.Match[str]) -> str:
+    return match.group().translate(_CHINESE_DIGITS)
 
 
 def understood(text: str, today: datetime.date) -> Understood | None:
     """Return what a text says of times, and the words that are left; None if it says nothing."""
-    if len(text) > _LONGEST:
+    found = _understood(text, today)
+    return None if found is None else found[0]
+
+
+def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | None:
+    if len(text) > _LONGEST or _PRIVATE.search(text):
         return None
-    text = unicodedata.normalize("NFC", text)
-    quoted = [match.span() for match in QUOTED.finditer(text)]
-    impossible: list[tuple[int, int]] = []  # "February 2020" in "30 February 2020" is none, either
-    for pattern, meaning in _PATTERNS:
-        for match in pattern.finditer(text):
-            closed = quoted + impossible
-            if any(match.start() < end and start < match.end() for start, end in closed):
-                continue
-            try:
-                taken = meaning(match, today)
-                first, end = time_ranges.span(taken, today)
-            except BadRequestError:  # there is no month 13
-                first, end = today, today
-            if first >= end:
-                impossible.append(match.span())
-                continue
-            if first <= today:  # nothing was taken in times to come
-                left = " ".join(f"{text[: match.start()]} {text[match.end() :]}".split())
-                return Understood(
-                    text="" if is_of_small_words(left) else left.strip(" ,;."),
-                    words=match.group().strip(" ,;."),
-                    taken=taken,
-                    taken_from=None if first == first.min else first.isoformat(),
-                    taken_to=None if end == end.max else (end - _A_DAY).isoformat(),
-                )
-    return None
+    text = _CHINESE_YEAR.sub(_in_digits, unicodedata.normalize("NFC", text))
+    marks = _Marks(text, today)
+    for pattern, meaning in _RULES:
+        marks.join(pattern, meaning)
+    marks.close(_LEFT_ALONE)
+    told = [
+        (marks.time(match["spaced"] or match["unspaced"]), match)
+        for match in _MEANT.finditer(marks.text)
+    ]
+    told = [each for each in told if each[0].first <= today]  # nothing was taken in times to come
+    if not told:
+        return None
+    time, match = min(told, key=lambda each: each[0].rank)
+    left = f"{marks.text[: match.start()]} {marks.text[match.end() :]}"
+    left = " ".join(marks.plain(left).split())
+    said = Understood(
+        text="" if is_of_small_words(left) else left.strip(" ,;."),
+        words=marks.plain(match.group()).strip(" ,;."),
+        taken=time.said,
+        taken_from=None if time.first == time.first.min else time.first.isoformat(),
+        taken_to=None if time.end == _NO_END else (time.end - _A_DAY).isoformat(),
+    )
+    return said, time
 
 
 def taken_apart(
@@ -308,9 +327,11 @@ def taken_apart(
     is_dated = filters.taken or filters.taken_from or filters.taken_to
     if request.text is None or not request.dates or is_dated:
         return request, None
-    said = understood(request.text, today)
-    if said is None or (not said.text and len(request.all_terms()) > 1):
+    found = _understood(request.text, today)
+    if found is None or (not found[0].text and len(request.all_terms()) > 1):
         return request, None
-    filters = msgspec.structs.replace(filters, taken=said.taken)
+    said, time = found
+    either = tuple(Filters(taken=taken, any_of=filters.any_of) for taken in time.either)
+    filters = msgspec.structs.replace(filters, taken=said.taken, any_of=either or filters.any_of)
     text = said.text or request.text
     return msgspec.structs.replace(request, text=text, filters=filters), said

@@ -5,27 +5,25 @@ cameras, words that English lacks, proper names in tags, and people, but for tho
 words and begin with a small letter. These are taken out of the text, and what lacks them is less
 likely to be meant. Of others ("Golden Retriever") the model is asked as well, and what bears them
 only comes first. A lower-case tag of one word ("beach") is a word like any other. What stands in
-quotes is never taken apart. A text that is nothing but names stays: its words find images anyway.
+quotes is never taken apart. A text that is nothing but one name stays: its words find images.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from imgvecd.api import SearchRequest, Understood
-from imgvecd.core.search.query_places import Span, candidates
+from imgvecd.core.search.query_places import Names, Span, candidates
 from imgvecd.core.search.vocabulary import is_common, is_word
 from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
 from imgvecd.types import KnownName
 
-Names = Callable[[Sequence[str]], Mapping[str, Sequence[KnownName]]]
-"""Returns what in the library has those folded names; blocks."""
-
 _MOST = 4  # names in one query
+_OR = re.compile(r"(?:\b(?:or|oder|ou|o|hoặc)\s+|或)$", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’]s$")
 
 
@@ -35,11 +33,13 @@ class Named:
 
     Attributes:
         is_sure: the words mean nothing else.
+        is_other: they stand after "or", so that any of the names will do.
     """
 
     words: str
     known: tuple[KnownName, ...]
     is_sure: bool
+    is_other: bool = False
 
 
 def taken_apart(
@@ -64,11 +64,11 @@ def taken_apart(
         name_words=", ".join(name.words for name in named),
         names=tuple(dict.fromkeys(known.shown for name in named for known in name.known)),
     )
-    return msgspec.structs.replace(request, text=left), said, named
+    return msgspec.structs.replace(request, text=left or text), said, named
 
 
 def taken_out(text: str, called: Names) -> tuple[str, tuple[Named, ...]]:
-    """Return (a text without its sure names, all names); none if nothing else were left."""
+    """Return (a text without its sure names, all names); none if it is nothing but one name."""
     spans = {span: _name_of(text, span) for span in candidates(text)}
     known = called(list(dict.fromkeys(spans.values()))) if spans else {}
     taken: list[tuple[Span, Named]] = []
@@ -78,10 +78,15 @@ def taken_out(text: str, called: Names) -> tuple[str, tuple[Named, ...]]:
         meant = sure or tuple(each for each in known.get(name, ()) if _may_be(typed, name, each))
         apart = all(span.end <= other.start or other.end <= span.start for other, _ in taken)
         if meant and apart and len(taken) < _MOST:
-            taken.append((span, Named(typed, meant, bool(sure))))
+            is_other = _OR.search(text[: span.start]) is not None
+            taken.append((span, Named(typed, meant, bool(sure), is_other)))
     taken.sort(key=lambda each: each[0].start)
-    if not taken or not _without(text, [span for span, _ in taken]):
+    is_all = not _without(text, [span for span, _ in taken])
+    are_several = len(taken) > 1 and all(named.is_sure for _, named in taken)
+    if not taken or (is_all and not are_several):
         return text, ()
+    if is_all:
+        return "", tuple(named for _, named in taken)
     certain = [span for span, named in taken if named.is_sure]
     return _without(text, certain) if certain else text, tuple(named for _, named in taken)
 

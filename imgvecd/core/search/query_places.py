@@ -1,13 +1,15 @@
 """Places among the words of a query: "beach in Portugal" is "beach", taken in Portugal.
 
 Only places where images were taken count, by any of their names. What stands in quotes is never
-taken apart. A word that English has for something else ("nice", "turkey", "reading") is a place
-with a capital letter, or after a word such as "in".
+taken apart, and no longer name that the library has ("Paris Hilton"). A word that English has for
+something else ("nice", "turkey", "reading") is a place with a capital letter, or after a word such
+as "in" where it ends the text ("in nice", but "in the bath", "in nice weather").
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +25,13 @@ from imgvecd.core.search.words import (
     outside_quotes,
     tokens,
 )
+from imgvecd.types import KnownName
 
-Places = Callable[[Sequence[str]], Mapping[str, str]]
-"""Returns what places are called, by those folded names that places of images have; blocks."""
+Places = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
+"""Returns which places of images have those folded names, each in one line with what it lies in."""
+
+Names = Callable[[Sequence[str]], Mapping[str, Sequence[KnownName]]]
+"""Returns what in the library has those folded names; blocks."""
 
 _MOST_TOKENS = 5  # of a name
 _LONGEST = 500  # characters: what is longer is no query that a person typed
@@ -36,10 +42,41 @@ _APART = re.compile(r"[\s,]*")
 _BEFORE = re.compile(
     r"(?:(?:taken|photographed|aufgenommen|prises?)\s+)?"
     r"(?:\b(?:in|at|near|around|from|aus|bei|um|nahe|nach|à|au|aux|en|dans|près\s+de|"
-    r"ở|tại|tai|desde|cerca\s+de|em)\s+(?:(?:the|der|die|den|dem|la|le|les|el|los)\s+)?"
+    r"ở|tại|tai|desde|cerca\s+de|em|city\s+of|thành\s+phố|tp\.?)\s+"
+    r"(?P<article>(?:the|der|die|den|dem|la|le|les|el|los)\s+)?"
     r"|(?:l|d)['’]|(?<!\w)[在])$",
     re.IGNORECASE,
 )
+_OR = re.compile(
+    r"\s*(?:,|/|&|\s(?:or|and|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
+    re.IGNORECASE,
+)
+_ENDS = re.compile(r"\s*(?:$|[,;.!?])")
+_SHORT = {
+    "US": "United States",
+    "USA": "United States",
+    "UK": "United Kingdom",
+    "UAE": "United Arab Emirates",
+    "NYC": "New York City",
+    "SF": "San Francisco",
+}
+# As people write them behind towns; alone, most are words.
+_STATES = {
+    code: name.replace("_", " ")
+    for code, name in (
+        pair.split("=")
+        for pair in """
+        AL=Alabama AK=Alaska AZ=Arizona AR=Arkansas CA=California CO=Colorado CT=Connecticut
+        DE=Delaware FL=Florida GA=Georgia HI=Hawaii ID=Idaho IL=Illinois IN=Indiana IA=Iowa
+        KS=Kansas KY=Kentucky LA=Louisiana ME=Maine MD=Maryland MA=Massachusetts MI=Michigan
+        MN=Minnesota MS=Mississippi MO=Missouri MT=Montana NE=Nebraska NV=Nevada
+        NH=New_Hampshire NJ=New_Jersey NM=New_Mexico NY=New_York NC=North_Carolina
+        ND=North_Dakota OH=Ohio OK=Oklahoma OR=Oregon PA=Pennsylvania RI=Rhode_Island
+        SC=South_Carolina SD=South_Dakota TN=Tennessee TX=Texas UT=Utah VT=Vermont VA=Virginia
+        WA=Washington WV=West_Virginia WI=Wisconsin WY=Wyoming DC=District_of_Columbia
+        """.split()  # noqa: SIM905  # one can read it
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +86,14 @@ class Span:
     Attributes:
         name: folded, as names of places are.
         words: how many there are.
+        place: what they stand for, if they are short for it.
     """
 
     start: int
     end: int
     name: str
     words: int
+    place: str | None = None
 
 
 @functools.lru_cache(_REMEMBERED)
@@ -70,37 +109,72 @@ def _spans(text: str, words: list[tuple[int, int]]) -> Iterator[Span]:
     for count in range(1, _MOST_TOKENS + 1):
         for first, last in zip(words, words[count - 1 :], strict=False):
             start, end = first[0], last[1]
-            name = " ".join(tokens(text[start:end]))
-            if not any(mark in text[start:end] for mark in '",;') and _may_name(name):
-                yield Span(start, end, name, count)
+            typed = text[start:end]
+            bare = typed.replace(".", "")
+            place = _SHORT.get(bare) or _STATES.get(bare)
+            name = " ".join(tokens(place or typed))
+            if not any(mark in typed for mark in '",;') and _may_name(name, typed):
+                yield Span(start, end, name, count, place)
 
 
-def _may_name(name: str) -> bool:
-    return name not in SMALL_WORDS and (len(name) >= _SHORTEST or name == "uk")
+def _may_name(name: str, typed: str) -> bool:
+    if typed[0].isupper() and not typed.isascii():  # "Ý" is Italy
+        return True
+    return len(name) >= _SHORTEST and name not in SMALL_WORDS
 
 
-def taken_out(text: str, known: Mapping[str, str]) -> tuple[str, str, str] | None:
+def taken_out(
+    text: str, known: Mapping[str, Sequence[str]], longer: Sequence[Span] = ()
+) -> tuple[str, str, str] | None:
     """Return (the text without its place, the place's words, the place); None if it names none.
 
     Args:
-        known: what places are called, in one line with what they lie in, by folded name.
+        known: the places, each in one line with what it lies in, by folded name.
+        longer: words that name something else, of which no part is a place.
     """
-    named = [span for span in candidates(text) if span.name in known and _is_meant(text, span)]
-    if not named:
+    named = [
+        span
+        for span in candidates(text)
+        if span.name in known
+        and not any(span.start >= other.start and span.end <= other.end for other in longer)
+    ]
+    meant = [span for span in named if _is_meant(text, span)]
+    if not meant:
         return None
-    first = named[0]
-    start, end, place = first.start, first.end, text[first.start : first.end]
-    for other in named:
-        if _is_beside(text, start, end, other) and _lies_in(known[first.name], known[other.name]):
-            start, end = min(start, other.start), max(end, other.end)
-            place += f", {text[other.start : other.end]}"
+    first = min(meant, key=lambda span: (-span.words, span.start))
+    start, end, place = _with_what_it_lies_in(text, first, named, known)
+    others = sorted(meant, key=lambda span: span.start)
+    for other in others:
+        if _OR.fullmatch(text[end : other.start]):
+            _, end, another = _with_what_it_lies_in(text, other, named, known)
+            place += f"; {another}"
+    for other in reversed(others):
+        if _OR.fullmatch(text[other.end : start]):
+            start, _, another = _with_what_it_lies_in(text, other, named, known)
+            place += f"; {another}"
     before = _BEFORE.search(text[:start])
     start = before.start() if before else start
     return (f"{text[:start]} {text[end:]}", text[start:end].strip(), place)
 
 
+def _with_what_it_lies_in(
+    text: str, first: Span, named: Sequence[Span], known: Mapping[str, Sequence[str]]
+) -> tuple[int, int, str]:
+    """Return where a place begins and ends in a text, and it with what it lies in beside it."""
+    start, end, place = first.start, first.end, _said(text, first)
+    for other in named:
+        if _is_beside(text, start, end, other) and _lies_in(known[first.name], known[other.name]):
+            start, end = min(start, other.start), max(end, other.end)
+            place += f", {_said(text, other)}"
+    return start, end, place
+
+
+def _said(text: str, span: Span) -> str:
+    return span.place or text[span.start : span.end]
+
+
 def taken_apart(
-    request: SearchRequest, said: Understood | None, places: Places
+    request: SearchRequest, said: Understood | None, places: Places, called: Names
 ) -> tuple[SearchRequest, Understood | None]:
     """Return a request with the place in its text as a filter, and what was understood.
 
@@ -113,8 +187,11 @@ def taken_apart(
     text = (request.text or "") if said is None else said.text
     if not text or not request.places or request.filters.place is not None:
         return request, said
-    names = dict.fromkeys(span.name for span in candidates(text))
-    found = taken_out(text, places(list(names))) if names else None
+    spans = candidates(text)
+    known = places(list({span.name for span in spans})) if spans else {}
+    longer = [span for span in spans if span.words > 1 and span.name not in known]
+    named = called([span.name for span in longer]) if known and request.names and longer else {}
+    found = taken_out(text, known, [span for span in longer if span.name in named])
     if found is None:
         return request, said
     left, words, place = found
@@ -132,9 +209,14 @@ def taken_apart(
 
 def _is_meant(text: str, span: Span) -> bool:
     words = text[span.start : span.end]
+    if words in _STATES:
+        return False
     if not words.isascii() or span.words > 1 or not is_common(span.name):
         return True
-    return words[0].isupper() or _BEFORE.search(text[: span.start]) is not None
+    if words[0].isupper():
+        return True
+    before = _BEFORE.search(text[: span.start])
+    return before is not None and not before["article"] and bool(_ENDS.match(text, span.end))
 
 
 def _is_beside(text: str, start: int, end: int, other: Span) -> bool:
@@ -143,8 +225,11 @@ def _is_beside(text: str, start: int, end: int, other: Span) -> bool:
     return apart and _APART.fullmatch(between) is not None
 
 
-def _lies_in(place: str, other: str) -> bool:
-    """Whether one of two places, each with what it lies in, lies in the other."""
-    name, *around = place.split(", ")
-    other_name, *other_around = other.split(", ")
-    return other_name in around or name in other_around
+def _lies_in(places: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether one of some places, each in one line with what it lies in, lies in one of others."""
+    for place, other in itertools.product(places, others):
+        name, *around = place.split(", ")
+        other_name, *other_around = other.split(", ")
+        if other_name in around or name in other_around:
+            return True
+    return False

@@ -24,14 +24,24 @@ from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
-FOUND, WEAKER = 0.3, 0.004
-"""Relevance from which a hit is in these bands, "weaker" within `_MOST_WEAKER`.
+FOUND = 0.36
+"""Relevance from which a hit is "found".
 
-Chosen on the curves of `benchmarks/relevance`, which docs/search.md shows: with a higher FOUND more
+Chosen on the curve of `benchmarks/relevance`, which docs/search.md shows: with a higher one more
 queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
 """
 
-_MOST_WEAKER = 0.25  # of the library, beyond what is found: more would help nobody to look through
+WEAKER_SHARE = 0.6
+"""Of the library, best first, that is found or "weaker" where anything is found.
+
+It has nine of ten photos of a subject. By relevance, the same nine would take more of the library:
+a model ranks better than it judges.
+"""
+
+WEAKER = 0.004
+"""Relevance from which a hit is "weaker" where nothing is found, within `_MOST_WEAKER`."""
+
+_MOST_WEAKER = 0.25  # of the library: where nothing is found, more would help nobody
 
 SMALLEST_LIBRARY = 30
 """With fewer images there is no distribution to speak of, and everything is shown."""
@@ -79,8 +89,9 @@ class Scale:
     @property
     def weaker(self) -> float:
         """Cosine from which a hit is at least "weaker"."""
-        share = self.share_above(self.found) + _MOST_WEAKER
-        return max(self.score(WEAKER), self._share_begins(share))
+        if self.share_above(self.found):
+            return min(self.found, self._share_begins(WEAKER_SHARE))
+        return max(self.score(WEAKER), self._share_begins(_MOST_WEAKER))
 
     def relevance(self, score: float) -> float:
         """Return the relevance of a cosine, 0 to 1."""
@@ -234,6 +245,7 @@ __all__ = [
     "SMALLEST_LIBRARY",
     "TEXT",
     "WEAKER",
+    "WEAKER_SHARE",
     "Ordinary",
     "Relevance",
     "Scale",

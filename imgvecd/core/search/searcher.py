@@ -154,13 +154,17 @@ class Searcher:
             UnreadableImageError, TooLargeError: an image that cannot be decoded or fetched.
             ModelError, WorkerError: the terms cannot be encoded.
         """
+        return await self._search(request, _Known())
+
+    async def _search(self, request: SearchRequest, known: _Known) -> SearchResponse:
         started = time.perf_counter()
         if self._elsewhere is None:
             response = self._kept.find(request, self._state())
             if response is None:
-                response = await self._when_known(self._found, request)
+                response = await self._when_known(self._found, request, known)
         else:
-            query = await self._with_others(self._elsewhere, await self.prepare(request))
+            query = await self._when_known(self._prepared, request, known)
+            query = await self._with_others(self._elsewhere, query)
             response = await INTERACTIVE.run(self._answer, query)
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
@@ -207,9 +211,11 @@ class Searcher:
 
     async def search_many(self, requests: Sequence[SearchRequest]) -> tuple[SearchResponse, ...]:
         """Return the answers to `requests`, in order, with all texts encoded at once."""
+        state = self._state()
         meant = await INTERACTIVE.run(lambda: [self._read(request) for request in requests])
         await self.terms.prepare([term for each in meant for term in each.asked.all_terms()])
-        return tuple([await self.search(request) for request in requests])
+        known = [_Known(state=state, meaning=meaning) for meaning in meant]
+        return tuple([await self._search(*each) for each in zip(requests, known, strict=True)])
 
     async def prepare(self, request: SearchRequest) -> Query:
         """Return `request` made ready; errors as for `search`."""
@@ -329,12 +335,14 @@ class Searcher:
         return scale
 
     def _bearers(self, named: Sequence[Named], allowed: Int64Array | None) -> Int64Array:
-        """Return the sorted ids of images that bear all names, or any where none bears all."""
+        """Return the sorted ids of images that bear all names; any, after "or" or if none does."""
         found = [self._store.bearing(name.known) for name in named]
         if allowed is not None:
             found = [np.intersect1d(ids, allowed, assume_unique=True) for ids in found]
         of_all = functools.reduce(np.intersect1d, found)
-        return of_all if len(of_all) else functools.reduce(np.union1d, found)
+        if len(of_all) and not any(name.is_other for name in named):
+            return of_all
+        return functools.reduce(np.union1d, found)
 
     async def _with_others(self, elsewhere: Elsewhere, query: Query) -> Query:
         """Return the query with what other libraries have for it, if that is wanted."""

@@ -8,18 +8,18 @@ from collections.abc import Iterable
 
 # As in Unicode's CLDR, beside what is usual; a name in several languages means the same month.
 _MONTHS = (
-    "january jan januar jänner janvier enero ene 一月",
-    "february feb februar février févr febrero 二月",
-    "march märz maerz mars marzo 三月",
-    "april apr avril avr abril abr 四月",
+    "january jan januar jänner janvier janv enero ene tháng_giêng 一月",
+    "february feb februar feber février févr febrero 二月",
+    "march mar märz maerz mrz mars marzo 三月",
+    "april apr avril avr abril abr tháng_bốn 四月",
     "may mai mayo 五月",
     "june jun juni juin junio 六月",
     "july jul juli juillet juil julio 七月",
-    "august aug août agosto 八月",
+    "august aug août agosto ago 八月",
     "september sep sept septembre septiembre setiembre 九月",
     "october oct okt oktober octobre octubre 十月",
     "november nov novembre noviembre 十一月",
-    "december dec dez dezember décembre diciembre dic 十二月",
+    "december dec dez dezember décembre déc diciembre dic tháng_chạp 十二月",
 )
 _VIETNAMESE = "một hai ba tư năm sáu bảy tám chín mười mười_một mười_hai".split()  # noqa: SIM905
 _SEASONS = {
@@ -33,10 +33,41 @@ _UNITS = {
     "month": "month monat mois mes",
     "week": "week woche semaine semana",
 }
+_WEEKDAYS = (
+    "monday montag lundi lunes thứ_hai 周一 星期一 礼拜一 週一",
+    "tuesday dienstag mardi martes thứ_ba 周二 星期二 礼拜二 週二",
+    "wednesday mittwoch mercredi miércoles thứ_tư 周三 星期三 礼拜三 週三",
+    "thursday donnerstag jeudi jueves thứ_năm 周四 星期四 礼拜四 週四",
+    "friday freitag vendredi viernes thứ_sáu 周五 星期五 礼拜五 週五",
+    "saturday samstag sonnabend samedi sábado thứ_bảy 周六 星期六 礼拜六 週六",
+    "sunday sonntag dimanche domingo chủ_nhật 周日 周天 星期日 星期天 礼拜天 週日",
+)
+_FEASTS = {
+    "christmas": "christmas xmas x-mas weihnachten weihnacht noël navidad giáng_sinh"
+    " 圣诞 圣诞节 聖誕 聖誕節",
+    "christmas eve": "christmas_eve heiligabend heilig_abend réveillon_de_noël veille_de_noël"
+    " nochebuena đêm_giáng_sinh 平安夜",
+    "new year": "new_year new_year's new_years new_year's_day new_years_day neujahr nouvel_an"
+    " jour_de_l'an año_nuevo tết_dương_lịch 元旦",
+    "new year's eve": "new_year's_eve new_years_eve nye silvester sylvester saint-sylvestre"
+    " réveillon réveillon_du_nouvel_an nochevieja 跨年",
+    "easter": "easter ostern pâques semana_santa pascua phục_sinh lễ_phục_sinh 复活节 復活節",
+    "pentecost": "pentecost whitsun pfingsten pentecôte pentecostés",
+    "halloween": "halloween 万圣节 萬聖節",
+    "valentine": "valentine's_day valentines_day valentinstag saint-valentin san_valentín"
+    " lễ_tình_nhân 情人节 情人節",
+    "thanksgiving": "thanksgiving thanksgiving_day 感恩节 感恩節",
+    "lunar new year": "tết tết_nguyên_đán tết_âm_lịch chinese_new_year lunar_new_year"
+    " chinesisches_neujahr nouvel_an_chinois nouvel_an_lunaire año_nuevo_chino 春节 春節 农历新年",
+}
 _COUNTED = {
+    "spring": "spring springs",
+    "summer": "summer summers sommer sommern étés veranos mùa_hè",
+    "autumn": "autumn autumns falls herbsten automnes otoños",
+    "winter": "winter winters wintern hivers inviernos mùa_đông",
     "year": "year years jahr jahre jahren an ans année années año años năm 年",
-    "month": "month months monat monate monaten mois mes meses tháng 个月",
-    "week": "week weeks woche wochen semaine semaines semana semanas tuần 周 个星期",
+    "month": "month months monat monate monaten mois mes meses tháng 个月 個月",
+    "week": "week weeks woche wochen semaine semaines semana semanas tuần 周 週 个星期 個星期",
     "day": "day days tag tage tagen jour jours día días ngày 天",
 }
 _COUNTS = {
@@ -53,15 +84,29 @@ _COUNTS = {
 }
 _WHOLE = {
     "last year": "năm_ngoái năm_trước 去年",
+    "the year before last": "the_year_before_last year_before_last vorletztes_jahr"
+    " vorletzten_jahres vorletzten_jahr năm_kia 前年",
     "this year": "năm_nay 今年",
-    "last month": "tháng_trước 上个月 上月",
-    "this month": "tháng_này 这个月 本月",
-    "last week": "tuần_trước 上周 上个星期",
-    "this week": "tuần_này 这周 这个星期",
-    "yesterday": "yesterday gestern ayer hôm_qua 昨天",
-    "today": "today heute aujourd'hui hoy hôm_nay 今天",
+    "last month": "tháng_trước 上个月 上個月 上月",
+    "this month": "tháng_này 这个月 這個月 本月",
+    "last week": "tuần_trước 上周 上個星期 上个星期 上星期 上週",
+    "this week": "tuần_này 这周 這週 本周 本週 这个星期 這個星期",
+    "last spring": "上个春天 上個春天",
+    "last summer": "上个夏天 上個夏天",
+    "last autumn": "上个秋天 上個秋天",
+    "last winter": "上个冬天 上個冬天",
+    "yesterday": "yesterday yesterday_morning yesterday_afternoon yesterday_evening gestern"
+    " gestern_morgen gestern_nachmittag gestern_abend d'hier hier_matin hier_soir ayer hôm_qua"
+    " 昨天",
+    "yesterday..today": "last_night letzte_nacht gestern_nacht la_nuit_dernière cette_nuit anoche"
+    " tối_qua đêm_qua 昨晚 昨夜",
+    "today": "today this_morning this_afternoon this_evening tonight heute heute_morgen heute_früh"
+    " heute_abend aujourd'hui ce_matin ce_soir hoy esta_mañana esta_tarde hôm_nay sáng_nay 今天"
+    " 今早 今晚",
     "last weekend": "last_weekend letztes_wochenende letzten_wochenende vergangenes_wochenende"
-    " week-end_dernier weekend_dernier fin_de_semana_pasado cuối_tuần_trước 上周末",
+    " week-end_dernier weekend_dernier fin_de_semana_pasado cuối_tuần_trước 上周末 上週末",
+    "this weekend": "this_weekend dieses_wochenende ce_week-end ce_weekend este_fin_de_semana"
+    " cuối_tuần_này 这周末 本周末 這週末",
     "day before yesterday": "the_day_before_yesterday day_before_yesterday vorgestern avant-hier"
     " anteayer antes_de_ayer hôm_kia 前天",
 }
@@ -71,17 +116,17 @@ _RELATIVE_YEARS = {
     "this": "this_year dieses_jahr diesen_jahres cette_année este_año năm_nay 今年",
 }
 _DECADES = {
-    "5": "fifties fünfziger cincuenta cinquante",
-    "6": "sixties sechziger sesenta soixante",
-    "7": "seventies siebziger setenta soixante-dix",
-    "8": "eighties achtziger ochenta quatre-vingt",
-    "9": "nineties neunziger noventa quatre-vingt-dix",
+    "5": "fifties fünfziger fünfzigern cincuenta cinquante",
+    "6": "sixties sechziger sechzigern sesenta soixante",
+    "7": "seventies siebziger siebzigern setenta soixante-dix",
+    "8": "eighties achtziger achtzigern ochenta quatre-vingt",
+    "9": "nineties neunziger neunzigern noventa quatre-vingt-dix",
 }
 
 
 def key(words: str) -> str:
     """Return words as the tables have them."""
-    return " ".join(words.casefold().split())
+    return " ".join(words.casefold().replace("’", "'").split())
 
 
 def _plain(word: str) -> str:
@@ -103,7 +148,8 @@ def _table(listed: dict[str, str]) -> dict[str, str]:
 def any_of(words: Iterable[str]) -> str:
     """Return the pattern of any of the words."""
     longest_first = sorted(words, key=len, reverse=True)
-    return "(?:" + "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first) + ")"
+    patterns = (re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
+    return "(?:" + "|".join(patterns).replace("'", "['’]") + ")"
 
 
 def listed(words: str) -> str:
@@ -118,6 +164,12 @@ MONTH_NAMES = _table(
     }
 )
 """Numbers of months, as text, by their names."""
+
+WEEKDAYS = _table({str(number): names for number, names in enumerate(_WEEKDAYS)})
+"""Numbers of days of the week, as text, by their names; Monday is 0."""
+
+FEASTS = _table(_FEASTS)
+"""English names of feasts, as `feasts` knows them."""
 
 SEASONS, UNITS, COUNTED, COUNTS, WHOLE, RELATIVE_YEARS, DECADES = map(
     _table, (_SEASONS, _UNITS, _COUNTED, _COUNTS, _WHOLE, _RELATIVE_YEARS, _DECADES)

@@ -38,13 +38,13 @@ def understand(
         english_only: the model knows no other language.
     """
     asked, said = query_dates.taken_apart(request, today)
-    asked, said = query_places.taken_apart(asked, said, store.places)
+    asked, said = query_places.taken_apart(asked, said, store.places, store.called)
     asked, said, named = query_names.taken_apart(asked, said, store.called)
     if asked.text is None or not asked.spelling or (said is not None and not said.text):
         return Meaning(asked, said, named)
 
     def is_known(word: str) -> bool:
-        return bool(len(store.named(word, 1)))
+        return bool(len(store.named(word, 1, whole_words=True)))
 
     text, words = corrected(asked.text, is_known, english_only=english_only)
     if not words:

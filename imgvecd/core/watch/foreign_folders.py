@@ -71,10 +71,11 @@ _ORIGINALS = {b"originals", b"masters"}  # of such a package: Photos; iPhoto and
 _FROM_PHONES = b"mobile downloads.lrdata"  # Lightroom's only .lrdata that holds originals
 _OF_NEXTCLOUD = {b"preview", b"preview_old", b"avatar", b"theming", b"dav-photocache"}
 
+_TRASHED = b".trashed-"
 _FILES = {
     b"._": "a resource fork (._*)",
     b".pending-": _HALF,  # Android
-    b".trashed-": "in Android's trash",
+    _TRASHED: "in Android's trash",
     b".syncthing.": _HALF,
     b"~syncthing~": _HALF,
     b".~": _HALF,
@@ -122,3 +123,8 @@ def why_no_file(name: bytes) -> str | None:
     if not name.startswith(tuple(_FILES)):
         return None
     return next(why for start, why in _FILES.items() if name.startswith(start))
+
+
+def is_of_trash(name: bytes) -> bool:
+    """Return whether a folder, or a file, of this name is a trash's, wherever it is."""
+    return why_no_folder(b"", name) == _TRASH or name.lower().startswith(_TRASHED)

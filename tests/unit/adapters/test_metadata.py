@@ -1,7 +1,9 @@
 """What files say of themselves, in EXIF, XMP and IPTC, and which of them counts."""
 
+import contextlib
 import io
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -587,3 +589,148 @@ def test_a_box_with_a_senseless_length_is_not_read_beyond_the_bound(monkeypatch,
     file = io.BytesIO(b"\0\0\0\x0cjP  \r\n\x87\n" + length.to_bytes(4) + b"xml " + bytes(100))
     ((kind, data),) = blocks._boxes(file)
     assert (kind, len(data)) == (b"xml ", 50)
+
+
+HEAD = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+    ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+    ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+    ' xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"'
+    ' xmlns:ext="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+    ' xmlns:acdsee="http://ns.acdsee.com/iptc/1.0/"'
+    ' xmlns:mp="http://ns.iview-multimedia.com/mediapro/1.0/"'
+    ' xmlns:kw="http://www.metadataworkinggroup.com/schemas/keywords/">'
+)
+TAIL = "</rdf:RDF></x:xmpmeta>"
+
+
+def said_in(inside, attributes=""):
+    return f"{HEAD}<rdf:Description {attributes}>{inside}</rdf:Description>{TAIL}".encode()
+
+
+@pytest.mark.parametrize(
+    ("inside", "attributes", "title"),
+    [
+        ("<dc:title>I < you</dc:title>", "", "I < you"),
+        ("<dc:title>5 <3 & more</dc:title>", "", "5 <3 & more"),
+        ("<dc:title><![CDATA[Rock & <Roll>]]></dc:title><", "", "Rock & <Roll>"),
+        ("<dc:title><rdf:Alt><rdf:li>Sea</rdf:Alt></dc:title>", "", "Sea"),
+        ("<dc:title>Sea</dc:title></rdf:Bag>", "", "Sea"),
+        ("<!-- <dc:title>none</dc:title> --><", 'dc:title="A < B"', "A < B"),
+        ("", 'dc:title="Sea" dc:title="Sea"', "Sea"),
+        ("", "dc:title=Sea", "Sea"),
+        ("", 'dc:title="Sea"exif:FNumber="4"', "Sea"),
+    ],
+)
+def test_one_bad_tag_takes_no_other_along(inside, attributes, title):
+    after = "<photoshop:City>Bern</photoshop:City><xmp:Rating>4</xmp:Rating>"
+    found = xmp.read(said_in(inside + after, attributes))
+    assert (found["title"], found["city"], found["rating"]) == (title, "Bern", 4)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<", "<a ", '<a "', "<a b='", "<!--", "<![CDATA[", "<?", "<a>", "</a>", "&", "<a b=''"],
+)
+def test_a_packet_of_rubbish_is_read_in_linear_time(piece):
+    """Minutes of processor time where each of 300,000 pieces was looked at with all later ones."""
+    began = time.process_time()
+    with contextlib.suppress(ValueError):
+        xmp.read(piece.encode() * 300_000)
+    assert time.process_time() - began < 60
+
+
+@pytest.mark.parametrize("space", ["xap/1.0", "xap/1.0/"])
+def test_a_namespace_without_its_slash(space):
+    said = said_in("", 'xmp:Rating="4"').replace(b"xap/1.0/", space.encode())
+    assert xmp.read(said)["rating"] == 4
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        (
+            "<dc:creator><rdf:Seq><rdf:li>Ada</rdf:li><rdf:li>Bob</rdf:li></rdf:Seq></dc:creator>",
+            {"creator": "Ada; Bob"},
+        ),
+        ("<photoshop:Headline>News</photoshop:Headline>", {"title": "News"}),
+        ("<acdsee:caption>Sea</acdsee:caption>", {"title": "Sea"}),
+        ("<acdsee:rating>3</acdsee:rating>", {"rating": 3}),
+        ("<mp:People><rdf:Bag><rdf:li>Ada</rdf:li></rdf:Bag></mp:People>", {"people": ["Ada"]}),
+        (
+            (
+                '<kw:Keywords rdf:parseType="Resource"><kw:Hierarchy><rdf:Bag>'
+                '<rdf:li kw:Keyword="Animals"><kw:Children><rdf:Bag>'
+                '<rdf:li rdf:parseType="Resource">'
+                "<kw:Keyword>Dog</kw:Keyword></rdf:li></rdf:Bag></kw:Children></rdf:li></rdf:Bag>"
+                "</kw:Hierarchy></kw:Keywords>"
+            ),
+            {"keywords": ["Animals", "Dog"]},
+        ),
+        (
+            (
+                '<ext:LocationCreated><rdf:Bag><rdf:li rdf:parseType="Resource">'
+                "<ext:City>Bern</ext:City>"
+                "<ext:CountryName>Schweiz</ext:CountryName></rdf:li></rdf:Bag></ext:LocationCreated>"
+            ),
+            {"city": "Bern", "country": "Schweiz"},
+        ),
+        (
+            '<exif:Flash rdf:parseType="Resource"><exif:Fired>False</exif:Fired></exif:Flash>',
+            {"flash": False},
+        ),
+        (
+            (
+                "<exif:ShutterSpeedValue>7/1</exif:ShutterSpeedValue>"
+                "<exif:ApertureValue>4/1</exif:ApertureValue>"
+            ),
+            {"exposure_s": 0.0078, "f_number": 4.0},
+        ),
+    ],
+)
+def test_what_other_programs_call_it(inside, expected):
+    assert xmp.read(said_in(inside)) == expected
+
+
+@pytest.mark.parametrize(
+    ("main", "camera", "expected"),
+    [
+        ({Base.Copyright: b" \0Editor\0"}, {}, {"copyright": "Editor"}),
+        ({Base.XPAuthor: "Ada".encode("utf-16-le")}, {}, {"creator": "Ada"}),
+        ({Base.XPComment: "Sea".encode("utf-16-le")}, {}, {"description": "Sea"}),
+        ({}, {Base.UserComment: b"ASCII\0\0\0Sea   "}, {"description": "Sea"}),
+        ({}, {Base.UserComment: b"UNICODE\0" + "Sea".encode("utf-16-be")}, {"description": "Sea"}),
+        ({}, {Base.UserComment: b"UNICODE\0" + "Sea".encode("utf-16-le")}, {"description": "Sea"}),
+        ({}, {Base.UserComment: bytes(range(128, 200))}, {}),
+        (
+            {},
+            {Base.ISOSpeedRatings: 65535, Base.RecommendedExposureIndex: 102_400},
+            {"iso": 102_400},
+        ),
+        ({}, {Base.ISOSpeedRatings: 65535}, {"iso": 65535}),
+        (
+            {},
+            {Base.ShutterSpeedValue: IFDRational(7), Base.ApertureValue: IFDRational(4)},
+            {"exposure_s": 0.0078, "f_number": 4.0},
+        ),
+    ],
+)
+def test_where_else_exif_says_it(main, camera, expected):
+    assert facts(exif=exif(main, camera))[1] == expected
+
+
+def test_the_time_of_satellites_counts_where_the_camera_has_none():
+    fields = Image.Exif()
+    fields[Base.DateTime] = "2022:01:01 00:00:00"
+    fields.get_ifd(IFD.GPSInfo).update({29: "2021:07:01", 7: (10.0, 11.0, 12.0)})
+    assert facts(exif=fields)[0] == "2021-07-01T10:11:12+00:00"
+
+
+def test_exif_behind_another_mark():
+    block = exif({Base.Make: "Canon"}).tobytes().replace(b"Exif\0\0", b"Exif\0\xff", 1)
+    assert facts(segments=segment(0xE1, block))[1] == {"camera": "Canon"}
+
+
+def test_iptc_with_two_creators_and_a_headline():
+    fields = ((2, 80), b"Ada"), ((2, 80), b"Bob"), ((2, 105), b"News")
+    assert facts(segments=iptc(*fields))[1] == {"creator": "Ada; Bob", "title": "News"}

@@ -1,6 +1,8 @@
 import os
 import threading
 
+from running import DEADLINE_S
+
 from imgvecd.adapters.watchdog_observer import ObserverWatcher
 from imgvecd.types import Coverage
 
@@ -20,7 +22,7 @@ def test_one_watch_hears_of_everything_below(tmp_path):
         assert watcher.watch(os.fsencode(tmp_path / "a" / "b")) is Coverage.EVENTS
         assert watcher.watch(os.fsencode(tmp_path / "missing-below")) is Coverage.EVENTS
         (tmp_path / "a" / "b" / "x.jpg").write_bytes(b"x")
-        assert heard.wait(10)
+        assert heard.wait(DEADLINE_S)
     finally:
         watcher.stop()
 

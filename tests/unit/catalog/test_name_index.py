@@ -8,7 +8,7 @@ import pytest
 from fakes import DIM, MODEL
 
 from imgvecd.catalog import Catalog
-from imgvecd.core.search.words import expression
+from imgvecd.core.search.name_words import expression
 from imgvecd.types import FileChanges, FileMove, FoundFile, ImageInfo, Stamp
 
 
@@ -69,6 +69,11 @@ def shelf(tmp_path):
         ("beach", "sunset.jpg", "a sunset at the beach"),
         ("caf\u00e9", "a.jpg", "cafe\u0301"),
         ("Zürich", "a.jpg", "zurich"),
+        ("Zürich", "a.jpg", "Zuerich"),
+        ("", "Rechnung_Mueller.jpg", "Rechnung Müller"),
+        ("", "invoice Telekom.jpg", "telek"),
+        ("Ostseeurlaub", "a.jpg", "Ostsee"),
+        ("", "IMG_2041.JPG", "IMG_204"),
     ],
 )
 def test_a_file_is_found_by_its_words(shelf, directory, name, query):
@@ -84,6 +89,23 @@ def test_a_file_is_found_by_its_words(shelf, directory, name, query):
 def test_no_query_is_anything_but_words(shelf, query):
     shelf.add("a", "b.jpg")
     assert shelf.named(query) == []
+
+
+def test_beginnings_count_only_where_no_whole_word_does(shelf):
+    shelf.add("Telekommunikation", "a.jpg")
+    wanted = shelf.add("Telekom", "b.jpg")
+    assert shelf.named("telekom") == [wanted]
+    assert len(shelf.named("teleko")) == 2
+    assert shelf.catalog.searching.named("teleko", 9, whole_words=True).tolist() == []
+    assert shelf.named('"teleko"') == []
+
+
+def test_the_beginning_of_a_name_that_is_an_english_word_is_none(shelf):
+    shelf.add("Parker", "a.jpg", people=["May Parker"])
+    shelf.add("windows", "carpet.jpg")
+    shelf.add("x", "IMG_2041.jpg")
+    for word in ("park", "wind", "carp", "IMG_20", "tel"):
+        assert shelf.named(word) == []
 
 
 def test_all_words_are_wanted_and_those_in_quotes_in_a_row(shelf):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import api, terminal_output
 from imgvecd.cli import download_question
@@ -84,7 +85,7 @@ async def test_the_answer_is_obeyed(person, line, made, said):
     type_line, shown = person
     decision = Decision()
     type_line(line)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await decision.question.ask_if_due(STATUS)
     assert decision.made == made
     text = shown()
@@ -105,7 +106,7 @@ async def test_it_is_asked_once(person):
 async def test_nobody_answers_for_ever(person):
     decision = Decision()
     decision.question = DownloadQuestion(decision.fetch, decision.stay, patience_s=0.01)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await decision.question.ask_if_due(STATUS)
     assert decision.made == []
     assert "small stays for now" in person[1]()
@@ -123,7 +124,7 @@ async def test_it_does_not_wait_for_what_will_not_be_asked(person, status):
     async def ask():
         return status
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await DownloadQuestion(ask, ask).watch(ask)
 
 

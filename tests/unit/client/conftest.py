@@ -7,6 +7,7 @@ import os
 import preloaded
 import pytest
 from answering import running
+from running import DEADLINE_S
 
 
 @pytest.fixture
@@ -27,6 +28,8 @@ def environment(tmp_path, server):
 def imgvec(environment):
     def run(*arguments, stdin=b"", **changes):
         env = {**environment, **changes}
-        return preloaded.run("imgvecd.client.main", *arguments, env=env, given=stdin, timeout=30)
+        return preloaded.run(
+            "imgvecd.client.main", *arguments, env=env, given=stdin, timeout=DEADLINE_S
+        )
 
     return run

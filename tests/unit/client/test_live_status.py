@@ -11,11 +11,11 @@ import sys
 import time
 
 import pytest
+from running import DEADLINE_S
 from terminals import Terminal
 
 from imgvecd import api
 
-DEADLINE_S = 30
 STATUS = ("GET", "/v1/status")
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 

@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import api
 from imgvecd.client.mcp import protocol
@@ -212,7 +213,7 @@ def test_a_ping_is_answered_while_a_tool_is_at_work(daemon):
 
     def slow(**_):
         begun.set()
-        assert pinged.wait(60)
+        assert pinged.wait(DEADLINE_S)
         return api.Duplicates(groups=(), images=3, compared=3, took_ms=1.0)
 
     def lines():
@@ -220,7 +221,7 @@ def test_a_ping_is_answered_while_a_tool_is_at_work(daemon):
             b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call",'
             b' "params": {"name": "find_duplicates"}}\n'
         )
-        assert begun.wait(60)
+        assert begun.wait(DEADLINE_S)
         yield b'{"jsonrpc": "2.0", "id": 2, "method": "ping"}\n'
         yield b""
 

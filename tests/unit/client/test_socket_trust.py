@@ -14,6 +14,7 @@ import threading
 
 import aiohttp
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.client.async_client import AsyncClient
 from imgvecd.client.browse.gateway import Gateway
@@ -61,7 +62,7 @@ def asked_as(path, *ids):
     """Return what a client of another user gets, or why it does not ask."""
     done = subprocess.run(
         [sys.executable, "-c", ASK, path, ",".join(map(str, ids))],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=DEADLINE_S,
     )  # fmt: skip
     return done.stdout.strip()
 

@@ -94,3 +94,11 @@ def test_a_sign_counts_without_a_direction():
     assert of_parts("latitude", (-33, 30, 0)) == -33.5
     assert of_parts("latitude", (-0.0, 30, 0)) == -0.5
     assert of_parts("latitude", (-33, 30, 0), "S") == -33.5
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [((-51, -30, -28.8), -51.508), ((0, -7, -30), -0.125), ((-51, 30), -51.5), ((51, -30), None)],
+)
+def test_parts_with_signs(parts, expected):
+    assert of_parts("latitude", parts) == expected

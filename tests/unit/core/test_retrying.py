@@ -5,6 +5,7 @@ import logging
 import time
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.core.timing.retrying import Retrying, backoff_s
 from imgvecd.errors import CatalogError, ModelError
@@ -75,7 +76,7 @@ async def test_a_pause_is_told_and_can_be_cut_short():
             raise ModelError("no")
 
     loading = asyncio.create_task(patience.call(load))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while patience.next_try_at is None:
             await asyncio.sleep(0.005)
         assert 100 < patience.next_try_at - time.time() <= 200

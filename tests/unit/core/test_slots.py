@@ -114,3 +114,14 @@ async def test_a_client_has_more_while_it_is_alone(monkeypatch):
     assert crowd.served[5:] == ["a4", "a5"]
     await crowd.let_go("a3", "a4", "a5")
     await asyncio.gather(*tasks)
+
+
+async def test_who_is_alone_is_told(monkeypatch):
+    slots, now = Slots(4), [100.0]
+    monkeypatch.setattr("imgvecd.core.slots.time.monotonic", lambda: now[0])
+    assert slots.alone("a")
+    await slots.take("b")
+    assert not slots.alone("a")
+    assert slots.alone("b")
+    now[0] += 2
+    assert slots.alone("a"), "b has not come for a while"

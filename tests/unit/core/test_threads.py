@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from running import DEADLINE_S
 
 import imgvecd
 from imgvecd.core import threads
@@ -20,7 +21,7 @@ async def test_a_pool_that_is_full_keeps_no_other_waiting():
     gate = threading.Event()
     waiting = [asyncio.create_task(slow.run(gate.wait)) for _ in range(20)]
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(quick.run(sum, (1, 2)), 10) == 3
+    assert await asyncio.wait_for(quick.run(sum, (1, 2)), DEADLINE_S) == 3
     assert not any(task.done() for task in waiting)
     gate.set()
     await asyncio.gather(*waiting)
@@ -43,16 +44,16 @@ async def test_a_client_waits_for_its_own_calls_and_nobody_else_does():
     gate = threading.Event()
     tasks = [asyncio.create_task(for_client("greedy", pool, gate.wait)) for _ in range(20)]
     await asyncio.sleep(0)
-    assert await asyncio.wait_for(for_client("other", pool, threading.active_count), 10)
+    assert await asyncio.wait_for(for_client("other", pool, threading.active_count), DEADLINE_S)
     for task in tasks:
         task.cancel()  # whoever leaves does not get its threads free by that
     await asyncio.wait(tasks)
     late = asyncio.create_task(for_client("greedy", pool, threading.active_count))
-    assert await asyncio.wait_for(for_client("other", pool, threading.active_count), 10)
-    assert await asyncio.wait_for(asyncio.shield(pool.run(sum, (1, 2))), 10) == 3
+    assert await asyncio.wait_for(for_client("other", pool, threading.active_count), DEADLINE_S)
+    assert await asyncio.wait_for(asyncio.shield(pool.run(sum, (1, 2))), DEADLINE_S) == 3
     assert not late.done()
     gate.set()
-    await asyncio.wait_for(late, 10)
+    await asyncio.wait_for(late, DEADLINE_S)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
@@ -62,7 +63,7 @@ def test_after_a_fork_there_are_threads_again():
     child = os.fork()
     if child == 0:
         try:
-            answer = asyncio.run(asyncio.wait_for(pool.run(sum, (3, 4)), 10))
+            answer = asyncio.run(asyncio.wait_for(pool.run(sum, (3, 4)), DEADLINE_S))
         except BaseException:  # noqa: BLE001  # nothing may leave the child
             answer = -1
         os._exit(answer)

@@ -5,6 +5,7 @@ import contextlib
 
 import msgspec
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import api
 from imgvecd.daemon import events as events_module
@@ -56,7 +57,7 @@ def library(monkeypatch):
 
 
 async def hear(listener):
-    return await asyncio.wait_for(anext(listener), 10)
+    return await asyncio.wait_for(anext(listener), DEADLINE_S)
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.daemon.systemd_notify import Notifier, passed_sockets
 
@@ -18,7 +19,7 @@ def manager(request, tmp_path):
     name = str(tmp_path / "notify") if request.param == "path" else f"@imgvecd-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(name.replace("@", "\0"))
-        receiver.settimeout(5)
+        receiver.settimeout(DEADLINE_S)
         yield receiver, name
 
 

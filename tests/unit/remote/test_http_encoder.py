@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from fakes import MODEL, FakeEncoder, vector_of
 from ports import free_port
+from running import DEADLINE_S
 
 from imgvecd.config.schema import EncodeServerConfig
 from imgvecd.errors import EncoderAwayError, ModelError, WorkerError
@@ -119,7 +120,7 @@ def answering(handler):
 async def test_vectors_come_back_in_order():
     async with scene() as at:
         remote = at.remote()
-        await asyncio.wait_for(remote.ready(), 20)
+        await asyncio.wait_for(remote.ready(), DEADLINE_S)
         pixels = [picture(number) for number in range(20)]
         vectors = await remote.encode_images(pixels, Lane.BULK)
         np.testing.assert_array_equal(vectors, np.stack([vector_of(data) for data in pixels]))
@@ -149,7 +150,7 @@ async def test_a_server_that_is_off_for_days_is_tried_until_it_is_on():
         assert max(at.clock.slept) <= 30
         assert remote.status().reason.startswith(f"{at.server.url}: cannot be reached")
         await at.server.start()
-        await asyncio.wait_for(ready, 20)
+        await asyncio.wait_for(ready, DEADLINE_S)
         assert remote.status().state == "ready"
 
 
@@ -170,7 +171,7 @@ async def test_a_server_that_vanishes_is_away_and_comes_back():
         assert remote.status().next_try_s == 2  # one failure, not three
         at.encoder.gate.set()
         await at.server.start()
-        await asyncio.wait_for(remote.ready(), 20)
+        await asyncio.wait_for(remote.ready(), DEADLINE_S)
         assert (await remote.encode_images([picture(1)], Lane.BULK)).shape == (1, MODEL.dim)
 
 
@@ -211,7 +212,7 @@ async def test_a_worker_that_dies_on_everything_is_the_servers_fault(monkeypatch
             await asyncio.sleep(0.001)
         assert at.clock.slept[:3] == [2, 4, 8]
         monkeypatch.undo()
-        await asyncio.wait_for(ready, 20)
+        await asyncio.wait_for(ready, DEADLINE_S)
 
 
 async def test_a_model_that_cannot_run_says_nothing_of_pictures():
@@ -343,7 +344,7 @@ async def test_a_retry_that_is_asked_for_does_not_wait():
             await asyncio.sleep(0.001)
         await at.server.start()
         remote.retry_now()
-        await asyncio.wait_for(ready, 20)
+        await asyncio.wait_for(ready, DEADLINE_S)
 
 
 class Tower:
@@ -538,7 +539,7 @@ async def test_strangers_are_closed_and_make_room(monkeypatch):
         strangers = [await asyncio.open_connection("127.0.0.1", at.server.port) for _ in range(12)]
         assert (await ask(at))[0] == 200
         for reader, writer in strangers[:8]:
-            assert await asyncio.wait_for(reader.read(), 20) == b""
+            assert await asyncio.wait_for(reader.read(), DEADLINE_S) == b""
             writer.close()
         for _, writer in strangers[8:]:
             writer.close()
@@ -549,7 +550,7 @@ async def test_a_stranger_that_says_nothing_is_hung_up_on(monkeypatch):
     async with scene() as at:
         reader, writer = await asyncio.open_connection("127.0.0.1", at.server.port)
         writer.write(b"GET /v1/mod")
-        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert await asyncio.wait_for(reader.read(), DEADLINE_S) == b""
         writer.close()
 
 
@@ -562,7 +563,7 @@ async def test_a_body_that_stops_coming_is_hung_up_on(monkeypatch):
             b"Imgvecd-Model: %s\r\nImgvecd-Images: 1\r\nContent-Length: %d\r\n\r\n1234"
             % (MODEL.fingerprint.encode(), PICTURE)
         )
-        answer = await asyncio.wait_for(reader.read(), 20)
+        answer = await asyncio.wait_for(reader.read(), DEADLINE_S)
         assert b" 504 " in answer.splitlines()[0]
         assert b"4 of %d bytes" % PICTURE in answer
         writer.close()

@@ -10,6 +10,7 @@ import os
 import socket
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
@@ -323,7 +324,7 @@ class Daemon:
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(10)
+        client.settimeout(DEADLINE_S)
         client.connect(self.path)
         return client
 
@@ -342,7 +343,7 @@ class Daemon:
 
     async def until(self, condition):
         """Wait until `condition()` holds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not condition():  # conditions know of no events
                 await asyncio.sleep(0.005)
 

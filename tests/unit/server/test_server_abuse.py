@@ -10,11 +10,13 @@ import sys
 import time
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
 from imgvecd.server import courtesy, listener, problems, request_bodies
 from imgvecd.server.concurrency import SLOTS
+from imgvecd.server.peer_credentials import ClientIdentity
 from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -236,6 +238,7 @@ async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch)
     await asyncio.gather(*asking)
 
 
+PATIENT = {"timeout_s": 86_400, "idle_timeout_s": 86_400.0}  # what stalls, stalls for good
 STALLED = {
     "small": post(10) + b"{",
     "large": post(2_000_000) + b"{",
@@ -246,12 +249,13 @@ STALLED = {
 
 
 @pytest.mark.parametrize("kind", STALLED)
-async def test_a_body_that_stalls_holds_no_small_request_up(daemon, kind):
+async def test_a_body_that_stalls_holds_no_small_request_up(start, kind):
     """Not even one of the same client: what waits for its body has no place among requests."""
+    daemon = await start(**PATIENT)
     stalled = [daemon.connect() for _ in range(SLOTS)]
     for client in stalled:
         client.sendall(STALLED[kind])
-    async with asyncio.timeout(20):  # far below the deadline of what stalls
+    async with asyncio.timeout(DEADLINE_S):
         for _ in range(5):
             assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
     for client in stalled:
@@ -278,7 +282,8 @@ print(s.recv(20))
 
 
 @pytest.mark.parametrize("kind", ["large", "endless", "lasting", "listening"])
-async def test_uploads_that_stall_hold_no_other_client_up(daemon, kind):
+async def test_uploads_that_stall_hold_no_other_client_up(start, kind):
+    daemon = await start(**PATIENT)
     stalled = [daemon.connect() for _ in range(LARGE_BODIES_AT_ONCE + 2)]
     for client in stalled:
         client.sendall(STALLED[kind])
@@ -287,7 +292,7 @@ async def test_uploads_that_stall_hold_no_other_client_up(daemon, kind):
     other = await asyncio.create_subprocess_exec(
         sys.executable, "-c", UPLOAD, daemon.path, stdout=subprocess.PIPE
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         answer, _ = await other.communicate()
     assert b"200" in answer
     for client in stalled:
@@ -365,3 +370,20 @@ async def test_who_is_refused_waits_for_it(start, monkeypatch):
     answer = await daemon.ask("GET", "/v1/stats")
     assert (answer.status, answer.json["code"]) == (503, "busy")
     assert time.monotonic() - began >= 0.3
+
+
+def test_beside_others_clients_are_let_in_after_a_rest():
+    """Alone as often as it likes; whoever comes first is let in at once, whatever others do."""
+    pace, flood, person = (
+        listener.Pace(),
+        ClientIdentity("process", 1),
+        ClientIdentity("process", 2),
+    )
+    for now in (10.0, 10.0001, 10.0002):
+        assert pace.turn(flood) <= now
+        pace.note(flood, now)
+    assert pace.turn(person) <= 10.0002
+    pace.note(person, 10.0002)
+    assert pace.turn(flood) == 10.0002 + listener._PACE_S
+    pace.note(flood, 12.0)
+    assert pace.turn(flood) <= 12.0, "nobody else has come for more than a second"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.server import forms
 from imgvecd.server.openapi import document
@@ -136,7 +137,7 @@ async def test_over_tcp_nothing_but_json_is_json(start, tmp_path, kind):
     tcp = Tcp(daemon, tmp_path / "token")
 
     def ask(kind):
-        connection = http.client.HTTPConnection("127.0.0.1", tcp.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", tcp.port, timeout=DEADLINE_S)
         headers = {"Authorization": f"Bearer {tcp.token}"}
         headers |= {"Content-Type": kind} if kind else {}
         try:

@@ -4,8 +4,10 @@ import asyncio
 import json
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import api
+from imgvecd.server import app
 
 MATCH = api.Match(hit=api.Hit(id=7, score=0.31, path="/photos/dog.jpg"), since="c:x:2.7")
 
@@ -55,7 +57,7 @@ async def events(reader, count):
     """Return the next events as dicts; the head of the answer is left out."""
     found = []
     while len(found) < count:
-        block = await asyncio.wait_for(reader.readuntil(b"\n\n"), 10)
+        block = await asyncio.wait_for(reader.readuntil(b"\n\n"), DEADLINE_S)
         lines = block.decode().splitlines()
         fields = dict(line.split(": ", 1) for line in lines if line.count(": ") == 1)
         if "event" in fields:
@@ -83,9 +85,11 @@ async def test_a_listener_hears_where_it_begins_and_each_match(daemon):
     writer.close()
 
 
-async def test_listeners_do_not_hold_up_the_end(daemon):
+async def test_listeners_do_not_hold_up_the_end(start, monkeypatch):
+    monkeypatch.setattr(app, "DRAIN_S", 86_400.0)  # for requests under way
+    daemon = await start()
     reader, writer = await listen(daemon)
     await events(reader, 1)
-    await asyncio.wait_for(daemon.server.close(), 3)
-    assert await asyncio.wait_for(reader.read(), 10) is not None
+    await asyncio.wait_for(daemon.server.close(), DEADLINE_S)
+    assert await asyncio.wait_for(reader.read(), DEADLINE_S) is not None
     writer.close()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.config.schema import ServerConfig
 from imgvecd.errors import AlreadyRunningError, ConfigError
@@ -183,7 +184,7 @@ async def test_a_socket_that_another_daemon_took_is_its_own(start, monkeypatch):
     other = OwnedSocket(daemon.path)
     other.socket.listen()
     with pytest.raises(AlreadyRunningError):
-        await asyncio.wait_for(daemon.server.failed(), 10)
+        await asyncio.wait_for(daemon.server.failed(), DEADLINE_S)
     assert os.path.exists(daemon.path)
     other.close()
 

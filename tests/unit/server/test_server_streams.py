@@ -4,9 +4,11 @@ import asyncio
 import json
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd import api
 from imgvecd.errors import CatalogError
+from imgvecd.server import app
 
 LINES = {"Accept": "application/x-ndjson"}
 
@@ -113,7 +115,7 @@ async def test_events_have_names_and_ids(daemon):
     assert b"Content-Type: text/event-stream" in head
     await daemon.service.events.told.put(None)
     await daemon.service.events.told.put(EVENT)
-    heard = await asyncio.wait_for(reader.readuntil(b"}\n\n"), 10)
+    heard = await asyncio.wait_for(reader.readuntil(b"}\n\n"), DEADLINE_S)
     assert b": still here\n\n" in heard
     assert b"event: clock\nid: r.5\n" in heard
     data = json.loads(heard.partition(b"data: ")[2].splitlines()[0])
@@ -136,8 +138,10 @@ async def test_who_does_not_read_events_is_dropped(start):
     client.close()
 
 
-async def test_events_end_with_the_daemon(daemon):
+async def test_events_end_with_the_daemon(start, monkeypatch):
+    monkeypatch.setattr(app, "DRAIN_S", 86_400.0)  # for requests under way
+    daemon = await start()
     _, reader, writer = await listen(daemon)
-    await asyncio.wait_for(daemon.server.close(), 3)
-    assert await asyncio.wait_for(reader.read(), 10) is not None
+    await asyncio.wait_for(daemon.server.close(), DEADLINE_S)
+    assert await asyncio.wait_for(reader.read(), DEADLINE_S) is not None
     writer.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.config.schema import ServerConfig
 from imgvecd.core.files.token_file import read_token
@@ -25,7 +26,7 @@ class Tcp:
         self.token = Path(token_file).read_text().strip()
 
     def _ask(self, method, headers):
-        connection = http.client.HTTPConnection(*self.address[:2], timeout=10)
+        connection = http.client.HTTPConnection(*self.address[:2], timeout=DEADLINE_S)
         connection.putrequest(method, "/v1/health", skip_host=True)
         for name, value in headers:
             connection.putheader(name, value)

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 
+from running import DEADLINE_S
+
 from imgvecd.client.browse.admission import OneBrowser
 from imgvecd.client.browse.gateway import Gateway
 
@@ -18,7 +20,7 @@ async def test_with_no_page_open_it_ends_after_some_minutes(tmp_path):
         done, _ = await asyncio.wait([ending], timeout=1.5)
         assert not done
         now[0] = 601
-        assert await asyncio.wait_for(ending, 30) == "no page was open any more"
+        assert await asyncio.wait_for(ending, DEADLINE_S) == "no page was open any more"
     try:
         await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:

@@ -171,6 +171,34 @@ def test_one_digit_on_a_page_that_was_photographed_is_a_change():
         assert comparing.compare(original, other, 0) == "edited"
 
 
+def sheet(total, dots):
+    """A page of A4, so many dots an inch."""
+    image = Image.new("RGB", (dots * 827 // 100, dots * 117 // 10), "white")
+    draw, size = ImageDraw.Draw(image), dots / 6
+    for number in range(24):
+        line = f"{number * 31 % 97:02} pieces of something      {number % 9}.{number * 37 % 100:02}"
+        place = 0.6 * dots, (0.8 + 0.38 * number) * dots
+        draw.text(place, line, "black", ImageFont.load_default(size))
+    total_at = 5 * dots, 10.2 * dots
+    draw.text(total_at, f"total {total}", "black", ImageFont.load_default(1.1 * size))
+    return image
+
+
+@pytest.mark.parametrize("dots", [75, 150, pytest.param(300, marks=pytest.mark.nightly)])
+def test_one_digit_on_a_page_of_any_size_is_a_change(dots):
+    original = saved_photo(sheet("1,284.50", dots), "PNG")
+    for total in ("1,264.50", "1,284.58"):
+        other = sheet(total, dots)
+        for how in ({"form": "PNG"}, {"quality": 80}, {"quality": 40}):
+            assert comparing.compare(original, saved_photo(other, **how), 0) in {"other", "edited"}
+        if dots > 75:  # smaller, nobody can read it
+            smaller = other.resize((other.width * 2 // 3, other.height * 2 // 3))
+            assert comparing.compare(original, saved_photo(smaller, quality=90), 0) != "same"
+    for how in ({"quality": 92}, {"quality": 80}, {"form": "WEBP", "quality": 80}):
+        copy = saved_photo(sheet("1,284.50", dots), **how)
+        assert comparing.compare(original, copy, 0) == "same"
+
+
 def quiet_part(image, size):
     """Return the box of the part with the least structure that has some."""
     grey = np.asarray(image.convert("L"), np.float32)

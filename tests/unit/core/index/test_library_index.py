@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 from embedding_source import MemorySource, unit_vectors
+from running import DEADLINE_S
 
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
@@ -119,13 +120,13 @@ def test_changes_during_a_rebuild_are_in_the_new_generation(open_index, source, 
     def slow(*arguments):
         clock, batches = real(*arguments)
         streamed.set()
-        assert go_on.wait(60)
+        assert go_on.wait(DEADLINE_S)
         return clock, batches
 
     monkeypatch.setattr(source, "stream_embeddings", slow)
     thread = threading.Thread(target=index.rebuild)
     thread.start()
-    assert streamed.wait(60)
+    assert streamed.wait(DEADLINE_S)
     assert index.status().rebuilding
     source.put([1000], vectors(1, seed=3))
     source.drop([0])

@@ -6,6 +6,7 @@ import contextlib
 import numpy as np
 import pytest
 from fakes import MODEL, vector_of
+from running import DEADLINE_S
 
 from imgvecd.core.indexing import Embedder
 from imgvecd.core.indexing.indexing_gate import IndexingGate
@@ -97,7 +98,7 @@ async def embedding(work, here, servers, gate=None, **options):
 
 
 async def finish(work, count, done):
-    await asyncio.wait_for(done.wait(), 60)
+    await asyncio.wait_for(done.wait(), DEADLINE_S)
     assert sorted(work.vectors) == list(range(1, count + 1))
     assert all((vector == vector_of(b"%d" % i)).all() for i, vector in work.vectors.items())
     assert work.failures == []
@@ -169,7 +170,7 @@ async def test_who_never_comes_back_has_its_images_encoded_by_others():
 async def test_a_picture_that_kills_a_servers_worker_fails_alone():
     work, here, server = Work(40), Encoder(), Encoder(poison={b"17"})
     async with embedding(work, here, [server], encodes_here=False) as (_, done):
-        await asyncio.wait_for(done.wait(), 60)
+        await asyncio.wait_for(done.wait(), DEADLINE_S)
     assert [(content_id, reason) for content_id, reason, _ in work.failures] == [(17, "encoder")]
     assert len(work.vectors) == 39
 

@@ -6,6 +6,7 @@ import time
 import zoneinfo
 
 import pytest
+from running import DEADLINE_S
 
 from imgvecd.config.schema import IndexingConfig
 from imgvecd.core.indexing import indexing_gate
@@ -184,10 +185,16 @@ def machine():
     return FakeMachine()
 
 
+@pytest.fixture
+def no_look(monkeypatch):
+    """Nobody goes on because the gate looks again."""
+    monkeypatch.setattr(indexing_gate, "_LOOK_S", 86_400.0)
+
+
 async def held(rest):
     """Return a task that stands at the closed gate."""
     task = asyncio.create_task(rest.over())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         await rest.holds_up()
     return task
 
@@ -205,22 +212,22 @@ async def test_who_waits_goes_on_when_the_battery_is_charged(machine, monkeypatc
     waiting = await held(rest)
     assert cause(await rest.look()) == "battery"
     machine.battery = False
-    assert await asyncio.wait_for(waiting, 10)
+    assert await asyncio.wait_for(waiting, DEADLINE_S)
 
 
-async def test_a_request_is_heard_at_once_by_all_who_wait():
+async def test_a_request_is_heard_at_once_by_all_who_wait(no_look):
     rest = IndexingGate()
     assert (await rest.pause(None)).reason == "by request"
     waiting = [await held(rest), asyncio.create_task(rest.over())]
     while rest._holding < 2:
         await asyncio.sleep(0)
     assert await rest.resume(force=False) is None
-    assert await asyncio.wait_for(asyncio.gather(*waiting), 1) == [True, True]
+    assert await asyncio.wait_for(asyncio.gather(*waiting), DEADLINE_S) == [True, True]
     with pytest.raises(TimeoutError):  # nobody is held up any more
         await asyncio.wait_for(rest.holds_up(), 0.01)
 
 
-async def test_resume_looks_anew(machine):
+async def test_resume_looks_anew(machine, no_look):
     """Whoever has plugged the charger in is not told of the battery."""
     machine.battery = True
     rest = IndexingGate(machine=machine)
@@ -228,24 +235,24 @@ async def test_resume_looks_anew(machine):
     assert cause(await rest.resume(force=False)) == "battery"
     machine.battery = False
     assert await rest.resume(force=False) is None
-    assert await asyncio.wait_for(waiting, 1)
+    assert await asyncio.wait_for(waiting, DEADLINE_S)
 
 
-async def test_force_lets_all_go_on(machine):
+async def test_force_lets_all_go_on(machine, no_look):
     machine.battery = True
     rest = IndexingGate(machine=machine)
     waiting = await held(rest)
     assert await rest.resume(force=True) is None
-    assert await asyncio.wait_for(waiting, 1)
+    assert await asyncio.wait_for(waiting, DEADLINE_S)
     assert not await rest.over()
 
 
-async def test_other_rules_count_at_once(machine):
+async def test_other_rules_count_at_once(machine, no_look):
     machine.battery = True
     rest = IndexingGate(machine=machine)
     waiting = await held(rest)
     rest.use(IndexingConfig(pause_on_battery=False))
-    assert await asyncio.wait_for(waiting, 1)
+    assert await asyncio.wait_for(waiting, DEADLINE_S)
 
 
 async def test_a_request_outlives_the_daemon():

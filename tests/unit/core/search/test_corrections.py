@@ -17,6 +17,7 @@ def nobody(_):
     ("typed", "meant"),
     [
         ("elefant", "elephant"),
+        ("kichen", "kitchen"),  # sounds like "chicken", too
         ("a red bycicle", "a red bicycle"),
         ("moutain", "mountain"),
         ("girafe", "giraffe"),

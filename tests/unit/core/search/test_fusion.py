@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from fakes import vector_of
+from running import DEADLINE_S
 
 from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search.fusion import fused, ladder
@@ -26,7 +27,7 @@ async def filled(shelf, text="ada", count=60):
     for i in range(count):
         shelf.add(f"/photos/{i:03}.jpg", towards(text, 0.9 - 0.01 * i, i))
     searcher = shelf.searcher()
-    await asyncio.wait_for(searcher.run(), 10)
+    await asyncio.wait_for(searcher.run(), DEADLINE_S)
     return searcher
 
 

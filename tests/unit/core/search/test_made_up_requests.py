@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from fakes import DIM
+from running import DEADLINE_S
 
 from imgvecd.api import Filters, SavedSearch, SearchRequest
 from imgvecd.core.search.paging import BandCuts, Cursor, digest
@@ -108,13 +109,13 @@ async def test_who_leaves_while_a_scale_is_measured_leaves_no_thread_beside_the_
     def slow(_relevance, shape, _images):
         inside.append(shape)
         most.append(len(inside))
-        gate.wait(10)
+        gate.wait(DEADLINE_S)
         inside.pop()
 
     monkeypatch.setattr(Relevance, "ordinary", slow)
     searcher = filled.searcher()
     leaving = asyncio.create_task(searcher.scales.ordinary(((True, 1.0),)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while not inside:
             await asyncio.sleep(0.005)
     leaving.cancel()

@@ -8,6 +8,7 @@ import pytest
 from fakes import DIM
 
 from imgvecd.api import Filters, SearchRequest, Term
+from imgvecd.core.search.feasts import feast
 from imgvecd.core.search.query_dates import taken_apart, understood
 from imgvecd.core.search.relevance import Scale
 
@@ -19,7 +20,9 @@ TODAY = datetime.date(2024, 9, 15)
     [
         ("beach July 2023", "beach", "2023-07-01", "2023-07-31"),
         ("beach, july of 2023", "beach", "2023-07-01", "2023-07-31"),
-        ("christmas 2019", "christmas", "2019-01-01", "2019-12-31"),
+        ("christmas 2019", "", "2019-12-24", "2019-12-26"),
+        ("dogs at Christmas 2019", "dogs", "2019-12-24", "2019-12-26"),
+        ("2019 christmas market", "christmas market", "2019-01-01", "2019-12-31"),
         ("the 2019 trip to Rome", "trip to Rome", "2019-01-01", "2019-12-31"),
         ("last summer", "", "2024-06-01", "2024-08-31"),
         ("dogs in summer last year", "dogs", "2023-06-01", "2023-08-31"),
@@ -92,6 +95,90 @@ TODAY = datetime.date(2024, 9, 15)
         ("dog 8/15/2021", "dog", "2021-08-15", "2021-08-15"),
         ("dog 15/8/2021", "dog", "2021-08-15", "2021-08-15"),
         ("上个月 猫", "猫", "2024-08-01", "2024-08-31"),
+        # of two ends, one tells the year of the other
+        ("between June and August 2021", "", "2021-06-01", "2021-08-31"),
+        ("dogs, June to August 2021", "dogs", "2021-06-01", "2021-08-31"),
+        ("December to February 2021", "", "2020-12-01", "2021-02-28"),
+        ("November 2020 to February", "", "2020-11-01", "2021-02-28"),
+        ("15-20 July 2020", "", "2020-07-15", "2020-07-20"),
+        ("July 15-20, 2020", "", "2020-07-15", "2020-07-20"),
+        ("vom 24. bis 26. Dezember 2019", "", "2019-12-24", "2019-12-26"),
+        ("15 June to 3 July 2020", "", "2020-06-15", "2020-07-03"),
+        ("von Juni bis August 2021", "", "2021-06-01", "2021-08-31"),
+        ("de juin à août 2021", "", "2021-06-01", "2021-08-31"),
+        ("entre junio y agosto de 2021", "", "2021-06-01", "2021-08-31"),
+        ("từ tháng 6 đến tháng 8 năm 2021", "", "2021-06-01", "2021-08-31"),
+        ("tu thang 6 den thang 8 nam 2021", "", "2021-06-01", "2021-08-31"),
+        ("2021年6月到8月", "", "2021-06-01", "2021-08-31"),
+        ("从2018年至2020年的猫", "猫", "2018-01-01", "2020-12-31"),
+        ("christmas 2019 to new year 2020", "", "2019-12-24", "2020-01-01"),
+        # any time may be an end
+        ("since last summer", "", "2024-06-01", None),
+        ("dog since yesterday", "dog", "2024-09-14", None),
+        ("since July", "", "2024-07-01", None),
+        ("since November", "", "2023-11-01", None),
+        ("since Christmas", "", "2023-12-24", None),
+        ("since Friday", "", "2024-09-13", None),
+        ("nach dem Sommer 2020", "", "2020-09-01", None),
+        ("before last summer", "", None, "2024-05-31"),
+        ("dogs prior to 2019", "dogs", None, "2018-12-31"),
+        ("trước năm 2019", "", None, "2018-12-31"),
+        ("2019 and earlier", "", None, "2019-12-31"),
+        ("from 2019 onwards", "", "2019-01-01", None),
+        ("2019年以前", "", None, "2018-12-31"),
+        ("2019 or 2020", "", "2019-01-01", "2020-12-31"),
+        ("2018, 2019 and 2020", "", "2018-01-01", "2020-12-31"),
+        ("June and July 2021", "", "2021-06-01", "2021-07-31"),
+        ("dogs in June, July or August 2021", "dogs", "2021-06-01", "2021-08-31"),
+        ("2020年7月和8月", "", "2020-07-01", "2020-08-31"),
+        # parts of a time
+        ("early 2020", "", "2020-01-01", "2020-05-01"),
+        ("Ende Juli 2020", "", "2020-07-21", "2020-07-31"),
+        ("the late 80s", "", "1986-09-01", "1989-12-31"),
+        ("Mitte der 90er", "", "1993-05-02", "1996-08-30"),
+        ("à la fin de 2019", "", "2019-09-01", "2019-12-31"),
+        ("cuối năm 2019", "", "2019-09-01", "2019-12-31"),
+        ("2019年底", "", "2019-09-01", "2019-12-31"),
+        ("Q3 2021", "", "2021-07-01", "2021-09-30"),
+        # feasts
+        ("Weihnachten letztes Jahr", "", "2023-12-24", "2023-12-26"),
+        ("last christmas", "", "2023-12-24", "2023-12-26"),
+        ("Noël dernier", "", "2023-12-24", "2023-12-26"),
+        ("giang sinh nam 2019", "", "2019-12-24", "2019-12-26"),
+        ("圣诞节2019", "", "2019-12-24", "2019-12-26"),
+        ("Ostern 2021", "", "2021-04-02", "2021-04-05"),
+        ("Silvester 2019", "", "2019-12-31", "2019-12-31"),
+        ("new year’s eve 2019", "", "2019-12-31", "2019-12-31"),
+        ("New Year 2021", "", "2020-12-31", "2021-01-01"),
+        ("thanksgiving 2022", "", "2022-11-24", "2022-11-27"),
+        ("Tết 2022", "", "2022-01-31", "2022-02-06"),
+        ("2023年春节", "", "2023-01-21", "2023-01-27"),
+        # days of the week; today is a Sunday
+        ("last Monday", "", "2024-09-09", "2024-09-09"),
+        ("last Sunday", "", "2024-09-08", "2024-09-08"),
+        ("photos from on Friday", "", "2024-09-13", "2024-09-13"),
+        ("letzten Montag", "", "2024-09-09", "2024-09-09"),
+        ("Montag letzter Woche", "", "2024-09-02", "2024-09-02"),
+        ("lundi dernier", "", "2024-09-09", "2024-09-09"),
+        ("el lunes pasado", "", "2024-09-09", "2024-09-09"),
+        ("thứ hai tuần trước", "", "2024-09-02", "2024-09-02"),
+        ("上周一", "", "2024-09-02", "2024-09-02"),
+        ("this weekend", "", "2024-09-14", "2024-09-15"),
+        ("last night", "", "2024-09-14", "2024-09-15"),
+        ("gestern Abend", "", "2024-09-14", "2024-09-14"),
+        # years in two digits, in words, and counted back
+        ("July '19", "", "2019-07-01", "2019-07-31"),
+        ("summer of ’98", "", "1998-06-01", "1998-08-31"),
+        ("summer of 69", "", "1969-06-01", "1969-08-31"),
+        ("17.5.20", "", "2020-05-17", "2020-05-17"),
+        ("mar 2020", "", "2020-03-01", "2020-03-31"),
+        ("二〇二〇年", "", "2020-01-01", "2020-12-31"),
+        ("九十年代", "", "1990-01-01", "1999-12-31"),
+        ("in den Neunzigern", "", "1990-01-01", "1999-12-31"),
+        ("two summers ago", "", "2023-06-01", "2023-08-31"),
+        ("vorletzten Sommer", "", "2023-06-01", "2023-08-31"),
+        ("前年", "", "2022-01-01", "2022-12-31"),
+        ("the past month", "", "2024-08-15", "2024-09-15"),
     ],
 )
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):
@@ -126,6 +213,19 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
         "ten dogs",
         "a dog before a house",
         "the last supper",
+        "dogs not in 2019",
+        "sans 2019",
+        "Friday",
+        "Black Friday sale",
+        "since forever",
+        "Christmas",
+        "Tết",
+        "July 15",
+        "IMG_2019-2020",
+        "a dog and a cat or two",
+        "early bird",
+        "next summer",
+        "\ue000 2019",
     ],
 )
 def test_other_words_are_left_as_they_are(text):
@@ -135,6 +235,42 @@ def test_other_words_are_left_as_they_are(text):
 def test_what_is_in_quotes_stays_while_the_rest_is_understood():
     said = understood('may 2023 "July 2022"', TODAY)
     assert (said.text, said.taken) == ('"July 2022"', "2023-05")
+
+
+async def test_times_apart_are_each_looked_through(shelf, dated):
+    wanted = {
+        dated(f"/photos/{i}.jpg", f"{year}-07-01T10:00:00") for i, year in enumerate((2015, 2019))
+    }
+    for i in range(40):
+        dated(f"/photos/other{i}.jpg", "2017-07-01T10:00:00")
+    answer = await shelf.find("2015 or 2019", limit=100)
+    assert {hit.id for hit in answer.hits} == wanted
+    assert (answer.understood.taken_from, answer.understood.taken_to) == (
+        "2015-01-01",
+        "2019-12-31",
+    )
+
+
+@pytest.mark.parametrize(
+    ("year", "first"),
+    [
+        *((1980, "02-16"), (1990, "01-27"), (1996, "02-19"), (1998, "01-28"), (2004, "01-22")),
+        *((2007, "02-18"), (2012, "01-23"), (2015, "02-19"), (2020, "01-25"), (2022, "02-01")),
+        *((2023, "01-22"), (2024, "02-10"), (2025, "01-29"), (2026, "02-17"), (2030, "02-03")),
+    ],
+)
+def test_the_lunar_new_year_is_when_it_is(year, first):
+    eve, _ = feast("lunar new year", year)
+    assert eve + datetime.timedelta(1) == datetime.date.fromisoformat(f"{year}-{first}")
+
+
+@pytest.mark.parametrize(
+    "day", ["2000-04-23", "2008-03-23", "2011-04-24", "2019-04-21", "2024-03-31"]
+)
+def test_easter_is_when_it_is(day):
+    sunday = datetime.date.fromisoformat(day)
+    around = datetime.timedelta(2)
+    assert feast("easter", sunday.year) == (sunday - around, sunday + around)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +287,12 @@ def test_what_is_in_quotes_stays_while_the_rest_is_understood():
         "2 years ",
         "between 2018 ",
         "mayo de 2018 y ",
+        "2019 or ",
+        "June to ",
+        "early ",
+        "christmas ",
+        "2018, ",
+        "-2018",
     ],
 )
 def test_no_text_is_slow(word):

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 from fakes import DIM, vector_of
+from running import DEADLINE_S
 
 from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search import query_names
@@ -62,6 +63,8 @@ def taken_out(text):
         ("zebra on grass", "zebra on grass", [["Zebra"]]),
         ("Lily on grass", "Lily on grass", [["Lily"]]),
         ("flowers iPhone 13", "flowers", [["Apple iPhone 13"]]),
+        ("pictures of Ada and Bob", "", [["Ada Lovelace", "Ada Yonath"], ["Bob"]]),
+        ("Ada oder Bob", "", [["Ada Lovelace", "Ada Yonath"], ["Bob"]]),
     ],
 )
 def test_names_are_taken_out(text, left, names):
@@ -75,7 +78,7 @@ def test_names_are_taken_out(text, left, names):
         "lily on grass", "Zebra", "golden retriever",
         "a rose in a garden", "a mark on the wall",  # words like any other
         "dog on the beach", "holiday on the beach", "beach",
-        "Ada", "photos of Ada", "Ada and Bob",  # nothing but names
+        "Ada", "photos of Ada",  # nothing but a name
         "a red car", "", "   ", "adagio on a piano", "x" * 600 + " Ada",
     ],
 )  # fmt: skip
@@ -127,7 +130,7 @@ async def library(shelf, monkeypatch):
         ids[shelf.add(f"/photos/{i}.jpg", vector, metadata={"people": people})] = name
     for i in range(40):
         shelf.add(f"/photos/other {i}.jpg", towards("beach", 0.0, 100 + i))
-    await asyncio.wait_for(shelf.searcher().run(), 10)
+    await asyncio.wait_for(shelf.searcher().run(), DEADLINE_S)
     return ids
 
 
@@ -148,6 +151,27 @@ async def test_photos_of_her_on_the_beach_come_first(shelf, library):
     assert told(library, everything)[4:] == [("ada-home", "nearest"), ("perhaps", "nearest")]
     only = await shelf.find("Ada on the beach", min_band="found")
     assert told(library, only) == [("ada-beach", "found")]
+
+
+async def test_names_alone_find_all_who_bear_them(shelf, library):
+    both = await shelf.find("Ada and Bob")
+    assert [(name, band) for name, band in told(library, both) if band == "found"] == [
+        ("ada-home", "found")
+    ]
+    either = await shelf.find("photos of Ada or Bob")
+    found = {name for name, band in told(library, either) if band == "found"}
+    assert found == {"ada-beach", "ada-perhaps", "ada-home", "bob-beach"}
+    assert {hit.matched for hit in either.hits if hit.band == "found"} == {"metadata"}
+    assert either.understood.text == ""
+
+
+async def test_hits_that_bear_the_name_say_so(shelf, library):
+    answer = await shelf.find("Ada on the beach", all=True, limit=100)
+    matched = {library[hit.id]: hit.matched for hit in answer.hits if hit.id in library}
+    assert {name for name, why in matched.items() if why == "metadata"} == {
+        "ada-beach", "ada-perhaps", "ada-home",
+    }  # fmt: skip
+    assert matched["beach"] is None
 
 
 async def test_it_can_be_turned_off_and_quoted(shelf, library):

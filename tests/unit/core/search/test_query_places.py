@@ -10,25 +10,38 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search import query_places
 from imgvecd.core.search.relevance import Scale
 from imgvecd.core.search.words import tokens
+from imgvecd.types import KnownName
 
 KNOWN = {
-    "hanoi": "Hanoi, Vietnam",
-    "ha noi": "Hanoi, Vietnam",
-    "vietnam": "Vietnam",
-    "viet nam": "Vietnam",
-    "da nang": "Da Nang, Vietnam",
-    "portugal": "Portugal",
-    "new york": "New York, United States",
-    "york": "York, England, United Kingdom",
-    "nice": "Nice, Provence-Alpes-Côte d'Azur, France",
-    "reading": "Reading, England, United Kingdom",
-    "turkey": "Turkey",
-    "turkei": "Turkey",
-    "paris": "Paris, Île-de-France, France",
-    "河 内": "Hanoi, Vietnam",
-    "of": "Of, Trabzon, Turkey",
-    "munchen": "Munich, Bavaria, Germany",
-    "bayern": "Bavaria, Germany",
+    "hanoi": ["Hanoi, Vietnam"],
+    "ha noi": ["Hanoi, Vietnam"],
+    "vietnam": ["Vietnam"],
+    "viet nam": ["Vietnam"],
+    "da nang": ["Da Nang, Vietnam"],
+    "portugal": ["Portugal"],
+    "new york": ["New York, United States"],
+    "york": ["York, England, United Kingdom"],
+    "nice": ["Nice, Provence-Alpes-Côte d'Azur, France"],
+    "reading": ["Reading, England, United Kingdom"],
+    "turkey": ["Turkey"],
+    "turkei": ["Turkey"],
+    "paris": ["Paris, Île-de-France, France", "Paris, Texas, United States"],
+    "texas": ["Texas, United States"],
+    "france": ["France"],
+    "united states": ["United States"],
+    "springfield": [
+        "Springfield, Massachusetts, United States",
+        "Springfield, Illinois, United States",
+    ],
+    "illinois": ["Illinois, United States"],
+    "massachusetts": ["Massachusetts, United States"],
+    "new york city": ["New York City, New York, United States"],
+    "bath": ["Bath, England, United Kingdom"],
+    "y": ["Italy"],
+    "河 内": ["Hanoi, Vietnam"],
+    "of": ["Of, Trabzon, Turkey"],
+    "munchen": ["Munich, Bavaria, Germany"],
+    "bayern": ["Bavaria, Germany"],
 }
 
 
@@ -36,8 +49,14 @@ def known(names):
     return {name: KNOWN[name] for name in names if name in KNOWN}
 
 
+def called(names):
+    hilton = KnownName("person", "Paris Hilton", "Paris Hilton")
+    return {name: [hilton] for name in names if name == "paris hilton"}
+
+
 def said(text, **request):
-    asked, found = query_places.taken_apart(SearchRequest(text=text, **request), None, known)
+    request = SearchRequest(text=text, **request)
+    asked, found = query_places.taken_apart(request, None, known, called)
     if found is None:
         return None
     assert found.place == asked.filters.place
@@ -65,6 +84,19 @@ def said(text, **request):
         ("a boat in nice", "a boat", "nice"),
         ("Turkey", "", "turkey"),
         ("Türkei", "", "turkei"),
+        # of towns with the same name, the one in what is said beside it
+        ("Paris, France", "", "paris, france"),
+        ("Paris Texas", "", "paris, texas"),
+        ("a market in Springfield, Illinois", "a market", "springfield, illinois"),
+        ("Springfield, MA", "", "springfield, massachusetts"),
+        ("Springfield IL market", "market", "springfield, illinois"),
+        ("New York, USA", "", "new york, united states"),
+        ("the US", "", "united states"),
+        ("beach in the U.S.A.", "beach", "united states"),
+        ("NYC at night", "at night", "new york city"),
+        ("Ý", "", "y"),
+        ("thành phố Hà Nội", "", "ha noi"),
+        ("Paris Hilton in Paris", "Paris Hilton", "paris"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -77,6 +109,11 @@ def test_places_are_understood(text, left, place):
         "a nice dog",
         "a girl reading a book",
         "turkey on a plate",
+        "a dog in the bath",
+        "a walk in nice weather",
+        "Paris Hilton",
+        "a dog with us",
+        "MA",
         '"Hanoi"',
         'a sign "Welcome to Hanoi"',
         "Atlantis",
@@ -91,8 +128,23 @@ def test_other_words_are_left_as_they_are(text):
 
 
 def test_only_one_place_is_taken_where_two_are_apart():
-    assert said("Hanoi or Paris")[1] == "hanoi"
     assert said("Hanoi Paris")[1] == "hanoi"
+    assert said("Hanoi at night, Paris by day")[1] == "hanoi"
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "place"),
+    [
+        ("Hanoi or Paris", "", "Hanoi; Paris"),
+        ("a market in Hanoi, Paris or Da Nang", "a market", "Hanoi; Paris; Da Nang"),
+        ("Hanoi und Paris, France", "", "Hanoi; Paris, France"),
+        ("beach in Portugal or in New York", "beach", "Portugal; New York"),
+        ("河内或Paris", "", "河内; Paris"),
+    ],
+)
+def test_of_several_places_any_will_do(text, left, place):
+    asked, found = query_places.taken_apart(SearchRequest(text=text), None, known, called)
+    assert (found.text, set(asked.filters.place.split("; "))) == (left, set(place.split("; ")))
 
 
 def test_filters_and_requests_that_say_so_come_first():
@@ -102,7 +154,7 @@ def test_filters_and_requests_that_say_so_come_first():
         SearchRequest(text="Hanoi", terms=(Term(id=1),)),
         SearchRequest(terms=(Term(text="beach Hanoi"),)),
     ):
-        assert query_places.taken_apart(request, None, known) == (request, None)
+        assert query_places.taken_apart(request, None, known, called) == (request, None)
 
 
 @pytest.mark.parametrize("word", ["in ", "Hanoi, ", "l'", '"', "河", "de la ", "Ha Noi "])
@@ -132,6 +184,9 @@ async def test_only_what_was_taken_there_is_found(shelf, placed):
     assert [hit.id for hit in answer.hits] == [wanted]
     assert (answer.understood.text, answer.understood.place) == ("beach", "Portugal")
     assert len((await shelf.find("beach in Portugal", all=True, places=False)).hits) == 2
+    either = await shelf.find("beach in Portugal or France", all=True)
+    assert len(either.hits) == 2
+    assert either.understood.text == "beach"
     nowhere = await shelf.find("beach in Norway", all=True)
     assert nowhere.understood is None
     assert len(nowhere.hits) == 2

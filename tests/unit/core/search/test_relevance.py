@@ -7,7 +7,7 @@ from imgvecd.core.search.relevance import (
     FOUND,
     SMALLEST_LIBRARY,
     TEXT,
-    WEAKER,
+    WEAKER_SHARE,
     Relevance,
     Scale,
 )
@@ -55,9 +55,9 @@ def test_relevance_rises_with_the_score_and_both_ways_agree():
     scale = chances(drawn((900, 0), (100, 3)), NULL, 1000)
     relevances = [scale.chance(score) for score in np.linspace(-5, 10, 200)]
     assert relevances == sorted(relevances)
-    assert relevances[0] < WEAKER
+    assert relevances[0] < 0.01
     assert relevances[-1] > 0.99
-    for chance in (WEAKER, 0.2, FOUND, 0.9):
+    for chance in (0.01, 0.2, FOUND, 0.9):
         assert scale.chance(scale.score(chance)) == pytest.approx(chance, abs=1e-6)
 
 
@@ -122,12 +122,13 @@ def test_what_texts_mean_is_the_same_whatever_the_order_of_the_images(shape):
 
 
 @pytest.mark.parametrize("matches", [0, 1, 50, 300, 990])
-def test_weaker_is_never_more_than_a_quarter_of_the_library_beyond_what_is_found(matches):
-    scores = np.sort(drawn((1000 - matches, 0), (matches, 1.5)) * 0.05).astype(np.float32)
+def test_where_anything_is_found_weaker_is_what_comes_after_it_in_the_better_part(matches):
+    scores = np.sort(drawn((1000 - matches, 0), (matches, 6)) * 0.05).astype(np.float32)
     null = Null(0.0, 0.005, 0.05)
     scale = Scale(chances(scores, null, 1000), scores)
     found, weaker = (scores >= scale.found).sum(), (scores >= scale.weaker).sum()
-    assert found <= weaker <= found + 250
+    assert (found > 0) == (matches > 0)
+    assert weaker == max(found, WEAKER_SHARE * 1000) if found else weaker <= 250
 
 
 def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from fakes import DIM, MODEL, vector_of
+from running import DEADLINE_S
 
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live.live_queries import LiveQueries
@@ -13,7 +14,7 @@ from imgvecd.core.search import Labeller, answering
 from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
-from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, Scale
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, WEAKER_SHARE, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
 from imgvecd.types import ImageInfo
 
@@ -33,7 +34,7 @@ def fill(shelf, count, *, likeness=0.0):
 
 async def with_references(shelf):
     searcher = shelf.searcher()
-    await asyncio.wait_for(searcher.run(), 10)
+    await asyncio.wait_for(searcher.run(), DEADLINE_S)
     return searcher
 
 
@@ -59,10 +60,13 @@ async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
     fill(shelf, 50)
     match = shelf.add("/photos/match.jpg", towards("query", 0.99, 1000))
     await with_references(shelf)
-    response = await shelf.find()
-    assert [hit.id for hit in response.hits] == [match]
+    response = await shelf.find(limit=100)
+    assert [hit.id for hit in response.hits if hit.band == "found"] == [match]
     assert response.hits[0].relevance > 0.5
     assert response.nearest is None
+    assert (response.found, response.weaker) == (1, len(response.hits) - 1)
+    assert len(response.hits) == pytest.approx(WEAKER_SHARE * 51, abs=2)
+    assert [hit.id for hit in (await shelf.find(min_band="found")).hits] == [match]
     assert (await shelf.find(min_relevance=1.0)).hits == ()
 
 
@@ -165,7 +169,7 @@ async def test_reference_texts_are_encoded_once_for_all_time(shelf):
     await with_references(shelf)
     shelf.encoder.encode_texts = None  # a second searcher finds all of them in the catalog
     searcher = shelf.searcher()
-    await asyncio.wait_for(searcher.run(), 10)
+    await asyncio.wait_for(searcher.run(), DEADLINE_S)
     assert await searcher.scales.ordinary(TEXT) is not None
 
 
@@ -298,11 +302,11 @@ async def test_a_listener_is_told_once_of_each_new_match_across_reconnects(shelf
     good = [shelf.add(f"/photos/good{i}.jpg", towards("query", 0.9, 50 + i)) for i in range(3)]
     shelf.add("/photos/bad.jpg", towards("query", 0.1, 60))
     _, task, found = await listen(shelf, clock, 2, min_score=0.5)
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, DEADLINE_S)
     searcher, again, more = await listen(shelf, found[-1].since, 2, min_score=0.5)
     good.append(shelf.add("/photos/good3.jpg", towards("query", 0.9, 53)))
     searcher.wake()
-    await asyncio.wait_for(again, 10)
+    await asyncio.wait_for(again, DEADLINE_S)
     assert [match.hit.id for match in (*found, *more)] == good
 
 
@@ -315,11 +319,11 @@ async def test_what_is_listened_for_is_encoded_once(shelf):
     for n in range(4):
         new = shelf.add(f"/photos/{n}.jpg", vector)
         searcher.wake()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while len(found) <= n:
                 await asyncio.sleep(0.01)
         assert found[-1].hit.id == new
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, DEADLINE_S)
     assert sum(shelf.encoder.batches) == 1
 
 
@@ -330,7 +334,7 @@ async def test_a_listener_is_told_of_what_is_found(shelf, monkeypatch):
         shelf.add(f"/photos/new{i}.jpg", towards("query", likeness, 100 + i))
     for fields, count in (({}, 2), ({"min_band": "weaker"}, 3), ({"all": True}, 4)):
         _, task, found = await listen(shelf, clock, count, **fields)
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, DEADLINE_S)
         assert [match.hit.band for match in found if match.hit.score > 0.8] == ["found"] * 2
 
 
@@ -402,7 +406,7 @@ async def test_texts_of_different_people_are_encoded_together(shelf):
         asyncio.create_task(searcher.search(SearchRequest(text=f"a thing of kind {i}")))
         for i in range(50)
     ]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while not asked or len(searcher.terms._waiting) < 50 - asked[0]:
             await asyncio.sleep(0)
         gate.set()

@@ -1,0 +1,433 @@
+"""Single times in a text: "July 2023", "last summer", "christmas 2019", "gestern", "两个月前".
+
+English, German, French, Spanish, Vietnamese and Chinese. Months, seasons and feasts alone are words
+like any other ("may", "mars"): a year makes them a time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imgvecd.core.search import time_ranges
+from imgvecd.core.search.feasts import feast
+from imgvecd.core.search.time_ranges import Span
+from imgvecd.core.search.time_words import (
+    COUNTED,
+    COUNTS,
+    DECADES,
+    FEASTS,
+    MONTH_NAMES,
+    MONTHS,
+    RELATIVE_YEARS,
+    SEASONS,
+    UNITS,
+    WEEKDAYS,
+    WHOLE,
+    any_of,
+    key,
+    listed,
+)
+from imgvecd.core.search.words import UNSPACED
+from imgvecd.errors import BadRequestError
+
+_A_DAY = datetime.timedelta(1)
+_SATURDAY = 5
+_WEEK_DAYS = 7
+_MOST_MONTHS = 12
+_CENTURY = 100
+
+_LAST = (
+    "last letzte letzten letzter letztes letztem vergangene vergangenen vergangener vergangenes"
+    " vergangenem vorige vorigen voriger voriges vorigem"
+)
+_THIS = "this diese diesen dieser dieses diesem cet cette ce este esta"
+_LAST_AFTER = "dernier dernière passé passée pasado pasada trước vừa_rồi năm_ngoái năm_trước"
+_THIS_AFTER = "năm_nay này"
+_LAST_SOME = (
+    f"{_LAST} past the_last the_past die_letzten den_letzten los_últimos las_últimas últimos"
+)
+_LAST_WEEK = (
+    "last_week letzte_woche letzter_woche vorige_woche voriger_woche la_semaine_dernière"
+    " de_la_semaine_dernière la_semana_pasada de_la_semana_pasada tuần_trước"
+)
+_ON = "on this am vom diesen diesem ce este"  # a day of the week: its last one
+_BEFORE_LAST = "vorletzte vorletzten vorletzter vorletztem vorletztes"
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A time that a text tells.
+
+    Attributes:
+        first, end: its first day, and the day after its last.
+        said: it, as `time_ranges` takes it.
+        words: that tell it.
+        rank: the lower, the more telling.
+        is_spaced: blanks part its words from others, as in all languages but Chinese.
+        either: its parts, as `said`, where it is not one span.
+    """
+
+    first: datetime.date
+    end: datetime.date
+    said: str
+    words: str
+    rank: int
+    is_spaced: bool
+    either: tuple[str, ...] = ()
+
+
+def _day_of(match: re.Match[str], today: datetime.date) -> str:
+    named = match.groupdict()
+    parts = [_year(named["year"], today), _month(named["month"])]
+    if named.get("day"):
+        parts.append(f"{int(named['day']):02}")
+    return "-".join(parts)
+
+
+def _days_of(match: re.Match[str], _: datetime.date) -> str:
+    month = f"{match['year']}-{_month(match['month'])}"
+    return f"{month}-{int(match['day']):02}..{month}-{int(match['last']):02}"
+
+
+def _american_or_not(match: re.Match[str], _: datetime.date) -> str:
+    """Return the day of "15/8/2021" or "8/15/2021"; "7/8/2021" is two days, and so none."""
+    first, second = int(match["first"]), int(match["second"])
+    if first <= _MOST_MONTHS and second <= _MOST_MONTHS and first != second:
+        raise BadRequestError("the seventh of August or the eighth of July")
+    day, month = (second, first) if second > _MOST_MONTHS else (first, second)
+    return f"{match['year']}-{month:02}-{day:02}"
+
+
+def _year(words: str, today: datetime.date) -> str:
+    """Return the year of "2019", "'98", "of 69" and "last year"."""
+    which = RELATIVE_YEARS.get(key(words))
+    if which is not None:
+        return str(today.year - (which == "last"))
+    year = int(words[-4:]) if words[-4:].isdigit() else int(words[-2:])
+    if year >= _CENTURY:
+        return str(year)
+    century = today.year - today.year % _CENTURY
+    return str(century + year if century + year <= today.year else century - _CENTURY + year)
+
+
+def _month(words: str) -> str:
+    return f"{int(MONTH_NAMES.get(key(words), words)):02}"
+
+
+def _season(match: re.Match[str], today: datetime.date) -> str:
+    return f"{SEASONS[key(match['season'])]} {_year(match['year'], today)}"
+
+
+def _one_winter(match: re.Match[str], _: datetime.date) -> str:
+    first, last = int(match["year"]), match["next"]
+    if int(last) != (first + 1) % 10 ** len(last):
+        raise BadRequestError("no winter is so long")
+    return f"{SEASONS[key(match['season'])]} {first}"
+
+
+def _feast(match: re.Match[str], today: datetime.date) -> str:
+    return _days(feast(FEASTS[key(match["feast"])], int(_year(match["year"], today))))
+
+
+def _last_feast(match: re.Match[str], today: datetime.date) -> str:
+    return _days(_last_one(match["feast"], today, is_over=True))
+
+
+def _quarter(match: re.Match[str], _: datetime.date) -> str:
+    last = 3 * int(match["quarter"])
+    return f"{match['year']}-{last - 2:02}..{match['year']}-{last:02}"
+
+
+def _last(match: re.Match[str], _: datetime.date) -> str:
+    unit = key(match["unit"])
+    return f"last {SEASONS.get(unit) or UNITS.get(unit) or MONTHS[int(MONTH_NAMES[unit]) - 1]}"
+
+
+def _this(match: re.Match[str], _: datetime.date) -> str:
+    unit = key(match["unit"])
+    return f"this {SEASONS.get(unit) or UNITS[unit]}"
+
+
+def _before_last(match: re.Match[str], today: datetime.date) -> str:
+    unit = key(match["unit"])
+    return _so_long_ago(2, SEASONS.get(unit) or UNITS[unit], today)
+
+
+def _last_day(match: re.Match[str], today: datetime.date) -> str:
+    """Return the last Monday before today."""
+    back = (today.weekday() - int(WEEKDAYS[key(match["weekday"])]) - 1) % _WEEK_DAYS + 1
+    return (today - back * _A_DAY).isoformat()
+
+
+def _newest_day(match: re.Match[str], today: datetime.date) -> str:
+    """Return the last Monday, which may be today."""
+    return _last_one(match["weekday"], today)[0].isoformat()
+
+
+def _day_of_week(match: re.Match[str], today: datetime.date) -> str:
+    """Return Monday of last week; or of this one, in the Chinese for it."""
+    is_this = match.groupdict().get("which") in {"这", "這", "本"}
+    monday = today - (today.weekday() + (0 if is_this else _WEEK_DAYS)) * _A_DAY
+    weekday = match["weekday"]
+    return (
+        monday + int(WEEKDAYS.get(key(weekday)) or WEEKDAYS[f"周{weekday}"]) * _A_DAY
+    ).isoformat()
+
+
+def _whole(match: re.Match[str], today: datetime.date) -> str:
+    said = WHOLE[key(match["whole"])]
+    if said == "day before yesterday":
+        return (today - 2 * _A_DAY).isoformat()
+    if said == "the year before last":
+        return str(today.year - 2)
+    if said.endswith("weekend"):  # the last one that is over, or has begun
+        days = (today.weekday() - _SATURDAY) % _WEEK_DAYS
+        is_over = days > 1 or said == "this weekend"
+        saturday = today - (days if is_over else days + _WEEK_DAYS) * _A_DAY
+        return f"{saturday}..{saturday + _A_DAY}"
+    return said
+
+
+def _counted(match: re.Match[str]) -> tuple[int, str]:
+    return int(COUNTS.get(key(match["count"]), match["count"])), COUNTED[key(match["unit"])]
+
+
+def _last_some(match: re.Match[str], _: datetime.date) -> str:
+    count, unit = _counted(match)
+    return f"{count}{unit}s"
+
+
+def _past(match: re.Match[str], _: datetime.date) -> str:
+    return f"1{UNITS[key(match['unit'])]}"
+
+
+def _ago(match: re.Match[str], today: datetime.date) -> str:
+    return _so_long_ago(*_counted(match), today)
+
+
+def _so_long_ago(count: int, unit: str, today: datetime.date) -> str:
+    """Return the day, week, month, season or year that was so long ago."""
+    if unit == "year":
+        return str(today.year - count)
+    if unit == "month":
+        year, month = divmod(12 * today.year + today.month - 1 - count, 12)
+        return f"{year}-{month + 1:02}"
+    if unit == "week":
+        monday = today - (today.weekday() + 7 * count) * _A_DAY
+        return f"{monday}..{monday + 6 * _A_DAY}"
+    if unit == "day":
+        return (today - count * _A_DAY).isoformat()
+    return f"{unit} {time_ranges.span(f'last {unit}', today)[0].year - count + 1}"
+
+
+def _decade(match: re.Match[str], _: datetime.date) -> str:
+    named = match.groupdict()
+    tens = named.get("tens") or DECADES[key(match["decade"])]
+    tens = str(_CHINESE_DIGITS.find(tens)) if tens in _CHINESE_DIGITS else tens
+    first = f"{named.get('century') or '19'}{tens}"
+    return f"{first}0..{first}9"
+
+
+def _last_one(words: str, today: datetime.date, *, is_over: bool = False) -> Span:
+    span = last_begun(words, today, is_over=is_over)
+    if span is None:
+        raise BadRequestError("there was none")
+    return span
+
+
+def _days(span: Span) -> str:
+    return f"{span[0]}..{span[1] - _A_DAY}"
+
+
+_CHINESE_DIGITS = "〇一二三四五六七八九"
+_YEAR = r"(?P<year>(?:19|20)\d\d)"
+_ANY_YEAR = rf"(?P<year>(?:19|20)\d\d|{any_of(RELATIVE_YEARS)})"
+_YEAR_AFTER_NAME = rf"(?P<year>(?:19|20)\d\d|['’]\d\d|{any_of(RELATIVE_YEARS)})"
+_MONTH = f"(?P<month>{any_of(MONTH_NAMES)})"
+_NUMBER = r"(?P<month>\d{1,2})"
+_ORDINAL = r"(?:st|nd|rd|th|er|ro|\.|º)?"
+_DAY = rf"(?P<day>\d{{1,2}}){_ORDINAL}"
+_SEASON = f"(?P<season>{any_of(SEASONS)})"
+_FEAST = f"(?P<feast>{any_of(FEASTS)})"
+_WEEKDAY = f"(?P<weekday>{any_of(WEEKDAYS)})"
+_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS])})"
+_LONG_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS, *MONTH_NAMES])})"
+_COUNT = rf"(?P<count>\d{{1,3}}|{any_of(COUNTS)})"
+_SOME = rf"{_COUNT}\s+(?P<unit>{any_of(COUNTED)})"
+_TENS = r"(?:(?P<century>19|20)(?=\d0))?(?P<tens>(?<=\d)\d|[5-9])0"
+_JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
+
+_Meaning = Callable[[re.Match[str], datetime.date], str]
+# The most telling first; each is said as `time_ranges` takes it.
+_SPACED: tuple[tuple[str, _Meaning], ...] = (
+    (rf"{_YEAR}(?P<mark>[-/.]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
+    (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
+    (rf"(?P<day>\d{{1,2}})\.{_NUMBER}\.(?P<year>\d\d)", _day_of),
+    (rf"(?P<first>\d{{1,2}})/(?P<second>\d{{1,2}})/{_YEAR}", _american_or_not),
+    (rf"{_DAY}\s+(?:(?:of|de)\s+)?{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
+    (rf"{_MONTH}\.?\s+{_DAY}\s?[-–]\s?(?P<last>\d{{1,2}}){_ORDINAL},?\s+{_YEAR}", _days_of),
+    (rf"{_MONTH}\.?\s+{_DAY},?\s+{_YEAR}", _day_of),
+    (rf"{_SEASON}{_JOINT}{_YEAR}\s?[-/–]\s?(?P<next>(?:20)?\d\d)", _one_winter),
+    (rf"{_YEAR}-{_NUMBER}", _day_of),
+    (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
+    (rf"{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
+    (rf"{_YEAR}\s+{_MONTH}", _day_of),
+    (rf"{_FEAST}{_JOINT}{_YEAR_AFTER_NAME}", _feast),
+    (rf"{_YEAR}\s+{_FEAST}(?=\s*$)", _feast),  # but "2019 Christmas market" was all year
+    (rf"{listed(_LAST)}\s+{_FEAST}", _last_feast),
+    (rf"{_FEAST}\s+{listed(_LAST_AFTER)}", _last_feast),
+    (rf"{_SEASON}{_JOINT}(?P<year>of\s+['’]?\d\d)", _season),
+    (rf"{_SEASON}{_JOINT}{_YEAR_AFTER_NAME}", _season),
+    (rf"{_YEAR}\s+{_SEASON}", _season),
+    (rf"Q(?P<quarter>[1-4])\s*/?\s*{_YEAR}", _quarter),
+    (rf"{_YEAR}\s*/?\s*Q(?P<quarter>[1-4])", _quarter),
+    (r"(?P<century>19|20)(?P<tens>\d)0(?:['’]?s|er(?:\s+jahre[n]?)?)", _decade),
+    (
+        rf"(?:les\s+|los\s+)?{listed('années años thập_niên những_năm')}\s+{_TENS}",
+        _decade,
+    ),
+    (r"['’]?(?P<tens>[5-9])0(?:['’]?s|er[n]?(?:\s+jahre[n]?)?)", _decade),
+    (rf"(?P<decade>{any_of(DECADES)})(?:\s+jahre[n]?)?", _decade),
+    (rf"{_WEEKDAY},?\s+{listed(_LAST_WEEK)}", _day_of_week),
+    (rf"{listed(_LAST)}\s+{_WEEKDAY}", _last_day),
+    (rf"{_WEEKDAY}\s+{listed(_LAST_AFTER)}", _last_day),
+    (rf"{listed(_ON)}\s+{_WEEKDAY}", _newest_day),
+    (rf"{_SOME}\s+(?:ago|trước|truoc)", _ago),
+    (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _ago),
+    (rf"{listed(_LAST_SOME)}\s+{_SOME}", _last_some),
+    (rf"(?:les\s+)?{_COUNT}\s+derni[eè]re?s\s+(?P<unit>{any_of(COUNTED)})", _last_some),
+    (rf"{_SOME}\s+qua", _last_some),
+    (rf"(?P<whole>{any_of(WHOLE)})", _whole),
+    (rf"{listed(_BEFORE_LAST)}\s+{_UNIT}", _before_last),
+    (rf"{_UNIT}\s+before\s+last", _before_last),
+    (rf"(?:the\s+)?past\s+(?P<unit>{any_of(UNITS)})", _past),
+    (rf"{listed(_LAST)}\s+{_LONG_UNIT}", _last),
+    (rf"{_LONG_UNIT}\s+{listed(_LAST_AFTER)}", _last),
+    (rf"{listed(_THIS)}\s+{_UNIT}", _this),
+    (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
+    (_YEAR, lambda match, _: match["year"]),
+)
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]").match
+_CHINESE_YEAR = r"(?P<year>(?:19|20)\d\d)\s?"
+_ANY_CHINESE_YEAR = rf"(?:{_ANY_YEAR}\s?年?的?\s?)"
+_CHINESE_MONTH = r"(?P<month>\d{1,2}(?=\s?月)|[一二三四五六七八九十]{1,2}月)\s?月?"
+_CHINESE_COUNT = (
+    r"(?P<count>(?<!\d)\d{1,3}|[一二两三四五六七八九十])"
+    f"(?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})"
+)
+_CHINESE_FEAST = f"(?P<feast>{any_of(filter(_IS_UNSPACED, FEASTS))})"
+_CHINESE: tuple[tuple[str, _Meaning], ...] = (
+    (rf"{_CHINESE_YEAR}年\s?{_CHINESE_MONTH}\s?(?P<day>\d{{1,2}})\s?[日号號]", _day_of),
+    (rf"{_CHINESE_YEAR}年\s?{_CHINESE_MONTH}", _day_of),
+    (rf"{_ANY_CHINESE_YEAR}{_CHINESE_MONTH}", _day_of),
+    (rf"{_ANY_CHINESE_YEAR}(?P<season>[春夏秋冬][天季])", _season),
+    (rf"{_ANY_CHINESE_YEAR}{_CHINESE_FEAST}", _feast),
+    (rf"{_CHINESE_FEAST}\s?{_YEAR}年?", _feast),
+    (rf"{_TENS}年代", _decade),
+    (r"(?P<tens>[五六七八九])十年代", _decade),
+    (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
+    (rf"(?:最近|过去|過去){_CHINESE_COUNT}", _last_some),
+    (
+        r"(?P<which>[上这這本])[个個]?(?:周|週|星期|礼拜)(?P<weekday>[一二三四五六日天])",
+        _day_of_week,
+    ),
+    (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
+    (rf"{_CHINESE_YEAR}年", lambda match, _: match["year"]),
+)
+_PATTERNS: tuple[tuple[re.Pattern[str], _Meaning, bool], ...] = (
+    *((re.compile(pattern), meaning, False) for pattern, meaning in _CHINESE),
+    *(
+        (re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE), meaning, True)
+        for pattern, meaning in _SPACED
+    ),
+)
+_OPEN = (
+    rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+(?:(?:of|de)\s+)?(?P<day_month>{any_of(MONTH_NAMES)})"
+    rf"|{_MONTH}|{_SEASON}|{_FEAST}|{_WEEKDAY}|(?P<chinese_month>\d{{1,2}})\s?月)"
+)
+_IS_OPEN = re.compile(_OPEN, re.IGNORECASE)
+OPEN = re.sub(r"\?P<\w+>", "?:", _OPEN)
+"""Pattern of what another time, or today, gives its year: "June", "15 June", "summer"."""
+DAY_NUMBER = rf"\d{{1,2}}{_ORDINAL}"
+"""Pattern of a day of which another time gives the month."""
+
+
+def single_times(text: str, today: datetime.date) -> list[tuple[int, int, Time]]:
+    """Return (start, end, time) of each single time in a text, none over another."""
+    taken: list[tuple[int, int]] = []
+    found = []
+    for rank, (pattern, meaning, is_spaced) in enumerate(_PATTERNS):
+        for match in pattern.finditer(text):
+            start, end = match.span()
+            if any(start < other_end and other < end for other, other_end in taken):
+                continue
+            # "February 2020" in "30 February 2020" is no time, either
+            taken.append((start, end))
+            try:
+                said = meaning(match, today)
+                first, after = time_ranges.span(said, today)
+            except (BadRequestError, ValueError):  # there is no month 13
+                continue
+            if first < after:
+                time = Time(first, after, said, match.group(), rank, is_spaced)
+                found.append((start, end, time))
+    return sorted(found, key=lambda each: each[0])
+
+
+def last_begun(words: str, today: datetime.date, *, is_over: bool = False) -> Span | None:
+    """Return the last one of what `OPEN` fits that has begun, or that is over; None for none."""
+    match = _IS_OPEN.fullmatch(words)
+    if match is None:
+        return None
+    if match["weekday"]:
+        day = today - (today.weekday() - int(WEEKDAYS[key(match["weekday"])])) % 7 * _A_DAY
+        return day, day + _A_DAY
+    for year in range(today.year + 1, today.year - 9, -1):  # 29 February is not every year
+        span = _in_year(match, year)
+        if span is not None and (span[1] <= today if is_over else span[0] <= today):
+            return span
+    return None
+
+
+def completed(words: str, other: Time, *, is_before: bool) -> Span | None:
+    """Return the days of what `OPEN` or `DAY_NUMBER` fits, in the year or month of another time.
+
+    None where the other time has none.
+
+    Args:
+        is_before: it begins before the other time, and else ends after it.
+    """
+    match = _IS_OPEN.fullmatch(words)
+    known = other.first if is_before else other.end - _A_DAY
+    if match is None:
+        number = int(re.match(r"\d+", words)[0])  # type: ignore[index]
+        try:
+            day = known.replace(day=number)
+        except ValueError:
+            return None
+        return day, day + _A_DAY
+    for year in (known.year, known.year - 1 if is_before else known.year + 1):
+        span = _in_year(match, year)
+        if span is not None and (span[0] < other.first if is_before else span[1] > other.end):
+            return span
+    return None
+
+
+def _in_year(match: re.Match[str], year: int) -> Span | None:
+    if match["feast"]:
+        return feast(FEASTS[key(match["feast"])], year)
+    if match["season"]:
+        said = f"{SEASONS[key(match['season'])]} {year}"
+    elif month := match["month"] or match["chinese_month"]:
+        said = f"{year}-{_month(month)}"
+    elif match["day"]:
+        said = f"{year}-{_month(match['day_month'])}-{int(match['day']):02}"
+    else:
+        return None
+    try:
+        return time_ranges.span(said, datetime.date.max)
+    except BadRequestError:
+        return None
