@@ -66,7 +66,9 @@ class RogueServer:
         self.url = f"https://localhost:{self.port}"
         self._listening = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=[self._serve()], daemon=True
+        )
         self._thread.start()
         assert self._listening.wait(60)
 
@@ -93,6 +95,7 @@ class RogueServer:
     def close(self):
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(60)
+        assert not self._thread.is_alive()
 
 
 def rows(body):
@@ -139,6 +142,7 @@ async def without_end(server, request, count):
     with contextlib.suppress(ConnectionError):
         while True:
             await response.write(bytes(1 << 20))
+            await asyncio.sleep(0)  # else nothing tells it that nobody listens any more
     return response
 
 
