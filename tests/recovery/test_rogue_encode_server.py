@@ -20,17 +20,17 @@ from imgvecd.remote import messages
 COUNT = 60
 
 
-@pytest.fixture
-def many(tmp_path):
-    folder = tmp_path / "photos"
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many") / "photos"
     for number in range(COUNT):
         draw(folder / f"{number}.png", number)
     return folder
 
 
-@pytest.fixture
-def server(tmp_path):
-    made = RunningEncodeServer(tmp_path / "server").start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = RunningEncodeServer(tmp_path_factory.mktemp("one") / "server").start()
     yield made
     made.kill()
 
