@@ -20,17 +20,17 @@ from imgvecd.remote import messages
 COUNT = 60
 
 
-@pytest.fixture
-def many(tmp_path):
-    folder = tmp_path / "photos"
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many") / "photos"
     for number in range(COUNT):
         draw(folder / f"{number}.png", number)
     return folder
 
 
-@pytest.fixture
-def server(tmp_path):
-    made = RunningEncodeServer(tmp_path / "server").start()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = RunningEncodeServer(tmp_path_factory.mktemp("one") / "server").start()
     yield made
     made.kill()
 
@@ -66,7 +66,9 @@ class RogueServer:
         self.url = f"https://localhost:{self.port}"
         self._listening = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=[self._serve()], daemon=True
+        )
         self._thread.start()
         assert self._listening.wait(60)
 
@@ -93,6 +95,7 @@ class RogueServer:
     def close(self):
         self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(60)
+        assert not self._thread.is_alive()
 
 
 def rows(body):
@@ -137,9 +140,9 @@ async def without_end(server, request, count):
     response = web.StreamResponse()
     await response.prepare(request)
     with contextlib.suppress(ConnectionError):
-        while request.transport is not None and not request.transport.is_closing():
+        while True:
             await response.write(bytes(1 << 20))
-            await asyncio.sleep(0)  # a write to who has gone waits for nothing
+            await asyncio.sleep(0)  # else nothing tells it that nobody listens any more
     return response
 
 
@@ -178,8 +181,10 @@ def checked(serve, server, many, rogue, state, reason):
         told = told_of(daemon, rogue.url)
         return told["state"] == state and reason in told["reason"]
 
-    daemon.wait_until(is_told)
-    server.start()
+    try:
+        daemon.wait_until(is_told)
+    finally:
+        server.start()
     daemon.imgvec("retry")
     daemon.wait_until_indexed(COUNT)
     assert told_of(daemon, rogue.url).get("encoded", 0) == 0
