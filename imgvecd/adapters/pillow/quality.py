@@ -26,6 +26,11 @@ _CLEAR = 4.0
 _LEAST_LENGTH = 64
 _STRONG_EDGE = 40.0  # grey levels
 _MOST_PEAKS = 12
+# Differences within what was one pixel, relative to those beside it, of what was enlarged so many
+# times: of 150 photos enlarged by two and saved at 80, 0.59 at the most, by four and at 90, 0.21;
+# by two, taken for four, 0.31 and more. Photos had 0.85 and more, at 10 as well.
+_REPEATED = {2: 0.7, 4: 0.28}
+_LEAST_APART = 0.5  # grey levels, in the mean: of less, nothing is told
 _GRID_BINS, _PEAK_BINS, _BESIDE_BINS, _SAME_BINS = 3, 4, 60, 2.5
 _STRENGTHS = ((1, 1), (2, 4), (5, 6), (7, 9), (10, 14))
 _TILE = 256  # pixels a side
@@ -121,14 +126,19 @@ def repeats(luma: Float32Array) -> tuple[float, ...]:
 
     Interpolated pixels are smoother than those that they were interpolated from, so a picture that
     was enlarged has a rhythm: Gallagher, Detection of linear and cubic interpolation in JPEG
-    compressed images, 2005. A half is left out with JPEG's grid: mosaic sensors have it, too.
+    compressed images, 2005. A half is left out with JPEG's grid: mosaic sensors have it, too. What
+    was enlarged by two or four without interpolation has every pixel so many times.
     """
     across, down = _rhythm(luma), _rhythm(luma.T)
-    return tuple(
+    found = [
         round(one, 4)
         for one, bin_width in across
         if any(abs(one - other) <= _SAME_BINS * max(bin_width, its) for other, its in down)
-    )
+    ]
+    for times, most in _REPEATED.items():
+        if max(_within(times, luma), _within(times, luma.T)) < most:
+            found.append(1 / times)
+    return tuple(found)
 
 
 def on_its_side(steps: tuple[int, ...]) -> tuple[int, ...]:
@@ -171,6 +181,20 @@ def _rhythm(luma: Float32Array) -> list[tuple[float, float]]:
         if off_grid[peak] and len(beside) and strength[peak] >= _CLEAR * np.median(beside):
             found.append((float(peak / length), 1 / length))
     return found
+
+
+def _within(times: int, luma: Float32Array) -> float:
+    """Return how much neighbours across differ but for one in `times`, relative to that one."""
+    apart = np.minimum(np.abs(np.diff(luma, axis=1)), _STRONG_EDGE).mean(axis=0)
+    places = np.arange(len(apart))
+    inside = places % 8 < 7  # noqa: PLR2004  # of JPEG's blocks
+    phases = [apart[inside & (places % times == phase)] for phase in range(times)]
+    if not all(map(len, phases)):
+        return 1.0
+    means = np.array([phase.mean() for phase in phases])
+    if means.max() < _LEAST_APART:
+        return 1.0
+    return float((means.sum() - means.max()) / (times - 1) / means.max())
 
 
 def _coefficients(luma: Float32Array) -> Float32Array:

@@ -8,6 +8,7 @@ what was lost does not come back.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgvecd.core.duplicates.cosine_transform import BLOCK, WAVES
 from imgvecd.types import CopyFacts, Float32Array
@@ -18,6 +19,7 @@ _AS_WELL = 0.04  # rounding brightness to whole levels blurs the finest steps
 _TRACES = 0.3  # mean cosine: 1 where all lie at multiples of the steps, 0 where they do not
 _CLEARLY = 1.25  # steps of neighbouring qualities explain each other
 _BEYOND_ROUNDING = 4  # steps: finer ones drown in the rounding of colours to whole levels
+_LEAST_REMEMBERED = 3  # steps: finer ones drown in rounding
 _NOISE = 0.6  # grey levels, of rounding
 _LEAST_BEYOND, _WITHIN = 0.03, 0.5
 _FEWEST = 40  # coefficients that tell
@@ -37,13 +39,14 @@ def saved_from(copy: CopyFacts, other: CopyFacts, *, doubtful: bool = True) -> f
     Args:
         doubtful: count also what each explains, if one does better.
     """
-    if not copy.steps or not copy.sample or len(copy.sample) != len(other.sample):
-        return 0.0
-    if copy.steps == other.steps or copy.pixels == other.pixels:
+    is_comparable = bool(copy.steps and copy.sample) and len(copy.sample) == len(other.sample)
+    if not is_comparable or copy.steps == other.steps or copy.pixels == other.pixels:
         return 0.0
     mine, theirs = _coefficients(copy), _coefficients(other)
+    if _remembers(mine, copy.steps, other.steps):
+        return _FITS
     there = _agreement(theirs, mine, copy.steps)
-    if there < _FITS:
+    if there < _FITS or _remembers(theirs, other.steps, copy.steps):
         return 0.0
     if not other.steps:  # what was developed from the JPEG still lies at its multiples
         return there if _on_multiples(theirs, copy.steps) < _TRACES else 0.0
@@ -112,11 +115,32 @@ def _agreement(source: Float32Array, result: Float32Array, steps: tuple[int, ...
     return float((expected == found)[telling].mean())
 
 
-def _on_multiples(coefficients: Float32Array, steps: tuple[int, ...]) -> float:
-    """Return how much coefficients keep to multiples of steps, 0 to 1."""
+def _remembers(coefficients: Float32Array, own: tuple[int, ...], others: tuple[int, ...]) -> bool:
+    """Return whether what was saved in steps of one still lies at multiples of coarser ones."""
+    if not own or not others:
+        return False
+    finest, coarser = (np.array(each).reshape(BLOCK, BLOCK) for each in (own, others))
+    where = (finest == 1) & (coarser >= _LEAST_REMEMBERED)
+    return _on_multiples(coefficients, others, where, unknown=0.0) > _TRACES
+
+
+def _on_multiples(
+    coefficients: Float32Array,
+    steps: tuple[int, ...],
+    where: NDArray[np.bool_] | None = None,
+    *,
+    unknown: float = 1.0,
+) -> float:
+    """Return how much coefficients keep to multiples of steps, 0 to 1; `unknown` if too few tell.
+
+    Args:
+        where: in a block, shape (8, 8); None for everywhere.
+    """
     table = np.array(steps, np.float32).reshape(BLOCK, BLOCK)
     telling = np.abs(coefficients) > 0.6 * table  # beyond what is rounded to nothing
     telling[:, 0, 0] = False
+    if where is not None:
+        telling &= where
     if telling.sum() < _FEWEST:
-        return 1.0
+        return unknown
     return float(np.cos(2 * np.pi * coefficients / table)[telling].mean())

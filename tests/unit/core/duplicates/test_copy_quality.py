@@ -20,6 +20,10 @@ def scaled(image, factor, how=Image.Resampling.BICUBIC):
     return image.resize([round(side * factor) for side in image.size], how)
 
 
+def opened(data):
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
 def kept(**files):
     """Return the name of the file that is kept; those named later are newer."""
     request = api.DuplicatesRequest()
@@ -52,6 +56,37 @@ def test_what_was_enlarged_gives_way(picture, quality, factor):
     assert kept(smaller=saved(scaled(picture, 1 / factor), quality=95), original=original) == (
         "original"
     )
+
+
+@pytest.mark.parametrize("how", [("PNG", {}), ("JPEG", {"quality": 95}), ("JPEG", {"quality": 85})])
+@pytest.mark.parametrize("times", [2, 4])
+def test_what_has_every_pixel_several_times_gives_way(picture, times, how):
+    original = saved(picture, quality=88)
+    form, options = how
+    larger = scaled(opened(original), times, Image.Resampling.NEAREST)
+    assert kept(larger=saved(larger, form, **options), original=original) == "original"
+
+
+def test_an_even_picture_has_no_pixel_several_times():
+    plain = np.full((400, 400), 200, np.uint8)
+    plain[::16, ::16] = 190
+    facts = pillow.examine(io.BytesIO(saved(Image.fromarray(plain), "PNG")), 10**7).facts
+    assert not {0.5, 0.25} & set(facts.repeats)
+
+
+@pytest.mark.parametrize("quality", [85, 90, 95])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_saving_again_at_100_makes_it_no_better(picture, quality, subsampling):
+    original = saved(picture, quality=quality)
+    copy = saved(opened(original), quality=100, subsampling=subsampling)
+    assert kept(copy=copy, original=original) == "original"
+
+
+@pytest.mark.parametrize("quality", [80, 90, 95])
+def test_what_was_first_saved_at_100_is_kept(picture, quality):
+    original = saved(picture, quality=100)
+    copy = saved(opened(original), quality=quality)
+    assert kept(copy=copy, original=original) == "original"
 
 
 def test_the_enlarged_copy_of_an_enlarged_copy_is_no_better(picture):
