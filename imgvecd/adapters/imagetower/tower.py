@@ -87,15 +87,16 @@ class CompiledGraph:
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> Float32Array:
         """See `ImageTower.encode_images`."""
-        # for a single image weights are laid out anew: on AVX2 twice the memory, once and for all
-        batch = pixels if len(pixels) > 1 else np.repeat(pixels, 2, axis=0)
-        requests = self._requests[: len(batch) // 2]
-        for request, part in zip(requests, np.array_split(batch, len(requests)), strict=True):
-            request.start_async([part])
-        for request in requests:
+        requests = self._requests[: math.ceil(len(pixels) / 2)]
+        parts = np.array_split(pixels, len(requests))
+        for request, part in zip(requests, parts, strict=True):
+            # for a single image weights are laid out anew: on AVX2 twice the memory, for good
+            request.start_async([part if len(part) > 1 else np.repeat(part, 2, axis=0)])
+        found = []
+        for request, part in zip(requests, parts, strict=True):
             request.wait()
-        parts = [request.get_output_tensor(0).data for request in requests]
-        rows = np.concatenate(parts)[: len(pixels)]
+            found.append(request.get_output_tensor(0).data[: len(part)])
+        rows = np.concatenate(found)
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         return np.where(lengths > _LEAST_NORM, rows / np.maximum(lengths, _LEAST_NORM), np.nan)
 
