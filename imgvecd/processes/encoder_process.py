@@ -54,7 +54,7 @@ _IDLE_S, _YOUNG_IDLE_S = 300.0, 3600.0
 _HURRIED_S = 10.0  # after a search by text, for which this process has to leave off encoding images
 # Larger steps gain nothing on a processor and take memory; on a graphics card they do up to here.
 _CPU_IMAGES, _GPU_IMAGES = 16, 256
-_LEAST_IMAGES = 2  # OpenVINO computes one image as two
+_LEAST_IMAGES = 4  # OpenVINO computes one image as two, and keeps two cores at work with four
 _MOST_TEXTS = 256
 
 _Asked: TypeAlias = ImagesRequest | TextsRequest | KeepRequest

@@ -10,7 +10,8 @@ class AdaptiveBatch:
 
     Args:
         step_s: longest that a step shall take, in seconds.
-        least: inputs that take no longer than one of them does.
+        least: inputs that a step shall have where it takes no longer than twice that; fewer leave
+            part of the processor without work.
 
     Attributes:
         most: inputs of a step, however fast they are.
@@ -34,10 +35,11 @@ class AdaptiveBatch:
         Args:
             step_s: longest that this step shall take, if that is shorter than usual; be it of one.
         """
-        least = self._least if step_s is None else 1
         limit_s = self._step_s if step_s is None else min(step_s, self._step_s)
         fitting = int(limit_s / self.seconds_each) if self.seconds_each else self._grown
-        return max(1, min(max(fitting, least), self._grown, self.most))
+        if step_s is None and self.seconds_each and fitting < self._least:
+            fitting = min(self._least, int(2 * limit_s / self.seconds_each))
+        return max(1, min(fitting, self._grown, self.most))
 
     def learn(self, inputs: int, seconds: float) -> None:
         """Take in how long a step took; a single slow one moves the estimate by a third.

@@ -52,7 +52,13 @@ def test_what_was_learnt_before_holds_from_the_first_step():
     assert pace.step() == 8
 
 
-def test_inputs_that_cost_nothing_are_taken_along_unless_somebody_waits():
-    pace = AdaptiveBatch(0.8, 16, least=2)
-    assert run(pace, 2.0, 12) == 2
+@pytest.mark.parametrize(("seconds_each", "inputs"), [(0.3, 4), (0.5, 3), (2.0, 1)])
+def test_a_step_that_leaves_cores_idle_may_take_twice_as_long(seconds_each, inputs):
+    pace = AdaptiveBatch(0.8, 16, least=4)
+    assert run(pace, seconds_each, 12) == inputs
     assert pace.step(0.08) == 1
+
+
+def test_the_first_step_is_small_whatever_the_least():
+    pace = AdaptiveBatch(0.8, 16, least=8)
+    assert pace.step() == 4
