@@ -135,8 +135,9 @@ def repeats(luma: Float32Array) -> tuple[float, ...]:
         for one, bin_width in across
         if any(abs(one - other) <= _SAME_BINS * max(bin_width, its) for other, its in down)
     ]
+    apart = [_apart(each) for each in (luma, luma.T)]
     for times, most in _REPEATED.items():
-        if max(_within(times, luma), _within(times, luma.T)) < most:
+        if max(_within(times, each) for each in apart) < most:
             found.append(1 / times)
     return tuple(found)
 
@@ -183,9 +184,14 @@ def _rhythm(luma: Float32Array) -> list[tuple[float, float]]:
     return found
 
 
-def _within(times: int, luma: Float32Array) -> float:
-    """Return how much neighbours across differ but for one in `times`, relative to that one."""
-    apart = np.minimum(np.abs(np.diff(luma, axis=1)), _STRONG_EDGE).mean(axis=0)
+def _apart(luma: Float32Array) -> Float32Array:
+    """Return how much each column differs from the next one, but for strong edges."""
+    differences: Float32Array = np.minimum(np.abs(np.diff(luma, axis=1)), _STRONG_EDGE)
+    return differences.mean(axis=0)
+
+
+def _within(times: int, apart: Float32Array) -> float:
+    """Return how much neighbours differ but for one in `times`, relative to that one."""
     places = np.arange(len(apart))
     inside = places % 8 < 7  # noqa: PLR2004  # of JPEG's blocks
     phases = [apart[inside & (places % times == phase)] for phase in range(times)]

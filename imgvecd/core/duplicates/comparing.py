@@ -30,9 +30,8 @@ VERSION = 7
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 _ON_ITS_SIDE = 5  # EXIF orientations from here on are turned by a quarter
-_SAME_FRAME = (
-    24.0  # grey levels of 32 × 32: saved at 20 frames differed by 10, reduced to 0.6 by 16
-)
+# Grey levels of 32 × 32: of frames saved at 20 they differed by 10, of those reduced to 0.6 by 16.
+_SAME_FRAME = 24.0
 _MOST_PICTURES = 64  # kept decoded, 0.8 MB each at most
 
 
