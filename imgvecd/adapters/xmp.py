@@ -57,8 +57,6 @@ _PLACES = {
 _PLACE = _IPTC_EXT + "LocationCreated"
 _MEASURES = {
     "iso": (_EXIF_EX + "PhotographicSensitivity", _EXIF + "ISOSpeedRatings"),
-    "exposure_s": (_EXIF + "ExposureTime",),
-    "f_number": (_EXIF + "FNumber",),
     "focal_length_mm": (_EXIF + "FocalLength",),
 }
 # When it was taken → what says its offset and its fraction of a second.
@@ -103,11 +101,11 @@ def read(packet: bytes) -> Facts:
             # a program that does not know one of these writes 0
             **{name: partial(_measure, said, tags) for name, tags in _MEASURES.items()},
             "exposure_s": lambda: (
-                _measure(said, _MEASURES["exposure_s"])
+                _measure(said, (_EXIF + "ExposureTime",))
                 or exposure_of(_number(said, (_EXIF + "ShutterSpeedValue",)))
             ),
             "f_number": lambda: (
-                _measure(said, _MEASURES["f_number"])
+                _measure(said, (_EXIF + "FNumber",))
                 or f_number_of(_number(said, (_EXIF + "ApertureValue",)))
             ),
             "camera": lambda: camera(
@@ -181,9 +179,7 @@ def _keywords(said: Properties, elements: Iterable[Element]) -> list[str]:
     found = [*said.get(_DC + "subject", ()), *said.get(_ACDSEE + "keywords", ())]
     found += (
         _value(part, _MWG_KEYWORDS + "Keyword")
-        for top in elements
-        if top.tag == _MWG_KEYWORDS + "Keywords"
-        for part in top.iter()
+        for part in _inside(elements, {_MWG_KEYWORDS + "Keywords"})
     )
     for name, separator in _KEYWORD_PATHS:
         for path in said.get(name, ()):
@@ -197,26 +193,33 @@ def _people(said: Properties, elements: Iterable[Element]) -> list[str]:
 
 
 def _place(said: Properties, elements: Iterable[Element], name: str, inside: str) -> str:
-    places = (part for top in elements if top.tag == _PLACE for part in top.iter())
-    return _first(said, (name,)) or next(filter(None, (_value(p, inside) for p in places)), "")
+    places = (_value(part, inside) for part in _inside(elements, {_PLACE}))
+    return _first(said, (name,)) or next(filter(None, places), "")
 
 
 def _flash(elements: Iterable[Element]) -> bool | None:
     """Return whether it fired."""
-    flashes = (part for top in elements if top.tag == _EXIF + "Flash" for part in top.iter())
-    said = next(filter(None, (_value(part, _EXIF + "Fired") for part in flashes)), "").lower()
+    flashes = (_value(part, _EXIF + "Fired") for part in _inside(elements, {_EXIF + "Flash"}))
+    said = next(filter(None, flashes), "").lower()
     return said == "true" if said in {"true", "false"} else None
 
 
 def _faces(elements: Iterable[Element]) -> Iterator[str]:
     """Yield the names of regions, of the Metadata Working Group's kind and of Microsoft's."""
-    for element in (part for top in elements if top.tag in _REGIONS for part in top.iter()):
+    for element in _inside(elements, _REGIONS):
         if _value(element, _MWG_REGIONS + "Type") in {"", "Face"} and (
             name := _value(element, _MWG_REGIONS + "Name")
         ):
             yield name
         if name := _value(element, _MP_REGION + "PersonDisplayName"):
             yield name
+
+
+def _inside(elements: Iterable[Element], tags: set[str]) -> Iterator[Element]:
+    """Yield the elements of these names, and all that is within them."""
+    for element in elements:
+        if element.tag in tags:
+            yield from element.iter()
 
 
 def _value(element: Element, name: str) -> str:
