@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Hashable
 
+from imgvecd.core.recent_clients import RecentClients
 from imgvecd.errors import BusyError
-
-_RECENT_S = 1.0  # a client that came so lately may well come again
 
 
 class Slots:
@@ -40,7 +39,7 @@ class Slots:
         self._per_client = per_client or max(slots // 2, 1)
         self._beside_others = beside_others or self._per_client
         self._most_waiting = most_waiting
-        self._came: collections.OrderedDict[Hashable, float] = collections.OrderedDict()
+        self._recent = RecentClients()
         self._for_others = max(slots * 3 // 4, 1)
         self._others: set[Hashable] = set()
         self._taken: collections.Counter[Hashable] = collections.Counter()
@@ -60,8 +59,8 @@ class Slots:
 
     def alone(self, client: Hashable) -> bool:
         """Return whether no other client came lately."""
-        self._forget_gone()
-        return not self._came.keys() - {client}
+        self._recent.forget_gone(time.monotonic())
+        return self._recent.alone(client)
 
     @contextlib.asynccontextmanager
     async def slot(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
@@ -83,7 +82,7 @@ class Slots:
         """
         if not owner:
             self._others.add(client)
-        self._note(client)
+        self._recent.note(client, time.monotonic())
         if self._may(client) and client not in self._waiting:
             self._count(client)
             return
@@ -132,18 +131,6 @@ class Slots:
             return False
         others = sum(self._taken[other] for other in self._others)
         return client not in self._others or others < self._for_others
-
-    def _note(self, client: Hashable) -> None:
-        """Note that the client came now."""
-        self._came[client] = time.monotonic()
-        self._came.move_to_end(client)
-        self._forget_gone()
-
-    def _forget_gone(self) -> None:
-        """Forget those who have not come for a while."""
-        past = time.monotonic() - _RECENT_S
-        while self._came and next(iter(self._came.values())) < past:
-            self._came.popitem(last=False)
 
     def _count(self, client: Hashable) -> None:
         self._free -= 1

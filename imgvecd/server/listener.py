@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from imgvecd.core.recent_clients import RecentClients
 from imgvecd.server.client_connection import (
     BUSY_ANSWER,
     MAX_CONNECTIONS_PER_CLIENT,
@@ -33,7 +34,6 @@ _AT_ONCE = 8  # clients accepted before those that are in are served again
 # Beside others a client is let in so often: to connect, parse and hang up takes half a millisecond
 # of the event loop, of which it so has an eighth.
 _PACE_S = 0.004
-_RECENT_S = 1.0  # a client that came so lately may well come again
 # Of a client that has its share already, so many connections may wait for its older ones to go.
 _MOST_BEYOND = 16
 # Open files that connections leave to the catalog, the index and the workers, which need some 40.
@@ -80,18 +80,15 @@ class Pace:
     """When each client may be let in: beside others, one connection after a rest. Of one daemon."""
 
     def __init__(self) -> None:
-        self._let_in_at: dict[ClientIdentity, float] = {}  # of those that came lately
+        self._let_in = RecentClients()
 
     def note(self, client: ClientIdentity, now: float) -> None:
         """Note that a client is let in; `now` is the event loop's clock."""
-        for one in [c for c, at in self._let_in_at.items() if at < now - _RECENT_S]:
-            del self._let_in_at[one]
-        self._let_in_at[client] = now
+        self._let_in.note(client, now)
 
     def turn(self, client: ClientIdentity) -> float:
         """Return when the client may be let in once more, by the event loop's clock."""
-        alone = not self._let_in_at.keys() - {client}
-        return 0.0 if alone else self._let_in_at.get(client, 0.0) + _PACE_S
+        return 0.0 if self._let_in.alone(client) else self._let_in.came_at(client) + _PACE_S
 
 
 class Listener:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from imgvecd.core import slots
+from imgvecd.core import recent_clients
 from imgvecd.core.slots import Slots
 
 
@@ -108,7 +108,7 @@ async def test_a_client_has_more_while_it_is_alone(monkeypatch):
     assert crowd.served[4:] == []  # one is as much as it may have now
     await crowd.let_go("a2")
     assert crowd.served[4:] == ["a3"]
-    monkeypatch.setattr(slots, "_RECENT_S", -1.0)  # the other one came long ago
+    monkeypatch.setattr(recent_clients, "_RECENT_S", -1.0)  # the other one came long ago
     tasks.append(crowd.ask(1, "a5"))
     await crowd.let_go("b0")
     assert crowd.served[5:] == ["a4", "a5"]
