@@ -48,6 +48,7 @@ _NOWHERE = "0"
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 # One kilometre north is 1/111 of a degree; the exact distance is looked at afterwards.
 _KM_PER_DEGREE = 111.0
+_MOST_PLACES = 200  # names in one filter: more than a text can tell, and a depth that SQLite takes
 
 
 def conditions(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> list[Condition]:
@@ -184,6 +185,8 @@ def _in_a_place(place: str) -> Condition:
     places = [names for names in places if names]
     if not places:
         raise BadRequestError("`place` is empty: give a town, a region or a country")
+    if sum(map(len, places)) > _MOST_PLACES:
+        raise BadRequestError(f"`place` has more than {_MOST_PLACES} names")
     tests = [" AND ".join([_TAKEN_IN] * len(names)) for names in places]
     return f"({' OR '.join(tests)})", tuple(name for names in places for name in names)
 

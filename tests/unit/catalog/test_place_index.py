@@ -68,6 +68,14 @@ def test_names_with_commas_all_hold(catalog):
     assert taken_in(catalog, "Hanoi, Germany") == []
 
 
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_so_many_names_are_no_trouble_of_the_catalog(catalog, mark):
+    many = Filters(place=mark.join(["x"] * 200))
+    assert catalog.searching.matching(Filters(any_of=(many,) * 49)).tolist() == []
+    with pytest.raises(BadRequestError, match="200 names"):
+        taken_in(catalog, mark.join(["x"] * 201))
+
+
 @pytest.mark.parametrize("place", ["", " ", ",", "!"])
 def test_no_name_is_an_error(catalog, place):
     with pytest.raises(BadRequestError, match="place"):
