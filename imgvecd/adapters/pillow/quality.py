@@ -186,8 +186,8 @@ def _rhythm(luma: Float32Array) -> list[tuple[float, float]]:
 
 def _apart(luma: Float32Array) -> Float32Array:
     """Return how much each column differs from the next one, but for strong edges."""
-    differences: Float32Array = np.minimum(np.abs(np.diff(luma, axis=1)), _STRONG_EDGE)
-    return differences.mean(axis=0)
+    apart: Float32Array = np.minimum(np.abs(np.diff(luma, axis=1)), _STRONG_EDGE).mean(axis=0)
+    return apart
 
 
 def _within(times: int, apart: Float32Array) -> float:
