@@ -16,13 +16,15 @@ _BOMS = (  # UTF-32 first: its mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_OF_JAPAN = ("iso2022_jp", "utf-8", "euc_jp", "shift_jis")  # those that exclude most come first
 KNOWN_ENCODINGS = (
     "ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
     "utf-32-be", "latin-1", *(f"iso-8859-{i}" for i in (*range(2, 11), 13, 14, 15, 16)),
-    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", "shift_jis", "euc-jp", "euc-kr",
-    "gbk", "gb18030", "big5",
+    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", *_OF_JAPAN, "euc-kr", "gbk",
+    "gb18030", "big5",
 )  # fmt: skip
-"""In which texts may be written; those that say another one are not read."""
+"""In which texts may be written; those that say another one are not read. A decoder loads them
+before it can open no file any more."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _OF_PROGRAMS = re.compile(
     r"(?:created|made|edited|generated|processed|compressed|resized|optimi[sz]ed|written|converted"
@@ -117,7 +119,7 @@ def _is_of_words(text: str) -> bool:
 
 def of_japan(value: bytes) -> str:
     """Return a text of one of Japan's encodings, empty if it is of none."""
-    for encoding in ("iso2022_jp", "utf-8", "euc_jp", "shift_jis"):
+    for encoding in _OF_JAPAN:
         with contextlib.suppress(UnicodeDecodeError):
             return value.decode(encoding).strip("\0 ")
     return ""
