@@ -27,8 +27,8 @@ _LUMIA = re.compile(r"(?P<shot>WP_\d{8}.*?)(?:_(?:Pro|Raw|Rich|Smart)|__highres)
 EDIT_ENDINGS = (
     "-edited", "-edit", "-bearbeitet", "-modifié", "-editado", "-editada", "-modificato",
     "-modificata", "-bewerkt", "-redigerad", "-redigeret", "-redigert", "-edytowane", "-upraveno",
-    "-muokattu", "-düzenlendi", "-изменено", "-编辑", "-已編輯", "-編集済み", "-수정됨", "-ha editado",
-    "-editat", "-effects",
+    "-muokattu", "-düzenlendi", "-изменено", "-编辑", "-已編輯", "-編集済み", "-수정됨",
+    "-ha editado", "-editat", "-effects",
 )  # fmt: skip
 """What Google Photos, in several languages, puts behind the name of what was edited."""
 _EDITED = re.compile(
