@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_stats(database):
     assert stats["formats"] == {"jpeg": len(NAMES)}
 
 
-WRONG_CALLS: dict[str, tuple[list[Any], list[Any]]] = {
+WRONG_CALLS: dict[str, tuple[list[Any], list[Callable[[Any, Any], Any]]]] = {
     "whole": (
         [None, True, 2.5, float("nan"), "1", [1], np.float32(1), np.array([1, 2]), 10**30, -1],
         [
