@@ -267,7 +267,7 @@ def _fork_orphan():
 
 
 def _serve_workers():
-    """Keep a process that is forked for this one's workers; return, in those alone, what they run."""
+    """Keep a process to fork workers of; return, in those alone, what they are to run."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
     if os.fork():
