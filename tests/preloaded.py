@@ -136,15 +136,15 @@ class _ForkingWorkers(subprocess.Popen):
         of = inspect.signature(super()._execute_child).bind(*arguments).arguments
         module, given = _worker_of(of["args"])
         environment = of["env"]
-        preloaded = _mine() if module else None
+        channel, output = of["p2cread"], of["c2pwrite"]
+        preloaded = _mine() if module and -1 not in {channel, output} else None
         if preloaded is None or not preloaded.fits(environment):
             super()._execute_child(*arguments)
             return
-        files = [of["p2cread"], of["c2pwrite"], of["errwrite"]]
+        files = [channel, output, output]
         self.pid = preloaded.fork_worker(module, given, environment, files)
         self._child_created = True
-        names = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        self._close_pipe_fds(*(of[name] for name in names))
+        os.close(output)
 
 
 def fork_workers():
@@ -284,7 +284,9 @@ def _serve_workers():
     return _serve(theirs)
 
 
-def _become(module, arguments, environment, folder, umask, files):
+def _become(request, files):
+    """Take over what was asked for; return the module that is to be run."""
+    module, arguments, environment, folder, umask = request
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -302,6 +304,7 @@ def _become(module, arguments, environment, folder, umask, files):
     sys.argv[1:] = arguments
     _show_command(sys.executable, "-m", module, *arguments)
     random.seed()
+    return module
 
 
 def _show_command(*command):
@@ -314,14 +317,11 @@ def _show_command(*command):
 
 def _run(request, files):
     """Become what was asked for, until it ends."""
-    _become(*request, files)
-    module, *_ = request
+    module = _become(request, files)
     if os.environ.pop(_FORKED_WORKERS, None) and module not in _WITHOUT_WORKERS:
         worker = _serve_workers()
         if worker is not None:
-            request, files = worker
-            _become(*request, files)
-            module, *_ = request
+            module = _become(*worker)
     sys.modules.pop(module, None)  # it is to be run, whether it was imported or not
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
