@@ -2,6 +2,7 @@
 
 import asyncio
 import unicodedata
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_a_name_is_the_same_in_both_spellings(tmp_path, first):
     kept = [saved.name for saved in catalog.saved_searches.saved()]
     assert kept == [NAMES[0], "Other"]
     for name in NAMES:
-        assert asyncio.run(searching.run_saved(name)).text == "beach"
+        found: Any = asyncio.run(searching.run_saved(name))
+        assert found.text == "beach"
     asyncio.run(searching.forget(other))
     with pytest.raises(NotFoundError):
         asyncio.run(searching.forget(one))
