@@ -105,7 +105,7 @@ class Slots:
         """Give back a place that the client has; whoever is next gets it.
 
         Args:
-            rest_s: for so long it still counts as one that the client has, not as one that is taken.
+            rest_s: for so long it counts as the client's still, while others may have it.
         """
         self._free += 1
         if rest_s > 0:

@@ -43,7 +43,7 @@ class Courtesy:
 
 
 def delay_refusals() -> Middleware:
-    """Return a middleware that has who is refused wait, and no two of one client be told at once."""
+    """Return a middleware that has clients wait for a refusal, and for each more a bit longer."""
     told: dict[Hashable, float] = {}  # when each client's latest is, by the event loop's clock
 
     @web.middleware
