@@ -307,6 +307,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         taken_from, taken_to: its first day and its last; None where it has no end.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
+        near: latitude, longitude and kilometres, where the words say that it is near the place.
+        without: places and names after a word such as "not": images that bear them are left out.
         name_words: those that are names of people, tags, folders or cameras; empty if none are.
         names: whom or what these name. Images that bear all of them come first.
         corrected: words as they were typed, and what was looked for instead.
@@ -319,6 +321,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken_to: str | None = None
     place_words: str = ""
     place: str | None = None
+    near: tuple[float, float, float] | None = None
+    without: tuple[str, ...] = ()
     name_words: str = ""
     names: tuple[str, ...] = ()
     corrected: dict[str, str] = {}
