@@ -173,12 +173,13 @@ def _understood(found: api.SearchResponse) -> list[str]:
         looked_for += f", without {' and '.join(said.without)}"
         hints += ["--no-places"] if said.place_words and said.place is None else []
         hints += ["--no-names"] if said.name_words and not said.names else []
+        hints += [] if said.place_words or said.name_words else ["--no-spelling"]
     if said.names:
         looked_for += f", {' and '.join(said.names)} first ({said.name_words!r})"
         hints.append("--no-names")
     if said.corrected:
         hints.append("--no-spelling")
-    return [f"Understood as {looked_for}. {', '.join(hints)}: as it was typed."]
+    return [f"Understood as {looked_for}. {', '.join(dict.fromkeys(hints))}: as it was typed."]
 
 
 def _count(images: int) -> str:

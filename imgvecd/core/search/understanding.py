@@ -11,6 +11,7 @@ from imgvecd.api import SearchRequest, Understood
 from imgvecd.core.search import (
     emojis,
     misspelt_names,
+    negations,
     query_dates,
     query_names,
     query_places,
@@ -63,7 +64,9 @@ def understand(
         return Meaning(asked, _correcting(said, text, words), named)
     text, misspelt = corrected(text, is_known, english_only=english_only)
     asked = msgspec.structs.replace(asked, text=text)
-    return Meaning(asked, _correcting(said, text, words | misspelt), named)
+    said = _correcting(said, text, words | misspelt)
+    asked, said = negations.taken_apart(asked, said, english_only=english_only)
+    return Meaning(asked, said, named)
 
 
 def _correcting(said: Understood | None, text: str, words: dict[str, str]) -> Understood | None:
