@@ -2,9 +2,9 @@
 
     python -m benchmarks.negations
 
-Over the 1,000 captioned photos that imgvecd-mini was not trained on: subjects of which ten photos or
-more show one and not the other, and as many show both. Right is a photo of which two captions
-name the one, and none the other.
+Over the 1,000 captioned photos that imgvecd-mini was not trained on: pairs of subjects, of which
+ten photos or more show one and not the other, and as many show both. Right is a photo of which two
+captions name the one, and none the other.
 """
 
 from __future__ import annotations
