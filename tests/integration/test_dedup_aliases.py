@@ -230,7 +230,7 @@ def test_an_edited_plan_names_only_files_of_its_groups(home, photos, tmp_path):
         (written[0], written[1].replace(small.name, other.name)),
         (written[0], written[1].replace(" 1 ", " 2 "), line("keep", other, 2)),
     ):
-        with pytest.raises(BadRequestError, match="(?i)nothing is moved"):
+        with pytest.raises(BadRequestError, match=r"(?i)nothing is moved"):
             apply(home, *edited, written=written)
     assert small.is_file()
     # nobody wrote it here: then only equal bytes are copies for certain
@@ -308,7 +308,7 @@ def test_a_plan_is_read_however_an_editor_saved_it(home, photos):
         parse(text[: text.rindex("trash") + 40], "p")
     written = lines[1:]
     for edited in (written[1] + ",", written[1][:-3]):
-        with pytest.raises(BadRequestError, match="that hash was of .*jpg. Nothing is moved"):
+        with pytest.raises(BadRequestError, match=r"that hash was of .*jpg\. Nothing is moved"):
             apply(home, written[0], edited, written=written)
     assert (photos / "b.jpg").is_file()
 

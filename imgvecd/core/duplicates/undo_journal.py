@@ -137,9 +137,7 @@ class Journal:
         """
         found: dict[bytes, MovedFile] = {}
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        with open(
-            self._descriptor, encoding="utf-8-sig", errors="replace", closefd=False
-        ) as lines:
+        with open(self._descriptor, encoding="utf-8-sig", errors="replace", closefd=False) as lines:
             for number in itertools.count(1):
                 line = lines.readline(_LONGEST_LINE)
                 if not line.endswith("\n"):
