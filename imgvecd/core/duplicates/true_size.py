@@ -67,15 +67,13 @@ def shown_by(picture: Fineness, copies: Iterable[Fineness]) -> TrueSize:
     if made_from:
         return TrueSize(made_from[-1].side, enlarged=True)
     unseen = _enlarged_from_unseen(picture)
-    if unseen:
-        return TrueSize(unseen, enlarged=True)
     for other in smaller if bands else ():
         ratio = other.side / side
         beyond = _beyond(bands, ratio)
         if beyond is not None and beyond < _SOFT:
             weakened = bool(other.bands) and _weakened(bands, other.bands, ratio) < _WEAKENED
-            return TrueSize(other.side, weakened or beyond < _EMPTY)
-    return TrueSize(side, enlarged=False)
+            return TrueSize(other.side, weakened or beyond < _EMPTY or unseen is not None)
+    return TrueSize(side if unseen is None else unseen, enlarged=unseen is not None)
 
 
 def is_enlarged_from(picture: Fineness, side: float) -> bool:
