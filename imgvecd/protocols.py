@@ -135,6 +135,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def loaded_for_images(self) -> bool:
+        """Whether what encodes images is in memory now."""
+        ...
+
+    @property
     def progress(self) -> str:
         """The latest of a model that is being fetched or loaded, for a person; else empty."""
         ...
@@ -170,6 +175,10 @@ class Encoder(Protocol):
         Raises:
             ModelError: it cannot be loaded; the message names the ways out.
         """
+        ...
+
+    def expect_images(self) -> None:
+        """Have what encodes images loaded while they are still being decoded; return at once."""
         ...
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:

@@ -227,6 +227,9 @@ class SearchRequest(
         return (*text, *image, *self.terms)
 
 
+_NO_TEXT = "a text of the query is none: it holds half a character (a lone surrogate)"
+
+
 def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any]) -> SearchRequest:
     """Return the request for a text or a request, with further fields of `SearchRequest`.
 
@@ -238,8 +241,14 @@ def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any])
         given = msgspec.structs.asdict(query)
     try:
         request = msgspec.convert({**given, **fields}, SearchRequest, from_attributes=True)
+        texts = (request.cursor, [term.text for term in request.all_terms()], request.filters)
+        msgspec.json.encode(texts)
     except msgspec.ValidationError as error:
         raise BadRequestError(complaint(error, SearchRequest)) from error
+    except UnicodeEncodeError as error:
+        raise BadRequestError(_NO_TEXT) from error
+    except AttributeError as error:  # of a value that is neither JSON's nor has such fields
+        raise BadRequestError(f"a field of the query makes no sense: {error}") from error
     filters = request.filters
     if filters.folder is None:
         return request

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError
-from imgvecd.spelling import spellings
+from imgvecd.spelling import on_disk
 
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(?=\S)")
 _HEAVIEST = 10.0
@@ -84,7 +84,7 @@ def read_image(path: str) -> bytes:
             with urllib.request.urlopen(path, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # http(s) only
                 data = answer.read(_MAX_BYTES + 1)
         else:
-            with open(_on_disk(os.path.expanduser(path)), "rb") as file:
+            with open(on_disk(os.fsencode(os.path.expanduser(path))), "rb") as file:
                 data = file.read(_MAX_BYTES + 1)  # whatever its size is: /dev/zero has none
     except urllib.error.URLError as error:
         raise BadRequestError(f"{path}: {error.reason}") from error
@@ -93,12 +93,6 @@ def read_image(path: str) -> bytes:
     if len(data) > _MAX_BYTES:
         raise BadRequestError(f"{path} is larger than {_MAX_BYTES:,} bytes")
     return data
-
-
-def _on_disk(path: str) -> bytes:
-    """Return a path as it is spelled on disk."""
-    same = spellings(os.fsencode(path))
-    return next(filter(os.path.exists, same), same[0])
 
 
 def _is_term(word: str) -> bool:

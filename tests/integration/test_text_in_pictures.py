@@ -18,6 +18,8 @@ from imgvecd.errors import UnreadableImageError
 from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.types import Pixels, Priority
 
+pytestmark = pytest.mark.started_workers
+
 TESTS = Path(__file__).parents[1]
 
 with_extra = pytest.mark.skipif(
