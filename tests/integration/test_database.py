@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +99,7 @@ def test_stats(database):
     assert stats["formats"] == {"jpeg": len(NAMES)}
 
 
-WRONG_CALLS = {
+WRONG_CALLS: dict[str, tuple[list[Any], list[Callable[[Any, Any], Any]]]] = {
     "whole": (
         [None, True, 2.5, float("nan"), "1", [1], np.float32(1), np.array([1, 2]), 10**30, -1],
         [
@@ -325,6 +327,7 @@ with VectorDatabase(db_path=sys.argv[1]) as database:
 """
 
 
+@pytest.mark.long
 def test_other_processes_read_what_the_first_one_writes(kept):
     rocket = str(PHOTOS / "rocket.jpg")
     with VectorDatabase("imgvecd-mini", db_path=kept) as database:
