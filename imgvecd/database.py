@@ -6,7 +6,6 @@ Works in scripts, threads and notebooks: everything asynchronous runs on a threa
 from __future__ import annotations
 
 import logging
-import operator
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from imgvecd import api, library_ops
+from imgvecd import api, arguments, library_ops
 from imgvecd.closing import ContextManaged
 from imgvecd.command_hints import runnable
 from imgvecd.complaints import complaint
@@ -50,6 +49,8 @@ class _Stored(str):
     __slots__ = ()
 
 
+_MOST = 2**31 - 1  # results that are asked for: all, that is
+_LARGEST_THUMBNAIL = 4096  # pixels, as the API has it
 _DEFAULT_DIMENSION = _ModelsOwn(512)
 _DEFAULT_NAME = _Stored(DEFAULT_MODEL.name)
 _DEFAULT_PRETRAINED = _Stored(DEFAULT_MODEL.pretrained)
@@ -95,7 +96,9 @@ class VectorDatabase(ContextManaged):
         encode: Mapping[str, Any] | None = None,
         read_only: bool = False,
     ) -> None:
-        self.db_path = os.path.abspath(db_path)
+        self.db_path = os.path.abspath(arguments.path(db_path, "db_path"))
+        arguments.text(model_name, "model_name")
+        arguments.text(pretrained, "pretrained")
         encoding = _encoding(device, encode)
         stored = stored_model(self.db_path, restore=not read_only)
         if read_only and stored is None:
@@ -155,7 +158,7 @@ class VectorDatabase(ContextManaged):
             BadRequestError: the URL leads to no public address; the metadata is no JSON.
             ReadOnlyError: the database is open for reading only.
         """
-        (result,) = self._add([image_path], [metadata])
+        (result,) = self._add([image_path], library_ops.checked_metadatas([metadata], 1))
         if isinstance(result, UnreadableImageError):
             raise result
         return result
@@ -171,8 +174,8 @@ class VectorDatabase(ContextManaged):
             FileNotFoundError: one of the files does not exist; none was added.
             BadRequestError: `metadatas` has another length; a URL leads to no public address.
         """
-        entries = library_ops.checked_metadatas(image_paths, metadatas)
-        results = self._add(image_paths, entries)
+        paths = library_ops.required_list(image_paths)
+        results = self._add(paths, library_ops.checked_metadatas(metadatas, len(paths)))
         return [None if isinstance(result, UnreadableImageError) else result for result in results]
 
     def add_images_explained(
@@ -188,8 +191,10 @@ class VectorDatabase(ContextManaged):
         Args:
             progress: told now and then how many images were encoded so far, on another thread.
         """
-        library_ops.require_list(image_paths)
-        return library_ops.add(self._opened(), image_paths, skip_missing=True, progress=progress)
+        paths = library_ops.required_list(image_paths)
+        if not (progress is None or callable(progress)):
+            raise BadRequestError(f"progress must be callable, not {type(progress).__name__}")
+        return library_ops.add(self._opened(), paths, skip_missing=True, progress=progress)
 
     def remove_image(self, image_id: int) -> None:
         """Take an image out of the database; its files stay where they are.
@@ -225,7 +230,8 @@ class VectorDatabase(ContextManaged):
             BadRequestError: the folder's files are missing, damaged or hostile.
             DimensionError: its vectors are not of this database's model.
         """
-        return library_ops.import_legacy(self._opened(), os.fspath(directory))
+        folder = arguments.path(directory, "directory")
+        return library_ops.import_legacy(self._opened(), folder)
 
     def set_metadata(self, image_id: int, metadata: Mapping[str, Any]) -> None:
         """Replace what you say of an image; it stays with it through renames and model changes.
@@ -234,10 +240,11 @@ class VectorDatabase(ContextManaged):
             NotFoundError: there is no such image.
             BadRequestError: a value that JSON cannot hold.
         """
+        values = arguments.mapping(metadata, "metadata")
         runtime = self._opened()
         runtime.require_writing()
         (known,) = library_ops.require_known(runtime, [image_id])
-        runtime.catalog.user_metadata.replace({known: metadata})
+        runtime.catalog.user_metadata.replace({known: values})
 
     def tag(
         self, image_ids: Sequence[int], add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -249,8 +256,9 @@ class VectorDatabase(ContextManaged):
         """
         runtime = self._opened()
         runtime.require_writing()
+        added, removed = arguments.texts(add, "add"), arguments.texts(remove, "remove")
         known = library_ops.require_known(runtime, image_ids)
-        runtime.catalog.user_metadata.tag(known, add, remove)
+        runtime.catalog.user_metadata.tag(known, added, removed)
 
     def get_image(self, image_id: int) -> dict[str, Any]:
         """Return what is known of an image: as in results of searches, without `similarity`.
@@ -267,12 +275,15 @@ class VectorDatabase(ContextManaged):
 
         Raises:
             NotFoundError: there is no such image.
+            BadRequestError: a size that is no whole number of 1 to 4096.
             OfflineError, UnreadableImageError: none of its files can be read.
         """
         runtime = self._opened()
+        side = arguments.whole(size, "size", least=1, most=_LARGEST_THUMBNAIL)
+        (known,) = library_ops.require_known(runtime, [image_id])
 
         async def made() -> bytes:
-            return await runtime.thumbnails.picture(await runtime.thumbnails.find(image_id, size))
+            return await runtime.thumbnails.picture(await runtime.thumbnails.find(known, side))
 
         return runtime.run(made())
 
@@ -365,13 +376,16 @@ class VectorDatabase(ContextManaged):
         **choices: Any,  # noqa: ANN401  # see above
     ) -> api.Duplicates:
         """Return what `find_duplicates` does, as the API tells it."""
+        least = arguments.number(similarity_threshold, "similarity_threshold")
         try:
-            fields = {"min_similarity": similarity_threshold, **choices}
+            fields = {"min_similarity": least, **choices}
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
             raise BadRequestError(
                 f"duplicates: {complaint(error, api.DuplicatesRequest)}"
             ) from error
+        except UnicodeEncodeError as error:
+            raise BadRequestError(f"duplicates: a choice is no text: {error.object!r}") from error
         runtime = self._opened()
         runtime.run(runtime.duplicates.prepare())
         return runtime.run(runtime.duplicates.find(request, runtime.model, runtime.index))
@@ -385,6 +399,7 @@ class VectorDatabase(ContextManaged):
             FileNotFoundError, UnreadableImageError: the image cannot be read.
         """
         runtime = self._opened()
+        least = arguments.number(similarity_threshold, "similarity_threshold")
         if library_ops.is_url(image):
             data = fetch_image(str(image))
         elif (content := content_of(image)) is not None:
@@ -393,9 +408,7 @@ class VectorDatabase(ContextManaged):
             with open(library_ops.absolute(image), "rb") as file:
                 data = file.read()
         runtime.run(runtime.duplicates.prepare())
-        found = runtime.run(
-            runtime.duplicates.check(data, runtime.searcher.search, similarity_threshold)
-        )
+        found = runtime.run(runtime.duplicates.check(data, runtime.searcher.search, least))
         return [_duplicate(file) for file in found.matches]
 
     def decide_duplicates(self, hashes: Sequence[str], decision: str) -> None:
@@ -404,12 +417,21 @@ class VectorDatabase(ContextManaged):
         Args:
             decision: "not_duplicates" or "keep_both", which both leave them out of groups from
                 now on, or "undecided". A hash given twice means the copies of one image.
+
+        Raises:
+            BadRequestError: a hash that is none, fewer than 2 or more than 100 of them; another
+                decision.
         """
         runtime = self._opened()
         runtime.require_writing()
-        wanted = msgspec.convert(
-            {"hashes": tuple(hashes), "decision": decision}, api.DuplicateDecision
-        )
+        fields = {
+            "hashes": arguments.texts(hashes, "hashes"),
+            "decision": arguments.text(decision, "decision"),
+        }
+        try:
+            wanted = msgspec.convert(fields, api.DuplicateDecision)
+        except msgspec.ValidationError as error:
+            raise BadRequestError(complaint(error, api.DuplicateDecision)) from error
         runtime.catalog.duplicates.decide(
             [bytes.fromhex(name) for name in wanted.hashes], wanted.decision
         )
@@ -434,9 +456,11 @@ class VectorDatabase(ContextManaged):
             BadRequestError: no such format, or a clock of another database.
         """
         runtime = self._opened()
-        target = os.fspath(path)
-        kind = export.export_format(target, format)
-        after = export.since(since, runtime.catalog.embeddings.instance())
+        target = arguments.path(path, "path")
+        wanted = None if format is None else arguments.text(format, "format")
+        kind = export.export_format(target, wanted)
+        clock = None if since is None else arguments.text(since, "since")
+        after = export.since(clock, runtime.catalog.embeddings.instance())
         ids: list[int] = []
 
         def noting() -> Iterator[export.Record]:
@@ -481,7 +505,9 @@ class VectorDatabase(ContextManaged):
 
     def _checked(self, dimension: int) -> int:
         model = self._opened().model
-        if not isinstance(dimension, _ModelsOwn) and dimension != model.dim:
+        if isinstance(dimension, _ModelsOwn):
+            return model.dim
+        if arguments.whole(dimension, "dimension", least=1, most=_MOST) != model.dim:
             raise DimensionError(
                 f"dimension={dimension} does not fit {model.name}, whose embeddings have"
                 f" {model.dim}: leave it out"
@@ -510,7 +536,8 @@ class VectorDatabase(ContextManaged):
 
     def _search(self, terms: Sequence[api.Term], k: int) -> list[dict[str, Any]]:
         runtime = self._opened()
-        request = api.SearchRequest(terms=tuple(terms), limit=_count(k), all=True)
+        limit = arguments.whole(k, "k", least=1, most=_MOST)
+        request = api.SearchRequest(terms=tuple(terms), limit=limit, all=True)
         response = runtime.run(runtime.searcher.search(request))
         scores = {hit.id: hit.score for hit in response.hits}
         return [
@@ -561,29 +588,12 @@ def _duplicate(file: api.DuplicateFile) -> dict[str, Any]:
     }
 
 
-def _count(k: object) -> int:
-    try:
-        number = operator.index(k)  # type: ignore[arg-type]  # numpy's whole numbers are some, too
-    except TypeError:
-        raise BadRequestError(f"k must be a whole number, not {k!r}") from None
-    if number < 1:
-        raise BadRequestError(f"k must be at least 1, not {k}")
-    return number
-
-
 def _text_term(text: str, weight: float = 1.0) -> api.Term:
-    if not isinstance(text, str):
-        raise BadRequestError(
-            f"the text of a query must be a str, not {type(text).__name__}: ask for each by itself"
-        )
-    return _weighted(api.Term(text=text), weight)
+    return _weighted(api.Term(text=arguments.text(text, "the text of a query")), weight)
 
 
 def _weighted(term: api.Term, weight: float) -> api.Term:
-    try:
-        return msgspec.structs.replace(term, weight=float(weight))
-    except (TypeError, ValueError):
-        raise BadRequestError(f"a weight must be a number, not {weight!r}") from None
+    return msgspec.structs.replace(term, weight=arguments.number(weight, "a weight"))
 
 
 def _image_term(image: AnyPicture, weight: float = 1.0) -> api.Term:
@@ -601,8 +611,9 @@ def _image_term(image: AnyPicture, weight: float = 1.0) -> api.Term:
 
 
 def _encoding(device: str, settings: Mapping[str, Any] | None) -> EncodeConfig:
+    more = {} if settings is None else arguments.mapping(settings, "encode")
     try:
-        return msgspec.convert({"device": device, **(settings or {})}, EncodeConfig)
+        return msgspec.convert({"device": device, **more}, EncodeConfig)
     except msgspec.ValidationError as error:
         raise ConfigError(f"encode: {error}") from None
 

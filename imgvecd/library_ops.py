@@ -5,12 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import logging
-import operator
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from imgvecd import arguments
 from imgvecd.core.files import downloads
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.core.files.hashing import hash_file
@@ -29,6 +29,7 @@ from imgvecd.wiring.parts import fetch_image
 
 logger = logging.getLogger(__name__)
 
+_LEAST_ID, _MOST_ID = -(2**63), 2**63 - 1  # that a database can be asked for
 _FETCHES = 8  # at once; the servers are others', and the files are small
 _NEVER_SEEN = Stamp(0, 0, 0, 0)  # of a file that is known by name only
 
@@ -44,10 +45,7 @@ def absolute(path: AnyPicture) -> bytes:
     Raises:
         BadRequestError: it is no path.
     """
-    try:
-        return os.path.abspath(os.fsencode(path))  # type: ignore[arg-type]  # see below
-    except TypeError:
-        raise BadRequestError(f"expected a path, not {type(path).__name__}") from None
+    return os.path.abspath(os.fsencode(arguments.path(path, "an image's path")))
 
 
 def add(
@@ -356,12 +354,8 @@ def require_known(runtime: EmbeddedRuntime, image_ids: Sequence[int]) -> list[in
         NotFoundError: one of the images is not there; names them.
         BadRequestError: an id is no whole number, or they are not in a list.
     """
-    if isinstance(image_ids, str | bytes) or not isinstance(image_ids, Iterable):
-        raise BadRequestError(f"expected a list of ids, not {type(image_ids).__name__}")
-    try:
-        wanted = [operator.index(image_id) for image_id in image_ids]
-    except TypeError:
-        raise BadRequestError(f"an id is a whole number: {image_ids!r:.100}") from None
+    given = arguments.items(image_ids, "the ids")
+    wanted = [arguments.whole(each, "an id", least=_LEAST_ID, most=_MOST_ID) for each in given]
     known = runtime.catalog.images.images(wanted)
     unknown = [str(image_id) for image_id in wanted if image_id not in known]
     if unknown:
@@ -369,24 +363,28 @@ def require_known(runtime: EmbeddedRuntime, image_ids: Sequence[int]) -> list[in
     return wanted
 
 
-def require_list(paths: Sequence[AnyPicture]) -> None:
-    """Raise BadRequestError if that is one path instead of a list of some."""
-    if isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable):
+def required_list(paths: Iterable[AnyPicture]) -> list[AnyPicture]:
+    """Return the paths in a list; raise BadRequestError if that is one path instead."""
+    try:
+        return arguments.items(paths, "paths")
+    except BadRequestError:
         given = type(paths).__name__
-        raise BadRequestError(f"expected a list of image files, not {given}; `add_image` takes one")
+        raise BadRequestError(
+            f"expected a list of image files, not {given}; `add_image` takes one"
+        ) from None
 
 
 def checked_metadatas(
-    paths: Sequence[AnyPicture], metadatas: Sequence[Mapping[str, Any] | None] | None
-) -> Sequence[Mapping[str, Any] | None]:
-    """Return one entry per path.
+    metadatas: Iterable[Mapping[str, Any] | None] | None, count: int
+) -> list[Mapping[str, Any] | None]:
+    """Return one entry for each of `count` images.
 
     Raises:
-        BadRequestError: the lists differ in length, or there is one path instead of a list.
+        BadRequestError: there are more or fewer, or one that is no dict.
     """
-    require_list(paths)
     if metadatas is None:
-        return [None] * len(paths)
-    if len(metadatas) != len(paths):
-        raise BadRequestError(f"metadatas has {len(metadatas)} entries for {len(paths)} images")
-    return metadatas
+        return [None] * count
+    entries = arguments.items(metadatas, "metadatas")
+    if len(entries) != count:
+        raise BadRequestError(f"metadatas has {len(entries)} entries for {count} images")
+    return [None if each is None else arguments.mapping(each, "metadata") for each in entries]

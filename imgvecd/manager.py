@@ -9,12 +9,13 @@ from typing import Any, Never
 
 from tqdm import tqdm
 
+from imgvecd import arguments
 from imgvecd.closing import ContextManaged
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.database import VectorDatabase
 from imgvecd.errors import UnreadableImageError
 from imgvecd.former_names import also_called
-from imgvecd.library_ops import require_list
+from imgvecd.library_ops import required_list
 from imgvecd.picture_input import AnyPicture, is_path
 
 # Files added at a time: enough to keep every worker busy, few enough to see progress in the log.
@@ -62,8 +63,9 @@ class VectorDBManager(ContextManaged):
         Raises:
             FileNotFoundError, NotADirectoryError: there is no such folder.
         """
-        os.scandir(directory).close()  # a missing folder is Python's own error
-        paths = sorted(image_files(os.fspath(directory), recursive=recursive))
+        folder = arguments.path(directory, "directory")
+        os.scandir(folder).close()  # a missing folder is Python's own error
+        paths = sorted(image_files(folder, recursive=recursive))
         return self.index_files(paths, progress=progress)
 
     def index_files(
@@ -73,33 +75,33 @@ class VectorDBManager(ContextManaged):
 
         Pictures without a path go by their place in `failures`: "picture 3".
         """
-        require_list(paths)
+        pictures = required_list(paths)
         started = time.monotonic()
         before = self.db.get_stats()["total_images"]
         failures: dict[str, str] = {}
         # `disable` is None for: only where there is no terminal
         disable = None if progress is None else not progress
-        with tqdm(total=len(paths), desc="indexing", unit="img", disable=disable) as bar:
-            for start in range(0, len(paths), _BATCH):
-                batch = paths[start : start + _BATCH]
+        with tqdm(total=len(pictures), desc="indexing", unit="img", disable=disable) as bar:
+            for start in range(0, len(pictures), _BATCH):
+                batch = pictures[start : start + _BATCH]
                 found = self.db.add_images_explained(batch, progress=_drawn(bar, len(batch)))
                 for number, result in enumerate(found, start):
                     if isinstance(result, UnreadableImageError):
-                        name, prefix = _named(paths[number], number)
+                        name, prefix = _named(pictures[number], number)
                         failures[name] = str(result).removeprefix(prefix)
                 bar.update(start + len(batch) - bar.n)
         new = self.db.get_stats()["total_images"] - before
-        indexed = len(paths) - len(failures)
+        indexed = len(pictures) - len(failures)
         seconds = time.monotonic() - started
         return {
-            "found": len(paths),
+            "found": len(pictures),
             "indexed": indexed,
             "new": new,
             "already_known": indexed - new,
             "failed": len(failures),
             "failures": failures,
             "seconds": round(seconds, 3),
-            "images_per_second": round(len(paths) / seconds, 1) if seconds else 0.0,
+            "images_per_second": round(len(pictures) / seconds, 1) if seconds else 0.0,
         }
 
     @also_called(query="description", query_text="description")

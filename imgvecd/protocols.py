@@ -41,6 +41,7 @@ from imgvecd.types import (
     PreprocessSpec,
     RootRow,
     Stamp,
+    Town,
 )
 
 Read_contra = TypeVar("Read_contra", contravariant=True)
@@ -135,6 +136,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def loaded_for_images(self) -> bool:
+        """Whether what encodes images is in memory now."""
+        ...
+
+    @property
     def progress(self) -> str:
         """The latest of a model that is being fetched or loaded, for a person; else empty."""
         ...
@@ -170,6 +176,10 @@ class Encoder(Protocol):
         Raises:
             ModelError: it cannot be loaded; the message names the ways out.
         """
+        ...
+
+    def expect_images(self) -> None:
+        """Have what encodes images loaded while they are still being decoded; return at once."""
         ...
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
@@ -674,8 +684,23 @@ class SearchStore(Protocol):
         """Return those folded names that places of images have, with each such place."""
         ...
 
+    def towns(self, name: str) -> Sequence[Town]:
+        """Return the towns of the world with a name, in any language, the largest first.
+
+        A few at most. Blocks for 0.2 s.
+        """
+        ...
+
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
         """Return those folded names that something in the library has, and what has them."""
+        ...
+
+    def spellings(self) -> Sequence[str]:
+        """Return names that something in the library or one of its places has, folded.
+
+        With them stand the single words that they are made of, and what places are called in other
+        languages comes last.
+        """
         ...
 
     def bearing(self, names: Sequence[KnownName]) -> Int64Array:

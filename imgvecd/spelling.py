@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import unicodedata
+from collections.abc import Collection
 
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _MOST_SPELLINGS = 64  # of one path: each is a look-up of its own
@@ -49,6 +50,19 @@ def spellings(path: bytes) -> list[bytes]:
     found = itertools.chain([tuple(components)], wholly, itertools.product(*choices))
     distinct = dict.fromkeys(itertools.islice(found, _MOST_SPELLINGS))
     return [os.fsencode("/".join(parts)) for parts in distinct]
+
+
+def on_disk(path: bytes, known: Collection[bytes] = ()) -> bytes:
+    """Return a path as it is spelled on disk, whatever spelling is given; else as given.
+
+    Args:
+        known: paths that may lie on a drive that is away.
+    """
+    same = spellings(path)
+    if len(same) == 1 or path in known:
+        return path
+    there = (each for each in same if os.path.lexists(each))
+    return next(there, None) or next((each for each in same if each in known), path)
 
 
 def _forms(component: str) -> tuple[str, str]:

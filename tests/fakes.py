@@ -96,7 +96,7 @@ class FakeRecogniser:
 class FakeEncoder:
     """Vectors by `vector_of`. Dies on images that begin with `poison`."""
 
-    loaded = True
+    loaded = loaded_for_images = True
     may_fetch = True
     error = None
     progress = ""
@@ -122,6 +122,9 @@ class FakeEncoder:
         if self.broken:
             raise ModelError("no model")
         return self.model
+
+    def expect_images(self):
+        pass
 
     async def encode_images(self, pixels, lane):
         self.asked += 1

@@ -17,6 +17,8 @@ _PIECE = re.compile(
 _ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>"}
 _ASIDE = re.compile("|".join(map(re.escape, _ENDS)))
 _ATTRIBUTE = re.compile(rf"""(?<!\S)({_NAME})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>/]+))""")
+_CONTAINERS = {"Bag", "Seq", "Alt"}
+_NODES = {"Description", *_CONTAINERS}  # all that a property may hold that is no structure itself
 _DEEPEST = 100  # elements within each other: XMP has some ten
 
 
@@ -49,7 +51,7 @@ def _between(text: str) -> Iterator[str]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    open_: list[str] = []
+    open_: list[tuple[str, str | None]] = []  # names, and their kinds as for `_may_hold`
     at = 0
     for found in _PIECE.finditer(text):
         yield _escaped(text[at : found.start()])
@@ -60,18 +62,37 @@ def _pieces(text: str) -> Iterator[str]:
                 name: double or single or bare
                 for name, double, single, bare in _ATTRIBUTE.findall(said)
             }
+            local = start.rpartition(":")[2]
+            while open_ and not _may_hold(open_[-1][1], local):
+                yield f"</{open_.pop()[0]}>"
             inside = "".join(f' {k}="{_in_quotes(v)}"' for k, v in attributes.items())
             alone = said.rstrip().endswith("/")
             if alone or len(open_) < _DEEPEST:
                 yield f"<{start}{inside}{'/' if alone else ''}>"
             if not alone and len(open_) < _DEEPEST:
-                open_.append(start)
-        elif (end := found["end"]) in open_:
-            while (last := open_.pop()) != end:
+                is_rdf = local == "Description" or bool(open_ and open_[-1][1] is not None)
+                is_structure = "Resource" in attributes.values()
+                open_.append((start, ("" if is_structure else local) if is_rdf else None))
+        elif any(name == found["end"] for name, _ in open_):
+            while (last := open_.pop()[0]) != found["end"]:
                 yield f"</{last}>"
-            yield f"</{end}>"
+            yield f"</{last}>"
     yield _escaped(text[at:])
-    yield from (f"</{name}>" for name in reversed(open_))
+    yield from (f"</{name}>" for name, _ in reversed(open_))
+
+
+def _may_hold(kind: str | None, child: str) -> bool:
+    """Return whether RDF allows an element within another; if not, the other's end is missing.
+
+    Args:
+        kind: the other's local name; empty for a structure, None outside of all descriptions.
+        child: the element's local name.
+    """
+    if kind is None:
+        return True
+    if kind in _CONTAINERS:
+        return child == "li"
+    return (child in _NODES) == (kind not in {"", "Description"})
 
 
 def _escaped(text: str) -> str:

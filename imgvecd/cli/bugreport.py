@@ -28,6 +28,7 @@ from imgvecd.config.load import config_path
 from imgvecd.config.schema import Config, expand
 from imgvecd.core.library.anonymity import Placeholders
 from imgvecd.errors import ConfigError, ImgvecdError
+from imgvecd.spelling import on_disk
 from imgvecd.terminal_output import say, warn, write_lines
 
 _JOURNAL_LINES = 200
@@ -119,7 +120,9 @@ def _names(config: Config, options: argparse.Namespace) -> Placeholders:
     }
     if options.config:
         others[os.path.abspath(options.config)] = "<config>"
-    return Placeholders(others).with_roots(root.path for root in config.root_configs())
+    return Placeholders(others).with_roots(
+        os.fsdecode(on_disk(os.fsencode(root.path))) for root in config.root_configs()
+    )
 
 
 def _versions() -> Iterator[str]:

@@ -10,6 +10,7 @@ from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.config import paths
 from imgvecd.config.load import config_path, dump
 from imgvecd.config.schema import expand
+from imgvecd.spelling import on_disk
 from imgvecd.terminal_output import say, warn, write_lines
 
 
@@ -33,6 +34,6 @@ def run(options: argparse.Namespace) -> int:
     say(f"# socket {expand(config.server.socket or paths.socket())}")
     write_lines(dump(config).encode())
     for root in config.root_configs():
-        if not os.path.isdir(root.path):
+        if not os.path.isdir(on_disk(os.fsencode(root.path))):
             warn(f"imgvecd: {root.path} is not there at the moment.")
     return 0

@@ -18,6 +18,7 @@ from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, expand
 from imgvecd.errors import ConfigError
 from imgvecd.processes.malloc import use_one_malloc_arena
+from imgvecd.spelling import on_disk
 from imgvecd.terminal_output import record_lines
 
 if TYPE_CHECKING:
@@ -82,14 +83,14 @@ def _require_folders(given: Sequence[str], config: Config) -> None:
     Raises:
         ConfigError: it names the folder.
     """
-    missing = [each for each in given if not os.path.isdir(expand(each))]
+    missing = [each for each in given if not os.path.isdir(on_disk(os.fsencode(expand(each))))]
     if not missing:
         return
     from imgvecd.wiring.assembly import watched_before  # noqa: PLC0415  # see `run`
 
     known = watched_before(config)
     for each in missing:
-        if os.fsencode(os.path.abspath(expand(each))) not in known:
+        if on_disk(os.fsencode(expand(each)), known) not in known:
             what = "is not a folder" if os.path.lexists(expand(each)) else "does not exist"
             raise ConfigError(f"{each} {what}: name the folder that your photos are in.")
 

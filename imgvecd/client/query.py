@@ -16,13 +16,18 @@ from collections.abc import Sequence
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError
-from imgvecd.spelling import spellings
+from imgvecd.spelling import on_disk
 
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(?=\S)")
 _HEAVIEST = 10.0
 _STORED = re.compile(r"#[0-9]+")
 # A minus that begins a term and no option or number: -people, -@photo.jpg, -#7, -2:people
 _NEGATIVE = re.compile(r"-(?:[^\W\d][^=]|[^\x00-\x7f]|[@#]|\d+(?:\.\d+)?:\S)", re.DOTALL)
+# Within one argument, as in the page's box: "beach -people", 'dog -2:"red car"'; not "a - b"
+_WITHIN = re.compile(
+    r"""\s[+-](?:\d+(?:\.\d+)?:(?=[^\s"])|(?=[^\W\d]|[^\x00-\x7f]))\S+"""
+    r"""|\s[+-](?:\d+(?:\.\d+)?:)?"[^"]+\""""
+)
 _NUMBERS = re.compile(r"-[\d.]+(?:,-?[\d.]+)+")  # a place in the south: --near -33.8,151.2,5
 _LAST_FLAGS = ("--", "--exec")  # what follows belongs to somebody else
 _LIKE, _UNLIKE = 0.75, -0.25  # Rocchio's usual weights of relevance feedback
@@ -63,9 +68,12 @@ def terms_of(
     Raises:
         BadRequestError: an image cannot be read, or a weight is out of range.
     """
+    within = [term for word in (*words, *signed) for term in _WITHIN.findall(word)]
+    words, signed = ([_WITHIN.sub("", word) for word in some] for some in (words, signed))
     plain = [word for word in words if not _is_term(word)]
     terms = [_term(word) for word in words if _is_term(word)]
     terms += [_term(word) for word in signed]
+    terms += [_term(word.strip().replace('"', "")) for word in within]
     terms += [api.Term(id=i, weight=_LIKE / len(like)) for i in like]
     terms += [api.Term(id=i, weight=_UNLIKE / len(unlike)) for i in unlike]
     return _text(" ".join(plain)) or None, tuple(terms)
@@ -84,7 +92,7 @@ def read_image(path: str) -> bytes:
             with urllib.request.urlopen(path, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # http(s) only
                 data = answer.read(_MAX_BYTES + 1)
         else:
-            with open(_on_disk(os.path.expanduser(path)), "rb") as file:
+            with open(on_disk(os.fsencode(os.path.expanduser(path))), "rb") as file:
                 data = file.read(_MAX_BYTES + 1)  # whatever its size is: /dev/zero has none
     except urllib.error.URLError as error:
         raise BadRequestError(f"{path}: {error.reason}") from error
@@ -93,12 +101,6 @@ def read_image(path: str) -> bytes:
     if len(data) > _MAX_BYTES:
         raise BadRequestError(f"{path} is larger than {_MAX_BYTES:,} bytes")
     return data
-
-
-def _on_disk(path: str) -> bytes:
-    """Return a path as it is spelled on disk."""
-    same = spellings(os.fsencode(path))
-    return next(filter(os.path.exists, same), same[0])
 
 
 def _is_term(word: str) -> bool:

@@ -107,6 +107,11 @@ class SplitEncoder:
         return any(part.loaded for part in (self._whole, self._texts, self._images))
 
     @property
+    def loaded_for_images(self) -> bool:
+        """See `protocols.Encoder.loaded_for_images`."""
+        return self._for_images.loaded
+
+    @property
     def error(self) -> str | None:
         """See `protocols.Encoder.error`."""
         return self._whole.error or self._images.error
@@ -151,8 +156,7 @@ class SplitEncoder:
         Who asks is about to have images encoded by a model that is new here: the image tower is
         loaded meanwhile.
         """
-        if self._loading is None and self._for_images is self._images:
-            self._loading = asyncio.create_task(self._load_images())
+        self.expect_images()
         if self._may_use_text_tower():
             try:
                 return await self._texts.info()
@@ -162,7 +166,15 @@ class SplitEncoder:
                 pass  # who encodes texts is told
         return await self._whole.info()
 
+    def expect_images(self) -> None:
+        """See `protocols.Encoder.expect_images`; the whole model is loaded for images alone."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self._load_images())
+
     async def _load_images(self) -> None:
+        await self._look()
+        if self._for_images is self._whole or self._images.loaded:
+            return
         try:
             await self._images.load()
         except NotBuiltError as error:

@@ -63,6 +63,11 @@ class ElsewhereEncoder:
         return self._tower.loaded
 
     @property
+    def loaded_for_images(self) -> bool:
+        """False: servers do that."""
+        return False
+
+    @property
     def progress(self) -> str:
         """Empty: nothing is fetched or loaded here."""
         return ""
@@ -106,6 +111,9 @@ class ElsewhereEncoder:
                     wait.cancel()
             with contextlib.suppress(ModelError):
                 return await self._first(lambda server: server.reach())
+
+    def expect_images(self) -> None:
+        """Do nothing: servers are asked by who has images for them."""
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.Encoder.encode_images`."""

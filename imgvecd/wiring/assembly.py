@@ -18,6 +18,7 @@ from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
 from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
@@ -107,10 +108,11 @@ def assemble(
         recovery.prepare(condemned=condemned)
         catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
+        digest = CheckpointDigests(os.path.join(state, "checkpoints.json")).of
         if moving:
-            serving, target = plan_models(config.model, catalog.models.serving())
+            serving, target = plan_models(config.model, catalog.models.serving(), digest)
         else:
-            serving, target = choose_model(config.model), None
+            serving, target = choose_model(config.model, digest), None
         young_until_s = catalog.made_at_s() + _YOUNG_S
         opener = FileOpener()
         drop_image_towers(state, [serving, target])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 
+import msgspec
+
 from imgvecd.config.schema import Config, RootConfig
 from imgvecd.core.watch.inclusion_rules import links_followed
+from imgvecd.spelling import on_disk
 from imgvecd.wiring.assembly import Assembly
 
 logger = logging.getLogger(__name__)
@@ -26,7 +29,11 @@ def awaiting_restart(running: Config, new: Config) -> tuple[str, ...]:
 
 def use_roots(assembly: Assembly, config: Config) -> dict[int, RootConfig]:
     """Make the configured folders the roots; return their settings by id."""
-    configs = {os.fsencode(root.path): root for root in config.root_configs()}
+    known = {row.path for row in assembly.catalog.files.roots()}
+    configs = {}
+    for root in config.root_configs():
+        path = on_disk(os.fsencode(root.path), known)
+        configs[path] = msgspec.structs.replace(root, path=os.fsdecode(path))
     rows = assembly.catalog.files.set_roots(list(configs))
     assembly.engine.use_roots(rows)
     assembly.opener.use_roots({path: links_followed(root) for path, root in configs.items()})

@@ -6,14 +6,16 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from kept_state import keep_state
 from running import DEADLINE_S
 
-from imgvecd import VectorDatabase, api
+from imgvecd import VectorDatabase, VectorDBManager, api
 from imgvecd.errors import (
     BadRequestError,
     CatalogDamagedError,
@@ -95,6 +97,109 @@ def test_stats(database):
     assert stats["model_name"] == "imgvecd-mini"
     assert stats["dimension"] == database.dimension
     assert stats["formats"] == {"jpeg": len(NAMES)}
+
+
+WRONG_CALLS: dict[str, tuple[list[Any], list[Callable[[Any, Any], Any]]]] = {
+    "whole": (
+        [None, True, 2.5, float("nan"), "1", [1], np.float32(1), np.array([1, 2]), 10**30, -1],
+        [
+            lambda db, value: db.search_by_text("cat", value),
+            lambda db, value: db.thumbnail(1, value),
+        ],
+    ),
+    "id": (
+        [None, True, 2.5, "1", [1], 10**30],
+        [
+            lambda db, value: db.remove_image(value),
+            lambda db, value: db.get_image(value),
+            lambda db, value: db.thumbnail(value),
+            lambda db, value: db.set_metadata(value, {}),
+            lambda db, value: db.tag([value], ["a"]),
+        ],
+    ),
+    "number": (
+        [None, True, float("nan"), 10**400, "1", [1]],
+        [
+            lambda db, value: db.search_combined("a", PHOTOS / "cat.jpg", text_weight=value),
+            lambda db, value: db.find_duplicates(value),
+            lambda db, value: db.check_duplicate(PHOTOS / "cat.jpg", value),
+        ],
+    ),
+    "text": (
+        [5, b"a", ["a"], "\udcff"],
+        [
+            lambda db, value: db.search_by_text(value),
+            lambda db, value: db.search(value),
+            lambda db, value: db.search("a", filters={"tags": [value]}),
+            lambda db, value: db.search("a", cursor=value),
+            lambda db, value: db.tag([], [value]),
+            lambda db, value: db.decide_duplicates([value, value], "keep_both"),
+            lambda db, value: db.decide_duplicates(["aa", "bb"], value),
+            lambda db, value: db.export_metadata("x.json", since=value),
+            lambda db, value: db.find_duplicates(prefer=[value]),
+            lambda _, value: VectorDatabase(value),
+        ],
+    ),
+    "list": (
+        [5, "abc", b"abc", Path("a"), {"a": 1}, np.array(2)],
+        [
+            lambda db, value: db.add_images_batch(value),
+            lambda db, value: db.add_images_batch([], value),
+            lambda db, value: db.add_images_explained(value),
+            lambda db, value: db.remove_images(value),
+            lambda db, value: db.tag([], value),
+            lambda db, value: db.decide_duplicates(value, "keep_both"),
+            lambda db, value: VectorDBManager(database=db).index_files(value),
+        ],
+    ),
+    "dict": (
+        [5, "abc", ["a"], True],
+        [
+            lambda db, value: db.add_image(PHOTOS / "cat.jpg", value),
+            lambda db, value: db.add_images_batch([PHOTOS / "cat.jpg"], [value]),
+            lambda db, value: db.set_metadata(1, value),
+            lambda _, value: VectorDatabase("imgvecd-mini", encode=value),
+        ],
+    ),
+    "path": (
+        [5, None, ["a"], "a\0b", b"a\0b"],
+        [
+            lambda db, value: db.import_legacy(value),
+            lambda db, value: db.export_metadata(value),
+            lambda db, value: db.relocate(value, "/a"),
+            lambda db, value: db.relocate("/a", value),
+            lambda db, value: VectorDBManager(database=db).index_directory(value),
+            lambda _, value: VectorDatabase(db_path=value),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_CALLS)
+def test_values_that_make_no_sense_are_told_of(database, kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = database.get_stats()["total_images"]
+    values, calls = WRONG_CALLS[kind]
+    for call in calls:
+        for value in values:
+            with pytest.raises((BadRequestError, ConfigError)) as raised:
+                call(database, value)
+            assert len(str(raised.value)) < 500
+    assert database.get_stats()["total_images"] == images
+    assert os.listdir(tmp_path) == []
+
+
+def test_values_of_numpy_and_of_other_lists_are_as_good(database):
+    image_id = database.search_by_text("cat", np.int64(1))[0]["id"]
+    assert database.thumbnail(np.int64(image_id), np.uint16(64))
+    database.tag(np.array([image_id]), ("a",))
+    database.tag({image_id}, (), (tag for tag in ["A"]))
+    paths = (PHOTOS / f"{name}.jpg" for name in NAMES)
+    assert len(database.add_images_batch(paths, iter([None] * len(NAMES)))) == len(NAMES)
+    cat = PHOTOS / "cat.jpg"
+    assert database.search_combined("a", cat, text_weight=np.float32(0.5), image_weight=1)
+    with pytest.raises(BadRequestError, match="must be a path"):
+        database.search_by_image("a\0b")
 
 
 def test_what_cannot_be_added_is_named(database, tmp_path):
@@ -222,6 +327,7 @@ with VectorDatabase(db_path=sys.argv[1]) as database:
 """
 
 
+@pytest.mark.long
 def test_other_processes_read_what_the_first_one_writes(kept):
     rocket = str(PHOTOS / "rocket.jpg")
     with VectorDatabase("imgvecd-mini", db_path=kept) as database:

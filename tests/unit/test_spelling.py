@@ -1,10 +1,11 @@
 """Texts and names that are the same although they are spelled otherwise."""
 
+import os
 import unicodedata
 
 import pytest
 
-from imgvecd.spelling import composed, folded, spellings
+from imgvecd.spelling import composed, folded, on_disk, spellings
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,16 @@ def test_paths_as_they_may_be_spelled():
     assert {b"/" + a + b"/x/" + b for a in (nfc, nfd) for b in (nfc, nfd)} == set(found)
     assert spellings(b"\xff/a") == [b"\xff/a"]
     assert len(spellings(b"/".join([nfc] * 100))) <= 64
+
+
+def test_a_path_is_found_as_it_is_spelled_on_disk(tmp_path):
+    one, other = (unicodedata.normalize(form, "Möbel/Büro") for form in ("NFC", "NFD"))
+    given, spelled = (os.fsencode(tmp_path / each) for each in (one, other))
+    assert on_disk(given) == given  # nowhere
+    assert on_disk(given, {spelled}) == spelled  # on a drive that is away
+    os.makedirs(spelled)
+    assert on_disk(given) == spelled
+    assert on_disk(given, {given}) == given
+    os.makedirs(given)
+    assert on_disk(given) == given
+    assert on_disk(spelled) == spelled

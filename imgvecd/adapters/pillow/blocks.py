@@ -41,12 +41,14 @@ class Blocks:
         exif, xmp: each that the file holds; the first counts most.
         preview: EXIF of a RAW file's preview, which LibRaw may have made up.
         texts: PNG's, by their names in lower case.
+        comments: JPEG's and GIF's.
     """
 
     exif: list[Fields] = field(default_factory=list)
     xmp: list[bytes] = field(default_factory=list)
     iptc: bytes = b""
     texts: dict[str, str] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
     preview: Fields | None = None
 
 
@@ -67,6 +69,8 @@ def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
             _of_png(image, found)
         case "GIF":
             found.xmp += _of_gif(file)
+            comment = image.info.get("comment")
+            found.comments = [text_of(comment)] if isinstance(comment, bytes) else []
         case "WEBP":
             _of_webp(file, found)
         case "JXL" | "JPEG2000":
@@ -106,6 +110,7 @@ def _of_jpeg(file: BinaryIO, found: Blocks) -> None:
     found.exif = list(map(Fields.of_block, said.exif))
     found.xmp = said.xmp
     found.iptc = _in_resources(said.resources)
+    found.comments = list(map(text_of, said.comments))
 
 
 def _of_png(image: Image.Image, found: Blocks) -> None:

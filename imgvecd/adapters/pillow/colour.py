@@ -11,6 +11,8 @@ from PIL import Image, ImageCms
 
 from imgvecd.adapters.pillow import hdr
 
+HIGHEST = "imgvecd highest"
+"""Of an image's `info`: the value that stands for white, where its mode does not tell it."""
 _GROUND = (128, 128, 128)  # mid-grey: black and white drawings both stand out against it
 
 
@@ -62,11 +64,16 @@ def _by_profile(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Return 16-bit, 32-bit and floating-point grey as "L".
 
-    16-bit values keep their scale. The others have none: the range that occurs is stretched.
+    16-bit values keep their scale, as those with a `HIGHEST` do. The others have none: the range
+    that occurs is stretched.
     """
     values = np.asarray(image)
-    if image.mode.startswith("I;16"):
+    highest = image.info.get(HIGHEST)
+    if image.mode.startswith("I;16") and highest is None:
         return Image.fromarray((values >> 8).astype(np.uint8))
+    if highest is not None:
+        scaled = np.clip(values, 0, highest).astype(np.float32) * (255.0 / highest)
+        return Image.fromarray((scaled + 0.5).astype(np.uint8))
     finite = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = float(finite.min()), float(finite.max())
     scaled = (finite - low) * (255.0 / max(high - low, 1e-9))

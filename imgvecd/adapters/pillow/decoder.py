@@ -25,6 +25,7 @@ from imgvecd.adapters.pillow import (
     further_pictures,
     geometry,
     opening,
+    png_colour,
     quality,
     reasons,
 )
@@ -210,6 +211,8 @@ def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:
     shown_size = geometry.oriented(full_size, orientation)
     name = _NAMES.get(image.format or "", (image.format or "").lower())
     signal = cicp.declared(image, file)
+    if signal is None and (implied := png_colour.profile(image)):
+        image.info["icc_profile"] = implied
     return _Picture(
         image, full_size, shown_size, orientation, name, truncated, said_orientation, said, signal
     )

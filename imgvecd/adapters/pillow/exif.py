@@ -12,7 +12,7 @@ from imgvecd.adapters.pillow.tiff_fields import Directory, Fields, Value
 from imgvecd.core.files.photo_dates import moment
 from imgvecd.core.files.photo_facts import camera, each, exposure_of, f_number_of, parts, stars
 from imgvecd.core.files.photo_positions import of_parts, of_text, position
-from imgvecd.core.files.photo_texts import of_wide, of_windows, text_of
+from imgvecd.core.files.photo_texts import of_japan, of_wide, text_of
 from imgvecd.types import Facts
 
 _RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
@@ -42,6 +42,7 @@ def facts(fields: Fields) -> Facts:
             "description": lambda: (
                 _text(main, Base.ImageDescription)
                 or _windows_text(main, Base.XPComment)
+                or _windows_text(main, Base.XPSubject)
                 or _comment(shot)
             ),
             "creator": lambda: _text(main, Base.Artist) or _windows_text(main, Base.XPAuthor),
@@ -115,10 +116,15 @@ def _comment(shot: Directory) -> str:
     value = shot.get(Base.UserComment)
     if not isinstance(value, bytes):
         return ""
-    kind, text = value[:_KIND_BYTES], value[_KIND_BYTES:]
-    if kind.startswith(b"UNICODE"):
-        return of_wide(text)
-    return text_of(text) if kind in {b"ASCII\0\0\0", b"\0" * _KIND_BYTES} else ""
+    kind, text = value[:_KIND_BYTES].strip(b"\0 ").upper(), value[_KIND_BYTES:]
+    if kind == b"UNICODE" or (not kind and b"\0" in text.rstrip(b"\0")):
+        return of_wide(text, big=shot.is_big_endian)
+    if kind == b"JIS":
+        return of_japan(text)
+    if kind in {b"ASCII", b""}:
+        return text_of(text)
+    text_without_kind = text_of(value)  # as some programs write it
+    return text_without_kind if text_without_kind.isprintable() else ""
 
 
 def _iso(shot: Directory) -> int | float | None:
@@ -152,7 +158,7 @@ def _windows_text(main: Directory, tag: int) -> str:
         units = [int(unit) for unit in value if 0 <= unit < 1 << 16]
         width = 1 if max(units, default=0) < 1 << 8 else 2
         value = b"".join(unit.to_bytes(width, "little") for unit in units)
-    return of_windows(value or b"")
+    return of_wide(value or b"")
 
 
 def _position(gps: Directory) -> Facts:

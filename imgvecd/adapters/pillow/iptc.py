@@ -29,21 +29,14 @@ _TEXTS = {
     "description": ((2, 120),),
 }
 # What ISO 2022's escapes in field 1:90 name; anything else is found out of the bytes.
-_ENCODINGS = {
-    b"\x1b%G": "utf-8",
-    b"\x1b%/G": "utf-8",
-    b"\x1b%/I": "utf-8",
-    b"\x1b%/L": "utf-16-be",
-    b"\x1b.A": "latin-1",
-    b"\x1b-A": "latin-1",
-    b"\x1b,A": "latin-1",
-    b"\x1b.B": "iso-8859-2",
-    b"\x1b-B": "iso-8859-2",
-    b"\x1b-L": "iso-8859-5",
-    b"\x1b-F": "iso-8859-7",
-    b"\x1b-M": "iso-8859-9",
-    b"\x1b-b": "iso-8859-15",
-}
+_UTF_16 = re.compile(rb"\x1b%/[@CEJKL]")
+_ONE_BYTE = re.compile(rb"\x1b[-.,/](.)")
+_OF_ONE_BYTE = {
+    b"A": "latin-1", b"B": "iso-8859-2", b"C": "iso-8859-3", b"D": "iso-8859-4", b"L": "iso-8859-5",
+    b"G": "iso-8859-6", b"F": "iso-8859-7", b"H": "iso-8859-8", b"M": "iso-8859-9",
+    b"V": "iso-8859-10", b"Y": "iso-8859-13", b"_": "iso-8859-14", b"b": "iso-8859-15",
+    b"f": "iso-8859-16",
+}  # fmt: skip
 
 _Fields = dict[tuple[int, int], list[bytes]]
 
@@ -57,7 +50,7 @@ def facts(block: bytes) -> Facts:
     for tag, value in _fields(block):
         if value.strip(b"\0 "):
             fields.setdefault(tag, []).append(value)
-    encoding = _ENCODINGS.get(b"".join(fields.get(_CHARACTER_SET, [])[:1]).strip(b"\0 "), "")
+    encoding = _encoding(b"".join(fields.get(_CHARACTER_SET, [])[:1]))
     return each(
         {
             **{name: partial(_first, fields, tags, encoding) for name, tags in _TEXTS.items()},
@@ -108,9 +101,25 @@ def _first(fields: _Fields, tags: Iterable[tuple[int, int]], encoding: str) -> s
 
 def _text(value: bytes, encoding: str) -> str:
     """Decode; many programs wrote UTF-8 without saying so, and some said so without writing it."""
-    if encoding in {"", "utf-8"}:
-        return text_of(value)
-    return value.decode(encoding, "replace").strip("\0 ")
+    if encoding and (encoding == "utf-16-be" or not _is_utf8(value)):
+        return value.decode(encoding, "replace").strip("\0 ")
+    return text_of(value)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _encoding(mark: bytes) -> str:
+    """Return what an escape names; empty for UTF-8 and what is not known."""
+    if _UTF_16.match(mark):
+        return "utf-16-be"
+    found = _ONE_BYTE.match(mark)
+    return _OF_ONE_BYTE.get(found[1], "") if found else ""
 
 
 def _taken_at(fields: _Fields) -> str:

@@ -11,7 +11,7 @@ _MOST_SEGMENTS = 1000
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # tables and what is reserved lie between
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _SCAN, _END = 0xDA, 0xD9
-_APP1, _APP13 = 0xE1, 0xED
+_APP1, _APP13, _COMMENT = 0xE1, 0xED, 0xFE
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _HIERARCHICAL = {0xC5, 0xC6, 0xCD, 0xCE}
 _LS = 0xF7
@@ -31,11 +31,13 @@ class Said(NamedTuple):
         exif: each block, in order.
         xmp: each packet, and behind them what was too large for one segment.
         resources: Photoshop's, which may go on from one segment to the next.
+        comments: each, in order.
     """
 
     exif: list[bytes]
     xmp: list[bytes]
     resources: bytes
+    comments: list[bytes]
 
 
 def said(file: BinaryIO) -> Said:
@@ -43,12 +45,15 @@ def said(file: BinaryIO) -> Said:
     blocks: list[bytes] = []
     packets: list[bytes] = []
     resources: list[bytes] = []
+    comments: list[bytes] = []
     parts: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
     for marker, length in _segments(file):
-        if marker not in {_APP1, _APP13}:
+        if marker not in {_APP1, _APP13, _COMMENT}:
             continue
         data = file.read(length)
-        if marker == _APP13:
+        if marker == _COMMENT:
+            comments.append(data)
+        elif marker == _APP13:
             heads = filter(data.startswith, _PHOTOSHOP)
             resources += (data.removeprefix(head) for head in heads)
         elif data.startswith(_EXIF):
@@ -59,7 +64,8 @@ def said(file: BinaryIO) -> Said:
             at = len(_FURTHER_XMP) + _GUID_BYTES
             place = data[at + 4 : at + _PLACE_BYTES]
             parts[data[len(_FURTHER_XMP) : at]][place] = data[at + _PLACE_BYTES :]
-    return Said(blocks, packets + list(_further(packets, parts)), b"".join(resources))
+    packets += list(_further(packets, parts))
+    return Said(blocks, packets, b"".join(resources), comments)
 
 
 def _further(packets: list[bytes], parts: Mapping[bytes, Mapping[bytes, bytes]]) -> Iterator[bytes]:

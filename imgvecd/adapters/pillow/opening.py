@@ -20,6 +20,7 @@ from imgvecd.adapters.pillow import (
     tiff_rewriting,
     webp_frames,
 )
+from imgvecd.adapters.pillow.colour import HIGHEST
 from imgvecd.adapters.pillow.tiff_fields import Directory, directories
 from imgvecd.core.files.formats import missing_reason
 from imgvecd.errors import UnreadableImageError
@@ -174,6 +175,8 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
     if image.format == "TIFF":
         image.seek(_main_page(file))
         tiff_rewriting.read_as_said(image)
+    elif image.format == "PPM" and image.mode == "I":
+        image.info[HIGHEST] = 0xFFFF
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))

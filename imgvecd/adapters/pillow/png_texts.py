@@ -8,16 +8,17 @@ from functools import partial
 
 from imgvecd.core.files.photo_dates import moment
 from imgvecd.core.files.photo_facts import each
+from imgvecd.core.files.photo_texts import by_people
 from imgvecd.types import Facts
 
 _TIMES = ("exif:datetimeoriginal", "datetimeoriginal", "creation time", "creationtime", "exif:datetimedigitized")  # noqa: E501 # fmt: skip
 _OFFSETS = {"exif:datetimeoriginal": "exif:offsettimeoriginal"}
 _TEXTS = {
     "title": ("title",),
-    "description": ("description", "comment"),
     "creator": ("author", "artist"),
     "copyright": ("copyright",),
 }
+_DESCRIPTIONS = ("description", "comment")
 _KEYWORDS = ("keywords", "keyword", "tags")
 
 
@@ -30,6 +31,7 @@ def facts(texts: Mapping[str, str]) -> Facts:
     return each(
         {
             **{name: partial(_first, texts, names) for name, names in _TEXTS.items()},
+            "description": lambda: by_people(texts.get(name, "").strip() for name in _DESCRIPTIONS),
             "keywords": lambda: _keywords(_first(texts, _KEYWORDS)),
             "taken_at": lambda: _taken_at(texts),
         }

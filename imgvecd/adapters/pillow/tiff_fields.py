@@ -40,6 +40,7 @@ class Directory:
     """The fields of one image file directory; empty if it cannot be read.
 
     Attributes:
+        is_big_endian: how its numbers are written.
         next_at: where the following one begins; 0 if there is none.
     """
 
@@ -47,6 +48,7 @@ class Directory:
         self._file = file
         self._start = start
         self._order = order
+        self.is_big_endian = order == ">"
         self._big = big
         self._entries: dict[int, tuple[int, int, bytes]] = {}
         self.next_at = 0

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
+from imgvecd.adapters.pillow.colour import HIGHEST
 from imgvecd.adapters.pillow.tiff_fields import (
     EXIF_DIRECTORY,
     GPS_DIRECTORY,
@@ -107,6 +108,8 @@ def read_as_said(image: Image.Image) -> None:
     if bits == {16} and tags.get(_PLANAR) == _APART:
         ending = "16L" if tags.prefix == b"II" else "16B"
         forms["raw"] = {plane: f"{plane};{ending}" for plane in "RGBA"}
+    elif bits == {12} and image.mode.startswith("I;16"):
+        image.info[HIGHEST] = 0xFFF
     elif bits == {32} and image.mode == "I" and set(tags.get(_FORMAT, (1,))) == {1}:
         image._mode = "F"  # noqa: SLF001  # as Pillow's own readers of formats do
         forms["raw"] = {"I;32N": "F;32N", "I;32B": "F;32B"}

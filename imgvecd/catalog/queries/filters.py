@@ -72,13 +72,13 @@ def _of_files(filters: Filters, roots: Sequence[tuple[int, bytes]]) -> Iterator[
     tests: list[Condition] = []
     if filters.root is not None:
         path = os.fsencode(filters.root).rstrip(b"/") or b"/"
-        same = spellings(path)
-        chosen = [identity for identity, root in roots if root in same]
+        by_path = {root: identity for identity, root in roots}
+        chosen = [by_path[same] for same in spellings(path) if same in by_path]
         if not chosen:
             raise BadRequestError(f"`root`: {filters.root} is not a watched folder")
         tests.append(("files.root_id = ?", (chosen[0],)))
     if filters.raw_path():
-        tests.append(_any_of(_of_path, os.path.normpath(filters.raw_path()), roots))
+        tests.append(_of_file(os.path.normpath(filters.raw_path()), roots))
     if filters.folder is not None:
         path = os.path.normpath(os.fsencode(filters.folder))
         tests.append(_any_of(_of_folder, path, roots))
@@ -101,6 +101,16 @@ def _any_of(
     found = [condition(same, roots) for same in spellings(path)]
     tests = [sql for sql, _ in found if sql != _NOWHERE]
     return " OR ".join(tests) or _NOWHERE, tuple(value for _, values in found for value in values)
+
+
+def _of_file(path: bytes, roots: Sequence[tuple[int, bytes]]) -> Condition:
+    """Return the condition for a file: the one that is spelled so, else one spelled otherwise."""
+    exactly, values = _of_path(path, roots)
+    same, more = _any_of(_of_path, path, roots)
+    if same == exactly:
+        return exactly, values
+    other = f"NOT EXISTS (SELECT 1 FROM files WHERE {exactly}) AND ({same})"
+    return f"({exactly}) OR ({other})", (*values, *values, *more)
 
 
 def _of_path(path: bytes, roots: Sequence[tuple[int, bytes]]) -> Condition:

@@ -94,6 +94,19 @@ def day_and_month(one: int, other: int, *, dots: bool) -> tuple[int, int]:
     return (one, other) if dots or one > len(_MONTHS) or one == other else (0, 0)
 
 
+def day_in_words(text: str) -> tuple[str, int]:
+    """Return (YYYYMMDD, where it ends) of the first day anywhere in a text whose month is a word.
+
+    ("", 0) if there is none.
+    """
+    for pattern in _WITH_NAMES[:3]:
+        for found in pattern.finditer(text):
+            if found["day"] and not text[found.start() - 1 : found.start()].isalnum():
+                month = _month_number(found["month"])
+                return f"{found['year']}{month:02d}{int(found['day']):02d}", found.end()
+    return "", 0
+
+
 def is_to_the_second(taken_at: str) -> bool:
     """Return whether a time as `moment` returns it is known to the second, or better."""
     return taken_at[16:17] == ":"
@@ -192,7 +205,11 @@ def _year_first(text: str) -> str:
     for pattern in _WITH_NAMES:
         if found := pattern.match(text):
             said = found.groupdict()
-            month = _MONTHS.index(said["month"][:3].lower()) + 1
+            month = _month_number(said["month"])
             time = f" {said['time']}" if said.get("time") else text[found.end() :]
             return f"{said['year']}-{month:02d}-{int(said['day'] or 0):02d}{time}"
     return text
+
+
+def _month_number(word: str) -> int:
+    return _MONTHS.index(word[:3].lower()) + 1

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from imgvecd.core.files.photo_dates import day_and_month, moment, of_instant
+from imgvecd.core.files.photo_dates import day_and_month, day_in_words, moment, of_instant
 
 # IMG_20210704_183011, PXL_20210704_163011123, IMG-20210704-WA0001, 20210704183011, 2021-7-4,
 # Screenshot_2021-07-04-18-30-11, signal-2021-07-04-183011, photo_2021-07-04_18-30-11,
 # WhatsApp Image 2021-07-04 at 18.30.11, Screen Shot 2021-07-04 at 6.30.11 PM
 _DATE = re.compile(
-    r"(?<!\d)(?:(?P<year>(?:19|20)\d\d)(?P<between>[-_. ])(?P<month>\d\d|\d(?=[-.]))(?P=between)"
-    r"(?P<day>\d\d|(?<=[-.])\d(?!\d))"
-    r"|(?P<compact>(?:199|20\d)\d[01]\d[0-3]\d))(?=\D|\d{6}(?!\d)|\d{9}(?!\d)|$)",
+    r"(?<!\d)(?:(?P<year>18[3-9]\d|(?:19|20)\d\d|25[3-9]\d)(?P<between>[-_. ])"
+    r"(?P<month>\d\d|\d(?=[-.]))(?P=between)(?P<day>\d\d|(?<=[-.])\d(?!\d))"
+    r"|(?P<compact>(?:199|20\d)\d[01]\d[0-3]\d))(?=\D|\d{6}(?!\d)|\d{9}(?!\d)|\d{8}-|$)",
     re.ASCII,
 )
 _OF_EAST_ASIA = re.compile(
     r"(?P<year>\d{4})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]", re.ASCII
+)
+# 2021_0704_183011_001F
+_OF_DASHCAMS = re.compile(
+    r"(?<!\d)(?P<year>20\d\d)_(?P<month>\d\d)(?P<day>\d\d)(?=_\d{6}(?!\d))", re.ASCII
 )
 # 04.07.2021, 4.7.2021, Foto 25-12-2021, Photo 04.07.21, 18 30 11
 _DAY_FIRST = re.compile(
@@ -26,42 +31,71 @@ _DAY_FIRST = re.compile(
 )
 # photo_5@04-07-2021_18-30-11: Telegram names its exports with the day first
 _OF_TELEGRAM = re.compile(
-    r"photo_\d+ ?@(?P<day>\d\d)-(?P<month>\d\d)-(?P<year>\d{4})(?=_)", re.ASCII
+    r"[a-z]_\d+ ?@(?P<day>\d\d)-(?P<month>\d\d)-(?P<year>\d{4})(?=_)", re.ASCII
+)
+# Halves of a day, in front of a time and behind it
+_FORENOON, _AFTERNOON = "上午|午前|早上|清晨|凌晨|오전", "下午|午後|中午|晚上|오후"
+_HALF = re.compile(
+    r"\s?(?:(?P<a>A\.?\s?M|π\.μ|ص)|(?P<p>P\.?\s?M|μ\.μ|م))(?![^\W_])",
+    re.IGNORECASE,
 )
 # Behind a date, in any language: "at 18.30.11", "a la(s) 6.30.11 p. m.", "下午6.30.11"
 _TIME = re.compile(
     r"[-_ .,T]{0,3}(?:"
-    r"(?:(?:[^\W\d_]{1,5}\.?(?:\(s\))? ){1,2}|上午|午前|오전 ?|(?P<after>下午|午後|오후 ?))?"
-    r"(?:"
-    r"(?P<hour>[0-9]{1,2})(?P<between>[-_.: ])(?P<minute>[0-9]{2})(?P=between)(?P<second>[0-9]{2})"
-    r"(?:[-_.](?P<fraction>[0-9]{3})(?![0-9]))?"
-    r"|(?P<h>[0-9]{1,2})h(?P<m>[0-9]{2})m(?P<s>[0-9]{2})s?(?P<ms>[0-9]{3})?)"
-    r"|(?:(?:at|um|à) )?(?P<compact>[0-9]{6})(?P<digits>[0-9]{3})?)(?![0-9])"
-    r"(?:\s?(?P<half>[AP])\.?\s?M\b)?(?P<zone>[ _]?(?:Z|UTC|iOS)\b|\+[0-9]{2}[:_.]?[0-9]{2}\b)?",
+    rf"(?:(?!{_FORENOON}|{_AFTERNOON})[^\W\d_]{{1,5}}\.?(?:\(s\))?[ -]){{0,2}}"
+    rf"(?:(?P<a>{_FORENOON})|(?P<p>{_AFTERNOON}))? ?(?:"
+    r"(?P<hour>\d{1,2})(?P<between>[-_.: ])(?P<minute>\d\d)(?P=between)(?P<second>\d\d)"
+    r"(?:[-_.](?P<fraction>\d{3})(?!\d))?"
+    r"|(?P<h>\d{1,2})h(?P<m>\d\d)m(?P<s>\d\d)s?(?P<ms>\d{3})?)"
+    r"|(?:(?:at|um|à) )?(?P<compact>\d{6})(?:(?P<digits>\d{3})|\d\d)?)(?!\d)",
     re.IGNORECASE,
 )
 # Without seconds only where something says that it is a time: "at 18.30", "T18-30", "18h30"
 _MINUTE = re.compile(
     r"(?:[-_ ,](?:at|um|à|om|kl\.?) |T)(?P<hour>\d\d?)[-_.: ](?P<minute>\d\d)(?![-_.: ]?\d)"
-    r"(?:\s?(?P<half>[AP])\.?\s?M\b)?|[-_ ,T](?P<h>\d\d?)h(?P<m>\d\d)(?!\d)",
+    r"|T(?P<hours>\d\d)(?P<minutes>\d\d)(?!\d)|[-_ ,T](?P<h>\d\d?)h(?P<m>\d\d)(?!\d)",
     re.IGNORECASE,
 )
+# or a half of the day behind it: "6.30 PM"
+_MINUTE_OF_HALF = re.compile(
+    rf"[-_ ,]{{1,2}}(?P<hour>\d\d?)[-_.:](?P<minute>\d\d)(?={_HALF.pattern})", re.IGNORECASE
+)
+_ZONE = re.compile(
+    r"(?P<offset>Z|[ _]?(?:(?:UTC|GMT)?\+\d\d[:_.]?\d\d|(?:UTC|GMT)[-+]\d\d?|UTC|GMT|iOS))"
+    r"(?![^\W_])",
+    re.IGNORECASE,
+)
+# West of Greenwich only where the form is ISO's, else it may be any number: T163011-0700
+_ZONE_WEST = re.compile(r"(?P<offset>-(?:0\d|1[0-2])[:_.]?[0-5]0)(?!\w)", re.ASCII)
 # 1625401234567, IMG_1625401234567, FB_IMG_1625401234567 (1), mmexport1625401234567: 2001 to 2033
-_EPOCH_MS = re.compile(r"(?:mmexport|(?:[A-Za-z]+[-_ .]){0,3})(1\d{12})(?!\d)", re.ASCII)
+_EPOCH_MS = re.compile(
+    r"(?:mmexport(?:[0-9a-f]{32}_)?|(?:[A-Za-z]+[-_ .]){0,3})(1\d{12})(?!\d)", re.ASCII
+)
 # 1625401234, IMG_1625401234, RPReplay_Final1625401234: ten digits may be many things, so no others
 _EPOCH_S = re.compile(
     r"(?:(?:img|image|photo|picture|pic|foto|camera|screenshot|capture)[-_ ]|RPReplay_Final)?"
     r"(1\d{9})(?: ?\(\d+\))?\.[^.]+",
     re.ASCII | re.IGNORECASE,
 )
+# Digests, UUIDs and Facebook's three numbers, in which there may be anything
+_NUMBERS = re.compile(
+    r"(?<![^\W_])(?:(?=\d*[a-f])[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|\d{5,}_\d{9,}_\d{9,}_[a-z])(?![^\W_])",
+    re.ASCII | re.IGNORECASE,
+)
+_CLOCK = ("hour", "hours", "h", "minute", "minutes", "m", "second", "s")  # groups of patterns
+_NOON = 12
+_BUDDHIST, _AHEAD = 2500, 543  # Thailand's years are those of another era
 _LAST_CENTURY = 70  # of two digits, from which on they are of the 1900s, as POSIX has it
 _IN_UTC = "PXL_"  # Pixel's camera names its files so; so does OneDrive, which marks them "_iOS"
 
 
 def taken_at(name: str) -> str:
     """Return the time in a file's name as `photo_dates.moment` writes it; empty if it has none."""
+    name = _plain(name)
     if instant := _EPOCH_MS.match(name) or _EPOCH_S.fullmatch(name):
         return of_instant(int(instant[1][:10]))
+    name = _NUMBERS.sub("", name)
     day, end, is_sure = _day(name)
     if len(moment(day)) < len("YYYY-MM-DD"):
         return ""
@@ -72,17 +106,37 @@ def taken_at(name: str) -> str:
     return found if is_sure or len(found) > len("YYYY-MM-DD") else ""
 
 
+def _plain(name: str) -> str:
+    """Return a name in one spelling, with the digits of all scripts as 0 to 9, without marks."""
+    if name.isascii():
+        return name
+    return "".join(
+        str(unicodedata.decimal(character, character))
+        for character in unicodedata.normalize("NFKC", name)
+        if unicodedata.category(character) != "Cf"  # which way a text runs
+    )
+
+
 def _day(name: str) -> tuple[str, int, bool]:
     """Return (YYYYMMDD, where it ends, whether it is one without a time behind it), if any."""
-    for pattern in (_OF_TELEGRAM, _DATE, _OF_EAST_ASIA):
-        if date := pattern.search(name):
-            said = date.groupdict()
-            if said.get("compact"):
-                return said["compact"], date.end(), True
-            return f"{said['year']}{int(said['month']):02d}{int(said['day']):02d}", date.end(), True
-    date = _DAY_FIRST.search(name)
-    if date is None:
-        return "", 0, False
+    year_first, day_first = _DATE.search(name), _DAY_FIRST.search(name)
+    if year_first and day_first and day_first.start() < year_first.start() < day_first.end():
+        year_first = None  # "4.7.2021 18 30 11"
+    others = (pattern.search(name) for pattern in (_OF_EAST_ASIA, _OF_DASHCAMS))
+    if date := next(filter(None, (_OF_TELEGRAM.search(name), year_first, *others)), None):
+        said = date.groupdict()
+        if said.get("compact"):
+            return said["compact"], date.end(), True
+        year = int(said["year"])
+        is_buddhist = year > _BUDDHIST
+        year -= _AHEAD * is_buddhist
+        return f"{year}{int(said['month']):02d}{int(said['day']):02d}", date.end(), not is_buddhist
+    if day_first and (found := _day_first(day_first))[0]:
+        return found
+    return *day_in_words(name), True
+
+
+def _day_first(date: re.Match[str]) -> tuple[str, int, bool]:
     dots = date["between"] == "."
     day, month = day_and_month(int(date["one"]), int(date["other"]), dots=dots)
     year = date["year"]
@@ -94,22 +148,31 @@ def _day(name: str) -> tuple[str, int, bool]:
 
 def _clock(name: str, start: int) -> tuple[str, str, str]:
     """Return (time of day, its offset, its fraction of a second) at a place of a name, if any."""
-    if time := _TIME.match(name, start):
-        said = {name: value for name, value in time.groupdict().items() if value}
-        clock = said.get("compact", "")
-        parts = [clock[at : at + 2] for at in range(0, len(clock), 2)] or [
-            said.get(long) or said[short]
-            for long, short in (("hour", "h"), ("minute", "m"), ("second", "s"))
-        ]
-        zone = re.sub("[_.]", ":", said.get("zone", "").strip(" _"))
-        offset = zone if zone.startswith("+") else "Z" * bool(zone)
-        fraction = said.get("fraction") or said.get("ms") or said.get("digits", "")
-        return ":".join(parts) + _half("p" if "after" in said else time["half"]), offset, fraction
-    if time := _MINUTE.match(name, start):
-        hour, minute = time["hour"] or time["h"], time["minute"] or time["m"]
-        return f"{hour}:{minute}{_half(time['half'])}", "", ""
-    return "", "", ""
+    matches = (pattern.match(name, start) for pattern in (_TIME, _MINUTE, _MINUTE_OF_HALF))
+    time = next(filter(None, matches), None)
+    if time is None:
+        return "", "", ""
+    end = time.end()
+    said = _said(time)
+    if half := _HALF.match(name, end):
+        said |= _said(half)
+        end = half.end()
+    compact = said.get("compact", "")
+    numbers = [int(compact[at : at + 2]) for at in range(0, len(compact), 2)] or [
+        int(said[group]) for group in _CLOCK if group in said
+    ]
+    if numbers[0] < _NOON and "p" in said:  # East Asia counts from 0
+        numbers[0] += _NOON
+    elif numbers[0] == _NOON and "a" in said:
+        numbers[0] = 0
+    zone = _ZONE.match(name, end)
+    if zone is None and name[start : start + 1] in {"T", "t"}:
+        zone = _ZONE_WEST.match(name, end)
+    offset = re.sub("[_.]", ":", zone["offset"].strip(" _")) if zone else ""
+    fraction = said.get("fraction") or said.get("ms") or said.get("digits", "")
+    clock = ":".join(f"{number:02d}" for number in numbers)
+    return clock, "Z" if offset.lower() == "ios" else offset, fraction
 
 
-def _half(letter: str | None) -> str:
-    return f"{letter}m" if letter else ""
+def _said(match: re.Match[str]) -> dict[str, str]:
+    return {group: value for group, value in match.groupdict().items() if value}

@@ -17,9 +17,13 @@ _UNITS = frozenset({
     "d", "deg", "degree", "degrees", "m", "min", "minute", "minutes", "sec", "second", "seconds",
     "º",
 })  # fmt: skip
-# "51d30m28.8s", where the last letter is no direction; "51,508333", where no minutes are meant
+# "51d30m28.8s", where the last letter is no direction; "51,508333", where no minutes are meant, and
+# 51°30'28,8"
 _SECONDS = re.compile(r"(?<=\d)(\s*m\s*[\d.]+\s*)s", re.ASCII | re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(?=\d{3,}\s*[a-z]*$)", re.ASCII | re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(
+    r"(?<![\d.,])(\d{1,3}),(?=\d{3,}\s*[a-z]*$)|(?<=[°º'′])(\s*\d{1,2}),(?=\d+\s*[\"″”'′])",
+    re.ASCII | re.IGNORECASE,
+)
 _LONGEST = 100  # characters: no way of writing a coordinate has more
 _MOST_PARTS = 3  # degrees, minutes, seconds
 _SIXTY = 60.0
@@ -40,7 +44,7 @@ def of_text(axis: str, text: str, reference: str = "") -> float | None:
         axis: "latitude" or "longitude".
         reference: what another field says of the direction, for a text that says none.
     """
-    text = _DECIMAL_COMMA.sub(r"\1.", _SECONDS.sub(r"\1", text.strip()[:_LONGEST]))
+    text = _DECIMAL_COMMA.sub(r"\1\2.", _SECONDS.sub(r"\1", text.strip()[:_LONGEST]))
     numbers, rest = _NUMBER.findall(text), _NUMBER.sub(" ", text)
     words = [word for word in _WORD.findall(rest) if word.lower() not in _UNITS]
     if not 1 <= len(numbers) <= _MOST_PARTS or len(words) > 1 or set(_WORD.sub("", rest)) - _MARKS:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import re
+from collections.abc import Iterable
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
@@ -13,13 +16,25 @@ _BOMS = (  # UTF-32 first: its mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_OF_JAPAN = ("iso2022_jp", "utf-8", "euc_jp", "shift_jis")  # those that exclude most come first
 KNOWN_ENCODINGS = (
     "ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
     "utf-32-be", "latin-1", *(f"iso-8859-{i}" for i in (*range(2, 11), 13, 14, 15, 16)),
-    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", "shift_jis", "euc-jp", "euc-kr",
-    "gbk", "gb18030", "big5",
+    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", *_OF_JAPAN, "euc-kr", "gbk",
+    "gb18030", "big5",
 )  # fmt: skip
-"""In which texts may be written; those that say another one are not read."""
+"""In which texts may be written; those that say another one are not read. A decoder loads them
+before it can open no file any more."""
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_OF_PROGRAMS = re.compile(
+    r"(?:created|made|edited|generated|processed|compressed|resized|optimi[sz]ed|written|converted"
+    r"|encoded|saved|produced|exported|gif (?:edited|created|made|resized|optimi[sz]ed))"
+    r" (?:with|by|using|in|on|from|for|at)\b"
+    r"|creator:|software|file (?:written|source)|lead tech|intel\(r\)|applemark|acd systems|lavc"
+    r"|ulead|optimi[sz]ed|handmade software|xv \d|jpeg",
+    re.IGNORECASE,
+)
+_SURELY_ASCII = 8  # bytes: of four Chinese characters, one or another is no ASCII
 
 
 def is_known(encoding: str) -> bool:
@@ -63,18 +78,48 @@ def latin(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def of_wide(value: bytes) -> str:
+def of_wide(value: bytes, *, big: bool = False) -> str:
     """Return a text of UTF-16 in an order that nobody tells, up to its first zero character.
 
-    Of both ways the one with more characters of one byte is meant: blanks and digits are, too.
+    The one is meant in which most characters have one byte, blanks and digits among them; else the
+    one with fewer different upper bytes, since scripts have some pages of Unicode only.
+    Plain ASCII is what some programs write all the same.
+
+    Args:
+        big: the order where both are as likely.
     """
-    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    plain = value.rstrip(b"\0")
+    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_ascii_text(plain):
         return text_of(value)
-    little = value[1::2].count(0) >= value[::2].count(0)
-    text = value.decode("utf-16-le" if little else "utf-16-be", "replace")
+    value = value[: len(value) // 2 * 2]
+    first, second = value[::2], value[1::2]
+    zeros = first.count(0) - second.count(0)
+    spread = len(set(second)) - len(set(first))
+    most = zeros if abs(zeros) > len(first) // 2 else spread
+    big = most > 0 if most else big
+    text = value.decode("utf-16-be" if big else "utf-16-le", "replace")
     return text.partition("\0")[0].strip()
 
 
-def of_windows(value: bytes) -> str:
-    """Return the text of one of Windows' own EXIF fields: UTF-16, whatever the block's order."""
-    return value.decode("utf-16-le", "replace").partition("\0")[0].removeprefix("\ufeff").strip()
+def _is_ascii_text(value: bytes) -> bool:
+    """Return whether bytes are rather ASCII than characters of two bytes each, as of Chinese."""
+    enough = len(value) % 2 or len(value) >= _SURELY_ASCII
+    return bool(enough) and not value.translate(None, _PRINTABLE)
+
+
+def by_people(texts: Iterable[str]) -> str:
+    """Return the first of some comments that no program made of its own accord; else nothing."""
+    return next((text for text in texts if _is_of_words(text)), "")
+
+
+def _is_of_words(text: str) -> bool:
+    words = "".join(text.split())
+    return bool(words) and words.isprintable() and not _OF_PROGRAMS.match(text)
+
+
+def of_japan(value: bytes) -> str:
+    """Return a text of one of Japan's encodings, empty if it is of none."""
+    for encoding in _OF_JAPAN:
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode(encoding).strip("\0 ")
+    return ""

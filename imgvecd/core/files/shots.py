@@ -20,20 +20,23 @@ _GOOGLE = re.compile(
     r"|COVER|ORIGINAL|MP|TS|LS|RAW|PORTRAIT|NIGHT|PANO|PHOTOSPHERE|LONG_EXPOSURE|ACTION_PAN))*)",
     re.IGNORECASE,
 )
-_APPLE = re.compile(r"(?P<head>IMG_)(?P<edit>[EO]?)(?P<number>\d{4,})", re.IGNORECASE)
+_APPLE = re.compile(
+    r"(?P<head>IMG_)(?P<edit>[EO]?)(?P<number>\d{4,}(?: ?\(\d+\)| \d)?)", re.IGNORECASE
+)
 _LUMIA = re.compile(r"(?P<shot>WP_\d{8}.*?)(?:_(?:Pro|Raw|Rich|Smart)|__highres)+", re.IGNORECASE)
 EDIT_ENDINGS = (
     "-edited", "-edit", "-bearbeitet", "-modifié", "-editado", "-editada", "-modificato",
     "-modificata", "-bewerkt", "-redigerad", "-redigeret", "-redigert", "-edytowane", "-upraveno",
     "-muokattu", "-düzenlendi", "-изменено", "-编辑", "-已編輯", "-編集済み", "-수정됨",
+    "-ha editado", "-editat", "-effects",
 )  # fmt: skip
 """What Google Photos, in several languages, puts behind the name of what was edited."""
 _EDITED = re.compile(
-    rf"(?P<shot>.+?)(?:~\d+|[_ ]edit(?:ed)?|{'|'.join(EDIT_ENDINGS)}|-enhanced(?:-[a-z]+)*"
-    r"|\(edited\))",
+    rf"(?P<shot>.+?)(?:~\d+|[_ ]edit(?:ed|_\d{{13,}})?|(?:{'|'.join(EDIT_ENDINGS)})(?:-\d)?"
+    r"|-enhanced(?:-[a-z]{2})*|\(edited\)|_mh\d{13})+",
     re.IGNORECASE,
 )
-_RAW_ENDING = re.compile(r"(?P<shot>.+?)(?:[-_ .]raw|\(raw\))", re.IGNORECASE)
+_RAW_ENDING = re.compile(r"(?P<shot>.+?)(?:[-_ .]raw|\(raw\)|_hevc)", re.IGNORECASE)
 
 # What may follow a shot in a name, as half-open ranges of bytes: " " to ".", "_", "~".
 _AFTER = ((b" ", b"/"), (b"_", b"`"), (b"~", b"\x7f"))

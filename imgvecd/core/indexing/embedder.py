@@ -39,6 +39,7 @@ _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 # Contents taken from the queue at once: each look passes over all that offline roots have in it,
 # which takes a third of a second for 100,000.
 _LOOK_AHEAD = 500
+_DECODED_BYTES = 24 << 20  # of pixels that wait for the encoder to be loaded
 _LEFT_OVER_S = 0.02  # between two looks at whether servers leave something to the encoder here
 _STALE_S = 5.0  # newer ones go before those of a look that is older
 
@@ -208,6 +209,8 @@ class Embedder:
                 if await self._gate.over():  # it took a while: other things may be to be done
                     self._slots.release()
                     break
+                if taken == 0 and self._encodes_here and len(todo) >= self._encoder.batch:
+                    self._encoder.expect_images()
                 self._working.add(content_id)
                 self._decoding += 1
                 tasks.create_task(self._decode(content_id, file))
@@ -239,10 +242,19 @@ class Embedder:
         return [item for item in found if stale.get(item[0]) != item[1]][:count]
 
     async def _enough_decoded_taken(self) -> None:
-        """Return once fewer than two batches wait: then the encoder finds the next one ready."""
-        while self._decoded.qsize() >= 2 * self._batches:
+        """Return once fewer than two batches wait: then the encoder finds the next one ready.
+
+        While it is being loaded, more may.
+        """
+        while self._decoded.qsize() >= self._enough_decoded():
             self._fewer_decoded.clear()
             await self._fewer_decoded.wait()
+
+    def _enough_decoded(self) -> int:
+        enough = 2 * self._batches
+        if self._encodes_here and not self._encoder.loaded_for_images:
+            return max(enough, _DECODED_BYTES // (3 * self._model.preprocess.size**2))
+        return enough
 
     async def _decode(self, content_id: int, file: FileRow) -> None:
         path, spec = self._path_of(file), self._model.preprocess

@@ -6,10 +6,13 @@ import hashlib
 import os
 import re
 import urllib.parse
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import imgvecd
 from imgvecd.config.schema import ModelConfig, expand
+from imgvecd.core.library.checkpoint_digests import digest_checkpoint
 from imgvecd.errors import ModelError
 from imgvecd.types import ModelInfo
 
@@ -43,7 +46,7 @@ _OWN_PIXELS = re.compile("CLIPA|MobileCLIP|PE-Core|SigLIP|siglip|-378")
 Files of them were once given CLIP's, so they have other fingerprints now, and are encoded anew."""
 
 _DIGEST_BYTES = 16  # 128 bits: no two models ever collide
-_CHUNK_BYTES = 1 << 20
+_Digest: TypeAlias = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +70,28 @@ class ModelChoice:
     note: str = ""
 
 
-def choose_model(setting: str | ModelConfig) -> ModelChoice:
+def choose_model(setting: str | ModelConfig, digest: _Digest = digest_checkpoint) -> ModelChoice:
     """Return what the setting means, without importing or loading any model.
+
+    Args:
+        digest: of a checkpoint; see `CheckpointDigests.of`, which does not read what it knows.
 
     Raises:
         ModelError: a local checkpoint cannot be read, or none is named.
     """
     if setting == "auto":
-        return _embedded(_AUTO_NOTE)
+        return _embedded(_AUTO_NOTE, digest)
     if isinstance(setting, str):
         wanted = PRESETS.get(setting, ModelConfig(name=setting))
     else:
         wanted = setting
     if wanted.name == EMBEDDED:
-        return _embedded("")
+        return _embedded("", digest)
     pretrained = wanted.pretrained or _DEFAULT_TAGS.get(wanted.name, "")
     if _is_path(pretrained):
         path = expand(pretrained)
         own_pixels = b"own pixels" if _OWN_PIXELS.search(wanted.name) else b""
-        fingerprint = _fingerprint(wanted.name, _digest(path) + own_pixels)
+        fingerprint = _fingerprint(wanted.name, digest(path) + own_pixels)
         return ModelChoice(wanted.name, path, fingerprint, checkpoint_path=path)
     if not pretrained and ":" not in wanted.name:  # "hf-hub:…" and "local-dir:…" say it all
         raise ModelError(
@@ -110,7 +116,7 @@ def not_at_hand(choice: ModelChoice, hub: str) -> ModelError:
 
 
 def plan_models(
-    setting: str | ModelConfig, last: ModelInfo | None
+    setting: str | ModelConfig, last: ModelInfo | None, digest: _Digest = digest_checkpoint
 ) -> tuple[ModelChoice, ModelChoice | None]:
     """Return (the model that answers queries now, the one to move to or None).
 
@@ -120,31 +126,32 @@ def plan_models(
 
     Args:
         last: the model that answered queries last, if any did.
+        digest: see `choose_model`.
 
     Raises:
         ModelError: see `choose_model`.
     """
     auto = setting == "auto"
-    wanted = choose_model(_AUTO if auto else setting)
+    wanted = choose_model(_AUTO if auto else setting, digest)
     if last is not None and last.fingerprint == wanted.fingerprint:
         return wanted, None
     former = choose_model(_FORMER_AUTO).fingerprint
     if auto and (last is None or last.fingerprint != former):
-        return _embedded(_AUTO_NOTE), wanted
+        return _embedded(_AUTO_NOTE, digest), wanted
     if last is None:
         return wanted, None
     try:
         pretrained = "" if last.pretrained == _EMBEDDED_TAG else last.pretrained
-        serving = choose_model(ModelConfig(name=last.name, pretrained=pretrained))
+        serving = choose_model(ModelConfig(name=last.name, pretrained=pretrained), digest)
     except ModelError:  # its checkpoint is gone
         return wanted, None
     return (serving, wanted) if serving.fingerprint == last.fingerprint else (wanted, None)
 
 
-def _embedded(note: str) -> ModelChoice:
+def _embedded(note: str, digest: _Digest) -> ModelChoice:
     config = os.path.join(_MODELS_DIR, f"{EMBEDDED}.json")
     checkpoint = os.path.join(_MODELS_DIR, f"{EMBEDDED}.safetensors")
-    fingerprint = _fingerprint(EMBEDDED, _digest(config) + _digest(checkpoint))
+    fingerprint = _fingerprint(EMBEDDED, digest(config) + digest(checkpoint))
     return ModelChoice(EMBEDDED, _EMBEDDED_TAG, fingerprint, config, checkpoint, note)
 
 
@@ -157,14 +164,3 @@ def _fingerprint(name: str, checkpoint: bytes) -> str:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     digest.update(name.encode() + b"\0" + checkpoint)
     return digest.hexdigest()
-
-
-def _digest(path: str) -> bytes:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
-    return digest.digest()

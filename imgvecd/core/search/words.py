@@ -26,12 +26,14 @@ _PLAIN = str.maketrans(
 # What people write around the words that they look for.
 _AROUND = """
     a an and at by for from in of on or the to with all my our
-    photo photos picture pictures pic pics image images
+    show me find
+    photo photos picture pictures pic pics image images everything
     der die das den dem des ein eine einer einem einen und oder am im mit von vom zu auf aus
-    alle meine unsere foto fotos bild bilder
-    le la les un une du de et ou au aux dans sur avec en à tous toutes mes nos
-    el los las una unos unas y del al con todos todas mis
-    và ở của tại với hoặc ảnh hình
+    alle alles meine unsere foto fotos bild bilder
+    le la les un une du de et ou au aux dans sur avec en à tous toutes tout mes nos
+    el los las una unos unas y del al con todos todas todo mis
+    và ở của tại với hoặc ảnh hình tất cả
+    照片 图片 相片
 """
 SMALL_WORDS = frozenset(_AROUND.split())
 

@@ -65,11 +65,11 @@ class EventRouter:
         self, hint: Hint, root_id: int, directory: bytes, name: bytes, follows_links: bool
     ) -> None:
         key = root_id, directory, name
-        if hint.is_directory:
+        if is_marker(directory, name):  # whatever it is
+            self._scan_queue.add(root_id, directory, None)
+        elif hint.is_directory:
             self._scan_queue.add(root_id, directory, [name])
             self._scan_queue.add(root_id, os.path.join(directory, name), None)
-        elif is_marker(directory, name):
-            self._scan_queue.add(root_id, directory, None)
         elif hint.kind is HintKind.WRITTEN:
             wait_s = self._debounce.settle_s
             if is_read_name(os.fsdecode(name)):

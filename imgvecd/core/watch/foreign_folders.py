@@ -8,8 +8,13 @@ by a marker file in them; all names in lower case.
 
 from __future__ import annotations
 
-# Of Android; Nextcloud (two); PhotoPrism's own storage; caches, after bford.info/cachedir.
-_MARKERS = {b".nomedia", b".noimage", b".nomemories", b".ppstorage", b"CACHEDIR.TAG"}
+import re
+
+# Of Android; Nextcloud (two); PhotoPrism's own storage; caches, after bford.info/cachedir; Python's
+# environments, with the pictures of libraries.
+_MARKERS = {
+    b".nomedia", b".noimage", b".nomemories", b".ppstorage", b"CACHEDIR.TAG", b"pyvenv.cfg",
+}  # fmt: skip
 
 _OF_IMMICH = {b"thumbs", b"encoded-video", b"profile", b"backups"}
 _MARKER_OF_IMMICH = b".immich"  # in each of its folders, those with originals as well
@@ -26,8 +31,9 @@ _HALF = "a file that is on its way in, or out"
 _FOLDERS = {
     # Synology, QNAP, Samba, Windows, macOS, desktops
     b"@eadir": _THUMBNAILS, b".@__thumb": _THUMBNAILS, b"@tmp": _SYSTEM,
-    b"#recycle": _TRASH, b"@recycle": _TRASH, b".recycle": _TRASH, b"$recycle.bin": _TRASH,
-    b".recycle.bin": _TRASH, b"recycler": _TRASH, b"recycled": _TRASH, b".dtrash": _TRASH,
+    b"#recycle": _TRASH, b"@recycle": _TRASH, b"$recycle.bin": _TRASH, b"recycler": _TRASH,
+    b"recycled": _TRASH, b".dtrash": _TRASH, b".$recycle_bin$": _TRASH, b".globaltrash": _TRASH,
+    b"network trash folder": _TRASH, b"temporary items": _SYSTEM, b"lost.dir": _SYSTEM,
     b"@recently-snapshot": _SYSTEM, b"@sharesnap": _SYSTEM, b"@synologydrive": _SYNC,
     b".synologyworkingdirectory": _SYNC, b"~snapshot": _SYSTEM,
     b"#snapshot": _SYSTEM, b".snapshot": _SYSTEM, b".snapshots": _SYSTEM, b".zfs": _SYSTEM,
@@ -36,22 +42,30 @@ _FOLDERS = {
     b".fseventsd": _SYSTEM, b".spotlight-v100": _SYSTEM, b".temporaryitems": _SYSTEM,
     b".documentrevisions-v100": _SYSTEM, b".mobilebackups": _SYSTEM,
     # thumbnails and caches
-    b".thumbs": _THUMBNAILS, b".thumb": _THUMBNAILS, b".cache": _CACHE,
+    b".thumbs": _THUMBNAILS, b".thumb": _THUMBNAILS, b".cache": _CACHE, b".xvpics": _THUMBNAILS,
+    b".mediathumbs": _THUMBNAILS, b".stickerthumbs": _THUMBNAILS, b".photostructure": _CACHE,
+    b"generated images.bundle": _THUMBNAILS, b"librarycache": _CACHE,
     b".dropbox.cache": _CACHE, b".picasaoriginals": "originals that Picasa has set aside",
     b"[originals]": "originals that ACDSee has set aside",
     # Nextcloud and ownCloud
     b"files_trashbin": _TRASH, b"files_versions": _VERSIONS,
     # MEGA, Syncthing, Resilio, rsync, Google Drive, Seafile
-    b".debris": _TRASH, b".sync": _SYNC, b".syncarchive": _VERSIONS,
+    b"_gsdata_": _VERSIONS, b".debris": _TRASH, b".sync": _SYNC, b".syncarchive": _VERSIONS,
     b".~tmp~": _SYNC, b".rsync-partial": _SYNC, b".rsync-tmp": _SYNC,
     b".tmp.drivedownload": _SYNC, b".tmp.driveupload": _SYNC, b".seafile-data": _SYNC,
     # programs
     b"node_modules": _PROGRAM, b".git": _PROGRAM, b".hg": _PROGRAM, b".svn": _PROGRAM,
+    b".bzr": _PROGRAM, b"site-packages": _PROGRAM, b"dist-packages": _PROGRAM, b".npm": _PROGRAM,
+    b"__pycache__": _PROGRAM, b".tox": _PROGRAM, b".nox": _PROGRAM, b".cargo": _PROGRAM,
+    b".rustup": _PROGRAM, b".gradle": _PROGRAM, b"steamapps": _PROGRAM,
 }  # fmt: skip
 _BEGINNINGS = {
     b".trash": _TRASH,  # .Trash, .Trash-1000, .Trashes
+    b".recycle": _TRASH,  # Samba's, .recyclebin, .Recycle_bin
+    b".deleted": _TRASH,
     b".thumbnail": _THUMBNAILS,
     b".@": _SYSTEM,  # QNAP's
+    b"mipmaps-": _CACHE,  # darktable's
     b"@gmt-": _SYSTEM,  # Samba's snapshots
     b".stversions": _SYNC,
     b".stfolder": _SYNC,
@@ -59,9 +73,13 @@ _BEGINNINGS = {
 }
 _ENDINGS = {
     b".lrdata": "previews of Lightroom",
+    b".lrcat-data": "previews of Lightroom",
     b".app": _PROGRAM,
     b".fcpbundle": _PROGRAM,
     b".imovielibrary": _PROGRAM,
+    b".theater": _PROGRAM,
+    b".tvlibrary": _PROGRAM,
+    b".musiclibrary": _PROGRAM,
 }
 _PACKAGES = (
     b".photoslibrary", b".photolibrary", b".migratedphotolibrary", b".aplibrary",
@@ -69,11 +87,25 @@ _PACKAGES = (
 )  # fmt: skip
 _ORIGINALS = {b"originals", b"masters"}  # of such a package: Photos; iPhoto and Aperture
 _FROM_PHONES = b"mobile downloads.lrdata"  # Lightroom's only .lrdata that holds originals
+# What is out within which folder: iPhoto before 2011, Capture One, Steam, desktops.
+_WITHIN = {
+    b"iphoto library": ({b"thumbnails", b"previews", b"data", b"data.noindex"}, _THUMBNAILS),
+    b"captureone": ({b"cache"}, _CACHE),
+    b"screenshots": ({b"thumbnails"}, _THUMBNAILS),
+    b"share": ({b"trash"}, _TRASH),
+}
+_CATALOG_OF_CAPTURE_ONE = b".cocatalog"
+_INSTANCE_OF_NEXTCLOUD = re.compile(rb"appdata_oc[a-z0-9]{10}")
 _OF_NEXTCLOUD = {b"preview", b"preview_old", b"avatar", b"theming", b"dav-photocache"}
 
 _TRASHED = b".trashed-"
 _FILES = {
     b"._": "a resource fork (._*)",
+    b"synophoto_thumb_": _THUMBNAILS,
+    b"synofile_thumb_": _THUMBNAILS,
+    b".thumb_": _THUMBNAILS,
+    b".tmp": _HALF,
+    b".#": _HALF,
     b".pending-": _HALF,  # Android
     _TRASHED: "in Android's trash",
     b".syncthing.": _HALF,
@@ -103,10 +135,8 @@ def why_no_folder(above: bytes, name: bytes) -> str | None:
     name, above = name.lower(), above.lower()
     if name.startswith(b"._"):
         return _FILES[b"._"]
-    if above.endswith(_PACKAGES) and name not in _ORIGINALS:
-        return "made from the originals of a photo library"
-    if above.startswith(b"appdata_") and name in _OF_NEXTCLOUD:
-        return "previews of Nextcloud"
+    if reason := _why_not_within(above, name):
+        return reason
     if name == _FROM_PHONES:
         return None
     reason = _FOLDERS.get(name)
@@ -115,6 +145,20 @@ def why_no_folder(above: bytes, name: bytes) -> str | None:
     if reason is None and name.endswith(tuple(_ENDINGS)):
         reason = next(why for end, why in _ENDINGS.items() if name.endswith(end))
     return reason
+
+
+def _why_not_within(above: bytes, name: bytes) -> str | None:
+    """Return why a folder is left out for the one that it lies in, both in lower case."""
+    if above.endswith(_PACKAGES) and name not in _ORIGINALS:
+        return "made from the originals of a photo library"
+    if _INSTANCE_OF_NEXTCLOUD.fullmatch(above) or (
+        above.startswith(b"appdata_") and name in _OF_NEXTCLOUD
+    ):
+        return "previews of Nextcloud"
+    if above.endswith(_CATALOG_OF_CAPTURE_ONE) and name == b"cache":
+        return _CACHE
+    names, reason = _WITHIN.get(above, ((), None))
+    return reason if name in names else None
 
 
 def why_no_file(name: bytes) -> str | None:

@@ -175,14 +175,14 @@ class Lister:
 
     def _examine(self, root: int, listing: Listing, entry: os.DirEntry[str]) -> None:
         # In a photo library most entries are images: their stat is the only system call made here.
-        if is_watched_name(entry.name) or not entry.is_file(follow_symlinks=False):
-            name = os.fsencode(entry.name)
+        name, is_watched = os.fsencode(entry.name), is_watched_name(entry.name)
+        if not is_watched and is_marker(listing.directory, name):
+            listing.left_out = True
+        elif is_watched or not entry.is_file(follow_symlinks=False):
             try:
                 self._take(root, listing, name, entry.stat(follow_symlinks=False))
             except OSError as error:
                 _note(listing, name, error)
-        elif is_marker(listing.directory, os.fsencode(entry.name)):
-            listing.left_out = True
 
     def _take(self, root: int, listing: Listing, name: bytes, status: os.stat_result) -> None:
         if stat.S_ISLNK(status.st_mode) and self.rules.links is not Links.NONE:

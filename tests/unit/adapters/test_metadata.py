@@ -358,6 +358,10 @@ def test_what_follows_a_packet_is_nothing(rest):
         (b"", "cp1252"),
         (b"\x1b%G", "cp1252"),  # said, and not done
         (b"\x1b.B", "iso-8859-2"),
+        (b"\x1b-A", "utf-8"),  # likewise
+        (b"\x1b-L", "utf-8"),
+        (b"\x1b-_", "iso-8859-14"),
+        (b"\x1b%/E", "utf-16-be"),
     ],
 )
 def test_character_sets_of_iptc(mark, encoding):
@@ -616,6 +620,12 @@ def said_in(inside, attributes=""):
         ("<dc:title><![CDATA[Rock & <Roll>]]></dc:title><", "", "Rock & <Roll>"),
         ("<dc:title><rdf:Alt><rdf:li>Sea</rdf:Alt></dc:title>", "", "Sea"),
         ("<dc:title>Sea</dc:title></rdf:Bag>", "", "Sea"),
+        ("<dc:title><rdf:Alt><rdf:li>Sea</rdf:li></rdf:Alt>", "", "Sea"),
+        ("<dc:title><rdf:Alt><rdf:li>Sea</rdf:li>", "", "Sea"),
+        ("<dc:title><rdf:Alt><rdf:li>Sea", "", "Sea"),
+        ("<dc:title>Sea", "", "Sea"),
+        ("<dc:title>Sea</dc:title><dc:subject><rdf:Bag><rdf:li>a<rdf:li>b", "", "Sea"),
+        ("<dc:title>Sea</dc:title><x:y rdf:parseType='Resource'><x:z>1</x:z></x:y><", "", "Sea"),
         ("<!-- <dc:title>none</dc:title> --><", 'dc:title="A < B"', "A < B"),
         ("", 'dc:title="Sea" dc:title="Sea"', "Sea"),
         ("", "dc:title=Sea", "Sea"),
@@ -702,6 +712,7 @@ def test_what_other_programs_call_it(inside, expected):
         ({}, {Base.UserComment: b"UNICODE\0" + "Sea".encode("utf-16-be")}, {"description": "Sea"}),
         ({}, {Base.UserComment: b"UNICODE\0" + "Sea".encode("utf-16-le")}, {"description": "Sea"}),
         ({}, {Base.UserComment: bytes(range(128, 200))}, {}),
+        ({Base.XPSubject: "Sea".encode("utf-16-le")}, {}, {"description": "Sea"}),
         (
             {},
             {Base.ISOSpeedRatings: 65535, Base.RecommendedExposureIndex: 102_400},
@@ -717,6 +728,58 @@ def test_what_other_programs_call_it(inside, expected):
 )
 def test_where_else_exif_says_it(main, camera, expected):
     assert facts(exif=exif(main, camera))[1] == expected
+
+
+WIDE = ("utf-16-le", "utf-16-be")
+
+
+@pytest.mark.parametrize("text", ["Grüße", "日本語の写真です", "Привет, мир", "😀 Grüße"])
+@pytest.mark.parametrize(
+    ("encoding", "rest"),
+    [*((name, b"") for name in WIDE), ("utf-16-le", b"x"), ("utf-16-le", b"\0")],
+)
+def test_comments_of_either_order_and_of_any_length(text, encoding, rest):
+    data = text.encode(encoding) + rest
+    expected = {"title": text, "description": text}
+    comment = {Base.UserComment: b"Unicode\0" + data}
+    assert facts(exif=exif({Base.XPTitle: data}, comment))[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (b"JIS\0\0\0\0\0", "海です".encode("iso2022_jp")),
+        (b"JIS\0\0\0\0\0", "海です".encode("shift_jis")),
+        (b"ASCII   ", "海です".encode()),
+        (b"        ", "海です".encode()),
+        (b"\0" * 8, "海です".encode()),
+        (b"", "海です".encode()),
+    ],
+)
+def test_kinds_of_comments(kind, data):
+    assert facts(exif=exif({}, {Base.UserComment: kind + data}))[1] == {"description": "海です"}
+
+
+@pytest.mark.parametrize("data", [b"a comment", b"a comment".ljust(20, b"\0"), b"words"])
+def test_one_byte_a_character_where_two_are_said(data):
+    expected = data.rstrip(b"\0").decode()
+    fields = exif({Base.XPTitle: data}, {Base.UserComment: b"UNICODE\0" + data})
+    assert facts(exif=fields)[1] == {"title": expected, "description": expected}
+
+
+@pytest.mark.parametrize("comment", ["Am Südstrand".encode(), "Am Südstrand".encode("cp1252")])
+@pytest.mark.parametrize("form", ["JPEG", "GIF"])
+def test_comments_of_people(form, comment):
+    assert facts(form=form, comment=comment)[1] == {"description": "Am Südstrand"}
+
+
+def test_a_comment_counts_least_and_a_programs_not_at_all():
+    fields = exif({Base.ImageDescription: "Sea"})
+    assert facts(exif=fields, comment=b"Beach")[1] == {"description": "Sea"}
+    for comment in (b"Created with GIMP", b"CREATOR: gd-jpeg v1.0", b"\1\2\3", b" "):
+        assert facts(comment=comment)[1] == {}
+    two = segment(0xFE, b"LEAD Technologies Inc. V1.01") + segment(0xFE, b"Beach")
+    assert facts(segments=two)[1] == {"description": "Beach"}
 
 
 def test_the_time_of_satellites_counts_where_the_camera_has_none():

@@ -240,6 +240,53 @@ def test_grey_tiff_of_any_values(order, compression, form, kind, low, high):
     assert abs(difference).max() <= 2
 
 
+def test_grey_of_twelve_and_sixteen_bits_keeps_its_scale():
+    grey = np.asarray(NOISE.convert("L"))
+    expected = np.frombuffer(decoded(saved(NOISE.convert("L")))[1], np.uint8).astype(int)
+    pairs = (grey.astype(int) * 257 >> 4).reshape(-1, 2)
+    packed = np.stack(
+        [pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], axis=1
+    )
+    tiff = tiff_of(
+        [packed.astype(np.uint8).tobytes()], NOISE.size, 1, bits=(12,), more={262: (3, [1])}
+    )
+    netpbm = b"P5 64 48 65535 " + (grey.astype(int) * 257 // 2).astype(">u2").tobytes()
+    for data, share in ((tiff, 1), (netpbm, 2)):
+        found = np.frombuffer(decoded(data)[1], np.uint8).astype(int)
+        assert abs(found * share - expected).mean() <= 1
+
+
+P3 = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+OF_SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P"])
+@pytest.mark.parametrize(
+    ("gamma", "places", "more", "expected"),
+    [
+        (1.0, None, b"", (168, 202, 229)),  # linear light
+        (1.0, OF_SRGB, b"", (168, 202, 229)),
+        (1 / 2.2, P3, b"", (83, 153, 206)),
+        (1 / 2.2, OF_SRGB, b"", (100, 150, 200)),
+        (1.0, P3, chunk(b"sRGB", b"\0"), (100, 150, 200)),
+        (1.0, P3, chunk(b"cICP", b"\1\x0d\0\1"), (100, 150, 200)),
+        (0.0, None, b"", (100, 150, 200)),
+        (1 / 2.2, (0.0,) * 8, b"", (100, 150, 200)),
+    ],
+)
+def test_gamma_and_primaries_of_png(mode, gamma, places, more, expected):
+    data = saved(Image.new("RGB", (8, 8), (100, 150, 200)).convert(mode))
+    chunks = chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000))) + more
+    if places:
+        chunks += chunk(b"cHRM", struct.pack(">8I", *(round(each * 100_000) for each in places)))
+    found = np.frombuffer(decoded(data[:33] + chunks + data[33:])[1], np.uint8)[:3].astype(int)
+    if mode in {"L", "LA"}:
+        plain = np.frombuffer(decoded(data)[1], np.uint8)[:3].astype(int)
+        assert (found > plain + 20).all() == (expected[0] == 168)
+    else:
+        assert abs(found - expected).max() <= 4
+
+
 def test_tiff_in_tiles_of_webp():
     padded = Image.new("RGB", (64, 64))
     padded.paste(NOISE)

@@ -35,6 +35,8 @@ from imgvecd.core.files.photo_positions import of_parts, of_text
         ("51,508333", "", 51.508333),
         ("-0,125", "", -0.125),
         ("51,508 S", "", -51.508),
+        ("51°30'28,8\"N", "", 51.508),
+        ("51° 30,48' N", "", 51.508),
     ],
 )
 def test_latitudes(text, reference, expected):

@@ -9,6 +9,7 @@ from fakes import MODEL, vector_of
 from running import DEADLINE_S
 
 from imgvecd.core.indexing import Embedder
+from imgvecd.core.indexing import embedder as embedder_module
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.errors import EncoderAwayError, WorkerError
 from imgvecd.types import DecodedImage, FileRow, ImageInfo, Stamp
@@ -40,8 +41,11 @@ class Work:
 
 
 class Decoder:
+    count = 0
+
     async def decode(self, path, stamp, spec):
         await asyncio.sleep(0)
+        self.count += 1
         return DecodedImage(ImageInfo("jpeg", 4, 4), path)
 
 
@@ -50,6 +54,7 @@ class Encoder:
 
     in_flight = 2
     undecided = False
+    loaded_for_images = True
 
     def __init__(self, ms=0.0, batch=4, poison=()):
         self.ms, self.batch, self.poison = ms, batch, poison
@@ -57,6 +62,10 @@ class Encoder:
         self.on = asyncio.Event()
         self.on.set()
         self.waited = 0
+        self.expected = 0
+
+    def expect_images(self):
+        self.expected += 1
 
     async def ready(self):
         self.waited += not self.on.is_set()
@@ -73,11 +82,11 @@ class Encoder:
 
 
 @contextlib.asynccontextmanager
-async def embedding(work, here, servers, gate=None, **options):
+async def embedding(work, here, servers, gate=None, decoder=None, **options):
     done = asyncio.Event()
     embedder = Embedder(
         work,
-        Decoder(),
+        decoder or Decoder(),
         here,
         MODEL,
         gate=gate or IndexingGate(),
@@ -202,3 +211,42 @@ async def test_a_machine_is_not_woken_while_indexing_rests():
         server.on.set()
         gate.opened.set()
         await finish(work, 3, done)
+
+
+async def test_before_the_encoder_is_loaded_more_is_decoded_within_a_bound(monkeypatch):
+    monkeypatch.setattr(embedder_module, "_DECODED_BYTES", 50 * 3 * MODEL.preprocess.size**2)
+    work, here, decoder = Work(300), Encoder(batch=4), Decoder()
+    here.loaded_for_images = False
+    loaded = asyncio.Event()
+    plain = here.encode_images
+
+    async def encode_images(pixels, lane):
+        await loaded.wait()
+        return await plain(pixels, lane)
+
+    here.encode_images = encode_images
+    async with embedding(work, here, [], decoder=decoder) as (embedder, done):
+        async with asyncio.timeout(DEADLINE_S):
+            while embedder._decoded.qsize() < 50:
+                await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)  # the rest stays where it is
+        assert here.expected
+        assert 50 <= embedder._decoded.qsize() <= 50 + 8  # which were in flight
+        here.loaded_for_images = True
+        loaded.set()
+        await finish(work, 300, done)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(3, False), (4, True), (100, True)])
+async def test_for_a_batch_the_encoder_is_loaded_before_it_is_decoded(count, expected):
+    work, here = Work(count), Encoder(batch=4)
+    async with embedding(work, here, []) as (_, done):
+        await finish(work, count, done)
+    assert bool(here.expected) is expected
+
+
+async def test_where_servers_encode_nothing_is_loaded_here():
+    work, here, server = Work(100), Encoder(), Encoder()
+    async with embedding(work, here, [server], encodes_here=False) as (_, done):
+        await finish(work, 100, done)
+    assert not here.expected

@@ -194,6 +194,16 @@ async def test_spelling_and_case_of_other_scripts_do_not_count(shelf, form, filt
     assert len(await shelf.names(filters=Filters(**filters))) == 1
 
 
+async def test_of_names_that_differ_only_in_spelling_a_path_means_its_own(shelf):
+    paths = [unicodedata.normalize(form, "/photos/é.jpg") for form in ("NFC", "NFD")]
+    for number, path in enumerate(paths):
+        shelf.add(path, vector_of(b"%d" % number))
+        assert len(await shelf.names(filters=Filters(path=paths[1]))) == 1
+    for path in paths:
+        page = await shelf.find(filters=Filters(path=path), all=True)
+        assert [hit.path for hit in page.hits] == [path]
+
+
 def nested(levels):
     return {"none_of": [nested(levels - 1)]} if levels else {}
 

@@ -181,11 +181,42 @@ TODAY = datetime.date(2024, 9, 15)
         ("vorletzten Sommer", "", "2023-06-01", "2023-08-31"),
         ("前年", "", "2022-01-01", "2022-12-31"),
         ("the past month", "", "2024-08-15", "2024-09-15"),
+        ("between Easter and Whitsun", "", "2024-03-29", "2024-05-20"),
+        ("zwischen Ostern und Pfingsten", "", "2024-03-29", "2024-05-20"),
+        ("entre Noël et le nouvel an", "", "2023-12-24", "2024-01-01"),
+        ("entre junio y agosto", "", "2024-06-01", "2024-08-31"),
+        ("từ tháng 6 đến tháng 8", "", "2024-06-01", "2024-08-31"),
+        ("dogs between November and February", "dogs", "2023-11-01", "2024-02-29"),
+        ("not before 2019", "", "2019-01-01", None),
+        ("2019/07", "", "2019-07-01", "2019-07-31"),
     ],
 )
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):
     said = understood(text, TODAY)
     assert (said.text, said.taken_from, said.taken_to) == (left, first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("dogs not in 2019", "dogs"),
+        ("beach, not 2019", "beach"),
+        ("everything except 2019", ""),
+        ("alles außer 2019", ""),
+        ("Strand nicht 2019", "Strand"),
+        ("plage sauf 2019", "plage"),
+        ("sans 2019", ""),
+        ("playa excepto 2019", "playa"),
+        ("biển trừ năm 2019", "biển"),
+        ("biển không phải năm 2019", "biển"),
+        ("除了2019年", ""),
+        ("2019年以外的海滩", "海滩"),
+    ],
+)
+def test_all_but_a_time_is_meant_after_not(text, left):
+    asked, said = taken_apart(SearchRequest(text=text), TODAY)
+    assert said.text == left
+    assert [each.taken for each in asked.filters.any_of] == ["..2018-12-31", "2020-01-01.."]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +246,9 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
         "ten dogs",
         "a dog before a house",
         "the last supper",
-        "dogs not in 2019",
-        "sans 2019",
+        "dogs not in 2045",
+        "between 3 and 5 dogs",
+        "between monday and friday",
         "Friday",
         "Black Friday sale",
         "since forever",
@@ -251,6 +283,17 @@ async def test_times_apart_are_each_looked_through(shelf, dated):
         "2015-01-01",
         "2019-12-31",
     )
+
+
+async def test_not_in_one_of_several_times_is_in_none_of_them(shelf, dated):
+    taken = {
+        year: dated(f"/photos/{year}.jpg", f"{year}-07-01T10:00:00") for year in range(2014, 2021)
+    }
+    answer = await shelf.find("not 2015 or 2019", limit=100)
+    assert {hit.id for hit in answer.hits} == {
+        taken[year] for year in (2014, 2016, 2017, 2018, 2020)
+    }
+    assert {hit.matched for hit in answer.hits} == {"date"}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,14 @@ def test_what_belongs_to_a_root(lister):
     assert files == {b"a.jpg", b"x/b.jpg", b"x/y/c.jpg"}
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("gone", path)])
+def test_a_marker_may_be_anything(lister, tmp_path, make):
+    make(tmp_path / "x" / ".nomedia")
+    files = {os.path.join(directory, file.name) for directory, file in expected_files(lister)}
+    assert files == {b"a.jpg"}
+    assert ".nomedia" in why_left_out(lister, b"x/y", b"c.jpg")
+
+
 @pytest.mark.parametrize(
     ("directory", "name", "reason"),
     [

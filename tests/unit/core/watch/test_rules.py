@@ -93,6 +93,22 @@ def test_what_lies_below_an_excluded_folder_is_out():
         (b".sync", "synchronisation"),
         (b".DocumentRevisions-V100", "system"),
         (b"[Originals]", "ACDSee"),
+        (b"iPhoto Library/Thumbnails", "thumbnails"),
+        (b"Session/CaptureOne/Cache", "cache"),
+        (b"Photos.cocatalog/Cache", "cache"),
+        (b"Catalog.lrcat-data", "Lightroom"),
+        (b"appdata_oc1a2b3c4d5e/richdocuments", "Nextcloud"),
+        (b"760/remote/220/screenshots/thumbnails", "thumbnails"),
+        (b"steamapps", "program"),
+        (b"lib/python3.12/site-packages", "program"),
+        (b"share/Trash", "trash"),
+        (b"Network Trash Folder", "trash"),
+        (b".$recycle_bin$", "trash"),
+        (b".Recycle_bin", "trash"),
+        (b".globalTrash", "trash"),
+        (b"mipmaps-0a1b2c.d", "cache"),
+        (b"Generated Images.bundle", "thumbnails"),
+        (b"_gsdata_", "versions"),
     ],
 )
 def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
@@ -108,6 +124,15 @@ def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
         b"iPhoto Library.photolibrary/Masters/2012",
         b"Mobile Downloads.lrdata",
         b"appdata_of_mine",
+        b"appdata_of_mine/album",
+        b"iPhoto Library/Originals",
+        b"Session/CaptureOne/Trip",
+        b"Photos.cocatalog/Originals",
+        b"screenshots",
+        b"thumbnails",
+        b"share/Trash Art",
+        b"bundle",
+        b"mipmaps",
         b"resources",
         b"preview",
         b"trash",
@@ -125,7 +150,8 @@ def test_folders_that_may_hold_photos_are_in(path):
 @pytest.mark.parametrize(
     "name",
     [b".pending-1700000000-a.jpg", b".trashed-1700000000-a.jpg", b".syncthing.a.jpg", b"._a.jpg",
-     b"~syncthing~a.jpg", b".a.jpg.Xa3bCd", b".syncthing.a.jpg.tmp"],
+     b"~syncthing~a.jpg", b".a.jpg.Xa3bCd", b".syncthing.a.jpg.tmp", b"SYNOPHOTO_THUMB_XL.jpg",
+     b".tmp_a.jpg", b".#a.jpg"],
 )  # fmt: skip
 def test_files_on_their_way_are_out_even_if_hidden_ones_are_in(name):
     assert rules(hidden=True).file(b"", name)
