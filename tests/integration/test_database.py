@@ -361,6 +361,7 @@ with VectorDatabase(db_path=sys.argv[1]) as database:
 """
 
 
+@pytest.mark.long
 def test_other_processes_read_what_the_first_one_writes(kept):
     rocket = str(PHOTOS / "rocket.jpg")
     with VectorDatabase("imgvecd-mini", db_path=kept) as database:
