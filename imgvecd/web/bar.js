@@ -10,17 +10,14 @@ const KINDS = /** @type {[string, string][]} */ ([
 ]);
 
 export class Bar {
-  /**
-   * @param {HTMLElement} box
-   * @param {BarEvents} told
-   */
+  /** @param {HTMLElement} box @param {BarEvents} told */
   constructor(box, told) {
     this.box = box;
     this.told = told;
     /** @type {any} */
     this.scene = { view: "photos", query: "", filters: {}, order: "score" };
-    /** @type {string | null} */
-    this.picture = null;
+    /** @type {string | undefined} */
+    this.picture = undefined;
     this.count = "";
     this.closes = false; // whether the page can end what serves it
     /** @type {any} */
@@ -28,10 +25,11 @@ export class Bar {
     /** @type {Record<string, any[]>} */
     this.facets = {};
     this._typing = 0;
+    this._refines = false; // what was searched for while the box had the focus
     this._draw();
   }
 
-  /** @param {any} scene @param {string | null} picture */
+  /** @param {any} scene @param {string} [picture] */
   show(scene, picture) {
     this.scene = scene;
     this.picture = picture;
@@ -77,9 +75,9 @@ export class Bar {
             <img alt="" src="/web/icon.svg" width="28" height="28">
           </button>
           <form role="search" @submit=${(/** @type {Event} */ event) => this._submit(event)}>
-            ${this.picture ? html`<span class="chip">a picture <button type="button" class="plain" aria-label="Do not search by the picture" @click=${() => this.told.picture(null)}>✕</button></span>` : nothing}
+            ${this.picture ? html`<span class="chip">a picture <button type="button" class="plain" aria-label="Do not search by the picture" @click=${this.told.noPicture}>✕</button></span>` : nothing}
             <input id="query" type="search" placeholder="Search your photos" aria-label="Search your photos" autocomplete="off" spellcheck="false"
-              @input=${() => this._typed()}>
+              @input=${() => this._typed()} @blur=${() => { this._refines = false; }}>
             <kbd aria-hidden="true">/</kbd>
           </form>
           <nav aria-label="Views">
@@ -94,10 +92,10 @@ export class Bar {
         </div>
         ${scene.view === "photos"
           ? html`<div class="row chips">
-              ${chipsOf(scene.filters).map(
-                ([text, rest]) => html`<span class="chip">${text}<button class="plain" aria-label="Take away: ${text}"
+              <span class="chosen">${chipsOf(scene.filters).map(
+                ([text, rest]) => html`<span class="chip"><span>${text}</span><button class="plain" aria-label="Take away: ${text}"
                   @click=${() => this.told.filter(rest)}>✕</button></span>`,
-              )}
+              )}</span>
               <details class="menu" @toggle=${(/** @type {Event} */ event) => this._opened(event)}>
                 <summary class="chip">+ Filter</summary>
                 <div class="sheet-menu">${this._menu()}</div>
@@ -196,15 +194,13 @@ export class Bar {
 
   _search() {
     const query = this._field()?.value.trim() ?? "";
-    if (query !== this.scene.query) this.told.search(query);
+    if (query === this.scene.query) return;
+    this.told.search(query, this._refines);
+    this._refines = true;
   }
 }
 
-/**
- * Return [words, the filters without it] of each filter.
- * @param {Filters} filters
- * @returns {[string, Fields][]}
- */
+/** Return [words, the filters without it] of each filter. @param {Filters} filters @returns {[string, Fields][]} */
 function chipsOf(filters) {
   /** @type {[string, Fields][]} */
   const chips = [];

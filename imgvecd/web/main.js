@@ -1,14 +1,12 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, attempt, commands } from "./api.js";
+import { ask, attempt, commands, Live } from "./api.js";
 import { Bar } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
-import { Grid } from "./grid.js";
-import { Live } from "./live.js";
+import { Grid, Scrubber } from "./grid.js";
 import { PhotoMap } from "./map.js";
 import { Panel } from "./panel.js";
 import { parse } from "./query.js";
-import { Scrubber } from "./scrubber.js";
 import { Results, Timeline } from "./sources.js";
 import { Status } from "./status.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
@@ -23,8 +21,10 @@ const dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
 
 /** @type {Scene} */
 let scene = { view: "photos", query: "", filters: {}, order: "score" };
-/** The picture that is searched by, base64. @type {string | null} */
-let picture = null;
+/** Pictures that scenes are searched by, base64. @type {Map<number, string>} */
+const pictures = new Map();
+/** Matches that came while a photo was looked at. @type {any[]} */
+const waiting = [];
 /** @type {AbortController | null} */
 let searching = null;
 let noticeTimer = 0;
@@ -58,14 +58,11 @@ const viewer = new Viewer({
   },
 });
 const bar = new Bar(byId("bar"), {
-  search: (query) => go({ ...scene, view: "photos", query, place: undefined, viewing: undefined }),
-  filter: (filters) => go({ ...scene, view: "photos", filters, place: undefined, viewing: undefined }),
-  order: (order) => go({ ...scene, order, place: undefined }),
+  search: (query, refined) => go({ ...scene, view: "photos", query }, refined),
+  filter: (filters) => go({ ...scene, view: "photos", filters }),
+  order: (order) => go({ ...scene, order }),
   view: (view) => go({ ...fresh(), view }),
-  picture: (data) => {
-    picture = data;
-    void load();
-  },
+  noPicture: () => go({ ...scene, picture: undefined }),
   help,
   close: () => void closePage(),
 });
@@ -81,19 +78,28 @@ const live = new Live({
     if (scene.view === "status") status.show(told);
   },
   changed: () => void refreshed(),
-  match: (hit) => {
-    if (grid.source instanceof Results && scene.order === "score" && grid.source.prepend(hit)) {
-      grid.source.onload();
-      notice("A new photo matches");
-    }
-  },
+  match: matched,
   lost: (why) => notice(why, true),
-  back: () => notice(""),
+  back: () => {
+    notice("");
+    grid.retry();
+  },
 });
+
+/** @param {any} hit */
+function matched(hit) {
+  const source = grid.source;
+  if (viewer.open) waiting.push(hit);
+  else if (source instanceof Results && scene.order === "score" && source.prepend(hit)) {
+    grid.refresh(1);
+    bar.counted(source);
+    byId("view").hidden = true;
+    notice("A new photo matches");
+  }
+}
 
 /** @returns {Scene} */
 function fresh() {
-  picture = null;
   return { view: "photos", query: "", filters: {}, order: "score" };
 }
 
@@ -102,17 +108,16 @@ function remember() {
   history.replaceState({ ...scene, place: grid.place }, "");
 }
 
-/** @param {Scene} next Show something else; Back returns to where we are now. @param {string} [like] a picture */
-function go(next, like) {
-  remember();
-  picture = like ?? picture;
+/** @param {Scene} next Show something else; Back returns to where we are now. @param {boolean} [instead] not to here */
+function go(next, instead) {
+  if (!instead) remember();
   if (viewer.open) {
     leaving = true;
     viewer.close();
     leaving = false;
   }
   scene = { ...next, place: undefined, viewing: undefined };
-  history.pushState(scene, "", addressOf(scene));
+  history[instead ? "replaceState" : "pushState"](scene, "", addressOf(scene));
   void load();
 }
 let leaving = false;
@@ -131,7 +136,8 @@ async function load() {
   searching?.abort();
   const asked = new AbortController();
   searching = asked;
-  bar.show(scene, picture);
+  waiting.length = 0;
+  bar.show(scene, pictureOf(scene));
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;
   box.hidden = !isGrid;
@@ -167,10 +173,16 @@ async function load() {
   }
 }
 
+/** @param {Scene} of */
+function pictureOf(of) {
+  return pictures.get(of.picture ?? 0);
+}
+
 /** @param {Scene} of @param {AbortSignal} signal */
 async function sourceOf(of, signal) {
   const { text, terms } = parse(of.query);
-  if (picture) terms.push({ data: picture });
+  const data = pictureOf(of);
+  if (data) terms.push({ data });
   if (!text && !terms.length) {
     live.follow(null);
     return new Timeline(of.filters).open(!of.place);
@@ -184,20 +196,18 @@ async function sourceOf(of, signal) {
 /** The library has changed: take in what is new, and stay where we are. */
 async function refreshed() {
   map.refresh();
-  if (!(grid.source instanceof Timeline) || viewer.open || scene.view !== "photos") return;
   const source = grid.source;
-  const place = grid.place;
-  const chosen = grid.chosen.size;
+  if (!(source instanceof Timeline) || viewer.open || scene.view !== "photos") return;
   try {
+    await source.whole;
     const next = await new Timeline(source.filters).open(false);
-    if (grid.source !== source || chosen || next.clock === source.clock) return;
-    const grown = source.complete ? next.length - source.length : 0;
-    // what is new comes first: unless we are at the top, it must not push away what is looked at
-    if (place.index > 0 && grown > 0) {
-      place.index += grown;
-      place.active += grown;
-    }
-    grid.show(next, place);
+    if (next.clock === source.clock) return;
+    const { index } = grid.place;
+    const [top, active] = await Promise.all([index, grid.active].map((at) => at && next.placeOf(source, at)));
+    const place = grid.place;
+    // somebody is at work: the next change brings it
+    if (grid.source !== source || grid.chosen.size || viewer.open || place.index !== index) return;
+    grid.show(next, { ...place, index: top, active });
     scrubber.use(next);
     bar.counted(next);
     byId("view").hidden = next.length > 0;
@@ -205,7 +215,7 @@ async function refreshed() {
 }
 
 function empty() {
-  const searched = scene.query || picture || Object.keys(scene.filters).length;
+  const searched = scene.query || pictureOf(scene) || Object.keys(scene.filters).length;
   const view = byId("view");
   view.hidden = false;
   render(
@@ -237,6 +247,7 @@ function closedViewer(index) {
   if (seen && seen.top >= view.top && seen.bottom <= view.bottom) grid._activate(index);
   else grid.reveal(index);
   box.focus();
+  for (const hit of waiting.splice(0)) matched(hit);
   if (scene.viewing !== undefined) {
     scene.viewing = undefined;
     history.back();
@@ -246,7 +257,6 @@ function closedViewer(index) {
 /** @param {boolean} [wanted] */
 function togglePanel(wanted) {
   panel.box.hidden = wanted === undefined ? panel.shown : !wanted;
-  localStorage.setItem("panel", panel.box.hidden ? "" : "open");
   viewer.resized();
   if (panel.shown) void panel.show(panel.id);
   else if (viewer.open) viewer.swipe.element.focus();
@@ -254,8 +264,7 @@ function togglePanel(wanted) {
 
 addEventListener("popstate", (event) => {
   const next = /** @type {Scene | null} */ (event.state) ?? sceneOf(location.hash);
-  const same = next.view === scene.view && next.query === scene.query && next.order === scene.order
-    && JSON.stringify(next.filters) === JSON.stringify(scene.filters);
+  const same = keyOf(next) === keyOf(scene);
   const viewing = next.viewing;
   if (viewer.open && viewing === undefined) {
     scene = { ...next };
@@ -267,9 +276,13 @@ addEventListener("popstate", (event) => {
     if (viewing !== undefined) openViewer(viewing, true);
     return;
   }
-  picture = null;
   void load();
 });
+
+/** @param {Scene} of */
+function keyOf({ view, query, order, picture, filters }) {
+  return JSON.stringify([view, query, order, picture, filters]);
+}
 
 /** @param {string} hash @returns {Scene} */
 function sceneOf(hash) {
@@ -438,7 +451,7 @@ function pageKey(event) {
     d: () => go({ ...fresh(), view: "duplicates" }),
     Escape: () => {
       if (grid.chosen.size) grid.unselect();
-      else if (scene.view !== "photos" || scene.query || picture || Object.keys(scene.filters).length) history.back();
+      else if (scene.view !== "photos" || scene.query || pictureOf(scene) || Object.keys(scene.filters).length) history.back();
     },
   });
   if (scene.view === "photos" && grid.source?.length) {
@@ -447,7 +460,6 @@ function pageKey(event) {
     keys.g = () => void goToDate();
     keys.i = () => {
       panel.box.hidden = false;
-      localStorage.setItem("panel", "open");
       openViewer(grid.active);
     };
     if (/^[0-5]$/.test(event.key)) return () => void rateSelected(Number(event.key));
@@ -455,12 +467,20 @@ function pageKey(event) {
   return keys[event.key];
 }
 
+/** @param {string} data base64 */
+function withPicture(data) {
+  const picture = Date.now();
+  pictures.set(picture, data);
+  return { ...fresh(), picture };
+}
+
 /** @param {DataTransfer | null} data */
 function takePicture(data) {
-  const file = [...(data?.files ?? [])].find((each) => each.type.startsWith("image/"));
+  const file = data?.files[0];
   if (!file) return false;
   const reader = new FileReader();
-  reader.onload = () => go(fresh(), String(reader.result).replace(/^[^,]*,/, ""));
+  reader.onload = () => go(withPicture(String(reader.result).replace(/^[^,]*,/, "")));
+  reader.onerror = () => notice(`${file.name} is no picture to search by`);
   reader.readAsDataURL(file);
   return true;
 }
@@ -477,8 +497,8 @@ async function begin() {
   scene = /** @type {Scene | null} */ (history.state) ?? sceneOf(location.hash);
   try {
     const start = await ask("GET", "/start");
+    if (start.like) scene = withPicture(start.like);
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
-    picture = start.like;
     bar.closes = start.closes;
     commands.imgvec = start.imgvec;
   } catch { /* the first thing that is asked for says why */ }

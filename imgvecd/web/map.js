@@ -17,10 +17,7 @@ const EARTH_M = 40_075_017;
 const WHOLE = { latitude: 25, longitude: 10, zoom: 0 };
 
 export class PhotoMap {
-  /**
-   * @param {HTMLElement} box
-   * @param {MapEvents} told
-   */
+  /** @param {HTMLElement} box @param {MapEvents} told */
   constructor(box, told) {
     this.box = box;
     this.told = told;

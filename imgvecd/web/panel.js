@@ -1,7 +1,7 @@
 /** What is known of one photo, and what the user says of it, edited in place. */
 
 import { ask, attempt, splitPath, thumbnail } from "./api.js";
-import { detailsOf, remember } from "./viewer.js";
+import { detailsOf } from "./viewer.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const SIMILAR = 12;
@@ -20,10 +20,7 @@ const FACTS = /** @type {[string, string][]} */ ([
 ]);
 
 export class Panel {
-  /**
-   * @param {HTMLElement} box
-   * @param {PanelEvents} told
-   */
+  /** @param {HTMLElement} box @param {PanelEvents} told */
   constructor(box, told) {
     this.box = box;
     this.told = told;
@@ -81,16 +78,14 @@ export class Panel {
     const id = this.id;
     await attempt(this.told.say, async () => {
       await ask("POST", "/v1/tags", { ids: [id], add, remove });
-      this._knows(await detailsOf(id, true));
+      this._knows(await detailsOf(id));
     });
   }
 
   /** @param {Fields} changes */
   async _set(changes) {
     await attempt(this.told.say, async () => {
-      const image = await ask("PATCH", `/v1/images/${this.id}/metadata`, changes);
-      remember(image);
-      this._knows(image);
+      this._knows(await ask("PATCH", `/v1/images/${this.id}/metadata`, changes));
     });
   }
 

@@ -140,6 +140,18 @@ export class Timeline {
     return place < 0 ? this.length - 1 : this._starts[place];
   }
 
+  /** @param {Timeline} was an earlier state of it @param {number} index Return where that photo is now. */
+  async placeOf(was, index) {
+    const id = was.at(index)?.id;
+    const { month } = was._partOf(index);
+    const guess = index + this.find(month) - was.find(month);
+    const far = Math.abs(this.length - was.length);
+    for (let by = 0; by <= far; by++) {
+      for (const at of [guess + by, guess - by]) if (this.shapes[at] && (await this.get(at))?.id === id) return at;
+    }
+    return guess;
+  }
+
   /** @param {number} first index of a part @param {string} month @param {number} start of the part in it */
   _load(first, month, start) {
     let loading = this._loading.get(first);
@@ -226,6 +238,8 @@ export class Results {
   prepend(hit) {
     if (this.hits.some((known) => known.id === hit.id)) return false;
     this.hits.unshift(hit);
+    this.found++;
+    this.nearest = false;
     this._arrange();
     return true;
   }

@@ -1,22 +1,18 @@
 /** One photo, large: PhotoSwipe over whatever the grid shows. */
 
 import { ask, thumbnail } from "./api.js";
-import { ratioOf } from "./layout.js";
+import { wholeRatioOf } from "./layout.js";
 import PhotoSwipe from "./vendor/photoswipe.esm.min.js";
 
 const SIZES = [1024, 2048, 4096];
 const SIDE = 4096; // until the photo's own size is known
-const KNOWN = 300; // photos whose details are kept
+const KNOWN = 300; // photos whose sizes are kept
 
-/** What is known of photos, by id. @type {Map<number, any>} */
+/** What was last known of photos, by id. @type {Map<number, any>} */
 const details = new Map();
 
-/**
- * Return all that is known of a photo.
- * @param {number} id @param {boolean} [anew]
- */
-export async function detailsOf(id, anew) {
-  if (!anew && details.has(id)) return details.get(id);
+/** @param {number} id Return all that is known of a photo. */
+export async function detailsOf(id) {
   const found = await ask("GET", `/v1/images/${id}`);
   details.delete(id);
   details.set(id, found);
@@ -24,15 +20,8 @@ export async function detailsOf(id, anew) {
   return found;
 }
 
-/** @param {any} image */
-export function remember(image) {
-  details.set(image.id, image);
-}
-
 export class Viewer {
-  /**
-   * @param {ViewerEvents} told
-   */
+  /** @param {ViewerEvents} told */
   constructor(told) {
     this.told = told;
     /** @type {any} */
@@ -54,14 +43,10 @@ export class Viewer {
       loop: false,
       bgOpacity: 1,
       spacing: 0.04,
-      preload: [1, 2],
       trapFocus: false,
       escKey: false, // see `close`
       returnFocus: false,
       clickToCloseNonZoomable: false,
-      imageClickAction: "zoom-or-close",
-      bgClickAction: "close",
-      tapAction: "toggle-controls",
       showHideAnimationType: calm ? "none" : "fade",
       hideAnimationDuration: calm ? 0 : 160,
       showAnimationDuration: calm ? 0 : 160,
@@ -111,7 +96,7 @@ export class Viewer {
   /** @param {number} at */
   _data(at) {
     const item = this.source?.at(at);
-    const ratio = ratioOf(this.source?.shapes[at] ?? 128);
+    const ratio = wholeRatioOf(this.source?.shapes[at] ?? 128);
     if (!item) {
       void this.source?.get(at).then((found) => found && this.swipe?.refreshSlideContent(at));
       return { html: '<div class="waiting"></div>' };

@@ -48,9 +48,6 @@ def page(browser, gateway):
     browser.open(f"http://{gateway.host}/")
     browser.until("document.querySelectorAll('.cell.shown').length >= 5")
     yield browser
-    clear = f"if (location.host === '{gateway.host}') localStorage.clear()"
-    # Firefox gives the document of a refusal no storage
-    browser.js(f"(() => {{ try {{ {clear} }} catch {{ }} }})()")
     browser.open("about:blank")
 
 

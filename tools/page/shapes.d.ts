@@ -18,6 +18,8 @@ type Scene = {
   query: string;
   filters: Filters;
   order: "score" | "newest";
+  /** Which of the pictures that were pasted or dropped it searches by. */
+  picture?: number;
   /** Index of the photo in the viewer. */
   viewing?: number;
   /** Where the grid was left. */
@@ -56,10 +58,11 @@ type Group = { latitude: number; longitude: number; count: number; id: number; b
 
 // What each part of the page tells those who made it.
 type BarEvents = {
-  search: (query: string) => void;
+  /** `refined`: it goes on with what was typed before. */
+  search: (query: string, refined: boolean) => void;
   filter: (filters: Filters) => void;
   order: (order: "score" | "newest") => void;
-  picture: (data: string | null) => void;
+  noPicture: () => void;
   view: (view: Scene["view"]) => void;
   help: () => void;
   close: () => void;
