@@ -21,5 +21,5 @@ def test_each_can_be_imported():
     ]
     assert len(names) > 20
     command = [sys.executable, "-c", IMPORT_ALL, *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
