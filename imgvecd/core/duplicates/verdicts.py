@@ -77,7 +77,7 @@ _LEVEL = 24.0
 # places, 3.0; repeated pixels, at 1.9 times or half the size, up to 19 of the mean luma. Of 460 of
 # the same size none had more than 2.7 there, but for those by way of another codec at 92: 4.2.
 _EXCESS, _EXCESS_OTHER_CODEC = Excess(5.5, 6.5, _LEVEL, 3.2), Excess(8.5, 8.0, _LEVEL, 5.0)
-_EXCESS_RESIZED = Excess(8.0, 7.0, 7.5, 4.0)
+_EXCESS_RESIZED = Excess(8.0, 7.0, 7.0, 4.0)
 # What was once saved by another codec, and then well, differs more than the latter explains.
 _WELL_SAVED, _WIDE_WELL_SAVED = 85, 5.0
 # All three at once: 1,080 JPEGs had 29.4 at the most, 360 of other codecs 40.
