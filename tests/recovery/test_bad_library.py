@@ -10,7 +10,7 @@ import pytest
 from bad_images import bad_images, good_images
 from running import DEADLINE_S, RunningDaemon
 
-pytestmark = pytest.mark.started_workers
+pytestmark = [pytest.mark.started_workers, pytest.mark.long]
 
 GOOD = 50
 REASONS = {"truncated", "too_large", "memory", "unsupported", "damaged"}

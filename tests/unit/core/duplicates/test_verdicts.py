@@ -184,7 +184,14 @@ def sheet(total, dots):
     return image
 
 
-@pytest.mark.parametrize("dots", [75, 150, pytest.param(300, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "dots",
+    [
+        75,
+        pytest.param(150, marks=pytest.mark.long),
+        pytest.param(300, marks=pytest.mark.nightly),
+    ],
+)
 def test_one_digit_on_a_page_of_any_size_is_a_change(dots):
     original = saved_photo(sheet("1,284.50", dots), "PNG")
     for total in ("1,264.50", "1,284.58"):
