@@ -18,7 +18,7 @@ SAME := --hypothesis-profile=ci
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
 
-.PHONY: help run test coverage check check-page vendored screenshots nightly nightly-milvus openapi lock bench man clean
+.PHONY: help run test test-long coverage check check-page vendored screenshots nightly nightly-milvus openapi lock bench man clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -42,15 +42,18 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 run: $(VENV)/.installed  ## watch PHOTOS (default ~/Pictures) and show progress
 	@exec $(BIN)/imgvecd serve --root "$(PHOTOS)" --progress
 
-test: $(VENV)/.installed-dev  ## run the tests (not the nightly ones)
-	$(BIN)/python -m pytest -m "not nightly" $(SAME) $(PARALLEL) --durations=25
+test: $(VENV)/.installed-dev  ## run the tests (not the long and the nightly ones)
+	$(BIN)/python -m pytest -m "not long and not nightly" $(SAME) $(PARALLEL) --durations=25
+
+test-long: $(VENV)/.installed-dev  ## run the long tests, which CI runs too
+	$(BIN)/python -m pytest -m "long and not nightly" $(SAME) $(PARALLEL) --durations=25
 
 coverage: $(VENV)/.installed-dev  ## run the quick tests and print how much of each room they reach
 	$(BIN)/python -m pytest -q -m "not nightly" $(SAME) tests/unit tests/contract tests/property \
 		$(PARALLEL) --cov=imgvecd --cov-branch --cov-report=json:build/coverage.json
 	$(BIN)/python -m tools.coverage_by_room build/coverage.json
 
-nightly: $(VENV)/.installed-dev  ## run every test, the long ones included
+nightly: $(VENV)/.installed-dev  ## run every test, the long and the nightly ones included
 	$(BIN)/python -m pytest
 
 MILVUS = $(VENV)/milvus

@@ -39,6 +39,17 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ.pop(FOLDER_VARIABLE), ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def worker_start(request):
+    """Workers are forked from a process that has imported what they import, but where a module
+    says that they are started as they are for users.
+    """
+    if request.node.get_closest_marker("started_workers") is None:
+        preloaded.fork_workers()
+    yield
+    preloaded.start_workers()
+
+
 @pytest.fixture(autouse=True)
 def one_umask():
     """Commands that serve take rights from all that they make: tests after them do not."""

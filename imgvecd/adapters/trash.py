@@ -99,7 +99,9 @@ def _folders(path: bytes) -> Iterator[_Folder]:
 
 
 def _data_home() -> bytes:
-    return os.environb.get(b"XDG_DATA_HOME") or os.path.expanduser(b"~/.local/share")
+    told = os.environb.get(b"XDG_DATA_HOME", b"")
+    # the specification: a relative path is to be ignored
+    return os.path.realpath(told if os.path.isabs(told) else os.path.expanduser(b"~/.local/share"))
 
 
 def _existing(path: bytes) -> bytes:
@@ -130,7 +132,7 @@ def _reserve(folder: _Folder, path: bytes) -> TrashPlace:
     for made in (folder.path, files, infos):
         os.makedirs(made, mode=0o700, exist_ok=True)
     if os.path.islink(folder.path) or os.stat(folder.path).st_uid != os.getuid():
-        raise OSError(errno.EPERM, f"{os.fsdecode(folder.path)} is not yours")
+        raise OSError(errno.EPERM, f"{os.fsdecode(folder.path)} is a link, or not yours")
     told = path if folder.top is None else os.path.relpath(_resolved(path), folder.top)
     now = datetime.datetime.now().astimezone().strftime("%Y-%m-%dT%H:%M:%S")
     note = f"[Trash Info]\nPath={urllib.parse.quote(told)}\nDeletionDate={now}\n"
@@ -138,10 +140,21 @@ def _reserve(folder: _Folder, path: bytes) -> TrashPlace:
         place = TrashPlace(os.path.join(files, name), os.path.join(infos, name + _INFO))
         if os.path.lexists(place.file):
             continue
-        with contextlib.suppress(FileExistsError), open(place.info, "x", encoding="ascii") as file:
-            file.write(note)
+        with contextlib.suppress(FileExistsError):
+            _write_new(place.info, note)
             return place
     raise AssertionError  # there is always another name
+
+
+def _write_new(path: bytes, text: str) -> None:
+    """Write a file that must not be there yet, whole or not at all."""
+    with open(path, "x", encoding="ascii") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            os.unlink(path)
+            raise
 
 
 def _top_of(folder: bytes) -> bytes | None:
@@ -167,6 +180,8 @@ def _require_note(info: bytes, top: bytes | None, path: bytes) -> None:
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             note = file.read(_LARGEST_NOTE) if stat.S_ISREG(status.st_mode) else b""
+    except FileNotFoundError:  # whoever emptied the notes left the files
+        return
     except OSError as error:
         raise ValueError(f"its note in the trash cannot be read: {error.strerror}") from None
     told = re.search(rb"^Path=(.*)$", note, re.MULTILINE)

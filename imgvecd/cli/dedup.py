@@ -175,18 +175,19 @@ def _read(path: str) -> str:
     Raises:
         BadRequestError: it is none.
     """
-    from imgvecd.core.duplicates.written_plans import LARGEST  # noqa: PLC0415  # see `plan`
+    from imgvecd.core.duplicates.dedup_plan import decoded  # noqa: PLC0415  # see `plan`
+    from imgvecd.core.duplicates.written_plans import LARGEST  # noqa: PLC0415
 
     try:
         if not os.path.isfile(path) and os.path.exists(path):
             raise BadRequestError(f"{path}: it is not a regular file")
-        with open(path, encoding="utf-8") as file:
-            text = file.read(LARGEST + 1)
-    except (OSError, UnicodeError) as error:
-        raise BadRequestError(f"{path}: {error}") from error
-    if len(text) > LARGEST:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise BadRequestError(f"{path}: {error.strerror}") from error
+    if len(data) > LARGEST:
         raise BadRequestError(f"{path}: it is too long for a plan")
-    return text
+    return decoded(data, path)
 
 
 def _confirmed(question: str) -> bool:

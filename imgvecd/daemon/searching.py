@@ -10,6 +10,7 @@ from imgvecd.core.search import EmptySearcher, Labeller, Searcher
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, NotFoundError
 from imgvecd.protocols import SavedSearchStore
+from imgvecd.spelling import composed
 
 _LONGEST_NAME = 100  # characters; it is part of a URL
 
@@ -71,7 +72,7 @@ class DaemonSearching:
     async def run_saved(self, name: str) -> api.SearchResponse:
         """Return the hits of a saved search."""
         for saved in (await self.saved()).saved:
-            if saved.name == name:
+            if composed(saved.name) == composed(name):
                 return await (await self._current()).search(saved.search)
         raise NotFoundError(f"there is no saved search {name!r}")
 

@@ -38,6 +38,7 @@ def test_from_search_to_rating_by_keyboard(page, daemon):
     daemon.request("PATCH", f"/v1/images/{found}/metadata", {"rating": None, "tags": None})
 
 
+@pytest.mark.long
 def test_back_returns_to_the_very_same_place(page):
     page.resize(500, 500)
     page.press("End")
@@ -128,6 +129,7 @@ def test_filters_are_chips(page):
     page.until(f"({COUNT}) === '13 photos'")
 
 
+@pytest.mark.long
 def test_a_restarted_daemon_is_found_again(browser, own_daemon):
     gateway = Gateway(own_daemon)
     try:
@@ -153,6 +155,7 @@ def test_a_restarted_daemon_is_found_again(browser, own_daemon):
         gateway.close()
 
 
+@pytest.mark.long
 def test_new_photos_appear(browser, own_daemon):
     """Even where the page was left often, and come back to: a browser keeps pages, as they were."""
     gateway = Gateway(own_daemon)
@@ -194,6 +197,7 @@ def groups_come_as_one_goes_on(browser, names):
     assert seen >= names
 
 
+@pytest.mark.long
 def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
     photos = sorted((own_daemon.home / "Pictures" / "2020").glob("*.jpg"))
     copies = [photo.with_name(f"copy of {photo.name}") for photo in photos]
@@ -265,6 +269,7 @@ def test_the_map_leads_to_photos_and_back_by_keyboard(page):
     assert page.js("history.state.spot.zoom") == pytest.approx(zoom - 1)
 
 
+@pytest.mark.long
 def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
     open_map(page)
     zoom, longitude = "history.state.spot.zoom", "history.state.spot.longitude"
@@ -285,6 +290,7 @@ def test_the_map_is_moved_and_zoomed_by_hand(page, gateway):
     assert asked == {gateway.host}
 
 
+@pytest.mark.long
 def test_the_map_is_zoomed_by_two_fingers(page):
     open_map(page)
     page.until("history.state.spot")
@@ -341,6 +347,7 @@ def test_the_first_photos_do_not_wait_for_the_whole_timeline(page):
     assert page.js(told) == [True, *first]
 
 
+@pytest.mark.long
 def test_closing_leaves_no_listener(browser, daemon):
     gateway = Gateway(daemon)
     browser.open(gateway.address)

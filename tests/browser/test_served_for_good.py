@@ -112,6 +112,7 @@ def test_it_is_refused_without_what_makes_it_safe(daemon, tmp_path, settings, sa
     assert said in error
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_behind_a_proxy_as_the_docs_show_it(daemon, tmp_path, kind):
     if shutil.which(kind) is None:

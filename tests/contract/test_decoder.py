@@ -11,6 +11,8 @@ from imgvecd.errors import UnreadableImageError
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.types import PreprocessSpec, Stamp
 
+pytestmark = pytest.mark.started_workers
+
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
 
 

@@ -11,6 +11,8 @@ from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_mode
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane
 
+pytestmark = pytest.mark.started_workers
+
 TINY = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},

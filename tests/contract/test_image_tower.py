@@ -79,7 +79,7 @@ BY_CONVERSION = [
 
 
 # what is built from the checkpoint is seldom converted: the kinds of it at night
-@pytest.mark.parametrize("kind", [EMBEDDED, *BY_CONVERSION])
+@pytest.mark.parametrize("kind", [pytest.param(EMBEDDED, marks=pytest.mark.long), *BY_CONVERSION])
 def test_it_gives_what_the_whole_model_gives(tmp_path, kind):
     choice = choose_model(EMBEDDED) if kind == EMBEDDED else tiny(tmp_path, kind)
     model, found, directory = kept(tmp_path, choice)
@@ -170,6 +170,7 @@ def test_a_batch_is_shared_out_between_streams_and_comes_back_in_order(tmp_path,
         np.testing.assert_allclose((rows * alone[:count]).sum(axis=1), 1, atol=1e-4)
 
 
+@pytest.mark.long
 def test_bf16_is_used_only_where_it_gives_the_same():
     """What is left to us is as exact as fp32, whatever the processor computes in."""
     exact = OpenClipModel(choose_model(EMBEDDED), EncodeConfig(precision="fp32"))
@@ -297,6 +298,7 @@ async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypa
         await encoder.close()
 
 
+@pytest.mark.long
 async def test_a_usual_model_never_needs_torch(tmp_path):
     choice, images = tiny(tmp_path), tmp_path / "images"
     encoder = SplitEncoder(choice, AUTO, str(tmp_path / "texts"), str(images))
@@ -315,6 +317,7 @@ async def test_a_usual_model_never_needs_torch(tmp_path):
         await encoder.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("differs", [False, True])
 async def test_one_that_was_built_is_compared_with_torch_once_nothing_is_to_do(
     tmp_path, monkeypatch, differs
@@ -357,6 +360,7 @@ def test_a_tower_is_not_compared_where_memory_is_short(tmp_path, monkeypatch):
         Encoding(arguments)
 
 
+@pytest.mark.long
 async def test_torch_alone_converts_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(split_encoder, "_IDLE_S", 0.0)
     config = EncodeConfig(precision="fp32", runtime="torch")

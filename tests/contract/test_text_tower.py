@@ -50,7 +50,7 @@ def tiny(folder, **changes):
     return ModelChoice("tiny", str(checkpoint), fingerprint, str(config), str(checkpoint))
 
 
-@pytest.mark.parametrize("kind", [EMBEDDED, "gelu", "quick"])
+@pytest.mark.parametrize("kind", [pytest.param(EMBEDDED, marks=pytest.mark.long), "gelu", "quick"])
 @pytest.mark.parametrize("way", ["taken out", "built"])
 def test_it_gives_what_the_whole_model_gives(tmp_path, kind, way):
     path = tmp_path / "towers" / "one"
@@ -79,6 +79,7 @@ def tokens(context):
     return Tokens(merges, context)
 
 
+@pytest.mark.long
 @settings(max_examples=300, deadline=None)
 @given(
     text=st.text(max_size=60) | st.text(st.characters(max_codepoint=126), max_size=60),
@@ -135,6 +136,7 @@ def mapped(name):
     )
 
 
+@pytest.mark.long
 async def test_texts_need_no_torch(tmp_path):
     path = tmp_path / "towers" / "one"
     choice = tiny(tmp_path)

@@ -20,6 +20,8 @@ from running import DEADLINE_S, RunningDaemon
 from imgvecd.cli import demo
 from imgvecd.cli.main import main, parser
 
+pytestmark = pytest.mark.long
+
 ROOT = pathlib.Path(__file__).parents[2]
 PHOTOS = ROOT / "tests" / "data" / "photos"
 LIBRARY = (ROOT / "docs" / "library.md").read_text()

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from running import RunningDaemon
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 PHOTOS = HERE.parent / "data" / "photos"
 TESTS = HERE.parent

@@ -69,6 +69,7 @@ def encoded(home):
     return noted.read_text().count("\n") if noted.exists() else 0
 
 
+@pytest.mark.long
 def test_a_library_takes_over_what_a_batch_has_encoded(home, photos, tmp_path):
     out = tmp_path / "shards"
     said = batch(home, photos, out, "--shard-images", 25)
@@ -97,6 +98,7 @@ def test_a_library_takes_over_what_a_batch_has_encoded(home, photos, tmp_path):
     assert (home / "encoded").read_text().count("\n") == 1
 
 
+@pytest.mark.long
 def test_shards_for_a_library_that_waits_to_encode_are_in_time(home, photos, tmp_path):
     out = tmp_path / "shards"
     batch(home, photos, out)
@@ -110,6 +112,7 @@ def test_shards_for_a_library_that_waits_to_encode_are_in_time(home, photos, tmp
         assert not (home / "encoded").exists()
 
 
+@pytest.mark.long
 def test_a_batch_that_is_killed_goes_on_and_takes_what_is_new(home, photos, tmp_path):
     out = tmp_path / "shards"
     flags = ["--out", out, "--model", "imgvecd-mini", "--shard-images", "7"]

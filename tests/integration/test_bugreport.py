@@ -5,6 +5,8 @@ import re
 import pytest
 import yaml
 
+pytestmark = pytest.mark.long
+
 QUERY = "purple hippopotamus umbrella"
 SECTIONS = {
     "versions",

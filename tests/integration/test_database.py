@@ -1,5 +1,6 @@
 """`VectorDatabase` on real photos with the embedded model."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -19,6 +20,7 @@ from imgvecd import VectorDatabase, VectorDBManager, api
 from imgvecd.errors import (
     BadRequestError,
     CatalogDamagedError,
+    CatalogError,
     ConfigError,
     DimensionError,
     ModelError,
@@ -97,6 +99,38 @@ def test_stats(database):
     assert stats["model_name"] == "imgvecd-mini"
     assert stats["dimension"] == database.dimension
     assert stats["formats"] == {"jpeg": len(NAMES)}
+
+
+def test_what_other_threads_are_at_ends_when_the_database_is_closed(kept):
+    database = VectorDatabase("imgvecd-mini", db_path=kept)
+    image_id = database.add_image(PHOTOS / "cat.jpg")
+    calls = [
+        lambda number: database.search_by_text(f"a cat {number}"),
+        lambda number: database.add_image(np.full((9, 9), number % 256, np.uint8)),
+        lambda _: database.thumbnail(image_id),
+        lambda _: database.get_stats(),
+        lambda _: database.read_only,
+    ]
+    at_work = threading.Barrier(len(calls) + 1)
+    ends: list[Exception] = []
+
+    def ask(call):
+        at_work.wait()
+        try:
+            for number in itertools.count():
+                call(number)
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            ends.append(error)
+
+    threads = [threading.Thread(target=ask, args=(call,), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    at_work.wait()
+    database.close()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert len(ends) == len(calls)
+    assert all(isinstance(end, BadRequestError | CatalogError) for end in ends), ends
 
 
 WRONG_CALLS: dict[str, tuple[list[Any], list[Callable[[Any, Any], Any]]]] = {
@@ -327,6 +361,7 @@ with VectorDatabase(db_path=sys.argv[1]) as database:
 """
 
 
+@pytest.mark.long
 def test_other_processes_read_what_the_first_one_writes(kept):
     rocket = str(PHOTOS / "rocket.jpg")
     with VectorDatabase("imgvecd-mini", db_path=kept) as database:

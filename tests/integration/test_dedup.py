@@ -210,6 +210,7 @@ main.main(sys.argv[1:])
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("call", "after"), [("rename", 0), ("rename", 2), ("fsync", 1)])
 def test_killed_anywhere_it_goes_on_and_can_be_undone(home, folder, tmp_path, call, after):
     for number in range(4):

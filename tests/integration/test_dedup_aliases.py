@@ -11,7 +11,8 @@ import pytest
 
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.core.duplicates import removal
-from imgvecd.core.duplicates.dedup_plan import parse
+from imgvecd.core.duplicates.dedup_plan import decoded, parse
+from imgvecd.core.duplicates.folder_set import FolderSet
 from imgvecd.core.duplicates.undo_journal import Journal
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.errors import BadRequestError
@@ -229,7 +230,7 @@ def test_an_edited_plan_names_only_files_of_its_groups(home, photos, tmp_path):
         (written[0], written[1].replace(small.name, other.name)),
         (written[0], written[1].replace(" 1 ", " 2 "), line("keep", other, 2)),
     ):
-        with pytest.raises(BadRequestError, match="nothing is moved"):
+        with pytest.raises(BadRequestError, match=r"(?i)nothing is moved"):
             apply(home, *edited, written=written)
     assert small.is_file()
     # nobody wrote it here: then only equal bytes are copies for certain
@@ -286,3 +287,148 @@ def test_paths_that_make_no_sense_are_named():
             parse(f"plan x\ntrash 1 - - - {'0' * 64} {path}", "p")
     with pytest.raises(BadRequestError, match="line 1"):
         parse("plan " + "x" * 300, "p")
+
+
+def test_a_plan_is_read_however_an_editor_saved_it(home, photos):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    lines = ("plan test", line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg"))
+    plain = parse("\n".join(lines), "p")
+    for ending in ("\r\n", "\r"):
+        data = ("\ufeff# saved by an editor\n" + ending.join(lines)).encode()
+        assert parse(decoded(data, "p"), "p") == plain
+    text = "\n".join(lines)
+    for data, why in (
+        (text.encode("utf-16"), "p is saved as UTF-16; save it as UTF-8"),
+        (text.encode("utf-16-le"), "p holds NUL"),
+        (text.encode() + b"\n# caf\xe9", "p, line 4: it is not UTF-8 there"),
+    ):
+        with pytest.raises(BadRequestError, match=why):
+            decoded(data, "p")
+    with pytest.raises(BadRequestError, match=r"line 3: .* cut off here"):
+        parse(text[: text.rindex("trash") + 40], "p")
+    written = lines[1:]
+    for edited in (written[1] + ",", written[1][:-3]):
+        with pytest.raises(BadRequestError, match=r"that hash was of .*jpg\. Nothing is moved"):
+            apply(home, written[0], edited, written=written)
+    assert (photos / "b.jpg").is_file()
+
+
+def test_a_full_disk_leaves_everything_as_it_was(home, photos, mount):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    lines = line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg")
+    small = mount("small", "mount", "-t", "tmpfs", "-o", "size=16k", "none")
+    (small / "journals").mkdir()
+    fill(small)
+    assert "No space left" in reason(apply(small, *lines))
+    assert list((home / "data/Trash/info").iterdir()) == []
+    (small / "fill").unlink()
+    assert apply(small, *lines).moved == [os.fsencode(photos / "b.jpg")]
+    fill(small)
+    journal = small / "journals/test.jsonl"
+    with open(journal, "a") as file:  # to the end of its last block
+        file.write("\n" * (-journal.stat().st_size % 4096))
+    assert undo(small).moved == [os.fsencode(photos / "b.jpg")]
+    assert undo(small).moved == []
+
+
+def fill(folder):
+    with contextlib.suppress(OSError), open(folder / "fill", "wb", 0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_trash_keeps_no_note_of_what_did_not_go(home, photos, mount):
+    stick = mount("stick", "mount", "-t", "tmpfs", "-o", "size=64k", "none")
+    shutil.copy(PHOTO, stick / "b.jpg")
+    fill(stick)
+    done = apply(home, line("keep", photos / "2024/cat.jpg"), line("trash", stick / "b.jpg"))
+    assert "No space left" in reason(done)
+    assert [path.name for path in stick.rglob("*") if path.is_file()] == ["fill", "b.jpg"]
+
+
+def test_a_trash_that_cannot_be_used_is_named(home, photos, tmp_path):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    lines = line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg")
+    (home / "data").mkdir()
+    trash = home / "data/Trash"
+    trash.write_text("a file")
+    assert reason(apply(home, *lines)) == f"File exists: {trash}"
+    trash.unlink()
+    trash.symlink_to(tmp_path)
+    assert reason(apply(home, *lines)) == f"{trash} is a link, or not yours"
+    assert (photos / "b.jpg").is_file()
+
+
+@pytest.mark.parametrize("told", ["data", "{home}/x/..//data"])
+def test_wherever_the_trash_is_said_to_be_the_way_back_is_found(home, photos, monkeypatch, told):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    (home / "x").mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("XDG_DATA_HOME", told.format(home=home))
+    apply(home, line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg"))
+    relative = told == "data"  # by the specification not to be heeded
+    trash = home / ".local/share/Trash" if relative else home / "data/Trash"
+    assert (trash / "files/b.jpg").is_file()
+    assert undo(home).moved == [os.fsencode(photos / "b.jpg")]
+
+
+def test_what_others_did_in_the_trash_holds_up_no_other_file(home, photos):
+    names = ("b.jpg", "c.jpg", "d.jpg")
+    for name in names:
+        shutil.copy(PHOTO, photos / name)
+    trashed = [line("trash", photos / name) for name in names]
+    apply(home, line("keep", photos / "2024/cat.jpg"), *trashed)
+    trash = home / "data/Trash"
+    (trash / "files/b.jpg").write_text("of another folder, after the trash was emptied")
+    (trash / "info/b.jpg.trashinfo").write_text("[Trash Info]\nPath=/elsewhere/b.jpg\n")
+    (trash / "info/c.jpg.trashinfo").unlink()
+    done = undo(home)
+    assert sorted(done.moved) == [os.fsencode(photos / name) for name in names[1:]]
+    assert "not those of the plan" in reason(done)
+    assert (trash / "files/b.jpg").read_text().startswith("of another folder")
+
+
+def test_a_copy_whose_place_is_taken_while_it_goes_is_told_of_and_can_be_had_back(home, photos):
+    kept, copy = photos / "2024/cat.jpg", photos / "b.jpg"
+    shutil.copy(PHOTO, copy)
+
+    def take():
+        kept.unlink()
+        copy.write_text("new")
+
+    done = apply(home, line("keep", kept), line("trash", copy), trash=Snatching(take))
+    assert "cannot be put back" in reason(done)
+    copy.unlink()
+    assert undo(home).moved == [os.fsencode(copy)]
+    assert copy.read_bytes() == PHOTO.read_bytes()
+
+
+def test_a_copy_is_back_when_its_folder_turns_into_that_of_the_file_that_stays(
+    home, photos, mount, tmp_path
+):
+    mount("probe", "mount", "-t", "tmpfs", "none")  # or skip
+    other = tmp_path / "other"
+    other.mkdir()
+    for path in (other / "b.jpg", photos / "2024/b.jpg"):
+        shutil.copy(PHOTO, path)
+
+    class Mounting(FreedesktopTrash):
+        def move(self, path, place):
+            subprocess.run(["mount", "--bind", photos / "2024", other], check=True)
+            super().move(path, place)
+
+    try:
+        done = apply(
+            home, line("keep", other / "b.jpg"), line("trash", photos / "2024/b.jpg"),
+            trash=Mounting(),
+        )  # fmt: skip
+    finally:
+        subprocess.run(["umount", other], check=True)
+    assert "went or changed with it" in reason(done)
+    assert (photos / "2024/b.jpg").read_bytes() == PHOTO.read_bytes()
+
+
+def test_a_protected_file_is_known_by_a_name_in_another_case_or_composition(photos):
+    shutil.copy(PHOTO, photos / "2024/CAFE\u0301.JPG")
+    found = FolderSet([os.fsencode(photos)]).namesakes({"caf\u00e9.jpg".encode()})
+    assert found == {"caf\u00e9.jpg".encode(): [os.fsencode(photos / "2024/CAFE\u0301.JPG")]}

@@ -19,6 +19,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.long
 def test_it_runs_on_pictures_of_its_own(home, capsys):
     assert main(["demo"]) == 0
     said = capsys.readouterr().out

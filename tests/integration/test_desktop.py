@@ -94,6 +94,7 @@ def commands(data, home, photo):
     yield ["sh", "-c", action.findtext("command").replace("%f", shlex.quote(photo))]
 
 
+@pytest.mark.long
 def test_what_menus_call_opens_the_page_with_photos_like_it(start, shipped_photos, installed, home):
     daemon = start(shipped_photos)
     daemon.wait_until_indexed(8)
@@ -176,6 +177,7 @@ def test_a_broken_list_is_left_alone(home, broken):
         thunar.with_action(broken, thunar.Action("a", "b", "c", "d"))
 
 
+@pytest.mark.long
 def test_krunner_finds_and_opens(start, shipped_photos, installed, home):
     pytest.importorskip("dbus_fast")
     if shutil.which("dbus-run-session") is None or shutil.which("gdbus") is None:

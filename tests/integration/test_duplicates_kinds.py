@@ -13,6 +13,8 @@ from raw_files import dng
 
 from imgvecd import VectorDatabase
 
+pytestmark = pytest.mark.long
+
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 SURE = ["same_bytes", "same_pixels", "reencoded"]
 # all pairs are compared: another photo takes as much again

@@ -11,6 +11,8 @@ import pytest
 from imgvecd import VectorDatabase
 from imgvecd.errors import NotFoundError, ReadOnlyError
 
+pytestmark = pytest.mark.long
+
 
 def test_everything_and_then_only_what_has_changed(start, shipped_photos, tmp_path):
     daemon = start(shipped_photos)

@@ -4,6 +4,8 @@ import pytest
 from PIL import Image
 from raw_files import dng
 
+pytestmark = pytest.mark.long
+
 imagecodecs = pytest.importorskip("imagecodecs")
 pytest.importorskip("pillow_jxl")
 pytest.importorskip("rawpy")

@@ -54,6 +54,7 @@ def legacy(tmp_path, vectors):
     return folder
 
 
+@pytest.mark.long
 def test_opening_the_folder_takes_everything_over(legacy, tmp_path):
     with VectorDatabase("imgvecd-mini", db_path=legacy) as database:
         assert database.get_stats()["total_images"] == 4

@@ -11,6 +11,8 @@ from later import open_clip, save_file, torch
 from imgvecd import VectorDatabase
 from imgvecd.core.library import model_choice
 
+pytestmark = pytest.mark.long
+
 PHOTOS = Path(__file__).parents[1] / "data" / "photos"
 NAME = "ViT-S-32-alt"  # the smallest that open_clip knows by name
 

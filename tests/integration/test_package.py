@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from commands_run import ran
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("build")
 
 ROOT = Path(__file__).parents[2]

@@ -37,6 +37,7 @@ def waits(daemon, cause):
     return status
 
 
+@pytest.mark.long
 def test_pause_and_resume(start, shipped_photos):
     daemon = start(shipped_photos, **QUIET)
     daemon.wait_until_indexed(8)

@@ -34,6 +34,7 @@ def table(folder, captions, header="image\tcaption"):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("loaded_once")
 def test_every_caption_is_asked_for_in_the_whole_folder(tmp_path, capsys):
     for name in CAPTIONS:

@@ -26,10 +26,13 @@ from imgvecd.types import Lane, PreprocessSpec, Stamp
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
 TESTS = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not landlock.abi() or not seccomp.available(),
-    reason="needs Landlock and seccomp",
-)
+pytestmark = [
+    pytest.mark.started_workers,
+    pytest.mark.skipif(
+        sys.platform != "linux" or not landlock.abi() or not seccomp.available(),
+        reason="needs Landlock and seccomp",
+    ),
+]
 
 
 @pytest.fixture

@@ -110,6 +110,7 @@ def test_from_ready_to_stopping(manager, supervised, shipped_photos):
     assert daemon.process.wait(DEADLINE_S) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "part",
     [

@@ -11,6 +11,8 @@ from postgres_server import PostgresServer
 from imgvecd.adapters.postgres.engine import PostgresEngine
 from imgvecd.errors import EngineError
 
+pytestmark = pytest.mark.long
+
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 

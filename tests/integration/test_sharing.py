@@ -84,6 +84,7 @@ def test_two_hosts_find_photos_of_both_and_encode_each_once(hosts, tmp_path):
     }
 
 
+@pytest.mark.long
 def test_a_source_with_wrong_vectors_is_caught_and_told(hosts, tmp_path, postgres, database):
     nas = hosts("nas", draw_some(tmp_path / "a", range(20)))
     nas.wait_until_indexed(20)
@@ -137,6 +138,7 @@ def test_a_source_with_wrong_vectors_is_caught_and_told(hosts, tmp_path, postgre
     assert encoded(tmp_path, "desktop") == 40 - shared["vectors_taken"]
 
 
+@pytest.mark.long
 def test_pages_of_everywhere_neither_shift_nor_repeat(hosts, tmp_path):
     nas = hosts("nas", draw_some(tmp_path / "a", range(20)))
     desktop = hosts("desktop", draw_some(tmp_path / "b", range(20, 35)))
@@ -218,6 +220,7 @@ def test_nothing_shared_says_so(tmp_path):
         assert "`shared.url` is not set" in find(daemon)["notes"][0]
 
 
+@pytest.mark.long
 def test_the_command_lists_verifies_and_forgets(hosts, tmp_path, database):
     nas = hosts("nas", draw_some(tmp_path / "a", range(5)))
     desktop = hosts("desktop", draw_some(tmp_path / "b", range(5, 7)))
@@ -279,6 +282,7 @@ def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
         assert daemon.stop() == 0
 
 
+@pytest.mark.long
 def test_the_set_up_of_the_page(tmp_path, networked):
     """The statements of docs/past-one-machine.md, with a role and a password for each host."""
     page = (ROOT / "docs" / "past-one-machine.md").read_text()

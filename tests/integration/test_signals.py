@@ -67,6 +67,7 @@ MOMENTS = {
 AT_NIGHT = [pytest.param(moment, marks=pytest.mark.nightly) for moment in ("start", "model load")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", [*AT_NIGHT, "encoding"])
 def test_sigterm_at_any_time_ends_in_time_and_loses_nothing(spawn, photos, moment):
     daemon = spawn(photos)

@@ -18,6 +18,8 @@ from imgvecd.errors import UnreadableImageError
 from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.types import Pixels, Priority
 
+pytestmark = pytest.mark.started_workers
+
 TESTS = Path(__file__).parents[1]
 
 with_extra = pytest.mark.skipif(
@@ -98,6 +100,7 @@ async def test_a_wall_of_text_has_bounds(recogniser):
     assert "quick" in text
 
 
+@pytest.mark.long
 @with_extra
 def test_what_is_written_finds_the_picture(start, shipped_photos, tmp_path):
     folder = tmp_path / "camera"
@@ -147,6 +150,7 @@ def test_an_old_library_is_read_when_it_is_turned_on(start, tmp_path):
     again.wait_until(lambda: listed(again)[0].get("text") == "PASSPORT")
 
 
+@pytest.mark.long
 def test_without_the_extra_all_else_works_and_says_what_is_missing(start, shipped_photos, tmp_path):
     folder = tmp_path / "camera"
     folder.mkdir()

@@ -44,7 +44,7 @@ def folder(tmp_path):
 
 
 def test_thumbnails_are_small_upright_and_named(start, folder):
-    daemon = start(folder)
+    daemon = start(folder, wrapper=["env"])  # what is forked has imported what decodes
     daemon.wait_until_indexed(2)
     turned = image_of(daemon, "turned.jpg")["id"]
     for size in SIZES:

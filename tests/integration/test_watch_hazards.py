@@ -103,6 +103,7 @@ async def test_nothing_is_missed_when_the_queue_overflows(tmp_path, flood, runs)
         await eventually(lambda: "0/39/heard.jpg" in watched.files())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runs", [2, pytest.param(100, marks=LONG)])
 async def test_a_tree_that_is_copied_in_is_taken_in_whole(tmp_path, runs):
     library, source = tmp_path / "library", tmp_path / "source"

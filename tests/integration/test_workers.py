@@ -21,6 +21,8 @@ from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane, PreprocessSpec, Priority, Stamp
 
+pytestmark = pytest.mark.started_workers
+
 TESTS = Path(__file__).parents[1]
 GOOD = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)

@@ -15,6 +15,8 @@ from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.types import PreprocessSpec
 
+pytestmark = [pytest.mark.started_workers, pytest.mark.long]
+
 OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 
 PHOTOS = sorted((Path(__file__).parents[1] / "data" / "photos").glob("*.jpg"))

@@ -39,6 +39,8 @@ from hypothesis.stateful import (
 from photo_world import Disk, can_mount, is_whole, known_files, may, mount, picture, unmount
 from running import RunningDaemon
 
+pytestmark = pytest.mark.long
+
 MOST_COPIED = 200  # files and folders
 OPERATIONS = int(os.environ.get("WATCH_OPERATIONS", "100000"))
 STEPS, STEPS_AT_NIGHT = 60, 2000  # with one library

@@ -17,6 +17,8 @@ from imgvecd.processes import backoff, encoder_process, split_encoder
 from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.types import Lane
 
+pytestmark = pytest.mark.started_workers
+
 GOOD, DEADLY = bytes(12), b"kill" + bytes(8)
 
 

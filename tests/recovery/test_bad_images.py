@@ -14,6 +14,8 @@ from imgvecd.errors import UnreadableImageError, WorkerError
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.types import PreprocessSpec
 
+pytestmark = pytest.mark.started_workers
+
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
 GOOD = Path(__file__).parents[1] / "data" / "photos" / "cat.jpg"
 LIMIT_S = 1.5

@@ -10,6 +10,8 @@ import pytest
 from bad_images import bad_images, good_images
 from running import DEADLINE_S, RunningDaemon
 
+pytestmark = [pytest.mark.started_workers, pytest.mark.long]
+
 GOOD = 50
 REASONS = {"truncated", "too_large", "memory", "unsupported", "damaged"}
 # VP8 and JPEG have no checksums: noise behind a header is a picture of noise, and a JPEG whose end

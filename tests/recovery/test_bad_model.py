@@ -10,6 +10,8 @@ from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.errors import ModelError
 
+pytestmark = pytest.mark.long
+
 OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 loading = Later("imgvecd.adapters.openclip.loading")
 

@@ -54,6 +54,7 @@ def assert_restored(daemon):
     assert daemon.imgvecd("doctor").returncode == 0
 
 
+@pytest.mark.long
 def test_one_changed_byte_that_sqlite_does_not_notice(photos, state, serve):
     catalog = state / "catalog.sqlite"
     alone = f"file:{catalog}?immutable=1"

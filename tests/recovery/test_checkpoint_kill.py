@@ -14,6 +14,8 @@ from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
 
+pytestmark = pytest.mark.long
+
 DIM = 16
 KILLED = 9
 DISK_CALLS = ("write", "fsync", "replace", "unlink", "rmdir", "mkdir")

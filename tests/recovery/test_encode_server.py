@@ -55,6 +55,7 @@ def test_a_library_is_encoded_elsewhere_and_the_same(serve, server, many):
     assert kept == noted
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_again_and_again_loses_nothing(serve, server, many):
     server.start()
     daemon = serve(many, encode__remote=server.setting(), encode__without_remote="wait")
@@ -71,6 +72,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(serve, server, ma
     assert not encoded_here(daemon)
 
 
+@pytest.mark.long
 def test_without_its_server_a_daemon_waits_and_says_so(serve, server, photos):
     daemon = serve(photos, encode__remote=server.setting(), encode__without_remote="wait")
     daemon.wait_until(lambda: server_state(daemon)["state"] == "unreachable")

@@ -9,6 +9,8 @@ import pytest
 from pictures import draw
 from running import RunningDaemon
 
+pytestmark = pytest.mark.started_workers
+
 PHOTOS = "tests/data/photos"
 
 

@@ -15,6 +15,8 @@ from imgvecd.adapters.postgres.engine import PostgresEngine
 from imgvecd.core.sharing.vector_engine import Member, Position, VectorStep, Where, no_ids
 from imgvecd.errors import EngineError
 
+pytestmark = pytest.mark.long
+
 COUNT = 3000
 
 

@@ -14,6 +14,8 @@ import pytest
 from fast_serving import serving
 from pictures import draw
 
+pytestmark = pytest.mark.long
+
 BUSY = {
     "watch__settle_ms": 20,
     "encode__batch_size": 4,

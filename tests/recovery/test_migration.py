@@ -92,6 +92,7 @@ def check_kills(old, tmp_path, numbers):
     return killed
 
 
+@pytest.mark.long
 def test_killed_at_some_steps(old, tmp_path):
     assert check_kills(old, tmp_path, [4, 8, 12]) == 3
 

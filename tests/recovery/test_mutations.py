@@ -7,6 +7,8 @@ import shutil
 import pytest
 from stored_library import StoredLibrary, expected, opened
 
+pytestmark = pytest.mark.long
+
 BEFORE, AFTER = range(1, 31), range(1, 41)  # pictures at the time of the backup, and at the end
 
 

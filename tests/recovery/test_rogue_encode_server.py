@@ -17,6 +17,8 @@ from ports import free_port
 
 from imgvecd.remote import messages
 
+pytestmark = pytest.mark.long
+
 COUNT = 60
 
 

@@ -7,6 +7,8 @@ from pictures import draw
 from postgres_server import PostgresServer
 from sharing import add_many, sharing
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def far():

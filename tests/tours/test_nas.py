@@ -5,6 +5,8 @@ import re
 import newcomer
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.usefixtures("kept")
 def test_from_the_link_to_the_service(terminal, home):

@@ -5,6 +5,8 @@ import re
 import newcomer
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 def test_from_make_run_to_the_hits(terminal, hub, home):
     first = terminal(environment={"HF_ENDPOINT": hub})

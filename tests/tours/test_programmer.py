@@ -5,8 +5,11 @@ import shutil
 import textwrap
 
 import newcomer
+import pytest
 from former_interface import AS_PRINTED
 from kept_state import keep_state
+
+pytestmark = pytest.mark.long
 
 PYTHON_PROMPT = ">>>"
 

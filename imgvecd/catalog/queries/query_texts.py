@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_dim, model_id
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
+from imgvecd.spelling import composed
 from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,12 @@ def _search(name: str, text: str) -> SearchRequest | None:
         return None
 
 
+def _as_kept(connection: sqlite3.Connection, name: str) -> str:
+    """Return a search's name as it is kept, in whichever spelling of its characters."""
+    kept = (known for (known,) in connection.execute("SELECT name FROM saved_searches"))
+    return next((known for known in kept if composed(known) == composed(name)), composed(name))
+
+
 class SavedSearchTable:
     """Searches with names: implements `SavedSearchStore`. Thread-safe."""
 
@@ -118,14 +126,13 @@ class SavedSearchTable:
         """
         text = msgspec.json.encode(search.search).decode()
         with self._database.write_aside() as connection:
+            name = _as_kept(connection, search.name)
             (others,) = connection.execute(
-                "SELECT count(*) FROM saved_searches WHERE name != ?", (search.name,)
+                "SELECT count(*) FROM saved_searches WHERE name != ?", (name,)
             ).fetchone()
             if others >= _MOST_SAVED:
                 raise BadRequestError(f"there are {_MOST_SAVED:,} saved searches: drop one first")
-            connection.execute(
-                "INSERT OR REPLACE INTO saved_searches VALUES (?, ?)", (search.name, text)
-            )
+            connection.execute("INSERT OR REPLACE INTO saved_searches VALUES (?, ?)", (name, text))
 
     def forget(self, name: str) -> None:
         """Drop a search.
@@ -134,6 +141,7 @@ class SavedSearchTable:
             NotFoundError: there is none of this name.
         """
         with self._database.write_aside() as connection:
-            gone = connection.execute("DELETE FROM saved_searches WHERE name = ?", (name,))
+            kept = _as_kept(connection, name)
+            gone = connection.execute("DELETE FROM saved_searches WHERE name = ?", (kept,))
         if not gone.rowcount:
             raise NotFoundError(f"there is no saved search {name!r}")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from imgvecd.core.duplicates.copies import CAMERA, Copy, is_comparable, said_by_camera
-from imgvecd.core.duplicates.saved_from import fades, saved_from
+from imgvecd.core.duplicates.saved_from import fades, lies_on_steps, saved_from
 
 LOSSLESS = 100
 """Quality of what lost nothing."""
@@ -16,7 +16,7 @@ SAME_QUALITY = 6
 """Differences that say nothing."""
 
 # Formats that no camera writes: a picture in one is most likely a copy, however well saved.
-_DERIVED = {"webp", "avif", "gif"}
+_DERIVED = {"webp", "avif", "gif", "jpegxl", "jpeg2000"}
 BEST_DERIVED = 74
 """Quality of the best copy that was made from something worse, or by way of another codec."""
 
@@ -62,6 +62,7 @@ def qualities(copies: Sequence[Copy]) -> dict[int, int]:
         found[identity] = quality + (_DEEP if facts.depth > 8 else 0)  # noqa: PLR2004  # bits
     _level_the_same_pixels(known, found)
     _lower_what_was_made_from_others(known, found)
+    _lower_what_lies_on_steps_of_others(known, found)
     _lower_what_faded(known, found)
     _level_the_same_pixels(known, found)
     return found
@@ -101,6 +102,22 @@ def _lower_what_was_made_from_others(known: Mapping[int, Copy], found: dict[int,
             pair = known[origin], known[one]
             if is_comparable(*pair) and not (_is_lossless(known[one]) and _has_faded(*pair)):
                 found[one] = min(found[one], found[origin] - SAME_QUALITY - 1)
+
+
+def _lower_what_lies_on_steps_of_others(known: Mapping[int, Copy], found: dict[int, int]) -> None:
+    """Put what another codec made of a coarse JPEG behind that, whose traces it hides."""
+    jpegs = [each for each in known if known[each].image.format == "jpeg"]
+    others = [each for each in known if not (_is_lossless(known[each]) or each in jpegs)]
+    for one, jpeg in itertools.islice(itertools.product(others, jpegs), _MOST_PAIRS):
+        copy, origin = known[one], known[jpeg]
+        if (
+            is_comparable(copy, origin)
+            and said_by_camera(copy.image) <= said_by_camera(origin.image)
+            and copy.facts
+            and origin.facts
+            and lies_on_steps(copy.facts, origin.facts)
+        ):
+            found[one] = min(found[one], found[jpeg] - SAME_QUALITY - 1)
 
 
 def made_from(known: Mapping[int, Copy]) -> dict[int, list[int]]:

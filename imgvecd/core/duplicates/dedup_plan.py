@@ -6,6 +6,7 @@ their numbers, so lines may be moved, commented out or dropped in any way.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections import defaultdict
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from imgvecd.api import DuplicateFile, Duplicates, Path
 from imgvecd.errors import BadRequestError
 
+_BYTE_ORDER_MARK = "\ufeff"
 _HEADER = """\
 # What `imgvecd dedup apply` moves to the trash: the files on lines that begin with "trash".
 # Read it through. Put # in front of what shall stay as it is, or write "keep" instead of "trash".
@@ -78,6 +80,28 @@ def render(name: str, found: Duplicates) -> Iterator[str]:
         yield from (_line("trash", number, each) for each in spare)
 
 
+def decoded(data: bytes, source: str) -> str:
+    """Return the text of a plan file.
+
+    Args:
+        source: the file's name, for messages.
+
+    Raises:
+        BadRequestError: it is not UTF-8; says where not.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadRequestError(f"{source} is saved as UTF-16; save it as UTF-8")
+    if b"\0" in data:
+        raise BadRequestError(f"{source} holds NUL, so it is no text as UTF-8; save it as UTF-8")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadRequestError(
+            f"{source}, line {line}: it is not UTF-8 there; save the file as UTF-8"
+        ) from None
+
+
 def parse(text: str, source: str) -> PlannedRemovals:
     """Return the plan in `text`.
 
@@ -87,10 +111,11 @@ def parse(text: str, source: str) -> PlannedRemovals:
     Raises:
         BadRequestError: a line makes no sense, or a file is there twice; names it.
     """
+    lines = re.split(r"\r\n?|\n", text.removeprefix(_BYTE_ORDER_MARK))
     name = ""
     protected: list[bytes] = []
     groups: dict[int, list[PlannedFile]] = defaultdict(list)
-    for place, line in enumerate(text.split("\n"), 1):
+    for place, line in enumerate(lines, 1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
@@ -104,9 +129,10 @@ def parse(text: str, source: str) -> PlannedRemovals:
         elif match := _NAME.fullmatch(stripped):
             name = match[1]
         else:
+            cut_off = "; the file may be cut off here" if place == len(lines) else ""
             raise BadRequestError(
                 f"{source}, line {place}: expected `keep` or `trash`, group, pixels, size, date,"
-                " hash and path; # in front leaves a line out"
+                f" hash and path; # in front leaves a line out{cut_off}"
             )
     if not name:
         raise BadRequestError(f"{source} is not a plan: the line `plan NAME` is missing")
@@ -122,20 +148,25 @@ def require_lines_of(plan: PlannedRemovals, written: PlannedRemovals) -> None:
         BadRequestError: names the first that is none.
     """
     groups: defaultdict[tuple[bytes, str], set[int]] = defaultdict(set)
+    by_hash: dict[str, bytes] = {}
     for number, files in written.groups.items():
         for file in files:
             groups[file.path, file.hash].add(number)
+            by_hash.setdefault(file.hash, file.path)
     for number, files in plan.groups.items():
         for file in files:
             if (file.path, file.hash) not in groups:
+                known = by_hash.get(file.hash)
+                hint = f"; that hash was of {os.fsdecode(known)}" if known else ""
                 raise BadRequestError(
                     f"group {number}: {os.fsdecode(file.path)} with that hash was not in the plan"
-                    f" {plan.name} when it was written; nothing is moved. Make a new plan"
+                    f" {plan.name} when it was written{hint}. Nothing is moved: correct the line,"
+                    " leave it out, or make a new plan"
                 )
         if files and not set.intersection(*(groups[file.path, file.hash] for file in files)):
             raise BadRequestError(
                 f"group {number} holds files of several groups of the plan {plan.name} as it was"
-                " written; nothing is moved. Make a new plan"
+                " written. Nothing is moved: correct the numbers, or make a new plan"
             )
 
 

@@ -63,6 +63,7 @@ class Detail:
         edges: strength of the strongest edges of the sharper picture in the other one, relative.
         sharpened: strength of the strongest edges of the other in the sharper one, likewise.
         strength: in grey levels, that the strongest edges of the sharper one have at the least.
+        grain: as `strength`, of the median edge instead of the strongest ones.
         fine: energy of the finest structure in the other, relative to the sharper one.
         alike: share of blocks with structure in which that is the same.
         flat: share of small blocks without structure, in the picture that has fewer.
@@ -80,6 +81,7 @@ class Detail:
     edges: float
     sharpened: float
     strength: float
+    grain: float
     fine: float
     alike: float
     flat: float
@@ -125,6 +127,7 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
         edges=_ratio(common[strong[0]].sum(), (found[0] ** 2)[strong[0]].sum()),
         sharpened=_ratio(common[strong[1]].sum(), (found[1] ** 2)[strong[1]].sum()),
         strength=strengths[0],
+        grain=float(np.median(np.abs(found[0]))),
         fine=_ratio((found[1] ** 2).sum(), (found[0] ** 2).sum()),
         alike=_alike(first[..., 0], second[..., 0]),
         flat=min(float(each.mean()) for each in empty),
@@ -250,12 +253,31 @@ def _spot(difference: Float32Array, sharper: Float32Array) -> float:
 
 
 def unfiltered(difference: Float32Array, plane: Float32Array) -> Float32Array:
-    """Return what is left of a difference without what one filter of a plane explains of it."""
-    fine = np.pad(edges(plane), 1)
-    given = np.stack([fine.ravel(), np.pad(edges(fine), 1).ravel()], axis=1)
-    filtered, *_ = np.linalg.lstsq(given.T @ given, given.T @ difference.ravel(), rcond=None)
-    rest: Float32Array = difference - (given @ filtered).reshape(difference.shape)
+    """Return what is left of a difference without what one filter of a plane explains of it.
+
+    A filter of 5 × 5 pixels, the same to all sides: no program resizes quite as another does.
+    """
+    given = np.stack([(plane - each).ravel() for each in _neighbours(plane)])
+    filtered, *_ = np.linalg.lstsq(given @ given.T, given @ difference.ravel(), rcond=None)
+    rest: Float32Array = difference - (filtered @ given).reshape(difference.shape)
     return rest
+
+
+def _neighbours(plane: Float32Array) -> list[Float32Array]:
+    """Return the means of the pixels that lie as far across and as far down, up to two pixels."""
+    found = [np.pad(plane, 2, mode="edge")]
+    for _ in range(2):  # down, then across
+        found = [_mean_of_two(each, far).T for each in found for far in range(3)]
+    return found[1:]  # but for the pixel itself
+
+
+def _mean_of_two(plane: Float32Array, far: int) -> Float32Array:
+    """Return the means of what lies so many pixels up and down, without two rows at each rim."""
+    rows = len(plane) - 2
+    found: Float32Array = (plane[2 - far : rows - far] + plane[2 + far : rows + far]) / np.float32(
+        2
+    )
+    return found
 
 
 def edges(luma: Float32Array) -> Float32Array:

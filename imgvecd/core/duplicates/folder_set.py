@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from imgvecd.core.watch.foreign_folders import is_of_trash
@@ -42,12 +44,19 @@ class FolderSet:
         return self._known[directory]
 
     def namesakes(self, names: Collection[bytes]) -> dict[bytes, list[bytes]]:
-        """Return the files in the folders that bear one of these names, at any depth."""
+        """Return the files in the folders that bear one of these names, at any depth.
+
+        Some mounts and shares show names in another case, or with accents composed otherwise.
+        """
+        called: defaultdict[str, list[bytes]] = defaultdict(list)
+        for name in names:
+            called[_folded(name)].append(name)
         found: dict[bytes, list[bytes]] = {}
-        for top in self._folders:
+        for top in self._folders if names else ():
             for directory, _, files in os.walk(top):
-                for name in set(files).intersection(names):
-                    found.setdefault(name, []).append(os.path.join(directory, name))
+                for file in files:
+                    for name in called.get(_folded(file), ()):
+                        found.setdefault(name, []).append(os.path.join(directory, file))
         return found
 
 
@@ -93,6 +102,10 @@ def _leads_through_trash(parts: Sequence[bytes]) -> bool:
             if os.path.lexists(note):
                 return True
     return False
+
+
+def _folded(name: bytes) -> str:
+    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
 
 
 def _identity(folder: bytes) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -15,6 +14,7 @@ from imgvecd.core.duplicates.removal_checks import (
     LeftAloneError,
     RefusedError,
     RemovalChecks,
+    told,
     verified,
 )
 from imgvecd.core.duplicates.same_file import fresh_stamp
@@ -126,7 +126,7 @@ def undo(trash: Trash, journal: Journal, moved: Progress) -> Outcome:
             outcome.refused.append((path, str(error)))
             continue
         except OSError as error:
-            outcome.refused.append((path, error.strerror or str(error)))
+            outcome.refused.append((path, told(error)))
             continue
         journal.undone(path)
         trash.forget(gone.place)
@@ -157,6 +157,8 @@ def _settle(trash: Trash, journal: Journal) -> None:
         try:
             trash.require_ours(gone.place, path)
         except ValueError as error:
+            if _holds_another(gone):
+                continue
             raise BadRequestError(
                 f"{journal.path}: {os.fsdecode(path)}: {error}; the journal is not as it was"
                 " written, so nothing is moved"
@@ -165,6 +167,17 @@ def _settle(trash: Trash, journal: Journal) -> None:
         if os.path.lexists(path) and not os.path.lexists(gone.place.file):
             trash.forget(gone.place)
             journal.undone(path)
+
+
+def _holds_another(gone: MovedFile) -> bool:
+    """Return whether the place is another file's by now: the trash was emptied, and used again."""
+    if not gone.hash:
+        return False
+    try:
+        verified(PlannedFile(keep=False, path=gone.place.file, hash=gone.hash), {})
+    except RefusedError:
+        return True
+    return False
 
 
 def _move(
@@ -180,8 +193,8 @@ def _move(
     try:
         stamp = fresh_stamp(file.path)
         for place in trash.reserve(file.path):
-            journal.moving(file.path, place, file.hash)
             try:
+                journal.moving(file.path, place, file.hash)
                 there = _moved_to(file.path, stamp, place, trash)
                 if there:
                     checks.after(place.file, keeper, witnesses)
@@ -189,10 +202,14 @@ def _move(
             except LeftAloneError:
                 _return(file.path, place, trash, journal)
                 raise
+            except OSError:
+                if os.path.lexists(file.path):
+                    trash.forget(place)
+                raise
             journal.undone(file.path)
             trash.forget(place)
     except OSError as error:
-        raise RefusedError(error.strerror or str(error)) from error
+        raise RefusedError(told(error)) from error
     raise RefusedError("there is no trash on its file system")
 
 
@@ -215,10 +232,14 @@ def _moved_to(path: bytes, stamp: Stamp, place: TrashPlace, trash: Trash) -> boo
     except OSError as error:
         if error.errno == errno.EXDEV:
             return False
-        with contextlib.suppress(OSError):
-            trash.forget(place)
         raise
     if not fresh_stamp(place.file).same_bytes(stamp):  # written to in the last moment
-        trash.put_back(place, path)
+        try:
+            trash.put_back(place, path)
+        except OSError as error:
+            raise RefusedError(
+                f"it changed in the last moment, and cannot be put back ({told(error)}):"
+                f" it is {os.fsdecode(place.file)}"
+            ) from error
         raise OSError(errno.EBUSY, "it changed in the last moment, and is back in its place")
     return True

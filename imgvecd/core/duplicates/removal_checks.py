@@ -143,6 +143,12 @@ def verified(file: PlannedFile, seen: dict[bytes, Stamp]) -> Stamp:
     return stamp
 
 
+def told(error: OSError) -> str:
+    """Return what the disk says, and of which file."""
+    name = error.filename2 or error.filename
+    return f"{error.strerror}: {os.fsdecode(name)}" if name else error.strerror or str(error)
+
+
 def _require_bytes(file: PlannedFile, stamp: Stamp) -> None:
     with _telling():
         if hash_file(file.path, stamp).hex() != file.hash:
@@ -192,4 +198,4 @@ def _telling() -> Iterator[None]:
     except UnreadableImageError as error:
         raise RefusedError(str(error)) from error
     except OSError as error:
-        raise RefusedError(error.strerror or str(error)) from error
+        raise RefusedError(told(error)) from error

@@ -7,9 +7,12 @@ what was lost does not come back.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from imgvecd.core.duplicates import resaving
 from imgvecd.core.duplicates.cosine_transform import BLOCK, WAVES
 from imgvecd.types import CopyFacts, Float32Array
 
@@ -20,6 +23,8 @@ _TRACES = 0.3  # mean cosine: 1 where all lie at multiples of the steps, 0 where
 _CLEARLY = 1.25  # steps of neighbouring qualities explain each other
 _BEYOND_ROUNDING = 4  # steps: finer ones drown in the rounding of colours to whole levels
 _LEAST_REMEMBERED = 3  # steps: finer ones drown in rounding
+_NO_CHANCE = 3.0  # times the root of how many cosines there are, for their sum: 4 standard errors
+_BEYOND_CODEC = 6  # steps: finer ones drown in what WebP, AVIF and the like lose
 _NOISE = 0.6  # grey levels, of rounding
 _LEAST_BEYOND, _WITHIN = 0.03, 0.5
 _FEWEST = 40  # coefficients that tell
@@ -84,6 +89,24 @@ def _was_last(
     return bool(was_finer if sum(steps) < sum(others) else not was_finer)
 
 
+def lies_on_steps(copy: CopyFacts, jpeg: CopyFacts) -> bool:
+    """Return whether what is no JPEG still lies at the multiples of a JPEG's coarse steps.
+
+    Those that it was saved in, or that its pixels remember. Both are of one size and orientation.
+    """
+    if not jpeg.steps or not copy.sample or len(copy.sample) != len(jpeg.sample):
+        return False
+    coefficients = _coefficients(copy)
+    tables = [np.array(jpeg.steps, np.float32).reshape(BLOCK, BLOCK)]
+    if jpeg.remembered < jpeg.quality:
+        tables.append(resaving.steps(jpeg.remembered))
+    for table in tables:
+        cosines = _cosines(coefficients, table, table >= _BEYOND_CODEC)
+        if len(cosines) >= _FEWEST and cosines.sum() > _NO_CHANCE * math.sqrt(len(cosines)):
+            return True
+    return False
+
+
 def fades(copy: CopyFacts, other: CopyFacts) -> bool:
     """Return whether `copy` has less of the fine structure of `other`, as other codecs leave it.
 
@@ -136,11 +159,17 @@ def _on_multiples(
     Args:
         where: in a block, shape (8, 8); None for everywhere.
     """
-    table = np.array(steps, np.float32).reshape(BLOCK, BLOCK)
-    telling = np.abs(coefficients) > 0.6 * table  # beyond what is rounded to nothing
+    cosines = _cosines(coefficients, np.array(steps, np.float32).reshape(BLOCK, BLOCK), where)
+    return float(cosines.mean()) if len(cosines) >= _FEWEST else unknown
+
+
+def _cosines(
+    coefficients: Float32Array, table: Float32Array, where: NDArray[np.bool_] | None
+) -> Float32Array:
+    """Return for coefficients that are not rounded to nothing 1 at multiples, -1 between them."""
+    telling = np.abs(coefficients) > 0.6 * table
     telling[:, 0, 0] = False
     if where is not None:
         telling &= where
-    if telling.sum() < _FEWEST:
-        return unknown
-    return float(np.cos(2 * np.pi * coefficients / table)[telling].mean())
+    cosines: Float32Array = np.cos(2 * np.pi * coefficients / table)[telling]
+    return cosines

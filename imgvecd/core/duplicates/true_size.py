@@ -19,6 +19,10 @@ _SOFT, _EMPTY = 0.22, 0.05
 # its strength there: enlarging weakens it; of 384 pictures and what they were reduced to, one had
 # less than this.
 _WEAKENED = 0.95
+# Of sides: of what was enlarged by less, too little is missing, and nobody enlarges by more. Of 60
+# photos, saved well and at 60, those with a rhythm had 0.28 and more of what only they can hold, so
+# they do not look enlarged. Of 90 enlarged ones 80 do.
+_CLEARLY_SMALLER = 0.3, 0.78
 _FLOOR = 1e-5
 _SAME_FREQUENCY = 3.0  # of the steps that a side has: sides are rounded
 
@@ -62,13 +66,14 @@ def shown_by(picture: Fineness, copies: Iterable[Fineness]) -> TrueSize:
     made_from = [each for each in smaller if is_enlarged_from(picture, each.side)]
     if made_from:
         return TrueSize(made_from[-1].side, enlarged=True)
+    unseen = _enlarged_from_unseen(picture)
     for other in smaller if bands else ():
         ratio = other.side / side
         beyond = _beyond(bands, ratio)
         if beyond is not None and beyond < _SOFT:
             weakened = bool(other.bands) and _weakened(bands, other.bands, ratio) < _WEAKENED
-            return TrueSize(other.side, weakened or beyond < _EMPTY)
-    return TrueSize(side, enlarged=False)
+            return TrueSize(other.side, weakened or beyond < _EMPTY or unseen is not None)
+    return TrueSize(side if unseen is None else unseen, enlarged=unseen is not None)
 
 
 def is_enlarged_from(picture: Fineness, side: float) -> bool:
@@ -76,6 +81,17 @@ def is_enlarged_from(picture: Fineness, side: float) -> bool:
     frequency = side / picture.side % 1
     frequency = min(frequency, 1 - frequency)  # as it shows in whole pixels
     return any(abs(each - frequency) <= _SAME_FREQUENCY / picture.side for each in picture.repeats)
+
+
+def _enlarged_from_unseen(picture: Fineness) -> float | None:
+    """Return the side of what a picture was enlarged from, by its rhythm and what it lacks."""
+    ratios = sorted({ratio for each in picture.repeats for ratio in (each, 1 - each)})
+    least, most = _CLEARLY_SMALLER
+    for ratio in ratios if picture.bands else ():
+        beyond = _beyond(picture.bands, ratio) if least < ratio < most else None
+        if beyond is not None and beyond < _SOFT:
+            return ratio * picture.side
+    return None
 
 
 def _beyond(bands: Sequence[float], ratio: float) -> float | None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import fcntl
 import itertools
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from imgvecd.core.duplicates.dedup_plan import quoted, unquoted
 from imgvecd.core.files.durable import sync_directory
 from imgvecd.errors import AlreadyRunningError, BadRequestError
+
+logger = logging.getLogger(__name__)
 
 _SUFFIX = ".jsonl"
 _LONGEST_LINE = 1 << 17  # characters: three paths of 4,096 bytes, each byte quoted, take less
@@ -101,23 +104,30 @@ class Journal:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self.path = os.path.join(folder, name + _SUFFIX)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._file: IO[str] = open(descriptor, "a+", encoding="utf-8")  # noqa: SIM115  # `close`
+        self._descriptor = descriptor
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._file.close()
+            os.close(descriptor)
             raise AlreadyRunningError(
                 f"{name} is being applied or undone by another process"
             ) from None
         sync_directory(folder)
 
     def moving(self, path: bytes, place: TrashPlace, digest: str) -> None:
-        """Note, on disk when this returns, that a file with this hash is about to go."""
+        """Note, on disk when this returns, that a file with this hash is about to go.
+
+        Raises:
+            OSError: it cannot be noted.
+        """
         self._write("trash", path, file=quoted(place.file), info=quoted(place.info), hash=digest)
 
     def undone(self, path: bytes) -> None:
-        """Note that a file is back, or never went."""
-        self._write("undone", path)
+        """Note that a file is back, or never went. On a full disk the next run sees it."""
+        try:
+            self._write("undone", path)
+        except OSError as error:
+            logger.warning("%s: cannot be written: %s", self.path, error)
 
     def away(self) -> dict[bytes, MovedFile]:
         """Return by path what went and is not noted as back, the last one last.
@@ -125,44 +135,50 @@ class Journal:
         Raises:
             BadRequestError: a line is none that a journal has.
         """
-        self._file.seek(0)
         found: dict[bytes, MovedFile] = {}
-        for number in itertools.count(1):
-            line = self._file.readline(_LONGEST_LINE)
-            if not line:
-                break
-            if len(line) == _LONGEST_LINE and not line.endswith("\n"):
-                raise BadRequestError(f"{self.path}, line {number}: it is too long for a journal's")
-            if not line.endswith("\n"):
-                break  # killed while it was written: nothing went
-            try:
-                entry = _decode(line)
-            except msgspec.ValidationError as error:
-                raise BadRequestError(f"{self.path}, line {number}: {error}") from None
-            except msgspec.DecodeError:
-                continue  # the same, and another run went on behind it
-            path = unquoted(entry.path)
-            found.pop(path, None)
-            if entry.what == "trash":
-                place = TrashPlace(unquoted(entry.file), unquoted(entry.info))
-                found[path] = MovedFile(place, entry.hash)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        with open(self._descriptor, encoding="utf-8-sig", errors="replace", closefd=False) as lines:
+            for number in itertools.count(1):
+                line = lines.readline(_LONGEST_LINE)
+                if not line.endswith("\n"):
+                    if len(line) == _LONGEST_LINE:
+                        raise BadRequestError(
+                            f"{self.path}, line {number}: it is too long for a journal's"
+                        )
+                    break  # the end, or killed while it was written: nothing went
+                self._note(line, number, found)
         return found
 
     def close(self) -> None:
         """Let go."""
-        self._file.close()
+        os.close(self._descriptor)
+
+    def _note(self, line: str, number: int, found: dict[bytes, MovedFile]) -> None:
+        """Add what a line says."""
+        try:
+            entry = _decode(line)
+        except msgspec.ValidationError as error:
+            raise BadRequestError(f"{self.path}, line {number}: {error}") from None
+        except msgspec.DecodeError:
+            return  # killed while it was written, and another run went on behind it
+        path = unquoted(entry.path)
+        found.pop(path, None)
+        if entry.what == "trash":
+            place = TrashPlace(unquoted(entry.file), unquoted(entry.info))
+            found[path] = MovedFile(place, entry.hash)
 
     def _write(self, what: str, path: bytes, **more: str) -> None:
-        self._file.seek(0, os.SEEK_END)
         entry = json.dumps({"what": what, "path": quoted(path), **more})
         torn = "\n" if self._ends_torn() else ""
-        self._file.write(f"{torn}{entry}\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        data = f"{torn}{entry}\n".encode()
+        # no buffer: what a full disk refused must not be written later
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        os.fsync(self._descriptor)
 
     def _ends_torn(self) -> bool:
-        size = os.fstat(self._file.fileno()).st_size
-        return size > 0 and os.pread(self._file.fileno(), 1, size - 1) != b"\n"
+        size = os.fstat(self._descriptor).st_size
+        return size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
 
 def names(folder: str) -> list[str]:

@@ -28,11 +28,12 @@ EDIT_ENDINGS = (
     "-edited", "-edit", "-bearbeitet", "-modifié", "-editado", "-editada", "-modificato",
     "-modificata", "-bewerkt", "-redigerad", "-redigeret", "-redigert", "-edytowane", "-upraveno",
     "-muokattu", "-düzenlendi", "-изменено", "-编辑", "-已編輯", "-編集済み", "-수정됨",
+    "-ha editado", "-editat", "-effects",
 )  # fmt: skip
 """What Google Photos, in several languages, puts behind the name of what was edited."""
 _EDITED = re.compile(
     rf"(?P<shot>.+?)(?:~\d+|[_ ]edit(?:ed|_\d{{13,}})?|(?:{'|'.join(EDIT_ENDINGS)})(?:-\d)?"
-    r"|-enhanced(?:-[a-z]{2})*|\(edited\)|_mh\d{13}|-effects)+",
+    r"|-enhanced(?:-[a-z]{2})*|\(edited\)|_mh\d{13})+",
     re.IGNORECASE,
 )
 _RAW_ENDING = re.compile(r"(?P<shot>.+?)(?:[-_ .]raw|\(raw\)|_hevc)", re.IGNORECASE)

@@ -12,6 +12,7 @@ from imgvecd.errors import ModelError
 loading = Later("imgvecd.adapters.openclip.loading")
 
 
+@pytest.mark.long
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(loading.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"imgvecd\[multilingual\]"):

@@ -119,3 +119,22 @@ def test_a_pattern_is_not_taken_for_enlarging():
     pattern = Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).convert("RGB")
     half = saved(scaled(pattern, 0.5), quality=95)
     assert kept(half=half, whole=saved(pattern, quality=90)) == "whole"
+
+
+@pytest.mark.parametrize(
+    ("form", "how"),
+    [("AVIF", {"quality": 90, "speed": 8}), ("JPEG2000", {"quality_layers": [8]})],
+)
+def test_what_another_codec_made_of_a_photo_that_was_saved_twice_gives_way(picture, form, how):
+    original = saved(again(picture, quality=65), quality=92)
+    assert kept(copy=saved(opened(original), form, **how), original=original) == "original"
+    better = saved(picture, form, **how)
+    assert kept(copy=original, better=better) == "better"
+
+
+@pytest.mark.parametrize("factor", [1.5, 1.6])
+def test_what_was_enlarged_from_something_smaller_than_any_copy_gives_way(picture, factor):
+    original = saved(picture, quality=88)
+    shot = scaled(scaled(opened(original), 0.72), factor)
+    assert kept(shot=saved(shot, quality=95), original=original) == "original"
+    assert kept(shot=saved(shot, "PNG"), original=original) == "original"

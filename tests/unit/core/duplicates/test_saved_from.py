@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from imgvecd.adapters import pillow
-from imgvecd.core.duplicates.saved_from import saved_from
+from imgvecd.core.duplicates.saved_from import lies_on_steps, saved_from
 from tests.unit.core.duplicates.pictures import like_a_photo
 
 
@@ -53,3 +53,19 @@ def test_a_lossless_copy_of_a_jpeg_is_not_its_origin(photo):
 def test_other_pictures_explain_nothing(photo):
     other = Image.fromarray(np.asarray(photo)[:, ::-1].copy())
     assert saved_from(facts(saved(photo, quality=60)), facts(saved(other, quality=90))) == 0
+
+
+@pytest.mark.parametrize(
+    ("form", "how"),
+    [
+        ("AVIF", {"quality": 90, "speed": 8}),
+        ("WEBP", {"quality": 95}),
+        ("JPEG2000", {"quality_mode": "rates", "quality_layers": [8]}),
+    ],
+)
+def test_what_another_codec_made_of_a_coarse_jpeg_lies_on_its_steps(photo, form, how):
+    poor = opened(saved(photo, quality=55))
+    for jpeg in (saved(photo, quality=55), saved(poor, quality=92)):
+        of_it = saved(opened(jpeg), form, **how)
+        assert lies_on_steps(facts(of_it), facts(jpeg))
+        assert not lies_on_steps(facts(saved(photo, form, **how)), facts(jpeg))

@@ -184,7 +184,14 @@ def sheet(total, dots):
     return image
 
 
-@pytest.mark.parametrize("dots", [75, 150, pytest.param(300, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(
+    "dots",
+    [
+        75,
+        pytest.param(150, marks=pytest.mark.long),
+        pytest.param(300, marks=pytest.mark.nightly),
+    ],
+)
 def test_one_digit_on_a_page_of_any_size_is_a_change(dots):
     original = saved_photo(sheet("1,284.50", dots), "PNG")
     for total in ("1,264.50", "1,284.58"):
@@ -306,3 +313,38 @@ def test_saved_lying_on_its_side_it_is_the_same(photo):
     exif[0x0112] = 6
     stored = saved(photo, 88).transpose(Image.Transpose.ROTATE_90)
     assert comparing.compare(original, saved_photo(stored, quality=88, exif=exif), 0) == "same"
+
+
+def test_grain_that_saving_took_away_is_no_blur():
+    random = np.random.default_rng(1)
+    down, across = np.mgrid[:600, :500]
+    shape = 60 + 90 * np.exp(-(((across - 250) / 170) ** 2) - ((down - 300) / 250) ** 2)
+    scan = Image.fromarray((shape + random.normal(0, 4, shape.shape)).clip(0, 255).astype(np.uint8))
+    original = saved_photo(scan.convert("RGB"), quality=92)
+    for how in ({"quality": 30}, {"quality": 45}, {"form": "WEBP", "quality": 50}):
+        assert comparing.compare(original, saved_photo(scan.convert("RGB"), **how), 0) == "same"
+    spot = 16 * np.exp(-((across - 330) ** 2 + (down - 380) ** 2) / 400)
+    other = Image.fromarray((np.asarray(scan) + spot).clip(0, 255).astype(np.uint8))
+    for quality in (45, 90):
+        copy = saved_photo(other.convert("RGB"), quality=quality)
+        assert comparing.compare(original, copy, 0) == "edited"
+
+
+@pytest.mark.parametrize("level", [16, 235])
+def test_somebody_in_the_dark_or_in_the_snow_is_a_change(level):
+    random = np.random.default_rng(1)
+    hills = Image.fromarray(random.normal(0, 1, (8, 10)).astype(np.float32)).resize((800, 600))
+    scene = level + 5 * np.asarray(hills)[..., None]
+
+    def shot(somebody=0):
+        pixels = scene + random.normal(0, 3, (600, 800, 3))
+        pixels[340:400, 410:425] -= somebody
+        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+    first = shot()
+    original = saved_photo(first, quality=92)
+    for size in ((800, 600), (400, 300)):
+        copy = saved_photo(first.resize(size, Image.Resampling.LANCZOS), quality=88)
+        assert comparing.compare(original, copy, 0) == "same"
+        other = saved_photo(shot(12).resize(size, Image.Resampling.LANCZOS), quality=88)
+        assert comparing.compare(original, other, 0) in {"edited", "other"}

@@ -31,6 +31,7 @@ def test_the_well_known_model_needs_no_tag():
     assert choice == choose_model(ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_a_model_by_name_and_tag(preset):
     choice = choose_model(preset)
