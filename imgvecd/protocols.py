@@ -41,6 +41,7 @@ from imgvecd.types import (
     PreprocessSpec,
     RootRow,
     Stamp,
+    Town,
 )
 
 Read_contra = TypeVar("Read_contra", contravariant=True)
@@ -683,8 +684,23 @@ class SearchStore(Protocol):
         """Return those folded names that places of images have, with each such place."""
         ...
 
+    def towns(self, name: str) -> Sequence[Town]:
+        """Return the towns of the world with a name, in any language, the largest first.
+
+        A few at most. Blocks for 0.2 s.
+        """
+        ...
+
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
         """Return those folded names that something in the library has, and what has them."""
+        ...
+
+    def spellings(self) -> Sequence[str]:
+        """Return names that something in the library or one of its places has, folded.
+
+        With them stand the single words that they are made of, and what places are called in other
+        languages comes last.
+        """
         ...
 
     def bearing(self, names: Sequence[KnownName]) -> Int64Array:

@@ -342,6 +342,21 @@ class ExaminedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Town:
+    """A town of the world.
+
+    Attributes:
+        latitude, longitude: of its middle, in degrees.
+        reach_km: from there to its edge.
+    """
+
+    name: str
+    latitude: float
+    longitude: float
+    reach_km: float
+
+
+@dataclass(frozen=True, slots=True)
 class KnownName:
     """A name that images of the library bear.
 

@@ -272,7 +272,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         relevance: 0 to 1, comparable between queries; None while it cannot be told.
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
-        shares: of each term in the score, in the request's order; they add up to the score.
+        shares: of each term in the score, in the request's order, then of what the text says should
+            not be shown; they add up to the score.
         matched: it is found by the "name" of a file or folder, or by "metadata" (title,
             description, keywords, people, camera, place, what the user says, and names with them),
             by the "text" in the picture (with them), or, where the query tells a place or a time
@@ -316,6 +317,9 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         taken_from, taken_to: its first day and its last; None where it has no end.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
+        near: latitude, longitude and kilometres, where the words say that it is near the place.
+        without: what is said not to be meant. Images that bear such places and names are left
+            out; what photos should not show is taken away as a term of its own.
         name_words: those that are names of people, tags, folders or cameras; empty if none are.
         names: whom or what these name. Images that bear all of them come first.
         corrected: words as they were typed, and what was looked for instead.
@@ -328,6 +332,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken_to: str | None = None
     place_words: str = ""
     place: str | None = None
+    near: tuple[float, float, float] | None = None
+    without: tuple[str, ...] = ()
     name_words: str = ""
     names: tuple[str, ...] = ()
     corrected: dict[str, str] = {}

@@ -159,21 +159,27 @@ def _understood(found: api.SearchResponse) -> list[str]:
         return []
     taken, hints = [], []
     if said.place is not None:
-        taken.append(f"in {said.place}")
+        near = "" if said.near is None else f"within {said.near[2]:g} km of "
+        taken.append(f"{near or 'in '}{said.place}")
         hints.append("--no-places")
     if said.taken is not None:
         time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
-        taken.append(f"{time} ({said.words!r})")
+        taken.append(f"{time} ({said.words!r})" if said.taken_from or said.taken_to else said.words)
         hints.append("--no-dates")
     looked_for = repr(said.text) if said.text else "all"
     if taken:
         looked_for += f"{', taken' if said.text else ' that was taken'} {' '.join(taken)}"
+    if said.without:
+        looked_for += f", without {' and '.join(said.without)}"
+        hints += ["--no-places"] if said.place_words and said.place is None else []
+        hints += ["--no-names"] if said.name_words and not said.names else []
+        hints += [] if said.place_words or said.name_words else ["--no-spelling"]
     if said.names:
         looked_for += f", {' and '.join(said.names)} first ({said.name_words!r})"
         hints.append("--no-names")
     if said.corrected:
         hints.append("--no-spelling")
-    return [f"Understood as {looked_for}. {', '.join(hints)}: as it was typed."]
+    return [f"Understood as {looked_for}. {', '.join(dict.fromkeys(hints))}: as it was typed."]
 
 
 def _count(images: int) -> str:

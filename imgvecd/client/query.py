@@ -23,6 +23,11 @@ _HEAVIEST = 10.0
 _STORED = re.compile(r"#[0-9]+")
 # A minus that begins a term and no option or number: -people, -@photo.jpg, -#7, -2:people
 _NEGATIVE = re.compile(r"-(?:[^\W\d][^=]|[^\x00-\x7f]|[@#]|\d+(?:\.\d+)?:\S)", re.DOTALL)
+# Within one argument, as in the page's box: "beach -people", 'dog -2:"red car"'; not "a - b"
+_WITHIN = re.compile(
+    r"""\s[+-](?:\d+(?:\.\d+)?:(?=[^\s"])|(?=[^\W\d]|[^\x00-\x7f]))\S+"""
+    r"""|\s[+-](?:\d+(?:\.\d+)?:)?"[^"]+\""""
+)
 _NUMBERS = re.compile(r"-[\d.]+(?:,-?[\d.]+)+")  # a place in the south: --near -33.8,151.2,5
 _LAST_FLAGS = ("--", "--exec")  # what follows belongs to somebody else
 _LIKE, _UNLIKE = 0.75, -0.25  # Rocchio's usual weights of relevance feedback
@@ -63,9 +68,12 @@ def terms_of(
     Raises:
         BadRequestError: an image cannot be read, or a weight is out of range.
     """
+    within = [term for word in (*words, *signed) for term in _WITHIN.findall(word)]
+    words, signed = ([_WITHIN.sub("", word) for word in some] for some in (words, signed))
     plain = [word for word in words if not _is_term(word)]
     terms = [_term(word) for word in words if _is_term(word)]
     terms += [_term(word) for word in signed]
+    terms += [_term(word.strip().replace('"', "")) for word in within]
     terms += [api.Term(id=i, weight=_LIKE / len(like)) for i in like]
     terms += [api.Term(id=i, weight=_UNLIKE / len(unlike)) for i in unlike]
     return _text(" ".join(plain)) or None, tuple(terms)

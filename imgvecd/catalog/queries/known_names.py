@@ -1,5 +1,7 @@
 """The names that the library has: of people, tags, cameras and folders, and which images bear one.
 
+Their spellings, and those of places, are what a misspelt name is compared with.
+
 Names are looked up in memory. They are read from the catalog when they are asked for, as often as
 costs a twentieth of the time at the most, so that a large library's are some seconds old at worst.
 """
@@ -38,6 +40,8 @@ _FOLDERS = (
     " AND dir > each.dir) FROM each WHERE dir IS NOT NULL)"
     " SELECT dir FROM each WHERE dir IS NOT NULL LIMIT :most"
 )
+_PLACES = "SELECT name FROM places LIMIT ?"
+_PLACE_NAMES = "SELECT name FROM place_names LIMIT ?"
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "person": ("person",), "tag": ("tag", "keyword"), "camera": ("camera",),
 }  # fmt: skip
@@ -50,6 +54,7 @@ class KnownNames:
         self._database = database
         self._lock = threading.Lock()
         self._names: dict[str, list[KnownName]] = {}
+        self._spellings: tuple[str, ...] | None = None
         self._clock = -1
         self._outdated = False
         self._fresh_until = 0.0
@@ -64,6 +69,25 @@ class KnownNames:
         with self._lock:
             known = self._current()
         return {name: known[name] for name in names if name in known}
+
+    def spellings(self) -> Sequence[str]:
+        """Return names that something in the library or one of its places has, folded.
+
+        With them stand the single words that they are made of, and what places are called in other
+        languages comes last.
+        """
+        with self._lock:
+            known = self._current()
+            if self._spellings is None:
+                with self._database.read() as connection:
+                    places, translated = (
+                        [" ".join(tokens(name)) for (name,) in connection.execute(sql, (_MOST,))]
+                        for sql in (_PLACES, _PLACE_NAMES)
+                    )
+                own = [*known, *places]
+                words = [word for name in own for word in name.split()]
+                self._spellings = tuple(dict.fromkeys([*own, *words, *translated]))
+            return self._spellings
 
     def bearing(self, names: Sequence[KnownName]) -> Int64Array:
         """Return the sorted ids of live images, the newest if there are many, that bear one."""
@@ -109,6 +133,7 @@ class KnownNames:
             for folder in _with_parents(connection.execute(_FOLDERS, {"most": _MOST})):
                 shown = os.path.basename(folder).decode(errors="replace")
                 self._add(KnownName("folder", os.fsdecode(folder), shown))
+            self._spellings = None
         self._clock = clock
         self._outdated = False
         self._fresh_until = time.monotonic() + _SHARE * (time.monotonic() - began)

@@ -15,6 +15,7 @@ from imgvecd import globs
 from imgvecd.api import Filters
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.files.companions import developed
+from imgvecd.catalog.files.gazetteer import GAZETTEER
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.catalog.queries.filters import conditions
@@ -23,7 +24,7 @@ from imgvecd.catalog.queries.query_texts import QueryTexts
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_id
 from imgvecd.core.search.name_words import expression
-from imgvecd.types import Float32Array, Int64Array, KnownName, join
+from imgvecd.types import Float32Array, Int64Array, KnownName, Town, join
 
 logger = logging.getLogger(__name__)
 
@@ -208,9 +209,29 @@ class SearchRows:
         with self._database.read() as connection:
             return place_index.called(connection, names)
 
+    def towns(self, name: str) -> Sequence[Town]:
+        """Return the towns of the world with a name, in any language, the largest first.
+
+        A few at most. Blocks for 0.2 s.
+        """
+        folded = place_index.folded(name)
+        try:
+            return GAZETTEER.towns(folded) if folded else ()
+        except sqlite3.Error as error:  # no reason not to search
+            logger.warning("the file of places cannot be read: %s", error)
+            return ()
+
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
         """Return those folded names that something in the library has, and what has them."""
         return self._known.called(names)
+
+    def spellings(self) -> Sequence[str]:
+        """Return names that something in the library or one of its places has, folded.
+
+        With them stand the single words that they are made of, and what places are called in other
+        languages comes last.
+        """
+        return self._known.spellings()
 
     def bearing(self, names: Sequence[KnownName]) -> Int64Array:
         """Return the sorted ids of live images, the newest if there are many, that bear one."""

@@ -267,7 +267,8 @@ class Answering:
                 matched |= dict.fromkeys(found, reason)
         other: Matched = "metadata"
         if query.takes_all and query.bearers is None:
-            other = "date" if query.asked.filters.place == query.request.filters.place else "place"
+            said = query.understood
+            other = "date" if said is not None and said.words and not said.place_words else "place"
         return {content_id: matched.get(content_id, other) for content_id in named}
 
     def hits_among(self, query: Query, ids: Sequence[int]) -> dict[int, Hit]:

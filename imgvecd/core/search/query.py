@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imgvecd.api import SearchRequest, Understood
+from imgvecd.core.search import emojis
 from imgvecd.core.search.others import Others
 from imgvecd.core.search.paging import BANDS, BandCuts, Found
 from imgvecd.core.search.relevance import Scale
@@ -69,7 +70,7 @@ class Query:
 
 def name_words(request: SearchRequest) -> str:
     """Return the words of a request that asks for nothing but one text, and for names."""
-    (term, *others) = request.all_terms()
+    (term, *others) = emojis.spelled_out(request)[0].all_terms()
     return term.text or "" if request.names and not others and term.weight > 0 else ""
 
 

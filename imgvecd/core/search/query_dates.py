@@ -1,8 +1,8 @@
 """Times among the words of a query: "beach July 2023" is "beach", taken in July 2023.
 
 Every single time in it is found first (`single_times`); then what the words around make of them:
-"before …", "since …", "between … and …", "… to …", "… or …", "early …". What stands in quotes is
-never taken apart.
+"before …", "since …", "between … and …", "… to …", "… or …", "early …", "not …". What stands in
+quotes is never taken apart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from imgvecd.core.search.single_times import (
     single_times,
 )
 from imgvecd.core.search.time_ranges import Span
-from imgvecd.core.search.time_words import listed
+from imgvecd.core.search.time_words import NOT, listed
 from imgvecd.core.search.words import QUOTED, is_of_small_words
 
 _A_DAY = datetime.timedelta(1)
@@ -52,9 +52,6 @@ _FROM = "from von vom de del desde từ"
 _AND = "and und et y và"
 _TO = "to until till through thru bis à a hasta đến tới"
 _OR = f"or oder ou o hoặc hay {_AND}"
-_NOT = (
-    "not no nicht kein keine pas sans sin không except without außer ausser ohne sauf excepto trừ"
-)
 _AND_LATER = "on onwards onward and_later or_later or_newer und_später oder_später et_après"
 _AND_EARLIER = "and_earlier or_earlier or_older and_before und_früher oder_früher et_avant"
 _THIRDS = (
@@ -108,10 +105,6 @@ class _Marks:
             text,
         )
 
-    def close(self, pattern: re.Pattern[str]) -> None:
-        """Leave alone what fits a pattern."""
-        self.text = pattern.sub(self._close, self.text)
-
     def join(self, pattern: re.Pattern[str], meaning: _Meaning) -> None:
         """Put what times and the words around them mean in their place."""
 
@@ -150,7 +143,10 @@ def _said(span: Span) -> str:
 
 
 def _ends(marks: _Marks, match: re.Match[str]) -> tuple[Span, Span] | None:
-    """Return two ends, of which one may give the other its year or month."""
+    """Return two ends, of which one may give the other its year or month.
+
+    Of two without a year, after a word such as "between", the last ones that have begun.
+    """
     first, last = match["first"], match["last"]
     times = [marks.time(words) if _PRIVATE.fullmatch(words) else None for words in (first, last)]
     if times[1] is not None:
@@ -158,6 +154,8 @@ def _ends(marks: _Marks, match: re.Match[str]) -> tuple[Span, Span] | None:
         ends = _span(times[1])
     elif times[0] is not None:
         begins, ends = _span(times[0]), completed(last, times[0], is_before=False)
+    elif (ends := last_begun(last, marks.today)) and match["led"]:
+        begins = completed(first, Time(*ends, "", last, -1, is_spaced=True), is_before=True)
     else:
         return None
     return None if begins is None or ends is None else (begins, ends)
@@ -218,6 +216,17 @@ def _until(marks: _Marks, match: re.Match[str]) -> list[Span]:
     return [(datetime.date.min, marks.time(match["time"]).end)]
 
 
+def _not(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    time = marks.time(match["time"])
+    if time.first > marks.today:
+        return None
+    spans, begins = [], datetime.date.min
+    for first, end in time.spans(marks.today):
+        spans.append((begins, first))
+        begins = end
+    return [span for span in [*spans, (begins, _NO_END)] if span[0] < span[1]]
+
+
 _LEAD = rf"(?:{listed(_BEFORE_ENDS)}\s+|l['’])?"
 _AN_END = rf"(?:{_TIME}|{OPEN}|{DAY_NUMBER})"
 _FIRST, _LAST = f"(?P<first>{_AN_END})", f"{_LEAD}(?P<last>{_AN_END})"
@@ -226,15 +235,16 @@ _JOINED_BY_TO = rf"(?:\s+{listed(_TO)}\s+|\s*(?:-|–|\.\.)\s*)"
 _JOINED_BY_OR = rf"(?:\s+{listed(_OR)}\s+|\s*[,/&+]\s*)"
 _OR_BESIDE = rf"(?:{_JOINED_BY_OR}|(?<={_TIME})\s+(?={_TIME}))"
 _OF_IT = rf"(?:\s+|-)(?:{listed(_OF)}\s*)?"
-_NEGATED = rf"(?<!\w){listed(_NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_TIME}"
 
 _CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_MARK}(?P<third>[初底末]|(?<=年)中)", _chinese_third),
-    (rf"[从從自]?(?P<first>{_TIME})\s?[到至–-]\s?(?P<last>{_TIME}|{OPEN})", _range),
+    (rf"(?P<led>[从從自]?)(?P<first>{_TIME})\s?[到至–-]\s?(?P<last>{_TIME}|{OPEN})", _range),
     (rf"{_TIME}(?:\s?[和或、]\s?(?:{_TIME}|{OPEN}))+", _either),
     (rf"{_MARK}(?:之前|以前|前)", _before),
     (rf"{_MARK}(?:之后|之後|以后|以後|后|後)", _after),
     (rf"[自从從]?{_MARK}(?:以来|以來|至今)", _since),
+    (rf"(?:除了|除|不是|不在|不要|非)\s?{_MARK}(?:以外|之外|外)?", _not),
+    (rf"{_MARK}(?:以外|之外|除外)", _not),
 )
 _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     *(
@@ -244,9 +254,9 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
         )
         for number, words in enumerate(_THIRDS)
     ),
-    (rf"{listed(_BETWEEN)}\s+{_LEAD}{_FIRST}\s+{listed(_AND)}\s+{_LAST}", _range),
-    (rf"{listed(_FROM)}\s+{_LEAD}{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
-    (rf"{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
+    (rf"(?P<led>{listed(_BETWEEN)})\s+{_LEAD}{_FIRST}\s+{listed(_AND)}\s+{_LAST}", _range),
+    (rf"(?P<led>{listed(_FROM)})\s+{_LEAD}{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
+    (rf"(?P<led>){_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
     (
         rf"(?:{_TIME}|{OPEN})(?:{_OR_BESIDE}(?:{_TIME}|{OPEN}))+",
         _either,
@@ -258,6 +268,7 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"{listed(_BEFORE)}\s+{_LEAD}{_MARK}", _before),
     # "den" is "đến" only between two times: it is German, too
     (rf"(?:{listed(_UNTIL)}|đến)\s+{_LEAD}{_MARK}", _until),
+    (rf"{listed(NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_MARK}", _not),
 )
 _RULES = (
     *((re.compile(pattern), meaning) for pattern, meaning in _CHINESE_RULES),
@@ -267,7 +278,6 @@ _RULES = (
     ),
 )
 _PARTS = re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
-_LEFT_ALONE = re.compile(_NEGATED, re.IGNORECASE)
 _MEANT = re.compile(
     rf"(?<![\w/.\-])(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?(?P<spaced>[\ue000-\uefff])"
     r"(?:['’]s)?(?![\w/\-])|[在于於从從自]?(?P<unspaced>[\uf000-\uf7ff])的?",
@@ -294,7 +304,6 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | No
     marks = _Marks(text, today)
     for pattern, meaning in _RULES:
         marks.join(pattern, meaning)
-    marks.close(_LEFT_ALONE)
     told = [
         (marks.time(match["spaced"] or match["unspaced"]), match)
         for match in _MEANT.finditer(marks.text)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from imgvecd.api import SearchRequest, Understood
-from imgvecd.core.search.query_places import Names, Span, candidates
+from imgvecd.api import Filters, SearchRequest, Understood
+from imgvecd.core.search.query_places import NOT_BEFORE, Names, Span, candidates
 from imgvecd.core.search.vocabulary import is_common, is_word
 from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
 from imgvecd.types import KnownName
@@ -34,12 +34,14 @@ class Named:
     Attributes:
         is_sure: the words mean nothing else.
         is_other: they stand after "or", so that any of the names will do.
+        is_without: they stand after a word such as "without".
     """
 
     words: str
     known: tuple[KnownName, ...]
     is_sure: bool
     is_other: bool = False
+    is_without: bool = False
 
 
 def taken_apart(
@@ -58,17 +60,37 @@ def taken_apart(
     left, named = taken_out(text, called)
     if not named:
         return request, said, ()
+    meant = tuple(name for name in named if not name.is_without)
+    others = tuple(name for name in named if name.is_without)
+    said = said or Understood(text="")
     said = msgspec.structs.replace(
-        said or Understood(text=""),
+        said,
         text=left,
         name_words=", ".join(name.words for name in named),
-        names=tuple(dict.fromkeys(known.shown for name in named for known in name.known)),
+        names=_shown(meant),
+        without=(*said.without, *_shown(others)),
     )
-    return msgspec.structs.replace(request, text=left or text), said, named
+    none_of = (*request.filters.none_of, *(_filter(each) for name in others for each in name.known))
+    filters = msgspec.structs.replace(request.filters, none_of=none_of)
+    return msgspec.structs.replace(request, text=left or text, filters=filters), said, meant
+
+
+def _shown(named: Sequence[Named]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(known.shown for name in named for known in name.known))
+
+
+def _filter(known: KnownName) -> Filters:
+    """Return the filter for what bears a name."""
+    if known.kind == "folder":
+        return Filters(folder=known.name)
+    return Filters(camera=known.name) if known.kind == "camera" else Filters(tags=(known.name,))
 
 
 def taken_out(text: str, called: Names) -> tuple[str, tuple[Named, ...]]:
-    """Return (a text without its sure names, all names); none if it is nothing but one name."""
+    """Return (a text without its sure names, all names).
+
+    A text that is nothing but one name keeps it; only if that is a person's for sure it is told.
+    """
     spans = {span: _name_of(text, span) for span in candidates(text)}
     known = called(list(dict.fromkeys(spans.values()))) if spans else {}
     taken: list[tuple[Span, Named]] = []
@@ -79,16 +101,18 @@ def taken_out(text: str, called: Names) -> tuple[str, tuple[Named, ...]]:
         apart = all(span.end <= other.start or other.end <= span.start for other, _ in taken)
         if meant and apart and len(taken) < _MOST:
             is_other = _OR.search(text[: span.start]) is not None
-            taken.append((span, Named(typed, meant, bool(sure), is_other)))
+            negation = NOT_BEFORE.search(text[: span.start]) if sure else None
+            whole = span if negation is None else replace(span, start=negation.start())
+            taken.append((whole, Named(typed, meant, bool(sure), is_other, negation is not None)))
     taken.sort(key=lambda each: each[0].start)
-    is_all = not _without(text, [span for span, _ in taken])
-    are_several = len(taken) > 1 and all(named.is_sure for _, named in taken)
-    if not taken or (is_all and not are_several):
-        return text, ()
-    if is_all:
-        return "", tuple(named for _, named in taken)
+    names = tuple(named for _, named in taken)
+    if taken and not _without(text, [span for span, _ in taken]):
+        if len(names) > 1 or names[0].is_without:
+            return ("", names) if all(named.is_sure for named in names) else (text, ())
+        is_person = all(known.kind == "person" for known in names[0].known)
+        return text, names if is_person and names[0].is_sure else ()
     certain = [span for span, named in taken if named.is_sure]
-    return _without(text, certain) if certain else text, tuple(named for _, named in taken)
+    return _without(text, certain) if certain else text, names
 
 
 def _name_of(text: str, span: Span) -> str:

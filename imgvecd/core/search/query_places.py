@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from imgvecd.api import SearchRequest, Understood
+from imgvecd.api import Filters, SearchRequest, Understood
+from imgvecd.core.search.time_words import NOT, listed
 from imgvecd.core.search.vocabulary import is_common
 from imgvecd.core.search.words import (
     SMALL_WORDS,
@@ -47,10 +48,17 @@ _BEFORE = re.compile(
     r"|(?:l|d)['’]|(?<!\w)[在])$",
     re.IGNORECASE,
 )
+NOT_BEFORE = re.compile(
+    rf"(?:[,;]\s*)?(?:(?<!\w){listed(NOT)}\s+|(?:除了|不在|不是|没有|沒有))(?:(?:the|der|die|den|dem|la|le|les|el)\s+)?$",
+    re.IGNORECASE,
+)
+"""What stands before a name if all but what bears it is meant."""
+
 _OR = re.compile(
     r"\s*(?:,|/|&|\s(?:or|and|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
     re.IGNORECASE,
 )
+_BUT = re.compile(r"\s?(?:以外|之外|除外)")
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
 _SHORT = {
     "US": "United States",
@@ -95,6 +103,26 @@ class Span:
     words: int
     place: str | None = None
 
+    def holds(self, other: Span) -> bool:
+        """Whether another one is a part of it, or it."""
+        return self.start <= other.start and other.end <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A place that was taken out of a text.
+
+    Attributes:
+        left: the text without it.
+        words: that tell it.
+        is_without: all but what was taken there is meant.
+    """
+
+    left: str
+    words: str
+    place: str
+    is_without: bool
+
 
 @functools.lru_cache(_REMEMBERED)
 def candidates(text: str) -> tuple[Span, ...]:
@@ -125,8 +153,8 @@ def _may_name(name: str, typed: str) -> bool:
 
 def taken_out(
     text: str, known: Mapping[str, Sequence[str]], longer: Sequence[Span] = ()
-) -> tuple[str, str, str] | None:
-    """Return (the text without its place, the place's words, the place); None if it names none.
+) -> Taken | None:
+    """Return what a text is without its place; None if it names none.
 
     Args:
         known: the places, each in one line with what it lies in, by folded name.
@@ -135,8 +163,7 @@ def taken_out(
     named = [
         span
         for span in candidates(text)
-        if span.name in known
-        and not any(span.start >= other.start and span.end <= other.end for other in longer)
+        if span.name in known and not any(other.holds(span) for other in longer)
     ]
     meant = [span for span in named if _is_meant(text, span)]
     if not meant:
@@ -154,7 +181,11 @@ def taken_out(
             place += f"; {another}"
     before = _BEFORE.search(text[:start])
     start = before.start() if before else start
-    return (f"{text[:start]} {text[end:]}", text[start:end].strip(), place)
+    negation = NOT_BEFORE.search(text[:start])
+    start = negation.start() if negation else start
+    end = behind.end() if negation and (behind := _BUT.match(text, end)) else end
+    words = text[start:end].strip(" ,;")
+    return Taken(f"{text[:start]} {text[end:]}", words, place, negation is not None)
 
 
 def _with_what_it_lies_in(
@@ -185,7 +216,8 @@ def taken_apart(
         said: what was understood of its time; that is in its filters already.
     """
     text = (request.text or "") if said is None else said.text
-    if not text or not request.places or request.filters.place is not None:
+    has_place = request.filters.place is not None or (said is not None and said.place_words)
+    if not text or not request.places or has_place:
         return request, said
     spans = candidates(text)
     known = places(list({span.name for span in spans})) if spans else {}
@@ -194,16 +226,20 @@ def taken_apart(
     found = taken_out(text, known, [span for span in longer if span.name in named])
     if found is None:
         return request, said
-    left, words, place = found
-    left = " ".join(left.split()).strip(" ,;.")
+    left = " ".join(found.left.split()).strip(" ,;.")
     if is_of_small_words(left):
         left = ""
     if not left and len(request.all_terms()) > 1:
         return request, said
-    filters = msgspec.structs.replace(request.filters, place=place)
-    said = msgspec.structs.replace(
-        said or Understood(text=""), text=left, place=place, place_words=words
-    )
+    filters, said = request.filters, said or Understood(text="")
+    if found.is_without:
+        without = Filters(place=found.place)
+        filters = msgspec.structs.replace(filters, none_of=(*filters.none_of, without))
+        said = msgspec.structs.replace(said, without=(*said.without, found.place))
+    else:
+        filters = msgspec.structs.replace(filters, place=found.place)
+        said = msgspec.structs.replace(said, place=found.place)
+    said = msgspec.structs.replace(said, text=left, place_words=found.words)
     return msgspec.structs.replace(request, text=left or request.text, filters=filters), said
 
 

@@ -19,6 +19,7 @@ from imgvecd.core.search.wording import (
     is_same_word,
     singular,
 )
+from imgvecd.core.search.words import QUOTED
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
@@ -243,7 +244,13 @@ class TermEncoder:
 
 
 def _words_of(terms: Sequence[Term]) -> list[str]:
-    return [term.text[:_LONGEST_TEXT] for term in terms if term.text is not None]
+    """Return what is encoded of the texts: quotes say what stands for itself, and are no words."""
+    return [_unquoted(term.text[:_LONGEST_TEXT]) for term in terms if term.text is not None]
+
+
+def _unquoted(text: str) -> str:
+    bare = QUOTED.sub(lambda match: match.group()[1:-1], text)
+    return bare if bare.strip() else text
 
 
 def _asked(words: Sequence[str]) -> list[str]:

@@ -288,8 +288,6 @@ class Searcher:
         )
 
     def _read(self, request: SearchRequest) -> Meaning:
-        if request.text is None:
-            return Meaning(request)
         return understand(
             request, self._store, _today(), english_only=knows_english_only(self.model)
         )

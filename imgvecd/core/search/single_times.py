@@ -78,6 +78,10 @@ class Time:
     is_spaced: bool
     either: tuple[str, ...] = ()
 
+    def spans(self, today: datetime.date) -> list[Span]:
+        """Return its spans, in order, none next to another."""
+        return [time_ranges.span(part, today) for part in self.either or (self.said,)]
+
 
 def _day_of(match: re.Match[str], today: datetime.date) -> str:
     named = match.groupdict()
@@ -271,7 +275,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_MONTH}\.?\s+{_DAY}\s?[-–]\s?(?P<last>\d{{1,2}}){_ORDINAL},?\s+{_YEAR}", _days_of),
     (rf"{_MONTH}\.?\s+{_DAY},?\s+{_YEAR}", _day_of),
     (rf"{_SEASON}{_JOINT}{_YEAR}\s?[-/–]\s?(?P<next>(?:20)?\d\d)", _one_winter),
-    (rf"{_YEAR}-{_NUMBER}", _day_of),
+    (rf"{_YEAR}[-/]{_NUMBER}", _day_of),
     (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
     (rf"{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
     (rf"{_YEAR}\s+{_MONTH}", _day_of),

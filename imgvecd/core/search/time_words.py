@@ -124,6 +124,15 @@ _DECADES = {
 }
 
 
+NOT = (
+    "not but_not and_not no without except except_for other_than outside outside_of anywhere_but"
+    " nicht aber_nicht und_nicht kein keine keinen ohne außer ausser außerhalb außerhalb_von"
+    " pas mais_pas et_pas sans sauf excepté hors hors_de no pero_no y_no sin excepto salvo fuera_de"
+    " không không_phải nhưng_không trừ ngoại_trừ ngoài"
+)
+"""What says that all but what follows is meant, as `listed` takes it."""
+
+
 def key(words: str) -> str:
     """Return words as the tables have them."""
     return " ".join(words.casefold().replace("’", "'").split())
@@ -174,5 +183,18 @@ FEASTS = _table(_FEASTS)
 SEASONS, UNITS, COUNTED, COUNTS, WHOLE, RELATIVE_YEARS, DECADES = map(
     _table, (_SEASONS, _UNITS, _COUNTED, _COUNTS, _WHOLE, _RELATIVE_YEARS, _DECADES)
 )
+_LONG = 5  # letters
+LONG_WORDS = tuple(
+    sorted(
+        {
+            word
+            for table in (MONTH_NAMES, FEASTS, SEASONS, WEEKDAYS)
+            for word in table
+            if len(word) >= _LONG and word.isascii() and word.isalpha()
+        }
+    )
+)
+"""Single words of which a misspelt one may be one: "Januray"."""
+
 MONTHS = tuple(names.split()[0] for names in _MONTHS)
 """English names."""

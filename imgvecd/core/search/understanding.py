@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import msgspec
 
 from imgvecd.api import SearchRequest, Understood
-from imgvecd.core.search import query_dates, query_names, query_places
+from imgvecd.core.search import (
+    emojis,
+    misspelt_names,
+    negations,
+    query_dates,
+    query_names,
+    query_places,
+    query_surroundings,
+)
 from imgvecd.core.search.corrections import corrected
 from imgvecd.core.search.query_names import Named
 from imgvecd.protocols import SearchStore
@@ -37,17 +45,35 @@ def understand(
     Args:
         english_only: the model knows no other language.
     """
-    asked, said = query_dates.taken_apart(request, today)
-    asked, said = query_places.taken_apart(asked, said, store.places, store.called)
-    asked, said, named = query_names.taken_apart(asked, said, store.called)
-    if asked.text is None or not asked.spelling or (said is not None and not said.text):
-        return Meaning(asked, said, named)
+    asked, words = emojis.spelled_out(request)
+    if asked.text is None:
+        return Meaning(asked)
 
     def is_known(word: str) -> bool:
         return bool(len(store.named(word, 1, whole_words=True)))
 
-    text, words = corrected(asked.text, is_known, english_only=english_only)
+    if asked.spelling:
+        text, names = misspelt_names.corrected(asked.text, store.spellings, is_known)
+        asked, words = msgspec.structs.replace(asked, text=text), words | names
+    asked, said = query_dates.taken_apart(asked, today)
+    asked, said = query_surroundings.taken_apart(asked, said, store)
+    asked, said = query_places.taken_apart(asked, said, store.places, store.called)
+    asked, said, named = query_names.taken_apart(asked, said, store.called)
+    text = asked.text or ""
+    if not asked.spelling or (said is not None and not said.text):
+        return Meaning(asked, _correcting(said, text, words), named)
+    text, misspelt = corrected(text, is_known, english_only=english_only)
+    asked = msgspec.structs.replace(asked, text=text)
+    said = _correcting(said, text, words | misspelt)
+    asked, said = negations.taken_apart(asked, said, english_only=english_only)
+    return Meaning(asked, said, named)
+
+
+def _correcting(said: Understood | None, text: str, words: dict[str, str]) -> Understood | None:
+    """Return what was understood, with words that were looked for instead of others."""
     if not words:
-        return Meaning(asked, said, named)
-    said = msgspec.structs.replace(said or Understood(text=text), text=text, corrected=words)
-    return Meaning(msgspec.structs.replace(asked, text=text), said, named)
+        return said
+    if said is None:
+        return Understood(text=text, corrected=words)
+    text = text if said.text else ""
+    return msgspec.structs.replace(said, text=text, corrected=words)

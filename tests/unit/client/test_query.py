@@ -30,6 +30,18 @@ def parsed(*words, signed=(), like=(), unlike=()):
         (["+@"], None, [("@", 1)]),
         (["snow", "#316", "@"], "snow @", [(316, 1)]),
         (["#1 dad", "#2nd"], "#1 dad #2nd", []),
+        (["dog -cat"], "dog", [("cat", -1)]),
+        (["a dog -red car +snow"], "a dog car", [("red", -1), ("snow", 1)]),
+        (['dog -2:"red car" beach'], "dog beach", [("red car", -2)]),
+        (["dog -0.5:cat"], "dog", [("cat", -0.5)]),
+        (["+beach -people"], None, [("beach", 1), ("people", -1)]),
+        (["biển -người"], "biển", [("người", -1)]),
+        (["IMG-2041 T-shirt"], "IMG-2041 T-shirt", []),
+        (
+            ["IMG -2041", "x -1:1", "a - b", "2019 -- 2020"],
+            "IMG -2041 x a - b 2019 -- 2020",
+            [("1", -1)],
+        ),
     ],
 )
 def test_words_and_terms(words, text, terms):

@@ -1,6 +1,7 @@
 """Times among the words of a query, in six languages."""
 
 import datetime
+import re
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search.feasts import feast
 from imgvecd.core.search.query_dates import taken_apart, understood
 from imgvecd.core.search.relevance import Scale
+from imgvecd.core.search.words import outside_quotes
 
 TODAY = datetime.date(2024, 9, 15)
 
@@ -179,11 +181,42 @@ TODAY = datetime.date(2024, 9, 15)
         ("vorletzten Sommer", "", "2023-06-01", "2023-08-31"),
         ("前年", "", "2022-01-01", "2022-12-31"),
         ("the past month", "", "2024-08-15", "2024-09-15"),
+        ("between Easter and Whitsun", "", "2024-03-29", "2024-05-20"),
+        ("zwischen Ostern und Pfingsten", "", "2024-03-29", "2024-05-20"),
+        ("entre Noël et le nouvel an", "", "2023-12-24", "2024-01-01"),
+        ("entre junio y agosto", "", "2024-06-01", "2024-08-31"),
+        ("từ tháng 6 đến tháng 8", "", "2024-06-01", "2024-08-31"),
+        ("dogs between November and February", "dogs", "2023-11-01", "2024-02-29"),
+        ("not before 2019", "", "2019-01-01", None),
+        ("2019/07", "", "2019-07-01", "2019-07-31"),
     ],
 )
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):
     said = understood(text, TODAY)
     assert (said.text, said.taken_from, said.taken_to) == (left, first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("dogs not in 2019", "dogs"),
+        ("beach, not 2019", "beach"),
+        ("everything except 2019", ""),
+        ("alles außer 2019", ""),
+        ("Strand nicht 2019", "Strand"),
+        ("plage sauf 2019", "plage"),
+        ("sans 2019", ""),
+        ("playa excepto 2019", "playa"),
+        ("biển trừ năm 2019", "biển"),
+        ("biển không phải năm 2019", "biển"),
+        ("除了2019年", ""),
+        ("2019年以外的海滩", "海滩"),
+    ],
+)
+def test_all_but_a_time_is_meant_after_not(text, left):
+    asked, said = taken_apart(SearchRequest(text=text), TODAY)
+    assert said.text == left
+    assert [each.taken for each in asked.filters.any_of] == ["..2018-12-31", "2020-01-01.."]
 
 
 @pytest.mark.parametrize(
@@ -213,8 +246,9 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
         "ten dogs",
         "a dog before a house",
         "the last supper",
-        "dogs not in 2019",
-        "sans 2019",
+        "dogs not in 2045",
+        "between 3 and 5 dogs",
+        "between monday and friday",
         "Friday",
         "Black Friday sale",
         "since forever",
@@ -249,6 +283,17 @@ async def test_times_apart_are_each_looked_through(shelf, dated):
         "2015-01-01",
         "2019-12-31",
     )
+
+
+async def test_not_in_one_of_several_times_is_in_none_of_them(shelf, dated):
+    taken = {
+        year: dated(f"/photos/{year}.jpg", f"{year}-07-01T10:00:00") for year in range(2014, 2021)
+    }
+    answer = await shelf.find("not 2015 or 2019", limit=100)
+    assert {hit.id for hit in answer.hits} == {
+        taken[year] for year in (2014, 2016, 2017, 2018, 2020)
+    }
+    assert {hit.matched for hit in answer.hits} == {"date"}
 
 
 @pytest.mark.parametrize(
@@ -348,3 +393,20 @@ async def test_a_name_with_a_year_is_found_whenever_it_was_taken(shelf, dated):
     assert [(hit.id, hit.matched) for hit in answer.hits] == [(wanted, "name")]
     filtered = await shelf.find("invoice 2019", filters=Filters(folder="elsewhere"))
     assert filtered.hits == ()
+
+
+def test_what_touches_quotes_is_left_alone():
+    found = outside_quotes(re.compile(r"\d+"), '1 "2" 3"4"5 „6“ 7" 8')
+    assert [match.group() for match in found] == ["1", "3", "5", "7", "8"]
+    assert not outside_quotes(re.compile('a "b" c'), 'a "b" c')
+
+
+@pytest.mark.parametrize("unit", ['"a" 2019 ', "„á” ", '"\t年'])
+def test_a_text_of_many_quotes_is_read_in_linear_time(unit):
+    def took_s(length):
+        began = time.thread_time()
+        outside_quotes(re.compile(r"\w+"), (unit * length)[:length])
+        return time.thread_time() - began
+
+    took_s(1000)
+    assert took_s(100_000) < 50 * max(took_s(10_000), 0.01)  # the longest that the API takes

@@ -65,6 +65,11 @@ def taken_out(text):
         ("flowers iPhone 13", "flowers", [["Apple iPhone 13"]]),
         ("pictures of Ada and Bob", "", [["Ada Lovelace", "Ada Yonath"], ["Bob"]]),
         ("Ada oder Bob", "", [["Ada Lovelace", "Ada Yonath"], ["Bob"]]),
+        ("Ada", "Ada", [["Ada Lovelace", "Ada Yonath"]]),
+        ("photos of Ada", "photos of Ada", [["Ada Lovelace", "Ada Yonath"]]),
+        ("Ada without Bob", "", [["Ada Lovelace", "Ada Yonath"], ["Bob"]]),
+        ("a dog but not Bob", "dog", [["Bob"]]),
+        ("ein Hund ohne Bob", "Hund", [["Bob"]]),
     ],
 )
 def test_names_are_taken_out(text, left, names):
@@ -78,7 +83,6 @@ def test_names_are_taken_out(text, left, names):
         "lily on grass", "Zebra", "golden retriever",
         "a rose in a garden", "a mark on the wall",  # words like any other
         "dog on the beach", "holiday on the beach", "beach",
-        "Ada", "photos of Ada",  # nothing but a name
         "a red car", "", "   ", "adagio on a piano", "x" * 600 + " Ada",
     ],
 )  # fmt: skip
@@ -163,6 +167,31 @@ async def test_names_alone_find_all_who_bear_them(shelf, library):
     assert found == {"ada-beach", "ada-perhaps", "ada-home", "bob-beach"}
     assert {hit.matched for hit in either.hits if hit.band == "found"} == {"metadata"}
     assert either.understood.text == ""
+
+
+async def test_one_name_alone_finds_who_bears_it_and_nobody_else(shelf, library):
+    shelf.add("/photos/alike.jpg", towards("Ada", 0.99, 90))
+    answer = await shelf.find("Ada", all=True, limit=100)
+    bands = {library.get(hit.id, "other"): hit.band for hit in answer.hits}
+    assert {name for name, band in bands.items() if band == "found"} == {
+        "ada-beach", "ada-perhaps", "ada-home",
+    }  # fmt: skip
+    assert answer.understood.names == ("Ada",)
+    assert answer.understood.text == "Ada"
+
+
+async def test_who_is_not_meant_is_left_out(shelf, library):
+    answer = await shelf.find("Ada without Bob")
+    assert {name for name, band in told(library, answer) if band == "found"} == {
+        "ada-beach", "ada-perhaps",
+    }  # fmt: skip
+    assert (answer.understood.names, answer.understood.without) == (("Ada",), ("Bob",))
+    answer = await shelf.find("beach, but not Bob", all=True, limit=100)
+    assert answer.understood.text == "beach"
+    assert {"bob-beach", "ada-home"}.isdisjoint(name for name, _ in told(library, answer))
+    assert len(answer.hits) == 44
+    answer = await shelf.find("everything except Bob", limit=100)
+    assert (answer.found, answer.understood.text) == (44, "")
 
 
 async def test_hits_that_bear_the_name_say_so(shelf, library):

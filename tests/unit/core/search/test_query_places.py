@@ -192,6 +192,91 @@ async def test_only_what_was_taken_there_is_found(shelf, placed):
     assert len(nowhere.hits) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("beach near Paris", "beach"),
+        ("a dog close to paris", "a dog"),
+        ("in der Nähe von Paris", ""),
+        ("château près de Paris", "château"),
+        ("autour de Paris", ""),
+        ("cerca de París", ""),
+        ("gần Paris", ""),
+        ("巴黎附近", ""),
+        ("巴黎附近的海滩", "的海滩"),
+    ],
+)
+async def test_what_was_taken_around_a_town_is_near_it(shelf, placed, text, left):
+    wanted = {placed("/photos/versailles.jpg", 48.80, 2.13), placed("/photos/p.jpg", 48.85, 2.35)}
+    wanted.add(shelf.add("/photos/told.jpg", np.eye(DIM)[0], metadata={"city": "Paris"}))
+    placed("/photos/orleans.jpg", 47.90, 1.90)
+    answer = await shelf.find(text, all=True)
+    assert {hit.id for hit in answer.hits} == wanted
+    assert answer.understood.text == left
+    assert answer.understood.place == "Paris"
+    assert answer.understood.near == pytest.approx((48.853, 2.349, 40), abs=0.01)
+    assert len((await shelf.find(text, all=True, places=False)).hits) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "found"),
+    [
+        ("beach not in Portugal", "beach", 2),
+        ("not in Portugal", "", 2),
+        ("everything except Portugal or France", "", 1),
+        ("Strand, aber nicht in Portugal", "Strand", 2),
+        ("plage sauf au Portugal", "plage", 2),
+        ("playa fuera de Portugal", "playa", 2),
+        ("biển trừ Bồ Đào Nha", "biển", 2),
+        ("除了葡萄牙以外的海滩", "的海滩", 2),
+        ("beach not near Paris", "beach", 2),
+    ],
+)
+async def test_all_but_a_place_is_meant_after_not(shelf, placed, text, left, found):
+    placed("/photos/lisbon.jpg", 38.72, -9.14)
+    placed("/photos/versailles.jpg", 48.80, 2.13)
+    placed("/photos/oslo.jpg", 59.91, 10.75)
+    answer = await shelf.find(text, all=True)
+    assert (answer.understood.text, len(answer.hits)) == (left, found)
+    assert answer.understood.without
+    assert answer.understood.place is None
+
+
+async def test_of_namesakes_that_counts_around_which_images_were_taken(shelf, placed):
+    wanted = placed("/photos/murano.jpg", 45.46, 12.35)
+    placed("/photos/rome.jpg", 41.9, 12.5)
+    answer = await shelf.find("near Venice", all=True)
+    assert [hit.id for hit in answer.hits] == [wanted]
+
+
+async def test_a_lake_has_its_name_of_a_town(shelf, placed):
+    wanted = placed("/photos/malcesine.jpg", 45.76, 10.81)
+    placed("/photos/milan.jpg", 45.46, 9.19)
+    for text in ("sailing around Lake Garda", "sailing on Lake Garda", "sailing Lago di Garda"):
+        answer = await shelf.find(text, all=True)
+        assert [hit.id for hit in answer.hits] == [wanted]
+        assert answer.understood.text == "sailing"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "near the water",
+        "around the house",
+        '"near Paris"',
+        "near Bordeaux",
+        "near Ada",
+        "um drei Uhr",
+    ],
+)
+async def test_other_words_are_no_surroundings(shelf, placed, text):
+    placed("/photos/versailles.jpg", 48.80, 2.13)
+    stratford = {"gps_latitude": 34.80, "gps_longitude": -96.96}
+    shelf.add("/photos/ada.jpg", np.eye(DIM)[0], metadata={**stratford, "people": ["Ada"]})
+    answer = await shelf.find(text, all=True)
+    assert answer.understood is None or answer.understood.place is None
+
+
 async def test_a_place_and_a_time_alone_find_all_of_them(shelf, placed):
     wanted = {
         placed(f"/photos/{i}.jpg", 16.05, 108.2, taken_at=f"2022-07-{i + 1:02}T10:00:00")
