@@ -45,13 +45,14 @@ def saved_from(copy: CopyFacts, other: CopyFacts, *, doubtful: bool = True) -> f
     Both are of one size and orientation.
 
     Args:
-        doubtful: count also what each explains, if one does better.
+        doubtful: count also what each explains, if one does better, and what pixels remember, which
+            may be of what both were made from.
     """
     is_comparable = bool(copy.steps and copy.sample) and len(copy.sample) == len(other.sample)
     if not is_comparable or copy.steps == other.steps or copy.pixels == other.pixels:
         return 0.0
     mine, theirs = _coefficients(copy), _coefficients(other)
-    if _remembers(mine, copy.steps, other.steps):
+    if doubtful and _remembers(mine, copy.steps, other.steps):
         return _FITS
     there = _agreement(theirs, mine, copy.steps)
     if there < _FITS or _remembers(theirs, other.steps, copy.steps):
