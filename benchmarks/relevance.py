@@ -48,7 +48,7 @@ _MODELS = Path(imgvecd.__file__).parent / "models"
 _SIZES = (100, 300, 1000, 5000)
 _CAPTIONS = 80  # asked in libraries of each size
 _HOLDOUT = 500
-_CURVE = (0.05, 0.1, 0.2, FOUND, 0.5, 0.7)
+_CURVE = (0.05, 0.1, FOUND, 0.36, 0.5, 0.7)
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of libraries, best first
 # things that can be seen, of those that three or more of the photos have in two captions
 THINGS = """
