@@ -101,9 +101,20 @@ class Slots:
                 self.give_back(client)  # the turn came, and nobody was there any more
             raise
 
-    def give_back(self, client: Hashable) -> None:
-        """Give back a place that the client has; whoever is next gets it."""
+    def give_back(self, client: Hashable, rest_s: float = 0.0) -> None:
+        """Give back a place that the client has; whoever is next gets it.
+
+        Args:
+            rest_s: for so long it counts as the client's still, while others may have it.
+        """
         self._free += 1
+        if rest_s > 0:
+            asyncio.get_running_loop().call_later(rest_s, self._uncount, client)
+            self._next()
+        else:
+            self._uncount(client)
+
+    def _uncount(self, client: Hashable) -> None:
         self._taken[client] -= 1
         if not self._taken[client]:
             del self._taken[client]

@@ -1,7 +1,7 @@
 """Threads for calls that block, in named pools, so that no kind of work waits for another.
 
-Clients take turns in each pool: one has a share of its threads, and a single one while others ask,
-too. What the daemon does for itself takes no turns.
+Clients take turns in each pool: one has a share of its threads, and while others ask, too, a single
+one, which rests in proportion to what it computes. What the daemon does for itself takes no turns.
 
 What asks which pool: searches and whatever a client waits a moment for, `INTERACTIVE`; globs and
 other filters over the whole library, `FILTERING`; indexing, checkpoints, backups and listings,
@@ -18,6 +18,7 @@ import contextvars
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, ParamSpec, TypeVar
@@ -26,6 +27,12 @@ from imgvecd.core.slots import Slots
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+# Threads that compute share one interpreter: who asks without a pause leaves two thirds of it to
+# the others.
+_RESTS = 2
+_LEAST_REST_S = 0.0005  # less is not worth a timer
+_LONGEST_REST_S = 1.0
 
 
 class Asker(NamedTuple):
@@ -59,19 +66,32 @@ class ThreadPool:
         A caller that is cancelled leaves a call behind that goes on to its end.
         """
         bound = functools.partial(contextvars.copy_context().run, call, *args, **kwargs)
-        slots, who = self._slots, asker.get()
-        if who is not None:
-            await slots.take(who.client, owner=who.is_owner)
-        running = self._executor().submit(bound)
-        if who is not None:
-            # not before the thread has ended, whether anybody still waits for it or not
-            loop = asyncio.get_running_loop()
+        who = asker.get()
+        if who is None:
+            return await asyncio.wrap_future(self._executor().submit(bound))
+        slots, client, loop = self._slots, who.client, asyncio.get_running_loop()
+        computed_s = 0.0
 
-            def give_back(_: object) -> None:
-                with contextlib.suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(slots.give_back, who.client)
+        def measured() -> T:
+            nonlocal computed_s
+            began = time.thread_time()
+            try:
+                return bound()
+            finally:
+                computed_s = time.thread_time() - began
 
-            running.add_done_callback(give_back)
+        def give_back() -> None:
+            rest_s = 0.0 if slots.alone(client) else min(_RESTS * computed_s, _LONGEST_REST_S)
+            slots.give_back(client, rest_s if rest_s >= _LEAST_REST_S else 0.0)
+
+        def ended(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(give_back)
+
+        await slots.take(client, owner=who.is_owner)
+        running = self._executor().submit(measured)
+        # not before the thread has ended, whether anybody still waits for it or not
+        running.add_done_callback(ended)
         return await asyncio.wrap_future(running)
 
     def _executor(self) -> ThreadPoolExecutor:

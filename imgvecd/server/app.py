@@ -24,6 +24,7 @@ from imgvecd.server.client_connection import (
     slots_to_begin,
 )
 from imgvecd.server.concurrency import limit_concurrency
+from imgvecd.server.courtesy import delay_refusals
 from imgvecd.server.listener import Listener, OpenFiles, Pace
 from imgvecd.server.peer_credentials import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
@@ -185,6 +186,7 @@ def build(
             mark_busy(begun),
             send_in_time(config.timeout_s),
             answer_errors(),
+            delay_refusals(),
             guard(token or secrets.token_hex()),
             require_owner(table),
             require_json(table),

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 # `connect`. It keeps them in one line, so that whoever comes waits for all of these.
 _BACKLOG = MAX_CONNECTIONS_PER_CLIENT
 _AT_ONCE = 8  # clients accepted before those that are in are served again
-# Beside others a client is let in so often: to connect, parse and hang up takes half a millisecond
-# of the event loop, of which it so has an eighth.
+# Beside others clients are let in so often, all in all: to connect, ask and hang up takes a
+# millisecond of the event loop, so they have a quarter of it.
 _PACE_S = 0.004
 # Of a client that has its share already, so many connections may wait for its older ones to go.
 _MOST_BEYOND = 16
@@ -77,7 +77,10 @@ class OpenFiles:
 
 
 class Pace:
-    """When each client may be let in: beside others, one connection after a rest. Of one daemon."""
+    """When each client may be let in: beside others, one connection after a rest. Of one daemon.
+
+    The more clients wait, the longer each rests: a client may be any number of processes.
+    """
 
     def __init__(self) -> None:
         self._let_in = RecentClients()
@@ -86,9 +89,15 @@ class Pace:
         """Note that a client is let in; `now` is the event loop's clock."""
         self._let_in.note(client, now)
 
-    def turn(self, client: ClientIdentity) -> float:
-        """Return when the client may be let in once more, by the event loop's clock."""
-        return 0.0 if self._let_in.alone(client) else self._let_in.came_at(client) + _PACE_S
+    def turn(self, client: ClientIdentity, waiting: int) -> float:
+        """Return when the client may be let in once more, by the event loop's clock.
+
+        Args:
+            waiting: how many clients wait to be let in, it among them.
+        """
+        if self._let_in.alone(client):
+            return 0.0
+        return self._let_in.came_at(client) + waiting * _PACE_S
 
 
 class Listener:
@@ -202,15 +211,17 @@ class Listener:
     def _let_in(self) -> None:
         """Let in one connection of each client that waits and whose turn it is."""
         now = self._loop.time()
-        for client, waiting in list(self._waiting.items()):
-            if now < self._pace.turn(client):
-                continue
+        turns = {client: self._pace.turn(client, len(self._waiting)) for client in self._waiting}
+        for client in [client for client, turn in turns.items() if turn <= now]:
+            waiting = self._waiting[client]
             self._pace.note(client, now)
             self._welcome(*waiting.popleft(), client)
             if not waiting:
                 del self._waiting[client]
         if self._waiting:
-            self._let_in_soon(max(min(map(self._pace.turn, self._waiting)) - now, 0.0))
+            count = len(self._waiting)
+            soonest = min(self._pace.turn(client, count) for client in self._waiting)
+            self._let_in_soon(max(soonest - now, 0.0))
 
     def _welcome(
         self, accepted: socket.socket, peer: Peer, client: ClientIdentity, *, full: bool = False

@@ -24,8 +24,6 @@ from imgvecd.server.route import Table
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
-# Who is refused may well come again at once, hundreds of times a second: waiting costs nothing.
-_REFUSAL_S = 0.5
 # Codes of errors that arise before a route is reached; all others belong to an ImgvecdError.
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: TooLargeError.code}
 
@@ -62,8 +60,6 @@ def answer_errors() -> Middleware:
         try:
             return await handler(request)
         except ImgvecdError as error:
-            if isinstance(error, BusyError):
-                await asyncio.sleep(_REFUSAL_S)
             reason = error.reason if isinstance(error, UnreadableImageError) else None
             answer = problem(error.http_status, error.code, str(error), reason)
             if isinstance(error, UnauthorizedError):

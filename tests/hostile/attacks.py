@@ -5,6 +5,8 @@ Runs as a process of its own, of another user if need be; says "begun" once it i
 
 import base64
 import contextlib
+import http.client
+import itertools
 import json
 import os
 import socket
@@ -69,6 +71,10 @@ def over_and_over(*deeds, threads=4):
 
 def hold(count, data=b"", tcp=False):
     """Keep connections open, after sending something on each; once one is lost, take another."""
+    hold_each(count, lambda _: data, tcp)
+
+
+def hold_each(count, data, tcp=False):
     held = []
     told = False
     while time.monotonic() < END:
@@ -76,7 +82,7 @@ def hold(count, data=b"", tcp=False):
         while len(held) < count and time.monotonic() < END:
             try:
                 client = connect(tcp)
-                client.sendall(data)
+                client.sendall(data(len(held)))
             except OSError:
                 break
             held.append(client)
@@ -141,6 +147,34 @@ def pipelined(line, count=200):
 def batches():
     texts = [{"text": f"x {time.monotonic_ns()} {i}", "limit": 100} for i in range(64)]
     ask("POST", "/v1/search/batch", json.dumps({"searches": texts}).encode())
+
+
+def standing_while_pictures_come():
+    """Hold standing searches, each another one, while new pictures come all the time."""
+    hold_many = [lambda n=n: hold_each(32, live(n)) for n in range(3)]
+    both(*hold_many, pictures_come)
+
+
+def live(number):
+    return lambda i: (
+        f"GET /v1/search/live?text=x+{number}+{i}&all=true HTTP/1.1\r\nHost: x\r\n\r\n"
+    ).encode()
+
+
+def pictures_come():
+    """Put one picture after the other into a folder that is watched."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = connect()
+    connection.request("GET", "/v1/status")
+    root = json.load(connection.getresponse())["roots"][0]["path"]
+    for number in itertools.count():
+        if time.monotonic() >= END:
+            return
+        with open(f"{root}/new-{time.monotonic_ns()}.ppm", "wb") as file:
+            file.write(b"P6 64 64 255\n" + os.urandom(3 * 64 * 64))
+        if number == 1:
+            begun()
+        time.sleep(0.05)
 
 
 def large_pages():
@@ -226,6 +260,8 @@ ATTACKS = {
     "duplicates": lambda: over_and_over(lambda: ask("POST", "/v1/duplicates", b"{}"), threads=12),
     "event streams": lambda: both(*[lambda: hold(128, STREAM)] * 2),
     "standing searches": lambda: both(*[lambda: hold(128, LIVE)] * 2),
+    "standing searches while pictures come": standing_while_pictures_come,
+    "pictures that come": lambda: both(pictures_come),
     "lines that nobody reads": lambda: hold(200, LINES * 20),
     "idle connections": lambda: hold(800),
     "bodies that stall": lambda: hold(300, STALLED),

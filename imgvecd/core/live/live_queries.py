@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -22,7 +23,10 @@ HEARTBEAT_S = 15.0
 """A listener hears something at least so often, which is how it is noticed that one has left."""
 
 _BATCH = 256  # images looked at together
-_LOOKING_AT_ONCE = 2  # of any number that a new image wakes: searches go before
+# A new image wakes every query. They look one after the other, each so many times as long after the
+# one before as that took: together they have an eighth of the interpreter, and searches the rest.
+_RESTS = 7
+_LONGEST_REST_S = 1.0  # a model may have had to be loaded first
 _ALL = 2**62  # above every content id
 # c:<instance>:<clock>, and within a clock .<content id>
 _SINCE = re.compile(r"c:(\w+):(\d{1,18})(?:\.(\d{1,18}))?")
@@ -45,7 +49,8 @@ class LiveQueries:
         self._store = store
         self._embeddings = embeddings
         self._instance = embeddings.instance()
-        self._looking = asyncio.Semaphore(_LOOKING_AT_ONCE)
+        self._turn = asyncio.Lock()
+        self._next_turn = 0.0  # by the event loop's clock
 
     def position(self, since: str | None) -> Position:
         """Return where to go on; from now on without `since`.
@@ -83,22 +88,35 @@ class LiveQueries:
         while True:
             searcher = await self._current()
             seen = searcher.library_changed.count
-            async with self._looking:
+            async with self._look():
                 new = await INTERACTIVE.run(
                     self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
                 )
-            if new:
-                if prepared is not None and prepared[0] is searcher:
-                    query = await searcher.renewed(prepared[1])
-                else:
-                    query = await searcher.prepare(request)
-                    prepared = searcher, query
-                ids = [identity for _, identity in new]
-                async with self._looking:
+                if new:
+                    if prepared is not None and prepared[0] is searcher:
+                        query = await searcher.renewed(prepared[1])
+                    else:
+                        query = await searcher.prepare(request)
+                        prepared = searcher, query
+                    ids = [identity for _, identity in new]
                     hits = await INTERACTIVE.run(searcher.answers.hits_among, query, ids)
+            if new:
                 for clock, identity in new:
                     if identity in hits:
                         yield Match(hit=hits[identity], since=self.name((clock, identity)))
                 position = new[-1]
             elif not await searcher.library_changed.wait(seen, HEARTBEAT_S):
                 yield None
+
+    @contextlib.asynccontextmanager
+    async def _look(self) -> AsyncIterator[None]:
+        """Hold the turn to look, once the rest after the one before is over."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await asyncio.sleep(self._next_turn - loop.time())
+            began = loop.time()
+            try:
+                yield
+            finally:
+                ended = loop.time()
+                self._next_turn = ended + min(_RESTS * (ended - began), _LONGEST_REST_S)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,49 @@ async def test_a_client_waits_for_its_own_calls_and_nobody_else_does():
     assert not late.done()
     gate.set()
     await asyncio.wait_for(late, DEADLINE_S)
+
+
+def compute(seconds):
+    """Keep the processor busy for so long."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+async def rested_s(pool, call, *, beside_another):
+    """Return how long a client waits from the end of one such call to the beginning of the next."""
+    if beside_another:
+        await for_client("other", pool, int)
+    await for_client("busy", pool, call)
+    ended = time.monotonic()
+    return await for_client("busy", pool, time.monotonic) - ended
+
+
+async def test_who_computes_beside_another_client_rests_in_proportion(monkeypatch):
+    monkeypatch.setattr(threads, "_RESTS", 5)
+    pool = ThreadPool("resting", 4)
+    busy = functools.partial(compute, 0.05)
+    assert await rested_s(pool, busy, beside_another=True) >= 0.2
+    assert await for_client("other", pool, int) == 0
+
+
+async def test_who_is_alone_or_only_waits_does_not_rest(monkeypatch):
+    monkeypatch.setattr(threads, "_RESTS", 1e9)
+    monkeypatch.setattr(threads, "_LONGEST_REST_S", 1e9)
+    monkeypatch.setattr(threads, "_LEAST_REST_S", 1e7)  # ten milliseconds of computing
+    alone, waiting = functools.partial(compute, 0.05), functools.partial(time.sleep, 0.05)
+    async with asyncio.timeout(DEADLINE_S):
+        await rested_s(ThreadPool("alone", 4), alone, beside_another=False)
+        await rested_s(ThreadPool("waiting", 4), waiting, beside_another=True)
+
+
+async def test_a_client_that_rests_keeps_no_place_from_others(monkeypatch):
+    monkeypatch.setattr(threads, "_RESTS", 1e9)
+    monkeypatch.setattr(threads, "_LONGEST_REST_S", 1e9)
+    pool = ThreadPool("small", 1)
+    await for_client("other", pool, int)
+    await for_client("busy", pool, functools.partial(compute, 0.01))
+    assert await asyncio.wait_for(for_client("other", pool, int), DEADLINE_S) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,8 @@ from running import DEADLINE_S
 
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
-from imgvecd.server import courtesy, listener, problems, request_bodies
+from imgvecd.server import courtesy, listener, request_bodies
+from imgvecd.server.client_connection import MAX_CONNECTIONS_PER_CLIENT, Stage
 from imgvecd.server.concurrency import SLOTS
 from imgvecd.server.peer_credentials import ClientIdentity
 from imgvecd.server.request_bodies import LARGE_BODIES_AT_ONCE, LARGE_BODIES_PER_CLIENT
@@ -362,14 +364,40 @@ async def test_of_a_body_no_more_is_read_than_is_taken(start, monkeypatch):
     client.close()
 
 
-async def test_who_is_refused_waits_for_it(start, monkeypatch):
+async def test_who_is_refused_waits_and_is_told_one_time_after_the_other(start, monkeypatch):
     daemon = await start()
     daemon.service.error = BusyError("too many")
-    monkeypatch.setattr(problems, "_REFUSAL_S", 0.3)
-    began = time.monotonic()
-    answer = await daemon.ask("GET", "/v1/stats")
-    assert (answer.status, answer.json["code"]) == (503, "busy")
-    assert time.monotonic() - began >= 0.3
+    monkeypatch.setattr(courtesy, "_REFUSAL_S", 0.3)
+    monkeypatch.setattr(courtesy, "_BETWEEN_REFUSALS_S", 0.2)
+
+    async def refused():
+        began = time.monotonic()
+        answer = await daemon.ask("GET", "/v1/stats")
+        assert (answer.status, answer.json["code"]) == (503, "busy")
+        return time.monotonic() - began
+
+    took = sorted(await asyncio.gather(*[refused() for _ in range(4)]))
+    assert took[0] >= 0.3
+    assert took[-1] >= 0.3 + 3 * 0.2
+
+
+async def test_who_is_refused_makes_room_for_others_first(start, monkeypatch):
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS_PER_CLIENT", 3)
+    daemon = await start()
+    daemon.service.error = BusyError("too many")
+    monkeypatch.setattr(courtesy, "_REFUSAL_S", 86_400.0)
+    monkeypatch.setattr(courtesy, "_LONGEST_REFUSAL_S", 86_400.0)
+    refused = [daemon.connect() for _ in range(3)]
+    for client in refused:
+        client.sendall(b"GET /v1/stats HTTP/1.1\r\nHost: x\r\n\r\n")
+    await daemon.until(lambda: len(daemon.service.asked) == 3)
+    await daemon.until(
+        lambda: all(c.stage is Stage.IDLE for c in daemon.server._runner.server.connections)
+    )
+    daemon.service.error = None
+    assert (await daemon.ask("GET", "/v1/health")).status == 200
+    for client in refused:
+        client.close()
 
 
 def test_beside_others_clients_are_let_in_after_a_rest():
@@ -380,10 +408,66 @@ def test_beside_others_clients_are_let_in_after_a_rest():
         ClientIdentity("process", 2),
     )
     for now in (10.0, 10.0001, 10.0002):
-        assert pace.turn(flood) <= now
+        assert pace.turn(flood, 1) <= now
         pace.note(flood, now)
-    assert pace.turn(person) <= 10.0002
+    assert pace.turn(person, 2) <= 10.0002
     pace.note(person, 10.0002)
-    assert pace.turn(flood) == 10.0002 + listener._PACE_S
+    assert pace.turn(flood, 1) == pytest.approx(10.0002 + listener._PACE_S)
+    assert pace.turn(flood, 9) == pytest.approx(10.0002 + 9 * listener._PACE_S)
     pace.note(flood, 12.0)
-    assert pace.turn(flood) <= 12.0, "nobody else has come for more than a second"
+    assert pace.turn(flood, 1) <= 12.0, "nobody else has come for more than a second"
+
+
+FLOOD = """
+import socket, sys
+print("begun", flush=True)
+while True:
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(sys.argv[1])
+    client.close()
+"""
+
+
+async def test_floods_of_connections_share_one_pace(start, monkeypatch):
+    """However many processes connect all the time, so many are let in and no more."""
+    let_in = []
+    note = listener.Pace.note
+
+    def noted(pace, client, now):
+        let_in.append((client, now))
+        note(pace, client, now)
+
+    monkeypatch.setattr(listener.Pace, "note", noted)
+    monkeypatch.setattr(listener, "_PACE_S", 0.02)
+    daemon = await start()
+    floods = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", FLOOD, daemon.path, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    try:
+        for flood in floods:
+            await flood.stdout.readline()
+        await daemon.until(lambda: len({client for client, _ in let_in}) == len(floods))
+        del let_in[:]
+        await daemon.until(lambda: len(let_in) > 100)
+    finally:
+        for flood in floods:
+            flood.kill()
+            await flood.wait()
+    assert len(let_in) / (let_in[-1][1] - let_in[0][1]) < 2 / 0.02
+
+
+async def test_the_kernel_keeps_as_many_waiting_as_one_client_may_have(start):
+    """So who comes beyond waits in `connect`, and whoever comes waits for no more than these."""
+    daemon = await start()
+    (bound,) = daemon.server._listeners
+    asyncio.get_running_loop().remove_reader(bound.socket.fileno())  # it accepts nobody
+    with contextlib.ExitStack() as clients:
+        waiting = 0
+        for _ in range(4 * MAX_CONNECTIONS_PER_CLIENT):
+            client = clients.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            waiting += client.connect_ex(daemon.path) == 0
+    assert waiting in {MAX_CONNECTIONS_PER_CLIENT, MAX_CONNECTIONS_PER_CLIENT + 1}

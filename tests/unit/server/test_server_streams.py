@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import types
 
 import pytest
 from running import DEADLINE_S
 
 from imgvecd import api
+from imgvecd.core.slots import Slots
 from imgvecd.errors import CatalogError
-from imgvecd.server import app
+from imgvecd.server import app, streaming
 
 LINES = {"Accept": "application/x-ndjson"}
 
@@ -46,6 +48,34 @@ async def test_changes_and_failures_come_as_lines(daemon):
     assert [json.loads(line)["clock"] for line in answer.body.splitlines()] == ["c:x:1"]
     answer = await daemon.ask("GET", "/v1/failures", headers=LINES)
     assert (answer.status, answer.body) == (200, b"")
+
+
+async def test_while_others_ask_a_list_of_lines_rests_in_proportion(daemon, monkeypatch):
+    """A page that took long is followed by a longer rest; who is alone gets the next at once."""
+    rests, at_once = [], [True]
+    sleep = asyncio.sleep
+
+    async def noted(seconds, *arguments):
+        rests.append(seconds)
+        await sleep(0, *arguments)
+
+    images_of = daemon.service.images
+
+    async def slow(*asked):
+        await sleep(0.03)
+        return await images_of(*asked)
+
+    daemon.service.images = slow
+    daemon.service.library = images(600)
+    monkeypatch.setattr(Slots, "alone", lambda _, __: at_once[0])
+    own = types.SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+    monkeypatch.setattr(streaming, "asyncio", own)
+    assert (await daemon.ask("GET", "/v1/images", headers=LINES)).status == 200
+    assert not rests
+    at_once[0] = False
+    answer = await daemon.ask("GET", "/v1/images", headers=LINES)
+    assert len(answer.body.splitlines()) == 600
+    assert len([seconds for seconds in rests if seconds >= 3 * 0.03 * 0.9]) >= 2  # one a page
 
 
 async def test_an_error_before_the_first_line_is_a_problem(daemon):

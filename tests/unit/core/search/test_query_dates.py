@@ -1,6 +1,7 @@
 """Times among the words of a query, in six languages."""
 
 import datetime
+import re
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search.feasts import feast
 from imgvecd.core.search.query_dates import taken_apart, understood
 from imgvecd.core.search.relevance import Scale
+from imgvecd.core.search.words import outside_quotes
 
 TODAY = datetime.date(2024, 9, 15)
 
@@ -398,3 +400,20 @@ async def test_a_name_with_a_year_is_found_whenever_it_was_taken(shelf, dated):
     assert [(hit.id, hit.matched) for hit in answer.hits] == [(wanted, "name")]
     filtered = await shelf.find("invoice 2019", filters=Filters(folder="elsewhere"))
     assert filtered.hits == ()
+
+
+def test_what_touches_quotes_is_left_alone():
+    found = outside_quotes(re.compile(r"\d+"), '1 "2" 3"4"5 „6“ 7" 8')
+    assert [match.group() for match in found] == ["1", "3", "5", "7", "8"]
+    assert not outside_quotes(re.compile('a "b" c'), 'a "b" c')
+
+
+@pytest.mark.parametrize("unit", ['"a" 2019 ', "„á” ", '"\t年'])
+def test_a_text_of_many_quotes_is_read_in_linear_time(unit):
+    def took_s(length):
+        began = time.thread_time()
+        outside_quotes(re.compile(r"\w+"), (unit * length)[:length])
+        return time.thread_time() - began
+
+    took_s(1000)
+    assert took_s(100_000) < 50 * max(took_s(10_000), 0.01)  # the longest that the API takes

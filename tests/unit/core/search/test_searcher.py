@@ -1,6 +1,7 @@
 """Answers of the searcher: relevance, orders, pages, groups, kept texts, standing queries."""
 
 import asyncio
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from fakes import DIM, MODEL, vector_of
 from running import DEADLINE_S
 
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
+from imgvecd.core.live import live_queries
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller, answering
 from imgvecd.core.search import searcher as searcher_module
@@ -360,6 +362,46 @@ async def test_an_edit_of_the_metadata_in_a_file_makes_nothing_new(shelf):
     other = shelf.add("/photos/b.jpg", vector, pixels=b"q" * 16)
     new = shelf.catalog.searching.new_embeddings(MODEL.fingerprint, (clock, 2**62), 10)
     assert [identity for _, identity in new] == [other]
+
+
+async def test_standing_queries_look_one_after_the_other_and_rest_in_proportion(shelf, monkeypatch):
+    """Whatever number a new image wakes: searches have the rest of the interpreter."""
+    searcher = shelf.searcher()
+    looks, looking = [], []
+
+    async def current():
+        return searcher
+
+    renewed, prepare = searcher.renewed, searcher.prepare
+
+    async def slow(call, query):
+        assert not looking
+        looking.append(query)
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.02)
+        try:
+            return await call(query)
+        finally:
+            looking.clear()
+            looks.append((began, asyncio.get_running_loop().time()))
+
+    monkeypatch.setattr(searcher, "renewed", lambda query: slow(renewed, query))
+    monkeypatch.setattr(searcher, "prepare", lambda query: slow(prepare, query))
+    standing = LiveQueries(current, shelf.catalog.searching, shelf.catalog.embeddings)
+
+    async def follow(number):
+        wanted = SearchRequest(text="query", min_score=number / 10)
+        async for _ in standing.matches(wanted, standing.position(None)):
+            return
+
+    following = [asyncio.create_task(follow(number)) for number in range(4)]
+    await asyncio.sleep(0)  # they listen from now on
+    shelf.add("/photos/new.jpg", towards("query", 1.0, 1))
+    searcher.wake()
+    await asyncio.wait_for(asyncio.gather(*following), DEADLINE_S)
+    for (began, ended), (following_began, _) in itertools.pairwise(looks):
+        assert following_began - ended >= live_queries._RESTS * (ended - began) * 0.9
+    assert len(looks) == len(following)
 
 
 async def test_a_clock_of_another_library_is_refused(shelf):
