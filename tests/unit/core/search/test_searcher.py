@@ -543,7 +543,7 @@ async def test_of_a_book_what_a_model_can_read_is_searched(shelf):
     searcher = shelf.searcher()
     (answer,) = await searcher.search_many([SearchRequest(text=book)])
     assert len(answer.hits) == 3
-    assert max(map(len, searcher.terms._remembered._vectors)) == 2000
+    assert 1990 < max(map(len, searcher.terms._remembered._vectors)) <= 2000
 
 
 def test_bursts_in_many_images_are_those_found_one_after_the_other():
