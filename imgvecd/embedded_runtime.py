@@ -6,6 +6,7 @@ The first process to come writes; the others read what it has written.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -41,6 +42,7 @@ DEFAULT_MODEL = ModelConfig(name="ViT-B-32", pretrained="laion2b_s34b_b79k")
 """What a database made anew uses if nobody says otherwise."""
 
 _LOOK_S = 0.1  # how often a waiting caller looks whether something stands in the way
+_CLOSED = "the database was closed, by another thread"
 _WHOLE_DISK = b"/"  # the root of files that lie under no watched folder
 
 
@@ -65,6 +67,9 @@ class EmbeddedRuntime:
 
     def __init__(self, config: Config, *, read_only: bool = False) -> None:
         self.adding = threading.Lock()
+        self._calls: set[concurrent.futures.Future[Any]] = set()
+        self._gate = threading.Lock()  # of the calls, and of whether there may be any
+        self._is_closing = False
         self._process = os.getpid()
         self._config = config
         self._loop = asyncio.new_event_loop()
@@ -184,8 +189,24 @@ class EmbeddedRuntime:
             )
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`, done on the session's event loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Return the result of `work`, done on the session's event loop.
+
+        Raises:
+            BadRequestError: another thread has closed the session, perhaps meanwhile.
+        """
+        with self._gate:
+            if self._is_closing:
+                work.close()
+                raise BadRequestError(_CLOSED)
+            call = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._calls.add(call)
+        try:
+            return call.result()
+        except concurrent.futures.CancelledError:
+            raise BadRequestError(_CLOSED) from None
+        finally:
+            with self._gate:
+                self._calls.discard(call)
 
     def require_writing(self) -> None:
         """Raise ReadOnlyError unless this process writes."""
@@ -218,13 +239,23 @@ class EmbeddedRuntime:
         return root, directory, name
 
     def close(self) -> None:
-        """Write a checkpoint, tidy and back up once a day, and let go; harmless when repeated."""
-        if self._loop.is_closed():
-            return
-        self.run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """Write a checkpoint, tidy and back up once a day, and let go; harmless when repeated.
+
+        What other threads have it do is given up.
+        """
+        with self._gate:
+            if self._is_closing:
+                return
+            self._is_closing = True
+            calls = list(self._calls)
+        for call in calls:
+            call.cancel()
+        try:
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
     async def _use_roots(self) -> None:
         assert self._writing is not None  # noqa: S101  # only a writer adds roots

@@ -34,7 +34,12 @@ _TEXTS = {
     "city": ("City",),
     "country": ("Country", "Country-PrimaryLocationName"),
 }
-_KEYWORDS, _PEOPLE = ("Subject", "Keywords", "TagsList"), ("PersonInImage", "RegionName")
+# Tags with words, and what separates the parts of nested ones.
+_KEYWORDS = {
+    "Subject": "\n", "Keywords": "\n", "TagsList": "/", "HierarchicalSubject": "|",
+    "LastKeywordXMP": "/",
+}  # fmt: skip
+_PEOPLE = {"PersonInImage": "\n", "RegionName": "\n"}
 _MOST_STARS = 5
 
 
@@ -126,7 +131,10 @@ def _position(tags: Mapping[str, object]) -> Facts:
         of_text(axis.lower(), _text(tags.get(f"GPS{axis}")), _text(tags.get(f"GPS{axis}Ref")))
         for axis in ("Latitude", "Longitude")
     )
-    altitude = _number(_text(tags.get("GPSAltitude")).partition(" ")[0])
+    said = _text(tags.get("GPSAltitude"))
+    altitude = _number(said.partition(" ")[0])
+    if altitude is not None and "below" in f"{said} {_text(tags.get('GPSAltitudeRef'))}".lower():
+        altitude = -abs(altitude)
     return position(latitude, longitude, altitude)
 
 
@@ -139,12 +147,12 @@ def _first(tags: Mapping[str, object], names: Sequence[str]) -> str:
     return next(filter(None, (_text(tags.get(name)) for name in names)), "")
 
 
-def _words(tags: Mapping[str, object], names: Sequence[str]) -> list[str]:
+def _words(tags: Mapping[str, object], separators: Mapping[str, str]) -> list[str]:
     found: list[str] = []
-    for name in names:
+    for name, separator in separators.items():
         value = tags.get(name)
         for word in value if isinstance(value, list) else [value]:
-            found += parts(_text(word), "/" if name == "TagsList" else "\n")
+            found += parts(_text(word), separator)
     return list(dict.fromkeys(found))
 
 

@@ -1,5 +1,6 @@
 """`VectorDatabase` on real photos with the embedded model."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -19,6 +20,7 @@ from imgvecd import VectorDatabase, VectorDBManager, api
 from imgvecd.errors import (
     BadRequestError,
     CatalogDamagedError,
+    CatalogError,
     ConfigError,
     DimensionError,
     ModelError,
@@ -97,6 +99,38 @@ def test_stats(database):
     assert stats["model_name"] == "imgvecd-mini"
     assert stats["dimension"] == database.dimension
     assert stats["formats"] == {"jpeg": len(NAMES)}
+
+
+def test_what_other_threads_are_at_ends_when_the_database_is_closed(kept):
+    database = VectorDatabase("imgvecd-mini", db_path=kept)
+    image_id = database.add_image(PHOTOS / "cat.jpg")
+    calls = [
+        lambda number: database.search_by_text(f"a cat {number}"),
+        lambda number: database.add_image(np.full((9, 9), number % 256, np.uint8)),
+        lambda _: database.thumbnail(image_id),
+        lambda _: database.get_stats(),
+        lambda _: database.read_only,
+    ]
+    at_work = threading.Barrier(len(calls) + 1)
+    ends: list[Exception] = []
+
+    def ask(call):
+        at_work.wait()
+        try:
+            for number in itertools.count():
+                call(number)
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            ends.append(error)
+
+    threads = [threading.Thread(target=ask, args=(call,), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    at_work.wait()
+    database.close()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert len(ends) == len(calls)
+    assert all(isinstance(end, BadRequestError | CatalogError) for end in ends), ends
 
 
 WRONG_CALLS: dict[str, tuple[list[Any], list[Callable[[Any, Any], Any]]]] = {
@@ -193,6 +227,8 @@ def test_values_of_numpy_and_of_other_lists_are_as_good(database):
     image_id = database.search_by_text("cat", np.int64(1))[0]["id"]
     assert database.thumbnail(np.int64(image_id), np.uint16(64))
     database.tag(np.array([image_id]), ("a",))
+    assert database.search_by_text(np.str_("cat"), 1) == database.search_by_text("cat", 1)
+    database.tag([image_id], np.array(["b"]), [np.str_("b")])
     database.tag({image_id}, (), (tag for tag in ["A"]))
     paths = (PHOTOS / f"{name}.jpg" for name in NAMES)
     assert len(database.add_images_batch(paths, iter([None] * len(NAMES)))) == len(NAMES)

@@ -27,11 +27,11 @@ KNOWN_ENCODINGS = (
 before it can open no file any more."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 _OF_PROGRAMS = re.compile(
-    r"(?:created|made|edited|generated|processed|compressed|resized|optimi[sz]ed|written|converted"
-    r"|encoded|saved|produced|exported|gif (?:edited|created|made|resized|optimi[sz]ed))"
-    r" (?:with|by|using|in|on|from|for|at)\b"
-    r"|creator:|software|file (?:written|source)|lead tech|intel\(r\)|applemark|acd systems|lavc"
-    r"|ulead|optimi[sz]ed|handmade software|xv \d|jpeg",
+    r"(?:gif )?(?:created|made|edited|saved|resized|produced|written) (?:with|using)\b"
+    r"|(?:gif )?(?:generated|processed|compressed|optimi[sz]ed|converted|encoded|exported)"
+    r" (?:with|by|using|in|from|at)\b"
+    r"|creator: |software:|file (?:written|source)|lead tech|intel\(r\)|applemark|acd systems|lavc"
+    r"|ulead|handmade software|xv \d|jpeg encoder",
     re.IGNORECASE,
 )
 _SURELY_ASCII = 8  # bytes: of four Chinese characters, one or another is no ASCII

@@ -105,6 +105,17 @@ def test_what_exiftool_and_osxphotos_say():
     }  # fmt: skip
 
 
+def test_nested_keywords_and_depths_of_exiftool():
+    said = {
+        "SourceFile": "a.jpg", "HierarchicalSubject": ["Places|Italy", "sea"],
+        "LastKeywordXMP": "Places/Rome", "GPSLatitude": 31.5, "GPSLongitude": 35.5,
+    }  # fmt: skip
+    for altitude in ({"GPSAltitude": "430 m Below Sea Level"}, {"GPSAltitude": "430 m", "GPSAltitudeRef": "Below Sea Level"}):  # noqa: E501 # fmt: skip
+        found = export_json.read(json.dumps([said | altitude]).encode())
+        assert found["keywords"] == ["Places", "Italy", "sea", "Rome"]
+        assert found["gps_altitude_m"] == -430
+
+
 @pytest.mark.parametrize("data", [b"{}", b"[]", b"1", b'"a"', b'[{"title": "x"}]', b'{"a": [1]}'])
 def test_other_json_says_nothing(data):
     assert export_json.read(data) == {}

@@ -778,6 +778,8 @@ def test_a_comment_counts_least_and_a_programs_not_at_all():
     assert facts(exif=fields, comment=b"Beach")[1] == {"description": "Sea"}
     for comment in (b"Created with GIMP", b"CREATOR: gd-jpeg v1.0", b"\1\2\3", b" "):
         assert facts(comment=comment)[1] == {}
+    for comment in (b"Created by Ada", b"Made in Italy", b"Software conference"):
+        assert facts(comment=comment)[1] == {"description": comment.decode()}
     two = segment(0xFE, b"LEAD Technologies Inc. V1.01") + segment(0xFE, b"Beach")
     assert facts(segments=two)[1] == {"description": "Beach"}
 
