@@ -77,7 +77,7 @@ _LEVEL = 24.0
 # places, 3.0; repeated pixels, at 1.9 times or half the size, up to 19 of the mean luma. Of 460 of
 # the same size none had more than 2.7 there, but for those by way of another codec at 92: 4.2.
 _EXCESS, _EXCESS_OTHER_CODEC = Excess(5.5, 6.5, _LEVEL, 3.2), Excess(8.5, 8.0, _LEVEL, 5.0)
-_EXCESS_RESIZED = Excess(8.0, 7.0, 7.5, 4.0)
+_EXCESS_RESIZED = Excess(8.0, 7.0, 7.0, 4.0)
 # What was once saved by another codec, and then well, differs more than the latter explains.
 _WELL_SAVED, _WIDE_WELL_SAVED = 85, 5.0
 # All three at once: 1,080 JPEGs had 29.4 at the most, 360 of other codecs 40.
@@ -176,7 +176,7 @@ def _is_recoloured(found: Detail, expected: Expected, *, jpeg: bool) -> bool:
     """Return whether all colours moved together, more than saving explains, however little."""
     least = _RECOLOURED + expected.usual.colour + (0 if jpeg else _OTHER_CODEC["colour"])
     base, explained = _SURELY
-    page = found.flat >= _PAGE_FLAT
+    page = _is_page(found)
     return (
         not page and found.colour > least and found.shift > base + explained * expected.usual.shift
     )
@@ -184,7 +184,7 @@ def _is_recoloured(found: Detail, expected: Expected, *, jpeg: bool) -> bool:
 
 def _has_spot(found: Detail, expected: Expected, *, resized: bool) -> bool:
     """Return whether one small place changed more than any does by saving: a digit, an eye."""
-    if found.flat >= _PAGE_FLAT:
+    if _is_page(found):
         base, explained = _PAGE_SPOT
         usual = max(base + explained * expected.usual.spot, expected.poor.spot)
         return found.spot > (_PAGE_SPOT_RESIZED if resized else min(_MOST_PAGE_SPOT, usual))
@@ -205,7 +205,7 @@ def _has_changed_place(
     if quality > _WELL_SAVED:
         limits = limits._replace(wide=max(limits.wide, _WIDE_WELL_SAVED))
     beyond = any(each > limit for each, limit in zip(excess, limits, strict=True))
-    return found.flat < _PAGE_FLAT and (beyond or excess.together > together)
+    return not _is_page(found) and (beyond or excess.together > together)
 
 
 def _blur_told(lost: Sequence[float], quality: int) -> bool | None:
@@ -221,12 +221,12 @@ def _blur_told(lost: Sequence[float], quality: int) -> bool | None:
 def changed(found: Detail) -> Verdict:
     """Return what two pictures are that are not the same."""
     # pages of one form agree in most blocks, and differ in what matters
-    page = found.flat >= _PAGE_FLAT
+    page = _is_page(found)
     return "other" if page or found.alike < _SAME_PICTURE else "edited"
 
 
 def _within(found: Detail, expected: Expected, *, resized: bool, jpeg: bool) -> bool:
-    page = found.flat >= _PAGE_FLAT
+    page = _is_page(found)
     if found.alike < min(_SAME_PICTURE, _AS_ALIKE * expected.usual.alike):
         return False
     if not resized and not page and found.noise > _MOST_NOISE * (expected.poor.noise + 0.3):
@@ -241,8 +241,13 @@ def _within(found: Detail, expected: Expected, *, resized: bool, jpeg: bool) -> 
     )
 
 
+def _is_page(found: Detail) -> bool:
+    """Return whether something stands out against nothing; haze, snow and night are no pages."""
+    return found.flat >= _PAGE_FLAT and found.strength >= _SMOOTH
+
+
 def _limits(found: Detail, *, resized: bool) -> Mapping[str, tuple[float, float, float]]:
-    if found.flat >= _PAGE_FLAT:
+    if _is_page(found):
         return _PAGE_LIMITS
     return _RESIZED_LIMITS if resized else _LIMITS
 

@@ -328,3 +328,31 @@ def test_grain_that_saving_took_away_is_no_blur():
     for quality in (45, 90):
         copy = saved_photo(other.convert("RGB"), quality=quality)
         assert comparing.compare(original, copy, 0) == "edited"
+
+
+@pytest.mark.parametrize("level", [16, 235])
+def test_somebody_in_the_dark_or_in_the_snow_is_a_change(level):
+    random = np.random.default_rng(1)
+    hills = Image.fromarray(random.normal(0, 1, (8, 10)).astype(np.float32)).resize((800, 600))
+    scene = level + 5 * np.asarray(hills)[..., None]
+
+    def shot(somebody=0):
+        pixels = scene + random.normal(0, 3, (600, 800, 3))
+        pixels[340:400, 410:425] -= somebody
+        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+    first = shot()
+    original = saved_photo(first, quality=92)
+    for size in ((800, 600), (400, 300)):
+        copy = saved_photo(first.resize(size, Image.Resampling.LANCZOS), quality=88)
+        assert comparing.compare(original, copy, 0) == "same"
+        other = saved_photo(shot(12).resize(size, Image.Resampling.LANCZOS), quality=88)
+        assert comparing.compare(original, other, 0) in {"edited", "other"}
+
+
+def test_half_of_an_odd_size_is_the_same():
+    photo = Image.open(PHOTOS / "rocket.jpg").convert("RGB")
+    assert photo.height % 2
+    half = photo.reduce(2)  # rounded up: all of it is moved by up to half a pixel
+    original = saved_photo(photo, quality=95)
+    assert comparing.compare(original, saved_photo(half, quality=75), 0) == "same"
