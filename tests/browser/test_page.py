@@ -204,6 +204,7 @@ def test_new_photos_appear(browser, own_daemon):
     gateway = Gateway(own_daemon)
     try:
         browser.open(gateway.address)
+        browser.until(f"({COUNT}) === '13 photos'")
         for _ in range(7):  # connections are six for all pages
             browser.open("about:blank")
             browser.open(f"http://{gateway.host}/")
