@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
@@ -61,6 +62,7 @@ def _is_private_group(status: os.stat_result) -> bool:
     return owner.pw_name == group.gr_name and not set(group.gr_mem) - {owner.pw_name}
 
 
+@functools.cache
 def _in_user_namespace() -> bool:
     try:
         with open("/proc/self/uid_map") as uid_map:
