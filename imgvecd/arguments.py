@@ -54,10 +54,7 @@ def items(values: object, name: str) -> list[Any]:
 
 def texts(values: object, name: str) -> list[str]:
     """Return a list of texts."""
-    found = items(values, name)
-    for each in found:
-        text(each, f"each of {name}")
-    return found
+    return [text(each, f"each of {name}") for each in items(values, name)]
 
 
 def text(value: object, name: str) -> str:
@@ -68,7 +65,7 @@ def text(value: object, name: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise BadRequestError(f"{name} is no text: {_shown(value)}") from None
-    return value
+    return str.__str__(value)  # numpy's, say, as Python's own
 
 
 def mapping(value: object, name: str) -> Mapping[str, Any]:

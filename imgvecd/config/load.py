@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
@@ -22,6 +23,7 @@ from imgvecd.errors import ConfigError
 
 Keys = tuple[str | int, ...]
 
+_MOST_BYTES = 1_000_000  # of the file: 16,000 folders; reading it takes seconds
 _MOST_VALUES = 100_000  # in the file: anchors that name each other unfold without end
 _PREFIX = "IMGVECD_"
 _CONFIG_VARIABLE = "IMGVECD_CONFIG"
@@ -57,7 +59,7 @@ def config_path() -> str | None:
     """Return the file that is read when none is named, or None if there is none."""
     named = os.environ.get(_CONFIG_VARIABLE)
     default = paths.config_file()
-    return named or (default if os.path.exists(default) else None)
+    return named or (default if os.path.lexists(default) else None)
 
 
 def dump(config: Config) -> str:
@@ -75,8 +77,7 @@ def _read(path: str) -> tuple[dict[str, Any], dict[Keys, int]]:
     """Return the file's content and the line of each key."""
     lines: dict[Keys, int] = {}
     try:
-        with open(path, "rb") as file:
-            loader = yaml.SafeLoader(file.read())
+        loader = yaml.SafeLoader(_content(path))
         node = loader.get_single_node()
         if node is None or node.tag == "tag:yaml.org,2002:null":
             return {}, lines
@@ -96,6 +97,25 @@ def _read(path: str) -> tuple[dict[str, Any], dict[Keys, int]]:
     except (yaml.YAMLError, ValueError) as error:  # the latter of a number, say
         raise ConfigError(f"{path}: not valid YAML: {error}.") from None
     return content, lines
+
+
+def _content(path: str) -> bytes:
+    """Return the bytes of a file that may be a configuration; errors as of `open`, too.
+
+    Raises:
+        ConfigError: it is no file, or too large.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ConfigError(f"{path}: cannot be read: it is not a file.")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(_MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(f"{path}: cannot be read: it has more than {_MOST_BYTES:,} bytes.")
+    return content
 
 
 def _check_keys(

@@ -227,6 +227,8 @@ def test_values_of_numpy_and_of_other_lists_are_as_good(database):
     image_id = database.search_by_text("cat", np.int64(1))[0]["id"]
     assert database.thumbnail(np.int64(image_id), np.uint16(64))
     database.tag(np.array([image_id]), ("a",))
+    assert database.search_by_text(np.str_("cat"), 1) == database.search_by_text("cat", 1)
+    database.tag([image_id], np.array(["b"]), [np.str_("b")])
     database.tag({image_id}, (), (tag for tag in ["A"]))
     paths = (PHOTOS / f"{name}.jpg" for name in NAMES)
     assert len(database.add_images_batch(paths, iter([None] * len(NAMES)))) == len(NAMES)

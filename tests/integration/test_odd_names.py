@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import unicodedata
 
 import pytest
 from photo_world import known_files, picture
@@ -24,6 +26,7 @@ NAMES = (
     b"%2e%2e.png",
     b"*.png",
 )
+_READ_AGAIN = "the configuration was read again"
 FOLDER = b"odd \xf0\n folder"
 
 
@@ -85,3 +88,24 @@ def test_odd_names_change_only_in_case(daemon, library):
     assert at(now, b"Case.png") == at(before, b"case.png")
     assert at(now, b"case.png") == at(before, b"Case.png")
     assert os.fsdecode(os.path.join(library, b"-rf.png")) not in now
+
+
+def test_a_root_is_found_however_it_is_spelled_and_stays_while_it_is_away(start_fast, tmp_path):
+    given, folder = (
+        tmp_path / unicodedata.normalize(form, "Möbel/Büro") for form in ("NFC", "NFD")
+    )
+    folder.mkdir(parents=True)
+    (folder / "1.png").write_bytes(picture(1))
+    daemon = start_fast(given)
+    assert known_files(daemon).keys() == {str(folder / "1.png")}
+    away = folder.with_name("away")
+    for _ in range(2):
+        folder.rename(away)
+        reloads = daemon.log.read_text().count(_READ_AGAIN)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_until(lambda so_far=reloads: daemon.log.read_text().count(_READ_AGAIN) > so_far)
+        daemon.wait_until(lambda: not daemon.status()["roots"][0]["online"])
+        away.rename(folder)
+        daemon.sync()
+    assert known_files(daemon).keys() == {str(folder / "1.png")}
+    assert len((tmp_path / "committed").read_text().splitlines()) == 1

@@ -133,14 +133,17 @@ def test_why_it_is_refused_shows_until_it_is_mended(start, shipped_photos, confi
     bad = [
         ("roots: [a\nb: ]c", "not valid YAML"),
         ("indexing:\n  quiet_hours: 22-7\n", "22:00-07:00"),
+        (os.mkdir, "it is not a file"),
         ("watch:\n  settle_ms: soon\n", "watch.settle_ms"),
         (b"\xff\xfe\x00binary", "not valid YAML"),
-        (None, "cannot be read"),
+        (os.mkfifo, "it is not a file"),
     ]
     for content, reason in bad:
+        if path.is_dir():
+            path.rmdir()
         path.unlink(missing_ok=True)
-        if content is None:
-            path.mkdir()
+        if callable(content):
+            content(path)
         else:
             path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
         daemon.process.send_signal(signal.SIGHUP)
@@ -151,7 +154,7 @@ def test_why_it_is_refused_shows_until_it_is_mended(start, shipped_photos, confi
         assert health["reasons"][0] in daemon.status()["warnings"]
         assert len(daemon.status()["roots"]) == 1
     assert b"the old one stays" in daemon.imgvec("status").stdout
-    path.rmdir()
+    path.unlink()
     config_file(roots=[str(shipped_photos)], indexing={"quiet_hours": "00:00-23:59"})
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_until(lambda: daemon.get("/v1/health")["status"] == "ok")

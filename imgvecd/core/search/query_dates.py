@@ -8,6 +8,7 @@ quotes is never taken apart.
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 import unicodedata
 from collections.abc import Callable
@@ -59,6 +60,16 @@ _THIRDS = (
     "mid middle_of mitte mi mediados_de a_mediados_de giữa",
     "late end_of ende fin finales_de a_finales_de fines_de cuối",
 )
+_FIRST_HALF = (
+    "first_half_of erste_hälfte ersten_hälfte 1._halbjahr erstes_halbjahr première_moitié"
+    " premier_semestre primera_mitad primer_semestre nửa_đầu"
+)
+_SECOND_HALF = (
+    "second_half_of last_half_of zweite_hälfte zweiten_hälfte 2._halbjahr zweites_halbjahr"
+    " seconde_moitié deuxième_moitié second_semestre deuxième_semestre segunda_mitad"
+    " segundo_semestre nửa_cuối"
+)
+_CHINESE_HALVES = "上下"
 _CHINESE_THIRDS = "初中底末"  # "年中" is the middle of a year
 _LATEST_THIRD = 2
 
@@ -185,15 +196,22 @@ def _either(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
     return [span for span in spans if span is not None]
 
 
-def _third(marks: _Marks, match: re.Match[str], number: int) -> list[Span]:
+def _part(marks: _Marks, match: re.Match[str], *, number: int, parts: int) -> list[Span]:
+    """Return one of two halves, or of three thirds, counted from 0."""
     time = marks.time(match["time"])
     days = (time.end - time.first).days
-    first, end = (time.first + days * third // 3 * _A_DAY for third in (number, number + 1))
+    first, end = (time.first + days * part // parts * _A_DAY for part in (number, number + 1))
     return [(first, end)]
 
 
 def _chinese_third(marks: _Marks, match: re.Match[str]) -> list[Span]:
-    return _third(marks, match, min(_CHINESE_THIRDS.index(match["third"]), _LATEST_THIRD))
+    return _part(
+        marks, match, number=min(_CHINESE_THIRDS.index(match["third"]), _LATEST_THIRD), parts=3
+    )
+
+
+def _chinese_half(marks: _Marks, match: re.Match[str]) -> list[Span]:
+    return _part(marks, match, number=_CHINESE_HALVES.index(match["half"]), parts=2)
 
 
 def _since(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
@@ -237,6 +255,7 @@ _OR_BESIDE = rf"(?:{_JOINED_BY_OR}|(?<={_TIME})\s+(?={_TIME}))"
 _OF_IT = rf"(?:\s+|-)(?:{listed(_OF)}\s*)?"
 
 _CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (
+    (rf"{_MARK}(?P<half>[上下])半年", _chinese_half),
     (rf"{_MARK}(?P<third>[初底末]|(?<=年)中)", _chinese_third),
     (rf"(?P<led>[从從自]?)(?P<first>{_TIME})\s?[到至–-]\s?(?P<last>{_TIME}|{OPEN})", _range),
     (rf"{_TIME}(?:\s?[和或、]\s?(?:{_TIME}|{OPEN}))+", _either),
@@ -250,9 +269,10 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     *(
         (
             rf"(?:the\s+)?{listed(words)}{_OF_IT}{_MARK}",
-            lambda marks, match, number=number: _third(marks, match, number),
+            functools.partial(_part, number=number, parts=len(some)),
         )
-        for number, words in enumerate(_THIRDS)
+        for some in ((_FIRST_HALF, _SECOND_HALF), _THIRDS)
+        for number, words in enumerate(some)
     ),
     (rf"(?P<led>{listed(_BETWEEN)})\s+{_LEAD}{_FIRST}\s+{listed(_AND)}\s+{_LAST}", _range),
     (rf"(?P<led>{listed(_FROM)})\s+{_LEAD}{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),

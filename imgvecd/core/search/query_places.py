@@ -152,20 +152,29 @@ def _may_name(name: str, typed: str) -> bool:
 
 
 def taken_out(
-    text: str, known: Mapping[str, Sequence[str]], longer: Sequence[Span] = ()
+    text: str,
+    known: Mapping[str, Sequence[str]],
+    longer: Sequence[Span] = (),
+    *,
+    negated: bool = False,
 ) -> Taken | None:
     """Return what a text is without its place; None if it names none.
 
     Args:
         known: the places, each in one line with what it lies in, by folded name.
         longer: words that name something else, of which no part is a place.
+        negated: only one that is said not to be meant.
     """
     named = [
         span
         for span in candidates(text)
         if span.name in known and not any(other.holds(span) for other in longer)
     ]
-    meant = [span for span in named if _is_meant(text, span)]
+    meant = [
+        span
+        for span in named
+        if _is_meant(text, span) and (not negated or _negation(text, _led(text, span.start)))
+    ]
     if not meant:
         return None
     first = min(meant, key=lambda span: (-span.words, span.start))
@@ -179,13 +188,22 @@ def taken_out(
         if _OR.fullmatch(text[other.end : start]):
             start, _, another = _with_what_it_lies_in(text, other, named, known)
             place += f"; {another}"
-    before = _BEFORE.search(text[:start])
-    start = before.start() if before else start
-    negation = NOT_BEFORE.search(text[:start])
+    start = _led(text, start)
+    negation = _negation(text, start)
     start = negation.start() if negation else start
     end = behind.end() if negation and (behind := _BUT.match(text, end)) else end
     words = text[start:end].strip(" ,;")
     return Taken(f"{text[:start]} {text[end:]}", words, place, negation is not None)
+
+
+def _led(text: str, start: int) -> int:
+    """Return where a word such as "in" before a place begins; where the place does if none is."""
+    before = _BEFORE.search(text[:start])
+    return before.start() if before else start
+
+
+def _negation(text: str, end: int) -> re.Match[str] | None:
+    return NOT_BEFORE.search(text[:end])
 
 
 def _with_what_it_lies_in(
@@ -209,21 +227,24 @@ def taken_apart(
 ) -> tuple[SearchRequest, Understood | None]:
     """Return a request with the place in its text as a filter, and what was understood.
 
-    It is as it was where it wants none or has one. A text that tells nothing but a place stays,
+    It is as it was where it wants none or has one. Of a text that has told one before, only another
+    that is said not to be meant is taken. A text that tells nothing but a place stays,
     since something has to be looked for.
 
     Args:
         said: what was understood of its time; that is in its filters already.
     """
     text = (request.text or "") if said is None else said.text
-    has_place = request.filters.place is not None or (said is not None and said.place_words)
+    is_placed = said is not None and (said.place is not None or said.near is not None)
+    has_place = request.filters.place is not None and not is_placed
     if not text or not request.places or has_place:
         return request, said
     spans = candidates(text)
     known = places(list({span.name for span in spans})) if spans else {}
     longer = [span for span in spans if span.words > 1 and span.name not in known]
     named = called([span.name for span in longer]) if known and request.names and longer else {}
-    found = taken_out(text, known, [span for span in longer if span.name in named])
+    longer = [span for span in longer if span.name in named]
+    found = taken_out(text, known, longer, negated=is_placed)
     if found is None:
         return request, said
     left = " ".join(found.left.split()).strip(" ,;.")
@@ -239,7 +260,8 @@ def taken_apart(
     else:
         filters = msgspec.structs.replace(filters, place=found.place)
         said = msgspec.structs.replace(said, place=found.place)
-    said = msgspec.structs.replace(said, text=left, place_words=found.words)
+    words = ", ".join(filter(None, [said.place_words, found.words]))
+    said = msgspec.structs.replace(said, text=left, place_words=words)
     return msgspec.structs.replace(request, text=left or request.text, filters=filters), said
 
 

@@ -68,7 +68,7 @@ def taken_apart(
         text=left,
         place=None if negation else town.name,
         without=(town.name,) if negation else (),
-        place_words=text[start:end].strip(),
+        place_words=text[start:end].strip(" ,;"),
         near=around.near,
     )
     return msgspec.structs.replace(request, text=left or request.text, filters=filters), said

@@ -15,11 +15,11 @@ from imgvecd.api import Path, Term
 from imgvecd.core.search.wording import (
     UNRELATED,
     all_but_the_end,
+    bare,
     is_read_to_the_end,
     is_same_word,
     singular,
 )
-from imgvecd.core.search.words import QUOTED
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
@@ -244,13 +244,8 @@ class TermEncoder:
 
 
 def _words_of(terms: Sequence[Term]) -> list[str]:
-    """Return what is encoded of the texts: quotes say what stands for itself, and are no words."""
-    return [_unquoted(term.text[:_LONGEST_TEXT]) for term in terms if term.text is not None]
-
-
-def _unquoted(text: str) -> str:
-    bare = QUOTED.sub(lambda match: match.group()[1:-1], text)
-    return bare if bare.strip() else text
+    """Return what is encoded of the texts."""
+    return [bare(term.text[:_LONGEST_TEXT]) for term in terms if term.text is not None]
 
 
 def _asked(words: Sequence[str]) -> list[str]:

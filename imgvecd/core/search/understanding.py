@@ -57,7 +57,8 @@ def understand(
         asked, words = msgspec.structs.replace(asked, text=text), words | names
     asked, said = query_dates.taken_apart(asked, today)
     asked, said = query_surroundings.taken_apart(asked, said, store)
-    asked, said = query_places.taken_apart(asked, said, store.places, store.called)
+    for _ in range(2):  # "in Vietnam, but not in Hanoi"
+        asked, said = query_places.taken_apart(asked, said, store.places, store.called)
     asked, said, named = query_names.taken_apart(asked, said, store.called)
     text = asked.text or ""
     if not asked.spelling or (said is not None and not said.text):

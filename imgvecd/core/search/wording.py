@@ -8,6 +8,7 @@ import inflection
 import numpy as np
 
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
+from imgvecd.core.search.words import QUOTED
 from imgvecd.types import Float32Array
 
 UNRELATED: tuple[str, ...] = REFERENCE_TEXTS[::16]
@@ -22,6 +23,19 @@ _SHORTEST_PLURAL = 4  # letters
 _SURELY_READ_TOKENS = 40
 _LETTERS_PER_TOKEN = 3
 _ROUNDING = 1e-5  # of one text in batches of different sizes
+
+
+# What is left of "c++" and "50%" has to say the same.
+_AROUND = " \t\r\n?!.,;:…¿¡'\"“”„‚‘’«»()[]{}<>*#@|/\\~_=-。，！？、；：「」（）"
+
+
+def bare(text: str) -> str:
+    """Return a text less its quotes and the signs around it; as it is if it is nothing else.
+
+    Models take signs for words: with imgvecd-mini, "dog?" finds cats.
+    """
+    unquoted = QUOTED.sub(lambda match: match.group()[1:-1], text)
+    return unquoted.strip(_AROUND) or text
 
 
 def singular(text: str) -> str | None:

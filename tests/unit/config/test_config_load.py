@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,27 @@ def test_the_default_file_is_read_if_it_exists(home):
 def test_a_named_file_must_exist():
     with pytest.raises(ConfigError, match=r"/nowhere/x.yaml: cannot be read: No such file"):
         load("/nowhere/x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (os.mkfifo, "it is not a file"),
+        (os.mkdir, "it is not a file"),
+        (lambda path: os.symlink("/dev/zero", path), "it is not a file"),
+        (lambda path: os.symlink(path, path), "cannot be read"),
+        (lambda path: os.symlink("/nowhere/at all", path), "No such file"),
+        (lambda path: Path(path).write_text("# x\n" * 250_001), "more than 1,000,000 bytes"),
+    ],
+)
+def test_what_is_no_configuration_is_refused_at_once(home, make, complaint):
+    """At the default place, too: what cannot be read is no missing file."""
+    path = home / "xdg" / "imgvecd" / "imgvecd.yaml"
+    path.parent.mkdir(parents=True)
+    make(str(path))
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        load()
+    assert str(path) in str(caught.value)
 
 
 def test_flags_over_environment_over_file(write, monkeypatch):

@@ -189,6 +189,13 @@ TODAY = datetime.date(2024, 9, 15)
         ("dogs between November and February", "dogs", "2023-11-01", "2024-02-29"),
         ("not before 2019", "", "2019-01-01", None),
         ("2019/07", "", "2019-07-01", "2019-07-31"),
+        ("beach first half of 2021", "beach", "2021-01-01", "2021-07-01"),
+        ("second half of 2021", "", "2021-07-02", "2021-12-31"),
+        ("zweite Hälfte 2021", "", "2021-07-02", "2021-12-31"),
+        ("premier semestre de 2021", "", "2021-01-01", "2021-07-01"),
+        ("segunda mitad de 2021", "", "2021-07-02", "2021-12-31"),
+        ("nửa đầu năm 2021", "", "2021-01-01", "2021-07-01"),
+        ("2021年上半年", "", "2021-01-01", "2021-07-01"),
     ],
 )
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):

@@ -242,6 +242,16 @@ async def test_all_but_a_place_is_meant_after_not(shelf, placed, text, left, fou
     assert answer.understood.place is None
 
 
+async def test_a_place_less_one_in_it(shelf, placed):
+    wanted = placed("/photos/porto.jpg", 41.15, -8.61)
+    placed("/photos/lisbon.jpg", 38.72, -9.14)
+    placed("/photos/oslo.jpg", 59.91, 10.75)
+    for text in ("beach in Portugal, but not in Lisbon", "Portugal without Lisbon"):
+        answer = await shelf.find(text, all=True)
+        assert [hit.id for hit in answer.hits] == [wanted]
+        assert (answer.understood.place, answer.understood.without) == ("Portugal", ("Lisbon",))
+
+
 async def test_of_namesakes_that_counts_around_which_images_were_taken(shelf, placed):
     wanted = placed("/photos/murano.jpg", 45.46, 12.35)
     placed("/photos/rome.jpg", 41.9, 12.5)

@@ -8,9 +8,31 @@ from imgvecd.api import SearchRequest, Term
 from imgvecd.core.search.wording import (
     UNRELATED,
     all_but_the_end,
+    bare,
     is_same_word,
     singular,
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        *(("dog?", "dog"), ("¿perro?", "perro"), ("(dog)", "dog"), ("#dog", "dog")),
+        *(('"a dog" in snow', "a dog in snow"), ("'dog'", "dog"), ("„Hund“", "Hund")),
+        *(("a dog . ", "a dog"), ("海滩。", "海滩"), ("dog*", "dog"), ("c++", "c++")),
+        *(("T-shirt", "T-shirt"), ("50%", "50%"), ("!!!", "!!!"), ('""', '""'), ("", "")),
+        ("dog; cat", "dog; cat"),
+    ],
+)
+def test_signs_around_a_text_are_no_words(text, said):
+    assert bare(text) == said
+
+
+async def test_a_question_is_answered_as_its_words_are(shelf):
+    shelf.add("/photos/a.jpg", vector_of(b"dog"))
+    for text in ("dog", "dog?", "(dog)", '"dog"', "  dog. "):
+        answer = await shelf.find(text, all=True)
+        assert answer.hits[0].score == pytest.approx(1, abs=1e-3), text
 
 
 @pytest.mark.parametrize(
