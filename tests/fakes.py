@@ -94,8 +94,13 @@ class FakeRecogniser:
 
 
 class FakeEncoder:
-    """Vectors by `vector_of`. Dies on images that begin with `poison`."""
+    """Vectors by `vector_of`. Dies on images that begin with `poison`.
 
+    Attributes:
+        pauses_after: closes its gate after so many batches.
+    """
+
+    pauses_after = None
     loaded = loaded_for_images = True
     may_fetch = True
     error = None
@@ -128,13 +133,16 @@ class FakeEncoder:
 
     async def encode_images(self, pixels, lane):
         self.asked += 1
-        await self.gate.wait()
+        while not self.gate.is_set():  # somebody before this may have closed it again
+            await self.gate.wait()
         if self.broken:
             raise ModelError("no model")
         if any(data.startswith(b"poison") for data in pixels):
             self.deaths += 1
             raise WorkerError("the encoder died")
         self.batches.append(len(pixels))
+        if len(self.batches) == self.pauses_after:
+            self.gate.clear()
         return np.stack([vector_of(data) for data in pixels])
 
     async def encode_texts(self, texts, lane):

@@ -10,6 +10,8 @@ from later import Later
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 
+pytestmark = pytest.mark.long
+
 recall = Later("benchmarks.recall")
 OpenClipModel = Later("imgvecd.adapters.openclip", "OpenClipModel")
 
@@ -34,7 +36,6 @@ def table(folder, captions, header="image\tcaption"):
     return path
 
 
-@pytest.mark.long
 @pytest.mark.usefixtures("loaded_once")
 def test_every_caption_is_asked_for_in_the_whole_folder(tmp_path, capsys):
     for name in CAPTIONS:

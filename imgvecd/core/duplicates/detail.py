@@ -252,12 +252,22 @@ def _spot(difference: Float32Array, sharper: Float32Array) -> float:
     return math.sqrt(means(rest[..., None] ** 2, _SMALL).max())
 
 
-def unfiltered(difference: Float32Array, plane: Float32Array) -> Float32Array:
+def unfiltered(
+    difference: Float32Array, plane: Float32Array, *, stretched: bool = False
+) -> Float32Array:
     """Return what is left of a difference without what one filter of a plane explains of it.
 
     A filter of 5 × 5 pixels, the same to all sides: no program resizes quite as another does.
+
+    Args:
+        stretched: allow as well that what lies at the far rims is moved: half of an odd size is
+            rounded up, and the last row or column only half there.
     """
     given = np.stack([(plane - each).ravel() for each in _neighbours(plane)])
+    if stretched:
+        far = np.linspace(0, 1, len(plane), dtype=np.float32)
+        down, across = np.gradient(plane)
+        given = np.vstack([given, (down * far[:, None]).ravel(), (across * far).ravel()])
     filtered, *_ = np.linalg.lstsq(given @ given.T, given @ difference.ravel(), rcond=None)
     rest: Float32Array = difference - (filtered @ given).reshape(difference.shape)
     return rest

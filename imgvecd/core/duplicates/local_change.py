@@ -62,7 +62,9 @@ def excess(
     allowed = _energies(lost) + floor
     if resized:
         sharper = max(better, worse, key=lambda each: float((edges(each[..., 0]) ** 2).sum()))
-        filtered = [unfiltered(difference[..., at], sharper[..., at]) for at in range(3)]
+        filtered = [
+            unfiltered(difference[..., at], sharper[..., at], stretched=True) for at in range(3)
+        ]
         difference = np.stack(filtered, axis=-1)
         fine = means(np.pad(edges(sharper[..., 0]), 1)[..., None] ** 2, BLOCK)
         allowed += fine * [_OF_EDGES, 0, _OF_EDGES_IN_MEANS]

@@ -100,6 +100,8 @@ def taken_at(name: str) -> str:
     if len(moment(day)) < len("YYYY-MM-DD"):
         return ""
     clock, offset, fraction = _clock(name, end)
+    if clock.replace(":", "") == day[2:]:
+        clock = ""  # LINE_ALBUM_2021.07.04_210704_1: the day once more
     if name.startswith(_IN_UTC):
         offset = "Z"
     found = moment(f"{day} {clock}", offset=offset, fraction=fraction)

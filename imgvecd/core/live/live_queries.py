@@ -26,7 +26,7 @@ _BATCH = 256  # images looked at together
 # A new image wakes every query. They look one after the other, each so many times as long after the
 # one before as that took: together they have an eighth of the interpreter, and searches the rest.
 _RESTS = 7
-_LONGEST_REST_S = 1.0  # a model may have had to be loaded first
+_LONGEST_REST_S = 1.0
 _ALL = 2**62  # above every content id
 # c:<instance>:<clock>, and within a clock .<content id>
 _SINCE = re.compile(r"c:(\w+):(\d{1,18})(?:\.(\d{1,18}))?")
@@ -92,15 +92,14 @@ class LiveQueries:
                 new = await INTERACTIVE.run(
                     self._store.new_embeddings, searcher.model.fingerprint, position, _BATCH
                 )
-                if new:
-                    if prepared is not None and prepared[0] is searcher:
-                        query = await searcher.renewed(prepared[1])
-                    else:
-                        query = await searcher.prepare(request)
-                        prepared = searcher, query
-                    ids = [identity for _, identity in new]
-                    hits = await INTERACTIVE.run(searcher.answers.hits_among, query, ids)
             if new:
+                fresh = prepared is None or prepared[0] is not searcher
+                if prepared is None or fresh:  # out of turn: a model may have to be loaded
+                    prepared = searcher, await searcher.prepare(request)
+                ids = [identity for _, identity in new]
+                async with self._look():
+                    query = prepared[1] if fresh else await searcher.renewed(prepared[1])
+                    hits = await INTERACTIVE.run(searcher.answers.hits_among, query, ids)
                 for clock, identity in new:
                     if identity in hits:
                         yield Match(hit=hits[identity], since=self.name((clock, identity)))

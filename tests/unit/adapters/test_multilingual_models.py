@@ -9,10 +9,11 @@ from imgvecd.config.schema import ModelConfig
 from imgvecd.core.library.model_choice import PRESETS, choose_model
 from imgvecd.errors import ModelError
 
+pytestmark = pytest.mark.long  # torch and open_clip are imported
+
 loading = Later("imgvecd.adapters.openclip.loading")
 
 
-@pytest.mark.long
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(loading.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"imgvecd\[multilingual\]"):

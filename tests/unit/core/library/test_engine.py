@@ -404,9 +404,9 @@ async def until(condition):
 
 async def test_a_move_can_be_stopped_and_goes_on_where_it_was(moving):
     engine = moving.engine
+    moving.target.pauses_after = 1
     moving.target.gate.set()
     await until(lambda: moving.target.batches)
-    moving.target.gate.clear()
     await engine.stop_move()
     assert engine.upcoming is None
     assert engine.move_stopped

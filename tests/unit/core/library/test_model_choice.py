@@ -85,6 +85,7 @@ def test_a_model_without_a_checkpoint_is_refused():
         choose_model("ViT-L-14")
 
 
+@pytest.mark.long
 def test_files_are_given_the_pixels_that_their_architecture_wants(tmp_path):
     """A library that was encoded with CLIP's pixels instead has another fingerprint."""
     weights = tmp_path / "weights.pt"

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -372,21 +373,20 @@ async def test_standing_queries_look_one_after_the_other_and_rest_in_proportion(
     async def current():
         return searcher
 
-    renewed, prepare = searcher.renewed, searcher.prepare
+    hits_among = searcher.answers.hits_among
 
-    async def slow(call, query):
+    def slow(query, ids):
         assert not looking
         looking.append(query)
-        began = asyncio.get_running_loop().time()
-        await asyncio.sleep(0.02)
+        began = time.monotonic()
+        time.sleep(0.02)
         try:
-            return await call(query)
+            return hits_among(query, ids)
         finally:
             looking.clear()
-            looks.append((began, asyncio.get_running_loop().time()))
+            looks.append((began, time.monotonic()))
 
-    monkeypatch.setattr(searcher, "renewed", lambda query: slow(renewed, query))
-    monkeypatch.setattr(searcher, "prepare", lambda query: slow(prepare, query))
+    monkeypatch.setattr(searcher.answers, "hits_among", slow)
     standing = LiveQueries(current, shelf.catalog.searching, shelf.catalog.embeddings)
 
     async def follow(number):
@@ -402,6 +402,38 @@ async def test_standing_queries_look_one_after_the_other_and_rest_in_proportion(
     for (began, ended), (following_began, _) in itertools.pairwise(looks):
         assert following_began - ended >= live_queries._RESTS * (ended - began) * 0.9
     assert len(looks) == len(following)
+
+
+async def test_a_standing_query_that_is_never_prepared_holds_up_no_other(shelf, monkeypatch):
+    searcher = shelf.searcher()
+    prepare, waiting = searcher.prepare, asyncio.Event()
+
+    async def current():
+        return searcher
+
+    async def hanging(request):
+        if request.text == "a picture that hangs":
+            waiting.set()
+            await asyncio.Event().wait()
+        return await prepare(request)
+
+    monkeypatch.setattr(searcher, "prepare", hanging)
+    standing = LiveQueries(current, shelf.catalog.searching, shelf.catalog.embeddings)
+
+    async def follow(text):
+        wanted = SearchRequest(text=text, min_score=0.1)
+        async for _ in standing.matches(wanted, standing.position(None)):
+            return
+
+    hung = asyncio.create_task(follow("a picture that hangs"))
+    following = asyncio.create_task(follow("query"))
+    await asyncio.sleep(0)  # they listen from now on
+    shelf.add("/photos/new.jpg", towards("query", 1.0, 1))
+    searcher.wake()
+    await asyncio.wait_for(waiting.wait(), DEADLINE_S)
+    await asyncio.wait_for(following, DEADLINE_S)
+    assert not hung.done()
+    hung.cancel()
 
 
 async def test_a_clock_of_another_library_is_refused(shelf):
