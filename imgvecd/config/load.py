@@ -103,11 +103,12 @@ def _content(path: str) -> bytes:
     """Return the bytes of a file that may be a configuration; errors as of `open`, too.
 
     Raises:
-        ConfigError: it is no file, or too large.
+        ConfigError: it is no file, nor the null device, or too large.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) and status.st_rdev != os.stat(os.devnull).st_rdev:
             raise ConfigError(f"{path}: cannot be read: it is not a file.")
         with open(descriptor, "rb", closefd=False) as file:
             content = file.read(_MOST_BYTES + 1)
