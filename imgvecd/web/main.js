@@ -165,7 +165,7 @@ async function load() {
     if (!source.length) empty();
     else byId("view").hidden = true;
     if (scene.viewing !== undefined && !viewer.open) openViewer(scene.viewing, true);
-    if (!document.activeElement || document.activeElement === document.body) box.focus();
+    if (!document.activeElement || document.activeElement === document.body) box.focus({ preventScroll: true });
   } catch (error) {
     if (asked.signal.aborted) return;
     notice(error.message, true);
@@ -277,6 +277,7 @@ addEventListener("popstate", (event) => {
     return;
   }
   void load();
+  if (scene.view === "photos") box.focus();
 });
 
 /** @param {Scene} of */

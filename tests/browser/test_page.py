@@ -94,6 +94,10 @@ def test_back_returns_to_the_very_same_place(page):
     page.until(f"({COUNT}).includes('found')")
     page.js("history.back()")
     page.until(f"!location.hash && ({COUNT}) === '13 photos'")
+    page.click("#bar button.state")
+    page.until("location.hash === '#view=status'")
+    page.js("history.back()")
+    page.until("!location.hash && document.activeElement.id === 'grid'")  # keys move in it again
 
 
 def test_arrows_move_and_shift_selects(page):
@@ -165,6 +169,12 @@ def test_filters_are_chips(page):
     page.js(f"location.hash = 'filters=' + encodeURIComponent('{json.dumps(many)}')")
     page.until("document.querySelectorAll('.chips .chip').length > 80")
     assert page.js("document.querySelector('main').clientHeight") > 500  # of 800: the grid stays
+    page.resize(390, 780)
+    bottom = "document.querySelector('.menu summary').getBoundingClientRect().bottom"
+    page.js("document.querySelector('.menu').open = true")
+    menu = "document.querySelector('.sheet-menu').getBoundingClientRect()"
+    page.until(f"{menu}.height > 0")
+    assert page.js(f"{menu}.top >= {bottom} && {menu}.right <= innerWidth && {menu}.left >= 0")
 
 
 @pytest.mark.long
