@@ -90,10 +90,10 @@ async def test_who_searches_waits_for_no_images(notes, monkeypatch, number):
     encoder = split_encoder.SplitEncoder(
         choice, EncodeConfig(), str(notes / "tower"), str(notes / "images")
     )
-    before = {child.pid for child in psutil.Process().children()}
     try:
         await encoder.encode_images([GOOD], Lane.BULK)
-        (whole,) = {child.pid for child in psutil.Process().children()} - before
+        children = psutil.Process().children()
+        (whole,) = [c.pid for c in children if "misbehaving_encoder" in c.cmdline()]
         if number is not None:
             os.kill(whole, number)
         busy = asyncio.create_task(encoder.encode_images([GOOD] * 100_000, Lane.BULK))
