@@ -7,6 +7,7 @@ import time
 
 from imgvecd.cli.main import main
 from imgvecd.core.watch import disk_calls, listing
+from imgvecd.daemon import library_counts
 from imgvecd.daemon.service import DaemonService
 from imgvecd.processes import split_encoder
 from imgvecd.processes.encoder_process import EncoderProcess
@@ -32,6 +33,7 @@ def open_late(*arguments):
 
 if __name__ == "__main__":
     DaemonService._numbers = count_and_wait
+    library_counts._REST = 1e9  # while there is work, figures of a while ago are given
     listing.open_beneath = open_late
     disk_calls.STALL_S = 86_400.0
     split_encoder.runs_on_processor = lambda _config: False  # one encoder, for texts too

@@ -204,9 +204,12 @@ class DaemonService:
         """Return what the daemon is doing."""
         engine = self._engine
         generation = engine.generation
-        # What ends while files are counted is not over for who reads the counts.
+        # What ends while files are counted, the start too, is not over for who reads the counts.
         scanning, busy = self._reconciler.scanning, engine.busy
         figures, clock, rows = await INTERACTIVE.run(self._numbers, self._fingerprint())
+        if not (figures.files.pending or scanning or self._reconciler.scanning):
+            # older ones do while there is work, but they cannot say that there is none
+            figures = await INTERACTIVE.run(self._figures_now, self._fingerprint())
         counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
         watches = self._reconciler.status()
@@ -229,7 +232,9 @@ class DaemonService:
             version=imgvecd.__version__,
             pid=os.getpid(),
             started_at=self._started_at,
-            state=self._state(counts, pause, scanning=scanning, busy=busy),
+            state=self._state(
+                counts, pause, opened=generation is not None, scanning=scanning, busy=busy
+            ),
             pause=pause,
             clock=self._clock(clock),
             model=self._model_status(),
@@ -485,6 +490,9 @@ class DaemonService:
     def _clock(self, clock: int) -> str:
         return f"c:{self._instance}:{clock}"
 
+    def _figures_now(self, fingerprint: str | None) -> Figures:
+        return self._counter.figures(fingerprint, changing=False)
+
     def _numbers(self, fingerprint: str | None) -> tuple[Figures, int, list[RootRow]]:
         changing = self._engine.busy or self._reconciler.scanning
         return (
@@ -494,9 +502,15 @@ class DaemonService:
         )
 
     def _state(
-        self, counts: api.FileCounts, pause: api.Pause | None, *, scanning: bool, busy: bool
+        self,
+        counts: api.FileCounts,
+        pause: api.Pause | None,
+        *,
+        opened: bool,
+        scanning: bool,
+        busy: bool,
     ) -> str:
-        if self._engine.generation is None:
+        if not (opened and self._engine.generation):
             return "starting"
         if scanning:
             return "scanning"

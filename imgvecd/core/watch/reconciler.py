@@ -106,12 +106,13 @@ class Reconciler:
         self._rescan_at = self._poll_at = self._look_for_offline_at = 0.0
         self._doubt_since: float | None = None  # scanning for the sake of doubt
         self._next_doubt_at = 0.0
+        self._starting = True
         self.error: str | None = None
 
     @property
     def scanning(self) -> bool:
-        """Whether a scan waits or runs."""
-        return self._scan_queue.scanning
+        """Whether a scan waits or runs; also before the first ones are asked for."""
+        return self._starting or self._scan_queue.scanning
 
     @property
     def seen(self) -> int:
@@ -136,6 +137,7 @@ class Reconciler:
             await self._check_roots()
         except CatalogError as error:
             self._note(error)
+        self._starting = False
         self._task = asyncio.create_task(self._run(), name="reconciler")
 
     async def stop(self) -> None:
