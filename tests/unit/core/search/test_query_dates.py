@@ -416,4 +416,6 @@ def test_a_text_of_many_quotes_is_read_in_linear_time(unit):
         return time.thread_time() - began
 
     took_s(1000)
-    assert took_s(100_000) < 50 * max(took_s(10_000), 0.01)  # the longest that the API takes
+    assert took_s(100_000) < 50 * max(
+        took_s(10_000), 0.1
+    )  # the longest that the API takes; was 17 s
