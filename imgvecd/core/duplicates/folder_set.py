@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from imgvecd.core.watch.foreign_folders import is_of_trash
 from imgvecd.errors import BadRequestError
+from imgvecd.spelling import folded_name
 
 _DESKTOPS = b"trash"  # of which a folder "files" holds what went
 _NOTE = b".trashinfo"
@@ -48,14 +48,14 @@ class FolderSet:
 
         Some mounts and shares show names in another case, or with accents composed otherwise.
         """
-        called: defaultdict[str, list[bytes]] = defaultdict(list)
+        called: defaultdict[bytes, list[bytes]] = defaultdict(list)
         for name in names:
-            called[_folded(name)].append(name)
+            called[folded_name(name)].append(name)
         found: dict[bytes, list[bytes]] = {}
         for top in self._folders if names else ():
             for directory, _, files in os.walk(top):
                 for file in files:
-                    for name in called.get(_folded(file), ()):
+                    for name in called.get(folded_name(file), ()):
                         found.setdefault(name, []).append(os.path.join(directory, file))
         return found
 
@@ -102,10 +102,6 @@ def _leads_through_trash(parts: Sequence[bytes]) -> bool:
             if os.path.lexists(note):
                 return True
     return False
-
-
-def _folded(name: bytes) -> str:
-    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()
 
 
 def _identity(folder: bytes) -> tuple[int, int]:

@@ -16,7 +16,9 @@ from imgvecd.types import Stamp
 
 logger = logging.getLogger(__name__)
 
-_DIGEST_BYTES = 16  # 128 bits: no two models ever collide
+DIGEST_BYTES = 16
+"""128 bits: no two models ever collide."""
+
 _CHUNK_BYTES = 1 << 20
 _MOST_FILES = 8  # that are remembered: a library has a model or two
 _SMALL_BYTES = 1 << 20  # that are read in no time
@@ -44,7 +46,7 @@ def digest_checkpoint(path: str) -> bytes:
     Raises:
         ModelError: it cannot be read.
     """
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
         with open(path, "rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
@@ -116,4 +118,4 @@ def _is_settled(stamp: Stamp) -> bool:
 
 def _proof(path: str, stamp: Stamp, digest: bytes) -> bytes:
     told = (path, stamp.size_bytes, stamp.mtime_ns, stamp.inode, stamp.ctime_ns, digest.hex())
-    return hashlib.blake2b(repr(told).encode(), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(repr(told).encode(), digest_size=DIGEST_BYTES).digest()

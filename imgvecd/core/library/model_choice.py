@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import imgvecd
 from imgvecd.config.schema import ModelConfig, expand
-from imgvecd.core.library.checkpoint_digests import digest_checkpoint
+from imgvecd.core.library.checkpoint_digests import DIGEST_BYTES, digest_checkpoint
 from imgvecd.errors import ModelError
 from imgvecd.types import ModelInfo
 
@@ -45,7 +45,6 @@ _OWN_PIXELS = re.compile("CLIPA|MobileCLIP|PE-Core|SigLIP|siglip|-378")
 
 Files of them were once given CLIP's, so they have other fingerprints now, and are encoded anew."""
 
-_DIGEST_BYTES = 16  # 128 bits: no two models ever collide
 _Digest: TypeAlias = Callable[[str], bytes]
 
 
@@ -161,6 +160,6 @@ def _is_path(pretrained: str) -> bool:
 
 
 def _fingerprint(name: str, checkpoint: bytes) -> str:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     digest.update(name.encode() + b"\0" + checkpoint)
     return digest.hexdigest()
