@@ -207,8 +207,8 @@ class DaemonService:
         # What ends while files are counted, the start too, is not over for who reads the counts.
         scanning, busy = self._reconciler.scanning, engine.busy
         figures, clock, rows = await INTERACTIVE.run(self._numbers, self._fingerprint())
-        if not (figures.files.pending or scanning or self._reconciler.scanning):
-            # older ones do while there is work, but they cannot say that there is none
+        outdated = figures.clock != clock  # such figures do, but cannot say that nothing is to do
+        if outdated and not (figures.files.pending or scanning or self._reconciler.scanning):
             figures = await INTERACTIVE.run(self._figures_now, self._fingerprint())
         counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
