@@ -171,6 +171,8 @@ class DaemonService:
         )
         self.searching = DaemonSearching(
             self._searcher,
+            self.search,
+            lambda: self.working,
             LiveQueries(self._loaded_searcher, stores.searching, embeddings),
             stores.saved_searches,
             Labeller(image_store, embeddings, stores.user_metadata),
@@ -262,8 +264,10 @@ class DaemonService:
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
         if request.everywhere or request.sources:  # this library may be empty, others are not
-            return await (await self._loaded_searcher()).search(request)
-        return await (await self._searcher()).search(request)
+            found = await (await self._loaded_searcher()).search(request)
+        else:
+            found = await (await self._searcher()).search(request)
+        return msgspec.structs.replace(found, indexing=self.working)
 
     def _is_empty(self) -> bool:
         for fingerprint in self._models:
