@@ -147,7 +147,7 @@ class VectorDatabase(ContextManaged):
     def clock(self) -> str:
         """The database's change counter now, for `export_metadata(since=…)` later."""
         embeddings = self._opened().catalog.embeddings
-        return f"c:{embeddings.instance()}:{embeddings.clock()}"
+        return api.clock_text(embeddings.instance(), embeddings.clock())
 
     def add_image(self, image_path: AnyPicture, metadata: Mapping[str, Any] | None = None) -> int:
         """Add an image and return its id; the same bytes have the same id everywhere.

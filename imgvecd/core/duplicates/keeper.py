@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from imgvecd.api import KEEPER_RULES, DuplicatesRequest, Image, ImageFile, Path
-from imgvecd.core.duplicates.copies import Copy, nominal_side, said_by_camera
+from imgvecd.core.duplicates.copies import Copy, nominal_side, said_by_camera, written_in
 from imgvecd.core.duplicates.copy_quality import BEST_DERIVED, LOSSLESS, SAME_QUALITY, qualities
 from imgvecd.core.duplicates.folder_set import FolderSet
 from imgvecd.core.duplicates.true_size import SAME_SIDE, TrueSize, fineness, shown_by
@@ -67,7 +67,9 @@ class Chooser:
             "folder": self._lowest(lambda copy: folders.preference(copy.file)),
             "resolution": self._largest,
             "quality": self._finest,
-            "metadata": self._lowest(lambda copy: -said_by_camera(copy.image)),
+            "metadata": self._lowest(
+                lambda copy: (-said_by_camera(copy.image), -len(written_in(copy.image)))
+            ),
             "format": self._lowest(lambda copy: _format(copy.image)),
             "age": self._lowest(lambda copy: copy.image.taken_at or copy.file.modified_at),
         }
@@ -114,6 +116,7 @@ class Chooser:
             told = copy.facts.worst_quality
             said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
         said.append("camera metadata" if said_by_camera(image) else "no camera metadata")
+        said += written_in(image)
         return ", ".join(said)
 
     def _best(self) -> Copy:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ExifTags import Base
 
 from benchmarks.duplicates.variants import again, saved
 from imgvecd import api
@@ -148,3 +149,25 @@ def test_a_photo_that_remembers_poor_steps_is_not_beaten_by_a_copy_in_these(pict
     original = saved(again(picture, quality=80), quality=95, exif=exif)
     copy = saved(opened(original), quality=80)
     assert kept(copy=copy, original=original) == "original"
+
+
+def test_more_bits_of_a_jpegs_pixels_make_it_no_better(picture):
+    original = saved(picture.convert("L"), quality=92)
+    levels = np.asarray(Image.open(io.BytesIO(original)))
+    assert kept(deep=deep(levels * np.uint16(257)), original=original) == "original"
+    plain = saved(Image.fromarray(levels), "PNG")
+    finer = levels * np.uint16(256) + np.uint16(77)  # of what the other was made from
+    assert kept(plain=plain, finer=deep(finer)) == "finer"
+
+
+def deep(levels):
+    return saved(Image.fromarray(levels.astype(np.uint16)), "PNG")
+
+
+def test_of_the_same_pixels_those_with_somebodys_words_are_kept(picture):
+    named = Image.Exif()
+    named[Base.XPTitle] = "Grandma's birthday".encode("utf-16-le")
+    original = saved(picture, quality=88)
+    assert kept(plain=original, named=saved(opened(original), "PNG", exif=named)) == "named"
+    worse = saved(picture, quality=60, exif=named)
+    assert kept(worse=worse, plain=original) == "plain"
