@@ -1,7 +1,6 @@
 """The image tower on OpenVINO gives what the whole model gives, and is used instead of it."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -9,9 +8,9 @@ import subprocess
 import sys
 
 import numpy as np
-import psutil
 import pytest
 import safetensors.numpy
+from child_processes import mapped
 from later import Later, open_clip, save_file, torch
 from running import DEADLINE_S
 
@@ -243,15 +242,6 @@ def test_a_damaged_tower_is_refused(tmp_path, kept_once, name, damage):
         path.write_bytes(data[:half] + rest)
     with pytest.raises(ModelError):
         ImageTower.read(directory)
-
-
-def mapped(name):
-    """Whether a child process has a library in memory."""
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):  # it has just ended
-            if any(name in region.path for region in child.memory_maps()):
-                return True
-    return False
 
 
 async def until_kept(encoder):
