@@ -133,6 +133,11 @@ class VectorDatabase(ContextManaged):
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        if self._runtime is None:
+            return f"<VectorDatabase {self.db_path!r}, closed>"
+        return f"<VectorDatabase {self.db_path!r}, {self._runtime.model.name}>"
+
     @property
     def read_only(self) -> bool:
         """Whether nothing can be changed: another process writes, or it was opened so."""

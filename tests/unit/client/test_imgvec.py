@@ -128,6 +128,10 @@ def test_names_are_cut_to_fit_and_open_the_file():
     assert shown.endswith("…/dog.jpg")
     assert shortened(os.path.expanduser("~/a.jpg"), 80) == "~/a.jpg"
     assert shortened("/a/b.jpg", 80) == "/a/b.jpg"
+    assert (
+        shortened("/home/ada/pictures/from chat/b.jpg", 20, "/home/ada/pictures")
+        == "…/from chat/b.jpg"
+    )
     assert len(shortened("/" + "x" * 300 + ".jpg", 40)) == 40
     assert wcswidth(shortened("/照片/" + "照片" * 40 + ".jpg", 40)) <= 40
 

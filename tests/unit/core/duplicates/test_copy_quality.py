@@ -171,3 +171,15 @@ def test_of_the_same_pixels_those_with_somebodys_words_are_kept(picture):
     assert kept(plain=original, named=saved(opened(original), "PNG", exif=named)) == "named"
     worse = saved(picture, quality=60, exif=named)
     assert kept(worse=worse, plain=original) == "plain"
+
+
+def test_what_the_camera_says_is_lost_in_copies_and_never_gained(picture):
+    said = Image.Exif()
+    said[Base.Make], said[Base.Model] = "Maker", "Maker T1"
+    enlarged = scaled(picture, 1.25)  # has the rhythm of what was enlarged
+    original = saved(enlarged, quality=94, exif=said)
+    chat = saved(scaled(opened(original), 0.8), quality=75)
+    assert kept(chat=chat, original=original) == "original"
+    # but from a copy that says the same it may have been made
+    first = saved(picture, quality=92, exif=said)
+    assert kept(chat=chat, enlarged=original, first=first) == "first"
