@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 from imgvecd.core.search.vocabulary import LANGUAGES, is_word
-from imgvecd.core.search.words import QUOTED
+from imgvecd.core.search.words import QUOTED, VIETNAMESE
 from imgvecd.types import ModelInfo
 
 _LONGEST = 500  # characters
@@ -28,7 +28,6 @@ _SCRIPTS = {
     "THAI": "Thai",
 }
 _MANY_LANGUAGES = ("xlm", "mt5", "siglip2", "i18n", "nllb", "multilingual", "worldwide")
-_VIETNAMESE = re.compile(r"[\u1ea0-\u1ef9ơưăđ]")
 _OWN_SHARE = 0.6  # of the words must be the language's
 _TELLING_SHARE = 1 / 3  # of the words must be no English ones, or each of them the language's
 _WITH_CAPITALS = "German"  # in which nouns have them, and not names alone
@@ -48,7 +47,7 @@ def language_of(text: str) -> str | None:
     other = [_SCRIPTS[script] for script in letters if script in _SCRIPTS]
     if len(other) * 2 > len(letters):
         return "Japanese" if "Japanese" in other else max(other, key=other.count)
-    if any(word.islower() and _VIETNAMESE.search(word) for word in words):
+    if any(word.islower() and VIETNAMESE.search(word) for word in words):
         return "Vietnamese"
     return _by_words(words)
 

@@ -295,6 +295,8 @@ _MEANT = re.compile(
     r"(?:['’]s)?(?![\w/\-])|[在于於从從自]?(?P<unspaced>[\uf000-\uf7ff])的?",
     re.IGNORECASE,
 )
+_EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
+_HAS_WORDS = re.compile(r"\w")
 _CHINESE_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
 _CHINESE_YEAR = re.compile("[一二][〇零○一二三四五六七八九]{3}(?=年)")
 
@@ -343,7 +345,9 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | No
         return None
     time, match = min(told, key=lambda each: each[0].rank)
     left = f"{marks.text[: match.start()]} {marks.text[match.end() :]}"
-    left = " ".join(marks.plain(left).split())
+    left = " ".join(_EMPTY_BRACKETS.sub(" ", marks.plain(left)).split())
+    if not _HAS_WORDS.search(left):
+        left = ""
     said = Understood(
         text="" if is_of_small_words(left) else left.strip(" ,;."),
         words=marks.plain(match.group()).strip(" ,;."),
