@@ -114,6 +114,26 @@ async def test_a_body_announced_too_large_is_refused_at_once(start):
     assert "server.max_upload_mb" in body(answer)["detail"]
 
 
+async def test_what_comes_of_a_refused_body_is_passed_over_with_rests(start, monkeypatch):
+    rested = []
+
+    class Noted(courtesy.Courtesy):
+        async def rest(self, took_s):
+            rested.append(took_s)
+            await super().rest(took_s)
+
+    monkeypatch.setattr(request_bodies, "Courtesy", Noted)
+    monkeypatch.setattr(request_bodies, "LINGER_S", DEADLINE_S)
+    daemon = await start(max_upload_mb=1, **PATIENT)
+    client = daemon.connect()
+    last = HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    sending = asyncio.to_thread(client.sendall, post(3_000_000) + bytes(3_000_000) + last)
+    answers, _ = await asyncio.gather(received(client), sending)
+    assert status(answers) == 413
+    assert b"HTTP/1.1 200" in answers
+    assert rested
+
+
 async def test_a_chunked_body_is_cut_where_it_becomes_too_large(start):
     daemon = await start(max_upload_mb=1)
     client = daemon.connect()
