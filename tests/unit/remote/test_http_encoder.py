@@ -513,8 +513,8 @@ async def test_a_body_without_an_announced_length_is_refused():
 
 
 async def test_more_requests_than_are_taken_at_once_wait_for_their_turn(monkeypatch):
-    monkeypatch.setattr("imgvecd.remote.connection._BUSY_S", 0.01)
-    monkeypatch.setattr("imgvecd.remote.connection._MOST_BUSY", 10_000)
+    monkeypatch.setattr("imgvecd.remote.server_connection._BUSY_S", 0.01)
+    monkeypatch.setattr("imgvecd.remote.server_connection._MOST_BUSY", 10_000)
     async with scene() as at:
         remote = at.remote()
         await remote.ready()
