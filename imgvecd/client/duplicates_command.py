@@ -227,8 +227,10 @@ def _row(file: api.DuplicateFile) -> tuple[str, ...]:
 def _summary(found: api.Duplicates) -> str:
     if not found.groups and found.images == found.compared and not found.waiting:
         return "There are none."
-    spare = [file for group in found.groups for file in group.files if not file.keep]
+    others = [file for group in found.groups for file in group.files if not file.keep]
+    spare = [file for file in others if file.kind in api.SURE_KINDS]
     saved = reports.size(sum(file.size_bytes for file in spare))
+    versions = f"; {len(others) - len(spare):,} other versions" if len(spare) < len(others) else ""
     left = found.images - found.compared
     unseen = f"; {left:,} images could not be compared" if left else ""
     waiting = (
@@ -237,4 +239,4 @@ def _summary(found: api.Duplicates) -> str:
     shown = f"{len(found.groups):,} of " if len(found.groups) < found.groups_in_all else ""
     in_all = max(found.groups_in_all, len(found.groups))
     groups = f"{shown}{in_all:,} groups, {len(spare):,} files to spare ({saved})"
-    return f"{groups}{unseen}{waiting}."
+    return f"{groups}{versions}{unseen}{waiting}."

@@ -132,7 +132,7 @@ def shortened(path: str, columns: int, shared: str = "") -> str:
     if shared.strip("/") and path.startswith(shared + "/") and wcswidth(shown) > columns:
         shown = "…" + path[len(shared) :]
     head, name = os.path.split(shown)
-    while wcswidth(f"{head}…/{name}" if head else shown) > columns and wcswidth(shown) > columns:
+    while wcswidth(_cut(head, name) if head else shown) > columns and wcswidth(shown) > columns:
         if head:
             head = head[:-1]
         else:
@@ -140,4 +140,8 @@ def shortened(path: str, columns: int, shared: str = "") -> str:
             shown = "…" + name
     if wcswidth(shown) <= columns:
         return shown
-    return f"{head}…/{name}"
+    return _cut(head, name)
+
+
+def _cut(head: str, name: str) -> str:
+    return f"{head.rstrip('…/')}…/{name}"

@@ -123,10 +123,11 @@ class Chooser:
             said.append("enlarged")
         if copy.facts and copy.facts.lossless:
             said.append("lossless")
-        quality = self.quality(image)
-        if copy.facts and quality is not None and quality < LOSSLESS:
-            told = copy.facts.worst_quality
-            said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
+        quality, facts = self.quality(image), copy.facts
+        untouched = facts is not None and facts.lossless and facts.remembered == LOSSLESS
+        if facts and quality is not None and quality < LOSSLESS and not untouched:
+            told = facts.worst_quality
+            said.append(f"quality {'about ' if facts.remembered <= told < LOSSLESS else ''}{told}")
         said.append("camera metadata" if said_by_camera(image) else "no camera metadata")
         said += written_in(image)
         return ", ".join(said)
