@@ -490,7 +490,7 @@ class DaemonService:
         return api.Done(done=what, clock=self._clock(clock), bytes_written=bytes_written)
 
     def _clock(self, clock: int) -> str:
-        return f"c:{self._instance}:{clock}"
+        return api.clock_text(self._instance, clock)
 
     def _figures_now(self, fingerprint: str | None) -> Figures:
         return self._counter.figures(fingerprint, changing=False)

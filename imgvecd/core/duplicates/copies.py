@@ -45,6 +45,11 @@ def said_by_camera(image: Image) -> int:
     return camera + taken + 10 * len(image.user_metadata)
 
 
+def is_of_camera(image: Image) -> bool:
+    """Return whether a camera wrote into the file: a copy can lose its words, and gains none."""
+    return any(name in image.metadata for name in CAMERA)
+
+
 def written_in(image: Image) -> tuple[str, ...]:
     """Return the names of what people wrote into the file."""
     return tuple(name for name in _WRITTEN if image.metadata.get(name))

@@ -15,6 +15,7 @@ import threading
 import msgspec
 import pytest
 import terminals
+from running import DEADLINE_S
 from wcwidth import wcswidth
 
 from imgvecd import api
@@ -128,6 +129,10 @@ def test_names_are_cut_to_fit_and_open_the_file():
     assert shown.endswith("…/dog.jpg")
     assert shortened(os.path.expanduser("~/a.jpg"), 80) == "~/a.jpg"
     assert shortened("/a/b.jpg", 80) == "/a/b.jpg"
+    assert (
+        shortened("/home/ada/pictures/from chat/b.jpg", 20, "/home/ada/pictures")
+        == "…/from chat/b.jpg"
+    )
     assert len(shortened("/" + "x" * 300 + ".jpg", 40)) == 40
     assert wcswidth(shortened("/照片/" + "照片" * 40 + ".jpg", 40)) <= 40
 
@@ -477,7 +482,7 @@ def test_interrupt_ends_without_a_traceback(environment, tmp_path):
         connection, _ = silent.accept()
         connection.recv(1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=DEADLINE_S)
         connection.close()
     assert (process.returncode, errors) == (130, b"")
 
