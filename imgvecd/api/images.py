@@ -144,7 +144,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """Images that were taken near each other: their mean position, and one of them.
 
     Attributes:
-        id, hash: of that one, and the beginning of its content's hash, for the address of its thumbnail.
+        id, hash: of that one, and the beginning of its content's hash, for its thumbnail's address.
     """
 
     latitude: float

@@ -42,6 +42,7 @@ export async function ask(method, path, body, signal) {
     try {
       detail = JSON.parse(text).detail;
     } catch { /* no JSON: the text says what there is to say */ }
+    if (response.status === 403) detail = "Only the owner of this library may do that.";
     throw new Problem(response.status, detail);
   }
   return JSON.parse(text);

@@ -88,7 +88,7 @@ export class Bar {
             <button class="quiet state ${work.kind}" @click=${() => this.told.view("status")} title=${work.text}>
               <span class="dot" aria-hidden="true"></span><span class="wide-only">${work.text}</span><span class="unseen">Status: ${work.text}</span>
             </button>
-            ${/** @type {["map" | "duplicates", string][]} */ ([["map", "Map"], ["duplicates", "Duplicates"]]).map(([view, title]) => html`<button class="quiet"
+            ${/** @type {["map" | "duplicates", string][]} */ ([["map", "Map"], ["duplicates", "Duplicates"]]).map(([view, title]) => html`<button class="quiet to-${view}"
               aria-current=${scene.view === view ? "page" : nothing} @click=${() => this.told.view(view)}>${title}</button>`)}
             <button class="quiet rare" aria-label="Keys and help" @click=${this.told.help}>?</button>
             ${this.closes ? html`<button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>` : nothing}
@@ -101,7 +101,7 @@ export class Bar {
                   @click=${() => this.told.filter(rest)}>✕</button></span>`,
               )}</span>
               <button class="chip" popovertarget="filters">+ Filter</button>
-              <div id="filters" popover @beforetoggle=${(/** @type {ToggleEvent} */ event) => event.newState === "open" && this._facets()}>${this._menu()}</div>
+              <div id="filters" popover @beforetoggle=${(/** @type {any} */ event) => event.newState === "open" && KINDS.map(([kind]) => this._facet(kind, ""))}>${this._menu()}</div>
               ${searching
                 ? html`<div class="toggle" role="group" aria-label="Order">
                     <button aria-pressed=${String(scene.order === "score")} @click=${() => this.told.order("score")}>Relevance</button>
@@ -117,7 +117,7 @@ export class Bar {
     );
   }
 
-  /** @param {Results} results How a person's words were taken, and what else is to be known. */
+  /** @param {Results} results How the words were taken. */
   _understood({ answer: { understood: said, notes } }) {
     if (!said) return notes.join(" ");
     const { taken_from: from, taken_to: to, place, near, names } = said;
@@ -157,10 +157,6 @@ export class Bar {
     `;
   }
 
-  _facets() {
-    for (const [kind] of KINDS) void this._facet(kind, "");
-  }
-
   /** @param {string} kind @param {string} contains */
   async _facet(kind, contains) {
     const found = await ask("GET", withFields("/v1/facets", { kind, contains, limit: 30 })).catch(() => ({ values: [] }));
@@ -178,7 +174,7 @@ export class Bar {
 
   /** @param {Fields} more */
   _add(more) {
-    // undefined ones are left out by JSON
+    // JSON leaves undefined ones out
     const filters = JSON.parse(JSON.stringify({ ...this.scene.filters, ...more }));
     document.getElementById("filters")?.hidePopover();
     this.told.filter(filters);
@@ -249,7 +245,7 @@ function workOf(state) {
 }
 
 /**
- * Return the terms and the plain text of a query in the language of `imgvec search`: `beach +sunset -people 2:red #316`.
+ * Return the terms and the text of a query as `imgvec search` has them: `beach +sunset -people 2:red #316`.
  * @param {string} typed
  * @returns {{text?: string, terms: Fields[]}}
  */

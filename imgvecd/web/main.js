@@ -337,14 +337,14 @@ async function likeSelected() {
   if (ids.length) go({ ...fresh(), query: ids.slice(0, 8).map((id) => `#${id}`).join(" ") });
 }
 
-/** @param {string} text @param {boolean} [stays] @param {() => void} [again] what "Try again" does */
+/** @param {string} text @param {boolean} [stays] @param {() => void} [again] */
 function notice(text, stays, again) {
   const place = byId("notice");
   const act = () => {
     notice("");
     again?.();
   };
-  render(html`${text} ${again ? html`<button @click=${act}>Try again</button>` : nothing}`, place);
+  render([text, again ? html`<button @click=${act}>Try again</button>` : nothing], place);
   place.classList.toggle("shown", Boolean(text));
   clearTimeout(noticeTimer);
   if (text && !stays) noticeTimer = setTimeout(() => place.classList.remove("shown"), 3500);
@@ -485,6 +485,7 @@ async function begin() {
     if (start.like) scene = withPicture(start.like);
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
     bar.closes = start.closes;
+    document.body.classList.toggle("member", !start.owner);
     commands.imgvec = start.imgvec;
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));

@@ -68,9 +68,8 @@ export class Panel {
 
   /** @param {number} stars the same again takes the rating away */
   async rate(stars) {
-    const now = this.image?.user_metadata?.rating;
-    await this._set({ rating: now === stars || stars === 0 ? null : stars });
-    this.told.say(now === stars || stars === 0 ? "No rating" : `Rated ${stars} of 5`);
+    const rating = this.image?.user_metadata?.rating === stars ? null : stars || null;
+    await this._set({ rating }, rating ? `Rated ${rating} of 5` : "No rating");
   }
 
   /** @param {string[]} add @param {string[]} remove */
@@ -82,10 +81,11 @@ export class Panel {
     });
   }
 
-  /** @param {Fields} changes */
-  async _set(changes) {
+  /** @param {Fields} changes @param {string} done */
+  async _set(changes, done) {
     await attempt(this.told.say, async () => {
       this._knows(await ask("PATCH", `/v1/images/${this.id}/metadata`, changes));
+      this.told.say(done);
     });
   }
 
@@ -136,7 +136,7 @@ export class Panel {
           <textarea rows="2" maxlength="10000" .value=${String(said.note ?? "")}
             @change=${(/** @type {any} */ event) => {
               const text = event.target.value.trim();
-              void this._set({ note: text || null });
+              void this._set({ note: text || null }, "The note is kept");
             }}></textarea>
         </label>
         ${film

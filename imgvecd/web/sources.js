@@ -83,7 +83,7 @@ export class Timeline {
       const month = taken.slice(0, 7) || "undated";
       if (months[months.length - 1]?.month !== month) months.push({ month, count: 0 });
       months[months.length - 1].count++;
-      return { id, hash, label: dayOf(month, Number(taken.slice(8, 10))) };
+      return { id, hash: hash.slice(0, 16), label: dayOf(month, Number(taken.slice(8, 10))) };
     });
     this.complete = false;
     this._take({ months, clock: "" }, Uint8Array.from(images, (image) => shapeOf(image.width, image.height)));
@@ -183,7 +183,7 @@ export class Results {
     this.sections = [{ start: 0, title: "", short: "" }];
     /** @type {() => void} */
     this.onload = () => {};
-    /** Told why the next page did not come. @type {(why: string) => void} */
+    /** Told why no more comes. @type {(why: string) => void} */
     this.onfail = () => {};
     /** What came with the first hits. @type {any} */
     this.answer = null;

@@ -52,7 +52,10 @@ PASTED = (
     ".then(({ images: [image] }) => fetch(`/v1/images/${image.id}/thumbnail`))"
     ".then(r => r.blob()).then(data => { const clipboardData = new DataTransfer();"
     " clipboardData.items.add(new File([data], 'a.jpg', { type: 'image/jpeg' }));"
-    " dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true })); })"
+    " const pasted = new ClipboardEvent('paste', { clipboardData, bubbles: true });"
+    # Firefox lets no script paste a file, but drop it
+    " dispatchEvent(pasted.clipboardData?.files.length ? pasted"
+    " : new DragEvent('drop', { dataTransfer: clipboardData, bubbles: true })); })"
 )
 
 
@@ -149,6 +152,29 @@ def test_more_hits_that_do_not_come_are_told_of(page):
     page.until(f"{cells} > 4 && !{again}")
 
 
+def test_what_is_the_owners_alone_is_hidden_from_members_and_said_in_words(page):
+    page.js("void document.body.classList.add('member')")
+    page.press("x")
+    page.press("i")
+    page.until("document.querySelector('.strip img')")
+    hidden = [
+        *(".to-duplicates", ".note", ".tags form"),
+        *("#selection .stars", "#selection [data-key=t]"),
+    ]
+    for each in hidden:
+        assert page.js(f"document.querySelector('{each}').offsetParent === null"), each
+    assert page.js("document.querySelector('.to-map').offsetParent !== null")
+    page.js(
+        "void (() => { const real = fetch; window.fetch = (path, options) =>"
+        " options?.method === 'PATCH' ? Promise.resolve(new Response('{}', { status: 403 }))"
+        " : real(path, options); })()"
+    )
+    page.press("4")
+    page.until("document.querySelector('#notice.shown')?.textContent.startsWith('Only the owner')")
+    assert page.js("document.querySelectorAll('#panel .star.lit').length") == 0
+    page.press("Escape")
+
+
 def test_arrows_move_and_shift_selects(page):
     page.press("Home")
     page.press("Right", "Right")
@@ -204,7 +230,8 @@ def test_a_heic_is_shown(page):
 def test_filters_are_chips(page):
     page.click("[popovertarget]")
     page.until(
-        "[...document.querySelectorAll('#filters li')].some(li => li.textContent.includes('Camera 1'))"
+        "[...document.querySelectorAll('#filters li')]"
+        ".some(li => li.textContent.includes('Camera 1'))"
     )
     page.js(
         "[...document.querySelectorAll('#filters li button')]"
