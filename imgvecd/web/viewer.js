@@ -60,6 +60,7 @@ export class Viewer {
     swipe.addFilter("numItems", () => source.length);
     swipe.addFilter("itemData", (/** @type {any} */ _data, /** @type {number} */ at) => this._data(at));
     swipe.on("change", () => this._changed());
+    swipe.on("openingAnimationEnd", () => this.resized());
     swipe.on("afterInit", () => {
       const box = swipe.element;
       box.setAttribute("aria-label", "Photo");
@@ -83,7 +84,6 @@ export class Viewer {
     else swipe.on("openingAnimationEnd", () => swipe.close());
   }
 
-  /** Use the room that is left. */
   resized() {
     this.swipe?.updateSize(true);
   }
