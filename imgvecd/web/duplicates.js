@@ -10,8 +10,8 @@ const KINDS = /** @type {Record<string, string>} */ ({
   transformed: "Turned", edited: "Edited", burst: "A burst", similar: "Alike",
 });
 const MOST_ZOOM = 12;
-const STEP = 1.5; // of a key, likewise
-const PAN = 0.1; // of a picture's part that is seen, an arrow key
+const STEP = 1.5; // of a key
+const PAN = 0.1; // of what is seen, an arrow key
 /** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
 const LINE = /^(keep|trash)(\s+\d+\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*))$/;
 const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
@@ -82,7 +82,7 @@ export class Duplicates {
         ArrowLeft: () => this._pan(-PAN, 0), ArrowRight: () => this._pan(PAN, 0),
         ArrowUp: () => this._pan(0, -PAN), ArrowDown: () => this._pan(0, PAN),
       })[event.key];
-      // arrows scroll what is not zoomed, and move the slider
+      // else they scroll, and move the slider
       if (!act || (event.key.startsWith("Arrow") && this.zoom === 1)) return false;
       act();
     }

@@ -52,7 +52,10 @@ const bar = new Bar(byId("bar"), {
   literally: (literal) => go({ ...scene, literal }),
   filter: (filters) => go({ ...scene, view: "photos", filters }),
   order: (order) => go({ ...scene, order }),
-  view: (view) => go({ ...fresh(), view }),
+  view: (view) => {
+    go({ ...fresh(), view });
+    box.focus();
+  },
   noPicture: () => go({ ...scene, picture: undefined }),
   help,
   close: () => void closePage(),
@@ -208,9 +211,9 @@ async function refreshed() {
 }
 
 function empty() {
-  const searched = scene.query || pictureOf(scene) || Object.keys(scene.filters).length;
+  const filtered = Object.keys(scene.filters).length || bar.results?.answer.understood;
   byId("view").hidden = false;
-  render(written(searched ? "no-hits" : "no-photos"), byId("view"));
+  render(written(filtered ? "no-hits" : "no-photos"), byId("view"));
 }
 
 /** @param {string} id Return what the page's HTML has for it. */
