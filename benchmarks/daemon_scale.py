@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks import history
 from benchmarks.filled_catalog import fill
 from imgvecd.catalog import Catalog
 from imgvecd.core.library.model_choice import choose_model
@@ -22,6 +23,7 @@ from imgvecd.types import ModelInfo, PreprocessSpec
 from tests.running import RunningDaemon
 
 DIM = 512
+SHOWN: dict[str, str] = {}
 TOPICS = 2000
 SEARCHES = {
     "search, 10 best": {},
@@ -46,6 +48,7 @@ def main():
         started = time.perf_counter()
         assert daemon.stop() == 0
         line("stop", f"{time.perf_counter() - started:.1f} s")
+        history.record_shown("daemon_scale", SHOWN)
 
 
 def prepare(home, images):
@@ -110,6 +113,7 @@ def measure(daemon, images):
 def line(name, figure, bar=None):
     verdict = "" if bar is None else f"   {bar[0]}  {'ok' if bar[1] else 'MISSED'}"
     print(f"  {name:<36}{figure:>30}{verdict}", flush=True)
+    SHOWN[name] = figure
 
 
 if __name__ == "__main__":

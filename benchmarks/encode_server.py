@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks import history
 from imgvecd.config.schema import Config, EncodeServerConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.protocols import Encoder
@@ -72,6 +73,8 @@ async def compare(folder: Path, name: str, rounds: int, count: int) -> None:
         rate, processor = (statistics.median(column) for column in zip(*ratios, strict=True))
         print(f"median {rate:.1%}, {processor:.1%} by processor time")
         print(f"lowest cosine {cosines.min():.6f}")
+    figures = {"share of the rate here": rate, "by processor time": processor}
+    history.record("encode_server", {f"{name}, {what}": share for what, share in figures.items()})
     await here.close()
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import open_clip
 import safetensors.torch
-import tabulate
 
+from benchmarks import history
 from benchmarks.end_to_end import make_photos
 from tests.running import RunningDaemon
 
@@ -52,7 +52,7 @@ def main() -> None:
                 *queries,
                 ("a new photo, no model in memory", *figures(measure_photos(daemon, new, photos))),
             ]
-            print(tabulate.tabulate(rows, ("", "median ms", "worst ms")))
+            history.show_table("first_answer", rows, ("", "median ms", "worst ms"))
         finally:
             daemon.stop()
 

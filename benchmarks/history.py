@@ -14,11 +14,17 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import tabulate
+
 FOLDER = Path(__file__).parent / "history"
+
+_NUMBER = re.compile(r"(?<![\w.])-?[\d,]*\.?\d+")
 
 
 def record(benchmark: str, figures: dict[str, float]) -> None:
@@ -33,6 +39,28 @@ def record(benchmark: str, figures: dict[str, float]) -> None:
     }
     with open(FOLDER / f"{benchmark}.jsonl", "a", encoding="utf-8") as file:
         file.write(json.dumps(run, ensure_ascii=False) + "\n")
+
+
+def show_table(
+    benchmark: str, rows: Sequence[Sequence[object]], headers: Sequence[str], **options: object
+) -> None:
+    """Print a table whose first column names what its others measured, and record these."""
+    print(tabulate.tabulate(rows, headers, **options))
+    record_shown(
+        benchmark,
+        {
+            f"{name}, {header}": str(cell)
+            for name, *cells in rows
+            for header, cell in zip(headers[1:], cells, strict=True)
+        },
+    )
+
+
+def record_shown(benchmark: str, shown: Mapping[str, str]) -> None:
+    """Add one run to the history: of each text the first number, if it has one."""
+    numbers = {name: _NUMBER.search(text) for name, text in shown.items()}
+    found = {name: number.group() for name, number in numbers.items() if number}
+    record(benchmark, {name: float(number.replace(",", "")) for name, number in found.items()})
 
 
 def runs(benchmark: str) -> list[dict]:

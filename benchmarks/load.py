@@ -31,6 +31,7 @@ import aiohttp
 import psutil
 from PIL import Image
 
+from benchmarks import history
 from tests.running import RunningDaemon
 
 PHOTOS = Path(__file__).parents[1] / "tests" / "data" / "photos"
@@ -184,6 +185,8 @@ def report(clients: list[Client], seconds: float) -> None:
         figures = "".join(f"{value:>9.0f}" for value in shown)
         print(f"{kind:<16}{len(sorted_ms):>9,}{figures}")
     print(f"{len(times['all']) / seconds:.0f} answers a second")
+    medians = {f"{kind}, p50 ms": statistics.median(taken) for kind, taken in times.items()}
+    history.record("load", {"answers a second": len(times["all"]) / seconds, **medians})
 
 
 def main() -> int:

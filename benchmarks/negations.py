@@ -10,9 +10,8 @@ captions name the one, and none the other.
 from __future__ import annotations
 
 import numpy as np
-import tabulate
 
-from benchmarks import captioned
+from benchmarks import captioned, history
 from benchmarks.relevance import encode_images, encode_texts, held_out_first, load
 from benchmarks.relevance_queries import SUBJECTS
 from imgvecd.core.search.negations import WEIGHT
@@ -58,7 +57,8 @@ def main() -> None:
         ]
         rows.append((name, f"{np.mean(right):.0%}", f"{np.mean(has):.0%}"))
     print(f"{len(pairs)} pairs, the first {_FIRST} of {len(photos)} photos")
-    print(tabulate.tabulate(rows, ("looked for", "shows one and not the other", "shows one")))
+    headers = ("looked for", "shows one and not the other", "shows one")
+    history.show_table("negations", rows, headers)
 
 
 def naming(photos, words) -> np.ndarray:

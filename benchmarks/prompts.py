@@ -11,9 +11,8 @@ Gains come with the interval that holds 95 of 100 draws of as many queries.
 from __future__ import annotations
 
 import numpy as np
-import tabulate
 
-from benchmarks import captioned
+from benchmarks import captioned, history
 from benchmarks.relevance import THINGS, encode_images, encode_texts, load
 
 _WAYS = {
@@ -65,8 +64,9 @@ def main() -> None:
                 interval(ranks - first["captions"]),
             )
         )
-    headers = ("said", f"{len(words)} words: mAP", "gain", f"{len(captions)} captions: MRR", "gain")
-    print(tabulate.tabulate(rows, headers, disable_numparse=True))
+    print(f"{len(words)} words, {len(captions)} captions")
+    headers = ("said", "words: mAP", "gain in mAP", "captions: MRR", "gain in MRR")
+    history.show_table("prompts", rows, headers, disable_numparse=True)
 
 
 def things(photos) -> tuple[list[str], np.ndarray]:

@@ -22,9 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tabulate
 
-from benchmarks import captioned
+from benchmarks import captioned, history
 from benchmarks.captioned import Photo
 from imgvecd.adapters.openclip import OpenClipModel
 from imgvecd.adapters.pillow.decoder import decode
@@ -58,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ranks = ranks_of_own(images, texts, owners)
     row = [f"{100 * np.mean(ranks < k):.1f} %" for k in _KS]
     print(f"{options.model}: {len(texts)} captions, {len(photos)} photos")
-    print(tabulate.tabulate([row], [f"recall@{k}" for k in _KS], disable_numparse=True))
+    headers = ["model", *(f"recall@{k}" for k in _KS)]
+    history.show_table("recall", [[options.model, *row]], headers, disable_numparse=True)
 
 
 def read_table(folder: Path, table: Path) -> list[Photo]:

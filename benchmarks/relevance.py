@@ -37,7 +37,7 @@ import torch
 from PIL import Image
 
 import imgvecd
-from benchmarks import captioned
+from benchmarks import captioned, history
 from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import FOUND, TEXT, WEAKER, WEAKER_SHARE, Relevance, Scale
@@ -264,11 +264,12 @@ def report(measured: Measured) -> None:
     rows.append(
         ("caption / caption-, paired", *(f"{share:.3f}" for share in measured.paired("caption")))
     )
-    print(tabulate.tabulate(rows, ("with / without a match", "AUC cosine", "AUC relevance")))
+    headers = ("with / without a match", "AUC cosine", "AUC relevance")
+    history.show_table("relevance", rows, headers)
     print()
     curve = [_at(measured, f"{cut}", lambda scale, cut=cut: scale.score(cut)) for cut in _CURVE]
     curve.append(_at(measured, "found and weaker", lambda scale: scale.weaker))
-    print(tabulate.tabulate(curve, _HEADERS))
+    history.show_table("relevance_curve", curve, _HEADERS)
     print()
     rows = [(f"{share:.0%}", f"{measured.recall_of_best(share):.2f}") for share in _SHARES]
     print(tabulate.tabulate(rows, ("of library, best first", "recall of subjects")))

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import history
 from tests.watching import Watching, watching
 
 PER_FOLDER = 200
@@ -23,6 +24,7 @@ RENAMED = 10_000
 COPIED_FOLDERS = 300
 COPIED_PER_FOLDER = 10
 COPY_RUNS = 10
+SHOWN: dict[str, str] = {}
 
 
 def make_files(folder: Path, files: int, per_folder: int) -> None:
@@ -39,7 +41,7 @@ async def rescan(watched: Watching, files: int) -> None:
         began = time.perf_counter()
         await watched.reconciler.rescan()
         times.append(time.perf_counter() - began)
-    print(f"stat-only rescan of {files:,} files: {statistics.median(times):.2f} s")
+    show(f"stat-only rescan of {files:,} files", f"{statistics.median(times):.2f} s")
 
 
 async def rename(watched: Watching, library: Path) -> None:
@@ -55,7 +57,8 @@ async def rename(watched: Watching, library: Path) -> None:
     assert sum(path.startswith("vacation/") for path in files) == RENAMED
     assert {row.stamp.inode: row.id for row in files.values()} == ids
     pending = len(watched.pending())
-    print(f"directory of {RENAMED:,} files renamed: {took_s:.2f} s, {pending} to be read again")
+    renamed = f"directory of {RENAMED:,} files renamed"
+    show(renamed, f"{took_s:.2f} s, {pending} to be read again")
 
 
 async def copy(watched: Watching, library: Path, source: Path) -> None:
@@ -67,7 +70,7 @@ async def copy(watched: Watching, library: Path, source: Path) -> None:
         await process.wait()
         await watched.reconciler.barrier()
         missed += files - sum(path.startswith(target) for path in watched.files())
-    print(f"cp -r of {files:,} files in nested folders, {COPY_RUNS} runs: {missed} missed")
+    show(f"cp -r of {files:,} files in nested folders, {COPY_RUNS} runs", f"{missed} missed")
 
 
 async def closed(watched: Watching, library: Path) -> None:
@@ -78,7 +81,12 @@ async def closed(watched: Watching, library: Path) -> None:
         began = time.perf_counter()
         await watched.changed.wait()
         times.append((time.perf_counter() - began) * 1000)
-    print(f"closed file committed as pending: p50 {statistics.median(times):.0f} ms")
+    show("closed file committed as pending", f"p50 {statistics.median(times):.0f} ms")
+
+
+def show(name: str, figure: str) -> None:
+    print(f"{name}: {figure}")
+    SHOWN[name] = figure
 
 
 async def main(files: int) -> None:
@@ -91,7 +99,7 @@ async def main(files: int) -> None:
             make_files(deep, COPIED_PER_FOLDER, COPIED_PER_FOLDER)
         began = time.perf_counter()
         async with watching(os.path.join(place, "state"), str(library)) as watched:
-            print(f"first scan of {files:,} files: {time.perf_counter() - began:.2f} s")
+            show(f"first scan of {files:,} files", f"{time.perf_counter() - began:.2f} s")
             watched.read_all()
             await rescan(watched, files)
             await rename(watched, library)
@@ -99,7 +107,8 @@ async def main(files: int) -> None:
             await closed(watched, library)
             idle_s = time.process_time()
             await asyncio.sleep(5)
-            print(f"idle: {(time.process_time() - idle_s) / 5:.2%} of a core")
+            show("idle", f"{(time.process_time() - idle_s) / 5:.2%} of a core")
+            history.record_shown("rescan", SHOWN)
         shutil.rmtree(library)
 
 

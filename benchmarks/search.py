@@ -17,8 +17,6 @@ import threading
 import time
 from pathlib import Path
 
-import tabulate
-
 from benchmarks import captioned, history
 from tests.running import RunningDaemon
 
@@ -82,8 +80,7 @@ def measure(daemon: RunningDaemon, texts, options) -> None:
     figures.add(f"{options.clients} clients at once, known texts", together(daemon, crowd))
     figures.add("one client, known texts", [timed(daemon, text) for text in crowd[0] * 20])
     without_model(daemon, figures, asked[0], next(texts))
-    print(tabulate.tabulate(figures.rows, ("search", "p50 ms", "p95 ms")))
-    history.record("search", {f"{name}, p50 ms": float(p50) for name, p50, *_ in figures.rows})
+    history.show_table("search", figures.rows, ("search", "p50 ms", "p95 ms"))
 
 
 def without_model(daemon, figures, known, new) -> None:

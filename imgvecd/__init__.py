@@ -43,3 +43,6 @@ if not TYPE_CHECKING:  # a checker that sees it takes any name for one of the pa
         import importlib  # noqa: PLC0415  # only when a class is asked for
 
         return getattr(importlib.import_module(module), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})  # a notebook completes what has not been loaded yet

@@ -133,6 +133,11 @@ class VectorDatabase(ContextManaged):
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        if self._runtime is None:
+            return f"<VectorDatabase {self.db_path!r}, closed>"
+        return f"<VectorDatabase {self.db_path!r}, {self._runtime.model.name}>"
+
     @property
     def read_only(self) -> bool:
         """Whether nothing can be changed: another process writes, or it was opened so."""
@@ -142,7 +147,7 @@ class VectorDatabase(ContextManaged):
     def clock(self) -> str:
         """The database's change counter now, for `export_metadata(since=…)` later."""
         embeddings = self._opened().catalog.embeddings
-        return f"c:{embeddings.instance()}:{embeddings.clock()}"
+        return api.clock_text(embeddings.instance(), embeddings.clock())
 
     def add_image(self, image_path: AnyPicture, metadata: Mapping[str, Any] | None = None) -> int:
         """Add an image and return its id; the same bytes have the same id everywhere.

@@ -41,6 +41,9 @@ class VectorDBManager(ContextManaged):
         self._own = database is None
         self.db = VectorDatabase(db_path=db_path, **options) if database is None else database
 
+    def __repr__(self) -> str:
+        return f"<VectorDBManager of {self.db!r}>"
+
     def index_directory(
         self,
         directory: str | os.PathLike[str],

@@ -361,6 +361,13 @@ class Watcher(Protocol):
         """Wait until every change made before the call was told; False if that cannot be known."""
         ...
 
+    def told_all(self) -> bool:
+        """Return whether every change made before the call was told, as far as is known.
+
+        Never blocks.
+        """
+        ...
+
     def mount_points(self) -> Mapping[bytes, str]:
         """Return the type of the file system on each mount point, by absolute path.
 

@@ -21,7 +21,7 @@ def count_and_wait(self, fingerprint):
     numbers = count(self, fingerprint)
     if self._engine.generation is not None:
         counted.set()
-        while self._reconciler.scanning:
+        while self._reconciler.behind:
             time.sleep(0.01)
     return numbers
 

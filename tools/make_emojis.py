@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import pathlib
 
-from imgvecd.core.search.emojis import FIRST, bare
+from imgvecd.core.search.emojis import FIRST, without_tone
 
 _TARGET = pathlib.Path(__file__).parents[1] / "imgvecd/data/emojis.txt"
 _FACE = " face"  # "dog face" is how a dog is drawn
@@ -23,8 +23,8 @@ def main() -> None:
     known = importlib.import_module("emoji").EMOJI_DATA
     names: dict[str, str] = {}
     for emoji, told in known.items():
-        if bare(emoji) >= FIRST:
-            names.setdefault(bare(emoji), told["en"].strip(":").replace("_", " "))
+        if without_tone(emoji) >= FIRST:
+            names.setdefault(without_tone(emoji), told["en"].strip(":").replace("_", " "))
     whole = set(names.values())
     for emoji, name in names.items():
         if name.endswith(_FACE) and name.removesuffix(_FACE) in whole:

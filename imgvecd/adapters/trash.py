@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imgvecd.adapters.mounts import read_mounts
+from imgvecd.core.duplicates.same_file import is_one_file
 from imgvecd.core.duplicates.undo_journal import TrashPlace
 
 _INFO = b".trashinfo"
@@ -70,8 +71,8 @@ class FreedesktopTrash:
         try:
             os.link(place.file, path, follow_symlinks=False)  # fails if there is something
         except FileExistsError:
-            # an earlier attempt was killed between the two steps
-            if not os.path.samestat(os.lstat(place.file), os.lstat(path)):
+            # an earlier attempt was killed between the two steps; the last name of a file stays
+            if os.lstat(path).st_nlink < 2 or not is_one_file(place.file, path):  # noqa: PLR2004
                 raise
             os.unlink(place.file)
         except OSError:  # a file system without hard links

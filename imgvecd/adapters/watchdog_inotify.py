@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import fcntl
 import itertools
 import logging
 import os
+import struct
 import tempfile
+import termios
 import threading
 from collections.abc import Callable
 
 from watchdog.observers.inotify_c import (
+    DEFAULT_EVENT_BUFFER_SIZE,
     CallbackId,
     InotifyConstants,
     InotifyEvent,
@@ -46,6 +50,8 @@ MASK = Mask(
     | InotifyConstants.IN_EXCL_UNLINK
 )
 
+_INT = struct.Struct("i")
+
 LIMIT_FILE = "/proc/sys/fs/inotify/max_user_watches"
 
 
@@ -54,7 +60,7 @@ class InotifyWatcher:
 
     def __init__(self) -> None:
         self._on_hint: Callable[[Hint], None] = lambda _: None
-        self._inotify = InotifyFD()
+        self._inotify = _Reader()
         self._monitor = MountMonitor(self._roots_in_doubt)
         self._above = FoldersAbove(self._roots_in_doubt)
         self._mounts = read_mounts()
@@ -125,6 +131,10 @@ class InotifyWatcher:
             return False
         return flushed.wait(timeout_s)
 
+    def told_all(self) -> bool:
+        """Return whether every change made before the call was told; costs one system call."""
+        return not self._inotify.is_alive() or self._inotify.handed_on()
+
     def mount_points(self) -> dict[bytes, str]:
         """Return the type of the file system on each mount point now, by absolute path."""
         self._mounts = read_mounts()
@@ -191,6 +201,34 @@ class InotifyWatcher:
 
     def _roots_in_doubt(self) -> None:
         self._on_hint(Hint(HintKind.ROOTS))
+
+
+class _Reader(InotifyFD):
+    """Knows whether it has handed on all that the kernel has queued."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handling = False
+
+    def handed_on(self) -> bool:
+        """Return whether it has; any thread may ask."""
+        try:
+            queued = fcntl.ioctl(self._inotify_fd, termios.FIONREAD, bytes(_INT.size))
+        except OSError:  # closed this moment
+            return True
+        # in this order: before it leaves the queue, `_handling` says so
+        return not _INT.unpack(queued)[0] and not self._handling
+
+    def read_events(
+        self, *, event_buffer_size: int = DEFAULT_EVENT_BUFFER_SIZE
+    ) -> list[InotifyEvent]:
+        """Return what comes next, once all before it was handled."""
+        self._handling = False
+        return super().read_events(event_buffer_size=event_buffer_size)
+
+    def _check_inotify_fd(self) -> bool:
+        self._handling = super()._check_inotify_fd()
+        return self._handling
 
 
 class _Flush:

@@ -49,6 +49,10 @@ class PollingWatcher:
         """Return False: nothing is known."""
         return False
 
+    def told_all(self) -> bool:
+        """Return True: nothing is ever told."""
+        return True
+
     def mount_points(self) -> dict[bytes, str]:
         """Return nothing: nobody would tell when they change."""
         return {}

@@ -210,7 +210,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /v1/status`: what the daemon is doing.
 
     Attributes:
-        state: "starting", "scanning", "indexing", "paused" (with work left), "idle" or "stopping".
+        state: "starting", "scanning" (what is on disk is looked at, or has to come to rest),
+            "indexing", "paused" (with work left), "idle" (what was on disk at the call can be
+            searched or has failed; in polled folders, at the last look) or "stopping".
         pause: why indexing rests, whether or not there is work.
         rate_per_s: images encoded per second over the last half minute; eta_s follows from it.
         encoded: images encoded since the daemon started.

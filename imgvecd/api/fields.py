@@ -52,6 +52,12 @@ Folders = Annotated[tuple[Word, ...], msgspec.Meta(max_length=1000)]
 
 CursorText = Annotated[str, msgspec.Meta(max_length=4096)]
 
+
+def clock_text(instance: str, clock: int) -> str:
+    """Return a clock of the catalog as it travels: "c:<instance>:<n>"."""
+    return f"c:{instance}:{clock}"
+
+
 Band = Literal["found", "weaker", "nearest"]
 """How sure a hit is: "found" was likely meant, "weaker" may have been, "nearest" is the rest."""
 

@@ -356,6 +356,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
             too long for the model was not looked at.
         understood: which words of the text were taken for a time or a place, or corrected; None
             if none were.
+        indexing: photos wait to be indexed, so more may be found soon: see `GET /v1/status`.
         next_cursor: asks for the next page; None on the last one.
     """
 
@@ -370,6 +371,7 @@ class SearchResponse(msgspec.Struct, frozen=True, kw_only=True):
     nearest_hits: tuple[Hit, ...] = ()
     notes: tuple[str, ...] = ()
     understood: Understood | None = None
+    indexing: bool = False
     next_cursor: str | None = None
 
 

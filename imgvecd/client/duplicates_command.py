@@ -16,6 +16,8 @@ from imgvecd.client.query import read_image
 from imgvecd.errors import BadRequestError
 
 _FOUND, _NONE = 0, 1
+_ONE_PICTURE = (*api.SURE_KINDS, "transformed")
+_NOT_THERE = "Not in the library."
 URL = "/v1/duplicates"
 PATIENCE_S = 86_400.0
 """How long an answer may take: the first time, every picture of the library is looked at."""
@@ -27,7 +29,8 @@ _DESCRIPTION = """\
 Group files that are the same picture, or nearly: same_bytes; same_pixels; reencoded (or resized);
 transformed (turned); edited (other colours, text, cropped, mirrored); burst (near in time and
 look); similar. The file to keep comes first. Without a terminal, or with -0, prints the files that
-need not be kept, one a line. Nothing is deleted: `imgvecd dedup plan` goes on from here.
+need not be kept, one a line: of same_bytes, same_pixels and reencoded, unless --kind says
+otherwise. Nothing is deleted: `imgvecd dedup plan` goes on from here.
 """
 
 
@@ -36,7 +39,12 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.description = _DESCRIPTION
     add = command.add_argument
     add_choice_flags(command)
-    add("--check", metavar="FILE", help="look for one picture instead; `-` for stdin")
+    add(
+        "--check",
+        metavar="FILE",
+        help="look for one picture instead; `-` for stdin; exit code 0: it is there, perhaps turned"
+        " or resized; 1: it is not, or another version only",
+    )
     for_good = "for good, wherever they move to"
     for flag, meaning in (
         ("--not-duplicates", f"these are different pictures, {for_good}"),
@@ -104,6 +112,9 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
             return _decide(daemon, decision, files, output)
     if options.check is not None:
         return _check(daemon, options, output)
+    listed = not (output.people or output.json or options.html is not None)
+    if listed:  # for programs, which ask nobody
+        options.kind = options.kind or list(api.SURE_KINDS)
     wanted = request(options)
     if options.sync:
         wait(daemon)
@@ -115,18 +126,22 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
     if output.json:
         output.answer(body)
     elif output.people:
-        for group in found.groups:
-            headers = ("", group.kind.replace("_", " "), "size", "date", "why")
-            output.table_of_files(headers, [_row(file) for file in group.files], group.files)
-            output.lines([""])
-        output.lines([_summary(found)])
-        output.lines([f"not compared: {each.path}: {each.why}" for each in found.missing])
-        if found.next_cursor:
-            output.lines([f"More of them: --cursor {found.next_cursor}"])
-    else:
+        _show(found, output)
+    elif listed:
         spare = [file for group in found.groups for file in group.files if not file.keep]
         output.paths([api.Path(file.path, file.path_base64) for file in spare])
     return _FOUND if found.groups else _NONE
+
+
+def _show(found: api.Duplicates, output: Output) -> None:
+    for group in found.groups:
+        headers = ("", group.kind.replace("_", " "), "size", "date", "why")
+        output.table_of_files(headers, [_row(file) for file in group.files], group.files)
+        output.lines([""])
+    output.lines([_summary(found)])
+    output.lines([f"not compared: {each.path}: {each.why}" for each in found.missing])
+    if found.next_cursor:
+        output.lines([f"More of them: --cursor {found.next_cursor}"])
 
 
 def wait(daemon: DaemonConnection) -> None:
@@ -137,16 +152,18 @@ def wait(daemon: DaemonConnection) -> None:
 def _check(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     body = daemon.post("/v1/duplicates/check", api.Term(data=read_image(options.check)))
     found = read(body, api.DuplicateMatches)
+    kinds = options.kind or _ONE_PICTURE
+    there = [file for file in found.matches if file.kind in kinds]
     if output.json:
         output.answer(body)
     elif output.people and found.matches:
         rows = [(file.kind.replace("_", " "), *_row(file)[2:]) for file in found.matches]
         output.table_of_files(("kind", "size", "date", "why"), rows, found.matches)
-    elif output.people:
-        output.lines(["Not in the library."])
-    else:
-        output.paths([api.Path(file.path, file.path_base64) for file in found.matches])
-    return _FOUND if found.matches else _NONE
+    if output.people and not there:
+        output.lines(["Not in the library, but for these." if found.matches else _NOT_THERE])
+    elif not (output.people or output.json):
+        output.paths([api.Path(file.path, file.path_base64) for file in there])
+    return _FOUND if there else _NONE
 
 
 def _decide(
@@ -210,8 +227,10 @@ def _row(file: api.DuplicateFile) -> tuple[str, ...]:
 def _summary(found: api.Duplicates) -> str:
     if not found.groups and found.images == found.compared and not found.waiting:
         return "There are none."
-    spare = [file for group in found.groups for file in group.files if not file.keep]
+    others = [file for group in found.groups for file in group.files if not file.keep]
+    spare = [file for file in others if file.kind in api.SURE_KINDS]
     saved = reports.size(sum(file.size_bytes for file in spare))
+    versions = f"; {len(others) - len(spare):,} other versions" if len(spare) < len(others) else ""
     left = found.images - found.compared
     unseen = f"; {left:,} images could not be compared" if left else ""
     waiting = (
@@ -220,4 +239,4 @@ def _summary(found: api.Duplicates) -> str:
     shown = f"{len(found.groups):,} of " if len(found.groups) < found.groups_in_all else ""
     in_all = max(found.groups_in_all, len(found.groups))
     groups = f"{shown}{in_all:,} groups, {len(spare):,} files to spare ({saved})"
-    return f"{groups}{unseen}{waiting}."
+    return f"{groups}{versions}{unseen}{waiting}."

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from imgvecd import api
+from imgvecd.client.calls import read
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.terminal import PictureProtocol, picture_protocol, size
@@ -34,6 +35,7 @@ def show(
         if found.nearest_hits:
             output.table_of_files(*_table(request, found.nearest_hits), found.nearest_hits)
             output.lines(["--all shows what comes nearest anyway."])
+        output.lines(_indexing(daemon, found))
         return
     headers, rows = _table(request, hits)
     if preview:
@@ -41,7 +43,7 @@ def show(
         _pictures(daemon, hits, rows, output, protocol)
     else:
         output.table_of_files(headers, rows, hits)
-    output.lines(_foot(request, found, hits))
+    output.lines([*_foot(request, found, hits), *_indexing(daemon, found)])
 
 
 def in_words(search: api.SearchRequest) -> str:
@@ -150,6 +152,17 @@ def _foot(
     # a group stands for more than is shown
     rest = f" ({shown:,} shown: --limit N)" if shown < found.found and not request.group else ""
     return [f"{_count(found.found)} found{weaker}{rest}"]
+
+
+def _indexing(daemon: DaemonConnection, found: api.SearchResponse) -> list[str]:
+    """Return how much of the library can be found so far, while that is not all of it."""
+    if not found.indexing:
+        return []
+    files = read(daemon.get("/v1/status"), api.Status).files
+    if not files.pending:
+        return []
+    so_far = f"{files.indexed:,} of {files.seen - files.failed:,} files"
+    return [f"So far {so_far} can be found; `imgvec status` shows how it goes on."]
 
 
 def _understood(found: api.SearchResponse) -> list[str]:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 # For so long a connection is asked for again while a flood of others waits to be let in.
 ADMISSION_S = 10.0
-AGAIN_S = 0.02
+AGAIN_S = 0.005
 
 
 class DaemonConnection:

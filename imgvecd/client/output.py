@@ -79,8 +79,9 @@ class Output:
         lines = align([*headers, "|"], [[*row, "|"] for row in clean]).splitlines()
         room = size().columns - (len(lines[0]) - 1)
         write_exact(lines[0][:-1].encode() + b"path\n")
+        shared = _shared_folder([file.path for file in files])
         for line, file in zip(lines[1:], files, strict=True):
-            write_exact(f"{line[:-1]}{_name(file, room)}\n".encode(errors="replace"))
+            write_exact(f"{line[:-1]}{_name(file, room, shared)}\n".encode(errors="replace"))
 
     def flush(self) -> None:
         """Hand everything to the reader.
@@ -91,33 +92,47 @@ class Output:
         sys.stdout.flush()
 
 
-def _name(file: api.Hit | api.DuplicateFile, columns: int) -> str:
+def _shared_folder(paths: Sequence[str]) -> str:
+    """Return the folder that all files lie in, deeper or not; empty if it tells none apart."""
+    folders = {os.path.dirname(path) for path in paths}
+    return (
+        os.path.commonpath(folders) if len(folders) > 1 and all(map(os.path.isabs, folders)) else ""
+    )
+
+
+def _name(file: api.Hit | api.DuplicateFile, columns: int, shared: str) -> str:
     if isinstance(file, api.Hit) and file.source is not None:  # no file of this machine
         return printable(shortened(file.path, columns))
     if file.offline:
-        return f"{printable(shortened(file.path, columns - len(_OFFLINE)))}{_OFFLINE}"
-    return _link(api.Path(file.path, file.path_base64), columns)
+        return f"{printable(shortened(file.path, columns - len(_OFFLINE), shared))}{_OFFLINE}"
+    return _link(api.Path(file.path, file.path_base64), columns, shared)
 
 
-def _link(path: api.Path, columns: int) -> str:
+def _link(path: api.Path, columns: int, shared: str) -> str:
+    shown = printable(shortened(path.path, columns, shared))
     if os.environ.get("TERM") in {"dumb", "linux"}:  # they would print the link, or choke on it
-        return printable(shortened(path.path, columns))
+        return shown
     url = "file://" + urllib.parse.quote(path.raw())
-    return f"\x1b]8;;{url}\x1b\\{printable(shortened(path.path, columns))}\x1b]8;;\x1b\\"
+    return f"\x1b]8;;{url}\x1b\\{shown}\x1b]8;;\x1b\\"
 
 
-def shortened(path: str, columns: int) -> str:
+def shortened(path: str, columns: int, shared: str = "") -> str:
     """Return a path for people: with ~ for their home folder, cut in the middle to fit.
 
     The file's name is kept as long as it can be.
+
+    Args:
+        shared: folder of all files of the table, which is left out first: it tells none apart.
     """
     from wcwidth import wcswidth  # noqa: PLC0415  # takes a while to import
 
     home = os.path.expanduser("~")
     shown = "~" + path[len(home) :] if path.startswith(home.rstrip("/") + "/") else path
     columns = max(columns, _LEAST_COLUMNS)
+    if shared.strip("/") and path.startswith(shared + "/") and wcswidth(shown) > columns:
+        shown = "…" + path[len(shared) :]
     head, name = os.path.split(shown)
-    while wcswidth(f"{head}…/{name}" if head else shown) > columns and wcswidth(shown) > columns:
+    while wcswidth(_cut(head, name) if head else shown) > columns and wcswidth(shown) > columns:
         if head:
             head = head[:-1]
         else:
@@ -125,4 +140,8 @@ def shortened(path: str, columns: int) -> str:
             shown = "…" + name
     if wcswidth(shown) <= columns:
         return shown
-    return f"{head}…/{name}"
+    return _cut(head, name)
+
+
+def _cut(head: str, name: str) -> str:
+    return f"{head.rstrip('…/')}…/{name}"

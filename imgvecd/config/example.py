@@ -14,7 +14,7 @@ import msgspec
 
 from imgvecd.config.load import quoted
 from imgvecd.config.schema import Config, RootConfig
-from imgvecd.config.settings import is_list, is_section, meanings, sections_in, summary
+from imgvecd.config.schema_table import is_list, is_section, meanings, sections_in, summary
 
 _WIDTH = 88
 _HEAD = """\

@@ -18,7 +18,7 @@ import yaml
 
 from imgvecd.config import paths
 from imgvecd.config.schema import Config, Section
-from imgvecd.config.settings import Setting, is_list, is_section, sections_in, settings
+from imgvecd.config.schema_table import Setting, is_list, is_section, sections_in, settings
 from imgvecd.errors import ConfigError
 
 Keys = tuple[str | int, ...]

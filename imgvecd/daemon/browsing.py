@@ -74,7 +74,7 @@ class DaemonBrowsing:
 
     async def clock(self) -> str:
         """Return the catalog's clock."""
-        return self._name(await INTERACTIVE.run(self._embeddings.clock))
+        return api.clock_text(self._instance, await INTERACTIVE.run(self._embeddings.clock))
 
     async def timeline(self, filters: api.Filters) -> api.Timeline:
         """Return how many images were taken when, and their shapes."""
@@ -83,10 +83,12 @@ class DaemonBrowsing:
             clock = self._embeddings.clock()
             allowed = self._allowed.ids(filters, clock)
             if allowed is not None:
-                return self._timeline.timeline(allowed, self._name(clock))
+                return self._timeline.timeline(allowed, api.clock_text(self._instance, clock))
             last = self._last
-            if last is None or last.clock != self._name(clock):
-                last = self._last = self._timeline.timeline(None, self._name(clock))
+            if last is None or last.clock != api.clock_text(self._instance, clock):
+                last = self._last = self._timeline.timeline(
+                    None, api.clock_text(self._instance, clock)
+                )
             return last
 
         return await INTERACTIVE.run(read)
@@ -99,7 +101,9 @@ class DaemonBrowsing:
         def read() -> api.MonthImages:
             clock = self._embeddings.clock()
             allowed = self._allowed.ids(filters, clock)
-            return self._timeline.month(month, allowed, self._name(clock), start, limit)
+            return self._timeline.month(
+                month, allowed, api.clock_text(self._instance, clock), start, limit
+            )
 
         return await INTERACTIVE.run(read)
 
@@ -141,6 +145,3 @@ class DaemonBrowsing:
     async def film(self, image_id: int) -> Original:
         """Open the film that belongs to the image."""
         return await INTERACTIVE.run(self._originals.film, image_id)
-
-    def _name(self, clock: int) -> str:
-        return f"c:{self._instance}:{clock}"

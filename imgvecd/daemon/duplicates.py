@@ -128,7 +128,7 @@ class DaemonDuplicates:
         await INTERACTIVE.run(self._decisions.decide, hashes, decision.decision)
         clock = await INTERACTIVE.run(self._embeddings.clock)
         instance = await INTERACTIVE.run(self._embeddings.instance)
-        return api.Done(done="decide", clock=f"c:{instance}:{clock}")
+        return api.Done(done="decide", clock=api.clock_text(instance, clock))
 
     def _completed(self, request: api.DuplicatesRequest) -> api.DuplicatesRequest:
         """Return the request with what the configuration says of the file to keep."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
+
 from imgvecd import api
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import EmptySearcher, Labeller, Searcher
@@ -20,24 +22,32 @@ class DaemonSearching:
 
     Args:
         current: returns the searcher, or raises ModelError while there is none.
+        search: returns the answer to one search.
+        is_indexing: whether photos wait to be indexed.
     """
 
     def __init__(
         self,
         current: Callable[[], Awaitable[Searcher | EmptySearcher]],
+        search: Callable[[api.SearchRequest], Awaitable[api.SearchResponse]],
+        is_indexing: Callable[[], bool],
         live_queries: LiveQueries,
         saved: SavedSearchStore,
         labeller: Labeller,
     ) -> None:
         self._current = current
+        self._search = search
+        self._is_indexing = is_indexing
         self._live_queries = live_queries
         self._saved = saved
         self._labeller = labeller
 
     async def batch(self, request: api.SearchBatch) -> api.SearchBatchResponse:
         """Return the answers to many searches."""
-        searcher = await self._current()
-        return api.SearchBatchResponse(answers=await searcher.search_many(request.searches))
+        answers = await (await self._current()).search_many(request.searches)
+        indexing = self._is_indexing()
+        told = [msgspec.structs.replace(answer, indexing=indexing) for answer in answers]
+        return api.SearchBatchResponse(answers=tuple(told))
 
     async def listen(
         self, request: api.SearchRequest, since: str | None
@@ -73,7 +83,7 @@ class DaemonSearching:
         """Return the hits of a saved search."""
         for saved in (await self.saved()).saved:
             if composed(saved.name) == composed(name):
-                return await (await self._current()).search(saved.search)
+                return await self._search(saved.search)
         raise NotFoundError(f"there is no saved search {name!r}")
 
     async def classify(self, request: api.ClassifyRequest) -> api.ClassifyResponse:

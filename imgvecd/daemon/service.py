@@ -171,6 +171,8 @@ class DaemonService:
         )
         self.searching = DaemonSearching(
             self._searcher,
+            self.search,
+            lambda: self.working,
             LiveQueries(self._loaded_searcher, stores.searching, embeddings),
             stores.saved_searches,
             Labeller(image_store, embeddings, stores.user_metadata),
@@ -188,7 +190,7 @@ class DaemonService:
     @property
     def working(self) -> bool:
         """Whether anything is going on that changes the status; asking costs nothing."""
-        return self._engine.busy or self._engine.upcoming is not None or self._reconciler.scanning
+        return self._engine.busy or self._engine.upcoming is not None or self._reconciler.behind
 
     async def alive(self) -> None:
         """Return once catalog and index have answered.
@@ -205,10 +207,10 @@ class DaemonService:
         engine = self._engine
         generation = engine.generation
         # What ends while files are counted, the start too, is not over for who reads the counts.
-        scanning, busy = self._reconciler.scanning, engine.busy
+        behind, busy = self._reconciler.behind, engine.busy
         figures, clock, rows = await INTERACTIVE.run(self._numbers, self._fingerprint())
         outdated = figures.clock != clock  # such figures do, but cannot say that nothing is to do
-        if outdated and not (figures.files.pending or scanning or self._reconciler.scanning):
+        if outdated and not (figures.files.pending or behind or self._reconciler.behind):
             figures = await INTERACTIVE.run(self._figures_now, self._fingerprint())
         counts, per_root = figures.files, figures.files_per_root
         rate = generation.embedder.rate.per_s if generation else 0.0
@@ -226,15 +228,13 @@ class DaemonService:
             warnings.append(f"changed in the configuration, in force after a restart: {changed}")
         pause = await self._gate.look()
         waiting = counts.pending if pause is None else 0
-        scanning = scanning or self._reconciler.scanning
+        behind = behind or self._reconciler.behind
         busy = busy or engine.busy
         return api.Status(
             version=imgvecd.__version__,
             pid=os.getpid(),
             started_at=self._started_at,
-            state=self._state(
-                counts, pause, opened=generation is not None, scanning=scanning, busy=busy
-            ),
+            state=self._state(pause, opened=generation is not None, behind=behind, busy=busy),
             pause=pause,
             clock=self._clock(clock),
             model=self._model_status(),
@@ -264,8 +264,10 @@ class DaemonService:
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
         if request.everywhere or request.sources:  # this library may be empty, others are not
-            return await (await self._loaded_searcher()).search(request)
-        return await (await self._searcher()).search(request)
+            found = await (await self._loaded_searcher()).search(request)
+        else:
+            found = await (await self._searcher()).search(request)
+        return msgspec.structs.replace(found, indexing=self.working)
 
     def _is_empty(self) -> bool:
         for fingerprint in self._models:
@@ -488,33 +490,25 @@ class DaemonService:
         return api.Done(done=what, clock=self._clock(clock), bytes_written=bytes_written)
 
     def _clock(self, clock: int) -> str:
-        return f"c:{self._instance}:{clock}"
+        return api.clock_text(self._instance, clock)
 
     def _figures_now(self, fingerprint: str | None) -> Figures:
         return self._counter.figures(fingerprint, changing=False)
 
     def _numbers(self, fingerprint: str | None) -> tuple[Figures, int, list[RootRow]]:
-        changing = self._engine.busy or self._reconciler.scanning
+        changing = self._engine.busy or self._reconciler.behind
         return (
             self._counter.figures(fingerprint, changing=changing),
             self._embeddings.clock(),
             self._files.roots(),
         )
 
-    def _state(
-        self,
-        counts: api.FileCounts,
-        pause: api.Pause | None,
-        *,
-        opened: bool,
-        scanning: bool,
-        busy: bool,
-    ) -> str:
+    def _state(self, pause: api.Pause | None, *, opened: bool, behind: bool, busy: bool) -> str:
         if not (opened and self._engine.generation):
             return "starting"
-        if scanning:
+        if behind:
             return "scanning"
-        if not (counts.pending and busy):
+        if not busy:
             return "idle"
         return "indexing" if pause is None else "paused"
 

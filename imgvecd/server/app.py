@@ -28,7 +28,7 @@ from imgvecd.server.courtesy import delay_refusals
 from imgvecd.server.listener import Listener, OpenFiles, Pace
 from imgvecd.server.peer_credentials import Admission
 from imgvecd.server.problems import answer_errors, keep_deadline, send_in_time
-from imgvecd.server.request_bodies import take_bodies
+from imgvecd.server.request_bodies import pass_over_the_rest, take_bodies
 from imgvecd.server.route import Table
 from imgvecd.server.routes import Routes
 from imgvecd.server.services import Service
@@ -184,6 +184,7 @@ def build(
     app = web.Application(
         middlewares=[  # outermost first
             mark_busy(begun),
+            pass_over_the_rest(),
             send_in_time(config.timeout_s),
             answer_errors(),
             delay_refusals(),

@@ -30,8 +30,6 @@ MAX_CONNECTIONS_PER_CLIENT = MAX_CONNECTIONS // 2
 # Nor another user, whatever number of processes that has, nor all of them together.
 MAX_CONNECTIONS_PER_USER = MAX_CONNECTIONS // 8
 MAX_CONNECTIONS_OF_OTHERS = MAX_CONNECTIONS // 2
-# After an early answer the rest of the body is read for so long: who still sends sees the answer.
-LINGER_S = 2.0
 # Bytes that are parsed before others are served: in a chunked body a thousand chunks, in a
 # millisecond. A search takes some twenty turns of the event loop.
 _READ_AT_ONCE = 1 << 13
@@ -140,7 +138,7 @@ def connection_factory(manager: web.Server, idle_timeout_s: float) -> Connection
             client,
             loop=loop,
             keepalive_timeout=idle_timeout_s,
-            lingering_time=LINGER_S,
+            lingering_time=0,  # `pass_over_the_rest` does that, and leaves others their turn
             access_log=None,
             auto_decompress=False,  # a small compressed body could become a huge one
             tcp_keepalive=False,

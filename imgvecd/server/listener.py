@@ -9,6 +9,7 @@ import errno
 import logging
 import os
 import resource
+import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +31,16 @@ logger = logging.getLogger(__name__)
 # Clients that the kernel keeps waiting, as many as one may have; what comes beyond waits in
 # `connect`. It keeps them in one line, so that whoever comes waits for all of these.
 _BACKLOG = MAX_CONNECTIONS_PER_CLIENT
+# While a client connects without a pause on a Unix socket, so many: what is refused at once comes
+# again at once, and costs the processor as much at the other end. By TCP a client that finds the
+# line full waits for a second.
+_BACKLOG_IN_FLOOD = 8
 _AT_ONCE = 8  # clients accepted before those that are in are served again
+# In a flood to accept rests so many times as long as it took, for so long at the most, and until
+# nobody was refused for so long.
+_RESTS = 2
+_LONGEST_REST_S = 0.001
+_CALM_S = 1.0
 # Beside others clients are let in so often, all in all: to connect, ask and hang up takes a
 # millisecond of the event loop, so they have a quarter of it.
 _PACE_S = 0.004
@@ -131,6 +141,8 @@ class Listener:
         self._waiting: dict[ClientIdentity, collections.deque[tuple[socket.socket, Peer]]] = {}
         self._letting_in: asyncio.TimerHandle | None = None
         self._resuming: asyncio.TimerHandle | None = None
+        self._refused_at: float | None = None  # in a flood: when a client last had too many
+        self._calming: asyncio.TimerHandle | None = None
         # given up for the moment in which a client is refused where no file is left
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._listen(bound)
@@ -144,7 +156,7 @@ class Listener:
         """Accept nothing more; harmless when repeated."""
         if self.socket.fileno() < 0:
             return
-        for timer in (self._resuming, self._letting_in):
+        for timer in (self._resuming, self._letting_in, self._calming):
             if timer is not None:
                 timer.cancel()
         self._loop.remove_reader(self.socket.fileno())
@@ -160,10 +172,11 @@ class Listener:
     def _listen(self, bound: socket.socket) -> None:
         self.socket = bound
         bound.setblocking(False)
-        bound.listen(_BACKLOG)
+        bound.listen(_BACKLOG if self._refused_at is None else _BACKLOG_IN_FLOOD)
         self._loop.add_reader(bound.fileno(), self._accept)
 
     def _accept(self) -> None:
+        began = self._loop.time()
         have = collections.Counter(one.client for one in self._connections())
         for _ in range(_AT_ONCE):
             try:
@@ -172,11 +185,13 @@ class Listener:
                 return
             except OSError as error:
                 if error.errno in _OUT_OF_FILES and not self._refuse_one():
-                    self._pause()
+                    self._pause(_PAUSE_S)
                     return
                 continue  # it has gone again
             if not self._receive(accepted, have):
                 return  # what makes room is closed before the next one is looked at
+        if self._refused_at is not None:
+            self._pause(min(_RESTS * (self._loop.time() - began), _LONGEST_REST_S))
 
     def _receive(self, accepted: socket.socket, have: Mapping[ClientIdentity, int]) -> bool:
         """Have a client wait for its turn, or hang up on one that may not connect at all.
@@ -201,7 +216,27 @@ class Listener:
             waiting.append((accepted, peer))
         else:
             _refuse(accepted)
+            self._note_flood()
         return True
+
+    def _note_flood(self) -> None:
+        """Keep fewer waiting, and rest in between, until nobody has had too many for a while."""
+        if self.socket.family != socket.AF_UNIX:
+            return
+        if self._refused_at is None:
+            self.socket.listen(_BACKLOG_IN_FLOOD)
+            self._calming = self._loop.call_later(_CALM_S, self._calm)
+        self._refused_at = self._loop.time()
+
+    def _calm(self) -> None:
+        """Go on as before the flood if it is over."""
+        assert self._refused_at is not None  # noqa: S101  # it was noted
+        left_s = self._refused_at + _CALM_S - self._loop.time()
+        if left_s > 0:
+            self._calming = self._loop.call_later(left_s, self._calm)
+        else:
+            self._refused_at = None
+            self.socket.listen(_BACKLOG)
 
     def _let_in_soon(self, delay_s: float) -> None:
         if self._letting_in is not None:
@@ -215,7 +250,11 @@ class Listener:
         for client in [client for client, turn in turns.items() if turn <= now]:
             waiting = self._waiting[client]
             self._pace.note(client, now)
-            self._welcome(*waiting.popleft(), client)
+            accepted, peer = waiting.popleft()
+            if _has_gone(accepted):
+                accepted.close()  # nobody is there to be answered
+            else:
+                self._welcome(accepted, peer, client)
             if not waiting:
                 del self._waiting[client]
         if self._waiting:
@@ -262,8 +301,8 @@ class Listener:
             self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         return self._spare is not None
 
-    def _pause(self) -> None:
-        """Look away for a moment: a client that cannot be accepted stays there."""
+    def _pause(self, pause_s: float) -> None:
+        """Look away for a moment: a client that is not accepted stays there."""
         bound = self.socket
         self._loop.remove_reader(bound.fileno())
 
@@ -274,11 +313,17 @@ class Listener:
                         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
                 self._loop.add_reader(bound.fileno(), self._accept)
 
-        self._resuming = self._loop.call_later(_PAUSE_S, resume)
+        self._resuming = self._loop.call_later(pause_s, resume)
+
+
+def _has_gone(accepted: socket.socket) -> bool:
+    """Return whether the other end has hung up, whatever it has sent before."""
+    looking = select.poll()
+    looking.register(accepted, 0)  # that it hung up, or broke off, is always told
+    return bool(looking.poll(0))
 
 
 def _refuse(accepted: socket.socket) -> None:
     """Tell a client that there is no place, as far as it takes that at once."""
     with accepted, contextlib.suppress(OSError):
-        accepted.setblocking(False)
-        accepted.send(BUSY_ANSWER)
+        accepted.send(BUSY_ANSWER, socket.MSG_DONTWAIT)

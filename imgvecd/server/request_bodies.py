@@ -26,6 +26,8 @@ LARGE_BODIES_PER_CLIENT = LARGE_BODIES_AT_ONCE // 2
 # While others wait for its place, a large body has to come so fast, or give the place up.
 GRACE_S = 5.0
 LEAST_BYTES_PER_S = 1_000_000
+# After an early answer the rest of the body is read for so long: who still sends sees the answer.
+LINGER_S = 2.0
 _BODY = web.RequestKey("body", bytes)
 
 
@@ -72,6 +74,24 @@ def take_bodies(timeout_s: float, table: Table) -> Middleware:
             if len(body) <= LARGE_BODY_BYTES:
                 await place.aclose()
             return await handler(request)
+
+    return middleware
+
+
+def pass_over_the_rest() -> Middleware:
+    """Return a middleware that drops what still comes of a body that was answered already."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if request.can_read_body and not request.content.at_eof():
+            enter(request, Stage.IDLE)  # it may well make room for others meanwhile
+            courtesy = Courtesy()
+            with contextlib.suppress(TimeoutError, web.RequestPayloadError):
+                async with asyncio.timeout(LINGER_S):
+                    async for _ in request.content.iter_any():
+                        await courtesy.rest(parsing_s(request))
+        return response
 
     return middleware
 

@@ -1,6 +1,7 @@
 """What a client can do to a daemon: `python attacks.py NAME SOCKET PORT SECONDS [UID GID]`.
 
 Runs as a process of its own, of another user if need be; says "begun" once it is at it.
+With $TOKEN it comes by TCP, and all that it sends bears the token.
 """
 
 import base64
@@ -17,7 +18,9 @@ import zlib
 
 NAME, SOCKET, PORT, SECONDS = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 END = time.monotonic() + SECONDS
-POST = b"POST /v1/search HTTP/1.1\r\nHost: x\r\n"
+TOKEN = os.environ.get("TOKEN")
+HOST = f"Host: 127.0.0.1:{PORT}\r\nAuthorization: Bearer {TOKEN}\r\n" if TOKEN else "Host: x\r\n"
+POST = f"POST /v1/search HTTP/1.1\r\n{HOST}".encode()
 BOUNDARY = POST + b"Content-Type: multipart/form-data; boundary=b\r\n"
 CHUNKED = POST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 JSON = "Content-Type: application/json\r\n"
@@ -28,14 +31,16 @@ def begun():
     os.write(1, b"begun\n")  # in one piece, whoever else does so at the moment
 
 
-def connect(tcp=False):
+def connect(tcp=bool(TOKEN)):
     client = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+    client.connect(
+        ("127.0.0.1", PORT) if tcp else SOCKET
+    )  # it waits while the kernel's queue is full
     client.settimeout(30)
-    client.connect(("127.0.0.1", PORT) if tcp else SOCKET)
     return client
 
 
-def send(data, tcp=False):
+def send(data, tcp=bool(TOKEN)):
     """Send bytes as they are; return the beginning of the answer, if there is one."""
     with contextlib.suppress(OSError), connect(tcp) as client:
         client.sendall(data)
@@ -48,8 +53,12 @@ def form(body):
 
 
 def ask(method, path, body=b"", headers=JSON):
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}Content-Length: {len(body)}\r\n\r\n"
+    head = f"{method} {path} HTTP/1.1\r\n{HOST}{headers}Content-Length: {len(body)}\r\n\r\n"
     return send(head.encode() + body)
+
+
+def get(path, headers=""):
+    return f"GET {path} HTTP/1.1\r\n{HOST}{headers}\r\n".encode()
 
 
 def over_and_over(*deeds, threads=4):
@@ -68,12 +77,12 @@ def over_and_over(*deeds, threads=4):
         thread.join()
 
 
-def hold(count, data=b"", tcp=False):
+def hold(count, data=b"", tcp=bool(TOKEN)):
     """Keep connections open, after sending something on each; once one is lost, take another."""
     hold_each(count, lambda _: data, tcp)
 
 
-def hold_each(count, data, tcp=False):
+def hold_each(count, data, tcp=bool(TOKEN)):
     held = []
     told = False
     while time.monotonic() < END:
@@ -134,7 +143,7 @@ def filters(count):
 def pipelined(line, count=200):
     """Send many requests ahead of their answers; a `#` in the line is another number in each."""
     head = "".join(
-        f"GET {line} HTTP/1.1\r\nHost: x\r\n\r\n".replace("#", f"{time.monotonic_ns()}{i}")
+        f"GET {line} HTTP/1.1\r\n{HOST}\r\n".replace("#", f"{time.monotonic_ns()}{i}")
         for i in range(count)
     )
     with contextlib.suppress(OSError), connect() as client:
@@ -156,7 +165,7 @@ def standing_while_pictures_come():
 
 def live(number):
     return lambda i: (
-        f"GET /v1/search/live?text=x+{number}+{i}&all=true HTTP/1.1\r\nHost: x\r\n\r\n"
+        f"GET /v1/search/live?text=x+{number}+{i}&all=true HTTP/1.1\r\n{HOST}\r\n"
     ).encode()
 
 
@@ -201,11 +210,165 @@ def half_a_head():
         client.sendall(POST[:20])
 
 
+def impatient():
+    """Connect, and where there is no place in the kernel's queue, try again at once."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        client.connect(SOCKET)
+        client.sendall(POST[:20])
+
+
 def cursors():
     not_a_number = b"\xcb\x7f\xf8" + bytes(6)
     for made in (b"\xff" * 900, b"\x94\xa1x\x00\x93" + not_a_number, b"\x94" * 900):
         cursor = base64.urlsafe_b64encode(made).decode()
         ask("GET", f"/v1/search?text=x&cursor={cursor}")
+
+
+def originals():
+    """Take files in ranges, whole, and only their beginnings."""
+    ranges = ",".join(f"{n}-{n}" for n in range(0, 1600, 2))
+    for image in range(1, 30):
+        send(get(f"/v1/images/{image}/original"))
+        send(get(f"/v1/images/{image}/original", f"Range: bytes={ranges}\r\n"))
+        send(get(f"/v1/images/{image}/original", "Range: bytes=-1\r\n"))
+
+
+def browsing():
+    """Ask for all that the page shows, each with filters of its own."""
+    for n in range(8):
+        odd = {"camera": f"{time.monotonic_ns()}", "taken": "summer 2023", "glob": "*a*" * n}
+        filters = urllib.parse.quote(json.dumps({"none_of": [odd], "any_of": [odd, {}]}))
+        ask("GET", f"/v1/timeline?filters={filters}")
+        ask("GET", f"/v1/timeline/2023-07?filters={filters}")
+        for order in ("newest", "oldest", "path"):
+            ask("GET", f"/v1/images?order={order}&limit=1000&filters={filters}")
+        for kind in ("camera", "tag", "person", "folder", "place", "favorite"):
+            ask("GET", f"/v1/facets?kind={kind}&limit=1000&contains={n}")
+        ask("GET", f"/v1/positions?columns=64&south=-{n}&west={n}&east=-{n}")
+        lookup = json.dumps({"ids": list(range(1, 1001))}).encode()
+        ask("POST", "/v1/images/lookup", lookup)
+        ask("GET", "/v1/changes?limit=10000")
+
+
+def thumbnails():
+    number = time.monotonic_ns() % 60 + 1
+    for size in (4096, 2048, 64):
+        ask("GET", f"/v1/images/{number}/thumbnail?size={size}")
+
+
+def long_documents():
+    for path in ("openapi.json", "metrics", "stats", "status", "failures", "saved"):
+        ask("GET", f"/v1/{path}")
+
+
+def bomb(name):
+    """Return a small file that unfolds into far more than there is room for."""
+    zeros = zlib.compress(bytes(100_000_000), 9)
+
+    def chunk(kind, data):
+        check = zlib.crc32(kind + data)
+        return len(data).to_bytes(4, "big") + kind + data + check.to_bytes(4, "big")
+
+    if name == "png":
+        head = (13_000).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zeros)
+    if name == "texts":  # of a picture that is whole
+        head = (1).to_bytes(4, "big") * 2 + b"\x08\x00\x00\x00\x00"
+        texts = b"".join(chunk(b"zTXt", b"%d\0\0" % n + zeros) for n in range(20))
+        pixel = chunk(b"IDAT", zlib.compress(bytes(2)))
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + texts + pixel + chunk(b"IEND", b"")
+    if name == "gif":  # a hundred thousand frames
+        frame = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0"
+        head = b"GIF89a\xff\xff\xff\xff\x80\0\0\0\0\0\xff\xff\xff"
+        return head + frame * 100_000 + b";"
+    if name == "tiff":  # a hundred thousand pages, each of the same four gigapixels
+        fields = ((256, 65_535), (257, 65_535), (258, 8), (259, 1), (262, 1), (273, 8), (279, 9))
+        entries = b"".join(
+            tag.to_bytes(2, "little") + b"\x04\0\x01\0\0\0" + value.to_bytes(4, "little")
+            for tag, value in fields
+        )
+        length = 2 + len(entries) + 4
+        pages = (
+            len(fields).to_bytes(2, "little") + entries + (8 + length * page).to_bytes(4, "little")
+            for page in range(1, 100_001)
+        )
+        return b"II*\0\x08\0\0\0" + b"".join(pages)
+    entities = b"".join(b"<!ENTITY a%d '%s'>" % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 30))
+    packet = b"<?xpacket begin=''?><!DOCTYPE x [<!ENTITY a0 'x'>" + entities + b"]><x>&a29;</x>"
+    said = b"http://ns.adobe.com/xap/1.0/\0" + packet
+    return b"\xff\xd8\xff\xe1" + (len(said) + 2).to_bytes(2, "big") + said + b"\xff\xd9"
+
+
+def bombs():
+    """Search by pictures that unfold without end, several at once."""
+    deeds = []
+    for name in ("png", "texts", "gif", "tiff", "entities"):
+        data = bomb(name)
+        plain = base64.b64encode(data)
+        deeds += [
+            lambda data=data: ask("POST", "/v1/search", data, "Content-Type: image/png\r\n"),
+            lambda plain=plain: ask("POST", "/v1/search", b'{"image": {"data": "%s"}}' % plain),
+        ]
+    over_and_over(*deeds)
+
+
+def deep_filters():
+    for inner in ({"tags": ["x"] * 100}, {"glob": "**/" * 20}, {"near": [0, 0, 20_000]}):
+        within = {"any_of": [inner] * 12, "none_of": [{"any_of": [inner] * 12}] * 2}
+        body = json.dumps({"text": f"x {time.monotonic_ns()}", "filters": within}).encode()
+        ask("POST", "/v1/search", body)
+        nested = b'{"filters":' + b'{"any_of":[' * 2000 + b"]}" * 2000 + b"}"
+        ask("POST", "/v1/search", nested)
+
+
+def many_terms():
+    terms = [{"text": f"x {time.monotonic_ns()} {n}", "weight": 1} for n in range(64)]
+    ask("POST", "/v1/search", json.dumps({"terms": terms}).encode())
+    labels = [f"l {time.monotonic_ns()} {n}" for n in range(1000)]
+    ask("POST", "/v1/classify", json.dumps({"labels": labels}).encode())
+
+
+def standing_with_many_terms():
+    def request(number):
+        terms = [{"text": f"x {time.monotonic_ns()} {n}"} for n in range(64)]
+        body = json.dumps({"terms": terms, "limit": 1000}).encode()
+        head = f"POST /v1/search/live HTTP/1.1\r\n{HOST}{JSON}Content-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+    hold_each(32, request)
+
+
+def odd_heads():
+    for head in (
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n",
+        "Expect: 100-continue\r\nContent-Length: 50000000\r\n",
+        "Range: bytes=" + ",".join(f"{n}-" for n in range(1500)) + "\r\n",
+        "Cookie: " + "a=b; " * 1500 + "\r\n",
+    ):
+        send(get("/v1/status", head))
+    send(get("/v1/search?text=" + "x" * 8000))
+    send(get("/v1/images?filters=" + "%7B" * 2600))
+    ask("PUT", "/v1/saved/" + "%C3%A4" * 1300, b'{"text": "x"}')
+    ask("PATCH", "/v1/images/1/metadata", b'{"%s": 1}' % (b"k" * 10_000_000))
+    ask("POST", "/v1/search", b'{"text": "x", ' * 1 + b'"text": "x", ' * 40_000 + b'"limit": 1}')
+
+
+def plans():
+    ask("POST", "/v1/duplicates/plan", b"{}")
+    ask("POST", "/v1/duplicates", b'{"limit": 1, "kinds": ["similar"], "min_similarity": 0.5}')
+    ask("POST", "/v1/duplicates/check", json.dumps({"ids": list(range(1, 60))}).encode())
+    ask("POST", "/v1/duplicates/apply", b'{"plan": "%s"}' % (b"trash\\t1\\n" * 300_000))
+    ask("POST", "/v1/duplicates/undo", b"{}")
+
+
+def upkeep():
+    for path in ("rescan", "retry", "checkpoint", "rebuild", "pause", "resume", "forget"):
+        ask("POST", f"/v1/{path}", b"{}")
+    ask("POST", "/v1/sync", b'{"timeout_s": 1}')
+
+
+UNREAD = get("/v1/images/1/original") * 50
 
 
 def both(*tasks):
@@ -222,9 +385,9 @@ def both(*tasks):
         os.waitpid(child, 0)
 
 
-STREAM = b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n"
-LIVE = b"GET /v1/search/live?text=x HTTP/1.1\r\nHost: x\r\n\r\n"
-LINES = b"GET /v1/images HTTP/1.1\r\nHost: x\r\nAccept: application/x-ndjson\r\n\r\n"
+STREAM = get("/v1/events")
+LIVE = get("/v1/search/live?text=x")
+LINES = get("/v1/images", "Accept: application/x-ndjson\r\n")
 STALLED = BOUNDARY + b"Content-Length: 1000000\r\n\r\n--b"
 ATTACKS = {
     "line breaks before a form": lambda: over_and_over(lambda: form(b"\n" * 5_000_000 + TEXT_PART)),
@@ -259,7 +422,7 @@ ATTACKS = {
     "lines that nobody reads": lambda: hold(200, LINES * 20),
     "idle connections": lambda: hold(800),
     "bodies that stall": lambda: hold(300, STALLED),
-    "heads that drip": lambda: drip(300, b"GET /v1/health HTTP/1.1\r\nX: ", b"y", 0.2),
+    "heads that drip": lambda: drip(300, get("/v1/health")[:-2] + b"X: ", b"y", 0.2),
     "a storm of connections": lambda: over_and_over(lambda: connect().close(), threads=8),
     "chunks with extensions": lambda: over_and_over(
         lambda: send(CHUNKED + (b"1;" + b"a=b;" * 1000 + b"\r\n \r\n") * 1500)
@@ -289,11 +452,25 @@ ATTACKS = {
         120, POST + JSON.encode() + b"Content-Length: 50000\r\n\r\n", b" ", 0.05
     ),
     "half heads": lambda: over_and_over(half_a_head, threads=8),
+    "connections that do not wait": lambda: over_and_over(impatient, threads=8),
     "rubbish": lambda: over_and_over(lambda: send(os.urandom(4096)), threads=4),
     "TCP without the token": lambda: over_and_over(
         lambda: send(b"GET /v1/search?text=x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", tcp=True),
         threads=8,
     ),
+    "originals": lambda: over_and_over(originals),
+    "originals that nobody reads": lambda: hold(200, UNREAD),
+    "browsing": lambda: over_and_over(browsing),
+    "thumbnails": lambda: over_and_over(thumbnails),
+    "long documents": lambda: over_and_over(long_documents),
+    "bombs": bombs,
+    "deep filters": lambda: over_and_over(deep_filters),
+    "many terms": lambda: over_and_over(many_terms),
+    "standing searches with many terms": standing_with_many_terms,
+    "odd heads": lambda: over_and_over(odd_heads),
+    "plans": lambda: over_and_over(plans),
+    "upkeep": lambda: over_and_over(upkeep),
+    "chunks without end": lambda: drip(120, CHUNKED, b"1\r\n \r\n", 0.01),
     "idle TCP connections": lambda: hold(800, tcp=True),
 }
 

@@ -16,6 +16,7 @@ import pytest
 from kept_state import keep_state
 from running import DEADLINE_S
 
+import imgvecd
 from imgvecd import VectorDatabase, VectorDBManager, api
 from imgvecd.errors import (
     BadRequestError,
@@ -99,6 +100,11 @@ def test_stats(database):
     assert stats["model_name"] == "imgvecd-mini"
     assert stats["dimension"] == database.dimension
     assert stats["formats"] == {"jpeg": len(NAMES)}
+
+
+def test_a_notebook_shows_what_it_is_and_completes_its_name(database):
+    assert repr(database) == f"<VectorDatabase {database.db_path!r}, imgvecd-mini>"
+    assert {"VectorDatabase", "VectorDBManager", "Client"} <= set(dir(imgvecd))
 
 
 def test_what_other_threads_are_at_ends_when_the_database_is_closed(kept):

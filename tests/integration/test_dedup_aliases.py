@@ -13,7 +13,7 @@ from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.core.duplicates import removal
 from imgvecd.core.duplicates.dedup_plan import decoded, parse
 from imgvecd.core.duplicates.folder_set import FolderSet
-from imgvecd.core.duplicates.undo_journal import Journal
+from imgvecd.core.duplicates.undo_journal import Journal, TrashPlace
 from imgvecd.core.files.hashing import hash_file
 from imgvecd.errors import BadRequestError
 from imgvecd.types import Stamp
@@ -386,6 +386,42 @@ def test_what_others_did_in_the_trash_holds_up_no_other_file(home, photos):
     assert sorted(done.moved) == [os.fsencode(photos / name) for name in names[1:]]
     assert "not those of the plan" in reason(done)
     assert (trash / "files/b.jpg").read_text().startswith("of another folder")
+
+
+def test_undo_killed_before_the_note_is_dropped_drops_it_the_next_time(home, photos, monkeypatch):
+    shutil.copy(PHOTO, photos / "b.jpg")
+    apply(home, line("keep", photos / "2024/cat.jpg"), line("trash", photos / "b.jpg"))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FreedesktopTrash, "forget", killed)
+        with pytest.raises(KeyboardInterrupt):
+            undo(home)
+    assert (photos / "b.jpg").is_file()
+    assert undo(home).moved == []
+    assert list((home / "data/Trash/info").iterdir()) == []
+
+
+def test_undo_killed_halfway_goes_on_where_links_have_other_inodes(home, photos, mount, tmp_path):
+    branch = tmp_path / "branch"
+    shutil.copytree(photos, branch)
+    pool = mount("pool", "mergerfs", branch)
+    shutil.copy(PHOTO, pool / "b.jpg")
+    apply(home, line("keep", pool / "2024/cat.jpg"), line("trash", pool / "b.jpg"))
+    (trashed,) = pool.glob(".Trash-*/files/b.jpg")
+    os.link(trashed, pool / "b.jpg")
+    assert undo(home).moved == [os.fsencode(pool / "b.jpg")]
+    assert not trashed.exists()
+
+
+def test_a_file_that_is_back_under_its_only_name_keeps_that(photos, tmp_path):
+    (tmp_path / "trash").symlink_to(photos / "2024")  # as a mount of the trash can turn out to be
+    place = TrashPlace(os.fsencode(tmp_path / "trash/cat.jpg"), b"")
+    with pytest.raises(FileExistsError):
+        FreedesktopTrash().put_back(place, os.fsencode(photos / "2024/cat.jpg"))
+    assert (photos / "2024/cat.jpg").is_file()
 
 
 def test_a_copy_whose_place_is_taken_while_it_goes_is_told_of_and_can_be_had_back(home, photos):

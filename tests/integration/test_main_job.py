@@ -166,7 +166,6 @@ def test_searching_by_image_and_by_id(start, shipped_photos):
     assert found.stdout == os.fsencode(cat) + b"\n"
 
 
-@pytest.mark.nightly  # beside other tests it still failed: "idle" came before the first photo
 def test_who_waits_for_idle_has_everything(tmp_path, shipped_photos):
     """Also if the first scan ends while its files are being counted."""
     env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "ENCODED": os.devnull}
@@ -182,6 +181,20 @@ def test_who_waits_for_idle_has_everything(tmp_path, shipped_photos):
         assert daemon.wait_until(idle)["files"]["indexed"] == len(images_in(shipped_photos))
     finally:
         daemon.kill()
+
+
+def test_who_adds_a_photo_and_waits_for_idle_has_it(start, tmp_path, shipped_photos):
+    first, *others = images_in(shipped_photos)[:4]
+    library = tmp_path / "library"
+    library.mkdir()
+    shutil.copy(first, library)
+    daemon = start(library)
+    daemon.wait_until_indexed(1)
+    for number, photo in enumerate(others, start=2):
+        shutil.copy(photo, library)
+        daemon.wait_until(lambda: daemon.status()["state"] == "idle")
+        assert daemon.status()["files"]["indexed"] == number
+        assert str(library / photo.name) in daemon.search("a photo", limit=number)
 
 
 def test_a_second_daemon_is_refused_and_the_first_goes_on(start, shipped_photos):

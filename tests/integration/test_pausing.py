@@ -58,6 +58,7 @@ def test_pause_and_resume(start, shipped_photos):
     found = daemon.request("POST", "/v1/search", {"image": {"id": known}})
     assert found[0] == 200
     assert found[1]["hits"]
+    assert found[1]["indexing"]  # not all that is there can be found
 
     # whoever waits is told why
     done = daemon.imgvec("sync", "--timeout", "100")
@@ -72,6 +73,7 @@ def test_pause_and_resume(start, shipped_photos):
     daemon.sync()
     assert daemon.status()["files"]["indexed"] == 9
     assert daemon.status()["pause"] is None
+    assert not daemon.post("/v1/search", {"image": {"id": known}})["indexing"]
 
 
 @pytest.mark.nightly

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -635,6 +636,34 @@ def test_reading_images_is_not_heard(tmp_path):
         assert watcher.flush(5)
         assert {hint.kind for hint in hints} == {HintKind.WRITTEN, HintKind.CLOSED}
     finally:
+        watcher.stop()
+
+
+def test_what_the_kernel_holds_and_what_is_being_told_is_not_told_yet(tmp_path):
+    told, go_on = threading.Event(), threading.Event()
+
+    def hear(_):
+        told.set()
+        assert go_on.wait(DEADLINE_S)
+
+    watcher = InotifyWatcher()
+    watcher.start(hear)
+    try:
+        watcher.watch(os.fsencode(tmp_path))
+        assert watcher.told_all()
+        os.mkdir(tmp_path / "one")
+        assert not watcher.told_all()
+        assert told.wait(DEADLINE_S)
+        assert not watcher.told_all()  # the queue is empty
+        os.mkdir(tmp_path / "two")
+        assert not watcher.told_all()
+        go_on.set()
+        assert watcher.flush(DEADLINE_S)
+        began = time.monotonic()
+        while not watcher.told_all():
+            assert time.monotonic() < began + DEADLINE_S
+    finally:
+        go_on.set()
         watcher.stop()
 
 

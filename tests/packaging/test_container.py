@@ -13,7 +13,7 @@ from commands_run import ran
 from debian_root import debian, need, pip_here
 from ports import free_port
 
-from imgvecd.config.settings import settings
+from imgvecd.config.schema_table import settings
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "tests" / "data" / "photos"

@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
+from imgvecd.adapters.imagetower.plain_products import use_plain_products
 from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.core.library.runtime_choice import computes_avx2_at_best
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo
 
@@ -81,7 +83,11 @@ class CompiledGraph:
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # decoders run on these cores, too
         }
-        compiled = load_openvino().Core().compile_model(graph, "CPU", settings)
+        core = load_openvino().Core()
+        if precision == "fp32" and isinstance(graph, str) and computes_avx2_at_best():
+            graph = core.read_model(graph)
+            use_plain_products(graph)
+        compiled = core.compile_model(graph, "CPU", settings)
         self.streams = streams
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
 
@@ -112,6 +118,7 @@ class ImageTower:
         info: of the whole model.
         runtime, device, dtype: what it computes with, on and in.
         sample: its embedding of `sample_pixels`, shape (dim,).
+        streams: that share out a batch.
 
     Raises:
         ModelError: the graph cannot be used.
@@ -130,6 +137,7 @@ class ImageTower:
             (self.sample,) = self.encode_images(sample_pixels(info.preprocess.size))
             if self._compiled.streams > 1 and time.process_time() - started > _QUICK_S:
                 self._compiled = compiled()
+            self.streams = self._compiled.streams
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the image tower cannot be used: {error}") from error
 

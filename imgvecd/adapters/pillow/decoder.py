@@ -229,7 +229,8 @@ def _orientations(image: Image.Image, said: Blocks) -> tuple[int, int]:
     if image.format == "JXL" and not image.jpeg:  # type: ignore[attr-defined]  # of the plugin
         return 1, 1
     if image.format == "HEIF":
-        return 1, image.info.get("original_orientation") or 1
+        told = image.info.get("original_orientation")
+        return 1, told if geometry.is_turn(told) else 1
     if image.format == "TIFF":
         return 1, of_exif
     if image.format == "AVIF" or any(Base.Orientation in each.main for each in said.exif[:1]):

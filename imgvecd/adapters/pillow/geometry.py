@@ -7,6 +7,7 @@ gives the same pixels without the rest, which for a panorama is most of the work
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from PIL import Image
 
@@ -53,6 +54,11 @@ class Cut:
 def oriented(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """Return (width, height) as a person sees the picture, from those as stored."""
     return (size[1], size[0]) if swaps_sides(orientation) else size
+
+
+def is_turn(orientation: object) -> TypeGuard[int]:
+    """Return whether it is an orientation, and not the upright one."""
+    return orientation in _UPRIGHT
 
 
 def swaps_sides(orientation: int) -> bool:

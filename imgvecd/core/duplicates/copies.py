@@ -11,6 +11,8 @@ from imgvecd.types import CopyFacts
 CAMERA = ("camera", "lens", "iso", "exposure_s", "f_number", "focal_length_mm", "gps_latitude")
 """What only a camera writes."""
 
+_WRITTEN = ("title", "keywords", "people", "rating", "favorite")  # programs write descriptions, too
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -41,3 +43,13 @@ def said_by_camera(image: Image) -> int:
     }
     camera = sum(name in image.metadata for name in CAMERA)
     return camera + taken + 10 * len(image.user_metadata)
+
+
+def is_of_camera(image: Image) -> bool:
+    """Return whether a camera wrote into the file: a copy can lose its words, and gains none."""
+    return any(name in image.metadata for name in CAMERA)
+
+
+def written_in(image: Image) -> tuple[str, ...]:
+    """Return the names of what people wrote into the file."""
+    return tuple(name for name in _WRITTEN if image.metadata.get(name))

@@ -59,7 +59,7 @@ def qualities(copies: Sequence[Copy]) -> dict[int, int]:
             quality -= _TURNED
         if derived and not facts.lossless:
             quality = min(quality, BEST_DERIVED)
-        found[identity] = quality + (_DEEP if facts.depth > 8 else 0)  # noqa: PLR2004  # bits
+        found[identity] = quality + (_DEEP if _is_deep(copy) else 0)
     _level_the_same_pixels(known, found)
     _lower_what_was_made_from_others(known, found)
     _lower_what_lies_on_steps_of_others(known, found)
@@ -71,13 +71,18 @@ def qualities(copies: Sequence[Copy]) -> dict[int, int]:
 def _level_the_same_pixels(known: Mapping[int, Copy], found: dict[int, int]) -> None:
     """Make copies as good as each other that have the same pixels, in whatever file.
 
-    That is as good as the one that says most, and as the worst of these.
+    That is as good as the one that says most, and as the worst of these. More than 8 bits a channel
+    hold more, but not beside a lossy file of the same pixels: then they were made from that.
     """
     twins: defaultdict[bytes, list[int]] = defaultdict(list)
     for identity, copy in known.items():
-        if copy.facts and copy.facts.pixels and copy.facts.depth <= 8:  # noqa: PLR2004
+        if copy.facts and copy.facts.pixels:
             twins[copy.facts.pixels].append(identity)
-    for ids in twins.values():
+    for several in twins.values():
+        lossy = any(not _is_lossless(known[each]) and not _is_deep(known[each]) for each in several)
+        ids = [each for each in several if lossy or not _is_deep(known[each])]
+        if not ids:
+            continue
         said = max(said_by_camera(known[each].image) for each in ids)
         level = min(found[each] for each in ids if said_by_camera(known[each].image) == said)
         found.update(dict.fromkeys(ids, level))
@@ -158,7 +163,12 @@ def _lower_what_faded(known: Mapping[int, Copy], found: dict[int, int]) -> None:
 
 def _is_lossless(copy: Copy) -> bool:
     """Return whether it is, with no more than 8 bits a channel, which a JPEG has as well."""
-    return copy.facts is not None and copy.facts.lossless and copy.facts.depth <= 8  # noqa: PLR2004
+    return copy.facts is not None and copy.facts.lossless and not _is_deep(copy)
+
+
+def _is_deep(copy: Copy) -> bool:
+    """Return whether it has more bits a channel than a JPEG."""
+    return copy.facts is not None and copy.facts.depth > 8  # noqa: PLR2004
 
 
 def _has_faded(one: Copy, other: Copy) -> bool:

@@ -75,7 +75,7 @@ def render(name: str, found: Duplicates) -> Iterator[str]:
         number += 1
         planned |= {_raw(each) for each in spare}
         yield ""
-        yield f"# {group.kind.replace('_', ' ')}; kept: {_why(kept)}; the other: {_why(spare)}"
+        yield f"# {group.kind.replace('_', ' ')}; {_reasons(kept, spare)}"
         yield from (_line("keep ", number, each) for each in kept)
         yield from (_line("trash", number, each) for each in spare)
 
@@ -207,6 +207,12 @@ def _line(verb: str, number: int, file: DuplicateFile) -> str:
     date = (file.taken_at or file.modified_at)[:10]
     size = f"{file.size_bytes / 1000:,.0f}kB"
     return f"{verb} {number:>4} {pixels:>11} {size:>10} {date} {file.hash} {quoted(_raw(file))}"
+
+
+def _reasons(kept: Sequence[DuplicateFile], spare: Sequence[DuplicateFile]) -> str:
+    if _why(kept) == _why(spare):
+        return f"each: {_why(kept)}"
+    return f"kept: {_why(kept)}; the other: {_why(spare)}"
 
 
 def _why(files: Sequence[DuplicateFile]) -> str:

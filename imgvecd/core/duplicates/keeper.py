@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from imgvecd.api import KEEPER_RULES, DuplicatesRequest, Image, ImageFile, Path
-from imgvecd.core.duplicates.copies import Copy, nominal_side, said_by_camera
+from imgvecd.core.duplicates.copies import (
+    Copy,
+    is_of_camera,
+    nominal_side,
+    said_by_camera,
+    written_in,
+)
 from imgvecd.core.duplicates.copy_quality import BEST_DERIVED, LOSSLESS, SAME_QUALITY, qualities
 from imgvecd.core.duplicates.folder_set import FolderSet
-from imgvecd.core.duplicates.true_size import SAME_SIDE, TrueSize, fineness, shown_by
+from imgvecd.core.duplicates.true_size import (
+    SAME_SIDE,
+    Fineness,
+    TrueSize,
+    fineness,
+    shown_by,
+)
 
 # What an original most likely is; a lossless copy of a JPEG is rarer than a JPEG of a raw.
 _FORMATS = (
@@ -67,7 +79,9 @@ class Chooser:
             "folder": self._lowest(lambda copy: folders.preference(copy.file)),
             "resolution": self._largest,
             "quality": self._finest,
-            "metadata": self._lowest(lambda copy: -said_by_camera(copy.image)),
+            "metadata": self._lowest(
+                lambda copy: (-said_by_camera(copy.image), -len(written_in(copy.image)))
+            ),
             "format": self._lowest(lambda copy: _format(copy.image)),
             "age": self._lowest(lambda copy: copy.image.taken_at or copy.file.modified_at),
         }
@@ -109,11 +123,13 @@ class Chooser:
             said.append("enlarged")
         if copy.facts and copy.facts.lossless:
             said.append("lossless")
-        quality = self.quality(image)
-        if copy.facts and quality is not None and quality < LOSSLESS:
-            told = copy.facts.worst_quality
-            said.append(f"quality {'about ' if copy.facts.remembered <= told else ''}{told}")
+        quality, facts = self.quality(image), copy.facts
+        untouched = facts is not None and facts.lossless and facts.remembered == LOSSLESS
+        if facts and quality is not None and quality < LOSSLESS and not untouched:
+            told = facts.worst_quality
+            said.append(f"quality {'about ' if facts.remembered <= told < LOSSLESS else ''}{told}")
         said.append("camera metadata" if said_by_camera(image) else "no camera metadata")
+        said += written_in(image)
         return ", ".join(said)
 
     def _best(self) -> Copy:
@@ -152,7 +168,13 @@ class Chooser:
 def _shown(copies: Sequence[Copy]) -> dict[int, TrueSize]:
     """Return by image id what each really shows."""
     seen = {copy.image.id: fineness(nominal_side(copy.image), copy.facts) for copy in copies}
-    shown = {identity: shown_by(each, seen.values()) for identity, each in seen.items()}
+    of_camera = {copy.image.id: seen[copy.image.id] for copy in copies if is_of_camera(copy.image)}
+    shown = {
+        identity: _camera_shows(each, of_camera.values())
+        if identity in of_camera and len(of_camera) < len(seen)
+        else shown_by(each, seen.values())
+        for identity, each in seen.items()
+    }
     sides: dict[float, float] = {}
     most = 0.0
     for nominal in sorted({each.side for each in seen.values()}):
@@ -167,6 +189,15 @@ def _shown(copies: Sequence[Copy]) -> dict[int, TrueSize]:
             shown[each] = shown[each]._replace(side=side)
         sides[nominal] = min(shown[each].side for each in same)
     return shown
+
+
+def _camera_shows(picture: Fineness, of_camera: Collection[Fineness]) -> TrueSize:
+    """Return what a picture shows that a camera wrote into, beside others of which that is true.
+
+    It was made from no copy without the camera's words, whatever rhythm it has.
+    """
+    smaller = [each for each in of_camera if each.side < SAME_SIDE * picture.side]
+    return shown_by(picture, smaller) if smaller else TrueSize(picture.side, enlarged=False)
 
 
 def _format(image: Image) -> int:

@@ -128,8 +128,8 @@ def undo(trash: Trash, journal: Journal, moved: Progress) -> Outcome:
         except OSError as error:
             outcome.refused.append((path, told(error)))
             continue
+        trash.forget(gone.place)  # first: what is noted as back is not looked after again
         journal.undone(path)
-        trash.forget(gone.place)
         outcome.moved.append(path)
         outcome.moved_bytes += size_bytes
         moved(path)
@@ -206,8 +206,8 @@ def _move(
                 if os.path.lexists(file.path):
                     trash.forget(place)
                 raise
-            journal.undone(file.path)
             trash.forget(place)
+            journal.undone(file.path)
     except OSError as error:
         raise RefusedError(told(error)) from error
     raise RefusedError("there is no trash on its file system")
@@ -221,8 +221,8 @@ def _return(path: bytes, place: TrashPlace, trash: Trash, journal: Journal) -> N
             f"what should stay went with it, and it cannot be put back ({error.strerror}):"
             f" it is {os.fsdecode(place.file)}"
         ) from error
-    journal.undone(path)
     trash.forget(place)
+    journal.undone(path)
 
 
 def _moved_to(path: bytes, stamp: Stamp, place: TrashPlace, trash: Trash) -> bool:

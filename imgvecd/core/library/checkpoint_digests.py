@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import logging
 import os
 import time
 
 import msgspec
 
-from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.core.files.remembered_table import RememberedTable
 from imgvecd.errors import ModelError
 from imgvecd.types import Stamp
-
-logger = logging.getLogger(__name__)
 
 DIGEST_BYTES = 16
 """128 bits: no two models ever collide."""
@@ -37,9 +33,6 @@ class _Kept(msgspec.Struct, frozen=True):
     proof: bytes
 
 
-_decoder = msgspec.json.Decoder(dict[str, _Kept])
-
-
 def digest_checkpoint(path: str) -> bytes:
     """Return the BLAKE2b-128 of a checkpoint's bytes.
 
@@ -52,8 +45,26 @@ def digest_checkpoint(path: str) -> bytes:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     return digest.digest()
+
+
+def no_digest(path: str) -> bytes:
+    """Return nothing, without reading a checkpoint, for whom its digest is no matter.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return b""
+
+
+def _unreadable(path: str, error: OSError) -> ModelError:
+    return ModelError(f"the checkpoint {path} cannot be read: {error.strerror}")
 
 
 class CheckpointDigests:
@@ -64,7 +75,7 @@ class CheckpointDigests:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._table = RememberedTable(path, _Kept, _MOST_FILES)
 
     def of(self, checkpoint: str) -> bytes:
         """Return what `digest_checkpoint` does; unless the file was touched, without reading it.
@@ -75,8 +86,7 @@ class CheckpointDigests:
         stamp = _stamp(checkpoint)
         if stamp is None or stamp.size_bytes < _SMALL_BYTES:
             return digest_checkpoint(checkpoint)
-        kept = self._all()
-        known = kept.get(checkpoint)
+        known = self._table.get(checkpoint)
         if (
             known is not None
             and known.stamp == stamp
@@ -85,23 +95,9 @@ class CheckpointDigests:
             return known.digest
         digest = digest_checkpoint(checkpoint)
         if stamp == _stamp(checkpoint) and _is_settled(stamp):
-            kept.pop(checkpoint, None)
-            kept = dict(list(kept.items())[1 - _MOST_FILES :])
-            kept[checkpoint] = _Kept(stamp, digest, _proof(checkpoint, stamp, digest))
-            self._write(kept)
+            proof = _proof(checkpoint, stamp, digest)
+            self._table.put(checkpoint, _Kept(stamp, digest, proof))
         return digest
-
-    def _all(self) -> dict[str, _Kept]:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return _decoder.decode(read_whole(self._path))
-        return {}
-
-    def _write(self, kept: dict[str, _Kept]) -> None:
-        try:
-            with DurableFile(self._path, parsed=True) as file:
-                file.write(msgspec.json.encode(kept))
-        except (OSError, UnicodeEncodeError) as error:
-            logger.debug("the checkpoint's digest is not kept: %s", error)
 
 
 def _stamp(path: str) -> Stamp | None:

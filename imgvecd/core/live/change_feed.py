@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from imgvecd.api import Changes
+from imgvecd.api import Changes, clock_text
 from imgvecd.errors import BadRequestError
 from imgvecd.protocols import ChangeLog, EmbeddingSource
 
@@ -44,17 +44,16 @@ class ChangeFeed:
         if match["file"]:
             return self._state(clock, int(match["file"]), limit)
         reached, changes = self._log.since(clock, now, limit)
-        return Changes(changes=tuple(changes), clock=self._name(reached), more=reached < now)
+        return Changes(
+            changes=tuple(changes), clock=clock_text(self._instance, reached), more=reached < now
+        )
 
     def _state(self, clock: int, after_file: int, limit: int) -> Changes:
         last, changes = self._log.state(after_file, limit)
         suffix = "" if last is None else f"+{last}"
         return Changes(
             changes=tuple(changes),
-            clock=self._name(clock) + suffix,
+            clock=clock_text(self._instance, clock) + suffix,
             fresh_instance=True,
             more=last is not None,
         )
-
-    def _name(self, clock: int) -> str:
-        return f"c:{self._instance}:{clock}"

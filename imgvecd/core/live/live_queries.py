@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
-from imgvecd.api import Match, SearchRequest
+from imgvecd.api import Match, SearchRequest, clock_text
 from imgvecd.core.search.query import Query
 from imgvecd.core.search.searcher import Searcher
 from imgvecd.core.threads import INTERACTIVE
@@ -69,7 +69,7 @@ class LiveQueries:
         """Return the text that `position` reads."""
         clock, identity = position
         inside = "" if identity == _ALL else f".{identity}"
-        return f"c:{self._instance}:{clock}{inside}"
+        return clock_text(self._instance, clock) + inside
 
     async def matches(
         self, request: SearchRequest, position: Position

@@ -18,6 +18,7 @@ from imgvecd.api import (
     Matched,
     Path,
     SearchResponse,
+    clock_text,
 )
 from imgvecd.core.search.filter_ids import is_among
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
@@ -91,7 +92,7 @@ class Answering:
         return SearchResponse(
             hits=hits,
             searched=searched,
-            clock=f"c:{self._instance}:{self._index.clock}",
+            clock=clock_text(self._instance, self._index.clock),
             took_ms=0.0,
             model=self._model.name,
             found=found,

@@ -23,7 +23,7 @@ _DRAWN = re.compile("[\U0001f3fb-\U0001f3ff\ufe0e\ufe0f]")
 _MAY_BE = re.compile("[\u2190-\u2bff\u3030-\u32ff\U0001f000-\U0001faff]")
 
 
-def bare(emoji: str) -> str:
+def without_tone(emoji: str) -> str:
     """Return an emoji less its tone, and whatever way it is drawn."""
     return _DRAWN.sub("", emoji)
 
@@ -32,7 +32,7 @@ def in_words(text: str) -> tuple[str, dict[str, str]]:
     """Return a text with names in place of its emojis, and these names by emoji."""
     if not _MAY_BE.search(text):
         return text, {}
-    text = bare(text)
+    text = without_tone(text)
     names, pattern = _names()
     found = outside_quotes(pattern, text)
     parts, end = [], 0

@@ -15,9 +15,24 @@ _FIXED = {  # month, day, days
     "new year's eve": (12, 31, 1),
     "halloween": (10, 31, 1),
     "valentine": (2, 14, 1),
+    "saint nicholas": (12, 6, 1),
+    "saint patrick": (3, 17, 1),
+    "fourth of july": (7, 4, 1),
+    "bonfire night": (11, 5, 1),
+    "national day of china": (10, 1, 7),
+}
+_OF_EASTER = {  # days after its Sunday, days
+    "easter": (-2, 4),
+    "good friday": (-2, 1),
+    "easter sunday": (0, 1),
+    "easter monday": (1, 1),
+    "ascension": (39, 1),
+    "pentecost": (48, 3),
 }
 # That begins a lunar year; the latest is on 20 February. Of two (1985), the first is Vietnam's.
-_EARLIEST_NEW_MOON = (1, 21)
+_NEW_YEARS_MOON = (1, 21)
+_MID_AUTUMNS_MOON = (8, 24)  # the earliest; it is full 14 days later
+_UNTIL_FULL_MOON = 14 * _DAY
 _MEAN_NEW_MOON_OF_2000 = datetime.datetime(2000, 1, 6, 14, 20, tzinfo=datetime.UTC)
 _CHINA = datetime.timedelta(hours=8)
 _MONTH_DAYS = 29.530588861  # from one new moon to the next, in the mean
@@ -40,12 +55,14 @@ def feast(name: str, year: int) -> Span:
         first = november + ((_THURSDAY - november.weekday()) % 7 + 21) * _DAY
         return first, first + 4 * _DAY
     if name == "lunar new year":  # its eve, and six days
-        first = _lunar_new_year(year)
+        first = _new_moon_from(datetime.date(year, *_NEW_YEARS_MOON))
         return first - _DAY, first + 6 * _DAY
-    sunday = _easter(year)
-    if name == "pentecost":
-        return sunday + 48 * _DAY, sunday + 51 * _DAY
-    return sunday - 2 * _DAY, sunday + 2 * _DAY
+    if name == "mid-autumn":
+        first = _new_moon_from(datetime.date(year, *_MID_AUTUMNS_MOON)) + _UNTIL_FULL_MOON
+        return first, first + _DAY
+    after, days = _OF_EASTER[name]
+    first = _easter(year) + after * _DAY
+    return first, first + days * _DAY
 
 
 def _easter(year: int) -> datetime.date:
@@ -57,12 +74,11 @@ def _easter(year: int) -> datetime.date:
     return datetime.date(year, month, day + 1)
 
 
-def _lunar_new_year(year: int) -> datetime.date:
-    """Return the day of the new moon that begins a lunar year, in China.
+def _new_moon_from(earliest: datetime.date) -> datetime.date:
+    """Return the day of the first new moon from a day on, in China.
 
     By the terms of Meeus, *Astronomical Algorithms*, that make up more than a quarter of an hour.
     """
-    earliest = datetime.date(year, *_EARLIEST_NEW_MOON)
     lunation = math.floor((earliest - _MEAN_NEW_MOON_OF_2000.date()).days / _MONTH_DAYS) - 1
     while (day := _new_moon(lunation)) < earliest:
         lunation += 1

@@ -15,8 +15,9 @@ from rapidfuzz.distance import OSA
 
 from imgvecd.core.search import corrections
 from imgvecd.core.search.query_places import Span, candidates
-from imgvecd.core.search.time_words import LONG_WORDS
+from imgvecd.core.search.time_words import LONG_WORDS, TIME_WORDS
 from imgvecd.core.search.vocabulary import LANGUAGES, is_word
+from imgvecd.core.search.words import VIETNAMESE
 
 _SHORTEST = 5  # letters: shorter names have too many neighbours
 _LONGEST = 40
@@ -60,8 +61,11 @@ def corrected(
 
 
 def _is_no_word(text: str, span: Span) -> bool:
-    word = span.name
-    if not word.isascii() or not word.isalpha() or text[span.start : span.end].isupper():
+    word, typed = span.name, text[span.start : span.end]
+    if not word.isascii() or not word.isalpha() or typed.isupper():
+        return False
+    # of Vietnamese we have no other words: whoever types its letters knows how to
+    if word in TIME_WORDS or (typed.islower() and VIETNAMESE.search(typed)):
         return False
     return not any(is_word(word, language) for language in ("en", "rare", *LANGUAGES))
 

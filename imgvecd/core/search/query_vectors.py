@@ -15,10 +15,10 @@ from imgvecd.api import Path, Term
 from imgvecd.core.search.wording import (
     UNRELATED,
     all_but_the_end,
-    bare,
     is_read_to_the_end,
     is_same_word,
     singular,
+    without_signs,
 )
 from imgvecd.core.threads import INTERACTIVE
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
@@ -245,7 +245,7 @@ class TermEncoder:
 
 def _words_of(terms: Sequence[Term]) -> list[str]:
     """Return what is encoded of the texts."""
-    return [bare(term.text[:_LONGEST_TEXT]) for term in terms if term.text is not None]
+    return [without_signs(term.text[:_LONGEST_TEXT]) for term in terms if term.text is not None]
 
 
 def _asked(words: Sequence[str]) -> list[str]:

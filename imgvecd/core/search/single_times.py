@@ -7,6 +7,7 @@ like any other ("may", "mars"): a year makes them a time.
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,25 @@ _LAST_WEEK = (
 )
 _ON = "on this am vom diesen diesem ce este"  # a day of the week: its last one
 _BEFORE_LAST = "vorletzte vorletzten vorletzter vorletztem vorletztes"
+_IN = "in im am an zu on at over en à al de vào lúc in_the on_the in_der"  # a part of a year
+_THIS_DAY = "today this_day on_this_day heute aujourd'hui hoy hôm_nay"
+# What stands before a number, or behind it, that is no year.
+_NUMBERED = (
+    "room flight route gate number no nr nr. page size windows highway bus line apartment flat"
+    " zimmer flug nummer seite größe linie chambre vol page numéro taille habitación vuelo número"
+    " página talla phòng số over more_than nearly almost mehr_als fast plus_de más_de hơn"
+)
+_MEASURES = (
+    "calories kcal kalorien km kilometers kilometres kilometer miles meilen meters metres meter"
+    " mètres metros feet ft steps stairs schritte stufen pas pasos euro euros dollar dollars pounds"
+    " px pixel pixels ml grams gramm watt watts volt volts hp ps rpm mah pieces teile"
+)
+_MAKES = (  # "2019 Toyota" is a car of that year
+    "alfa_romeo audi bmw buick cadillac camaro chevrolet chevy chrysler citroën corvette dodge"
+    " ducati ferrari fiat ford harley honda hyundai jaguar jeep kawasaki kia lamborghini lexus"
+    " mazda mercedes mini_cooper mitsubishi mustang nissan opel peugeot pontiac porsche renault"
+    " škoda subaru suzuki tesla toyota vespa volkswagen volvo vw yamaha"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +126,13 @@ def _american_or_not(match: re.Match[str], _: datetime.date) -> str:
 
 
 def _year(words: str, today: datetime.date) -> str:
-    """Return the year of "2019", "'98", "of 69" and "last year"."""
-    which = RELATIVE_YEARS.get(key(words))
-    if which is not None:
-        return str(today.year - (which == "last"))
+    """Return the year of "2019", "'98", "of 69", "last year" and "two years ago"."""
+    back = RELATIVE_YEARS.get(key(words))
+    if back is None and (ago := _IS_YEARS_AGO.fullmatch(words.strip())):
+        count = ago["before"] or ago["after"] or ago["chinese"]
+        back = COUNTS.get(key(count), count)
+    if back is not None:
+        return str(today.year - int(back))
     year = int(words[-4:]) if words[-4:].isdigit() else int(words[-2:])
     if year >= _CENTURY:
         return str(year)
@@ -212,6 +235,19 @@ def _ago(match: re.Match[str], today: datetime.date) -> str:
     return _so_long_ago(*_counted(match), today)
 
 
+def _this_day(match: re.Match[str], today: datetime.date) -> str:
+    """Return the day that was so long ago today; a year ago, if that is not said."""
+    count, unit = _counted(match) if "count" in match.groupdict() else (1, "year")
+    if unit in {"year", "month"}:
+        months = count * (_MOST_MONTHS if unit == "year" else 1)
+        return time_ranges.months_later(today, -months).isoformat()
+    return (today - count * (_WEEK_DAYS if unit == "week" else 1) * _A_DAY).isoformat()
+
+
+def _no_time(match: re.Match[str], _: datetime.date) -> str:
+    raise BadRequestError(f"{match.group()} tells no time")
+
+
 def _so_long_ago(count: int, unit: str, today: datetime.date) -> str:
     """Return the day, week, month, season or year that was so long ago."""
     if unit == "year":
@@ -247,9 +283,19 @@ def _days(span: Span) -> str:
 
 
 _CHINESE_DIGITS = "〇一二三四五六七八九"
+_YEARS = any_of(word for word, unit in COUNTED.items() if unit == "year")
+_A_COUNT = rf"\d{{1,3}}|{any_of(COUNTS)}"
+_IS_YEARS_AGO = re.compile(
+    rf"(?:vor|il\s+y\s+a|hace)\s+(?P<after>{_A_COUNT})\s+{_YEARS}"
+    rf"|(?P<before>{_A_COUNT})\s+{_YEARS}\s+(?:ago|trước|truoc)"
+    r"|(?P<chinese>(?<!\d)\d{1,3}|[一二两三四五六七八九十])年(?:之前|以前|前)的?",
+    re.IGNORECASE,
+)
+_YEARS_AGO = re.sub(r"\?P<\w+>", "?:", _IS_YEARS_AGO.pattern)
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
-_ANY_YEAR = rf"(?P<year>(?:19|20)\d\d|{any_of(RELATIVE_YEARS)})"
-_YEAR_AFTER_NAME = rf"(?P<year>(?:19|20)\d\d|['’]\d\d|{any_of(RELATIVE_YEARS)})"
+_ANY_YEAR = rf"(?P<year>(?:19|20)\d\d|{any_of(RELATIVE_YEARS)}|{_YEARS_AGO})"
+_YEAR_AFTER_NAME = rf"(?P<year>(?:19|20)\d\d|['’]\d\d|{any_of(RELATIVE_YEARS)}|{_YEARS_AGO})"
+_THEN_IN = rf"(?P<year>{any_of(RELATIVE_YEARS)}|{_YEARS_AGO})\s+{listed(_IN)}\s+"
 _MONTH = f"(?P<month>{any_of(MONTH_NAMES)})"
 _NUMBER = r"(?P<month>\d{1,2})"
 _ORDINAL = r"(?:st|nd|rd|th|er|ro|\.|º)?"
@@ -259,7 +305,7 @@ _FEAST = f"(?P<feast>{any_of(FEASTS)})"
 _WEEKDAY = f"(?P<weekday>{any_of(WEEKDAYS)})"
 _UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS])})"
 _LONG_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS, *MONTH_NAMES])})"
-_COUNT = rf"(?P<count>\d{{1,3}}|{any_of(COUNTS)})"
+_COUNT = f"(?P<count>{_A_COUNT})"
 _SOME = rf"{_COUNT}\s+(?P<unit>{any_of(COUNTED)})"
 _TENS = r"(?:(?P<century>19|20)(?=\d0))?(?P<tens>(?<=\d)\d|[5-9])0"
 _JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
@@ -277,9 +323,12 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_SEASON}{_JOINT}{_YEAR}\s?[-/–]\s?(?P<next>(?:20)?\d\d)", _one_winter),
     (rf"{_YEAR}[-/]{_NUMBER}", _day_of),
     (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
+    (rf"{_FEAST}{_JOINT}{_YEAR_AFTER_NAME}", _feast),
     (rf"{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
     (rf"{_YEAR}\s+{_MONTH}", _day_of),
-    (rf"{_FEAST}{_JOINT}{_YEAR_AFTER_NAME}", _feast),
+    (rf"{_THEN_IN}{_MONTH}", _day_of),
+    (rf"{_THEN_IN}{_SEASON}", _season),
+    (rf"{_THEN_IN}{_FEAST}", _feast),
     (rf"{_YEAR}\s+{_FEAST}(?=\s*$)", _feast),  # but "2019 Christmas market" was all year
     (rf"{listed(_LAST)}\s+{_FEAST}", _last_feast),
     (rf"{_FEAST}\s+{listed(_LAST_AFTER)}", _last_feast),
@@ -295,10 +344,16 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     ),
     (r"['’]?(?P<tens>[5-9])0(?:['’]?s|er[n]?(?:\s+jahre[n]?)?)", _decade),
     (rf"(?P<decade>{any_of(DECADES)})(?:\s+jahre[n]?)?", _decade),
+    (rf"(?:en\s+)?los\s+{_TENS}", _decade),
     (rf"{_WEEKDAY},?\s+{listed(_LAST_WEEK)}", _day_of_week),
     (rf"{listed(_LAST)}\s+{_WEEKDAY}", _last_day),
     (rf"{_WEEKDAY}\s+{listed(_LAST_AFTER)}", _last_day),
     (rf"{listed(_ON)}\s+{_WEEKDAY}", _newest_day),
+    (rf"{_SOME}\s+(?:ago|trước|truoc)\s+{listed(_THIS_DAY)}", _this_day),
+    (rf"{listed(_THIS_DAY)}\s+{_SOME}\s+(?:ago|trước|truoc)", _this_day),
+    (rf"{listed(_THIS_DAY)}\s+(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _this_day),
+    (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}\s+{listed(_THIS_DAY)}", _this_day),
+    (rf"{listed(_THIS_DAY)}\s+last\s+year", _this_day),
     (rf"{_SOME}\s+(?:ago|trước|truoc)", _ago),
     (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _ago),
     (rf"{listed(_LAST_SOME)}\s+{_SOME}", _last_some),
@@ -312,6 +367,8 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_LONG_UNIT}\s+{listed(_LAST_AFTER)}", _last),
     (rf"{listed(_THIS)}\s+{_UNIT}", _this),
     (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
+    (rf"{listed(_NUMBERED)}\s+{_YEAR}", _no_time),
+    (rf"{_YEAR}\s+{listed(f'{_MEASURES} {_MAKES}')}", _no_time),
     (_YEAR, lambda match, _: match["year"]),
 )
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]").match
@@ -332,6 +389,7 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_CHINESE_FEAST}\s?{_YEAR}年?", _feast),
     (rf"{_TENS}年代", _decade),
     (r"(?P<tens>[五六七八九])十年代", _decade),
+    (rf"{_CHINESE_COUNT}(?:之前|以前|前)的?今天", _this_day),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
     (rf"(?:最近|过去|過去){_CHINESE_COUNT}", _last_some),
     (
@@ -341,29 +399,37 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
     (rf"{_CHINESE_YEAR}年", lambda match, _: match["year"]),
 )
-_PATTERNS: tuple[tuple[re.Pattern[str], _Meaning, bool], ...] = (
-    *((re.compile(pattern), meaning, False) for pattern, meaning in _CHINESE),
-    *(
-        (re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE), meaning, True)
-        for pattern, meaning in _SPACED
-    ),
-)
 _OPEN = (
     rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+(?:(?:of|de)\s+)?(?P<day_month>{any_of(MONTH_NAMES)})"
     rf"|{_MONTH}|{_SEASON}|{_FEAST}|{_WEEKDAY}|(?P<chinese_month>\d{{1,2}})\s?月)"
 )
-_IS_OPEN = re.compile(_OPEN, re.IGNORECASE)
 OPEN = re.sub(r"\?P<\w+>", "?:", _OPEN)
 """Pattern of what another time, or today, gives its year: "June", "15 June", "summer"."""
 DAY_NUMBER = rf"\d{{1,2}}{_ORDINAL}"
 """Pattern of a day of which another time gives the month."""
 
 
+@functools.cache  # a tenth of a second, which a start need not wait for
+def _patterns() -> tuple[tuple[re.Pattern[str], _Meaning, bool], ...]:
+    return (
+        *((re.compile(pattern), meaning, False) for pattern, meaning in _CHINESE),
+        *(
+            (re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE), meaning, True)
+            for pattern, meaning in _SPACED
+        ),
+    )
+
+
+@functools.cache
+def _open_pattern() -> re.Pattern[str]:
+    return re.compile(_OPEN, re.IGNORECASE)
+
+
 def single_times(text: str, today: datetime.date) -> list[tuple[int, int, Time]]:
     """Return (start, end, time) of each single time in a text, none over another."""
     taken: list[tuple[int, int]] = []
     found = []
-    for rank, (pattern, meaning, is_spaced) in enumerate(_PATTERNS):
+    for rank, (pattern, meaning, is_spaced) in enumerate(_patterns()):
         for match in pattern.finditer(text):
             start, end = match.span()
             if any(start < other_end and other < end for other, other_end in taken):
@@ -383,7 +449,7 @@ def single_times(text: str, today: datetime.date) -> list[tuple[int, int, Time]]
 
 def last_begun(words: str, today: datetime.date, *, is_over: bool = False) -> Span | None:
     """Return the last one of what `OPEN` fits that has begun, or that is over; None for none."""
-    match = _IS_OPEN.fullmatch(words)
+    match = _open_pattern().fullmatch(words)
     if match is None:
         return None
     if match["weekday"]:
@@ -404,7 +470,7 @@ def completed(words: str, other: Time, *, is_before: bool) -> Span | None:
     Args:
         is_before: it begins before the other time, and else ends after it.
     """
-    match = _IS_OPEN.fullmatch(words)
+    match = _open_pattern().fullmatch(words)
     known = other.first if is_before else other.end - _A_DAY
     if match is None:
         number = int(re.match(r"\d+", words)[0])  # type: ignore[index]

@@ -86,7 +86,7 @@ def _date(words: str) -> Span | None:
     first = datetime.date(int(year), int(month or 1), int(day or 1))
     if day:
         return first, first + datetime.timedelta(1)
-    return first, _months_later(first, 1 if month else _YEAR_MONTHS)
+    return first, months_later(first, 1 if month else _YEAR_MONTHS)
 
 
 def _ago(words: str, today: datetime.date) -> Span | None:
@@ -97,7 +97,7 @@ def _ago(words: str, today: datetime.date) -> Span | None:
     if unit in {"day", "week"}:
         first = today - datetime.timedelta(count * (_WEEK_DAYS if unit == "week" else 1))
     else:
-        first = _months_later(today, -count * (_YEAR_MONTHS if unit == "year" else 1))
+        first = months_later(today, -count * (_YEAR_MONTHS if unit == "year" else 1))
     return first, today + datetime.timedelta(1)
 
 
@@ -111,8 +111,8 @@ def _current(words: str, today: datetime.date) -> Span | None:
         first = today - datetime.timedelta(today.weekday() + _WEEK_DAYS * back)
         return first, first + datetime.timedelta(_WEEK_DAYS)
     if unit == "month":
-        first = _months_later(today.replace(day=1), -back)
-        return first, _months_later(first, 1)
+        first = months_later(today.replace(day=1), -back)
+        return first, months_later(first, 1)
     if unit == "year":
         return datetime.date(today.year - back, 1, 1), datetime.date(today.year - back + 1, 1, 1)
     # a winter ends in the year after
@@ -130,15 +130,15 @@ def _named(words: str) -> Span | None:
     name, year = match[1] or match[4], int(match[2] or match[3])
     if name in _SEASONS:
         first = datetime.date(year, _SEASONS[name], 1)
-        return first, _months_later(first, _SEASON_MONTHS)
+        return first, months_later(first, _SEASON_MONTHS)
     for number, month in enumerate(_MONTHS, start=1):
         if len(name) >= _SHORTEST_NAME and month.startswith(name[:4]) and month[:3] == name[:3]:
             first = datetime.date(year, number, 1)
-            return first, _months_later(first, 1)
+            return first, months_later(first, 1)
     return None
 
 
-def _months_later(day: datetime.date, months: int) -> datetime.date:
+def months_later(day: datetime.date, months: int) -> datetime.date:
     """Return the same day of another month, or the last one where that is shorter."""
     years, month = divmod(day.month - 1 + months, _YEAR_MONTHS)
     first = datetime.date(day.year + years, month + 1, 1)

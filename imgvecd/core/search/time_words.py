@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from imgvecd.core.search.words import UNSPACED
+
 # As in Unicode's CLDR, beside what is usual; a name in several languages means the same month.
 _MONTHS = (
     "january jan januar jänner janvier janv enero ene tháng_giêng 一月",
@@ -52,6 +54,19 @@ _FEASTS = {
     "new year's eve": "new_year's_eve new_years_eve nye silvester sylvester saint-sylvestre"
     " réveillon réveillon_du_nouvel_an nochevieja 跨年",
     "easter": "easter ostern pâques semana_santa pascua phục_sinh lễ_phục_sinh 复活节 復活節",
+    "good friday": "good_friday karfreitag vendredi_saint viernes_santo"
+    " thứ_sáu_tuần_thánh 耶稣受难日",
+    "easter sunday": "easter_sunday easter_day ostersonntag dimanche_de_pâques"
+    " domingo_de_resurrección domingo_de_pascua",
+    "easter monday": "easter_monday ostermontag lundi_de_pâques lunes_de_pascua",
+    "ascension": "ascension_day christi_himmelfahrt himmelfahrt vatertag",
+    "saint nicholas": "nikolaus nikolaustag saint-nicolas",
+    "fourth of july": "fourth_of_july independence_day",
+    "saint patrick": "st_patrick's_day st._patrick's_day st_patricks_day saint_patrick's_day",
+    "bonfire night": "bonfire_night guy_fawkes_night",
+    "mid-autumn": "mid-autumn_festival mid_autumn_festival moon_festival tết_trung_thu trung_thu"
+    " 中秋 中秋节 中秋節",
+    "national day of china": "国庆 国庆节 國慶 國慶節",
     "pentecost": "pentecost whitsun pfingsten pentecôte pentecostés",
     "halloween": "halloween 万圣节 萬聖節",
     "valentine": "valentine's_day valentines_day valentinstag saint-valentin san_valentín"
@@ -96,8 +111,8 @@ _WHOLE = {
     "last autumn": "上个秋天 上個秋天",
     "last winter": "上个冬天 上個冬天",
     "yesterday": "yesterday yesterday_morning yesterday_afternoon yesterday_evening gestern"
-    " gestern_morgen gestern_nachmittag gestern_abend d'hier hier_matin hier_soir ayer hôm_qua"
-    " 昨天",
+    " gestern_morgen gestern_nachmittag gestern_abend d'hier hier_matin hier_soir ayer"
+    " ayer_por_la_mañana ayer_por_la_tarde ayer_por_la_noche hôm_qua 昨天",
     "yesterday..today": "last_night letzte_nacht gestern_nacht la_nuit_dernière cette_nuit anoche"
     " tối_qua đêm_qua 昨晚 昨夜",
     "today": "today this_morning this_afternoon this_evening tonight heute heute_morgen heute_früh"
@@ -111,9 +126,10 @@ _WHOLE = {
     " anteayer antes_de_ayer hôm_kia 前天",
 }
 _RELATIVE_YEARS = {
-    "last": "last_year letztes_jahr letzten_jahres vergangenes_jahr l'année_dernière"
+    "0": "this_year dieses_jahr diesen_jahres cette_année este_año năm_nay 今年",
+    "1": "last_year letztes_jahr letzten_jahres vergangenes_jahr l'année_dernière"
     " année_dernière el_año_pasado año_pasado năm_ngoái năm_trước 去年",
-    "this": "this_year dieses_jahr diesen_jahres cette_année este_año năm_nay 今年",
+    "2": "the_year_before_last year_before_last vorletztes_jahr vorletzten_jahres năm_kia 前年",
 }
 _DECADES = {
     "5": "fifties fünfziger fünfzigern cincuenta cinquante",
@@ -183,6 +199,18 @@ FEASTS = _table(_FEASTS)
 SEASONS, UNITS, COUNTED, COUNTS, WHOLE, RELATIVE_YEARS, DECADES = map(
     _table, (_SEASONS, _UNITS, _COUNTED, _COUNTS, _WHOLE, _RELATIVE_YEARS, _DECADES)
 )
+TIME_WORDS = frozenset(
+    word
+    for table in (
+        *(MONTH_NAMES, WEEKDAYS, FEASTS, SEASONS, UNITS, COUNTED, COUNTS, WHOLE),
+        *(RELATIVE_YEARS, DECADES),
+    )
+    for name in table
+    for word in name.split()
+    if word.isascii()
+)
+"""Single words of all of them, without accents."""
+
 _LONG = 5  # letters
 LONG_WORDS = tuple(
     sorted(
@@ -198,3 +226,19 @@ LONG_WORDS = tuple(
 
 MONTHS = tuple(names.split()[0] for names in _MONTHS)
 """English names."""
+
+_WORD = re.compile(r"\w+")
+_TELLING = frozenset(
+    # not "the" of "the day before yesterday", nor "dem" of "dem qua"
+    max(reversed(_WORD.findall(words)), key=len)
+    for table in (MONTH_NAMES, WEEKDAYS, FEASTS, SEASONS, UNITS, COUNTED, WHOLE, DECADES)
+    for words in table
+)
+_DIGIT_OR_UNSPACED = re.compile(rf"[\d{UNSPACED}]")
+
+
+def may_tell_time(text: str) -> bool:
+    """Return whether any time can be in a text, which spares most texts all patterns of times."""
+    if _DIGIT_OR_UNSPACED.search(text):
+        return True
+    return not _TELLING.isdisjoint(_WORD.findall(text.casefold()))

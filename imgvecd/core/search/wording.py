@@ -29,7 +29,7 @@ _ROUNDING = 1e-5  # of one text in batches of different sizes
 _AROUND = " \t\r\n?!.,;:…¿¡'\"“”„‚‘’«»()[]{}<>*#@|/\\~_=-。，！？、；：「」（）"
 
 
-def bare(text: str) -> str:
+def without_signs(text: str) -> str:
     """Return a text less its quotes and the signs around it; as it is if it is nothing else.
 
     Models take signs for words: with imgvecd-mini, "dog?" finds cats.

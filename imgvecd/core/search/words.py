@@ -18,6 +18,9 @@ UNSPACED = (
 QUOTED = re.compile(r'["“„][^"“”„]*["“”]')
 """What stands in quotes: it is looked for as it is."""
 
+VIETNAMESE = re.compile(r"[\u1ea0-\u1ef9ơưăđ]")
+"""A small letter that Vietnamese has, and no other language that we know words of."""
+
 _TOKEN = re.compile(rf"[{UNSPACED}]|\d+|[^\W\d_{UNSPACED}]+")
 # letters that Unicode does not take apart into one of the alphabet and a mark
 _PLAIN = str.maketrans(

@@ -110,9 +110,21 @@ class Reconciler:
         self.error: str | None = None
 
     @property
-    def scanning(self) -> bool:
-        """Whether a scan waits or runs; also before the first ones are asked for."""
-        return self._starting or self._scan_queue.scanning
+    def behind(self) -> bool:
+        """Whether anything that was heard of, or is to be scanned, is not in the catalog yet.
+
+        What is done is told by `on_change` before this turns false. Folders that nothing is heard
+        of count while they are looked at.
+        """
+        # in this order: what is heard goes into the queue before the watcher has told all
+        return (
+            not self._watcher.told_all()
+            or self._starting
+            or self._roots_in_doubt
+            or not self._in_force
+            or self._removing
+            or self._scan_queue.behind
+        )
 
     @property
     def seen(self) -> int:
@@ -235,9 +247,9 @@ class Reconciler:
                     logger.exception("watching failed")
                 self._note(error)
                 failures += 1
-                await asyncio.sleep(backoff_s(failures, *RETRY_S))
                 for root_id in self._scan_step.roots:
                     self._scan_queue.scan(root_id)
+                await asyncio.sleep(backoff_s(failures, *RETRY_S))
 
     def _note(self, error: Exception) -> None:
         self._roots_in_doubt = True
@@ -274,10 +286,13 @@ class Reconciler:
         while True:
             if self._roots_in_doubt:
                 await self._check_roots()
-            removed = await self._exclusively(self._remove_some)
-            committed = await self._exclusively(self._scan_step.step)
-            if removed or committed:
-                self._on_change()
+            try:
+                removed = await self._exclusively(self._remove_some)
+                committed = await self._exclusively(self._scan_step.step)
+                if removed or committed:
+                    self._on_change()
+            finally:
+                self._scan_queue.done()
             doubted = self._in_doubt and await self._exclusively(self._settle_doubt)
             self._release()
             if committed is None and not removed and not doubted:
@@ -316,7 +331,7 @@ class Reconciler:
     def _settle_doubt(self) -> bool:
         """Begin to scan for the sake of doubt, if it is time or somebody waits; return whether."""
         now = time.monotonic()
-        if self._doubt_since is not None and not self.scanning:
+        if self._doubt_since is not None and not self._scan_queue.scanning:
             self._next_doubt_at = now + DOUBT_PAUSES * (now - self._doubt_since)
             self._doubt_since = None
         due = bool(self._waiting) or now >= self._next_doubt_at

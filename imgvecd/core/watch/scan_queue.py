@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import enum
 import heapq
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from imgvecd.core.files.formats import is_watched_name
 from imgvecd.core.watch.debounce import FileKey
 
 FolderKey = tuple[int, bytes]
@@ -87,6 +89,7 @@ class ScanQueue:
         ] = []  # a heap; entries not in _later have lapsed
         self._scans: list[Scan] = []
         self._taken: list[Task] = []
+        self._in_step = False
 
     def add(
         self,
@@ -158,17 +161,17 @@ class ScanQueue:
     def take(self, most: int) -> tuple[Phase, list[Task]] | None:
         """Return the next tasks, at most about `most` of them; None if nothing is due.
 
-        Call `done` once they are committed.
+        Call `done` once they are committed, and whoever goes on with them was told.
         """
         with self._lock:
             self._promote()
             for phase, waiting in ((Phase.SOON, self._soon), (Phase.FINAL, self._final)):
                 if waiting and (phase is Phase.SOON or time.monotonic() >= self._final_due):
                     self._taken = [waiting.pop(key) for key in list(waiting)[:most]]
+                    self._in_step = True
                     return phase, list(self._taken)
-            if self._scans:
-                return Phase.SCAN, []
-            return None
+            self._in_step = bool(self._scans)
+            return (Phase.SCAN, []) if self._scans else None
 
     def current_scan(self) -> Scan | None:
         """Return the scan whose turn it is."""
@@ -214,9 +217,10 @@ class ScanQueue:
                 self._merge(into, task.root_id, task.directory, task.names, task.ticket)
 
     def done(self) -> None:
-        """Note that the tasks taken last are committed."""
+        """Note that what was taken last is committed, and told."""
         with self._lock:
             self._taken = []
+            self._in_step = False
 
     def next_due_s(self) -> float | None:
         """Return in how many seconds there is something to take; None if nothing is waiting."""
@@ -231,6 +235,17 @@ class ScanQueue:
     def scanning(self) -> bool:
         """Whether a scan waits or runs."""
         return bool(self._scans)
+
+    @property
+    def behind(self) -> bool:
+        """Whether something waits or is being looked at, files that have to rest first included.
+
+        Not so those with other names than pictures have: a log beside them may be written all day.
+        """
+        with self._lock:
+            if self._soon or self._final or self._scans or self._in_step:
+                return True
+            return any(is_watched_name(os.fsdecode(name)) for _, _, name in self._later)
 
     def _next_ticket(self) -> int:
         self._last_ticket += 1

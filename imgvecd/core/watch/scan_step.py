@@ -95,7 +95,7 @@ class ScanStep:
         self.doubt = None
 
     def step(self) -> bool | None:
-        """Do some of what is in the queue.
+        """Do some of what is in the queue; `ScanQueue.done` is the caller's.
 
         Returns:
             whether anything was committed; None if there was nothing to do.
@@ -107,7 +107,6 @@ class ScanStep:
         if taken is None:
             return None
         with contextlib.ExitStack() as stack:
-            stack.callback(self._scan_queue.done)
             stack.callback(self._close_roots)
             phase, tasks = taken
             scan = self._scan_queue.current_scan()

@@ -575,6 +575,12 @@ def test_the_orientation_is_told(form, expected):
     assert facts(form=form, exif=exif({Base.Orientation: 6}))[1]["orientation"] == expected
 
 
+@pytest.mark.parametrize("form", ["JPEG", "TIFF", "HEIF", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("orientation", [0, 1, 9, 65_535])
+def test_what_is_no_orientation_is_not_told(form, orientation):
+    assert facts(form=form, exif=exif({Base.Orientation: orientation}))[1] == {}
+
+
 def test_iptc_in_tiff():
     fields = b"\x1c\x02\x5a\0\x04Rome"
     assert facts(form="TIFF", tiffinfo={33723: fields})[1] == {"city": "Rome"}

@@ -12,24 +12,21 @@ from imgvecd.daemon.searching import DaemonSearching
 from imgvecd.errors import NotFoundError
 
 NAMES = [unicodedata.normalize(form, "Fête 서울") for form in ("NFC", "NFD")]
+NOTHING: Any = None  # what saved searches do without
 
 
-class Answering:
-    """A searcher whose answer is the question."""
-
-    async def search(self, request):
-        return request
-
-
-async def answering():
-    return Answering()
+async def echo(request):
+    """Return the question as its answer."""
+    return request
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_name_is_the_same_in_both_spellings(tmp_path, first):
     catalog = Catalog(str(tmp_path))
     one, other = NAMES[first], NAMES[1 - first]
-    searching = DaemonSearching(answering, None, catalog.saved_searches, None)
+    searching = DaemonSearching(
+        NOTHING, echo, lambda: False, NOTHING, catalog.saved_searches, NOTHING
+    )
     for name, text in ((one, "sea"), (other, "beach"), ("Other", "cat")):
         asyncio.run(searching.save(SavedSearch(name=name, search=SearchRequest(text=text))))
     kept = [saved.name for saved in catalog.saved_searches.saved()]

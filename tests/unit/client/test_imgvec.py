@@ -15,6 +15,7 @@ import threading
 import msgspec
 import pytest
 import terminals
+from running import DEADLINE_S
 from wcwidth import wcswidth
 
 from imgvecd import api
@@ -25,8 +26,10 @@ FORBIDDEN = ("numpy", "torch", "faiss", "aiohttp", "yaml", "tabulate", "asyncio"
 SEARCH = ("POST", "/v1/search")
 
 
-def found(*hits, searched=5):
-    return api.SearchResponse(hits=hits, searched=searched, clock="c:x:1", took_ms=1, model="m")
+def found(*hits, searched=5, indexing=False):
+    return api.SearchResponse(
+        hits=hits, searched=searched, clock="c:x:1", took_ms=1, model="m", indexing=indexing
+    )
 
 
 PLAIN = api.Hit(id=7, score=0.314, path="/photos/dog.jpg", taken_at="2024-05-01T10:00:00")
@@ -126,8 +129,36 @@ def test_names_are_cut_to_fit_and_open_the_file():
     assert shown.endswith("…/dog.jpg")
     assert shortened(os.path.expanduser("~/a.jpg"), 80) == "~/a.jpg"
     assert shortened("/a/b.jpg", 80) == "/a/b.jpg"
+    assert (
+        shortened("/home/ada/pictures/from chat/b.jpg", 20, "/home/ada/pictures")
+        == "…/from chat/b.jpg"
+    )
     assert len(shortened("/" + "x" * 300 + ".jpg", 40)) == 40
     assert wcswidth(shortened("/照片/" + "照片" * 40 + ".jpg", 40)) <= 40
+
+
+def counted(**counts):
+    return api.Status(
+        version="1",
+        pid=1,
+        started_at="2026-01-01T00:00:00+00:00",
+        state="indexing",
+        clock="c:x:1",
+        model=api.ModelStatus(name="m", pretrained="p"),
+        roots=(),
+        files=api.FileCounts(**counts),
+        index=api.IndexStatus(),
+    )
+
+
+@pytest.mark.parametrize("hits", [(PLAIN,), ()])
+def test_a_terminal_is_told_while_not_all_can_be_found(server, environment, hits):
+    server.on(*SEARCH, found(*hits, indexing=True))
+    server.on("GET", "/v1/status", counted(seen=2000, indexed=499, pending=1500, failed=1))
+    told = "So far 499 of 1,999 files can be found; `imgvec status` shows how it goes on.\n"
+    assert on_terminal(environment, "search", "x").endswith(told)
+    server.on("GET", "/v1/status", counted(seen=2000, indexed=2000))  # it scans
+    assert "So far" not in on_terminal(environment, "search", "x")
 
 
 def test_any_other_word_is_searched_for(server, environment):
@@ -451,7 +482,7 @@ def test_interrupt_ends_without_a_traceback(environment, tmp_path):
         connection, _ = silent.accept()
         connection.recv(1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=DEADLINE_S)
         connection.close()
     assert (process.returncode, errors) == (130, b"")
 

@@ -14,7 +14,7 @@ import pytest
 from imgvecd.config.example import render
 from imgvecd.config.load import dump, load, quoted
 from imgvecd.config.schema import Config, ModelConfig, RootConfig, WatchConfig
-from imgvecd.config.settings import is_list, settings
+from imgvecd.config.schema_table import is_list, settings
 from imgvecd.errors import ConfigError
 
 

@@ -114,6 +114,26 @@ async def test_a_body_announced_too_large_is_refused_at_once(start):
     assert "server.max_upload_mb" in body(answer)["detail"]
 
 
+async def test_what_comes_of_a_refused_body_is_passed_over_with_rests(start, monkeypatch):
+    rested = []
+
+    class Noted(courtesy.Courtesy):
+        async def rest(self, took_s):
+            rested.append(took_s)
+            await super().rest(took_s)
+
+    monkeypatch.setattr(request_bodies, "Courtesy", Noted)
+    monkeypatch.setattr(request_bodies, "LINGER_S", DEADLINE_S)
+    daemon = await start(max_upload_mb=1, **PATIENT)
+    client = daemon.connect()
+    last = HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    sending = asyncio.to_thread(client.sendall, post(3_000_000) + bytes(3_000_000) + last)
+    answers, _ = await asyncio.gather(received(client), sending)
+    assert status(answers) == 413
+    assert b"HTTP/1.1 200" in answers
+    assert rested
+
+
 async def test_a_chunked_body_is_cut_where_it_becomes_too_large(start):
     daemon = await start(max_upload_mb=1)
     client = daemon.connect()
@@ -358,8 +378,14 @@ async def test_of_a_body_no_more_is_read_than_is_taken(start, monkeypatch):
     client.sendall(CHUNKED)
     with pytest.raises(TimeoutError):  # the kernel takes some of it
         await asyncio.to_thread(client.sendall, b"1\r\n \r\n" * 500_000)
-    (connection,) = daemon.server._runner.server.connections
-    assert connection._current_request.content.total_bytes < 20_000
+
+    def requests():
+        found = (each._current_request for each in daemon.server._runner.server.connections)
+        return [request for request in found if request is not None]
+
+    await daemon.until(requests)
+    (request,) = requests()
+    assert request.content.total_bytes < 20_000
     taken.set()
     client.close()
 
@@ -452,10 +478,13 @@ async def test_floods_of_connections_share_one_pace(start, monkeypatch):
         await daemon.until(lambda: len({client for client, _ in let_in}) == len(floods))
         del let_in[:]
         await daemon.until(lambda: len(let_in) > 100)
+        (bound,) = daemon.server._listeners
+        await daemon.until(lambda: bound._refused_at is not None)
     finally:
         for flood in floods:
             flood.kill()
             await flood.wait()
+    await daemon.until(lambda: bound._refused_at is None)  # it is over
     assert len(let_in) / (let_in[-1][1] - let_in[0][1]) < 2 / 0.02
 
 
@@ -464,10 +493,32 @@ async def test_the_kernel_keeps_as_many_waiting_as_one_client_may_have(start):
     daemon = await start()
     (bound,) = daemon.server._listeners
     asyncio.get_running_loop().remove_reader(bound.socket.fileno())  # it accepts nobody
-    with contextlib.ExitStack() as clients:
-        waiting = 0
+
+    def waiting(clients):
+        count = 0
         for _ in range(4 * MAX_CONNECTIONS_PER_CLIENT):
             client = clients.enter_context(socket.socket(socket.AF_UNIX))
             client.setblocking(False)
-            waiting += client.connect_ex(daemon.path) == 0
-    assert waiting in {MAX_CONNECTIONS_PER_CLIENT, MAX_CONNECTIONS_PER_CLIENT + 1}
+            count += client.connect_ex(daemon.path) == 0
+        return count
+
+    with contextlib.ExitStack() as clients:
+        bound._note_flood()
+        in_flood = waiting(clients)
+        assert in_flood in {listener._BACKLOG_IN_FLOOD, listener._BACKLOG_IN_FLOOD + 1}
+        bound._refused_at -= listener._CALM_S
+        bound._calm()
+        most = MAX_CONNECTIONS_PER_CLIENT
+        assert in_flood + waiting(clients) in {most, most + 1}
+
+
+@pytest.mark.parametrize(("end", "gone"), [("close", True), ("shutdown", False), ("", False)])
+def test_who_has_hung_up_is_not_let_in(end, gone):
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(HEALTH[:9])
+        if end == "shutdown":
+            there.shutdown(socket.SHUT_WR)  # it still reads
+        elif end:
+            there.close()
+        assert listener._has_gone(here) is gone

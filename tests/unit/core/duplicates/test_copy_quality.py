@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ExifTags import Base
 
 from benchmarks.duplicates.variants import again, saved
 from imgvecd import api
@@ -26,6 +27,11 @@ def opened(data):
 
 def kept(**files):
     """Return the name of the file that is kept; those named later are newer."""
+    return ordered(**files)[0][0]
+
+
+def ordered(**files):
+    """Return [(name of a file, what speaks for or against it)], the one to keep first."""
     request = api.DuplicatesRequest()
     copies = []
     for number, (name, data) in enumerate(files.items()):
@@ -38,7 +44,7 @@ def kept(**files):
         )  # fmt: skip
         copies.append(Copy(image, file, examined.facts))
     chooser = Chooser(copies, request, ChosenFolders(request))
-    return chooser.ordered()[0].file.path[1:]
+    return [(copy.file.path[1:], chooser.why(copy)) for copy in chooser.ordered()]
 
 
 @pytest.fixture(scope="module", params=["astronaut", "coffee", "rocket"])
@@ -148,3 +154,47 @@ def test_a_photo_that_remembers_poor_steps_is_not_beaten_by_a_copy_in_these(pict
     original = saved(again(picture, quality=80), quality=95, exif=exif)
     copy = saved(opened(original), quality=80)
     assert kept(copy=copy, original=original) == "original"
+
+
+def test_more_bits_of_a_jpegs_pixels_make_it_no_better(picture):
+    original = saved(picture.convert("L"), quality=92)
+    levels = np.asarray(Image.open(io.BytesIO(original)))
+    assert kept(deep=deep(levels * np.uint16(257)), original=original) == "original"
+    plain = saved(Image.fromarray(levels), "PNG")
+    finer = levels * np.uint16(256) + np.uint16(77)  # of what the other was made from
+    assert kept(plain=plain, finer=deep(finer)) == "finer"
+
+
+def deep(levels):
+    return saved(Image.fromarray(levels.astype(np.uint16)), "PNG")
+
+
+def test_of_the_same_pixels_those_with_somebodys_words_are_kept(picture):
+    named = Image.Exif()
+    named[Base.XPTitle] = "Grandma's birthday".encode("utf-16-le")
+    original = saved(picture, quality=88)
+    assert kept(plain=original, named=saved(opened(original), "PNG", exif=named)) == "named"
+    worse = saved(picture, quality=60, exif=named)
+    assert kept(worse=worse, plain=original) == "plain"
+
+
+def test_what_the_camera_says_is_lost_in_copies_and_never_gained(picture):
+    said = Image.Exif()
+    said[Base.Make], said[Base.Model] = "Maker", "Maker T1"
+    enlarged = scaled(picture, 1.25)  # has the rhythm of what was enlarged
+    original = saved(enlarged, quality=94, exif=said)
+    chat = saved(scaled(opened(original), 0.8), quality=75)
+    assert kept(chat=chat, original=original) == "original"
+    # but from a copy that says the same it may have been made
+    first = saved(picture, quality=92, exif=said)
+    assert kept(chat=chat, enlarged=original, first=first) == "first"
+
+
+def test_quality_is_told_of_what_lost_some(picture):
+    original = saved(picture, quality=92)
+    told = dict(ordered(original=original, png=saved(opened(original), "PNG")))
+    size = f"{picture.width} × {picture.height}"
+    assert told["png"] == f"{size}, lossless, no camera metadata"
+    assert told["original"] == f"{size}, quality 92, no camera metadata"
+    coarse = saved(opened(saved(picture, quality=30)), "PNG")
+    assert "lossless, quality about" in ordered(coarse=coarse)[0][1]

@@ -12,6 +12,18 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search.feasts import feast
 from imgvecd.core.search.query_dates import taken_apart, understood
 from imgvecd.core.search.relevance import Scale
+from imgvecd.core.search.single_times import single_times
+from imgvecd.core.search.time_words import (
+    COUNTED,
+    DECADES,
+    FEASTS,
+    MONTH_NAMES,
+    SEASONS,
+    UNITS,
+    WEEKDAYS,
+    WHOLE,
+    may_tell_time,
+)
 from imgvecd.core.search.words import outside_quotes
 
 TODAY = datetime.date(2024, 9, 15)
@@ -196,6 +208,36 @@ TODAY = datetime.date(2024, 9, 15)
         ("segunda mitad de 2021", "", "2021-07-02", "2021-12-31"),
         ("nửa đầu năm 2021", "", "2021-01-01", "2021-07-01"),
         ("2021年上半年", "", "2021-01-01", "2021-07-01"),
+        # parts of a year that is counted back
+        ("im Sommer vor zwei Jahren", "", "2022-06-01", "2022-08-31"),
+        ("summer two years ago", "", "2022-06-01", "2022-08-31"),
+        ("dogs two years ago in summer", "dogs", "2022-06-01", "2022-08-31"),
+        ("July 3 years ago", "", "2021-07-01", "2021-07-31"),
+        ("noël il y a 3 ans", "", "2021-12-24", "2021-12-26"),
+        ("verano hace dos años", "", "2022-06-01", "2022-08-31"),
+        ("mùa hè hai năm trước", "", "2022-06-01", "2022-08-31"),
+        ("两年前的夏天", "", "2022-06-01", "2022-08-31"),
+        ("前年夏天", "", "2022-06-01", "2022-08-31"),
+        ("last year in July", "", "2023-07-01", "2023-07-31"),
+        ("letztes Jahr im Juli", "", "2023-07-01", "2023-07-31"),
+        ("10 years ago today", "", "2014-09-15", "2014-09-15"),
+        ("heute vor einem Jahr", "", "2023-09-15", "2023-09-15"),
+        ("this day last year", "", "2023-09-15", "2023-09-15"),
+        ("一年前的今天", "", "2023-09-15", "2023-09-15"),
+        ("en los 90", "", "1990-01-01", "1999-12-31"),
+        ("ayer por la tarde", "", "2024-09-14", "2024-09-14"),
+        # more feasts
+        ("Good Friday 2022", "", "2022-04-15", "2022-04-15"),
+        ("Ostersonntag 2021", "", "2021-04-04", "2021-04-04"),
+        ("Christi Himmelfahrt 2022", "", "2022-05-26", "2022-05-26"),
+        ("Pfingsten 2022", "", "2022-06-04", "2022-06-06"),
+        ("fourth of July 2021", "", "2021-07-04", "2021-07-04"),
+        ("Tết Trung thu 2022", "", "2022-09-10", "2022-09-10"),
+        ("2023年中秋节", "", "2023-09-29", "2023-09-29"),
+        ("Nikolaus 2020", "", "2020-12-06", "2020-12-06"),
+        # signs that are left of it
+        ("2019?", "", "2019-01-01", "2019-12-31"),
+        ("beach (2019)", "beach", "2019-01-01", "2019-12-31"),
     ],
 )
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):
@@ -267,6 +309,14 @@ def test_all_but_a_time_is_meant_after_not(text, left):
         "early bird",
         "next summer",
         "\ue000 2019",
+        # numbers that are no years
+        "2019 Toyota",
+        "a 1965 Ford Mustang",
+        "room 2012",
+        "flight 1998",
+        "2000 calories",
+        "over 2000 islands",
+        "Windows 2000",
     ],
 )
 def test_other_words_are_left_as_they_are(text):
@@ -317,6 +367,15 @@ def test_the_lunar_new_year_is_when_it_is(year, first):
 
 
 @pytest.mark.parametrize(
+    "day",
+    ["2014-09-08", "2017-10-04", "2020-10-01", "2021-09-21", "2024-09-17", "2025-10-06"],
+)
+def test_the_mid_autumn_festival_is_when_it_is(day):
+    first = datetime.date.fromisoformat(day)
+    assert feast("mid-autumn", first.year)[0] == first
+
+
+@pytest.mark.parametrize(
     "day", ["2000-04-23", "2008-03-23", "2011-04-24", "2019-04-21", "2024-03-31"]
 )
 def test_easter_is_when_it_is(day):
@@ -345,6 +404,9 @@ def test_easter_is_when_it_is(day):
         "christmas ",
         "2018, ",
         "-2018",
+        "two years ago in ",
+        "vor zwei Jahren ",
+        "summer two ",
     ],
 )
 def test_no_text_is_slow(word):
@@ -419,3 +481,18 @@ def test_a_text_of_many_quotes_is_read_in_linear_time(unit):
     assert took_s(100_000) < 50 * max(
         took_s(10_000), 0.1
     )  # the longest that the API takes; was 17 s
+
+
+@pytest.mark.parametrize("text", ["last {} dogs", "vor zwei {}", "{}, last year", "hunde {}"])
+def test_what_tells_a_time_is_never_passed_over(text):
+    names = (MONTH_NAMES, WEEKDAYS, FEASTS, SEASONS, UNITS, COUNTED, WHOLE, DECADES)
+    for table in names:
+        for word in table:
+            said = text.format(word.upper())
+            assert may_tell_time(said) or not single_times(said, TODAY), said
+
+
+def test_most_texts_need_no_pattern_of_times():
+    for text in ("a dog on the beach", "rotes Auto vor dem Haus", "deux enfants", "người đàn ông"):
+        assert not may_tell_time(text), text
+        assert not single_times(text, TODAY)

@@ -8,9 +8,9 @@ from imgvecd.api import SearchRequest, Term
 from imgvecd.core.search.wording import (
     UNRELATED,
     all_but_the_end,
-    bare,
     is_same_word,
     singular,
+    without_signs,
 )
 
 
@@ -25,7 +25,7 @@ from imgvecd.core.search.wording import (
     ],
 )
 def test_signs_around_a_text_are_no_words(text, said):
-    assert bare(text) == said
+    assert without_signs(text) == said
 
 
 async def test_a_question_is_answered_as_its_words_are(shelf):

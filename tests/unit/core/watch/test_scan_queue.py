@@ -125,3 +125,43 @@ def test_dropping_a_root_leaves_the_others(scan_queue, clock):
     clock[0] += 1
     assert taken(scan_queue) == (Phase.SOON, {(2, b"d"): None})
     assert scan_queue.current_scan().root_id == 2
+
+
+def test_it_is_behind_until_what_was_taken_is_done(scan_queue):
+    assert not scan_queue.behind
+    scan_queue.add(1, b"d", [b"a.jpg"])
+    assert scan_queue.behind
+    scan_queue.take(100)
+    assert scan_queue.behind
+    scan_queue.done()
+    assert not scan_queue.behind
+    assert scan_queue.take(100) is None
+    assert not scan_queue.behind
+
+
+def test_it_is_behind_while_a_file_has_to_rest(scan_queue, clock):
+    scan_queue.add_later((1, b"d", b"a.jpg"), 5)
+    assert scan_queue.behind
+    clock[0] += 5
+    scan_queue.take(100)
+    scan_queue.done()
+    assert not scan_queue.behind
+
+
+def test_it_is_behind_until_a_scan_that_has_ended_is_done(scan_queue):
+    scan_queue.scan(1)
+    scan_queue.take(100)
+    scan_queue.end_scan(scan_queue.current_scan())
+    assert scan_queue.behind
+    scan_queue.done()
+    assert not scan_queue.behind
+
+
+def test_it_is_behind_while_a_missing_file_may_turn_up(scan_queue):
+    scan_queue.add_final(1, b"d", [b"a.jpg"], scan_queue.ticket())
+    assert scan_queue.behind
+
+
+def test_a_log_that_is_written_all_day_does_not_keep_it_behind(scan_queue):
+    scan_queue.add_later((1, b"d", b"backup.log"), 5)
+    assert not scan_queue.behind

@@ -1,4 +1,4 @@
-"""The schema as a flat table: dotted key, type, default and meaning of every setting.
+"""`schema` as a flat table: dotted key, type, default and meaning of every setting.
 
 Meanings come from the `Attributes` of the schema's docstrings, so that they are written once.
 """
