@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 from PIL.ExifTags import Base
 
 from benchmarks.duplicates.variants import again, saved
@@ -206,3 +206,15 @@ def test_of_files_as_old_as_each_other_the_one_with_the_plain_name_is_kept(pictu
     data = saved(picture, quality=88)
     assert ordered(aged=False, **dict.fromkeys(names, data))[0][0] == "a/cat.jpg"
     assert ordered(**dict.fromkeys(names, data))[0][0] == names[0]  # the oldest
+
+
+@pytest.mark.parametrize("quality", [30, 50])
+def test_harsh_pictures_remember_how_they_were_saved(picture, quality):
+    harsh = ImageEnhance.Color(ImageEnhance.Contrast(picture).enhance(1.2)).enhance(1.2)
+    coarse = opened(saved(harsh, quality=quality))
+    for data in (saved(coarse, "PNG"), saved(coarse, quality=95)):
+        facts = pillow.examine(io.BytesIO(data), 10**7).facts
+        assert facts.remembered == pytest.approx(quality, abs=5)
+    original = saved(harsh, quality=90)
+    assert pillow.examine(io.BytesIO(original), 10**7).facts.remembered == 100
+    assert kept(copy=saved(coarse, quality=95), original=original) == "original"
