@@ -90,7 +90,7 @@ class Encoding:
             return self._keep(request.directory), ()
         if isinstance(request, ImagesRequest):
             size = self._model.info.preprocess.size
-            assert hasattr(self._model, "encode_images")  # noqa: S101  # nobody asks a text tower
+            assert hasattr(self._model, "encode_images")  # noqa: S101  # a text tower gets texts only
             pixels = np.frombuffer(body, np.uint8).reshape(request.count, size, size, 3)
             vectors = self._model.encode_images(pixels)
         else:
