@@ -16,7 +16,9 @@ PARALLEL := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 SAME := --hypothesis-profile=ci
 
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
+# On a terminal pip shows what it does: gigabytes may come, and silence looks as if it hung.
+QUIET := $(if $(shell [ -t 2 ] && echo terminal),,--quiet)
+PIP_INSTALL := $(BIN)/pip install $(QUIET) --disable-pip-version-check $(if $(LOCK),--constraint $(LOCK))
 
 .PHONY: help run test test-long coverage check check-page vendored screenshots nightly nightly-milvus openapi lock bench man clean
 
@@ -28,7 +30,7 @@ $(BIN)/python:
 		|| { echo "imgvecd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@index="$(TORCH_INDEX)"; [ "$$index" != auto ] || index=$$($(BIN)/python tools/torch_index.py); \
-		[ -z "$$index" ] || $(BIN)/pip install --quiet torch torchvision --index-url "$$index"
+		[ -z "$$index" ] || $(BIN)/pip install $(QUIET) torch torchvision --index-url "$$index"
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml $(LOCK)
 	@echo "Installing imgvecd and its dependencies into $(VENV) (a few minutes the first time)"

@@ -1,6 +1,7 @@
 """Indexes the same photos with imgvecd and with others, in turn, and prints a table of Markdown.
 
     python -m benchmarks.peers [--quick] [--rclip PROGRAM] [--photos 240] [--rounds 5] [--avx2]
+        [--work FOLDER] [--only WAY…]
 
 Each runs as a whole program, from its start to all photos searchable, with the same architecture
 (ViT-B-32-256) and the same random weights, which take as long as any:
@@ -15,7 +16,9 @@ Each runs as a whole program, from its start to all photos searchable, with the 
 
 Processor seconds are those of all processes of a program. `--avx2` has torch and oneDNN make do
 with AVX2 and computes in fp32, as on most people's processors; ONNX Runtime cannot be held back.
-`--quick` is 40 photos, twice: some 4 minutes on two cores.
+`--quick` is 40 photos, twice: some 4 minutes on two cores. `--work` keeps photos, weights and
+exported models in a folder for later calls, and what was measured: the table is of all rounds, and
+`--rounds 0` measures nothing. `--only` takes the ways whose names begin so.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import psutil
 import tabulate
 
@@ -88,13 +92,14 @@ class Run:
     """One program's run over all photos.
 
     Attributes:
-        steady: images per second from the first ones searchable to the last.
+        steady: images per second from the first ones searchable to the last; None where all
+            became searchable at once.
         memory_mb: the most that its encoder held at a time, if that is a process of its own.
     """
 
     wall_s: float
     processor_s: float
-    steady: float
+    steady: float | None
     memory_mb: float = 0.0
 
 
@@ -107,25 +112,27 @@ class Bench:
         self._work, self._environment, self._rclip = work, environment, rclip
         self._checkpoint = work / "random.safetensors"
         self._homes = 0
-        make_photos(self.photos, count)
-        make_photos(self._older, OLDER, seed=2)
-        self._python(SAVE, MODEL, self._checkpoint)
-        if rclip:
-            self._export()
+        for folder, photos, seed in [(self.photos, count, 1), (self._older, OLDER, 2)]:
+            if not folder.exists():
+                _whole(folder, lambda work, n=photos, seed=seed: make_photos(work, n, seed))
+        if not self._checkpoint.exists():
+            _whole(self._checkpoint, lambda path: self._python(SAVE, MODEL, path))
+        if rclip and not (work / "rclip").exists():
+            _whole(work / "rclip", self._export)
 
     def _python(self, code: str, *arguments: object) -> None:
         command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
         subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_S)
 
-    def _export(self) -> None:
+    def _export(self, folder: Path) -> None:
         import open_clip  # noqa: PLC0415  # seconds, for one file of it
 
-        models = self._work / "rclip" / RCLIP_MODELS
+        models = folder / RCLIP_MODELS
         models.mkdir(parents=True)
         self._python(EXPORT, MODEL, self._checkpoint, models)
         vocabulary = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
-        (self._work / "rclip" / "tokenizer").mkdir()
-        shutil.copy(vocabulary, self._work / "rclip" / "tokenizer")
+        (folder / "tokenizer").mkdir()
+        shutil.copy(vocabulary, folder / "tokenizer")
 
     def imgvecd(self, *, mini: bool = False, kept: bool = False) -> Run:
         """Run the daemon in a new home; or with the state of a library of some older photos."""
@@ -244,10 +251,36 @@ class Bench:
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Run(ended - started, seconds, self._steady(first, ended))
 
-    def _steady(self, first: tuple[float, int] | None, ended: float) -> float:
+    def _steady(self, first: tuple[float, int] | None, ended: float) -> float | None:
         if first is None or first[1] >= self.count:
-            return float("nan")
+            return None
         return (self.count - first[1]) / (ended - first[0])
+
+
+def _whole(path: Path, make: Callable[[Path], None]) -> None:
+    """Make a file or folder under another name, so that it is there whole or not at all."""
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    make(unfinished)
+    unfinished.rename(path)
+
+
+@contextlib.contextmanager
+def _work_folder(kept: Path | None) -> Iterator[Path]:
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    with tempfile.TemporaryDirectory(prefix="imgvecd-peers-") as name:
+        yield Path(name)
+
+
+def _runs(lines: bytes) -> dict[str, list[Run]]:
+    """Return what was measured, by way."""
+    runs: dict[str, list[Run]] = {}
+    for line in lines.splitlines():
+        way, run = msgspec.json.decode(line, type=tuple[str, Run])
+        runs.setdefault(way, []).append(run)
+    return runs
 
 
 def _knows_relevance(daemon: RunningDaemon) -> bool:
@@ -268,7 +301,8 @@ def rows(runs: dict[str, list[Run]], against: str) -> Iterator[tuple[str, ...]]:
     """Yield a line of the table for each way; factors are ratios of medians."""
 
     def median(name: str, field: str) -> float:
-        return statistics.median(getattr(run, field) for run in runs[name])
+        known = [value for run in runs[name] if (value := getattr(run, field)) is not None]
+        return statistics.median(known or [float("nan")])
 
     for name, taken in runs.items():
         walls = [run.wall_s for run in taken]
@@ -302,11 +336,15 @@ def main() -> None:
     parser.add_argument("--rclip", default=shutil.which("rclip") or "", help="the program")
     parser.add_argument("--avx2", action="store_true", help="as on a processor without AVX-512")
     parser.add_argument("--no-mini", action="store_true", help="leave imgvecd-mini out")
+    parser.add_argument("--work", type=Path, help="folder that keeps what is made for later runs")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WAY", help="ways whose names begin so"
+    )
     options = parser.parse_args()
     count, rounds = (40, 2) if options.quick else (options.photos, options.rounds)
     avx2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"} if options.avx2 else {}
-    with tempfile.TemporaryDirectory(prefix="imgvecd-peers-") as name:
-        bench = Bench(Path(name), count, avx2, options.rclip)
+    with _work_folder(options.work) as folder:
+        bench = Bench(folder, count, avx2, options.rclip)
         ways: dict[str, Callable[[], Run]] = {
             "imgvecd, first start": bench.imgvecd,
             "imgvecd, later start": lambda: bench.imgvecd(kept=True),
@@ -317,15 +355,21 @@ def main() -> None:
         if not options.no_mini:
             ways["imgvecd-mini, first start"] = lambda: bench.imgvecd(mini=True)
             ways["imgvecd-mini, later start"] = lambda: bench.imgvecd(mini=True, kept=True)
-        runs: dict[str, list[Run]] = {way: [] for way in ways}
-        for number in range(rounds):
-            for way, run in ways.items():
-                runs[way].append(run())
-                latest = runs[way][-1]
-                print(f"{number + 1}/{rounds} {way}: {latest.wall_s:.1f} s", flush=True)
-    against = "rclip" if options.rclip else "one at a time"
+        ways = {way: run for way, run in ways.items() if way.startswith(tuple(options.only))}
+        with open(folder / "runs.jsonl", "a+b", buffering=0) as file:
+            for _ in range(rounds):
+                for way, run in ways.items():
+                    latest = run()
+                    print(f"{way}: {latest}", flush=True)
+                    file.write(msgspec.json.encode((way, latest)) + b"\n")
+            file.seek(0)
+            runs = _runs(file.read())
+    if not runs:
+        return
+    against = next(way for way in ("rclip", "one at a time", *runs) if way in runs)
+    taken = " and ".join(map(str, sorted({len(some) for some in runs.values()})))
     print(
-        f"\n{count} JPEGs of 12 megapixels, {rounds} rounds in turn, {os.cpu_count()} cores of "
+        f"\n{count} JPEGs of 12 megapixels, {taken} rounds in turn, {os.cpu_count()} cores of "
         f"{processor()}{', AVX2 and fp32 only' if options.avx2 else ''}; {MODEL} unless mini\n"
     )
     headers = (

@@ -18,6 +18,7 @@ from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, ModelConfig
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import maintain_at_end
+from imgvecd.core.library.checkpoint_digests import no_digest
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
@@ -88,7 +89,7 @@ class EmbeddedRuntime:
         if not read_only:
             # what encode servers have is not fetched here
             if config.encode.without_remote == "local" and stored_model(config.state_dir) is None:
-                await INTERACTIVE.run(require_fetchable, choose_model(config.model))
+                await INTERACTIVE.run(require_fetchable, choose_model(config.model, no_digest))
             try:
                 # a file that is not as the catalog has it shows in the result of whoever added it
                 self._writing = assemble(config, on_stale=lambda _: None)

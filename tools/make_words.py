@@ -5,7 +5,9 @@
 
 The lists are pyspellchecker's (MIT), counted in film subtitles. To English belong the words that
 CLIP's tokenizer has whole, too: names of products and the like, as the web has them. First names,
-by gender-guesser, and places are no language's words, unless they are frequent.
+by gender-guesser, and places are no language's words, unless they are frequent. What things are
+called that have a place's name ("canoe", "lima bean") are nouns of WordNet, by ImageNet, as timm
+has them, and some of our own.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -40,6 +43,28 @@ _OFTEN = 200  # times that a word is met which others are corrected to
 _COMMON = 5000  # times that a word is met which is no mere name: "china" has 3,019, "turkey" 13,818
 _USUAL = 100  # times; rarer words may be another language's
 _NO_NAME = 1000  # times that a word is met which may be a name somewhere
+_FOREIGN = 100  # times as often in another language as in English
+_PER_MILLION = 0.02  # words: what English has at the least, for those that were not counted
+# Places that are better known than what WordNet has of the name.
+_FAMOUS = """
+    berlin cologne geneva manhattan oxford charlotte cork derby surrey madras muscat trier fez
+    jodhpur mecca malacca samara cochin saskatoon aspen arles epsom davos
+"""
+# English where it is spelled so, or taken over since.
+_BRITISH = """
+    aluminium cafe centre chateau colour eclair fibre gelato grey litre manga metre programme
+    souffle theatre tyre
+"""
+_LONGEST_THING = 4  # words
+_OWN_THINGS = """
+    air_jordan bali_dance bath_mat bath_tub bologna_sandwich boston_cream buffalo_wing chelsea_boot
+    chihuahua_dog china_bowl china_cup china_plate china_vase cork_board cuba_libre dallas_cowboy
+    dresden_china frankfurt_sausage georgia_peach havana_cigar jersey jersey_cow jordan_shoe
+    jordan_sneaker lincoln_car manchester_united manila_envelope martha_washington moscow_mule
+    oxford_shirt oxford_shoe parma_ham philadelphia_cream_cheese phoenix_bird real_madrid rugby_ball
+    rugby_match rugby_player rugby_team split_screen vienna_sausage victoria_sponge
+"""
+_ALL_TOWNS = "SELECT names FROM towns"
 _LARGE_TOWNS = "SELECT names FROM towns WHERE population > 100000"
 _SHORTEST = 3  # letters
 
@@ -77,6 +102,49 @@ def _whole_tokens() -> set[str]:
     return {word[:-4] for word in joined if word.endswith("</w>") and word[:-4].isalpha()}
 
 
+def _foreign(counts: dict[str, dict[str, int]], names: set[str]) -> set[str]:
+    """Return words that English hardly has, and another language often."""
+    totals = {language: sum(words.values()) for language, words in counts.items()}
+    english: dict[str, int] = {}
+    for word, count in counts["en"].items():
+        for token in tokens(word):
+            english[token] = max(english.get(token, 0), count)
+    left_out = names.union(_BRITISH.split())
+    found = set()
+    for language in _LEAST:
+        for word, count in counts[language].items():
+            folded = tokens(word)
+            if len(folded) != 1 or len(word) < _SHORTEST or left_out & {*folded}:
+                continue
+            least = max(english.get(folded[0], 0) / totals["en"], _PER_MILLION / 1e6)
+            is_rare = english.get(folded[0], 0) < _USUAL
+            if is_rare and count / totals[language] > _FOREIGN * least:
+                found.add(folded[0])
+    return found
+
+
+def _things(places: set[str], countries: set[str], english: dict[str, int]) -> set[str]:
+    """Return what things are called, folded, that have a place's name, or have it in theirs."""
+    lines = _resource("timm", "data", "_info", "imagenet_synset_to_lemma.txt").read_text("utf-8")
+    nouns = {noun.strip() for line in lines.splitlines() for noun in line[10:].split(",")}
+    famous = countries.union(_FAMOUS.split())
+    found = {word.replace("_", " ") for word in _OWN_THINGS.split()}
+    for noun in nouns:
+        words = tokens(noun)
+        parts = {
+            " ".join(words[first:end])
+            for first, end in itertools.combinations(range(len(words) + 1), 2)
+        }
+        if len(words) == 1:
+            is_thing = noun.islower() and not parts & famous and bool(parts & places)
+        else:  # but not what species are called in Latin
+            known = sum(english.get(word, 0) >= _USUAL for word in words)
+            is_thing = bool(parts & places) and known >= len(words) - 1 and words[-1] in english
+        if is_thing and len(words) <= _LONGEST_THING:
+            found.add(" ".join(words))
+    return found
+
+
 def _numbers(words: Iterable[str]) -> UInt32Array:
     folded = {" ".join(tokens(word)) for word in words}
     return np.unique(np.asarray([number_of(word) for word in folded if word], np.uint32))
@@ -84,7 +152,8 @@ def _numbers(words: Iterable[str]) -> UInt32Array:
 
 def main() -> None:
     """Write the file anew."""
-    english = _counts("en")
+    counts = {language: _counts(language) for language in ("en", *_LEAST)}
+    english = counts["en"]
     plain = [
         word for word in english if word.isascii() and word.isalpha() and len(word) >= _SHORTEST
     ]
@@ -94,7 +163,7 @@ def main() -> None:
     usual = {word for word, count in english.items() if count >= _USUAL}
     tables = {"en": _numbers(usual | _whole_tokens()), "rare": _numbers(english.keys() - usual)}
     for language, least in _LEAST.items():
-        words = _counts(language).items()
+        words = counts[language].items()
         tables[language] = _numbers(
             word
             for word, count in words
@@ -102,6 +171,9 @@ def main() -> None:
             and not countries & {*tokens(word)}
             and (count >= _NO_NAME or not names & {*tokens(word)})
         )
+    of_english = np.union1d(tables["en"], tables["rare"])
+    tables["foreign"] = np.intersect1d(_numbers(_foreign(counts, names)), of_english)
+    tables["things"] = _numbers(_things(_places(_ALL_TOWNS) | countries, countries, english))
     np.savez_compressed(
         _TARGET,
         often=np.frombuffer("\n".join(often).encode(), np.uint8),

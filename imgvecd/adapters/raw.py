@@ -71,7 +71,7 @@ def opened(file: BinaryIO) -> Iterator[RawFile]:
     """Yield the RAW file in `file`.
 
     Raises:
-        UnreadableImageError: the extra is missing, or it is none that LibRaw knows.
+        UnreadableImageError: the extra is missing, or LibRaw does not know it.
     """
     try:
         import rawpy  # noqa: PLC0415  # an extra

@@ -141,12 +141,17 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """Images that were taken near each other: their mean position, and the id of one."""
+    """Images that were taken near each other: their mean position, and one of them.
+
+    Attributes:
+        id, hash: of that one, and the beginning of its content's hash, for its thumbnail's address.
+    """
 
     latitude: float
     longitude: float
     count: int
     id: int
+    hash: str
 
 
 class Clusters(msgspec.Struct, frozen=True, kw_only=True):

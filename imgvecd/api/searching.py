@@ -269,6 +269,8 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         offline: none of the files is reachable at the moment.
         taken_at: local time as the camera wrote it, ISO 8601 as precise as is known: "1950",
             "1950-07", "2023-05-17", "2023-05-17T18:30:11.25+02:00".
+        hash: of the content, BLAKE2b-256 in hexadecimal; with its beginning, a thumbnail's address
+            never means another picture. None for images of another source.
         relevance: 0 to 1, comparable between queries; None while it cannot be told.
         band: by its relevance; None where that is.
         group, group_size: what it stands for, and how many relevant images that has.
@@ -297,6 +299,7 @@ class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     height: int | None = None
     size_bytes: int | None = None
     taken_at: str | None = None
+    hash: str | None = None
     relevance: float | None = None
     band: Band | None = None
     group: str | None = None

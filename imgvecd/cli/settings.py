@@ -75,6 +75,7 @@ def load_servable(options: argparse.Namespace) -> Config:
         ModelError: `model` names none, or a checkpoint that cannot be read.
     """
     # it imports numpy, which most commands do without
+    from imgvecd.core.library.checkpoint_digests import no_digest  # noqa: PLC0415
     from imgvecd.core.library.model_choice import choose_model  # noqa: PLC0415
 
     config = load_config(options)
@@ -83,7 +84,7 @@ def load_servable(options: argparse.Namespace) -> Config:
             "No folder to watch: run `imgvecd init ~/Pictures`, or give `--root ~/Pictures`."
         )
     Admission(config.server.group)
-    choose_model(config.model)
+    choose_model(config.model, no_digest)
     return config
 
 

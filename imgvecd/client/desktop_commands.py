@@ -93,7 +93,6 @@ def krunner(_daemon: DaemonConnection, options: argparse.Namespace, _output: Out
 
 
 def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 65536:  # noqa: PLR2004  # 16 bits
-        raise ValueError(text)
-    return number
+    if not (text.isdecimal() and int(text) < 65536):  # noqa: PLR2004  # 16 bits
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, not {text!r}")
+    return int(text)

@@ -1,4 +1,4 @@
-"""Counts over the whole library: as often as asked for, and no dearer than that is worth."""
+"""Counts over the whole library, remembered for as long as they are right or counting is dear."""
 
 from __future__ import annotations
 

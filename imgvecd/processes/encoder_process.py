@@ -31,6 +31,7 @@ from imgvecd.processes.worker_messages import (
     ImagesRequest,
     KeepRequest,
     Kept,
+    ModelKnown,
     Part,
     TextsRequest,
     Vectors,
@@ -118,6 +119,8 @@ class EncoderProcess:
         self._worker: Worker | None = None
         self._loaded: EncodeReady | None = None
         self._info: ModelInfo | None = None
+        self._known = asyncio.Event()  # set once there is one
+        self._loading: asyncio.Task[tuple[Answer, bytes]] | None = None
         self._steps: set[asyncio.Task[tuple[Answer, bytes]]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -167,10 +170,19 @@ class EncoderProcess:
         return self._speed
 
     async def info(self) -> ModelInfo:
-        """See `protocols.Encoder.info`."""
+        """See `protocols.Encoder.info`; a worker may tell long before the model is loaded."""
         if self._info is None:
-            await self._step(TextsRequest([""]), (), Lane.INTERACTIVE)
-        assert self._info is not None  # noqa: S101  # every answer is preceded by it
+            if self._loading is None or self._loading.done():
+                self._loading = asyncio.create_task(self._step(None, (), Lane.INTERACTIVE))
+                self._loading.add_done_callback(_retrieve)
+            known = asyncio.create_task(self._known.wait())
+            try:
+                await asyncio.wait({self._loading, known}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                known.cancel()
+            if self._info is None:
+                await self._loading  # it has failed
+        assert self._info is not None  # noqa: S101  # what is loaded is known
         return self._info
 
     async def load(self) -> None:
@@ -225,6 +237,8 @@ class EncoderProcess:
 
     async def close(self) -> None:
         """Stop the worker now; a later request starts another."""
+        if self._loading is not None:
+            self._loading.cancel()
         while self._steps:  # a worker may only now be starting
             self._kill()
             await asyncio.wait(self._steps, timeout=_KILL_AGAIN_S)
@@ -275,8 +289,7 @@ class EncoderProcess:
     def _finished(self, step: asyncio.Task[tuple[Answer, bytes]]) -> None:
         self._steps.discard(step)
         self._lock.release()
-        if not step.cancelled():
-            step.exception()  # retrieved, for the case that the caller went away
+        _retrieve(step)
         if not self._lock.locked:
             self._stop_timer()
             loop = asyncio.get_running_loop()
@@ -344,14 +357,15 @@ class EncoderProcess:
             raise
         finally:
             self._progress = ""
-        self._info = self._loaded.info
+        self._note_info(self._loaded.info)
         self.sandbox = self._loaded.sandbox
-        await self._prepare_steps(self._loaded.device)
+        await self._prepare_steps(self._loaded)
         logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
         return worker
 
-    async def _prepare_steps(self, device: str) -> None:
-        most = _CPU_IMAGES if device == "cpu" else _GPU_IMAGES
+    async def _prepare_steps(self, ready: EncodeReady) -> None:
+        most = _CPU_IMAGES if ready.device == "cpu" else _GPU_IMAGES
+        self._images.streams = ready.streams
         self._images.most = self._config.batch_size or most
         known = await BULK.run(self._speed_file.read, self.runs_on)
         if known is not None:
@@ -361,6 +375,9 @@ class EncoderProcess:
         try:
             async with asyncio.timeout(_SILENCE_S) as self._silence:
                 answer, _ = await worker.answer()
+                if isinstance(answer, ModelKnown):
+                    self._note_info(answer.info)
+                    answer, _ = await worker.answer()
         except WorkerError as error:
             raise ModelError(f"{self._choice.name} cannot be loaded: {error}") from error
         except TimeoutError:
@@ -374,6 +391,10 @@ class EncoderProcess:
         if isinstance(answer, Failed) and answer.kind == "not_built":
             raise NotBuiltError(answer.message)
         raise ModelError(answer.message if isinstance(answer, Failed) else "unexpected answer")
+
+    def _note_info(self, info: ModelInfo) -> None:
+        self._info = info
+        self._known.set()
 
     def _note_output(self, line: str) -> None:
         """Take note of what the worker prints: while it loads, that is how a download goes on."""
@@ -417,6 +438,12 @@ class EncoderProcess:
             await BULK.run(self._speed_file.write, speed)
         if worker is not None:
             await worker.stop()
+
+
+def _retrieve(task: asyncio.Task[tuple[Answer, bytes]]) -> None:
+    """Have it that nobody may ask what became of a task, since who wanted it went away."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _environment(part: Part) -> dict[str, str]:

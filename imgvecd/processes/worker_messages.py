@@ -134,12 +134,19 @@ class PictureWorkerReady(msgspec.Struct, frozen=True, tag="picture_worker_ready"
     sandbox: tuple[str, ...] = ()
 
 
+class ModelKnown(msgspec.Struct, frozen=True, tag="model_known"):
+    """What model it is that is still being loaded."""
+
+    info: ModelInfo
+
+
 class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
     """The model is loaded, and has proved to give finite vectors.
 
     Attributes:
         device, precision: in torch's names: "cuda:0", "bfloat16".
         runtime: what computes: "torch", "openvino", "numpy".
+        streams: that share out a batch of images.
         sandbox: what keeps it from doing anything else.
     """
 
@@ -147,6 +154,7 @@ class EncodeReady(msgspec.Struct, frozen=True, tag="encode_ready"):
     device: str
     precision: str
     runtime: str = "torch"
+    streams: int = 1
     sandbox: tuple[str, ...] = ()
 
 
@@ -223,6 +231,7 @@ DecoderRequest: TypeAlias = (
 Request: TypeAlias = DecoderRequest | TextRequest | ImagesRequest | TextsRequest | KeepRequest
 Answer: TypeAlias = (
     PictureWorkerReady
+    | ModelKnown
     | EncodeReady
     | Decoded
     | Examined

@@ -18,7 +18,7 @@ from imgvecd.core.timing.retrying import backoff_s
 from imgvecd.core.timing.throughput import Rate
 from imgvecd.errors import EncoderAwayError, WorkerError
 from imgvecd.remote import messages
-from imgvecd.remote.connection import Encoded, ServerConnection, ServerTroubleError, Trouble
+from imgvecd.remote.server_connection import Encoded, ServerConnection, ServerTroubleError, Trouble
 from imgvecd.remote.wanted_command import WantedCommand
 from imgvecd.types import Float32Array, Lane, ModelInfo
 

@@ -70,7 +70,11 @@ async def decoded_body(body: bytes, shape: type[T], most_bytes: int | None = MOS
             f"Request body: besides pictures, JSON may have {most_bytes:,} bytes at the most."
         )
     text = b"".join(pieces)
-    result = decoded("Request body", text, shape)
+    began = time.thread_time()
+    try:
+        result = decoded("Request body", text, shape)
+    finally:  # refused or not, others go on first
+        await Courtesy().rest(time.thread_time() - began)
     for term in terms(result) if pictures else ():
         if term.data in pictures:
             msgspec.structs.force_setattr(term, "data", pictures.pop(term.data))

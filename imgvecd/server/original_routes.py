@@ -80,13 +80,14 @@ class OriginalRoutes:
             }
             if any(known.value in {file.tag, "*"} for known in request.if_none_match or ()):
                 return web.Response(status=304, headers=headers)
-            start, end = _range(request, file)
-            if start >= end > 0 or (start and start >= file.size_bytes):
+            asked = _range(request, file)
+            start, end = asked or (0, file.size_bytes)
+            if asked and start >= end:
                 headers["Content-Range"] = f"bytes */{file.size_bytes}"
                 return web.Response(status=416, headers=headers)
             response = web.StreamResponse(headers=headers)
             response.content_length = end - start
-            if (start, end) != (0, file.size_bytes):
+            if asked:  # all of it, too: players take 200 for "no ranges here"
                 response.set_status(206)
                 response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size_bytes}"
             await response.prepare(request)
@@ -105,18 +106,16 @@ class OriginalRoutes:
             os.close(file.descriptor)
 
 
-def _range(request: web.Request, file: Original) -> tuple[int, int]:
-    """Return (first byte, byte after the last) to send; a range that makes no sense is ignored."""
-    size = file.size_bytes
-    if "Range" not in request.headers or request.headers.get("If-Range", f'"{file.tag}"') != (
-        f'"{file.tag}"'
-    ):
-        return 0, size
+def _range(request: web.Request, file: Original) -> tuple[int, int] | None:
+    """Return (first byte, byte after the last); None for all: without a range that makes sense."""
+    tag = f'"{file.tag}"'
+    if "Range" not in request.headers or request.headers.get("If-Range", tag) != tag:
+        return None
     try:
         asked = request.http_range
     except ValueError:  # several ranges, or another unit
-        return 0, size
-    start = asked.start or 0
+        return None
+    size, start = file.size_bytes, asked.start or 0
     if start < 0:
         return max(size + start, 0), size
     return start, size if asked.stop is None else min(asked.stop, size)

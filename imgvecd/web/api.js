@@ -21,7 +21,7 @@ class Problem extends Error {
  * @param {string} path
  * @param {any} [body]
  * @param {AbortSignal} [signal]
- * @returns {Promise<any>}
+ * @returns {Promise<Answer>}
  */
 export async function ask(method, path, body, signal) {
   const options = /** @type {RequestInit} */ ({ method, signal });
@@ -42,6 +42,7 @@ export async function ask(method, path, body, signal) {
     try {
       detail = JSON.parse(text).detail;
     } catch { /* no JSON: the text says what there is to say */ }
+    if (response.status === 403) detail = "Only the owner of this library may do that.";
     throw new Problem(response.status, detail);
   }
   return JSON.parse(text);
@@ -74,9 +75,9 @@ export async function attempt(say, act) {
   }
 }
 
-/** @param {Item} item @param {number} size */
+/** @param {{id: number, hash?: string}} item @param {number} size */
 export function thumbnail(item, size) {
-  return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash });
+  return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash?.slice(0, 16) });
 }
 
 /** @param {number} pixels */
@@ -91,7 +92,7 @@ export class Live {
     this.told = told;
     /** @type {EventSource | null} */
     this.events = null;
-    /** @type {any} */
+    /** @type {Answer | null} */
     this.state = null;
     this._changed = 0;
     this._lost = false;
@@ -120,7 +121,10 @@ export class Live {
     };
     on("status", (event) => this._state(event.status));
     on("progress", (event) => this._state({ ...this.state, ...event.progress }));
-    on("root", (event) => this._root(event.root));
+    on("root", ({ root }) => {
+      const roots = this.state?.roots.map((each) => (each.path === root.path ? root : each));
+      this._state({ ...this.state, roots });
+    });
     on("model", (event) => this._state({ ...this.state, ...event.model }));
     on("clock", () => {
       clearTimeout(this._changed);
@@ -141,12 +145,6 @@ export class Live {
   _state(state) {
     this.state = state;
     this.told.status(state);
-  }
-
-  /** @param {any} root */
-  _root(root) {
-    const roots = (this.state?.roots ?? []).map((/** @type {any} */ each) => (each.path === root.path ? root : each));
-    this._state({ ...this.state, roots });
   }
 
   /** @param {Fields | null} request Be told of new photos that match a search. */

@@ -5,6 +5,7 @@ import { Results } from "./sources.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const TYPING_MS = 300;
+const HEAVIEST = 10; // weight of a term
 const KINDS = /** @type {[string, string][]} */ ([
   ["folder", "Folder"], ["tag", "Tag"], ["person", "Person"], ["place", "Place"], ["camera", "Camera"],
 ]);
@@ -19,6 +20,8 @@ export class Bar {
     /** @type {string | undefined} */
     this.picture = undefined;
     this.count = "";
+    /** @type {Results | null} */
+    this.results = null;
     this.closes = false; // whether the page can end what serves it
     /** @type {any} */
     this.state = null;
@@ -40,6 +43,7 @@ export class Bar {
 
   /** @param {Source} source */
   counted(source) {
+    this.results = source instanceof Results ? source : null;
     if (source instanceof Results) {
       const whole = source.found.toLocaleString();
       this.count = source.nearest ? "Nothing found" : `${whole} found`;
@@ -84,7 +88,7 @@ export class Bar {
             <button class="quiet state ${work.kind}" @click=${() => this.told.view("status")} title=${work.text}>
               <span class="dot" aria-hidden="true"></span><span class="wide-only">${work.text}</span><span class="unseen">Status: ${work.text}</span>
             </button>
-            ${/** @type {["map" | "duplicates", string][]} */ ([["map", "Map"], ["duplicates", "Duplicates"]]).map(([view, title]) => html`<button class="quiet"
+            ${/** @type {["map" | "duplicates", string][]} */ ([["map", "Map"], ["duplicates", "Duplicates"]]).map(([view, title]) => html`<button class="quiet to-${view}"
               aria-current=${scene.view === view ? "page" : nothing} @click=${() => this.told.view(view)}>${title}</button>`)}
             <button class="quiet rare" aria-label="Keys and help" @click=${this.told.help}>?</button>
             ${this.closes ? html`<button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>` : nothing}
@@ -96,16 +100,15 @@ export class Bar {
                 ([text, rest]) => html`<span class="chip"><span>${text}</span><button class="plain" aria-label="Take away: ${text}"
                   @click=${() => this.told.filter(rest)}>✕</button></span>`,
               )}</span>
-              <details class="menu" @toggle=${(/** @type {Event} */ event) => this._opened(event)}>
-                <summary class="chip">+ Filter</summary>
-                <div class="sheet-menu">${this._menu()}</div>
-              </details>
+              <button class="chip" popovertarget="filters">+ Filter</button>
+              <div id="filters" popover @beforetoggle=${(/** @type {any} */ event) => event.newState === "open" && KINDS.map(([kind]) => this._facet(kind, ""))}>${this._menu()}</div>
               ${searching
                 ? html`<div class="toggle" role="group" aria-label="Order">
                     <button aria-pressed=${String(scene.order === "score")} @click=${() => this.told.order("score")}>Relevance</button>
                     <button aria-pressed=${String(scene.order === "newest")} @click=${() => this.told.order("newest")}>Newest</button>
                   </div>`
                 : nothing}
+              ${this.results ? html`<span class="said" role="status">${this._understood(this.results)}</span>` : nothing}
               <span class="count" role="status">${this.count}</span>
             </div>`
           : nothing}
@@ -114,11 +117,31 @@ export class Bar {
     );
   }
 
+  /** @param {Results} results How the words were taken. */
+  _understood({ answer: { understood: said, notes } }) {
+    if (!said) return notes.join(" ");
+    const { taken_from: from, taken_to: to, place, near, names } = said;
+    const taken = from || to ? [from, "to", to].filter(Boolean).join(" ") : said.words;
+    const parts = [
+      said.text && `“${said.text}”`,
+      place && `${near ? `within ${near[2]} km of` : "in"} ${place}`,
+      taken && `taken ${taken}`,
+      ...said.without.map((/** @type {string} */ word) => `without ${word}`),
+      names.length && `${names.join(" and ")} first`,
+    ];
+    const literal = { ...this.scene.literal, spelling: false };
+    if (taken) literal.dates = false;
+    if (said.place_words) literal.places = false;
+    if (said.name_words) literal.names = false;
+    return html`Understood as ${parts.filter(Boolean).join(", ")}. ${notes.join(" ")}
+      <button class="link" @click=${() => this.told.literally(literal)}>Search the words as typed</button>`;
+  }
+
   _menu() {
     const filters = this.scene.filters;
     return html`
       <label>When <input placeholder="2023, may 2023, 3months" aria-label="When it was taken"
-        @change=${(/** @type {Event} */ event) => this._add({ taken: /** @type {HTMLInputElement} */ (event.target).value.trim() || undefined })}></label>
+        @change=${(/** @type {any} */ event) => this._add({ taken: event.target.value.trim() || undefined })}></label>
       <div class="rating" role="group" aria-label="At least so many stars">Rating
         ${[1, 2, 3, 4, 5].map((star) => html`<button class="star ${star <= (filters.min_rating ?? 0) ? "lit" : ""}" aria-label="At least ${star}"
           @click=${() => this._add({ min_rating: filters.min_rating === star ? undefined : star })}>★</button>`)}</div>
@@ -126,39 +149,18 @@ export class Bar {
         @click=${() => this._add({ favorite: filters.favorite ? undefined : true })}>♥ Favorites</button>
       ${KINDS.map(
         ([kind, title]) => html`<fieldset><legend>${title}</legend>
-          <input placeholder="Find" aria-label="Find a ${title.toLowerCase()}" @input=${(/** @type {Event} */ event) =>
-            void this._facet(kind, /** @type {HTMLInputElement} */ (event.target).value)}>
+          <input placeholder="Find" aria-label="Find a ${title.toLowerCase()}" @input=${(/** @type {any} */ event) =>
+            void this._facet(kind, event.target.value)}>
           <ul>${(this.facets[kind] ?? []).map((facet) => html`<li><button class="plain" @click=${() => this._choose(kind, facet.value)}
             ><span>${shortened(kind, facet.value)}</span><small>${facet.count.toLocaleString()}</small></button></li>`)}</ul></fieldset>`,
       )}
     `;
   }
 
-  /** @param {Event} event */
-  _opened(event) {
-    const menu = /** @type {HTMLDetailsElement} */ (event.target);
-    if (!menu.open) return;
-    for (const [kind] of KINDS) void this._facet(kind, "");
-    const close = (/** @type {Event} */ other) => {
-      const escaped = other instanceof KeyboardEvent && other.key === "Escape";
-      if (!escaped && (other instanceof KeyboardEvent || menu.contains(/** @type {Node} */ (other.target)))) return;
-      menu.open = false;
-      if (escaped) /** @type {HTMLElement} */ (menu.querySelector("summary")).focus();
-      removeEventListener("pointerdown", close);
-      removeEventListener("keydown", close);
-    };
-    addEventListener("pointerdown", close);
-    addEventListener("keydown", close);
-  }
-
   /** @param {string} kind @param {string} contains */
   async _facet(kind, contains) {
-    try {
-      const found = await ask("GET", withFields("/v1/facets", { kind, contains, limit: 30 }));
-      this.facets = { ...this.facets, [kind]: found.values };
-    } catch {
-      this.facets = { ...this.facets, [kind]: [] };
-    }
+    const found = await ask("GET", withFields("/v1/facets", { kind, contains, limit: 30 })).catch(() => ({ values: [] }));
+    this.facets[kind] = found.values;
     this._draw();
   }
 
@@ -172,10 +174,9 @@ export class Bar {
 
   /** @param {Fields} more */
   _add(more) {
-    const filters = { ...this.scene.filters, ...more };
-    for (const key of Object.keys(filters)) if (filters[key] === undefined) delete filters[key];
-    const menu = /** @type {HTMLDetailsElement | null} */ (this.box.querySelector("details.menu"));
-    if (menu) menu.open = false;
+    // JSON leaves undefined ones out
+    const filters = JSON.parse(JSON.stringify({ ...this.scene.filters, ...more }));
+    document.getElementById("filters")?.hidePopover();
     this.told.filter(filters);
   }
 
@@ -228,7 +229,7 @@ function shortened(kind, value) {
   return parts.length > 2 ? `…/${parts.slice(-2).join("/")}` : value;
 }
 
-/** @param {any} state @returns {{kind: string, text: string}} */
+/** @param {Answer} state @returns {{kind: string, text: string}} */
 function workOf(state) {
   if (!state) return { kind: "", text: "Status" };
   const { files } = state;
@@ -237,8 +238,42 @@ function workOf(state) {
     const done = files.seen ? Math.floor((100 * files.indexed) / files.seen) : 0;
     return { kind: "busy", text: `Indexing ${done} %` };
   }
-  const away = state.roots?.some((/** @type {any} */ root) => root.online === false);
+  const away = state.roots.some((root) => root.online === false);
   if (away) return { kind: "warn", text: "A drive is offline" };
-  if (state.warnings?.length) return { kind: "warn", text: "See status" };
+  if (state.warnings.length) return { kind: "warn", text: "See status" };
   return { kind: "well", text: "Up to date" };
+}
+
+/**
+ * Return the terms and the text of a query as `imgvec search` has them: `beach +sunset -people 2:red #316`.
+ * @param {string} typed
+ * @returns {{text?: string, terms: Fields[]}}
+ */
+export function parse(typed) {
+  const words = [];
+  const terms = [];
+  for (const [, sign, quotedTerm, bare] of typed.matchAll(/(?:([+-]?(?:\d+(?:\.\d+)?:)?)"([^"]*)"?)|(\S+)/g)) {
+    const word = bare ?? `${sign}${quotedTerm}`;
+    const term = termOf(word);
+    if (term) terms.push(term);
+    else if (word.trim()) words.push(word.trim());
+  }
+  const text = words.join(" ");
+  return text ? { text, terms } : { terms };
+}
+
+/** @param {string} word @returns {Fields | null} */
+function termOf(word) {
+  const signed = /^[+-](?=[^\s\d=]|\d+(?:\.\d+)?:\S)/.exec(word);
+  let weight = word[0] === "-" ? -1 : 1;
+  let rest = signed ? word.slice(1) : word;
+  const weighted = /^(\d+(?:\.\d+)?):(?=\S)/.exec(rest);
+  const heavy = weighted && Number(weighted[1]) <= HEAVIEST ? weighted : null;
+  if (heavy) {
+    weight *= Number(heavy[1]);
+    rest = rest.slice(heavy[0].length);
+  }
+  if (/^#\d+$/.test(rest)) return { id: Number(rest.slice(1)), weight };
+  if ((!signed && !heavy) || !rest) return null;
+  return { text: rest, weight };
 }

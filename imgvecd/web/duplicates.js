@@ -1,6 +1,7 @@
 /** Groups of the same picture, side by side: what differs, what stays. */
 
 import { ask, attempt, splitPath, thumbnail } from "./api.js";
+import { within } from "./layout.js";
 import { size } from "./panel.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
@@ -9,6 +10,8 @@ const KINDS = /** @type {Record<string, string>} */ ({
   transformed: "Turned", edited: "Edited", burst: "A burst", similar: "Alike",
 });
 const MOST_ZOOM = 12;
+const STEP = 1.5; // of a key
+const PAN = 0.1; // of what is seen, an arrow key
 /** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
 const LINE = /^(keep|trash)(\s+\d+\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*))$/;
 const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
@@ -72,13 +75,37 @@ export class Duplicates {
     } else if (event.key === " ") {
       this.swapped = (this.swapped + 1) % group.files.length;
       this._draw();
-    } else if (event.key === "n" || event.key === "p") this._go(event.key === "n" ? 1 : -1);
-    else if (event.key === "o") {
-      this.over = !this.over;
-      this._draw();
-    } else return false;
+    } else {
+      const act = /** @type {Keys} */ ({
+        n: () => this._go(1), p: () => this._go(-1), o: () => this._overlay(),
+        "+": () => this._zoom(STEP), "=": () => this._zoom(STEP), "-": () => this._zoom(1 / STEP), 0: () => this._zoom(0),
+        ArrowLeft: () => this._pan(-PAN, 0), ArrowRight: () => this._pan(PAN, 0),
+        ArrowUp: () => this._pan(0, -PAN), ArrowDown: () => this._pan(0, PAN),
+      })[event.key];
+      // else they scroll, and move the slider
+      if (!act || (event.key.startsWith("Arrow") && this.zoom === 1)) return false;
+      act();
+    }
     event.preventDefault();
     return true;
+  }
+
+  _overlay() {
+    this.over = !this.over;
+    this._draw();
+  }
+
+  /** @param {number} by a factor */
+  _zoom(by) {
+    this.zoom = within(this.zoom * by, 1, MOST_ZOOM);
+    this._pan(0, 0);
+  }
+
+  /** @param {number} x @param {number} y shares of what is seen of a picture */
+  _pan(x, y) {
+    const moved = (/** @type {number} */ value, /** @type {number} */ by) => (this.zoom === 1 ? 0.5 : within(value + by / this.zoom, 0, 1));
+    this.centre = { x: moved(this.centre.x, x), y: moved(this.centre.y, y) };
+    this._place();
   }
 
   /** @param {number} limit groups to take in, after those that are here */
@@ -93,13 +120,12 @@ export class Duplicates {
 
   /** @param {number} by */
   _go(by) {
-    this.at = Math.max(Math.min(this.at + by, this.groups.length - 1), 0);
+    this.at = within(this.at + by, 0, this.groups.length - 1);
     if (this.cursor && this.at + this.page / 2 >= this.groups.length) {
       this._more(this.page).then(() => this._draw(), (error) => this.say(error.message));
     }
     this.swapped = 0;
-    this.zoom = 1;
-    this.centre = { x: 0.5, y: 0.5 };
+    this._zoom(0);
     this._draw();
   }
 
@@ -194,7 +220,9 @@ export class Duplicates {
           <span class="count">${(this.at + 1).toLocaleString()} of ${this.total.toLocaleString()}</span>
           <button aria-label="The next group (n)" ?disabled=${this.at + 1 >= this.groups.length} @click=${() => this._go(1)}>→</button>
           <span class="grow"></span>
-          <button aria-pressed=${String(this.over)} @click=${() => { this.over = !this.over; this._draw(); }}>Slider</button>
+          <button aria-label="Zoom in (+)" @click=${() => this._zoom(STEP)}>+</button>
+          <button aria-label="Zoom out (-)" @click=${() => this._zoom(1 / STEP)}>−</button>
+          <button aria-pressed=${String(this.over)} @click=${() => this._overlay()}>Slider</button>
           <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
           <button @click=${() => void this._decide("keep_both", "Both stay")}>Keep all</button>
         </div>
@@ -239,7 +267,7 @@ export class Duplicates {
     return html`<div class="overlaid">
       ${this._lens(order.slice(0, 2))}
       <input type="range" min="0" max="100" .value=${String(this.split)} aria-label="How much of each picture is seen"
-        @input=${(/** @type {Event} */ event) => { this.split = Number(/** @type {HTMLInputElement} */ (event.target).value); this._place(); }}>
+        @input=${(/** @type {any} */ event) => { this.split = Number(event.target.value); this._place(); }}>
     </div>`;
   }
 
@@ -255,9 +283,7 @@ export class Duplicates {
 
   _wheel = (/** @type {WheelEvent} */ event) => {
     event.preventDefault();
-    this.zoom = Math.min(Math.max(this.zoom * Math.exp(-event.deltaY / 400), 1), MOST_ZOOM);
-    if (this.zoom === 1) this.centre = { x: 0.5, y: 0.5 };
-    this._place();
+    this._zoom(Math.exp(-event.deltaY / 400));
   };
 
   _drag = (/** @type {PointerEvent} */ event) => {
@@ -265,17 +291,10 @@ export class Duplicates {
     const picture = /** @type {HTMLElement} */ (lens.firstElementChild);
     lens.setPointerCapture(event.pointerId);
     let { clientX, clientY } = event;
-    const move = (/** @type {PointerEvent} */ at) => {
-      const within = (/** @type {number} */ value) => Math.min(Math.max(value, 0), 1);
-      this.centre = {
-        x: within(this.centre.x - (at.clientX - clientX) / (picture.offsetWidth * this.zoom)),
-        y: within(this.centre.y - (at.clientY - clientY) / (picture.offsetHeight * this.zoom)),
-      };
+    lens.onpointermove = (at) => {
+      this._pan((clientX - at.clientX) / picture.offsetWidth, (clientY - at.clientY) / picture.offsetHeight);
       ({ clientX, clientY } = at);
-      this._place();
     };
-    lens.addEventListener("pointermove", move);
-    lens.addEventListener("pointerup", () => lens.removeEventListener("pointermove", move), { once: true });
-    lens.addEventListener("pointercancel", () => lens.removeEventListener("pointermove", move), { once: true });
+    lens.onlostpointercapture = () => { lens.onpointermove = null; };
   };
 }

@@ -7,7 +7,7 @@
  */
 
 import { thumbnail, thumbnailSize } from "./api.js";
-import { lastNotAbove, layOut, ratioOf } from "./layout.js";
+import { lastNotAbove, layOut, ratioOf, within } from "./layout.js";
 import { Timeline } from "./sources.js";
 
 const TALLEST = 4_000_000;
@@ -93,7 +93,7 @@ export class Grid {
   /** @param {number} top in pixels from the top of everything */
   goTo(top) {
     const most = Math.max(this.layout.height - this.box.clientHeight, 0);
-    const wanted = Math.min(Math.max(top, 0), most);
+    const wanted = within(top, 0, most);
     this._rebase(wanted);
     this._render();
   }
@@ -135,7 +135,7 @@ export class Grid {
     const titled = source?.sections.some((section) => section.title);
     this.layout = layOut(source?.shapes ?? new Uint8Array(), source?.sections ?? [], {
       width,
-      rowHeight: width < 600 ? 110 : Math.min(Math.max(width / 6, 170), 260),
+      rowHeight: width < 600 ? 110 : within(width / 6, 170, 260),
       gap: GAP,
       heading: titled ? HEADING : 8,
     });
@@ -155,7 +155,7 @@ export class Grid {
   _rebase(wanted) {
     const whole = this.layout.height + 24;
     const capped = whole > TALLEST;
-    this.base = capped ? Math.min(Math.max(wanted - TALLEST / 2, 0), whole - TALLEST) : 0;
+    this.base = capped ? within(wanted - TALLEST / 2, 0, whole - TALLEST) : 0;
     this.box.scrollTop = wanted - this.base;
     this._last = wanted;
   }
@@ -281,11 +281,7 @@ export class Grid {
   }
 
   _tellActive() {
-    if (this._cells.has(this.active)) {
-      this.box.setAttribute("aria-activedescendant", `photo-${this.active}`);
-    } else {
-      this.box.removeAttribute("aria-activedescendant");
-    }
+    this.box.setAttribute("aria-activedescendant", this._cells.has(this.active) ? `photo-${this.active}` : "");
   }
 
   /** @param {number} index */
@@ -301,7 +297,7 @@ export class Grid {
   /** @param {number} index */
   _activate(index) {
     this._cells.get(this.active)?.classList.remove("active");
-    this.active = Math.min(Math.max(index, 0), Math.max((this.source?.length ?? 1) - 1, 0));
+    this.active = within(index, 0, Math.max((this.source?.length ?? 1) - 1, 0));
     this._cells.get(this.active)?.classList.add("active");
   }
 
@@ -328,7 +324,7 @@ export class Grid {
   /** @param {number} rows Return the photo so many rows on that lies nearest to the active one. */
   _vertical(rows) {
     const row = this._rowOf(this.active);
-    const wanted = Math.min(Math.max(row + rows, 0), this.layout.rows - 1);
+    const wanted = within(row + rows, 0, this.layout.rows - 1);
     if (wanted === row) return rows < 0 ? 0 : (this.source?.length ?? 1) - 1;
     const middle = this._middle(row, this.active);
     let best = this.layout.starts[wanted];
@@ -479,16 +475,14 @@ export class Scrubber {
     this.box.classList.add("held");
     const move = (/** @type {PointerEvent} */ at) => {
       const { top, height } = this.track.getBoundingClientRect();
-      const share = Math.min(Math.max((at.clientY - top) / height, 0), 1);
+      const share = within((at.clientY - top) / height, 0, 1);
       this.grid.goTo(share * Math.max(this.grid.layout.height - this.grid.box.clientHeight, 0));
     };
-    const drop = () => {
+    this.box.onpointermove = move;
+    this.box.onlostpointercapture = () => {
       this.box.classList.remove("held");
-      this.box.removeEventListener("pointermove", move);
+      this.box.onpointermove = null;
     };
-    this.box.addEventListener("pointermove", move);
-    this.box.addEventListener("pointerup", drop, { once: true });
-    this.box.addEventListener("pointercancel", drop, { once: true });
     move(event);
   }
 
@@ -503,7 +497,7 @@ export class Scrubber {
     if (!(event.key in steps)) return;
     event.preventDefault();
     event.stopPropagation();
-    const section = sections[Math.min(Math.max(steps[event.key], 0), sections.length - 1)];
+    const section = sections[within(steps[event.key], 0, sections.length - 1)];
     if (section) this.grid.jump(section.start);
   }
 }

@@ -4,6 +4,11 @@ const LEAST_RATIO = 0.45;
 const MOST_RATIO = 3.2;
 const TALLEST = 1.35; // of a row, times the height aimed at, before it is left ragged
 
+/** @param {number} value @param {number} low @param {number} high */
+export function within(value, low, high) {
+  return Math.max(Math.min(value, high), low);
+}
+
 /** @param {number} shape a byte as the timeline has it; its width to its height */
 export function wholeRatioOf(shape) {
   return shape <= 128 ? shape / 128 : 128 / (256 - shape);
@@ -11,7 +16,7 @@ export function wholeRatioOf(shape) {
 
 /** @param {number} shape Return the same for its cell: what is longer is cut. */
 export function ratioOf(shape) {
-  return Math.min(Math.max(wholeRatioOf(shape), LEAST_RATIO), MOST_RATIO);
+  return within(wholeRatioOf(shape), LEAST_RATIO, MOST_RATIO);
 }
 
 /**

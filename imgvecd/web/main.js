@@ -1,19 +1,17 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
 import { ask, attempt, commands, Live } from "./api.js";
-import { Bar } from "./bar.js";
+import { Bar, parse } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid, Scrubber } from "./grid.js";
 import { PhotoMap } from "./map.js";
 import { Panel } from "./panel.js";
-import { parse } from "./query.js";
 import { Results, Timeline } from "./sources.js";
 import { Status } from "./status.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 2000;
-const PANEL = 340; // pixels, as the style sheet has it
 
 const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const box = byId("grid");
@@ -48,20 +46,16 @@ const viewer = new Viewer({
     void panel.show(id);
   },
   closed: (index) => closedViewer(index),
-  room: () => {
-    const narrow = innerWidth <= 700;
-    document.body.classList.toggle("paneled", panel.shown);
-    return {
-      x: innerWidth - (panel.shown && !narrow ? PANEL : 0),
-      y: innerHeight * (panel.shown && narrow ? 0.42 : 1),
-    };
-  },
 });
 const bar = new Bar(byId("bar"), {
-  search: (query, refined) => go({ ...scene, view: "photos", query }, refined),
+  search: (query, refined) => go({ ...scene, view: "photos", query, literal: undefined }, refined),
+  literally: (literal) => go({ ...scene, literal }),
   filter: (filters) => go({ ...scene, view: "photos", filters }),
   order: (order) => go({ ...scene, order }),
-  view: (view) => go({ ...fresh(), view }),
+  view: (view) => {
+    go({ ...fresh(), view });
+    box.focus();
+  },
   noPicture: () => go({ ...scene, picture: undefined }),
   help,
   close: () => void closePage(),
@@ -82,6 +76,7 @@ const live = new Live({
   lost: (why) => notice(why, true),
   back: () => {
     notice("");
+    if (grid.source instanceof Results) grid.source.again();
     grid.retry();
   },
 });
@@ -154,6 +149,7 @@ async function load() {
     const source = await sourceOf(scene, asked.signal);
     if (asked.signal.aborted) return;
     notice("");
+    if (source instanceof Results) source.onfail = (why) => grid.source === source && notice(why, true, () => source.again());
     grid.show(source, scene.place);
     const told = () => {
       if (grid.source !== source) return;
@@ -168,7 +164,7 @@ async function load() {
     if (!document.activeElement || document.activeElement === document.body) box.focus({ preventScroll: true });
   } catch (error) {
     if (asked.signal.aborted) return;
-    notice(error.message, true);
+    notice(error.message, true, () => void load());
     if (error.status === 503) setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
   }
 }
@@ -187,7 +183,7 @@ async function sourceOf(of, signal) {
     live.follow(null);
     return new Timeline(of.filters).open(!of.place);
   }
-  const request = { text, terms, filters: of.filters, order: of.order };
+  const request = { text, terms, filters: of.filters, order: of.order, ...of.literal };
   const found = await new Results(request).open(signal);
   live.follow(request);
   return found;
@@ -215,16 +211,14 @@ async function refreshed() {
 }
 
 function empty() {
-  const searched = scene.query || pictureOf(scene) || Object.keys(scene.filters).length;
-  const view = byId("view");
-  view.hidden = false;
-  render(
-    searched
-      ? html`<div class="empty"><h2>No photos here</h2><p>Nothing passes these filters.</p></div>`
-      : html`<div class="empty"><h2>No photos yet</h2>
-          <p>They appear here as imgvecd finds them. What it is doing: <a href="#view=status">status</a>.</p></div>`,
-    view,
-  );
+  const filtered = Object.keys(scene.filters).length || bar.results?.answer.understood;
+  byId("view").hidden = false;
+  render(written(filtered ? "no-hits" : "no-photos"), byId("view"));
+}
+
+/** @param {string} id Return what the page's HTML has for it. */
+function written(id) {
+  return /** @type {HTMLTemplateElement} */ (byId(id)).content.cloneNode(true);
 }
 
 /** @param {number} index @param {boolean} [again] it is in the history already */
@@ -281,8 +275,8 @@ addEventListener("popstate", (event) => {
 });
 
 /** @param {Scene} of */
-function keyOf({ view, query, order, picture, filters }) {
-  return JSON.stringify([view, query, order, picture, filters]);
+function keyOf({ view, query, order, picture, filters, literal }) {
+  return JSON.stringify([view, query, order, picture, filters, literal]);
 }
 
 /** @param {string} hash @returns {Scene} */
@@ -302,21 +296,14 @@ function sceneOf(hash) {
 }
 
 function drawSelection() {
-  const place = byId("selection");
   const count = grid.chosen.size;
-  place.hidden = !count;
-  if (!count) return render(nothing, place);
-  render(
-    html`<span>${count.toLocaleString()} selected</span>
-      <button @click=${() => void tagSelected()}>Tag</button>
-      <span class="stars" role="group" aria-label="Rate the selected photos">
-        ${[1, 2, 3, 4, 5].map((star) => html`<button class="star" aria-label="${star} of 5" @click=${() => void rateSelected(star)}>★</button>`)}
-      </span>
-      <button @click=${() => void likeSelected()}>More like these</button>
-      <button class="quiet" @click=${() => grid.unselect()}>Clear</button>`,
-    place,
-  );
+  byId("selection").hidden = !count;
+  byId("selected").textContent = `${count.toLocaleString()} selected`;
 }
+byId("selection").addEventListener("click", (event) => {
+  const { key } = /** @type {HTMLElement} */ (event.target).dataset;
+  if (key) pageKey(key)?.();
+});
 
 async function selectedIds() {
   const indexes = grid.chosen.size ? [...grid.chosen] : [grid.active];
@@ -353,10 +340,14 @@ async function likeSelected() {
   if (ids.length) go({ ...fresh(), query: ids.slice(0, 8).map((id) => `#${id}`).join(" ") });
 }
 
-/** @param {string} text @param {boolean} [stays] */
-function notice(text, stays) {
+/** @param {string} text @param {boolean} [stays] @param {() => void} [again] */
+function notice(text, stays, again) {
   const place = byId("notice");
-  place.textContent = text;
+  const act = () => {
+    notice("");
+    again?.();
+  };
+  render([text, again ? html`<button @click=${act}>Try again</button>` : nothing], place);
   place.classList.toggle("shown", Boolean(text));
   clearTimeout(noticeTimer);
   if (text && !stays) noticeTimer = setTimeout(() => place.classList.remove("shown"), 3500);
@@ -365,22 +356,13 @@ function notice(text, stays) {
 /** @param {string} title @param {string} hint @param {string} done @returns {Promise<string>} */
 function prompted(title, hint, done) {
   return new Promise((resolve) => {
-    render(
-      html`<form method="dialog"><h2>${title}</h2>
-        <input name="text" aria-label=${title} placeholder=${hint} autocomplete="off" autofocus>
-        <div class="actions"><button value="">Cancel</button><button class="main" value="done">${done}</button></div></form>`,
-      dialog,
-    );
-    const field = /** @type {HTMLInputElement} */ (dialog.querySelector("input"));
+    const field = /** @type {HTMLInputElement} */ (byId("answer"));
+    byId("question").textContent = title;
+    byId("done").textContent = done;
+    field.placeholder = hint;
     field.value = "";
-    field.onkeydown = (event) => {
-      if (event.key === "Enter") {
-        event.preventDefault();
-        dialog.close("done");
-      }
-    };
     dialog.onclose = () => {
-      resolve(dialog.returnValue === "done" ? field.value.trim() : "");
+      resolve(dialog.returnValue && field.value.trim());
       if (!viewer.open) box.focus();
     };
     dialog.returnValue = "";
@@ -403,30 +385,35 @@ async function goToDate() {
 async function closePage() {
   live.stop();
   await ask("POST", "/close").catch(() => {});
+  const closed = written("closed");
   document.body.textContent = "";
-  render(html`<div class="empty"><h2>Closed</h2><p>Nothing is listening any more. Open it again with <code>${commands.imgvec} browse</code>.</p></div>`, document.body);
+  document.body.append(closed);
+  /** @type {HTMLElement} */ (document.querySelector("code")).textContent = `${commands.imgvec} browse`;
 }
 
 addEventListener("keydown", (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open], :popover-open")) return;
   if (target.matches("input, textarea, select")) {
     if (event.key === "Escape" && !viewer.open) box.focus();
     return;
   }
   if (scene.view === "duplicates" && !viewer.open && duplicates.key(event)) return;
   if (scene.view === "map" && map.key(event)) return event.preventDefault();
-  const act = viewer.open ? viewerKey(event) : pageKey(event);
+  const act = viewer.open ? viewerKey(event.key) : pageKey(event.key);
   if (act) {
     event.preventDefault();
     act();
   }
 });
 
-/** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
-function viewerKey(event) {
+/** @param {string} key @returns {(() => void) | undefined} */
+function viewerKey(key) {
   const keys = /** @type {Keys} */ ({
     Escape: () => viewer.close(),
+    "+": () => viewer.zoom(1.5),
+    "=": () => viewer.zoom(1.5),
+    "-": () => viewer.zoom(1 / 1.5),
     i: () => togglePanel(),
     s: () => go({ ...fresh(), query: `#${panel.id}` }),
     t: () => {
@@ -439,12 +426,12 @@ function viewerKey(event) {
     PageUp: () => viewer.step(-10),
     "?": help,
   });
-  if (/^[0-5]$/.test(event.key)) return () => void panel.rate(Number(event.key));
-  return keys[event.key];
+  if (/^[0-5]$/.test(key)) return () => void panel.rate(Number(key));
+  return keys[key];
 }
 
-/** @param {KeyboardEvent} event @returns {(() => void) | undefined} */
-function pageKey(event) {
+/** @param {string} key @returns {(() => void) | undefined} */
+function pageKey(key) {
   const keys = /** @type {Keys} */ ({
     "/": () => bar.focus(),
     "?": help,
@@ -463,9 +450,9 @@ function pageKey(event) {
       panel.box.hidden = false;
       openViewer(grid.active);
     };
-    if (/^[0-5]$/.test(event.key)) return () => void rateSelected(Number(event.key));
+    if (/^[0-5]$/.test(key)) return () => void rateSelected(Number(key));
   }
-  return keys[event.key];
+  return keys[key];
 }
 
 /** @param {string} data base64 */
@@ -501,6 +488,7 @@ async function begin() {
     if (start.like) scene = withPicture(start.like);
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
     bar.closes = start.closes;
+    document.body.classList.toggle("member", !start.owner);
     commands.imgvec = start.imgvec;
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));

@@ -1,6 +1,7 @@
 /** The map: photos where they were taken, those near each other together, over our own coastline. */
 
 import { ask, thumbnail, withFields } from "./api.js";
+import { within } from "./layout.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const TILE = 256;
@@ -186,7 +187,7 @@ export class PhotoMap {
   async _ask() {
     const asked = ++this._asked;
     const [south, west, north, east] = this._seen(APART);
-    const columns = Math.min(Math.max(Math.round((this._world * ((turned(east - west) + 360) % 360 || 360)) / 360 / CELL), 1), 64);
+    const columns = within(Math.round((this._world * ((turned(east - west) + 360) % 360 || 360)) / 360 / CELL), 1, 64);
     try {
       const found = await ask("GET", withFields("/v1/positions", { south, west, north, east, columns }));
       if (asked !== this._asked || !this.visible) return;
@@ -289,7 +290,7 @@ export class PhotoMap {
     const place = this.places.get(group.id) ?? "";
     const photos = `${group.count.toLocaleString()} ${group.count === 1 ? "photo" : "photos"}`;
     return html`<li><button class="spot digits-${String(group.count).length}" aria-label=${place ? `${photos} near ${place}` : photos}
-      @focus=${() => this._reveal(group)} @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(/** @type {any} */ (group), 128)}>
+      @focus=${() => this._reveal(group)} @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(group, 128)}>
       ${group.count > 1 ? html`<b>${group.count.toLocaleString(undefined, { notation: "compact" })}</b>` : nothing}${place ? html`<span>${place.split(",")[0]}</span>` : nothing}</button></li>`;
   }
 
@@ -347,7 +348,7 @@ export class PhotoMap {
   _wheel = (/** @type {WheelEvent} */ event) => {
     event.preventDefault();
     const lines = event.deltaMode ? 30 : 1;
-    this._zoom(Math.min(Math.max((-event.deltaY * lines) / (event.ctrlKey ? 60 : 240), -1), 1), this._inside(event));
+    this._zoom(within((-event.deltaY * lines) / (event.ctrlKey ? 60 : 240), -1, 1), this._inside(event));
   };
 
   _press = (/** @type {PointerEvent} */ event) => {
@@ -388,13 +389,13 @@ export class PhotoMap {
 
 /** @param {number} latitude @returns {number} how far down it lies: 0 at 85° north, 1 at 85° south */
 function down(latitude) {
-  const sine = Math.sin((Math.min(Math.max(latitude, -85.0511), 85.0511) * Math.PI) / 180);
+  const sine = Math.sin((within(latitude, -85.0511, 85.0511) * Math.PI) / 180);
   return 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI);
 }
 
 /** @param {number} share @returns {number} the latitude that lies so far down */
 function up(share) {
-  return (Math.atan(Math.sinh((0.5 - Math.min(Math.max(share, 0), 1)) * 2 * Math.PI)) * 180) / Math.PI;
+  return (Math.atan(Math.sinh((0.5 - within(share, 0, 1)) * 2 * Math.PI)) * 180) / Math.PI;
 }
 
 /** @param {number} longitude @returns {number} the same, from -180 to 180 */
@@ -405,9 +406,9 @@ function turned(longitude) {
 /** @param {Spot} spot @param {number} height Keep the earth as high as the box, and its ends out of it. @returns {Spot} */
 function limited({ latitude, longitude, zoom }, height) {
   const least = Math.log2(Math.max(height, TILE) / TILE);
-  const large = Math.min(Math.max(zoom, least), DEEPEST);
+  const large = within(zoom, least, DEEPEST);
   const edge = height / 2 / (TILE * 2 ** large);
-  return { latitude: up(Math.min(Math.max(down(latitude), edge), 1 - edge)), longitude: turned(longitude), zoom: large };
+  return { latitude: up(within(down(latitude), edge, 1 - edge)), longitude: turned(longitude), zoom: large };
 }
 
 /** @param {{latitude: number, longitude: number}[]} points @returns {Box} the narrowest that holds them */

@@ -25,7 +25,7 @@ export class Panel {
     this.box = box;
     this.told = told;
     this.id = -1;
-    /** @type {any} */
+    /** @type {Answer | null} */
     this.image = null;
     /** @type {any[]} */
     this.similar = [];
@@ -59,7 +59,7 @@ export class Panel {
       const request = { image: { id }, limit: SIMILAR + 1, all: true };
       const answer = await ask("POST", "/v1/search", request);
       if (this.id !== id) return;
-      this.similar = answer.hits.filter((/** @type {any} */ hit) => hit.id !== id && !hit.source).slice(0, SIMILAR);
+      this.similar = answer.hits.filter((hit) => hit.id !== id && !hit.source).slice(0, SIMILAR);
       this._draw();
     } catch (error) {
       if (this.id === id) render(html`<p class="wrong">${error.message}</p>`, this.box);
@@ -68,9 +68,8 @@ export class Panel {
 
   /** @param {number} stars the same again takes the rating away */
   async rate(stars) {
-    const now = this.image?.user_metadata?.rating;
-    await this._set({ rating: now === stars || stars === 0 ? null : stars });
-    this.told.say(now === stars || stars === 0 ? "No rating" : `Rated ${stars} of 5`);
+    const rating = this.image?.user_metadata?.rating === stars ? null : stars || null;
+    await this._set({ rating }, rating ? `Rated ${rating} of 5` : "No rating");
   }
 
   /** @param {string[]} add @param {string[]} remove */
@@ -82,10 +81,11 @@ export class Panel {
     });
   }
 
-  /** @param {Fields} changes */
-  async _set(changes) {
+  /** @param {Fields} changes @param {string} done */
+  async _set(changes, done) {
     await attempt(this.told.say, async () => {
       this._knows(await ask("PATCH", `/v1/images/${this.id}/metadata`, changes));
+      this.told.say(done);
     });
   }
 
@@ -102,7 +102,7 @@ export class Panel {
     const said = image.user_metadata ?? {};
     const file = image.files[0];
     const [folder, name] = splitPath(file.path);
-    const film = image.companions?.some((/** @type {any} */ each) => each.kind === "video");
+    const film = image.companions?.some((each) => each.kind === "video");
     render(
       html`
         <header>
@@ -134,9 +134,9 @@ export class Panel {
         </div>
         <label class="note">Note
           <textarea rows="2" maxlength="10000" .value=${String(said.note ?? "")}
-            @change=${(/** @type {Event} */ event) => {
-              const text = /** @type {HTMLTextAreaElement} */ (event.target).value.trim();
-              void this._set({ note: text || null });
+            @change=${(/** @type {any} */ event) => {
+              const text = event.target.value.trim();
+              void this._set({ note: text || null }, "The note is kept");
             }}></textarea>
         </label>
         ${film

@@ -89,13 +89,13 @@ export class Timeline {
     this._take({ months, clock: "" }, Uint8Array.from(images, (image) => shapeOf(image.width, image.height)));
   }
 
-  /** @param {any} found @param {Uint8Array} shapes */
+  /** @param {Pick<Answer, "months" | "clock">} found @param {Uint8Array} shapes */
   _take(found, shapes) {
     this.clock = found.clock;
     this._months = found.months;
     this._starts = new Uint32Array(found.months.length);
     let start = 0;
-    this.sections = found.months.map((/** @type {any} */ month, /** @type {number} */ i) => {
+    this.sections = found.months.map((month, i) => {
       this._starts[i] = start;
       const section = { start, title: titleOf(month.month), short: month.month.slice(0, 4) };
       start += month.count;
@@ -183,17 +183,19 @@ export class Results {
     this.sections = [{ start: 0, title: "", short: "" }];
     /** @type {() => void} */
     this.onload = () => {};
+    /** Told why no more comes. @type {(why: string) => void} */
+    this.onfail = () => {};
+    /** What came with the first hits. @type {any} */
+    this.answer = null;
     /** @type {any[]} */
     this.hits = [];
     /** @type {string | null} */
     this._cursor = null;
-    /** @type {Promise<void> | null} */
-    this._more = null;
+    this._asking = false;
+    this._failed = false;
     this.found = 0;
     this.weaker = 0;
-    this.searched = 0;
     this.nearest = false;
-    this.took = 0;
   }
 
   get length() {
@@ -207,26 +209,24 @@ export class Results {
   /** @param {AbortSignal} [signal] */
   async open(signal) {
     const answer = await ask("POST", "/v1/search", { ...this.request, limit: PAGE }, signal);
-    this.found = answer.found ?? answer.hits.length;
-    this.weaker = answer.weaker ?? 0;
-    this.searched = answer.searched;
-    this.took = answer.took_ms;
-    let hits = answer.hits;
+    this.answer = answer;
+    this.found = answer.found;
+    this.weaker = answer.weaker;
+    let { hits } = answer;
     if (!hits.length) {
-      hits = answer.nearest_hits?.length ? answer.nearest_hits : [answer.nearest].filter(Boolean);
+      hits = answer.nearest_hits.map((hit) => ({ ...hit, band: "nearest" }));
       this.nearest = hits.length > 0;
-      hits = hits.map((/** @type {any} */ hit) => ({ ...hit, band: "nearest" }));
     }
     this._add(hits);
-    this._cursor = answer.next_cursor ?? null;
+    this._cursor = answer.next_cursor;
     return this;
   }
 
   /** @param {number} index @returns {Item | undefined} */
   at(index) {
     const hit = this.hits[index];
-    if (index >= this.hits.length - PAGE / 2 && this._cursor) this._next();
-    return hit && { id: hit.id, label: labelOf(hit), band: hit.band, source: hit.source };
+    if (index >= this.hits.length - PAGE / 2 && this._cursor) void this._next();
+    return hit && { id: hit.id, hash: hit.hash, label: labelOf(hit), band: hit.band, source: hit.source };
   }
 
   /** @param {number} index */
@@ -244,16 +244,26 @@ export class Results {
     return true;
   }
 
-  _next() {
-    this._more ??= ask("POST", "/v1/search", { ...this.request, limit: PAGE, cursor: this._cursor })
-      .then((answer) => {
-        this._add(answer.hits);
-        this._cursor = answer.next_cursor ?? null;
-        this.onload();
-      })
-      .catch(() => { this._cursor = null; })
-      .finally(() => { this._more = null; });
-    return this._more;
+  async _next() {
+    if (this._asking) return;
+    this._asking = true;
+    try {
+      const answer = await ask("POST", "/v1/search", { ...this.request, limit: PAGE, cursor: this._cursor });
+      this._add(answer.hits);
+      this._cursor = answer.next_cursor;
+      this._asking = false;
+      this.onload();
+    } catch (error) {
+      this._failed = true; // nothing more is asked for until `again`
+      this.onfail(error.message);
+    }
+  }
+
+  /** Ask once more for what did not come. */
+  again() {
+    if (!this._failed) return;
+    this._failed = this._asking = false;
+    void this._next();
   }
 
   /** @param {any[]} hits */

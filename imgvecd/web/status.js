@@ -11,7 +11,7 @@ export class Status {
     this.box = box;
     this.say = say;
     this.visible = false;
-    /** @type {any} */
+    /** @type {Answer | null} */
     this.state = null;
     /** @type {any[]} */
     this.failures = [];
@@ -32,7 +32,7 @@ export class Status {
     }
   }
 
-  /** @param {any} state */
+  /** @param {Answer} state */
   show(state) {
     this.state = state;
     if (!this.visible || !state) return;
@@ -51,9 +51,9 @@ export class Status {
             : html`<button @click=${() => this._act("/v1/pause", {}, "Indexing rests; searches go on")}>Pause indexing</button>`}
           ${files.failed ? html`<button @click=${() => this._act("/v1/retry", {}, "Trying again")}>Try failures again</button>` : nothing}
         </div>
-        ${(state.warnings ?? []).map((/** @type {string} */ warning) => html`<p class="wrong">${warning}</p>`)}
+        ${state.warnings.map((warning) => html`<p class="wrong">${warning}</p>`)}
         <h3>Folders</h3>
-        <ul class="roots">${state.roots.map((/** @type {any} */ root) => html`<li class=${root.online === false ? "away" : ""}>
+        <ul class="roots">${state.roots.map((root) => html`<li class=${root.online === false ? "away" : ""}>
           <strong>${root.path}</strong><span>${n(root.files ?? 0)} files · ${root.online === false
             ? html`offline${root.offline_since ? html` since ${root.offline_since.slice(0, 16).replace("T", " ")}` : nothing}: ${root.offline_reason}`
             : html`online, watched by ${root.watching}`}</span></li>`)}</ul>

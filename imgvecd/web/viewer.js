@@ -1,7 +1,7 @@
 /** One photo, large: PhotoSwipe over whatever the grid shows. */
 
 import { ask, thumbnail } from "./api.js";
-import { wholeRatioOf } from "./layout.js";
+import { wholeRatioOf, within } from "./layout.js";
 import PhotoSwipe from "./vendor/photoswipe.esm.min.js";
 
 const SIZES = [1024, 2048, 4096];
@@ -37,7 +37,7 @@ export class Viewer {
   show(source, index) {
     this.source = source;
     this.index = index;
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const ms = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 180;
     const swipe = new PhotoSwipe({
       index,
       loop: false,
@@ -47,19 +47,20 @@ export class Viewer {
       escKey: false, // see `close`
       returnFocus: false,
       clickToCloseNonZoomable: false,
-      showHideAnimationType: calm ? "none" : "fade",
-      hideAnimationDuration: calm ? 0 : 160,
-      showAnimationDuration: calm ? 0 : 160,
-      zoomAnimationDuration: calm ? 0 : 200,
+      showHideAnimationType: "fade",
+      hideAnimationDuration: ms,
+      showAnimationDuration: ms,
+      zoomAnimationDuration: ms,
       wheelToZoom: true,
       maxZoomLevel: 4,
-      getViewportSizeFn: () => this.told.room(),
+      getViewportSizeFn: () => ({ x: swipe.element.clientWidth, y: swipe.element.clientHeight }),
       errorMsg: "This photo cannot be shown; the panel (i) says why.",
     });
     this.swipe = swipe;
     swipe.addFilter("numItems", () => source.length);
     swipe.addFilter("itemData", (/** @type {any} */ _data, /** @type {number} */ at) => this._data(at));
     swipe.on("change", () => this._changed());
+    swipe.on("openingAnimationEnd", () => this.resized());
     swipe.on("afterInit", () => {
       const box = swipe.element;
       box.setAttribute("aria-label", "Photo");
@@ -83,14 +84,19 @@ export class Viewer {
     else swipe.on("openingAnimationEnd", () => swipe.close());
   }
 
-  /** Use the room that is left. */
   resized() {
     this.swipe?.updateSize(true);
   }
 
+  /** @param {number} by a factor */
+  zoom(by) {
+    const slide = this.swipe?.currSlide;
+    slide?.zoomTo(slide.currZoomLevel * by);
+  }
+
   /** @param {number} by */
   step(by) {
-    this.swipe?.goTo(Math.min(Math.max(this.index + by, 0), (this.source?.length ?? 1) - 1));
+    this.swipe?.goTo(within(this.index + by, 0, (this.source?.length ?? 1) - 1));
   }
 
   /** @param {number} at */

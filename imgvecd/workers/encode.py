@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,10 +24,12 @@ from imgvecd.processes.worker_messages import (
     ImagesRequest,
     KeepRequest,
     Kept,
+    ModelKnown,
     Request,
     TextsRequest,
     Vectors,
 )
+from imgvecd.types import ModelInfo
 from imgvecd.workers.channel import open_channel, serve
 from imgvecd.workers.sandbox import confine_encoder
 
@@ -49,7 +51,7 @@ def main() -> None:
     arguments = msgspec.json.decode(sys.argv[1], type=EncodeArguments)
     channel = open_channel(arguments.priority)
     try:
-        encoding = Encoding(arguments)
+        encoding = Encoding(arguments, lambda info: send(channel, ModelKnown(info)))
     except ModelError as error:
         send(channel, _refusal(error))
         return
@@ -60,16 +62,23 @@ def main() -> None:
 
 
 class Encoding:
-    """A loaded model that answers requests."""
+    """A loaded model that answers requests.
 
-    def __init__(self, arguments: EncodeArguments) -> None:
-        self._model = _load(arguments)
+    Args:
+        on_known: told what model it is, if that is known long before it is loaded.
+    """
+
+    def __init__(
+        self, arguments: EncodeArguments, on_known: Callable[[ModelInfo], None] = lambda _: None
+    ) -> None:
+        self._model = _load(arguments, on_known)
 
     def ready(self) -> EncodeReady:
         """Return what was loaded."""
         model = self._model
         dtype = str(model.dtype).removeprefix("torch.")
-        return EncodeReady(model.info, str(model.device), dtype, model.runtime)
+        streams = getattr(model, "streams", 1)  # an image tower alone has more
+        return EncodeReady(model.info, str(model.device), dtype, model.runtime, streams)
 
     def answer(self, request: Request, body: bytearray) -> tuple[Answer, Sequence[Buffer]]:
         """Encode; rows that are no numbers are refused, since they would poison the index.
@@ -81,7 +90,7 @@ class Encoding:
             return self._keep(request.directory), ()
         if isinstance(request, ImagesRequest):
             size = self._model.info.preprocess.size
-            assert hasattr(self._model, "encode_images")  # noqa: S101  # nobody asks a text tower
+            assert hasattr(self._model, "encode_images")  # noqa: S101  # a text tower gets texts only
             pixels = np.frombuffer(body, np.uint8).reshape(request.count, size, size, 3)
             vectors = self._model.encode_images(pixels)
         else:
@@ -103,10 +112,12 @@ class Encoding:
             return Failed("worker", f"the image tower cannot be kept: {error.strerror}")
 
 
-def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower | Comparison:
+def _load(
+    arguments: EncodeArguments, on_known: Callable[[ModelInfo], None]
+) -> OpenClipModel | TextTower | ImageTower | Comparison:
     # seconds of imports, which are not to delay the channel; and only those that are needed
     if arguments.part == "texts":
-        return _text_tower(arguments)
+        return _text_tower(arguments, on_known)
     if arguments.part == "images":
         from imgvecd.adapters.imagetower import BINARY  # noqa: PLC0415
 
@@ -125,11 +136,11 @@ def _load(arguments: EncodeArguments) -> OpenClipModel | TextTower | ImageTower 
     )
 
 
-def _text_tower(arguments: EncodeArguments) -> TextTower:
+def _text_tower(arguments: EncodeArguments, on_known: Callable[[ModelInfo], None]) -> TextTower:
     if arguments.build and not os.path.exists(arguments.text_tower):
         from imgvecd.adapters.texttower import building  # noqa: PLC0415
 
-        return building.build(arguments.choice, arguments.text_tower)
+        return building.build(arguments.choice, arguments.text_tower, on_known)
     from imgvecd.adapters.texttower import TextTower  # noqa: PLC0415
 
     return TextTower.read(arguments.text_tower)

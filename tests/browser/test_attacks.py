@@ -139,6 +139,15 @@ def test_an_address_lets_in_once(page, gateway):
     assert "used before" in page.text()
 
 
+def test_a_person_without_the_cookie_is_told_in_words(browser, alone):
+    for host in (alone.host, f"localhost:{alone.port}"):
+        browser.open(f"http://{host}/")
+        assert "{" not in browser.text()
+    assert "not the address" in browser.text()
+    browser.open(f"http://{alone.host}/")
+    assert "Open the page anew with `" in browser.text()
+
+
 def test_nothing_but_the_gateway_is_asked(page, gateway):
     page.press("/")
     page.press("a cat", "Enter")

@@ -52,7 +52,10 @@ PASTED = (
     ".then(({ images: [image] }) => fetch(`/v1/images/${image.id}/thumbnail`))"
     ".then(r => r.blob()).then(data => { const clipboardData = new DataTransfer();"
     " clipboardData.items.add(new File([data], 'a.jpg', { type: 'image/jpeg' }));"
-    " dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true })); })"
+    " const pasted = new ClipboardEvent('paste', { clipboardData, bubbles: true });"
+    # Firefox lets no script paste a file, but drop it
+    " dispatchEvent(pasted.clipboardData?.files.length ? pasted"
+    " : new DragEvent('drop', { dataTransfer: clipboardData, bubbles: true })); })"
 )
 
 
@@ -98,6 +101,78 @@ def test_back_returns_to_the_very_same_place(page):
     page.until("location.hash === '#view=status'")
     page.js("history.back()")
     page.until("!location.hash && document.activeElement.id === 'grid'")  # keys move in it again
+
+
+def test_pictures_may_be_kept_for_good(page):
+    """Wherever they are shown: their addresses have their hash."""
+    page.press("/")
+    page.press("a cat", "Enter")
+    page.until(f"({COUNT}).includes('found')")
+    page.press("i")
+    page.until("document.querySelector('.strip img')?.complete")
+    page.press("Escape")
+    page.until("!document.querySelector('.pswp')")
+    open_map(page)
+    page.until("document.querySelector('.spot img').complete")
+    asked = {url for url in page.requested if "/thumbnail" in url}
+    assert len(asked) > 10
+    assert [url for url in asked if "hash=" not in url] == []
+
+
+def test_what_was_understood_is_told_and_can_be_refused(page):
+    page.press("/")
+    page.press("a cat in 2021", "Enter")
+    said = "document.querySelector('.said').innerText"
+    page.until(f"({said}).includes('“a cat”, taken 2021-01-01 to 2021-12-31')")
+    few = page.js(COUNT)
+    page.js("document.querySelector('.said button').click()")
+    page.until(f"({said}) === '' && ({COUNT}) !== {json.dumps(few)}")
+    page.js("history.back()")
+    page.until(f"({said}).includes('2021-12-31') && ({COUNT}) === {json.dumps(few)}")
+    page.press("/")
+    page.press("a cat in 2021 ", "Enter")  # typed anew, it is understood anew
+    page.until(f"({said}).includes('2021-12-31')")
+
+
+def test_more_hits_that_do_not_come_are_told_of(page):
+    page.js(
+        "void (() => { const real = fetch; window.away = true; window.fetch = (path, options) => {"
+        " const body = path === '/v1/search' && JSON.parse(options.body);"
+        " if (body.cursor && window.away) return Promise.reject(new TypeError('away'));"
+        " const few = body ? { ...options, body: JSON.stringify({ ...body, limit: 4 }) } : options;"
+        " return real(path, few); }; })()"
+    )
+    page.press("/")
+    page.press("a cat", "Enter")
+    again = "document.querySelector('#notice.shown button')"
+    page.until(f"{again} && document.querySelector('#notice').innerText.includes('not connected')")
+    cells = "document.querySelectorAll('.cell').length"
+    assert page.js(cells) == 4
+    page.js(f"(() => {{ window.away = false; {again}.click(); }})()")
+    page.until(f"{cells} > 4 && !{again}")
+
+
+def test_what_is_the_owners_alone_is_hidden_from_members_and_said_in_words(page):
+    page.js("void document.body.classList.add('member')")
+    page.press("x")
+    page.press("i")
+    page.until("document.querySelector('.strip img')")
+    hidden = [
+        *(".to-duplicates", ".note", ".tags form"),
+        *("#selection .stars", "#selection [data-key=t]"),
+    ]
+    for each in hidden:
+        assert page.js(f"document.querySelector('{each}').offsetParent === null"), each
+    assert page.js("document.querySelector('.to-map').offsetParent !== null")
+    page.js(
+        "void (() => { const real = fetch; window.fetch = (path, options) =>"
+        " options?.method === 'PATCH' ? Promise.resolve(new Response('{}', { status: 403 }))"
+        " : real(path, options); })()"
+    )
+    page.press("4")
+    page.until("document.querySelector('#notice.shown')?.textContent.startsWith('Only the owner')")
+    assert page.js("document.querySelectorAll('#panel .star.lit').length") == 0
+    page.press("Escape")
 
 
 def test_arrows_move_and_shift_selects(page):
@@ -153,12 +228,13 @@ def test_a_heic_is_shown(page):
 
 
 def test_filters_are_chips(page):
-    page.click(".menu summary")
+    page.click("[popovertarget]")
     page.until(
-        "[...document.querySelectorAll('.menu li')].some(li => li.textContent.includes('Camera 1'))"
+        "[...document.querySelectorAll('#filters li')]"
+        ".some(li => li.textContent.includes('Camera 1'))"
     )
     page.js(
-        "[...document.querySelectorAll('.menu li button')]"
+        "[...document.querySelectorAll('#filters li button')]"
         ".find(b => b.textContent.includes('Camera 1')).click()"
     )
     page.until(f"({COUNT}) === '4 photos'")
@@ -170,9 +246,9 @@ def test_filters_are_chips(page):
     page.until("document.querySelectorAll('.chips .chip').length > 80")
     assert page.js("document.querySelector('main').clientHeight") > 500  # of 800: the grid stays
     page.resize(390, 780)
-    bottom = "document.querySelector('.menu summary').getBoundingClientRect().bottom"
-    page.js("document.querySelector('.menu').open = true")
-    menu = "document.querySelector('.sheet-menu').getBoundingClientRect()"
+    bottom = "document.querySelector('[popovertarget]').getBoundingClientRect().bottom"
+    page.js("document.querySelector('#filters').showPopover()")
+    menu = "document.querySelector('#filters').getBoundingClientRect()"
     page.until(f"{menu}.height > 0")
     assert page.js(f"{menu}.top >= {bottom} && {menu}.right <= innerWidth && {menu}.left >= 0")
 
@@ -285,6 +361,16 @@ def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
         browser.press("d")
         title = "document.querySelector('.duplicates h2')?.textContent"
         browser.until(f"{title} === 'The very same file'")
+        zoom = "document.querySelector('.lens img').style.transform"
+        for keys, seen in (
+            ("++", "scale(2.25) translate(0%, 0%)"),
+            (("Right", "Down"), "scale(2.25) translate(-4.444%, -4.444%)"),
+            ("-", "scale(1.5) translate(-4.444%, -4.444%)"),
+            ("0", "scale(1) translate(0%, 0%)"),
+        ):
+            browser.press(*keys)
+            rounded = f"({zoom}).replace(/\\d+\\.\\d{{4,}}/g, (n) => Number(n).toFixed(3))"
+            browser.until(f"{rounded} === '{seen}'")
         browser.js("document.querySelector('.duplicates button.main').click()")
         browser.until("document.querySelector('#notice').textContent.includes('1 moved')")
         left = [path for path in photos + copies if path.exists()]
@@ -450,8 +536,8 @@ def test_axe_finds_nothing_serious(page, view):
     steps = {
         "viewer": lambda: (page.press("i"), page.until("document.querySelector('.strip img')")),
         "menu": lambda: (
-            page.click(".menu summary"),
-            page.until("document.querySelector('.menu li')"),
+            page.click("[popovertarget]"),
+            page.until("document.querySelector('#filters li')"),
         ),
         "help": lambda: (page.press("?"), page.until("document.querySelector('dialog[open]')")),
         "duplicates": lambda: (

@@ -38,8 +38,8 @@ def test_text_in_a_picture_is_read_in_the_panel(browser, tmp_path):
         browser.until("document.querySelector('.pswp--open')")
         browser.press("i")
         browser.until(READ)
-        browser.js(f"{READ}.querySelector('summary').focus()")
-        browser.press("Enter")
+        browser.js(f"{READ}.querySelector('summary').scrollIntoView()")
+        browser.click("#panel details.read summary")
         browser.until(f"{READ}.open")
         shown = browser.js(f"{READ}.innerText")
         assert "Bakery Schmidt" in shown

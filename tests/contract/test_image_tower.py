@@ -1,7 +1,6 @@
 """The image tower on OpenVINO gives what the whole model gives, and is used instead of it."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -9,13 +8,14 @@ import subprocess
 import sys
 
 import numpy as np
-import psutil
 import pytest
 import safetensors.numpy
+from child_processes import mapped
 from later import Later, open_clip, save_file, torch
 from running import DEADLINE_S
 
-from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower, building
+from imgvecd.adapters.imagetower import BINARY, GRAPH, ImageTower, building, load_openvino
+from imgvecd.adapters.imagetower.plain_products import use_plain_products
 from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library import runtime_choice
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
@@ -97,6 +97,28 @@ def test_one_that_is_built_from_the_checkpoint_gives_the_same(tmp_path, kind):
     assert tower.info.dim == (512 if kind == EMBEDDED else 32)
     assert "built" in read_choice(directory, FP32).note
     require_same(OpenClipModel(choice, FP32), directory)
+
+
+def test_without_avx512_products_are_plain_and_give_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("imgvecd.adapters.imagetower.tower._LARGE_BYTES", 0)  # kept as float16
+    choice, directory = tiny(tmp_path), str(tmp_path / "tower")
+    building.build(choice, FP32, directory)
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3), np.uint8)
+    rows = []
+    for plain in (False, True):
+        monkeypatch.setattr(
+            "imgvecd.adapters.imagetower.tower.computes_avx2_at_best", lambda plain=plain: plain
+        )
+        rows.append(ImageTower.read(directory).encode_images(pixels))
+    assert comparing.likeness(*rows) > 0.999999
+    model = load_openvino().Core().read_model(os.path.join(directory, GRAPH))
+    nodes = model.get_ordered_ops()
+    assert [node.get_type_name() for node in nodes].count("Gelu") == 2
+    assert "decompression_0" in {key for node in nodes for key in node.get_rt_info()}
+    use_plain_products(model)
+    nodes = model.get_ordered_ops()
+    assert "Gelu" not in {node.get_type_name() for node in nodes}
+    assert "decompression_0" not in {key for node in nodes for key in node.get_rt_info()}
 
 
 def test_one_that_bf16_is_too_coarse_for_is_built_in_fp32(tmp_path, monkeypatch):
@@ -243,15 +265,6 @@ def test_a_damaged_tower_is_refused(tmp_path, kept_once, name, damage):
         path.write_bytes(data[:half] + rest)
     with pytest.raises(ModelError):
         ImageTower.read(directory)
-
-
-def mapped(name):
-    """Whether a child process has a library in memory."""
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):  # it has just ended
-            if any(name in region.path for region in child.memory_maps()):
-                return True
-    return False
 
 
 async def until_kept(encoder):

@@ -4,8 +4,8 @@ import functools
 import json
 
 import numpy as np
-import psutil
 import pytest
+from child_processes import mapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from later import Later, open_clip, save_file, torch
@@ -125,15 +125,6 @@ def test_a_disk_that_is_full_costs_speed_only(tmp_path, caplog):
     (tmp_path / "file").touch()
     OpenClipModel(tiny(tmp_path), FP32, str(tmp_path / "file" / "tower"))
     assert "is not kept" in caplog.text
-
-
-def mapped(name):
-    """Whether a child process has a library in memory."""
-    return any(
-        name in region.path
-        for child in psutil.Process().children()
-        for region in child.memory_maps()
-    )
 
 
 @pytest.mark.long

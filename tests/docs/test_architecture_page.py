@@ -4,9 +4,12 @@ import ast
 import collections
 import functools
 import importlib.util
+import itertools
 import re
 import tomllib
 from pathlib import Path
+
+from imgvecd.core import threads
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "imgvecd"
@@ -59,6 +62,47 @@ def test_the_map_has_every_room():
     for folder in (*(PACKAGE / "core").iterdir(), *(PACKAGE / "catalog").iterdir()):
         if (folder / "__init__.py").exists():
             assert f"{folder.name}/" in drawn, folder
+
+
+def test_the_layers_are_those_of_the_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = [each["layers"] for each in contracts["contracts"] if each["type"] == "layers"]
+    depth = {
+        module.strip().removeprefix("imgvecd."): number
+        for number, layer in enumerate(layers)
+        for module in layer.split("|")
+    }
+    start = PAGE.index("Imports point down")
+    chain = re.findall(
+        r"`([a-z, ]+)`(?= →|\.| → )", PAGE[start : PAGE.index("The query tool", start)]
+    )
+    told = [[depth[module] for module in step.split(", ")] for step in chain]
+    assert len(told) > 8
+    for above, below in itertools.pairwise(told):
+        assert max(above) < min(below)
+
+
+def test_the_pools_of_threads_are_those_that_there_are():
+    told = re.search(r"`core\.threads`: ([a-z,\s]+)\)", PAGE)[1]
+    pools = [each.name for each in vars(threads).values() if isinstance(each, threads.ThreadPool)]
+    assert re.split(r",\s+", told) == pools
+
+
+def test_packages_of_one_adapter_are_imported_by_it_alone():
+    only = {"watchdog": "adapters.watchdog_", "torch": "adapters.openclip", "faiss": "adapters.f"}
+    only |= {"defusedxml": ("adapters.xmp_packet", "client.desktop.thunar")}
+    only |= {"openvino": "adapters.imagetower", "PIL": ("adapters.", "picture_input", "client.p")}
+    for name, path in modules().items():
+        tree = ast.walk(ast.parse(path.read_text()))
+        found = {
+            part.partition(".")[0]
+            for node in tree
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for part in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [])
+            + [alias.name for alias in node.names if isinstance(node, ast.Import)]
+        }
+        for package in found & only.keys():
+            assert name.removeprefix("imgvecd.").startswith(only[package]), (name, package)
 
 
 def test_every_dependency_is_explained():

@@ -59,6 +59,9 @@ def test_a_picture_comes_byte_for_byte(place):
         ("bytes=100-", 100, None),
         ("bytes=-7", -7, None),
         ("bytes=5-99999999", 5, None),
+        ("bytes=0-", 0, None),
+        ("bytes=0-99999999", 0, None),
+        ("bytes=-99999999", 0, None),
     ],
 )
 def test_a_range_of_it(place, asked, start, end):

@@ -9,7 +9,7 @@ from pathlib import Path
 import escaping_encoder
 import psutil
 import pytest
-from decode_workers import decode_workers
+from child_processes import children_with
 from escaping_decoder import WAYS
 from PIL import Image
 from raw_files import dng
@@ -73,7 +73,7 @@ async def test_what_is_in_force_is_told(pool):
     Image.new("RGB", (64, 64)).save(file, "PNG")
     await pool.decode_bytes(file.getvalue(), SPEC)
     assert pool.sandbox == ("limits", "no_new_privs", "landlock", "seccomp")
-    (worker,) = decode_workers()
+    (worker,) = children_with("imgvecd.workers.decode")
     status = Path(f"/proc/{worker.pid}/status").read_text()
     assert "NoNewPrivs:\t1" in status
     assert "Seccomp:\t2" in status
@@ -188,7 +188,7 @@ async def test_the_encoder_keeps_what_torch_needs():
         size = (await encoder.info()).preprocess.size
         assert len(await encoder.encode_images([bytes(3 * size * size)], Lane.BULK)) == 1
         assert len(await encoder.encode_texts(["a"], Lane.INTERACTIVE)) == 1
-        (worker,) = (p for p in psutil.Process().children() if "encode" in str(p.cmdline()))
+        (worker,) = children_with("imgvecd.workers.encode")
         status = Path(f"/proc/{worker.pid}/status").read_text()
         assert "NoNewPrivs:\t1" in status
         assert "Seccomp:\t2" in status

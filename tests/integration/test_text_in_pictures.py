@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from child_processes import children_with
 from PIL import Image, ImageDraw, ImageFont
 from running import DEADLINE_S
 
@@ -58,11 +59,7 @@ async def test_words_are_read_inside_the_sandbox(recogniser):
     assert text.splitlines() == ["RECEIPT 2041", "Hornbach Hanoi"]
     if sys.platform == "linux":
         assert recogniser.sandbox == ("limits", "no_new_privs", "landlock", "seccomp")
-        (worker,) = [
-            child
-            for child in psutil.Process().children()
-            if "imgvecd.workers.read_text" in child.cmdline()
-        ]
+        (worker,) = children_with("imgvecd.workers.read_text")
         assert "Seccomp:\t2" in Path(f"/proc/{worker.pid}/status").read_text()
         assert worker.rlimit(psutil.RLIMIT_AS)[0] == OcrConfig().memory_mb << 20
 

@@ -832,7 +832,7 @@ async def test_a_folder_that_does_not_answer_holds_up_nothing_else(library, stat
         await eventually(lambda: watched.files().keys() == EVERYTHING | {"z/z.jpg"})
         (library / "new.jpg").write_bytes(b"new")
         await eventually(lambda: "new.jpg" in watched.files())
-        assert threads().count("list") <= 3
+        assert threads().count("list") <= disk_calls.MOST_STUCK + 1  # slow ones may be among them
         hanging.set()
         await eventually(lambda: "hang/late.jpg" in watched.files())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from decode_workers import decode_workers
+from child_processes import children_with
 from running import DEADLINE_S
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
@@ -65,7 +65,7 @@ async def test_decoders_start_on_demand_and_stop_when_idle():
     assert pool.running == 0
     await asyncio.gather(*(pool.decode_bytes(GOOD, SPEC) for _ in range(6)))
     assert 1 <= pool.running <= 2
-    workers = decode_workers()
+    workers = children_with("imgvecd.workers.decode")
     assert workers
     await until(lambda: pool.running == 0)
     await until(lambda: not any(worker.is_running() for worker in workers))
@@ -76,7 +76,7 @@ async def test_decoders_start_on_demand_and_stop_when_idle():
 async def test_a_decoder_is_small_and_humble():
     pool = DecoderPool(DecodeConfig(workers=1), Priority(niceness=10, disk="low"))
     await pool.decode_bytes(GOOD, SPEC)
-    (worker,) = decode_workers()
+    (worker,) = children_with("imgvecd.workers.decode")
     assert worker.memory_info().rss < 120e6
     assert worker.nice() == 10
     assert worker.ionice() == (psutil.IOPRIO_CLASS_BE, 7)

@@ -2,12 +2,11 @@
 
 import asyncio
 import functools
-import os
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
+from child_processes import children_with
 from running import DEADLINE_S
 
 from imgvecd.config.schema import EncodeConfig
@@ -92,10 +91,9 @@ async def test_who_searches_waits_for_no_images(notes, monkeypatch, number):
     )
     try:
         await encoder.encode_images([GOOD], Lane.BULK)
-        children = psutil.Process().children()
-        (whole,) = [c.pid for c in children if "misbehaving_encoder" in c.cmdline()]
+        (whole,) = children_with("misbehaving_encoder")
         if number is not None:
-            os.kill(whole, number)
+            whole.send_signal(number)
         busy = asyncio.create_task(encoder.encode_images([GOOD] * 100_000, Lane.BULK))
         async with asyncio.timeout(DEADLINE_S):  # the images alone take longer, at 20 ms each
             assert (await encoder.encode_texts(["a"], Lane.INTERACTIVE)).shape == (1, 4)

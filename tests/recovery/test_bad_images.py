@@ -1,13 +1,12 @@
 """Bad pictures hurt only themselves: named failures within the limits, no worker left behind."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from pathlib import Path
 
-import psutil
 import pytest
+from child_processes import children_with
 from running import DEADLINE_S
 
 from imgvecd.config.schema import DecodeConfig
@@ -27,11 +26,7 @@ MODULE = "misbehaving_decoder"
 
 def workers():
     """Return those that are left; other tests of this process may have daemons, which go on."""
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += [child.pid] if MODULE in child.cmdline() else []
-    return found
+    return [child.pid for child in children_with(MODULE, recursive=True)]
 
 
 AT_NIGHT = pytest.mark.nightly  # another way to the same end as the one above it

@@ -38,9 +38,9 @@ def _library(folder: pathlib.Path) -> int:
                 {1: "N", 2: (north, 0, 0), 3: "E" if east > 0 else "W", 4: (abs(east), 0, 0)}
             )
             picture.convert("RGB").save(folder / photo.name, exif=exif)
-    with Image.open(photos[0]) as picture:
+    with Image.open(folder / photos[0].name) as picture:
         half = picture.resize((picture.width // 2, picture.height // 2))
-        half.convert("RGB").save(folder / "small copy.jpg", quality=70, exif=exif)
+        half.save(folder / "small copy.jpg", quality=70, exif=picture.getexif())
     return len(photos) + 1
 
 
@@ -93,7 +93,7 @@ def _take(browser: Browser, address: str, scheme: str) -> None:
     browser.until("document.querySelectorAll('.spot span').length >= 4")
     keep("map")
     browser.press("d")
-    browser.until("document.querySelector('#view h2') && !document.body.innerText.includes('…')")
+    browser.until("document.querySelectorAll('.lens').length === 2")
     keep("duplicates")
     browser.click(".state")
     browser.until("document.querySelector('.roots')")

@@ -5,6 +5,21 @@ type Item = { id: number; hash?: string; label: string; band?: string; source?: 
 
 /** JSON, as the API has it. */
 type Fields = Record<string, any>;
+/** What the daemon answers: lists, and more. */
+type Answer = Fields & {
+  clock: string;
+  companions?: any[];
+  days: number[];
+  files: any;
+  hashes: string[];
+  hits: any[];
+  ids: number[];
+  months: { month: string; count: number }[];
+  nearest_hits: any[];
+  roots: any[];
+  user_metadata: { tags?: string[]; [key: string]: any };
+  warnings: string[];
+};
 type Filters = Fields;
 
 /** What a key does. */
@@ -20,6 +35,8 @@ type Scene = {
   order: "score" | "newest";
   /** Which of the pictures that were pasted or dropped it searches by. */
   picture?: number;
+  /** What the words are not to be taken for: `dates: false`. */
+  literal?: Fields;
   /** Index of the photo in the viewer. */
   viewing?: number;
   /** Where the grid was left. */
@@ -54,13 +71,14 @@ type Pixels = { x: number; y: number };
 /** South, west, north, east. */
 type Box = [number, number, number, number];
 /** Photos that were taken near each other; all of them lie in the box. */
-type Group = { latitude: number; longitude: number; count: number; id: number; box: Box };
+type Group = { latitude: number; longitude: number; count: number; id: number; hash: string; box: Box };
 
 // What each part of the page tells those who made it.
 type BarEvents = {
   /** `refined`: it goes on with what was typed before. */
   search: (query: string, refined: boolean) => void;
   filter: (filters: Filters) => void;
+  literally: (literal: Fields) => void;
   order: (order: "score" | "newest") => void;
   noPicture: () => void;
   view: (view: Scene["view"]) => void;
@@ -92,5 +110,4 @@ type PanelEvents = {
 type ViewerEvents = {
   shown: (index: number, id: number) => void;
   closed: (index: number) => void;
-  room: () => {x: number, y: number};
 };

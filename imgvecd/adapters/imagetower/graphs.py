@@ -99,7 +99,9 @@ class _VisionGraph:
         if not config.no_ln_pre:
             x = self._graph.norm(x, "visual.ln_pre", width)
         for i in range(config.layers):
-            x = self._block(x, f"visual.transformer.resblocks.{i}.")
+            # of the last one only the row that stands for the image is looked at
+            first_only = config.pool_type == "tok" and i == config.layers - 1
+            x = self._block(x, f"visual.transformer.resblocks.{i}.", first_only=first_only)
         if config.final_ln_after_pool:
             x = self._graph.norm(self._pooled(x), "visual.ln_post", width)
         else:
@@ -125,26 +127,42 @@ class _VisionGraph:
         positions[0] += self._take("visual.class_embedding", width)
         return self._graph.plus(rows, positions[None])
 
-    def _block(self, x: Node, name: str) -> Node:
+    def _block(self, x: Node, name: str, *, first_only: bool) -> Node:
         ops, graph, width = self._ops, self._graph, self._config.width
-        x = ops.add(x, self._attention(graph.norm(x, f"{name}ln_1", width), f"{name}attn."))
+        normal = graph.norm(x, f"{name}ln_1", width)
+        if first_only:
+            x = ops.gather(x, np.array([0]), np.array(1))
+        x = ops.add(x, self._attention(normal, f"{name}attn.", first_only=first_only))
         inner = graph.norm(x, f"{name}ln_2", width)
         inner = graph.linear(inner, f"{name}mlp.c_fc", int(width * self._config.mlp_ratio))
         inner = ops.swish(inner, np.float32(_QUICK)) if self._quick else graph.gelu(inner)
         return ops.add(x, graph.linear(inner, f"{name}mlp.c_proj", width))
 
-    def _attention(self, x: Node, name: str) -> Node:
-        ops, width, head = self._ops, self._config.width, self._config.head_width
+    def _attention(self, x: Node, name: str, *, first_only: bool) -> Node:
+        ops, width = self._ops, self._config.width
         weight = self._take(f"{name}in_proj_weight", 3 * width, width)
         bias = self._take(f"{name}in_proj_bias", 3 * width)
-        joined = self._graph.plus(self._graph.product(x, weight), bias)
-        apart = ops.reshape(joined, np.array([0, 0, 3, -1, head]), special_zero=True)
-        parts = ops.split(ops.transpose(apart, np.array([2, 0, 3, 1, 4])), np.array(0), 3).outputs()
-        queries, keys, values = (ops.squeeze(part, np.array([0])) for part in parts)
-        heads = ops.scaled_dot_product_attention(queries, keys, values)
+        if first_only:
+            first = ops.gather(x, np.array([0]), np.array(1))
+            queries = self._heads(first, weight[:width], bias[:width])
+            parts = [*queries, *self._heads(x, weight[width:], bias[width:])]
+        else:
+            parts = self._heads(x, weight, bias)
+        heads = ops.scaled_dot_product_attention(*parts)
         heads = ops.transpose(heads, np.array([0, 2, 1, 3]))
         together = ops.reshape(heads, np.array([0, 0, width]), special_zero=True)
         return self._graph.linear(together, f"{name}out_proj", width)
+
+    def _heads(self, x: Node, weight: Float32Array, bias: Float32Array) -> list[Node]:
+        """Return each product of as many as lie in a weight, by heads: (n, heads, rows, width)."""
+        ops, count = self._ops, len(weight) // self._config.width
+        joined = self._graph.plus(self._graph.product(x, weight), bias)
+        shape = np.array([0, 0, count, -1, self._config.head_width])
+        apart = ops.transpose(
+            ops.reshape(joined, shape, special_zero=True), np.array([2, 0, 3, 1, 4])
+        )
+        parts = ops.split(apart, np.array(0), count).outputs()
+        return [ops.squeeze(part, np.array([0])) for part in parts]
 
     def _pooled(self, x: Node) -> Node:
         ops = self._ops

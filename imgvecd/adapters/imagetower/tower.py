@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
+from imgvecd.adapters.imagetower.plain_products import use_plain_products
 from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.core.library.runtime_choice import computes_avx2_at_best
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo
 
@@ -81,17 +83,23 @@ class CompiledGraph:
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # decoders run on these cores, too
         }
-        compiled = load_openvino().Core().compile_model(graph, "CPU", settings)
+        core = load_openvino().Core()
+        # for a single image oneDNN lays out weights anew: on AVX2 twice the memory, for good
+        self._least = 2
+        if precision == "fp32" and isinstance(graph, str) and computes_avx2_at_best():
+            graph = core.read_model(graph)
+            use_plain_products(graph)
+            self._least = 1
+        compiled = core.compile_model(graph, "CPU", settings)
         self.streams = streams
         self._requests = [compiled.create_infer_request() for _ in range(streams)]
 
     def encode_images(self, pixels: NDArray[np.uint8]) -> Float32Array:
         """See `ImageTower.encode_images`."""
-        requests = self._requests[: math.ceil(len(pixels) / 2)]
+        requests = self._requests[: math.ceil(len(pixels) / self._least)]
         parts = np.array_split(pixels, len(requests))
         for request, part in zip(requests, parts, strict=True):
-            # for a single image weights are laid out anew: on AVX2 twice the memory, for good
-            request.start_async([part if len(part) > 1 else np.repeat(part, 2, axis=0)])
+            request.start_async([part if len(part) >= self._least else np.repeat(part, 2, axis=0)])
         found = []
         for request, part in zip(requests, parts, strict=True):
             request.wait()
@@ -112,6 +120,7 @@ class ImageTower:
         info: of the whole model.
         runtime, device, dtype: what it computes with, on and in.
         sample: its embedding of `sample_pixels`, shape (dim,).
+        streams: that share out a batch.
 
     Raises:
         ModelError: the graph cannot be used.
@@ -130,6 +139,7 @@ class ImageTower:
             (self.sample,) = self.encode_images(sample_pixels(info.preprocess.size))
             if self._compiled.streams > 1 and time.process_time() - started > _QUICK_S:
                 self._compiled = compiled()
+            self.streams = self._compiled.streams
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"the image tower cannot be used: {error}") from error
 

@@ -19,7 +19,7 @@ import numpy as np
 from pymilvus import DataType, MilvusClient
 
 from imgvecd.adapters.milvus.columns import MOST_WORDS
-from imgvecd.adapters.milvus.connection import CALL_S
+from imgvecd.adapters.milvus.milvus_connection import CALL_S
 from imgvecd.adapters.milvus.state_rows import StateRows, make_collection
 from imgvecd.types import Float16Array, Float32Array, ModelInfo
 

@@ -15,7 +15,7 @@ from pymilvus import MilvusClient
 from imgvecd.adapters.milvus.address import encryption_warning, parameters, user_in
 from imgvecd.adapters.milvus.collections import IMAGES, Collections
 from imgvecd.adapters.milvus.columns import facts_in
-from imgvecd.adapters.milvus.connection import WRITE_S, MilvusConnection
+from imgvecd.adapters.milvus.milvus_connection import WRITE_S, MilvusConnection
 from imgvecd.adapters.milvus.nearest import MOST, count_passing, nearest, passing
 from imgvecd.adapters.milvus.recall import RecallKeeper, measure
 from imgvecd.adapters.milvus.source_writer import MilvusWriter

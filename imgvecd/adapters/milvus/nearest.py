@@ -14,8 +14,8 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from imgvecd.adapters.milvus.collections import LISTS, VectorCollection
-from imgvecd.adapters.milvus.connection import CALL_S
 from imgvecd.adapters.milvus.filters import NOBODY, of_images
+from imgvecd.adapters.milvus.milvus_connection import CALL_S
 from imgvecd.core.sharing.vector_engine import Where
 from imgvecd.types import Float32Array
 

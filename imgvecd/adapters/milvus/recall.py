@@ -10,7 +10,7 @@ import numpy as np
 from pymilvus import MilvusClient
 
 from imgvecd.adapters.milvus.collections import LISTS, Collections, VectorCollection
-from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S
+from imgvecd.adapters.milvus.milvus_connection import CALL_S, WRITE_S
 from imgvecd.adapters.milvus.nearest import count_passing, nearest
 from imgvecd.core.sharing.vector_engine import LEAST_RECALL, Recall
 from imgvecd.types import Float32Array

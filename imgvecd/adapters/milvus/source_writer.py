@@ -21,7 +21,7 @@ from pymilvus import MilvusClient
 
 from imgvecd.adapters.milvus.collections import IMAGES, Collections, VectorCollection
 from imgvecd.adapters.milvus.columns import FACT_FIELDS, row_of
-from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S, MilvusConnection
+from imgvecd.adapters.milvus.milvus_connection import CALL_S, WRITE_S, MilvusConnection
 from imgvecd.adapters.milvus.state_rows import Record, StateRows
 from imgvecd.core.sharing.vector_engine import (
     FACTS,

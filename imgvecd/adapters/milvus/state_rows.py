@@ -12,7 +12,7 @@ from typing import Any
 
 from pymilvus import DataType, MilvusClient, MilvusException
 
-from imgvecd.adapters.milvus.connection import CALL_S, WRITE_S
+from imgvecd.adapters.milvus.milvus_connection import CALL_S, WRITE_S
 from imgvecd.errors import EngineError
 
 COLLECTION = "imgvecd_state"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -19,14 +20,20 @@ from imgvecd.adapters.texttower.tower import (
 )
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import NotBuiltError
+from imgvecd.types import ModelInfo
 
 logger = logging.getLogger(__name__)
 
 _EPSILON = 1e-5  # of torch's layer normalisation
 
 
-def build(choice: ModelChoice, path: str) -> TextTower:
+def build(
+    choice: ModelChoice, path: str, on_known: Callable[[ModelInfo], None] = lambda _: None
+) -> TextTower:
     """Return the text tower, which the file holds from now on, unless that cannot be written.
+
+    Args:
+        on_known: told what the model is as soon as its weights have shown to fit.
 
     Raises:
         NotBuiltError: the checkpoint is not on this machine, or the tower is of an unusual kind.
@@ -39,8 +46,10 @@ def build(choice: ModelChoice, path: str) -> TextTower:
     merges = np.frombuffer(read_merges().encode(), np.uint8)
     exact = {**_arrays(text, architecture.dim, weights), "merges": merges}
     weights.require_all_taken(*PARTS)
+    info = architecture.info(choice)
+    on_known(info)
     facts = Facts(
-        info=architecture.info(choice),
+        info=info,
         heads=text.heads,
         context=text.context_length,
         quick=architecture.quick_gelu,

@@ -8,6 +8,7 @@ import os
 from imgvecd.api import Cluster, Clusters, Facet, FacetKind, Path
 from imgvecd.catalog.files.place_index import line
 from imgvecd.catalog.queries.filters import FAVORITE
+from imgvecd.catalog.queries.timeline import SHORT_HASH
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.map_cells import LEVELS, UNITS_PER_DEGREE
 from imgvecd.spelling import folded
@@ -105,13 +106,14 @@ class FacetTable:
         sides = (math.floor(west * UNITS_PER_DEGREE), math.ceil(east * UNITS_PER_DEGREE))
         with self._database.read() as connection:
             rows = connection.execute(
+                f"SELECT *, (SELECT {SHORT_HASH} FROM contents WHERE id = sample) FROM ("
                 # what lies in the box by its mean is in it
                 "SELECT sum(latitudes) * 1.0 / sum(images), sum(longitudes) * 1.0 / sum(images),"
-                " sum(images) AS count, max(sample) FROM map_cells"
+                " sum(images) AS count, max(sample) AS sample FROM map_cells"
                 f" WHERE level = ? AND y BETWEEN ? AND ? AND (x >= ? {joint} x <= ?)"
                 " AND latitudes BETWEEN ? * images AND ? * images"
                 f" AND (longitudes >= ? * images {joint} longitudes <= ? * images)"
-                " GROUP BY y >> ?, x >> ? ORDER BY count DESC LIMIT ?",
+                " GROUP BY y >> ?, x >> ? ORDER BY count DESC LIMIT ?) ORDER BY count DESC",
                 (
                     *(level, _row(south + 90, level), _row(north + 90, level)),
                     *(_row(west + 180, level), _row(east + 180, level), *ends, *sides),
@@ -124,8 +126,9 @@ class FacetTable:
                 longitude=longitude / UNITS_PER_DEGREE,
                 count=count,
                 id=identity,
+                hash=digest,
             )
-            for latitude, longitude, count, identity in rows
+            for latitude, longitude, count, identity, digest in rows
         )
         return Clusters(clusters=tuple(found), cell_degrees=360 / (1 << shown))
 

@@ -28,7 +28,9 @@ _SHAPE = (
 )
 _ALLOWED = " AND id IN (SELECT value FROM json_each(?))"
 _NEWEST = "contents INDEXED BY contents_timeline WHERE live {} ORDER BY taken_at DESC, id DESC"
-_HASH_BYTES = 8
+SHORT_HASH = "lower(hex(substr(hash, 1, 8)))"
+"""SQL: the beginning of a content's hash, for the address of its thumbnail."""
+
 _MONTH_DIGITS = 7  # YYYY-MM
 
 
@@ -65,7 +67,7 @@ class TimelineRows:
         within = limits + ("" if allowed is None else _ALLOWED)
         with self._database.read() as connection:
             found = connection.execute(
-                f"SELECT id, lower(hex(substr(hash, 1, {_HASH_BYTES}))), substr(taken_at, 9, 2)"
+                f"SELECT id, {SHORT_HASH}, substr(taken_at, 9, 2)"
                 f" FROM {_NEWEST.format(within)} LIMIT ? OFFSET ?",
                 (*values, *_values(allowed), limit, start),
             ).fetchall()

@@ -60,6 +60,7 @@ class BrowserAdmission:
         self._origins = {origin.partition("//")[2]: origin for origin in origins}
         self._cookie = cookie
         self._before = before
+        self._anew = "Open the page anew with `imgvec browse`."
 
     def refusal(
         self,
@@ -86,7 +87,7 @@ class BrowserAdmission:
             return _ELSEWHERE
         known = cookie is not None and hmac.compare_digest(_bytes(cookie), self._cookie.encode())
         if not known and (method, path) not in self._before:
-            return Refusal(401, "Open the page anew with `imgvec browse`.")
+            return Refusal(401, self._anew)
         return _unfit_write(headers, self._origins[hosts[0]]) if method in _WRITES else None
 
 
@@ -149,6 +150,7 @@ class SecretHolders(BrowserAdmission):
         digest = hmac.new(secret.encode(), b"imgvec browse: cookie", hashlib.sha256).hexdigest()
         before = frozenset({("POST", "/enter"), ("GET", "/web/enter.js"), ("GET", "/web/page.css")})
         super().__init__((origin,), digest, before)
+        self._anew = "Load the page anew: it asks for the secret."
         self._secret = secret
         self._now = now
         self._wrong: list[float] = []

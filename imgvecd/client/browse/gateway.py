@@ -6,12 +6,13 @@ import asyncio
 import base64
 import contextlib
 import importlib.resources
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
-from aiohttp import ClientConnectionError, ClientSession, ClientTimeout, web
+from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout, web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
@@ -161,6 +162,8 @@ class Gateway:
                 response = _problem(Refusal(error.status, error.reason))
         elif refusal.status == _UNKNOWN and request.path == "/" and self._holds_secret:
             response = web.Response(status=303, headers={"Location": "/enter"})
+        elif request.headers.get("Sec-Fetch-Mode") == "navigate":  # a person reads it
+            response = web.Response(status=refusal.status, text=runnable(refusal.why))
         else:
             response = _problem(refusal)
         if not response.prepared:
@@ -241,10 +244,17 @@ class Gateway:
             "query": self._query,
             "like": like,
             "closes": not self._holds_secret,
+            "owner": self._is_owner(),
             "imgvec": program("imgvec"),
         }
         self._query, self._like = "", None
         return web.json_response(start, headers={"Cache-Control": "no-store"})
+
+    def _is_owner(self) -> bool:
+        """Whether the daemon does all for us, and not only what is for members of its group."""
+        with contextlib.suppress(OSError):  # what is asked next says what is wrong
+            return os.getuid() in {0, os.stat(self._socket_path).st_uid}
+        return True
 
     async def _close(self, _request: web.Request) -> web.Response:
         if self._holds_secret:  # it is for others, too
@@ -287,9 +297,13 @@ class Gateway:
             if "sandbox" in answer.headers.get("Content-Security-Policy", ""):
                 response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
             await response.prepare(request)
-            async for piece in answer.content.iter_any():
-                await response.write(piece)
-            await response.write_eof()
+            try:
+                async for piece in answer.content.iter_any():
+                    await response.write(piece)
+                await response.write_eof()
+            except ClientPayloadError:  # the daemon has ended; browsers see that it is cut off
+                if request.transport is not None:
+                    request.transport.abort()
             return response
 
 

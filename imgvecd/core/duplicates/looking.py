@@ -1,4 +1,4 @@
-"""Looks at pictures that nobody has looked at, and hands out subjects with their looks."""
+"""Makes the perceptual hashes of pictures that have none yet, and hands out what is compared."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class Journal:
         """Return by path what went and is not noted as back, the last one last.
 
         Raises:
-            BadRequestError: a line is none that a journal has.
+            BadRequestError: a line is not one of a journal.
         """
         found: dict[bytes, MovedFile] = {}
         os.lseek(self._descriptor, 0, os.SEEK_SET)

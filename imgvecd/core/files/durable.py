@@ -40,14 +40,19 @@ class StoredFile(msgspec.Struct, frozen=True):
 class DurableFile:
     """Context manager that writes a new file, which appears at `path` when the block ends well.
 
+    Args:
+        parsed: see `StoredFile`.
+        proven: whether `stored` will be asked for, which takes a digest of all bytes.
+
     Raises:
         OSError: from any method; `path` is then as it was before.
     """
 
-    def __init__(self, path: str, *, parsed: bool) -> None:
+    def __init__(self, path: str, *, parsed: bool, proven: bool = True) -> None:
         self._path = path
         self._parsed = parsed
         self._digest = _new_digest()
+        self._proven = proven
         self._size_bytes = 0
         self.temporary = path + TEMPORARY_SUFFIX
 
@@ -56,9 +61,10 @@ class DurableFile:
         self._descriptor = os.open(self.temporary, flags, 0o600)
         return self
 
-    def write(self, data: bytes) -> int:
-        """Append `data` and return its length."""
-        self._digest.update(data)
+    def write(self, data: bytes | memoryview) -> int:
+        """Append `data`, whose items are bytes, and return its length."""
+        if self._proven:
+            self._digest.update(data)
         self._size_bytes += len(data)
         rest = memoryview(data)
         while rest:
@@ -83,7 +89,7 @@ class DurableFile:
                 os.unlink(self.temporary)
 
     def stored(self) -> StoredFile:
-        """Return what was written."""
+        """Return what was written; for one that is `proven`."""
         name = os.path.basename(self._path)
         return StoredFile(name, self._size_bytes, self._digest.hexdigest(), self._parsed)
 

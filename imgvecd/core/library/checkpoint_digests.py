@@ -45,8 +45,26 @@ def digest_checkpoint(path: str) -> bytes:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     return digest.digest()
+
+
+def no_digest(path: str) -> bytes:
+    """Return nothing, without reading a checkpoint, for whom its digest is no matter.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return b""
+
+
+def _unreadable(path: str, error: OSError) -> ModelError:
+    return ModelError(f"the checkpoint {path} cannot be read: {error.strerror}")
 
 
 class CheckpointDigests:

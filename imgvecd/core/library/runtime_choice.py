@@ -75,6 +75,12 @@ def computes_bf16() -> bool:
     return any(flag in _cpuinfo() for flag in ("avx512_bf16", "amx_bf16"))
 
 
+def computes_avx2_at_best() -> bool:
+    """Return whether the processor has AVX2, and no AVX-512."""
+    flags = _cpuinfo()
+    return "avx2" in flags and "avx512" not in flags
+
+
 def _cards() -> list[str]:
     return sorted(path for pattern in _CARDS for path in glob.glob(pattern))
 

@@ -352,4 +352,5 @@ def hit_of(image: Image, score: float) -> Hit:
         height=image.height,
         size_bytes=first.size_bytes,
         taken_at=image.taken_at,
+        hash=image.hash,
     )

@@ -2,8 +2,9 @@
 
 Only words are corrected that nobody knows: neither English nor another language that we have words
 of, nor the library's names and places. Words that sound the same come first, unless one is nearer
-("kichen" is "kitchen", not "chicken"), then those one letter away, then, for long words, two. What
-stands in quotes, short words, and names with a capital letter stay as they are.
+("kichen" is "kitchen", not "chicken"), then those one letter away, then, for long words, two. With
+the next one it may be a single word ("moter cycle"). What stands in quotes, short words, and names
+with a capital letter stay as they are.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from imgvecd.core.search.words import outside_quotes
 
 _SHORTEST = 5  # letters: shorter words have too many neighbours
 _LONGEST = 30
+_LONG = 8  # letters of a word that was typed as two
 _TWO_LETTERS_FROM = 7  # letters; shorter words two letters away are mostly other words
 _MOST_LETTERS = 3  # that words of one sound are apart: "telefon", "telephone"; but "katze", "chats"
 _OFTEN_HEARD = 2  # letters apart: "elefant" is "elephant", not "elegant"
 _MOST_WORDS = 12  # of a query that is looked at: each unknown one takes some milliseconds
 _WORD = re.compile(r"(?<![\w'’.@/-])[^\W\d_]+(?![\w'’@/-]|\.\w)")
+_SECOND = re.compile(r" ([a-z]{3,})(?![\w'’@/-]|\.\w)")
 _SOUNDS = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
@@ -54,20 +57,43 @@ def corrected(
     words = outside_quotes(_WORD, text)
     for match in words if len(words) <= _MOST_WORDS else ():
         word = match.group()
-        meant = _meant(word, is_known, english_only=english_only)
+        if match.start() < end or not _is_misspelt(word, is_known):
+            continue
+        meant = _meant(word, english_only=english_only)
+        second = _SECOND.match(text, match.end())
+        if second is not None and (one := _joined(word, second.group(1), meant)) is not None:
+            word, meant = text[match.start() : second.end()], one
         if meant is not None:
             found[word] = meant
             parts += [text[end : match.start()], meant]
-            end = match.end()
+            end = match.start() + len(word)
     return "".join([*parts, text[end:]]), found
 
 
-def _meant(word: str, is_known: Callable[[str], bool], *, english_only: bool) -> str | None:
-    lower = word.casefold()
+def _is_misspelt(word: str, is_known: Callable[[str], bool]) -> bool:
     if not _SHORTEST <= len(word) <= _LONGEST or not (word.isascii() and word[1:].islower()):
+        return False
+    lower = word.casefold()
+    return not (is_word(lower) or is_word(lower, "rare") or is_known(word))
+
+
+def _joined(first: str, second: str, meant: str | None) -> str | None:
+    """Return the word that two make: "moter cycle" is "motorcycle", but "moutain bike" is two.
+
+    Args:
+        meant: what the first, which is misspelt, is without the second.
+    """
+    whole = first + second
+    if not (whole.islower() and _LONG <= len(whole) <= _LONGEST):
         return None
-    if is_word(lower) or is_word(lower, "rare") or is_known(word):
+    near = _neighbour(whole)
+    if near is None or OSA.distance(whole, near) > 1 or near == f"{meant}{second}":
         return None
+    return near
+
+
+def _meant(word: str, *, english_only: bool) -> str | None:
+    lower = word.casefold()
     is_foreign = any(is_word(lower, language) for language in LANGUAGES)
     if is_foreign and not english_only:
         return None

@@ -1,7 +1,7 @@
 """Which language a query is in, where it is not English.
 
-By its script; Vietnamese by its letters; others by the words that they have and English has not.
-What may be a name, or an English word, is no other language.
+By its script; Vietnamese by its letters and some nouns; others by the words that they have and
+English has not. What may be a name, or an English word, is no other language.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ _SCRIPTS = {
     "THAI": "Thai",
 }
 _MANY_LANGUAGES = ("xlm", "mt5", "siglip2", "i18n", "nllb", "multilingual", "worldwide")
+# What photos show, and no letter tells.
+_VIETNAMESE_NOUNS = """
+    bà bánh bé bố bò bún cá chó chùa cô cây gái gà hòn lá lúa mèo mì mây núi nhà nón sông thác trà
+    trăng tàu áo ông
+"""
 _OWN_SHARE = 0.6  # of the words must be the language's
 _TELLING_SHARE = 1 / 3  # of the words must be no English ones, or each of them the language's
 _WITH_CAPITALS = "German"  # in which nouns have them, and not names alone
@@ -49,13 +54,21 @@ def language_of(text: str) -> str | None:
         return "Japanese" if "Japanese" in other else max(other, key=other.count)
     if any(word.islower() and VIETNAMESE.search(word) for word in words):
         return "Vietnamese"
+    if any(word in _VIETNAMESE_NOUNS.split() for word in words):
+        return "Vietnamese"
     return _by_words(words)
 
 
+def _is_foreign(word: str, *, rare: bool = False) -> bool:
+    """Whether English has no such word, or hardly, and another language often; rare ones count."""
+    known = is_word(word) or (rare and is_word(word, "rare"))
+    return not known or (word.islower() and is_word(word, "foreign"))
+
+
 def _by_words(words: list[str]) -> str | None:
-    foreign = [word for word in words if len(word) > 1 and not is_word(word)]
+    foreign = [word for word in words if len(word) > 1 and _is_foreign(word)]
     if len(words) == 1:  # a rare English word is one, too
-        foreign = [word for word in foreign if not is_word(word, "rare")]
+        foreign = [word for word in foreign if _is_foreign(word, rare=True)]
     if not foreign:  # as in most queries, and cheaper than all other languages
         return None
     found = []

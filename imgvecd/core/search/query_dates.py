@@ -25,7 +25,7 @@ from imgvecd.core.search.single_times import (
     single_times,
 )
 from imgvecd.core.search.time_ranges import Span
-from imgvecd.core.search.time_words import NOT, listed
+from imgvecd.core.search.time_words import NOT, listed, may_tell_time
 from imgvecd.core.search.words import QUOTED, is_of_small_words
 
 _A_DAY = datetime.timedelta(1)
@@ -183,7 +183,7 @@ def _range(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
 
 def _either(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
     """Return all of several times, of which the last that has a year may give it to others."""
-    parts = _PARTS.findall(match.group())
+    parts = _parts_pattern().findall(match.group())
     known = [_PRIVATE.fullmatch(part) is not None for part in parts]
     if not any(known):
         return None
@@ -290,14 +290,6 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"(?:{listed(_UNTIL)}|đến)\s+{_LEAD}{_MARK}", _until),
     (rf"{listed(NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_MARK}", _not),
 )
-_RULES = (
-    *((re.compile(pattern), meaning) for pattern, meaning in _CHINESE_RULES),
-    *(
-        (re.compile(rf"(?<![\w/.\-]){pattern}(?![\w/\-])", re.IGNORECASE), meaning)
-        for pattern, meaning in _SPACED_RULES
-    ),
-)
-_PARTS = re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
 _MEANT = re.compile(
     rf"(?<![\w/.\-])(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?(?P<spaced>[\ue000-\uefff])"
     r"(?:['’]s)?(?![\w/\-])|[在于於从從自]?(?P<unspaced>[\uf000-\uf7ff])的?",
@@ -307,6 +299,22 @@ _EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
 _HAS_WORDS = re.compile(r"\w")
 _CHINESE_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
 _CHINESE_YEAR = re.compile("[一二][〇零○一二三四五六七八九]{3}(?=年)")
+
+
+@functools.cache  # a tenth of a second, which a start need not wait for
+def _rules() -> tuple[tuple[re.Pattern[str], _Meaning], ...]:
+    return (
+        *((re.compile(pattern), meaning) for pattern, meaning in _CHINESE_RULES),
+        *(
+            (re.compile(rf"(?<![\w/.\-]){pattern}(?![\w/\-])", re.IGNORECASE), meaning)
+            for pattern, meaning in _SPACED_RULES
+        ),
+    )
+
+
+@functools.cache
+def _parts_pattern() -> re.Pattern[str]:
+    return re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
 
 
 def _in_digits(match: re.Match[str]) -> str:
@@ -323,8 +331,10 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | No
     if len(text) > _LONGEST or _PRIVATE.search(text):
         return None
     text = _CHINESE_YEAR.sub(_in_digits, unicodedata.normalize("NFC", text))
+    if not may_tell_time(text):
+        return None
     marks = _Marks(text, today)
-    for pattern, meaning in _RULES:
+    for pattern, meaning in _rules():
         marks.join(pattern, meaning)
     told = [
         (marks.time(match["spaced"] or match["unspaced"]), match)

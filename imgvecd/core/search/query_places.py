@@ -18,7 +18,7 @@ import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search.time_words import NOT, listed
-from imgvecd.core.search.vocabulary import is_common
+from imgvecd.core.search.vocabulary import is_common, is_thing
 from imgvecd.core.search.words import (
     SMALL_WORDS,
     UNSPACED,
@@ -60,6 +60,7 @@ _OR = re.compile(
 )
 _BUT = re.compile(r"\s?(?:以外|之外|除外)")
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
+_GOES_ON = re.compile(r"\s+(?!(?:and|or|und|oder|et|ou|y|o|và|hoặc)\s)[a-zà-ÿ]")
 _SHORT = {
     "US": "United States",
     "USA": "United States",
@@ -241,9 +242,9 @@ def taken_apart(
         return request, said
     spans = candidates(text)
     known = places(list({span.name for span in spans})) if spans else {}
-    longer = [span for span in spans if span.words > 1 and span.name not in known]
-    named = called([span.name for span in longer]) if known and request.names and longer else {}
-    longer = [span for span in longer if span.name in named]
+    longer = [span for span in spans if span.words > 1 and span.name not in known] if known else []
+    named = called([span.name for span in longer]) if request.names and longer else {}
+    longer = [span for span in longer if span.name in named or is_thing(span.name)]
     found = taken_out(text, known, longer, negated=is_placed)
     if found is None:
         return request, said
@@ -269,9 +270,11 @@ def _is_meant(text: str, span: Span) -> bool:
     words = text[span.start : span.end]
     if words in _STATES:
         return False
-    if not words.isascii() or span.words > 1 or not is_common(span.name):
+    is_plain = is_common(span.name) or is_thing(span.name)
+    if not words.isascii() or span.words > 1 or not is_plain:
         return True
-    if words[0].isupper():
+    begins = not text[: span.start].strip()  # where a phone sets a capital
+    if words[0].isupper() and not (begins and _GOES_ON.match(text, span.end)):
         return True
     before = _BEFORE.search(text[: span.start])
     return before is not None and not before["article"] and bool(_ENDS.match(text, span.end))

@@ -14,7 +14,7 @@ import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search.query_places import NOT_BEFORE, Span, candidates
-from imgvecd.core.search.vocabulary import is_common, is_word
+from imgvecd.core.search.vocabulary import is_common, is_thing, is_word
 from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
 from imgvecd.protocols import SearchStore
 from imgvecd.types import Town
@@ -31,7 +31,9 @@ _NEAR = re.compile(
     re.IGNORECASE,
 )
 _BEHIND = re.compile(r"\s?(?:附近|周围|周圍|周边|周邊)")
-_LAKE = re.compile(r"(?:lake|lago\s+di|lago\s+de|lac\s+de|lac)\s+(?=\S)", re.IGNORECASE)
+_LAKE = re.compile(
+    r"^(?:lake|lago\s+di|lago\s+de|lac\s+de|lac)\s+(?=\S)|(?<=\w\w\w)(?:er\s+)?see$", re.IGNORECASE
+)
 
 
 def taken_apart(
@@ -94,7 +96,7 @@ def _spans(text: str) -> list[tuple[int, int, Span]]:
     found = []
     for span in candidates(text):
         before, behind = _NEAR.search(text[: span.start]), _BEHIND.match(text, span.end)
-        is_lake = _LAKE.match(text[span.start : span.end]) is not None
+        is_lake = _LAKE.search(text[span.start : span.end]) is not None
         if before is not None and (before["near"] or behind or is_lake):
             found.append((before.start(), behind.end() if behind else span.end, span))
     return found
@@ -106,7 +108,10 @@ def _is_meant(text: str, span: Span, request: SearchRequest, store: SearchStore)
     *_, last = words = span.name.split()
     if last in SMALL_WORDS or any(name.kind == "person" for name in known):
         return False
-    is_plain = is_common(last) if len(words) == 1 else all(map(is_word, words))
+    longer = [other.name for other in candidates(text) if other != span and other.holds(span)]
+    if longer and store.places(longer):  # "Salt Lake City"
+        return False
+    is_plain = is_common(last) or is_thing(last) if len(words) == 1 else all(map(is_word, words))
     return text[span.start].isupper() or not is_plain or bool(store.places([span.name]))
 
 

@@ -7,6 +7,7 @@ like any other ("may", "mars"): a year makes them a time.
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -398,29 +399,37 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
     (rf"{_CHINESE_YEAR}年", lambda match, _: match["year"]),
 )
-_PATTERNS: tuple[tuple[re.Pattern[str], _Meaning, bool], ...] = (
-    *((re.compile(pattern), meaning, False) for pattern, meaning in _CHINESE),
-    *(
-        (re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE), meaning, True)
-        for pattern, meaning in _SPACED
-    ),
-)
 _OPEN = (
     rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+(?:(?:of|de)\s+)?(?P<day_month>{any_of(MONTH_NAMES)})"
     rf"|{_MONTH}|{_SEASON}|{_FEAST}|{_WEEKDAY}|(?P<chinese_month>\d{{1,2}})\s?月)"
 )
-_IS_OPEN = re.compile(_OPEN, re.IGNORECASE)
 OPEN = re.sub(r"\?P<\w+>", "?:", _OPEN)
 """Pattern of what another time, or today, gives its year: "June", "15 June", "summer"."""
 DAY_NUMBER = rf"\d{{1,2}}{_ORDINAL}"
 """Pattern of a day of which another time gives the month."""
 
 
+@functools.cache  # a tenth of a second, which a start need not wait for
+def _patterns() -> tuple[tuple[re.Pattern[str], _Meaning, bool], ...]:
+    return (
+        *((re.compile(pattern), meaning, False) for pattern, meaning in _CHINESE),
+        *(
+            (re.compile(rf"(?<!\w){pattern}(?!\w)", re.IGNORECASE), meaning, True)
+            for pattern, meaning in _SPACED
+        ),
+    )
+
+
+@functools.cache
+def _open_pattern() -> re.Pattern[str]:
+    return re.compile(_OPEN, re.IGNORECASE)
+
+
 def single_times(text: str, today: datetime.date) -> list[tuple[int, int, Time]]:
     """Return (start, end, time) of each single time in a text, none over another."""
     taken: list[tuple[int, int]] = []
     found = []
-    for rank, (pattern, meaning, is_spaced) in enumerate(_PATTERNS):
+    for rank, (pattern, meaning, is_spaced) in enumerate(_patterns()):
         for match in pattern.finditer(text):
             start, end = match.span()
             if any(start < other_end and other < end for other, other_end in taken):
@@ -440,7 +449,7 @@ def single_times(text: str, today: datetime.date) -> list[tuple[int, int, Time]]
 
 def last_begun(words: str, today: datetime.date, *, is_over: bool = False) -> Span | None:
     """Return the last one of what `OPEN` fits that has begun, or that is over; None for none."""
-    match = _IS_OPEN.fullmatch(words)
+    match = _open_pattern().fullmatch(words)
     if match is None:
         return None
     if match["weekday"]:
@@ -461,7 +470,7 @@ def completed(words: str, other: Time, *, is_before: bool) -> Span | None:
     Args:
         is_before: it begins before the other time, and else ends after it.
     """
-    match = _IS_OPEN.fullmatch(words)
+    match = _open_pattern().fullmatch(words)
     known = other.first if is_before else other.end - _A_DAY
     if match is None:
         number = int(re.match(r"\d+", words)[0])  # type: ignore[index]

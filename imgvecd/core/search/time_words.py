@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from imgvecd.core.search.words import UNSPACED
+
 # As in Unicode's CLDR, beside what is usual; a name in several languages means the same month.
 _MONTHS = (
     "january jan januar jänner janvier janv enero ene tháng_giêng 一月",
@@ -224,3 +226,19 @@ LONG_WORDS = tuple(
 
 MONTHS = tuple(names.split()[0] for names in _MONTHS)
 """English names."""
+
+_WORD = re.compile(r"\w+")
+_TELLING = frozenset(
+    # not "the" of "the day before yesterday", nor "dem" of "dem qua"
+    max(reversed(_WORD.findall(words)), key=len)
+    for table in (MONTH_NAMES, WEEKDAYS, FEASTS, SEASONS, UNITS, COUNTED, WHOLE, DECADES)
+    for words in table
+)
+_DIGIT_OR_UNSPACED = re.compile(rf"[\d{UNSPACED}]")
+
+
+def may_tell_time(text: str) -> bool:
+    """Return whether any time can be in a text, which spares most texts all patterns of times."""
+    if _DIGIT_OR_UNSPACED.search(text):
+        return True
+    return not _TELLING.isdisjoint(_WORD.findall(text.casefold()))

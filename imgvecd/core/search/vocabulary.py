@@ -36,11 +36,21 @@ def is_word(word: str, language: str = "en") -> bool:
     """Return whether a language has a word, whatever its case and accents.
 
     Args:
-        language: a key of `LANGUAGES`, "en", or "rare" for the rare words of English.
+        language: a key of `LANGUAGES`, "en", or "rare" for the rare words of English, "foreign" for
+            those that English hardly has, and another language often.
     """
     table, number = _numbers(language), np.uint32(number_of(" ".join(tokens(word))))
     place = int(np.searchsorted(table, number))
     return place < len(table) and bool(table[place] == number)
+
+
+def is_thing(words: str) -> bool:
+    """Return whether words that have a place's name in them mean a thing: "canoe", "lima beans".
+
+    Args:
+        words: folded, in the singular or with an s.
+    """
+    return is_word(words, "things") or is_word(words.removesuffix("s"), "things")
 
 
 def is_common(word: str) -> bool:

@@ -15,6 +15,8 @@ class AdaptiveBatch:
 
     Attributes:
         most: inputs of a step, however fast they are.
+        streams: that share out a step: of one that they cannot share evenly, some do nothing for a
+            while.
         seconds_each: that an input takes; 0 while nothing is known.
     """
 
@@ -23,6 +25,7 @@ class AdaptiveBatch:
         self._least = least
         self._grown = _FIRST
         self.most = most
+        self.streams = 1
         self.seconds_each = 0.0
 
     def begin_with(self, inputs: int, seconds_each: float) -> None:
@@ -39,7 +42,10 @@ class AdaptiveBatch:
         fitting = int(limit_s / self.seconds_each) if self.seconds_each else self._grown
         if step_s is None and self.seconds_each and fitting < self._least:
             fitting = min(self._least, int(2 * limit_s / self.seconds_each))
-        return max(1, min(fitting, self._grown, self.most))
+        count = max(1, min(fitting, self._grown))
+        if step_s is None and count > self.streams:
+            count = (count + self.streams // 2) // self.streams * self.streams
+        return min(count, self.most)
 
     def learn(self, inputs: int, seconds: float) -> None:
         """Take in how long a step took; a single slow one moves the estimate by a third.

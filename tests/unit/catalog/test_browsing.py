@@ -230,6 +230,7 @@ def test_clusters_are_the_cells_of_a_grid_that_stays(catalog, box, columns):
         assert cluster.latitude == pytest.approx(sum(latitudes) / len(ids))
         assert cluster.longitude == pytest.approx(sum(longitudes) / len(ids))
         assert (cluster.count, cluster.id in ids) == (len(ids), True)
+        assert cluster.hash == catalog.images.page(cluster.id - 1, 1)[0].hash[:16]
 
 
 def test_cells_follow_what_comes_moves_and_goes(catalog):

@@ -7,12 +7,14 @@ import sys
 import types
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
 from imgvecd.cli.main import main
 from imgvecd.config.load import load
 from imgvecd.config.schema import ModelConfig
+from imgvecd.errors import ModelError
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +161,17 @@ def test_check_config_prints_what_is_in_force(home, capsys):
     target = home / "effective.yaml"
     target.write_text(shown.out)
     assert load(str(target)).log_level == "debug"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not count what is read")
+def test_a_local_checkpoint_is_looked_for_and_not_read(home, served):
+    checkpoint = home / "weights.safetensors"
+    checkpoint.write_bytes(bytes(50_000_000))
+    arguments = ["serve", "--root", str(home), "--set", "model.name=ViT-B-32"]
+    assert main(arguments) == 0  # all that is imported for it
+    before = psutil.Process().io_counters().read_chars
+    assert main([*arguments, "--set", f"model.pretrained={checkpoint}"]) == 0
+    assert served[-1][0].model.pretrained == str(checkpoint)
+    assert psutil.Process().io_counters().read_chars < before + 25_000_000
+    checkpoint.unlink()
+    assert main([*arguments, "--set", f"model.pretrained={checkpoint}"]) == ModelError.exit_code

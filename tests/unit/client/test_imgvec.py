@@ -15,6 +15,7 @@ import threading
 import msgspec
 import pytest
 import terminals
+from running import DEADLINE_S
 from wcwidth import wcswidth
 
 from imgvecd import api
@@ -481,7 +482,7 @@ def test_interrupt_ends_without_a_traceback(environment, tmp_path):
         connection, _ = silent.accept()
         connection.recv(1)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=DEADLINE_S)
         connection.close()
     assert (process.returncode, errors) == (130, b"")
 

@@ -59,6 +59,25 @@ def test_a_step_that_leaves_cores_idle_may_take_twice_as_long(seconds_each, inpu
     assert pace.step(0.08) == 1
 
 
+@pytest.mark.parametrize(
+    ("streams", "seconds_each", "inputs"),
+    [
+        (2, 0.15, 6),
+        (2, 0.17, 4),
+        (4, 0.15, 4),
+        (4, 0.13, 8),
+        (2, 2.0, 1),
+        (4, 0.3, 2),
+        (2, 0.012, 16),
+    ],
+)
+def test_streams_get_equal_shares(streams, seconds_each, inputs):
+    pace = AdaptiveBatch(0.8, 16)
+    pace.streams = streams
+    assert run(pace, seconds_each, 12) == inputs
+    assert pace.step(3.5 * seconds_each) <= 3
+
+
 def test_the_first_step_is_small_whatever_the_least():
     pace = AdaptiveBatch(0.8, 16, least=8)
     assert pace.step() == 4

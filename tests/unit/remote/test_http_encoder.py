@@ -16,7 +16,7 @@ from running import DEADLINE_S
 
 from imgvecd.config.schema import EncodeServerConfig
 from imgvecd.errors import EncoderAwayError, ModelError, WorkerError
-from imgvecd.remote import connection, http_encoder, messages
+from imgvecd.remote import http_encoder, messages, server_connection
 from imgvecd.remote.door import Door
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
 from imgvecd.remote.encode_app import EncodeApp
@@ -176,7 +176,7 @@ async def test_a_server_that_vanishes_is_away_and_comes_back():
 
 
 async def test_a_server_that_hangs_in_the_middle_is_away_and_its_pictures_are_free(monkeypatch):
-    monkeypatch.setattr(connection, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(server_connection, "_ANSWER_S", 0.1)
     async with scene() as at:
         remote = at.remote()
         await remote.ready()
@@ -513,8 +513,8 @@ async def test_a_body_without_an_announced_length_is_refused():
 
 
 async def test_more_requests_than_are_taken_at_once_wait_for_their_turn(monkeypatch):
-    monkeypatch.setattr("imgvecd.remote.connection._BUSY_S", 0.01)
-    monkeypatch.setattr("imgvecd.remote.connection._MOST_BUSY", 10_000)
+    monkeypatch.setattr("imgvecd.remote.server_connection._BUSY_S", 0.01)
+    monkeypatch.setattr("imgvecd.remote.server_connection._MOST_BUSY", 10_000)
     async with scene() as at:
         remote = at.remote()
         await remote.ready()

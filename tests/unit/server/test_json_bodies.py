@@ -96,6 +96,21 @@ async def test_json_besides_pictures_has_a_bound(filling):
         await json_bodies.decoded_body(body, api.SearchRequest)
 
 
+@pytest.mark.parametrize("bad", [b"", b", 1"], ids=["taken", "refused"])
+async def test_who_sends_many_values_waits_while_others_are_served(monkeypatch, bad):
+    rested = []
+
+    class Noted(json_bodies.Courtesy):
+        async def rest(self, took_s):
+            rested.append(took_s)
+
+    monkeypatch.setattr(json_bodies, "Courtesy", Noted)
+    body = b'{"text": "x"%s' % bad + b', "text": "x"' * 20_000 + b"}"
+    with pytest.raises(BadRequestError) if bad else contextlib.nullcontext():
+        await json_bodies.decoded_body(body, api.SearchRequest)
+    assert sum(rested) > 0
+
+
 @pytest.mark.parametrize(
     "body",
     [

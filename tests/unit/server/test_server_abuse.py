@@ -378,8 +378,14 @@ async def test_of_a_body_no_more_is_read_than_is_taken(start, monkeypatch):
     client.sendall(CHUNKED)
     with pytest.raises(TimeoutError):  # the kernel takes some of it
         await asyncio.to_thread(client.sendall, b"1\r\n \r\n" * 500_000)
-    (connection,) = daemon.server._runner.server.connections
-    assert connection._current_request.content.total_bytes < 20_000
+
+    def requests():
+        found = (each._current_request for each in daemon.server._runner.server.connections)
+        return [request for request in found if request is not None]
+
+    await daemon.until(requests)
+    (request,) = requests()
+    assert request.content.total_bytes < 20_000
     taken.set()
     client.close()
 

@@ -1,11 +1,15 @@
 """The gateway ends by itself, and passes nothing to anybody while the daemon is away."""
 
 import asyncio
+import contextlib
+import os
 import socket
 
+import aiohttp
+import pytest
 from running import DEADLINE_S
 
-from imgvecd.client.browse.admission import OneBrowser
+from imgvecd.client.browse.admission import COOKIE, OneBrowser
 from imgvecd.client.browse.gateway import Gateway
 
 
@@ -26,3 +30,58 @@ async def test_with_no_page_open_it_ends_after_some_minutes(tmp_path):
     except ConnectionRefusedError:
         return
     raise AssertionError("something still listens")
+
+
+@contextlib.asynccontextmanager
+async def browsing(path):
+    """A browser that was let in; yields what asks for a path."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    admission = OneBrowser(port)
+    cookie = admission.enter(admission.new_address().partition("token=")[2])
+    own = {"Sec-Fetch-Site": "same-origin", "Cookie": f"{COOKIE}={cookie}"}
+    async with (
+        Gateway(str(path)).running(listener, admission),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=own) as browser,
+    ):
+        yield browser.get
+
+
+async def test_a_daemon_that_ends_in_the_middle_of_an_answer_is_no_error_of_ours(tmp_path, caplog):
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await writer.drain()
+        writer.close()
+
+    path = tmp_path / "daemon.sock"
+    async with (
+        await asyncio.start_unix_server(answer, path),
+        browsing(path) as get,
+        get("/v1/events") as response,
+    ):
+        assert response.status == 200
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+    assert caplog.records == []
+
+
+async def test_the_page_is_told_whose_library_it_is(tmp_path, monkeypatch):
+    path = tmp_path / "daemon.sock"
+    path.touch()
+    for user, owner in ((path.stat().st_uid, True), (0, True), (path.stat().st_uid + 1, False)):
+        async with browsing(path) as get:
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "getuid", lambda user=user: user)
+                async with get("/start") as response:
+                    assert (await response.json())["owner"] is owner
+    async with browsing(tmp_path / "none") as get, get("/start") as response:
+        assert (await response.json())["owner"] is True  # what is asked next says what is wrong
+
+
+async def test_a_person_without_the_cookie_is_told_in_words(tmp_path):
+    async with browsing(tmp_path / "none") as get:
+        head = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none", "Cookie": "imgvec=old"}
+        async with get("/", headers=head) as response:
+            assert (response.status, response.content_type) == (401, "text/plain")
+            assert "anew" in await response.text()

@@ -30,6 +30,8 @@ def nobody(_):
         ("pengiun", "penguin"),
         ("skateboad", "skateboard"),
         ("Elefant", "elephant"),
+        ("a moter cycle", "a motorcycle"),
+        ("moutain bike", "mountain bike"),
     ],
 )
 def test_misspelt_words_are_corrected(typed, meant):

@@ -19,7 +19,8 @@ from imgvecd.core.search.languages import knows_english_only, language_of
         ("il cane sulla spiaggia", "Italian"), ("een hond op het strand", "Dutch"),
         ("um cachorro na praia", "Portuguese"),
         ("con chó trên bãi biển", "Vietnamese"), ("phở", "Vietnamese"),
-        ("海滩", "Chinese"), ("犬と海", "Japanese"), ("바다", "Korean"),
+        ("gato", "Spanish"), ("meer", "German"), ("chó", "Vietnamese"),
+        ("oiseau", "French"), ("海滩", "Chinese"), ("犬と海", "Japanese"), ("바다", "Korean"),
         ("собака", "Russian or another language in Cyrillic letters"),
     ],
 )  # fmt: skip
@@ -34,6 +35,7 @@ def test_languages_are_told(text, language):
         "Ada", "ada", "Lukas", "Giulia", "Müller", "Pierre at the beach", "Ana y Luis",
         "IMG_2041", "IMG_2041.jpg", "2019", "DSC00012", "strand.jpg",
         "Đà Nẵng", "Hà Nội", "Paris", "Mont Saint-Michel", "München 2019", "Hallstatt",
+        "centre", "gelato", "piazza", "paella", "villa", "cane", "boot", "main road",
         "croissant", "kindergarten", "café", "sushi", "schnitzel", "tapir", "okapi", "fiesta",
         '"Hund am Strand"', "", "…",
     ],

@@ -12,6 +12,18 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search.feasts import feast
 from imgvecd.core.search.query_dates import taken_apart, understood
 from imgvecd.core.search.relevance import Scale
+from imgvecd.core.search.single_times import single_times
+from imgvecd.core.search.time_words import (
+    COUNTED,
+    DECADES,
+    FEASTS,
+    MONTH_NAMES,
+    SEASONS,
+    UNITS,
+    WEEKDAYS,
+    WHOLE,
+    may_tell_time,
+)
 from imgvecd.core.search.words import outside_quotes
 
 TODAY = datetime.date(2024, 9, 15)
@@ -469,3 +481,18 @@ def test_a_text_of_many_quotes_is_read_in_linear_time(unit):
     assert took_s(100_000) < 50 * max(
         took_s(10_000), 0.1
     )  # the longest that the API takes; was 17 s
+
+
+@pytest.mark.parametrize("text", ["last {} dogs", "vor zwei {}", "{}, last year", "hunde {}"])
+def test_what_tells_a_time_is_never_passed_over(text):
+    names = (MONTH_NAMES, WEEKDAYS, FEASTS, SEASONS, UNITS, COUNTED, WHOLE, DECADES)
+    for table in names:
+        for word in table:
+            said = text.format(word.upper())
+            assert may_tell_time(said) or not single_times(said, TODAY), said
+
+
+def test_most_texts_need_no_pattern_of_times():
+    for text in ("a dog on the beach", "rotes Auto vor dem Haus", "deux enfants", "người đàn ông"):
+        assert not may_tell_time(text), text
+        assert not single_times(text, TODAY)
