@@ -190,6 +190,26 @@ def test_arrows_move_and_shift_selects(page):
     page.until("document.querySelector('#selection').textContent.includes('1 selected')")
 
 
+def test_the_strip_of_months_goes_month_by_month(page):
+    page.resize(500, 300)
+    thumb = "document.querySelector('#scrubber .thumb')"
+    month = f"{thumb}.getAttribute('aria-valuetext')"
+    page.js(f"void {thumb}.focus()")
+    months = page.js("fetch('/v1/timeline').then(r => r.json()).then(t => t.months.length)")
+    seen = [page.js(month)]
+    for _ in range(3):
+        page.press("Down")
+        page.until(f"({month}) !== {json.dumps(seen[-1])}")
+        seen.append(page.js(month))
+    assert len(set(seen)) == 4 <= months
+    headings = "[...document.querySelectorAll('.heading')]"
+    top = "document.querySelector('#grid').getBoundingClientRect().top"
+    at_top = f"h.getBoundingClientRect().top - {top} < 100"
+    page.until(f"{headings}.some(h => {at_top} && h.textContent === {month})")
+    page.press("Up")
+    page.until(f"({month}) === {json.dumps(seen[-2])}")
+
+
 def test_rows_fit_whatever_the_width_is(page):
     for width in (1200, 390, 800):
         page.resize(width, 700)

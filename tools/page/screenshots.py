@@ -100,7 +100,7 @@ def _take(browser: Browser, address: str, scheme: str) -> None:
     keep("status")
     browser.resize(*PHONE)
     browser.click(".home")
-    browser.until(SHOWN.format(6))
+    browser.until("document.querySelector('.cell') && !document.querySelector('.cell:not(.shown)')")
     keep("phone")
 
 
