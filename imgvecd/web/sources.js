@@ -13,7 +13,7 @@ const BANDS = /** @type {Record<string, string>} */ ({
   found: "Found",
   weaker: "Weaker",
   nearest: "Nothing fits; this comes nearest",
-  untold: "Nearest first; how well they fit cannot be told yet",
+  untold: "Nearest first",
 });
 
 /** @param {string} text base64 */
@@ -284,7 +284,7 @@ export class Results {
     const sections = [];
     let last = "";
     this.hits.forEach((hit, start) => {
-      const band = hit.band ?? "untold"; // in a library of some photos only
+      const band = hit.band ?? "untold";
       if (band === last) return;
       last = band;
       const count = band === "found" ? this.found : band === "weaker" ? this.weaker : 0;

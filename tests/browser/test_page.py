@@ -20,7 +20,7 @@ def test_from_search_to_rating_by_keyboard(page, daemon):
     page.press("/")
     page.press("a cat", "Enter")
     page.until(f"/found|nearest/.test({COUNT})")
-    assert "cannot be told yet" in page.js("document.querySelector('#grid').textContent")
+    assert "Nearest first" in page.js("document.querySelector('#grid').textContent")
     assert page.js("document.activeElement.id") == "grid"
     page.press("Enter")
     page.until("document.querySelector('.pswp--open')")

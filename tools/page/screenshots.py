@@ -17,7 +17,10 @@ from running import RunningDaemon  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 SHOWN = "document.querySelectorAll('.cell.shown').length >= {}"
-COMPLETE = "!document.querySelector('.cell:not(.shown)') && [...document.images].every(i => !i.src || (i.complete && i.naturalWidth))"
+COMPLETE = (
+    "!document.querySelector('.cell:not(.shown)') && "
+    "[...document.images].every(i => !i.src || (i.complete && i.naturalWidth))"
+)
 WIDE, PHONE = (1280, 800), (390, 780)
 
 
