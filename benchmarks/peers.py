@@ -1,7 +1,7 @@
 """Indexes the same photos with imgvecd and with others, in turn, and prints a table of Markdown.
 
     python -m benchmarks.peers [--quick] [--rclip PROGRAM] [--photos 240] [--rounds 5] [--avx2]
-        [--work FOLDER] [--only WAY]
+        [--work FOLDER] [--only WAY…]
 
 Each runs as a whole program, from its start to all photos searchable, with the same architecture
 (ViT-B-32-256) and the same random weights, which take as long as any:
@@ -17,8 +17,8 @@ Each runs as a whole program, from its start to all photos searchable, with the 
 Processor seconds are those of all processes of a program. `--avx2` has torch and oneDNN make do
 with AVX2 and computes in fp32, as on most people's processors; ONNX Runtime cannot be held back.
 `--quick` is 40 photos, twice: some 4 minutes on two cores. `--work` keeps photos, weights and
-exported models in a folder for later runs, and `--rounds 0` only makes them. `--only` takes the
-ways whose names begin so.
+exported models in a folder for later calls, and what was measured: the table is of all rounds, and
+`--rounds 0` measures nothing. `--only` takes the ways whose names begin so.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import psutil
 import tabulate
 
@@ -91,13 +92,14 @@ class Run:
     """One program's run over all photos.
 
     Attributes:
-        steady: images per second from the first ones searchable to the last.
+        steady: images per second from the first ones searchable to the last; None where all
+            became searchable at once.
         memory_mb: the most that its encoder held at a time, if that is a process of its own.
     """
 
     wall_s: float
     processor_s: float
-    steady: float
+    steady: float | None
     memory_mb: float = 0.0
 
 
@@ -249,9 +251,9 @@ class Bench:
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Run(ended - started, seconds, self._steady(first, ended))
 
-    def _steady(self, first: tuple[float, int] | None, ended: float) -> float:
+    def _steady(self, first: tuple[float, int] | None, ended: float) -> float | None:
         if first is None or first[1] >= self.count:
-            return float("nan")
+            return None
         return (self.count - first[1]) / (ended - first[0])
 
 
@@ -272,6 +274,15 @@ def _work_folder(kept: Path | None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _runs(lines: bytes) -> dict[str, list[Run]]:
+    """Return what was measured, by way."""
+    runs: dict[str, list[Run]] = {}
+    for line in lines.splitlines():
+        way, run = msgspec.json.decode(line, type=tuple[str, Run])
+        runs.setdefault(way, []).append(run)
+    return runs
+
+
 def _knows_relevance(daemon: RunningDaemon) -> bool:
     hits = daemon.post("/v1/search", {"text": "a dog", "all": True})["hits"]
     return bool(hits) and hits[0].get("relevance") is not None
@@ -290,7 +301,8 @@ def rows(runs: dict[str, list[Run]], against: str) -> Iterator[tuple[str, ...]]:
     """Yield a line of the table for each way; factors are ratios of medians."""
 
     def median(name: str, field: str) -> float:
-        return statistics.median(getattr(run, field) for run in runs[name])
+        known = [value for run in runs[name] if (value := getattr(run, field)) is not None]
+        return statistics.median(known or [float("nan")])
 
     for name, taken in runs.items():
         walls = [run.wall_s for run in taken]
@@ -325,7 +337,9 @@ def main() -> None:
     parser.add_argument("--avx2", action="store_true", help="as on a processor without AVX-512")
     parser.add_argument("--no-mini", action="store_true", help="leave imgvecd-mini out")
     parser.add_argument("--work", type=Path, help="folder that keeps what is made for later runs")
-    parser.add_argument("--only", default="", metavar="WAY", help="ways whose names begin so")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="WAY", help="ways whose names begin so"
+    )
     options = parser.parse_args()
     count, rounds = (40, 2) if options.quick else (options.photos, options.rounds)
     avx2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"} if options.avx2 else {}
@@ -341,17 +355,21 @@ def main() -> None:
         if not options.no_mini:
             ways["imgvecd-mini, first start"] = lambda: bench.imgvecd(mini=True)
             ways["imgvecd-mini, later start"] = lambda: bench.imgvecd(mini=True, kept=True)
-        ways = {way: run for way, run in ways.items() if way.startswith(options.only)}
-        runs: dict[str, list[Run]] = {way: [] for way in ways}
-        for number in range(rounds):
-            for way, run in ways.items():
-                runs[way].append(run())
-                print(f"{number + 1}/{rounds} {way}: {runs[way][-1]}", flush=True)
-    if not rounds:
+        ways = {way: run for way, run in ways.items() if way.startswith(tuple(options.only))}
+        with open(folder / "runs.jsonl", "a+b", buffering=0) as file:
+            for _ in range(rounds):
+                for way, run in ways.items():
+                    latest = run()
+                    print(f"{way}: {latest}", flush=True)
+                    file.write(msgspec.json.encode((way, latest)) + b"\n")
+            file.seek(0)
+            runs = _runs(file.read())
+    if not runs:
         return
-    against = next(way for way in ("rclip", "one at a time", *ways) if way in ways)
+    against = next(way for way in ("rclip", "one at a time", *runs) if way in runs)
+    taken = " and ".join(map(str, sorted({len(some) for some in runs.values()})))
     print(
-        f"\n{count} JPEGs of 12 megapixels, {rounds} rounds in turn, {os.cpu_count()} cores of "
+        f"\n{count} JPEGs of 12 megapixels, {taken} rounds in turn, {os.cpu_count()} cores of "
         f"{processor()}{', AVX2 and fp32 only' if options.avx2 else ''}; {MODEL} unless mini\n"
     )
     headers = (

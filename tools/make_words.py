@@ -57,10 +57,12 @@ _BRITISH = """
 """
 _LONGEST_THING = 4  # words
 _OWN_THINGS = """
-    air_jordan bali_dance bath_mat bath_tub bologna_sandwich boston_cream chelsea_boot china_bowl
-    china_cup china_plate china_vase cork_board cuba_libre georgia_peach havana_cigar jersey_cow
-    jordan_shoe jordan_sneaker manila_envelope oxford_shirt oxford_shoe rugby_ball rugby_match
-    rugby_player rugby_team split_screen vienna_sausage victoria_sponge
+    air_jordan bali_dance bath_mat bath_tub bologna_sandwich boston_cream buffalo_wing chelsea_boot
+    chihuahua_dog china_bowl china_cup china_plate china_vase cork_board cuba_libre dallas_cowboy
+    dresden_china frankfurt_sausage georgia_peach havana_cigar jersey jersey_cow jordan_shoe
+    jordan_sneaker lincoln_car manchester_united manila_envelope martha_washington moscow_mule
+    oxford_shirt oxford_shoe parma_ham philadelphia_cream_cheese phoenix_bird real_madrid rugby_ball
+    rugby_match rugby_player rugby_team split_screen vienna_sausage victoria_sponge
 """
 _ALL_TOWNS = "SELECT names FROM towns"
 _LARGE_TOWNS = "SELECT names FROM towns WHERE population > 100000"

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
+from imgvecd.core.files import photo_names
 from imgvecd.core.files.photo_dates import moment, of_instant
 from imgvecd.core.files.photo_facts import each, parts
 from imgvecd.core.files.photo_positions import of_text, position
@@ -79,8 +81,15 @@ def _of_google(said: Mapping[str, object]) -> Facts:
 
 def _instant(said: Mapping[str, object]) -> str:
     time = said.get("photoTakenTime")
-    seconds = _number(time.get("timestamp")) if isinstance(time, dict) else None
-    return "" if seconds is None else of_instant(seconds)
+    if not isinstance(time, dict):
+        return ""
+    seconds = _number(time.get("timestamp"))
+    if seconds is None:
+        shown = photo_names.taken_at(_text(time.get("formatted")))
+        if not shown.endswith("+00:00"):
+            return ""  # in a language that is not known, or it does not say where
+        seconds = datetime.fromisoformat(shown).timestamp()
+    return of_instant(seconds)
 
 
 def _place(said: Mapping[str, object], name: str) -> Facts:

@@ -59,7 +59,7 @@ Section = tuple[str, Sequence[Shown]]
 
 def of_hits(hits: Sequence[api.Hit]) -> list[Section]:
     """Return the sections of a search: what was found, and what is weaker."""
-    titles = {"found": "Found", "weaker": "Weaker", "nearest": "Nearest", None: ""}
+    titles = {"found": "Found", "weaker": "Weaker", "nearest": "Nearest", None: "Nearest first"}
     bands = dict.fromkeys(hit.band for hit in hits)
     return [(titles[band], [_of_hit(hit) for hit in hits if hit.band == band]) for band in bands]
 

@@ -46,7 +46,7 @@ export class Bar {
     this.results = source instanceof Results ? source : null;
     if (source instanceof Results) {
       const whole = source.found.toLocaleString();
-      this.count = source.nearest ? "Nothing found" : `${whole} found`;
+      this.count = source.nearest ? "Nothing found" : source.at(0) && !source.at(0)?.band ? `${whole} nearest first` : `${whole} found`;
       if (source.weaker) this.count += `, ${source.weaker.toLocaleString()} weaker`;
     } else if (!source.complete) this.count = "";
     else this.count = source.length === 1 ? "1 photo" : `${source.length.toLocaleString()} photos`;

@@ -449,15 +449,14 @@ export class Scrubber {
       year.style.top = `${100 * share}%`;
       this.track.append(year);
     });
-    this.show(this.grid.place.index, this.grid.top);
+    this.show(this.grid.top);
   }
 
-  /** @param {number} index first photo that is seen @param {number} top */
-  show(index, top) {
+  /** @param {number} top */
+  show(top) {
     if (!this.source) return;
     const sections = this.source.sections;
-    let at = sections.findIndex((section) => section.start > index);
-    at = at < 0 ? sections.length - 1 : Math.max(at - 1, 0);
+    const at = lastNotAbove(this.grid.layout.headings, top + 1, sections.length);
     const whole = Math.max(this.grid.layout.height - this.grid.box.clientHeight, 1);
     this.thumb.style.top = `${100 * Math.min(top / whole, 1)}%`;
     if (this._at === at && this._of === this.source) return;

@@ -29,7 +29,7 @@ let noticeTimer = 0;
 
 const grid = new Grid(box, {
   open: (index) => openViewer(index),
-  moved: () => scrubber.show(grid.place.index, grid.top),
+  moved: () => scrubber.show(grid.top),
   selected: () => drawSelection(),
 });
 const scrubber = new Scrubber(byId("scrubber"), grid);

@@ -9,7 +9,12 @@ const PAGE = 100;
 const HEAD = 60; // photos that are shown before it is known what comes after them
 const PART = 256; // photos of a month that are read at once
 const PARTS = 200; // that are kept
-const BANDS = /** @type {Record<string, string>} */ ({ found: "Found", weaker: "Weaker", nearest: "Nearest" });
+const BANDS = /** @type {Record<string, string>} */ ({
+  found: "Found",
+  weaker: "Weaker",
+  nearest: "Nothing fits; this comes nearest",
+  untold: "Nearest first",
+});
 
 /** @param {string} text base64 */
 function bytes(text) {
@@ -237,6 +242,7 @@ export class Results {
   /** Put a hit that has just come in front. @param {any} hit */
   prepend(hit) {
     if (this.hits.some((known) => known.id === hit.id)) return false;
+    hit.band ??= this.hits[0]?.band && "found";
     this.hits.unshift(hit);
     this.found++;
     this.nearest = false;
@@ -278,12 +284,11 @@ export class Results {
     const sections = [];
     let last = "";
     this.hits.forEach((hit, start) => {
-      const band = hit.band ?? "found";
+      const band = hit.band ?? "untold";
       if (band === last) return;
       last = band;
       const count = band === "found" ? this.found : band === "weaker" ? this.weaker : 0;
-      const title = count ? `${BANDS[band]} · ${count.toLocaleString()}` : BANDS[band];
-      sections.push({ start, title: band === "nearest" ? "Nothing fits; this comes nearest" : title, short: "" });
+      sections.push({ start, title: BANDS[band] + (count ? ` · ${count.toLocaleString()}` : ""), short: "" });
     });
     this.sections = sections.length ? sections : [{ start: 0, title: "", short: "" }];
   }

@@ -19,7 +19,8 @@ COUNT = "document.querySelector('.count')?.textContent ?? ''"
 def test_from_search_to_rating_by_keyboard(page, daemon):
     page.press("/")
     page.press("a cat", "Enter")
-    page.until(f"({COUNT}).includes('found')")
+    page.until(f"/found|nearest/.test({COUNT})")
+    assert "Nearest first" in page.js("document.querySelector('#grid').textContent")
     assert page.js("document.activeElement.id") == "grid"
     page.press("Enter")
     page.until("document.querySelector('.pswp--open')")
@@ -75,18 +76,18 @@ def test_back_returns_to_the_very_same_place(page):
         f"JSON.stringify({place}) === {json.dumps(json.dumps(before, separators=(',', ':')))}"
     )
     page.press("s")
-    page.until(f"({COUNT}).includes('found')")
+    page.until(f"/found|nearest/.test({COUNT})")
     page.js("history.back()")
     page.until("!location.hash")
     page.until(
         f"JSON.stringify({place}) === {json.dumps(json.dumps(before, separators=(',', ':')))}"
     )
     page.js(PASTED)
-    page.until(f"document.querySelector('#bar form .chip') && ({COUNT}).includes('found')")
+    page.until(f"document.querySelector('#bar form .chip') && /found|nearest/.test({COUNT})")
     page.js("history.back()")
     page.until(f"!document.querySelector('#bar form .chip') && ({COUNT}) === '13 photos'")
     page.js("history.forward()")
-    page.until(f"document.querySelector('#bar form .chip') && ({COUNT}).includes('found')")
+    page.until(f"document.querySelector('#bar form .chip') && /found|nearest/.test({COUNT})")
     page.js("history.back()")
     page.until(f"({COUNT}) === '13 photos'")
     page.press("/")
@@ -94,7 +95,7 @@ def test_back_returns_to_the_very_same_place(page):
         page.press(typed)
         page.until(f"location.hash.endsWith({json.dumps(typed.strip())})")
     page.press("Enter")
-    page.until(f"({COUNT}).includes('found')")
+    page.until(f"/found|nearest/.test({COUNT})")
     page.js("history.back()")
     page.until(f"!location.hash && ({COUNT}) === '13 photos'")
     page.click("#bar button.state")
@@ -107,7 +108,7 @@ def test_pictures_may_be_kept_for_good(page):
     """Wherever they are shown: their addresses have their hash."""
     page.press("/")
     page.press("a cat", "Enter")
-    page.until(f"({COUNT}).includes('found')")
+    page.until(f"/found|nearest/.test({COUNT})")
     page.press("i")
     page.until("document.querySelector('.strip img')?.complete")
     page.press("Escape")
@@ -187,6 +188,26 @@ def test_arrows_move_and_shift_selects(page):
     page.until("document.querySelector('#selection').hidden")
     page.press("x")
     page.until("document.querySelector('#selection').textContent.includes('1 selected')")
+
+
+def test_the_strip_of_months_goes_month_by_month(page):
+    page.resize(500, 300)
+    thumb = "document.querySelector('#scrubber .thumb')"
+    month = f"{thumb}.getAttribute('aria-valuetext')"
+    page.js(f"void {thumb}.focus()")
+    months = page.js("fetch('/v1/timeline').then(r => r.json()).then(t => t.months.length)")
+    seen = [page.js(month)]
+    for _ in range(3):
+        page.press("Down")
+        page.until(f"({month}) !== {json.dumps(seen[-1])}")
+        seen.append(page.js(month))
+    assert len(set(seen)) == 4 <= months
+    headings = "[...document.querySelectorAll('.heading')]"
+    top = "document.querySelector('#grid').getBoundingClientRect().top"
+    at_top = f"h.getBoundingClientRect().top - {top} < 100"
+    page.until(f"{headings}.some(h => {at_top} && h.textContent === {month})")
+    page.press("Up")
+    page.until(f"({month}) === {json.dumps(seen[-2])}")
 
 
 def test_rows_fit_whatever_the_width_is(page):
@@ -269,7 +290,7 @@ def test_a_restarted_daemon_is_found_again(browser, own_daemon):
             browser.until(f"{ACTIVE}?.classList.contains('shown')")
             browser.press("/")
             browser.press("a cat", "Enter")
-            browser.until(f"({COUNT}).includes('found')")
+            browser.until(f"/found|nearest/.test({COUNT})")
             away = own_daemon.home / "away"
             (own_daemon.home / "Pictures").rename(away)
             browser.until("document.querySelector('.state').textContent.includes('offline')")
@@ -314,7 +335,7 @@ def test_new_photos_appear(browser, own_daemon):
         browser.until("!document.querySelector('.pswp')")
         browser.press("/")
         browser.press("a rocket", "Enter")
-        browser.until(f"({COUNT}).includes('found')")
+        browser.until(f"/found|nearest/.test({COUNT})")
         browser.press("Home", "Right", "x")
         chosen = "document.querySelector('.cell[aria-selected=true]')?.dataset.photo"
         selected = browser.until(chosen)

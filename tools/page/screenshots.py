@@ -17,7 +17,10 @@ from running import RunningDaemon  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 SHOWN = "document.querySelectorAll('.cell.shown').length >= {}"
-COMPLETE = "[...document.images].every(i => !i.src || (i.complete && i.naturalWidth))"
+COMPLETE = (
+    "!document.querySelector('.cell:not(.shown)') && "
+    "[...document.images].every(i => !i.src || (i.complete && i.naturalWidth))"
+)
 WIDE, PHONE = (1280, 800), (390, 780)
 
 
@@ -79,7 +82,7 @@ def _take(browser: Browser, address: str, scheme: str) -> None:
     keep("timeline")
     browser.press("/")
     browser.press("a cat", "Enter")
-    browser.until("document.querySelector('.count').textContent.includes('found')")
+    browser.until("/found|nearest/.test(document.querySelector('.count').textContent)")
     browser.until(SHOWN.format(1))
     keep("search")
     browser.press("i")
@@ -100,7 +103,7 @@ def _take(browser: Browser, address: str, scheme: str) -> None:
     keep("status")
     browser.resize(*PHONE)
     browser.click(".home")
-    browser.until(SHOWN.format(6))
+    browser.until("document.querySelector('.cell') && !document.querySelector('.cell:not(.shown)')")
     keep("phone")
 
 

@@ -129,10 +129,8 @@ def _copy_facts(picture: _Picture, file: BinaryIO, size_bytes: int, prefix: byte
     saved_at, lossless = quality.declared(picture.image, size_bytes, prefix)
     whole = geometry.upright(colour.resizable(picture.image), picture.orientation)
     rgb = colour.to_srgb(whole, picture.image.info.get("icc_profile"), picture.signal)
-    luma, upright = (
-        np.asarray(each.convert("L")).astype(np.float32)
-        for each in (colour.resizable(picture.image), whole)
-    )
+    stored = colour.resizable(picture.image)
+    luma, upright = (np.asarray(each.convert("L")).astype(np.float32) for each in (stored, whole))
     steps = quality.steps(picture.image)
     if geometry.swaps_sides(picture.orientation):
         steps = quality.on_its_side(steps)
@@ -145,7 +143,7 @@ def _copy_facts(picture: _Picture, file: BinaryIO, size_bytes: int, prefix: byte
     return CopyFacts(
         pixels=digest.digest(),
         quality=saved_at,
-        remembered=quality.remembered(luma),
+        remembered=quality.remembered(luma, stored),
         lossless=lossless,
         depth=depth,
         full_colour=quality.is_full_colour(picture.image),

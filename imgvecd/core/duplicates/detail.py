@@ -40,8 +40,8 @@ _SYSTEMATIC = 0.03  # grey levels by which converting colours moves all of them
 _TRUNCATED = 0.5  # grey levels by which a codec that does not round moves both colour differences
 # What is lost by saving is cut off at black and at white: in pictures of strong contrast dark tones
 # get brighter, bright ones darker. So blocks count for less that have pixels so many levels from
-# there, more than that share, if as many others are left.
-_NEAR_LIMIT, _FEW, _LEAST_FREE, _COUNTED_LESS = 16, 0.03, 0.3, 2.5
+# there, more than that share, if as many others are left: grass in low sun left 0.135.
+_NEAR_LIMIT, _FEW, _LEAST_FREE, _COUNTED_LESS = 16, 0.03, 0.1, 2.5
 _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same

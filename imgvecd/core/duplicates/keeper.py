@@ -89,7 +89,9 @@ class Chooser:
             self._lowest(lambda copy: not folders.protects(copy.file)),
             self._lowest(lambda copy: copy.file.offline),
             *(steps[rule] for rule in rules),
-            self._lowest(lambda copy: (copy.file.modified_at, copy.file.path)),
+            self._lowest(lambda copy: copy.file.modified_at),
+            _plainly_named,
+            self._lowest(lambda copy: copy.file.path),
         ]
 
     def ordered(self) -> list[Copy]:
@@ -163,6 +165,17 @@ class Chooser:
         ]
         least = max(ranks) - SAME_QUALITY
         return [copy for copy, each in zip(copies, ranks, strict=True) if each >= least]
+
+
+def _plainly_named(copies: Sequence[Copy]) -> list[Copy]:
+    """Return the copies whose names are not another's with something behind: "cat (1).jpg"."""
+    stems = [os.path.splitext(os.path.basename(copy.file.path))[0] for copy in copies]
+    names = set(stems)
+    return [
+        copy
+        for copy, stem in zip(copies, stems, strict=True)
+        if not any(stem[:length] in names for length in range(1, len(stem)))
+    ]
 
 
 def _shown(copies: Sequence[Copy]) -> dict[int, TrueSize]:

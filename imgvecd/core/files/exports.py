@@ -60,9 +60,6 @@ def _ranges_of_pictures(title: str, number: str, whole: bool) -> Iterator[Range]
     if dot and stem:
         named = os.fsencode(f"{stem}{number}.{extension}")
         yield from (Range(*each) for each in shots.ranges(named))
-        if number:  # of an edit it comes last
-            for spelled in spellings(os.fsencode(stem)):
-                yield Range(spelled + b"-", spelled + b".", number.encode())
     if not whole:
         for spelled in spellings(os.fsencode(title)):
             yield Range(spelled, spelled + _LAST, number.encode())

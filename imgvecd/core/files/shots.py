@@ -36,6 +36,11 @@ _EDITED = re.compile(
     r"|-enhanced(?:-[a-z]{2})*|\(edited\)|_mh\d{13})+",
     re.IGNORECASE,
 )
+# Of several photos of the same name Google Photos numbers the edits behind their ending.
+_NUMBERED_EDIT = re.compile(
+    rf"(?P<head>.+)(?:{'|'.join(EDIT_ENDINGS)})(?P<number>\(\d+\))", re.IGNORECASE
+)
+_NUMBERED = re.compile(r"(?P<head>.+)(?P<number>\(\d+\))")
 _RAW_ENDING = re.compile(r"(?P<shot>.+?)(?:[-_ .]raw|\(raw\)|_hevc)", re.IGNORECASE)
 
 # What may follow a shot in a name, as half-open ranges of bytes: " " to ".", "_", "~".
@@ -60,7 +65,9 @@ def shot_of(name: str) -> Shot:
     """Return what the name of an image, a film or a sidecar says."""
     stem = _stem(name)
     edited = False
-    if found := _EDITED.fullmatch(stem) or _EDITED.fullmatch(composed(stem)):
+    if found := _NUMBERED_EDIT.fullmatch(stem) or _NUMBERED_EDIT.fullmatch(composed(stem)):
+        stem, edited = found["head"] + found["number"], True
+    elif found := _EDITED.fullmatch(stem) or _EDITED.fullmatch(composed(stem)):
         stem, edited = found["shot"], True
     if found := _APPLE.fullmatch(stem):
         edited = edited or found["edit"].upper() == "E"
@@ -76,8 +83,11 @@ def shot_of(name: str) -> Shot:
     return Shot(folded(stem), edited, stem)
 
 
-def ranges(name: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield half-open ranges of names that hold all files of the shot of `name`, and some more."""
+def ranges(name: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield half-open ranges of names that hold all files of the shot of `name`, and some more.
+
+    What comes third is in the names; empty if anything may be.
+    """
     beginning = shot_of(os.fsdecode(name)).beginning
     variants = [beginning]
     if found := _APPLE.fullmatch(beginning):
@@ -85,7 +95,11 @@ def ranges(name: bytes) -> Iterator[tuple[bytes, bytes]]:
     cases = (case for text in variants for case in (text, text.upper(), text.lower()))
     encoded = (spelled for case in cases for spelled in spellings(os.fsencode(case)))
     for start in dict.fromkeys(encoded):
-        yield from ((start + first, start + beyond) for first, beyond in _AFTER)
+        yield from ((start + first, start + beyond, b"") for first, beyond in _AFTER)
+    if found := _NUMBERED.fullmatch(beginning):
+        number = os.fsencode(found["number"])
+        for start in dict.fromkeys(spellings(os.fsencode(found["head"]))):
+            yield start + b"-", start + b".", number
 
 
 def _stem(name: str) -> str:

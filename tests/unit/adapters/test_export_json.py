@@ -73,6 +73,23 @@ def test_a_time_before_1970_is_one():
     assert read(photoTakenTime={"timestamp": "-616982400"})["taken_at"].startswith("1950-06-14")
 
 
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("Jul 4, 2021, 4:30:11 PM UTC", "2021-07-04T16:30:11+00:00"),
+        ("Jul 4, 2021, 12:05:11\u202fAM UTC", "2021-07-04T00:05:11+00:00"),
+        ("04.07.2021, 16:30:11 UTC", "2021-07-04T16:30:11+00:00"),
+        ("2021年7月4日 16:30:11 UTC", "2021-07-04T16:30:11+00:00"),
+        ("Jul 4, 2021, 4:30:11 PM", None),
+        ("once upon a time", None),
+        (7, None),
+    ],
+)
+def test_a_time_that_is_told_in_words_alone(shown, expected):
+    assert read(photoTakenTime={"formatted": shown}).get("taken_at") == expected
+    assert read(photoTakenTime={"timestamp": "", "formatted": shown}).get("taken_at") == expected
+
+
 def test_a_time_is_local(monkeypatch):
     monkeypatch.setenv("TZ", "Europe/Paris")
     time.tzset()

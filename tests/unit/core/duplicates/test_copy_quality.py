@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 from PIL.ExifTags import Base
 
 from benchmarks.duplicates.variants import again, saved
@@ -30,14 +30,15 @@ def kept(**files):
     return ordered(**files)[0][0]
 
 
-def ordered(**files):
+def ordered(*, aged=True, **files):
     """Return [(name of a file, what speaks for or against it)], the one to keep first."""
     request = api.DuplicatesRequest()
     copies = []
     for number, (name, data) in enumerate(files.items()):
         examined = pillow.examine(io.BytesIO(data), 10**7)
         info = examined.info
-        file = api.ImageFile(path=f"/{name}", size_bytes=len(data), modified_at=f"20{number:02}")
+        date = f"20{number if aged else 0:02}"
+        file = api.ImageFile(path=f"/{name}", size_bytes=len(data), modified_at=date)
         image = api.Image(
             id=number, hash=f"{number:064x}", files=(file,), format=info.format,
             width=info.width, height=info.height, metadata=info.metadata,
@@ -198,3 +199,22 @@ def test_quality_is_told_of_what_lost_some(picture):
     assert told["original"] == f"{size}, quality 92, no camera metadata"
     coarse = saved(opened(saved(picture, quality=30)), "PNG")
     assert "lossless, quality about" in ordered(coarse=coarse)[0][1]
+
+
+def test_of_files_as_old_as_each_other_the_one_with_the_plain_name_is_kept(picture):
+    names = ("a/cat (1).jpg", "a/cat.jpg", "b/cat copy.jpg", "b/cat.jpg", "0/cat-2.jpg")
+    data = saved(picture, quality=88)
+    assert ordered(aged=False, **dict.fromkeys(names, data))[0][0] == "a/cat.jpg"
+    assert ordered(**dict.fromkeys(names, data))[0][0] == names[0]  # the oldest
+
+
+@pytest.mark.parametrize("quality", [30, 50])
+def test_harsh_pictures_remember_how_they_were_saved(picture, quality):
+    harsh = ImageEnhance.Color(ImageEnhance.Contrast(picture).enhance(1.2)).enhance(1.2)
+    coarse = opened(saved(harsh, quality=quality))
+    for data in (saved(coarse, "PNG"), saved(coarse, quality=95)):
+        facts = pillow.examine(io.BytesIO(data), 10**7).facts
+        assert facts.remembered == pytest.approx(quality, abs=5)
+    original = saved(harsh, quality=90)
+    assert pillow.examine(io.BytesIO(original), 10**7).facts.remembered == 100
+    assert kept(copy=saved(coarse, quality=95), original=original) == "original"
