@@ -16,6 +16,7 @@ from collections.abc import Callable
 import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
+from imgvecd.core.search import single_times as times
 from imgvecd.core.search.single_times import (
     DAY_NUMBER,
     OPEN,
@@ -315,6 +316,13 @@ def _rules() -> tuple[tuple[re.Pattern[str], _Meaning], ...]:
 @functools.cache
 def _parts_pattern() -> re.Pattern[str]:
     return re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
+
+
+def compile_patterns() -> None:
+    """Compile what the first query that may tell a time needs; takes some tenths of a second."""
+    times.compile_patterns()
+    _rules()
+    _parts_pattern()
 
 
 def _in_digits(match: re.Match[str]) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from imgvecd.api import MOST_COUNTED, Filters, SearchRequest, SearchResponse, Term
 from imgvecd.core.live.broadcast import Broadcast
+from imgvecd.core.search import query_dates
 from imgvecd.core.search.answering import SPARE, Answering
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.kept_answers import KeptAnswers
@@ -27,7 +28,7 @@ from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Scale, Shape, shape_of
 from imgvecd.core.search.scales import Scales
 from imgvecd.core.search.understanding import Meaning, understand
-from imgvecd.core.threads import FILTERING, INTERACTIVE
+from imgvecd.core.threads import BULK, FILTERING, INTERACTIVE
 from imgvecd.protocols import (
     Decoder,
     EmbeddingSource,
@@ -119,18 +120,19 @@ class Searcher:
         self._kept = KeptAnswers()
 
     async def run(self) -> None:
-        """Learn what relevance is measured against, once the library is large enough.
+        """Get ready for queries: for times in words, then for relevance in a library large enough.
 
-        That takes a processor as long as some dozens of photos do, which go first while they come
-        in and nobody has searched.
+        The latter takes a processor as long as some dozens of photos do, which go first while they
+        come in and nobody has searched.
         """
+        await self._until_worth_it()
+        await BULK.run(query_dates.compile_patterns)
         while not self.scales.knows_texts:
             heard = self.library_changed.count
-            if len(self._index) >= SMALLEST_LIBRARY:
-                await self._until_worth_it()
-                if await self.scales.learn_texts():
-                    return
+            if len(self._index) >= SMALLEST_LIBRARY and await self.scales.learn_texts():
+                return
             await self.library_changed.wait(heard)
+            await self._until_worth_it()
 
     async def _until_worth_it(self) -> None:
         """Return when somebody has searched, the library stays as it is, or time has passed."""

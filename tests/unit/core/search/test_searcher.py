@@ -13,7 +13,7 @@ from running import DEADLINE_S
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live import live_queries
 from imgvecd.core.live.live_queries import LiveQueries
-from imgvecd.core.search import Labeller, answering
+from imgvecd.core.search import Labeller, answering, query_dates
 from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
@@ -165,6 +165,13 @@ async def test_photos_come_before_reference_texts_until_somebody_searches(shelf,
     await searcher.search(SearchRequest(text="query"))
     await asyncio.wait_for(learning, 60)
     assert await searcher.scales.ordinary(TEXT) is not None
+
+
+async def test_times_in_words_are_ready_before_anybody_asks(shelf):
+    query_dates._rules.cache_clear()
+    fill(shelf, 40)
+    await with_references(shelf)
+    assert query_dates._rules.cache_info().currsize == 1
 
 
 async def test_reference_texts_are_encoded_once_for_all_time(shelf):
