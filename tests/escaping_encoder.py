@@ -69,4 +69,4 @@ if __name__ == "__main__":
     channel = open_channel(arguments.priority)
     in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
     info = ModelInfo("f", "fake", "", 8, PreprocessSpec(16, (0.5,) * 3, (0.5,) * 3))
-    serve(channel, EncodeReady(info, "cpu", "float32", "torch", tuple(in_force)), answer)
+    serve(channel, EncodeReady(info, "cpu", "float32", sandbox=tuple(in_force)), answer)

@@ -357,9 +357,9 @@ class EncoderProcess:
             raise
         finally:
             self._progress = ""
-        self._note_info(self._loaded.info)
         self.sandbox = self._loaded.sandbox
         await self._prepare_steps(self._loaded)
+        self._note_info(self._loaded.info)
         logger.info("%s is loaded on %s", self._choice.name, self.runs_on)
         return worker
 
