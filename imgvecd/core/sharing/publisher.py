@@ -110,8 +110,10 @@ class Publisher:
         model = self._model()
         with contextlib.suppress(ImgvecdError):
             for feed in (FACTS, *([model.fingerprint] if model is not None else [])):
-                held = self._held.get(feed, Position()).clock
-                known = max(held, self._read.get(feed, 0), clock_of(self._feeds.marks(feed)))
+                if feed in self._held:
+                    known = max(self._held[feed].clock, self._read.get(feed, 0))
+                else:  # it has not answered since the start
+                    known = clock_of(self._feeds.marks(feed))
                 waiting = max(waiting, self._feeds.waiting(feed, known, _MOST_WAITING))
         return waiting
 
@@ -170,8 +172,6 @@ class Publisher:
             self._engine.settle(model.fingerprint, lambda: self._questions(model))
 
     def _join(self) -> None:
-        self._held.clear()
-        self._read.clear()
         try:
             number, same = self._engine.join(self._member(self._identity.uuid()))
         except SourceTakenError:
@@ -182,6 +182,8 @@ class Publisher:
             number, same = self._engine.join(self._member(self._identity.renew()))
         if not same:
             self._feeds.note_marks(FACTS, ())
+        self._held.clear()
+        self._read.clear()
         self.number, self._joined = number, True
 
     def _member(self, uuid: str) -> Member:
