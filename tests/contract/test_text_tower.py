@@ -1,7 +1,9 @@
 """The text tower alone gives what the whole model gives, and is used instead of it."""
 
+import asyncio
 import functools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from child_processes import mapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from later import Later, open_clip, save_file, torch
+from running import DEADLINE_S
 
 from imgvecd.adapters.texttower import TextTower, building
 from imgvecd.adapters.texttower.tokens import Tokens
@@ -135,7 +138,10 @@ async def test_texts_need_no_torch(tmp_path):
     encoder = SplitEncoder(choice, FP32, str(path), str(tmp_path / "images"))
     try:
         info = await encoder.info()
-        assert path.exists()
+        until = time.monotonic() + DEADLINE_S
+        while not path.exists():  # the model is known before its towers are built
+            assert time.monotonic() < until
+            await asyncio.sleep(0.05)
         await encoder.close()
         assert not encoder.loaded
         alone = await encoder.encode_texts(TEXTS, Lane.INTERACTIVE)
