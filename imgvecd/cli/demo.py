@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imgvecd.cli.contact_sheet import Card, SheetSection, render
 from imgvecd.client.reports import size
 from imgvecd.core.files.formats import is_image_name
 from imgvecd.errors import BadRequestError, ConfigError, ImgvecdError
+from imgvecd.picture_sheet import SheetPicture, SheetSection, pieces
 from imgvecd.terminal_output import printable, say
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ def run(options: argparse.Namespace) -> int:
             options.model, options.pretrained, db_path=os.path.join(scratch, "db")
         ) as database:
             sections = list(_Tour(database, folder, files, own=folder.startswith(scratch)).steps())
-            page = render(f"{len(files):,} {_name(folder, scratch)}", sections)
+        about = f"What it found among {len(files):,} {_name(folder, scratch)}"
         try:
             with open(options.output, "w", encoding="utf-8") as file:
-                file.write(page)
+                file.writelines(pieces("imgvecd", sections, about))
         except OSError as error:
             raise ConfigError(f"{options.output}: cannot be written: {error.strerror}") from error
     _say("Contact sheet", f"All of this as pictures, for your browser: {options.output}")
@@ -118,7 +118,7 @@ class _Tour:
         if queries:
             (first, hits), second = queries[0], queries[min(1, len(queries) - 1)][0]
             example = hits[0]["local_path"]
-            asked = self._card(hits[0], "asked for", marked=True)
+            asked = self._picture(hits[0], "asked for", framed=True)
             more = self._database.search_by_image(example, k=_HITS + 1)[1:]
             yield self._found("Image search", f"more like {_base(example)}", more, asked)
             both = self._database.search_combined(second, example, k=_HITS + 1)
@@ -156,12 +156,12 @@ class _Tour:
                 chosen.append((phrase, hits))
         return chosen[:_QUERIES]
 
-    def _found(self, title: str, asked: str, hits: Hits, *before: Card) -> SheetSection:
+    def _found(self, title: str, asked: str, hits: Hits, *before: SheetPicture) -> SheetSection:
         _say(title, asked)
         for hit in hits:
             say(f"  {hit['similarity']:.3f}  {self._shown(hit)}")
-        cards = [self._card(hit, f"similarity {hit['similarity']:.3f}") for hit in hits]
-        return SheetSection(title, asked, (*before, *cards))
+        found = [self._picture(hit, f"similarity {hit['similarity']:.3f}") for hit in hits]
+        return SheetSection(asked, (*before, *found), title)
 
     def _duplicates(self) -> Iterator[SheetSection]:
         if self._own:
@@ -178,11 +178,11 @@ class _Tour:
             say(f"  {how}:")
             for file in group:
                 say(f"    {'keep ' if file['keep'] else 'spare'}  {self._shown(file)}")
-            cards = [
-                self._card(file, "keep" if file["keep"] else "could go", marked=file["keep"])
+            pictures = [
+                self._picture(file, "keep" if file["keep"] else "could go", framed=file["keep"])
                 for file in group[: _HITS + 1]
             ]
-            yield SheetSection("Duplicates", how, tuple(cards))
+            yield SheetSection(how, pictures, "Duplicates")
         if len(groups) > _GROUPS:
             say(f"  … and {len(groups) - _GROUPS:,} groups more")
 
@@ -205,14 +205,16 @@ class _Tour:
         say(f"  pictures  {size(stats['size_bytes'])}")
         say(f"  database  {size(stats['db_bytes'])}")
 
-    def _card(self, image: dict[str, Any], note: str, *, marked: bool = False) -> Card:
+    def _picture(self, image: dict[str, Any], note: str, *, framed: bool = False) -> SheetPicture:
+        picture: bytes | str
         try:
             picture = self._database.thumbnail(image["id"], _THUMBNAIL)
-        except ImgvecdError:  # it has gone meanwhile: the sheet says what it was
-            picture = b""
-        facts = [f"{image['width']} × {image['height']} {image['format']}", str(image["date"])[:10]]
+        except ImgvecdError as error:  # it has gone meanwhile: the sheet says what it was
+            picture = str(error)
+        width, height = image["width"], image["height"]
+        facts = f"{width} × {height} {image['format']}, {str(image['date'])[:10]}"
         folder, name = os.path.split(self._shown(image))
-        return Card(picture, name, note, ", ".join(facts), folder, marked=marked)
+        return SheetPicture(name, picture, (note, facts, folder), width, height, framed)
 
     def _shown(self, image: dict[str, Any]) -> str:
         path = image.get("local_path") or image["image_path"]

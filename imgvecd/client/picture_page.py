@@ -1,40 +1,16 @@
-"""Pictures as one page of HTML that loads nothing else: to be mailed, or looked at later."""
+"""Hits and duplicates as one page of HTML: `--html FILE`."""
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from imgvecd import api
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.errors import BadRequestError, DaemonError
-from imgvecd.terminal_output import printable
+from imgvecd.picture_sheet import SheetPicture, SheetSection, pieces
 
 _SIZE = 512  # pixels of a picture's longer side: sharp in a row, some 40 kB
-_STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 0 auto; max-width: 1400px; padding: 24px 16px 60px;
-  background: #fbfaf8; color: #1d1b19;
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.3rem; } h2 { font-size: 1rem; margin: 28px 0 8px; }
-.row { display: flex; flex-wrap: wrap; gap: 6px; }
-.row::after { content: ""; flex: 1e6 1 0; }
-figure { margin: 0; background: #efedea; border-radius: 6px; overflow: hidden; }
-figure.stays { outline: 3px solid #24614f; outline-offset: -3px; }
-img, .none { display: block; width: 100%; }
-.none { display: grid; place-items: center; min-height: 120px; color: #66615a; padding: 8px; }
-figcaption { font-size: .82rem; color: #66615a; padding: 5px 9px 7px; overflow-wrap: anywhere; }
-@media (prefers-color-scheme: dark) { body { background: #141413; color: #eeebe6; }
-  figure { background: #292826; } figcaption, .none { color: #a8a39b; } }
-"""
-_SMALL = '<!doctype html>\n<html lang="en"><meta charset="utf-8">\n'
-_POLICY = (
-    '<meta http-equiv="Content-Security-Policy"'
-    " content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,39 +55,24 @@ def write(daemon: DaemonConnection, path: str, title: str, sections: Sequence[Se
     """
     try:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
-            file.writelines(_pieces(daemon, title, sections))
+            file.writelines(pieces(title, _sheet(daemon, sections)))
     except OSError as error:
         raise BadRequestError(f"--html {path}: {error.strerror}") from error
 
 
-def _pieces(daemon: DaemonConnection, title: str, sections: Sequence[Section]) -> Iterator[str]:
-    name = html.escape(title)
-    yield f"{_SMALL}{_POLICY}<title>{name}</title>\n<style>{_STYLE}</style>\n<h1>{name}</h1>\n"
+def _sheet(daemon: DaemonConnection, sections: Sequence[Section]) -> Iterator[SheetSection]:
     for heading, pictures in sections:
-        if heading:
-            yield f"<h2>{html.escape(heading)}</h2>\n"
-        yield '<div class="row">\n'
-        for picture in pictures:
-            yield _figure(daemon, picture)
-        yield "</div>\n"
-    yield "</html>\n"
+        yield SheetSection(heading, (_with_picture(daemon, shown) for shown in pictures))
 
 
-def _figure(daemon: DaemonConnection, shown: Shown) -> str:
-    ratio = (shown.width or 4) / (shown.height or 3)
-    # each as wide as its shape asks for, and then stretched until the row is full
-    style = f"flex: {ratio:.3f} 1 {220 * min(ratio, 3):.0f}px"
-    name, kind = html.escape(printable(shown.name)), ' class="stays"' if shown.stays else ""
+def _with_picture(daemon: DaemonConnection, shown: Shown) -> SheetPicture:
+    picture: bytes | str
     try:
-        jpeg = daemon.get(f"/v1/images/{shown.id}/thumbnail?size={_SIZE}")
+        picture = daemon.get(f"/v1/images/{shown.id}/thumbnail?size={_SIZE}")
     except DaemonError as error:
-        picture = f'<div class="none">{html.escape(str(error))}</div>'
-    else:
-        data = base64.b64encode(jpeg).decode()
-        picture = f'<img alt="{name}" src="data:image/jpeg;base64,{data}">'
-    note = f"<br>{html.escape(shown.note)}" if shown.note else ""
-    caption = f"<figcaption><bdi>{name}</bdi>{note}</figcaption>"
-    return f'<figure{kind} style="{style}">{picture}{caption}</figure>\n'
+        picture = str(error)
+    notes = (shown.note,)
+    return SheetPicture(shown.name, picture, notes, shown.width, shown.height, shown.stays)
 
 
 def _of_hit(hit: api.Hit) -> Shown:
