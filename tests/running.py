@@ -26,8 +26,8 @@ class Connection(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(self._path)  # with a time limit it would not wait for a full queue
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class RunningDaemon:
