@@ -121,8 +121,8 @@ def duplicates(daemon: DaemonConnection, options: argparse.Namespace, output: Ou
     body = daemon.post(URL, wanted, PATIENCE_S)
     found = read(body, api.Duplicates)
     if options.html is not None:
-        sections = picture_page.of_duplicates(found.groups)
-        picture_page.write(daemon, options.html, "Duplicates", sections)
+        sections = picture_page.of_duplicates(daemon, found.groups)
+        picture_page.write(options.html, "Duplicates", sections)
     if output.json:
         output.answer(body)
     elif output.people:

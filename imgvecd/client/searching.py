@@ -287,7 +287,7 @@ def _pass_to_outputs(
         hit_outputs.link(hits, options.link_to, copy=options.copy)
     if options.html is not None:
         title = ", ".join(term.text or "a picture" for term in request.all_terms())
-        picture_page.write(daemon, options.html, title, picture_page.of_hits(every))
+        picture_page.write(options.html, title, picture_page.of_hits(daemon, every))
     if options.open:
         hit_outputs.open_in_viewer(hits)
 

@@ -81,14 +81,13 @@ class DaemonBrowsing:
 
         def read() -> api.Timeline:
             clock = self._embeddings.clock()
+            told = api.clock_text(self._instance, clock)
             allowed = self._allowed.ids(filters, clock)
             if allowed is not None:
-                return self._timeline.timeline(allowed, api.clock_text(self._instance, clock))
+                return self._timeline.timeline(allowed, told)
             last = self._last
-            if last is None or last.clock != api.clock_text(self._instance, clock):
-                last = self._last = self._timeline.timeline(
-                    None, api.clock_text(self._instance, clock)
-                )
+            if last is None or last.clock != told:
+                last = self._last = self._timeline.timeline(None, told)
             return last
 
         return await INTERACTIVE.run(read)
@@ -100,10 +99,9 @@ class DaemonBrowsing:
 
         def read() -> api.MonthImages:
             clock = self._embeddings.clock()
+            told = api.clock_text(self._instance, clock)
             allowed = self._allowed.ids(filters, clock)
-            return self._timeline.month(
-                month, allowed, api.clock_text(self._instance, clock), start, limit
-            )
+            return self._timeline.month(month, allowed, told, start, limit)
 
         return await INTERACTIVE.run(read)
 

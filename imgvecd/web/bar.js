@@ -45,8 +45,9 @@ export class Bar {
   counted(source) {
     this.results = source instanceof Results ? source : null;
     if (source instanceof Results) {
-      const whole = source.found.toLocaleString();
-      this.count = source.nearest ? "Nothing found" : source.at(0) && !source.at(0)?.band ? `${whole} nearest first` : `${whole} found`;
+      const [first] = source.hits;
+      const how = first && !first.band ? "nearest first" : "found";
+      this.count = source.nearest ? "Nothing found" : `${source.found.toLocaleString()} ${how}`;
       if (source.weaker) this.count += `, ${source.weaker.toLocaleString()} weaker`;
     } else if (!source.complete) this.count = "";
     else this.count = source.length === 1 ? "1 photo" : `${source.length.toLocaleString()} photos`;

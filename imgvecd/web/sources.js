@@ -242,7 +242,6 @@ export class Results {
   /** Put a hit that has just come in front. @param {any} hit */
   prepend(hit) {
     if (this.hits.some((known) => known.id === hit.id)) return false;
-    hit.band ??= this.hits[0]?.band && "found";
     this.hits.unshift(hit);
     this.found++;
     this.nearest = false;

@@ -210,9 +210,8 @@ def _line(verb: str, number: int, file: DuplicateFile) -> str:
 
 
 def _reasons(kept: Sequence[DuplicateFile], spare: Sequence[DuplicateFile]) -> str:
-    if _why(kept) == _why(spare):
-        return f"each: {_why(kept)}"
-    return f"kept: {_why(kept)}; the other: {_why(spare)}"
+    why, why_not = _why(kept), _why(spare)
+    return f"each: {why}" if why == why_not else f"kept: {why}; the other: {why_not}"
 
 
 def _why(files: Sequence[DuplicateFile]) -> str:

@@ -23,7 +23,7 @@ def hit(number, band, path=HOSTILE):
 def test_bands_are_sections_and_names_are_only_names(tmp_path):
     path = tmp_path / "page.html"
     hits = [hit(1, "found"), hit(9, "found"), hit(3, "weaker")]
-    picture_page.write(Pictures(), str(path), "a <dog>", picture_page.of_hits(hits))
+    picture_page.write(str(path), "a <dog>", picture_page.of_hits(Pictures(), hits))
     page = path.read_text()
     assert page.index("<h2>Found") < page.index("<h2>Weaker")
     assert page.count("data:image/jpeg;base64,") == 2
@@ -36,7 +36,7 @@ def test_bands_are_sections_and_names_are_only_names(tmp_path):
 def test_a_name_turns_no_text_around_it(tmp_path):
     path = tmp_path / "page.html"
     hits = [hit(1, "found", "/photos/\u202egpj.exe\x9b.jpg")]
-    picture_page.write(Pictures(), str(path), "x", picture_page.of_hits(hits))
+    picture_page.write(str(path), "x", picture_page.of_hits(Pictures(), hits))
     assert "<bdi>�gpj.exe�.jpg</bdi>" in path.read_text()
 
 
@@ -56,10 +56,11 @@ def test_the_file_that_is_kept_is_framed(tmp_path):
     )
     path = tmp_path / "page.html"
     groups = [api.DuplicateGroup(kind="same_pixels", files=files)]
-    picture_page.write(Pictures(), str(path), "Duplicates", picture_page.of_duplicates(groups))
+    sections = picture_page.of_duplicates(Pictures(), groups)
+    picture_page.write(str(path), "Duplicates", sections)
     assert path.read_text().count('class="stays"') == 1
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(BadRequestError, match=r"none/page\.html"):
-        picture_page.write(Pictures(), str(tmp_path / "none" / "page.html"), "x", [])
+        picture_page.write(str(tmp_path / "none" / "page.html"), "x", [])
