@@ -142,7 +142,7 @@ def test_a_reload_returns_to_the_very_same_photos(browser, own_daemon):
     browser.open(gateway.address)
     browser.until(SHOWN)
     browser.press("End", "Up")
-    browser.until("history.state.place?.index > 0")
+    browser.until("history.state.place?.active > 0")
     own_daemon.stop()
     again = type(own_daemon)(own_daemon.home, [own_daemon.home / "Pictures"])
     try:
@@ -150,7 +150,7 @@ def test_a_reload_returns_to_the_very_same_photos(browser, own_daemon):
         browser.js("void (location.hash = 'q=a cat')")
         browser.until(f"/found|nearest/.test({COUNT})")
         browser.press("End")
-        browser.until("history.state.place?.index > 0")
+        browser.until("history.state.place?.active > 0")
         reloaded(browser, GRID, SHOWN)
         browser.press("i")
         browser.until(f"{PANEL} && history.state.panel")
@@ -158,7 +158,7 @@ def test_a_reload_returns_to_the_very_same_photos(browser, own_daemon):
         browser.press("Escape")
         browser.until("!document.querySelector('.pswp') && history.state.viewing === undefined")
         browser.js("history.back()")
-        browser.until("!location.hash && history.state.place?.index > 0")
+        browser.until("!location.hash && history.state.place?.active > 0")
     finally:
         browser.open("about:blank")
         gateway.close()
@@ -218,7 +218,7 @@ def test_a_picture_that_was_searched_by_outlives_a_reload(page):
     page.until(f"document.querySelector('#by-picture:not([hidden])') && /nearest/.test({COUNT})")
     before = page.js(COUNT)
     page.ask("browsingContext.reload", context=page.context, wait="complete")
-    page.until(f"document.querySelector('#by-picture:not([hidden])') && {COUNT} === '{before}'")
+    page.until(f"document.querySelector('#by-picture:not([hidden])') && ({COUNT}) === '{before}'")
     page.js("sessionStorage.clear()")  # as where it was too large
     page.ask("browsingContext.reload", context=page.context, wait="complete")
     page.until("document.querySelector('#notice.shown')?.textContent.includes('paste or drop')")
