@@ -879,10 +879,8 @@ def show(browser, gateway, screen):
     address, keys, seen = SCREENS[screen]
     browser.open("about:blank")
     browser.open(f"http://{gateway.host}/{address}")
-    begun = (
-        "document.querySelector('.cell.shown, .duplicates, .spot, .page, .empty, #notice.shown')"
-    )
-    browser.until(begun)
+    if keys or screen == "filters":
+        browser.until("document.querySelector('.cell.shown, .lens')")
     browser.press(*keys)
     if screen == "filters":
         browser.click("[popovertarget]")
