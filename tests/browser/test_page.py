@@ -560,8 +560,9 @@ def test_one_photo_is_looked_at_while_its_drive_goes_and_while_it_is_deleted(bro
         browser.until(
             "document.querySelector('#view .empty')?.textContent.includes('No photos yet')"
         )
+        browser.until("!document.querySelector('.pswp')")
         browser.press("Enter", "Down", "x", "s", "5")
-        assert not browser.js("Boolean(document.querySelector('.pswp'))")
+        assert browser.js("document.querySelectorAll('.pswp--open').length") == 0
     finally:
         browser.open("about:blank")
         if gateway is not None:
