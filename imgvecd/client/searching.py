@@ -206,8 +206,10 @@ def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: 
     elif output.people:
         output.lines(
             [
-                "There are no saved searches. Save one: `imgvec saved add NAME`, then what"
-                " `imgvec search` takes."
+                (
+                    "There are no saved searches. Save one: `imgvec saved add NAME`, then what"
+                    " `imgvec search` takes."
+                )
             ]
         )
     else:
