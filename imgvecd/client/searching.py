@@ -182,16 +182,16 @@ def _add_saved(add: Add) -> None:
     actions = saved.add_subparsers(metavar="ACTION")
     add("list", "list saved searches", _list_saved, actions)
     command = add("add", "save a search under a name", _add_one, actions)
-    command.add_argument("name", help="of the saved search")
+    command.add_argument("name", help="its name")
     add_query_flags(command)
     add_result_flags(command)
     add_filter_flags(command)
     command = add("run", "run a saved search", _run_saved, actions)
-    command.add_argument("name", help="of the saved search")
+    command.add_argument("name", help="its name")
     add_limit_flag(command, None)
     _add_output_flags(command)
     command = add("rm", "drop a saved search", _drop_saved, actions)
-    command.add_argument("name", help="of the saved search")
+    command.add_argument("name", help="its name")
 
 
 def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: Output) -> int:
@@ -205,7 +205,12 @@ def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: 
         )
     elif output.people:
         output.lines(
-            ["There are none: `imgvec saved add NAME`, and what `imgvec search` takes, keeps one."]
+            [
+                (
+                    "There are no saved searches. Save one: `imgvec saved add NAME`, then what"
+                    " `imgvec search` takes."
+                )
+            ]
         )
     else:
         output.lines([one.name for one in saved])
@@ -250,7 +255,7 @@ def _show(
     output: Output,
 ) -> int:
     if options.preview and not (output.people and not options.jsonl and not options.csv):
-        raise BadRequestError("--preview shows pictures on a terminal, and in no other form.")
+        raise BadRequestError("--preview shows pictures on a terminal; leave out the other form.")
     if options.copy and options.link_to is None:
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)

@@ -377,7 +377,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     missing = missing_steps(connection, path)
     if missing and len(missing) < len(MIGRATIONS):
         backup = Backups(os.path.dirname(path)).make(connection, before=missing[0][0])
-        logger.info("the catalog changes its form; as it was before it is kept as %s", backup)
+        logger.info("the catalog is brought up to date; a copy from before is kept as %s", backup)
     if missing:
         _run(connection, missing)
 
