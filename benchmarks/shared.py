@@ -37,6 +37,7 @@ from tests.postgres_server import PostgresServer
 
 MODEL = ModelInfo("benchmark", "benchmark", "", DIM, PreprocessSpec(224, (0.5,) * 3, (0.5,) * 3))
 K = 10
+KNOWN_TEXTS = 256  # that a library has encoded: `REFERENCE_TEXTS`
 STEP = BURST * 125
 INTO_INDEX = 2000
 RENAMED = 10_000
@@ -79,14 +80,14 @@ def measure(server, count, asked):
     spent = 1000 * (processor_s(server) - spent) / count
     told = f"{rate:,.0f}/s, of a core {spent:.2f} ms each"
     line("upserts before the index", told, ">= 2,000/s", rate >= 2000)
-    questions = library.queries(asked + 80)
-    texts = questions[: asked // 2 + 40]
+    questions = library.queries(asked + 2 * KNOWN_TEXTS)
     half = asked // 2
+    texts = questions[: half + KNOWN_TEXTS]
     queries = np.concatenate([texts[:half], questions[-half:]])
     began, spent_before = time.monotonic(), processor_s(server)
     with ThreadPoolExecutor() as beside:
         best = beside.submit(exact, library, count, queries)
-        engine.settle(MODEL.fingerprint, lambda: texts[-40:])
+        engine.settle(MODEL.fingerprint, lambda: texts[-KNOWN_TEXTS:])
         took = time.monotonic() - began
         truth = best.result()
     spent = processor_s(server) - spent_before
