@@ -328,6 +328,13 @@ BEGIN
 END;
 """
 
+# The table of names is filled in anew where what is a word has changed: digests are one.
+_DIGEST_WORDS = f"""
+DROP TABLE names;
+{name_index.TABLE};
+{name_index.FILL_ALL};
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -349,6 +356,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0018-root-mounts", _ROOT_MOUNTS),
     ("0019-picture-texts", _PICTURE_TEXTS),
     ("0020-map-cells", MAP_CELLS),
+    ("0021-digest-words", _DIGEST_WORDS),
 )
 """(name, SQL) in the order in which they run."""
 
