@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 
+from benchmarks import history
 from benchmarks.clustered_vectors import BURST, DIM, ClusteredVectors
 from imgvecd.adapters.postgres.engine import PostgresEngine
 from imgvecd.api import Filters
@@ -49,6 +50,9 @@ FILTERS = {
 }
 
 
+TOLD: dict[str, str] = {}  # what was measured, as it is printed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1_000_000)
@@ -67,6 +71,7 @@ def main():
     server = PostgresServer(room=options.folder or tempfile.gettempdir(), settings=settings)
     try:
         measure(server, options.images - options.images % STEP, options.queries)
+        history.record_shown("shared", TOLD | {"images": str(options.images)})
     finally:
         server.close()
 
@@ -227,6 +232,7 @@ def exact(library, count, queries):
 
 def line(what, value, bar="", met=True):
     verdict = f"{bar:>12}  {'' if met else 'MISSED'}" if bar else ""
+    TOLD[what] = value
     load = f"load {os.getloadavg()[0]:.0f}"
     print(f"{what:<36} {value:<52} {load:<8} {verdict}".rstrip(), flush=True)
 
