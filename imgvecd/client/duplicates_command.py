@@ -77,19 +77,19 @@ def add_choice_flags(command: argparse.ArgumentParser) -> None:
         type=fitting(api.Share),
         default=0.95,
         metavar="X",
-        help="of similar (0 to 1)",
+        help="how alike the kind similar is at least (0 to 1; default: %(default)s)",
     )
     add(
         "--burst",
         type=fitting(api.BurstSeconds),
         default=10,
         metavar="S",
-        help="seconds between shots (default: 10)",
+        help="shots of a burst are S seconds apart at most (default: 10)",
     )
     add(
         "--rules",
         metavar="LIST",
-        help="what a keeper is chosen by, the most important first "
+        help="what decides which file to keep, the most important first "
         f"(default: the setting duplicates.rules, else {','.join(api.KEEPER_RULES)})",
     )
     add(
@@ -97,14 +97,14 @@ def add_choice_flags(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="keep files in DIR rather (default: those of duplicates.prefer)",
+        help="prefer to keep files in DIR (default: those of duplicates.prefer)",
     )
     add(
         "--protect",
         action="append",
         default=[],
         metavar="DIR",
-        help="keep all files in DIR, as in those of duplicates.protect",
+        help="keep every file in DIR, and in those of duplicates.protect",
     )
 
 

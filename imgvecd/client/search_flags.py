@@ -37,14 +37,14 @@ def add_query_flags(command: argparse.ArgumentParser) -> None:
 
 def add_feedback_flags(command: argparse.ArgumentParser) -> None:
     """Add what hits were right and wrong."""
-    for name, help_ in (("more", "right"), ("less", "wrong")):
+    for name, hits in (("more", "right"), ("less", "wrong")):
         command.add_argument(
             f"--{name}-like",
             type=fitting(api.Id),
             nargs="+",
             default=[],
             metavar="ID",
-            help=f"{help_} hits",
+            help=f"{name} photos like these {hits} hits",
         )
 
 
@@ -108,13 +108,15 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
         "--order",
         choices=("score", "newest", "oldest", "path"),
         default="score",
-        help="what comes first (default: %(default)s)",
+        help="what comes first (default: %(default)s, the best)",
     )
     command.add_argument(
-        "--group", choices=("day", "folder", "near-duplicates"), help="show one photo of each"
+        "--group", choices=("day", "folder", "near-duplicates"), help="show the best photo of each"
     )
     command.add_argument("--cursor", help="continue after a page: `next_cursor` of its --json")
-    command.add_argument("--explain", action="store_true", help="show each term's share")
+    command.add_argument(
+        "--explain", action="store_true", help="show how much each term counted for each hit"
+    )
     where = command.add_mutually_exclusive_group()
     where.add_argument(
         "--everywhere",
@@ -154,12 +156,16 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
         "--glob", metavar="GLOB", help='names: "IMG_*.jpg", or whole paths: "**/2023/*.jpg"'
     )
     group.add_argument("--root", metavar="DIR", help="under this watched folder")
-    group.add_argument("--taken", metavar="WHEN", help='"2023", "last summer", "2023-05-17"')
+    group.add_argument(
+        "--taken", metavar="WHEN", help='taken in "2023", "last summer", "2023-05-17"'
+    )
     group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')
     group.add_argument("--until", metavar="WHEN", help="taken until the end of WHEN")
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
     group.add_argument("--lens", metavar="NAME", help="part of the lens's name")
-    group.add_argument("--format", action="append", default=[], help="jpeg, png, heif …")
+    group.add_argument(
+        "--format", action="append", default=[], help="jpeg, png, heif … (repeatable)"
+    )
     group.add_argument(
         "--orientation", choices=("landscape", "portrait", "square"), help="as the photo is shown"
     )
@@ -180,9 +186,15 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     gps.add_argument("--no-gps", dest="gps", action="store_false", help="without one")
     group.add_argument("--tag", action="append", default=[], help="with this tag (repeatable)")
     group.add_argument(
-        "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="your own metadata KEY is VALUE",
     )
-    group.add_argument("--min-rating", type=fitting(api.Rating), metavar="N", help="0 to 5")
+    group.add_argument(
+        "--min-rating", type=fitting(api.Rating), metavar="N", help="rated N or more (0 to 5)"
+    )
     favorite = group.add_mutually_exclusive_group()
     favorite.add_argument("--favorite", action="store_true", default=None, help="favorites")
     favorite.add_argument(
