@@ -585,7 +585,11 @@ def groups_come_as_one_goes_on(browser, names):
         pictures = browser.js("[...document.querySelectorAll('.lens img')].map(i => i.alt)")
         seen |= {path.rpartition("/")[2] for path in pictures}
         browser.until(f"groups.at + 1 < groups.groups.length || {number + 1} === groups.total")
-        browser.js("void groups.key('n')()")
+        # what is on its way is not seen, nor what was there before
+        as_far_as_here = "image => image.style.opacity === String(Number(image.complete))"
+        pictures = "[...document.querySelectorAll('.lens img')]"
+        assert browser.js(f"groups.key('n')() ?? {pictures}.every({as_far_as_here})")
+        browser.until(f"{pictures}.every(image => image.style.opacity === '1')")
     assert total > 2
     assert seen >= names
 
