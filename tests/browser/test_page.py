@@ -796,6 +796,10 @@ def serious(browser):
     """Return what axe-core finds that keeps somebody from using what is seen."""
     source = pathlib.Path(AXE.submodule_search_locations[0], "axe.min.js").read_text()
     browser.js(f"(() => {{ if (!window.axe) {{ {source}; window.axe = axe; }} }})()")
+    # what fades in has its own colours then
+    browser.until(
+        "document.getAnimations().every(a => a.effect.getTiming().iterations === Infinity)"
+    )
     run = "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)"
     return {
         violation["id"]: [node["html"][:200] for node in violation["nodes"]]
