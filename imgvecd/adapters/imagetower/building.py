@@ -7,16 +7,19 @@ bf16 and int8.
 from __future__ import annotations
 
 import logging
+import os
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgvecd.adapters.checkpoint import Weights, read_architecture
+from imgvecd.adapters.checkpoint import Architecture, Weights, read_architecture
 from imgvecd.adapters.imagetower.eight_bits import use_eight_bits
 from imgvecd.adapters.imagetower.graphs import build_graph
 from imgvecd.adapters.imagetower.pictures import SAME, SIMILAR, comparison_pictures, likeness
 from imgvecd.adapters.imagetower.tower import (
+    GRAPH,
     CompiledGraph,
     ImageTower,
     TowerFacts,
@@ -52,16 +55,12 @@ def build(choice: ModelChoice, config: EncodeConfig, directory: str) -> ImageTow
     try:
         architecture = read_architecture(choice)
         info = architecture.info(choice)
-        weights = Weights(architecture.checkpoint)
-        graph = build_graph(architecture, weights)
         with replaced_folder(directory) as work:
             if config.precision == "int8":
-                tower, note = _in_int8(info, config, graph, work)
+                tower, note = _in_int8(architecture, info, config, work)
             else:
-                save_graph(graph, work, weights.taken_bytes)
-                built = _in_bf16(info, config, graph, work)
-                del graph, weights  # as large as the model
-                tower, note = built or _in_fp32(info, config, work)
+                _keep_graph(architecture, work)
+                tower, note = _in_bf16(info, config, work) or _in_fp32(info, config, work)
             found = RuntimeChoice(
                 runtime="openvino", note=note, circumstances=circumstances(config)
             )
@@ -73,21 +72,47 @@ def build(choice: ModelChoice, config: EncodeConfig, directory: str) -> ImageTow
     return tower
 
 
+@dataclass(frozen=True, slots=True)
+class _Exact:
+    """What the graph gives in fp32, which is the measure.
+
+    Attributes:
+        sample: embedding of `sample_pixels`, shape (dim,).
+        rows: embeddings of some `comparison_pictures`, shape (n, dim).
+        ms: of a core, that one of these took.
+    """
+
+    sample: Float32Array
+    rows: Float32Array
+    ms: float
+
+    @classmethod
+    def of(cls, graph: object, pictures: NDArray[np.uint8], threads: int) -> _Exact:
+        # what is as large as the model is gone when this returns
+        compiled = CompiledGraph(graph, "fp32", threads)
+        (sample,) = compiled.encode_images(sample_pixels(pictures.shape[1]))
+        return cls(sample, *_timed(compiled, pictures))
+
+
+def _keep_graph(architecture: Architecture, directory: str) -> None:
+    weights = Weights(architecture.checkpoint)
+    save_graph(build_graph(architecture, weights), directory, weights.taken_bytes)
+
+
 def _in_bf16(
-    info: ModelInfo, config: EncodeConfig, graph: object, directory: str
+    info: ModelInfo, config: EncodeConfig, directory: str
 ) -> tuple[ImageTower, str] | None:
     """Return the tower and a note on it; None if it is not wanted, slow, or not as good as fp32."""
     if "bf16" not in precisions(config.precision, computes_bf16=computes_bf16()):
         return None
-    exact = CompiledGraph(graph, "fp32", config.threads)
-    (sample,) = exact.encode_images(sample_pixels(info.preprocess.size))
-    write_facts(directory, TowerFacts(info, "bf16", sample.tolist()))
+    pictures = comparison_pictures(info.preprocess)[:_COMPARED]
+    exact = _Exact.of(os.path.join(directory, GRAPH), pictures, config.threads)
+    write_facts(directory, TowerFacts(info, "bf16", exact.sample.tolist()))
     try:
         tower = ImageTower.read(directory, config.threads)
     except ModelError:  # too far on the sample already
         return None
-    pictures = comparison_pictures(info.preprocess)[:_COMPARED]
-    cosine = likeness(tower.encode_images(pictures), exact.encode_images(pictures))
+    cosine = likeness(tower.encode_images(pictures), exact.rows)
     logger.debug("OpenVINO in bf16: cosine %.5f", cosine)
     if not cosine >= SAME:  # nor is NaN
         return None
@@ -95,24 +120,24 @@ def _in_bf16(
 
 
 def _in_int8(
-    info: ModelInfo, config: EncodeConfig, graph: object, directory: str
+    architecture: Architecture, info: ModelInfo, config: EncodeConfig, directory: str
 ) -> tuple[ImageTower, str]:
-    """Return the tower and a note on it, with what it costs and gains; the graph is changed."""
+    """Return the tower and a note on it, with what it costs and gains."""
     pictures = comparison_pictures(info.preprocess)
-    exact = CompiledGraph(graph, "fp32", config.threads)
-    expected, exact_ms = _timed(exact, pictures)
-    del exact
+    graph = build_graph(architecture, Weights(architecture.checkpoint))
+    exact = _Exact.of(graph, pictures, config.threads)
     use_eight_bits(graph, pictures, vnni=computes_vnni())
     save_graph(graph, directory, 0)
+    del graph
     tower = ImageTower(info, "int8", directory, config.threads)
     rows, ms = _timed(tower, pictures)
-    cosine = likeness(rows, expected)
+    cosine = likeness(rows, exact.rows)
     if not cosine >= SIMILAR:  # nor is NaN
         raise NotBuiltError(f"int8 is too coarse for this model: cosine {cosine:.5f} to fp32")
     write_facts(directory, TowerFacts(info, "int8", tower.sample.tolist()))
     return tower, (
         f"OpenVINO in int8, built from the checkpoint; cosine {cosine:.5f} to fp32;"
-        f" {ms:.1f} ms of a core an image, {exact_ms:.1f} in fp32"
+        f" {ms:.1f} ms of a core an image, {exact.ms:.1f} in fp32"
     )
 
 
