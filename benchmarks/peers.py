@@ -41,8 +41,8 @@ from pathlib import Path
 
 import msgspec
 import psutil
-import tabulate
 
+from benchmarks import history
 from benchmarks.end_to_end import make_photos
 from tests.running import RunningDaemon
 
@@ -389,7 +389,9 @@ def main() -> None:
         "of its processor s",
         "encoder MB",
     )
-    print(tabulate.tabulate(rows(runs, against), headers, "github", disable_numparse=True))
+    history.show_table(
+        "peers", rows(runs, against), headers, tablefmt="github", disable_numparse=True
+    )
 
 
 if __name__ == "__main__":

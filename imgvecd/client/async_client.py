@@ -285,7 +285,7 @@ class AsyncClient:
         return await self._call(daemon_calls.pause(for_s))
 
     async def resume(self, *, force: bool = False) -> api.Pause | None:
-        """Have indexing go on; return why it still rests, if it does; see `Client.resume`."""
+        """Resume indexing; return why it still rests, if it does; see `Client.resume`."""
         return await self._call(daemon_calls.resume(force=force))
 
     async def forget(self, older_than_s: float | None = None) -> api.Forgotten:

@@ -310,7 +310,7 @@ class Client:
         return self._call(daemon_calls.pause(for_s))
 
     def resume(self, *, force: bool = False) -> api.Pause | None:
-        """Have indexing go on; return why it still rests, if it does.
+        """Resume indexing; return why it still rests, if it does.
 
         Args:
             force: whatever the cause, until that cause ends.

@@ -28,9 +28,11 @@ from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
+from imgvecd.remote.reference_vectors import ReferenceVectors
 from imgvecd.types import Priority
 
 if TYPE_CHECKING:
+    from imgvecd.protocols import Encoder
     from imgvecd.remote.http_encoder import HttpEncoder
 
 DECODES_PER_WORKER = 2
@@ -78,11 +80,13 @@ def make_source(
     choice: ModelChoice, config: Config, state: str, young_until_s: float = 0.0
 ) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
-    servers = _encode_servers(choice, config)
     if config.encode.without_remote == "local":
         encoder = make_encoder(choice, config, state, young_until_s)
         encoder.may_fetch = config.model_download != "never"
-        return ModelSource(choice.fingerprint, encoder, servers)
+        return ModelSource(
+            choice.fingerprint, encoder, _encode_servers(choice, config, state, encoder)
+        )
+    servers = _encode_servers(choice, config, state, None)
     path = text_tower_path(choice, state)
     tower = EncoderProcess(
         choice,
@@ -95,13 +99,22 @@ def make_source(
     return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
 
 
-def _encode_servers(choice: ModelChoice, config: Config) -> tuple[HttpEncoder, ...]:
+def _encode_servers(
+    choice: ModelChoice, config: Config, state: str, here: Encoder | None
+) -> tuple[HttpEncoder, ...]:
+    """Return the servers of a model.
+
+    Args:
+        here: what encodes images on this machine; None if nothing does.
+    """
     if not config.encode.remote:
         return ()
     from imgvecd.remote.http_encoder import HttpEncoder  # noqa: PLC0415  # aiohttp, which few need
 
+    reference = ReferenceVectors(os.path.join(state, "reference-vectors.json"), here)
     return tuple(
-        HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
+        HttpEncoder(server, choice.fingerprint, choice.name, reference)
+        for server in config.encode.remote
     )
 
 

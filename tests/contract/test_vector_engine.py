@@ -536,11 +536,11 @@ def test_an_index_that_finds_too_little_is_built_anew_under_searches(
     before = searching.search("model", query, 10, Where())  # which remembers the index
     monkeypatch.setattr(index_keeper, "_LOOK_S", 0.0)
     monkeypatch.setattr(index_keeper, "_GROWN", 0)
-    measured = iter([(4000, 4000, False), (100, 200, True)])
+    measured = iter([(4000, 4000, False), (800, 900, True)])
     monkeypatch.setattr(index_keeper, "enough_candidates", lambda *_: next(measured))
     indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
     after = index_of(indexed.engine)
-    assert (after["version"], after["candidates"], after["candidates_filtered"]) == (2, 100, 200)
+    assert (after["version"], after["candidates"], after["candidates_filtered"]) == (2, 800, 900)
     assert searching.search("model", query, 10, Where()) == before
     searching.close()
 

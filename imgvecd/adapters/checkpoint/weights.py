@@ -86,4 +86,4 @@ class Weights:
         """Raise NotBuiltError if an array so named was not taken, which would change vectors."""
         left = sorted(name for name in self._left if name.startswith(prefixes))
         if left:
-            raise NotBuiltError(f"the checkpoint has {left[0]}, which the architecture has not")
+            raise NotBuiltError(f"the checkpoint has {left[0]}, which the architecture lacks")

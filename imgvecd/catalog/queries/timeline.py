@@ -95,7 +95,7 @@ class TimelineRows:
     ) -> tuple[list[int], str | None]:
         down = order == "newest"
         if after is not None and after.order != order:
-            raise BadRequestError("`cursor` is of a list in another order")
+            raise BadRequestError("`cursor` belongs to a list in another order")
         direction, beyond = ("DESC", "<") if down else ("ASC", ">")
         # images without a time come last, whichever the order is
         parts = [
