@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,28 +70,6 @@ def build(choice: ModelChoice, config: EncodeConfig, directory: str) -> ImageTow
     return tower
 
 
-@dataclass(frozen=True, slots=True)
-class _Exact:
-    """What the graph gives in fp32, which is the measure.
-
-    Attributes:
-        sample: embedding of `sample_pixels`, shape (dim,).
-        rows: embeddings of some `comparison_pictures`, shape (n, dim).
-        ms: of a core, that one of these took.
-    """
-
-    sample: Float32Array
-    rows: Float32Array
-    ms: float
-
-    @classmethod
-    def of(cls, graph: object, pictures: NDArray[np.uint8], threads: int) -> _Exact:
-        # what is as large as the model is gone when this returns
-        compiled = CompiledGraph(graph, "fp32", threads)
-        (sample,) = compiled.encode_images(sample_pixels(pictures.shape[1]))
-        return cls(sample, *_timed(compiled, pictures))
-
-
 def _keep_graph(architecture: Architecture, directory: str) -> None:
     weights = Weights(architecture.checkpoint)
     save_graph(build_graph(architecture, weights), directory, weights.taken_bytes)
@@ -106,13 +82,13 @@ def _in_bf16(
     if "bf16" not in precisions(config.precision, computes_bf16=computes_bf16()):
         return None
     pictures = comparison_pictures(info.preprocess)[:_COMPARED]
-    exact = _Exact.of(os.path.join(directory, GRAPH), pictures, config.threads)
-    write_facts(directory, TowerFacts(info, "bf16", exact.sample.tolist()))
+    sample, rows = _exactly(os.path.join(directory, GRAPH), pictures, config.threads)
+    write_facts(directory, TowerFacts(info, "bf16", sample.tolist()))
     try:
         tower = ImageTower.read(directory, config.threads)
     except ModelError:  # too far on the sample already
         return None
-    cosine = likeness(tower.encode_images(pictures), exact.rows)
+    cosine = likeness(tower.encode_images(pictures), rows)
     logger.debug("OpenVINO in bf16: cosine %.5f", cosine)
     if not cosine >= SAME:  # nor is NaN
         return None
@@ -122,33 +98,28 @@ def _in_bf16(
 def _in_int8(
     architecture: Architecture, info: ModelInfo, config: EncodeConfig, directory: str
 ) -> tuple[ImageTower, str]:
-    """Return the tower and a note on it, with what it costs and gains."""
+    """Return the tower and a note on it."""
     pictures = comparison_pictures(info.preprocess)
     graph = build_graph(architecture, Weights(architecture.checkpoint))
-    exact = _Exact.of(graph, pictures, config.threads)
-    use_eight_bits(graph, pictures, vnni=computes_vnni())
+    rows = use_eight_bits(graph, pictures, vnni=computes_vnni())
     save_graph(graph, directory, 0)
     del graph
     tower = ImageTower(info, "int8", directory, config.threads)
-    rows, ms = _timed(tower, pictures)
-    cosine = likeness(rows, exact.rows)
+    exact = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cosine = likeness(tower.encode_images(pictures), exact)
     if not cosine >= SIMILAR:  # nor is NaN
         raise NotBuiltError(f"int8 is too coarse for this model: cosine {cosine:.5f} to fp32")
     write_facts(directory, TowerFacts(info, "int8", tower.sample.tolist()))
-    return tower, (
-        f"OpenVINO in int8, built from the checkpoint; cosine {cosine:.5f} to fp32;"
-        f" {ms:.1f} ms of a core an image, {exact.ms:.1f} in fp32"
-    )
+    return tower, f"OpenVINO in int8, built from the checkpoint; cosine {cosine:.5f} to fp32"
 
 
-def _timed(
-    tower: CompiledGraph | ImageTower, pictures: NDArray[np.uint8]
-) -> tuple[Float32Array, float]:
-    """Return embeddings, and the milliseconds of a core that one of them takes, once warm."""
-    tower.encode_images(pictures[:2])
-    started = time.process_time()
-    rows = tower.encode_images(pictures)
-    return rows, 1000 * (time.process_time() - started) / len(pictures)
+def _exactly(
+    graph: str, pictures: NDArray[np.uint8], threads: int
+) -> tuple[Float32Array, Float32Array]:
+    """Return the embeddings in fp32 of the sample and of pictures; the memory is free again."""
+    exact = CompiledGraph(graph, "fp32", threads)
+    (sample,) = exact.encode_images(sample_pixels(pictures.shape[1]))
+    return sample, exact.encode_images(pictures)
 
 
 def _in_fp32(info: ModelInfo, config: EncodeConfig, directory: str) -> tuple[ImageTower, str]:
