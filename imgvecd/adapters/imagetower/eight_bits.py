@@ -81,13 +81,14 @@ def _watched(
     results = [model.get_results()[0].input_value(0)]
     for source in sources:
         axes = np.arange(source.get_partial_shape().rank.get_length())
-        results += [ops.reduce_min(source, axes), ops.reduce_max(source, axes)]
+        limits = ops.reduce_min(source, axes), ops.reduce_max(source, axes)
+        results += [limit.output(0) for limit in limits]
     watched = openvino.Model(results, model.get_parameters())
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(watched, "CPU", settings)
-    rows, *limits = compiled([pictures]).values()
+    rows, *numbers = compiled([pictures]).values()
     found = []
-    for low, high in zip(map(float, limits[::2]), map(float, limits[1::2]), strict=True):
+    for low, high in zip(map(float, numbers[::2]), map(float, numbers[1::2]), strict=True):
         if low >= 0:
             found.append((0.0, max(high, _LEAST_RANGE)))
         else:
