@@ -144,6 +144,7 @@ class _EncodeServer:
     async def _offer(self, choice: ModelChoice) -> None:
         encoder = self._encoders[choice]
         tower = text_tower_path(choice, paths.encoders_dir())
+        logger.info("%s is being loaded, to learn what it is", choice.name)
         self._app.offer(await encoder.info(), encoder, tower)
         logger.info("%s is offered", choice.name)
 

@@ -486,7 +486,7 @@ def test_the_recall_is_measured(indexed):
         r"HNSW of 32 of 32 dimensions, \d+ and \d+ candidates|IVF_SQ8, \d+ and \d+ of 1024 lists",
         recall.how,
     )
-    assert recall.queries >= 24
+    assert recall.queries >= 18
 
 
 @pytest.mark.parametrize("make_engine", ["postgres"], indirect=True)
