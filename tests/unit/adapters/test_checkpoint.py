@@ -80,7 +80,7 @@ def test_weights_are_handed_out_as_they_are_and_none_is_forgotten(tmp_path):
     rng = np.random.default_rng(1)
     wide, narrow = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=5).astype(np.float16)
     whole, empty = np.arange(3), np.empty((0, 2), np.float32)
-    arrays = {"wide": wide, "narrow": narrow, "whole": whole, "empty": empty}
+    arrays: dict[str, np.ndarray] = {"wide": wide, "narrow": narrow, "whole": whole, "empty": empty}
     safetensors.numpy.save_file(arrays, path, {"said": "of no account"})
     weights = Weights(path)
     np.testing.assert_array_equal(weights.take("wide", 3, -1), wide)
