@@ -23,6 +23,7 @@ _LARGEST = 127
 # Without VNNI two products are summed in 16 bits, which do not hold two of 8 bits each.
 _LARGEST_WITHOUT_VNNI = 63
 _LEAST_RANGE = 1e-6
+_AT_ONCE = 2  # pictures
 
 
 def use_eight_bits(model: Node, pictures: NDArray[np.uint8], *, vnni: bool) -> Float32Array:
@@ -81,17 +82,21 @@ def _watched(
     results = [model.get_results()[0].input_value(0)]
     for source in sources:
         axes = np.arange(source.get_partial_shape().rank.get_length())
-        limits = ops.reduce_min(source, axes), ops.reduce_max(source, axes)
-        results += [limit.output(0) for limit in limits]
+        both = ops.reduce_min(source, axes), ops.reduce_max(source, axes)
+        results += [each.output(0) for each in both]
     watched = openvino.Model(results, model.get_parameters())
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(watched, "CPU", settings)
-    rows, *numbers = compiled([pictures]).values()
+    # a few at a time: what lies between layers is large
+    parts = np.array_split(pictures, -(-len(pictures) // _AT_ONCE))
+    outputs = [list(compiled([part]).values()) for part in parts]
+    limits = np.array([numbers for _, *numbers in outputs])
+    lows, highs = limits[:, ::2].min(axis=0), limits[:, 1::2].max(axis=0)
     found = []
-    for low, high in zip(map(float, numbers[::2]), map(float, numbers[1::2]), strict=True):
+    for low, high in zip(map(float, lows), map(float, highs), strict=True):
         if low >= 0:
             found.append((0.0, max(high, _LEAST_RANGE)))
         else:
             half = max(-low, high)
             found.append((-half, half * (_LEVELS - 2) / _LEVELS))
-    return np.array(rows), found
+    return np.concatenate([rows for rows, *_ in outputs]), found
