@@ -54,8 +54,10 @@ export class Duplicates {
     this.visible = false;
   }
 
-  async show() {
+  /** @param {number} [at] the group to begin with; else the last one seen */
+  async show(at = this.at) {
     this.visible = true;
+    this.at = at;
     render(html`<div class="empty"><h2>Comparing your photos…</h2><p>The first time every picture is looked at.</p></div>`, this.box);
     try {
       this.groups = [];
@@ -66,28 +68,23 @@ export class Duplicates {
     }
   }
 
-  /** @param {KeyboardEvent} event @returns {boolean} whether the key was for us */
-  key(event) {
-    if (!this.groups.length) return false;
-    const group = this.groups[this.at];
-    if (/^[1-9]$/.test(event.key) && Number(event.key) <= group.files.length) {
-      this._keep(group.files[Number(event.key) - 1]);
-    } else if (event.key === " ") {
-      this.swapped = (this.swapped + 1) % group.files.length;
-      this._draw();
-    } else {
-      const act = /** @type {Keys} */ ({
-        n: () => this._go(1), p: () => this._go(-1), o: () => this._overlay(),
-        "+": () => this._zoom(STEP), "=": () => this._zoom(STEP), "-": () => this._zoom(1 / STEP), 0: () => this._zoom(0),
-        ArrowLeft: () => this._pan(-PAN, 0), ArrowRight: () => this._pan(PAN, 0),
-        ArrowUp: () => this._pan(0, -PAN), ArrowDown: () => this._pan(0, PAN),
-      })[event.key];
-      // else they scroll, and move the slider
-      if (!act || (event.key.startsWith("Arrow") && this.zoom === 1)) return false;
-      act();
-    }
-    event.preventDefault();
-    return true;
+  /** @param {string} key @returns {(() => void) | undefined} what it does */
+  key(key) {
+    const { files } = this.groups[this.at] ?? {};
+    // else arrows scroll, and move the slider
+    if (!files || (key.startsWith("Arrow") && this.zoom === 1)) return;
+    const file = files[Number(key) - 1];
+    if (file) return () => this._keep(file);
+    return /** @type {Keys} */ ({
+      " ": () => {
+        this.swapped = (this.swapped + 1) % files.length;
+        this._draw();
+      },
+      n: () => this._go(1), p: () => this._go(-1), o: () => this._overlay(),
+      "+": () => this._zoom(STEP), "-": () => this._zoom(1 / STEP), 0: () => this._zoom(0),
+      ArrowLeft: () => this._pan(-PAN, 0), ArrowRight: () => this._pan(PAN, 0),
+      ArrowUp: () => this._pan(0, -PAN), ArrowDown: () => this._pan(0, PAN),
+    })[key];
   }
 
   _overlay() {

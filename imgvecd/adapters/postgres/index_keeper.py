@@ -11,7 +11,7 @@ from pgvector import Vector
 
 from imgvecd.adapters.postgres.connections import WRITE_MS, Connection, first_value, statement
 from imgvecd.adapters.postgres.recall import enough_candidates, sampled
-from imgvecd.adapters.postgres.short_vectors import learn
+from imgvecd.adapters.postgres.short_vectors import for_learning, for_measuring, learn
 from imgvecd.adapters.postgres.vector_tables import VectorTable, VectorTables
 from imgvecd.types import Float32Array
 
@@ -69,7 +69,7 @@ class IndexKeeper:
 
         Nobody else does at once. It is built for some of the queries, and measured by the others.
         """
-        building, measuring = queries[1::2], queries[::2]
+        building, measuring = for_learning(queries), for_measuring(queries)
         if not first_value(connection, "SELECT pg_try_advisory_lock(%s)", table.number):
             return
         connection.execute("SET statement_timeout = 0")

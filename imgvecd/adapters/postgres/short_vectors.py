@@ -53,6 +53,16 @@ class ShortForm:
         return np.append(self.query_axes @ query, np.float32(0)).astype(np.float16)
 
 
+def for_learning(questions: Float32Array) -> Float32Array:
+    """Return those of the questions of a model that its short form is learnt with."""
+    return questions[1::2]
+
+
+def for_measuring(questions: Float32Array) -> Float32Array:
+    """Return the others, which say what an index finds for texts that it does not know."""
+    return questions[::2]
+
+
 def learn(sample: Float16Array, questions: Float32Array) -> ShortForm:
     """Return the short form for vectors that lie as those of a sample, shape (n, dim).
 

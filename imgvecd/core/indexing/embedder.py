@@ -436,7 +436,6 @@ class Embedder:
         """Have everything encoded again that a server gave since it was right the last time."""
         stretch, self._stretches[server] = self._stretches[server], _Stretch(server.checks)
         stretch.wrong = True
-        self._withdrawals += 1
         self.busy = True
         task = asyncio.get_running_loop().create_task(
             self._encoded.put(_Withdrawn(stretch.digests))
@@ -499,11 +498,13 @@ class Embedder:
 
     async def _take_in(self, item: _Encoded | _Withdrawn) -> int:
         """Write to the catalog; return how many images have, or have lost, their embeddings."""
-        if isinstance(item, _Withdrawn):
-            return await BULK.run(
-                self._work.encode_again, self._model.fingerprint, sorted(set(item.digests))
-            )
-        return await self._write(item)
+        if isinstance(item, _Encoded):
+            return await self._write(item)
+        count = await BULK.run(
+            self._work.encode_again, self._model.fingerprint, sorted(set(item.digests))
+        )
+        self._withdrawals += 1  # now, since copies were there to be looked up until now
+        return count
 
     async def _write(self, batch: _Encoded) -> int:
         """Write the batch to the catalog; return how many images it has embeddings of.

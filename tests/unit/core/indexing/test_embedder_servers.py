@@ -310,22 +310,29 @@ async def test_what_a_server_gave_since_it_was_right_is_encoded_again():
 async def test_what_may_be_a_copy_of_a_wrong_vector_is_looked_up_again():
     work, here, server = Work(4), Encoder(batch=4), Encoder()
     server.on.clear()
-    wrong, looked_up = -vector_of(b"1"), []
+    wrong, looked_up, found_wrong = -vector_of(b"1"), [], asyncio.Event()
 
     def vectors_of_pixels(fingerprint, digests):
         looked_up.append(len(digests))
         return {hash_pixels(b"1"): wrong} if len(looked_up) == 1 else {}
 
-    encode = here.encode_images
+    encode, encode_again = here.encode_images, work.encode_again
 
     async def found_wrong_meanwhile(pixels, lane):
-        if not work.again:
+        if not found_wrong.is_set():
             server.found_wrong()
-            work.again.append(0)
+            while embedder._withdrawing or not work.again:
+                await asyncio.sleep(0.001)
+            found_wrong.set()
         return await encode(pixels, lane)
 
-    work.vectors_of_pixels, here.encode_images = vectors_of_pixels, found_wrong_meanwhile
-    async with embedding(work, here, [server]) as (_, done):
+    def again(fingerprint, digests):
+        work.again.append(digests)
+        return encode_again(fingerprint, digests)
+
+    work.vectors_of_pixels, work.encode_again = vectors_of_pixels, again
+    here.encode_images = found_wrong_meanwhile
+    async with embedding(work, here, [server]) as (embedder, done):
         await finish(work, 4, done)
     assert looked_up == [4, 1]
 
