@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from benchmarks import history
 from tests.running import RunningDaemon
 
 SIDE = 32
@@ -112,6 +113,10 @@ def main() -> None:
             f"{until} indexed in {took_s:.0f} s; own memory of the daemon from the first tenth on: "
             f"{own[0]:.1f} to {own[-1]:.1f} MB, at the most {max(own):.1f}; "
             f"{slope:+.2f} MB for each 10,000 files"
+        )
+        figures = {"seconds": took_s, "most MB": max(own), "MB more for each 10,000": slope}
+        history.record(
+            "backlog", {f"{name}, {until} files": value for name, value in figures.items()}
         )
         assert daemon.stop() == 0
     finally:

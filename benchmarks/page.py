@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import history
+from benchmarks.daemon_scale import SHOWN as SHOWN_FIGURES
 from benchmarks.daemon_scale import line, prepare, settled
 from imgvecd.catalog import Catalog
 from tests.browsers import Browser
@@ -60,6 +62,7 @@ def main():
         try:
             daemon.wait_until(lambda: settled(daemon))
             measure(daemon, options.browser)
+            history.record_shown(f"page_{options.browser}", SHOWN_FIGURES)
         finally:
             daemon.kill()
 

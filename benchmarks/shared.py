@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 
+from benchmarks import history
 from benchmarks.clustered_vectors import BURST, DIM, ClusteredVectors
 from imgvecd.adapters.postgres.engine import PostgresEngine
 from imgvecd.api import Filters
@@ -37,6 +38,7 @@ from tests.postgres_server import PostgresServer
 
 MODEL = ModelInfo("benchmark", "benchmark", "", DIM, PreprocessSpec(224, (0.5,) * 3, (0.5,) * 3))
 K = 10
+KNOWN_TEXTS = 256  # that a library has encoded: `REFERENCE_TEXTS`
 STEP = BURST * 125
 INTO_INDEX = 2000
 RENAMED = 10_000
@@ -46,6 +48,9 @@ FILTERS = {
     "10 %": (Filters(min_rating=5), lambda ids: ids // BURST % 10 == 3),
     "1 %": (Filters(tags=("rare",)), lambda ids: ids // BURST % 100 == 7),
 }
+
+
+TOLD: dict[str, str] = {}  # what was measured, as it is printed
 
 
 def main():
@@ -66,6 +71,7 @@ def main():
     server = PostgresServer(room=options.folder or tempfile.gettempdir(), settings=settings)
     try:
         measure(server, options.images - options.images % STEP, options.queries)
+        history.record_shown("shared", TOLD | {"images": str(options.images)})
     finally:
         server.close()
 
@@ -79,14 +85,14 @@ def measure(server, count, asked):
     spent = 1000 * (processor_s(server) - spent) / count
     told = f"{rate:,.0f}/s, of a core {spent:.2f} ms each"
     line("upserts before the index", told, ">= 2,000/s", rate >= 2000)
-    questions = library.queries(asked + 80)
-    texts = questions[: asked // 2 + 40]
+    questions = library.queries(asked + 2 * KNOWN_TEXTS)
     half = asked // 2
+    texts = questions[: half + KNOWN_TEXTS]
     queries = np.concatenate([texts[:half], questions[-half:]])
     began, spent_before = time.monotonic(), processor_s(server)
     with ThreadPoolExecutor() as beside:
         best = beside.submit(exact, library, count, queries)
-        engine.settle(MODEL.fingerprint, lambda: texts[-40:])
+        engine.settle(MODEL.fingerprint, lambda: texts[-KNOWN_TEXTS:])
         took = time.monotonic() - began
         truth = best.result()
     spent = processor_s(server) - spent_before
@@ -226,6 +232,7 @@ def exact(library, count, queries):
 
 def line(what, value, bar="", met=True):
     verdict = f"{bar:>12}  {'' if met else 'MISSED'}" if bar else ""
+    TOLD[what] = value
     load = f"load {os.getloadavg()[0]:.0f}"
     print(f"{what:<36} {value:<52} {load:<8} {verdict}".rstrip(), flush=True)
 

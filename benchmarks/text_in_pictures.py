@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from benchmarks import history
 from imgvecd.adapters import pillow
 from imgvecd.adapters.rapid_ocr import LONGEST, Recogniser
 from imgvecd.core.search.words import tokens
@@ -159,9 +160,11 @@ def main() -> None:
         spent.setdefault(sample.kind, []).append(time.process_time() - began)
         wanted = [token for word in sample.words for token in tokens(word)]
         right.setdefault(sample.kind, []).extend(token in read for token in wanted)
+    figures: dict[str, float] = {}
     for kind, hits in right.items():
         ms = 1000 * np.mean(spent[kind])
         print(f"{kind:8} {len(hits):5} words, read {np.mean(hits):6.1%}, {ms:.0f} ms a picture")
+        figures |= {f"{kind}, read": float(np.mean(hits)), f"{kind}, ms": float(ms)}
     print(f"{'all':8} read {np.mean([hit for hits in right.values() for hit in hits]):.1%}")
     decoding, reading, with_text = [], [], 0
     photos = sorted(glob.glob(os.path.join(options.photos, "**", "*.jp*g"), recursive=True))
@@ -182,6 +185,8 @@ def main() -> None:
         f" {1000 * quick[len(quick) // 2]:.0f}, mean {1000 * np.mean(reading):.0f} ms;"
         f" {with_text} with text"
     )
+    figures["photos, reading, mean ms"] = float(1000 * np.mean(reading))
+    history.record("text_in_pictures", figures)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks import history
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import EMBEDDED, choose_model
 from imgvecd.processes.decoder_pool import DecoderPool
@@ -60,11 +61,16 @@ def encode_rate(count: int = 512, batch: int = 16, model: str = EMBEDDED) -> flo
 
 def main() -> None:
     files = [os.fsencode(path) for path in sys.argv[1:]]
+    rates: dict[str, float] = {}
     if files:
         for workers in (1, 2, 0):
-            rate = decode_rate(files, workers)
-            print(f"decode alone, {workers or 'default'} workers: {rate:.1f} images/s", flush=True)
-    print(f"encode alone, {EMBEDDED}: {encode_rate():.1f} images/s")
+            part = f"decode alone, {workers or 'default'} workers"
+            rates[part] = decode_rate(files, workers)
+            print(f"{part}: {rates[part]:.1f} images/s", flush=True)
+    part = f"encode alone, {EMBEDDED}"
+    rates[part] = encode_rate()
+    print(f"{part}: {rates[part]:.1f} images/s")
+    history.record("throughput_parts", rates)
 
 
 if __name__ == "__main__":

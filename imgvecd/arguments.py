@@ -64,7 +64,7 @@ def text(value: object, name: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise BadRequestError(f"{name} is no text: {_shown(value)}") from None
+        raise BadRequestError(f"{name} is not valid text: {_shown(value)}") from None
     return str.__str__(value)  # numpy's, say, as Python's own
 
 

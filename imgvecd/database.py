@@ -390,7 +390,7 @@ class VectorDatabase(ContextManaged):
                 f"duplicates: {complaint(error, api.DuplicatesRequest)}"
             ) from error
         except UnicodeEncodeError as error:
-            raise BadRequestError(f"duplicates: a choice is no text: {error.object!r}") from error
+            raise BadRequestError(f"duplicates: a choice is not text: {error.object!r}") from error
         runtime = self._opened()
         runtime.run(runtime.duplicates.prepare())
         return runtime.run(runtime.duplicates.find(request, runtime.model, runtime.index))
@@ -637,7 +637,7 @@ def _opened(config: Config, *, read_only: bool, unsaid: bool) -> EmbeddedRuntime
         if not unsaid:
             raise
         logger.warning(
-            "%s cannot be had here; the new database starts on %s, and stays on it: %s",
+            "%s is not available here; the new database starts on %s, and stays on it: %s",
             DEFAULT_MODEL.name,
             EMBEDDED,
             error,

@@ -226,6 +226,15 @@ class RemoteEncoder(Protocol):
         """Take no vectors of a model that differs from this one in anything."""
         ...
 
+    @property
+    def checks(self) -> int:
+        """How often it was found to encode as the model does."""
+        ...
+
+    def when_wrong(self, told: Callable[[], None]) -> None:
+        """Call this, in the event loop, when it is found not to: what it gave is in doubt."""
+        ...
+
     def retry_now(self) -> None:
         """Try again at once what was to be tried later."""
         ...
@@ -239,7 +248,8 @@ class RemoteEncoder(Protocol):
 
         Raises:
             WorkerError: its worker died on these images, and not on others.
-            EncoderAwayError: it is not to be had, which says nothing of the images.
+            EncoderAwayError: it is not to be had, or encodes wrongly, which says nothing of the
+                images.
         """
         ...
 

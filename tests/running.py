@@ -1,5 +1,6 @@
-"""Starting, asking and stopping a real daemon, for integration tests and benchmarks."""
+"""Starting, asking and stopping a real daemon, and waiting, for tests and benchmarks."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -15,6 +16,21 @@ from urllib.parse import urlencode
 # Folders of the user; and that Python keeps no bytecode, which every installation has.
 _FOREIGN = ("XDG_", "PYTHONDONTWRITEBYTECODE")
 DEADLINE_S = 240  # a slow machine under load; every wait ends as soon as its condition holds
+
+
+async def eventually(condition):
+    """Wait until `condition()` holds."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def wait_until(condition, said=lambda: ""):
+    """Wait until `condition()` holds, in a thread; `said()` tells what there was instead."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() < began + DEADLINE_S, said()
+        time.sleep(0.02)
 
 
 class Connection(http.client.HTTPConnection):

@@ -2,10 +2,9 @@
 
 import contextlib
 import shutil
-import time
 
 import numpy as np
-from running import DEADLINE_S
+from running import wait_until
 from stored_library import MODEL, StoredLibrary
 
 from imgvecd.adapters.postgres.engine import PostgresEngine
@@ -66,13 +65,6 @@ class PublishingLibrary(StoredLibrary):
 
 def _no_questions(model):
     return np.empty((0, model.dim), np.float32)
-
-
-def wait_until(condition, said=lambda: ""):
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() < began + DEADLINE_S, said()
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager

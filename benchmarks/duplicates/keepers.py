@@ -17,6 +17,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from benchmarks import history
 from benchmarks.duplicates.pairs import MOST_PIXELS, SHARED, originals
 from benchmarks.duplicates.variants import COPIES, again, saved, scaled
 from imgvecd import api
@@ -150,6 +151,7 @@ def report(right, groups, beaten, pairs):
     in_all = sum(pairs.values())
     share = 1 - sum(beaten.values()) / max(1, in_all)
     print(f"beside one copy alone: {in_all - sum(beaten.values()):,} of {in_all:,}: {share:.2%}")
+    history.record("duplicates_keepers", {"groups": groups, "right": right, "in pairs": share})
     for what, count in beaten.items():
         if count:
             print(f"  {what:<28} kept instead {count} of {pairs[what]}")

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from benchmarks import history
 from benchmarks.duplicates.pages import FAMILIES, page
 from benchmarks.duplicates.variants import COPIES, EDITS, changes, saved
 from imgvecd.adapters import pillow
@@ -158,6 +159,7 @@ def measure_pages(family, count, tally, told):
 
 
 def report(tally, told, seconds, options):
+    figures = {}
     for what, wanted in (
         ("copy", True),
         ("copy of a page", True),
@@ -172,9 +174,12 @@ def report(tally, told, seconds, options):
             right = same[name] == sum(each.values()) if wanted else same[name] == 0
             if options.verbose or not right:
                 print(f"  {name:<24} {same[name]:>4} of {sum(each.values())}")
+        figures |= {f"{what}, pairs": pairs, f"{what}, called the same": sum(same.values())}
     for line in told:
         print(f"  {line}")
-    print(json.dumps({"processor_seconds": round(seconds), "wrong": len(told)}))
+    figures |= {"processor seconds": round(seconds), "wrong": len(told)}
+    print(json.dumps(figures))
+    history.record("duplicates_pairs", figures)
 
 
 def main():

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from benchmarks import history
 from imgvecd import VectorDatabase, api
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.catalog import Catalog
@@ -272,6 +273,7 @@ def speed(options):
         "groups": len(groups),
     }
     print(json.dumps(result))
+    history.record("duplicates_speed", result)
 
 
 def opened(catalog, folder, model):

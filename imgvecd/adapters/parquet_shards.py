@@ -130,7 +130,7 @@ def _read_batch(batch: pa.RecordBatch) -> Iterator[ShardRows]:
             raise ValueError(f"{model.dim} dimensions")
         vectors = np.array([row["vector"] for row in some], np.float32)
         if vectors.shape != (len(some), model.dim):
-            raise ValueError(f"vectors of another length than {model.dim}, as {model.name} has")
+            raise ValueError(f"vectors that do not have the {model.dim} numbers of {model.name}")
         if not can_be_embeddings(vectors.astype(np.float16)).all():
             raise ValueError("vectors that are not of length 1")
         yield ShardRows(model, reader, [_content(row) for row in some], vectors)

@@ -54,7 +54,7 @@ class FreedesktopTrash:
         folder = os.path.dirname(files)
         info = os.path.join(folder, b"info", name + _INFO)
         if b"\0" in place.file + path or not name or not path.startswith(b"/"):
-            raise ValueError("a path makes no sense")
+            raise ValueError("a path is not valid")
         if place.info != info or files != os.path.join(os.path.normpath(folder), b"files"):
             raise ValueError(f"{os.fsdecode(place.file)} is not in a trash")
         top = _top_of(folder)

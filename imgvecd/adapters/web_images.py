@@ -114,7 +114,7 @@ def _get(
 def _check_type(target: urllib.parse.SplitResult, response: http.client.HTTPResponse) -> None:
     kind = response.getheader("Content-Type", "application/octet-stream").lower()
     if not kind.startswith(_TYPES):
-        raise UnreadableImageError("unsupported", f"{target.geturl()} is {kind}, no image")
+        raise UnreadableImageError("unsupported", f"{target.geturl()} is {kind}, not an image")
 
 
 def _body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:

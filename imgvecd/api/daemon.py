@@ -49,6 +49,7 @@ class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
         ms_per_image: that one takes, the network included; 0 until known.
         images_per_request: how many are sent at once.
         runs_on: what the model runs on there.
+        checks: how often two pictures among the others got the vectors that they should.
     """
 
     url: str
@@ -62,6 +63,7 @@ class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
     ms_per_image: float = 0.0
     images_per_request: int = 0
     runs_on: str = ""
+    checks: int = 0
 
 
 class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):

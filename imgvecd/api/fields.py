@@ -10,7 +10,7 @@ import msgspec
 MOST_HITS_AT_ONCE = 10_000
 """In the answer to a batch, which takes some kilobyte for each."""
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at the most")]
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000, description="How many hits at most")]
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**40 - 1, description="Of a stored image")]
 

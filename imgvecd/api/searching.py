@@ -227,7 +227,7 @@ class SearchRequest(
         return (*text, *image, *self.terms)
 
 
-_NO_TEXT = "a text of the query is none: it holds half a character (a lone surrogate)"
+_NO_TEXT = "a text of the query is not valid Unicode: it contains a lone surrogate"
 
 
 def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any]) -> SearchRequest:
@@ -248,7 +248,7 @@ def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any])
     except UnicodeEncodeError as error:
         raise BadRequestError(_NO_TEXT) from error
     except AttributeError as error:  # of a value that is neither JSON's nor has such fields
-        raise BadRequestError(f"a field of the query makes no sense: {error}") from error
+        raise BadRequestError(f"a field of the query is not valid: {error}") from error
     filters = request.filters
     if filters.folder is None:
         return request

@@ -193,7 +193,7 @@ def _read(path: str) -> str:
 def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise BadRequestError(
-            "this is not a terminal that can be asked on: --yes moves the files without asking"
+            "there is no terminal to ask on: --yes moves the files without asking"
         )
     say(f"{question} [y/N] ", end="")
     sys.stdout.flush()

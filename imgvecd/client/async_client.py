@@ -181,7 +181,7 @@ class AsyncClient:
         return await self._call(image_calls.month(month, filters, start, limit))
 
     async def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
-        """Return the cameras, tags, people or folders that most images have."""
+        """Return the cameras, tags, people, places or folders that most images have."""
         return await self._call(image_calls.facets(kind, contains, limit))
 
     async def positions(
@@ -285,7 +285,7 @@ class AsyncClient:
         return await self._call(daemon_calls.pause(for_s))
 
     async def resume(self, *, force: bool = False) -> api.Pause | None:
-        """Have indexing go on; return why it still rests, if it does; see `Client.resume`."""
+        """Resume indexing; return why it still rests, if it does; see `Client.resume`."""
         return await self._call(daemon_calls.resume(force=force))
 
     async def forget(self, older_than_s: float | None = None) -> api.Forgotten:

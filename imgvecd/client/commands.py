@@ -55,7 +55,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command = add("sync", "wait until everything on disk now can be found", sync)
     _add_timeout_flag(command)
     command = add("status", "show what the daemon is doing", status)
-    command.add_argument("--watch", action="store_true", help="go on showing it until Ctrl-C")
+    command.add_argument("--watch", action="store_true", help="keep showing it until Ctrl-C")
     command.add_argument(
         "--interval",
         type=_interval,
@@ -76,7 +76,11 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     search_flags.add_limit_flag(command, None)
     _add_null_flag(command)
     search_flags.add_filter_flags(command)
-    command = add("duplicates", "find pictures that are there twice", duplicates_command.duplicates)
+    command = add(
+        "duplicates",
+        "find duplicates: pictures that are there twice",
+        duplicates_command.duplicates,
+    )
     duplicates_command.add_flags(command)
     command = add("failures", "list the files that cannot be searched, and why", failures)
     _add_null_flag(command)
@@ -95,7 +99,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
     command.add_argument(
         "path",
         nargs="?",
-        help="only this folder; if a root or a disk is offline there, it is taken as it is now",
+        help="only this folder; a root or disk that is offline there is accepted as it is now",
     )
     desktop_commands.add_parsers(add)
     pause_commands.add_parsers(add)
@@ -118,9 +122,9 @@ def mcp(_daemon: DaemonConnection, options: argparse.Namespace, _output: Output)
 def _add_move(add: Callable[..., argparse.ArgumentParser]) -> None:
     move = add("move", "stop or resume the move to another model", _acting("/v1/move/resume"))
     actions = move.add_subparsers(metavar="ACTION", required=True)
-    stop = "stay on the model that answers now; what the other has encoded stays"
+    stop = "stay on the model that answers now; what the other has encoded is kept"
     add("stop", stop, _acting("/v1/move/stop"), actions)
-    add("resume", "take up a move that was stopped", _acting("/v1/move/resume"), actions)
+    add("resume", "resume a move that was stopped", _acting("/v1/move/resume"), actions)
     command = add("completions", "print completions for a shell", print_completions)
     completions.add_shell(command, "imgvec")
 

@@ -58,7 +58,11 @@ def add_flags(command: argparse.ArgumentParser) -> None:
             help=f"{meaning}; files, or hashes from --json",
         )
     add("--limit", type=fitting(api.GroupsPerPage), metavar="N", help="N groups at most")
-    add("--cursor", metavar="TEXT", help="go on after a page that was limited, which told it")
+    add(
+        "--cursor",
+        metavar="TEXT",
+        help="continue after a page that --limit ended: its next_cursor",
+    )
     add("--html", metavar="FILE", help="write the groups as a page of pictures")
     add("-0", "--null", action="store_true", help="end each path with NUL")
 
@@ -73,19 +77,19 @@ def add_choice_flags(command: argparse.ArgumentParser) -> None:
         type=fitting(api.Share),
         default=0.95,
         metavar="X",
-        help="of similar (0 to 1)",
+        help="how alike the kind similar is at least (0 to 1; default: %(default)s)",
     )
     add(
         "--burst",
         type=fitting(api.BurstSeconds),
         default=10,
         metavar="S",
-        help="seconds between shots (default: 10)",
+        help="shots of a burst are S seconds apart at most (default: 10)",
     )
     add(
         "--rules",
         metavar="LIST",
-        help="what a keeper is chosen by, the most important first "
+        help="what decides which file to keep, the most important first "
         f"(default: the setting duplicates.rules, else {','.join(api.KEEPER_RULES)})",
     )
     add(
@@ -93,14 +97,14 @@ def add_choice_flags(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="keep files in DIR rather (default: those of duplicates.prefer)",
+        help="prefer to keep files in DIR (default: those of duplicates.prefer)",
     )
     add(
         "--protect",
         action="append",
         default=[],
         metavar="DIR",
-        help="keep all files in DIR, as in those of duplicates.protect",
+        help="keep every file in DIR, and in those of duplicates.protect",
     )
 
 
@@ -160,7 +164,7 @@ def _check(daemon: DaemonConnection, options: argparse.Namespace, output: Output
         rows = [(file.kind.replace("_", " "), *_row(file)[2:]) for file in found.matches]
         output.table_of_files(("kind", "size", "date", "why"), rows, found.matches)
     if output.people and not there:
-        output.lines(["Not in the library, but for these." if found.matches else _NOT_THERE])
+        output.lines(["Not in the library, except for these." if found.matches else _NOT_THERE])
     elif not (output.people or output.json):
         output.paths([api.Path(file.path, file.path_base64) for file in there])
     return _FOUND if there else _NONE
@@ -203,7 +207,7 @@ def request(options: argparse.Namespace) -> api.DuplicatesRequest:
         unknown = [rule for rule in rules if rule not in api.KEEPER_RULES]
         if unknown:
             raise BadRequestError(
-                f"--rules: {unknown[0]} is none of {', '.join(api.KEEPER_RULES)}."
+                f"--rules: {unknown[0]} is not one of {', '.join(api.KEEPER_RULES)}."
             )
     return api.DuplicatesRequest(
         kinds=tuple(options.kind or ()),

@@ -40,7 +40,7 @@ def pause(daemon: DaemonConnection, options: argparse.Namespace, output: Output)
 
 
 def resume(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
-    """Have indexing go on; the exit code is 1 if something else keeps it from that."""
+    """Resume indexing; the exit code is 1 if something else keeps it from that."""
     body = daemon.post("/v1/resume", api.ResumeRequest(force=options.force))
     _tell(body, output)
     return 0 if read(body, api.Pausing).pause is None else 1

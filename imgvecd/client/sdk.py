@@ -190,7 +190,7 @@ class Client:
         return self._call(image_calls.month(month, filters, start, limit))
 
     def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
-        """Return the cameras, tags, people or folders that most images have."""
+        """Return the cameras, tags, people, places or folders that most images have."""
         return self._call(image_calls.facets(kind, contains, limit))
 
     def positions(
@@ -310,7 +310,7 @@ class Client:
         return self._call(daemon_calls.pause(for_s))
 
     def resume(self, *, force: bool = False) -> api.Pause | None:
-        """Have indexing go on; return why it still rests, if it does.
+        """Resume indexing; return why it still rests, if it does.
 
         Args:
             force: whatever the cause, until that cause ends.

@@ -37,21 +37,21 @@ def add_query_flags(command: argparse.ArgumentParser) -> None:
 
 def add_feedback_flags(command: argparse.ArgumentParser) -> None:
     """Add what hits were right and wrong."""
-    for name, help_ in (("more", "right"), ("less", "wrong")):
+    for name, hits in (("more", "right"), ("less", "wrong")):
         command.add_argument(
             f"--{name}-like",
             type=fitting(api.Id),
             nargs="+",
             default=[],
             metavar="ID",
-            help=f"{help_} hits",
+            help=f"{name} photos like these {hits} hits",
         )
 
 
 def add_relevance_flags(command: argparse.ArgumentParser) -> None:
     """Add what counts as a hit."""
     command.add_argument(
-        "--all", action="store_true", help="also weaker matches, and what comes nearest after them"
+        "--all", action="store_true", help="also show weaker matches, and then what comes nearest"
     )
     command.add_argument(
         "--min-relevance",
@@ -60,7 +60,10 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
         help="what counts as a match (0 to 1), instead of what is found",
     )
     command.add_argument(
-        "--min-score", type=fitting(api.Score), metavar="X", help="no hits below X (-1 to 1)"
+        "--min-score",
+        type=fitting(api.Score),
+        metavar="X",
+        help="no hits whose cosine is below X (-1 to 1)",
     )
     command.add_argument(
         "--no-names",
@@ -72,19 +75,19 @@ def add_relevance_flags(command: argparse.ArgumentParser) -> None:
         "--no-dates",
         dest="dates",
         action="store_false",
-        help='take "July 2023" and "last summer" for words like any other',
+        help='treat "July 2023" and "last summer" as words like any other',
     )
     command.add_argument(
         "--no-places",
         dest="places",
         action="store_false",
-        help='take "in Portugal" and "Hanoi" for words like any other',
+        help='treat "in Portugal" and "Hanoi" as words like any other',
     )
     command.add_argument(
         "--no-spelling",
         dest="spelling",
         action="store_false",
-        help="look for words as they are typed, whatever they may be",
+        help="do not correct the spelling of words",
     )
     command.set_defaults(
         limit=20,
@@ -105,19 +108,21 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
         "--order",
         choices=("score", "newest", "oldest", "path"),
         default="score",
-        help="what comes first (default: %(default)s)",
+        help="what comes first (default: %(default)s, the best)",
     )
     command.add_argument(
-        "--group", choices=("day", "folder", "near-duplicates"), help="show each of them once"
+        "--group", choices=("day", "folder", "near-duplicates"), help="show the best photo of each"
     )
-    command.add_argument("--cursor", help="go on after a page: `next_cursor` of its --json")
-    command.add_argument("--explain", action="store_true", help="show each term's share")
+    command.add_argument("--cursor", help="continue after a page: `next_cursor` of its --json")
+    command.add_argument(
+        "--explain", action="store_true", help="show how much each term counted for each hit"
+    )
     where = command.add_mutually_exclusive_group()
     where.add_argument(
         "--everywhere",
         action="store_true",
         default=None,
-        help="photos of all that share an engine, too",
+        help="also search the other libraries of the shared engine",
     )
     where.add_argument(
         "--here", dest="everywhere", action="store_false", help="only photos of this library"
@@ -127,7 +132,7 @@ def add_result_flags(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="only of this source of the shared engine (repeatable)",
+        help="only photos of this source of the shared engine (repeatable)",
     )
 
 
@@ -151,14 +156,18 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
         "--glob", metavar="GLOB", help='names: "IMG_*.jpg", or whole paths: "**/2023/*.jpg"'
     )
     group.add_argument("--root", metavar="DIR", help="under this watched folder")
-    group.add_argument("--taken", metavar="WHEN", help='"2023", "last summer", "2023-05-17"')
+    group.add_argument(
+        "--taken", metavar="WHEN", help='taken in "2023", "last summer", "2023-05-17"'
+    )
     group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')
-    group.add_argument("--until", metavar="WHEN", help="taken until the end of")
+    group.add_argument("--until", metavar="WHEN", help="taken until the end of WHEN")
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
     group.add_argument("--lens", metavar="NAME", help="part of the lens's name")
-    group.add_argument("--format", action="append", default=[], help="jpeg, png, heif …")
     group.add_argument(
-        "--orientation", choices=("landscape", "portrait", "square"), help="as the photo is seen"
+        "--format", action="append", default=[], help="jpeg, png, heif … (repeatable)"
+    )
+    group.add_argument(
+        "--orientation", choices=("landscape", "portrait", "square"), help="as the photo is shown"
     )
     group.add_argument(
         "--min-width", type=fitting(api.AtLeast), metavar="PX", help="at least PX pixels wide"
@@ -177,12 +186,20 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     gps.add_argument("--no-gps", dest="gps", action="store_false", help="without one")
     group.add_argument("--tag", action="append", default=[], help="with this tag (repeatable)")
     group.add_argument(
-        "--where", action="append", default=[], metavar="KEY=VALUE", help="your own metadata"
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="your own metadata KEY is VALUE",
     )
-    group.add_argument("--min-rating", type=fitting(api.Rating), metavar="N", help="0 to 5")
+    group.add_argument(
+        "--min-rating", type=fitting(api.Rating), metavar="N", help="rated N or more (0 to 5)"
+    )
     favorite = group.add_mutually_exclusive_group()
     favorite.add_argument("--favorite", action="store_true", default=None, help="favorites")
-    favorite.add_argument("--no-favorite", dest="favorite", action="store_false", help="no such")
+    favorite.add_argument(
+        "--no-favorite", dest="favorite", action="store_false", help="no favorites"
+    )
     for name, help_ in (("any", "at least one of these must hold"), ("none", "this must not")):
         group.add_argument(
             f"--{name}-of",

@@ -50,6 +50,17 @@ class Add(Protocol):
         ...
 
 
+_EXAMPLES = """\
+examples:
+  imgvec search "a dog on the beach at sunset"
+  imgvec search "beach" +sunset -people @holiday.jpg "2:red car"
+  imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
+  imgvec search "birthday last year in Berlin"     (times and places are understood)
+  imgvec search "snow" -0 | xargs -0 cp -t album/
+  imgvec search "red car" --html cars.html
+
+exit codes: 0 something found, 1 nothing found, 2 an error
+"""
 _FOUND, _NONE = 0, 1
 _CLOCK = re.compile(r"c:\w+:")  # as no time begins
 _RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 30.0
@@ -58,6 +69,8 @@ _RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 30.0
 def add_parsers(add: Add) -> None:
     """Add the commands, by a function that makes the parser of one."""
     command = add("search", "find photos by text, by example, or by both", search)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = _EXAMPLES
     add_query_flags(command)
     _add_search_flags(command)
     command = add("similar", "find photos that look like one", search)
@@ -147,13 +160,15 @@ def label(daemon: DaemonConnection, options: argparse.Namespace, output: Output)
 def _add_search_flags(command: argparse.ArgumentParser) -> None:
     add_result_flags(command)
     add_filter_flags(command)
-    command.add_argument("--sync", action="store_true", help="first wait as `imgvec sync` does")
+    command.add_argument(
+        "--sync", action="store_true", help="first wait until everything on disk can be found"
+    )
     command.add_argument(
         "--timeout",
         type=fitting(api.WaitSeconds),
         default=30.0,
         metavar="S",
-        help="seconds to wait (default: 30)",
+        help="with --sync: seconds to wait at most (default: 30)",
     )
     _add_output_flags(command)
 
@@ -161,7 +176,7 @@ def _add_search_flags(command: argparse.ArgumentParser) -> None:
 def _add_output_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument("-0", "--null", action="store_true", help="end each path with NUL")
     command.add_argument("--jsonl", action="store_true", help="one hit a line, as JSON")
-    command.add_argument("--csv", action="store_true", help="a table for other programs")
+    command.add_argument("--csv", action="store_true", help="one hit a line, as CSV")
     command.add_argument(
         "--preview", action="store_true", help="show the pictures, as well as the terminal can"
     )
@@ -169,11 +184,13 @@ def _add_output_flags(command: argparse.ArgumentParser) -> None:
         "--preview-with",
         dest="preview",
         choices=get_args(PictureProtocol),
-        help="the same, in this way (usually found out)",
+        help="the same, in the way that this terminal can (usually found out)",
     )
     command.add_argument("--html", metavar="FILE", help="write the hits as a page of pictures")
-    command.add_argument("--link-to", metavar="DIR", help="put links to the hits into DIR")
-    command.add_argument("--copy", action="store_true", help="copies instead of links")
+    command.add_argument("--link-to", metavar="DIR", help="put symbolic links to the hits into DIR")
+    command.add_argument(
+        "--copy", action="store_true", help="with --link-to: copies instead of links"
+    )
     command.add_argument("--open", action="store_true", help="open the hits in a viewer")
 
 
@@ -182,16 +199,16 @@ def _add_saved(add: Add) -> None:
     actions = saved.add_subparsers(metavar="ACTION")
     add("list", "list saved searches", _list_saved, actions)
     command = add("add", "save a search under a name", _add_one, actions)
-    command.add_argument("name", help="of the saved search")
+    command.add_argument("name", help="its name")
     add_query_flags(command)
     add_result_flags(command)
     add_filter_flags(command)
     command = add("run", "run a saved search", _run_saved, actions)
-    command.add_argument("name", help="of the saved search")
+    command.add_argument("name", help="its name")
     add_limit_flag(command, None)
     _add_output_flags(command)
     command = add("rm", "drop a saved search", _drop_saved, actions)
-    command.add_argument("name", help="of the saved search")
+    command.add_argument("name", help="its name")
 
 
 def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: Output) -> int:
@@ -205,7 +222,12 @@ def _list_saved(daemon: DaemonConnection, _options: argparse.Namespace, output: 
         )
     elif output.people:
         output.lines(
-            ["There are none: `imgvec saved add NAME`, and what `imgvec search` takes, keeps one."]
+            [
+                (
+                    "There are no saved searches. Save one: `imgvec saved add NAME`, then what"
+                    " `imgvec search` takes."
+                )
+            ]
         )
     else:
         output.lines([one.name for one in saved])
@@ -250,7 +272,7 @@ def _show(
     output: Output,
 ) -> int:
     if options.preview and not (output.people and not options.jsonl and not options.csv):
-        raise BadRequestError("--preview shows pictures on a terminal, and in no other form.")
+        raise BadRequestError("--preview shows pictures on a terminal; leave out the other form.")
     if options.copy and options.link_to is None:
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
     body = daemon.post("/v1/search", request)

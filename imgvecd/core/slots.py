@@ -87,7 +87,7 @@ class Slots:
             self._count(client)
             return
         if len(self._waiting.get(client, ())) >= self._most_waiting:
-            raise BusyError("You have as many requests of this kind under way as may be; wait.")
+            raise BusyError("You already have the most requests of this kind; wait until one ends.")
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, collections.deque()).append(turn)
         try:

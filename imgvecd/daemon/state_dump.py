@@ -111,7 +111,8 @@ def write(state_dir: str, status: api.Status | None, log: RecentLog) -> str:
 def render(status: api.Status | None, log: RecentLog, names: Placeholders) -> str:
     """Return the dump; as for `write`."""
     parts = [f"imgvecd {imgvecd.__version__}, process {os.getpid()}, {time.strftime(_TIME)}"]
-    parts += ["", "[memory]", *_memory(), f"open files: {_open_files()}", f"gc: {gc.get_count()}"]
+    parts += ["", "[memory]", *_memory(), f"open files: {_open_files()}"]
+    parts += [f"gc: {gc.get_count()}, {gc.get_freeze_count()} objects are not looked at"]
     parts += ["", "[status]"]
     if status is None:
         parts.append("it does not answer")

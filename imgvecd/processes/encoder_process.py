@@ -306,7 +306,7 @@ class EncoderProcess:
             async with asyncio.timeout(limit_s):
                 answer, rows = await worker.ask(request, body)
             if not self._fits(request, answer, rows):
-                raise WorkerError("the encoder answered what was not asked")  # noqa: TRY301  # as if it had died
+                raise WorkerError("the encoder's answer does not fit the request")  # noqa: TRY301  # as if it had died
         except (WorkerError, TimeoutError) as error:
             await self._discard(worker)
             self._backoff.failed()

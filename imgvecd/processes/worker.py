@@ -140,7 +140,7 @@ class Worker:
             raise WorkerError(f"the {self._name} ended: {await self._ending()}") from None
         except (FrameError, msgspec.MsgspecError) as error:
             self.kill()
-            raise WorkerError(f"the {self._name} answered nonsense: {error}") from error
+            raise WorkerError(f"the {self._name}'s answer cannot be read: {error}") from error
 
     def kill(self) -> None:
         """End it at once, whatever it does."""

@@ -135,7 +135,7 @@ class WorkerPool(Generic[RequestT]):
             work = worker.ask(request, body, file)
             answer, found = await within(kind.timeout_s, worker.pid, work)
             if not kind.fits(request, answer, found):
-                raise _DiedError(f"the {kind.name} answered what was not asked")
+                raise _DiedError(f"the {kind.name}'s answer does not fit the request")
             self._asked[worker] += 1
             # after a lack of memory its heap is in pieces: the next picture deserves a fresh one
             healthy = not (isinstance(answer, Failed) and answer.reason == "memory")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
@@ -17,7 +18,8 @@ from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
 from imgvecd.core.timing.retrying import backoff_s
 from imgvecd.core.timing.throughput import Rate
 from imgvecd.errors import EncoderAwayError, WorkerError
-from imgvecd.remote import messages
+from imgvecd.remote import messages, reference_vectors
+from imgvecd.remote.reference_vectors import PICTURES, SAME, ReferenceVectors, likeness
 from imgvecd.remote.server_connection import Encoded, ServerConnection, ServerTroubleError, Trouble
 from imgvecd.remote.wanted_command import WantedCommand
 from imgvecd.types import Float32Array, Lane, ModelInfo
@@ -31,6 +33,8 @@ _REQUEST_S = 5.0  # longest that a batch shall take, the network included
 _FEW_IMAGES = 16  # of a batch, until the server has told
 _RECENT_S = 5.0  # a person is not kept waiting for what failed so shortly before
 _NORM_TOLERANCE = 1e-3
+_CHECKED_EVERY = 500  # images; what is wrong since the last check is encoded again
+_CHECKED_FOR_S = 600.0  # a card may have been through a sleep since
 _FITTING = "the same settings and version are needed on both sides"
 
 
@@ -43,6 +47,7 @@ class HttpEncoder:
     Args:
         fingerprint: of the model that is wanted.
         name: of it, for messages.
+        reference: what its vectors are held against.
         clock: monotonic, in seconds.
         sleep: pauses for so many of them.
     """
@@ -52,6 +57,7 @@ class HttpEncoder:
         config: EncodeServerConfig,
         fingerprint: str,
         name: str,
+        reference: ReferenceVectors,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -60,6 +66,7 @@ class HttpEncoder:
         self._wanted = WantedCommand(config.command(), self._connection.url, clock)
         self._fingerprint = fingerprint
         self._name = name
+        self._reference = reference
         self._clock = clock
         self._sleep = sleep
         self._state: Literal["untried", "ready"] | Trouble = "untried"
@@ -76,6 +83,11 @@ class HttpEncoder:
         self._pace = AdaptiveBatch(_REQUEST_S, _FEW_IMAGES)
         self._under_way = 0
         self._rate = Rate()
+        self._checks = 0
+        self._checked_at = float("-inf")
+        self._unchecked = 0
+        self._wrong = 0  # how often it was found wrong
+        self._on_wrong: Callable[[], None] = _nothing
 
     @property
     def url(self) -> str:
@@ -102,6 +114,15 @@ class HttpEncoder:
         """See `protocols.RemoteEncoder.undecided`."""
         return self._state == "untried"
 
+    @property
+    def checks(self) -> int:
+        """See `protocols.RemoteEncoder.checks`."""
+        return self._checks
+
+    def when_wrong(self, told: Callable[[], None]) -> None:
+        """See `protocols.RemoteEncoder.when_wrong`."""
+        self._on_wrong = told
+
     def status(self) -> EncodeServerStatus:
         """See `protocols.RemoteEncoder.status`."""
         trouble = self._state not in {"untried", "ready"}
@@ -118,6 +139,7 @@ class HttpEncoder:
             ms_per_image=round(1000 * self._pace.seconds_each, 1),
             images_per_request=self.batch if self._rate.total else 0,
             runs_on=self._offered.runs_on if self._offered else "",
+            checks=self._checks,
         )
 
     def expect(self, model: ModelInfo) -> None:
@@ -157,10 +179,14 @@ class HttpEncoder:
 
     async def encode_images(self, pixels: Sequence[bytes], lane: Lane) -> Float32Array:
         """See `protocols.RemoteEncoder.encode_images`."""
-        rows, done = [], 0
+        wrong, rows, done = self._wrong, [], 0
+        most = self._most(pixels[0])
         while done < len(pixels):
-            part = pixels[done : done + min(self._most(pixels[0]), messages.MOST_IMAGES)]
+            part = pixels[done : done + most]
             rows.append(await self._encode_part(part, lane))
+            if self._wrong != wrong:  # others have shown that meanwhile
+                raise EncoderAwayError(self.reason)
+            self._rate.add(len(part))
             done += len(part)
         return np.concatenate(rows)
 
@@ -222,9 +248,10 @@ class HttpEncoder:
             except ServerTroubleError as error:
                 self._note(error)
                 return
+            self._checked_at = float("-inf")
             self._set("ready", None)
             self._again.set()
-            self._pace.most = min(self._offered.batch, messages.MOST_IMAGES)
+            self._pace.most = min(self._offered.batch, messages.MOST_IMAGES - PICTURES)
 
     def _fitting(self, offer: messages.Offer) -> messages.OfferedModel:
         """Return the model that is wanted.
@@ -260,18 +287,68 @@ class HttpEncoder:
             raise ServerTroubleError("failing", f"{error}, whatever the picture") from error
 
     async def _encode_part(self, part: Sequence[bytes], lane: Lane) -> Float32Array:
+        """Return the vectors of images that fit into a request, with a check if that is due."""
+        if self._unchecked < _CHECKED_EVERY and self._clock() < self._checked_at + _CHECKED_FOR_S:
+            self._unchecked += len(part)
+            return await self._encode_request(part, lane, lone=len(part) == 1)
+        model = self._model
+        if model is None:
+            raise EncoderAwayError(self.reason)
+        known = await self._reference.known(model)
+        self._unchecked = 0
+        # anywhere among the others, since memory that is broken spoils some rows
+        at = random.randint(0, len(part))  # noqa: S311  # no secret
+        pictures = reference_vectors.pictures(model.preprocess.size)
+        sent = [*part[:at], *pictures, *part[at:]]
+        vectors = await self._encode_request(sent, lane, lone=len(part) == 1)
+        given = vectors[at : at + PICTURES]
+        if known is None:
+            await self._reference.believe(self.url, model, given)
+        else:
+            self._compare(given, *known)
+        self._checks += 1
+        self._checked_at = self._clock()
+        return np.delete(vectors, range(at, at + PICTURES), axis=0)
+
+    def _compare(self, given: Float32Array, made: str, expected: Float32Array) -> None:
+        """Return if two pictures got the vectors that they should.
+
+        Raises:
+            ServerTroubleError: they did not, and whatever it gave since the last check is in doubt.
+        """
+        cosine = likeness(given, expected)
+        if cosine >= SAME:
+            return
+        if made == reference_vectors.HERE:
+            what = f"what this machine gives them: a cosine of {cosine:.2f} instead of 1"
+        else:
+            what = (
+                f"what {made} gave them first: a cosine of {cosine:.2f} instead of 1. If that one"
+                f" was wrong, delete {self._reference.path}, and start again"
+            )
+        self._checked_at = float("-inf")
+        self._wrong += 1
+        error = self._refusal(
+            f"it encodes wrongly: two pictures that every imgvecd knows are not {what}"
+        )
+        self._note(error)
+        self._on_wrong()
+        raise error
+
+    async def _encode_request(
+        self, pixels: Sequence[bytes], lane: Lane, *, lone: bool
+    ) -> Float32Array:
         self._under_way += 1
         at_once, began = self._under_way, time.monotonic()
         try:
             encoded = await self._asked(
-                self._connection.encode_images(self._fingerprint, part, lane), lone=len(part) == 1
+                self._connection.encode_images(self._fingerprint, pixels, lane), lone=lone
             )
         finally:
             self._under_way -= 1
-        vectors = self._vectors(encoded, len(part))
-        self._pace.most = max(1, min(encoded.batch, messages.MOST_IMAGES, self._most(part[0])))
-        self._pace.learn(len(part), (time.monotonic() - began) / at_once)
-        self._rate.add(len(part))
+        vectors = self._vectors(encoded, len(pixels))
+        self._pace.most = max(1, min(encoded.batch, self._most(pixels[0])))
+        self._pace.learn(len(pixels), (time.monotonic() - began) / at_once)
         self._failures = 0
         return vectors
 
@@ -298,7 +375,7 @@ class HttpEncoder:
         Raises:
             ServerTroubleError: they are not.
         """
-        model = self._expected or (self._offered.info if self._offered else None)
+        model = self._model
         if model is None or len(encoded.rows) != count * model.dim * messages.FLOAT_BYTES:
             error = self._refusal("its answer has another size than was asked for")
         else:
@@ -310,9 +387,14 @@ class HttpEncoder:
         self._note(error)
         raise error
 
+    @property
+    def _model(self) -> ModelInfo | None:
+        return self._expected or (self._offered.info if self._offered else None)
+
     def _most(self, picture: bytes) -> int:
-        """Return how many pictures of that size fit into a request."""
-        return max(1, messages.MOST_BODY_BYTES // max(1, len(picture)))
+        """Return how many pictures of that size fit into a request, those of a check aside."""
+        fitting = min(messages.MOST_BODY_BYTES // max(1, len(picture)), messages.MOST_IMAGES)
+        return max(1, fitting - PICTURES)
 
     def _refusal(self, reason: str) -> ServerTroubleError:
         return ServerTroubleError("refused", f"{self.url}: {reason}")
@@ -334,3 +416,7 @@ class HttpEncoder:
         if state != self._state:
             self._since_ns = time.time_ns()
         self._state, self._reason = state, reason
+
+
+def _nothing() -> None:
+    pass

@@ -24,7 +24,7 @@ class EventRoutes:
             Route(
                 "GET",
                 "/v1/events",
-                "Tell progress, roots, model, checkpoints and changes, as server-sent events",
+                "Stream progress, roots, model, checkpoints and changes, as server-sent events",
                 self.listen,
                 None,
                 other={EVENTS: api.Event},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import urllib.parse
 
 from aiohttp import web
@@ -16,6 +17,8 @@ from imgvecd.server.services import BrowsingService
 from imgvecd.server.streaming import Stream
 
 _PIECE_BYTES = 256 * 1024
+# No more digits than there are bytes anywhere, and than Python reads in no time.
+_ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,1000})-([0-9]{0,1000})[ \t]*", re.IGNORECASE)
 # A picture is data whoever opens it: no script in it runs, nothing is guessed, nobody embeds it.
 _HEADERS = {
     "Accept-Ranges": "bytes",
@@ -107,18 +110,24 @@ class OriginalRoutes:
 
 
 def _range(request: web.Request, file: Original) -> tuple[int, int] | None:
-    """Return (first byte, byte after the last); None for all: without a range that makes sense."""
+    """Return (first byte, byte after the last); None for all: without a range that makes sense.
+
+    A range without a byte in the file begins at its end. (RFC 9110, 14.1.2; aiohttp's own reading
+    takes the last 0 bytes for all of them.)
+    """
     tag = f'"{file.tag}"'
-    if "Range" not in request.headers or request.headers.get("If-Range", tag) != tag:
+    if request.headers.get("If-Range", tag) != tag:
         return None
-    try:
-        asked = request.http_range
-    except ValueError:  # several ranges, or another unit
+    asked = _ONE_RANGE.fullmatch(request.headers.get("Range", ""))
+    if asked is None:  # none, several, or another unit
         return None
-    size, start = file.size_bytes, asked.start or 0
-    if start < 0:
-        return max(size + start, 0), size
-    return start, size if asked.stop is None else min(asked.stop, size)
+    size = file.size_bytes
+    first, last = (min(int(text), size) if text else None for text in asked.groups())
+    if first is None:
+        return None if last is None else (size - last, size)
+    if last is not None and int(asked[2]) < int(asked[1]):
+        return None
+    return first, size if last is None else min(last + 1, size)
 
 
 def _disposition(name: bytes) -> str:

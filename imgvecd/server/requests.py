@@ -160,6 +160,11 @@ class PositionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     east: api.Longitude = 180
     columns: Annotated[int, msgspec.Meta(ge=1, le=64)] = 32
 
+    def __post_init__(self) -> None:
+        """Raise ValueError, which msgspec reports, for a box of nothing."""
+        if self.south > self.north:
+            raise ValueError("`south` lies north of `north`")
+
 
 class ChangesFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Query string of `GET /v1/changes`."""

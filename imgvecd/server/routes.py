@@ -179,7 +179,7 @@ class Routes:
             ),
             post(
                 "/v1/resume",
-                "Have indexing go on",
+                "Resume indexing",
                 self.resume,
                 api.Pausing,
                 body=api.ResumeRequest,
@@ -216,14 +216,14 @@ class Routes:
             ),
             post(
                 "/v1/move/stop",
-                "Give up the move to another model; what it has encoded stays",
+                "Stop the move to another model; what it has encoded is kept",
                 _answering(lambda: finish(ask.stop_move())),
                 api.Done,
                 errors=(NotFoundError,),
             ),
             post(
                 "/v1/move/resume",
-                "Take up a move to another model that was stopped",
+                "Resume a move to another model that was stopped",
                 _answering(lambda: finish(ask.resume_move())),
                 api.Done,
                 errors=(NotFoundError,),
@@ -360,7 +360,7 @@ class Routes:
         return answer(await self._finish(self._service.forget(wanted)))
 
     async def resume(self, request: web.Request) -> web.Response:
-        """Have indexing go on."""
+        """Resume indexing."""
         wanted = await json_body(request, api.ResumeRequest)
         return answer(await self._finish(self._service.resume(wanted)))
 

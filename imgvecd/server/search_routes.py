@@ -61,14 +61,14 @@ class SearchRoutes:
             listening(
                 "GET",
                 live,
-                "Tell every new image that matches, as server-sent events",
+                "Stream every new image that matches, as server-sent events",
                 self.listen,
                 query=LiveFields,
             ),
             listening(
                 "POST",
                 live,
-                "Tell every new image that matches any combination of texts and images",
+                "Stream every new image that matches any combination of texts and images",
                 self.listen,
                 query=SinceFields,
                 body=api.SearchRequest,

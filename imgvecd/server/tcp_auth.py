@@ -84,7 +84,7 @@ def _require_own_address(request: web.Request, port: int) -> None:
         raise ForbiddenError(f"Over TCP the Host must be one of {', '.join(sorted(hosts))}.")
     origin = request.headers.get("Origin")
     if origin is not None and origin not in {f"http://{host}" for host in hosts}:
-        raise ForbiddenError("Web pages from elsewhere may not ask imgvecd.")
+        raise ForbiddenError("Web pages of other sites may not ask imgvecd.")
 
 
 def _require_token(request: web.Request, token: str) -> None:

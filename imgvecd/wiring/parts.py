@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from imgvecd.adapters import mounts, parquet, rapid_ocr, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
-from imgvecd.config.schema import Config
+from imgvecd.config.schema import Config, EncodeConfig
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
+from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ConfigError
@@ -25,9 +28,11 @@ from imgvecd.processes.encoder_process import EncoderProcess
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.processes.text_recogniser import TextRecogniserProcess
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
+from imgvecd.remote.reference_vectors import ReferenceVectors
 from imgvecd.types import Priority
 
 if TYPE_CHECKING:
+    from imgvecd.protocols import Encoder
     from imgvecd.remote.http_encoder import HttpEncoder
 
 DECODES_PER_WORKER = 2
@@ -66,30 +71,50 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
     return ThumbnailCache(directory, limit_bytes) if limit_bytes else None
 
 
+def checkpoint_digests(state: str, *, read_only: bool = False) -> CheckpointDigests:
+    """Return what knows the digests of checkpoints, and keeps them in the state directory."""
+    return CheckpointDigests(os.path.join(state, "checkpoints.json"), read_only=read_only)
+
+
 def make_source(
     choice: ModelChoice, config: Config, state: str, young_until_s: float = 0.0
 ) -> ModelSource:
     """Return a model together with the encoder that loads it when there is work."""
-    servers = _encode_servers(choice, config)
     if config.encode.without_remote == "local":
         encoder = make_encoder(choice, config, state, young_until_s)
         encoder.may_fetch = config.model_download != "never"
-        return ModelSource(choice.fingerprint, encoder, servers)
+        return ModelSource(
+            choice.fingerprint, encoder, _encode_servers(choice, config, state, encoder)
+        )
+    servers = _encode_servers(choice, config, state, None)
     path = text_tower_path(choice, state)
     tower = EncoderProcess(
-        choice, config.encode, young_until_s=young_until_s, part="texts", text_tower=path
+        choice,
+        _encoding(choice, config),
+        young_until_s=young_until_s,
+        part="texts",
+        text_tower=path,
     )
     elsewhere = ElsewhereEncoder(servers, tower, path)
     return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
 
 
-def _encode_servers(choice: ModelChoice, config: Config) -> tuple[HttpEncoder, ...]:
+def _encode_servers(
+    choice: ModelChoice, config: Config, state: str, here: Encoder | None
+) -> tuple[HttpEncoder, ...]:
+    """Return the servers of a model.
+
+    Args:
+        here: what encodes images on this machine; None if nothing does.
+    """
     if not config.encode.remote:
         return ()
     from imgvecd.remote.http_encoder import HttpEncoder  # noqa: PLC0415  # aiohttp, which few need
 
+    reference = ReferenceVectors(os.path.join(state, "reference-vectors.json"), here)
     return tuple(
-        HttpEncoder(server, choice.fingerprint, choice.name) for server in config.encode.remote
+        HttpEncoder(server, choice.fingerprint, choice.name, reference)
+        for server in config.encode.remote
     )
 
 
@@ -105,13 +130,23 @@ def make_encoder(
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
     return SplitEncoder(
         choice,
-        config.encode,
+        _encoding(choice, config),
         texts,
         images,
         priority,
         young_until_s=young_until_s,
         speed_file=speed,
     )
+
+
+def _encoding(choice: ModelChoice, config: Config) -> EncodeConfig:
+    """Return the settings for a model: of two that a library moves between, one may be in int8."""
+    settings = config.encode
+    if choice.int8:
+        return msgspec.structs.replace(settings, precision="int8", device="cpu", runtime="auto")
+    if settings.precision == "int8":
+        return msgspec.structs.replace(settings, precision="auto")
+    return settings
 
 
 def text_tower_path(choice: ModelChoice, state: str) -> str:

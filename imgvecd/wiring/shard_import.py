@@ -90,9 +90,7 @@ def _keep(catalog: Catalog, rows: ShardRows, done: Imported) -> None:
     catalog.models.learn(rows.model)
     known = catalog.models.get(fingerprint)
     if known is None or (known.dim, known.preprocess) != (rows.model.dim, rows.model.preprocess):
-        raise BadRequestError(
-            f"{rows.model.name} of the shards is another than that of the library"
-        )
+        raise BadRequestError(f"{rows.model.name} of the shards is not the model of the library")
     first = {content[0]: row for row, content in enumerate(rows.contents)}
     lacking = catalog.collection.contents_lacking(
         fingerprint, [rows.contents[row][:2] for row in first.values()]

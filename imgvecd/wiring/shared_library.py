@@ -21,6 +21,7 @@ class FeedCheck:
     """What comparing a feed has found.
 
     Attributes:
+        feed: what it is of, for a person.
         missing: images that the engine lacks, or has of other bytes.
         unwanted: images that it has, and this library has not any more.
     """
@@ -85,11 +86,11 @@ class SharedLibrary:
 
     def checks(self, number: int) -> list[FeedCheck]:
         """Compare what the engine has with the catalog, image by image."""
-        feeds, found = self._catalog.shared_feeds, []
-        for feed in (FACTS, self.model().fingerprint):
+        feeds, model, found = self._catalog.shared_feeds, self.model(), []
+        for feed, name in ((FACTS, FACTS), (model.fingerprint, f"vectors of {model.name}")):
             here = feeds.keys(feed)
             unwanted, missing = differences(here, self._engine.keys(number, feed))
-            found.append(FeedCheck(feed, len(here[0]), len(missing), len(unwanted)))
+            found.append(FeedCheck(name, len(here[0]), len(missing), len(unwanted)))
         return found
 
     def recall(self) -> Recall:

@@ -172,7 +172,7 @@ def shard(path, change):
         (lambda row: row.pop("vector"), "no vector"),
         (lambda row: row.update(hash=b"short"), "hash: expected 32 bytes"),
         (lambda row: row.update(hash=None), "hash: expected 32 bytes"),
-        (lambda row: row.update(vector=[1.0] * 31), "another length than 32"),
+        (lambda row: row.update(vector=[1.0] * 31), "do not have the 32 numbers"),
         (lambda row: row.update(vector=[float("nan")] * 32), "not of length 1"),
         (lambda row: row.update(vector=[0.0] * 32), "not of length 1"),
         (lambda row: row.update(vector=[9.0] * 32), "not of length 1"),

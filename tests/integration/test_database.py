@@ -491,7 +491,7 @@ def test_a_model_that_cannot_be_had_gives_way_to_the_packages_own(tmp_path, monk
     keep_state(tmp_path / "db", catalog=False)
     with VectorDatabase(db_path=tmp_path / "db") as database:
         assert database.get_stats()["model_name"] == "imgvecd-mini"
-    assert "cannot be had here" in caplog.text
+    assert "is not available here" in caplog.text
     with VectorDatabase(db_path=tmp_path / "db") as database:  # it stays on it
         assert database.get_stats()["model_name"] == "imgvecd-mini"
     with pytest.raises(ModelError, match="imgvecd-mini"):

@@ -31,6 +31,7 @@ BOUNDS = {
     rf"{STATE}/texttower/{MODEL}\.(safetensors|json)": "one a model",
     rf"{STATE}/imagetower/{MODEL}/[a-z0-9._-]+": "some files a model",
     rf"{STATE}/speed/{MODEL}\.json": "one a model, some numbers",
+    rf"{STATE}/reference-vectors\.json": "two vectors a model, of the last 8",
     rf"{STATE}/duplicates/pairs": "pairs of pictures on disk",
     rf"{STATE}/dedup/[^/]+\.plan": "the last 50",
     rf"{STATE}/dedup/[^/]+\.jsonl": "one a plan that somebody carried out, by hand",

@@ -92,8 +92,9 @@ NAMED = (
     Asked("a cat with Ada", first=("cat",), absent=("0001019", "0001189")),
     Asked("Ada playing tennis", first=("0001019",), absent=("cat", "0000068")),
 )
-# Found all the same, by a model as small as this one; "fnord" is looked for as "ford", a car.
-MISTAKEN = {"sushi", "a wine glass", "a helicopter", "fnord"}
+# Found all the same, by a model as small as this one (galaxies for an x-ray); "fnord" is looked for
+# as "ford", a car.
+MISTAKEN = {"an x-ray", "sushi", "a wine glass", "a helicopter", "fnord"}
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,9 @@ def test_a_picture_comes_byte_for_byte(place):
         ("bytes=0-", 0, None),
         ("bytes=0-99999999", 0, None),
         ("bytes=-99999999", 0, None),
+        (f"bytes=-{'9' * 900}", 0, None),
+        (f"bytes=1-{'9' * 900}", 1, None),
+        ("BYTES=0-0", 0, 1),
     ],
 )
 def test_a_range_of_it(place, asked, start, end):
@@ -72,12 +75,21 @@ def test_a_range_of_it(place, asked, start, end):
     assert headers["Content-Range"].endswith(f"/{len(whole)}")
 
 
-def test_a_range_beyond_the_end(place):
-    daemon, _, ids = place
-    assert get(daemon, f"/v1/images/{ids['cat.jpg']}/original", Range="bytes=99999999-")[0] == 416
+@pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=-0", f"bytes={'9' * 900}-"])
+def test_a_range_without_a_byte_of_the_file(place, asked):
+    daemon, pictures, ids = place
+    status, headers, body = get(daemon, f"/v1/images/{ids['cat.jpg']}/original", Range=asked)
+    size = (pictures / "cat.jpg").stat().st_size
+    assert (status, headers["Content-Range"], body) == (416, f"bytes */{size}", b"")
 
 
-@pytest.mark.parametrize("asked", ["bytes=x", "lines=0-1", "bytes=0-1,4-5", "bytes=9-3"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("bytes=x", "lines=0-1", "bytes=0-1,4-5", "bytes=9-3", "bytes=99999999-3", "bytes=-"),
+        *("bytes=+1-2", "bytes=-1-2", "bytes=1_0-2_0", "bytes=0x1-2", "bytes=", "bytes"),
+    ],
+)
 def test_a_range_that_makes_no_sense_is_ignored(place, asked):
     daemon, pictures, ids = place
     status, _, body = get(daemon, f"/v1/images/{ids['cat.jpg']}/original", Range=asked)

@@ -239,6 +239,7 @@ def test_the_command_lists_verifies_and_forgets(hosts, tmp_path, database):
     done = shared("verify")
     assert done.returncode == 0, done
     assert b"facts: 5 images here, 0 missing there, 0 too many" in done.stdout
+    assert b"vectors of imgvecd-mini: 5 images here, 0 missing there, 0 too many" in done.stdout
     assert b"recall at 10: 1.000" in done.stdout
     desktop.stop()
     assert b"forgot desktop: 2 images" in shared("forget", "desktop").stdout

@@ -120,6 +120,8 @@ def test_sigusr1_writes_the_state_without_names(spawn, shipped_photos):
     ):
         assert part in dump, part
     assert re.search(r"imgvecd\.server\.routes: (slow )?search", dump)
+    # what stays is not looked through again and again, while all threads wait
+    assert int(re.search(r"gc: .*, (\d+) objects are not looked at", dump)[1]) > 50_000
     private = [name for path in shipped_photos.rglob("*") for name in (path.name, path.stem)]
     for word in (*private, "Fotos", "zebra", "elephants", str(daemon.home)):
         assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", dump), word

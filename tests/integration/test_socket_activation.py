@@ -9,22 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
-from running import DEADLINE_S
+from running import DEADLINE_S, wait_until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("systemd-socket-activate") is None,
     reason="systemd-socket-activate is not installed",
 )
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def health(path):

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from running import DEADLINE_S
+from running import DEADLINE_S, eventually
 from watching import watching
 
 from imgvecd.adapters.watchdog_inotify import InotifyWatcher
@@ -37,13 +37,6 @@ def state(tmp_path):
 
 BY_EVENTS = WatchConfig(poll_interval_s=86_400)  # nothing is found by looking again
 EVERYTHING = {"a.jpg", "b.jpg", "2023/c.JPG", "2023/trip/d.png", "2023/trip/e.heic"}
-
-
-async def eventually(condition):
-    """Wait until `condition()` holds."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def ids(watched):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from photo_world import picture
-from running import DEADLINE_S
+from running import DEADLINE_S, eventually
 from watching import watching
 
 from imgvecd.adapters.watchdog_inotify import InotifyWatcher
@@ -24,12 +24,6 @@ QUEUE_LIMIT = Path("/proc/sys/fs/inotify/max_queued_events")
 LONG = (pytest.mark.nightly, pytest.mark.timeout(3600))
 TESTS = Path(__file__).parents[1]
 BY_EVENTS = WatchConfig(poll_interval_s=86_400)  # nothing is found by looking again
-
-
-async def eventually(condition):
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def status_of(watched, root=0):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from child_processes import children_with
-from running import DEADLINE_S
+from running import DEADLINE_S, eventually
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
@@ -27,12 +27,6 @@ TESTS = Path(__file__).parents[1]
 GOOD = (TESTS / "data" / "photos" / "cat.jpg").read_bytes()
 SPEC = PreprocessSpec(64, (0.5,) * 3, (0.5,) * 3)
 IMAGE = bytes(12)
-
-
-async def until(condition):
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -67,8 +61,8 @@ async def test_decoders_start_on_demand_and_stop_when_idle():
     assert 1 <= pool.running <= 2
     workers = children_with("imgvecd.workers.decode")
     assert workers
-    await until(lambda: pool.running == 0)
-    await until(lambda: not any(worker.is_running() for worker in workers))
+    await eventually(lambda: pool.running == 0)
+    await eventually(lambda: not any(worker.is_running() for worker in workers))
     assert (await pool.decode_bytes(GOOD, SPEC)).pixels
     await pool.close()
 
@@ -88,7 +82,7 @@ async def test_a_decoder_is_small_and_humble():
 async def test_a_caller_that_goes_away_frees_its_place():
     pool = DecoderPool(DecodeConfig(workers=1))
     going = [asyncio.create_task(pool.decode_bytes(GOOD, SPEC)) for _ in range(5)]
-    await until(lambda: pool.running)
+    await eventually(lambda: pool.running)
     for task in going:
         task.cancel()
     await asyncio.wait(going)
@@ -103,7 +97,7 @@ async def test_the_encoder_stops_when_idle_and_starts_again(notes):
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert encoder.loaded
     assert encoder.runs_on == "torch, cpu, float32"
-    await until(lambda: not encoder.running)
+    await eventually(lambda: not encoder.running)
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert notes.read_text().count("start") == 2
     await encoder.close()
@@ -116,7 +110,7 @@ async def test_a_young_library_keeps_its_model_longer(notes, monkeypatch):
     short = fake_encoder(young_until_s=time.time() + 600, idle_s=0.05)  # what is set is obeyed
     encoders = (young, old, short)
     await asyncio.gather(*(each.encode_texts(["a"], Lane.INTERACTIVE) for each in encoders))
-    await until(lambda: not old.running and not short.running)
+    await eventually(lambda: not old.running and not short.running)
     assert young.loaded
     for each in encoders:
         await each.close()
@@ -133,7 +127,7 @@ async def test_a_text_waits_for_one_step_not_for_the_backlog(encoder, notes):
     """200 images at 20 ms each are 4 s of work; a text gets between two steps."""
     await encoder.encode_images([IMAGE] * 8, Lane.BULK)
     bulk = asyncio.create_task(encoder.encode_images([IMAGE] * 200, Lane.BULK))
-    await until(lambda: notes.read_text().count("images") > 4)
+    await eventually(lambda: notes.read_text().count("images") > 4)
     steps = notes.read_text().count("images")
     await encoder.encode_texts(["a"], Lane.INTERACTIVE)
     assert (await bulk).shape == (200, 4)
@@ -182,7 +176,7 @@ async def test_a_query_that_gives_up_does_not_cost_the_model(encoder, notes):
 async def test_stopping_now_ends_what_is_under_way(encoder, notes):
     await encoder.info()
     working = asyncio.create_task(encoder.encode_texts(["hang"], Lane.BULK))
-    await until(lambda: "hang" in notes.read_text())
+    await eventually(lambda: "hang" in notes.read_text())
     await encoder.close()
     assert not encoder.running
     assert isinstance((await asyncio.gather(working, return_exceptions=True))[0], Exception)
@@ -237,7 +231,7 @@ async def test_a_person_does_not_wait_for_pictures_that_are_indexed(tmp_path, mo
     status = slow.stat()
     stamp = Stamp(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
     indexing = [asyncio.create_task(pool.decode(os.fsencode(slow), stamp, SPEC)) for _ in range(3)]
-    await until(lambda: pool.running)
+    await eventually(lambda: pool.running)
     async with asyncio.timeout(DEADLINE_S):
         assert (await pool.decode_bytes(GOOD, SPEC)).pixels
     assert not any(task.done() for task in indexing)

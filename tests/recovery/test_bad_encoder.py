@@ -107,7 +107,7 @@ async def test_who_searches_waits_for_no_images(notes, monkeypatch, number):
 
 @pytest.mark.parametrize("text", ["few", "many", "other"])
 async def test_an_answer_that_does_not_fit_is_as_good_as_a_death(encoder, notes, text):
-    with pytest.raises(WorkerError, match="what was not asked"):
+    with pytest.raises(WorkerError, match="does not fit the request"):
         await encoder.encode_texts([text], Lane.INTERACTIVE)
     assert (await encoder.encode_texts(["a"], Lane.BULK)).shape == (1, 4)
     assert starts(notes) == 2

@@ -24,43 +24,82 @@ def name_of(url):
     return url.partition("@/")[2].partition("?")[0]
 
 
-def test_an_index_of_whole_vectors_gives_way_to_one_of_short_ones(postgres, database, monkeypatch):
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
-    before = PostgresEngine(database)
-    before.prepare()
-    member = Member(str(uuid.uuid4()), "nas", "here")
-    number, _ = before.join(member)
-    before.use_model(MODEL)
-    before.close()
-    vectors = unit_vectors(np.random.default_rng(1), COUNT, MODEL.dim)
-    texts = [str(row.tolist()) for row in vectors]
-    for row, text in enumerate(texts):
-        key = (number << 40) + row
-        texts[row] = f"({key}, '{uuid.UUID(int=row)}', NULL, '{text}')"
-    postgres.execute(
-        f"INSERT INTO imgvecd.vectors_1 VALUES {', '.join(texts)};"  # noqa: S608  # made here
-        " INSERT INTO imgvecd.images (key, content, tags, paths, folders)"
-        " SELECT key, content, '{}', '{}', '{}' FROM imgvecd.vectors_1;"
-        " SELECT imgvecd.build_index(1, 20)",
-        name_of(database),
-    )
-    monkeypatch.undo()
-    monkeypatch.setattr(index_keeper, "INDEX_FROM", 1000)
-    engine = PostgresEngine(database)
-    assert engine.join(member)[0] == number
+@pytest.fixture
+def former(postgres, database, monkeypatch):
+    """A function that publishes vectors with the first steps of the schema, and indexes them."""
+
+    def publish(steps, build_index):
+        monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:steps])
+        before = PostgresEngine(database)
+        before.prepare()
+        member = Member(str(uuid.uuid4()), "nas", "here")
+        number, _ = before.join(member)
+        before.use_model(MODEL)
+        before.close()
+        vectors = unit_vectors(np.random.default_rng(1), COUNT, MODEL.dim)
+        texts = [str(row.tolist()) for row in vectors]
+        for row, text in enumerate(texts):
+            key = (number << 40) + row
+            texts[row] = f"({key}, '{uuid.UUID(int=row)}', NULL, '{text}')"
+        postgres.execute(
+            f"INSERT INTO imgvecd.vectors_1 VALUES {', '.join(texts)};"  # noqa: S608  # made here
+            " INSERT INTO imgvecd.images (key, content, tags, paths, folders)"
+            " SELECT key, content, '{}', '{}', '{}' FROM imgvecd.vectors_1;"
+            f" SELECT {build_index}",
+            name_of(database),
+        )
+        monkeypatch.undo()
+        monkeypatch.setattr(index_keeper, "INDEX_FROM", 1000)
+        monkeypatch.setattr(index_keeper, "_LOOK_S", 0.0)
+        engine = PostgresEngine(database)
+        assert engine.join(member)[0] == number
+        return engine, vectors
+
+    return publish
+
+
+def found_and_expected(engine, vectors):
     query = vectors[7].astype(np.float32)
+    query /= np.linalg.norm(query)
+    images = engine.search(MODEL.fingerprint, query, 10, Where())
     expected = np.argsort(-(vectors.astype(np.float32) @ query))[:10].tolist()
+    return [image.facts.content_id for image in images], expected
 
-    def found():
-        images = engine.search(MODEL.fingerprint, query / np.linalg.norm(query), 10, Where())
-        return [image.facts.content_id for image in images]
 
-    assert found() == expected
+def test_an_index_of_whole_vectors_gives_way_to_one_of_short_ones(former, postgres, database):
+    engine, vectors = former(1, "imgvecd.build_index(1, 20)")
+    found, expected = found_and_expected(engine, vectors)
+    assert found == expected
     engine.settle(MODEL.fingerprint, lambda: vectors[:20].astype(np.float32))
     assert engine.measure(MODEL.fingerprint, vectors[:9].astype(np.float32)).how.startswith("HNSW")
-    assert found()[:3] == expected[:3]
+    found, expected = found_and_expected(engine, vectors)
+    assert found[:3] == expected[:3]
     indexes = "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%ivfflat%'"
     assert postgres.execute(indexes, name_of(database)) == [(0,)]
+    engine.close()
+
+
+def test_an_index_of_before_texts_counted_answers_and_is_built_anew_with_them(
+    former, postgres, database
+):
+    axes = ", ".join(f"'{row.tolist()}'::vector" for row in np.eye(MODEL.dim))
+    mean = str([0.0] * MODEL.dim)
+    engine, vectors = former(3, f"imgvecd.build_index(1, '{mean}', ARRAY[{axes}], 1.1)")
+
+    def version():
+        ((number,),) = postgres.execute("SELECT version FROM imgvecd.models", name_of(database))
+        return number
+
+    found, expected = found_and_expected(engine, vectors)
+    assert found[:3] == expected[:3]
+    engine.settle(MODEL.fingerprint, lambda: np.empty((0, MODEL.dim), np.float32))
+    assert version() == 1  # no text is known yet
+    engine.settle(MODEL.fingerprint, lambda: vectors[:20].astype(np.float32))
+    assert version() == 2
+    engine.settle(MODEL.fingerprint, lambda: vectors[:20].astype(np.float32))
+    assert version() == 2
+    found, expected = found_and_expected(engine, vectors)
+    assert found[:3] == expected[:3]
     engine.close()
 
 

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 from postgres_server import PostgresServer
-from sharing import add_many, restore_catalog, sharing, wait_until
+from running import wait_until
+from sharing import add_many, restore_catalog, sharing
 
 
 @pytest.fixture

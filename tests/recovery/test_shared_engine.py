@@ -7,7 +7,8 @@ import time
 import pytest
 from milvus_server import MilvusServer
 from postgres_server import PostgresServer
-from sharing import add_many, restore_catalog, sharing, wait_until
+from running import wait_until
+from sharing import add_many, restore_catalog, sharing
 from stored_library import MODEL
 
 from imgvecd.adapters.postgres.engine import PostgresEngine

@@ -205,7 +205,7 @@ class OpenClipModel:
         return torch.cat([part.cpu() for part in parts])
 
     def _move_to_cpu(self) -> None:
-        logger.warning("the memory of %s does not hold one image; using the CPU", self.device)
+        logger.warning("the memory of %s is too small for one image; using the CPU", self.device)
         self.device, self.dtype = torch.device("cpu"), torch.float32
         self._model.to(device=self.device, dtype=self.dtype)
         self._mean, self._std = self._mean.cpu(), self._std.cpu()

@@ -92,7 +92,7 @@ def _load_beginning(
     is_animated = getattr(image, "is_animated", False)
     try:
         if share < _LEAST_SHARE and not is_animated:
-            raise UnreadableImageError("truncated", "too little of it is there")
+            raise UnreadableImageError("truncated", "too much of it is missing")
         image.load()
     except _DAMAGE as error:
         raise UnreadableImageError("truncated", "its end is missing") from error
@@ -156,7 +156,7 @@ def _load_part(file: BinaryIO, size: int, max_pixels: int, error: Exception) -> 
         ImageFile.LOAD_TRUNCATED_IMAGES = False
     if _decoded_share(image) < _LEAST_SHARE:
         said = reasons.of_error(error)[1]
-        raise UnreadableImageError("truncated", f"too little of it is there: {said}") from error
+        raise UnreadableImageError("truncated", f"too much of it is missing: {said}") from error
     return image
 
 
@@ -231,7 +231,7 @@ def _open(file: BinaryIO) -> Image.Image:
         raise UnreadableImageError("damaged", "the file is empty")
     if prefix[:4] in _TIFF:
         if not _has_directory(file, prefix[:4]):
-            message = "its end is missing, where it says what it holds"
+            message = "its end is missing, which says what it holds"
             raise UnreadableImageError("truncated", message)
         raise UnreadableImageError(*reasons.of_tiff(file))
     if any(accept and accept(prefix) for _, accept in map(Image.OPEN.__getitem__, _FORMATS)):

@@ -26,6 +26,7 @@ from imgvecd.adapters.postgres.index_keeper import IndexKeeper
 from imgvecd.adapters.postgres.nearest import count_passing, image_of, nearest
 from imgvecd.adapters.postgres.recall import measure
 from imgvecd.adapters.postgres.schema import migrate
+from imgvecd.adapters.postgres.short_vectors import for_measuring
 from imgvecd.adapters.postgres.source_writer import SourceWriter
 from imgvecd.adapters.postgres.vector_tables import VectorTables
 from imgvecd.core.sharing.vector_engine import (
@@ -214,7 +215,7 @@ class PostgresEngine:
             table = self._tables.find(connection, fingerprint)
             if table is None:
                 raise EngineError("the shared engine has no vectors of this model")
-            return measure(connection, table, queries)
+            return measure(connection, table, for_measuring(queries))
 
     def forget(self, number: int) -> int:
         """Delete everything of a source; return how many images. Takes as long as it takes."""

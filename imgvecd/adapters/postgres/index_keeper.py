@@ -11,7 +11,7 @@ from pgvector import Vector
 
 from imgvecd.adapters.postgres.connections import WRITE_MS, Connection, first_value, statement
 from imgvecd.adapters.postgres.recall import enough_candidates, sampled
-from imgvecd.adapters.postgres.short_vectors import learn
+from imgvecd.adapters.postgres.short_vectors import for_learning, for_measuring, learn
 from imgvecd.adapters.postgres.vector_tables import VectorTable, VectorTables
 from imgvecd.types import Float32Array
 
@@ -50,8 +50,11 @@ class IndexKeeper:
             "SELECT coalesce(measured_count, 0) FROM imgvecd.models WHERE number = %s",
             table.number,
         )
-        if count >= INDEX_FROM and count > _GROWN * measured:
-            self._index(connection, fingerprint, table, count, questions())
+        untaught = table.short is not None and not table.short.knows_texts
+        if count >= INDEX_FROM and (untaught or count > _GROWN * measured):
+            asked = questions()
+            if count > _GROWN * measured or len(asked):
+                self._index(connection, fingerprint, table, count, asked)
         self._looked_at[fingerprint] = time.monotonic()
 
     def _index(
@@ -64,20 +67,23 @@ class IndexKeeper:
     ) -> None:
         """Find out what to ask of the index, and build it if it is none or too bad.
 
-        Nobody else does at once.
+        Nobody else does at once. It is built for some of the queries, and measured by the others.
         """
+        building, measuring = for_learning(queries), for_measuring(queries)
         if not first_value(connection, "SELECT pg_try_advisory_lock(%s)", table.number):
             return
         connection.execute("SET statement_timeout = 0")
         try:
-            found = enough_candidates(connection, table, queries) if table.short else (0, 0, False)
+            found = 0, 0, False
+            if table.short is not None and (table.short.knows_texts or not len(building)):
+                found = enough_candidates(connection, table, measuring)
             if not found[2]:
                 logger.info("the shared engine indexes %d vectors", count)
-                self._build(connection, table)
+                self._build(connection, table, building)
                 self._tables.forget(fingerprint)
                 built = self._tables.find(connection, fingerprint)
                 assert built is not None  # noqa: S101  # it has just been indexed
-                found = enough_candidates(connection, built, queries)
+                found = enough_candidates(connection, built, measuring)
             connection.execute(
                 "SELECT imgvecd.set_candidates(%s, %s, %s, %s)",
                 (table.number, *found[:2], count),
@@ -88,13 +94,15 @@ class IndexKeeper:
                 connection.execute("SELECT pg_advisory_unlock(%s)", (table.number,))
                 connection.execute(statement(f"SET statement_timeout = {WRITE_MS:d}"))
 
-    def _build(self, connection: Connection, table: VectorTable) -> None:
-        short = learn(
-            np.stack([vector.to_numpy() for vector in sampled(connection, table, _SAMPLE)])
+    def _build(self, connection: Connection, table: VectorTable, questions: Float32Array) -> None:
+        sample = [vector.to_numpy() for vector in sampled(connection, table, _SAMPLE)]
+        short = learn(np.stack(sample), questions)
+        axes, query_axes = (
+            [Vector(axis) for axis in some] for some in (short.axes, short.query_axes)
         )
         connection.execute(
-            "SELECT imgvecd.build_index(%s, %b, %b::vector[], %s)",
-            (table.number, Vector(short.mean), [Vector(axis) for axis in short.axes], short.reach),
+            "SELECT imgvecd.build_index(%s, %b, %b::vector[], %b::vector[], %s)",
+            (table.number, Vector(short.mean), axes, query_axes, short.reach),
         )
 
 

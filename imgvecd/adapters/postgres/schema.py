@@ -196,10 +196,18 @@ def _shortened(source: str) -> str:
         ) AS turned"""
 
 
-_BUILD_INDEX = f"""
+def _build_index(*, query_axes: bool) -> str:
+    """Return the statement that makes the function that builds an index.
+
+    Args:
+        query_axes: whether queries have axes of their own.
+    """
+    of_queries = "query_axes vector[], " if query_axes else ""
+    kept = "query_axes = build_index.query_axes, " if query_axes else ""
+    return f"""
 -- Builds the index of a model anew. Writers wait meanwhile, searches go on by the old one.
 CREATE OR REPLACE FUNCTION imgvecd.build_index(model integer, mean vector, axes vector[],
-    reach double precision)
+    {of_queries}reach double precision)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -251,7 +259,7 @@ BEGIN
             FOR EACH STATEMENT EXECUTE FUNCTION imgvecd.keep_short(%1$L);
         $statements$, model);
     UPDATE imgvecd.models AS m SET version = now_made, mean = build_index.mean,
-        axes = build_index.axes, reach = build_index.reach, indexed_count = rows,
+        axes = build_index.axes, {kept}reach = build_index.reach, indexed_count = rows,
         candidates = NULL, candidates_filtered = NULL, measured_count = NULL WHERE number = model;
 END $$;
 """
@@ -299,7 +307,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-{_BUILD_INDEX}
+{_build_index(query_axes=False)}
 CREATE FUNCTION imgvecd.set_candidates(model integer, for_all integer, filtered integer,
     among bigint)
 RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -308,10 +316,18 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 """
 
+# Queries get axes of their own, so that images that texts score alike are neighbours. Whoever has
+# questions builds an index without them anew: see `IndexKeeper`.
+_FOURTH = f"""
+ALTER TABLE imgvecd.models ADD COLUMN query_axes vector[];
+DROP FUNCTION imgvecd.build_index(integer, vector, vector[], double precision);
+{_build_index(query_axes=True)}"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-short-vectors", _SECOND),
-    ("0003-more-links", _BUILD_INDEX),
+    ("0003-more-links", _build_index(query_axes=False)),
+    ("0004-query-axes", _FOURTH),
 )
 """(name, SQL) in the order in which they run."""
 

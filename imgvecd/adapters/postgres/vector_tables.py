@@ -79,10 +79,13 @@ class VectorTables:
 
 def _short_form(connection: Connection, number: int) -> tuple[int, ShortForm]:
     """Return (version of the index, what it is of)."""
-    ((version, mean, axes, reach),) = connection.execute(
-        "SELECT version, mean, axes, reach FROM imgvecd.models WHERE number = %s",
+    ((version, mean, axes, query_axes, reach),) = connection.execute(
+        "SELECT version, mean, axes, query_axes, reach FROM imgvecd.models WHERE number = %s",
         (number,),
         binary=True,
     ).fetchall()
-    rows = np.stack([axis.to_numpy() for axis in axes]).astype(np.float32)
-    return version, ShortForm(mean.to_numpy().astype(np.float32), rows, reach)
+    of_vectors, of_queries = (
+        np.stack([axis.to_numpy() for axis in some]).astype(np.float32)
+        for some in (axes, query_axes or axes)
+    )
+    return version, ShortForm(mean.to_numpy().astype(np.float32), of_vectors, of_queries, reach)

@@ -95,7 +95,7 @@ class TimelineRows:
     ) -> tuple[list[int], str | None]:
         down = order == "newest"
         if after is not None and after.order != order:
-            raise BadRequestError("`cursor` is of a list in another order")
+            raise BadRequestError("`cursor` belongs to a list in another order")
         direction, beyond = ("DESC", "<") if down else ("ASC", ">")
         # images without a time come last, whichever the order is
         parts = [
@@ -233,7 +233,7 @@ def _values(allowed: Int64Array | None) -> Sequence[str]:
 def _month_limits(month: str) -> tuple[str, tuple[str, ...]]:
     if month == UNDATED:
         return "AND taken_at IS NULL", ()
-    if not re.fullmatch(r"[0-9]{4}(-[0-9]{2})?", month):
+    if not re.fullmatch(r"(?!0000)[0-9]{4}(-(0[1-9]|1[0-2]))?", month):
         raise NotFoundError(f"There is no month {month}; they are like 2023-05, 2023, or undated.")
     # "-" comes before digits, "." right after it: a year has what says no month, and a month all of
     # its days

@@ -328,6 +328,13 @@ BEGIN
 END;
 """
 
+# The table of names is filled in anew where what is a word has changed: digests are one.
+_DIGEST_WORDS = f"""
+DROP TABLE names;
+{name_index.TABLE};
+{name_index.FILL_ALL};
+"""
+
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -349,6 +356,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0018-root-mounts", _ROOT_MOUNTS),
     ("0019-picture-texts", _PICTURE_TEXTS),
     ("0020-map-cells", MAP_CELLS),
+    ("0021-digest-words", _DIGEST_WORDS),
 )
 """(name, SQL) in the order in which they run."""
 
@@ -369,7 +377,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     missing = missing_steps(connection, path)
     if missing and len(missing) < len(MIGRATIONS):
         backup = Backups(os.path.dirname(path)).make(connection, before=missing[0][0])
-        logger.info("the catalog changes its form; as it was before it is kept as %s", backup)
+        logger.info("the catalog is brought up to date; a copy from before is kept as %s", backup)
     if missing:
         _run(connection, missing)
 

@@ -38,7 +38,7 @@ class Refusal:
     why: str
 
 
-_ELSEWHERE = Refusal(403, "Pages of elsewhere may not ask imgvecd.")
+_ELSEWHERE = Refusal(403, "Pages of other sites may not ask imgvecd.")
 
 
 class BrowserAdmission:
@@ -60,7 +60,7 @@ class BrowserAdmission:
         self._origins = {origin.partition("//")[2]: origin for origin in origins}
         self._cookie = cookie
         self._before = before
-        self._anew = "Open the page anew with `imgvec browse`."
+        self._anew = "Open the page again with `imgvec browse`."
 
     def refusal(
         self,
@@ -150,7 +150,7 @@ class SecretHolders(BrowserAdmission):
         digest = hmac.new(secret.encode(), b"imgvec browse: cookie", hashlib.sha256).hexdigest()
         before = frozenset({("POST", "/enter"), ("GET", "/web/enter.js"), ("GET", "/web/page.css")})
         super().__init__((origin,), digest, before)
-        self._anew = "Load the page anew: it asks for the secret."
+        self._anew = "Reload the page: it asks for the secret."
         self._secret = secret
         self._now = now
         self._wrong: list[float] = []

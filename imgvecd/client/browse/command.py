@@ -96,7 +96,7 @@ def read_secret(path: str) -> str:
 
 def _show(address: str, *, no_open: bool) -> None:
     if not no_open and _has_desktop() and webbrowser.open(address):
-        say("Your photos are open in the browser; Ctrl-C ends it.")
+        say("Your photos are open in the browser; Ctrl-C stops the page.")
         sys.stdout.flush()
         return
     port = urllib.parse.urlsplit(address).port

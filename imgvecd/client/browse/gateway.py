@@ -265,7 +265,7 @@ class Gateway:
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if not allowed.allows(request.method, path):
-            raise web.HTTPNotFound(reason="A page may not ask that")
+            raise web.HTTPNotFound(reason="The page may not ask that")
         try:
             body = allowed.checked(request.method, path, await request.read())
         except ImgvecdError as error:

@@ -16,7 +16,7 @@ def _said(description: str, **bounds: Any) -> msgspec.Meta:  # noqa: ANN401  # o
 
 
 Id = Annotated[api.Id, _said("Id of a photo, as search_photos gives it")]
-Few = Annotated[int, _said("How many at the most", ge=1, le=100)]
+Few = Annotated[int, _said("How many at most", ge=1, le=100)]
 When = Annotated[
     str,
     _said('When: "2023", "2023-05", "summer 2023", "2022-12..2023-02", "3months"', max_length=200),
@@ -79,7 +79,7 @@ class FindDuplicatesArguments(Arguments, frozen=True, forbid_unknown_fields=True
         tuple[api.DuplicateKind, ...],
         _said("Only groups of these kinds; all if empty", max_length=10),
     ] = ()
-    limit: Annotated[int, _said("How many groups at the most", ge=1, le=100)] = 20
+    limit: Annotated[int, _said("How many groups at most", ge=1, le=100)] = 20
 
 
 class LibraryArguments(Arguments, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -64,5 +64,5 @@ def classify(labels: Sequence[str], fields: Mapping[str, Any]) -> ApiCall[api.Cl
 
 def _saved(name: str) -> str:
     if not name:
-        raise BadRequestError("name: a saved search has one")
+        raise BadRequestError("name: a saved search needs one")
     return f"{_SAVED}/{urllib.parse.quote(name, safe='')}"

@@ -73,7 +73,7 @@ def pause(for_s: float | None) -> ApiCall[api.Pause | None]:
 
 
 def resume(*, force: bool) -> ApiCall[api.Pause | None]:
-    """Have indexing go on."""
+    """Resume indexing."""
     return post("/v1/resume", request(api.ResumeRequest, force=force), api.Pausing).then(_pause)
 
 

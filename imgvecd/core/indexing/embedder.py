@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -64,18 +65,47 @@ class VectorsElsewhere(Protocol):
         ...
 
 
+@dataclass
+class _Stretch:
+    """What a server gave between two checks of it.
+
+    Attributes:
+        checks: how many there were before.
+        digests: of the pixels.
+        wrong: whether it was found to encode wrongly at the end.
+    """
+
+    checks: int = 0
+    digests: list[bytes] = field(default_factory=list)
+    wrong: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Encoded:
     """A batch on its way to the catalog.
 
     Attributes:
+        known: vectors by content id, as others gave them for the same pixels.
+        vectors: those that were just made.
         pixels: hashes of what the model was given, by content id.
+        stretches: of the server that encoded it.
+        withdrawn: how often vectors of a server had been withdrawn when `known` was looked up.
     """
 
     ready: list[Ready]
+    known: dict[int, Float32Array]
     vectors: dict[int, Float32Array]
     failures: list[EncodeFailure]
     pixels: dict[int, bytes]
+    stretches: list[_Stretch]
+    withdrawn: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Withdrawn:
+    """Pixels whose vectors a server gave that encodes wrongly; takes its turn after batches."""
+
+    digests: list[bytes]
 
 
 class Embedder:
@@ -126,6 +156,9 @@ class Embedder:
         self._decoder = decoder
         self._encoder = encoder
         self.servers = tuple(servers)
+        self._stretches = {server: _Stretch(server.checks) for server in self.servers}
+        for server in self.servers:
+            server.when_wrong(functools.partial(self._withdraw, server))
         self._encodes_here = encodes_here
         self._served = 0  # servers that wait for images to be decoded, by each of their batches
         self._arrived = asyncio.Event()
@@ -139,7 +172,9 @@ class Embedder:
         self._slots = asyncio.Semaphore(in_flight)
         self._decoded: asyncio.Queue[Ready | EncodeFailure] = asyncio.Queue()
         self._fewer_decoded = asyncio.Event()
-        self._encoded: asyncio.Queue[_Encoded] = asyncio.Queue(1)
+        self._encoded: asyncio.Queue[_Encoded | _Withdrawn] = asyncio.Queue(1)
+        self._withdrawing: set[asyncio.Task[None]] = set()
+        self._withdrawals = 0
         self._committing: asyncio.Task[None] | None = None
         self._working: set[int] = set()
         self._stale: dict[int, FileRow] = {}  # as they were when they were doubted
@@ -184,9 +219,12 @@ class Embedder:
             if self._committing is not None:
                 await asyncio.wait({self._committing}, timeout=_LAST_COMMIT_S)
                 self._committing.cancel()
-            while not self._encoded.empty():
+            while self._withdrawing or not self._encoded.empty():
+                if self._encoded.empty():
+                    await asyncio.sleep(0)  # for who waits for room there
+                    continue
                 with contextlib.suppress(CatalogError):
-                    await self._write(self._encoded.get_nowait())
+                    await self._take_in(self._encoded.get_nowait())
 
     async def _feed(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -344,7 +382,7 @@ class Embedder:
             finally:
                 self._served -= 1
             try:
-                await self._encode(ready, failures, encode)
+                await self._encode(ready, failures, encode, server)
             except EncoderAwayError as error:
                 logger.info("%d images go back to the queue: %s", len(ready), error)
                 self._put(*ready, *failures)
@@ -359,22 +397,51 @@ class Embedder:
         ready: list[Ready],
         failures: list[EncodeFailure],
         encode: Callable[[list[Ready]], Awaitable[_Vectors]],
+        server: RemoteEncoder | None = None,
     ) -> None:
-        pixels = await BULK.run(_pixel_hashes, ready)
+        pixels, withdrawn = await BULK.run(_pixel_hashes, ready), self._withdrawals
         known = await self._known(pixels)
         unknown = [item for item in ready if item.content_id not in known]
         await self._gate.over()
         began = time.monotonic()
         vectors, broken = await encode(unknown)
+        stretches = [self._noted(server, vectors, pixels)]
         doubted = await self._doubted(pixels, known, vectors)
         if doubted:
             again, more_broken = await encode([r for r in ready if r.content_id in doubted])
+            stretches.append(self._noted(server, again, pixels))
             known = {i: vector for i, vector in known.items() if i not in doubted}
             vectors, broken = vectors | again, broken + more_broken
         if unknown:
             self.batch_times.add(time.monotonic() - began)
         self.rate.add(len(vectors))
-        await self._encoded.put(_Encoded(ready, known | vectors, failures + broken, pixels))
+        failures = failures + broken
+        await self._encoded.put(
+            _Encoded(ready, known, vectors, failures, pixels, stretches, withdrawn)
+        )
+
+    def _noted(
+        self, server: RemoteEncoder | None, vectors: Collection[int], pixels: Mapping[int, bytes]
+    ) -> _Stretch:
+        """Note that a server gave these, at once: it may be found wrong at any time."""
+        if server is None:
+            return _Stretch()
+        stretch = self._stretches[server]
+        if stretch.checks != server.checks:
+            stretch = self._stretches[server] = _Stretch(server.checks)
+        stretch.digests += [pixels[content_id] for content_id in vectors]
+        return stretch
+
+    def _withdraw(self, server: RemoteEncoder) -> None:
+        """Have everything encoded again that a server gave since it was right the last time."""
+        stretch, self._stretches[server] = self._stretches[server], _Stretch(server.checks)
+        stretch.wrong = True
+        self.busy = True
+        task = asyncio.get_running_loop().create_task(
+            self._encoded.put(_Withdrawn(stretch.digests))
+        )
+        self._withdrawing.add(task)
+        task.add_done_callback(self._withdrawing.discard)
 
     async def _commit_batches(self) -> None:
         """Write one batch while the next one is encoded."""
@@ -415,27 +482,47 @@ class Embedder:
         )
         return {content_id for content_id in known if pixels[content_id] in refuted}
 
-    async def _commit(self, batch: _Encoded) -> None:
-        count = await self._commits.call(self._write, batch)
-        failures = batch.failures
-        self._working.difference_update(item.content_id for item in batch.ready)
-        self._working.difference_update(failure.content_id for failure in failures)
-        for failure in failures:
-            logger.warning("image %d: %s", failure.content_id, failure.message)
-        logger.info("indexed %d images (%.1f/s encoded)", count, self.rate.per_s)
+    async def _commit(self, item: _Encoded | _Withdrawn) -> None:
+        count = await self._commits.call(self._take_in, item)
+        if isinstance(item, _Withdrawn):
+            if count:
+                logger.error("images to be encoded again, as a server did it wrongly: %d", count)
+        else:
+            self._working.difference_update(ready.content_id for ready in item.ready)
+            self._working.difference_update(failure.content_id for failure in item.failures)
+            for failure in item.failures:
+                logger.warning("image %d: %s", failure.content_id, failure.message)
+            logger.info("indexed %d images (%.1f/s encoded)", count, self.rate.per_s)
         self._on_committed()
         self._wake.set()
 
+    async def _take_in(self, item: _Encoded | _Withdrawn) -> int:
+        """Write to the catalog; return how many images have, or have lost, their embeddings."""
+        if isinstance(item, _Encoded):
+            return await self._write(item)
+        count = await BULK.run(
+            self._work.encode_again, self._model.fingerprint, sorted(set(item.digests))
+        )
+        self._withdrawals += 1  # now, since copies were there to be looked up until now
+        return count
+
     async def _write(self, batch: _Encoded) -> int:
-        """Write the batch to the catalog; return how many images it has embeddings of."""
+        """Write the batch to the catalog; return how many images it has embeddings of.
+
+        What a server gave that was found wrong meanwhile is left out, and so encoded again; so is
+        what may be a copy of that.
+        """
+        vectors: dict[int, Float32Array] = {}
+        if batch.withdrawn == self._withdrawals:
+            vectors |= batch.known
+        if not any(stretch.wrong for stretch in batch.stretches):
+            vectors |= batch.vectors
         encoded = [
-            (item.content_id, item.image.info)
-            for item in batch.ready
-            if item.content_id in batch.vectors
+            (item.content_id, item.image.info) for item in batch.ready if item.content_id in vectors
         ]
         matrix = np.zeros((len(encoded), self._model.dim), np.float32)
         for row, (content_id, _) in enumerate(encoded):
-            matrix[row] = batch.vectors[content_id]
+            matrix[row] = vectors[content_id]
         failed = [
             (failure.content_id, failure.reason, failure.message) for failure in batch.failures
         ]

@@ -86,9 +86,14 @@ class ListedFiles:
         return {}
 
     def encode_again(self, fingerprint: str, digests: Sequence[bytes]) -> int:
-        """Do nothing: no earlier results are kept."""
-        del fingerprint, digests
-        return 0
+        """Take back the vectors that the model gave these pixels; return of how many files."""
+        del fingerprint
+        doubted = frozenset(digests)
+        with self._lock:
+            again = [number for number, done in self._done.items() if done.pixels in doubted]
+            for number in again:
+                self._waiting[number] = self._done.pop(number).path
+        return len(again)
 
     def commit_embeddings(
         self,

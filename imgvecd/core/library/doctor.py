@@ -120,7 +120,7 @@ class Doctor:
                 kind, reason = "covered", "the files of a file system that is not mounted go before"
             else:
                 kind = "not_in_catalog"
-                reason = "nobody has noticed it yet: run `imgvec sync`, or POST /v1/rescan"
+                reason = "the daemon has not noticed it yet: run `imgvec sync`, or POST /v1/rescan"
             self._find(kind, root, join(directory, name), reason)
         for path in disk.unreadable:
             if path not in kept:
@@ -152,7 +152,9 @@ class Doctor:
 
     def _agrees(self, root: RootRow, row: FileRow, stamp: Stamp | None) -> bool:
         if stamp is None:
-            self._find("not_on_disk", root, row.relative, "it is gone, and nobody has noticed yet")
+            self._find(
+                "not_on_disk", root, row.relative, "it is gone, and the daemon has not noticed yet"
+            )
         elif row.stamp != stamp and not self._holds_the_same(root, row, stamp):
             self._find("changed", root, row.relative, "it has changed since it was last looked at")
         elif row.failure is not None:

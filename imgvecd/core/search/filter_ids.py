@@ -88,7 +88,14 @@ def is_among(content_id: int, ids: Int64Array) -> bool:
 
 
 def with_dates(filters: Filters, today: datetime.date) -> Filters:
-    """Return filters whose `taken_from` and `taken_to` say what all three said in words."""
+    """Return filters whose `taken_from` and `taken_to` say what all three said in words.
+
+    Raises:
+        BadRequestError: a time cannot be understood, nothing could ever pass, or whoever asks has
+            another idea of a folder.
+    """
+    if filters.box is not None and filters.box[0] > filters.box[2]:
+        raise BadRequestError("`box`: south, west, north, east; its south lies north of its north")
     if filters.folder is not None and filters.folder.startswith("~"):
         raise BadRequestError(
             f"`folder`: {filters.folder} means another folder for each user: give its full path"
@@ -100,6 +107,8 @@ def with_dates(filters: Filters, today: datetime.date) -> Filters:
         first.append(time_ranges.span(filters.taken_from, today)[0])
     if filters.taken_to:
         end.append(time_ranges.span(filters.taken_to, today)[1])
+    if first and end and max(first) >= min(end):
+        raise BadRequestError("`taken`, `taken_from`, `taken_to`: the end is before the beginning")
     return msgspec.structs.replace(
         filters,
         any_of=tuple(with_dates(each, today) for each in filters.any_of),

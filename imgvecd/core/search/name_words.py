@@ -17,6 +17,8 @@ _SHORTEST_PLURAL = 4
 _SHORTEST_BEGINNING = 4  # letters
 _FEWEST_DIGITS = 3  # of a number's beginning: "IMG_204"
 _SHORTEST_SPELT_OUT = 5  # letters
+# What may begin a digest: those are words of their own, whatever letters and numbers are in them.
+_OF_DIGEST = re.compile("[0-9a-f]{4,}")
 # As Germans spell their letters out where a keyboard has none: "Mueller". Ends stay ("blue").
 _SPELT_OUT = re.compile("([aou])e(?!$)")
 _SPELLINGS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
@@ -28,7 +30,7 @@ def expression(text: str, *, beginnings: bool = False) -> str | None:
     A word in quotes stands as it is, and several in one pair of them stand in a row.
 
     Args:
-        beginnings: of words that English lacks, and of numbers, the beginning will do.
+        beginnings: of words that English lacks, of numbers and digests, the beginning will do.
     """
     if len(text) > _LONGEST_QUERY:
         return None
@@ -57,15 +59,23 @@ def _words(text: str) -> Iterator[tuple[str, list[str], bool]]:
 def _phrase(plain: str, word: list[str], *, beginnings: bool) -> str:
     if len(word) > 1:
         is_number = word[-1].isdigit() and len(word[-1]) >= _FEWEST_DIGITS
-        return f'"{" ".join(word)}"' + (" *" if beginnings and is_number else "")
+        phrase = f'"{" ".join(word)}"' + (" *" if beginnings and is_number else "")
+        typed = plain.casefold()
+        return f'({phrase} OR "{typed}" *)' if beginnings and _may_begin(typed) else phrase
     (one,) = word
     spellings = {one, *tokens(plain.casefold().translate(_SPELLINGS))}
     if len(one) >= _SHORTEST_SPELT_OUT:
         spellings.add(_SPELT_OUT.sub(r"\1", one))
     forms = [f'"{form}"' for form in sorted(set().union(*map(_forms, spellings)))]
-    if beginnings and len(one) >= _SHORTEST_BEGINNING and one.isalpha() and _is_no_word(one):
+    is_name = len(one) >= _SHORTEST_BEGINNING and one.isalpha() and _is_no_word(one)
+    if beginnings and (is_name or _may_begin(one)):
         forms.append(f'"{one}" *')
     return f"({' OR '.join(forms)})" if len(forms) > 1 else forms[0]
+
+
+def _may_begin(word: str) -> bool:
+    """Whether a digest may begin so, and nothing else that people look for."""
+    return bool(_OF_DIGEST.fullmatch(word)) and not word.isalpha() and not word.isdigit()
 
 
 def _is_no_word(word: str) -> bool:

@@ -3,7 +3,8 @@
 A cosine of 0.3 is a perfect match for one model, query or library and nothing for another. So
 relevance is the chance that an image was meant, by how its cosine stands out from those that the
 same query gets all over this library, and from what *ordinary queries of the same shape* get in
-it (`two_groups`). It is told as a share of what a cosine of 1 gets: photos are so much alike that
+it (`two_groups`); where all terms are texts, also by whether anything in the library fits them
+(`best_scores`). It is told as a share of what a cosine of 1 gets: photos are so much alike that
 none stands out from others as the match of a text does, and the very same picture would be a bad
 match.
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgvecd.core.search.best_scores import BestScores, is_long
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
@@ -38,7 +40,7 @@ It has nine of ten photos of a subject. By relevance, the same nine would take m
 a model ranks better than it judges.
 """
 
-WEAKER = 0.004
+WEAKER = 0.05
 """Relevance from which a hit is "weaker" where nothing is found, within `_MOST_WEAKER`."""
 
 _MOST_WEAKER = 0.25  # of the library: where nothing is found, more would help nobody
@@ -110,10 +112,12 @@ class Ordinary:
 
     Attributes:
         deviation: of all of them.
+        best_scores: None if a term is an image: the best match of one is itself.
     """
 
     null: Null
     deviation: float
+    best_scores: BestScores | None
 
 
 class _Sample:
@@ -133,10 +137,32 @@ class _Sample:
         """Return whether the library has become another one."""
         return abs(images - self.images) > _DRIFT * self.images
 
-    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int) -> Scale:
+    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int, *, long: bool) -> Scale:
         """Return the scale of a query by what ordinary ones of its shape get here."""
         scores = np.sort(matrix_times(self.rows, vector))
-        return Scale(chances(scores, ordinary.null, images), scores)
+        curve = chances(scores, ordinary.null, images)
+        if ordinary.best_scores is not None:
+            curve = _as_it_fits(curve, ordinary.best_scores, scores, images, long=long)
+        return Scale(curve, scores)
+
+
+def _as_it_fits(
+    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, *, long: bool
+) -> Chances:
+    """Return the curve of a text, scaled as a whole by whether anything fits it.
+
+    Its best image gets the mean (a geometric one) of its own chance and of that: so what stands out
+    little is not hidden where the library has something for the text. An image that is better than
+    the best to be expected is the best so far.
+
+    Args:
+        sample: scores of a sample of the library, ascending.
+    """
+    scores = np.sort(np.append(curve.scores, sample[-1]))
+    own = np.interp(scores, curve.scores, curve.chances)
+    best = curve.chance(ordinary.of_all(float(sample[-1]), images))
+    fits = ordinary.fits(sample, scores, images, long=long)
+    return Chances(scores, own * np.sqrt(fits / np.maximum(own, best)))
 
 
 class Relevance:
@@ -168,18 +194,23 @@ class Relevance:
         self._texts = vectors[order]
         self._edition += 1
 
-    def scale(self, vector: Float32Array, shape: Shape, images: int) -> Scale | None:
+    def scale(
+        self, vector: Float32Array, shape: Shape, images: int, *, long: bool = False
+    ) -> Scale | None:
         """Return the scale of a query, shape (dim,), in a library of so many images.
 
         None where `ordinary` is.
+
+        Args:
+            long: whether one of its texts `is_long`.
         """
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        return self._sample.scale(vector, ordinary, images)
+        return self._sample.scale(vector, ordinary, images, long=long)
 
     def known_scale(
-        self, vector: Float32Array, shape: Shape, images: int
+        self, vector: Float32Array, shape: Shape, images: int, *, long: bool = False
     ) -> tuple[bool, Scale | None]:
         """Return (whether it is known, what `scale` returns then), in half a millisecond.
 
@@ -191,7 +222,7 @@ class Relevance:
         ordinary = None if sample is None else sample.ordinary.get(shape)
         if sample is None or ordinary is None or sample.is_outgrown(images):
             return False, None
-        return True, sample.scale(vector, ordinary, images)
+        return True, sample.scale(vector, ordinary, images, long=long)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -226,7 +257,8 @@ class Relevance:
             queries += np.float32(weight) * rows[picks]
         queries /= np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), np.float32(1e-6))
         scores = queries @ stored.T
-        return Ordinary(Null.of(scores), max(float(scores.std()), 1e-6))
+        best_scores = BestScores.of(scores) if all_texts else None
+        return Ordinary(Null.of(scores), max(float(scores.std()), 1e-6), best_scores)
 
 
 def shape_of(terms: Sequence[tuple[bool, float]]) -> Shape:
@@ -250,5 +282,6 @@ __all__ = [
     "Relevance",
     "Scale",
     "Shape",
+    "is_long",
     "shape_of",
 ]

@@ -25,7 +25,7 @@ from imgvecd.core.search.paging import Cursor
 from imgvecd.core.search.query import Query, cuts_of, name_words
 from imgvecd.core.search.query_names import Named
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
-from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Scale, Shape, shape_of
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Scale, is_long, shape_of
 from imgvecd.core.search.scales import Scales
 from imgvecd.core.search.understanding import Meaning, understand
 from imgvecd.core.threads import BULK, FILTERING, INTERACTIVE
@@ -266,9 +266,7 @@ class Searcher:
             unfiltered = self._passing(request.filters, known)
         if named:
             bearers = self._bearers(named, allowed)
-        scale = self._scale(
-            vector, shape_of([(t.text is not None, t.weight) for t in terms]), known
-        )
+        scale = self._scale(vector, terms, known)
         if request.cursor is not None:
             cuts = Cursor.decode(request.cursor, request).cuts
         else:
@@ -324,12 +322,14 @@ class Searcher:
             raise _UnknownError(look)
         return ids
 
-    def _scale(self, vector: Float32Array, shape: Shape, known: _Known) -> Scale | None:
-        is_known, scale = known.scale or self.scales.known(vector, shape)
+    def _scale(self, vector: Float32Array, terms: Sequence[Term], known: _Known) -> Scale | None:
+        shape = shape_of([(term.text is not None, term.weight) for term in terms])
+        long = any(term.text is not None and is_long(term.text) for term in terms)
+        is_known, scale = known.scale or self.scales.known(vector, shape, long=long)
         if not is_known:
 
             async def measure() -> None:
-                known.scale = True, await self.scales.scale(vector, shape)
+                known.scale = True, await self.scales.scale(vector, shape, long=long)
 
             raise _UnknownError(measure)
         return scale

@@ -2,7 +2,7 @@
 
 Scripts that set no blanks between words (Chinese, Japanese, Thai and their like) are taken
 character by character, and looked for as a row of them. Letters and digits are apart: "IMG_2041",
-"img 2041" and "IMG2041" are the same.
+"img 2041" and "IMG2041" are the same. Digests are one word each: nobody means the letters in them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ VIETNAMESE = re.compile(r"[\u1ea0-\u1ef9ơưăđ]")
 """A small letter that Vietnamese has, and no other language that we know words of."""
 
 _TOKEN = re.compile(rf"[{UNSPACED}]|\d+|[^\W\d_{UNSPACED}]+")
+# A run of hexadecimal digits, or a UUID, that is no part of a longer word.
+_HEXADECIMAL = re.compile(
+    rf"(?<![^\W_{UNSPACED}])"
+    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{8,})"
+    rf"(?![^\W_{UNSPACED}])"
+)
+_NUMBER_OR_LETTERS = re.compile(r"\d+|[a-f]+")
+_DIGEST_PARTS = 3  # numbers and letters by turns; "ada2019" and "20190712b" have two
+_DATE = re.compile(r"(?:19|20)\d\d(?:\d\d(?:\d\d)?)?")
 # letters that Unicode does not take apart into one of the alphabet and a mark
 _PLAIN = str.maketrans(
     {"đ": "d", "ð": "d", "ø": "o", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ħ": "h"}
@@ -45,7 +54,20 @@ def tokens(text: str) -> list[str]:
     """Return the folded tokens of a text."""
     parts = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(part for part in parts if not unicodedata.combining(part))
-    return _TOKEN.findall(unicodedata.normalize("NFC", bare).translate(_PLAIN))
+    folded = unicodedata.normalize("NFC", bare).translate(_PLAIN)
+    found, end = [], 0
+    for run in _HEXADECIMAL.finditer(folded):
+        if _is_digest(run[0]):
+            found += _TOKEN.findall(folded, end, run.start())
+            found.append(run[0].replace("-", ""))
+            end = run.end()
+    return found + _TOKEN.findall(folded, end)
+
+
+def _is_digest(run: str) -> bool:
+    """Whether hexadecimal digits are those of a digest, and no name, number or date."""
+    parts = _NUMBER_OR_LETTERS.findall(run)
+    return len(parts) >= _DIGEST_PARTS and not any(map(_DATE.fullmatch, parts))
 
 
 def outside_quotes(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from imgvecd.api import Hit, SearchRequest
 from imgvecd.core.search.filter_ids import is_among, with_dates
@@ -20,7 +20,7 @@ from imgvecd.types import Float32Array, Int64Array
 MOST = 1000
 """Images of other sources that a search finds at the most."""
 
-_NOBODY = "No other source has such images encoded with the model of this library."
+_NOBODY = "No {} has such images encoded with the model of this library."
 _WITHIN_S = 8.0
 _REST_S = 5.0
 _COPIES = 2  # asked for at first, for each image that is wanted: of some there are several
@@ -105,8 +105,14 @@ class Everywhere:
             wanted = min(2 * wanted, MOST)
         hits = dict(list(others.hits.items())[:k])
         count = self._engine.count(fingerprint, where)
-        notes = () if count else (_NOBODY,)
-        return Others(hits, count, others.also_in, notes)
+        return Others(hits, count, others.also_in, () if count else self._notes(where.names))
+
+    def _notes(self, names: Collection[str]) -> tuple[str, ...]:
+        """Say that no other source has anything; nothing where this one alone is wanted."""
+        if not names:
+            return (_NOBODY.format("other source"),)
+        others = [name for name in names if name != self.source]
+        return tuple(_NOBODY.format(f"source called {printable(name)}") for name in others)
 
 
 def _folded(found: Sequence[SharedImage], here: dict[bytes, int]) -> Others:

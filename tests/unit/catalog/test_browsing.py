@@ -139,7 +139,13 @@ def test_the_timeline_has_the_list_in_order_of_time(catalog, filters):
         assert ratio == pytest.approx(images[i].width / images[i].height, rel=0.04)
 
 
-@pytest.mark.parametrize("month", ["202", "2021-1", "x", "2021-13x", "٢٠٢١-01", ""])
+@pytest.mark.parametrize(
+    "month",
+    [
+        *("202", "2021-1", "x", "2021-13x", "٢٠٢١-01", "", "2021-13", "2021-00", "2021-99", "0000"),
+        *("0000-01", "2021-", "2021-01\n"),
+    ],
+)
 def test_what_is_no_month_is_not_found(catalog, month):
     with pytest.raises(NotFoundError):
         month_of(catalog, month, None)

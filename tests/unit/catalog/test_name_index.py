@@ -74,12 +74,42 @@ def shelf(tmp_path):
         ("", "invoice Telekom.jpg", "telek"),
         ("Ostseeurlaub", "a.jpg", "Ostsee"),
         ("", "IMG_2041.JPG", "IMG_204"),
+        ("", "IMG_2041.JPG", "2041"),
+        ("", "1000268201_67ada9867c.jpg", "1000268201"),
+        ("", "1000268201_67ada9867c.jpg", "67ADA9867C"),
+        ("", "1000268201_67ada9867c.jpg", "1000268201_67ada9867c.jpg"),
+        ("", "1000268201_67ada9867c.jpg", "67ada9"),
+        ("", "1000268201_67ada9867c.jpg", "67ada9867"),
+        ("", "550e8400-eada-41d4-a716-446655440000.jpg", "550e8400-eada-41d4-a716-446655440000"),
+        ("", "ada2019.jpg", "Ada"),
+        ("", "ada20190712b.jpg", "Ada 20190712"),
+        ("", "20190712a1.jpg", "20190712"),
+        ("", "20190712T143022Z.jpg", "20190712"),
+        ("海滩67ada9867c", "a.jpg", "海滩"),
     ],
 )
 def test_a_file_is_found_by_its_words(shelf, directory, name, query):
     wanted = shelf.add(directory, name)
     shelf.add("other", "DSC00001.png")
     assert shelf.named(query) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1000268201_67ada9867c.jpg",
+        "67ADA9867C.jpg",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f0ada0.jpg",
+        "550e8400-e29b-ada4-a716-446655440000.jpg",
+        "photo 67ada9867c (1).jpg",
+        "海67ada9867c滩.jpg",
+    ],
+)
+def test_letters_and_numbers_in_a_digest_are_no_words(shelf, name):
+    shelf.add("", name)
+    wanted = shelf.add("", "Ada.jpg")
+    assert shelf.named("Ada") == [wanted]
+    assert shelf.named("9867") == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from running import DEADLINE_S
+from statuses import daemon_status
 
 from imgvecd import api, terminal_output
 from imgvecd.cli import download_question
@@ -18,18 +19,8 @@ from imgvecd.cli.main import main
 from imgvecd.config.load import load
 
 MOVE = api.MoveStatus(name="large", pretrained="p", to_fetch_mb=600)
-STATUS = api.Status(
-    version="1",
-    pid=1,
-    started_at="",
-    state="indexing",
-    clock="",
-    model=api.ModelStatus(name="small", pretrained=""),
-    move=MOVE,
-    roots=(),
-    files=api.FileCounts(),
-    index=api.IndexStatus(),
-)
+SMALL = api.ModelStatus(name="small", pretrained="")
+STATUS = daemon_status("indexing", model=SMALL, move=MOVE)
 
 
 @pytest.fixture

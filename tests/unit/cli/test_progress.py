@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from statuses import daemon_status
 
 from imgvecd import api
 from imgvecd.cli.progress import show_progress
@@ -20,19 +21,7 @@ async def nobody(_):
 
 
 def status(state, roots=(), **counts):
-    return api.Status(
-        version="0",
-        pid=1,
-        started_at="",
-        state=state,
-        clock="",
-        model=api.ModelStatus(name="m", pretrained=""),
-        roots=roots,
-        files=api.FileCounts(**counts),
-        index=api.IndexStatus(),
-        rate_per_s=12.5,
-        eta_s=64,
-    )
+    return daemon_status(state, roots=roots, files=counts, rate_per_s=12.5, eta_s=64)
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])

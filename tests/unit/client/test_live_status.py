@@ -12,6 +12,7 @@ import time
 
 import pytest
 from running import DEADLINE_S
+from statuses import daemon_status
 from terminals import Terminal
 
 from imgvecd import api
@@ -21,18 +22,8 @@ ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
 def status(state, path="/photos/2023", **counts):
-    return api.Status(
-        version="0.1",
-        pid=1,
-        started_at="2026-01-01T00:00:00+00:00",
-        state=state,
-        clock="c:x:1",
-        model=api.ModelStatus(name="imgvecd-mini", pretrained="embedded"),
-        roots=(api.RootStatus(path=path),),
-        files=api.FileCounts(**counts),
-        index=api.IndexStatus(),
-        rate_per_s=12.5,
-    )
+    roots = (api.RootStatus(path=path),)
+    return daemon_status(state, roots=roots, files=counts, rate_per_s=12.5)
 
 
 def _without_size():

@@ -2,21 +2,12 @@ import datetime
 
 import msgspec
 import pytest
+from statuses import daemon_status
 
 from imgvecd import api
 from imgvecd.client import reports
 
-STATUS = api.Status(
-    version="1",
-    pid=1,
-    started_at="2026-01-01T00:00:00Z",
-    state="idle",
-    clock="c:x:1",
-    model=api.ModelStatus(name="m", pretrained="p"),
-    roots=(),
-    files=api.FileCounts(),
-    index=api.IndexStatus(),
-)
+STATUS = daemon_status()
 
 AGAIN_AT = "2026-01-02T03:04:05+00:00"
 AGAIN = datetime.datetime.fromisoformat(AGAIN_AT).astimezone().strftime("%H:%M")

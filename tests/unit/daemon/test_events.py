@@ -6,21 +6,17 @@ import contextlib
 import msgspec
 import pytest
 from running import DEADLINE_S
+from statuses import daemon_status
 
 from imgvecd import api
 from imgvecd.daemon import events as events_module
 from imgvecd.daemon.events import Events
 
 ROOT = api.RootStatus(path="/photos")
-STATUS = api.Status(
-    version="0",
-    pid=1,
-    started_at="2026-01-01T00:00:00Z",
-    state="indexing",
-    clock="c:x:1",
-    model=api.ModelStatus(name="m", pretrained="p"),
+STATUS = daemon_status(
+    "indexing",
     roots=(ROOT,),
-    files=api.FileCounts(seen=10, pending=10),
+    files={"seen": 10, "pending": 10},
     index=api.IndexStatus(clock=1),
 )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import socket
@@ -21,6 +22,7 @@ from imgvecd.remote.door import Door
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
 from imgvecd.remote.encode_app import EncodeApp
 from imgvecd.remote.http_encoder import HttpEncoder
+from imgvecd.remote.reference_vectors import ReferenceVectors, pictures
 from imgvecd.types import Lane, ModelInfo, PreprocessSpec
 
 PICTURE = MODEL.preprocess.size**2 * 3
@@ -84,10 +86,15 @@ class Scene:
         self.clock = Clock()
         self.remotes = []
 
-    def remote(self, fingerprint=MODEL.fingerprint, **config):
+    def remote(self, fingerprint=MODEL.fingerprint, reference=None, **config):
         settings = EncodeServerConfig(url=self.server.url, **config)
         remote = HttpEncoder(
-            settings, fingerprint, MODEL.name, clock=self.clock, sleep=self.clock.sleep
+            settings,
+            fingerprint,
+            MODEL.name,
+            reference or ReferenceVectors("", None),
+            clock=self.clock,
+            sleep=self.clock.sleep,
         )
         self.remotes.append(remote)
         return remote
@@ -241,6 +248,7 @@ async def test_what_are_no_embeddings_is_not_taken(monkeypatch, vectors, reason)
     async with scene() as at:
         remote = at.remote()
         await remote.ready()
+        await remote.encode_images([picture(0)], Lane.BULK)  # with the first check
 
         async def encode(pixels, lane):
             return vectors
@@ -250,6 +258,153 @@ async def test_what_are_no_embeddings_is_not_taken(monkeypatch, vectors, reason)
             await remote.encode_images([picture(1)], Lane.BULK)
         assert remote.status().state == "refused"
         assert remote.status().next_try_s == 300
+
+
+class OddEncoder(FakeEncoder):
+    """Gives wrong vectors, which look like any others, of the rows from `wrong_from` on."""
+
+    wrong_from = None
+    held = None  # a picture whose request is answered once there is none
+
+    async def encode_images(self, pixels, lane):
+        rows = await super().encode_images(pixels, lane)
+        while self.held in pixels:
+            await asyncio.sleep(0.001)
+        if self.wrong_from is not None:
+            rows[self.wrong_from :] = np.roll(rows[self.wrong_from :], 1, axis=1)
+        return rows
+
+
+@contextlib.asynccontextmanager
+async def odd_scene():
+    async with scene(on=False) as at:
+        at.encoder = OddEncoder()
+        app = EncodeApp("")
+        app.offer(MODEL, at.encoder)
+        at.server = Server(app.application)
+        await at.server.start()
+        yield at
+
+
+async def test_a_server_that_encodes_wrongly_from_the_start_gives_nothing(tmp_path):
+    here = FakeEncoder()
+    async with odd_scene() as at:
+        at.encoder.wrong_from = 0
+        remote = at.remote(reference=ReferenceVectors(str(tmp_path / "kept"), here))
+        told = []
+        remote.when_wrong(lambda: told.append(remote.status().state))
+        await remote.ready()
+        with pytest.raises(EncoderAwayError, match="this machine gives them: a cosine of"):
+            await remote.encode_images([picture(i) for i in range(4)], Lane.BULK)
+        status = remote.status()
+        assert (status.state, status.encoded, status.checks) == ("refused", 0, 0)
+        assert told == ["refused"]
+        assert status.next_try_s == 300
+        ready = asyncio.create_task(remote.ready())  # which a person has mended meanwhile
+        at.encoder.wrong_from = None
+        await asyncio.wait_for(ready, DEADLINE_S)
+        await remote.encode_images([picture(1)], Lane.BULK)
+        assert (remote.status().encoded, remote.checks) == (1, 1)
+    assert here.batches == [2]  # once, whatever happens
+
+
+async def test_a_server_that_goes_wrong_later_is_noticed(tmp_path):
+    async with odd_scene() as at:
+        at.encoder.batch = 50
+        remote = at.remote(reference=ReferenceVectors(str(tmp_path / "kept"), FakeEncoder()))
+        told = []
+        remote.when_wrong(lambda: told.append(True))
+        await remote.ready()
+        await remote.encode_images([picture(i) for i in range(1000)], Lane.BULK)
+        checks = remote.checks
+        assert 2 <= checks <= 4
+        at.encoder.wrong_from = 0
+        with pytest.raises(EncoderAwayError, match="encodes wrongly"):
+            await remote.encode_images([picture(i) for i in range(1000)], Lane.BULK)
+        assert told == [True]
+        assert remote.checks == checks
+
+
+async def test_pictures_of_a_check_lie_anywhere_in_a_request(tmp_path):
+    async with odd_scene() as at:
+        at.encoder.wrong_from = 3  # as memory that is broken would be
+        remote = at.remote(reference=ReferenceVectors(str(tmp_path / "kept"), FakeEncoder()))
+        await remote.ready()
+
+        async def encode_on():
+            while True:
+                at.clock.now += 3600  # so long after the last check there is one again
+                await remote.encode_images([picture(i) for i in range(20)], Lane.BULK)
+
+        with pytest.raises(EncoderAwayError, match="encodes wrongly"):
+            await asyncio.wait_for(encode_on(), DEADLINE_S)
+
+
+async def test_what_was_under_way_to_a_server_that_is_wrong_is_not_taken(tmp_path):
+    async with odd_scene() as at:
+        remote = at.remote(reference=ReferenceVectors(str(tmp_path / "kept"), FakeEncoder()))
+        await remote.ready()
+        await remote.encode_images([picture(0)], Lane.BULK)
+        at.encoder.held = picture(1)
+        under_way = asyncio.create_task(remote.encode_images([picture(1)], Lane.BULK))
+        while at.encoder.asked < 2:
+            await asyncio.sleep(0.001)
+        at.clock.now += 3600
+        at.encoder.wrong_from = 0
+        with pytest.raises(EncoderAwayError, match="encodes wrongly"):
+            await remote.encode_images([picture(2)], Lane.BULK)
+        assert not under_way.done()
+        at.encoder.held = None
+        with pytest.raises(EncoderAwayError, match="encodes wrongly"):
+            await under_way
+
+
+async def test_where_nothing_is_encoded_the_first_server_is_believed_for_good(tmp_path):
+    kept = str(tmp_path / "kept")
+    async with scene() as first, odd_scene() as second:
+        second.encoder.wrong_from = 0
+        one = first.remote(reference=ReferenceVectors(kept, None))
+        await one.ready()
+        await one.encode_images([picture(1)], Lane.BULK)
+        other = second.remote(reference=ReferenceVectors(kept, None))  # after a restart
+        await other.ready()
+        with pytest.raises(EncoderAwayError) as told:
+            await other.encode_images([picture(1)], Lane.BULK)
+        assert f"not what {one.url} gave them first" in str(told.value)
+        assert kept in str(told.value)
+
+
+async def test_what_was_believed_gives_way_to_what_is_made_here(tmp_path):
+    kept = str(tmp_path / "kept")
+    async with odd_scene() as at:
+        at.encoder.wrong_from = 0
+        believing = at.remote(reference=ReferenceVectors(kept, None))
+        await believing.ready()
+        await believing.encode_images([picture(1)], Lane.BULK)
+        broken = FakeEncoder()
+        broken.broken = True  # no model can be loaded here
+        still = at.remote(reference=ReferenceVectors(kept, broken))
+        await still.ready()
+        await still.encode_images([picture(1)], Lane.BULK)
+        knowing = at.remote(reference=ReferenceVectors(kept, FakeEncoder()))
+        await knowing.ready()
+        with pytest.raises(EncoderAwayError, match="this machine gives them"):
+            await knowing.encode_images([picture(1)], Lane.BULK)
+
+
+async def test_kept_vectors_that_are_none_are_made_again(tmp_path):
+    kept = tmp_path / "kept"
+    short = {MODEL.fingerprint: {"made": "here", "vectors": [[1.0]]}}
+    for content in ("[]", json.dumps(short)):
+        kept.write_text(content)
+        here = FakeEncoder()
+        made, vectors = await ReferenceVectors(str(kept), here).known(MODEL)
+        assert made == "here"
+        expected = np.stack([vector_of(data) for data in pictures(MODEL.preprocess.size)])
+        np.testing.assert_array_equal(vectors, expected)
+        again = await ReferenceVectors(str(kept), here).known(MODEL)
+        np.testing.assert_allclose(again[1], expected)
+        assert here.batches == [2]
 
 
 async def test_another_model_is_refused():
@@ -328,7 +483,7 @@ async def test_what_is_no_server_for_us_is_refused(handler, reason):
 async def test_a_plain_server_where_tls_is_expected_is_told(tmp_path):
     async with scene() as at:
         config = EncodeServerConfig(url=at.server.url.replace("http:", "https:"))
-        remote = HttpEncoder(config, MODEL.fingerprint, MODEL.name)
+        remote = HttpEncoder(config, MODEL.fingerprint, MODEL.name, ReferenceVectors("", None))
         at.remotes.append(remote)
         with pytest.raises(EncoderAwayError, match="TLS fails"):
             await remote.reach()

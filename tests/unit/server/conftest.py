@@ -11,6 +11,7 @@ import socket
 
 import pytest
 from running import DEADLINE_S
+from statuses import daemon_status
 
 from imgvecd import api
 from imgvecd.config.schema import ServerConfig
@@ -213,18 +214,7 @@ class FakeService:
         return await self._answer("health", api.Health(status="ok", reasons=self.reasons))
 
     async def status(self):
-        status = api.Status(
-            version="0",
-            pid=1,
-            started_at="2026-01-01T00:00:00Z",
-            state="idle",
-            clock="c:x:1",
-            model=api.ModelStatus(name="m", pretrained="p"),
-            roots=(),
-            files=api.FileCounts(),
-            index=api.IndexStatus(),
-        )
-        return await self._answer("status", status)
+        return await self._answer("status", daemon_status())
 
     async def stats(self):
         stats = api.Stats(

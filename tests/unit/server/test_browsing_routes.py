@@ -42,6 +42,8 @@ async def test_facets_are_of_a_kind(daemon, query):
     assert (await daemon.ask("GET", f"/v1/facets?{query}")).status == 400
 
 
-@pytest.mark.parametrize("query", ["south=-91", "columns=0", "columns=65", "west=x"])
+@pytest.mark.parametrize(
+    "query", ["south=-91", "columns=0", "columns=65", "west=x", "south=2&north=1"]
+)
 async def test_boxes_lie_on_the_earth(daemon, query):
     assert (await daemon.ask("GET", f"/v1/positions?{query}")).status == 400

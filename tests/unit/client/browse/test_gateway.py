@@ -84,4 +84,4 @@ async def test_a_person_without_the_cookie_is_told_in_words(tmp_path):
         head = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none", "Cookie": "imgvec=old"}
         async with get("/", headers=head) as response:
             assert (response.status, response.content_type) == (401, "text/plain")
-            assert "anew" in await response.text()
+            assert "again" in await response.text()

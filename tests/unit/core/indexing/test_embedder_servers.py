@@ -8,6 +8,7 @@ import pytest
 from fakes import MODEL, vector_of
 from running import DEADLINE_S
 
+from imgvecd.core.files.hashing import hash_pixels
 from imgvecd.core.indexing import Embedder
 from imgvecd.core.indexing import embedder as embedder_module
 from imgvecd.core.indexing.indexing_gate import IndexingGate
@@ -22,6 +23,7 @@ class Work:
         self.waiting = list(range(1, count + 1))
         self.vectors = {}
         self.failures = []
+        self.again = []
 
     def contents_to_encode(self, fingerprint, limit, skip):
         todo = [i for i in self.waiting if i not in skip][:limit]
@@ -29,6 +31,14 @@ class Work:
 
     def vectors_of_pixels(self, fingerprint, digests):
         return {}
+
+    def encode_again(self, fingerprint, digests):
+        ids = [i for i in self.vectors if hash_pixels(b"%d" % i) in digests]
+        for content_id in ids:
+            del self.vectors[content_id]
+        self.waiting += ids
+        self.again += ids
+        return len(ids)
 
     def commit_embeddings(self, fingerprint, encoded, vectors, failures, pixels):
         for (content_id, _), vector in zip(encoded, vectors, strict=True):
@@ -63,6 +73,10 @@ class Encoder:
         self.on.set()
         self.waited = 0
         self.expected = 0
+        self.checks = 0
+
+    def when_wrong(self, told):
+        self.found_wrong = told
 
     def expect_images(self):
         self.expected += 1
@@ -250,3 +264,84 @@ async def test_where_servers_encode_nothing_is_loaded_here():
     async with embedding(work, here, [server], encodes_here=False) as (_, done):
         await finish(work, 100, done)
     assert not here.expected
+
+
+class CheckedServer(Encoder):
+    """Encodes wrongly from some image on, which a check finds out some images later.
+
+    Args:
+        wrong_after: images.
+        every: images between checks.
+    """
+
+    def __init__(self, wrong_after, every):
+        super().__init__()
+        self.wrong_after, self.every = wrong_after, every
+        self.sent = 0
+        self.due_at = 0
+        self.given = []
+        self.proved = set()  # what it gave before it was found right for the last time
+
+    async def encode_images(self, pixels, lane):
+        wrong, due = self.sent >= self.wrong_after, self.sent >= self.due_at
+        self.sent += len(pixels)
+        self.due_at += self.every if due else 0
+        rows = await super().encode_images(pixels, lane)
+        if wrong and due:
+            self.on.clear()
+            self.found_wrong()
+            raise EncoderAwayError("it encodes wrongly")
+        if due:
+            self.checks += 1
+            self.proved = set(self.given)
+        self.given += map(int, pixels)
+        return np.roll(rows, 1, axis=1) if wrong else rows
+
+
+async def test_what_a_server_gave_since_it_was_right_is_encoded_again():
+    work, here, server = Work(400), Encoder(ms=1), CheckedServer(100, 60)
+    async with embedding(work, here, [server]) as (_, done):
+        await finish(work, 400, done)
+    assert server.checks == 2  # the third was at image 120
+    assert 20 <= len(work.again) <= 80
+    assert not set(work.again) & server.proved
+
+
+async def test_what_may_be_a_copy_of_a_wrong_vector_is_looked_up_again():
+    work, here, server = Work(4), Encoder(batch=4), Encoder()
+    server.on.clear()
+    wrong, looked_up, found_wrong = -vector_of(b"1"), [], asyncio.Event()
+
+    def vectors_of_pixels(fingerprint, digests):
+        looked_up.append(len(digests))
+        return {hash_pixels(b"1"): wrong} if len(looked_up) == 1 else {}
+
+    encode, encode_again = here.encode_images, work.encode_again
+
+    async def found_wrong_meanwhile(pixels, lane):
+        if not found_wrong.is_set():
+            server.found_wrong()
+            while embedder._withdrawing or not work.again:
+                await asyncio.sleep(0.001)
+            found_wrong.set()
+        return await encode(pixels, lane)
+
+    def again(fingerprint, digests):
+        work.again.append(digests)
+        return encode_again(fingerprint, digests)
+
+    work.vectors_of_pixels, work.encode_again = vectors_of_pixels, again
+    here.encode_images = found_wrong_meanwhile
+    async with embedding(work, here, [server]) as (embedder, done):
+        await finish(work, 4, done)
+    assert looked_up == [4, 1]
+
+
+async def test_a_stop_withdraws_what_it_has_to():
+    work, here, server = Work(40), Encoder(), Encoder(batch=40)
+    async with embedding(work, here, [server], encodes_here=False) as (_, done):
+        await asyncio.wait_for(done.wait(), DEADLINE_S)
+        assert len(work.vectors) == 40
+        server.on.clear()
+        server.found_wrong()
+    assert sorted(work.again) == list(range(1, 41))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from engine_rig import DictIndex, Rig
 from fakes import MODEL, FakeDecoder, FakeEncoder, vector_of
-from running import DEADLINE_S
+from running import DEADLINE_S, eventually
 
 from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.files.hashing import hash_file
@@ -194,7 +194,7 @@ async def test_a_file_that_moves_while_it_is_decoded_is_encoded_at_its_new_place
     path = rig.write("a.jpg", b"picture")
     rig.decoder.gate.clear()
     rig.engine.wake()
-    await until(lambda: rig.decoder.at_once)
+    await eventually(lambda: rig.decoder.at_once)
     (row,) = rig.catalog.files.iter_files(rig.roots[0].id, b"", recursive=False)
     moved = os.path.join(os.path.dirname(path), "b.jpg")
     os.rename(path, moved)
@@ -396,17 +396,11 @@ async def moving(tmp_path):
     rig.catalog.close()
 
 
-async def until(condition):
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def test_a_move_can_be_stopped_and_goes_on_where_it_was(moving):
     engine = moving.engine
     moving.target.pauses_after = 1
     moving.target.gate.set()
-    await until(lambda: moving.target.batches)
+    await eventually(lambda: moving.target.batches)
     await engine.stop_move()
     assert engine.upcoming is None
     assert engine.move_stopped
@@ -418,7 +412,7 @@ async def test_a_move_can_be_stopped_and_goes_on_where_it_was(moving):
 
     moving.target.gate.set()
     await engine.resume_move()
-    await until(lambda: engine.generation.model == TARGET)
+    await eventually(lambda: engine.generation.model == TARGET)
     assert sum(moving.target.batches) == 11
     assert before < 11
     assert await moving.paths_for(text="new picture", limit=1) == ["new.jpg"]
@@ -433,12 +427,12 @@ async def test_a_stopped_move_stays_stopped_after_a_restart(moving):
     moving.decoder.dead = False
     moving.make_engine().start()
     await asyncio.wait_for(moving.engine.idle(), DEADLINE_S)
-    await until(lambda: moving.engine.move_stopped)
+    await eventually(lambda: moving.engine.move_stopped)
     assert moving.engine.generation.model == MODEL
     assert moving.target.batches == []
     moving.target.gate.set()
     await moving.engine.resume_move()
-    await until(lambda: moving.engine.generation.model == TARGET)
+    await eventually(lambda: moving.engine.generation.model == TARGET)
 
 
 class Hub:
@@ -488,62 +482,62 @@ async def offered(tmp_path):
 @pytest.mark.parametrize("maybe_kept", [False, True])
 async def test_a_download_waits_for_a_yes_which_is_remembered(offered, maybe_kept):
     engine = await offered("asked", Hub(maybe_kept=maybe_kept))
-    await until(lambda: engine.move_to_fetch_mb == 600)
+    await eventually(lambda: engine.move_to_fetch_mb == 600)
     assert engine.moving_error is None
     await engine.idle()
     assert engine.generation.model == MODEL
     await engine.stop()
     again = await offered("asked", Hub(maybe_kept=maybe_kept))
-    await until(lambda: again.move_to_fetch_mb == 600)
+    await eventually(lambda: again.move_to_fetch_mb == 600)
     await again.resume_move()
-    await until(lambda: again.generation.model == TARGET)
+    await eventually(lambda: again.generation.model == TARGET)
     assert again.move_to_fetch_mb == 0
 
 
 async def test_a_yes_lasts_beyond_a_restart_and_a_no_takes_it_back(offered):
     hub = Hub(away=True)
     engine = await offered("asked", hub)
-    await until(lambda: engine.moving_error)
+    await eventually(lambda: engine.moving_error)
     await engine.resume_move()
     await engine.stop()
     hub.away = False
     again = await offered("asked", hub)
-    await until(lambda: again.generation and again.generation.model == TARGET)
+    await eventually(lambda: again.generation and again.generation.model == TARGET)
     await again.stop()
 
 
 async def test_a_no_is_remembered_as_well(offered):
     engine = await offered("asked", Hub())
-    await until(lambda: engine.move_to_fetch_mb)
+    await eventually(lambda: engine.move_to_fetch_mb)
     await engine.stop_move()
     assert engine.move_to_fetch_mb == 0
     await engine.stop()
     again = await offered("asked", Hub())
-    await until(lambda: again.move_stopped)
+    await eventually(lambda: again.move_stopped)
     assert again.move_to_fetch_mb == 0
 
 
 async def test_nobody_is_asked_for_what_is_here(offered):
     engine = await offered("asked", Hub(maybe_kept=True), kept=True)
-    await until(lambda: engine.generation and engine.generation.model == TARGET)
+    await eventually(lambda: engine.generation and engine.generation.model == TARGET)
 
 
 async def test_nobody_is_asked_for_what_cannot_be_fetched_now(offered):
     """It is told with the time of the next try; a yes given ahead has it tried at once."""
     hub = Hub(away=True)
     engine = await offered("asked", hub)
-    await until(lambda: engine.move_next_try_at)
+    await eventually(lambda: engine.move_next_try_at)
     assert engine.moving_error == "no network. Connect."
     assert engine.move_to_fetch_mb == 0
     hub.away = False
     await engine.resume_move()
-    await until(lambda: engine.generation.model == TARGET)
+    await eventually(lambda: engine.generation.model == TARGET)
     assert engine.moving_error is None
 
 
 async def test_what_the_configuration_refuses_is_never_fetched(offered):
     engine = await offered("refused", Hub())
-    await until(lambda: engine.moving_error)
+    await eventually(lambda: engine.moving_error)
     assert "model_download: never" in engine.moving_error
     await engine.resume_move()
     await engine.idle()
@@ -555,7 +549,7 @@ async def test_what_the_configuration_refuses_is_never_fetched(offered):
 
 async def test_but_what_is_here_is_used(offered):
     engine = await offered("refused", Hub(maybe_kept=True), kept=True)
-    await until(lambda: engine.generation and engine.generation.model == TARGET)
+    await eventually(lambda: engine.generation and engine.generation.model == TARGET)
 
 
 async def test_without_a_move_there_is_none_to_stop(rig):

@@ -133,6 +133,11 @@ async def test_a_narrow_filter_still_fills_the_page(shelf):
         Filters(folder="/elsewhere"),
         Filters(taken="someday"),
         Filters(metadata={'"': "x"}),
+        Filters(taken="2023-05..2022"),
+        Filters(taken_from="2023-05-02", taken_to="2023-05-01"),
+        Filters(taken="2023", taken_from="2024"),
+        Filters(box=(10, 0, -10, 20)),
+        Filters(any_of=(Filters(), Filters(none_of=(Filters(box=(1, 0, 0, 0)),)))),
     ],
 )
 async def test_what_makes_no_sense_is_refused(filled, filters):

@@ -99,6 +99,72 @@ def test_the_very_same_picture_has_all_the_relevance(shape):
     assert scale.score(0.0) == -1.0
 
 
+def topics(count=400, subjects=20, seed=0):
+    """Return (images, shape (count, 64), the first 40 of one subject; subjects, shape (n, 64))."""
+    random = np.random.default_rng(seed)
+    centres = rows(subjects, seed=seed)
+    which = random.integers(1, subjects, count)
+    which[:40] = 0
+    made = 0.5 * centres[which] + rows(count, seed=seed + 1)
+    images = made / np.linalg.norm(made, axis=1, keepdims=True)
+    return images.astype(np.float32), centres
+
+
+def asked(images, query, shape=TEXT, texts=None):
+    relevance = Relevance(lambda count: images[:count])
+    relevance.learn_texts(rows(256, seed=9) if texts is None else texts)
+    scale = relevance.scale(query, shape, len(images))
+    assert scale is not None
+    return scale, np.sort(images @ query)[::-1]
+
+
+def about(centres, seed=5):
+    """Return ordinary texts, shape (256, 64), of which each has a subject."""
+    which = np.random.default_rng(seed).integers(0, len(centres), 256)
+    made = centres[which] + 0.5 * rows(256, seed=seed)
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_what_is_akin_to_a_subject_is_no_match_of_it():
+    """It stands out from the rest as matches do, but less than they do in this library."""
+    images, centres = topics()
+    texts = about(centres)
+    there, scores = asked(images, centres[0], texts=texts)
+    assert (scores >= there.found).sum() > 20
+    akin = images[40:].copy()
+    akin[:40] += 0.25 * centres[0]
+    akin /= np.linalg.norm(akin, axis=1, keepdims=True)
+    gone, scores = asked(akin, centres[0], texts=texts)
+    assert (scores >= gone.found).sum() <= 2
+
+
+def test_a_query_is_scaled_as_a_whole():
+    """How images of one query compare with each other follows from the shape of their scores."""
+    images, centres = topics()
+    ordinary = about(centres)
+    scale, scores = asked(images, centres[0], texts=ordinary)
+    plain = chances(scores[::-1].copy(), Null.of(ordinary @ images.T), len(images))
+    ratios = [scale.relevance(float(score)) / plain.chance(float(score)) for score in scores]
+    assert ratios == pytest.approx([ratios[0]] * len(ratios), rel=1e-6)
+
+
+def test_a_new_image_is_the_best_so_far():
+    """What nothing fitted yet may be found in the next photo, before it is in the sample."""
+    images, centres = topics()
+    scale, _ = asked(images[40:], centres[0], texts=about(centres))
+    assert scale.relevance(0.9) > 0.9
+
+
+def test_whether_anything_fits_is_asked_of_texts_alone():
+    relevance = Relevance(lambda count: rows(400)[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    shapes = {TEXT: True, ((True, 1.0), (True, -0.5)): True, ((False, 1.0), (True, 0.5)): False}
+    for shape, is_asked in shapes.items():
+        ordinary = relevance.ordinary(shape, 400)
+        assert ordinary is not None
+        assert (ordinary.best_scores is not None) == is_asked
+
+
 def test_texts_wait_for_their_references_and_small_libraries_for_more():
     relevance = Relevance(lambda count: rows(100)[:count])
     query = rows(1)[0]

@@ -73,6 +73,23 @@ async def test_what_matches_is_relevant_and_the_rest_is_left_out(shelf):
     assert (await shelf.find(min_relevance=1.0)).hits == ()
 
 
+async def test_a_long_text_has_to_stand_out_more(shelf, monkeypatch):
+    """What is nearest to it says it in part, in any library."""
+    text = "dogs running over wet grass"
+    for i in range(60):
+        shelf.add(f"/photos/{i:03}.jpg", vector_of(b"%d" % i))
+    shelf.add("/photos/near.jpg", towards(text, 0.6, 1000))
+
+    async def relevance():
+        searcher = await with_references(shelf)
+        (hit,) = (await searcher.search(SearchRequest(text=text, min_band="nearest", limit=1))).hits
+        return hit.relevance
+
+    long = await relevance()
+    monkeypatch.setattr("imgvecd.core.search.best_scores._LONG", 9)
+    assert long < 0.9 * await relevance()
+
+
 async def with_bands(shelf, monkeypatch, *, found=0.8, weaker=0.5, dates=False):
     """Return what asks a library of 12 found, 6 weaker and 42 other images, whatever the scale."""
     monkeypatch.setattr(Scale, "found", property(lambda _: found))

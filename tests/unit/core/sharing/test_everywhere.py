@@ -140,6 +140,15 @@ def test_others_with_another_model_are_told_of():
     assert "model of this library" in note
 
 
+def test_sources_that_have_nothing_are_named_and_this_one_is_not():
+    assert find(Engine(), sources=["me"]).notes == ()
+    notes = find(Engine(), sources=["me", "nas\n"]).notes
+    assert len(notes) == 1
+    assert notes[0].startswith("No source called nas")
+    assert notes[0].isprintable()
+    assert find(Engine([image(2, 1, 0.9)]), sources=["nas"]).notes == ()
+
+
 def test_when_others_are_wanted():
     for by_default, request, wanted in [
         (False, {}, False),

@@ -1,0 +1,93 @@
+"""Whether anything in a library fits a text, by how its best scores stand beside ordinary ones.
+
+What matches in a library is told from the rest by the shape of a query's scores (`two_groups`).
+That shape knows no level: what is nearest to a text of what is not there stands out as well, all
+the more the longer the text is. So the query's best score and its best fiftieth are compared with
+what ordinary texts get in the same library. Both are in units of how much ordinary texts differ in
+it, and count the same: there is no constant of a model in them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from imgvecd.types import Float32Array, Float64Array
+
+_UPPER = 0.98  # quantile: what several images have, where the best is one image's
+# A text is as likely as not to fit nothing whose best scores are so far from ordinary ones, as the
+# sum of both deviations. In any library there is something that a long text says in part, so it has
+# to stand higher. Chosen on the curve of `benchmarks/relevance`.
+_EVEN = -1.5
+_EVEN_LONG = 1.0
+_LONG = 4  # words
+
+
+def is_long(text: str) -> bool:
+    """Return whether a text says so much that something of it is in any library."""
+    return len(text.split()) >= _LONG
+
+
+@dataclass(frozen=True, slots=True)
+class BestScores:
+    """What the best scores of ordinary texts are like in a sample of a library.
+
+    Attributes:
+        images: in the sample.
+        centre: mean of all scores.
+        best, best_deviation: of the best score of each text.
+        upper, upper_deviation: of the score from which each text's best fiftieth begins.
+    """
+
+    images: int
+    centre: float
+    best: float
+    best_deviation: float
+    upper: float
+    upper_deviation: float
+
+    @classmethod
+    def of(cls, scores: Float32Array) -> BestScores:
+        """Return them for scores, shape (ordinary texts, images)."""
+        images = scores.shape[1]
+        place = _upper_place(images)
+        upper = np.partition(scores, place, axis=1)[:, place]
+        best = scores.max(axis=1)
+        return cls(images, float(scores.mean()), *_of(best), *_of(upper))
+
+    def of_all(self, best: float, images: int) -> float:
+        """Return what to expect of a library of so many images, if a sample's best score is so.
+
+        The best of more images is better: by this much, if scores are normal.
+        """
+        growth = math.sqrt(math.log(max(images, 2)) / math.log(max(self.images, 2)))
+        return best + max(growth - 1, 0.0) * max(best - self.centre, 0.0)
+
+    def fits(
+        self, sample: Float32Array, scores: Float64Array, images: int, *, long: bool
+    ) -> Float64Array:
+        """Return how likely something fits a text, 0 to 1, if an image with each score is there.
+
+        Args:
+            sample: scores of the text in the same sample, ascending.
+            scores: shape (n,); any.
+            images: in the library.
+            long: whether the text `is_long`.
+        """
+        ordinary = self.of_all(self.best, images)
+        best = (float(sample[-1]) - self.best) / self.best_deviation
+        upper = float(sample[_upper_place(len(sample))])
+        standing = np.maximum(best, (scores - ordinary) / self.best_deviation)
+        standing += (upper - self.upper) / self.upper_deviation
+        even = _EVEN_LONG if long else _EVEN
+        return np.asarray(1 / (1 + np.exp(-np.clip(standing - even, -60, 60))))
+
+
+def _upper_place(images: int) -> int:
+    return round(_UPPER * (images - 1))
+
+
+def _of(scores: Float32Array) -> tuple[float, float]:
+    return float(scores.mean()), max(float(scores.std()), 1e-6)

@@ -1,0 +1,78 @@
+"""Whether anything fits a text: by its best scores beside those of ordinary texts."""
+
+import numpy as np
+import pytest
+
+from imgvecd.core.search.best_scores import BestScores, is_long
+
+IMAGES = 500
+
+
+def library(seed=0):
+    """Return scores, shape (ordinary texts, images): a third of the texts have some matches."""
+    scores = np.random.default_rng(seed).normal(size=(256, IMAGES))
+    scores[::3, :20] += 3
+    return scores.astype(np.float32)
+
+
+def text(matches=0, distance=0.0, seed=1):
+    scores = np.random.default_rng(seed).normal(size=IMAGES)
+    scores[:matches] += distance
+    return np.sort(scores).astype(np.float32)
+
+
+def fits(sample, ordinary=None, score=-10.0, images=IMAGES, *, long=False):
+    ordinary = BestScores.of(library()) if ordinary is None else ordinary
+    return float(ordinary.fits(sample, np.array([score]), images, long=long)[0])
+
+
+@pytest.mark.parametrize(("matches", "distance"), [(1, 6.0), (10, 4.0), (50, 3.0), (200, 3.0)])
+def test_rare_and_frequent_matches_fit_and_nothing_does_less(matches, distance):
+    lacking = [fits(text(seed=seed)) for seed in range(20)]
+    having = [fits(text(matches, distance, seed)) for seed in range(20)]
+    assert np.mean(np.array(having)[:, None] > lacking) > 0.95
+
+
+def test_who_is_on_a_lower_level_fits_less_whatever_the_shape():
+    levels = [fits(text(10, 4.0) - lower) for lower in (0.0, 0.5, 1.0, 1.5)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] > 0.9
+    assert levels[-1] < levels[0] / 2
+
+
+@pytest.mark.parametrize("factor", [0.01, 1.0, 30.0])
+@pytest.mark.parametrize("shift", [-5.0, 0.0, 0.2])
+def test_the_scale_of_a_model_does_not_matter(factor, shift):
+    ordinary = BestScores.of((library() * factor + shift).astype(np.float32))
+    for matches, distance in ((0, 0.0), (1, 5.0), (50, 2.0)):
+        sample = text(matches, distance)
+        moved = fits((sample * factor + shift).astype(np.float32), ordinary, -10.0 * factor + shift)
+        assert moved == pytest.approx(fits(sample), abs=0.01)
+
+
+def test_a_long_text_has_to_stand_higher():
+    assert is_long("a screenshot of a spreadsheet")
+    assert not is_long("the eiffel tower")
+    assert fits(text(), long=True) < fits(text()) / 2
+    assert fits(text(20, 5.0), long=True) > 0.9
+
+
+def test_an_image_better_than_all_before_makes_a_text_fit():
+    sample = text() - 1
+    assert fits(sample, score=float(sample[-1]) - 0.1) == fits(sample)
+    assert fits(sample, score=8.0) > fits(sample)
+
+
+def test_the_best_of_a_larger_library_has_to_be_better():
+    sample = text()
+    assert fits(sample, score=5.0, images=1_000_000) < fits(sample, score=5.0)
+    # what the sample itself shows says the same of both
+    assert fits(sample, images=1_000_000) == fits(sample)
+
+
+@pytest.mark.parametrize("images", [1, 2, 30])
+@pytest.mark.parametrize("level", [0.0, 1e30, -1e30])
+def test_any_scores_have_an_answer(images, level):
+    ordinary = BestScores.of(np.zeros((256, images), np.float32))
+    sample = np.full(images, level, np.float32)
+    assert 0 <= fits(sample, ordinary, 0.0, images) <= 1
