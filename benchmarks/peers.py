@@ -13,6 +13,7 @@ Each runs as a whole program, from its start to all photos searchable, with the 
   for which imgvecd has to be installed with the extra `bench`
 - `one at a time`: open_clip as its README has it, one image after the other, into an IndexFlatIP
 - `imgvecd-mini`: the model that comes with imgvecd, likewise on its first and on a later start
+- `in int8`: either of them with `encode.precision: int8`
 
 Processor seconds are those of all processes of a program. `--avx2` has torch and oneDNN make do
 with AVX2 and computes in fp32, as on most people's processors; ONNX Runtime cannot be held back.
@@ -134,32 +135,33 @@ class Bench:
         (folder / "tokenizer").mkdir()
         shutil.copy(vocabulary, folder / "tokenizer")
 
-    def imgvecd(self, *, mini: bool = False, kept: bool = False) -> Run:
+    def imgvecd(self, *, mini: bool = False, kept: bool = False, int8: bool = False) -> Run:
         """Run the daemon in a new home; or with the state of a library of some older photos."""
         self._homes += 1
         home = self._work / f"home-{self._homes}"
         folders = [self.photos]
         if kept:
-            shutil.copytree(self._library(mini=mini), home / STATE)
+            shutil.copytree(self._library(mini=mini, int8=int8), home / STATE)
             folders.append(self._older)
         started = time.perf_counter()
-        daemon = self._daemon(home, mini=mini, folders=folders)
+        daemon = self._daemon(home, mini=mini, int8=int8, folders=folders)
         try:
             return self._watch(daemon, started, OLDER if kept else 0)
         finally:
             daemon.stop()
             shutil.rmtree(home)
 
-    def _daemon(self, home: Path, *, mini: bool, folders: list[Path]) -> RunningDaemon:
+    def _daemon(self, home: Path, *, mini: bool, int8: bool, folders: list[Path]) -> RunningDaemon:
         settings = {} if mini else {"model.name": MODEL, "model.pretrained": self._checkpoint}
-        settings["encode__precision"] = "fp32" if self._environment else "auto"
+        others = "fp32" if self._environment else "auto"
+        settings["encode__precision"] = "int8" if int8 else others
         return RunningDaemon(home, folders, settings, env=self._environment)
 
-    def _library(self, *, mini: bool) -> Path:
+    def _library(self, *, mini: bool, int8: bool) -> Path:
         """Return the state of a daemon that has indexed the older photos, and then was stopped."""
-        home = self._work / f"library-{'mini' if mini else MODEL}"
+        home = self._work / f"library-{'mini' if mini else MODEL}{'-int8' if int8 else ''}"
         if not home.exists():
-            daemon = self._daemon(home, mini=mini, folders=[self._older])
+            daemon = self._daemon(home, mini=mini, int8=int8, folders=[self._older])
             try:
                 daemon.wait_until(daemon.is_idle, LIMIT_S)
                 daemon.wait_until(lambda: daemon.status()["model"]["runtime_note"], LIMIT_S)
@@ -348,6 +350,8 @@ def main() -> None:
         ways: dict[str, Callable[[], Run]] = {
             "imgvecd, first start": bench.imgvecd,
             "imgvecd, later start": lambda: bench.imgvecd(kept=True),
+            "imgvecd in int8, first start": lambda: bench.imgvecd(int8=True),
+            "imgvecd in int8, later start": lambda: bench.imgvecd(int8=True, kept=True),
             "one at a time": bench.one_at_a_time,
         }
         if options.rclip:
@@ -355,6 +359,10 @@ def main() -> None:
         if not options.no_mini:
             ways["imgvecd-mini, first start"] = lambda: bench.imgvecd(mini=True)
             ways["imgvecd-mini, later start"] = lambda: bench.imgvecd(mini=True, kept=True)
+            ways["imgvecd-mini in int8, first start"] = lambda: bench.imgvecd(mini=True, int8=True)
+            ways["imgvecd-mini in int8, later start"] = lambda: bench.imgvecd(
+                mini=True, int8=True, kept=True
+            )
         ways = {way: run for way, run in ways.items() if way.startswith(tuple(options.only))}
         with open(folder / "runs.jsonl", "a+b", buffering=0) as file:
             for _ in range(rounds):

@@ -1,6 +1,6 @@
 """How often does a caption find its photo, and a class name its pictures?
 
-    python -m benchmarks.recall
+    python -m benchmarks.recall [--int8]
     python -m benchmarks.recall --photos DIR --captions TABLE.tsv [--model ViT-B-32]
     python -m benchmarks.recall --classes DIR
 
@@ -10,7 +10,8 @@ header line with the columns `image` (a file's name in the folder) and `caption`
 each subfolder holds the pictures of the class that it is named after: each picture gets the class
 whose name is nearest, and the figure is the share of right ones, averaged over the classes.
 
-Pictures are decoded, and both sides encoded, as the product does it.
+Pictures are decoded, and both sides encoded, as the product does it; with `--int8`, images as
+`encode.precision: int8` has them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import collections
 import csv
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +27,7 @@ import numpy as np
 
 from benchmarks import captioned, history
 from benchmarks.captioned import Photo
+from imgvecd.adapters.imagetower import ImageTower, building
 from imgvecd.adapters.openclip import OpenClipModel
 from imgvecd.adapters.pillow.decoder import decode
 from imgvecd.config.schema import EncodeConfig
@@ -51,14 +54,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         photos = captioned.photos("dev")
     if not photos:
         raise SystemExit("there are no captioned photos; see --photos")
-    images = encode_images(model, [photo.path for photo in photos])
+    paths = [photo.path for photo in photos]
+    images = in_int8(options.model, paths) if options.int8 else encode_images(model, paths)
     texts = encode_texts(model, [text for photo in photos for text in photo.captions])
     owners = np.repeat(np.arange(len(photos)), [len(photo.captions) for photo in photos])
     ranks = ranks_of_own(images, texts, owners)
     row = [f"{100 * np.mean(ranks < k):.1f} %" for k in _KS]
     print(f"{options.model}: {len(texts)} captions, {len(photos)} photos")
     headers = ["model", *(f"recall@{k}" for k in _KS)]
-    history.show_table("recall", [[options.model, *row]], headers, disable_numparse=True)
+    name = f"{options.model}{' in int8' if options.int8 else ''}"
+    history.show_table("recall", [[name, *row]], headers, disable_numparse=True)
 
 
 def read_table(folder: Path, table: Path) -> list[Photo]:
@@ -99,7 +104,14 @@ def class_mean(model: OpenClipModel, by_class: dict[str, list[Path]]) -> float:
     return float(np.mean(right))
 
 
-def encode_images(model: OpenClipModel, paths: Sequence[Path]) -> Float32Array:
+def in_int8(model: str, paths: Sequence[Path]) -> Float32Array:
+    config = EncodeConfig(precision="int8")
+    with tempfile.TemporaryDirectory() as folder:
+        tower = building.build(choose_model(model, precision="int8"), config, f"{folder}/tower")
+    return encode_images(tower, paths)
+
+
+def encode_images(model: OpenClipModel | ImageTower, paths: Sequence[Path]) -> Float32Array:
     spec = model.info.preprocess
     parts = []
     for start in range(0, len(paths), _BATCH):
@@ -129,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, metavar="DIR", help="the dev split if left out")
     parser.add_argument("--captions", type=Path, metavar="TSV", help="default: DIR/captions.tsv")
     parser.add_argument("--classes", type=Path, metavar="DIR", help="a subfolder for each class")
+    parser.add_argument("--int8", action="store_true", help="images in int8")
     parser.add_argument("--model", default=EMBEDDED, help=f"({EMBEDDED})")
     return parser
 

@@ -41,8 +41,11 @@ class BatchEncoder(ContextManaged):
 
     def __init__(self, model: str | ModelConfig = "auto", *, config: Config | None = None) -> None:
         settings = config or Config()
+        precision = settings.encode.precision
         serving, target = (
-            plan_models(model, None) if model == "auto" else (choose_model(model), None)
+            plan_models(model, None, precision=precision)
+            if model == "auto"
+            else (choose_model(model, precision=precision), None)
         )
         self._decoder = make_decoder(settings)
         self._source = make_source(target or serving, settings, paths.encoders_dir())

@@ -35,7 +35,7 @@ from imgvecd.wiring.assembly import (
     stored_model,
 )
 from imgvecd.wiring.model_hub import require_fetchable
-from imgvecd.wiring.parts import make_pair_file
+from imgvecd.wiring.parts import checkpoint_digests, make_pair_file
 
 T = TypeVar("T")
 
@@ -323,11 +323,12 @@ def open_runtime(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
     with _opening:
         key = os.getpid(), state, read_only
         shared = _open.get(key)
+        digest = checkpoint_digests(state, read_only=True).of
+        fingerprint = choose_model(config.model, digest, config.encode.precision).fingerprint
         if shared is None:
-            choice = choose_model(config.model)
-            shared = _Shared(EmbeddedRuntime(config, read_only=read_only), choice.fingerprint)
+            shared = _Shared(EmbeddedRuntime(config, read_only=read_only), fingerprint)
             _open[key] = shared
-        elif shared.fingerprint != choose_model(config.model).fingerprint:
+        elif shared.fingerprint != fingerprint:
             raise BadRequestError(
                 f"{state} is open with {shared.runtime.model.name}: close it before opening it"
                 " with another model"

@@ -11,7 +11,7 @@ HOSTILE = (
     b"<img src=x onerror=document.title='owned'>.jpg",
     "\u202egpj.exe شمس.jpg".encode(),
     b"\xff\xfe not text.jpg",
-    b'"><script>document.title=1;<!--\n.jpg',
+    b'"><script>document.title=1;<!--\n'.ljust(251, b"x") + b".jpg",  # as long as names can be
 )
 
 

@@ -181,7 +181,7 @@ class AsyncClient:
         return await self._call(image_calls.month(month, filters, start, limit))
 
     async def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
-        """Return the cameras, tags, people or folders that most images have."""
+        """Return the cameras, tags, people, places or folders that most images have."""
         return await self._call(image_calls.facets(kind, contains, limit))
 
     async def positions(

@@ -190,7 +190,7 @@ class Client:
         return self._call(image_calls.month(month, filters, start, limit))
 
     def facets(self, kind: api.FacetKind, contains: str = "", limit: int = 50) -> api.Facets:
-        """Return the cameras, tags, people or folders that most images have."""
+        """Return the cameras, tags, people, places or folders that most images have."""
         return self._call(image_calls.facets(kind, contains, limit))
 
     def positions(

@@ -7,7 +7,8 @@ import ctypes
 from collections.abc import Iterator
 
 # of glibc's <malloc.h>
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -3, -4, -8
+_LARGE_BYTES = 1 << 20
 _NEVER = 1 << 30
 _MADV_DONTNEED = 4  # of Linux's <sys/mman.h>
 
@@ -21,6 +22,17 @@ def use_one_malloc_arena() -> None:
     """
     with _glibc() as libc:
         libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def give_back_large_blocks() -> None:
+    """Have what is large go back to the system as soon as it is freed.
+
+    Once such a block was freed, glibc takes blocks up to that size from its heap, where those that
+    are still in use keep all others: weights that are read, converted and laid out anew. Building
+    the image tower of ViT-B-32 so held 400 MB that nobody used.
+    """
+    with _glibc() as libc:
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def keep_freed_memory() -> None:

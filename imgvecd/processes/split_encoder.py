@@ -33,6 +33,7 @@ _IDLE_S = 2.0
 _BUSY_S = 30.0
 # Comparing a tower that was built with torch loads that: it waits for a machine at rest.
 _REST_S = 60.0
+_NO_INT8 = "encode.precision: int8 cannot be had here"
 _HUMBLE = Priority(niceness=19, disk="idle")
 
 
@@ -84,6 +85,9 @@ class SplitEncoder:
         # where a graphics card may be, the whole model is loaded for it, and keeps its text tower
         self._may_build_texts = runs_on_processor(config)
         self._may_build_images = self._may_build_texts and config.runtime != "torch"
+        # other vectors than the whole model's, which therefore never stands in for the image tower
+        self._int8 = config.precision == "int8"
+        self._no_int8: ModelError | None = None
         self._choice: RuntimeChoice | None = None
         self._looked = False
         self._first_image_at = 0.0
@@ -146,6 +150,8 @@ class SplitEncoder:
 
     @property
     def _for_images(self) -> EncoderProcess:
+        if self._int8:
+            return self._images
         if self._choice is None:
             return self._images if self._may_build_images else self._whole
         return self._images if self._choice.runtime == "openvino" else self._whole
@@ -178,7 +184,8 @@ class SplitEncoder:
         try:
             await self._images.load()
         except NotBuiltError as error:
-            self._leave_images(error)
+            if not self._int8:
+                self._leave_images(error)
         except (ModelError, WorkerError):
             pass  # who has images encoded is told
 
@@ -186,11 +193,15 @@ class SplitEncoder:
         """See `protocols.Encoder.encode_images`."""
         await self._look()
         while self._for_images is self._images:
+            if self._no_int8 is not None:
+                raise self._no_int8
             try:
                 vectors = await self._images.encode_images(pixels, lane)
             except NotBuiltError as error:
-                self._leave_images(error)
+                await self._have_it_here(error) if self._int8 else self._leave_images(error)
             except ModelError as error:
+                if self._int8 and self._choice is None:
+                    raise
                 logger.warning("the image tower is made anew: %s", error)
                 self._may_build_images = self._may_build_images and self._choice is not None
                 await self._forget_image_tower()
@@ -242,6 +253,14 @@ class SplitEncoder:
         logger.debug("images are encoded by the whole model: %s", error)
         self._may_build_images = False
 
+    async def _have_it_here(self, error: NotBuiltError) -> None:
+        """Have the whole model fetched, if it was not, so that its image tower may be built."""
+        if self._whole.loaded or not self._whole.may_fetch:
+            self._no_int8 = ModelError(f"{_NO_INT8}: {error}")
+            logger.warning("%s", self._no_int8)
+            return
+        await self._whole.load()
+
     def _has_text_tower(self) -> bool:
         return os.path.exists(self._text_tower)
 
@@ -249,7 +268,13 @@ class SplitEncoder:
         """Find what was chosen, in an earlier process or where the tower was built."""
         if not self._looked and self._config.runtime != "torch":
             self._choice = await BULK.run(read_choice, self._image_tower, self._config)
+            self._refuse_torch()
         self._looked = True
+
+    def _refuse_torch(self) -> None:
+        """Take note that the tower in int8 has turned out to be wrong, if it has."""
+        if self._int8 and self._choice is not None and self._choice.runtime == "torch":
+            self._no_int8 = ModelError(f"{_NO_INT8}: {self._choice.note}")
 
     async def _forget_image_tower(self) -> None:
         self._choice = None
@@ -310,5 +335,6 @@ class SplitEncoder:
         finally:
             await self._comparison.close()
         if self._choice.runtime == "torch":
+            self._refuse_torch()
             logger.warning("images are no longer encoded with OpenVINO: %s", self._choice.note)
             await self._images.unload()

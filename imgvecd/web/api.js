@@ -6,13 +6,9 @@ const AGAIN_MS = 2000;
 /** How commands are run where the page was started. */
 export const commands = { imgvec: "imgvec" };
 
-/** What the daemon, or the gateway, said against it. */
-class Problem extends Error {
-  /** @param {number} status @param {string} detail */
-  constructor(status, detail) {
-    super(detail);
-    this.status = status;
-  }
+/** @param {number} status @param {string} detail what the daemon, or the gateway, said against it */
+function problem(status, detail) {
+  return Object.assign(new Error(detail), { status });
 }
 
 /**
@@ -34,7 +30,7 @@ export async function ask(method, path, body, signal) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
+    throw problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
   }
   const text = await response.text();
   if (!response.ok) {
@@ -43,7 +39,7 @@ export async function ask(method, path, body, signal) {
       detail = JSON.parse(text).detail;
     } catch { /* no JSON: the text says what there is to say */ }
     if (response.status === 403) detail = "Only the owner of this library may do that.";
-    throw new Problem(response.status, detail);
+    throw problem(response.status, detail);
   }
   return JSON.parse(text);
 }
@@ -64,6 +60,11 @@ export function withFields(path, fields) {
 export function splitPath(path) {
   const slash = path.lastIndexOf("/");
   return [path.slice(0, slash), path.slice(slash + 1)];
+}
+
+/** @param {number} count */
+export function photos(count) {
+  return count === 1 ? "1 photo" : `${count.toLocaleString()} photos`;
 }
 
 /** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
@@ -174,9 +175,8 @@ export class Live {
       const parts = (rest + value).split("\n\n");
       rest = parts.pop() ?? "";
       for (const part of parts) {
-        if (!/^event: match$/m.test(part)) continue;
-        const data = /^data: (.*)$/m.exec(part);
-        if (data) this.told.match(JSON.parse(data[1]).hit);
+        const match = /^event: match$[\s\S]*^data: (.*)$/m.exec(part);
+        if (match) this.told.match(JSON.parse(match[1]).hit);
       }
     }
   }

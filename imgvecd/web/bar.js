@@ -1,43 +1,50 @@
 /** The bar on top: the search box, the filters as chips, and what the daemon is doing. */
 
-import { ask, withFields } from "./api.js";
+import { ask, photos, withFields } from "./api.js";
 import { Results } from "./sources.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
 const TYPING_MS = 300;
 const HEAVIEST = 10; // weight of a term
-const KINDS = /** @type {[string, string][]} */ ([
-  ["folder", "Folder"], ["tag", "Tag"], ["person", "Person"], ["place", "Place"], ["camera", "Camera"],
-]);
 
 export class Bar {
   /** @param {HTMLElement} box @param {BarEvents} told */
   constructor(box, told) {
     this.box = box;
     this.told = told;
+    this.field = /** @type {HTMLInputElement} */ (box.querySelector("#query"));
     /** @type {any} */
-    this.scene = { view: "photos", query: "", filters: {}, order: "score" };
-    /** @type {string | undefined} */
-    this.picture = undefined;
+    this.scene = null;
     this.count = "";
     /** @type {Results | null} */
     this.results = null;
-    this.closes = false; // whether the page can end what serves it
-    /** @type {any} */
-    this.state = null;
-    /** @type {Record<string, any[]>} */
-    this.facets = {};
     this._typing = 0;
     this._refines = false; // what was searched for while the box had the focus
-    this._draw();
+    this._of("form").onsubmit = (event) => this._submit(event);
+    this.field.oninput = () => this._typed();
+    this.field.onblur = () => { this._refines = false; };
+    this._of("#by-picture button").onclick = told.noPicture;
+    const menu = this._of("#filters");
+    menu.onbeforetoggle = ({ newState }) => {
+      if (newState === "open") for (const list of menu.querySelectorAll("fieldset")) void this._facet(list);
+    };
+    menu.onchange = (/** @type {any} */ { target: { id, value } }) => id === "when" && this._add({ taken: value.trim() || undefined });
+    menu.oninput = (/** @type {any} */ { target }) => target.placeholder === "Find" && void this._facet(target.parentElement, target.value);
+    box.addEventListener("click", ({ target }) => {
+      const { view } = /** @type {any} */ (target).closest("button")?.dataset ?? {};
+      if (view) told.view(view);
+    });
+    this.status(null);
   }
 
-  /** @param {any} scene @param {string} [picture] */
-  show(scene, picture) {
+  /** @param {any} scene @param {boolean} byPicture */
+  show(scene, byPicture) {
     this.scene = scene;
-    this.picture = picture;
-    const field = this._field();
-    if (field && document.activeElement !== field) field.value = scene.query;
+    if (document.activeElement !== this.field) this.field.value = scene.query;
+    this._of("#by-picture").hidden = !byPicture;
+    for (const button of this.box.querySelectorAll("[data-view]")) {
+      button.ariaCurrent = /** @type {HTMLElement} */ (button).dataset.view === scene.view ? "page" : null;
+    }
     this._draw();
   }
 
@@ -50,71 +57,45 @@ export class Bar {
       this.count = source.nearest ? "Nothing found" : `${source.found.toLocaleString()} ${how}`;
       if (source.weaker) this.count += `, ${source.weaker.toLocaleString()} weaker`;
     } else if (!source.complete) this.count = "";
-    else this.count = source.length === 1 ? "1 photo" : `${source.length.toLocaleString()} photos`;
+    else this.count = photos(source.length);
     this._draw();
   }
 
-  /** @param {any} state */
+  /** @param {Answer | null} state */
   status(state) {
-    this.state = state;
-    this._draw();
+    const { kind, text } = workOf(state);
+    const button = this._of(".state");
+    button.className = `quiet state ${kind}`;
+    button.title = text;
+    render(html`<span class="dot" aria-hidden="true"></span><span class="wide-only">${text}</span><span class="unseen">Status: ${text}</span>`, button);
   }
 
-  focus() {
-    this._field()?.focus();
-    this._field()?.select();
-  }
-
-  _field() {
-    return /** @type {HTMLInputElement | null} */ (this.box.querySelector("#query"));
+  /** @param {string} selector @returns {HTMLElement} */
+  _of(selector) {
+    return /** @type {HTMLElement} */ (this.box.querySelector(selector));
   }
 
   _draw() {
-    const { scene, state } = this;
-    const searching = scene.view === "photos" && (scene.query || this.picture);
-    const work = workOf(state);
+    const { scene } = this;
+    const chips = this._of("#chips");
+    chips.hidden = scene.view !== "photos";
+    if (chips.hidden) return;
+    this._drawMenu();
     render(
-      html`
-        <div class="row">
-          <button class="home" aria-label="All photos" title="All photos" @click=${() => this.told.view("photos")}>
-            <img alt="" src="/web/icon.svg" width="28" height="28">
-          </button>
-          <form role="search" @submit=${(/** @type {Event} */ event) => this._submit(event)}>
-            ${this.picture ? html`<span class="chip">a picture <button type="button" class="plain" aria-label="Do not search by the picture" @click=${this.told.noPicture}>✕</button></span>` : nothing}
-            <input id="query" type="search" placeholder="Search your photos" aria-label="Search your photos" autocomplete="off" spellcheck="false"
-              @input=${() => this._typed()} @blur=${() => { this._refines = false; }}>
-            <kbd aria-hidden="true">/</kbd>
-          </form>
-          <nav aria-label="Views">
-            <button class="quiet state ${work.kind}" @click=${() => this.told.view("status")} title=${work.text}>
-              <span class="dot" aria-hidden="true"></span><span class="wide-only">${work.text}</span><span class="unseen">Status: ${work.text}</span>
-            </button>
-            ${/** @type {["map" | "duplicates", string][]} */ ([["map", "Map"], ["duplicates", "Duplicates"]]).map(([view, title]) => html`<button class="quiet to-${view}"
-              aria-current=${scene.view === view ? "page" : nothing} @click=${() => this.told.view(view)}>${title}</button>`)}
-            <button class="quiet rare" aria-label="Keys and help" @click=${this.told.help}>?</button>
-            ${this.closes ? html`<button class="quiet rare" title="Stop listening" @click=${this.told.close}>Close</button>` : nothing}
-          </nav>
-        </div>
-        ${scene.view === "photos"
-          ? html`<div class="row chips">
-              <span class="chosen">${chipsOf(scene.filters).map(
-                ([text, rest]) => html`<span class="chip"><span>${text}</span><button class="plain" aria-label="Take away: ${text}"
-                  @click=${() => this.told.filter(rest)}>✕</button></span>`,
-              )}</span>
-              <button class="chip" popovertarget="filters">+ Filter</button>
-              <div id="filters" popover @beforetoggle=${(/** @type {any} */ event) => event.newState === "open" && KINDS.map(([kind]) => this._facet(kind, ""))}>${this._menu()}</div>
-              ${searching
-                ? html`<div class="toggle" role="group" aria-label="Order">
-                    <button aria-pressed=${String(scene.order === "score")} @click=${() => this.told.order("score")}>Relevance</button>
-                    <button aria-pressed=${String(scene.order === "newest")} @click=${() => this.told.order("newest")}>Newest</button>
-                  </div>`
-                : nothing}
-              ${this.results ? html`<span class="said" role="status">${this._understood(this.results)}</span>` : nothing}
-              <span class="count" role="status">${this.count}</span>
+      html`<span class="chosen">${chipsOf(scene.filters).map(
+          ([text, rest]) => html`<span class="chip"><span>${text}</span><button class="plain" aria-label="Take away: ${text}"
+            @click=${() => this.told.filter(rest)}>✕</button></span>`,
+        )}</span>
+        <button class="chip" popovertarget="filters">+ Filter</button>
+        ${scene.query || scene.picture
+          ? html`<div class="toggle" role="group" aria-label="Order">
+              <button aria-pressed=${String(scene.order === "score")} @click=${() => this.told.order("score")}>Relevance</button>
+              <button aria-pressed=${String(scene.order === "newest")} @click=${() => this.told.order("newest")}>Newest</button>
             </div>`
           : nothing}
-      `,
-      this.box,
+        ${this.results ? html`<span class="said" role="status">${this._understood(this.results)}</span>` : nothing}
+        <span class="count" role="status">${this.count}</span>`,
+      chips,
     );
   }
 
@@ -138,46 +119,39 @@ export class Bar {
       <button class="link" @click=${() => this.told.literally(literal)}>Search the words as typed</button>`;
   }
 
-  _menu() {
-    const filters = this.scene.filters;
-    return html`
-      <label>When <input placeholder="2023, may 2023, 3months" aria-label="When it was taken"
-        @change=${(/** @type {any} */ event) => this._add({ taken: event.target.value.trim() || undefined })}></label>
-      <div class="rating" role="group" aria-label="At least so many stars">Rating
-        ${[1, 2, 3, 4, 5].map((star) => html`<button class="star ${star <= (filters.min_rating ?? 0) ? "lit" : ""}" aria-label="At least ${star}"
-          @click=${() => this._add({ min_rating: filters.min_rating === star ? undefined : star })}>★</button>`)}</div>
-      <button class="star ${filters.favorite ? "lit" : ""}" aria-pressed=${String(Boolean(filters.favorite))}
-        @click=${() => this._add({ favorite: filters.favorite ? undefined : true })}>♥ Favorites</button>
-      ${KINDS.map(
-        ([kind, title]) => html`<fieldset><legend>${title}</legend>
-          <input placeholder="Find" aria-label="Find a ${title.toLowerCase()}" @input=${(/** @type {any} */ event) =>
-            void this._facet(kind, event.target.value)}>
-          <ul>${(this.facets[kind] ?? []).map((facet) => html`<li><button class="plain" @click=${() => this._choose(kind, facet.value)}
-            ><span>${shortened(kind, facet.value)}</span><small>${facet.count.toLocaleString()}</small></button></li>`)}</ul></fieldset>`,
-      )}
-    `;
+  /** Show which ratings are asked for. */
+  _drawMenu() {
+    const { favorite, min_rating: least = 0 } = this.scene.filters;
+    const stars = [1, 2, 3, 4, 5].map((star) => html`<button class="star ${star <= least ? "lit" : ""}" aria-label="At least ${star}"
+      @click=${() => this._add({ min_rating: star === least ? undefined : star })}>★</button>`);
+    render(["Rating ", stars], this._of("#least"));
+    const heart = this._of("#favorite");
+    heart.ariaPressed = String(Boolean(favorite));
+    heart.onclick = () => this._add({ favorite: favorite ? undefined : true });
   }
 
-  /** @param {string} kind @param {string} contains */
-  async _facet(kind, contains) {
-    const found = await ask("GET", withFields("/v1/facets", { kind, contains, limit: 30 })).catch(() => ({ values: [] }));
-    this.facets[kind] = found.values;
-    this._draw();
+  /** @param {any} list the fieldset of one kind @param {string} [contains] */
+  async _facet(list, contains) {
+    const { kind } = list.dataset;
+    const { values } = await ask("GET", withFields("/v1/facets", { kind, contains, limit: 30 })).catch(() => ({ values: [] }));
+    render(
+      values.map((/** @type {Fields} */ { value, value_base64: raw, count }) => html`<li><button class="plain" ?disabled=${raw} @click=${() => this._choose(kind, value)}
+        ><span>${shortened(kind, value)}</span><small>${count.toLocaleString()}</small></button></li>`),
+      list.lastElementChild,
+    );
   }
 
   /** @param {string} kind @param {string} value */
   _choose(kind, value) {
-    if (kind === "tag" || kind === "person") {
-      const tags = this.scene.filters.tags ?? [];
-      this._add({ tags: [...new Set([...tags, value])] });
-    } else this._add({ [kind]: value });
+    const { tags = [] } = this.scene.filters;
+    this._add(/tag|person/.test(kind) ? { tags: [...new Set([...tags, value])] } : { [kind]: value });
   }
 
   /** @param {Fields} more */
   _add(more) {
     // JSON leaves undefined ones out
     const filters = JSON.parse(JSON.stringify({ ...this.scene.filters, ...more }));
-    document.getElementById("filters")?.hidePopover();
+    this._of("#filters").hidePopover();
     this.told.filter(filters);
   }
 
@@ -195,7 +169,7 @@ export class Bar {
   }
 
   _search() {
-    const query = this._field()?.value.trim() ?? "";
+    const query = this.field.value.trim();
     if (query === this.scene.query) return;
     this.told.search(query, this._refines);
     this._refines = true;
@@ -230,7 +204,7 @@ function shortened(kind, value) {
   return parts.length > 2 ? `…/${parts.slice(-2).join("/")}` : value;
 }
 
-/** @param {Answer} state @returns {{kind: string, text: string}} */
+/** @param {Answer | null} state @returns {{kind: string, text: string}} */
 function workOf(state) {
   if (!state) return { kind: "", text: "Status" };
   const { files } = state;

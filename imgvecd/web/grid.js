@@ -22,13 +22,10 @@ export class Grid {
   constructor(box, told) {
     this.box = box;
     this.told = told;
-    this.sheet = document.createElement("div");
-    this.sheet.className = "sheet";
-    this.sheet.setAttribute("role", "presentation");
-    box.append(this.sheet);
+    this.sheet = child(box, ".sheet");
     /** @type {Source | null} */
     this.source = null;
-    this.layout = layOut(new Uint8Array(), [], { width: 1, rowHeight: 1, gap: 0, heading: 0 });
+    this.layout = this._laidOut(1);
     this.base = 0;
     this.active = 0;
     this.anchor = 0;
@@ -47,6 +44,9 @@ export class Grid {
     box.addEventListener("scroll", () => this._scrolled(), { passive: true });
     box.addEventListener("keydown", (event) => this._key(event));
     box.addEventListener("click", (event) => this._click(event));
+    // pictures tell of themselves on the way down alone
+    box.addEventListener("load", (event) => cellOf(event)?.classList.add("shown"), true);
+    box.addEventListener("error", (event) => cellOf(event)?.classList.add("broken"), true);
     new ResizeObserver(() => this._resized()).observe(box);
   }
 
@@ -124,21 +124,24 @@ export class Grid {
     this.told.selected();
   }
 
-  /** @param {number} index @returns {DOMRect | undefined} of the photo, if it is shown */
-  rect(index) {
-    return this._cells.get(index)?.getBoundingClientRect();
+  /** @param {number} index @returns {number} the share of a photo that is seen; 0 and less: none */
+  seen(index) {
+    const row = this._rowOf(index);
+    const height = this.layout.heights[row];
+    const top = this.layout.tops[row] - this.top;
+    return (Math.min(top + height, this.box.clientHeight) - Math.max(top, 0)) / height;
+  }
+
+  /** @param {number} width */
+  _laidOut(width) {
+    const { shapes = new Uint8Array(), sections = [] } = this.source ?? {};
+    const heading = sections.some((section) => section.title) ? HEADING : 8;
+    return layOut(shapes, sections, { width, rowHeight: width < 600 ? 110 : within(width / 6, 170, 260), gap: GAP, heading });
   }
 
   _arrange() {
     const width = this.sheet.clientWidth || this.box.clientWidth;
-    const source = this.source;
-    const titled = source?.sections.some((section) => section.title);
-    this.layout = layOut(source?.shapes ?? new Uint8Array(), source?.sections ?? [], {
-      width,
-      rowHeight: width < 600 ? 110 : within(width / 6, 170, 260),
-      gap: GAP,
-      heading: titled ? HEADING : 8,
-    });
+    this.layout = this._laidOut(width);
     const height = Math.min(this.layout.height + 24, TALLEST);
     this.sheet.style.height = `${height}px`;
     this._width = width;
@@ -308,8 +311,7 @@ export class Grid {
     if (extend) {
       if (!this.chosen.size) this.anchor = before;
       this.chosen.clear();
-      const [low, high] = [Math.min(this.anchor, this.active), Math.max(this.anchor, this.active)];
-      for (let i = low; i <= high; i++) this.chosen.add(i);
+      this._choose(this.active);
       this.told.selected();
     }
     const row = this._rowOf(this.active);
@@ -346,6 +348,8 @@ export class Grid {
   /** @param {KeyboardEvent} event */
   _key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !this.source?.length) return;
+    // after scrolling by other means, keys are meant for what is seen
+    if (this.seen(this.active) <= 0) this._activate(this.place.index);
     const page = Math.max(1, Math.floor(this.box.clientHeight / 260));
     const steps = /** @type {Steps} */ ({
       ArrowLeft: () => this.active - 1,
@@ -370,10 +374,8 @@ export class Grid {
 
   /** @param {number} index @param {boolean} range */
   toggle(index, range) {
-    if (range && this.chosen.size) {
-      const [low, high] = [Math.min(this.anchor, index), Math.max(this.anchor, index)];
-      for (let i = low; i <= high; i++) this.chosen.add(i);
-    } else if (!this.chosen.delete(index)) {
+    if (range && this.chosen.size) this._choose(index);
+    else if (!this.chosen.delete(index)) {
       this.chosen.add(index);
       this.anchor = index;
     }
@@ -381,10 +383,15 @@ export class Grid {
     this.told.selected();
   }
 
+  /** @param {number} to Select all from the anchor on. */
+  _choose(to) {
+    for (let i = Math.min(this.anchor, to); i <= Math.max(this.anchor, to); i++) this.chosen.add(i);
+  }
+
   /** @param {MouseEvent} event */
   _click(event) {
-    const cell = /** @type {HTMLElement} */ (event.target).closest(".cell");
-    if (!(cell instanceof HTMLElement)) return;
+    const cell = cellOf(event);
+    if (!cell) return;
     const index = Number(cell.dataset.index);
     this._activate(index);
     const onMark = event.offsetX < 36 && event.offsetY < 36 && event.detail > 0;
@@ -402,26 +409,14 @@ export class Scrubber {
   constructor(box, grid) {
     this.box = box;
     this.grid = grid;
-    this.track = document.createElement("div");
-    this.track.className = "track";
-    this.thumb = document.createElement("div");
-    this.thumb.className = "thumb";
-    this.thumb.tabIndex = 0;
-    this.thumb.setAttribute("role", "slider");
-    this.thumb.setAttribute("aria-label", "Month");
-    this.thumb.setAttribute("aria-orientation", "vertical");
-    this.thumb.setAttribute("aria-valuemin", "0");
-    this.label = document.createElement("span");
+    this.track = child(box, ".track");
+    this.thumb = child(box, ".thumb");
+    this.label = child(this.thumb, "span");
     this._at = -1;
     /** @type {Timeline | null} */
-    this._of = null;
-    /** @type {Timeline | null} */
     this.source = null;
-    this.thumb.append(this.label);
-    box.append(this.track, this.thumb);
     box.addEventListener("pointerdown", (event) => this._grab(event));
     this.thumb.addEventListener("keydown", (event) => this._key(event));
-    this.hide();
   }
 
   hide() {
@@ -441,14 +436,16 @@ export class Scrubber {
     let lowest = -1;
     this.source.sections.forEach((section, i) => {
       const share = headings[i] / Math.max(height, 1);
-      if (section.short === last || share - lowest < 0.028) return;
-      last = section.short;
+      const short = section.month.slice(0, 4);
+      if (short === last || share - lowest < 0.028) return;
+      last = short;
       lowest = share;
       const year = document.createElement("span");
-      year.textContent = /^\d/.test(section.short) ? section.short : "–";
+      year.textContent = /^\d/.test(short) ? short : "–";
       year.style.top = `${100 * share}%`;
       this.track.append(year);
     });
+    this._at = -1; // other months
     this.show(this.grid.top);
   }
 
@@ -459,9 +456,8 @@ export class Scrubber {
     const at = lastNotAbove(this.grid.layout.headings, top + 1, sections.length);
     const whole = Math.max(this.grid.layout.height - this.grid.box.clientHeight, 1);
     this.thumb.style.top = `${100 * Math.min(top / whole, 1)}%`;
-    if (this._at === at && this._of === this.source) return;
+    if (this._at === at) return;
     this._at = at;
-    this._of = this.source;
     this.label.textContent = sections[at]?.title ?? "";
     this.thumb.setAttribute("aria-valuenow", String(at));
     this.thumb.setAttribute("aria-valuetext", sections[at]?.title ?? "");
@@ -510,16 +506,18 @@ function blank(cell) {
   cell.setAttribute("aria-label", "Photo");
 }
 
+/** @param {Event} event @returns {HTMLElement | null} */
+function cellOf({ target }) {
+  return /** @type {HTMLElement} */ (target).closest(".cell");
+}
+
+/** @returns {HTMLElement} */
 function newCell() {
-  const cell = document.createElement("div");
-  cell.className = "cell";
-  cell.setAttribute("role", "option");
-  const picture = document.createElement("img");
-  picture.alt = "";
-  picture.decoding = "async";
-  picture.draggable = false;
-  picture.addEventListener("load", () => cell.classList.add("shown"));
-  picture.addEventListener("error", () => cell.classList.add("broken"));
-  cell.append(picture);
-  return cell;
+  const made = /** @type {HTMLTemplateElement} */ (child(document, "#cell")).content.cloneNode(true);
+  return child(/** @type {DocumentFragment} */ (made), ".cell");
+}
+
+/** @param {ParentNode} of @param {string} selector @returns {HTMLElement} */
+function child(of, selector) {
+  return /** @type {HTMLElement} */ (of.querySelector(selector));
 }

@@ -1,6 +1,6 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, attempt, commands, Live } from "./api.js";
+import { ask, attempt, commands, Live, photos } from "./api.js";
 import { Bar, parse } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid, Scrubber } from "./grid.js";
@@ -18,14 +18,17 @@ const box = byId("grid");
 const dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
 
 /** @type {Scene} */
-let scene = { view: "photos", query: "", filters: {}, order: "score" };
-/** Pictures that scenes are searched by, base64. @type {Map<number, string>} */
+let scene = fresh();
+/** Pictures that scenes are searched by, base64; the last one outlives a reload. @type {Map<number, string>} */
 const pictures = new Map();
 /** Matches that came while a photo was looked at. @type {any[]} */
 const waiting = [];
 /** @type {AbortController | null} */
 let searching = null;
 let noticeTimer = 0;
+let outdated = false; // the library has changed while a photo was looked at
+let arrived = false; // at the scene
+let remembering = 0;
 
 const grid = new Grid(box, {
   open: (index) => openViewer(index),
@@ -41,8 +44,8 @@ const panel = new Panel(byId("panel"), {
 });
 const viewer = new Viewer({
   shown: (index, id) => {
-    history.replaceState({ ...scene, viewing: index }, "");
     scene.viewing = index;
+    remember();
     void panel.show(id);
   },
   closed: (index) => closedViewer(index),
@@ -57,8 +60,6 @@ const bar = new Bar(byId("bar"), {
     box.focus();
   },
   noPicture: () => go({ ...scene, picture: undefined }),
-  help,
-  close: () => void closePage(),
 });
 const duplicates = new Duplicates(byId("view"), notice);
 const map = new PhotoMap(byId("view"), {
@@ -98,9 +99,13 @@ function fresh() {
   return { view: "photos", query: "", filters: {}, order: "score" };
 }
 
+/** Keep in the history where we are, once we are there. */
 function remember() {
-  if (scene.view === "map") scene.spot = map.spot;
-  history.replaceState({ ...scene, place: grid.place }, "");
+  clearTimeout(remembering);
+  if (!arrived) return;
+  const { scrollTop: scrolled } = byId("view");
+  const left = { place: grid.place, spot: map.spot, group: duplicates.at, panel: panel.shown, scrolled };
+  history.replaceState({ ...scene, ...left }, "");
 }
 
 /** @param {Scene} next Show something else; Back returns to where we are now. @param {boolean} [instead] not to here */
@@ -128,11 +133,12 @@ function addressOf(of) {
 }
 
 async function load() {
+  arrived = false;
   searching?.abort();
   const asked = new AbortController();
   searching = asked;
   waiting.length = 0;
-  bar.show(scene, pictureOf(scene));
+  bar.show(scene, scene.picture !== undefined);
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;
   box.hidden = !isGrid;
@@ -140,9 +146,12 @@ async function load() {
   if (!isGrid) {
     scrubber.hide();
     live.follow(null);
-    if (scene.view === "map") await map.show(scene.spot ?? undefined);
-    else if (scene.view === "duplicates") await duplicates.show();
+    if (scene.view === "map") await map.show(scene.spot);
+    else if (scene.view === "duplicates") await duplicates.show(scene.group);
     else await status.open();
+    if (asked.signal.aborted) return;
+    byId("view").scrollTop = scene.scrolled ?? 0;
+    arrived = true;
     return;
   }
   try {
@@ -151,6 +160,7 @@ async function load() {
     notice("");
     if (source instanceof Results) source.onfail = (why) => grid.source === source && notice(why, true, () => source.again());
     grid.show(source, scene.place);
+    arrived = true;
     const told = () => {
       if (grid.source !== source) return;
       scrubber.use(source);
@@ -158,9 +168,11 @@ async function load() {
     };
     told();
     if (source instanceof Timeline) void source.whole.then(told, told);
-    if (!source.length) empty();
-    else byId("view").hidden = true;
-    if (scene.viewing !== undefined && !viewer.open) openViewer(scene.viewing, true);
+    tellIfEmpty(source);
+    if (scene.viewing !== undefined && !viewer.open) {
+      panel.box.hidden = !scene.panel;
+      openViewer(scene.viewing, true);
+    }
     if (!document.activeElement || document.activeElement === document.body) box.focus({ preventScroll: true });
   } catch (error) {
     if (asked.signal.aborted) return;
@@ -171,7 +183,7 @@ async function load() {
 
 /** @param {Scene} of */
 function pictureOf(of) {
-  return pictures.get(of.picture ?? 0);
+  return pictures.get(of.picture ?? 0) ?? sessionStorage.getItem(`${of.picture}`);
 }
 
 /** @param {Scene} of @param {AbortSignal} signal */
@@ -179,12 +191,14 @@ async function sourceOf(of, signal) {
   const { text, terms } = parse(of.query);
   const data = pictureOf(of);
   if (data) terms.push({ data });
+  else if (of.picture) throw new Error("The picture is not here any more: paste or drop it again");
   if (!text && !terms.length) {
     live.follow(null);
     return new Timeline(of.filters).open(!of.place);
   }
   const request = { text, terms, filters: of.filters, order: of.order, ...of.literal };
-  const found = await new Results(request).open(signal);
+  const { index = 0, active = 0 } = of.place ?? {};
+  const found = await new Results(request).open(signal, Math.max(index, active, of.viewing ?? 0));
   live.follow(request);
   return found;
 }
@@ -193,6 +207,7 @@ async function sourceOf(of, signal) {
 async function refreshed() {
   map.refresh();
   const source = grid.source;
+  outdated = viewer.open;
   if (!(source instanceof Timeline) || viewer.open || scene.view !== "photos") return;
   try {
     await source.whole;
@@ -206,13 +221,15 @@ async function refreshed() {
     grid.show(next, { ...place, index: top, active });
     scrubber.use(next);
     bar.counted(next);
-    byId("view").hidden = next.length > 0;
+    tellIfEmpty(next);
   } catch { /* the next change, or the reader of events, tells */ }
 }
 
-function empty() {
+/** @param {Source} source */
+function tellIfEmpty({ length }) {
+  byId("view").hidden = length > 0;
+  if (length) return;
   const filtered = Object.keys(scene.filters).length || bar.results?.answer.understood;
-  byId("view").hidden = false;
   render(written(filtered ? "no-hits" : "no-photos"), byId("view"));
 }
 
@@ -236,14 +253,14 @@ function openViewer(index, again) {
 function closedViewer(index) {
   if (leaving) return;
   panel.box.hidden = true;
-  const seen = grid.rect(index);
-  const view = box.getBoundingClientRect();
-  if (seen && seen.top >= view.top && seen.bottom <= view.bottom) grid._activate(index);
+  if (grid.seen(index) > 0.99) grid._activate(index);
   else grid.reveal(index);
   box.focus();
   for (const hit of waiting.splice(0)) matched(hit);
+  if (outdated) void refreshed();
   if (scene.viewing !== undefined) {
     scene.viewing = undefined;
+    clearTimeout(remembering); // Forward opens it again
     history.back();
   }
 }
@@ -288,10 +305,10 @@ function sceneOf(hash) {
     filters = JSON.parse(fields.get("filters") ?? "{}");
   } catch { /* somebody's own address: no filters */ }
   return {
+    ...fresh(),
     view: view === "map" || view === "duplicates" || view === "status" ? view : "photos",
     query: fields.get("q") ?? "",
     filters,
-    order: "score",
   };
 }
 
@@ -300,10 +317,11 @@ function drawSelection() {
   byId("selection").hidden = !count;
   byId("selected").textContent = `${count.toLocaleString()} selected`;
 }
-byId("selection").addEventListener("click", (event) => {
+addEventListener("click", (event) => {
   const { key } = /** @type {HTMLElement} */ (event.target).dataset;
   if (key) pageKey(key)?.();
 });
+byId("close").onclick = () => void closePage();
 
 async function selectedIds() {
   const indexes = grid.chosen.size ? [...grid.chosen] : [grid.active];
@@ -322,7 +340,7 @@ async function tagSelected() {
     for (let i = 0; i < ids.length; i += 1000) {
       await ask("POST", "/v1/tags", { ids: ids.slice(i, i + 1000), add, remove });
     }
-    notice(`Tagged ${ids.length.toLocaleString()} photos`);
+    notice(`Tagged ${photos(ids.length)}`);
   });
 }
 
@@ -331,7 +349,7 @@ async function rateSelected(stars) {
   await attempt(notice, async () => {
     const ids = await selectedIds();
     for (const id of ids) await ask("PATCH", `/v1/images/${id}/metadata`, { rating: stars || null });
-    notice(ids.length === 1 ? (stars ? `Rated ${stars} of 5` : "No rating") : `Rated ${ids.length} photos`);
+    notice(ids.length > 1 ? `Rated ${photos(ids.length)}` : stars ? `Rated ${stars} of 5` : "No rating");
   });
 }
 
@@ -385,9 +403,7 @@ async function goToDate() {
 async function closePage() {
   live.stop();
   await ask("POST", "/close").catch(() => {});
-  const closed = written("closed");
-  document.body.textContent = "";
-  document.body.append(closed);
+  document.body.replaceChildren(written("closed"));
   /** @type {HTMLElement} */ (document.querySelector("code")).textContent = `${commands.imgvec} browse`;
 }
 
@@ -398,9 +414,9 @@ addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !viewer.open) box.focus();
     return;
   }
-  if (scene.view === "duplicates" && !viewer.open && duplicates.key(event)) return;
-  if (scene.view === "map" && map.key(event)) return event.preventDefault();
-  const act = viewer.open ? viewerKey(event.key) : pageKey(event.key);
+  const key = event.key === "=" ? "+" : event.key; // one key, with Shift or without
+  const shown = scene.view === "map" ? map : scene.view === "duplicates" ? duplicates : null;
+  const act = shown?.key(key) ?? (viewer.open ? viewerKey(key) : pageKey(key));
   if (act) {
     event.preventDefault();
     act();
@@ -412,7 +428,6 @@ function viewerKey(key) {
   const keys = /** @type {Keys} */ ({
     Escape: () => viewer.close(),
     "+": () => viewer.zoom(1.5),
-    "=": () => viewer.zoom(1.5),
     "-": () => viewer.zoom(1 / 1.5),
     i: () => togglePanel(),
     s: () => go({ ...fresh(), query: `#${panel.id}` }),
@@ -433,13 +448,16 @@ function viewerKey(key) {
 /** @param {string} key @returns {(() => void) | undefined} */
 function pageKey(key) {
   const keys = /** @type {Keys} */ ({
-    "/": () => bar.focus(),
+    "/": () => {
+      bar.field.focus();
+      bar.field.select();
+    },
     "?": help,
     m: () => go({ ...fresh(), view: "map" }),
     d: () => go({ ...fresh(), view: "duplicates" }),
     Escape: () => {
       if (grid.chosen.size) grid.unselect();
-      else if (scene.view !== "photos" || scene.query || pictureOf(scene) || Object.keys(scene.filters).length) history.back();
+      else if (scene.view !== "photos" || scene.query || scene.picture || Object.keys(scene.filters).length) history.back();
     },
   });
   if (scene.view === "photos" && grid.source?.length) {
@@ -459,6 +477,10 @@ function pageKey(key) {
 function withPicture(data) {
   const picture = Date.now();
   pictures.set(picture, data);
+  sessionStorage.clear();
+  try {
+    sessionStorage.setItem(`${picture}`, data);
+  } catch { /* a large one is gone at a reload */ }
   return { ...fresh(), picture };
 }
 
@@ -467,7 +489,7 @@ function takePicture(data) {
   const file = data?.files[0];
   if (!file) return false;
   const reader = new FileReader();
-  reader.onload = () => go(withPicture(String(reader.result).replace(/^[^,]*,/, "")));
+  reader.onload = () => go(withPicture(String(reader.result).split(",")[1]));
   reader.onerror = () => notice(`${file.name} is no picture to search by`);
   reader.readAsDataURL(file);
   return true;
@@ -487,7 +509,7 @@ async function begin() {
     const start = await ask("GET", "/start");
     if (start.like) scene = withPicture(start.like);
     if (start.query) scene = { ...scene, view: "photos", query: start.query };
-    bar.closes = start.closes;
+    byId("close").hidden = !start.closes;
     document.body.classList.toggle("member", !start.owner);
     commands.imgvec = start.imgvec;
   } catch { /* the first thing that is asked for says why */ }
@@ -495,6 +517,13 @@ async function begin() {
   live.start();
   // A browser keeps pages that were left, with their connections, and has six for all of them.
   addEventListener("pagehide", () => live.stop());
+  for (const kind of ["keyup", "click", "scroll"]) {
+    // at a reload it is too late
+    addEventListener(kind, () => {
+      clearTimeout(remembering);
+      remembering = setTimeout(remember, 200);
+    }, true);
+  }
   addEventListener("pageshow", (event) => event.persisted && live.start());
   await load();
 }

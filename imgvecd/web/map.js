@@ -1,6 +1,6 @@
 /** The map: photos where they were taken, those near each other together, over our own coastline. */
 
-import { ask, thumbnail, withFields } from "./api.js";
+import { ask, photos, thumbnail, withFields } from "./api.js";
 import { within } from "./layout.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
@@ -75,17 +75,14 @@ export class PhotoMap {
     if (this.visible) void this._ask();
   }
 
-  /** @param {KeyboardEvent} event @returns {boolean} whether the key was for us */
-  key(event) {
-    const steps = /** @type {Keys} */ ({
+  /** @param {string} key @returns {(() => void) | undefined} what it does */
+  key(key) {
+    return /** @type {Keys} */ ({
       ArrowLeft: () => this._pan(-STEP, 0), ArrowRight: () => this._pan(STEP, 0),
       ArrowUp: () => this._pan(0, -STEP), ArrowDown: () => this._pan(0, STEP),
-      "+": () => this._zoom(1), "=": () => this._zoom(1), "-": () => this._zoom(-1),
+      "+": () => this._zoom(1), "-": () => this._zoom(-1),
       Home: () => this._fly(WHOLE),
-    });
-    if (!(event.key in steps)) return false;
-    steps[event.key]();
-    return true;
+    })[key];
   }
 
   get _size() {
@@ -276,7 +273,7 @@ export class PhotoMap {
           ${this.failure
             ? html`<span class="wrong" role="status">${this.failure}</span>`
             : html`<button ?disabled=${!total} @click=${() => this.told.photos(this._seen())}>${total
-                ? html`Show ${total.toLocaleString()} ${total === 1 ? "photo" : "photos"} here`
+                ? html`Show ${photos(total)} here`
                 : "No photo here says where it was taken"}</button>`}
         </div>
       </div>`,
@@ -288,8 +285,8 @@ export class PhotoMap {
   /** @param {Group} group */
   _group(group) {
     const place = this.places.get(group.id) ?? "";
-    const photos = `${group.count.toLocaleString()} ${group.count === 1 ? "photo" : "photos"}`;
-    return html`<li><button class="spot digits-${String(group.count).length}" aria-label=${place ? `${photos} near ${place}` : photos}
+    const many = photos(group.count);
+    return html`<li><button class="spot digits-${String(group.count).length}" aria-label=${place ? `${many} near ${place}` : many}
       @focus=${() => this._reveal(group)} @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(group, 128)}>
       ${group.count > 1 ? html`<b>${group.count.toLocaleString(undefined, { notation: "compact" })}</b>` : nothing}${place ? html`<span>${place.split(",")[0]}</span>` : nothing}</button></li>`;
   }

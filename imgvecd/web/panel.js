@@ -216,12 +216,7 @@ function told(key, value) {
 
 /** @param {number} bytes */
 export function size(bytes) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit ? value.toFixed(value < 10 ? 1 : 0) : value} ${units[unit]}`;
+  const power = Math.floor(Math.log10(bytes || 1) / 3);
+  const value = bytes / 1000 ** power;
+  return `${power ? value.toFixed(value < 10 ? 1 : 0) : value} ${["B", "kB", "MB", "GB", "TB"][power]}`;
 }

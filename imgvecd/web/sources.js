@@ -48,10 +48,8 @@ export class Timeline {
     this.whole = Promise.resolve();
     /** @type {() => void} */
     this.onload = () => {};
-    /** @type {{month: string, count: number}[]} */
-    this._months = [];
-    /** @type {Uint32Array} */
-    this._starts = new Uint32Array();
+    /** Of the sections. @type {number[]} */
+    this._starts = [];
     /** Parts of months, by the index of their first photo. @type {Map<number, {ids: number[], hashes: string[], days: number[]}>} */
     this._loaded = new Map();
     /** @type {Map<number, Promise<void>>} */
@@ -97,15 +95,13 @@ export class Timeline {
   /** @param {Pick<Answer, "months" | "clock">} found @param {Uint8Array} shapes */
   _take(found, shapes) {
     this.clock = found.clock;
-    this._months = found.months;
-    this._starts = new Uint32Array(found.months.length);
     let start = 0;
-    this.sections = found.months.map((month, i) => {
-      this._starts[i] = start;
-      const section = { start, title: titleOf(month.month), short: month.month.slice(0, 4) };
-      start += month.count;
+    this.sections = found.months.map(({ month, count }) => {
+      const section = { start, title: titleOf(month), month };
+      start += count;
       return section;
     });
+    this._starts = this.sections.map((section) => section.start);
     this.shapes = shapes;
   }
 
@@ -136,12 +132,12 @@ export class Timeline {
     const at = lastNotAbove(this._starts, index, this._starts.length);
     const within = index - this._starts[at];
     const place = within % PART;
-    return { month: this._months[at].month, start: within - place, place };
+    return { month: this.sections[at].month, start: within - place, place };
   }
 
   /** @param {string} month "2023-05", or the beginning of it; the place of its first photo */
   find(month) {
-    const place = this._months.findIndex((each) => each.month <= `${month}~` && each.month !== "undated");
+    const place = this.sections.findIndex((each) => each.month <= `${month}~` && each.month !== "undated");
     return place < 0 ? this.length - 1 : this._starts[place];
   }
 
@@ -185,7 +181,7 @@ export class Results {
     this.request = request;
     this.shapes = new Uint8Array();
     /** @type {Section[]} */
-    this.sections = [{ start: 0, title: "", short: "" }];
+    this.sections = [];
     /** @type {() => void} */
     this.onload = () => {};
     /** Told why no more comes. @type {(why: string) => void} */
@@ -211,8 +207,8 @@ export class Results {
     return this._cursor === null;
   }
 
-  /** @param {AbortSignal} [signal] */
-  async open(signal) {
+  /** @param {AbortSignal} [signal] @param {number} [least] index of a hit that was seen before */
+  async open(signal, least) {
     const answer = await ask("POST", "/v1/search", { ...this.request, limit: PAGE }, signal);
     this.answer = answer;
     this.found = answer.found;
@@ -224,6 +220,7 @@ export class Results {
     }
     this._add(hits);
     this._cursor = answer.next_cursor;
+    while (least && this._cursor && this.length < least + PAGE) await this._more(signal);
     return this;
   }
 
@@ -249,13 +246,18 @@ export class Results {
     return true;
   }
 
+  /** @param {AbortSignal} [signal] */
+  async _more(signal) {
+    const answer = await ask("POST", "/v1/search", { ...this.request, limit: PAGE, cursor: this._cursor }, signal);
+    this._add(answer.hits);
+    this._cursor = answer.next_cursor;
+  }
+
   async _next() {
     if (this._asking) return;
     this._asking = true;
     try {
-      const answer = await ask("POST", "/v1/search", { ...this.request, limit: PAGE, cursor: this._cursor });
-      this._add(answer.hits);
-      this._cursor = answer.next_cursor;
+      await this._more();
       this._asking = false;
       this.onload();
     } catch (error) {
@@ -279,17 +281,15 @@ export class Results {
 
   _arrange() {
     this.shapes = Uint8Array.from(this.hits, (hit) => shapeOf(hit.width, hit.height));
-    /** @type {Section[]} */
-    const sections = [];
+    this.sections = [];
     let last = "";
     this.hits.forEach((hit, start) => {
       const band = hit.band ?? "untold";
       if (band === last) return;
       last = band;
       const count = band === "found" ? this.found : band === "weaker" ? this.weaker : 0;
-      sections.push({ start, title: BANDS[band] + (count ? ` · ${count.toLocaleString()}` : ""), short: "" });
+      this.sections.push({ start, title: BANDS[band] + (count ? ` · ${count.toLocaleString()}` : ""), month: "" });
     });
-    this.sections = sections.length ? sections : [{ start: 0, title: "", short: "" }];
   }
 }
 

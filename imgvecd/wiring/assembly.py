@@ -18,7 +18,6 @@ from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
 from imgvecd.core.indexing.indexing_gate import IndexingGate
-from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
@@ -32,6 +31,7 @@ from imgvecd.types import FileRow, ModelInfo
 from imgvecd.wiring.model_hub import download_terms
 from imgvecd.wiring.parts import (
     DECODES_PER_WORKER,
+    checkpoint_digests,
     drop_image_towers,
     fetch_image,
     make_decoder,
@@ -108,11 +108,13 @@ def assemble(
         recovery.prepare(condemned=condemned)
         catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
-        digest = CheckpointDigests(os.path.join(state, "checkpoints.json")).of
+        digest = checkpoint_digests(state).of
         if moving:
-            serving, target = plan_models(config.model, catalog.models.serving(), digest)
+            serving, target = plan_models(
+                config.model, catalog.models.serving(), digest, config.encode.precision
+            )
         else:
-            serving, target = choose_model(config.model, digest), None
+            serving, target = choose_model(config.model, digest, config.encode.precision), None
         young_until_s = catalog.made_at_s() + _YOUNG_S
         opener = FileOpener()
         drop_image_towers(state, [serving, target])
@@ -218,7 +220,8 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         ModelError: the catalog has no embeddings of the model.
     """
     state = expand(config.state_dir)
-    choice = choose_model(config.model)
+    digest = checkpoint_digests(state, read_only=True).of
+    choice = choose_model(config.model, digest, config.encode.precision)
     catalog = Catalog(state, read_only=True)
     try:
         model = catalog.models.get(choice.fingerprint)

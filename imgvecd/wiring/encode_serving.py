@@ -159,9 +159,9 @@ def _choices(config: Config) -> list[ModelChoice]:
     settings: list[str | ModelConfig] = [_model(text) for text in config.encode_server.models]
     for setting in settings or [config.model]:
         if setting == "auto":
-            found += filter(None, plan_models(setting, None))
+            found += filter(None, plan_models(setting, None, precision=config.encode.precision))
         else:
-            found.append(choose_model(setting))
+            found.append(choose_model(setting, precision=config.encode.precision))
     return list({choice.fingerprint: choice for choice in found}.values())
 
 

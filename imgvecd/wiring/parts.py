@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from imgvecd.adapters import mounts, parquet, rapid_ocr, web_images
 from imgvecd.adapters.thumbnail_cache import ThumbnailCache
 from imgvecd.adapters.trash import FreedesktopTrash
 from imgvecd.config import paths
-from imgvecd.config.schema import Config
+from imgvecd.config.schema import Config, EncodeConfig
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
+from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ConfigError
@@ -68,6 +71,11 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
     return ThumbnailCache(directory, limit_bytes) if limit_bytes else None
 
 
+def checkpoint_digests(state: str, *, read_only: bool = False) -> CheckpointDigests:
+    """Return what knows the digests of checkpoints, and keeps them in the state directory."""
+    return CheckpointDigests(os.path.join(state, "checkpoints.json"), read_only=read_only)
+
+
 def make_source(
     choice: ModelChoice, config: Config, state: str, young_until_s: float = 0.0
 ) -> ModelSource:
@@ -81,7 +89,11 @@ def make_source(
     servers = _encode_servers(choice, config, state, None)
     path = text_tower_path(choice, state)
     tower = EncoderProcess(
-        choice, config.encode, young_until_s=young_until_s, part="texts", text_tower=path
+        choice,
+        _encoding(choice, config),
+        young_until_s=young_until_s,
+        part="texts",
+        text_tower=path,
     )
     elsewhere = ElsewhereEncoder(servers, tower, path)
     return ModelSource(choice.fingerprint, elsewhere, servers, encodes_here=False)
@@ -118,13 +130,23 @@ def make_encoder(
     speed = os.path.join(state, "speed", f"{choice.fingerprint}.json")
     return SplitEncoder(
         choice,
-        config.encode,
+        _encoding(choice, config),
         texts,
         images,
         priority,
         young_until_s=young_until_s,
         speed_file=speed,
     )
+
+
+def _encoding(choice: ModelChoice, config: Config) -> EncodeConfig:
+    """Return the settings for a model: of two that a library moves between, one may be in int8."""
+    settings = config.encode
+    if choice.int8:
+        return msgspec.structs.replace(settings, precision="int8", device="cpu", runtime="auto")
+    if settings.precision == "int8":
+        return msgspec.structs.replace(settings, precision="auto")
+    return settings
 
 
 def text_tower_path(choice: ModelChoice, state: str) -> str:

@@ -15,7 +15,11 @@ import numpy as np
 from imgvecd.core.library.runtime_choice import read_choice
 from imgvecd.errors import ModelError, NotBuiltError, NotFetchedError
 from imgvecd.processes.framing import Buffer, send
-from imgvecd.processes.malloc import give_back_mapped, keep_freed_memory
+from imgvecd.processes.malloc import (
+    give_back_large_blocks,
+    give_back_mapped,
+    keep_freed_memory,
+)
 from imgvecd.processes.worker_messages import (
     Answer,
     EncodeArguments,
@@ -50,6 +54,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     arguments = msgspec.json.decode(sys.argv[1], type=EncodeArguments)
     channel = open_channel(arguments.priority)
+    give_back_large_blocks()
     try:
         encoding = Encoding(arguments, lambda info: send(channel, ModelKnown(info)))
     except ModelError as error:

@@ -24,8 +24,14 @@ def _browsers():
 
 
 @pytest.fixture(scope="session", params=_browsers())
-def browser(request):
-    browser = Browser(request.param)
+def kind(request):
+    """The browser's name, for who starts one of his own."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def browser(kind):
+    browser = Browser(kind)
     browser.resize(1200, 800)
     yield browser
     browser.close()

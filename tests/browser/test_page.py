@@ -3,14 +3,17 @@
 import importlib.util
 import json
 import math
+import os
 import pathlib
+import shutil
 import socket
 
 import pytest
-from browsing import HOSTILE
+from browsers import Browser
+from browsing import HOSTILE, PHOTOS
 from gateways import Gateway
 from PIL import Image
-from running import DEADLINE_S
+from running import DEADLINE_S, RunningDaemon
 
 ACTIVE = "document.querySelector('.cell.active')"
 COUNT = "document.querySelector('.count')?.textContent ?? ''"
@@ -83,11 +86,15 @@ def test_back_returns_to_the_very_same_place(page):
         f"JSON.stringify({place}) === {json.dumps(json.dumps(before, separators=(',', ':')))}"
     )
     page.js(PASTED)
-    page.until(f"document.querySelector('#bar form .chip') && /found|nearest/.test({COUNT})")
+    page.until(
+        f"document.querySelector('#by-picture:not([hidden])') && /found|nearest/.test({COUNT})"
+    )
     page.js("history.back()")
-    page.until(f"!document.querySelector('#bar form .chip') && ({COUNT}) === '13 photos'")
+    page.until(f"!document.querySelector('#by-picture:not([hidden])') && ({COUNT}) === '13 photos'")
     page.js("history.forward()")
-    page.until(f"document.querySelector('#bar form .chip') && /found|nearest/.test({COUNT})")
+    page.until(
+        f"document.querySelector('#by-picture:not([hidden])') && /found|nearest/.test({COUNT})"
+    )
     page.js("history.back()")
     page.until(f"({COUNT}) === '13 photos'")
     page.press("/")
@@ -102,6 +109,119 @@ def test_back_returns_to_the_very_same_place(page):
     page.until("location.hash === '#view=status'")
     page.js("history.back()")
     page.until("!location.hash && document.activeElement.id === 'grid'")  # keys move in it again
+
+
+def reloaded(browser, place, ready="true"):
+    """Load the page anew, and return where it was before: it is there again."""
+    kept = "JSON.stringify(history.state)"
+    seen = [None, browser.js(kept)]
+    while seen[-1] != seen[-2]:  # something moves yet
+        browser.js("new Promise(done => setTimeout(done, 500))")
+        seen.append(browser.js(kept))
+    before = browser.js(place)
+    browser.ask("browsingContext.reload", context=browser.context, wait="complete")
+    browser.until(f"({ready}) && ({place}) === {json.dumps(before)}")
+    return before
+
+
+GRID = (
+    "(({ scrollTop }, place) =>"
+    " JSON.stringify([Math.round(scrollTop), place?.index, place?.active]))"
+    "(document.querySelector('#grid'), history.state?.place)"
+)
+GROUP = "document.querySelector('.duplicates .count')?.textContent"
+PANEL = "document.querySelector('#panel h2')?.textContent"
+SHOWN = "document.querySelectorAll('.cell.shown').length >= 3"
+
+
+@pytest.mark.long
+def test_a_reload_returns_to_the_very_same_photos(browser, own_daemon):
+    """Though the daemon was started anew meanwhile."""
+    gateway = Gateway(own_daemon)
+    browser.resize(500, 400)
+    browser.open(gateway.address)
+    browser.until(SHOWN)
+    browser.press("End", "Up")
+    browser.until("history.state.place?.active > 0")
+    own_daemon.stop()
+    again = type(own_daemon)(own_daemon.home, [own_daemon.home / "Pictures"])
+    try:
+        reloaded(browser, GRID, SHOWN)
+        browser.js("void (location.hash = 'q=a cat')")
+        browser.until(f"/found|nearest/.test({COUNT})")
+        browser.press("End")
+        browser.until("history.state.place?.active > 0")
+        reloaded(browser, GRID, SHOWN)
+        browser.press("i")
+        browser.until(f"{PANEL} && history.state.panel")
+        reloaded(browser, PANEL, "document.querySelector('.pswp--open')")
+        browser.press("Escape")
+        browser.until("!document.querySelector('.pswp') && history.state.viewing === undefined")
+        browser.js("history.back()")
+        browser.until("!location.hash && history.state.place?.active > 0")
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+        again.kill()
+
+
+@pytest.mark.long
+def test_a_reload_returns_to_the_very_same_place_of_other_views(browser, own_daemon):
+    for photo in (own_daemon.home / "Pictures" / "2020").glob("*.jpg"):
+        photo.with_name(f"copy of {photo.name}").write_bytes(photo.read_bytes())
+    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 16)
+    gateway = Gateway(own_daemon)
+    try:
+        browser.resize(500, 400)
+        browser.open(gateway.address)
+        browser.until(SHOWN)
+        browser.press("d")
+        browser.until(f"{GROUP}?.startsWith('1 of')")
+        browser.press("n")
+        browser.until("history.state.group === 1")
+        assert reloaded(browser, GROUP).startswith("2 of")
+        browser.press("m")
+        browser.until("history.state.spot")
+        browser.press("+", "Right")
+        reloaded(browser, "JSON.stringify(history.state.spot)", SPOT)
+        browser.click(".state")
+        browser.until("document.querySelector('.roots')")
+        browser.js("void (document.querySelector('#view').scrollTop = 60)")
+        browser.until("history.state.scrolled === 60")
+        assert reloaded(browser, "document.querySelector('#view').scrollTop") == 60
+        browser.js("history.back()")
+        browser.until(SPOT)
+        browser.js("history.back()")
+        browser.until(f"{GROUP}?.startsWith('2 of')")
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+
+
+def test_a_search_that_was_scrolled_far_is_come_back_to(page):
+    """As many hits are asked for as it takes."""
+    page.js(
+        "void (() => { const real = fetch; window.fetch = (path, options) => real(path,"
+        " path === '/v1/search' ? { ...options, body: JSON.stringify("
+        " { ...JSON.parse(options.body), limit: 2 }) } : options); })()"
+    )
+    opened = (
+        "import('/web/sources.js').then(({ Results }) =>"
+        " new Results({ text: 'a cat', terms: [] }).open(undefined, %s)).then(r => r.length)"
+    )
+    assert page.js(opened % 0) == 2
+    assert page.js(opened % 7) > 7
+
+
+def test_a_picture_that_was_searched_by_outlives_a_reload(page):
+    page.js(PASTED)
+    page.until(f"document.querySelector('#by-picture:not([hidden])') && /nearest/.test({COUNT})")
+    before = page.js(COUNT)
+    page.ask("browsingContext.reload", context=page.context, wait="complete")
+    page.until(f"document.querySelector('#by-picture:not([hidden])') && ({COUNT}) === '{before}'")
+    page.js("sessionStorage.clear()")  # as where it was too large
+    page.ask("browsingContext.reload", context=page.context, wait="complete")
+    page.until("document.querySelector('#notice.shown')?.textContent.includes('paste or drop')")
 
 
 def test_pictures_may_be_kept_for_good(page):
@@ -188,6 +308,63 @@ def test_arrows_move_and_shift_selects(page):
     page.until("document.querySelector('#selection').hidden")
     page.press("x")
     page.until("document.querySelector('#selection').textContent.includes('1 selected')")
+
+
+def test_every_key_of_the_grid_does_what_the_help_says(page):
+    page.resize(500, 400)
+    index = f"Number({ACTIVE}?.dataset.index)"
+
+    def moved(key, condition):
+        before = page.until(f"{index} + 1") - 1
+        page.press(key)
+        page.until(condition.replace("now", index).replace("before", str(before)))
+
+    page.press("Home")
+    page.until(f"{index} === 0")
+    for key, condition in (
+        ("Down", "now > before"),
+        ("Right", "now === before + 1"),
+        ("Left", "now === before - 1"),
+        ("Up", "now < before"),
+        ("PageDown", "now > before"),
+        ("PageUp", "now < before"),
+        ("End", "now === 12"),
+    ):
+        moved(key, condition)
+    page.press("?")
+    page.until("document.querySelector('#help[open]')")
+    page.press("Escape")
+    page.until("!document.querySelector('#help[open]')")
+    page.press("g")
+    page.until("document.querySelector('#dialog[open]')")
+    page.press("2021", "Enter")
+    month = f"{ACTIVE}?.getAttribute('aria-label').includes('2021')"
+    page.until(f"!document.querySelector('#dialog[open]') && {month}")
+    for key, said in (("3", "Rated 3 of 5"), ("0", "No rating")):
+        page.press(key)
+        page.until(f"document.querySelector('#notice.shown')?.textContent === '{said}'")
+    photo = page.js(f"{ACTIVE}.dataset.photo")
+    page.press("s")
+    page.until(f"location.hash === '#q=%23{photo}' && /found|nearest/.test({COUNT})")
+    page.press("Escape")
+    page.until(f"!location.hash && {ACTIVE}?.dataset.photo === '{photo}'")
+    page.press("t")
+    page.until("document.querySelector('#dialog[open]')")
+    page.press("Escape")
+
+
+def test_keys_are_meant_for_what_is_seen(page):
+    """Not for the photo that was left behind by scrolling, or by the strip of months."""
+    page.resize(500, 300)
+    page.press("Home")
+    page.js("void (document.querySelector('#grid').scrollTop = 1e6)")
+    page.until(
+        "document.querySelector('#grid').scrollTop > 300 && !document.querySelector('#photo-0')"
+    )
+    page.press("x")
+    page.until("!document.querySelector('#selection').hidden")
+    chosen = "document.querySelector('.cell[aria-selected=true]').getBoundingClientRect()"
+    assert page.js(f"{chosen}.bottom > 0 && {chosen}.top < innerHeight")
 
 
 def test_the_strip_of_months_goes_month_by_month(page):
@@ -348,6 +525,51 @@ def test_new_photos_appear(browser, own_daemon):
         gateway.close()
 
 
+@pytest.mark.long
+def test_one_photo_is_looked_at_while_its_drive_goes_and_while_it_is_deleted(browser, tmp_path):
+    folder = tmp_path / "Pictures"
+    folder.mkdir()
+    shutil.copy(PHOTOS / "rocket.jpg", folder)
+    daemon = RunningDaemon(tmp_path, [folder])
+    gateway = None
+    name = "document.querySelector('#panel h2')?.textContent"
+    try:
+        daemon.wait_until_indexed(1)
+        gateway = Gateway(daemon)
+        browser.resize(1200, 800)
+        browser.open(gateway.address)
+        browser.until(f"({COUNT}) === '1 photo'")
+        browser.press("Enter", "i")
+        browser.until(f"{name} === 'rocket.jpg'")
+        for key in ("Right", "Left", "End", "Home", "PageDown"):
+            browser.press(key)  # there is no other
+        browser.until("document.querySelector('.pswp__img')?.naturalWidth")
+        folder.rename(tmp_path / "away")
+        daemon.wait_until(lambda: not daemon.status()["roots"][0].get("online", True))
+        browser.press("i", "i")
+        browser.until("document.querySelector('#panel .badge')?.textContent.includes('Offline')")
+        assert browser.js(name) == "rocket.jpg"
+        assert browser.js("document.querySelector('.pswp__img').naturalWidth") > 0
+        (tmp_path / "away").rename(folder)
+        daemon.wait_until(lambda: daemon.status()["roots"][0].get("online", True))
+        (folder / "rocket.jpg").unlink()
+        daemon.wait_until(lambda: daemon.status()["files"]["seen"] == 0)
+        browser.press("i", "i")
+        browser.until("document.querySelector('#panel .wrong')")
+        browser.press("Escape")
+        browser.until(
+            "document.querySelector('#view .empty')?.textContent.includes('No photos yet')"
+        )
+        browser.until("!document.querySelector('.pswp')")
+        browser.press("Enter", "Down", "x", "s", "5")
+        assert browser.js("document.querySelectorAll('.pswp--open').length") == 0
+    finally:
+        browser.open("about:blank")
+        if gateway is not None:
+            gateway.close()
+        daemon.kill()
+
+
 def groups_come_as_one_goes_on(browser, names):
     """Go through all groups, of which the page has only the first two at the beginning."""
     browser.js(
@@ -363,7 +585,11 @@ def groups_come_as_one_goes_on(browser, names):
         pictures = browser.js("[...document.querySelectorAll('.lens img')].map(i => i.alt)")
         seen |= {path.rpartition("/")[2] for path in pictures}
         browser.until(f"groups.at + 1 < groups.groups.length || {number + 1} === groups.total")
-        browser.js("void groups.key(new KeyboardEvent('keydown', { key: 'n' }))")
+        # what is on its way is not seen, nor what was there before
+        as_far_as_here = "image => image.style.opacity === String(Number(image.complete))"
+        pictures = "[...document.querySelectorAll('.lens img')]"
+        assert browser.js(f"groups.key('n')() ?? {pictures}.every({as_far_as_here})")
+        browser.until(f"{pictures}.every(image => image.style.opacity === '1')")
     assert total > 2
     assert seen >= names
 
@@ -392,6 +618,22 @@ def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
             browser.press(*keys)
             rounded = f"({zoom}).replace(/\\d+\\.\\d{{4,}}/g, (n) => Number(n).toFixed(3))"
             browser.until(f"{rounded} === '{seen}'")
+        marks = "[...document.querySelectorAll('figcaption button')].map(b => b.textContent.trim())"
+        for key, seen in (
+            ("1", ["1 Goes", "2 Goes"]),
+            ("1", ["1 Stays", "2 Goes"]),
+            (" ", ["2 Goes", "1 Stays"]),
+            (" ", ["1 Stays", "2 Goes"]),
+        ):
+            browser.press(key)
+            browser.until(f"String({marks}) === {json.dumps(','.join(seen))}")
+        place = "document.querySelector('.duplicates .count').textContent"
+        for key, seen in (("n", "2 of"), ("p", "1 of")):
+            browser.press(key)
+            browser.until(f"{place}.startsWith('{seen}')")
+        for seen in ("true", "false"):
+            browser.press("o")
+            browser.until(f"String(Boolean(document.querySelector('.overlaid'))) === '{seen}'")
         browser.js("document.querySelector('.duplicates button.main').click()")
         browser.until("document.querySelector('#notice').textContent.includes('1 moved')")
         left = [path for path in photos + copies if path.exists()]
@@ -418,6 +660,7 @@ def test_duplicates_go_to_the_trash_and_come_back(browser, own_daemon):
         gateway.close()
 
 
+SPOT = "document.querySelector('.spot')"
 SPOTS = "[...document.querySelectorAll('.spot')].map(s => s.getAttribute('aria-label'))"
 
 
@@ -546,36 +789,108 @@ def test_closing_leaves_no_listener(browser, daemon):
     browser.open("about:blank")
 
 
-SMALL_VIEWS = [pytest.param(view, marks=pytest.mark.nightly) for view in ("menu", "help", "status")]
+AXE = importlib.util.find_spec("axe_core_python")
 
 
-@pytest.mark.parametrize("view", ["grid", "viewer", "duplicates", "map", *SMALL_VIEWS])
-def test_axe_finds_nothing_serious(page, view):
-    found = importlib.util.find_spec("axe_core_python")
-    if found is None:
-        pytest.skip("axe-core-python is not installed")
-    steps = {
-        "viewer": lambda: (page.press("i"), page.until("document.querySelector('.strip img')")),
-        "menu": lambda: (
-            page.click("[popovertarget]"),
-            page.until("document.querySelector('#filters li')"),
-        ),
-        "help": lambda: (page.press("?"), page.until("document.querySelector('dialog[open]')")),
-        "duplicates": lambda: (
-            page.press("d"),
-            page.until("!document.querySelector('#view').hidden"),
-        ),
-        "map": lambda: open_map(page),
-        "status": lambda: (page.click(".state"), page.until("document.querySelector('.roots')")),
-    }
-    if view in steps:
-        steps[view]()
-    source = pathlib.Path(found.submodule_search_locations[0], "axe.min.js").read_text()
-    page.js(f"(() => {{ {source}; window.axe = axe; }})()")
-    violations = page.js("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
-    serious = {
+def serious(browser):
+    """Return what axe-core finds that keeps somebody from using what is seen."""
+    source = pathlib.Path(AXE.submodule_search_locations[0], "axe.min.js").read_text()
+    browser.js(f"(() => {{ if (!window.axe) {{ {source}; window.axe = axe; }} }})()")
+    # what fades in has its own colours then
+    browser.until(
+        "document.getAnimations().every(a => a.effect.getTiming().iterations === Infinity)"
+    )
+    run = "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)"
+    return {
         violation["id"]: [node["html"][:200] for node in violation["nodes"]]
-        for violation in violations
+        for violation in browser.js(run)
         if violation["impact"] in {"serious", "critical"}
     }
-    assert serious == {}
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-core-python is not installed")
+@pytest.mark.parametrize("view", ["grid", "viewer", "map"])
+def test_axe_finds_nothing_serious(page, view):
+    if view == "viewer":
+        page.press("i")
+        page.until("document.querySelector('.strip img')")
+    elif view == "map":
+        open_map(page)
+    assert serious(page) == {}
+
+
+MADE_OF_NAMES = "document.querySelectorAll('img[onerror], script:not([src]), b.ours').length"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_every_screen_names_are_only_names_and_axe_finds_nothing_serious(
+    kind, scheme, own_daemon
+):
+    """Wide and narrow, with all that a screen can tell of."""
+    pictures = bytes(own_daemon.home / "Pictures")
+    folder = os.path.join(pictures, b"\xff<b class=ours>folder")
+    os.mkdir(folder)
+    for name in HOSTILE:
+        shutil.copy(os.path.join(pictures, name), folder)
+    with open(os.path.join(folder, b"torn " + HOSTILE[0]), "wb") as file:
+        file.write(b"\xff\xd8\xff\xe0 torn")
+    own_daemon.wait_until(
+        lambda: own_daemon.is_idle() and own_daemon.status()["files"]["failed"] == 1
+    )
+    first = own_daemon.get("/v1/images")["images"][0]["id"]
+    own_daemon.post("/v1/tags", {"ids": [first], "add": ["<b class=ours>tag</b>"]})
+    browser, gateway = Browser(kind, dark=scheme == "dark"), Gateway(own_daemon)
+    try:
+        browser.open(gateway.address)
+        browser.until("document.querySelectorAll('.cell.shown').length >= 5")
+        wrong = {}
+        for size in ((1200, 800), (390, 780)):
+            browser.resize(*size)
+            for screen in SCREENS:
+                show(browser, gateway, screen)
+                assert browser.js(f"[document.title, {MADE_OF_NAMES}]") == ["imgvecd", 0]
+                if AXE and (found := serious(browser)):
+                    wrong[screen, size] = found
+        assert wrong == {}
+        for command in (["search", "a circle"], ["duplicates"]):
+            sheet = own_daemon.home / f"{command[0]}.html"
+            own_daemon.imgvec(*command, "--html", str(sheet))
+            browser.open(f"file://{sheet}")
+            browser.until("document.images.length >= 8")
+            assert browser.js("[...document.images].every(image => image.naturalWidth)")
+            assert browser.js(MADE_OF_NAMES) == 0
+    finally:
+        browser.close()
+        gateway.close()
+
+
+SCREENS = {  # what is opened, the keys that are pressed then, and what is seen after them
+    "timeline": ("", (), "document.querySelector('.cell.shown')"),
+    "selection": ("", "x", "!document.querySelector('#selection').hidden"),
+    "tags": ("", "t", "document.querySelector('#dialog[open]')"),
+    "help": ("", "?", "document.querySelector('#help[open]')"),
+    "filters": ("", (), "document.querySelector('#filters li')"),
+    "nothing": ('#filters={"min_rating":5}', (), "document.querySelector('.empty')"),
+    "search": ("#q=a cat in 2021", (), "document.querySelector('.said button')"),
+    "error": ("#q=%230", (), "document.querySelector('#notice.shown')"),
+    "viewer": ("", ["Enter"], "document.querySelector('.pswp__img')?.complete"),
+    "panel": ("", "i", "document.querySelector('.strip img')?.complete"),
+    "duplicates": ("#view=duplicates", (), "document.querySelectorAll('.lens').length === 2"),
+    "slider": ("#view=duplicates", "o", "document.querySelector('.overlaid')"),
+    "map": ("#view=map", (), "document.querySelector('.spot')"),
+    "status": ("#view=status", (), "document.querySelector('.failures')"),
+}
+
+
+def show(browser, gateway, screen):
+    """Show one of `SCREENS` as somebody does who has just opened the page."""
+    address, keys, seen = SCREENS[screen]
+    browser.open("about:blank")
+    browser.open(f"http://{gateway.host}/{address}")
+    if keys or screen == "filters":
+        browser.until("document.querySelector('.cell.shown, .lens')")
+    browser.press(*keys)
+    if screen == "filters":
+        browser.click("[popovertarget]")
+    browser.until(seen)

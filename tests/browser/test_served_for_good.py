@@ -89,7 +89,7 @@ def test_a_browser_is_asked_for_the_secret_once(browser, served):
     browser.js("void (document.querySelector('input').value = '')")
     browser.press(SECRET, "Enter")
     browser.until("document.querySelectorAll('.cell.shown').length >= 5")
-    assert "Close" not in browser.js("document.querySelector('nav').textContent")
+    assert "Close" not in browser.js("document.querySelector('nav').innerText")
     browser.open(f"http://127.0.0.1:{served}/")
     browser.until("document.querySelectorAll('.cell.shown').length >= 5")
     browser.open("about:blank")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,7 @@ comparing = Later("imgvecd.adapters.imagetower.pictures")
 
 FP32 = EncodeConfig(precision="fp32", runtime="openvino")
 AUTO = EncodeConfig()
+INT8 = EncodeConfig(precision="int8")
 WHOLE = EncodeConfig(device="cuda")  # what surely runs on the processor is built
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1}
 VIT = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16}
@@ -131,6 +133,40 @@ def test_one_that_bf16_is_too_coarse_for_is_built_in_fp32(tmp_path, monkeypatch)
     tower = building.build(tiny(tmp_path), AUTO, str(tmp_path / "tower"))
     assert tower.dtype == "float32"
     assert "fp32" in read_choice(str(tmp_path / "tower"), AUTO).note
+
+
+@pytest.mark.parametrize("vnni", [True, False])
+@pytest.mark.parametrize("kind", [EMBEDDED, *BUILT[:-1]])  # it is too coarse for a random timm
+def test_in_int8_it_gives_similar_vectors_and_says_how_similar(tmp_path, monkeypatch, kind, vnni):
+    if vnni and not runtime_choice.computes_vnni():
+        pytest.skip("the processor has no VNNI")
+    monkeypatch.setattr("imgvecd.adapters.imagetower.building.computes_vnni", lambda: vnni)
+    choice = choose_model(EMBEDDED) if kind == EMBEDDED else tiny(tmp_path, kind)
+    exact = building.build(choice, FP32, str(tmp_path / "exact"))
+    directory = str(tmp_path / "tower")
+    assert building.build(choice, INT8, directory).dtype == "int8"
+    tower = ImageTower.read(directory)
+    assert tower.dtype == "int8"
+    pictures = comparing.comparison_pictures(exact.info.preprocess)
+    rows, expected = tower.encode_images(pictures), exact.encode_images(pictures)
+    cosine = comparing.likeness(rows, expected)
+    assert cosine >= comparing.SIMILAR
+    assert not np.array_equal(rows, expected)
+    note = read_choice(directory, INT8).note
+    told = re.search(r"OpenVINO in int8, .* cosine ([0-9.]+) to fp32", note)
+    assert float(told[1]) == pytest.approx(cosine, abs=0.001)
+    assert read_choice(directory, FP32) is None
+    graph = load_openvino().Core().read_model(os.path.join(directory, GRAPH))
+    constants = [node for node in graph.get_ops() if node.get_type_name() == "Constant"]
+    kinds = [node.get_element_type().get_type_name() for node in constants]
+    assert kinds.count("i8") >= 5
+
+
+def test_a_model_that_int8_is_too_coarse_for_is_not_built_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("imgvecd.adapters.imagetower.building.SIMILAR", 1.1)
+    with pytest.raises(NotBuiltError, match="too coarse"):
+        building.build(tiny(tmp_path), INT8, str(tmp_path / "tower"))
+    assert not (tmp_path / "tower").exists()
 
 
 @pytest.mark.parametrize("kind", ["attention pool", "resnet"])

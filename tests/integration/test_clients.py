@@ -1,12 +1,15 @@
 """Both Python clients and a real daemon: lists as lines, thumbnails, events, waiting."""
 
 import asyncio
+import io
 import os
 import shutil
 import threading
 from typing import Any
 
 import pytest
+from browsing import make_library
+from PIL import Image
 from running import DEADLINE_S
 
 from imgvecd import AsyncClient, Client, api
@@ -51,6 +54,44 @@ async def test_both_clients_tell_the_same(daemon):
     assert client.sync(DEADLINE_S) == await other.sync(DEADLINE_S)
     assert client.rescan(os.path.dirname(images[0].files[0].path)) == await other.rescan()
     assert client.stats().images == (await other.stats()).images == len(images)
+
+
+async def test_both_clients_ask_for_what_the_page_shows(start, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    count = make_library(folder) + 1
+    Image.effect_noise((5000, 3000), 50).save(folder / "large.jpg")
+    daemon = start(folder)
+    daemon.wait_until_indexed(count)
+    client, other = Client(str(daemon.socket)), AsyncClient(str(daemon.socket))
+    for kind, contains, expected in (
+        ("camera", "", [("Camera 0", 4), ("Camera 1", 4)]),
+        ("folder", "2021", [(str(folder / "2021"), 3)]),
+        ("place", "rome", [("Rome, Lazio, Italy", 1)]),
+        ("person", "", []),
+    ):
+        facets = client.facets(kind, contains)
+        assert [(facet.value, facet.count) for facet in facets.values] == expected
+        assert await other.facets(kind, contains) == facets
+    assert len(client.facets("camera", limit=1).values) == 1
+    rome = (40.0, 10.0, 44.0, 14.0)
+    for options, counts in (({}, [2, 1, 1]), ({"box": rome, "columns": 64}, [1])):
+        clusters = client.positions(**options)
+        assert [cluster.count for cluster in clusters.clusters] == counts
+        assert await other.positions(**options) == clusters
+    timeline = client.timeline()
+    assert await other.timeline() == timeline
+    assert timeline.total == len(timeline.shapes) == sum(month.count for month in timeline.months)
+    month = client.month("2020-02")
+    assert await other.month("2020-02") == month
+    assert month.days == (5,)
+    (large,) = (each for each in client.images() if each.files[0].path.endswith("large.jpg"))
+    for size in (2048, 4096):
+        picture = client.thumbnail(large.id, size)
+        assert Image.open(io.BytesIO(picture)).width == size
+        assert await other.thumbnail(large.id, size) == picture
+    original = (folder / "large.jpg").read_bytes()
+    assert client.original(large.id) == await other.original(large.id) == original
 
 
 async def test_events_tell_of_a_new_photo_and_of_what_was_missed(daemon, shipped_photos):

@@ -67,6 +67,27 @@ def test_the_old_model_answers_until_the_new_one_is_complete(start, shipped_phot
     assert back.search("a cat", 1)[0].endswith(("cat.jpg", "new.jpg"))
 
 
+def test_a_library_moves_to_int8_and_back(start, shipped_photos):
+    daemon = start(shipped_photos)
+    daemon.wait_until_indexed(8)
+    assert daemon.stop() == 0
+
+    moving = start(shipped_photos, encode__precision="int8")
+    assert moving.search("a cat", 1)[0].endswith("cat.jpg")
+    moving.wait_until(lambda: moving.status()["move"] is None)
+    moving.wait_until_indexed(8)
+    assert "int8" in moving.status()["model"]["runs_on"]
+    assert "in int8, built" in moving.status()["model"]["runtime_note"]
+    assert moving.search("a cat", 1)[0].endswith("cat.jpg")
+    assert moving.stop() == 0
+
+    back = start(shipped_photos)  # whose vectors are kept
+    back.wait_until(lambda: back.status()["move"] is None)
+    status = back.wait_until_indexed(8)
+    assert (status["model"]["name"], status["encoded"]) == ("imgvecd-mini", 0)
+    assert back.search("a cat", 1)[0].endswith("cat.jpg")
+
+
 def test_a_move_that_was_killed_goes_on(start, shipped_photos, other_model):
     daemon = start(shipped_photos)
     daemon.wait_until_indexed(8)

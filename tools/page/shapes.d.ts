@@ -43,11 +43,18 @@ type Scene = {
   place?: Place;
   /** Where the map was left. */
   spot?: Spot;
+  /** Where the duplicates were left: the index of a group. */
+  group?: number;
+  /** Where any other view was left, in pixels. */
+  scrolled?: number;
+  /** Whether what is known of the photo in the viewer is shown beside it. */
+  panel?: boolean;
 };
 
 type Grid = import("../../imgvecd/web/grid.js").Grid;
 type Source = import("../../imgvecd/web/sources.js").Timeline | import("../../imgvecd/web/sources.js").Results;
-type Section = { start: number; title: string; short: string };
+/** `month`: "2023-05", or "undated"; empty where it is none. */
+type Section = { start: number; title: string; month: string };
 type Place = { index: number; offset: number; active: number };
 
 /** Where everything is, in pixels from the top of the whole sheet. */
@@ -82,8 +89,6 @@ type BarEvents = {
   order: (order: "score" | "newest") => void;
   noPicture: () => void;
   view: (view: Scene["view"]) => void;
-  help: () => void;
-  close: () => void;
 };
 type GridEvents = {
   open: (index: number) => void;

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
+import msgspec
 import numpy as np
 import safetensors
 
 from imgvecd.errors import NotBuiltError
 from imgvecd.types import Float32Array
 
-Foreign: TypeAlias = Any  # of safetensors, which has no types
+_LENGTH_BYTES = 8  # of the header's length, at the beginning
+_TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}  # bf16 numpy has not
 
 
 class Weights:
     """Hands out arrays, and knows which ones nobody took.
 
     Args:
-        path: of the file, which is mapped: what is not taken is not read.
+        path: of the file, of which only what is taken is read. It is not mapped: its pages would
+            be memory of this process, beside the arrays that are made of them.
 
     Attributes:
         taken_bytes: of all arrays that were taken, in fp32.
@@ -30,11 +33,17 @@ class Weights:
 
     def __init__(self, path: str) -> None:
         try:
-            file: Foreign = safetensors.safe_open(path, framework="numpy")
-            self._left: set[str] = set(file.keys())
-            self._file = file
-        except (OSError, safetensors.SafetensorError) as error:
+            with safetensors.safe_open(path, framework="numpy"):  # it checks what the header says
+                pass
+            with open(path, "rb") as file:
+                length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+                header = msgspec.json.decode(file.read(length), type=dict[str, Any])
+        except (OSError, safetensors.SafetensorError, msgspec.MsgspecError) as error:
             raise NotBuiltError(f"{path} cannot be read: {error}") from error
+        header.pop("__metadata__", None)
+        self._path, self._begin = path, _LENGTH_BYTES + length
+        self._entries = header
+        self._left = set(header)
 
     def __contains__(self, name: str) -> bool:
         return name in self._left
@@ -48,17 +57,24 @@ class Weights:
         Raises:
             NotBuiltError: it is missing, or is of another shape or type.
         """
-        try:
-            array = self._file.get_tensor(name)
-        except (safetensors.SafetensorError, TypeError) as error:  # bf16, which numpy has not
-            raise NotBuiltError(f"{name} cannot be read: {error}") from error
-        fits = len(array.shape) == len(shape) and all(
-            wanted in {-1, length} for wanted, length in zip(shape, array.shape, strict=True)
+        if name not in self._entries:
+            raise NotBuiltError(f"the checkpoint has no {name}")
+        kind, found = self._entries[name]["dtype"], tuple(self._entries[name]["shape"])
+        fits = len(found) == len(shape) and all(
+            wanted in {-1, length} for wanted, length in zip(shape, found, strict=True)
         )
-        if not fits or array.dtype.kind != "f":
-            raise NotBuiltError(f"{name} is {array.dtype} {array.shape} instead of {shape}")
+        if not fits or kind not in _TYPES:
+            raise NotBuiltError(f"{name} is {kind} {found} instead of {shape}")
+        begin, end = self._entries[name]["data_offsets"]
+        dtype = np.dtype(_TYPES[kind])
+        try:
+            array = np.fromfile(
+                self._path, dtype, (end - begin) // dtype.itemsize, offset=self._begin + begin
+            )
+            plain: Float32Array = array.reshape(found).astype(np.float32, copy=False)
+        except (OSError, ValueError) as error:  # it was cut since
+            raise NotBuiltError(f"{name} cannot be read: {error}") from error
         self._left.discard(name)
-        plain: Float32Array = array.astype(np.float32, copy=False)
         self.taken_bytes += plain.nbytes
         return plain
 

@@ -14,6 +14,9 @@ from imgvecd.types import Float32Array, PreprocessSpec
 SAME = 0.9995
 """Cosine to the model in fp32 that every picture must have for vectors to be interchangeable."""
 
+SIMILAR = 0.95
+"""Likewise, for vectors of 8 bits: other ones, that find nearly the same (docs/performance.md)."""
+
 _LARGEST = 100_000_000  # pixels
 
 

@@ -36,15 +36,17 @@ _LARGE_BYTES = 64 << 20  # of weights
 # A single image is computed by one stream, and somebody may wait for it: so there are not many, and
 # a single one where the first images take a core longer.
 _MOST_STREAMS, _QUICK_S = 4, 1.5
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+# what is multiplied in int8 says so itself; the setting is for all else
+_HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
 
 class TowerFacts(msgspec.Struct, frozen=True):
     """What the graph does not say.
 
     Attributes:
-        precision: that it was found to be as good as the model in: "fp32" or "bf16".
-        sample: the model's embedding of `sample_pixels`.
+        precision: "fp32" or "bf16", that it was found to be as good as the model in, or "int8".
+        sample: the model's embedding of `sample_pixels`; in int8 the tower's own.
         sizes, crc32: of graph and weights.
     """
 
@@ -63,7 +65,7 @@ class CompiledGraph:
 
     Args:
         graph: an `openvino.Model`, or the path of one.
-        precision: "fp32" or "bf16".
+        precision: "fp32", "bf16", or "int8" for a graph rewritten by `use_eight_bits`.
         threads: of the processor; 0 takes every core.
         most_streams: so many at the most; the threads are shared out between them.
 
@@ -78,7 +80,7 @@ class CompiledGraph:
         threads = threads or len(os.sched_getaffinity(0))
         streams = threads // math.ceil(threads / most_streams)
         settings = {
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,  # decoders run on these cores, too
@@ -131,7 +133,7 @@ class ImageTower:
 
     def __init__(self, info: ModelInfo, precision: str, directory: str, threads: int = 0) -> None:
         self.info = info
-        self.dtype = {"fp32": "float32", "bf16": "bfloat16"}[precision]
+        self.dtype = _DTYPES[precision]
         compiled = partial(CompiledGraph, os.path.join(directory, GRAPH), precision, threads)
         try:
             self._compiled = compiled(_MOST_STREAMS)
@@ -217,7 +219,7 @@ def _read(directory: str) -> TowerFacts:
         raise ModelError(f"{directory} cannot be read: {error.strerror}") from error
     except msgspec.MsgspecError as error:
         raise ModelError(f"{directory} is of another version: {error}") from error
-    if not is_whole or facts.precision not in _PRECISIONS:
+    if not is_whole or facts.precision not in _HINTS:
         raise ModelError(f"{directory} is damaged")
     return facts
 
@@ -239,4 +241,4 @@ def precisions(wanted: str, *, computes_bf16: bool) -> tuple[str, ...]:
     """Return what to try, the fastest first, for a setting of `encode.precision`."""
     if wanted == "auto":
         return ("bf16", "fp32") if computes_bf16 else ("fp32",)
-    return (wanted,) if wanted in _PRECISIONS else ()
+    return (wanted,) if wanted in {"fp32", "bf16"} else ()

@@ -8,7 +8,7 @@ import msgspec
 import torch
 
 from imgvecd.adapters import imagetower
-from imgvecd.adapters.imagetower.pictures import SAME, comparison_pictures, likeness
+from imgvecd.adapters.imagetower.pictures import SAME, SIMILAR, comparison_pictures, likeness
 from imgvecd.adapters.openclip.image_tower import encode_exactly
 from imgvecd.adapters.openclip.loading import load, preprocess_spec
 from imgvecd.config.schema import EncodeConfig
@@ -62,7 +62,7 @@ class Comparison:
         Raises:
             OSError: the folder cannot be written.
         """
-        if self._cosine >= SAME:
+        if self._cosine >= (SIMILAR if self._tower.dtype == "int8" else SAME):
             note = f"{self._found.note}; cosine {self._cosine:.5f} to torch"
             found = msgspec.structs.replace(self._found, note=note, compared=True)
             write_choice(directory, found)

@@ -7,7 +7,12 @@ import torch
 from imgvecd.core.library.runtime_choice import computes_bf16
 from imgvecd.errors import ModelError
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,  # of texts; images are the image tower's
+}
 
 
 def choose_device(setting: str) -> torch.device:

@@ -72,9 +72,11 @@ class CheckpointDigests:
 
     Args:
         path: of the file that keeps them.
+        read_only: it is not written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
+        self._read_only = read_only
         self._table = RememberedTable(path, _Kept, _MOST_FILES)
 
     def of(self, checkpoint: str) -> bytes:
@@ -94,7 +96,7 @@ class CheckpointDigests:
         ):
             return known.digest
         digest = digest_checkpoint(checkpoint)
-        if stamp == _stamp(checkpoint) and _is_settled(stamp):
+        if not self._read_only and stamp == _stamp(checkpoint) and _is_settled(stamp):
             proof = _proof(checkpoint, stamp, digest)
             self._table.put(checkpoint, _Kept(stamp, digest, proof))
         return digest

@@ -7,7 +7,7 @@ import os
 import re
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import imgvecd
@@ -59,6 +59,7 @@ class ModelChoice:
         config_path: of a model configuration that open_clip does not know; or empty.
         checkpoint_path: of a local checkpoint; or empty.
         note: for a person, about how the choice came about; or empty.
+        int8: its images are encoded in 8 bits: other vectors, so another fingerprint.
     """
 
     name: str
@@ -67,17 +68,26 @@ class ModelChoice:
     config_path: str = ""
     checkpoint_path: str = ""
     note: str = ""
+    int8: bool = False
 
 
-def choose_model(setting: str | ModelConfig, digest: _Digest = digest_checkpoint) -> ModelChoice:
+def choose_model(
+    setting: str | ModelConfig, digest: _Digest = digest_checkpoint, precision: str = "auto"
+) -> ModelChoice:
     """Return what the setting means, without importing or loading any model.
 
     Args:
         digest: of a checkpoint; see `CheckpointDigests.of`, which does not read what it knows.
+        precision: as `encode.precision` has it; all but "int8" give the same vectors.
 
     Raises:
         ModelError: a local checkpoint cannot be read, or none is named.
     """
+    choice = _choose(setting, digest)
+    return _in_int8(choice) if precision == "int8" else choice
+
+
+def _choose(setting: str | ModelConfig, digest: _Digest) -> ModelChoice:
     if setting == "auto":
         return _embedded(_AUTO_NOTE, digest)
     if isinstance(setting, str):
@@ -115,7 +125,10 @@ def not_at_hand(choice: ModelChoice, hub: str) -> ModelError:
 
 
 def plan_models(
-    setting: str | ModelConfig, last: ModelInfo | None, digest: _Digest = digest_checkpoint
+    setting: str | ModelConfig,
+    last: ModelInfo | None,
+    digest: _Digest = digest_checkpoint,
+    precision: str = "auto",
 ) -> tuple[ModelChoice, ModelChoice | None]:
     """Return (the model that answers queries now, the one to move to or None).
 
@@ -125,26 +138,40 @@ def plan_models(
 
     Args:
         last: the model that answered queries last, if any did.
-        digest: see `choose_model`.
+        digest, precision: see `choose_model`.
 
     Raises:
         ModelError: see `choose_model`.
     """
     auto = setting == "auto"
-    wanted = choose_model(_AUTO if auto else setting, digest)
+    wanted = choose_model(_AUTO if auto else setting, digest, precision)
     if last is not None and last.fingerprint == wanted.fingerprint:
         return wanted, None
-    former = choose_model(_FORMER_AUTO).fingerprint
-    if auto and (last is None or last.fingerprint != former):
-        return _embedded(_AUTO_NOTE, digest), wanted
+    if auto and not any(_as_it_was(_choose(each, digest), last) for each in (_AUTO, _FORMER_AUTO)):
+        embedded = _embedded(_AUTO_NOTE, digest)
+        same = _in_int8(embedded) if precision == "int8" else embedded
+        return _as_it_was(embedded, last) or same, wanted
     if last is None:
         return wanted, None
     try:
         pretrained = "" if last.pretrained == _EMBEDDED_TAG else last.pretrained
-        serving = choose_model(ModelConfig(name=last.name, pretrained=pretrained), digest)
+        serving = _as_it_was(
+            _choose(ModelConfig(name=last.name, pretrained=pretrained), digest), last
+        )
     except ModelError:  # its checkpoint is gone
         return wanted, None
-    return (serving, wanted) if serving.fingerprint == last.fingerprint else (wanted, None)
+    return (serving, wanted) if serving is not None else (wanted, None)
+
+
+def _as_it_was(choice: ModelChoice, last: ModelInfo | None) -> ModelChoice | None:
+    """Return the model in the numbers that it answered in last; None if it did not."""
+    variants = (choice, _in_int8(choice))
+    fingerprint = None if last is None else last.fingerprint
+    return next((each for each in variants if each.fingerprint == fingerprint), None)
+
+
+def _in_int8(choice: ModelChoice) -> ModelChoice:
+    return replace(choice, fingerprint=_fingerprint(choice.fingerprint, b"int8"), int8=True)
 
 
 def _embedded(note: str, digest: _Digest) -> ModelChoice:

@@ -44,6 +44,8 @@ def circumstances(config: EncodeConfig) -> str:
 
 def runs_on_processor(config: EncodeConfig) -> bool:
     """Return whether models surely run on the processor; only torch knows all other devices."""
+    if config.precision == "int8":
+        return True
     if config.device == "auto":
         return not _cards() and sys.platform != "darwin"
     return config.device == "cpu"
@@ -73,6 +75,11 @@ def write_choice(directory: str, choice: RuntimeChoice) -> None:
 def computes_bf16() -> bool:
     """Return whether the processor multiplies bf16 itself; emulated, it is slower than fp32."""
     return any(flag in _cpuinfo() for flag in ("avx512_bf16", "amx_bf16"))
+
+
+def computes_vnni() -> bool:
+    """Return whether the processor sums products of 8 bits in 32."""
+    return any(flag in _cpuinfo() for flag in ("avx512_vnni", "avx_vnni", "asimddp"))
 
 
 def computes_avx2_at_best() -> bool:

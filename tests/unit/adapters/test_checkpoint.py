@@ -1,10 +1,13 @@
 """open_clip's tables are read without open_clip and torch, and say what open_clip would."""
 
 import json
+import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from imgvecd.adapters.checkpoint import Weights, read_architecture
 from imgvecd.config.schema import ModelConfig
@@ -70,6 +73,28 @@ def test_a_file_that_is_none_is_refused(tmp_path):
             Weights(str(path))
     with pytest.raises(NotBuiltError):
         Weights(str(tmp_path / "missing"))
+
+
+def test_weights_are_handed_out_as_they_are_and_none_is_forgotten(tmp_path):
+    path = str(tmp_path / "model.safetensors")
+    rng = np.random.default_rng(1)
+    wide, narrow = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=5).astype(np.float16)
+    whole, empty = np.arange(3), np.empty((0, 2), np.float32)
+    arrays: dict[str, np.ndarray] = {"wide": wide, "narrow": narrow, "whole": whole, "empty": empty}
+    safetensors.numpy.save_file(arrays, path, {"said": "of no account"})
+    weights = Weights(path)
+    np.testing.assert_array_equal(weights.take("wide", 3, -1), wide)
+    np.testing.assert_array_equal(weights.take("narrow", 5), narrow)
+    assert weights.take("empty", 0, 2).shape == (0, 2)
+    assert weights.taken_bytes == 4 * (wide.size + narrow.size)
+    for name, shape in [("wide", (4, 3)), ("wide", (12,)), ("whole", (3,)), ("missing", (1,))]:
+        with pytest.raises(NotBuiltError, match=name):
+            weights.take(name, *shape)
+    with pytest.raises(NotBuiltError, match="whole"):
+        weights.require_all_taken("w")
+    os.truncate(path, os.path.getsize(path) - 60)  # while it is read
+    with pytest.raises(NotBuiltError, match="cannot be read"):
+        [weights.take(name, *array.shape) for name, array in arrays.items() if name != "whole"]
 
 
 @pytest.mark.parametrize(

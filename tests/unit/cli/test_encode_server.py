@@ -182,6 +182,8 @@ def test_servers_are_read_from_file_and_flag(home):
         ("encode:\n  remote: [{url: https://a}, {url: https://a/}]\n", "given twice"),
         ('encode:\n  remote: [{url: https://a, on_wanted: "x \'y"}]\n', "on_wanted"),
         ("encode:\n  remote: [{token_file: x}]\n", "missing required field `url`"),
+        ("encode:\n  precision: int8\n  device: cuda\n", "device must be auto or cpu"),
+        ("encode:\n  precision: int8\n  runtime: torch\n", "runtime must be auto"),
         ("encode:\n  without_remote: sometimes\n", "valid are wait, local"),
     ],
 )

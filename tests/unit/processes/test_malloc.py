@@ -43,6 +43,24 @@ fill()
 print(fill())
 """
 
+HELD = """
+import resource
+import numpy as np
+from imgvecd.processes.malloc import give_back_large_blocks
+if {told}:
+    give_back_large_blocks()
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+before = held()
+first = np.ones(16 << 20, np.uint8)
+del first
+pairs = [(np.ones(8 << 20, np.uint8), np.ones(64 << 10, np.uint8)) for _ in range(8)]
+kept = [small for _, small in pairs]
+del pairs
+print(held() - before)
+"""
+
 
 def run(program, *, told):
     program = program.format(told=told)
@@ -58,3 +76,8 @@ def test_all_threads_share_one_heap():
 def test_freed_memory_is_used_again():
     assert int(run(FAULTS, told=False)) > 10_000
     assert int(run(FAULTS, told=True)) < 100
+
+
+def test_large_blocks_are_given_back_though_small_ones_behind_them_are_kept():
+    assert int(run(HELD, told=False)) > 48 << 20
+    assert int(run(HELD, told=True)) < 16 << 20

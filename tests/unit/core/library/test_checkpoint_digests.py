@@ -51,6 +51,15 @@ def test_it_is_read_once(checkpoint, tmp_path, readings):
     assert readings == [str(checkpoint)]
 
 
+def test_who_may_only_read_keeps_nothing(checkpoint, tmp_path, readings):
+    kept = tmp_path / "state" / "checkpoints.json"
+    assert CheckpointDigests(str(kept), read_only=True).of(str(checkpoint)) == digest_of(checkpoint)
+    assert not kept.parent.exists()
+    CheckpointDigests(str(kept)).of(str(checkpoint))
+    CheckpointDigests(str(kept), read_only=True).of(str(checkpoint))
+    assert len(readings) == 2
+
+
 @pytest.mark.parametrize("how", ["written over", "replaced", "of other length"])
 def test_what_was_changed_is_read_again(checkpoint, tmp_path, how):
     digests = CheckpointDigests(str(tmp_path / "checkpoints.json"))

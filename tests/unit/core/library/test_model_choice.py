@@ -55,6 +55,27 @@ def test_auto_moves_to_the_fast_one_from_wherever_it_is():
     assert plan_models("best", info(fast)) == (fast, choose_model("best"))
 
 
+def test_int8_is_another_model_and_a_library_moves_there_and_back():
+    exact, small = choose_model("fast"), choose_model("fast", precision="int8")
+    assert small == dataclasses.replace(exact, fingerprint=small.fingerprint, int8=True)
+    assert small.fingerprint != exact.fingerprint
+    for precision in ("auto", "fp32", "bf16", "fp16"):
+        assert choose_model("fast", precision=precision) == exact
+    for setting in ("fast", "auto"):  # what has answered goes on until the other is complete
+        assert plan_models(setting, info(exact), precision="int8") == (exact, small)
+        assert plan_models(setting, info(small)) == (small, exact)
+        assert plan_models(setting, info(small), precision="int8") == (small, None)
+    embedded = choose_model("auto")
+    for precision in ("auto", "int8"):
+        wanted = choose_model("fast", precision=precision)
+        for last in (embedded, choose_model("auto", precision="int8")):
+            assert plan_models("auto", info(last), precision=precision) == (last, wanted)
+    assert plan_models("auto", None, precision="int8") == (
+        choose_model("auto", precision="int8"),
+        small,
+    )
+
+
 def test_another_tag_or_name_is_another_model():
     names = [("ViT-B-32", "openai"), ("ViT-B-16", "openai"), ("ViT-B-32", "laion2b_e16")]
     choices = [choose_model(ModelConfig(name=name, pretrained=tag)) for name, tag in names]
