@@ -490,6 +490,30 @@ def test_the_recall_is_measured(indexed):
 
 
 @pytest.mark.parametrize("make_engine", ["postgres"], indirect=True)
+def test_the_recall_is_not_that_of_bursts_which_find_themselves(
+    make_engine, monkeypatch, postgres, database
+):
+    monkeypatch.setattr(index_keeper, "INDEX_FROM", 2000)
+    nobody_asks = np.empty((0, DIM), np.float32)
+    subject = EngineSubject(make_engine())
+    rng = np.random.default_rng(8)
+    moments = np.repeat(unit_vectors(rng, 400, DIM).astype(np.float32), 10, axis=0)
+    vectors = moments + 0.02 * rng.standard_normal(moments.shape).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    subject.put(range(4000), vectors.astype(np.float16))
+    subject.engine.settle(MODEL.fingerprint, lambda: nobody_asks)
+    measured = index_of(subject.engine)["candidates"]
+    postgres.execute(
+        "UPDATE imgvecd.models SET candidates = 10, candidates_filtered = 10",
+        database.partition("@/")[2].partition("?")[0],
+    )
+    subject.engine._tables.forget("model")
+    assert measured > 20
+    assert subject.engine.measure("model", nobody_asks).unfiltered < 0.95
+    subject.close()
+
+
+@pytest.mark.parametrize("make_engine", ["postgres"], indirect=True)
 def test_all_candidates_are_looked_at_before_the_nearest_are_ranked(
     indexed, monkeypatch, postgres, database
 ):

@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 
 _K = 10
 _MOST_QUERIES = 48  # an exact search of a million takes a second
-_OWN_QUERIES = 8  # of images in the table, beside what people ask
+# Of pictures, beside what people ask: what lies between two images of the table stands for one that
+# is not in it. Images themselves find their own bursts, whatever the index misses.
+_PICTURES = 16
 _TENTH = "v.key %% 10 = 3"  # as psycopg takes it
 _TRIED = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 4000)  # candidates
 _MARGIN = 0.02  # measured on a few queries: a text that finds nothing weighs much
@@ -47,12 +49,12 @@ def enough_candidates(
 ) -> tuple[int, int, bool]:
     """Return the least candidates, without and with a filter, that find what is promised.
 
-    They do so for what people ask and for images in the table alike.
+    They do so for what people ask and for pictures alike.
 
     Returns: also whether they do; if not, they are as many as were tried.
     """
     asked = _questions(connection, table, queries)
-    texts = max(0, len(asked) - _OWN_QUERIES)
+    texts = max(0, len(asked) - _PICTURES)
     kinds = [some for some in (asked[:texts], asked[texts:]) if len(some)]
     best = []
     enough = True
@@ -91,8 +93,12 @@ def sampled(connection: Connection, table: VectorTable, most: int) -> list[HalfV
 
 
 def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
-    own = [vector.to_numpy() for vector in sampled(connection, table, _OWN_QUERIES)]
-    asked = np.stack([*queries[: _MOST_QUERIES - len(own)], *own]).astype(np.float32)
+    """Return what is asked, those of pictures last."""
+    drawn = [vector.to_numpy() for vector in sampled(connection, table, 2 * _PICTURES)]
+    images = np.stack(drawn).astype(np.float32)
+    half = len(images) // 2
+    pictures = images[:half] + images[half : 2 * half]
+    asked = np.concatenate([queries[: _MOST_QUERIES - half], pictures]).astype(np.float32)
     return np.asarray(asked / np.linalg.norm(asked, axis=1, keepdims=True), np.float32)
 
 
