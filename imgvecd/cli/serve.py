@@ -50,8 +50,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 def run(options: argparse.Namespace) -> int:
     """Serve until told to stop."""
     os.umask(0o077)  # catalog, index, thumbnails, sockets: nobody else's, wherever they lie
-    for number in (signal.SIGHUP, signal.SIGUSR1):  # they would end us until somebody listens
-        signal.signal(number, signal.SIG_IGN)
+    # they would end us until somebody listens; the daemon hears then that they came, so a
+    # configuration that is changed after it was read here is read again
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
     use_one_malloc_arena()
     config = load_servable(options)
     _require_folders(options.root or (), config)

@@ -171,6 +171,8 @@ class Daemon:
         # the threads at once, on standard error, even if the event loop hangs; then the handler
         faulthandler.register(signal.SIGUSR1, chain=True)
         stack.callback(faulthandler.unregister, signal.SIGUSR1)
+        # whoever started us may have them wait until here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
         faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: the log shall say where
 
     def _on_stop(self, number: int) -> None:

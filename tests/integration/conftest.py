@@ -61,12 +61,12 @@ def start(tmp_path, request):
     daemons = []
     any_encoder = request.node.get_closest_marker("any_encoder") is not None
 
-    def start_daemon(*folders, env=None, wrapper=(), kept=True, **settings):
+    def start_daemon(*folders, env=None, wrapper=(), kept=True, wait=True, **settings):
         home = tmp_path / "home"
-        options = {"env": env}
+        options = {"env": env, "wait": wait}
         if any_encoder:
             own = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}", "ENCODED": str(tmp_path / "encoded")}
-            options = {"env": {**own, **(env or {})}, "module": "fast_daemon"}
+            options |= {"env": {**own, **(env or {})}, "module": "fast_daemon"}
         daemon = RunningDaemon(home, folders, settings, wrapper=wrapper, kept=kept, **options)
         daemons.append(daemon)
         return daemon

@@ -115,6 +115,28 @@ def test_a_signal_during_the_start_is_obeyed_later(start, shipped_photos, config
     daemon.wait_until(only_the_cat_is_left_out)
 
 
+def test_a_signal_before_anybody_listens_is_obeyed_later(start, shipped_photos, config_file):
+    config_file(roots=[str(shipped_photos)])
+    daemon = start(wait=False)
+    daemon.wait_until(lambda: survives(daemon, signal.SIGHUP))
+    config_file(roots=[str(shipped_photos)], exclude=["cat.jpg"])
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until(daemon.answers)
+    daemon.wait_until(lambda: "was read again" in daemon.log.read_text())
+    daemon.wait_until(daemon.is_idle)
+    names = {os.path.basename(hit) for hit in daemon.search("a picture", 20)}
+    assert "cat.jpg" not in names
+    assert "rocket.jpg" in names
+
+
+def survives(daemon, number):
+    """Return whether the process would not end by a signal: it has it wait, ignores or hears it."""
+    with open(f"/proc/{daemon.process.pid}/status") as file:
+        masks = dict(line.split()[:2] for line in file if line.startswith("Sig"))
+    named = ("SigBlk:", "SigIgn:", "SigCgt:")
+    return any(int(masks[name], 16) & 1 << number - 1 for name in named)
+
+
 def test_a_bad_configuration_is_refused_and_the_old_one_stays(start, shipped_photos, config_file):
     config_file(roots=[str(shipped_photos)])
     daemon = start()
