@@ -130,14 +130,14 @@ export class Bar {
     heart.onclick = () => this._add({ favorite: favorite ? undefined : true });
   }
 
-  /** @param {Element | null} list the fieldset of one kind @param {string} [contains] */
+  /** @param {any} list the fieldset of one kind @param {string} [contains] */
   async _facet(list, contains) {
-    const kind = /** @type {HTMLElement} */ (list).dataset.kind ?? "";
+    const { kind } = list.dataset;
     const { values } = await ask("GET", withFields("/v1/facets", { kind, contains, limit: 30 })).catch(() => ({ values: [] }));
     render(
       values.map((/** @type {Fields} */ { value, value_base64: raw, count }) => html`<li><button class="plain" ?disabled=${raw} @click=${() => this._choose(kind, value)}
         ><span>${shortened(kind, value)}</span><small>${count.toLocaleString()}</small></button></li>`),
-      /** @type {HTMLElement} */ (list?.lastElementChild),
+      list.lastElementChild,
     );
   }
 

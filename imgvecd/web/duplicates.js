@@ -38,7 +38,7 @@ export class Duplicates {
     this.cursor = null;
     this.at = 0;
     this.swapped = 0;
-    /** Whether one picture lies over the other, with a slider, rather than beside it. */
+    /** Whether one picture lies over the other, with a slider. */
     this.over = false;
     this.split = 50;
     this.zoom = 1;
@@ -71,7 +71,7 @@ export class Duplicates {
   /** @param {string} key @returns {(() => void) | undefined} what it does */
   key(key) {
     const { files } = this.groups[this.at] ?? {};
-    // else arrows scroll, and move the slider
+    // arrows scroll
     if (!files || (key.startsWith("Arrow") && this.zoom === 1)) return;
     const file = files[Number(key) - 1];
     if (file) return () => this._keep(file);
@@ -80,17 +80,17 @@ export class Duplicates {
         this.swapped = (this.swapped + 1) % files.length;
         this._draw();
       },
-      n: () => this._go(1), p: () => this._go(-1), o: () => this._overlay(),
+      n: () => this._go(1), p: () => this._go(-1), o: this._overlay,
       "+": () => this._zoom(STEP), "-": () => this._zoom(1 / STEP), 0: () => this._zoom(0),
       ArrowLeft: () => this._pan(-PAN, 0), ArrowRight: () => this._pan(PAN, 0),
       ArrowUp: () => this._pan(0, -PAN), ArrowDown: () => this._pan(0, PAN),
     })[key];
   }
 
-  _overlay() {
+  _overlay = () => {
     this.over = !this.over;
     this._draw();
-  }
+  };
 
   /** @param {number} by a factor */
   _zoom(by) {
@@ -206,7 +206,7 @@ export class Duplicates {
     const group = this.groups[this.at];
     const { files } = group;
     const order = files.map((_, i) => files[(i + this.swapped) % files.length]);
-    const differing = FIELDS.filter(([, told]) => new Set(files.map(told)).size > 1 || told === FIELDS[0][1]);
+    const differing = FIELDS.filter(([title, told]) => title === "Size" || new Set(files.map(told)).size > 1);
     const goes = files.filter((file) => !this._stays(file));
     const saved = goes.reduce((sum, file) => sum + file.size_bytes, 0);
     render(
@@ -219,7 +219,7 @@ export class Duplicates {
           <span class="grow"></span>
           <button aria-label="Zoom in (+)" @click=${() => this._zoom(STEP)}>+</button>
           <button aria-label="Zoom out (-)" @click=${() => this._zoom(1 / STEP)}>−</button>
-          <button aria-pressed=${String(this.over)} @click=${() => this._overlay()}>Slider</button>
+          <button aria-pressed=${String(this.over)} @click=${this._overlay}>Slider</button>
           <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
           <button @click=${() => void this._decide("keep_both", "Both stay")}>Keep all</button>
         </div>
@@ -245,7 +245,7 @@ export class Duplicates {
   /** @param {any[]} files the later ones lie over the first */
   _lens(files) {
     return html`<div class="lens" @wheel=${this._wheel} @pointerdown=${this._drag}>${files.map(
-      (file, i) => html`<img class=${i ? "upper" : ""} alt=${file.path} src=${thumbnail(file, 2048)} draggable="false">`,
+      (file, i) => html`<img class=${i ? "upper" : ""} alt=${file.path} src=${thumbnail(file, 2048)} draggable="false" @load=${this._place} @error=${this._place}>`,
     )}</div>`;
   }
 
@@ -268,15 +268,16 @@ export class Duplicates {
     </div>`;
   }
 
-  /** Show the same part of every picture, whatever sizes they have. */
-  _place() {
+  /** Show the same part of every picture; nothing of one on its way. */
+  _place = () => {
     const { x, y } = this.centre;
     for (const picture of this.box.querySelectorAll(".lens img")) {
-      if (!(picture instanceof HTMLElement)) continue;
+      if (!(picture instanceof HTMLImageElement)) continue;
+      picture.style.opacity = picture.complete ? "1" : "0";
       picture.style.transform = `scale(${this.zoom}) translate(${50 - 100 * x}%, ${50 - 100 * y}%)`;
       if (picture.classList.contains("upper")) picture.style.clipPath = `inset(0 0 0 ${this.split}%)`;
     }
-  }
+  };
 
   _wheel = (/** @type {WheelEvent} */ event) => {
     event.preventDefault();

@@ -145,7 +145,7 @@ def test_a_person_without_the_cookie_is_told_in_words(browser, alone):
         assert "{" not in browser.text()
     assert "not the address" in browser.text()
     browser.open(f"http://{alone.host}/")
-    assert "Open the page anew with `" in browser.text()
+    assert "Open the page again with `" in browser.text()
 
 
 def test_nothing_but_the_gateway_is_asked(page, gateway):

@@ -585,7 +585,11 @@ def groups_come_as_one_goes_on(browser, names):
         pictures = browser.js("[...document.querySelectorAll('.lens img')].map(i => i.alt)")
         seen |= {path.rpartition("/")[2] for path in pictures}
         browser.until(f"groups.at + 1 < groups.groups.length || {number + 1} === groups.total")
-        browser.js("void groups.key('n')()")
+        # what is on its way is not seen, nor what was there before
+        as_far_as_here = "image => image.style.opacity === String(Number(image.complete))"
+        pictures = "[...document.querySelectorAll('.lens img')]"
+        assert browser.js(f"groups.key('n')() ?? {pictures}.every({as_far_as_here})")
+        browser.until(f"{pictures}.every(image => image.style.opacity === '1')")
     assert total > 2
     assert seen >= names
 
@@ -792,6 +796,10 @@ def serious(browser):
     """Return what axe-core finds that keeps somebody from using what is seen."""
     source = pathlib.Path(AXE.submodule_search_locations[0], "axe.min.js").read_text()
     browser.js(f"(() => {{ if (!window.axe) {{ {source}; window.axe = axe; }} }})()")
+    # what fades in has its own colours then
+    browser.until(
+        "document.getAnimations().every(a => a.effect.getTiming().iterations === Infinity)"
+    )
     run = "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)"
     return {
         violation["id"]: [node["html"][:200] for node in violation["nodes"]]

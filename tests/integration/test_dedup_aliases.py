@@ -113,13 +113,16 @@ def test_a_file_seen_through_an_overlay_is_no_copy(home, photos, mount, tmp_path
         assert seen.is_file()
 
 
-def test_a_file_of_a_disk_that_is_mounted_by_way_of_two_devices_is_no_copy(home, mount, tmp_path):
+@pytest.mark.parametrize("inode", ["256", "128"])  # bytes; the smaller ones hold no birth
+def test_a_file_of_a_disk_that_is_mounted_by_way_of_two_devices_is_no_copy(
+    home, mount, tmp_path, inode
+):
     disk = tmp_path / "disk"
     with open(disk, "wb") as file:
         file.truncate(8 << 20)
     if shutil.which("mkfs.ext4") is None or shutil.which("losetup") is None:
         pytest.skip("mkfs.ext4 or losetup is not installed")
-    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-I", inode, disk], check=True)
     first = mount("first", "mount", "-o", "loop", disk)
     shutil.copy(PHOTO, first / "cat.jpg")
     os.sync()

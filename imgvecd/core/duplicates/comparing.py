@@ -26,7 +26,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 11
+VERSION = 12
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 _ON_ITS_SIDE = 5  # EXIF orientations from here on are turned by a quarter
@@ -94,6 +94,7 @@ def compare(one: ExaminedImage, other: ExaminedImage, turn: int) -> Verdict:
         excess=local_change.excess(better, worse, saved, quality, resized=resized),
         jpeg=all(each.facts.lossless or each.info.format == "jpeg" for each in (one, other)),
         lost=() if resized else _lost(one.facts, other.facts),
+        rougher=found.second_sharper == (worse is second),
         quality=quality,
     )
 

@@ -68,6 +68,7 @@ class Detail:
         alike: share of blocks with structure in which that is the same.
         flat: share of small blocks without structure, in the picture that has fewer.
         untouched: share of small blocks with structure that are the same to the last bit.
+        second_sharper: the second picture given is the one with stronger edges.
     """
 
     noise: float
@@ -86,6 +87,7 @@ class Detail:
     alike: float
     flat: float
     untouched: float
+    second_sharper: bool
 
 
 def side_for(*sizes: tuple[int, int]) -> int:
@@ -97,7 +99,8 @@ def side_for(*sizes: tuple[int, int]) -> int:
 def compare(first: Float32Array, second: Float32Array) -> Detail:
     """Return how two pictures differ, in either order, each as `planes` gives it."""
     found = edges(first[..., 0]), edges(second[..., 0])
-    if (found[0] ** 2).sum() < (found[1] ** 2).sum():
+    second_sharper = bool((found[0] ** 2).sum() < (found[1] ** 2).sum())
+    if second_sharper:
         first, second, found = second, first, found[::-1]
     difference = second - first
     mean_of = {size: means(difference, size) for size in (_SMALL, _MEDIUM)}
@@ -132,6 +135,7 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
         alike=_alike(first[..., 0], second[..., 0]),
         flat=min(float(each.mean()) for each in empty),
         untouched=_untouched(difference, ~empty[0]),
+        second_sharper=second_sharper,
     )
 
 

@@ -8,7 +8,6 @@ by being saved, but many times by what saving does to grass.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +18,11 @@ from imgvecd.core.duplicates.resaving import steps
 from imgvecd.types import Float32Array
 
 _PLACE, _SMALL_PLACE, _WIDE_PLACE = 3, 2, 5  # blocks a side
+_HALF = BLOCK // 2  # pixels a side of what strokes are looked for in, two by two
 _LEAST = 0.3  # squared grey levels: of rounding colours to whole levels, by both pictures
 # Of the energy of edges, in pixels and in means of blocks: no filter resizes quite as another does.
-_OF_EDGES, _OF_EDGES_IN_MEANS = 0.03, 0.003
+_OF_EDGES, _OF_EDGES_IN_MEANS, _OF_EDGES_IN_STROKES = 0.03, 0.003, 0.01
+_STROKE = 3  # pixels
 
 
 class Excess(NamedTuple):
@@ -31,18 +32,21 @@ class Excess(NamedTuple):
         luma, colour: ratios of energies; about 1 where all places differ alike.
         level: the same of the mean luma of smaller places, as faint letters move it.
         wide: as `luma`, of larger places, among which there is less chance.
+        strokes: of means of 3 × 3 pixels, within a block, wherever it lies: what saving loses is
+            brighter here and darker there, and nearly gone from such means; what somebody wrote
+            over a picture is all brighter, or all darker, along each line.
     """
 
     luma: float = 1.0
     colour: float = 1.0
     level: float = 1.0
     wide: float = 1.0
+    strokes: float = 1.0
 
     @property
     def together(self) -> float:
-        """All but `wide` at once, by the logarithms; colour, which is rounded most, counts half."""
-        luma, colour, level = (max(each, 1.0) for each in self[:3])
-        return luma * math.sqrt(colour) * level
+        """Luma and strokes at once."""
+        return max(self.luma, 1.0) * max(self.strokes, 1.0)
 
 
 def excess(
@@ -60,20 +64,23 @@ def excess(
     # where nothing but the mean of a block is left, it may be rounded either way
     floor = _LEAST + (steps(quality)[0, 0] / BLOCK) ** 2 / 12
     allowed = _energies(lost) + floor
+    allowed_strokes = _strokes(lost[..., 0]) + floor / _STROKE
     if resized:
         sharper = max(better, worse, key=lambda each: float((edges(each[..., 0]) ** 2).sum()))
         filtered = [
             unfiltered(difference[..., at], sharper[..., at], stretched=True) for at in range(3)
         ]
         difference = np.stack(filtered, axis=-1)
-        fine = means(np.pad(edges(sharper[..., 0]), 1)[..., None] ** 2, BLOCK)
-        allowed += fine * [_OF_EDGES, 0, _OF_EDGES_IN_MEANS]
+        fine = np.pad(edges(sharper[..., 0]), 1)[..., None] ** 2
+        allowed += means(fine, BLOCK) * [_OF_EDGES, 0, _OF_EDGES_IN_MEANS]
+        allowed_strokes += means(fine, _HALF)[..., 0] * _OF_EDGES_IN_STROKES
     luma, colour, level = zip(
         (_energies(difference) + floor).transpose(2, 0, 1), allowed.transpose(2, 0, 1), strict=True
     )
+    strokes = _strokes(difference[..., 0]) + floor / _STROKE
     return Excess(
         _most(*luma, _PLACE), _most(*colour, _PLACE), _most(*level, _SMALL_PLACE),
-        _most(*luma, _WIDE_PLACE),
+        _most(*luma, _WIDE_PLACE), _most_in_a_block(strokes, allowed_strokes),
     )  # fmt: skip
 
 
@@ -86,6 +93,25 @@ def _most(found: Float32Array, allowed: Float32Array, size: int) -> float:
     """
     ratio = _squares(found, size) / _squares(allowed, size)
     return float(ratio.max() / max(float(np.median(ratio)), 1.0))
+
+
+def _most_in_a_block(found: Float32Array, allowed: Float32Array) -> float:
+    """Return by how much the block that differs most does so, beside the median one.
+
+    Args:
+        found, allowed: energies of half blocks; what is allowed is that of two blocks by two.
+    """
+    ratio = _squares(found, 2) / np.pad(_squares(allowed, 4), 1, mode="edge")
+    return float(ratio.max() / max(float(np.median(ratio)), 1.0))
+
+
+def _strokes(luma: Float32Array) -> Float32Array:
+    """Return by half block the mean squares of the means of 3 × 3 pixels."""
+    smooth = np.pad(luma, 1, mode="edge")
+    for _ in range(2):  # down, then across
+        smooth = ((smooth[:-2] + smooth[1:-1] + smooth[2:]) / np.float32(_STROKE)).T
+    squares: Float32Array = means(smooth[..., None] ** 2, _HALF)[..., 0]
+    return squares
 
 
 def _energies(difference: Float32Array) -> Float32Array:

@@ -71,6 +71,11 @@ def steps(quality: int) -> Float32Array:
     return _at_quality(_LUMINANCE, quality)
 
 
+def colour_rounding(quality: int) -> float:
+    """Return the grey levels to whose multiples libjpeg rounds the mean colour of a block."""
+    return float(_at_quality(_CHROMINANCE, quality)[0, 0]) / BLOCK
+
+
 def _shown(planes: Float32Array) -> Float32Array:
     """Return a picture as far as it can be shown: red, green and blue are cut at their limits.
 

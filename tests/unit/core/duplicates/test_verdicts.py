@@ -307,6 +307,41 @@ def test_a_faint_mark_on_something_bright_is_a_change(photo):
     assert comparing.compare(original, saved_photo(bright, quality=92), 0) == "same"
 
 
+@pytest.mark.parametrize(
+    ("name", "opacity", "place", "quality"),
+    [
+        ("cat", 26, (0.1, 0.05), 75),
+        ("coffee", 26, (0.6, 0.86), 75),
+        ("cat", 18, (0.1, 0.05), 92),
+        ("coffee", 18, (0.6, 0.86), 92),
+    ],
+)
+def test_faint_letters_over_a_photo_are_a_change(name, opacity, place, quality):
+    """Each pixel differs by no more than saving does beside it, but all of a line is darker."""
+    photo = Image.open(PHOTOS / f"{name}.jpg").convert("RGB")
+    photo.thumbnail((280, 280))
+    photo = photo.crop((0, 0, photo.width // 32 * 32, photo.height // 32 * 32))
+    mark = Image.new("RGBA", photo.size)
+    at = photo.width * place[0], photo.height * place[1]
+    ImageDraw.Draw(mark).text(at, "© photo", (0, 0, 0, opacity), ImageFont.load_default(11))
+    marked = Image.alpha_composite(photo.convert("RGBA"), mark).convert("RGB")
+    original = saved_photo(photo, quality=90)
+    assert comparing.compare(original, saved_photo(marked, quality=quality), 0) == "edited"
+    assert comparing.compare(original, saved_photo(photo, quality=quality), 0) == "same"
+
+
+def test_saved_worse_each_time_it_gets_rougher_and_is_the_same():
+    photo = Image.open(PHOTOS / "cat.jpg").convert("RGB")
+    original, again = saved_photo(photo, quality=90), saved(photo, 90)
+    for quality in (85, 70):
+        again = saved(again, quality)
+    assert comparing.compare(original, saved_photo(again, quality=60), 0) == "same"
+    sharper = photo.filter(ImageFilter.UnsharpMask(2, 120, 2))
+    assert comparing.compare(original, saved_photo(sharper, quality=75), 0) == "edited"
+    smoother = saved_photo(photo.filter(ImageFilter.MedianFilter(3)), "PNG")
+    assert comparing.compare(saved_photo(photo, quality=70), smoother, 0) == "edited"
+
+
 def test_saved_lying_on_its_side_it_is_the_same(photo):
     original = saved_photo(photo, quality=88)
     exif = Image.Exif()
