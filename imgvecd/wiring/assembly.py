@@ -257,6 +257,8 @@ def watched_before(config: Config) -> set[bytes] | None:
     """
     state = config.state_path()
     try:
+        if not is_there(os.path.join(state, "catalog.sqlite")):
+            return set()
         catalog = Catalog(state, read_only=True)
     except NotFoundError:
         return set()

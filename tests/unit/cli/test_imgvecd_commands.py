@@ -112,8 +112,8 @@ def test_serve_after_an_upgrade_takes_a_folder_whose_drive_is_away(home, served)
     Catalog(str(state)).close()
     assert main(["serve", *flags]) == 2  # it was never watched
     with contextlib.closing(sqlite3.connect(state / "catalog.sqlite")) as database:
-        last = "(SELECT max(name) FROM migrations)"
-        database.execute(f"DELETE FROM migrations WHERE name = {last}")  # as of an older imgvecd
+        # as of an older imgvecd
+        database.execute("DELETE FROM migrations WHERE name = (SELECT max(name) FROM migrations)")
         database.commit()
     assert main(["serve", *flags]) == 0
     assert len(served) == 1
