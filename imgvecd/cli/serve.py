@@ -90,6 +90,8 @@ def _require_folders(given: Sequence[str], config: Config) -> None:
     from imgvecd.wiring.assembly import watched_before  # noqa: PLC0415  # see `run`
 
     known = watched_before(config)
+    if known is None:  # what cannot be told is not refused: the drive may be away for now
+        return
     for each in missing:
         if on_disk(os.fsencode(expand(each)), known) not in known:
             what = "is not a folder" if os.path.lexists(expand(each)) else "does not exist"

@@ -250,13 +250,20 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         raise
 
 
-def watched_before(config: Config) -> set[bytes]:
-    """Return the absolute paths of the folders that the catalog has; none if it cannot be read."""
+def watched_before(config: Config) -> set[bytes] | None:
+    """Return the absolute paths of the folders that the catalog has; None if it cannot be read.
+
+    One of an older imgvecd cannot be read before it is brought up to date.
+    """
     state = config.state_path()
     try:
+        if not is_there(os.path.join(state, "catalog.sqlite")):
+            return set()
         catalog = Catalog(state, read_only=True)
-    except (CatalogError, NotFoundError):
+    except NotFoundError:
         return set()
+    except CatalogError:
+        return None
     try:
         return {row.path for row in catalog.files.roots()}
     finally:

@@ -368,6 +368,53 @@ def upkeep():
     ask("POST", "/v1/sync", b'{"timeout_s": 1}')
 
 
+def heads_and_options():
+    for method in ("HEAD", "OPTIONS", "TRACE"):
+        for path in (
+            "/v1/images?limit=1000",
+            "/v1/images/1/original",
+            "/v1/search?text=x",
+            "/v1/*",
+        ):
+            ask(method, path)
+
+
+def trailers():
+    rest = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 4000) for n in range(2000))
+    send(CHUNKED + b"2\r\n{}\r\n0\r\n" + rest + b"\r\n")
+
+
+def names_of_heads():
+    send(POST + b"".join(b"X%d%s: y\r\n" % (n, b"z" * 8000) for n in range(200)) + b"\r\n")
+    send(POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}")
+    send(POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}")
+
+
+def cursors_of_others():
+    """Go on, from a page of one search, with a thousand others."""
+    answer = ask("GET", "/v1/search?text=x&all=true&limit=1").partition(b'"next_cursor":"')[2]
+    cursor = answer.partition(b'"')[0].decode()
+    for n in range(100):
+        ask("GET", f"/v1/search?text=x+{n}&all=true&limit=1&cursor={cursor}")
+        ask("GET", f"/v1/images?order=newest&limit=1&cursor={cursor}")
+
+
+def much_said():
+    """Say as much of images as may be said, each time something else."""
+    now = time.monotonic_ns()
+    ids = list(range(1, 60))
+    tags = [f"{now} {n}" for n in range(100)]
+    ask("POST", "/v1/tags", json.dumps({"ids": ids, "add": tags}).encode())
+    said = json.dumps({f"k{n}": f"{now}" * 50 for n in range(100)}).encode()
+    for image in ids:
+        ask("PATCH", f"/v1/images/{image}/metadata", said)
+
+
+def searches_saved_by_the_thousand():
+    ask("PUT", f"/v1/saved/s{time.monotonic_ns()}", b'{"text": "%s"}' % (b"x" * 1000))
+    ask("GET", "/v1/saved")
+
+
 UNREAD = get("/v1/images/1/original") * 50
 
 
@@ -468,6 +515,15 @@ ATTACKS = {
     "many terms": lambda: over_and_over(many_terms),
     "standing searches with many terms": standing_with_many_terms,
     "odd heads": lambda: over_and_over(odd_heads),
+    "HEAD and OPTIONS": lambda: over_and_over(heads_and_options),
+    "trailers": lambda: over_and_over(trailers),
+    "names of heads": lambda: over_and_over(names_of_heads),
+    "cursors of others": lambda: over_and_over(cursors_of_others),
+    "much said": lambda: over_and_over(much_said),
+    "searches saved by the thousand": lambda: over_and_over(searches_saved_by_the_thousand),
+    "continued never": lambda: hold(
+        200, POST + b"Expect: 100-continue\r\nContent-Length: 50000\r\n\r\n"
+    ),
     "plans": lambda: over_and_over(plans),
     "upkeep": lambda: over_and_over(upkeep),
     "chunks without end": lambda: drip(120, CHUNKED, b"1\r\n \r\n", 0.01),

@@ -10,10 +10,12 @@ it, and count the same: there is no constant of a model in them.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from imgvecd.core.search.words import UNSPACED
 from imgvecd.types import Float32Array, Float64Array
 
 _UPPER = 0.98  # quantile: what several images have, where the best is one image's
@@ -23,11 +25,16 @@ _UPPER = 0.98  # quantile: what several images have, where the best is one image
 _EVEN = -1.5
 _EVEN_LONG = 1.0
 _LONG = 4  # words
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def is_long(text: str) -> bool:
-    """Return whether a text says so much that something of it is in any library."""
-    return len(text.split()) >= _LONG
+    """Return whether a text says so much that something of it is in any library.
+
+    Scripts without blanks take about two characters for a word.
+    """
+    spaced = _UNSPACED.sub(" ", text)
+    return len(spaced.split()) + len(_UNSPACED.findall(text)) / 2 >= _LONG
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,18 +142,19 @@ class _Sample:
         scores = np.sort(matrix_times(self.rows, vector))
         curve = chances(scores, ordinary.null, images)
         if ordinary.best_scores is not None:
-            curve = _as_it_fits(curve, ordinary.best_scores, scores, images, long=long)
+            curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, long=long)
         return Scale(curve, scores)
 
 
-def _as_it_fits(
+def scaled_as_it_fits(
     curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, *, long: bool
 ) -> Chances:
     """Return the curve of a text, scaled as a whole by whether anything fits it.
 
     Its best image gets the mean (a geometric one) of its own chance and of that: so what stands out
-    little is not hidden where the library has something for the text. An image that is better than
-    the best to be expected is the best so far.
+    little is not hidden where the library has something for the text. A curve that hardly falls is
+    raised by less: it tells nothing apart, and all would be found. An image that is better than the
+    best to be expected is the best so far.
 
     Args:
         sample: scores of a sample of the library, ascending.
@@ -162,7 +163,10 @@ def _as_it_fits(
     own = np.interp(scores, curve.scores, curve.chances)
     best = curve.chance(ordinary.of_all(float(sample[-1]), images))
     fits = ordinary.fits(sample, scores, images, long=long)
-    return Chances(scores, own * np.sqrt(fits / np.maximum(own, best)))
+    factors = np.sqrt(fits / np.maximum(own, best))
+    level = curve.chance(float(sample[len(sample) // 2])) / best
+    factors[factors > 1] **= max(1 - level, 0.0)
+    return Chances(scores, own * factors)
 
 
 class Relevance:
@@ -283,5 +287,6 @@ __all__ = [
     "Scale",
     "Shape",
     "is_long",
+    "scaled_as_it_fits",
     "shape_of",
 ]

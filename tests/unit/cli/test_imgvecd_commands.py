@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import sys
 import types
 from typing import Any
@@ -11,6 +13,7 @@ import psutil
 import pytest
 import yaml
 
+from imgvecd.catalog import Catalog
 from imgvecd.cli.main import main
 from imgvecd.config.load import load
 from imgvecd.config.schema import ModelConfig
@@ -101,6 +104,19 @@ def test_serve_on_a_folder_that_is_not_there_says_so_and_ends(home, served, caps
     assert main(["serve", "--root", str(home / "file")]) == 2
     assert "is not a folder" in capsys.readouterr().err
     assert served == []
+
+
+def test_serve_after_an_upgrade_takes_a_folder_whose_drive_is_away(home, served):
+    state = home / "state"
+    flags = ["--root", str(home / "usb"), "--state-dir", str(state)]
+    Catalog(str(state)).close()
+    assert main(["serve", *flags]) == 2  # it was never watched
+    with contextlib.closing(sqlite3.connect(state / "catalog.sqlite")) as database:
+        # as of an older imgvecd
+        database.execute("DELETE FROM migrations WHERE name = (SELECT max(name) FROM migrations)")
+        database.commit()
+    assert main(["serve", *flags]) == 0
+    assert len(served) == 1
 
 
 def test_a_slip_of_a_command_is_told(capsys):

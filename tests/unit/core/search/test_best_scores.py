@@ -53,6 +53,8 @@ def test_the_scale_of_a_model_does_not_matter(factor, shift):
 def test_a_long_text_has_to_stand_higher():
     assert is_long("a screenshot of a spreadsheet")
     assert not is_long("the eiffel tower")
+    assert is_long("一只狗在沙滩上奔跑")
+    assert not is_long("海边的狗")
     assert fits(text(), long=True) < fits(text()) / 2
     assert fits(text(20, 5.0), long=True) > 0.9
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from imgvecd.core.search.best_scores import BestScores
 from imgvecd.core.search.relevance import (
     FOUND,
     SMALLEST_LIBRARY,
@@ -10,8 +11,9 @@ from imgvecd.core.search.relevance import (
     WEAKER_SHARE,
     Relevance,
     Scale,
+    scaled_as_it_fits,
 )
-from imgvecd.core.search.two_groups import Null, chances
+from imgvecd.core.search.two_groups import Chances, Null, chances
 
 NULL = Null(centre=0.0, centre_deviation=0.1, spread=1.0)
 
@@ -146,6 +148,17 @@ def test_a_query_is_scaled_as_a_whole():
     plain = chances(scores[::-1].copy(), Null.of(ordinary @ images.T), len(images))
     ratios = [scale.relevance(float(score)) / plain.chance(float(score)) for score in scores]
     assert ratios == pytest.approx([ratios[0]] * len(ratios), rel=1e-6)
+
+
+def test_a_curve_that_tells_nothing_apart_is_not_raised():
+    """Else all of a library of one kind of photos would be found for what is near to that kind."""
+    sample = np.sort(drawn((300, 0))).astype(np.float32)
+    ordinary = BestScores.of(drawn((256 * 300, -2)).reshape(256, 300).astype(np.float32))
+    level = Chances(np.array([-4.0, 4.0]), np.array([0.19, 0.21]))
+    fitting = scaled_as_it_fits(level, ordinary, sample, 300, long=False)
+    assert fitting.chance(4.0) < FOUND
+    falling = Chances(np.array([-4.0, 0.0, 4.0]), np.array([0.0, 0.01, 0.21]))
+    assert scaled_as_it_fits(falling, ordinary, sample, 300, long=False).chance(4.0) > FOUND
 
 
 def test_a_new_image_is_the_best_so_far():
