@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from benchmarks import history
 from benchmarks.duplicates.pages import FAMILIES, page
 from benchmarks.duplicates.pairs import SHARED, SURE, Picture, originals
 from benchmarks.duplicates.variants import COPIES, EDITS, changes, saved
@@ -128,6 +129,9 @@ def report(tally):
     for tool in tools:
         told = sum(row[tool] for row in sums.values())
         print(f"precision of {tool}: {sums['copy'][tool] / max(told, 1):.1%}")
+    figures = {f"{sort}, {tool}": row[tool] for sort, row in sums.items() for tool in tools}
+    figures |= {f"{sort}, pairs": row["pairs"] for sort, row in sums.items()}
+    history.record("duplicates_peers", figures)
 
 
 if __name__ == "__main__":
