@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     # they would end us until somebody listens; the daemon hears then that they came, so a
     # configuration that is changed after it was read here is read again
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGUSR1})
+    for number in (signal.SIGHUP, signal.SIGUSR1):  # what is ignored, as under nohup, does not wait
+        signal.signal(number, signal.SIG_DFL)
     use_one_malloc_arena()
     config = load_servable(options)
     _require_folders(options.root or (), config)

@@ -81,12 +81,12 @@ def test_a_page_of_elsewhere_shows_no_picture_and_runs_no_script_of_ours(foreign
     )
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded"])
-def test_a_page_of_elsewhere_writes_nothing(foreign, gateway, daemon, kind):
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
+def test_a_page_of_elsewhere_writes_nothing(foreign, gateway, daemon, content_type):
     body = json.dumps({"ids": [1], "add": ["owned"]})
     foreign.js(
         f"fetch('http://{gateway.host}/v1/tags', {{method: 'POST', mode: 'no-cors',"
-        f" credentials: 'include', headers: {{'Content-Type': '{kind}'}},"
+        f" credentials: 'include', headers: {{'Content-Type': '{content_type}'}},"
         f" body: {json.dumps(body)}}}).then(() => 1, () => 0)"
     )
     assert "owned" not in json.dumps(daemon.get("/v1/images/1"))
