@@ -125,7 +125,7 @@ class LiveQueries:
             if new:
                 fresh = prepared is None or prepared[0] is not searcher
                 if prepared is None or fresh:  # out of turn: a model may have to be loaded
-                    prepared = await self.make_ready(searcher, request)
+                    prepared = searcher, await searcher.prepare(_told_of(request))
                 ids = [identity for _, identity in new]
                 async with self._look():
                     query = prepared[1] if fresh else await searcher.renewed(prepared[1])
