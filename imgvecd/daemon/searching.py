@@ -54,10 +54,11 @@ class DaemonSearching:
     ) -> tuple[str, AsyncIterator[api.Match | None]]:
         """Return (where it begins, new images that match, without end; None as a heartbeat)."""
         searcher = await self._current()
+        live, prepared = self._live_queries, None
         if isinstance(searcher, Searcher):
-            await searcher.prepare(request)  # what is wrong with it is told now
-        position = await INTERACTIVE.run(self._live_queries.position, since)
-        return self._live_queries.name(position), self._live_queries.matches(request, position)
+            prepared = await live.make_ready(searcher, request)  # what is wrong with it is told now
+        position = await INTERACTIVE.run(live.position, since)
+        return live.name(position), live.matches(request, position, prepared)
 
     async def saved(self) -> api.SavedSearches:
         """Return the searches that have a name."""

@@ -209,6 +209,7 @@ class ReadingAssembly:
     async def close(self) -> None:
         """Stop the workers and close the catalog."""
         await asyncio.gather(self.encoder.close(), self.decoder.close())
+        await self.searcher.close()
         self.catalog.close()
 
 

@@ -18,6 +18,12 @@ RELOADED = {"roots", "exclude", "watch", "indexing", "duplicates"}
 """Settings that a reload puts in force; the others are read at the start."""
 
 
+def reloaded(running: Config, new: Config) -> Config:
+    """Return what is in force once `new` was read: the rest stays as it runs."""
+    changed = {name: getattr(new, name) for name in RELOADED}
+    return msgspec.structs.replace(running, **changed)
+
+
 def awaiting_restart(running: Config, new: Config) -> tuple[str, ...]:
     """Return the settings, by name, that a reload cannot put in force."""
     names = (name for name in Config.__struct_fields__ if name not in RELOADED)

@@ -34,7 +34,7 @@ from imgvecd.server.app import serve as serve_http
 from imgvecd.types import FileRow
 from imgvecd.wiring.assembly import Assembly, assemble
 from imgvecd.wiring.parts import make_dedup, make_pair_file, make_thumbnail_cache
-from imgvecd.wiring.reloading import awaiting_restart, use_roots
+from imgvecd.wiring.reloading import awaiting_restart, reloaded, use_roots
 from imgvecd.wiring.sharing import publishing
 
 logger = logging.getLogger(__name__)
@@ -61,10 +61,16 @@ def serve(config: Config, *, reload: Callable[[], Config], beside: Beside | None
     _raise_open_files()
     sys.setswitchinterval(_SWITCH_S)
     condemned: str | None = None
+    in_force = config
+
+    def put_in_force(new: Config) -> None:
+        nonlocal in_force
+        in_force = new
+
     while True:
         started = time.monotonic()
         try:
-            asyncio.run(_serve(config, reload, beside, condemned))
+            asyncio.run(_serve(in_force, reload, put_in_force, beside, condemned))
         except CatalogDamagedError as error:
             if condemned is not None and time.monotonic() - started < _RESTORED_S:
                 raise  # what was restored is no better: a person has to look
@@ -87,6 +93,7 @@ def _raise_open_files() -> None:
 async def _serve(
     config: Config,
     reload: Callable[[], Config],
+    put_in_force: Callable[[Config], None],
     beside: Beside | None,
     condemned: str | None,
 ) -> None:
@@ -139,6 +146,7 @@ async def _serve(
             except ImgvecdError as error:
                 service.refused_config = str(error)
                 raise
+            put_in_force(reloaded(config, new))
             service.refused_config = None
             service.awaiting_restart = awaiting_restart(config, new)
             assembly.gate.use(new.indexing)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kept_state import keep_state
-from running import DEADLINE_S
+from running import DEADLINE_S, wait_until
 
 import imgvecd
 from imgvecd import VectorDatabase, VectorDBManager, api
@@ -454,6 +454,23 @@ def test_it_is_all_there_when_opened_again(tmp_path):
         assert database._runtime.encoded == 0
     with pytest.raises(BadRequestError, match="closed"):
         database.search_by_text("cat")
+
+
+def test_a_text_that_was_answered_while_the_catalog_was_written_needs_no_model_later(kept):
+    database = VectorDatabase("imgvecd-mini", db_path=kept)
+    database.add_image(PHOTOS / "cat.jpg")
+    runtime, text = database._runtime, "a text that nobody asked before"
+    closing = threading.Thread(target=database.close)
+    with runtime.catalog._database.write_aside():
+        assert database.search_by_text(text)
+        closing.start()
+        wait_until(lambda: runtime._is_closing)
+    closing.join()
+    with VectorDatabase("imgvecd-mini", db_path=kept) as database:
+        found = database._runtime.catalog.searching.texts(
+            database._runtime.model.fingerprint, [text]
+        )
+        assert text in found
 
 
 @pytest.mark.nightly

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import sqlite3
 
 import pytest
@@ -81,6 +82,25 @@ def test_bytes_that_change_under_a_running_daemon(photos, state, serve):
     daemon.wait_until(lambda: list(daemon.state.glob("catalog-damaged-*.sqlite")))
     daemon.wait_until(daemon.answers)
     assert_restored(daemon)
+    assert daemon.stop() == 0
+
+
+@pytest.mark.long
+def test_what_a_reload_put_in_force_stays_when_a_backup_takes_over(photos, state, serve, tmp_path):
+    daemon = serve(photos, catalog__check_interval_d=1 / 86_400)
+    daemon.wait_until_indexed(13)
+    excluded = min(path.name for path in photos.rglob("*") if path.is_file())
+    config = tmp_path / "home" / ".config" / "imgvecd" / "imgvecd.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"exclude: ['{excluded}']\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_until_indexed(12)
+    catalog = state / "catalog.sqlite"
+    rot(catalog, 8192, catalog.stat().st_size - 8192)
+    daemon.wait_until(lambda: list(daemon.state.glob("catalog-damaged-*.sqlite")))
+    daemon.wait_until(daemon.answers)
+    daemon.sync()
+    assert daemon.wait_until_indexed(12)["files"]["seen"] == 12
     assert daemon.stop() == 0
 
 

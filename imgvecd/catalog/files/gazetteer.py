@@ -1,7 +1,8 @@
 """The towns, regions and countries of the world, by position: GeoNames' data, in a file of ours.
 
-`tools.make_places` makes the file. It is opened when the first position is asked for, which takes
-0.2 s and some MB.
+`tools.make_places` makes the file, and beside it one that says which towns may have a name: to look
+through all of them takes 0.2 s. They are opened when the first position or name is asked for, which
+takes as long, and some MB.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import math
 import sqlite3
 import threading
 import urllib.parse
+import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +33,13 @@ _MOST_CITIES = 2  # around one place: a city, and the one that it has grown into
 _MOST_NAMESAKES = 8
 _REMEMBERED = 4096  # positions: photos are taken in rows
 _DIGITS = 3  # of a degree, 100 m
+# Of names: some 120 towns lie in each, which are looked at in a millisecond.
+BUCKETS = 4096
+
+
+def bucket_of(name: str) -> int:
+    """Return the bucket of a folded name in the file of towns by their names."""
+    return zlib.crc32(name.encode()) % BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +60,20 @@ class Place:
 
 
 class Gazetteer:
-    """Names places. Thread-safe; raises sqlite3.Error if its file cannot be read."""
+    """Names places. Thread-safe; raises sqlite3.Error if its file cannot be read.
 
-    def __init__(self, path: str) -> None:
+    Args:
+        path: of the file of places.
+        by_name: of the file of towns by their names: of each bucket in turn, the differences
+            between the ascending ids of its towns, the first of them to 0, and a 0 at the end.
+    """
+
+    def __init__(self, path: str, by_name: str) -> None:
         self._path = path
+        self._by_name = by_name
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._steps: np.ndarray[tuple[int], np.dtype[np.uint16]] | None = None
         self.around = functools.lru_cache(_REMEMBERED)(self._around)
         self.country = functools.lru_cache(_REMEMBERED)(self._country)
         self.towns = functools.lru_cache(_REMEMBERED)(self._towns)
@@ -111,19 +129,18 @@ class Gazetteer:
     def _towns(self, name: str) -> tuple[Town, ...]:
         """Return the towns with a folded name, in any language, the largest first; a few at most.
 
-        Takes 0.2 s at the first time.
+        Raises:
+            OSError, sqlite3.Error: a file cannot be read.
         """
         with self._lock:
-            rows = (
-                self._opened()
-                .execute(
-                    "SELECT name, latitude, longitude, population FROM towns"
-                    " WHERE instr(char(10) || names || char(10), char(10) || ? || char(10))"
-                    " ORDER BY population DESC LIMIT ?",
-                    (name, _MOST_NAMESAKES),
-                )
-                .fetchall()
-            )
+            connection, ids = self._opened(), self._bucket(bucket_of(name))
+            rows = connection.execute(
+                "SELECT name, latitude, longitude, population FROM towns"
+                f" WHERE id IN ({','.join(map(str, ids))})"
+                " AND instr(char(10) || names || char(10), char(10) || ? || char(10))"
+                " ORDER BY population DESC LIMIT ?",
+                (name, _MOST_NAMESAKES),
+            ).fetchall()
         return tuple(
             Town(
                 town,
@@ -162,6 +179,15 @@ class Gazetteer:
             chosen.append(nearest)
         return [int(first) + row for row in chosen], int(first) + nearest
 
+    def _bucket(self, number: int) -> list[int]:
+        """Return the ids of the towns of which a name lies in a bucket."""
+        if self._steps is None:
+            self._steps = np.fromfile(self._by_name, "<u2")
+            self._ends = np.flatnonzero(self._steps == 0)
+        begin = int(self._ends[number - 1]) + 1 if number else 0
+        ids: list[int] = self._steps[begin : self._ends[number]].cumsum(dtype=np.int64).tolist()
+        return ids
+
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(
@@ -183,5 +209,6 @@ class Gazetteer:
         return self._connection
 
 
-GAZETTEER = Gazetteer(str(importlib.resources.files("imgvecd") / "data" / "places.sqlite"))
+_DATA = Path(str(importlib.resources.files("imgvecd") / "data"))
+GAZETTEER = Gazetteer(str(_DATA / "places.sqlite"), str(_DATA / "towns_by_name.u16"))
 """The one of this process: it holds data alone."""

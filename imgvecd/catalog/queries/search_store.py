@@ -212,12 +212,12 @@ class SearchRows:
     def towns(self, name: str) -> Sequence[Town]:
         """Return the towns of the world with a name, in any language, the largest first.
 
-        A few at most. Blocks for 0.2 s.
+        A few at most. Blocks, for 0.2 s at the first time.
         """
         folded = place_index.folded(name)
         try:
             return GAZETTEER.towns(folded) if folded else ()
-        except sqlite3.Error as error:  # no reason not to search
+        except (sqlite3.Error, OSError) as error:  # no reason not to search
             logger.warning("the file of places cannot be read: %s", error)
             return ()
 

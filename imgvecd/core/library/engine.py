@@ -488,6 +488,7 @@ class Engine:
         await self._opening.call(BULK.run, record, model.fingerprint)
 
     async def _close_generation(self, generation: Generation) -> None:
+        await generation.searcher.close()
         try:
             await generation.index_maintenance.checkpoint()
         except DISK_ERRORS as error:

@@ -1,8 +1,8 @@
 """From a search request to an answer.
 
-`query_vectors` makes vectors of what is asked, `relevance` says how much a cosine means (by
-`two_groups`), `paging` orders, groups and cuts pages, `searcher` puts them together. `labels` turns
-the question round.
+`query_vectors` makes vectors of what is asked, `known_texts` keeps those of texts, `relevance` says
+how much a cosine means (by `two_groups`), `paging` orders, groups and cuts pages, `searcher` puts
+them together. `labels` turns the question round.
 """
 
 from imgvecd.core.search.answering import hit_of

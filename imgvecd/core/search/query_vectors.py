@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import itertools
-import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from imgvecd.api import Path, Term
+from imgvecd.core.search.known_texts import KnownTexts
 from imgvecd.core.search.wording import (
     UNRELATED,
     all_but_the_end,
@@ -21,13 +19,10 @@ from imgvecd.core.search.wording import (
     without_signs,
 )
 from imgvecd.core.threads import INTERACTIVE
-from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, UnreadableImageError
+from imgvecd.errors import BadRequestError, NotFoundError, UnreadableImageError
 from imgvecd.protocols import Decoder, EmbeddingSource, Encoder, SearchStore
 from imgvecd.types import Float32Array, Lane, ModelInfo
 
-logger = logging.getLogger(__name__)
-
-_REMEMBERED_TEXTS = 1024  # 2 MB at 512 dimensions
 # Texts of different people that are encoded together: enough for all who may be connected at once.
 _BATCH = 256
 # Models read some 50 words; what is far beyond would be cleaned and split into tokens for nothing.
@@ -37,31 +32,6 @@ _NO_DIRECTION = 1e-6  # terms that cancel each other out leave a vector shorter 
 
 _EMPTY = "`text` is empty: say what to look for"
 Fetch = Callable[[str], bytes]
-
-
-class RememberedTexts:
-    """The vectors of texts that were asked lately. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._vectors: collections.OrderedDict[str, Float32Array] = collections.OrderedDict()
-
-    def of(self, texts: Sequence[str]) -> dict[str, Float32Array]:
-        """Return those that are remembered."""
-        with self._lock:
-            found = {text: self._vectors[text] for text in texts if text in self._vectors}
-            for text in found:
-                self._vectors.move_to_end(text)
-        return found
-
-    def keep(self, vectors: Mapping[str, Float32Array]) -> None:
-        """Remember some, in the place of those that nobody has asked for the longest."""
-        with self._lock:
-            for text, vector in vectors.items():
-                self._vectors[text] = vector
-                self._vectors.move_to_end(text)
-            while len(self._vectors) > _REMEMBERED_TEXTS:
-                self._vectors.popitem(last=False)
 
 
 class TermEncoder:
@@ -87,10 +57,9 @@ class TermEncoder:
         self._encoder = encoder
         self._decoder = decoder
         self._embeddings = embeddings
-        self._store = store
         self._waiting: dict[str, asyncio.Future[Float32Array]] = {}
         self._encoding: asyncio.Task[None] | None = None
-        self._remembered = RememberedTexts()
+        self._known_texts = KnownTexts(model.fingerprint, store)
 
     async def vectors(self, terms: Sequence[Term]) -> Float32Array:
         """Return one unit vector a term: shape (number of terms, dim).
@@ -129,7 +98,7 @@ class TermEncoder:
         if any(term.text is None and term.id is None for term in terms):
             return None
         asked = _asked(words)
-        texts = self._kept(asked)
+        texts = self._known_texts.find(asked)
         if not texts.keys() >= set(asked):
             return None
         spoken = (_meant(word, texts) for word in words)
@@ -141,7 +110,7 @@ class TermEncoder:
         """Return those texts of which the model does not read the end, as far as known; blocks."""
         pairs = [(word, all_but_the_end(word)) for word in _words_of(terms)]
         long = [(word, shorter) for word, shorter in pairs if shorter is not None]
-        texts = self._kept([text for pair in long for text in pair])
+        texts = self._known_texts.find([text for pair in long for text in pair])
         return [
             word
             for word, some in long
@@ -150,28 +119,20 @@ class TermEncoder:
 
     async def texts(self, texts: Sequence[str], lane: Lane) -> Mapping[str, Float32Array]:
         """Return the unit vectors of texts; errors as for `vectors`."""
-        found = self._remembered.of(texts)
+        found = self._known_texts.remembered(texts)
         if len(found) < len(set(texts)):
-            found = await INTERACTIVE.run(self._kept, texts)
+            found = await INTERACTIVE.run(self._known_texts.find, texts)
             new = [text for text in dict.fromkeys(texts) if text not in found]
             if new:
                 found |= await self._together(new, lane)
-                self._remembered.keep(found)
-        return found
-
-    def _kept(self, texts: Sequence[str]) -> dict[str, Float32Array]:
-        """Return the vectors of those texts that were encoded before; blocks."""
-        found = self._remembered.of(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        if missing:
-            found |= self._store.texts(self._model.fingerprint, missing)
-            self._remembered.keep(found)
         return found
 
     async def _together(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
         """Encode texts, in one batch with those of other requests that wait for the encoder."""
         if lane is Lane.BULK:
-            return await self._encode_and_keep(texts, lane)
+            encoded = await self._encode_and_keep(texts, lane)
+            await self._known_texts.written()  # nobody waits for these
+            return encoded
         loop = asyncio.get_running_loop()
         for text in texts:
             if text not in self._waiting:
@@ -204,15 +165,16 @@ class TermEncoder:
     async def _encode_and_keep(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
         rows = await self._encoder.encode_texts(texts, lane)
         encoded = dict(zip(texts, rows, strict=True))
-        try:
-            await INTERACTIVE.run(self._store.keep_texts, self._model.fingerprint, encoded)
-        except CatalogError as error:  # a full disk is no reason not to answer
-            logger.warning("query texts are not kept: %s", error)
+        await self._known_texts.keep(encoded)
         return encoded
 
     async def kept_texts(self, texts: Sequence[str]) -> Mapping[str, Float32Array]:
         """Return the unit vectors of those texts that were encoded before."""
-        return await INTERACTIVE.run(self._store.texts, self._model.fingerprint, texts)
+        return await INTERACTIVE.run(self._known_texts.find_once, texts)
+
+    async def close(self) -> None:
+        """Return once the texts that were encoded are in the catalog; it may be closed then."""
+        await self._known_texts.written()
 
     async def _image(self, term: Term) -> Float32Array:
         if term.id is not None:

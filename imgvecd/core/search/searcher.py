@@ -142,6 +142,10 @@ class Searcher:
             if not await self.library_changed.wait(heard, _LULL_S):
                 return
 
+    async def close(self) -> None:
+        """Return once all that queries had kept is in the catalog, which may be closed then."""
+        await self.terms.close()
+
     def wake(self) -> None:
         """The library has changed."""
         self.library_changed.notify()

@@ -1,10 +1,16 @@
 """Positions become towns, regions and countries."""
 
+import contextlib
+import importlib.resources
+import random
+import sqlite3
 import time
 
 import pytest
 
 from imgvecd.catalog.files.gazetteer import GAZETTEER
+
+PLACES = str(importlib.resources.files("imgvecd") / "data" / "places.sqlite")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +63,21 @@ def test_towns_regions_and_countries_have_names_in_many_languages():
     assert "muc" not in names  # a code, and no name
     assert GAZETTEER.country("allemagne").name == "Germany"
     assert GAZETTEER.country("nowhere") is None
+
+
+def test_towns_are_found_by_each_of_their_names():
+    with contextlib.closing(sqlite3.connect(PLACES)) as connection:
+        rows = connection.execute("SELECT name, names, population FROM towns").fetchall()
+    bearers = {}
+    for town, names, people in rows:
+        for name in names.split("\n"):
+            bearers.setdefault(name, []).append((-people, town))
+    for name in random.Random(1).sample(sorted(bearers), 500):
+        (_, largest), *_ = sorted(bearers[name])
+        found = [town.name for town in GAZETTEER.towns(name)]
+        assert largest in found, name
+        assert len(found) == min(len(bearers[name]), 8)
+    assert GAZETTEER.towns("no such town") == ()
 
 
 def test_positions_cost_little():

@@ -155,7 +155,7 @@ def test_a_large_change_is_placed_bit_by_bit(catalog, monkeypatch):
 
 
 def test_without_the_file_of_places_images_are_indexed_all_the_same(catalog, monkeypatch, caplog):
-    monkeypatch.setattr(place_index, "GAZETTEER", Gazetteer("/nowhere/places.sqlite"))
+    monkeypatch.setattr(place_index, "GAZETTEER", Gazetteer("/nowhere/p", "/nowhere/n"))
     image = add(catalog, "a.jpg", **DA_NANG)
     assert catalog.images.images([image])[image].place is None
     assert "places" in caplog.text

@@ -94,7 +94,10 @@ class Shelf:
         )
 
     async def find(self, text="query", **request):
-        return await self.searcher().search(SearchRequest(text=text, **request))
+        searcher = self.searcher()
+        answer = await searcher.search(SearchRequest(text=text, **request))
+        await searcher.close()
+        return answer
 
     async def names(self, **request):
         return [os.path.basename(hit.path) for hit in (await self.find(**request)).hits]

@@ -13,13 +13,13 @@ from running import DEADLINE_S
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live import live_queries
 from imgvecd.core.live.live_queries import LiveQueries
-from imgvecd.core.search import Labeller, answering, query_dates
+from imgvecd.core.search import Labeller, answering, known_texts, query_dates
 from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, WEAKER_SHARE, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
-from imgvecd.types import ImageInfo
+from imgvecd.types import ImageInfo, Lane
 
 
 def towards(text, likeness, seed):
@@ -205,6 +205,44 @@ async def test_a_repeated_text_needs_no_model(shelf):
     first = await shelf.find("a dog")
     shelf.encoder.encode_texts = None
     assert (await shelf.find("a dog")).hits == first.hits
+
+
+async def test_an_answer_waits_for_no_write_and_its_text_is_kept_at_the_end(shelf):
+    fill(shelf, 3)
+    searcher = shelf.searcher()
+    with shelf.catalog._database.write_aside():  # as while photos are indexed
+        async with asyncio.timeout(DEADLINE_S):
+            first = await searcher.search(SearchRequest(text="a dog"))
+            encode, shelf.encoder.encode_texts = shelf.encoder.encode_texts, None
+            again = await searcher.search(SearchRequest(text="a dog", limit=2))
+            shelf.encoder.encode_texts = encode
+            await searcher.search(SearchRequest(text="a cat"))
+        closing = asyncio.create_task(searcher.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+    await closing
+    assert again.hits == first.hits[:2]
+    assert shelf.catalog.searching.texts(MODEL.fingerprint, ["a dog", "a cat"]).keys() == {
+        "a dog",
+        "a cat",
+    }
+
+
+async def test_texts_that_wait_for_the_catalog_are_few_and_forgotten_by_none(shelf, monkeypatch):
+    monkeypatch.setattr(known_texts, "_MOST_UNWRITTEN", 2)
+    monkeypatch.setattr(known_texts, "_REMEMBERED_TEXTS", 1)
+    searcher, texts = shelf.searcher(), ["a dog", "a cat", "a car"]
+    with shelf.catalog._database.write_aside():
+        async with asyncio.timeout(DEADLINE_S):
+            for text in texts[:2]:
+                await searcher.terms.texts([text], Lane.INTERACTIVE)
+            assert (await searcher.terms.kept_texts(texts[:2])).keys() == set(texts[:2])
+            third = asyncio.create_task(searcher.terms.texts(texts[2:], Lane.INTERACTIVE))
+            while len(await searcher.terms.kept_texts(texts)) < 3:
+                await asyncio.sleep(0.01)
+        assert not third.done()
+    await asyncio.wait_for(third, DEADLINE_S)
+    assert shelf.catalog.searching.texts(MODEL.fingerprint, texts).keys() == set(texts)
 
 
 async def test_many_searches_encode_their_texts_together(shelf):
@@ -567,7 +605,7 @@ async def test_of_a_book_what_a_model_can_read_is_searched(shelf):
     searcher = shelf.searcher()
     (answer,) = await searcher.search_many([SearchRequest(text=book)])
     assert len(answer.hits) == 3
-    assert 1990 < max(map(len, searcher.terms._remembered._vectors)) <= 2000
+    assert 1990 < max(map(len, searcher.terms._known_texts._remembered)) <= 2000
 
 
 def test_bursts_in_many_images_are_those_found_one_after_the_other():
