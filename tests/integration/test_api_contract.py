@@ -48,14 +48,16 @@ def daemon(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     pictures = home / "Pictures"
     shutil.copytree("tests/data/photos", pictures, ignore=shutil.ignore_patterns("*.md"))
-    (pictures / "broken.jpg").write_bytes(b"no picture")
     listening = {
         "server__tcp": "127.0.0.1:0",
         "server__token_file": home / "token",
         "server__timeout_s": 20,
     }
     daemon = RunningDaemon(home, [pictures], listening)
-    daemon.wait_until_indexed(len(list(pictures.iterdir())) - 1)
+    daemon.wait_until_indexed(len(list(pictures.iterdir())))
+    # the last one, so that the ids that are asked for are those of pictures
+    (pictures / "broken.jpg").write_bytes(b"no picture")
+    daemon.wait_until(lambda: daemon.status()["files"]["failed"] == 1)
     yield daemon
     daemon.kill()
 
