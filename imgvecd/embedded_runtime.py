@@ -301,9 +301,8 @@ class EmbeddedRuntime:
 
 
 class _Shared:
-    def __init__(self, runtime: EmbeddedRuntime, fingerprint: str) -> None:
+    def __init__(self, runtime: EmbeddedRuntime) -> None:
         self.runtime = runtime
-        self.fingerprint = fingerprint
         self.users = 0
 
 
@@ -323,16 +322,16 @@ def open_runtime(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
     with _opening:
         key = os.getpid(), state, read_only
         shared = _open.get(key)
-        digest = checkpoint_digests(state, read_only=True).of
-        fingerprint = choose_model(config.model, digest, config.encode.precision).fingerprint
         if shared is None:
-            shared = _Shared(EmbeddedRuntime(config, read_only=read_only), fingerprint)
-            _open[key] = shared
-        elif shared.fingerprint != fingerprint:
-            raise BadRequestError(
-                f"{state} is open with {shared.runtime.model.name}: close it before opening it"
-                " with another model"
-            )
+            shared = _open[key] = _Shared(EmbeddedRuntime(config, read_only=read_only))
+        else:
+            digest = checkpoint_digests(state, read_only=True).of
+            wanted = choose_model(config.model, digest, config.encode.precision)
+            if shared.runtime.model.fingerprint != wanted.fingerprint:
+                raise BadRequestError(
+                    f"{state} is open with {shared.runtime.model.name}: close it before opening it"
+                    " with another model"
+                )
         shared.users += 1
         return shared.runtime
 

@@ -15,25 +15,23 @@ from imgvecd.client.help_parser import HelpParser
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.query import protect_negatives
+from imgvecd.client.searching import EXAMPLES, EXIT_CODES
 from imgvecd.client.socket_path import socket_path
 from imgvecd.errors import ImgvecdError
 from imgvecd.terminal_output import warn, warn_of
 
-_EPILOG = """\
+_EPILOG = f"""\
 examples:
-  imgvec search "a dog on the beach at sunset"
-  imgvec "a dog on the beach"                      (the same)
-  imgvec search "beach" +sunset -people @holiday.jpg "2:red car"
-  imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
+  imgvec "a dog on the beach"                      (`search` may be left out)
+{EXAMPLES}\
   imgvec search --image holiday.jpg --limit 5
-  imgvec search "snow" -0 | xargs -0 cp -t album/
   imgvec similar holiday.jpg --json
   imgvec status
 
 On a terminal hits are a table; otherwise one path a line, exactly as on disk (-0 ends them with
 NUL instead, for names with line breaks).
 
-exit codes: 0 something found, 1 nothing found, 2 an error, 130 interrupted
+{EXIT_CODES}\
 socket: --socket, else $IMGVECD_SOCKET, else the configuration file's, else the default one
 """
 # 128 + SIGINT, as shells report it.

@@ -50,17 +50,16 @@ class Add(Protocol):
         ...
 
 
-_EXAMPLES = """\
-examples:
+EXAMPLES = """\
   imgvec search "a dog on the beach at sunset"
   imgvec search "beach" +sunset -people @holiday.jpg "2:red car"
   imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
   imgvec search "birthday last year in Berlin"     (times and places are understood)
   imgvec search "snow" -0 | xargs -0 cp -t album/
   imgvec search "red car" --html cars.html
-
-exit codes: 0 something found, 1 nothing found, 2 an error
 """
+EXIT_CODES = "exit codes: 0 something found, 1 nothing found, 2 an error, 130 interrupted\n"
+"""Both for `--help`."""
 _FOUND, _NONE = 0, 1
 _CLOCK = re.compile(r"c:\w+:")  # as no time begins
 _RECONNECT_S, _LONGEST_RECONNECT_S = 0.5, 30.0
@@ -70,7 +69,7 @@ def add_parsers(add: Add) -> None:
     """Add the commands, by a function that makes the parser of one."""
     command = add("search", "find photos by text, by example, or by both", search)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.epilog = _EXAMPLES
+    command.epilog = f"examples:\n{EXAMPLES}\n{EXIT_CODES}"
     add_query_flags(command)
     _add_search_flags(command)
     command = add("similar", "find photos that look like one", search)

@@ -1,4 +1,4 @@
-"""Products of a matrix and a vector, on one core."""
+"""Products of vectors that are small, or wanted on one core."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def matrix_times(matrix: Float32Array, vector: Float32Array) -> Float32Array:
     """
     product: Float32Array = np.einsum("ij,j->i", matrix, vector)
     return product
+
+
+def likeness(rows: Float32Array, expected: Float32Array) -> float:
+    """Return the smallest cosine of unit vectors, row by row; NaN if any is none."""
+    return float((rows * expected).sum(axis=1).min())

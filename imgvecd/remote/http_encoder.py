@@ -14,12 +14,13 @@ import numpy as np
 
 from imgvecd.api import EncodeServerStatus
 from imgvecd.config.schema import EncodeServerConfig
+from imgvecd.core.small_products import likeness
 from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
 from imgvecd.core.timing.retrying import backoff_s
 from imgvecd.core.timing.throughput import Rate
 from imgvecd.errors import EncoderAwayError, WorkerError
 from imgvecd.remote import messages, reference_vectors
-from imgvecd.remote.reference_vectors import PICTURES, SAME, ReferenceVectors, likeness
+from imgvecd.remote.reference_vectors import PICTURES, SAME, ReferenceVectors
 from imgvecd.remote.server_connection import Encoded, ServerConnection, ServerTroubleError, Trouble
 from imgvecd.remote.wanted_command import WantedCommand
 from imgvecd.types import Float32Array, Lane, ModelInfo
@@ -87,7 +88,7 @@ class HttpEncoder:
         self._checked_at = float("-inf")
         self._unchecked = 0
         self._wrong = 0  # how often it was found wrong
-        self._on_wrong: Callable[[], None] = _nothing
+        self._on_wrong: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -416,7 +417,3 @@ class HttpEncoder:
         if state != self._state:
             self._since_ns = time.time_ns()
         self._state, self._reason = state, reason
-
-
-def _nothing() -> None:
-    pass

@@ -103,11 +103,6 @@ class ReferenceVectors:
         return kept.made, np.array(kept.vectors, np.float32)
 
 
-def likeness(vectors: Float32Array, others: Float32Array) -> float:
-    """Return the least cosine of unit vectors, row by row."""
-    return float((vectors * others).sum(axis=1).min())
-
-
 def pictures(size: int) -> list[bytes]:
     """Return the pictures as a model sees them: RGB, size × size."""
     ramp = np.linspace(0, 255, size).astype(np.uint8)

@@ -21,6 +21,7 @@ from imgvecd.config.schema import EncodeConfig, ModelConfig
 from imgvecd.core.library import runtime_choice
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.core.library.runtime_choice import RUNTIME_FILE, read_choice
+from imgvecd.core.small_products import likeness
 from imgvecd.errors import ModelError, NotBuiltError
 from imgvecd.processes import split_encoder
 from imgvecd.processes.split_encoder import SplitEncoder
@@ -112,7 +113,7 @@ def test_without_avx512_products_are_plain_and_give_the_same(tmp_path, monkeypat
             "imgvecd.adapters.imagetower.tower.computes_avx2_at_best", lambda plain=plain: plain
         )
         rows.append(ImageTower.read(directory).encode_images(pixels))
-    assert comparing.likeness(*rows) > 0.999999
+    assert likeness(*rows) > 0.999999
     model = load_openvino().Core().read_model(os.path.join(directory, GRAPH))
     nodes = model.get_ordered_ops()
     assert [node.get_type_name() for node in nodes].count("Gelu") == 2
@@ -149,7 +150,7 @@ def test_in_int8_it_gives_similar_vectors_and_says_how_similar(tmp_path, monkeyp
     assert tower.dtype == "int8"
     pictures = comparing.comparison_pictures(exact.info.preprocess)
     rows, expected = tower.encode_images(pictures), exact.encode_images(pictures)
-    cosine = comparing.likeness(rows, expected)
+    cosine = likeness(rows, expected)
     assert cosine >= comparing.SIMILAR
     assert not np.array_equal(rows, expected)
     note = read_choice(directory, INT8).note

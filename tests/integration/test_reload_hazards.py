@@ -37,6 +37,24 @@ def drive(tmp_path):
         unmount(mounted, lazy=True)
 
 
+@pytest.fixture
+def kept(tmp_path):
+    """A root with a picture that is always there."""
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "kept.png").write_bytes(picture(0))
+    return folder
+
+
+@pytest.fixture
+def beside(kept, configure, drive, start_fast):
+    """(daemon, drive, plug): it watches `kept` and the drive, which has a picture, too."""
+    place, plug = drive
+    (place / "drive.png").write_bytes(picture(1))
+    configure(kept, place)
+    return start_fast(), place, plug
+
+
 def reload(daemon):
     daemon.process.send_signal(signal.SIGHUP)
 
@@ -86,16 +104,8 @@ def equals_a_fresh_start(start_fast, tmp_path):
     return compare
 
 
-def test_a_drive_goes_and_comes_between_reloads(
-    start_fast, tmp_path, configure, drive, equals_a_fresh_start
-):
-    place, plug = drive
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "kept.png").write_bytes(picture(1))
-    (place / "drive.png").write_bytes(picture(2))
-    configure(kept, place)
-    daemon = start_fast()
+def test_a_drive_goes_and_comes_between_reloads(beside, kept, configure, equals_a_fresh_start):
+    daemon, place, plug = beside
     encoded = daemon.status()["encoded"]
     unmount(place, lazy=True)
     reload_and_wait(daemon)
@@ -121,16 +131,8 @@ def test_a_drive_goes_and_comes_between_reloads(
 
 
 @pytest.mark.long
-def test_a_drive_goes_and_comes_during_reloads(
-    start_fast, tmp_path, configure, drive, equals_a_fresh_start
-):
-    place, plug = drive
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "kept.png").write_bytes(picture(0))
-    (place / "drive.png").write_bytes(picture(1))
-    configure(kept, place)
-    daemon = start_fast()
+def test_a_drive_goes_and_comes_during_reloads(beside, kept, configure, equals_a_fresh_start):
+    daemon, place, plug = beside
     for turn in range(6):
         configure(*((kept, place), (place, kept), (place,))[turn % 3])
         reload(daemon)

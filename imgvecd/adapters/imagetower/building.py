@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from imgvecd.adapters.checkpoint import Architecture, Weights, read_architecture
 from imgvecd.adapters.imagetower.eight_bits import use_eight_bits
 from imgvecd.adapters.imagetower.graphs import build_graph
-from imgvecd.adapters.imagetower.pictures import SAME, SIMILAR, comparison_pictures, likeness
+from imgvecd.adapters.imagetower.pictures import SAME, SIMILAR, comparison_pictures
 from imgvecd.adapters.imagetower.tower import (
     GRAPH,
     CompiledGraph,
@@ -36,6 +36,7 @@ from imgvecd.core.library.runtime_choice import (
     computes_vnni,
     write_choice,
 )
+from imgvecd.core.small_products import likeness
 from imgvecd.errors import ModelError, NotBuiltError
 from imgvecd.types import Float32Array, ModelInfo
 

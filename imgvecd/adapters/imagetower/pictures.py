@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgvecd.adapters import pillow
-from imgvecd.types import Float32Array, PreprocessSpec
+from imgvecd.types import PreprocessSpec
 
 SAME = 0.9995
 """Cosine to the model in fp32 that every picture must have for vectors to be interchangeable."""
@@ -29,8 +29,3 @@ def comparison_pictures(spec: PreprocessSpec) -> NDArray[np.uint8]:
     ]
     pixels = np.frombuffer(bytearray(b"".join(decoded)), np.uint8)
     return pixels.reshape(len(decoded), spec.size, spec.size, 3)
-
-
-def likeness(rows: Float32Array, expected: Float32Array) -> float:
-    """Return the smallest cosine of unit vectors, row by row; NaN if any is none."""
-    return float((rows * expected).sum(axis=1).min())

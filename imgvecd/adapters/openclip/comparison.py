@@ -8,12 +8,13 @@ import msgspec
 import torch
 
 from imgvecd.adapters import imagetower
-from imgvecd.adapters.imagetower.pictures import SAME, SIMILAR, comparison_pictures, likeness
+from imgvecd.adapters.imagetower.pictures import SAME, SIMILAR, comparison_pictures
 from imgvecd.adapters.openclip.image_tower import encode_exactly
 from imgvecd.adapters.openclip.loading import load, preprocess_spec
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice, read_choice, write_choice
+from imgvecd.core.small_products import likeness
 from imgvecd.errors import ModelError
 from imgvecd.types import ModelInfo
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgvecd.adapters import imagetower
-from imgvecd.adapters.imagetower.pictures import SAME, comparison_pictures, likeness
+from imgvecd.adapters.imagetower.pictures import SAME, comparison_pictures
 from imgvecd.adapters.openclip.fusing import fused
 from imgvecd.adapters.openclip.loading import load, preprocess_spec
 from imgvecd.config.schema import EncodeConfig
@@ -28,6 +28,7 @@ from imgvecd.core.library.runtime_choice import (
     computes_bf16,
     write_choice,
 )
+from imgvecd.core.small_products import likeness
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from imgvecd.adapters.imagetower.pictures import SAME, comparison_pictures, likeness
+from imgvecd.adapters.imagetower.pictures import SAME, comparison_pictures
 from imgvecd.adapters.openclip import image_tower, text_tower
 from imgvecd.adapters.openclip.device import choose_device, choose_dtype
 from imgvecd.adapters.openclip.fusing import fused
@@ -22,6 +22,7 @@ from imgvecd.adapters.openclip.loading import Model, load, load_tokenizer, prepr
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.runtime_choice import RuntimeChoice
+from imgvecd.core.small_products import likeness
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo
 

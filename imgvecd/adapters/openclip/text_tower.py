@@ -14,6 +14,7 @@ from torch import nn
 
 from imgvecd.adapters import texttower
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.small_products import likeness
 from imgvecd.errors import ModelError
 from imgvecd.types import Float32Array, ModelInfo, PreprocessSpec
 
@@ -49,9 +50,9 @@ def keep(
     try:
         arrays, facts = _taken_out(model, tokenizer, info, expected[0])
         tower = texttower.TextTower(arrays, facts)
-        likeness = float((tower.encode_texts(_CASES) * expected).sum(axis=1).min())
-        if not likeness > _SAME:
-            raise ModelError(f"cosine {likeness:.5f} to the model")  # noqa: TRY301  # told below
+        cosine = likeness(tower.encode_texts(_CASES), expected)
+        if not cosine > _SAME:
+            raise ModelError(f"cosine {cosine:.5f} to the model")  # noqa: TRY301  # told below
         texttower.write(arrays, facts, path)
     except (ModelError, OSError) as error:
         logger.warning("the text tower of %s is not kept: %s", choice.name, error)

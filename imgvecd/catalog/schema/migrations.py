@@ -296,9 +296,8 @@ CREATE TRIGGER names_content_changed
 END;
 """
 
-# The text in pictures, whose words the table of names takes in as well.
-_PICTURE_TEXTS = f"""
-{PICTURE_TEXTS}
+# The table of names, which is derived, is filled in anew where other words belong into it.
+_NAMES_ANEW = f"""
 DROP TABLE names;
 {name_index.TABLE};
 {name_index.FILL_ALL};
@@ -328,13 +327,6 @@ BEGIN
 END;
 """
 
-# The table of names is filled in anew where what is a word has changed: digests are one.
-_DIGEST_WORDS = f"""
-DROP TABLE names;
-{name_index.TABLE};
-{name_index.FILL_ALL};
-"""
-
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0001-first", _FIRST),
     ("0002-origins", _ORIGINS),
@@ -354,9 +346,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0016-rereading", _REREADING),
     ("0017-subject-changes", _SUBJECT_CHANGES),
     ("0018-root-mounts", _ROOT_MOUNTS),
-    ("0019-picture-texts", _PICTURE_TEXTS),
+    ("0019-picture-texts", PICTURE_TEXTS + _NAMES_ANEW),
     ("0020-map-cells", MAP_CELLS),
-    ("0021-digest-words", _DIGEST_WORDS),
+    ("0021-digest-words", _NAMES_ANEW),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -33,8 +33,8 @@ def is_long(text: str) -> bool:
 
     Scripts without blanks take about two characters for a word.
     """
-    spaced = _UNSPACED.sub(" ", text)
-    return len(spaced.split()) + len(_UNSPACED.findall(text)) / 2 >= _LONG
+    spaced, unspaced = _UNSPACED.subn(" ", text)
+    return len(spaced.split()) + unspaced / 2 >= _LONG
 
 
 @dataclass(frozen=True, slots=True)
