@@ -17,6 +17,8 @@ from running import DEADLINE_S, wait_until
 
 import imgvecd
 from imgvecd import VectorDatabase, VectorDBManager, api
+from imgvecd.core.library import checkpoint_digests
+from imgvecd.core.library.checkpoint_digests import digest_checkpoint
 from imgvecd.errors import (
     BadRequestError,
     CatalogDamagedError,
@@ -352,6 +354,20 @@ def test_after_a_fork_it_says_so_instead_of_hanging(kept):
     command = [sys.executable, "-c", FORKING, str(kept), str(PHOTOS / "cat.jpg")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_checkpoint_is_read_once_where_a_library_begins_and_not_at_all_later(kept, monkeypatch):
+    read = []
+
+    def digest(path):
+        read.append(Path(path).suffix)
+        return digest_checkpoint(path)
+
+    monkeypatch.setattr(checkpoint_digests, "digest_checkpoint", digest)
+    VectorDatabase("imgvecd-mini", db_path=kept).close()
+    assert read.count(".safetensors") == 1
+    VectorDatabase("imgvecd-mini", db_path=kept).close()
+    assert read.count(".safetensors") == 1
 
 
 def test_one_process_can_open_it_many_times(database):
