@@ -23,7 +23,7 @@ from imgvecd.terminal_output import warn, warn_of
 _EPILOG = f"""\
 examples:
   imgvec "a dog on the beach"                      (`search` may be left out)
-{EXAMPLES}\
+{EXAMPLES}
   imgvec search --image holiday.jpg --limit 5
   imgvec similar holiday.jpg --json
   imgvec status
@@ -31,7 +31,7 @@ examples:
 On a terminal hits are a table; otherwise one path a line, exactly as on disk (-0 ends them with
 NUL instead, for names with line breaks).
 
-{EXIT_CODES}\
+{EXIT_CODES}
 socket: --socket, else $IMGVECD_SOCKET, else the configuration file's, else the default one
 """
 # 128 + SIGINT, as shells report it.

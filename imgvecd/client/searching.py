@@ -56,9 +56,8 @@ EXAMPLES = """\
   imgvec search "cake" --taken "summer 2023" --folder ~/Pictures/family --order newest
   imgvec search "birthday last year in Berlin"     (times and places are understood)
   imgvec search "snow" -0 | xargs -0 cp -t album/
-  imgvec search "red car" --html cars.html
-"""
-EXIT_CODES = "exit codes: 0 something found, 1 nothing found, 2 an error, 130 interrupted\n"
+  imgvec search "red car" --html cars.html"""
+EXIT_CODES = "exit codes: 0 something found, 1 nothing found, 2 an error, 130 interrupted"
 """Both for `--help`."""
 _FOUND, _NONE = 0, 1
 _CLOCK = re.compile(r"c:\w+:")  # as no time begins
@@ -69,7 +68,7 @@ def add_parsers(add: Add) -> None:
     """Add the commands, by a function that makes the parser of one."""
     command = add("search", "find photos by text, by example, or by both", search)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.epilog = f"examples:\n{EXAMPLES}\n{EXIT_CODES}"
+    command.epilog = f"examples:\n{EXAMPLES}\n\n{EXIT_CODES}\n"
     add_query_flags(command)
     _add_search_flags(command)
     command = add("similar", "find photos that look like one", search)
