@@ -375,6 +375,133 @@ def _screen(_form, own, number):
     return image
 
 
+def _ticket(form, own, number):
+    """Tickets of one evening: another seat and number on each."""
+    image, draw = _sheet((720, 300), (222, 60, 75))
+    draw.text((40, 30), "THE GREAT HALL", "white", _font(36))
+    draw.text((40, 85), _words(form, 3).title(), "#ffe9a8", _font(24))
+    for place, label in enumerate(("Row", "Seat", "No.")):
+        value = own.randint(1, 39) if place < 2 else 48_100 + 7 * number
+        draw.text((40 + 160 * place, 150), label, "white", _font(16))
+        draw.text((40 + 160 * place, 175), str(value), "white", _font(34))
+    draw.line((560, 0, 560, 300), "white", 2)
+    draw.text((590, 130), f"{48_100 + 7 * number}", "white", _font(26))
+    return image
+
+
+def _night(form, own, number):
+    """One sky at night, without a cloud: other stars, and the moon elsewhere."""
+    image, draw = _sheet((640, 480), (4, 5, 12))
+    for chance, count in ((form, 60), (own, 12)):
+        for _ in range(count):
+            x, y, grey = chance.randint(5, 635), chance.randint(5, 360), chance.randint(90, 255)
+            draw.ellipse((x, y, x + chance.randint(0, 2), y + chance.randint(0, 2)), (grey,) * 3)
+    moon = 60 + 120 * number + own.randint(0, 40)
+    draw.ellipse((moon, 70, moon + 46, 116), (240, 236, 214))
+    roofs = [(0, 480)] + [(x, form.randint(370, 430)) for x in range(0, 641, 40)] + [(640, 480)]
+    draw.polygon(roofs, (14, 14, 18))
+    return image.filter(ImageFilter.GaussianBlur(0.8))
+
+
+def _xray(form, own, _number):
+    """A hand's bones on black: a crack in another place."""
+    image, draw = _sheet((560, 700), (3, 3, 3))
+    for finger in range(5):
+        x, top = 90 + 95 * finger, 90 + 30 * abs(finger - 2)
+        for bone in range(3):
+            y, grey = top + 130 * bone, form.randint(150, 190)
+            draw.rounded_rectangle((x, y, x + 40, y + 115), 18, (grey,) * 3)
+    x, y = 90 + 95 * own.randint(0, 4), 160 + 130 * own.randint(0, 2) + own.randint(0, 25)
+    draw.line((x + 2, y, x + 22, y + 9, x + 38, y + 4), (70, 70, 70), 4)
+    return image.filter(ImageFilter.GaussianBlur(1.5))
+
+
+def _sprite(form, own, _number):
+    """Figures of a game, dot by dot: a few dots have other colours."""
+    colours = [tuple(form.randint(0, 255) for _ in range(3)) for _ in range(5)]
+    image = Image.new("RGB", (32, 32), (92, 148, 252))
+    for x, y in [(x, y) for y in range(6, 28) for x in range(8, 16)]:
+        colour = form.choice(colours)
+        image.putpixel((x, y), colour)
+        image.putpixel((31 - x, y), colour)
+    for _ in range(6):
+        image.putpixel((own.randint(8, 23), own.randint(6, 27)), own.choice(colours))
+    return image.resize((512, 512), Image.Resampling.NEAREST)
+
+
+def _by_hand(form, own, _number):
+    """A form that was filled in by hand."""
+    image, draw = _sheet()
+    draw.text((60, 40), "Registration", "black", _font(28))
+    for row in range(9):
+        draw.text((60, 120 + 80 * row), _words(form, 2), "black", _font(16))
+        draw.line((220, 145 + 80 * row, 560, 145 + 80 * row), (120, 120, 120))
+        x, y, line = 230.0, 135.0 + 80 * row, []
+        while x < 300 + own.randint(40, 200):
+            x, y = x + own.uniform(1, 9), 130 + 80 * row + own.uniform(-14, 14)
+            line.append((x, y))
+        draw.line(line, (30, 40, 150), 2, "curve")
+    return image
+
+
+def _receipt(form, own, number):
+    image, draw = _sheet((330, 900), (252, 251, 248))
+    draw.text((90, 30), "CORNER SHOP", (60, 60, 60), _font(22))
+    for row in range(20):
+        draw.text((20, 100 + 30 * row), _words(form, 2), (70, 70, 70), _font(15))
+        price = f"{form.randint(0, 19)}.{form.randint(10, 99)}"
+        draw.text((260, 100 + 30 * row), price, (70, 70, 70), _font(15))
+    draw.text((20, 730), "TOTAL", (50, 50, 50), _font(24))
+    draw.text((220, 730), f"{80 + 3 * number}.{own.randint(10, 99)}", (50, 50, 50), _font(24))
+    return image
+
+
+def _digit(form, _own, number):
+    """One page of a book, in print as small as it gets: a single digit differs."""
+    image, draw = _sheet((1240, 1754))
+    for row in range(46):
+        draw.text((110, 120 + 34 * row), _words(form, 12), "black", _font(21))
+    draw.text((110, 1690), f"page 10{number}", "black", _font(21))
+    return image
+
+
+def _tinted(form, _own, number):
+    """One page as several white balances show it."""
+    paper = np.asarray(_letter(form, form, 0), np.float32)
+    tint = np.array([1, 1 - 0.02 * number, 1 - 0.04 * number])
+    return Image.fromarray((paper * tint).clip(0, 255).astype(np.uint8))
+
+
+def _shaded(form, own, number):
+    """A slide of one deck, on a ground that gets darker."""
+    down, across = np.mgrid[:450, :800]
+    tones = np.stack([30 + down / 9, 60 + across / 12, 130 + down / 6 + across / 20], axis=-1)
+    image = Image.fromarray(tones.clip(0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(image)
+    draw.text((40, 30), _words(form, 3).title(), "white", _font(34))
+    for row in range(4):
+        draw.text((70, 130 + 70 * row), _words(own if row == 2 else form, 5), "white", _font(22))
+    draw.text((740, 415), str(number + 1), (220, 220, 220), _font(16))
+    return image
+
+
+def _wires(form, own, _number):
+    """A plan of thin lines in strong colours on black: one of them goes elsewhere."""
+    image, draw = _sheet((700, 500), "black")
+    for line in range(16):
+        chance = own if line == 7 else form
+        colour = form.choice(("red", "lime", "blue", "yellow", "magenta", "cyan"))
+        x, y = 20, 25 + 29 * line
+        points = [(x, y)]
+        for _ in range(8):
+            x += 40 + chance.randint(0, 40)
+            points.append((x, y))
+            y = min(max(y + chance.randint(-3, 3) * 29, 20), 480)
+            points.append((x, y))
+        draw.line(points, colour, 1)
+    return image
+
+
 FAMILIES = {
     "invoices": _invoice,
     "letters": _letter,
@@ -406,4 +533,14 @@ FAMILIES = {
     "panoramas": _panorama,
     "one page, scanned again": _scanned,
     "a photo on a screen": _screen,
+    "tickets": _ticket,
+    "nights": _night,
+    "X-rays": _xray,
+    "sprites": _sprite,
+    "forms filled in by hand": _by_hand,
+    "receipts": _receipt,
+    "one digit of a page": _digit,
+    "white balances": _tinted,
+    "slides, shaded": _shaded,
+    "wires": _wires,
 }

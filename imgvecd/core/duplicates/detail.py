@@ -46,6 +46,7 @@ _STRONGEST = 98.0  # percentile of edges
 _STRUCTURE = 4.0  # standard deviation in grey levels from which a block shows something
 _ALIKE = 0.8  # correlation of blocks that show the same
 _FLAT = 1.0  # standard deviation in grey levels below which a block shows nothing
+_FEW_TONES = 4  # whole levels: on drawn pages they have nearly all that shows nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Detail:
         grain: as `strength`, of the median edge instead of the strongest ones.
         fine: energy of the finest structure in the other, relative to the sharper one.
         alike: share of blocks with structure in which that is the same.
-        flat: share of small blocks without structure, in the picture that has fewer.
+        flat: share of small blocks without structure and in one of a few tones, as paper and
+            screens have them and skies do not, in the picture that has fewer.
         untouched: share of small blocks with structure that are the same to the last bit.
         second_sharper: the second picture given is the one with stronger edges.
     """
@@ -108,7 +110,7 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
     tones = means(first, _MEDIUM).reshape(-1, 3)
     change = mean_of[_MEDIUM].reshape(-1, 3)
     squares = means(difference[..., :1] ** 2, _SMALL)[..., 0]
-    empty = [_shows_nothing(each[..., :1]) for each in (first, second)]
+    empty = [_shows_nothing(each[..., 0]) for each in (first, second)]
     free = _free_of_limits(first)
     explained, shift = _moved(tones, change)
     if free.mean() >= _LEAST_FREE:
@@ -133,7 +135,10 @@ def compare(first: Float32Array, second: Float32Array) -> Detail:
         grain=float(np.median(np.abs(found[0]))),
         fine=_ratio((found[1] ** 2).sum(), (found[0] ** 2).sum()),
         alike=_alike(first[..., 0], second[..., 0]),
-        flat=min(float(each.mean()) for each in empty),
+        flat=min(
+            _of_few_tones(each[..., 0], blocks)
+            for each, blocks in zip((first, second), empty, strict=True)
+        ),
         untouched=_untouched(difference, ~empty[0]),
         second_sharper=second_sharper,
     )
@@ -318,9 +323,16 @@ def _untouched(difference: Float32Array, structured: NDArray[np.bool_]) -> float
 
 def _shows_nothing(luma: Float32Array) -> NDArray[np.bool_]:
     """Return which small blocks have no structure."""
-    variance = means(luma**2, _SMALL) - means(luma, _SMALL) ** 2
+    plane = luma[..., None]
+    variance = means(plane**2, _SMALL) - means(plane, _SMALL) ** 2
     found: NDArray[np.bool_] = variance < _FLAT**2
     return found
+
+
+def _of_few_tones(luma: Float32Array, empty: NDArray[np.bool_]) -> float:
+    """Return the share of small blocks that show nothing in one of the commonest tones of these."""
+    levels = np.rint(means(luma[..., None], _SMALL)[empty]).astype(np.int64)
+    return float(np.sort(np.bincount(levels))[-_FEW_TONES:].sum() / empty.size)
 
 
 def _centred(luma: Float32Array) -> Float32Array:

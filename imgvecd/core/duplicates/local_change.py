@@ -48,6 +48,10 @@ class Excess(NamedTuple):
         """Luma and strokes at once."""
         return max(self.luma, 1.0) * max(self.strokes, 1.0)
 
+    def is_beyond(self, limits: Excess) -> bool:
+        """Return whether one of these is more than its limit."""
+        return any(each > limit for each, limit in zip(self, limits, strict=True))
+
 
 def excess(
     better: Float32Array, worse: Float32Array, saved: Float32Array, quality: int, *, resized: bool

@@ -391,3 +391,19 @@ def test_half_of_an_odd_size_is_the_same():
     half = photo.reduce(2)  # rounded up: all of it is moved by up to half a pixel
     original = saved_photo(photo, quality=95)
     assert comparing.compare(original, saved_photo(half, quality=75), 0) == "same"
+
+
+def test_a_part_smoothed_under_a_clear_sky_is_a_change():
+    """Most blocks of a sky show nothing, as those of a page, but in ever other tones."""
+    down = np.mgrid[:224, :224][0][..., None]
+    tones = down * [0.4, 0.3, 0.1] + [60, 120, 190]
+    tones += np.random.default_rng(3).normal(0, 0.5, (*tones.shape[:2], 1))
+    photo = Image.fromarray(tones.clip(0, 255).astype(np.uint8))
+    photo.paste(Image.open(PHOTOS / "coffee.jpg").convert("RGB").resize((80, 100)), (70, 110))
+    box = (90, 130, 114, 154)
+    smoothed = photo.copy()
+    smoothed.paste(photo.crop(box).filter(ImageFilter.MedianFilter(3)), box)
+    original = saved_photo(photo, quality=92)
+    copies = [saved_photo(each, quality=90) for each in (photo, smoothed)]
+    verdicts = [comparing.compare(original, each, 0) for each in copies]
+    assert verdicts == ["same", "edited"]
