@@ -9,6 +9,7 @@ NumPy, for texts and for images. Each line ends with the load of the machine (os
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import tempfile
@@ -214,8 +215,11 @@ def find(server, engine, queries, label, truth):
 
 def processor_s(server):
     """Return the processor time of the server's processes, those that have ended left out."""
-    processes = psutil.Process(server.pid()).children()
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    spent = 0.0
+    for process in psutil.Process(server.pid()).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent += sum(process.cpu_times()[:2])
+    return spent
 
 
 def exact(library, count, queries):
