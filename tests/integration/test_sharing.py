@@ -287,10 +287,19 @@ def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
 def test_the_set_up_of_the_page(tmp_path, networked):
     """The statements of docs/past-one-machine.md, with a role and a password for each host."""
     page = (ROOT / "docs" / "past-one-machine.md").read_text()
-    networked.execute("CREATE DATABASE photos")
-    networked.execute("CREATE EXTENSION vector", "photos")
-    networked.execute("REVOKE CONNECT ON DATABASE photos FROM PUBLIC", "photos")
-    made = run_imgvecd(tmp_path, "shared", "init", "--url", networked.url("photos"))
+    for database, statement in (
+        ("postgres", "CREATE ROLE photos LOGIN PASSWORD 'one of its own'"),
+        ("postgres", "CREATE DATABASE photos OWNER photos"),
+        ("photos", "CREATE EXTENSION vector"),
+        ("photos", "REVOKE CONNECT ON DATABASE photos FROM PUBLIC"),
+    ):
+        assert statement in page
+        networked.execute(statement, database)
+    made = run_imgvecd(
+        tmp_path,
+        *("shared", "init", "--url", f"postgresql://photos@127.0.0.1:{networked.port}/photos"),
+        PGPASSWORD="one of its own",
+    )
     assert made.returncode == 0, made
     daemons = {}
     with serving(tmp_path / "nas") as nas, serving(tmp_path / "desktop") as desktop:
@@ -334,10 +343,10 @@ def networked():
     server.close()
 
 
-def run_imgvecd(home, *arguments):
+def run_imgvecd(home, *arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "imgvecd.cli.main", *arguments],
-        env={**os.environ, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), **environment},
         capture_output=True,
         check=False,
         timeout=DEADLINE_S,
