@@ -120,11 +120,12 @@ class TermEncoder:
     async def texts(self, texts: Sequence[str], lane: Lane) -> Mapping[str, Float32Array]:
         """Return the unit vectors of texts; errors as for `vectors`."""
         found = self._known_texts.remembered(texts)
-        if len(found) < len(set(texts)):
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new and not self._known_texts.are_unknown(new):
             found = await INTERACTIVE.run(self._known_texts.find, texts)
-            new = [text for text in dict.fromkeys(texts) if text not in found]
-            if new:
-                found |= await self._together(new, lane)
+            new = [text for text in new if text not in found]
+        if new:
+            found |= await self._together(new, lane)
         return found
 
     async def _together(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
