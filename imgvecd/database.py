@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from imgvecd import api, arguments, library_ops
+from imgvecd.catalog import require_no_fork
 from imgvecd.closing import ContextManaged
 from imgvecd.command_hints import runnable
 from imgvecd.complaints import complaint
@@ -83,6 +84,8 @@ class VectorDatabase(ContextManaged):
         ModelError: the model cannot be loaded; the message names the ways out.
         DimensionError: `dimension` does not fit the model.
         AlreadyRunningError: another process has just begun to make a database there.
+        BadRequestError: this process was forked while a database was open; so do all methods of
+            that one.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class VectorDatabase(ContextManaged):
         encode: Mapping[str, Any] | None = None,
         read_only: bool = False,
     ) -> None:
+        require_no_fork()
         self.db_path = os.path.abspath(arguments.path(db_path, "db_path"))
         arguments.text(model_name, "model_name")
         arguments.text(pretrained, "pretrained")
@@ -524,7 +528,7 @@ class VectorDatabase(ContextManaged):
         runtime = self._runtime  # once: another thread may close
         if runtime is None:
             raise BadRequestError(f"the database {self.db_path} is closed")
-        runtime.require_own_process()
+        require_no_fork()
         return runtime
 
     def _add(

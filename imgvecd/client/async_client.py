@@ -27,7 +27,18 @@ from imgvecd.client.picture_terms import PictureQuery, picture_term, search_for
 T = TypeVar("T")
 Query = str | api.SearchRequest
 
-_READING = ThreadPoolExecutor(4, "imgvecd-pictures")  # the default one is the program's
+
+def _make_reading() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, "imgvecd-pictures")  # the default one is the program's
+
+
+def _after_fork() -> None:
+    global _reading  # noqa: PLW0603  # its threads are the other process's
+    _reading = _make_reading()
+
+
+_reading = _make_reading()
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class AsyncClient:
@@ -125,7 +136,7 @@ class AsyncClient:
 
     async def check_duplicate(self, image: PictureQuery) -> tuple[api.DuplicateFile, ...]:
         """Return the files of the library that are this picture."""
-        term = await asyncio.wrap_future(_READING.submit(picture_term, image))
+        term = await asyncio.wrap_future(_reading.submit(picture_term, image))
         return await self._call(dedup_calls.check_duplicate(term))
 
     async def search_many(self, queries: Sequence[Query]) -> tuple[api.SearchResponse, ...]:
@@ -325,4 +336,4 @@ async def _request(
     """Return the request; a picture's file is read on a thread."""
     if image is None:
         return search_for(query, None, options)
-    return await asyncio.wrap_future(_READING.submit(search_for, query, image, options))
+    return await asyncio.wrap_future(_reading.submit(search_for, query, image, options))

@@ -17,6 +17,7 @@ import msgspec
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.integrity.row_check import is_undecodable
 from imgvecd.catalog.recovery.disk_advice import advice
+from imgvecd.catalog.schema import forking
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
 from imgvecd.spelling import folded
@@ -67,6 +68,8 @@ class Database:
         self._of_thread = _OfThread()
         self.on_damage: Callable[[], None] = lambda: None
         self.on_written: Callable[[], None] = lambda: None
+        forking.require_no_fork()
+        forking.note_open(self)
         with self._translated():
             self._writer = self._connect()
             if read_only:
@@ -190,6 +193,7 @@ class Database:
             while not self._readers.empty():
                 self._readers.get_nowait().close()
             self._writer.close()
+            forking.note_closed(self)
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self.read_only else "rwc"
@@ -211,6 +215,7 @@ class Database:
     def _check_open(self) -> None:
         if self._closed:
             raise CatalogError(f"the catalog {self.path} is closed")
+        forking.require_no_fork()
 
     def _check_there(self) -> None:
         """Raise unless the file is still at its path: what is written to a deleted one is lost."""
