@@ -141,7 +141,8 @@ class TermEncoder:
         futures = [self._waiting[text] for text in texts]
         if self._encoding is None or self._encoding.done():
             self._encoding = asyncio.create_task(self._encode_waiting())
-        vectors = await asyncio.gather(*map(asyncio.shield, futures))
+        # not all at once: what is encoded in one batch costs the event loop one turn, not one each
+        vectors = [await asyncio.shield(future) for future in futures]
         return dict(zip(texts, vectors, strict=True))
 
     async def _encode_waiting(self) -> None:
