@@ -222,6 +222,10 @@ class Service(Protocol):
         """Return what the library holds."""
         ...
 
+    def remembers(self, request: api.SearchRequest) -> bool:
+        """Return whether nothing has to be encoded for a search, as far as can be told at once."""
+        ...
+
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first."""
         ...
