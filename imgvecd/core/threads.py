@@ -37,10 +37,15 @@ _LONGEST_REST_S = 1.0
 
 
 class Asker(NamedTuple):
-    """The client that something is done for."""
+    """The client that something is done for.
+
+    Attributes:
+        first: it is done before what else the client waits for.
+    """
 
     client: Hashable
     is_owner: bool
+    first: bool = False
 
 
 asker: contextvars.ContextVar[Asker | None] = contextvars.ContextVar("asker", default=None)
@@ -99,7 +104,7 @@ class ThreadPool:
                 loop.call_soon_threadsafe(hand_over, ended)
 
         if who is not None:
-            await slots.take(who.client, owner=who.is_owner)
+            await slots.take(who.client, owner=who.is_owner, first=who.first)
         running = self._executor().submit(measured)
         # Once, and with all that there is to tell: to wake the loop gives up the interpreter. Not
         # before the thread has ended, whether anybody still waits for it or not.
@@ -122,9 +127,10 @@ class ThreadPool:
         self._slots = Slots(self.size, self._per_client, beside_others=1)
 
 
-# Mostly waiting for the disk, so more than there are cores; but a few that compute get all that the
-# interpreter has to give, and what one client has too many of slows down the others.
-INTERACTIVE = ThreadPool("interactive", 8, per_client=4)
+# Mostly waiting for the disk, so more than there are cores; but two that compute get all that the
+# interpreter has to give, and what one client has too many of slows down the others: four take it
+# from each other so often that 64 connections get a fifth less answers.
+INTERACTIVE = ThreadPool("interactive", 8, per_client=2)
 # Pure computation that holds the interpreter: more would only slow searches down.
 FILTERING = ThreadPool("filtering", 2, per_client=1)
 BULK = ThreadPool("bulk", 8)

@@ -87,6 +87,13 @@ class TermEncoder:
         words = [word for word in _words_of(terms) if word.strip()]
         await self.texts(_asked(words), Lane.INTERACTIVE)
 
+    def remembers(self, terms: Sequence[Term]) -> bool:
+        """Return whether nothing has to be encoded for terms, as far as can be told at once."""
+        if any(term.text is None and term.id is None for term in terms):
+            return False
+        asked = _asked(_words_of(terms))
+        return self._known_texts.remembered(asked).keys() >= set(asked)
+
     def known(self, terms: Sequence[Term]) -> Float32Array | None:
         """Return what `vectors` does, if nothing has to be encoded for it, else None; blocks.
 

@@ -150,6 +150,10 @@ class Searcher:
         """The library has changed."""
         self.library_changed.notify()
 
+    def remembers(self, request: SearchRequest) -> bool:
+        """Return whether nothing has to be encoded for it, as far as can be told at once."""
+        return self.terms.remembers(request.all_terms())
+
     async def search(self, request: SearchRequest) -> SearchResponse:
         """Return a page of hits for `request`, in its order.
 
