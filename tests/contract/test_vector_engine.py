@@ -282,6 +282,30 @@ def test_sources_are_told_apart_and_forgotten_alone(engine, make_engine):
     second.close()
 
 
+def test_models_are_told_apart(engine, make_engine):
+    nas, desktop = EngineSubject(engine), EngineSubject(make_engine())
+    rng = np.random.default_rng(1)
+    nas.put([1, 2], unit_vectors(rng, 2, DIM))
+    desktop.engine.use_model(dataclasses.replace(MODEL, fingerprint="wide", dim=2 * DIM))
+    desktop.at["wide"] = Position()
+    wide = unit_vectors(rng, 1, 2 * DIM)
+    step = VectorStep(0, np.array([1]), [content_of(1)], [content_of(1)[::-1]], wide, no_ids())
+    desktop.write(FACTS, FactStep(0, [ImageFacts(1, content_of(1))]))
+    desktop.write("wide", step)
+    assert [engine.count(model, Where()) for model in ("model", "wide", "none")] == [2, 1, 0]
+    found = engine.search("wide", wide[0].astype(np.float32), 10, Where())
+    assert [image.key for image in found] == [key_of_image(desktop.number, 1)]
+    assert {i.key for i in engine.search("model", queries(1)[0], 10, Where())} == {
+        key_of_image(nas.number, 1),
+        key_of_image(nas.number, 2),
+    }
+    digest = content_of(1)[::-1]
+    assert list(engine.vectors_of_pixels("wide", [digest])[digest]) == [desktop.uuid]
+    counts = [source.vectors for source in engine.sources()]
+    assert counts == [{"model": 2}, {"wide": 1}]
+    desktop.close()
+
+
 def test_one_process_at_a_time_publishes_as_a_source(database):
     name = str(uuid.uuid4())
     engine, other = PostgresEngine(database), PostgresEngine(database)

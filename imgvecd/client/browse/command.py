@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve the page until it is closed; with `--serve`, as the configuration says and for good."""
+    """Serve the page until it is closed; with `--serve`, as configured and until stopped."""
     like = None if options.like is None else read_image(options.like)
     socket_file = socket_path(options.socket)
     # those with a minus come apart, as `protect_negatives` leaves them
