@@ -421,7 +421,7 @@ class VectorDatabase(ContextManaged):
         return [_duplicate(file) for file in found.matches]
 
     def decide_duplicates(self, hashes: Sequence[str], decision: str) -> None:
-        """Record for good what images with these hashes are, each to each other.
+        """Record permanently what images with these hashes are to each other.
 
         Args:
             decision: "not_duplicates" or "keep_both", which both leave them out of groups from
@@ -504,7 +504,7 @@ class VectorDatabase(ContextManaged):
         }
 
     def close(self) -> None:
-        """Write a checkpoint and, once a day, a backup; let go. Harmless when repeated.
+        """Write a checkpoint and, once a day, a backup, and close. Harmless when repeated.
 
         What other threads do with the database ends with an error of `imgvecd.errors`.
         A backup takes about a second for each 100,000 images.

@@ -48,7 +48,7 @@ _WHOLE_DISK = b"/"  # the root of files that lie under no watched folder
 
 
 class SearchedIndex(VectorIndex, Protocol):
-    """The index, whoever keeps it."""
+    """The index that answers, of a writing or a reading process."""
 
     @property
     def size_bytes(self) -> int:
@@ -227,9 +227,9 @@ class EmbeddedRuntime:
         return root, directory, name
 
     def close(self) -> None:
-        """Write a checkpoint, tidy and back up once a day, and let go; harmless when repeated.
+        """Write a checkpoint, tidy and back up once a day, and close; harmless when repeated.
 
-        What other threads have it do is given up.
+        Calls of other threads under way are cancelled.
         """
         with self._gate:
             if self._is_closing:

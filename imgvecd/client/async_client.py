@@ -68,7 +68,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Hang up; harmless when repeated, and the next question connects anew."""
+        """Close the connection; harmless when repeated, and the next call reconnects."""
         await self._daemon.close()
 
     @overload
@@ -244,7 +244,7 @@ class AsyncClient:
         return await self._call(dedup_calls.undo_dedup(name))
 
     async def decide_duplicates(self, hashes: Sequence[str], decision: Decision) -> api.Done:
-        """Decide for good what images are to each other; a hash twice means the copies of one."""
+        """Record what images are to each other; a hash twice means the copies of one."""
         return await self._call(dedup_calls.decide_duplicates(hashes, decision))
 
     async def status(self) -> api.Status:
@@ -312,11 +312,11 @@ class AsyncClient:
         return await self._call(daemon_calls.checkpoint())
 
     async def rebuild(self) -> api.Done:
-        """Have the index built anew from the catalog; encodes nothing."""
+        """Rebuild the index from the catalog; encodes nothing."""
         return await self._call(daemon_calls.rebuild())
 
     async def stop_move(self) -> api.Done:
-        """Have the move to another model given up; what it has encoded stays."""
+        """Stop moving to another model; keeps what is encoded already."""
         return await self._call(daemon_calls.stop_move())
 
     async def resume_move(self) -> api.Done:

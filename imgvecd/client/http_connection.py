@@ -54,7 +54,7 @@ class DaemonConnection:
         )
 
     def close(self) -> None:
-        """Hang up; the next request connects anew."""
+        """Close the connection; the next request reconnects."""
         self._http.close()
 
     def get(self, url: str) -> bytes:

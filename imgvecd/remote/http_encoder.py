@@ -1,4 +1,4 @@
-"""One model on one encode server: whether it is to be had, its pace, what it answers."""
+"""One model on one encode server: whether it can be reached, its pace, what it answers."""
 
 from __future__ import annotations
 

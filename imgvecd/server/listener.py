@@ -1,4 +1,4 @@
-"""Lets clients in: who may, while there are places and open files for them; others are told."""
+"""Accepts clients while there are places and open files; tells the others why not."""
 
 from __future__ import annotations
 

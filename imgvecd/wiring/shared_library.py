@@ -49,7 +49,7 @@ def opened_engine(config: Config) -> Iterator[VectorEngine]:
 
 
 class SharedLibrary:
-    """The library of a configuration, read only, beside an engine; whoever opened it closes it.
+    """The library of a configuration, read only, beside an engine; the caller closes it.
 
     Raises:
         NotFoundError: it has never published.

@@ -23,7 +23,7 @@ MEASURE_FROM = 20_000
 """Vectors from which on searches look through a part of the lists only."""
 
 _TENTH = "key % 10 == 3"
-_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the lists
+_TRIED = (1, 16, 32, 64, 128, 256, 512, LISTS)  # lists
 _GROWN = 2  # times as many vectors as when it was measured: measured anew
 _LOOK_S = 60.0
 _INDEXED = 0.9  # the smallest segments never have an index
@@ -36,7 +36,7 @@ class RecallKeeper:
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
         self._looked_at: dict[str, float] = {}
-        self._unsettled: dict[str, tuple[int, int]] = {}  # lists as measured last
+        self._unsettled: dict[str, tuple[int, int]] = {}  # most lists as measured since
 
     def due(self, client: MilvusClient, fingerprint: str) -> tuple[VectorCollection, int] | None:
         """Return what is to be measured, and how many vectors it has; None if nothing is."""
@@ -49,9 +49,7 @@ class RecallKeeper:
             return None
         count = count_passing(client, collection.name, "")
         grown = count >= MEASURE_FROM and count > _GROWN * collection.measured_at
-        if not grown and fingerprint not in self._unsettled:
-            return None
-        return collection, count
+        return (collection, count) if grown else None
 
     def settle(
         self, client: MilvusClient, collection: VectorCollection, count: int, queries: Float32Array
@@ -59,21 +57,21 @@ class RecallKeeper:
         """Find out how many lists are enough, once what was written has its index.
 
         Milvus puts segments together and indexes them anew for a while, and nothing tells when it
-        has done: so it is measured again at the next looks, until no more lists are needed.
+        has done: so it is measured again at the next looks, until no more lists are needed than
+        the last time. Until then searches look through as many as before.
         """
         client.flush(collection.name, timeout=_INDEX_S)
         _wait_for_index(client, collection.name)
         kinds = _kinds(client, collection, queries)
-        before = self._unsettled.get(collection.fingerprint, (0, 0))
-        probes = (
-            max(before[0], _enough(client, collection, kinds, "")),
-            max(before[1], _enough(client, collection, kinds, _TENTH)),
-        )
-        self._collections.note(client, collection, probes, count)
-        if probes == before:
-            del self._unsettled[collection.fingerprint]
+        of_all, filtered = (_enough(client, collection, kinds, test) for test in ("", _TENTH))
+        if of_all is None or filtered is None:
+            return
+        before = self._unsettled.pop(collection.fingerprint, (0, 0))
+        most = max(before[0], of_all), max(before[1], filtered)
+        if most == before:
+            self._collections.note(client, collection, most, count)
         else:
-            self._unsettled[collection.fingerprint] = probes
+            self._unsettled[collection.fingerprint] = most
 
 
 def measure(client: MilvusClient, collection: VectorCollection, queries: Float32Array) -> Recall:
@@ -91,11 +89,10 @@ def measure(client: MilvusClient, collection: VectorCollection, queries: Float32
 
 def _enough(
     client: MilvusClient, collection: VectorCollection, kinds: Sequence[Float32Array], test: str
-) -> int:
-    """Return the least lists that find what is promised."""
+) -> int | None:
+    """Return the least lists that find what is promised; None while searches read no index."""
     best = [_best(client, collection, some, test) for some in kinds]
-    for share in _SHARES:
-        probes = int(LISTS * share)
+    for probes in _TRIED:
         found = min(
             _found(client, collection, some, best_there, test, probes)
             for some, best_there in zip(kinds, best, strict=True)
@@ -104,7 +101,8 @@ def _enough(
         logger.info("shared engine: recall %s%.3f, %d lists", what, found, probes)
         if found >= ENOUGH:
             break
-    return probes
+    # one list holds so much of nothing: vectors are still compared one by one
+    return None if probes == 1 else probes
 
 
 def _kinds(

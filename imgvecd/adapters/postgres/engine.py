@@ -234,7 +234,7 @@ class PostgresEngine:
             migrate(connection)
 
     def close(self) -> None:
-        """Let go of connections; a call under way ends with an error."""
+        """Close connections; a call under way ends with an error."""
         self._connections.close()
 
     @contextlib.contextmanager

@@ -34,7 +34,7 @@ class Absent(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A look that is to be made.
+    """A scan to make.
 
     Attributes:
         descriptor: of the root's folder.
