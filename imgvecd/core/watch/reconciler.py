@@ -401,7 +401,9 @@ class Reconciler:
             except asyncio.CancelledError:
                 # at the end a disk that does not answer is left behind
                 await asyncio.wait([running], timeout=LEAVE_S if self._stopping else None)
-                running.cancel()  # if it goes on, nobody waits for what comes of it
+                if not running.done():
+                    self._thread.close()  # it is left behind, the next one begins with another
+                running.cancel()  # nobody waits for what comes of it
                 raise
 
     async def _wait_for(self, ticket: int) -> None:

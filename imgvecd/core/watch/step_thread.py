@@ -48,7 +48,7 @@ class StepThread:
         return future
 
     def close(self) -> None:
-        """Let the thread end after what it is at."""
+        """Let the thread end after what it is at; what comes next has one of its own."""
         if self._todo is not None:
             self._todo.put(None)
             self._todo = None
