@@ -98,8 +98,8 @@ def main() -> None:
             if files["indexed"] * 20 // until > shown:
                 shown = files["indexed"] * 20 // until
                 indexed, waiting, *memory = samples[-1]
-                figures = " ".join(f"{mb:8.1f}" for mb in memory)
-                print(f"{indexed:>8} {waiting:>8} {figures}", flush=True)
+                memory_mb = " ".join(f"{mb:8.1f}" for mb in memory)
+                print(f"{indexed:>8} {waiting:>8} {memory_mb}", flush=True)
             if files["indexed"] >= until:
                 break
             time.sleep(SAMPLE_S)

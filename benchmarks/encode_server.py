@@ -30,6 +30,7 @@ from imgvecd.config.schema import Config, EncodeServerConfig, ModelConfig
 from imgvecd.core.library.model_choice import EMBEDDED, ModelChoice, choose_model
 from imgvecd.protocols import Encoder
 from imgvecd.remote.http_encoder import HttpEncoder
+from imgvecd.remote.reference_vectors import ReferenceVectors
 from imgvecd.types import Lane
 from imgvecd.wiring.parts import make_encoder
 from tests.certificates import make_certificate
@@ -127,7 +128,8 @@ async def served(folder: Path, choice: ModelChoice) -> AsyncIterator[HttpEncoder
         config = EncodeServerConfig(
             url=f"https://localhost:{port}", token_file=str(token), ca_file=str(cert)
         )
-        remote = HttpEncoder(config, choice.fingerprint, choice.name)
+        reference = ReferenceVectors("", None)
+        remote = HttpEncoder(config, choice.fingerprint, choice.name, reference)
         yield remote
     finally:
         if remote is not None:

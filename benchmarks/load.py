@@ -1,12 +1,12 @@
 """Many clients at once, while indexing goes on: latencies, errors, and whether memory stays flat.
 
-    python -m benchmarks.load [--clients 64] [--seconds 60]
+    python -m benchmarks.load [--clients 64] [--seconds 60] [--known]
 
 Starts a real daemon with imgvecd-mini on copies of small photos, of which new ones keep coming, so
 that every query competes with indexing. Each client has a connection of its own and asks again as
 soon as it has its answer: a new text, a text asked before, a stored image, a page of images, one
-image, the status. Prints p50, p95 and p99 for each kind, the daemon's processor time, errors, and
-memory at the start, in the middle and at the end.
+image, the status; with `--known`, texts asked before only. Prints p50, p95 and p99 for each kind,
+the daemon's processor time, errors, and memory at the start, in the middle and at the end.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from tests.running import RunningDaemon
 PHOTOS = Path(__file__).parents[1] / "tests" / "data" / "photos"
 LIBRARY = 200  # photos there at the start
 NEW_S = 0.25  # seconds between two new photos
+SETTLE_S = 4  # until it no longer matters that all clients began at once
 WORDS = [
     "beach",
     "dog",
@@ -94,15 +95,19 @@ def keep_coming(photos: Iterator[None], over: threading.Event) -> None:
 class Client:
     """One client: a connection, and one question after another."""
 
-    def __init__(self, session: aiohttp.ClientSession, seed: int, ids: list[int]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, seed: int, ids: list[int], *, known: bool
+    ) -> None:
         self._session = session
+        self._known = known
         self._random = random.Random(seed)
         self._ids = ids
+        self.answers = 0
         self.times_ms: list[tuple[str, float]] = []
         self.errors: collections.Counter[str] = collections.Counter()
 
     def _question(self) -> tuple[str, str, str, dict | None]:
-        some, pick = self._random, self._random.random()
+        some, pick = self._random, 0.5 if self._known else self._random.random()
         if pick < 0.3:
             text = " ".join(some.choices(WORDS, k=4)) + f" {some.randrange(10**6)}"
             return "new text", "POST", "/v1/search", {"text": text}
@@ -116,8 +121,9 @@ class Client:
             return "page of images", "GET", "/v1/images?limit=50", None
         return "status", "GET", "/v1/status", None
 
-    async def run(self, until: float) -> None:
-        while time.monotonic() < until:
+    async def run(self, since: float, until: float) -> None:
+        """Ask until then, and note what was asked since the time that comes first."""
+        while (asked_at := time.monotonic()) < until:
             kind, method, path, body = self._question()
             started = time.perf_counter()
             try:
@@ -129,11 +135,14 @@ class Client:
                         ] += 1
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 self.errors[f"{kind}: {type(error).__name__} {error}"] += 1
-            self.times_ms.append((kind, (time.perf_counter() - started) * 1000))
+            self.answers += 1
+            if asked_at >= since:
+                self.times_ms.append((kind, (time.perf_counter() - started) * 1000))
 
 
 async def ask(daemon: RunningDaemon, options: argparse.Namespace, ids: list[int]) -> list[Client]:
-    until = time.monotonic() + options.seconds
+    since = time.monotonic() + SETTLE_S
+    until = since + options.seconds
     async with contextlib.AsyncExitStack() as stack:
         clients = []
         for seed in range(options.clients):
@@ -141,8 +150,10 @@ async def ask(daemon: RunningDaemon, options: argparse.Namespace, ids: list[int]
                 connector=aiohttp.UnixConnector(str(daemon.socket), limit=1),
                 timeout=aiohttp.ClientTimeout(total=75),  # beyond the daemon's own deadline
             )
-            clients.append(Client(await stack.enter_async_context(session), seed, ids))
-        await asyncio.gather(*(client.run(until) for client in clients))
+            client = Client(session, seed, ids, known=options.known)
+            clients.append(client)
+            await stack.enter_async_context(session)
+        await asyncio.gather(*(client.run(since, until) for client in clients))
     return clients
 
 
@@ -172,7 +183,7 @@ def thirds(values: list[float]) -> str:
     return " / ".join(f"{statistics.median(span):.0f}" for span in spans)
 
 
-def report(clients: list[Client], seconds: float) -> None:
+def report(clients: list[Client], seconds: float, *, known: bool) -> None:
     times = collections.defaultdict(list)
     for client in clients:
         for kind, took_ms in client.times_ms:
@@ -186,7 +197,8 @@ def report(clients: list[Client], seconds: float) -> None:
         print(f"{kind:<16}{len(sorted_ms):>9,}{figures}")
     print(f"{len(times['all']) / seconds:.0f} answers a second")
     medians = {f"{kind}, p50 ms": statistics.median(taken) for kind, taken in times.items()}
-    history.record("load", {"answers a second": len(times["all"]) / seconds, **medians})
+    name = "load_known" if known else "load"
+    history.record(name, {"answers a second": len(times["all"]) / seconds, **medians})
 
 
 def main() -> int:
@@ -195,6 +207,7 @@ def main() -> int:
     )
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--known", action="store_true", help="texts asked before only")
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="imgvecd-load-"))
     coming = variations(work / "photos")
@@ -205,7 +218,8 @@ def main() -> int:
         daemon = RunningDaemon(work / "home", [work / "photos"])
         daemon.wait_until_indexed(LIBRARY)
         ids = [image["id"] for image in daemon.get("/v1/images", limit=LIBRARY)["images"]]
-        asyncio.run(ask(daemon, argparse.Namespace(clients=options.clients, seconds=5), ids))
+        warm_up = argparse.Namespace(clients=options.clients, seconds=5, known=options.known)
+        asyncio.run(ask(daemon, warm_up, ids))
         before = daemon.status()["encoded"]
         memory, over = Memory(daemon.process.pid), threading.Event()
         memory.start()
@@ -217,8 +231,8 @@ def main() -> int:
         memory.over.set()
         over.set()
         encoded = daemon.status()["encoded"] - before
-        report(clients, options.seconds)
-        answers = sum(len(client.times_ms) for client in clients)
+        report(clients, options.seconds, known=options.known)
+        answers = sum(client.answers for client in clients)
         print(f"{1000 * busy_s / answers:.1f} ms of the daemon's processor an answer")
         print(f"{encoded} new photos indexed meanwhile")
         growth = (

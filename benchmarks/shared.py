@@ -9,6 +9,7 @@ NumPy, for texts and for images. Each line ends with the load of the machine (os
 """
 
 import argparse
+import contextlib
 import os
 import statistics
 import tempfile
@@ -119,7 +120,7 @@ def measure(server, count, asked):
     began = time.monotonic()
     found = engine.vectors_of_pixels(MODEL.fingerprint, digests)
     took = time.monotonic() - began
-    line("vectors taken instead of encoding", f"{len(found):,} in {1000 * took:.0f} ms")
+    line("vectors taken instead of encoding", f"{1000 * took:.0f} ms for {len(found):,}")
     for what, table in (
         ("table", "vectors_1"),
         ("index", "short_1_1"),
@@ -214,8 +215,11 @@ def find(server, engine, queries, label, truth):
 
 def processor_s(server):
     """Return the processor time of the server's processes, those that have ended left out."""
-    processes = psutil.Process(server.pid()).children()
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
+    spent = 0.0
+    for process in psutil.Process(server.pid()).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            spent += sum(process.cpu_times()[:2])
+    return spent
 
 
 def exact(library, count, queries):

@@ -43,7 +43,7 @@ def number(value: object, name: str) -> float:
 
 
 def items(values: object, name: str) -> list[Any]:
-    """Return what is in a list, a tuple or the like; a text is none."""
+    """Return the items of a list, tuple or other sequence; a text does not count as one."""
     if isinstance(values, str | bytes | bytearray | memoryview | os.PathLike | Mapping):
         raise BadRequestError(f"{name}: expected a list, not {type(values).__name__}")
     try:

@@ -16,6 +16,7 @@ from imgvecd.core.indexing import Embedder
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.indexing.listed_files import EncodedFile, ListedFiles
 from imgvecd.core.library.model_choice import choose_model, plan_models
+from imgvecd.errors import BadRequestError
 from imgvecd.picture_input import AnyPath
 from imgvecd.types import ModelInfo
 from imgvecd.wiring.parts import DECODES_PER_WORKER, make_decoder, make_source
@@ -37,6 +38,9 @@ class BatchEncoder(ContextManaged):
     Args:
         model: as the setting `model`; "auto" is the model that it moves to.
         config: for everything else; None is the default.
+
+    Raises (from all methods but `close`):
+        BadRequestError: it was made before this process was forked.
     """
 
     def __init__(self, model: str | ModelConfig = "auto", *, config: Config | None = None) -> None:
@@ -47,6 +51,7 @@ class BatchEncoder(ContextManaged):
             if model == "auto"
             else (choose_model(model, precision=precision), None)
         )
+        self._process = os.getpid()
         self._decoder = make_decoder(settings)
         self._source = make_source(target or serving, settings, paths.encoders_dir())
         self._loop = asyncio.new_event_loop()
@@ -77,7 +82,7 @@ class BatchEncoder(ContextManaged):
 
     def close(self) -> None:
         """Stop the workers; harmless when repeated."""
-        if self._loop.is_closed():
+        if self._loop.is_closed() or self._process != os.getpid():
             return
         self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -125,4 +130,10 @@ class BatchEncoder(ContextManaged):
         await asyncio.gather(*left, return_exceptions=True)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._process != os.getpid():  # where the thread is missing
+            work.close()
+            raise BadRequestError(
+                "this BatchEncoder was made before this process was forked: make one in here, or"
+                ' start processes with multiprocessing.get_context("spawn")'
+            )
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -11,7 +11,7 @@ class ContextManaged(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is held; harmless when repeated."""
+        """Release what is held; harmless when repeated."""
 
     def __enter__(self) -> Self:
         return self

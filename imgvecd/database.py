@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from imgvecd import api, arguments, library_ops
+from imgvecd.catalog import require_no_fork
 from imgvecd.closing import ContextManaged
 from imgvecd.command_hints import runnable
 from imgvecd.complaints import complaint
@@ -83,6 +84,8 @@ class VectorDatabase(ContextManaged):
         ModelError: the model cannot be loaded; the message names the ways out.
         DimensionError: `dimension` does not fit the model.
         AlreadyRunningError: another process has just begun to make a database there.
+        BadRequestError: this process was forked while a database was open; so do all methods of
+            that one.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class VectorDatabase(ContextManaged):
         encode: Mapping[str, Any] | None = None,
         read_only: bool = False,
     ) -> None:
+        require_no_fork()
         self.db_path = os.path.abspath(arguments.path(db_path, "db_path"))
         arguments.text(model_name, "model_name")
         arguments.text(pretrained, "pretrained")
@@ -417,7 +421,7 @@ class VectorDatabase(ContextManaged):
         return [_duplicate(file) for file in found.matches]
 
     def decide_duplicates(self, hashes: Sequence[str], decision: str) -> None:
-        """Record for good what images with these hashes are, each to each other.
+        """Record permanently what images with these hashes are to each other.
 
         Args:
             decision: "not_duplicates" or "keep_both", which both leave them out of groups from
@@ -500,7 +504,7 @@ class VectorDatabase(ContextManaged):
         }
 
     def close(self) -> None:
-        """Write a checkpoint and, once a day, a backup; let go. Harmless when repeated.
+        """Write a checkpoint and, once a day, a backup, and close. Harmless when repeated.
 
         What other threads do with the database ends with an error of `imgvecd.errors`.
         A backup takes about a second for each 100,000 images.
@@ -524,7 +528,7 @@ class VectorDatabase(ContextManaged):
         runtime = self._runtime  # once: another thread may close
         if runtime is None:
             raise BadRequestError(f"the database {self.db_path} is closed")
-        runtime.require_own_process()
+        require_no_fork()
         return runtime
 
     def _add(

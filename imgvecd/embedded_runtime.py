@@ -48,7 +48,7 @@ _WHOLE_DISK = b"/"  # the root of files that lie under no watched folder
 
 
 class SearchedIndex(VectorIndex, Protocol):
-    """The index, whoever keeps it."""
+    """The index that answers, of a writing or a reading process."""
 
     @property
     def size_bytes(self) -> int:
@@ -176,19 +176,6 @@ class EmbeddedRuntime:
         """Whether this is the process that opened it."""
         return os.getpid() == self._process
 
-    def release_lock(self) -> None:
-        """In a process that was forked off: leave the state directory to the one that opened it."""
-        if self._writing is not None:
-            self._writing.lock.close()
-
-    def require_own_process(self) -> None:
-        """Raise BadRequestError in a process that was forked off: threads do not come along."""
-        if not self.own:
-            raise BadRequestError(
-                f"{os.path.dirname(self.catalog.path)} was opened before this process was forked:"
-                " open it anew in here"
-            )
-
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of `work`, done on the session's event loop.
 
@@ -240,9 +227,9 @@ class EmbeddedRuntime:
         return root, directory, name
 
     def close(self) -> None:
-        """Write a checkpoint, tidy and back up once a day, and let go; harmless when repeated.
+        """Write a checkpoint, tidy and back up once a day, and close; harmless when repeated.
 
-        What other threads have it do is given up.
+        Calls of other threads under way are cancelled.
         """
         with self._gate:
             if self._is_closing:
@@ -306,8 +293,8 @@ class _Shared:
         self.users = 0
 
 
-# by process, since threads do not survive a fork, by folder, and by whether it was to be read only
-_open: dict[tuple[int, str, bool], _Shared] = {}
+# by folder, and by whether it was to be read only
+_open: dict[tuple[str, bool], _Shared] = {}
 _opening = threading.Lock()
 
 
@@ -320,7 +307,7 @@ def open_runtime(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
     """
     state = os.path.realpath(config.state_dir)
     with _opening:
-        key = os.getpid(), state, read_only
+        key = state, read_only
         shared = _open.get(key)
         if shared is None:
             shared = _open[key] = _Shared(EmbeddedRuntime(config, read_only=read_only))
@@ -350,12 +337,8 @@ def release(runtime: EmbeddedRuntime) -> None:
 
 
 def _after_fork() -> None:
-    """Make a child's own sessions possible; the parent's stay untouched, for nobody uses them."""
     global _opening  # noqa: PLW0603  # another thread may have held it
     _opening = threading.Lock()
-    for shared in _open.values():
-        shared.runtime.release_lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_after_fork)

@@ -6,6 +6,7 @@ The catalog's methods are synchronous and may be called from any thread; asynchr
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -656,6 +657,10 @@ class SearchStore(Protocol):
     @property
     def state(self) -> Hashable:
         """What answers depend on: while it is the same, images and files are. Costs nothing."""
+        ...
+
+    def one_moment(self) -> contextlib.AbstractContextManager[None]:
+        """Have all that this thread asks here, of images and of embeddings be of one moment."""
         ...
 
     def matching(self, filters: Filters) -> Int64Array:

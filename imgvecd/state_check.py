@@ -57,7 +57,7 @@ class StateCheck(ContextManaged):
         self._recovery = CatalogRecovery(state)
 
     def close(self) -> None:
-        """Let go of the state directory."""
+        """Release the state directory."""
         self._lock.close()
 
     def findings(self) -> list[Finding]:

@@ -5,10 +5,9 @@ Who waits for the model waits for good, and is seen to.
 
 import functools
 import sys
-import time
 
 if __name__ == "__main__" and sys.argv[1:2] != ["serve"]:
-    time.sleep(600)  # ended with the daemon
+    sys.stdin.buffer.read()  # until the daemon ends
 
 if __name__ == "__main__":
     from imgvecd.cli.main import main

@@ -36,15 +36,25 @@ def bound(self, port):
 
 MilvusServerConfig.try_bind_port = bound
 config = MilvusServerConfig(data_dir=sys.argv[1])
+etcd = f"\\netcd:\\n  config:\\n    path: {sys.argv[1]}/etcd.yaml\\n"
+config.template_text = config.template_text.replace("\\netcd:\\n", etcd, 1)
 config.set("authorization_enabled", True)
-config.update(proxy_port=int(sys.argv[2]))
-for line in sys.argv[3:]:
+for line in sys.argv[2:]:
     name, _, value = line.partition("=")
     config.set(name, type(config.get(name))(value))
 server = MilvusServer(config)
 server.start()
 print(server.server_proc.pid, flush=True)
 server.server_proc.wait()
+"""
+# Else it takes 2380, whoever has that: another server cannot start meanwhile.
+_ETCD = """
+name: default
+initial-cluster: default=http://127.0.0.1:{peers}
+initial-advertise-peer-urls: http://127.0.0.1:{peers}
+listen-peer-urls: http://127.0.0.1:{peers}
+advertise-client-urls: http://127.0.0.1:{clients}
+listen-client-urls: http://127.0.0.1:{clients}
 """
 _numbers = itertools.count()
 
@@ -65,13 +75,16 @@ class MilvusServer:
             )
         pytest.importorskip("pymilvus", reason="`pip install 'imgvecd[milvus]'`")
         self.folder = Path(tempfile.mkdtemp(prefix="imgvecd-milvus-"))
-        self.settings = settings
         self.certificate = certificate
         programs = Path(self.python).parent.parent / "milvus-bin"  # unpacked once
         programs.mkdir(exist_ok=True)
         (self.folder / "data").mkdir()
         (self.folder / "data" / "bin").symlink_to(programs)
-        self.port = free_port()
+        self.port, clients, peers, root = (free_port() for _ in range(4))
+        (self.folder / "data" / "etcd.yaml").write_text(_ETCD.format(clients=clients, peers=peers))
+        # by itself the root is at 53100, which the kernel may give to a connection meanwhile
+        ports = (f"proxy_port={self.port}", f"etcd_port={clients}", f"root_coord_port={root}")
+        self.settings = (*ports, *settings)
         self.password = self.folder / "password"
         self.start()
         secret = secrets.token_hex(12)
@@ -83,14 +96,17 @@ class MilvusServer:
     def start(self):
         """Start it; return once it answers."""
         self.process = subprocess.Popen(
-            [self.python, "-c", _START, self.folder / "data", str(self.port), *self.settings],
+            [self.python, "-c", _START, self.folder / "data", *self.settings],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
             start_new_session=True,
         )
         line = self.process.stdout.readline()
-        assert line, "Milvus did not start"
+        if not line:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # the server goes on without its parent
+            raise AssertionError("Milvus did not start")
         self.pid = int(line)
 
     def kill(self):

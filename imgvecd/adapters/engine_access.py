@@ -11,7 +11,7 @@ _PASSWORD = "shared.password_file"  # noqa: S105  # the setting's name
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether nobody but this machine hears what is sent to a host."""
+    """Return whether what is sent to a host stays on this machine."""
     return host in {"", "localhost", "127.0.0.1", "::1"} or host.startswith(("/", "@"))
 
 

@@ -37,7 +37,7 @@ def abi() -> int:
 
 
 def restrict(*, reading: bool, writing: bool = False) -> int:
-    """Take away every path and TCP, for good; return the ABI that is in force.
+    """Deny this process every path and TCP from now on; return the ABI in force.
 
     What is open stays open; what other processes hold in memory is out of reach. The process must
     have given up new privileges.

@@ -15,7 +15,7 @@ INSTANCES = "/proc/sys/fs/inotify/max_user_instances"
 
 
 def make_watcher() -> Watcher:
-    """Return a watcher that is not started yet; one that hears nothing if no other can be had."""
+    """Return a watcher, not started yet; one that hears nothing if none works here."""
     if sys.platform != "linux":
         from imgvecd.adapters.watchdog_observer import ObserverWatcher  # noqa: PLC0415
 

@@ -50,6 +50,8 @@ class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
         images_per_request: how many are sent at once.
         runs_on: what the model runs on there.
         checks: how often two pictures among the others got the vectors that they should.
+        compared_with: who else gave those vectors: "here", or the URL of another server; empty
+            while nobody did, so that this server is believed unseen.
     """
 
     url: str
@@ -64,6 +66,7 @@ class EncodeServerStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_onl
     images_per_request: int = 0
     runs_on: str = ""
     checks: int = 0
+    compared_with: str = ""
 
 
 class MoveStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Kinds of fields that requests and answers share, and what has no room of its own."""
+"""Kinds of fields that requests and answers share, and small structs."""
 
 from __future__ import annotations
 

@@ -8,5 +8,6 @@ from imgvecd.catalog.integrity.file_check import is_there
 from imgvecd.catalog.open_catalog import Catalog
 from imgvecd.catalog.recovery.backups import Backups
 from imgvecd.catalog.recovery.recovery import CatalogRecovery
+from imgvecd.catalog.schema.forking import require_no_fork
 
-__all__ = ["Backups", "Catalog", "CatalogRecovery", "is_there"]
+__all__ = ["Backups", "Catalog", "CatalogRecovery", "is_there", "require_no_fork"]

@@ -52,7 +52,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def repair(options: argparse.Namespace) -> int:
-    """Print what is to be done, or do it."""
+    """Print what to do, or do it."""
     with _state_check(options) as check_state:
         found = check_state.findings()
         for _ in range(_ROUNDS if options.apply else 0):

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from imgvecd.cli.settings import add_flags, load_config
+from imgvecd.client.reports import local_time
 from imgvecd.core.sharing.refused_sources import RefusedSources
+from imgvecd.core.sharing.source_identity import SourceIdentity
 from imgvecd.terminal_output import say, warn
 
 if TYPE_CHECKING:
+    from imgvecd.config.schema import Config
     from imgvecd.core.sharing.vector_engine import SourceState
 
 _EXIT_CODES = "Exit code 0: all is as it should be; 1: something differs; 2: error."
@@ -43,9 +46,11 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         "forget",
         help="delete everything of a source",
         description="Delete everything that a source has published, as for a machine that is gone."
-        " One that still runs publishes again.",
+        " One that still runs publishes again. In PostgreSQL only the role that has published may"
+        " do that, and the database's owner: `--url` says as whom.",
     )
     step.add_argument("source", metavar="SOURCE", help="name, number or UUID (`status` lists them)")
+    _add_url(step)
     step.set_defaults(run=forget)
     add_flags(step)
     step = steps.add_parser(
@@ -64,9 +69,18 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
         description="Make the tables, or bring them up to date. Run it once as a role that owns the"
         " database, where those that publish may not make tables.",
     )
-    step.add_argument("--url", metavar="URL", help="connect so, instead of by shared.url")
+    _add_url(step)
     step.set_defaults(run=init)
     add_flags(step)
+
+
+def _add_url(step: argparse.ArgumentParser) -> None:
+    step.add_argument(
+        "--url",
+        metavar="URL",
+        help="connect so, instead of by shared.url and shared.password_file; a password comes from"
+        " $PGPASSWORD or ~/.pgpass",
+    )
 
 
 def status(options: argparse.Namespace) -> int:
@@ -77,8 +91,12 @@ def status(options: argparse.Namespace) -> int:
     config = load_config(options)
     with opened_engine(config) as engine:
         sources = engine.sources()
-    headers = ("number", "name", "role", "images", "vectors", "publishes", "seen")
-    say(*align(headers, [_row(source) for source in sources]).splitlines())
+    if not sources:
+        say("nobody has published yet")
+        return 0
+    own = SourceIdentity(config.state_path()).known_uuid()
+    headers = ("number", "name", "role", "images", "vectors", "publishes", "last published")
+    say(*align(headers, [_row(source, own) for source in sources]).splitlines())
     refused = RefusedSources(config.state_path()).all()
     for source in sources:
         if source.uuid in refused:
@@ -107,9 +125,10 @@ def verify(options: argparse.Namespace) -> int:
             f"{check.feed}: {check.images:,} images here, {check.missing:,} missing there,"
             f" {check.unwanted:,} too many"
         )
+    asked = f"; {recall.queries} queries" if recall.queries else ""
     say(
         f"recall at 10: {recall.unfiltered:.3f}, with one image in ten allowed"
-        f" {recall.filtered:.3f} ({recall.how}; {recall.queries} queries)"
+        f" {recall.filtered:.3f} ({recall.how}{asked})"
     )
     differs = any(check.missing or check.unwanted for check in checks)
     enough = recall.is_enough
@@ -122,7 +141,7 @@ def forget(options: argparse.Namespace) -> int:
     """Delete what a source has published."""
     from imgvecd.wiring.shared_library import opened_engine, source_named  # noqa: PLC0415  # SQLite
 
-    with opened_engine(load_config(options)) as engine:
+    with opened_engine(_config(options)) as engine:
         source = source_named(engine.sources(), options.source)
         count = engine.forget(source.number)
     say(f"forgot {source.name}: {count:,} images")
@@ -152,23 +171,28 @@ def init(options: argparse.Namespace) -> int:
     """Make the tables."""
     from imgvecd.wiring.shared_library import opened_engine  # noqa: PLC0415  # SQLite
 
-    config = load_config(options)
-    if options.url:
-        shared = msgspec.structs.replace(config.shared, url=options.url, password_file="")
-        config = msgspec.structs.replace(config, shared=shared)
-    with opened_engine(config) as engine:
+    with opened_engine(_config(options)) as engine:
         engine.prepare()
     say("the tables are there")
     return 0
 
 
-def _row(source: SourceState) -> list[str]:
+def _config(options: argparse.Namespace) -> Config:
+    """Return the configuration, with what `--url` says in it."""
+    config = load_config(options)
+    if not options.url:
+        return config
+    shared = msgspec.structs.replace(config.shared, url=options.url, password_file="")
+    return msgspec.structs.replace(config, shared=shared)
+
+
+def _row(source: SourceState, own: str | None) -> list[str]:
     return [
         str(source.number),
-        source.name,
+        f"{source.name} (this library)" if source.uuid == own else source.name,
         source.role,
         f"{source.images:,}",
         f"{sum(source.vectors.values()):,}",
         ", ".join(source.publishes),
-        source.seen_at,
+        local_time(source.seen_at),
     ]

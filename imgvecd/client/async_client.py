@@ -27,7 +27,18 @@ from imgvecd.client.picture_terms import PictureQuery, picture_term, search_for
 T = TypeVar("T")
 Query = str | api.SearchRequest
 
-_READING = ThreadPoolExecutor(4, "imgvecd-pictures")  # the default one is the program's
+
+def _make_reading() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, "imgvecd-pictures")  # the default one is the program's
+
+
+def _after_fork() -> None:
+    global _reading  # noqa: PLW0603  # its threads are the other process's
+    _reading = _make_reading()
+
+
+_reading = _make_reading()
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class AsyncClient:
@@ -57,7 +68,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Hang up; harmless when repeated, and the next question connects anew."""
+        """Close the connection; harmless when repeated, and the next call reconnects."""
         await self._daemon.close()
 
     @overload
@@ -125,7 +136,7 @@ class AsyncClient:
 
     async def check_duplicate(self, image: PictureQuery) -> tuple[api.DuplicateFile, ...]:
         """Return the files of the library that are this picture."""
-        term = await asyncio.wrap_future(_READING.submit(picture_term, image))
+        term = await asyncio.wrap_future(_reading.submit(picture_term, image))
         return await self._call(dedup_calls.check_duplicate(term))
 
     async def search_many(self, queries: Sequence[Query]) -> tuple[api.SearchResponse, ...]:
@@ -233,7 +244,7 @@ class AsyncClient:
         return await self._call(dedup_calls.undo_dedup(name))
 
     async def decide_duplicates(self, hashes: Sequence[str], decision: Decision) -> api.Done:
-        """Decide for good what images are to each other; a hash twice means the copies of one."""
+        """Record what images are to each other; a hash twice means the copies of one."""
         return await self._call(dedup_calls.decide_duplicates(hashes, decision))
 
     async def status(self) -> api.Status:
@@ -301,11 +312,11 @@ class AsyncClient:
         return await self._call(daemon_calls.checkpoint())
 
     async def rebuild(self) -> api.Done:
-        """Have the index built anew from the catalog; encodes nothing."""
+        """Rebuild the index from the catalog; encodes nothing."""
         return await self._call(daemon_calls.rebuild())
 
     async def stop_move(self) -> api.Done:
-        """Have the move to another model given up; what it has encoded stays."""
+        """Stop moving to another model; keeps what is encoded already."""
         return await self._call(daemon_calls.stop_move())
 
     async def resume_move(self) -> api.Done:
@@ -325,4 +336,4 @@ async def _request(
     """Return the request; a picture's file is read on a thread."""
     if image is None:
         return search_for(query, None, options)
-    return await asyncio.wrap_future(_READING.submit(search_for, query, image, options))
+    return await asyncio.wrap_future(_reading.submit(search_for, query, image, options))

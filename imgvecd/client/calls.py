@@ -66,7 +66,7 @@ class ApiStream(msgspec.Struct, Generic[T], frozen=True):
 
 
 class ServerEvent(NamedTuple):
-    """A server-sent event; a heartbeat is none."""
+    """A server-sent event; heartbeats are left out."""
 
     kind: str
     id: str

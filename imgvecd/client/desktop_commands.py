@@ -23,6 +23,7 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _add_browse(add: Callable[..., argparse.ArgumentParser]) -> None:
     command = add("browse", "look at your photos in a browser", browse)
     command.add_argument("query", nargs="*", help="what to search for at first")
+    command.add_argument("--term", action="append", default=[], help=argparse.SUPPRESS)
     command.add_argument("--like", metavar="FILE", help="begin with photos like this image")
     command.add_argument(
         "--no-open", action="store_true", help="print the address instead of opening a browser"

@@ -31,8 +31,10 @@ def show(
     """
     output.lines(_understood(found))
     if not hits:
-        output.lines([_nothing(request, found)])
-        if found.nearest_hits:
+        nearest = len(found.nearest_hits)
+        named = "The nearest is:" if nearest == 1 else f"The {nearest} nearest are:"
+        output.lines([f"{_nothing(request, found)} {named if nearest else ''}".strip()])
+        if nearest:
             output.table_of_files(*_table(request, found.nearest_hits), found.nearest_hits)
             output.lines(["--all shows what comes nearest anyway."])
         output.lines(_indexing(daemon, found))
@@ -44,6 +46,14 @@ def show(
     else:
         output.table_of_files(headers, rows, hits)
     output.lines([*_foot(request, found, hits), *_indexing(daemon, found)])
+
+
+def why_nothing(
+    daemon: DaemonConnection, request: api.SearchRequest, found: api.SearchResponse
+) -> list[str]:
+    """Return lines for who gets no hits and sees no more than these."""
+    hint = " --all shows what comes nearest anyway." if found.nearest_hits else ""
+    return [f"{_nothing(request, found)}{hint}", *_indexing(daemon, found)]
 
 
 def in_words(search: api.SearchRequest) -> str:
@@ -127,12 +137,8 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> str:
         return "No indexed image was taken there at that time."
     if not found.searched:
         return "Nothing is indexed yet; `imgvec status` shows how far it is."
-    nearest = len(found.nearest_hits)
     weaker = f", {_count(found.weaker)} weaker" if found.weaker else ""
-    named = "The nearest is:" if nearest == 1 else f"The {nearest} nearest are:"
-    return (
-        f"Nothing found among {found.searched:,} images{weaker}. {named if nearest else ''}".strip()
-    )
+    return f"Nothing found among {found.searched:,} images{weaker}."
 
 
 def _foot(

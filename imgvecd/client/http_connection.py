@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import select
 import socket
 import time
@@ -53,7 +54,7 @@ class DaemonConnection:
         )
 
     def close(self) -> None:
-        """Hang up; the next request connects anew."""
+        """Close the connection; the next request reconnects."""
         self._http.close()
 
     def get(self, url: str) -> bytes:
@@ -168,6 +169,7 @@ class _PatientConnection(http.client.HTTPConnection):
     def __init__(self, host: str, port: int | None, timeout_s: float) -> None:
         super().__init__(host, port, timeout=timeout_s)
         self._timeout_s = timeout_s
+        self._process = os.getpid()
 
     def allow(self, patience_s: float) -> None:
         """Let the next answer take so much longer than others."""
@@ -176,7 +178,10 @@ class _PatientConnection(http.client.HTTPConnection):
             self.sock.settimeout(self.timeout)
 
     def drop_if_ended(self) -> None:
-        """Hang up if the other side has done so since the last answer."""
+        """Hang up if, since the last answer, the other side has or this process was forked."""
+        if self._process != os.getpid():  # two would read each other's answers
+            self._process = os.getpid()
+            self.close()
         if self.sock is not None:
             poll = select.poll()
             poll.register(self.sock, select.POLLIN)

@@ -201,6 +201,8 @@ def _encode_server(server: api.EncodeServerStatus) -> Iterator[str]:
     if server.reason:
         again = "" if server.next_try_s is None else f"; tried again in {server.next_try_s:.0f} s"
         yield _line("", f"{server.reason}{again if server.next_try_s else ''}")
+    if server.checks and not server.compared_with:
+        yield _line("", "its vectors are compared with nobody's: no second server has given any")
 
 
 def _root(root: api.RootStatus) -> Iterator[str]:

@@ -57,7 +57,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up; harmless when repeated, and the next question connects anew."""
+        """Close the connection; harmless when repeated, and the next call reconnects."""
         self._daemon.close()
 
     @overload
@@ -246,7 +246,7 @@ class Client:
         return self._call(dedup_calls.undo_dedup(name))
 
     def decide_duplicates(self, hashes: Sequence[str], decision: Decision) -> api.Done:
-        """Decide for good what images are to each other; a hash twice means the copies of one."""
+        """Record what images are to each other; a hash twice means the copies of one."""
         return self._call(dedup_calls.decide_duplicates(hashes, decision))
 
     def status(self) -> api.Status:
@@ -318,7 +318,7 @@ class Client:
         return self._call(daemon_calls.resume(force=force))
 
     def forget(self, older_than_s: float | None = None) -> api.Forgotten:
-        """Have pictures that are gone, and texts that nobody asked, for so long forgotten.
+        """Forget pictures gone for that long, and texts not asked for that long.
 
         Args:
             older_than_s: None takes `catalog.keep_days` of the daemon's configuration.
@@ -338,11 +338,11 @@ class Client:
         return self._call(daemon_calls.checkpoint())
 
     def rebuild(self) -> api.Done:
-        """Have the index built anew from the catalog; encodes nothing."""
+        """Rebuild the index from the catalog; encodes nothing."""
         return self._call(daemon_calls.rebuild())
 
     def stop_move(self) -> api.Done:
-        """Have the move to another model given up; what it has encoded stays."""
+        """Stop moving to another model; keeps what is encoded already."""
         return self._call(daemon_calls.stop_move())
 
     def resume_move(self) -> api.Done:

@@ -269,7 +269,8 @@ def _show(
     options: argparse.Namespace,
     output: Output,
 ) -> int:
-    if options.preview and not (output.people and not options.jsonl and not options.csv):
+    people = output.people and not options.jsonl and not options.csv
+    if options.preview and not people:
         raise BadRequestError("--preview shows pictures on a terminal; leave out the other form.")
     if options.copy and options.link_to is None:
         raise BadRequestError("--copy needs --link-to DIR: copies are put there instead of links.")
@@ -280,6 +281,8 @@ def _show(
         warn(f"imgvec: {note}")
     # "weaker" hits are for those who see the band beside them
     hits = every if request.least_band() == "nearest" else [h for h in every if h.band != "weaker"]
+    if not hits and not people and not output.json:
+        warn(*(f"imgvec: {line}" for line in hit_view.why_nothing(daemon, request, found)))
     if output.json:
         output.answer(body)
     elif options.jsonl:
@@ -287,7 +290,7 @@ def _show(
             output.json_line(msgspec.json.encode(hit))
     elif options.csv:
         write_lines(hit_outputs.csv_lines(every))
-    elif output.people:
+    elif people:
         hit_view.show(daemon, request, found, hits, output, preview=options.preview)
     else:
         output.paths([api.Path(hit.path, hit.path_base64) for hit in hits])

@@ -12,6 +12,45 @@ from collections.abc import AsyncIterator, Hashable
 from imgvecd.core.recent_clients import RecentClients
 from imgvecd.errors import BusyError
 
+# What goes first may not keep all else waiting for good: one of so many turns is the others'.
+_TURNS = 4
+
+
+class _Line:
+    """What waits of one client: what goes first, and the rest, each in the order of coming."""
+
+    def __init__(self) -> None:
+        self._first: collections.deque[asyncio.Future[None]] = collections.deque()
+        self._rest: collections.deque[asyncio.Future[None]] = collections.deque()
+        self._went_first = 0
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._rest)
+
+    def add(self, turn: asyncio.Future[None], *, first: bool) -> None:
+        """Have a turn wait."""
+        (self._first if first else self._rest).append(turn)
+
+    def pop(self) -> asyncio.Future[None]:
+        """Return the next turn."""
+        if self._first and (not self._rest or self._went_first < _TURNS - 1):
+            self._went_first += 1
+            return self._first.popleft()
+        self._went_first = 0
+        return self._rest.popleft()
+
+    def remove(self, turn: asyncio.Future[None]) -> None:
+        """Forget a turn, if it waits."""
+        for some in (self._first, self._rest):
+            with contextlib.suppress(ValueError):
+                some.remove(turn)
+
+    def tidy(self) -> None:
+        """Forget those who left before their turn."""
+        for some in (self._first, self._rest):
+            while some and some[0].done():
+                some.popleft()
+
 
 class Slots:
     """Places, given out client by client. For one event loop.
@@ -43,9 +82,7 @@ class Slots:
         self._for_others = max(slots * 3 // 4, 1)
         self._others: set[Hashable] = set()
         self._taken: collections.Counter[Hashable] = collections.Counter()
-        self._waiting: collections.OrderedDict[
-            Hashable, collections.deque[asyncio.Future[None]]
-        ] = collections.OrderedDict()
+        self._waiting: collections.OrderedDict[Hashable, _Line] = collections.OrderedDict()
 
     @property
     def waiting(self) -> int:
@@ -71,11 +108,12 @@ class Slots:
         finally:
             self.give_back(client)
 
-    async def take(self, client: Hashable, *, owner: bool = True) -> None:
+    async def take(self, client: Hashable, *, owner: bool = True, first: bool = False) -> None:
         """Take a place for the client, waiting for its turn.
 
         Args:
             owner: it is one of the owner's.
+            first: before all else that the client waits for.
 
         Raises:
             BusyError: too many of the client's wait already.
@@ -89,12 +127,12 @@ class Slots:
         if len(self._waiting.get(client, ())) >= self._most_waiting:
             raise BusyError("You already have the most requests of this kind; wait until one ends.")
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(client, collections.deque()).append(turn)
+        self._waiting.setdefault(client, _Line()).add(turn, first=first)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                with contextlib.suppress(KeyError, ValueError):
+                if client in self._waiting:
                     self._waiting[client].remove(turn)
                 self._tidy(client)
             else:
@@ -129,7 +167,7 @@ class Slots:
             gave = False
             for client in list(self._waiting):
                 if self._tidy(client) and self._may(client):
-                    turn = self._waiting[client].popleft()
+                    turn = self._waiting[client].pop()
                     self._waiting.move_to_end(client)
                     self._tidy(client)
                     self._count(client)
@@ -150,8 +188,8 @@ class Slots:
     def _tidy(self, client: Hashable) -> bool:
         """Forget those of the client's that left before their turn; return whether one waits."""
         waiting = self._waiting.get(client)
-        while waiting and waiting[0].done():
-            waiting.popleft()
+        if waiting is not None:
+            waiting.tidy()
         if not waiting:
             self._waiting.pop(client, None)
         return bool(waiting)

@@ -18,5 +18,5 @@ def matrix_times(matrix: Float32Array, vector: Float32Array) -> Float32Array:
 
 
 def likeness(rows: Float32Array, expected: Float32Array) -> float:
-    """Return the smallest cosine of unit vectors, row by row; NaN if any is none."""
+    """Return the smallest cosine of unit vectors, row by row; NaN if a row holds one."""
     return float((rows * expected).sum(axis=1).min())

@@ -13,6 +13,7 @@ libraries.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
 import functools
@@ -36,10 +37,15 @@ _LONGEST_REST_S = 1.0
 
 
 class Asker(NamedTuple):
-    """The client that something is done for."""
+    """The client that something is done for.
+
+    Attributes:
+        first: it is done before what else the client waits for.
+    """
 
     client: Hashable
     is_owner: bool
+    first: bool = False
 
 
 asker: contextvars.ContextVar[Asker | None] = contextvars.ContextVar("asker", default=None)
@@ -66,10 +72,9 @@ class ThreadPool:
         A caller that is cancelled leaves a call behind that goes on to its end.
         """
         bound = functools.partial(contextvars.copy_context().run, call, *args, **kwargs)
-        who = asker.get()
-        if who is None:
-            return await asyncio.wrap_future(self._executor().submit(bound))
-        slots, client, loop = self._slots, who.client, asyncio.get_running_loop()
+        who, slots = asker.get(), self._slots
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
         computed_s = 0.0
 
         def measured() -> T:
@@ -80,19 +85,35 @@ class ThreadPool:
             finally:
                 computed_s = time.thread_time() - began
 
-        def give_back() -> None:
-            rest_s = 0.0 if slots.alone(client) else min(_RESTS * computed_s, _LONGEST_REST_S)
-            slots.give_back(client, rest_s if rest_s >= _LEAST_REST_S else 0.0)
+        def hand_over(ended: concurrent.futures.Future[T]) -> None:
+            if who is not None:
+                rest_s = min(_RESTS * computed_s, _LONGEST_REST_S)
+                alone = rest_s < _LEAST_REST_S or slots.alone(who.client)
+                slots.give_back(who.client, 0.0 if alone else rest_s)
+            if result.done():  # nobody waits any more
+                return
+            if ended.cancelled():
+                result.cancel()
+            elif (error := ended.exception()) is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(ended.result())
 
-        def ended(_: object) -> None:
+        def tell(ended: concurrent.futures.Future[T]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(give_back)
+                loop.call_soon_threadsafe(hand_over, ended)
 
-        await slots.take(client, owner=who.is_owner)
+        if who is not None:
+            await slots.take(who.client, owner=who.is_owner, first=who.first)
         running = self._executor().submit(measured)
-        # not before the thread has ended, whether anybody still waits for it or not
-        running.add_done_callback(ended)
-        return await asyncio.wrap_future(running)
+        # Once, and with all that there is to tell: to wake the loop gives up the interpreter. Not
+        # before the thread has ended, whether anybody still waits for it or not.
+        running.add_done_callback(tell)
+        try:
+            return await result
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
 
     def _executor(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -106,9 +127,10 @@ class ThreadPool:
         self._slots = Slots(self.size, self._per_client, beside_others=1)
 
 
-# Mostly waiting for the disk, so more than there are cores; but a few that compute get all that the
-# interpreter has to give, and what one client has too many of slows down the others.
-INTERACTIVE = ThreadPool("interactive", 8, per_client=4)
+# Mostly waiting for the disk, so more than there are cores; but two that compute get all that the
+# interpreter has to give, and what one client has too many of slows down the others: four take it
+# from each other so often that 64 connections get a fifth less answers.
+INTERACTIVE = ThreadPool("interactive", 8, per_client=2)
 # Pure computation that holds the interpreter: more would only slow searches down.
 FILTERING = ThreadPool("filtering", 2, per_client=1)
 BULK = ThreadPool("bulk", 8)

@@ -116,7 +116,7 @@ class DaemonDuplicates:
         return await self._finder.check(image.data, searcher.search, _CHECKED_SIMILARITY)
 
     async def decide(self, decision: api.DuplicateDecision) -> api.Done:
-        """Keep a decision about images, for good.
+        """Record a decision about images permanently.
 
         Raises:
             BadRequestError: a hash is none.

@@ -7,7 +7,7 @@ from imgvecd.core.library.engine import Engine
 
 
 def warnings(engine: Engine, pending: int) -> list[str]:
-    """Return every server that is not to be had, and what waits for it.
+    """Return every server that cannot be reached, and what waits for it.
 
     Args:
         pending: images that are not indexed yet.

@@ -261,6 +261,11 @@ class DaemonService:
         size = generation.index.size_bytes if generation else 0
         return await INTERACTIVE.run(self._image_store.stats, size)
 
+    def remembers(self, request: api.SearchRequest) -> bool:
+        """Return whether nothing has to be encoded for a search, as far as can be told at once."""
+        generation = self._engine.generation
+        return generation is not None and generation.searcher.remembers(request)
+
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first; while there is nothing to search, that is said at once."""
         if request.everywhere or request.sources:  # this library may be empty, others are not

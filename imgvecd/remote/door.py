@@ -1,23 +1,32 @@
-"""Lets clients in over TCP and TLS: a bounded number, strangers for seconds only."""
+"""Lets clients in over TCP and TLS: a bounded number, strangers for seconds only.
+
+In front of the encode server, and of the gateway of `imgvec browse`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 logger = logging.getLogger(__name__)
 
 _MOST_CONNECTIONS = 64
-# Until the token was seen: handshake and one request's head, over any network.
+# Until token or cookie were seen: handshake and one request's head, over any network.
 _STRANGER_S = 20.0
 _IDLE_S = 300.0  # between requests of who has the token
-_LINGER_S = 2.0  # after an early answer: who still sends sees it
+# After an early answer, so that who still sends sees it. What comes then is dropped as it was read
+# ahead, one connection at a time with rests, so that it has an eighth of the event loop.
+_LINGER_S = 2.0
+_REST_S = 0.02
 _BACKLOG = 128
+_PARSED_OF_STRANGER, _PARSED_OF_TRUSTED = 1 << 13, 1 << 18  # bytes: some milliseconds of chunks
 _PAUSE_S = 0.5  # where files ran out
 _READ_AHEAD = 1 << 20  # bytes of a body
 
@@ -36,11 +45,17 @@ class _Connection(web.RequestHandler):
         """Begin: one that never sends anything is closed as an idle one."""
         self.keep_alive(True)
         super().connection_made(transport)
+        self.parse_at_once(_PARSED_OF_STRANGER)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         super().connection_lost(exc)
         self.ended.set()
+
+    def parse_at_once(self, size: int) -> None:
+        """Parse so many bytes before others are served; with TLS asyncio knows no limit."""
+        if self.transport is not None:
+            self.transport.max_size = size  # type: ignore[attr-defined]  # of all on sockets
 
     def end_stranger(self) -> None:
         """Hang up, unless the token was seen."""
@@ -50,7 +65,32 @@ class _Connection(web.RequestHandler):
 
 def trust(request: web.Request) -> None:
     """The request's connection may stay: the token was seen."""
-    cast("_Connection", request.protocol).trusted = True
+    connection = cast("_Connection", request.protocol)
+    connection.trusted = True
+    connection.parse_at_once(_PARSED_OF_TRUSTED)
+
+
+def pass_over_the_rest() -> Middleware:
+    """Return a middleware that drops what still comes of a body that was answered already."""
+    turn = asyncio.Lock()
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        # nobody whom we know sends chunks, and to parse them takes long
+        if request.content_length is None or request.content.at_eof():
+            return response
+        with contextlib.suppress(ConnectionError, TimeoutError, web.RequestPayloadError):
+            await response.prepare(request)
+            await response.write_eof()
+            async with asyncio.timeout(_LINGER_S):
+                while not request.content.at_eof():
+                    async with turn:
+                        await asyncio.sleep(_REST_S)
+                    await request.content.readany()
+        return response
+
+    return middleware
 
 
 class Door:
@@ -58,14 +98,24 @@ class Door:
 
     Args:
         context: of TLS; None speaks plain HTTP.
+        most: connections at once.
+        read_ahead: bytes of a body that nobody has taken yet; up to twice as many wait.
     """
 
     def __init__(
-        self, bound: socket.socket, server: web.Server, context: ssl.SSLContext | None
+        self,
+        bound: socket.socket,
+        server: web.Server,
+        context: ssl.SSLContext | None = None,
+        *,
+        most: int = _MOST_CONNECTIONS,
+        read_ahead: int = _READ_AHEAD,
     ) -> None:
         self._socket = bound
         self._server = server
         self._context = context
+        self._most = most
+        self._read_ahead = read_ahead
         self._loop = asyncio.get_running_loop()
         self._inside: dict[asyncio.Task[None], _Connection] = {}
         bound.setblocking(False)
@@ -88,8 +138,8 @@ class Door:
             logger.warning("no client can be accepted: %s", error.strerror)
             self._pause()
             return
-        if len(self._inside) >= _MOST_CONNECTIONS and not self._end_oldest_stranger():
-            logger.info("%s is refused: %d connections", address[0], _MOST_CONNECTIONS)
+        if len(self._inside) >= self._most and not self._end_oldest_stranger():
+            logger.info("%s is refused: %d connections", address[0], self._most)
             accepted.close()
             return
         accepted.setblocking(False)
@@ -98,10 +148,10 @@ class Door:
             self._server,
             loop=self._loop,
             keepalive_timeout=_IDLE_S,
-            lingering_time=_LINGER_S,
+            lingering_time=0,  # `pass_over_the_rest` does that, and leaves others their turn
             access_log=None,
             auto_decompress=False,  # a small body could become a huge one
-            read_bufsize=_READ_AHEAD,
+            read_bufsize=self._read_ahead,
         )
         task = self._loop.create_task(self._serve(accepted, connection, str(address[0])))
         self._inside[task] = connection

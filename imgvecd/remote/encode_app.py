@@ -23,6 +23,7 @@ from imgvecd.errors import (
 )
 from imgvecd.protocols import Encoder
 from imgvecd.remote import messages
+from imgvecd.remote.door import pass_over_the_rest
 from imgvecd.remote.guard import answer_errors, guard
 from imgvecd.types import Float32Array, Lane, ModelInfo
 
@@ -62,7 +63,7 @@ class EncodeApp:
 
     def application(self) -> web.Application:
         """Return the routes behind the guard."""
-        app = web.Application(middlewares=[answer_errors, guard(self._token)])
+        app = web.Application(middlewares=[pass_over_the_rest(), answer_errors, guard(self._token)])
         app.router.add_get(messages.MODELS, self._models)
         app.router.add_post(messages.IMAGES, self._images)
         app.router.add_post(messages.TEXTS, self._texts)

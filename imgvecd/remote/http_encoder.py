@@ -1,4 +1,4 @@
-"""One model on one encode server: whether it is to be had, its pace, what it answers."""
+"""One model on one encode server: whether it can be reached, its pace, what it answers."""
 
 from __future__ import annotations
 
@@ -141,6 +141,7 @@ class HttpEncoder:
             images_per_request=self.batch if self._rate.total else 0,
             runs_on=self._offered.runs_on if self._offered else "",
             checks=self._checks,
+            compared_with=self._reference.compared_with(self.url) if self._checks else "",
         )
 
     def expect(self, model: ModelInfo) -> None:
@@ -307,6 +308,7 @@ class HttpEncoder:
             await self._reference.believe(self.url, model, given)
         else:
             self._compare(given, *known)
+            await self._reference.agree(self.url, model)
         self._checks += 1
         self._checked_at = self._clock()
         return np.delete(vectors, range(at, at + PICTURES), axis=0)

@@ -31,19 +31,28 @@ _MOST_MODELS = 8  # that are remembered: a library has one or two
 _RINGS = 9.0  # in a picture
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    """The vectors of one model, and where they were made: here, or the URL of a server."""
+_Place = Annotated[str, Meta(max_length=2048)]
+_MOST_AGREEING = 8
 
-    made: Annotated[str, Meta(max_length=2048)]
+
+class _Kept(msgspec.Struct, frozen=True):
+    """The vectors of one model, and where they were made: here, or the URL of a server.
+
+    Attributes:
+        agreeing: URLs of other servers that gave the same.
+    """
+
+    made: _Place
     vectors: list[list[float]]
+    agreeing: Annotated[tuple[_Place, ...], Meta(max_length=_MOST_AGREEING)] = ()
 
 
 class ReferenceVectors:
     """The vectors of one model, kept over restarts. For one event loop.
 
     They are made here where that may be. Elsewhere what the first server says is believed, so that
-    a server which differs from it, or goes wrong later, is noticed, and one which is wrong from the
-    beginning is not.
+    a server which differs from it, or goes wrong later, is noticed. That the first one is not wrong
+    from the beginning, only a second one that agrees can show: see `compared_with`.
 
     Args:
         path: of the file that all models' are kept in; empty keeps nothing.
@@ -56,6 +65,7 @@ class ReferenceVectors:
         self._table = RememberedTable(path, _Kept, _MOST_MODELS)
         self._making = asyncio.Lock()
         self._known: tuple[str, Float32Array] | None = None
+        self._agreeing: tuple[str, ...] = ()
         self._tried = False
 
     async def known(self, info: ModelInfo) -> tuple[str, Float32Array] | None:
@@ -65,7 +75,7 @@ class ReferenceVectors:
         """
         async with self._making:
             if self._known is None:
-                self._known = await BULK.run(self._read, info)
+                self._known, self._agreeing = await BULK.run(self._read, info)
             if self._encoder is not None and not self._tried and not self._is_from_here():
                 self._tried = True
                 await self._make(self._encoder, info)
@@ -81,6 +91,27 @@ class ReferenceVectors:
             if self._known is None:
                 await self._keep(url, info, vectors)
 
+    async def agree(self, url: str, info: ModelInfo) -> None:
+        """Note that a server gave what is known."""
+        async with self._making:
+            if self._known is None or self._is_from_here():
+                return
+            made, vectors = self._known
+            if url not in (made, *self._agreeing):
+                await self._keep(made, info, vectors, (*self._agreeing, url)[-_MOST_AGREEING:])
+
+    def compared_with(self, url: str) -> str:
+        """Return who gave the vectors that those of a server were like; empty if nobody else did.
+
+        Returns: `HERE`, or the URL of another server.
+        """
+        if self._known is None:
+            return ""
+        made, _ = self._known
+        if made != url:
+            return made
+        return self._agreeing[0] if self._agreeing else ""
+
     def _is_from_here(self) -> bool:
         return self._known is not None and self._known[0] == HERE
 
@@ -92,15 +123,18 @@ class ReferenceVectors:
         else:
             await self._keep(HERE, info, vectors)
 
-    async def _keep(self, made: str, info: ModelInfo, vectors: Float32Array) -> None:
-        self._known = made, vectors
-        await BULK.run(self._table.put, info.fingerprint, _Kept(made, vectors.tolist()))
+    async def _keep(
+        self, made: str, info: ModelInfo, vectors: Float32Array, agreeing: tuple[str, ...] = ()
+    ) -> None:
+        self._known, self._agreeing = (made, vectors), agreeing
+        kept = _Kept(made, vectors.tolist(), agreeing)
+        await BULK.run(self._table.put, info.fingerprint, kept)
 
-    def _read(self, info: ModelInfo) -> tuple[str, Float32Array] | None:
+    def _read(self, info: ModelInfo) -> tuple[tuple[str, Float32Array] | None, tuple[str, ...]]:
         kept = self._table.get(info.fingerprint)
         if kept is None or [len(row) for row in kept.vectors] != [info.dim] * PICTURES:
-            return None
-        return kept.made, np.array(kept.vectors, np.float32)
+            return None, ()
+        return (kept.made, np.array(kept.vectors, np.float32)), kept.agreeing
 
 
 def pictures(size: int) -> list[bytes]:

@@ -41,7 +41,7 @@ _NO_SERVER = "what answers there is no encode server"
 
 
 class ServerTroubleError(EncoderAwayError):
-    """The server is not to be had.
+    """The server cannot be reached.
 
     Attributes:
         state: whether it is off, one of both does not take the other, or it does not work.

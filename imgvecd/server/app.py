@@ -72,7 +72,7 @@ class RunningServer:
         return len(server.connections) if server else 0
 
     async def failed(self) -> None:
-        """Return never, unless the socket is lost for good.
+        """Run until the socket is lost and cannot be made again.
 
         Raises:
             ImgvecdError: another daemon has taken it, or it cannot be made any more.

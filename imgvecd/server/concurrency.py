@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -24,6 +26,7 @@ def slots_by_work() -> dict[Work, Slots]:
     """
     return {
         Work.QUICK: Slots(SLOTS),
+        Work.REMEMBERED: Slots(SLOTS),
         Work.HEAVY: Slots(2, per_client=1, most_waiting=16),
         Work.WAITING: Slots(48, per_client=24, most_waiting=0),
         Work.STREAM: Slots(96, per_client=32, most_waiting=0),
@@ -31,16 +34,41 @@ def slots_by_work() -> dict[Work, Slots]:
 
 
 def limit_concurrency(slots: Mapping[Work, Slots], table: Table) -> Middleware:
-    """Return a middleware that has requests take turns, each kind in a line of its own."""
+    """Return a middleware that has requests take turns, each kind in a line of its own.
+
+    Searches take theirs by `search_place`, once it is known what they ask for.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        client = client_of(request)
-        async with slots[table.work(request)].slot(client, owner=client.is_owner):
-            token = asker.set(Asker(client, client.is_owner))
-            try:
-                return await handler(request)
-            finally:
-                asker.reset(token)
+        work = table.work(request)
+        if work is Work.SEARCH:
+            return await handler(request)
+        async with _place(request, work, slots):
+            return await handler(request)
 
     return middleware
+
+
+def search_place(
+    request: web.Request, slots: Mapping[Work, Slots], *, remembered: bool
+) -> AbstractAsyncContextManager[None]:
+    """Return a context in which a search has its place.
+
+    Args:
+        remembered: nothing has to be encoded for it, so it waits for none that do.
+    """
+    return _place(request, Work.REMEMBERED if remembered else Work.QUICK, slots)
+
+
+@contextlib.asynccontextmanager
+async def _place(
+    request: web.Request, work: Work, slots: Mapping[Work, Slots]
+) -> AsyncIterator[None]:
+    client = client_of(request)
+    async with slots[work].slot(client, owner=client.is_owner):
+        token = asker.set(Asker(client, client.is_owner, first=work is Work.REMEMBERED))
+        try:
+            yield
+        finally:
+            asker.reset(token)

@@ -1,4 +1,4 @@
-"""Lets clients in: who may, while there are places and open files for them; others are told."""
+"""Accepts clients while there are places and open files; tells the others why not."""
 
 from __future__ import annotations
 
@@ -176,6 +176,12 @@ class Listener:
         self._loop.add_reader(bound.fileno(), self._accept)
 
     def _accept(self) -> None:
+        waited = set(self._waiting)
+        self._accept_some()
+        if self._waiting.keys() - waited:
+            self._let_in()
+
+    def _accept_some(self) -> None:
         began = self._loop.time()
         have = collections.Counter(one.client for one in self._connections())
         for _ in range(_AT_ONCE):
@@ -209,8 +215,6 @@ class Listener:
         if not self._files.leaves_enough(accepted.fileno()):
             self._welcome(accepted, peer, client, full=True)
             return False
-        if client not in self._waiting:
-            self._let_in_soon(0.0)
         waiting = self._waiting.setdefault(client, collections.deque())
         if len(waiting) < max(share_of(client) - have[client], _MOST_BEYOND):
             waiting.append((accepted, peer))

@@ -56,6 +56,10 @@ class Work(enum.Enum):
 
     QUICK = enum.auto()
     """Answered within the deadline; clients take turns."""
+    SEARCH = enum.auto()
+    """Either that or `REMEMBERED`, which is known when the request has been read."""
+    REMEMBERED = enum.auto()
+    """A search for which nothing has to be encoded: as `QUICK`, and before it."""
     HEAVY = enum.auto()
     """Looks at the whole library, for as long as that takes: few at once, beside searches."""
     WAITING = enum.auto()
@@ -66,7 +70,7 @@ class Work(enum.Enum):
     @property
     def lasts(self) -> bool:
         """Whether it has no deadline, or one of its own."""
-        return self is not Work.QUICK
+        return self not in {Work.QUICK, Work.SEARCH, Work.REMEMBERED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from imgvecd import api
 from imgvecd.core.slots import Slots
 from imgvecd.errors import BadRequestError, ModelError, NotFoundError, NotInTimeError, PausedError
 from imgvecd.server.browsing_routes import BrowsingRoutes
-from imgvecd.server.concurrency import slots_by_work
+from imgvecd.server.concurrency import search_place, slots_by_work
 from imgvecd.server.duplicates_routes import DuplicatesRoutes
 from imgvecd.server.event_routes import EventRoutes
 from imgvecd.server.metadata_routes import MetadataRoutes
@@ -109,6 +109,7 @@ class Routes:
                 api.SearchResponse,
                 query=SearchFields,
                 errors=SEARCH_ERRORS,
+                work=Work.SEARCH,
             ),
             post(
                 "/v1/search",
@@ -119,6 +120,7 @@ class Routes:
                 body=api.SearchRequest,
                 uploads=True,
                 errors=SEARCH_ERRORS,
+                work=Work.SEARCH,
                 members=True,
             ),
             get(
@@ -256,7 +258,10 @@ class Routes:
 
     async def search(self, request: web.Request) -> web.Response:
         """Answer the hits of one search."""
-        found = await self._service.search(await search_request(request))
+        wanted = await search_request(request)
+        remembered = self._service.remembers(wanted)
+        async with search_place(request, self.slots, remembered=remembered):
+            found = await self._service.search(wanted)
         logger.info(
             "%ssearch: %d hits of %d in %.1f ms",
             "slow " if found.took_ms > _SLOW_MS else "",

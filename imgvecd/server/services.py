@@ -84,7 +84,7 @@ class DuplicatesService(Protocol):
         ...
 
     async def decide(self, decision: api.DuplicateDecision) -> api.Done:
-        """Keep a decision about images, for good."""
+        """Record a decision about images permanently."""
         ...
 
 
@@ -222,6 +222,10 @@ class Service(Protocol):
         """Return what the library holds."""
         ...
 
+    def remembers(self, request: api.SearchRequest) -> bool:
+        """Return whether nothing has to be encoded for a search, as far as can be told at once."""
+        ...
+
     async def search(self, request: api.SearchRequest) -> api.SearchResponse:
         """Return the hits, best first."""
         ...
@@ -295,9 +299,9 @@ class Service(Protocol):
         ...
 
     async def stop_move(self) -> api.Done:
-        """Give up the move to another model; NotFoundError if there is none."""
+        """Stop moving to another model; NotFoundError if there is none."""
         ...
 
     async def resume_move(self) -> api.Done:
-        """Take up a move that was stopped; NotFoundError if there is none."""
+        """Resume a move that was stopped; NotFoundError if there is none."""
         ...

@@ -49,7 +49,7 @@ _YOUNG_S = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """An engine and what it stands on; whoever assembled it closes it.
+    """An engine and what it stands on; the caller closes it.
 
     Attributes:
         ocr_error: why the text in pictures is not read although it should; None if all is well.
@@ -197,7 +197,7 @@ def _recogniser(config: Config) -> tuple[TextRecogniserProcess | None, str | Non
 
 @dataclass(frozen=True, slots=True)
 class ReadingAssembly:
-    """What answers questions beside the process that writes; whoever assembled it closes it."""
+    """What answers questions beside the process that writes; the caller closes it."""
 
     catalog: Catalog
     model: ModelInfo

@@ -1,4 +1,4 @@
-"""Whether a model can be had at all, asked in a second, before torch is loaded for it."""
+"""Whether a model can be fetched at all, found out in a second, before torch is loaded."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def require_fetchable(choice: ModelChoice) -> None:
 
 
 def download_terms(choice: ModelChoice, config: Config) -> DownloadTerms:
-    """Return whether the model that is to be moved to may be fetched.
+    """Return whether the next model may be fetched.
 
     Naming a model is agreeing to its download; `auto` names none.
     """

@@ -49,16 +49,19 @@ def opened_engine(config: Config) -> Iterator[VectorEngine]:
 
 
 class SharedLibrary:
-    """The library of a configuration, read only, beside an engine; whoever opened it closes it.
+    """The library of a configuration, read only, beside an engine; the caller closes it.
 
     Raises:
-        CatalogError: there is no catalog that can be read.
+        NotFoundError: it has never published.
+        CatalogError: the catalog cannot be read.
     """
 
     def __init__(self, config: Config, engine: VectorEngine) -> None:
         state = config.state_path()
         self._engine = engine
-        self._identity = SourceIdentity(state)
+        self._uuid = SourceIdentity(state).known_uuid()
+        if self._uuid is None:
+            raise _unpublished()
         self._catalog = Catalog(state, read_only=True)
 
     def own(self, sources: list[SourceState]) -> SourceState:
@@ -67,11 +70,10 @@ class SharedLibrary:
         Raises:
             NotFoundError: it has never published.
         """
-        uuid = self._identity.known_uuid()
         for source in sources:
-            if source.uuid == uuid:
+            if source.uuid == self._uuid:
                 return source
-        raise NotFoundError("this library has never published: run `imgvecd serve`")
+        raise _unpublished()
 
     def model(self) -> ModelInfo:
         """Return the model that answers queries.
@@ -101,6 +103,10 @@ class SharedLibrary:
     def close(self) -> None:
         """Close the catalog."""
         self._catalog.close()
+
+
+def _unpublished() -> NotFoundError:
+    return NotFoundError("this library has never published: run `imgvecd serve`")
 
 
 def source_named(sources: list[SourceState], text: str) -> SourceState:

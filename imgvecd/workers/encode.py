@@ -17,7 +17,7 @@ from imgvecd.errors import ModelError, NotBuiltError, NotFetchedError
 from imgvecd.processes.framing import Buffer, send
 from imgvecd.processes.malloc import (
     give_back_large_blocks,
-    give_back_mapped,
+    giving_back_mapped,
     keep_freed_memory,
 )
 from imgvecd.processes.worker_messages import (
@@ -124,11 +124,8 @@ def _load(
     if arguments.part == "texts":
         return _text_tower(arguments, on_known)
     if arguments.part == "images":
-        from imgvecd.adapters.imagetower import BINARY  # noqa: PLC0415
-
-        tower = _image_tower(arguments)
-        give_back_mapped(os.path.join(arguments.image_tower, BINARY))
-        return tower
+        with giving_back_mapped(arguments.image_tower):
+            return _image_tower(arguments)
     if arguments.part == "comparison":
         return _comparison(arguments)
     from imgvecd.adapters.openclip import OpenClipModel  # noqa: PLC0415

@@ -11,6 +11,7 @@ import threading
 import msgspec
 import pytest
 from both_clients import CLIENTS
+from forks import in_a_fork
 from ports import free_port
 from running import DEADLINE_S
 
@@ -120,6 +121,26 @@ def test_connections_are_kept(listen, connect):
     client = connect(**listener.where)
     assert client.health().status == client.health().status == "ok"
     assert len(listener.heard) == 2
+
+
+def test_a_process_forked_off_has_a_connection_of_its_own(listen):
+    listener = listen([OK], [OK])
+    with Client(**listener.where) as client:
+        assert client.health().status == "ok"
+        assert in_a_fork(client.health).status == "ok"
+    assert len(listener.heard) == 2
+
+
+def test_pictures_are_read_in_a_process_forked_off(tmp_path):
+    """The threads that read them are not there."""
+    nowhere = AsyncClient(str(tmp_path / "s"))
+
+    def ask():
+        with pytest.raises(DaemonUnreachableError):
+            asyncio.run(nowhere.search(image=b"GIF89a"))
+
+    ask()
+    assert in_a_fork(ask) is None
 
 
 def test_the_token_goes_along_over_tcp_only(listen, connect):

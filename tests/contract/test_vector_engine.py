@@ -282,6 +282,30 @@ def test_sources_are_told_apart_and_forgotten_alone(engine, make_engine):
     second.close()
 
 
+def test_models_are_told_apart(engine, make_engine):
+    nas, desktop = EngineSubject(engine), EngineSubject(make_engine())
+    rng = np.random.default_rng(1)
+    nas.put([1, 2], unit_vectors(rng, 2, DIM))
+    desktop.engine.use_model(dataclasses.replace(MODEL, fingerprint="wide", dim=2 * DIM))
+    desktop.at["wide"] = Position()
+    wide = unit_vectors(rng, 1, 2 * DIM)
+    step = VectorStep(0, np.array([1]), [content_of(1)], [content_of(1)[::-1]], wide, no_ids())
+    desktop.write(FACTS, FactStep(0, [ImageFacts(1, content_of(1))]))
+    desktop.write("wide", step)
+    assert [engine.count(model, Where()) for model in ("model", "wide", "none")] == [2, 1, 0]
+    found = engine.search("wide", wide[0].astype(np.float32), 10, Where())
+    assert [image.key for image in found] == [key_of_image(desktop.number, 1)]
+    assert {i.key for i in engine.search("model", queries(1)[0], 10, Where())} == {
+        key_of_image(nas.number, 1),
+        key_of_image(nas.number, 2),
+    }
+    digest = content_of(1)[::-1]
+    assert list(engine.vectors_of_pixels("wide", [digest])[digest]) == [desktop.uuid]
+    counts = {source.number: source.vectors for source in engine.sources()}
+    assert counts == {nas.number: {"model": 2}, desktop.number: {"wide": 1}}
+    desktop.close()
+
+
 def test_one_process_at_a_time_publishes_as_a_source(database):
     name = str(uuid.uuid4())
     engine, other = PostgresEngine(database), PostgresEngine(database)
@@ -431,6 +455,7 @@ def indexed(make_engine, monkeypatch):
         from imgvecd.adapters.milvus import recall  # noqa: PLC0415  # an extra
 
         monkeypatch.setattr(recall, "MEASURE_FROM", 2000)
+        monkeypatch.setattr(recall, "_LOOK_S", 0.0)
     vectors = unit_vectors(np.random.default_rng(4), 4000, DIM).astype(np.float32)
     vectors += 1.2 / DIM**0.5
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -439,7 +464,12 @@ def indexed(make_engine, monkeypatch):
         ids = range(number, 4000, 40)
         tags = ("rare",) if number == 3 else ()
         subject.put(ids, subject.vectors[list(ids)], tags=tags, rating=float(number % 5))
-    subject.engine.settle(MODEL.fingerprint, lambda: queries(20))
+
+    def is_measured():
+        subject.engine.settle(MODEL.fingerprint, lambda: queries(20))
+        return subject.engine.measure(MODEL.fingerprint, queries(20)).queries > 0
+
+    wait_until(is_measured)  # of Milvus, once it has put its segments together
     yield subject
     subject.close()
 
@@ -488,6 +518,23 @@ def test_the_recall_is_measured(indexed):
         recall.how,
     )
     assert recall.queries >= 18
+
+
+@pytest.mark.parametrize("make_engine", [MILVUS], indirect=True)
+def test_all_lists_are_looked_through_until_as_many_are_needed_twice(indexed, monkeypatch):
+    from imgvecd.adapters.milvus import recall  # noqa: PLC0415  # an extra
+
+    def settled(*measured):
+        found = iter(measured)
+        monkeypatch.setattr(recall, "_enough", lambda *_: next(found))
+        indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
+        return indexed.engine.measure(MODEL.fingerprint, queries(20)).how
+
+    monkeypatch.setattr(recall, "_GROWN", 0)
+    before = settled(None, 16)  # searches read no index yet
+    assert settled(16, 16) == before  # nor all of it
+    assert settled(512, 256) == before
+    assert settled(256, 256) == "IVF_SQ8, 512 and 256 of 1024 lists"
 
 
 @pytest.mark.parametrize("make_engine", ["postgres"], indirect=True)

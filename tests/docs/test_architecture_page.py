@@ -27,9 +27,14 @@ def modules():
     return found
 
 
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
 def imported(path):
     """Return the modules of imgvecd that a file imports, wherever in it."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     for_types = {
         child
         for node in ast.walk(tree)
@@ -93,7 +98,7 @@ def test_packages_of_one_adapter_are_imported_by_it_alone():
     only |= {"defusedxml": ("adapters.xmp_packet", "client.desktop.thunar")}
     only |= {"openvino": "adapters.imagetower", "PIL": ("adapters.", "picture_input", "client.p")}
     for name, path in modules().items():
-        tree = ast.walk(ast.parse(path.read_text()))
+        tree = ast.walk(parsed(path))
         found = {
             part.partition(".")[0]
             for node in tree
@@ -132,7 +137,7 @@ def test_a_class_has_a_name_of_its_own():
     names = collections.Counter(
         node.name
         for path in modules().values()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert [name for name, count in names.items() if count > 1] == []

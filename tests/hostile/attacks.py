@@ -33,6 +33,8 @@ def begun():
 
 def connect(tcp=bool(TOKEN)):
     client = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+    if tcp:
+        client.settimeout(2)  # where nobody is accepted any more
     client.connect(
         ("127.0.0.1", PORT) if tcp else SOCKET
     )  # it waits while the kernel's queue is full

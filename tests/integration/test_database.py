@@ -30,7 +30,8 @@ from imgvecd.errors import (
     UnreadableImageError,
 )
 
-PHOTOS = Path(__file__).parents[1] / "data" / "photos"
+TESTS = Path(__file__).parents[1]
+PHOTOS = TESTS / "data" / "photos"
 NAMES = ["cat", "coffee", "rocket", "motorcycle"]
 
 
@@ -310,49 +311,53 @@ def test_whole_numbers_of_numpy_are_numbers(database):
 
 
 FORKING = """
-import multiprocessing, sys, warnings
+import sys
+from forks import in_a_fork
 from imgvecd import VectorDatabase
+from imgvecd.batch_encoder import BatchEncoder
 from imgvecd.errors import BadRequestError
 
-warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
 kept, picture = sys.argv[1:]
 
-def use(database, theirs):
-    told = []
-    find = lambda: database.search_by_text("a cat")
-    for call in (find, database.get_stats, lambda: database.clock):
-        try:
-            call()
-        except BadRequestError as error:
-            told.append(str(error))
-    database.close()
-    with VectorDatabase("imgvecd-mini", db_path=kept) as own:
-        told.append(own.search_by_text("a cat", k=1)[0]["image_path"])
-    theirs.send(told)
+def refusal(call):
+    try:
+        return f"not refused: {call()}"
+    except BadRequestError as error:
+        return str(error)
 
+def use():
+    calls = [lambda: database.search_by_text("a cat"), database.get_stats, lambda: database.clock]
+    calls += [lambda: VectorDatabase("imgvecd-mini", db_path=path) for path in (kept, kept + "2")]
+    told = [refusal(call) for call in calls]
+    database.close()
+    return told, refusal(lambda: encoder.encode([picture])), encoder.close()
+
+def use_own():
+    with VectorDatabase("imgvecd-mini", db_path=kept) as own:
+        return own.search_by_text("a cat", k=1)[0]["image_path"]
+
+encoder = BatchEncoder("imgvecd-mini")
 database = VectorDatabase("imgvecd-mini", db_path=kept)
 database.add_images_batch([picture])
-context = multiprocessing.get_context("fork")
-ours, theirs = context.Pipe()
-child = context.Process(target=use, args=(database, theirs))
-child.start()
-assert ours.poll(200)
-*refusals, found = ours.recv()
-child.join()
-assert child.exitcode == 0
-assert len(refusals) == 3
-assert all("forked: open it anew" in refusal for refusal in refusals), refusals
-assert found.endswith("cat.jpg")
-assert database.search_by_text("a cat", k=1)[0]["image_path"] == found
+told, of_encoder, _ = in_a_fork(use)
+assert all("close the database before you fork" in each for each in told), told
+assert "make one in here" in of_encoder, of_encoder
+assert database.search_by_text("a cat", k=1)
+assert encoder.encode([picture])[0].vector is not None
+encoder.close()
 database.close()
-VectorDatabase("imgvecd-mini", db_path=kept).close()
+assert in_a_fork(use_own).endswith("cat.jpg")
 """
 
 
-def test_after_a_fork_it_says_so_instead_of_hanging(kept):
+def test_a_process_forked_off_is_told_what_to_do_instead_of_hanging(kept, tmp_path):
     """In a program of its own: a process of tests has threads of all kinds."""
     command = [sys.executable, "-c", FORKING, str(kept), str(PHOTOS / "cat.jpg")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    keep_state(tmp_path / "imgvecd-encoders", catalog=False)
+    env = {**os.environ, "PYTHONPATH": str(TESTS), "XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=DEADLINE_S, env=env
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -111,7 +112,7 @@ def test_what_menus_call_opens_the_page_with_photos_like_it(start, shipped_photo
     }
     photo = str(next(shipped_photos.rglob("cat.jpg")))
     for number, command in enumerate(commands(installed, home, photo), 1):
-        process = subprocess.Popen(command, env=env)
+        process = subprocess.Popen(command, env=env, start_new_session=True)
         try:
             daemon.wait_until(
                 lambda number=number: (
@@ -120,7 +121,7 @@ def test_what_menus_call_opens_the_page_with_photos_like_it(start, shipped_photo
             )
             assert process.poll() is None
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # a shell leaves behind what it has started
             process.wait(DEADLINE_S)
 
 

@@ -54,7 +54,8 @@ def plain(dev):
 def test_retrieval_equals_open_clip_and_numpy(dev, plain, folder):
     daemon, photos = dev
     names, rows, encode = plain
-    captions = [photo.captions[0] for photo in photos[::4]]
+    # without the full stop, which no search takes for a word
+    captions = [photo.captions[0].rstrip(" .") for photo in photos[::4]]
     allowed = np.array([folder is None or name.startswith(folder) for name in names])
     searches = [
         {

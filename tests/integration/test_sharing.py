@@ -234,7 +234,7 @@ def test_the_command_lists_verifies_and_forgets(hosts, tmp_path, database):
         return nas.imgvecd("shared", *arguments, *flags)
 
     listed = shared("status").stdout.decode()
-    assert re.search(r"1 +nas +postgres +5 +5 ", listed), listed
+    assert re.search(r"1 +nas \(this library\) +postgres +5 +5 ", listed), listed
     assert re.search(r"2 +desktop +postgres +2 +2 ", listed), listed
     done = shared("verify")
     assert done.returncode == 0, done
@@ -287,11 +287,21 @@ def test_an_engine_that_never_answers_keeps_nobody_waiting(tmp_path):
 def test_the_set_up_of_the_page(tmp_path, networked):
     """The statements of docs/past-one-machine.md, with a role and a password for each host."""
     page = (ROOT / "docs" / "past-one-machine.md").read_text()
-    networked.execute("CREATE DATABASE photos")
-    networked.execute("CREATE EXTENSION vector", "photos")
-    networked.execute("REVOKE CONNECT ON DATABASE photos FROM PUBLIC", "photos")
-    made = run_imgvecd(tmp_path, "shared", "init", "--url", networked.url("photos"))
-    assert made.returncode == 0, made
+    for database, statement in (
+        ("postgres", "CREATE ROLE photos LOGIN PASSWORD 'one of its own'"),
+        ("postgres", "CREATE DATABASE photos OWNER photos"),
+        ("photos", "CREATE EXTENSION vector"),
+        ("photos", "REVOKE CONNECT ON DATABASE photos FROM PUBLIC"),
+    ):
+        assert statement in page
+        networked.execute(statement, database)
+    address = f"127.0.0.1:{networked.port}/photos"
+
+    def as_owner(*step):
+        url = f"postgresql://photos@{address}"
+        return run_imgvecd(tmp_path, "shared", *step, "--url", url, PGPASSWORD="one of its own")
+
+    assert as_owner("init").returncode == 0
     daemons = {}
     with serving(tmp_path / "nas") as nas, serving(tmp_path / "desktop") as desktop:
         for number, (name, start) in enumerate({"nas": nas, "desktop": desktop}.items()):
@@ -308,7 +318,7 @@ def test_the_set_up_of_the_page(tmp_path, networked):
             password.chmod(0o600)
             daemons[name] = start(
                 draw_some(tmp_path / name / "photos", range(4 * number, 4 * number + 4)),
-                shared__url=f"postgresql://{name}@127.0.0.1:{networked.port}/photos",
+                shared__url=f"postgresql://{name}@{address}",
                 shared__password_file=password,
                 shared__name=name,
                 shared__publish="paths:metadata",
@@ -320,6 +330,19 @@ def test_the_set_up_of_the_page(tmp_path, networked):
             daemon.wait_until(lambda a=daemon, b=other: len(find(a, sources=[b])["hits"]) == 4)
     roles = networked.execute("SELECT name, role FROM imgvecd.sources ORDER BY name", "photos")
     assert roles == [("desktop", "desktop"), ("nas", "nas")]
+
+    def as_nas(*step):
+        url, file = f"postgresql://nas@{address}", tmp_path / "nas-password"
+        flags = ("--set", f"shared.url={url}", "--set", f"shared.password_file={file}")
+        return run_imgvecd(tmp_path, "shared", *step, *flags)
+
+    refused = as_nas("forget", "desktop")
+    assert refused.returncode == 2
+    assert b"as the database's owner" in refused.stderr
+    assert b"forgot desktop: 4 images" in as_owner("forget", "desktop").stdout
+    assert b"this library has never published" in as_nas("verify").stderr  # of another home
+    assert b"forgot nas: 4 images" in as_nas("forget", "nas").stdout
+    assert b"nobody has published yet" in as_nas("status").stdout
 
 
 @pytest.fixture
@@ -334,10 +357,10 @@ def networked():
     server.close()
 
 
-def run_imgvecd(home, *arguments):
+def run_imgvecd(home, *arguments, **environment):
     return subprocess.run(
         [sys.executable, "-m", "imgvecd.cli.main", *arguments],
-        env={**os.environ, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), **environment},
         capture_output=True,
         check=False,
         timeout=DEADLINE_S,

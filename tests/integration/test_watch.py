@@ -601,6 +601,37 @@ async def test_a_hard_link_that_is_written_and_gone_again_at_once(
             before = after
 
 
+@pytest.mark.parametrize("folder", ["2023", "2023/trip/deeper"])
+@pytest.mark.parametrize("end", ["removed", "moved out", "moved away", "made again", "left out"])
+async def test_a_hard_link_that_is_written_and_gone_with_its_folder(
+    library, state, tmp_path, folder, end
+):
+    place = library / folder
+    place.mkdir(exist_ok=True)
+    async with watching(state, str(library)) as watched:
+        for turn in range(3):  # the watcher may be quick enough to see the name
+            before = watched.contents()
+            os.link(library / "a.jpg", place / "new.jpg")
+            with (place / "new.jpg").open("r+b") as file:
+                file.write(b"other%d" % turn)
+            if end == "left out":
+                (place / ".nomedia").touch()
+            elif end in ("removed", "made again"):
+                shutil.rmtree(place)
+            else:
+                away = library if end == "moved away" else tmp_path
+                place.rename(away / f"gone-{turn}")
+            if end == "made again":
+                place.mkdir()
+            await watched.reconciler.barrier()
+            assert watched.contents()["a.jpg"] != before["a.jpg"]
+            if end == "left out":
+                (place / "new.jpg").unlink()
+                (place / ".nomedia").unlink()
+            place.mkdir(exist_ok=True)
+            await watched.reconciler.barrier()
+
+
 async def test_a_program_with_passing_files_costs_little(library, state, monkeypatch):
     scans = []
     async with watching(state, str(library)) as watched:

@@ -188,16 +188,17 @@ NO_HINT = re.compile(r"ExecStart=|^imgvecd? [a-z-]+: |/bin/imgvecd? ")
 
 def test_every_message_names_commands_in_backquotes():
     """Else they would not become what works: `terminal_output` and `HelpParser` know those."""
+    commands = "|".join(map(re.escape, (*COMMANDS, "pip install")))
+    named = re.compile(rf"(?<![\w/.-])(?:{commands})(?![\w:-])")
     wrong = []
     for path in sorted(PACKAGE.rglob("*.py")):
         for line, text in _strings(path):
-            for command in (*COMMANDS, "pip install"):
-                for found in re.finditer(rf"(?<![\w/.-]){re.escape(command)}(?![\w:-])", text):
-                    before = text[: found.start()]
-                    example = re.search(r"(?:^|\n)  $", before)  # of a help text
-                    if before.endswith("`") or example or NO_HINT.search(text):
-                        continue
-                    wrong.append(f"{path.relative_to(PACKAGE)}:{line}: {text!r}")
+            for found in named.finditer(text):
+                before = text[: found.start()]
+                example = re.search(r"(?:^|\n)  $", before)  # of a help text
+                if before.endswith("`") or example or NO_HINT.search(text):
+                    continue
+                wrong.append(f"{path.relative_to(PACKAGE)}:{line}: {text!r}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,4 +1,4 @@
-"""OpenVINO, imported in such a way that it tells nobody of it."""
+"""OpenVINO, imported without its telemetry."""
 
 from __future__ import annotations
 

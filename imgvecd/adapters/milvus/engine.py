@@ -243,7 +243,7 @@ class MilvusEngine:
             self._prepare(client)
 
     def close(self) -> None:
-        """Let go of the source and of connections; a call under way ends with an error."""
+        """Release the source and close connections; a call under way ends with an error."""
         with contextlib.suppress(EngineError):
             self._writer.release()
         self._connection.close()

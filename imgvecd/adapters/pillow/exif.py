@@ -74,7 +74,7 @@ def modification(fields: Fields) -> Facts:
 
 
 def orientation(fields: Fields) -> int:
-    """Return how the picture is to be turned, 1 to 8."""
+    """Return the orientation that EXIF gives, 1 to 8."""
     value = _number(fields.main.get(Base.Orientation))
     return value if isinstance(value, int) and 1 <= value <= _ORIENTATIONS else 1
 

@@ -45,7 +45,7 @@ TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 1, (1,), 1, (32,), ()), ("I", "I;32
 
 
 def classic(file: BinaryIO) -> BinaryIO | None:
-    """Return big-endian BigTIFF as TIFF, all else in its place; None for what is none, or huge."""
+    """Return big-endian BigTIFF as classic TIFF; None for other formats, or huge files."""
     file.seek(0)
     if file.read(4) != _BIG:
         return None

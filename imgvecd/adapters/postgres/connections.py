@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ _KEEPALIVES = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
+_FILES = {"passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert"}
 _WEAK = ("disable", "allow", "prefer", "require", "verify-ca")
 
 
@@ -52,6 +54,8 @@ def parameters(url: str, password_file: str) -> dict[str, Any]:
         raise ConfigError(f"shared.url: {str(error).strip()}.") from None
     if given.get("password"):
         raise password_in_url()
+    for name in _FILES & given.keys():
+        given[name] = os.path.expanduser(given[name])
     if password_file:
         given["password"] = password_in(password_file)
     if _is_elsewhere(given):

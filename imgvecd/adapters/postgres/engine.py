@@ -220,7 +220,13 @@ class PostgresEngine:
     def forget(self, number: int) -> int:
         """Delete everything of a source; return how many images. Takes as long as it takes."""
         with self._patient() as connection:
-            return int(first_value(connection, "SELECT imgvecd.forget(%s)", number))
+            try:
+                return int(first_value(connection, "SELECT imgvecd.forget(%s)", number))
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise EngineError(
+                    "another role has published this source: forget it as that one, or as the"
+                    " database's owner (`imgvecd shared forget --url URL`)"
+                ) from error
 
     def prepare(self) -> None:
         """Make the tables, or bring them up to date."""
@@ -228,7 +234,7 @@ class PostgresEngine:
             migrate(connection)
 
     def close(self) -> None:
-        """Let go of connections; a call under way ends with an error."""
+        """Close connections; a call under way ends with an error."""
         self._connections.close()
 
     @contextlib.contextmanager

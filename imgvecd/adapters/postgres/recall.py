@@ -11,20 +11,14 @@ from pgvector import HalfVector
 from imgvecd.adapters.postgres.connections import Connection, statement
 from imgvecd.adapters.postgres.nearest import nearest
 from imgvecd.adapters.postgres.vector_tables import VectorTable
-from imgvecd.core.sharing.vector_engine import LEAST_RECALL, Recall, Where
+from imgvecd.core.sharing.recall_questions import DRAWN, ENOUGH, TIE, K, questions
+from imgvecd.core.sharing.vector_engine import Recall, Where
 from imgvecd.types import Float32Array
 
 logger = logging.getLogger(__name__)
 
-_K = 10
-_MOST_QUERIES = 48  # an exact search of a million takes a second
-# Of pictures, beside what people ask: what lies between two images of the table stands for one that
-# is not in it. Images themselves find their own bursts, whatever the index misses.
-_PICTURES = 16
 _TENTH = "v.key %% 10 = 3"  # as psycopg takes it
 _TRIED = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 4000)  # candidates
-_MARGIN = 0.02  # measured on a few queries: a text that finds nothing weighs much
-_TIE = 1e-6
 _DRAWN = 100_000  # percent of rows, so that enough are drawn however few are known of
 
 
@@ -32,7 +26,7 @@ def measure(connection: Connection, table: VectorTable, queries: Float32Array) -
     """Return the recall of searches as they are now."""
     if table.short is None:
         return Recall(1.0, 1.0, "exact, one by one", 0)
-    asked = _questions(connection, table, queries)
+    asked = np.concatenate(_kinds(connection, table, queries))
     unfiltered, filtered = (
         _found(connection, table, asked, _exact(connection, table, asked, among), among)
         for among in ("", _TENTH)
@@ -53,9 +47,7 @@ def enough_candidates(
 
     Returns: also whether they do; if not, they are as many as were tried.
     """
-    asked = _questions(connection, table, queries)
-    texts = max(0, len(asked) - _PICTURES)
-    kinds = [some for some in (asked[:texts], asked[texts:]) if len(some)]
+    kinds = _kinds(connection, table, queries)
     best = []
     enough = True
     for among in ("", _TENTH):
@@ -70,7 +62,7 @@ def enough_candidates(
             )
             what = "with one in ten allowed " if among else ""
             logger.info("shared engine: recall %s%.3f, %d candidates", what, found, candidates)
-            if found >= LEAST_RECALL + _MARGIN:
+            if found >= ENOUGH:
                 break
         else:
             enough = False
@@ -92,14 +84,9 @@ def sampled(connection: Connection, table: VectorTable, most: int) -> list[HalfV
     return [vector for (vector,) in rows]
 
 
-def _questions(connection: Connection, table: VectorTable, queries: Float32Array) -> Float32Array:
-    """Return what is asked, those of pictures last."""
-    drawn = [vector.to_numpy() for vector in sampled(connection, table, 2 * _PICTURES)]
-    images = np.stack(drawn).astype(np.float32)
-    half = len(images) // 2
-    pictures = images[:half] + images[half : 2 * half]
-    asked = np.concatenate([queries[: _MOST_QUERIES - half], pictures]).astype(np.float32)
-    return np.asarray(asked / np.linalg.norm(asked, axis=1, keepdims=True), np.float32)
+def _kinds(connection: Connection, table: VectorTable, queries: Float32Array) -> list[Float32Array]:
+    drawn = [vector.to_numpy() for vector in sampled(connection, table, DRAWN)]
+    return questions(queries, np.stack(drawn).astype(np.float32))
 
 
 def _exact(
@@ -109,8 +96,8 @@ def _exact(
     worst = []
     for query in queries:
         with connection.transaction():
-            rows = nearest(connection, table, query, _K, Where(), by_index=False, among=among)
-        worst.append(float(rows[-1][1]) if len(rows) == _K else -1.0)
+            rows = nearest(connection, table, query, K, Where(), by_index=False, among=among)
+        worst.append(float(rows[-1][1]) if len(rows) == K else -1.0)
     return worst
 
 
@@ -125,6 +112,6 @@ def _found(
     found = 0
     for query, least in zip(queries, exact, strict=True):
         with connection.transaction():
-            rows = nearest(connection, table, query, _K, Where(), by_index=True, among=among)
-        found += sum(row[1] >= least - _TIE for row in rows)
-    return found / (_K * len(queries))
+            rows = nearest(connection, table, query, K, Where(), by_index=True, among=among)
+        found += sum(row[1] >= least - TIE for row in rows)
+    return found / (K * len(queries))

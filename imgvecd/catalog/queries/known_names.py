@@ -56,6 +56,7 @@ class KnownNames:
         self._names: dict[str, list[KnownName]] = {}
         self._spellings: tuple[str, ...] | None = None
         self._clock = -1
+        self._changes = -1
         self._outdated = False
         self._fresh_until = 0.0
 
@@ -118,9 +119,14 @@ class KnownNames:
         return np.sort(np.fromiter(found, np.int64))
 
     def _current(self) -> Mapping[str, list[KnownName]]:
+        changes = self._database.changes
+        if changes == self._changes:
+            return self._names
         with self._database.read() as connection:
             clock = get_meta(connection, "clock")
             self._outdated = clock != self._clock
+            if not self._outdated:
+                self._changes = changes
             if not self._outdated or time.monotonic() < self._fresh_until:
                 return self._names
             began = time.monotonic()
@@ -134,7 +140,7 @@ class KnownNames:
                 shown = os.path.basename(folder).decode(errors="replace")
                 self._add(KnownName("folder", os.fsdecode(folder), shown))
             self._spellings = None
-        self._clock = clock
+        self._clock, self._changes = clock, changes
         self._outdated = False
         self._fresh_until = time.monotonic() + _SHARE * (time.monotonic() - began)
         return self._names

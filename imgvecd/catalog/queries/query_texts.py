@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
 _MOST_SAVED = 1000  # searches with names; each may hold a picture
+_AT_ONCE = 256  # looked for in one statement
 _UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
 
@@ -37,12 +38,9 @@ class QueryTexts:
             model = model_id(connection, fingerprint)
             dim = model_dim(connection, model)
             rows = [
-                (text, *row)
-                for text in texts
-                for row in connection.execute(
-                    "SELECT vector, used_ns FROM texts WHERE model_id = ? AND text = ?",
-                    (model, text),
-                )
+                row
+                for start in range(0, len(texts), _AT_ONCE)
+                for row in _kept(connection, model, texts[start : start + _AT_ONCE])
             ]
         now = time.time_ns()
         try:
@@ -79,6 +77,18 @@ class QueryTexts:
                     "UPDATE texts SET used_ns = ? WHERE model_id = ? AND text = ?",
                     [(now, model, text) for text in texts],
                 )
+
+
+def _kept(
+    connection: sqlite3.Connection, model: int, texts: Sequence[str]
+) -> list[tuple[str, bytes, int]]:
+    # a few lengths only, so that SQLite has them prepared
+    places = 1 << (len(texts) - 1).bit_length()
+    return connection.execute(
+        "SELECT text, vector, used_ns FROM texts WHERE model_id = ? AND text IN"
+        f" ({', '.join('?' * places)})",
+        (model, *texts, *[None] * (places - len(texts))),
+    ).fetchall()
 
 
 def _believed(stored: bytes, dim: int) -> Float32Array | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import os
 import sqlite3
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +26,15 @@ from imgvecd.catalog.queries.query_texts import QueryTexts
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_id
 from imgvecd.core.search.name_words import expression
+from imgvecd.core.search.remembered import Remembered
 from imgvecd.types import Float32Array, Int64Array, KnownName, Town, join
 
 logger = logging.getLogger(__name__)
 
 _EARTH_KM = 6371.0  # mean radius
+# What the queries of a few people ask of names, places and RAW files: 4 MB if all find so much.
+_REMEMBERED = 512
+_MOST_IDS = 1000
 _FIRST_FILE = (
     "SELECT contents.taken_at, roots.path, files.dir, files.name FROM contents"
     " JOIN files ON files.content_id = contents.id JOIN roots ON roots.id = files.root_id"
@@ -72,11 +78,18 @@ class SearchRows:
         self._database = database
         self._texts = QueryTexts(database)
         self._known = KnownNames(database)
+        self._remembered: Remembered[Hashable, Any] = Remembered(
+            lambda: database.changes, _REMEMBERED, lambda answer: len(answer) <= _MOST_IDS
+        )
 
     @property
     def state(self) -> Hashable:
         """What the answers of all else here depend on: while it is the same, so are they."""
         return self._database.changes, self._known.are_due
+
+    def one_moment(self) -> contextlib.AbstractContextManager[None]:
+        """Have all that this thread asks here, of images and of embeddings be of one moment."""
+        return self._database.one_moment()
 
     def matching(self, filters: Filters) -> Int64Array:
         """Return the sorted ids of live contents that pass.
@@ -123,13 +136,21 @@ class SearchRows:
 
     def developed(self, ids: Sequence[int]) -> dict[int, set[int]]:
         """Return those of `ids` that are RAW, with the pictures made from each."""
-        with self._database.read() as connection:
-            raw = connection.execute(
-                "SELECT id FROM contents WHERE format = 'raw'"
-                " AND id IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(ids)),),
-            ).fetchall()
-            return developed(connection, [content_id for (content_id,) in raw])
+        some = tuple(ids)
+
+        def look() -> dict[int, set[int]]:
+            with self._database.read() as connection:
+                raw = connection.execute(
+                    "SELECT id FROM contents WHERE format = 'raw'"
+                    " AND id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(some),),
+                ).fetchall()
+                return developed(connection, [content_id for (content_id,) in raw])
+
+        if len(some) > _MOST_IDS:
+            return look()
+        found: dict[int, set[int]] = self._remembered.answer(("developed", some), look)
+        return found
 
     def named(self, text: str, limit: int, *, whole_words: bool = False) -> Int64Array:
         """Return the sorted ids of live contents whose names and metadata have all words of a text.
@@ -140,7 +161,13 @@ class SearchRows:
             limit: the newest of them, if there are more.
             whole_words: no beginnings.
         """
-        return np.sort(np.asarray(self._having(text, limit, whole_words=whole_words), np.int64))
+        found: Int64Array = self._remembered.answer(
+            ("named", text, limit, whole_words),
+            lambda: np.sort(
+                np.asarray(self._having(text, limit, whole_words=whole_words), np.int64)
+            ),
+        )
+        return found
 
     def named_by(self, columns: str, text: str, ids: Sequence[int]) -> set[int]:
         """Return those of `ids` of which some columns of the names have all words of a text.
@@ -206,8 +233,13 @@ class SearchRows:
 
     def places(self, names: Sequence[str]) -> dict[str, list[str]]:
         """Return those folded names that places of images have, with each such place."""
-        with self._database.read() as connection:
-            return place_index.called(connection, names)
+
+        def look() -> dict[str, list[str]]:
+            with self._database.read() as connection:
+                return place_index.called(connection, names)
+
+        found: dict[str, list[str]] = self._remembered.answer(("places", tuple(names)), look)
+        return found
 
     def towns(self, name: str) -> Sequence[Town]:
         """Return the towns of the world with a name, in any language, the largest first.

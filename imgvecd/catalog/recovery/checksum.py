@@ -76,7 +76,7 @@ def _decoded(data: bytes) -> CatalogChecksum | None:
 
 
 def remove_checksum(path: str) -> None:
-    """Remove a checksum, for good: what is written afterwards shall never be compared with it."""
+    """Remove a checksum before the file is written: the two must never be compared."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path + CHECKSUM_SUFFIX)
         sync_directory(os.path.dirname(path))

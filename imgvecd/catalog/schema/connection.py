@@ -10,12 +10,14 @@ import sqlite3
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import msgspec
 
 from imgvecd.catalog.files import name_index, place_index
 from imgvecd.catalog.integrity.row_check import is_undecodable
 from imgvecd.catalog.recovery.disk_advice import advice
+from imgvecd.catalog.schema import forking
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
 from imgvecd.spelling import folded
@@ -26,6 +28,25 @@ _UNREADABLE = "a row is not as it was written"  # what it holds is nobody's busi
 _DAMAGED_ADVICE = "stop imgvecd and run `imgvecd check`"
 
 
+@dataclass(slots=True)
+class _Moment:
+    """What one thread reads together.
+
+    Attributes:
+        end: ends the transaction.
+        changes: as they were before it.
+        reader: its connection, once something was read.
+    """
+
+    end: contextlib.ExitStack
+    changes: int
+    reader: sqlite3.Connection | None = None
+
+
+class _OfThread(threading.local):
+    moment: _Moment | None = None
+
+
 class Database:
     """An open catalog file. Thread-safe; a write returns when it is on disk.
 
@@ -33,7 +54,6 @@ class Database:
         damaged: set once bytes were met that cannot be its own.
         on_damage: called then, each time, and after a row was met that cannot be as it was
             written; on whatever thread.
-        changes: counts what was committed since it was opened, but for what `alters` nothing.
         on_written: called, on whatever thread, after each commit that moved the clock.
     """
 
@@ -44,9 +64,12 @@ class Database:
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
         self.damaged = threading.Event()
-        self.changes = 0
+        self._changes = 0
+        self._of_thread = _OfThread()
         self.on_damage: Callable[[], None] = lambda: None
         self.on_written: Callable[[], None] = lambda: None
+        forking.require_no_fork()
+        forking.note_open(self)
         with self._translated():
             self._writer = self._connect()
             if read_only:
@@ -68,6 +91,22 @@ class Database:
                 f"{self.path} was written by an older imgvecd; start the program that writes to it"
                 " (such as `imgvecd serve`) once in this version, which brings it up to date"
             )
+
+    @property
+    def changes(self) -> int:
+        """What is another number once something was committed, but for what `alters` nothing.
+
+        What is read after it was asked is at least as new; it stays the same within `one_moment`.
+        """
+        moment = self._of_thread.moment
+        if moment is not None:
+            return moment.changes
+        if not self.read_only:
+            return self._changes
+        with self._lock, self._translated():  # whatever other processes commit
+            self._check_open()
+            ((version,),) = self._writer.execute("PRAGMA data_version").fetchall()
+        return int(version)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:
@@ -96,27 +135,54 @@ class Database:
                 yield self._writer
                 name_index.catch_up(self._writer)
                 self._writer.execute("COMMIT")
-                self.changes += alters  # who was told that it is written finds it from now on
+                self._changes += alters  # who was told that it is written finds it from now on
             except BaseException:
                 _roll_back(self._writer)
                 raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection inside one read transaction: everything seen is of one moment."""
+        """Yield a connection inside one read transaction: everything seen is of one moment.
+
+        Within `one_moment`, of that one.
+        """
         with self._translated():
             self._check_open()
+            moment = self._of_thread.moment
+            if moment is None:
+                with self._reader() as connection:
+                    yield connection
+                return
+            if moment.reader is None:
+                moment.reader = moment.end.enter_context(self._reader())
+            yield moment.reader
+
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Have all that this thread reads be of one moment, which begins with the first look."""
+        if self._of_thread.moment is not None:
+            yield
+            return
+        with contextlib.ExitStack() as end:
+            self._of_thread.moment = _Moment(end, self.changes)
             try:
-                connection = self._readers.get_nowait()
-            except queue.Empty:
-                connection = self._connect()
-                connection.execute("PRAGMA query_only=ON")
-            try:
-                connection.execute("BEGIN")
-                yield connection
+                yield
             finally:
-                _roll_back(connection)
-                self._give_back(connection)
+                self._of_thread.moment = None
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._readers.get_nowait()
+        except queue.Empty:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only=ON")
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            _roll_back(connection)
+            self._give_back(connection)
 
     def close(self) -> None:
         """Close every connection that is not in use; the rest close when given back."""
@@ -127,6 +193,7 @@ class Database:
             while not self._readers.empty():
                 self._readers.get_nowait().close()
             self._writer.close()
+            forking.note_closed(self)
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self.read_only else "rwc"
@@ -148,6 +215,7 @@ class Database:
     def _check_open(self) -> None:
         if self._closed:
             raise CatalogError(f"the catalog {self.path} is closed")
+        forking.require_no_fork()
 
     def _check_there(self) -> None:
         """Raise unless the file is still at its path: what is written to a deleted one is lost."""

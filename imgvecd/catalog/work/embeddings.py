@@ -6,6 +6,7 @@ and its image queued, to be encoded again.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 
@@ -113,13 +114,15 @@ class Embeddings:
         with self._database.read() as connection:
             model = model_id(connection, fingerprint)
             dim = model_dim(connection, model)
-            base, rows = model << KEY_BITS, []
-            for content_id in ids:
-                row = connection.execute(
-                    "SELECT vector FROM embeddings WHERE key = ?", (base + content_id,)
-                ).fetchone()
-                if row is not None:
-                    rows.append((content_id, row[0]))
+            base = model << KEY_BITS
+            stored = dict(
+                connection.execute(
+                    "SELECT key, vector FROM embeddings WHERE key IN"
+                    " (SELECT value + ? FROM json_each(?))",
+                    (base, json.dumps(list(ids))),
+                ).fetchall()
+            )
+        rows = [(each, stored[base + each]) for each in ids if base + each in stored]
         believed, vectors = self._believed(model, dim, rows)
         return {
             content_id: _normalised(vector.astype(np.float32))

@@ -62,6 +62,10 @@ class BrowserAdmission:
         self._before = before
         self._anew = "Open the page again with `imgvec browse`."
 
+    def knows(self, cookie: str | None) -> bool:
+        """Return whether a browser was let in that has this cookie."""
+        return cookie is not None and hmac.compare_digest(_bytes(cookie), self._cookie.encode())
+
     def refusal(
         self,
         method: str,
@@ -85,8 +89,7 @@ class BrowserAdmission:
         typed = navigates and path == "/" and site == "none"
         if site != "same-origin" and not typed:
             return _ELSEWHERE
-        known = cookie is not None and hmac.compare_digest(_bytes(cookie), self._cookie.encode())
-        if not known and (method, path) not in self._before:
+        if not self.knows(cookie) and (method, path) not in self._before:
             return Refusal(401, self._anew)
         return _unfit_write(headers, self._origins[hosts[0]]) if method in _WRITES else None
 

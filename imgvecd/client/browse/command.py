@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve the page until it is closed; with `--serve`, as the configuration says and for good."""
+    """Serve the page until it is closed; with `--serve`, as configured and until stopped."""
     like = None if options.like is None else read_image(options.like)
     socket_file = socket_path(options.socket)
+    # those with a minus come apart, as `protect_negatives` leaves them
+    query = " ".join([*options.query, *options.term])
 
     def gateway() -> Gateway:
         # aiohttp takes a while to import
         from imgvecd.client.browse.gateway import Gateway  # noqa: PLC0415
 
-        return Gateway(socket_file, query=" ".join(options.query), like=like)
+        return Gateway(socket_file, query=query, like=like)
 
     try:
         if options.serve:

@@ -27,6 +27,7 @@ from imgvecd.client.browse.admission import (
 from imgvecd.client.trusted_connector import TrustedConnector
 from imgvecd.command_hints import program, runnable
 from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
+from imgvecd.remote.door import Door, pass_over_the_rest, trust
 
 IDLE_S = 10 * 60.0
 """So long after the last page has gone the gateway ends."""
@@ -65,6 +66,10 @@ _TYPES = {
 }
 _ENTRANCE = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>imgvecd</title>'
 _CONNECTIONS = 64  # to the daemon, which lets one client have 128
+# Browsers of a family, each with an event stream and some requests for every page that is open.
+_MOST_CONNECTIONS = 256
+_READ_AHEAD = 1 << 16
+_LONGEST_LOGIN = 10_000  # bytes
 _LOOK_S = 1.0
 _UNKNOWN = 401
 _COOKIE_S = 90 * 86_400  # a browser asks for the secret again after a season
@@ -110,7 +115,10 @@ class Gateway:
     ) -> AsyncIterator[None]:
         """Answer whom `admission` lets in, on a socket that listens already."""
         self._admission = admission
-        app = web.Application(middlewares=[self._guard], client_max_size=allowed.MOST_BODY_BYTES)
+        app = web.Application(
+            middlewares=[pass_over_the_rest(), self._guard],
+            client_max_size=allowed.MOST_BODY_BYTES,
+        )
         app.add_routes(
             [
                 web.get("/enter", self._enter),
@@ -130,10 +138,12 @@ class Gateway:
             connector=connector, auto_decompress=False, timeout=ClientTimeout(total=None)
         ) as self._daemon:
             await runner.setup()
+            assert runner.server is not None  # noqa: S101  # it is set up
+            door = Door(listener, runner.server, most=_MOST_CONNECTIONS, read_ahead=_READ_AHEAD)
             try:
-                await web.SockSite(runner, listener).start()
                 yield
             finally:
+                door.close()
                 await runner.cleanup()
 
     async def ended(self) -> str:
@@ -154,6 +164,8 @@ class Gateway:
             request.headers.getall("Host", []),
             request.cookies.get(COOKIE),
         )
+        if self._admission.knows(request.cookies.get(COOKIE)):
+            trust(request)
         if refusal is None:
             self._asked_at = self._now()
             try:
@@ -197,8 +209,13 @@ class Gateway:
     async def _log_in(self, request: web.Request) -> web.Response:
         if not self._holds_secret:
             raise web.HTTPNotFound
+        body = b""
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > _LONGEST_LOGIN:
+                return _problem(Refusal(413, "That is too long for a secret."))
         try:
-            secret = msgspec.json.decode(await request.read(), type=_Secret).secret
+            secret = msgspec.json.decode(body, type=_Secret).secret
         except msgspec.MsgspecError:
             return _problem(Refusal(400, "Expected the secret."))
         cookie = self._admission.enter(secret)

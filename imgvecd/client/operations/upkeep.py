@@ -93,12 +93,12 @@ def checkpoint() -> ApiCall[api.Done]:
 
 
 def rebuild() -> ApiCall[api.Done]:
-    """Have the index built anew."""
+    """Rebuild the index."""
     return _do("/v1/rebuild")
 
 
 def stop_move() -> ApiCall[api.Done]:
-    """Have a move to another model given up."""
+    """Stop moving to another model."""
     return _do("/v1/move/stop")
 
 

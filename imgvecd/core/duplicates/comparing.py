@@ -1,4 +1,4 @@
-"""Compares pictures that look alike in colour and detail, each pair once for good."""
+"""Compares pictures that look alike in colour and detail, and keeps the verdict on each pair."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class Comparer:
         return found | {each: self._unkept[each] for each in self._unkept.keys() & set(ids)}
 
     def forget_pictures(self) -> None:
-        """Let go of what is kept decoded for the next pairs."""
+        """Free the pictures decoded for the next pairs."""
         self._examined.clear()
 
     async def examine(self, subject: Subject) -> ExaminedImage | None:

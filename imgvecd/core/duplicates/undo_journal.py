@@ -53,7 +53,7 @@ class MovedFile:
 
 
 class Trash(Protocol):
-    """Where files go that can be had back."""
+    """Where files go that can be restored."""
 
     def reserve(self, path: bytes) -> Iterator[TrashPlace]:
         """Yield places for the file at `path`, the likeliest first, each with its note written.

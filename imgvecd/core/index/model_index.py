@@ -317,7 +317,7 @@ class LibraryIndex:
         return self._store.size_bytes
 
     def close(self) -> None:
-        """Let go of files and memory, and end a rebuild that is under way.
+        """Close files, free memory, and end a rebuild under way.
 
         What no checkpoint has written is replayed from the catalog at the next `open`.
         """

@@ -52,7 +52,7 @@ class PauseRules:
         self._forced: dict[PauseCause, datetime.datetime | None] = {}
 
     def ask(self, until: datetime.datetime | None) -> None:
-        """Have indexing rest, for good if no end is given."""
+        """Pause indexing, until it is resumed if no end is given."""
         self._asked, self._asked_until = True, until
 
     def resume(self, now: datetime.datetime, readings: Readings, *, force: bool) -> None:

@@ -12,7 +12,7 @@ _PLENTY_BYTES = 16 << 20  # with less, it is not for us to take any
 
 
 def release_reserve(directory: str) -> None:
-    """Let go of the space if the disk is full."""
+    """Give the space back if the disk is full."""
     with contextlib.suppress(OSError):
         if shutil.disk_usage(directory).free < _BYTES:
             os.unlink(os.path.join(directory, _NAME))

@@ -293,7 +293,7 @@ class Engine:
         return self._task
 
     async def stop(self) -> None:
-        """Stop everything, write a last checkpoint, let go of workers."""
+        """Stop everything, write a last checkpoint, stop the workers."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -35,7 +35,7 @@ class GenerationIndex(MaintainedIndex, VectorIndex, Protocol):
         ...
 
     def verify(self) -> bool:
-        """Read the checkpoint through; False if it is damaged and has to be built anew."""
+        """Read the checkpoint through; False if it is damaged and needs a rebuild."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import weakref
 
 from imgvecd.closing import ContextManaged
 from imgvecd.core.files.disk_errors import describe
@@ -21,7 +22,7 @@ def require_target(directory: str) -> None:
 
 
 class StateLock(ContextManaged):
-    """Holds `directory`/lock until closed.
+    """Holds `directory`/lock until closed; a process that is forked meanwhile does not.
 
     Raises:
         AlreadyRunningError: another process holds it; the message says which.
@@ -48,6 +49,7 @@ class StateLock(ContextManaged):
                 f"{directory} is in use by process {holder or 'unknown'}: stop it first, or use"
                 " another state directory"
             ) from None
+        _held.add(self)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a name on it
             os.truncate(self._descriptor, 0)
             os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
@@ -72,3 +74,15 @@ class StateLock(ContextManaged):
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+_held: weakref.WeakSet[StateLock] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """Leave the locks to the process that took them: else they last as long as this one."""
+    for lock in _held:
+        lock.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)

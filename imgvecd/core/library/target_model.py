@@ -21,7 +21,7 @@ _FIRST_S, _LONGEST_S = 60.0, 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class DownloadTerms:
-    """Whether a model may be fetched. By default it may, and nobody asks what it takes.
+    """Whether a model may be fetched. By default it may, without a question.
 
     Attributes:
         consent: "given"; "asked" of a person, who gives it by `TargetModel.agree`; or "refused".

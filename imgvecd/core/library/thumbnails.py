@@ -50,7 +50,7 @@ class ThumbnailStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailSource:
-    """A thumbnail that can be had.
+    """A thumbnail that can be made or read.
 
     Attributes:
         name: the same for the same bytes, today and after a restart; begins with the image's hash.

@@ -33,6 +33,7 @@ from imgvecd.core.search.paging import (
     key_of,
 )
 from imgvecd.core.search.query import Query, name_words
+from imgvecd.core.search.remembered import Remembered
 from imgvecd.protocols import EmbeddingSource, ImageStore, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Int64Array, ModelInfo
 
@@ -49,6 +50,8 @@ _COUNTED: tuple[Band, ...] = ("found", "weaker")
 # scores would take longer than the search.
 _COUNTED_ONE_BY_ONE = 100_000
 _MARGIN = 1.25  # by which more are asked for than are likely: asking twice costs as much again
+_REMEMBERED = 1024  # images as hits show them: a megabyte
+_MOST_FILES = 20  # of one of them
 _MOST_NAMED_READ = 200_000  # ids, before filters; the newest
 
 
@@ -69,6 +72,11 @@ class Answering:
         self._image_store = image_store
         self._store = store
         self._instance = embeddings.instance()
+        self._shown: Remembered[int, Hit] = Remembered(
+            lambda: store.state,
+            _REMEMBERED,
+            lambda hit: len(hit.other_paths) + len(hit.companions) < _MOST_FILES,
+        )
 
     def answer(self, query: Query) -> SearchResponse:
         """Return a page of hits; blocks."""
@@ -226,7 +234,7 @@ class Answering:
     def hits(self, query: Query, groups: Sequence[Group]) -> tuple[Hit, ...]:
         """Return what shows `groups`, with relevance, and shares if they are asked for."""
         ids = [group.leader.id for group in groups]
-        images = self._image_store.images(ids)
+        shown = self._shown.answers(ids, self._look_at)
         vectors = self._vectors(ids) if query.request.explain else {}
         named = [group.leader.id for group in groups if _is_matched(query, group.leader)]
         matched = self._matched(query, named) if named else {}
@@ -234,9 +242,10 @@ class Answering:
         for group in groups:
             leader = group.leader
             hit = query.others.hits.get(leader.id)
-            if leader.id in images:
-                hit = hit_of(images[leader.id], leader.score)
-                hit = msgspec.structs.replace(hit, also_in=query.others.also_in.get(hit.id, ()))
+            if leader.id in shown:
+                hit = shown[leader.id]
+                also_in = query.others.also_in.get(hit.id, ())
+                hit = msgspec.structs.replace(hit, score=leader.score, also_in=also_in)
             if hit is None:
                 continue
             scale, vector = query.scale, vectors.get(leader.id)
@@ -254,6 +263,11 @@ class Answering:
                 )
             )
         return tuple(hits)
+
+    def _look_at(self, ids: Sequence[int]) -> dict[int, Hit]:
+        """Return what shows images, with no score yet."""
+        images = self._image_store.images(ids)
+        return {content_id: hit_of(image, 0.0) for content_id, image in images.items()}
 
     def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:
         """Return why images are found that are not only by what they show."""

@@ -3,8 +3,9 @@
 What matches in a library is told from the rest by the shape of a query's scores (`two_groups`).
 That shape knows no level: what is nearest to a text of what is not there stands out as well, all
 the more the longer the text is. So the query's best score and its best fiftieth are compared with
-what ordinary texts get in the same library. Both are in units of how much ordinary texts differ in
-it, and count the same: there is no constant of a model in them.
+what ordinary texts get in the same library, and, for less, the middle of its scores and how far
+they spread: of a text whose scores spread far, the best one says less. All are in units of how much
+ordinary texts differ in it: there is no constant of a model in them.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imgvecd.core.search.two_groups import middles_and_spreads
 from imgvecd.core.search.words import UNSPACED
 from imgvecd.types import Float32Array, Float64Array
 
 _UPPER = 0.98  # quantile: what several images have, where the best is one image's
 # A text is as likely as not to fit nothing whose best scores are so far from ordinary ones, as the
-# sum of both deviations. In any library there is something that a long text says in part, so it has
+# sum of all deviations. In any library there is something that a long text says in part, so it has
 # to stand higher. Chosen on the curve of `benchmarks/relevance`.
 _EVEN = -1.5
-_EVEN_LONG = 1.0
+_EVEN_LONG = 0.25
+_SHAPE = 0.25  # what middle and spread count, beside the best scores: a logistic fit to the same
 _LONG = 4  # words
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 
@@ -46,6 +49,7 @@ class BestScores:
         centre: mean of all scores.
         best, best_deviation: of the best score of each text.
         upper, upper_deviation: of the score from which each text's best fiftieth begins.
+        middle, middle_deviation, spread, spread_deviation: of `middles_and_spreads`.
     """
 
     images: int
@@ -54,6 +58,10 @@ class BestScores:
     best_deviation: float
     upper: float
     upper_deviation: float
+    middle: float
+    middle_deviation: float
+    spread: float
+    spread_deviation: float
 
     @classmethod
     def of(cls, scores: Float32Array) -> BestScores:
@@ -62,7 +70,9 @@ class BestScores:
         place = _upper_place(images)
         upper = np.partition(scores, place, axis=1)[:, place]
         best = scores.max(axis=1)
-        return cls(images, float(scores.mean()), *_of(best), *_of(upper))
+        middles, spreads = middles_and_spreads(scores)
+        measured = (best, upper, middles, spreads)
+        return cls(images, float(scores.mean()), *(x for each in measured for x in _of(each)))
 
     def of_all(self, best: float, images: int) -> float:
         """Return what to expect of a library of so many images, if a sample's best score is so.
@@ -88,6 +98,9 @@ class BestScores:
         upper = float(sample[_upper_place(len(sample))])
         standing = np.maximum(best, (scores - ordinary) / self.best_deviation)
         standing += (upper - self.upper) / self.upper_deviation
+        (middle,), (spread,) = middles_and_spreads(sample[None])
+        standing += _SHAPE * (float(middle) - self.middle) / self.middle_deviation
+        standing -= _SHAPE * (float(spread) - self.spread) / self.spread_deviation
         even = _EVEN_LONG if long else _EVEN
         return np.asarray(1 / (1 + np.exp(-np.clip(standing - even, -60, 60))))
 

@@ -6,7 +6,7 @@ import asyncio
 import collections
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from imgvecd.core.threads import BULK, asker
 from imgvecd.errors import CatalogError
@@ -32,6 +32,7 @@ class KnownTexts:
         self._lock = threading.Lock()
         self._remembered: collections.OrderedDict[str, Float32Array] = collections.OrderedDict()
         self._unwritten: dict[str, Float32Array] = {}
+        self._unknown: set[str] = set()
         self._writing: asyncio.Task[None] | None = None
 
     def remembered(self, texts: Sequence[str]) -> dict[str, Float32Array]:
@@ -51,7 +52,16 @@ class KnownTexts:
         if missing:
             found |= self._store.texts(self._fingerprint, missing)
             self._remember(found)
+            with self._lock:
+                if len(self._unknown) > _REMEMBERED_TEXTS:
+                    self._unknown.clear()
+                self._unknown.update(text for text in missing if text not in found)
         return found
+
+    def are_unknown(self, texts: Iterable[str]) -> bool:
+        """Return whether all were looked for, and are not known: no need to look once more."""
+        with self._lock:
+            return self._unknown.issuperset(texts)
 
     def find_once(self, texts: Sequence[str]) -> dict[str, Float32Array]:
         """Return what `find` does of texts that are asked for once: they displace no others."""
@@ -102,5 +112,6 @@ class KnownTexts:
             for text, vector in vectors.items():
                 self._remembered[text] = vector
                 self._remembered.move_to_end(text)
+                self._unknown.discard(text)
             while len(self._remembered) > _REMEMBERED_TEXTS:
                 self._remembered.popitem(last=False)

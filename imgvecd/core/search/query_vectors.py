@@ -87,6 +87,13 @@ class TermEncoder:
         words = [word for word in _words_of(terms) if word.strip()]
         await self.texts(_asked(words), Lane.INTERACTIVE)
 
+    def remembers(self, terms: Sequence[Term]) -> bool:
+        """Return whether nothing has to be encoded for terms, as far as can be told at once."""
+        if any(term.text is None and term.id is None for term in terms):
+            return False
+        asked = _asked(_words_of(terms))
+        return self._known_texts.remembered(asked).keys() >= set(asked)
+
     def known(self, terms: Sequence[Term]) -> Float32Array | None:
         """Return what `vectors` does, if nothing has to be encoded for it, else None; blocks.
 
@@ -120,11 +127,12 @@ class TermEncoder:
     async def texts(self, texts: Sequence[str], lane: Lane) -> Mapping[str, Float32Array]:
         """Return the unit vectors of texts; errors as for `vectors`."""
         found = self._known_texts.remembered(texts)
-        if len(found) < len(set(texts)):
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new and not self._known_texts.are_unknown(new):
             found = await INTERACTIVE.run(self._known_texts.find, texts)
-            new = [text for text in dict.fromkeys(texts) if text not in found]
-            if new:
-                found |= await self._together(new, lane)
+            new = [text for text in new if text not in found]
+        if new:
+            found |= await self._together(new, lane)
         return found
 
     async def _together(self, texts: Sequence[str], lane: Lane) -> dict[str, Float32Array]:
@@ -140,7 +148,8 @@ class TermEncoder:
         futures = [self._waiting[text] for text in texts]
         if self._encoding is None or self._encoding.done():
             self._encoding = asyncio.create_task(self._encode_waiting())
-        vectors = await asyncio.gather(*map(asyncio.shield, futures))
+        # not all at once: what is encoded in one batch costs the event loop one turn, not one each
+        vectors = [await asyncio.shield(future) for future in futures]
         return dict(zip(texts, vectors, strict=True))
 
     async def _encode_waiting(self) -> None:

@@ -26,11 +26,14 @@ from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
-FOUND = 0.24
-"""Relevance from which a hit is "found".
+FOUND = 0.3
+"""Relevance from which a hit is "found"."""
 
-Chosen on the curve of `benchmarks/relevance`, which docs/search.md shows: with a higher one more
-queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
+LEAST_FOUND = 0.22
+"""Relevance from which a hit is "found" where none of a sample of the library has `FOUND`.
+
+Both were chosen on the curve of `benchmarks/relevance`, which docs/search.md shows: F1 is best with
+the former, and the latter leaves fewer queries that have a match without any.
 """
 
 WEAKER_SHARE = 0.6
@@ -86,7 +89,8 @@ class Scale:
     @property
     def found(self) -> float:
         """Cosine from which a hit is "found"."""
-        return self.score(FOUND)
+        best = self.relevance(float(self.sample[-1]))
+        return self.score(FOUND if best >= FOUND else LEAST_FOUND)
 
     @property
     def weaker(self) -> float:
@@ -277,6 +281,7 @@ def shape_of(terms: Sequence[tuple[bool, float]]) -> Shape:
 
 __all__ = [
     "FOUND",
+    "LEAST_FOUND",
     "REFERENCE_TEXTS",
     "SMALLEST_LIBRARY",
     "TEXT",

@@ -150,6 +150,10 @@ class Searcher:
         """The library has changed."""
         self.library_changed.notify()
 
+    def remembers(self, request: SearchRequest) -> bool:
+        """Return whether nothing has to be encoded for it, as far as can be told at once."""
+        return self.terms.remembers(request.all_terms())
+
     async def search(self, request: SearchRequest) -> SearchResponse:
         """Return a page of hits for `request`, in its order.
 
@@ -184,10 +188,11 @@ class Searcher:
         """Return the answer of this library alone; blocks. Raises _UnknownError."""
         if known.state is None:
             known.state = self._state()
-        query = self._prepared(request, known)
-        if request.everywhere or request.sources:
-            query = dataclasses.replace(query, others=Others(notes=(_ALONE,)))
-        response = self._answer(query)
+        with self._store.one_moment():
+            query = self._prepared(request, known)
+            if request.everywhere or request.sources:
+                query = dataclasses.replace(query, others=Others(notes=(_ALONE,)))
+            response = self._answer(query)
         self._kept.keep(request, known.state, response)
         return response
 

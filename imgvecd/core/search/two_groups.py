@@ -62,11 +62,15 @@ class Null:
     @classmethod
     def of(cls, scores: Float32Array) -> Null:
         """Return it for scores, shape (ordinary queries, images)."""
-        medians = np.median(scores, axis=1, keepdims=True)
-        below = np.minimum(scores - medians, 0)
-        spreads = np.sqrt(2 * (below**2).mean(axis=1))
-        spread = max(float(spreads.mean()), 1e-6)
-        return cls(float(medians.mean()), float(medians.std()), spread)
+        middles, spreads = middles_and_spreads(scores)
+        return cls(float(middles.mean()), float(middles.std()), max(float(spreads.mean()), 1e-6))
+
+
+def middles_and_spreads(scores: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Return (medians, mean deviations of what is below them) of scores, for each row."""
+    middles = np.median(scores, axis=1)
+    below = np.minimum(scores - middles[:, None], 0)
+    return middles, np.sqrt(2 * (below**2).mean(axis=1))
 
 
 @dataclass(frozen=True, slots=True)

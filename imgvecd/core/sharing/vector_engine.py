@@ -293,7 +293,7 @@ class VectorEngine(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections; a call under way ends with an error."""
+        """Close connections; a call under way ends with an error."""
         ...
 
 

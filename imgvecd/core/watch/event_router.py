@@ -1,4 +1,4 @@
-"""From what the watcher hears to what is to be looked at."""
+"""Turns the watcher's events into folders and names to scan."""
 
 from __future__ import annotations
 

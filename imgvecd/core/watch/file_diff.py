@@ -1,4 +1,4 @@
-"""From what was found on disk and what the catalog knows, the changes to commit."""
+"""Compares what is on disk with the catalog: what is new, changed, renamed, moved or deleted."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Absent(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A look that is to be made.
+    """A scan to make.
 
     Attributes:
         descriptor: of the root's folder.
@@ -50,9 +50,14 @@ class Visit:
 
 
 class FolderScanner:
-    """Looks at folders, one thread at a time."""
+    """Looks at folders, one thread at a time.
+
+    Attributes:
+        dropped: folders (root id, path) that are no longer watched, for the caller to take.
+    """
 
     def __init__(self, store: FileStore, watcher: Watcher, scan_queue: ScanQueue) -> None:
+        self.dropped: list[tuple[int, bytes]] = []
         self._store = store
         self._watcher = watcher
         self._scan_queue = scan_queue
@@ -192,6 +197,7 @@ class FolderScanner:
     def _drop(self, root: WatchedRoot, directory: bytes) -> None:
         for path in root.tree.remove(directory):
             self._watcher.forget(root.absolute(path))
+            self.dropped.append((root.id, path))
 
     def _watch(self, root: WatchedRoot, directory: bytes) -> Coverage:
         if root.polled:

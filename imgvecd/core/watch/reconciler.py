@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from imgvecd.core.watch.mounts import Mounts
 from imgvecd.core.watch.replacement import SAMPLE, KnownFiles
 from imgvecd.core.watch.scan_queue import ScanQueue
 from imgvecd.core.watch.scan_step import ScanStep
+from imgvecd.core.watch.step_thread import StepThread
 from imgvecd.core.watch.watch_status import RootWatch, describe
 from imgvecd.core.watch.watched_root import WatchedRoot
 from imgvecd.errors import CatalogError, NotFoundError
@@ -96,6 +96,7 @@ class Reconciler:
         self._in_force = False  # `_configs`: a catalog that cannot be read keeps them waiting
         self._removing = False  # files of dropped roots
         self._step_lock = asyncio.Lock()
+        self._thread = StepThread()  # used with the lock only
         self._woken = asyncio.Event()
         self._awake = False
         self._roots_in_doubt = True
@@ -161,6 +162,7 @@ class Reconciler:
                 await self._task
         async with self._step_lock:
             await BULK.run(self._watcher.stop)
+        self._thread.close()
         self._calls.close()
         for _, future in self._waiting:
             future.cancel()
@@ -393,13 +395,15 @@ class Reconciler:
     async def _exclusively(self, work: Callable[[*Arguments], Result], *args: *Arguments) -> Result:
         """Run on a thread what only one thread at a time may do, to its end if cancelled."""
         async with self._step_lock:
-            running = _in_thread(partial(work, *args))
+            running = self._thread.do(partial(work, *args))
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
                 # at the end a disk that does not answer is left behind
                 await asyncio.wait([running], timeout=LEAVE_S if self._stopping else None)
-                running.cancel()  # if it goes on, nobody waits for what comes of it
+                if not running.done():
+                    self._thread.close()  # it is left behind, the next one begins with another
+                running.cancel()  # nobody waits for what comes of it
                 raise
 
     async def _wait_for(self, ticket: int) -> None:
@@ -425,24 +429,3 @@ class Reconciler:
             self._awake = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: there is nobody to wake
                 self._loop.call_soon_threadsafe(self._woken.set)
-
-
-def _in_thread(work: Callable[[], Result]) -> asyncio.Future[Result]:
-    """Have work done in a thread that does not keep the process from ending."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def tell(set_outcome: Callable[[], None]) -> None:
-        if not future.done():
-            set_outcome()
-
-    def run() -> None:
-        try:
-            outcome = partial(future.set_result, work())
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the caller's
-            outcome = partial(future.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(tell, outcome)
-
-    threading.Thread(target=run, name="reconcile", daemon=True).start()
-    return future

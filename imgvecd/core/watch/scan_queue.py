@@ -1,4 +1,4 @@
-"""What is to be looked at: hints coalesced into folders and names, in bounded memory.
+"""What to scan next: hints coalesced into folders and names, in bounded memory.
 
 Everything in the queue carries a ticket, a number that grows with time. Work that follows from a
 look keeps the look's ticket, so "all that was known at ticket n is done" can be asked.

@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from imgvecd.core.watch.debounce import Debounce
@@ -162,10 +162,12 @@ class ScanStep:
             return self._folder_scanner.look_offline(root, task)
         try:
             visit = Visit(root, self._descriptor(root), task, scan, final)
-            return self._folder_scanner.look(visit)
+            look = self._folder_scanner.look(visit)
         except RootOfflineError:
             self._check(root)
             return Absent.KEPT
+        self._forget_dropped(task.ticket)
+        return look
 
     def _commit(
         self, folders: Sequence[FolderState], phase: Phase, ticket: int, scan: Scan | None
@@ -301,9 +303,29 @@ class ScanStep:
         names: AbstractSet[bytes] | None = listing.names
         if names is None:
             names = self._debounce.written_in(look.root_id, listing.directory)
-        for name in names - listing.files.keys() - listing.unknown:
-            written = self._debounce.forget((look.root_id, listing.directory, name))
-            if written and name not in look.rows and name not in listing.omitted:
+        gone = names - listing.files.keys() - listing.unknown
+        known = look.rows.keys() | listing.omitted
+        self._forget(look.root_id, listing.directory, gone, known, ticket)
+
+    def _forget_dropped(self, ticket: int) -> None:
+        """Do as for absent files for those in folders that have gone, whole."""
+        dropped, self._folder_scanner.dropped = self._folder_scanner.dropped, []
+        for root_id, directory in dropped:
+            if names := self._debounce.written_in(root_id, directory):
+                rows = self._store.files_named(root_id, directory, names)
+                self._forget(root_id, directory, names, {row.name for row in rows}, ticket)
+
+    def _forget(
+        self,
+        root_id: int,
+        directory: bytes,
+        gone: Iterable[bytes],
+        known: AbstractSet[bytes],
+        ticket: int,
+    ) -> None:
+        for name in gone:
+            written = self._debounce.forget((root_id, directory, name))
+            if written and name not in known:
                 self.doubt = min(ticket, self.doubt or ticket)
 
 

@@ -475,3 +475,18 @@ def test_a_sample_is_the_same_whatever_the_order_in_which_images_came(tmp_path, 
         catalog.close()
     assert samples[0] == samples[1]
     assert len(set(samples[0])) == 10
+
+
+def test_what_is_read_in_one_moment_is_not_remembered_for_later_ones(catalog, root):
+    store = catalog.searching
+    with store.one_moment():
+        assert not len(store.named("sooner", 10))
+        committing = threading.Thread(
+            target=lambda: (add(catalog, root, b"later.jpg"), read_all(catalog))
+        )
+        committing.start()
+        committing.join()
+        assert not len(store.named("later", 10))
+        assert not catalog.images.page(0, 10)
+    (found,) = store.named("later", 10)
+    assert [image.id for image in catalog.images.page(0, 10)] == [found]

@@ -97,10 +97,28 @@ def test_json_is_the_answer(server, imgvec):
     assert imgvec("search", "x", "--json").stdout == msgspec.json.encode(answer) + b"\n"
 
 
-def test_nothing_found(server, imgvec):
+@pytest.mark.parametrize("form", [(), ("-0",), ("--jsonl",), ("--html", "/dev/null")])
+def test_a_pipe_gets_no_line_where_nothing_is_found_and_who_reads_is_told(server, imgvec, form):
     server.on(*SEARCH, found())
-    done = imgvec("search", "x")
+    done = imgvec("search", "x", *form)
     assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"imgvec: Nothing found among 5 images.\n"
+
+
+def test_who_is_told_that_nothing_is_found_reads_what_more_there_is(server, imgvec):
+    answer = in_bands(UNSURE, weaker=12, nearest=UNSURE, nearest_hits=(UNSURE,))
+    server.on(*SEARCH, msgspec.structs.replace(answer, indexing=True))
+    server.on("GET", "/v1/status", counted(seen=2000, indexed=499, pending=1500, failed=1))
+    assert imgvec("search", "x").stderr.decode().splitlines() == [
+        "imgvec: Nothing found among 463 images, 12 weaker. --all shows what comes nearest anyway.",
+        "imgvec: So far 499 of 1,999 files can be found; `imgvec status` shows how it goes on.",
+    ]
+
+
+def test_json_says_itself_that_nothing_is_found(server, imgvec):
+    server.on(*SEARCH, found())
+    done = imgvec("search", "x", "--json")
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 LINK = re.compile(r"\x1b]8;;file://[!-~]*\x1b\\(.*?)\x1b]8;;\x1b\\")

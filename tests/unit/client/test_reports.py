@@ -58,3 +58,13 @@ def test_sources_with_wrong_vectors_are_told():
     )
     lines = reports.status(msgspec.structs.replace(STATUS, shared=status))
     assert any("nothing is taken from source 0b5e, 77aa: wrong vectors" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("server", "is_told"),
+    [({}, False), ({"checks": 1}, True), ({"checks": 1, "compared_with": "here"}, False)],
+)
+def test_an_encode_server_that_nobody_vouches_for_is_told(server, is_told):
+    told = api.EncodeServerStatus(url="https://desk:8770", model="m", state="ready", **server)
+    lines = reports.status(msgspec.structs.replace(STATUS, encode_servers=(told,)))
+    assert any("compared with nobody's" in line for line in lines) == is_told

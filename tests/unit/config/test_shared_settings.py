@@ -43,6 +43,8 @@ def test_other_machines_are_verified():
     assert parameters("postgresql://me@db.example/x", "")["sslrootcert"] == "system"
     own = parameters("postgresql://me@db/x?sslrootcert=/etc/ca.pem", "")
     assert (own["sslmode"], own["sslrootcert"]) == ("verify-full", "/etc/ca.pem")
+    home = parameters("postgresql://me@db/x?sslrootcert=~/ca.pem", "")
+    assert home["sslrootcert"] == os.path.expanduser("~/ca.pem")  # libpq knows no ~
     for local in ("postgresql:///x", "postgresql://localhost/x", "postgresql:///x?host=/run/pg"):
         assert "sslmode" not in parameters(local, "")
     weak = parameters("postgresql://a,localhost/x?sslmode=require", "")

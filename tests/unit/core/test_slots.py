@@ -96,6 +96,27 @@ async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
     assert (crowd.slots.under_way, crowd.slots.waiting) == (0, 0)
 
 
+async def test_what_goes_first_waits_for_none_of_its_clients_and_keeps_none_out():
+    slots, served = Slots(slots=1, per_client=1), []
+
+    async def ask(name, *, first):
+        await slots.take(1, first=first)
+        served.append(name)
+        await settled()
+        slots.give_back(1)
+
+    await slots.take(1)
+    tasks = [asyncio.create_task(ask(f"new {n}", first=False)) for n in range(2)]
+    await settled()
+    tasks += [asyncio.create_task(ask(f"known {n}", first=True)) for n in range(8)]
+    await settled()
+    slots.give_back(1)
+    await asyncio.gather(*tasks)
+    known = [f"known {n}" for n in range(8)]
+    assert served == [*known[:3], "new 0", *known[3:6], "new 1", *known[6:]]
+    assert (slots.under_way, slots.waiting) == (0, 0)
+
+
 async def test_a_client_has_more_while_it_is_alone(monkeypatch):
     monkeypatch.setattr(recent_clients, "_RECENT_S", 86_400.0)  # the machine may pause
     crowd = Crowd(Slots(4, per_client=3, beside_others=1))

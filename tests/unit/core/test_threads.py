@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import asyncio
 import functools
-import os
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from forks import in_a_fork
 from running import DEADLINE_S
 
 import imgvecd
@@ -102,18 +102,10 @@ async def test_a_client_that_rests_keeps_no_place_from_others(monkeypatch):
     assert await asyncio.wait_for(for_client("other", pool, int), DEADLINE_S) == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_after_a_fork_there_are_threads_again():
     pool = ThreadPool("forked", 1)
     assert asyncio.run(pool.run(sum, (1, 2))) == 3
-    child = os.fork()
-    if child == 0:
-        try:
-            answer = asyncio.run(asyncio.wait_for(pool.run(sum, (3, 4)), DEADLINE_S))
-        except BaseException:  # noqa: BLE001  # nothing may leave the child
-            answer = -1
-        os._exit(answer)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert in_a_fork(lambda: asyncio.run(pool.run(sum, (3, 4)))) == 7
 
 
 def test_nobody_uses_the_default_executor():

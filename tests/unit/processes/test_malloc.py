@@ -62,6 +62,27 @@ print(held() - before)
 """
 
 
+MAPPED = """
+import contextlib, mmap, os, resource, tempfile, time
+from imgvecd.processes.malloc import giving_back_mapped
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+with tempfile.TemporaryDirectory() as folder, open(folder + "/weights", "w+b") as file:
+    file.write(bytes(64 << 20))
+    file.flush()
+    mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    before = held()
+    with giving_back_mapped(folder) if {told} else contextlib.nullcontext():
+        assert not any(mapped[::4096])
+        until = time.monotonic() + ({told} and 30)
+        while held() - before > 16 << 20 and time.monotonic() < until:
+            time.sleep(0.01)
+        print(held() - before)
+    assert not any(mapped[::4096])
+"""
+
+
 def run(program, *, told):
     program = program.format(told=told)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
@@ -81,3 +102,8 @@ def test_freed_memory_is_used_again():
 def test_large_blocks_are_given_back_though_small_ones_behind_them_are_kept():
     assert int(run(HELD, told=False)) > 48 << 20
     assert int(run(HELD, told=True)) < 16 << 20
+
+
+def test_pages_of_a_mapped_file_are_given_back_meanwhile():
+    assert int(run(MAPPED, told=False)) > 48 << 20
+    assert int(run(MAPPED, told=True)) < 16 << 20

@@ -374,6 +374,45 @@ async def test_where_nothing_is_encoded_the_first_server_is_believed_for_good(tm
         assert kept in str(told.value)
 
 
+async def test_it_is_told_which_server_was_compared_with_another_and_which_with_none(tmp_path):
+    kept = str(tmp_path / "kept")
+    async with scene() as first, scene() as second:
+        reference = ReferenceVectors(kept, None)
+        one, other = (at.remote(reference=reference) for at in (first, second))
+        assert one.status().compared_with == ""
+        await one.ready()
+        for _ in range(2):  # that it is as it was itself shows nothing
+            first.clock.now += 3600
+            await one.encode_images([picture(1)], Lane.BULK)
+        assert (one.status().checks, one.status().compared_with) == (2, "")
+        assert other.status().compared_with == ""
+        await other.ready()
+        await other.encode_images([picture(1)], Lane.BULK)
+        assert other.status().compared_with == one.url
+        assert one.status().compared_with == other.url
+        again = first.remote(reference=ReferenceVectors(kept, None))  # after a restart
+        await again.ready()
+        await again.encode_images([picture(1)], Lane.BULK)
+        assert again.status().compared_with == other.url
+        here = second.remote(reference=ReferenceVectors(kept, FakeEncoder()))
+        await here.ready()
+        await here.encode_images([picture(1)], Lane.BULK)
+        assert here.status().compared_with == "here"
+
+
+async def test_a_server_that_differs_vouches_for_none(tmp_path):
+    reference = ReferenceVectors(str(tmp_path / "kept"), None)
+    async with scene() as first, odd_scene() as second:
+        second.encoder.wrong_from = 0
+        one, other = (at.remote(reference=reference) for at in (first, second))
+        await one.ready()
+        await one.encode_images([picture(1)], Lane.BULK)
+        await other.ready()
+        with pytest.raises(EncoderAwayError, match="encodes wrongly"):
+            await other.encode_images([picture(1)], Lane.BULK)
+        assert one.status().compared_with == other.status().compared_with == ""
+
+
 async def test_what_was_believed_gives_way_to_what_is_made_here(tmp_path):
     kept = str(tmp_path / "kept")
     async with odd_scene() as at:

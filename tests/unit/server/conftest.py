@@ -189,6 +189,7 @@ class FakeService:
 
     def __init__(self):
         self.asked = []
+        self.remembered = set()
         self.error = None
         self.reasons = ()
         self.gate = None
@@ -230,6 +231,9 @@ class FakeService:
             index_bytes=1,
         )
         return await self._answer("stats", stats)
+
+    def remembers(self, request):
+        return request.text in self.remembered
 
     async def search(self, request):
         found = api.SearchResponse(hits=(HIT,), searched=1, clock="c:x:1", took_ms=1, model="m")

@@ -241,6 +241,22 @@ async def test_when_all_connections_are_busy_a_new_one_is_told(start, monkeypatc
     assert [(await one).status for one in asking] == [200] * 3
 
 
+async def test_a_search_that_needs_no_model_waits_for_none_that_do(start):
+    daemon = await start()
+    daemon.service.remembered = {"known"}
+    daemon.service.gate = asyncio.Event()
+    clients = []
+    for text in [*(f"new{n}" for n in range(SLOTS)), "known"]:
+        clients.append(daemon.connect())
+        clients[-1].sendall(f"GET /v1/search?text={text} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await daemon.until(lambda: "known" in {search.text for search in daemon.service.asked})
+    assert len(daemon.service.asked) <= SLOTS // 2 + 1  # as many new ones as one client may
+    daemon.service.gate.set()
+    for client in clients:
+        assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200")
+        client.close()
+
+
 async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch):
     monkeypatch.setattr(connection_module, "MAX_CONNECTIONS_PER_CLIENT", 3)
     daemon = await start()

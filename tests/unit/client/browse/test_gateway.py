@@ -9,8 +9,10 @@ import aiohttp
 import pytest
 from running import DEADLINE_S
 
-from imgvecd.client.browse.admission import COOKIE, OneBrowser
+from imgvecd.client.browse import gateway as gateway_module
+from imgvecd.client.browse.admission import COOKIE, OneBrowser, SecretHolders
 from imgvecd.client.browse.gateway import Gateway
+from imgvecd.remote import door
 
 
 async def test_with_no_page_open_it_ends_after_some_minutes(tmp_path):
@@ -85,3 +87,44 @@ async def test_a_person_without_the_cookie_is_told_in_words(tmp_path):
         async with get("/", headers=head) as response:
             assert (response.status, response.content_type) == (401, "text/plain")
             assert "again" in await response.text()
+
+
+async def test_strangers_make_room_for_the_browser_that_was_let_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(gateway_module, "_MOST_CONNECTIONS", 4)
+    async with browsing(tmp_path / "none") as get:
+        async with get("/start") as response:
+            port = response.url.port
+        strangers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]
+        async with get("/start") as response:
+            assert response.status == 200
+        for reader, _ in strangers[:8]:
+            assert await asyncio.wait_for(reader.read(), DEADLINE_S) == b""
+        for _, writer in strangers:
+            writer.close()
+
+
+async def test_who_does_not_bring_the_cookie_soon_is_hung_up_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(door, "_STRANGER_S", 0.05)
+    async with browsing(tmp_path / "none") as get:
+        async with get("/start") as response:
+            port = response.url.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nX: ")
+        assert await asyncio.wait_for(reader.read(), DEADLINE_S) == b""
+        writer.close()
+        async with get("/start") as response:
+            assert response.status == 200
+
+
+async def test_a_secret_is_not_as_long_as_a_picture(tmp_path):
+    listener = socket.create_server(("127.0.0.1", 0))
+    origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": origin, "Content-Type": "application/json"}
+    async with (
+        Gateway(str(tmp_path / "none")).running(listener, SecretHolders(origin, "s" * 40)),
+        aiohttp.ClientSession(origin, headers=own) as browser,
+    ):
+        async with browser.post("/enter", data=b"x" * 1_000_000) as response:
+            assert response.status == 413
+        async with browser.post("/enter", json={"secret": "s" * 40}) as response:
+            assert response.status == 200

@@ -40,6 +40,14 @@ def test_who_is_on_a_lower_level_fits_less_whatever_the_shape():
     assert levels[-1] < levels[0] / 2
 
 
+def test_the_best_of_scores_that_spread_far_says_less():
+    near = text(10, 4.0) - 1.5
+    far = near.copy()
+    low = far < np.median(far)
+    far[low] = np.median(far) + 1.5 * (far[low] - np.median(far))  # best scores and middle stay
+    assert fits(np.sort(far), long=True) < 0.8 * fits(near, long=True)
+
+
 @pytest.mark.parametrize("factor", [0.01, 1.0, 30.0])
 @pytest.mark.parametrize("shift", [-5.0, 0.0, 0.2])
 def test_the_scale_of_a_model_does_not_matter(factor, shift):

@@ -1,15 +1,20 @@
 """Answers that are given again are those that a search anew would give."""
 
+import functools
+import os
+
 import msgspec
 import pytest
 from fakes import MODEL
 
 from imgvecd.api import Hit, SearchRequest, SearchResponse, Term
+from imgvecd.catalog import Catalog
 from imgvecd.catalog.queries import known_names
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.core.search import kept_answers, searcher
 from imgvecd.core.search.kept_answers import KeptAnswers
 from imgvecd.core.threads import ThreadPool
+from tests.unit.core.search.conftest import PlainIndex
 from tests.unit.core.search.test_searcher import fill, towards, with_references
 
 ASKED = SearchRequest(text="query", all=True, limit=50)
@@ -48,9 +53,48 @@ async def test_a_known_text_takes_one_turn_in_one_thread_and_again_none(shelf, h
     assert same(first, again)
 
 
-async def test_many_hits_take_no_more_statements_than_few(shelf, monkeypatch):
+async def test_many_hits_take_no_more_statements_than_few(shelf, looks):
     fill(shelf, 40)
     asking = await with_references(shelf)
+    counts = []
+    for limit in (1, 1, 30):
+        shelf.catalog.user_metadata.tag([1], [f"{len(counts)}"])  # nothing is remembered
+        looks.clear()
+        await asking.search(
+            msgspec.structs.replace(ASKED, limit=limit, min_score=-0.9 - limit / 999)
+        )
+        counts.append(len(looks))
+    assert counts[2] <= counts[1] + 5  # of what is beside the files, some at a time
+
+
+async def test_a_known_text_looks_nothing_up_while_nothing_changes(shelf, looks):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    asking._index = asking.answers._index = asking.scales._index = Still(asking._index)
+    await asking.search(ASKED)
+    looks.clear()
+    await asking.search(msgspec.structs.replace(ASKED, min_score=-0.9))
+    assert not looks
+    shelf.catalog.user_metadata.tag([1], ["x"])
+    await asking.search(msgspec.structs.replace(ASKED, min_score=-0.8))
+    assert looks.count("BEGIN") == 1
+    assert looks.count("ROLLBACK") == 1
+
+
+async def test_a_new_text_is_looked_for_once(shelf, hops, looks):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    await asking.search(ASKED)
+    hops.clear()
+    looks.clear()
+    await asking.search(msgspec.structs.replace(ASKED, text="another one"))
+    assert [call for pool, call in hops if pool == "interactive"] == ["_found", "_found"]
+    assert len([look for look in looks if " FROM texts " in look]) == 1
+
+
+@pytest.fixture
+def looks(shelf, monkeypatch):
+    """What is said to SQLite."""
     said, connect = [], Database._connect
 
     def traced(database):
@@ -60,14 +104,55 @@ async def test_many_hits_take_no_more_statements_than_few(shelf, monkeypatch):
 
     monkeypatch.setattr(Database, "_connect", traced)
     shelf.catalog.searching._database._readers.queue.clear()
-    counts = []
-    for limit in (1, 1, 30):
-        said.clear()
-        await asking.search(
-            msgspec.structs.replace(ASKED, limit=limit, min_score=-0.9 - limit / 999)
-        )
-        counts.append(len(said))
-    assert counts[2] <= counts[1] + 5  # of what is beside the files, some at a time
+    return said
+
+
+class Still:
+    """An index as it was."""
+
+    def __init__(self, index):
+        self.clock, self._found = index._all()
+        self.search = functools.partial(PlainIndex.search, self)
+
+    def _all(self):
+        return self.clock, self._found
+
+    def __len__(self):
+        return len(self._found)
+
+
+async def by_another_process(shelf, asking):
+    """Return what is answered by who remembers nothing."""
+    ours, shelf.catalog = (
+        shelf.catalog,
+        Catalog(os.path.dirname(shelf.catalog.path), read_only=True),
+    )
+    try:
+        other = shelf.searcher()
+        other.scales = asking.scales  # the sample is drawn anew only once there are many more
+        return await other.search(ASKED)
+    finally:
+        shelf.catalog.close()
+        shelf.catalog = ours
+
+
+async def test_who_reads_beside_another_process_tells_what_that_has_written(shelf):
+    fill(shelf, 40)
+    ours = await with_references(shelf)
+    before = await ours.search(ASKED)
+    beside = Catalog(os.path.dirname(shelf.catalog.path), read_only=True)
+    writing, shelf.catalog = shelf.catalog, beside
+    try:
+        reading = await with_references(shelf)
+        assert same(before, await reading.search(ASKED))
+        shelf.catalog = writing
+        shelf.catalog.user_metadata.tag([1], ["query"])
+        now = await ours.search(ASKED)
+        assert not same(before, now)
+        assert same(now, await reading.search(ASKED))
+    finally:
+        shelf.catalog = writing
+        beside.close()
 
 
 CHANGES = {
@@ -90,9 +175,8 @@ async def test_what_is_kept_is_told_no_more_after(shelf, change):
     assert same(before, await asking.search(ASKED))
     CHANGES[change](shelf, ids)
     now = await asking.search(ASKED)
-    asking._kept = KeptAnswers()
     assert not same(before, now)
-    assert same(now, await asking.search(ASKED))
+    assert same(now, await by_another_process(shelf, asking))
 
 
 async def test_another_day_is_another_answer(shelf, monkeypatch, hops):

@@ -228,6 +228,23 @@ async def test_an_answer_waits_for_no_write_and_its_text_is_kept_at_the_end(shel
     }
 
 
+async def test_it_is_told_at_once_whether_anything_has_to_be_encoded(shelf):
+    ids = fill(shelf, 3)
+    searcher = shelf.searcher()
+    known, new = SearchRequest(text="dogs"), SearchRequest(text="a cat")
+    assert not searcher.remembers(known)
+    await searcher.search(known)
+    assert searcher.remembers(known)
+    assert not searcher.remembers(new)
+    shelf.encoder.encode_texts = None
+    stored = Term(id=ids[0])
+    mixed = SearchRequest(terms=(Term(text="dogs"), stored))
+    assert searcher.remembers(mixed)
+    await searcher.search(mixed)
+    assert not searcher.remembers(SearchRequest(terms=(stored, Term(url="http://x/y.jpg"))))
+    await searcher.close()
+
+
 async def test_texts_that_wait_for_the_catalog_are_few_and_forgotten_by_none(shelf, monkeypatch):
     monkeypatch.setattr(known_texts, "_MOST_UNWRITTEN", 2)
     monkeypatch.setattr(known_texts, "_REMEMBERED_TEXTS", 1)
