@@ -193,7 +193,7 @@ class DaemonMachine(RuleBasedStateMachine):
     def to_write(self, place):
         """Return a path; PermissionError for another name of a file where nobody sees it used."""
         path = self.at(place)
-        if path.exists() and not self.is_watched(path) and path.stat().st_nlink > 1:
+        if path.exists() and not self.is_watched(path.resolve()) and path.stat().st_nlink > 1:
             raise PermissionError(path)
         return path
 
