@@ -298,7 +298,8 @@ class CopyFacts:
         bands: strength of ever finer structure, up to the finest that the pixels can hold.
         steps: of quantisation of brightness, 64 by rows; empty where it is no JPEG.
         sample: brightness of some 8 × 8 blocks, of places that depend on the size only.
-        strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms.
+        strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms; of
+            brightness, then of the blue and the red difference at half the resolution.
         repeats: frequencies, per pixel, at which differences between neighbours repeat both across
             and down, as interpolation makes them; without those of JPEG's own grid.
         further: looks of the frames, pages or views beside the picture, 32 × 32 grey levels each,

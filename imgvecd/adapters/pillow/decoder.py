@@ -150,7 +150,7 @@ def _copy_facts(picture: _Picture, file: BinaryIO, size_bytes: int, prefix: byte
         bands=tuple(quality.bands(luma)),
         steps=steps,
         sample=quality.sample(upright),
-        strengths=quality.strengths(upright),
+        strengths=quality.strengths(upright, rgb),
         repeats=quality.repeats(upright),
         further=further_pictures.some(looks),
         pictures=1 + len(looks),

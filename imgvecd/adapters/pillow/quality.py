@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -38,6 +39,7 @@ _MOST_PEAKS = 12
 _REPEATED = {2: 0.7, 4: 0.28}
 _LEAST_APART = 0.5  # grey levels, in the mean: of less, nothing is told
 _GRID_BINS, _PEAK_BINS, _BESIDE_BINS, _SAME_BINS = 3, 4, 60, 2.5
+_BLOCK = 8  # pixels a side, of JPEG
 _STRENGTHS = ((1, 1), (2, 4), (5, 6), (7, 9), (10, 14))
 _TILE = 256  # pixels a side
 _BANDS = 24
@@ -133,13 +135,15 @@ def bands(luma: Float32Array) -> list[float]:
     return [round(float(each) / coarse, 5) for each in strength]
 
 
-def strengths(luma: Float32Array) -> tuple[float, ...]:
+def strengths(luma: Float32Array, rgb: Image.Image) -> tuple[float, ...]:
     """Return how strong structure is within blocks, by sums of row and column of coefficients."""
-    squares = (_coefficients(_some_blocks(luma, _MOST_BLOCKS)) ** 2).mean(axis=0)
-    fineness = np.add.outer(np.arange(8), np.arange(8))
-    return tuple(
-        round(math.log(float(squares[(fineness >= low) & (fineness <= high)].mean()) + 0.01) / 2, 5)
-        for low, high in _STRENGTHS
+    colours = np.asarray(rgb.convert("YCbCr"))[..., 1:]
+    blocks = _some_blocks(colours, _MOST_BLOCKS, 2 * _BLOCK)
+    halves = blocks.reshape(-1, _BLOCK, 2, _BLOCK, 2, 2).mean(axis=(2, 4), dtype=np.float32)
+    return (
+        *_strengths(_some_blocks(luma, _MOST_BLOCKS)),
+        *_strengths(halves[..., 0]),
+        *_strengths(halves[..., 1]),
     )
 
 
@@ -184,6 +188,16 @@ def sample(luma: Float32Array) -> bytes:
     return blocks
 
 
+def _strengths(blocks: Float32Array) -> Iterator[float]:
+    if not len(blocks):  # of a picture smaller than one
+        blocks = np.zeros((1, _BLOCK, _BLOCK), np.float32)
+    squares = (_coefficients(blocks) ** 2).mean(axis=0)
+    fineness = np.add.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    for low, high in _STRENGTHS:
+        mean = float(squares[(fineness >= low) & (fineness <= high)].mean())
+        yield round(math.log(mean + 0.01) / 2, 5)
+
+
 def _rhythm(luma: Float32Array) -> list[tuple[float, float]]:
     """Return (frequency, distance of frequencies that can be told apart) of the clear ones."""
     length = luma.shape[1] - 2
@@ -225,10 +239,11 @@ def _within(times: int, apart: Float32Array) -> float:
     return float((means.sum() - means.max()) / (times - 1) / means.max())
 
 
-def _some_blocks(plane: NDArray[_Pixel], about: int) -> NDArray[_Pixel]:
-    """Return whole blocks, evenly chosen, fewer than twice as many, shape (blocks, 8, 8, …)."""
-    rows, columns = plane.shape[0] // 8, plane.shape[1] // 8
-    grid = plane[: rows * 8, : columns * 8].reshape(rows, 8, columns, 8, *plane.shape[2:])
+def _some_blocks(plane: NDArray[_Pixel], about: int, side: int = _BLOCK) -> NDArray[_Pixel]:
+    """Return whole blocks, evenly chosen, fewer than twice as many: (blocks, side, side, …)."""
+    rows, columns = plane.shape[0] // side, plane.shape[1] // side
+    grid = plane[: rows * side, : columns * side]
+    grid = grid.reshape(rows, side, columns, side, *plane.shape[2:])
     chosen = np.arange(0, rows * columns, max(1, rows * columns // about))
     found: NDArray[_Pixel] = grid[chosen // max(columns, 1), :, chosen % max(columns, 1)]
     return found
