@@ -157,6 +157,20 @@ def test_a_photo_that_remembers_poor_steps_is_not_beaten_by_a_copy_in_these(pict
     assert kept(copy=copy, original=original) == "original"
 
 
+@pytest.mark.parametrize(
+    ("form", "how"),
+    [("WEBP", {"quality": 75}), ("AVIF", {"quality": 60, "speed": 8}), ("HEIF", {"quality": 60})],
+)
+def test_a_photo_that_was_saved_twice_is_not_beaten_by_what_came_by_another_codec(
+    picture, form, how
+):
+    original = saved(again(picture, quality=80), quality=93)
+    copy = saved(opened(saved(opened(original), form, **how)), quality=92)
+    assert kept(copy=copy, original=original) == "original"
+    poor = saved(again(picture, quality=20), quality=95)
+    assert kept(poor=poor, original=original) == "original"
+
+
 def test_more_bits_of_a_jpegs_pixels_make_it_no_better(picture):
     original = saved(picture.convert("L"), quality=92)
     levels = np.asarray(Image.open(io.BytesIO(original)))
