@@ -193,7 +193,7 @@ class DaemonMachine(RuleBasedStateMachine):
     def to_write(self, place):
         """Return a path; PermissionError for another name of a file where nobody sees it used."""
         path = self.at(place)
-        if not self.is_watched(path) and path.stat().st_nlink > 1:
+        if path.exists() and not self.is_watched(path.resolve()) and path.stat().st_nlink > 1:
             raise PermissionError(path)
         return path
 
@@ -283,10 +283,13 @@ class DaemonMachine(RuleBasedStateMachine):
                 self.at(other).rename(self.at(one))
                 self.at(one).with_name("aside").rename(self.at(other))
 
+    def copy_file(self, old, new):
+        return shutil.copy2(old, self.to_write(new))
+
     @rule(old=places, new=places)
     def copy(self, old, new):
         with contextlib.suppress(OSError, shutil.SameFileError):
-            shutil.copy2(self.at(old), self.at(new))
+            self.copy_file(self.at(old), new)
 
     @rule(old=places, new=places)
     def link(self, old, new):
@@ -360,7 +363,11 @@ class DaemonMachine(RuleBasedStateMachine):
         if len(entries) <= MOST_COPIED:
             with contextlib.suppress(OSError, shutil.Error):
                 shutil.copytree(
-                    self.at(old), self.at(new) / "copied", symlinks=True, dirs_exist_ok=True
+                    self.at(old),
+                    self.at(new) / "copied",
+                    symlinks=True,
+                    copy_function=self.copy_file,
+                    dirs_exist_ok=True,
                 )
 
     @rule(folder=folders)
