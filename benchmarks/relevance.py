@@ -15,11 +15,11 @@ below a surfer. Libraries "without" have no such photos. Those called "subject?"
 what no caption names; of 36 answers to that which were looked at, 19 were right.
 
 The libraries of one draw are few: F1 differs by 0.02 from one to the next, so compare several
-(`--draws`).
+(`--draws`). Those that constants were chosen on do not count as a check: `--first-draw` has others.
 
 A file of vectors holds `images` (n, dim) in the order of the photos as `--write-texts` names them,
 `texts` (m strings) and `vectors` (m, dim), unit rows. Which it needs depends on `--photos`,
-`--sizes` and `--draws`: give both commands the same.
+`--sizes`, `--draws` and `--first-draw`: give both commands the same.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import (
     FOUND,
-    LEAST_FOUND,
     TEXT,
     WEAKER,
     WEAKER_SHARE,
@@ -57,7 +56,7 @@ _MODELS = Path(imgvecd.__file__).parent / "models"
 _SIZES = (100, 300, 1000, 5000)
 _CAPTIONS = 80  # asked in libraries of each size
 _HOLDOUT = 500
-_CURVE = (0.05, 0.1, 0.15, LEAST_FOUND, FOUND, 0.36, 0.5, 0.7)
+_CURVE = (0.05, 0.1, 0.15, FOUND, 0.3, 0.36, 0.5, 0.7)
 _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of libraries, best first
 # things that can be seen, of those that three or more of the photos have in two captions
 THINGS = """
@@ -79,6 +78,9 @@ def main() -> None:
         "--photos", type=int, metavar="N", help="only the first, held out ones first"
     )
     parser.add_argument("--draws", type=int, default=1, help="of libraries, for each query")
+    parser.add_argument(
+        "--first-draw", type=int, default=0, metavar="N", help="draws from N on are others"
+    )
     parser.add_argument("--vectors", metavar="FILE", help="npz of images, texts, vectors")
     parser.add_argument("--save", metavar="FILE", help="keep the vectors of imgvecd-mini")
     parser.add_argument("--write-texts", metavar="FILE", help="only say what a file needs")
@@ -86,7 +88,8 @@ def main() -> None:
     photos, asked = held_out_first()
     photos = photos[: options.photos]
     captions = [photo.captions for photo in photos]
-    studies = [Study(captions, min(asked, len(photos)), seed) for seed in range(options.draws)]
+    draws = range(options.first_draw, options.first_draw + options.draws)
+    studies = [Study(captions, min(asked, len(photos)), seed) for seed in draws]
     cases = [
         case for study in studies for size in options.sizes for case in study.cases(size, _CAPTIONS)
     ]
@@ -277,14 +280,12 @@ def report(measured: Measured) -> None:
     history.show_table("relevance", rows, headers)
     print()
     curve = [_at(measured, f"{cut}", lambda scale, cut=cut: scale.score(cut)) for cut in _CURVE]
-    curve.append(_at(measured, "found", lambda scale: scale.found))
     curve.append(_at(measured, "found and weaker", lambda scale: scale.weaker))
     history.show_table("relevance_curve", curve, _HEADERS)
     print()
     rows = [(f"{share:.0%}", f"{measured.recall_of_best(share):.2f}") for share in _SHARES]
     print(tabulate.tabulate(rows, ("of library, best first", "recall of subjects")))
-    print(f"found from {FOUND}, where nothing has that from {LEAST_FOUND}; with it, weaker to")
-    print(f"the best {WEAKER_SHARE:.0%}, else from {WEAKER}")
+    print(f"found from {FOUND}; with it, weaker to the best {WEAKER_SHARE:.0%}, else from {WEAKER}")
     print(f"{np.median(measured.ms):.1f} ms a query")
 
 

@@ -170,8 +170,16 @@ class Browser:
         return self._run(self._ask(method, params))
 
     def open(self, url, wait="complete"):
-        """Go to an address as somebody who typed it."""
-        return self.ask("browsingContext.navigate", context=self.context, url=url, wait=wait)
+        """Go to an address as somebody who typed it, whatever the page itself is about to open."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                return self.ask(
+                    "browsingContext.navigate", context=self.context, url=url, wait=wait
+                )
+            except AssertionError as error:
+                if "concurrent navigation" not in str(error) or time.monotonic() > deadline:
+                    raise
 
     def js(self, expression, *, context=None):
         """Return the value of an expression, which may be a promise, by way of JSON."""

@@ -150,8 +150,8 @@ class Asker:
     def send(self, data):
         """Send bytes as they are; return the beginning of the answer."""
         with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self._daemon.socket))  # which waits where others fill the queue
             client.settimeout(DEADLINE_S)
-            client.connect(str(self._daemon.socket))
             client.sendall(data)
             return client.recv(65536)
 

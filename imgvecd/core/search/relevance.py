@@ -26,14 +26,11 @@ from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
 from imgvecd.types import Float32Array
 
-FOUND = 0.3
-"""Relevance from which a hit is "found"."""
+FOUND = 0.22
+"""Relevance from which a hit is "found".
 
-LEAST_FOUND = 0.22
-"""Relevance from which a hit is "found" where none of a sample of the library has `FOUND`.
-
-Both were chosen on the curve of `benchmarks/relevance`, which docs/search.md shows: F1 is best with
-the former, and the latter leaves fewer queries that have a match without any.
+Chosen on the curve of `benchmarks/relevance`, which docs/search.md shows: with a higher one more
+queries without a match get an honest empty answer, and more subjects lose photos to "weaker".
 """
 
 WEAKER_SHARE = 0.6
@@ -89,8 +86,7 @@ class Scale:
     @property
     def found(self) -> float:
         """Cosine from which a hit is "found"."""
-        best = self.relevance(float(self.sample[-1]))
-        return self.score(FOUND if best >= FOUND else LEAST_FOUND)
+        return self.score(FOUND)
 
     @property
     def weaker(self) -> float:
@@ -281,7 +277,6 @@ def shape_of(terms: Sequence[tuple[bool, float]]) -> Shape:
 
 __all__ = [
     "FOUND",
-    "LEAST_FOUND",
     "REFERENCE_TEXTS",
     "SMALLEST_LIBRARY",
     "TEXT",

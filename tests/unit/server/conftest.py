@@ -318,8 +318,8 @@ class Daemon:
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
+        client.connect(self.path)  # which waits where others fill the queue
         client.settimeout(DEADLINE_S)
-        client.connect(self.path)
         return client
 
     def _ask(self, method, url, body, headers):

@@ -23,8 +23,8 @@ path, samples = sys.argv[1], int(sys.argv[2])
 for _ in range(samples):
     began = time.perf_counter()
     client = socket.socket(socket.AF_UNIX)
+    client.connect(path)  # which waits where others fill the queue; with a timeout it fails at once
     client.settimeout(30)
-    client.connect(path)
     client.sendall(b"GET /v1/health HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
     answer = b""
     while piece := client.recv(65536):

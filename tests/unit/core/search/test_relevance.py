@@ -6,7 +6,6 @@ import pytest
 from imgvecd.core.search.best_scores import BestScores
 from imgvecd.core.search.relevance import (
     FOUND,
-    LEAST_FOUND,
     SMALLEST_LIBRARY,
     TEXT,
     WEAKER_SHARE,
@@ -209,15 +208,6 @@ def test_where_anything_is_found_weaker_is_what_comes_after_it_in_the_better_par
     found, weaker = (scores >= scale.found).sum(), (scores >= scale.weaker).sum()
     assert (found > 0) == (matches > 0)
     assert weaker == max(found, WEAKER_SHARE * 1000) if found else weaker <= 250
-
-
-@pytest.mark.parametrize(("best", "least"), [(0.9, FOUND), (0.25, LEAST_FOUND), (0.1, LEAST_FOUND)])
-def test_less_is_found_where_nothing_has_more(best, least):
-    scores = np.linspace(-0.5, 0.5, 101, dtype=np.float32)
-    curve = Chances(np.array([-0.5, 0.0, 0.5, 1.0]), np.array([0.0, 0.01, best, 1.0]))
-    scale = Scale(curve, scores)
-    assert scale.relevance(scale.found) == pytest.approx(least, abs=1e-6)
-    assert (scores >= scale.found).any() == (best > LEAST_FOUND)
 
 
 def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
