@@ -331,7 +331,7 @@ def _run(request, files):
         if not isinstance(ending.code, int | None):  # a text, which Python prints
             raise
         code = ending.code or 0
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]  # as at the end of any process
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -8,13 +8,11 @@ from __future__ import annotations
 import http.client
 import os
 import resource
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from attacking import attacking
 from encode_servers import RunningEncodeServer
 from gateways import Gateway
 from running import DEADLINE_S, RunningDaemon
@@ -75,18 +73,8 @@ def answers(port, head):
 
 def under(name, port, head):
     """Have a stranger do that, and return what `answers` does meanwhile."""
-    attack = subprocess.Popen(
-        [sys.executable, HERE / "attacks.py", name, "-", str(port), str(SECONDS)],
-        env={**os.environ, "TOKEN": "of a stranger"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    with attack:
-        assert attack.stdout.readline() == "begun\n"
+    with attacking(name, "-", port, SECONDS, env={**os.environ, "TOKEN": "of a stranger"}):
         taken, lost = answers(port, head)
-        os.killpg(attack.pid, signal.SIGKILL)
     print(f"{name}: median {taken[len(taken) // 2]:.3f} s, worst {taken[-1]:.3f} s, lost {lost}")
     return lost
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from attacking import attacking
 from running import RunningDaemon
 
 pytestmark = pytest.mark.long
@@ -92,20 +92,8 @@ def under(daemon, name, quiet, *user, count=SEARCHES):
         quiet: how long searches take while nobody attacks.
         user: uid and gid of another user who attacks.
     """
-    attack = subprocess.Popen(
-        [
-            *(sys.executable, HERE / "attacks.py", name, daemon.socket),
-            *(port_of(daemon), str(SECONDS), *map(str, user)),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    with attack:
-        assert attack.stdout.readline() == "begun\n"
+    with attacking(name, daemon.socket, port_of(daemon), SECONDS, *user):
         taken, refused = searches(daemon, count)
-        os.killpg(attack.pid, signal.SIGKILL)  # what it has started, too
     figures = p95(quiet), p95(taken), taken[-1]
     print(f"{name}: p95 %.3f s quiet, %.3f s under it, worst %.3f s" % figures)
     assert not refused, refused
