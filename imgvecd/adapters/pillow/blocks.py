@@ -26,7 +26,10 @@ _JPEG_2000 = b"\0\0\0\x0cjP  "
 _UUIDS = {
     bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
     b"JpgTiffExif->JP2": "exif",
+    bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e"): "exif",  # Photoshop's
     bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): "iptc",
+    bytes.fromhex("09a14e97c0b442e0bebf36df6f0ce36f"): "iptc",
+    bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb"): "resources",
 }
 _MOST_BOXES = 10_000  # of a file, on its outermost level
 _GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
@@ -177,19 +180,21 @@ def _blocks(data: bytes, at: int) -> Iterator[bytes]:
 
 
 def _of_webp(file: BinaryIO, found: Blocks) -> None:
-    """Read the chunks, which Pillow does only where the header says that they are there."""
+    """Read the chunks: Pillow does the first ones, and only where the header tells of them."""
+    exif, xmp = [], []
     at = 12  # behind "RIFF", a length and "WEBP"
     for _ in range(_MOST_BOXES):
         file.seek(at)
         header = file.read(8)
         name, size = header[:4], int.from_bytes(header[4:], "little")
         if len(header) < 8:  # noqa: PLR2004  # a name and a length
-            return
-        if name == b"EXIF" and not found.exif:
-            found.exif.append(Fields.of_block(file.read(min(size, _LARGEST))))
-        elif name[:3] == b"XMP" and not found.xmp:
-            found.xmp.append(file.read(min(size, _LARGEST)))
+            break
+        if name == b"EXIF":
+            exif.append(Fields.of_block(file.read(min(size, _LARGEST))))
+        elif name[:3] == b"XMP":
+            xmp.append(file.read(min(size, _LARGEST)))
         at += 8 + size + size % 2
+    found.exif, found.xmp = exif or found.exif, xmp or found.xmp
 
 
 def _of_boxes(file: BinaryIO, found: Blocks) -> None:
@@ -206,6 +211,8 @@ def _of_boxes(file: BinaryIO, found: Blocks) -> None:
                 found.xmp.append(content)
             elif what == "iptc":
                 found.iptc = content
+            elif what == "resources":
+                found.iptc = _in_resources(content) or found.iptc
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
