@@ -638,6 +638,23 @@ def test_boxes_of_photoshop_in_jpeg_2000(kind, data):
     assert info.metadata == {"description": "Rome"}
 
 
+def test_compressed_boxes_of_jpeg_xl():
+    """As cjxl writes them unless it is told otherwise."""
+    pytest.importorskip("pillow_jxl")
+    brotli = pytest.importorskip("brotli")
+
+    def box(kind, data):
+        return struct.pack(">I", len(data) + 8) + kind + data
+
+    head = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    block = b"Exif" + brotli.compress(b"\0\0\0\0" + described(b"here")[6:])
+    packed = b"xml " + brotli.compress(packet('xmp:Rating="3"'))
+    damaged = b"xml " + packed[4:-9]
+    said = b"".join(box(b"brob", each) for each in (block, damaged, packed, b"xml x"))
+    info, _ = pillow.decode(io.BytesIO(head + box(b"jxlc", saved("JXL")) + said), SPEC, 1000)
+    assert info.metadata == {"description": "here", "rating": 3}
+
+
 def adobe(name, data):
     return segment(0xE1, b"http://ns.adobe.com/" + name + b"\0" + data)
 
