@@ -24,6 +24,7 @@ _TYPES = {
     129: (1, ""),  # EXIF 3: UTF-8
 }  # fmt: skip
 _FRACTIONS = {5, 10}
+_UNKNOWN = 0xFFFFFFFF  # above a fraction: infinity, or what nobody knows
 _MOST_FIELDS = 4096  # of a directory: those with the most, of makers' notes, have some hundred
 _MOST_BYTES = 1 << 20  # of a value that `get` returns: an XP text of novel length
 _MOST_DIRECTORIES = 64  # of a file, linked one behind the other
@@ -81,7 +82,8 @@ class Directory:
         numbers = struct.unpack(f"{self._order}{whole // size * form}", data[:whole])
         if kind in _FRACTIONS:
             pairs = zip(numbers[::2], numbers[1::2], strict=True)
-            return tuple(above / below if below else math.nan for above, below in pairs)
+            known = ((a, b) if a != _UNKNOWN else (0, 0) for a, b in pairs)
+            return tuple(above / below if below else math.nan for above, below in known)
         return numbers or None
 
     def raw(self, tag: int, most_bytes: int = _MOST_BYTES) -> bytes:
