@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from imgvecd.spelling import composed, folded, on_disk, spellings
+from imgvecd.spelling import composed, folded, folded_words, on_disk, spellings
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,24 @@ from imgvecd.spelling import composed, folded, on_disk, spellings
 )
 def test_the_same_text(one, other):
     assert folded(one) == folded(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("İstanbul", "istanbul"),
+        ("ISPARTA", "ısparta"),
+        ("ＡＢＣ", "abc"),
+        ("ﾊﾝｶｸ", "ハンカク"),
+        ("ﬁlm", "FILM"),
+        ("Ｃａｆé", "cafe\u0301"),
+        ("Việt Nam", unicodedata.normalize("NFD", "VIỆT NAM")),
+        ("👩\u200d👧", "👩\u200d👧"),
+    ],
+)
+def test_the_same_tag(one, other):
+    assert folded_words(one) == folded_words(other)
+    assert folded_words("şık") != folded_words("sik")
 
 
 def test_other_texts():

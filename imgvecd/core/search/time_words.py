@@ -87,7 +87,7 @@ _COUNTED = {
 }
 _COUNTS = {
     "1": "one a an ein eine einem einer eins un une uno una một 一",
-    "2": "two a_couple_of zwei deux dos hai 二 两",
+    "2": "two a_couple_of a_couple couple_of zwei deux dos hai 二 两",
     "3": "three drei trois tres ba 三",
     "4": "four vier quatre cuatro bốn 四",
     "5": "five fünf cinq cinco năm 五",
@@ -142,6 +142,7 @@ _DECADES = {
 
 NOT = (
     "not but_not and_not no without except except_for other_than outside outside_of anywhere_but"
+    " everywhere_but everything_but everywhere_except everything_except all_but all_except"
     " nicht aber_nicht und_nicht kein keine keinen ohne außer ausser außerhalb außerhalb_von"
     " pas mais_pas et_pas sans sauf excepté hors hors_de no pero_no y_no sin excepto salvo fuera_de"
     " không không_phải nhưng_không trừ ngoại_trừ ngoài"
@@ -199,6 +200,7 @@ FEASTS = _table(_FEASTS)
 SEASONS, UNITS, COUNTED, COUNTS, WHOLE, RELATIVE_YEARS, DECADES = map(
     _table, (_SEASONS, _UNITS, _COUNTED, _COUNTS, _WHOLE, _RELATIVE_YEARS, _DECADES)
 )
+SEASONS["hè"] = "summer"  # "mùa hè"; with its accent only: "he" is English
 TIME_WORDS = frozenset(
     word
     for table in (
