@@ -47,6 +47,16 @@ def folded(text: str) -> str:
     return normalized("NFC", normalized("NFD", text).casefold())
 
 
+def folded_words(text: str) -> str:
+    """Return a tag, or a name, as `folded`, with wide, narrow and joined characters as others.
+
+    The i's of Turkish are one: whose capital an I is, nobody can know.
+    """
+    if text.isascii():
+        return text.lower()
+    return folded(normalized("NFKC", text)).replace("i\u0307", "i").replace("ı", "i")
+
+
 def folded_name(name: bytes) -> bytes:
     """Return a file's name in one spelling, and without case."""
     return os.fsencode(folded(os.fsdecode(name)))

@@ -11,6 +11,7 @@ import argparse
 import difflib
 import glob
 import hashlib
+import importlib.metadata
 import importlib.resources
 import os
 import pwd
@@ -33,6 +34,10 @@ _SHIPPED_COMMANDS = {
 _BROWSE_UNIT = "imgvecd-browse.service"
 _ENCODE_UNIT = "imgvecd-encode-server.service"
 _USER_UNITS = (_BROWSE_UNIT, _ENCODE_UNIT)
+_CPU_TORCH = (  # pip's own index has the build for NVIDIA GPUs, with gigabytes of libraries
+    "  ~/.local/share/imgvecd/bin/pip install torch torchvision"
+    " --index-url https://download.pytorch.org/whl/cpu"
+)
 _SEAL = re.compile(r"# Written by `imgvecd install-service`, digest ([0-9a-f]{16})\..*\n\Z")
 _ADVICE = "To change it, use `systemctl edit`; a unit edited here is left alone."
 
@@ -136,6 +141,7 @@ def _warn_of_a_clone() -> None:
             f"The units run the imgvecd in {sys.prefix}, which lies in a clone: `make clean` "
             "there, or moving the clone, takes the service away. An environment of its own stays:",
             "  python3 -m venv ~/.local/share/imgvecd",
+            *([_CPU_TORCH] if importlib.metadata.version("torch").endswith("+cpu") else []),
             f"  ~/.local/share/imgvecd/bin/pip install {shlex.quote(above)}",
             "  ~/.local/share/imgvecd/bin/imgvecd install-service",
         )

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from imgvecd.core.search.words import tokens
-from imgvecd.spelling import composed, folded, normalized, on_disk, spellings
+from imgvecd.spelling import composed, folded, folded_words, normalized, on_disk, spellings
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,24 @@ from imgvecd.spelling import composed, folded, normalized, on_disk, spellings
 )
 def test_the_same_text(one, other):
     assert folded(one) == folded(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("İstanbul", "istanbul"),
+        ("ISPARTA", "ısparta"),
+        ("ＡＢＣ", "abc"),
+        ("ﾊﾝｶｸ", "ハンカク"),
+        ("ﬁlm", "FILM"),
+        ("Ｃａｆé", "cafe\u0301"),
+        ("Việt Nam", unicodedata.normalize("NFD", "VIỆT NAM")),
+        ("👩\u200d👧", "👩\u200d👧"),
+    ],
+)
+def test_the_same_tag(one, other):
+    assert folded_words(one) == folded_words(other)
+    assert folded_words("şık") != folded_words("sik")
 
 
 def test_other_texts():
@@ -65,7 +83,9 @@ def test_a_long_text_is_normalized_as_unicode_says(form, text):
     assert normalized(form, unicodedata.normalize("NFD", text)) == unicodedata.normalize(form, text)
 
 
-@pytest.mark.parametrize("fold", [composed, folded, tokens, lambda text: spellings(text.encode())])
+@pytest.mark.parametrize(
+    "fold", [composed, folded, folded_words, tokens, lambda text: spellings(text.encode())]
+)
 def test_marks_without_end_take_linear_time(fold):
     def took_s(count):
         marks = "e" + "\u0301\u0323" * count

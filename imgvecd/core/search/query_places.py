@@ -19,6 +19,7 @@ import msgspec
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search.time_words import NOT, listed
 from imgvecd.core.search.vocabulary import is_common, is_thing
+from imgvecd.core.search.wording import singular
 from imgvecd.core.search.words import (
     SMALL_WORDS,
     UNSPACED,
@@ -60,6 +61,7 @@ _OR = re.compile(
 )
 _BUT = re.compile(r"\s?(?:以外|之外|除外)")
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
+_NEW = re.compile(r"new \w+")  # "New Mexico" is no part of Mexico
 _GOES_ON = re.compile(r"\s+(?!(?:and|or|und|oder|et|ou|y|o|và|hoặc)\s)[a-zà-ÿ]")
 _SHORT = {
     "US": "United States",
@@ -244,7 +246,11 @@ def taken_apart(
     known = places(list({span.name for span in spans})) if spans else {}
     longer = [span for span in spans if span.words > 1 and span.name not in known] if known else []
     named = called([span.name for span in longer]) if request.names and longer else {}
-    longer = [span for span in longer if span.name in named or is_thing(span.name)]
+    longer = [
+        span
+        for span in longer
+        if span.name in named or is_thing(span.name) or _NEW.fullmatch(span.name)
+    ]
     found = taken_out(text, known, longer, negated=is_placed)
     if found is None:
         return request, said
@@ -270,7 +276,7 @@ def _is_meant(text: str, span: Span) -> bool:
     words = text[span.start : span.end]
     if words in _STATES:
         return False
-    is_plain = is_common(span.name) or is_thing(span.name)
+    is_plain = any(map(is_common, (span.name, singular(span.name) or ""))) or is_thing(span.name)
     if not words.isascii() or span.words > 1 or not is_plain:
         return True
     begins = not text[: span.start].strip()  # where a phone sets a capital

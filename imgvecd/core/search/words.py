@@ -56,7 +56,7 @@ def tokens(text: str) -> list[str]:
     """Return the folded tokens of a text."""
     parts = normalized("NFKD", text.casefold())
     bare = "".join(part for part in parts if not unicodedata.combining(part))
-    folded = unicodedata.normalize("NFC", bare).translate(_PLAIN)
+    folded = normalized("NFC", bare).translate(_PLAIN)
     found, end = [], 0
     for run in _HEXADECIMAL.finditer(folded):
         if _is_digest(run[0]):

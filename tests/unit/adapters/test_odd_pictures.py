@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ExifTags import Base
 
 from imgvecd.adapters import pillow
 from imgvecd.errors import UnreadableImageError
@@ -429,3 +430,53 @@ def test_an_avif_image_that_breaks_off_is_truncated(keep):
     with pytest.raises(UnreadableImageError, match=r"too much|header") as raised:
         decoded(cut)
     assert raised.value.reason in {"truncated", "damaged"}
+
+
+def photoshop(picture, resources=b"", *, channels=3, layers=0):
+    """Return a PSD: a flattened picture, and how many layers it says that it was made of."""
+    head = struct.pack(
+        ">4sH6xHIIHH",
+        b"8BPS",
+        1,
+        channels,
+        picture.height,
+        picture.width,
+        8,
+        3 if channels > 1 else 1,
+    )
+    section = struct.pack(">Ih", 2, layers) if layers else b""
+    planes = b"".join(band.tobytes() for band in picture.split())
+    sections = b"".join(struct.pack(">I", len(each)) + each for each in (b"", resources, section))
+    return head + sections + b"\0\0" + planes
+
+
+def test_photoshop_files_show_the_whole_picture_and_say_what_is_known():
+    def resource(kind, data):
+        return struct.pack(">4sHHI", b"8BIM", kind, 0, len(data)) + data + bytes(len(data) % 2)
+
+    block = Image.Exif()
+    block[Base.Model] = "X100"
+    resources = resource(1028, b"\x1c\x02\x5a\0\x04Rome") + resource(1058, block.tobytes()[6:])
+    info, pixels = decoded(photoshop(NOISE, resources))
+    assert (info.format, info.metadata) == ("psd", {"camera": "X100", "city": "Rome"})
+    assert pixels == decoded(saved())[1]
+
+
+@pytest.mark.parametrize("layers", [0, 1, -1])
+def test_a_saved_selection_of_photoshop_is_no_transparency(layers):
+    selection = Image.new("L", NOISE.size, 0)
+    data = photoshop(Image.merge("RGBA", [*NOISE.split(), selection]), channels=4, layers=layers)
+    shown = decoded(data)[1] == decoded(saved())[1]
+    assert shown is (layers >= 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [(4, 2, "large Photoshop file"), (22, 16, "16 bits a colour"), (24, 5, "of a kind")],
+)
+def test_photoshop_files_that_are_not_supported_say_why(place, value, words):
+    data = bytearray(photoshop(NOISE))
+    data[place : place + 2] = value.to_bytes(2)
+    with pytest.raises(UnreadableImageError, match=words) as caught:
+        decoded(bytes(data))
+    assert caught.value.reason == "unsupported"

@@ -46,6 +46,7 @@ KNOWN = {
     "china": ["China"],
     "berlin": ["Berlin, Germany"],
     "munchen": ["Munich, Bavaria, Germany"],
+    "tours": ["Tours, Centre-Val de Loire, France"],
     "bayern": ["Bavaria, Germany"],
 }
 
@@ -108,6 +109,8 @@ def said(text, **request):
         ("berlin", "", "berlin"),
         ("china", "", "china"),
         ("Canoe", "", "canoe"),
+        ("Tours", "", "tours"),
+        ("a castle in tours", "a castle", "tours"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -138,6 +141,9 @@ def test_places_are_understood(text, left, place):
         '"Hanoi"',
         'a sign "Welcome to Hanoi"',
         "Atlantis",
+        "New Portugal",  # what is called new lies elsewhere
+        "desert in new portugal",
+        "walking tours",
         "a photo of a dog",
         "hanoibar",
         "",
@@ -251,6 +257,8 @@ async def test_what_was_taken_around_a_town_is_near_it(shelf, placed, text, left
         ("biển trừ Bồ Đào Nha", "biển", 2),
         ("除了葡萄牙以外的海滩", "的海滩", 2),
         ("beach not near Paris", "beach", 2),
+        ("everywhere but Portugal", "", 2),
+        ("dogs, all but Portugal", "dogs", 2),
     ],
 )
 async def test_all_but_a_place_is_meant_after_not(shelf, placed, text, left, found):
