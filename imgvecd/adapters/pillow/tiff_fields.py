@@ -107,6 +107,10 @@ class Directory:
         """Return the directory at a place of the same file."""
         return Directory(self._file, self._start, self._order, self._big, place)
 
+    def supplement(self, other: Directory) -> None:
+        """Take over the fields of another directory of the same file that this one lacks."""
+        self._entries = other._entries | self._entries
+
     def _read(self, at: int) -> None:
         counter, entry, inline = ("Q", 20, 8) if self._big else ("H", 12, 4)
         head = self._bytes_at(at, struct.calcsize(counter))
@@ -137,13 +141,15 @@ class Fields:
     """What EXIF says of one picture.
 
     Attributes:
-        main, exif, gps: directories, empty where there is none.
+        main, exif, gps: directories, empty where there is none. What a program has put into `main`
+            is in `exif` as well, unless that has it.
     """
 
     def __init__(self, main: Directory) -> None:
         self.main = main
         self.exif = next(main.below(EXIF_DIRECTORY), main.at(0))
-        self.gps = next(main.below(GPS_DIRECTORY), main.at(0))
+        self.exif.supplement(main)
+        self.gps = next(self.exif.below(GPS_DIRECTORY), main.at(0))
 
     @classmethod
     def of_block(cls, block: bytes) -> Fields:

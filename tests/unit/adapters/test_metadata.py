@@ -706,6 +706,36 @@ def test_blocks_of_exif_are_read_by_themselves():
     assert facts(segments=damaged + good)[1] == {"description": "here"}
 
 
+def test_exif_that_goes_on_in_another_segment():
+    block = b"Exif\0\0" + described(b"a long story")[6:]
+    parts = [block[:20], b"Exif\0\0" + block[20:]]
+    assert facts(segments=b"".join(segment(0xE1, part) for part in parts))[1] == {
+        "description": "a long story"
+    }
+
+
+def test_fields_in_a_directory_that_is_not_theirs():
+    """As scanners and some programs write them: exposure in the first, the place below EXIF's."""
+    fields = exif(
+        {Base.FNumber: 2.8, Base.DateTimeOriginal: "2021:07:04 18:30:11"},
+        {Base.ISOSpeedRatings: 200},
+    )
+    fields.get_ifd(IFD.GPSInfo).update({1: "N", 2: (51.0, 30.0, 28.8), 3: "W", 4: (0.0, 7.5, 0.0)})
+    block = fields.tobytes()
+    inside = {0x8825: 0x8827, 0x8827: 0x8825}  # the position's pointer, and ISO's tag, changed over
+    assert all(block.count(struct.pack(">H", tag)) == 1 for tag in inside)
+    swapped = {tag: block.index(struct.pack(">H", tag)) for tag in inside}
+    moved = bytearray(block)
+    one, other = swapped.values()
+    moved[one : one + 12], moved[other : other + 12] = (
+        block[other : other + 12],
+        block[one : one + 12],
+    )
+    taken_at, found = facts(segments=segment(0xE1, bytes(moved)))
+    assert taken_at == "2021-07-04T18:30:11"
+    assert (found["f_number"], found["iso"], found["gps_latitude"]) == (2.8, 200, 51.508)
+
+
 def test_exif_that_says_upright_counts_before_xmp():
     turned = packet('tiff:Orientation="6" xmlns:tiff="http://ns.adobe.com/tiff/1.0/"')
     assert facts(xmp=turned)[1] == {"orientation": 6}
