@@ -13,6 +13,8 @@ import datetime
 import re
 import unicodedata
 
+from imgvecd.spelling import normalized
+
 # A space may stand for the first of two digits, and behind a dot.
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:[-:/.]\s?(?P<month>\d\d?)(?:[-:/.]\s?(?P<day>\d\d?)\.?)?"
@@ -109,7 +111,7 @@ def plain(text: str) -> str:
         return text
     text = "".join(
         str(unicodedata.decimal(character, character))
-        for character in unicodedata.normalize("NFKC", text)
+        for character in normalized("NFKC", text)
         if unicodedata.category(character) != "Cf"
     )
     text = _OF_EAST_ASIA.sub(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-import unicodedata
 from collections.abc import Callable
 
 import msgspec
@@ -28,6 +27,7 @@ from imgvecd.core.search.single_times import (
 from imgvecd.core.search.time_ranges import Span
 from imgvecd.core.search.time_words import NOT, listed, may_tell_time
 from imgvecd.core.search.words import QUOTED, is_of_small_words
+from imgvecd.spelling import normalized
 
 _A_DAY = datetime.timedelta(1)
 _NO_END = datetime.date.max
@@ -345,7 +345,7 @@ def understood(text: str, today: datetime.date) -> Understood | None:
 def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | None:
     if len(text) > _LONGEST or _PRIVATE.search(text):
         return None
-    text = _CHINESE_YEAR.sub(_in_digits, unicodedata.normalize("NFC", text))
+    text = _CHINESE_YEAR.sub(_in_digits, normalized("NFC", text))
     if not may_tell_time(text):
         return None
     marks = _Marks(text, today)

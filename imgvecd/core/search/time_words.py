@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from imgvecd.core.search.words import UNSPACED
+from imgvecd.spelling import normalized
 
 # As in Unicode's CLDR, beside what is usual; a name in several languages means the same month.
 _MONTHS = (
@@ -157,7 +158,7 @@ def key(words: str) -> str:
 
 def _plain(word: str) -> str:
     """Return a word without accents, as many type it."""
-    bare = unicodedata.normalize("NFD", word.replace("đ", "d"))
+    bare = normalized("NFD", word.replace("đ", "d"))
     return "".join(letter for letter in bare if not unicodedata.combining(letter))
 
 
