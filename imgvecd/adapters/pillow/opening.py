@@ -71,8 +71,7 @@ def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple
     except (UnreadableImageError, KeyError, *_DAMAGE) as error:
         if is_the_systems(error):
             raise
-        kind = jpeg_segments.unsupported(file) or photoshop.unsupported(file)
-        if kind is not None:
+        if (kind := jpeg_segments.unsupported(file)) is not None:
             raise UnreadableImageError("unsupported", kind) from error
         if (sound := png_chunks.without_damage(file)) is not None:
             return _load(sound, size, max_pixels)
@@ -107,7 +106,7 @@ def _rewritten(file: BinaryIO, max_pixels: int) -> Image.Image | None:
     file.seek(0)
     if file.read(4) in _TIFF:
         return tiff_rewriting.of_segments(file, _main_page(file), _open, max_pixels)
-    image = bitmaps.opened(file, max_pixels)
+    image = photoshop.opened(file, max_pixels) or bitmaps.opened(file, max_pixels)
     if image is not None:
         image.load()
     return image
