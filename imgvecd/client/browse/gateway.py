@@ -209,11 +209,7 @@ class Gateway:
     async def _log_in(self, request: web.Request) -> web.Response:
         if not self._holds_secret:
             raise web.HTTPNotFound
-        body = b""
-        async for piece in request.content.iter_any():
-            body += piece
-            if len(body) > _LONGEST_LOGIN:
-                return _problem(Refusal(413, "That is too long for a secret."))
+        body = await request.clone(client_max_size=_LONGEST_LOGIN).read()
         try:
             secret = msgspec.json.decode(body, type=_Secret).secret
         except msgspec.MsgspecError:

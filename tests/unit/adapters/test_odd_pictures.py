@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ExifTags import Base
 
 from imgvecd.adapters import pillow
 from imgvecd.errors import UnreadableImageError
@@ -429,3 +430,85 @@ def test_an_avif_image_that_breaks_off_is_truncated(keep):
     with pytest.raises(UnreadableImageError, match=r"too much|header") as raised:
         decoded(cut)
     assert raised.value.reason in {"truncated", "damaged"}
+
+
+def photoshop(
+    picture, resources=b"", *, channels=3, layers=0, bits=8, large=False, packed=False, mode=None
+):
+    """Return a PSD: a flattened picture, and how many layers it says that it was made of."""
+    mode = mode or {"L": 1, "RGB": 3, "RGBA": 3, "CMYK": 4, "LAB": 9}[picture.mode]
+    head = struct.pack(
+        ">4sH6xHIIHH", b"8BPS", 1 + large, channels, picture.height, picture.width, bits, mode
+    )
+    section = struct.pack(">Ih", 2, layers) if layers else b""
+    rows = []
+    for band in picture.split():
+        values = np.asarray(band) ^ (0xFF if picture.mode == "CMYK" else 0)
+        if bits == 16:
+            values = (values.astype(np.uint16) * 257).astype(">u2")
+        elif bits == 32:
+            light = values / 255
+            linear = np.where(light <= 0.04045, light / 12.92, ((light + 0.055) / 1.055) ** 2.4)
+            values = linear.astype(">f4")
+        rows += [row.tobytes() for row in values]
+    if packed:  # runs of one byte each
+        rows = [b"".join(b"\0" + bytes([byte]) for byte in row) for row in rows]
+    lengths = b"".join(struct.pack(">I" if large else ">H", len(row)) for row in rows)
+    sections = b"".join(struct.pack(">I", len(each)) + each for each in (b"", resources))
+    sections += struct.pack(">Q" if large else ">I", len(section)) + section
+    body = (b"\0\1" + lengths if packed else b"\0\0") + b"".join(rows)
+    return head + sections + body
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "bits"),
+    [(mode, bits) for mode in ("L", "RGB", "CMYK", "LAB") for bits in (8, 16)]
+    + [("L", 32), ("RGB", 32)],
+)
+def test_photoshop_files_show_the_whole_picture(mode, bits, large, packed):
+    picture = NOISE.convert(mode) if mode != "LAB" else Image.merge("LAB", NOISE.split())
+    data = photoshop(
+        picture, channels=len(picture.getbands()), bits=bits, large=large, packed=packed
+    )
+    info, pixels = decoded(data)
+    _, expected = decoded(saved(picture, "TIFF"))
+    assert (info.format, info.width, info.height) == ("psd", 64, 48)
+    difference = np.frombuffer(pixels, np.uint8).astype(int) - np.frombuffer(expected, np.uint8)
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_photoshop_files_say_what_is_known(bits):
+    def resource(kind, data):
+        return struct.pack(">4sHHI", b"8BIM", kind, 0, len(data)) + data + bytes(len(data) % 2)
+
+    block = Image.Exif()
+    block[Base.Model] = "X100"
+    resources = resource(1028, b"\x1c\x02\x5a\0\x04Rome") + resource(1058, block.tobytes()[6:])
+    info, _ = decoded(photoshop(NOISE, resources, bits=bits))
+    assert info.metadata == {"camera": "X100", "city": "Rome"}
+
+
+@pytest.mark.parametrize("layers", [0, 1, -1])
+def test_a_saved_selection_of_photoshop_is_no_transparency(layers):
+    selection = Image.new("L", NOISE.size, 0)
+    data = photoshop(Image.merge("RGBA", [*NOISE.split(), selection]), channels=4, layers=layers)
+    shown = decoded(data)[1] == decoded(saved())[1]
+    assert shown is (layers >= 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (photoshop(NOISE, mode=7, bits=16), "unsupported"),
+        (photoshop(NOISE, bits=16)[:-9000], "truncated"),
+        (photoshop(NOISE, bits=16, packed=True)[:9000], "truncated"),
+        (photoshop(NOISE)[:30], "truncated"),
+    ],
+)
+def test_photoshop_files_that_cannot_be_shown_say_why(data, reason):
+    with pytest.raises(UnreadableImageError) as caught:
+        decoded(data)
+    assert caught.value.reason == reason

@@ -52,8 +52,9 @@ class Clock:
 class Server:
     """The application on a port of this machine, which can be switched off."""
 
-    def __init__(self, app):
+    def __init__(self, app, **limits):
         self._app = app
+        self._limits = limits  # of its door
         self.port = free_port()
         self._runner = self._door = None
 
@@ -67,7 +68,7 @@ class Server:
         bound = socket.socket()
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", self.port))
-        self._door = Door(bound, self._runner.server, None)
+        self._door = Door(bound, self._runner.server, **self._limits)
 
     async def stop(self):
         if self._door is not None:
@@ -77,12 +78,12 @@ class Server:
 
 
 class Scene:
-    def __init__(self, app=None):
+    def __init__(self, app=None, **limits):
         self.encoder = FakeEncoder()
         self.encoder.batch = 8
         made = EncodeApp("")
         made.offer(MODEL, self.encoder)
-        self.server = Server(app or made.application)
+        self.server = Server(app or made.application, **limits)
         self.clock = Clock()
         self.remotes = []
 
@@ -101,8 +102,8 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(app=None, *, on=True):
-    made = Scene(app)
+async def scene(app=None, *, on=True, **limits):
+    made = Scene(app, **limits)
     try:
         if on:
             await made.server.start()
@@ -727,9 +728,9 @@ async def test_more_requests_than_are_taken_at_once_wait_for_their_turn(monkeypa
         assert len(await asyncio.gather(*asked)) == 20
 
 
-async def test_strangers_are_closed_and_make_room(monkeypatch):
-    monkeypatch.setattr("imgvecd.remote.door._MOST_CONNECTIONS", 4)
-    async with scene() as at:
+async def test_strangers_make_room_long_before_their_time_is_up(monkeypatch):
+    monkeypatch.setattr("imgvecd.remote.door._STRANGER_S", 10 * DEADLINE_S)
+    async with scene(most=4) as at:
         strangers = [await asyncio.open_connection("127.0.0.1", at.server.port) for _ in range(12)]
         assert (await ask(at))[0] == 200
         for reader, writer in strangers[:8]:
