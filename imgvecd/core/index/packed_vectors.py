@@ -1,8 +1,9 @@
 """Embeddings as they are stored: whole numbers of 16 bits, and how large one is, vector by vector.
 
 float16 takes as much room, but spends 5 of its 16 bits on sizes that the numbers of one embedding
-do not have. Of the sets of the ten best among 20,000 random vectors of 512 dimensions it changes 1.3 %
-where two thirds of each vector is common to all, and 0.7 % where nothing is; this 0.25 and 0.05 %.
+do not have. Of the sets of the ten best among 20,000 random vectors of 512 dimensions it changes
+1.3 % where two thirds of each vector is common to all, and 0.7 % where nothing is; this 0.25 and
+0.05 %.
 """
 
 from __future__ import annotations
