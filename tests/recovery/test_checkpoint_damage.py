@@ -104,7 +104,7 @@ def test_every_damage_is_found_and_repaired(tmp_path, written, source, kind):
 
 def written_by_an_older_program(folder):
     """Turn a checkpoint into one of the former format, with vectors in float16."""
-    manifest = checkpoint.read_manifest(str(folder))
+    (manifest,) = checkpoint.manifests(str(folder.parent))
     generation = folder / f"generation-{manifest.generation:06d}"
 
     def older(layer):
@@ -137,21 +137,21 @@ def test_a_checkpoint_of_the_former_format_goes_on(tmp_path, kind):
     index = open_index(folder, source, kind)
     assert index.status().generation == 1  # nothing was built anew
     assert not index.dirty
-    assert_right(index, source, 1e-5)
+    assert_right(index, source, 5e-5)
     source.put(range(230, 260), unit_vectors(np.random.default_rng(2), 30, DIM))
     index.catch_up()
-    assert_right(index, source, 1e-5)
+    assert_right(index, source, 5e-5)
     index.checkpoint()
     index.close()
     index = open_index(folder, source, kind)
     assert index.status().generation == 1
     assert index.verify()
-    assert_right(index, source, 1e-5)
+    assert_right(index, source, 5e-5)
     assert ReadonlyIndex(str(folder), "model", DIM, source, FaissSegments()).differences() == 0
     index.rebuild()
     index.checkpoint()
     assert not list(folder.rglob("*.f16"))
-    assert_right(index, source, 1e-5)
+    assert_right(index, source, 5e-5)
 
 
 @pytest.mark.parametrize(
