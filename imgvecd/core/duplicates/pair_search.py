@@ -33,6 +33,7 @@ from imgvecd.core.duplicates.pair_records import (
     take_crops,
 )
 from imgvecd.core.duplicates.picture_hasher import PictureHasher
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.protocols import EmbeddingSource, VectorIndex
 from imgvecd.types import Float16Array, Float32Array, Int64Array, ModelInfo
 
@@ -242,7 +243,7 @@ class PairSearch:
         for batch in batches:
             rows = np.minimum(np.searchsorted(ids, batch.added), max(len(ids) - 1, 0))
             there = ids[rows] == batch.added if len(ids) else np.zeros(len(rows), bool)
-            vectors[rows[there]] = batch.vectors[there]
+            vectors[rows[there]] = unpacked(batch.vectors[there])
         return clock, vectors
 
     def _fresh_vectors(
@@ -252,9 +253,7 @@ class PairSearch:
         found: dict[int, Float32Array] = {}
         while True:
             _, changes = self._embeddings.embedding_changes(model.fingerprint, since, _PAGE)
-            found.update(
-                zip(changes.added.tolist(), changes.vectors.astype(np.float32), strict=True)
-            )
+            found.update(zip(changes.added.tolist(), unpacked(changes.vectors), strict=True))
             if len(found) > most:
                 return None, since
             if changes.clock == since:
