@@ -43,7 +43,7 @@ _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+(?:['’.-][^\W_{UNSPACED}]+
 _APART = re.compile(r"[\s,]*")
 _BEFORE = re.compile(
     r"(?:(?:taken|photographed|aufgenommen|prises?)\s+)?"
-    r"(?:\b(?:in|at|near|around|from|aus|bei|um|nahe|nach|à|au|aux|en|dans|près\s+de|"
+    r"(?:\b(?:in|at|near|around|from|between|aus|bei|um|nahe|nach|zwischen|à|au|aux|en|dans|entre|près\s+de|"
     r"ở|tại|tai|desde|cerca\s+de|em|city\s+of|thành\s+phố|tp\.?)\s+"
     r"(?P<article>(?:the|der|die|den|dem|la|le|les|el|los)\s+)?"
     r"|(?:l|d)['’]|(?<!\w)[在])$",
@@ -56,7 +56,7 @@ NOT_BEFORE = re.compile(
 """What stands before a name if all but what bears it is meant."""
 
 _OR = re.compile(
-    r"\s*(?:,|/|&|\s(?:or|and|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
+    r"\s*(?:,|/|&|–|\s-\s|\s(?:or|and|to|bis|nach|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"\s?(?:以外|之外|除外)")
@@ -196,13 +196,21 @@ def taken_out(
     start = negation.start() if negation else start
     end = behind.end() if negation and (behind := _BUT.match(text, end)) else end
     words = text[start:end].strip(" ,;")
-    return Taken(f"{text[:start]} {text[end:]}", words, place, negation is not None)
+    return Taken(f"{led_less(text[:start])} {text[end:]}", words, place, negation is not None)
 
 
 def _led(text: str, start: int) -> int:
     """Return where a word such as "in" before a place begins; where the place does if none is."""
     before = _BEFORE.search(text[:start])
     return before.start() if before else start
+
+
+def led_less(text: str) -> str:
+    """Return a text less the small words at its end: "the beach of", "sailing on"."""
+    words = text.split()
+    while words and words[-1].casefold() in SMALL_WORDS:
+        words.pop()
+    return " ".join(words)
 
 
 def _negation(text: str, end: int) -> re.Match[str] | None:

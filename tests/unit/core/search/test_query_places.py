@@ -109,6 +109,8 @@ def said(text, **request):
         ("berlin", "", "berlin"),
         ("china", "", "china"),
         ("Canoe", "", "canoe"),
+        ("the beach of Portugal in winter", "the beach in winter", "portugal"),
+        ("plage de Nice", "plage", "nice"),
         ("Tours", "", "tours"),
         ("a castle in tours", "a castle", "tours"),
     ],
@@ -167,6 +169,10 @@ def test_only_one_place_is_taken_where_two_are_apart():
         ("Hanoi und Paris, France", "", "Hanoi; Paris, France"),
         ("beach in Portugal or in New York", "beach", "Portugal; New York"),
         ("河内或Paris", "", "河内; Paris"),
+        ("from Hanoi to Paris", "", "Hanoi; Paris"),
+        ("between Hanoi and Paris", "", "Hanoi; Paris"),
+        ("zwischen Hanoi und Paris", "", "Hanoi; Paris"),
+        ("Hanoi – Paris", "", "Hanoi; Paris"),
     ],
 )
 def test_of_several_places_any_will_do(text, left, place):
@@ -225,6 +231,8 @@ async def test_only_what_was_taken_there_is_found(shelf, placed):
         ("beach near Paris", "beach"),
         ("a dog close to paris", "a dog"),
         ("in der Nähe von Paris", ""),
+        ("Umgebung von Paris", ""),
+        ("a wood on the outskirts of Paris", "a wood"),
         ("château près de Paris", "château"),
         ("autour de Paris", ""),
         ("cerca de París", ""),
