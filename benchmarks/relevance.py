@@ -39,6 +39,7 @@ from PIL import Image
 import imgvecd
 from benchmarks import captioned, history
 from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
+from imgvecd.core.search.best_scores import even_standing
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import (
     FOUND,
@@ -47,7 +48,6 @@ from imgvecd.core.search.relevance import (
     WEAKER_SHARE,
     Relevance,
     Scale,
-    is_long,
 )
 from tools.train_mini.captions import load_photos, split_photos
 
@@ -184,7 +184,8 @@ class Measured:
             relevance.ordinary(TEXT, len(stored))
             query = vectors[case.text]
             started = time.perf_counter()
-            scale = relevance.scale(query, TEXT, len(stored), long=is_long(case.text))
+            even = even_standing([case.text], english_only=True)
+            scale = relevance.scale(query, TEXT, len(stored), even)
             self.ms.append((time.perf_counter() - started) * 1000)
             assert scale is not None
             self.scores.append(stored @ query)

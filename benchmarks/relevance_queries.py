@@ -289,6 +289,7 @@ class Study:
             if len(subjects) < 2 or len(without) < min(size, 250):
                 continue
             library = self._draw(size, np.ones(len(self._captions), bool))
+            library[library == image] = library[0]  # no photo is in a library twice
             library[0] = image
             yield Case("caption", text, library)
             yield Case("caption-", text, without)

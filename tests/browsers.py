@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -63,11 +64,16 @@ class Browser:
     Args:
         kind: "chromium" or "firefox".
         dark: what `prefers-color-scheme` says.
+
+    Attributes:
+        downloads: the folder where it puts what is downloaded, without asking.
     """
 
     def __init__(self, kind, *, dark=False):
         self.kind = kind
         self._profile = tempfile.mkdtemp(prefix="browser")
+        self.downloads = pathlib.Path(self._profile, "downloads")
+        self.downloads.mkdir()
         self._loop = asyncio.new_event_loop()
         self._next = 0
         self.requested = []
@@ -98,6 +104,8 @@ class Browser:
             "datareporting.policy.dataSubmissionEnabled": False,
             "network.captive-portal-service.enabled": False,
             "network.connectivity-service.enabled": False,
+            "browser.download.folderList": 2,  # the one named here
+            "browser.download.dir": str(self.downloads),
         }
         lines = (
             f"user_pref({json.dumps(name)}, {json.dumps(value)});\n"
@@ -131,7 +139,8 @@ class Browser:
         ]
         if os.getuid() == 0:
             arguments.append("--no-sandbox")  # Chromium has none for root
-        options = {"binary": _chromium(), "args": arguments}
+        preferences = {"download.default_directory": str(self.downloads)}
+        options = {"binary": _chromium(), "args": arguments, "prefs": preferences}
         wanted = {"webSocketUrl": True, "goog:chromeOptions": options}
         body = {"capabilities": {"alwaysMatch": wanted}}
         async with self._http.post(f"http://127.0.0.1:{port}/session", json=body) as response:

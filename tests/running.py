@@ -128,7 +128,11 @@ class RunningDaemon:
                     **options,
                 )
         if wait:
-            self.wait_until(self.answers)
+            try:
+                self.wait_until(self.answers)
+            except BaseException:
+                self.kill()  # nobody else has it yet
+                raise
 
     def request(self, method, path, body=None):
         """Return (status, answer)."""

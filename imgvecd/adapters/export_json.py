@@ -14,8 +14,8 @@ from functools import partial
 
 from imgvecd.core.files import photo_names
 from imgvecd.core.files.photo_dates import moment, of_instant
-from imgvecd.core.files.photo_facts import each, parts
-from imgvecd.core.files.photo_positions import of_text, position
+from imgvecd.core.files.photo_facts import each, parts, rating
+from imgvecd.core.files.photo_positions import altitude, of_text, position
 from imgvecd.types import Facts
 
 LARGEST = 4_000_000
@@ -42,7 +42,6 @@ _KEYWORDS = {
     "LastKeywordXMP": "/",
 }  # fmt: skip
 _PEOPLE = {"PersonInImage": "\n", "RegionName": "\n"}
-_MOST_STARS = 5
 
 
 def read(data: bytes) -> Facts:
@@ -121,7 +120,7 @@ def _of_exiftool(said: Mapping[str, object]) -> Facts:
             "taken_at": lambda: _local_time(tags),
             "keywords": lambda: _words(tags, _KEYWORDS),
             "people": lambda: _words(tags, _PEOPLE),
-            "rating": lambda: _rating(tags),
+            "rating": lambda: rating(_number(tags.get("Rating"))),
         },
         lambda: _position(tags),
     )
@@ -140,16 +139,8 @@ def _position(tags: Mapping[str, object]) -> Facts:
         of_text(axis.lower(), _text(tags.get(f"GPS{axis}")), _text(tags.get(f"GPS{axis}Ref")))
         for axis in ("Latitude", "Longitude")
     )
-    said = _text(tags.get("GPSAltitude"))
-    altitude = _number(said.partition(" ")[0])
-    if altitude is not None and "below" in f"{said} {_text(tags.get('GPSAltitudeRef'))}".lower():
-        altitude = -abs(altitude)
-    return position(latitude, longitude, altitude)
-
-
-def _rating(tags: Mapping[str, object]) -> float | None:
-    rating = _number(tags.get("Rating"))
-    return rating if rating is not None and -1 <= rating <= _MOST_STARS else None
+    height = altitude(_text(tags.get("GPSAltitude")), _text(tags.get("GPSAltitudeRef")))
+    return position(latitude, longitude, height)
 
 
 def _first(tags: Mapping[str, object], names: Sequence[str]) -> str:

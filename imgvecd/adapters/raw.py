@@ -24,7 +24,7 @@ _MAGIC = (
     (0, b"IIU\0"),  # Panasonic
     (0, b"FOVb"),  # Sigma
     (0, b"\0MRM"),  # Minolta
-    (4, b"ftypcrx "),  # Canon
+    (4, b"ftypcrx "), (6, b"HEAPCCDR"),  # Canon
 )  # fmt: skip
 MAGIC_BYTES = 16
 """How much of a file's beginning `is_raw` looks at."""

@@ -28,6 +28,7 @@ from watchdog.observers.inotify_c import (
     InotifyFD,
     Mask,
     WatchDescriptor,
+    inotify_rm_watch,
 )
 
 from imgvecd.adapters.mounts import MountMonitor, filesystem_type, read_mounts, tells_events
@@ -97,8 +98,8 @@ class InotifyWatcher:
             self._watches[directory] = (descriptor, identity)
             self._paths.setdefault(descriptor, set()).add(directory)
             if before is not None and before[0] != descriptor:
-                self._discard(before[0], directory)
-        if before is not None:
+                self._end(*before, directory)
+        if before is not None and before[0] == descriptor:
             self._inotify.remove_callbacks([before])
         return Coverage.EVENTS
 
@@ -107,9 +108,7 @@ class InotifyWatcher:
         with self._lock:
             watch = self._watches.pop(directory, None)
             if watch is not None:
-                self._discard(watch[0], directory)
-        if watch is not None:
-            self._inotify.remove_callbacks([watch])
+                self._end(*watch, directory)
 
     def watch_above(self, root: bytes) -> None:
         """Hear of it when a folder above `root` is renamed or deleted; harmless when repeated."""
@@ -179,9 +178,10 @@ class InotifyWatcher:
         """Hear that a watched folder is gone, or its file system unmounted."""
         with self._lock:
             paths = self._paths.pop(wd, set())
-            for path in paths:
+            lost = [path for path in paths if self._watches.get(path, (-1, None))[0] == wd]
+            for path in lost:
                 del self._watches[path]
-        for path in paths:
+        for path in lost:
             self._on_hint(Hint(HintKind.CHANGED, path))
 
     def on_queue_overflow(self) -> None:
@@ -193,11 +193,13 @@ class InotifyWatcher:
         with self._lock:
             return tuple(self._paths.get(descriptor, ()))
 
-    def _discard(self, descriptor: WatchDescriptor, directory: bytes) -> None:
+    def _end(self, descriptor: WatchDescriptor, identity: CallbackId, directory: bytes) -> None:
         paths = self._paths.get(descriptor, set())
-        paths.discard(directory)
-        if not paths:
-            self._paths.pop(descriptor, None)
+        if paths == {directory}:  # what has happened in it until now will still be told
+            self._inotify.end_watch(descriptor)
+        else:
+            paths.discard(directory)
+            self._inotify.remove_callbacks([(descriptor, identity)])
 
     def _roots_in_doubt(self) -> None:
         self._on_hint(Hint(HintKind.ROOTS))
@@ -218,6 +220,15 @@ class _Reader(InotifyFD):
             return True
         # in this order: before it leaves the queue, `_handling` says so
         return not _INT.unpack(queued)[0] and not self._handling
+
+    def end_watch(self, descriptor: WatchDescriptor) -> None:
+        """End a watch; unlike `remove_callbacks`, what the kernel has queued of it is handed on.
+
+        The kernel's note of the end, which comes last, clears it away.
+        """
+        with self._lock:
+            if not self._closed:
+                inotify_rm_watch(self._inotify_fd, descriptor)  # one that has ended: harmless
 
     def read_events(
         self, *, event_buffer_size: int = DEFAULT_EVENT_BUFFER_SIZE

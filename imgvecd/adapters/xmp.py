@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterable, Iterator
 from functools import partial
+from html import unescape
 from xml.etree.ElementTree import Element
 
 from imgvecd.adapters.xmp_packet import LARGEST, Properties, description_of
@@ -15,11 +17,14 @@ from imgvecd.core.files.photo_facts import (
     each,
     exposure_of,
     f_number_of,
+    named,
     parts,
+    rating,
     several,
     stars,
 )
-from imgvecd.core.files.photo_positions import of_text, position
+from imgvecd.core.files.photo_positions import altitude, of_text, position
+from imgvecd.core.files.photo_texts import described
 from imgvecd.types import Facts
 
 __all__ = ["LARGEST", "orientation", "read"]
@@ -38,17 +43,21 @@ _MP = "{http://ns.microsoft.com/photo/1.2/}"
 _MP_REGION = "{http://ns.microsoft.com/photo/1.2/t/Region#}"
 _MWG_REGIONS = "{http://www.metadataworkinggroup.com/schemas/regions/}"
 _IPTC_EXT = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
+_ACDSEE_REGIONS = "{http://ns.acdsee.com/regions/}"
 _ACDSEE = "{http://ns.acdsee.com/iptc/1.0/}"
 _MEDIA_PRO = "{http://ns.iview-multimedia.com/mediapro/1.0/}"
+_EXPRESSION_MEDIA = "{http://ns.microsoft.com/expressionmedia/1.0/}"
 _MWG_KEYWORDS = "{http://www.metadataworkinggroup.com/schemas/keywords/}"
 _PEOPLE = (_IPTC_EXT + "PersonInImage", _MEDIA_PRO + "People")
 
 _TEXTS = {
     "title": (_DC + "title", _PHOTOSHOP + "Headline", _ACDSEE + "caption"),
-    "description": (_DC + "description", _ACDSEE + "notes", _EXIF + "UserComment"),
-    "copyright": (_DC + "rights",),
-    "lens": (_EXIF_EX + "LensModel", _AUX + "LensModel", _AUX + "Lens"),
+    "copyright": (_DC + "rights", _TIFF + "Copyright"),
 }
+_LENSES = (_EXIF_EX + "LensModel", _AUX + "LensModel", _AUX + "Lens")
+_DESCRIPTIONS = (
+    _DC + "description", _ACDSEE + "notes", _TIFF + "ImageDescription", _EXIF + "UserComment"
+)  # fmt: skip
 # Where it was taken, and within which places that says the same.
 _PLACES = {
     "city": (_PHOTOSHOP + "City", _IPTC_EXT + "City"),
@@ -71,14 +80,24 @@ _TIMES = {
         (_EXIF_EX + "OffsetTimeDigitized", _EXIF + "OffsetTimeDigitized"),
         (_EXIF_EX + "SubSecTimeDigitized", _EXIF + "SubSecTimeDigitized"),
     ),
+    _ACDSEE + "datetime": ((), ()),
 }
 # Paths of nested keywords, and what separates their parts.
 _KEYWORD_PATHS = (
     (_LIGHTROOM + "hierarchicalSubject", "|"),
     (_DIGIKAM + "TagsList", "/"),
     (_MICROSOFT + "LastKeywordXMP", "/"),
+    (_MEDIA_PRO + "CatalogSets", "|"),
+    (_EXPRESSION_MEDIA + "CatalogSets", "|"),
 )
-_REGIONS = {_MWG_REGIONS + "Regions", _MP + "RegionInfo"}
+_CATEGORY = re.compile(r"<Category\b[^<>]*>([^<>]+)")  # of ACDSee: XML in a text
+# Where faces are → what says the name and the kind of one.
+_REGIONS = {
+    _MWG_REGIONS + "Regions": (_MWG_REGIONS + "Name", _MWG_REGIONS + "Type"),
+    _ACDSEE_REGIONS + "Regions": (_ACDSEE_REGIONS + "Name", _ACDSEE_REGIONS + "Type"),
+    _MP + "RegionInfo": (_MP_REGION + "PersonDisplayName", ""),
+    _IPTC_EXT + "PersonInImageWDetails": (_IPTC_EXT + "PersonName", ""),
+}
 _ORIENTATIONS = 8
 
 
@@ -95,8 +114,12 @@ def read(packet: bytes) -> Facts:
         {
             **{name: partial(_first, said, tags) for name, tags in _TEXTS.items()},
             **{n: partial(_place, said, elements, *tags) for n, tags in _PLACES.items()},
-            "creator": lambda: several(said.get(_DC + "creator", ())),
-            "flash": lambda: _flash(elements),
+            "description": lambda: described(t for n in _DESCRIPTIONS for t in said.get(n, ())),
+            "lens": lambda: named(_first(said, _LENSES)),
+            "creator": lambda: (
+                several(said.get(_DC + "creator", ())) or _first(said, (_TIFF + "Artist",))
+            ),
+            "flash": lambda: _flash(said, elements),
             "exposure_bias_ev": partial(_number, said, (_EXIF + "ExposureBiasValue",)),
             # a program that does not know one of these writes 0
             **{name: partial(_measure, said, tags) for name, tags in _MEASURES.items()},
@@ -168,9 +191,9 @@ def _taken_at(said: Properties) -> str:
 
 
 def _rating(said: Properties) -> int | float | None:
-    rating = _number(said, (_XMP + "Rating", _ACDSEE + "rating"))
-    if rating is not None:
-        return rating
+    count = rating(_number(said, (_XMP + "Rating", _ACDSEE + "rating")))
+    if count is not None:
+        return count
     percent = _number(said, (_MICROSOFT + "Rating",))
     return None if percent is None else stars(percent)
 
@@ -184,6 +207,8 @@ def _keywords(said: Properties, elements: Iterable[Element]) -> list[str]:
     for name, separator in _KEYWORD_PATHS:
         for path in said.get(name, ()):
             found += parts(path, separator)
+    for categories in said.get(_ACDSEE + "categories", ()):
+        found += (unescape(name).strip() for name in _CATEGORY.findall(categories))
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -197,22 +222,22 @@ def _place(said: Properties, elements: Iterable[Element], name: str, inside: str
     return _first(said, (name,)) or next(filter(None, places), "")
 
 
-def _flash(elements: Iterable[Element]) -> bool | None:
+def _flash(said: Properties, elements: Iterable[Element]) -> bool | None:
     """Return whether it fired."""
+    if isinstance(bits := _number(said, (_EXIF + "Flash",)), int):  # as in EXIF
+        return bool(bits & 1)
     flashes = (_value(part, _EXIF + "Fired") for part in _inside(elements, {_EXIF + "Flash"}))
-    said = next(filter(None, flashes), "").lower()
-    return said == "true" if said in {"true", "false"} else None
+    fired = next(filter(None, flashes), "").lower()
+    return fired == "true" if fired in {"true", "false"} else None
 
 
 def _faces(elements: Iterable[Element]) -> Iterator[str]:
-    """Yield the names of regions, of the Metadata Working Group's kind and of Microsoft's."""
-    for element in _inside(elements, _REGIONS):
-        if _value(element, _MWG_REGIONS + "Type") in {"", "Face"} and (
-            name := _value(element, _MWG_REGIONS + "Name")
-        ):
-            yield name
-        if name := _value(element, _MP_REGION + "PersonDisplayName"):
-            yield name
+    """Yield the names of people's regions, as several programs write them."""
+    for regions, (name_tag, kind_tag) in _REGIONS.items():
+        for element in _inside(elements, {regions}):
+            is_face = _value(element, kind_tag).lower() in {"", "face"}
+            if is_face and (name := _value(element, name_tag)):
+                yield name
 
 
 def _inside(elements: Iterable[Element], tags: set[str]) -> Iterator[Element]:
@@ -223,13 +248,16 @@ def _inside(elements: Iterable[Element], tags: set[str]) -> Iterator[Element]:
 
 
 def _value(element: Element, name: str) -> str:
-    return (element.get(name) or element.findtext(name) or "").strip()
+    """Return what an attribute says, or an element, be it in several languages."""
+    if (attribute := element.get(name, "").strip()) or (child := element.find(name)) is None:
+        return attribute
+    return next(filter(None, map(str.strip, child.itertext())), "")
 
 
 def _position(said: Properties) -> Facts:
-    altitude = number(_first(said, (_EXIF + "GPSAltitude",)).removesuffix("m"))
-    if altitude is not None and _first(said, (_EXIF + "GPSAltitudeRef",)) == "1":
-        altitude = -abs(altitude)
+    height = altitude(
+        _first(said, (_EXIF + "GPSAltitude",)), _first(said, (_EXIF + "GPSAltitudeRef",))
+    )
     latitude, longitude = (
         of_text(
             axis.lower(),
@@ -238,4 +266,4 @@ def _position(said: Properties) -> Facts:
         )
         for axis in ("Latitude", "Longitude")
     )
-    return position(latitude, longitude, altitude)
+    return position(latitude, longitude, height)

@@ -51,10 +51,12 @@ def description_of(packet: bytes) -> tuple[Properties, list[Element]]:
     if len(packet) > LARGEST:
         raise ValueError(f"XMP has {LARGEST:,} bytes at most")
     root = _parsed(_repaired(_text(packet)))
-    rdf = root if root.tag == RDF + "RDF" else next(root.iter(RDF + "RDF"), root)
+    rdf = next(root.iter(RDF + "RDF"), None)
+    # a description may be called by its type
+    described = root.findall(RDF + "Description") if rdf is None else list(rdf)
     properties: Properties = {}
     elements: list[Element] = []
-    for description in _of_the_picture(rdf.findall(RDF + "Description")):
+    for description in _of_the_picture(described):
         elements += description
         for name, values in _properties(description):
             properties.setdefault(_known_by(name), []).extend(values)
@@ -80,7 +82,9 @@ def _properties(description: Element) -> Iterator[tuple[str, list[str]]]:
             _value(item)
             for container in child
             if container.tag in _CONTAINERS
-            for item in sorted(container, key=lambda item: item.get(_LANGUAGE) != "x-default")
+            for item in sorted(
+                container, key=lambda item: item.get(_LANGUAGE, "").lower() != "x-default"
+            )
         ]
         yield child.tag, items or [_value(child)]
 

@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from tqdm import tqdm
-
 from imgvecd.cli.serve import start_logging
 from imgvecd.cli.settings import add_config_flag
 from imgvecd.config.load import load
@@ -52,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
     given = {"model": options.model, "model.pretrained": options.pretrained}
     config = load(options.config, {k: v for k, v in given.items() if v is not None})
     start_logging("error")  # what is wrong with files is in the shards
-    from imgvecd.adapters import parquet  # noqa: PLC0415  # numpy, which others can do without
+    from tqdm import tqdm  # noqa: PLC0415  # as numpy, something that others can do without
+
+    from imgvecd.adapters import parquet  # noqa: PLC0415
     from imgvecd.batch_encoder import BatchEncoder  # noqa: PLC0415
     from imgvecd.batch_run import BatchDone, encode_folders  # noqa: PLC0415
 

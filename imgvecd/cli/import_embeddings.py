@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from tqdm import tqdm
-
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.terminal_output import say
 
@@ -33,7 +31,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  # argparse's own type is
 
 def run(options: argparse.Namespace) -> int:
     """Import, and say what was imported."""
-    from imgvecd.wiring.shard_import import Imported, import_shards, shards_in  # noqa: PLC0415  # numpy and SQLite, which others can do without
+    from tqdm import tqdm  # noqa: PLC0415  # as numpy and SQLite, something that others can do without
+
+    from imgvecd.wiring.shard_import import Imported, import_shards, shards_in  # noqa: PLC0415
 
     shards = shards_in(options.shards)
     with tqdm(disable=None, unit=" images", dynamic_ncols=True, file=sys.stderr) as bar:

@@ -11,6 +11,7 @@ import argparse
 import difflib
 import glob
 import hashlib
+import importlib.metadata
 import importlib.resources
 import os
 import pwd
@@ -33,6 +34,10 @@ _SHIPPED_COMMANDS = {
 _BROWSE_UNIT = "imgvecd-browse.service"
 _ENCODE_UNIT = "imgvecd-encode-server.service"
 _USER_UNITS = (_BROWSE_UNIT, _ENCODE_UNIT)
+_CPU_TORCH = (  # pip's own index has the build for NVIDIA GPUs, with gigabytes of libraries
+    "  ~/.local/share/imgvecd/bin/pip install torch torchvision"
+    " --index-url https://download.pytorch.org/whl/cpu"
+)
 _SEAL = re.compile(r"# Written by `imgvecd install-service`, digest ([0-9a-f]{16})\..*\n\Z")
 _ADVICE = "To change it, use `systemctl edit`; a unit edited here is left alone."
 
@@ -112,7 +117,7 @@ def install(options: argparse.Namespace) -> int:
                 say(f"Wrote {path}.")
     except OSError as error:
         raise ConfigError(_cannot(error, options.system)) from error
-    _warn_of_a_clone()
+    _warn_of_a_clone(options)
     _say_what_next(place, options)
     return 0
 
@@ -128,16 +133,21 @@ def _wanted(place: _Place, options: argparse.Namespace) -> tuple[str, ...]:
     return (*place.units, _BROWSE_UNIT) if options.browse else place.units
 
 
-def _warn_of_a_clone() -> None:
+def _warn_of_a_clone(options: argparse.Namespace) -> None:
     """Say so where the units run a program that lies in a checkout of the sources."""
+    again = "install-service"
+    again += " --browse" if options.browse else ""
+    again += " --encode-server" if options.encode_server else ""
+    again += f" --system {shlex.quote(options.system)}" if options.system else ""
     above = os.path.dirname(sys.prefix)
     if sys.prefix != sys.base_prefix and os.path.isfile(os.path.join(above, "pyproject.toml")):
         warn(
             f"The units run the imgvecd in {sys.prefix}, which lies in a clone: `make clean` "
             "there, or moving the clone, takes the service away. An environment of its own stays:",
             "  python3 -m venv ~/.local/share/imgvecd",
+            *([_CPU_TORCH] if importlib.metadata.version("torch").endswith("+cpu") else []),
             f"  ~/.local/share/imgvecd/bin/pip install {shlex.quote(above)}",
-            "  ~/.local/share/imgvecd/bin/imgvecd install-service",
+            f"  ~/.local/share/imgvecd/bin/imgvecd {again}",
         )
 
 

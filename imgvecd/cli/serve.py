@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from imgvecd.cli.download_question import DownloadQuestion, somebody_there
-from imgvecd.cli.progress import BarHandler, show_progress
 from imgvecd.cli.settings import add_flags, load_servable
 from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, expand
@@ -74,6 +73,8 @@ async def _accompany(service: DaemonService, *, progress: bool) -> None:
     """Tell the person at the terminal how it goes, and ask what only a person can say."""
     question = DownloadQuestion(service.resume_move, service.stop_move)
     if progress:
+        from imgvecd.cli.progress import show_progress  # noqa: PLC0415  # tqdm, which services can do without
+
         await show_progress(service.status, question.ask_if_due)
     await question.watch(service.status)
 
@@ -135,7 +136,11 @@ def _in_journal() -> bool:
 
 def start_logging(level: str, *, drawing: bool = False) -> None:
     """Log to standard error; the journal adds the time, and a bar leaves room for warnings only."""
-    handler = BarHandler() if drawing else logging.StreamHandler()
+    handler: logging.Handler = logging.StreamHandler()
+    if drawing:
+        from imgvecd.cli.progress import BarHandler  # noqa: PLC0415  # see `_accompany`
+
+        handler = BarHandler()
     handler.setFormatter(_JournalLines() if _in_journal() else _Lines())
     logging.basicConfig(handlers=[handler], level=level.upper())
     logging.getLogger("faiss").setLevel(logging.WARNING)  # it tells which variant it tries to load

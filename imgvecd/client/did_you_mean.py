@@ -1,4 +1,4 @@
-"""A command that does not exist: which one was meant."""
+"""A command or an option that does not exist: which one was meant."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def commands_of(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def closest(word: str, names: list[str]) -> str | None:
-    """Return the command that `word` may be a slip of; None if it is close to none."""
+    """Return the name that `word` may be a slip of; None if it is close to none."""
     return next(iter(difflib.get_close_matches(word.lower(), names, 1, _CLOSE)), None)

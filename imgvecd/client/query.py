@@ -21,8 +21,8 @@ from imgvecd.spelling import on_disk
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?):(?=\S)")
 _HEAVIEST = 10.0
 _STORED = re.compile(r"#[0-9]+")
-# A minus that begins a term and no option or number: -people, -@photo.jpg, -#7, -2:people
-_NEGATIVE = re.compile(r"-(?:[^\W\d][^=]|[^\x00-\x7f]|[@#]|\d+(?:\.\d+)?:\S)", re.DOTALL)
+# A minus that begins a term and no option or number: -people, -@photo.jpg, -#7, -2:people; not -n5
+_NEGATIVE = re.compile(r"-(?!n\d+$)(?:[^\W\d][^=]|[^\x00-\x7f]|[@#]|\d+(?:\.\d+)?:\S)", re.DOTALL)
 # Within one argument, as in the page's box: "beach -people", 'dog -2:"red car"'; not "a - b"
 _WITHIN = re.compile(
     r"""\s[+-](?:\d+(?:\.\d+)?:(?=[^\s"])|(?=[^\W\d]|[^\x00-\x7f]))\S+"""

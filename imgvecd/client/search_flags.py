@@ -140,7 +140,7 @@ def add_limit_flag(command: argparse.ArgumentParser, default: int | None = 20) -
     """Add how many hits are shown; without a default it says nothing of one."""
     said = "" if default is None else f" (default: {default})"
     command.add_argument(
-        "--limit", type=_count, default=default, metavar="N", help=f"at most N{said}"
+        "-n", "--limit", type=_count, default=default, metavar="N", help=f"at most N{said}"
     )
 
 

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
-from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from imgvecd.client.http_connection import ADMISSION_S, AGAIN_S
@@ -20,13 +20,13 @@ from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
 class TrustedConnector(aiohttp.UnixConnector):
     """Asks nothing of a socket that a third party could have put there."""
 
-    async def connect(
+    async def _create_connection(
         self,
         req: ClientRequest,
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  # aiohttp's interface
-    ) -> Connection:
-        """Return a connection, before anything is asked on it.
+    ) -> ResponseHandler:
+        """Return a new connection, before anything is asked on it; it is kept for later requests.
 
         Raises:
             DaemonUnreachableError: somebody else listens there, or could.
@@ -35,7 +35,7 @@ class TrustedConnector(aiohttp.UnixConnector):
         require_safe_folder(self.path)
         give_up = time.monotonic() + ADMISSION_S
         while True:
-            connection = await super().connect(req, traces, timeout)
+            connection = await super()._create_connection(req, traces, timeout)
             transport = connection.transport
             listener: Any = transport and transport.get_extra_info("socket")
             if _is_admitted(listener):

@@ -12,6 +12,7 @@ import msgspec
 from imgvecd.config.schema import DecodeConfig
 from imgvecd.core.duplicates import detail
 from imgvecd.core.files.beneath import open_file
+from imgvecd.core.slots import Slots
 from imgvecd.errors import PASSING_ERRNOS, UnreadableImageError
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.opening import Opening
@@ -44,7 +45,8 @@ from imgvecd.types import (
 )
 
 # Workers beyond those that index, for whoever searches by a picture or looks at thumbnails: they do
-# not wait for a folder of panoramas.
+# not wait for a folder of panoramas. So many for one client, and one more for others: pictures can
+# be made to take as long as they may.
 _MOST_INTERACTIVE = 2
 _MOST_WORKERS = 16  # by default: a single disk feeds no more
 _DECODES_PER_WORKER = 5_000  # then a fresh one, against whatever a C library leaks
@@ -86,7 +88,11 @@ class DecoderPool:
             fits=_fits,
         )
         interactive = min(self.size, _MOST_INTERACTIVE)
-        self._pool = WorkerPool(kind, {Lane.BULK: self.size, Lane.INTERACTIVE: interactive})
+        slots = {
+            Lane.BULK: Slots(self.size, self.size),
+            Lane.INTERACTIVE: Slots(interactive + 1, interactive),
+        }
+        self._pool = WorkerPool(kind, slots)
 
     @property
     def running(self) -> int:

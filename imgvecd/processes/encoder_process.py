@@ -20,6 +20,7 @@ from imgvecd.core.timing.adaptive_batch import AdaptiveBatch
 from imgvecd.errors import ModelError, NotBuiltError, NotFetchedError, WorkerError
 from imgvecd.processes.backoff import Backoff
 from imgvecd.processes.framing import Buffer
+from imgvecd.processes.malloc import give_back_free_memory
 from imgvecd.processes.priority_lock import PriorityLock
 from imgvecd.processes.speed_file import SpeedFile
 from imgvecd.processes.worker import Worker
@@ -419,6 +420,7 @@ class EncoderProcess:
         await self._lock.acquire(Lane.BULK)
         try:
             await self._stop()
+            give_back_free_memory()  # what searching and indexing have left
         finally:
             self._lock.release()
 

@@ -38,6 +38,15 @@ def give_back_large_blocks() -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
+def give_back_free_memory() -> None:
+    """Give back what is free now, also between what is in use, where glibc would keep it.
+
+    The first search of a daemon with 200 images frees 20 MB again, of the 125 that it then held.
+    """
+    with _glibc() as libc:
+        libc.malloc_trim(0)
+
+
 def keep_freed_memory() -> None:
     """Give back what is free now, and keep what is freed later for what is allocated next.
 
@@ -45,8 +54,8 @@ def keep_freed_memory() -> None:
     37 % of the time that imgvecd-mini takes for a batch (12.3 → 7.7 ms of a core an image). What
     is held is what a batch takes anyway, some 110 MB for 16 images there.
     """
+    give_back_free_memory()
     with _glibc() as libc:
-        libc.malloc_trim(0)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
 

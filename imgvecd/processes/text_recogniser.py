@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from imgvecd.config.schema import OcrConfig
+from imgvecd.core.slots import Slots
 from imgvecd.processes.worker_messages import (
     Answer,
     Failed,
@@ -55,7 +56,7 @@ class TextRecogniserProcess:
             most_bytes=_MOST_BYTES,
             fits=_fits,
         )
-        self._pool = WorkerPool(kind, {Lane.BULK: 1})
+        self._pool = WorkerPool(kind, {Lane.BULK: Slots(1)})
 
     @property
     def sandbox(self) -> tuple[str, ...]:

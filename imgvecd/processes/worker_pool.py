@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from imgvecd.core.slots import Slots
+from imgvecd.core.threads import asker
 from imgvecd.errors import UnreadableImageError, WorkerError
 from imgvecd.processes.framing import Buffer
 from imgvecd.processes.processor_limit import within
@@ -66,16 +68,16 @@ class WorkerPool(Generic[RequestT]):
     Thread-safety: the event loop's thread only.
 
     Args:
-        slots: how many requests of each lane are worked on at the same time.
+        slots: how many requests of each lane are worked on at the same time, and of one client.
 
     Attributes:
         sandbox: what confines a worker; empty before the first one.
     """
 
-    def __init__(self, kind: WorkerKind[RequestT], slots: Mapping[Lane, int]) -> None:
+    def __init__(self, kind: WorkerKind[RequestT], slots: Mapping[Lane, Slots]) -> None:
         self.sandbox: tuple[str, ...] = ()
         self._kind = kind
-        self._slots = {lane: asyncio.Semaphore(count) for lane, count in slots.items()}
+        self._slots = slots
         self._idle: list[Worker] = []
         self._asked: dict[Worker, int] = {}  # of every worker that was started and not ended
         self._ending: set[asyncio.Task[None]] = set()
@@ -99,7 +101,9 @@ class WorkerPool(Generic[RequestT]):
             UnreadableImageError: it failed, took too long, or died twice.
             WorkerError: no worker could be started.
         """
-        async with self._slots[lane]:
+        who = asker.get()
+        client, is_owner = (None, True) if who is None else (who.client, who.is_owner)
+        async with self._slots[lane].slot(client, owner=is_owner):
             try:
                 answer, found = await self._ask(await self._worker(), request, body, file)
             except _DiedError as died:

@@ -19,6 +19,8 @@ from imgvecd.server.streaming import Stream
 _PIECE_BYTES = 256 * 1024
 # No more digits than there are bytes anywhere, and than Python reads in no time.
 _ONE_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,1000})-([0-9]{0,1000})[ \t]*", re.IGNORECASE)
+# Bytes; of the 255 that names can have, Chromium takes 11 until all has come (".crdownload").
+_LONGEST_NAME = 240
 # A picture is data whoever opens it: no script in it runs, nothing is guessed, nobody embeds it.
 _HEADERS = {
     "Accept-Ranges": "bytes",
@@ -132,8 +134,15 @@ def _range(request: web.Request, file: Original) -> tuple[int, int] | None:
 
 def _disposition(name: bytes) -> str:
     # RFC 6266: the plain name for old clients, the exact one where it is text
-    shown = name.decode(errors="replace")
+    shown = _room_for_endings(name.decode(errors="replace"))
     plain = "".join(
         c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in shown
     )
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{urllib.parse.quote(shown)}"
+
+
+def _room_for_endings(name: str) -> str:
+    """Return a name that fits on a disk with what browsers put behind it meanwhile."""
+    stem, dot, ending = name.rpartition(".")
+    room = _LONGEST_NAME - len(f"{dot}{ending}")
+    return stem.encode()[:room].decode(errors="ignore") + dot + ending

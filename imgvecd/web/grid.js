@@ -55,6 +55,11 @@ export class Grid {
     return this.base + this.box.scrollTop;
   }
 
+  /** The top of what is seen at the very end. */
+  get most() {
+    return Math.max(this.layout.height - this.box.clientHeight, 0);
+  }
+
   /** @returns {Place} */
   get place() {
     const row = lastNotAbove(this.layout.tops, this.top + 1, Math.max(this.layout.rows, 1));
@@ -92,9 +97,7 @@ export class Grid {
 
   /** @param {number} top in pixels from the top of everything */
   goTo(top) {
-    const most = Math.max(this.layout.height - this.box.clientHeight, 0);
-    const wanted = within(top, 0, most);
-    this._rebase(wanted);
+    this._rebase(within(top, 0, this.most));
     this._render();
   }
 
@@ -454,8 +457,7 @@ export class Scrubber {
     if (!this.source) return;
     const sections = this.source.sections;
     const at = lastNotAbove(this.grid.layout.headings, top + 1, sections.length);
-    const whole = Math.max(this.grid.layout.height - this.grid.box.clientHeight, 1);
-    this.thumb.style.top = `${100 * Math.min(top / whole, 1)}%`;
+    this.thumb.style.top = `${100 * within(top / this.grid.most || 0, 0, 1)}%`;
     if (this._at === at) return;
     this._at = at;
     this.label.textContent = sections[at]?.title ?? "";
@@ -471,7 +473,7 @@ export class Scrubber {
     const move = (/** @type {PointerEvent} */ at) => {
       const { top, height } = this.track.getBoundingClientRect();
       const share = within((at.clientY - top) / height, 0, 1);
-      this.grid.goTo(share * Math.max(this.grid.layout.height - this.grid.box.clientHeight, 0));
+      this.grid.goTo(share * this.grid.most);
     };
     this.box.onpointermove = move;
     this.box.onlostpointercapture = () => {

@@ -427,6 +427,9 @@ addEventListener("keydown", (event) => {
 function viewerKey(key) {
   const keys = /** @type {Keys} */ ({
     Escape: () => viewer.close(),
+    // while it opens
+    ArrowLeft: () => viewer.step(-1),
+    ArrowRight: () => viewer.step(1),
     "+": () => viewer.zoom(1.5),
     "-": () => viewer.zoom(1 / 1.5),
     i: () => togglePanel(),

@@ -11,8 +11,6 @@ export class Status {
     this.box = box;
     this.say = say;
     this.visible = false;
-    /** @type {Answer | null} */
-    this.state = null;
     /** @type {any[]} */
     this.failures = [];
   }
@@ -34,8 +32,7 @@ export class Status {
 
   /** @param {Answer} state */
   show(state) {
-    this.state = state;
-    if (!this.visible || !state) return;
+    if (!this.visible) return;
     const { files, model, move, pause } = state;
     const share = files.seen ? files.indexed / files.seen : 1;
     render(

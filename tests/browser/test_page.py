@@ -411,6 +411,14 @@ def test_names_that_mean_harm_are_only_names(page):
     assert page.js("document.querySelectorAll('#panel img[onerror], #panel script').length") == 0
 
 
+def test_keys_count_while_a_photo_is_still_opening(page):
+    page.press("Home")
+    page.press("Enter", "Right", "Right", "Left")  # faster than it opens
+    page.until("document.querySelector('.pswp__counter')?.innerText.startsWith('2 /')")
+    page.press("Right")  # and afterwards, once each
+    page.until("document.querySelector('.pswp__counter').innerText.startsWith('3 /')")
+
+
 def test_a_heic_is_shown(page):
     page.press("/")
     page.press("#0", "Enter")  # no such photo: an error that is told, not a broken page

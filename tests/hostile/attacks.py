@@ -315,6 +315,55 @@ def bombs():
     over_and_over(*deeds)
 
 
+def slow_picture():
+    """Return a progressive JPEG of 200 megapixels in 60 kB: each scan goes over all of them."""
+
+    def segment(kind, data):
+        return bytes([255, kind]) + (len(data) + 2).to_bytes(2, "big") + data
+
+    side = (14_000).to_bytes(2, "big")
+    code = b"\x01" + bytes(15) + b"\0"  # one bit, for nothing
+    tables = segment(0xDB, b"\0" + b"\x01" * 64)
+    tables += segment(0xC2, b"\x08" + side * 2 + b"\x01\x01\x11\0")
+    tables += segment(0xC4, b"\0" + code) + segment(0xC4, b"\x10" + code)
+    first = segment(0xDA, b"\x01\x01\0\0\0\0") + bytes(20)
+    scan = segment(0xDA, b"\x01\x01\0\x01\x3f\0") + bytes(20)
+    return b"\xff\xd8" + tables + first + scan * 2000 + b"\xff\xd9"
+
+
+def slow_pictures():
+    picture = slow_picture()
+    over_and_over(
+        lambda: ask("POST", "/v1/search", picture, "Content-Type: image/jpeg\r\n"), threads=16
+    )
+
+
+def marks():
+    """Name paths, words and tags of letters with marks without end."""
+    text = "e" + "\u0301\u0323" * 4000
+    for name in ("path", "folder", "root"):
+        body = {"text": "x", "filters": {name: f"/{text * 40}"}}
+        ask("POST", "/v1/search", json.dumps(body, ensure_ascii=False).encode())
+    tags = [f"{text[:4000]}{n}" for n in range(100)]
+    body = {"text": text, "filters": {"tags": tags}}
+    ask("POST", "/v1/search", json.dumps(body, ensure_ascii=False).encode())
+
+
+def much_to_understand():
+    """Search for texts of which each few words may tell a time, a place, or what is not meant."""
+    for words in (
+        "x\u00a0",
+        "1 may ",
+        "in Paris, ",
+        "moutan ",
+        "without not ",
+        "\u6708\u5e74",
+        "a/",
+    ):
+        text = (f"{time.monotonic_ns()} " + words * 250)[:499]
+        ask("POST", "/v1/search", json.dumps({"text": text}).encode())
+
+
 def deep_filters():
     for inner in ({"tags": ["x"] * 100}, {"glob": "**/" * 20}, {"near": [0, 0, 20_000]}):
         within = {"any_of": [inner] * 12, "none_of": [{"any_of": [inner] * 12}] * 2}
@@ -513,6 +562,9 @@ ATTACKS = {
     "thumbnails": lambda: over_and_over(thumbnails),
     "long documents": lambda: over_and_over(long_documents),
     "bombs": bombs,
+    "slow pictures": slow_pictures,
+    "marks": lambda: over_and_over(marks),
+    "much to understand": lambda: over_and_over(much_to_understand),
     "deep filters": lambda: over_and_over(deep_filters),
     "many terms": lambda: over_and_over(many_terms),
     "standing searches with many terms": standing_with_many_terms,

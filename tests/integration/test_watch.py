@@ -632,6 +632,45 @@ async def test_a_hard_link_that_is_written_and_gone_with_its_folder(
             await watched.reconciler.barrier()
 
 
+@pytest.mark.parametrize("folder", ["2023", "2023/trip/deeper"])
+@pytest.mark.parametrize("end", ["removed", "moved out", "moved away", "made again"])
+async def test_what_happened_in_a_folder_counts_when_its_end_is_seen_before_it_is_told(
+    library, state, tmp_path, folder, end
+):
+    watcher = _Late()
+    place = library / folder
+    place.mkdir(exist_ok=True)
+    async with watching(state, str(library), watcher=watcher) as watched:
+        before = watched.contents()
+        watcher.tells.clear()
+        os.link(library / "a.jpg", place / "new.jpg")
+        with (place / "new.jpg").open("r+b") as file:
+            file.write(b"other")
+        if end in ("removed", "made again"):
+            shutil.rmtree(place)
+        else:
+            place.rename((library if end == "moved away" else tmp_path) / "gone")
+        if end == "made again":
+            place.mkdir()
+        await watched.reconciler.rescan(os.fsencode(place))
+        watcher.tells.set()
+        await watched.reconciler.barrier()
+        assert watched.contents()["a.jpg"] != before["a.jpg"]
+
+
+class _Late(InotifyWatcher):
+    """Hears of everything, but not at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.tells = threading.Event()
+        self.tells.set()
+
+    def on_event(self, event):
+        self.tells.wait(DEADLINE_S)
+        super().on_event(event)
+
+
 async def test_a_program_with_passing_files_costs_little(library, state, monkeypatch):
     scans = []
     async with watching(state, str(library)) as watched:

@@ -16,6 +16,7 @@ from running import DEADLINE_S, eventually
 
 from imgvecd.config.schema import DecodeConfig, EncodeConfig
 from imgvecd.core.library.model_choice import ModelChoice
+from imgvecd.core.threads import Asker, asker
 from imgvecd.processes import encoder_process
 from imgvecd.processes.decoder_pool import DecoderPool
 from imgvecd.processes.encoder_process import EncoderProcess
@@ -238,4 +239,17 @@ async def test_a_person_does_not_wait_for_pictures_that_are_indexed(tmp_path, mo
     for task in indexing:
         task.cancel()
     await asyncio.wait(indexing)
+    await pool.close()
+
+
+async def test_pictures_that_take_long_keep_no_other_client_waiting(notes):
+    pool = DecoderPool(DecodeConfig(workers=1, timeout_s=3600), module="misbehaving_decoder")
+    mine = asker.set(Asker("another", is_owner=False))
+    endless = [asyncio.create_task(pool.decode_bytes(b"sleep ", SPEC)) for _ in range(4)]
+    asker.reset(mine)
+    await eventually(lambda: pool.running)
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await pool.decode_bytes(GOOD, SPEC)).pixels
+    for each in endless:
+        each.cancel()
     await pool.close()

@@ -1,11 +1,13 @@
 """Texts and names that are the same although they are spelled otherwise."""
 
 import os
+import time
 import unicodedata
 
 import pytest
 
-from imgvecd.spelling import composed, folded, on_disk, spellings
+from imgvecd.core.search.words import tokens
+from imgvecd.spelling import composed, folded, folded_words, normalized, on_disk, spellings
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,24 @@ from imgvecd.spelling import composed, folded, on_disk, spellings
 )
 def test_the_same_text(one, other):
     assert folded(one) == folded(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("İstanbul", "istanbul"),
+        ("ISPARTA", "ısparta"),
+        ("ＡＢＣ", "abc"),
+        ("ﾊﾝｶｸ", "ハンカク"),
+        ("ﬁlm", "FILM"),
+        ("Ｃａｆé", "cafe\u0301"),
+        ("Việt Nam", unicodedata.normalize("NFD", "VIỆT NAM")),
+        ("👩\u200d👧", "👩\u200d👧"),
+    ],
+)
+def test_the_same_tag(one, other):
+    assert folded_words(one) == folded_words(other)
+    assert folded_words("şık") != folded_words("sik")
 
 
 def test_other_texts():
@@ -51,3 +71,26 @@ def test_a_path_is_found_as_it_is_spelled_on_disk(tmp_path):
     os.makedirs(given)
     assert on_disk(given) == given
     assert on_disk(spelled) == spelled
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize(
+    "text",
+    ["Ünter\u0323kunft " * 100, "e" + "\u0301\u0323" * 15 + "x" * 500, "한글" * 400, "ﷺ ½ ﬁ" * 200],
+)
+def test_a_long_text_is_normalized_as_unicode_says(form, text):
+    assert normalized(form, text) == unicodedata.normalize(form, text)
+    assert normalized(form, unicodedata.normalize("NFD", text)) == unicodedata.normalize(form, text)
+
+
+@pytest.mark.parametrize(
+    "fold", [composed, folded, folded_words, tokens, lambda text: spellings(text.encode())]
+)
+def test_marks_without_end_take_linear_time(fold):
+    def took_s(count):
+        marks = "e" + "\u0301\u0323" * count
+        began = time.thread_time()
+        fold(marks)
+        return time.thread_time() - began
+
+    assert took_s(100_000) < 2  # all at once, it takes minutes

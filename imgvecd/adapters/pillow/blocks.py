@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from PIL import Image
 from PIL.PngImagePlugin import iTXt
 
-from imgvecd.adapters.pillow import jpeg_segments
+from imgvecd.adapters.pillow import jpeg_segments, photoshop
 from imgvecd.adapters.pillow.tiff_fields import Fields, directories
 from imgvecd.core.files.photo_texts import text_of
 
 _XMP_TAG, _IPTC_TAG, _PHOTOSHOP_TAG = 700, 33723, 34377
-_IPTC_RESOURCE = 0x0404
+_IPTC_RESOURCE, _EXIF_RESOURCE, _XMP_RESOURCE = 0x0404, 0x0422, 0x0424
 _RESOURCE = re.compile(rb"8BIM\x04\x04(?=.)", re.DOTALL)
 _PNG_XMP = "xml:com.adobe.xmp"
 _LARGEST = 16_000_000  # bytes of a block: far above any that a program writes
@@ -26,7 +26,10 @@ _JPEG_2000 = b"\0\0\0\x0cjP  "
 _UUIDS = {
     bytes.fromhex("be7acfcb97a942e89c71999491e3afac"): "xmp",
     b"JpgTiffExif->JP2": "exif",
+    bytes.fromhex("0537cdab9d0c4431a72afa561f2a113e"): "exif",  # Photoshop's
     bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38"): "iptc",
+    bytes.fromhex("09a14e97c0b442e0bebf36df6f0ce36f"): "iptc",
+    bytes.fromhex("2c4c0100850440b9a03e562148d6dfeb"): "resources",
 }
 _MOST_BOXES = 10_000  # of a file, on its outermost level
 _GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
@@ -54,12 +57,7 @@ class Blocks:
 
 def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
     """Return the blocks of a picture that Pillow has opened, in `file`."""
-    found = Blocks()
-    block, packet = image.info.get("exif"), image.info.get("xmp")
-    if isinstance(block, bytes):
-        found.exif.append(Fields.of_block(block))
-    if isinstance(packet, bytes):
-        found.xmp.append(packet)
+    found = _by_pillow(image)
     match image.format:
         case "JPEG" | "MPO":
             _of_jpeg(file, found)
@@ -73,12 +71,22 @@ def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
             found.comments = [text_of(comment)] if isinstance(comment, bytes) else []
         case "WEBP":
             _of_webp(file, found)
+        case "PSD":
+            _of_psd(photoshop.resources(file), found)
         case "JXL" | "JPEG2000":
             _of_boxes(file, found)
             resources = image.info.get("photoshop")  # of a JPEG in JPEG XL
             if isinstance(resources, dict):
                 found.iptc = bytes(resources.get(_IPTC_RESOURCE) or b"")
     return found
+
+
+def _by_pillow(image: Image.Image) -> Blocks:
+    block, packet = image.info.get("exif"), image.info.get("xmp")
+    return Blocks(
+        exif=[Fields.of_block(block)] if isinstance(block, bytes) else [],
+        xmp=[packet] if isinstance(packet, bytes) else [],
+    )
 
 
 def _of_pages(image: Image.Image, file: BinaryIO, found: Blocks) -> None:
@@ -177,19 +185,31 @@ def _blocks(data: bytes, at: int) -> Iterator[bytes]:
 
 
 def _of_webp(file: BinaryIO, found: Blocks) -> None:
-    """Read the chunks, which Pillow does only where the header says that they are there."""
+    """Read the chunks: Pillow does the first ones, and only where the header tells of them."""
+    exif, xmp = [], []
     at = 12  # behind "RIFF", a length and "WEBP"
     for _ in range(_MOST_BOXES):
         file.seek(at)
         header = file.read(8)
         name, size = header[:4], int.from_bytes(header[4:], "little")
         if len(header) < 8:  # noqa: PLR2004  # a name and a length
-            return
-        if name == b"EXIF" and not found.exif:
-            found.exif.append(Fields.of_block(file.read(min(size, _LARGEST))))
-        elif name[:3] == b"XMP" and not found.xmp:
-            found.xmp.append(file.read(min(size, _LARGEST)))
+            break
+        if name == b"EXIF":
+            exif.append(Fields.of_block(file.read(min(size, _LARGEST))))
+        elif name[:3] == b"XMP":
+            xmp.append(file.read(min(size, _LARGEST)))
         at += 8 + size + size % 2
+    found.exif, found.xmp = exif or found.exif, xmp or found.xmp
+
+
+def _of_psd(resources: Iterable[tuple[int, bytes]], found: Blocks) -> None:
+    for kind, data in resources:
+        if kind == _EXIF_RESOURCE:
+            found.exif.append(Fields.of_block(data))
+        elif kind == _XMP_RESOURCE:
+            found.xmp.append(data)
+        elif kind == _IPTC_RESOURCE:
+            found.iptc = data
 
 
 def _of_boxes(file: BinaryIO, found: Blocks) -> None:
@@ -206,6 +226,8 @@ def _of_boxes(file: BinaryIO, found: Blocks) -> None:
                 found.xmp.append(content)
             elif what == "iptc":
                 found.iptc = content
+            elif what == "resources":
+                found.iptc = _in_resources(content) or found.iptc
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
@@ -222,9 +244,22 @@ def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         size, kind, head = int.from_bytes(header[:4]), header[4:8], 8
         if size == 1:
             size, head = int.from_bytes(header[8:16]), 16
-        if kind in {b"xml ", b"Exif", b"uuid"}:
+        if kind in {b"xml ", b"Exif", b"uuid", b"brob"}:
             file.seek(at + head)
-            yield kind, file.read(min(size - head, _LARGEST) if size >= head else _LARGEST)
+            data = file.read(min(size - head, _LARGEST) if size >= head else _LARGEST)
+            yield (data[:4], _unpacked(data[4:])) if kind == b"brob" else (kind, data)
         if size < head:  # it lasts until the end, or is damaged
             return
         at += size
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Return what Brotli has compressed; nothing of what is damaged, or without the extra `jxl`."""
+    try:
+        import brotli  # noqa: PLC0415  # an extra
+    except ImportError:
+        return b""
+    try:
+        return bytes(brotli.Decompressor().process(data, output_buffer_limit=_LARGEST))
+    except brotli.error:
+        return b""

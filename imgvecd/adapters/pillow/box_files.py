@@ -1,7 +1,8 @@
-"""Files made of boxes of which the end is missing.
+"""Files made of boxes: what is done where their end is missing, and what decoders do not tell.
 
 AVIF and HEIF are made as long as they say they are: their decoders refuse a file that says more
 than it holds, although its first image may be whole. JPEG XL's decoder does not say what is wrong.
+Of JPEG 2000 the colour profile is found here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _MOST_BOXES = 1000
+_BY_PROFILE, _COLOUR_BYTES = {b"\2", b"\3"}, 3  # methods of JPEG 2000's `colr`, and what is before
+_LARGEST_HEADER_BYTES = 4 << 20  # profiles of printers, the largest, have some two million
 _LARGEST_BYTES = 256 << 20  # of a file that is gone through in memory
 
 
@@ -42,6 +45,24 @@ def jpeg_xl_fault(file: BinaryIO) -> tuple[str, str] | None:
     if not kinds & {b"jxlc", b"jxlp"}:
         return "damaged", "it holds no picture data"
     return None
+
+
+def jpeg_2000_profile(file: BinaryIO) -> bytes | None:
+    """Return the colour profile in a JPEG 2000 file's header, which Pillow does not read."""
+    for header in _contents(file, b"jp2h"):
+        for colour in _contents(io.BytesIO(header), b"colr"):
+            if colour[:1] in _BY_PROFILE:
+                return colour[_COLOUR_BYTES:]
+    return None
+
+
+def _contents(file: BinaryIO, wanted: bytes) -> Iterator[bytes]:
+    start = 0
+    for kind, end in _boxes(file):
+        if kind == wanted and end:
+            file.seek(start + 8)  # behind a length and a type
+            yield file.read(min(end - start - 8, _LARGEST_HEADER_BYTES))
+        start = end
 
 
 def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, int]]:

@@ -1,6 +1,7 @@
 """Which primaries and transfer function a file declares by code points (ITU-T H.273, "CICP").
 
-PNG has them in `cICP`, HEIF and AVIF in a `colr` box of the kind `nclx`.
+PNG has them in `cICP`, HEIF and AVIF in a `colr` box of the kind `nclx`, and a colour profile may
+have them in its tag `cicp` (ICC.1:2022).
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from imgvecd.adapters.pillow import hdr
 from imgvecd.adapters.pillow.colour import Signal
 
+_ICC_HEADER_BYTES, _MAX_ICC_TAGS = 128, 100
 _MAX_CHUNKS = 1000  # of a PNG, before its picture
 _MAX_META_BYTES = 4 << 20  # of AVIF: what describes the items
 
@@ -25,12 +28,25 @@ def declared(image: Image.Image, file: BinaryIO) -> Signal | None:
     """
     if image.format == "PNG":
         return _of_png(file)  # which stands above a profile
-    if image.info.get("icc_profile"):
-        return None
+    if profile := image.info.get("icc_profile"):
+        return _of_profile(profile)
     if image.format == "HEIF":
         nclx = image.info.get("nclx_profile") or {}
         return Signal(nclx.get("color_primaries", 2), nclx.get("transfer_characteristics", 2))
     return _of_avif(file) if image.format == "AVIF" else None
+
+
+def _of_profile(profile: bytes) -> Signal | None:
+    """Return what a profile says by code points if it is HDR, which its curves can only hint at."""
+    (count,) = struct.unpack_from(
+        ">I", profile.ljust(_ICC_HEADER_BYTES + 4, b"\0"), _ICC_HEADER_BYTES
+    )
+    table = profile[_ICC_HEADER_BYTES + 4 :][: 12 * min(count, _MAX_ICC_TAGS)]
+    for name, place, _ in struct.iter_unpack(">4sII", table[: len(table) // 12 * 12]):
+        codes = profile[place + 8 : place + 10]  # behind the type of its content
+        if name == b"cicp" and len(codes) == 2 and codes[1] in {hdr.PQ, hdr.HLG}:  # noqa: PLR2004
+            return Signal(*codes)
+    return None
 
 
 def _of_png(file: BinaryIO) -> Signal | None:

@@ -17,6 +17,7 @@ from PIL.ExifTags import Base
 from imgvecd.adapters import xmp
 from imgvecd.adapters.pillow import (
     blocks,
+    box_files,
     camera_raw,
     cicp,
     colour,
@@ -211,11 +212,18 @@ def _load(file: BinaryIO, size: int, max_pixels: int) -> _Picture:
     shown_size = geometry.oriented(full_size, orientation)
     name = _NAMES.get(image.format or "", (image.format or "").lower())
     signal = cicp.declared(image, file)
-    if signal is None and (implied := png_colour.profile(image)):
-        image.info["icc_profile"] = implied
+    if signal is None and (found := _further_profile(image, file)):
+        image.info["icc_profile"] = found
     return _Picture(
         image, full_size, shown_size, orientation, name, truncated, said_orientation, said, signal
     )
+
+
+def _further_profile(image: Image.Image, file: BinaryIO) -> bytes | None:
+    """Return the colour profile of a picture for which Pillow finds none."""
+    if image.format == "JPEG2000":
+        return box_files.jpeg_2000_profile(file)
+    return png_colour.profile(image)
 
 
 def _orientations(image: Image.Image, said: Blocks) -> tuple[int, int]:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from PIL.ExifTags import GPS, Base
 
 from imgvecd.adapters.pillow.tiff_fields import Directory, Fields, Value
 from imgvecd.core.files.photo_dates import moment
-from imgvecd.core.files.photo_facts import camera, each, exposure_of, f_number_of, parts, stars
-from imgvecd.core.files.photo_positions import of_parts, of_text, position
-from imgvecd.core.files.photo_texts import of_japan, of_wide, text_of
+from imgvecd.core.files.photo_facts import (
+    camera,
+    each,
+    exposure_of,
+    f_number_of,
+    named,
+    parts,
+    rating,
+    stars,
+)
+from imgvecd.core.files.photo_positions import BELOW, of_parts, of_text, position
+from imgvecd.core.files.photo_texts import by_people, of_japan, of_wide, text_of
 from imgvecd.types import Facts
 
 _RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
+_ZONE_HOURS = 0x882A  # of TIFF/EP
 _ORIENTATIONS = 8
 _MOST_ISO = 65_535  # in the field that all cameras write: "see the others"
 _FURTHER_ISO = (Base.ISOSpeed, Base.RecommendedExposureIndex, Base.StandardOutputSensitivity)
@@ -37,14 +47,9 @@ def facts(fields: Fields) -> Facts:
     return each(
         {
             "taken_at": lambda: next(filter(None, map(partial(_taken_at, fields), _TIMES)), ""),
-            "camera": lambda: camera(_text(main, Base.Make), _text(main, Base.Model)),
-            "lens": lambda: _text(shot, Base.LensModel),
-            "description": lambda: (
-                _text(main, Base.ImageDescription)
-                or _windows_text(main, Base.XPComment)
-                or _windows_text(main, Base.XPSubject)
-                or _comment(shot)
-            ),
+            "camera": lambda: camera(*(named(_text(main, tag)) for tag in (Base.Make, Base.Model))),
+            "lens": lambda: named(_text(shot, Base.LensModel)),
+            "description": lambda: by_people(_descriptions(main, shot)),
             "creator": lambda: _text(main, Base.Artist) or _windows_text(main, Base.XPAuthor),
             "copyright": lambda: _copyright(main),
             "title": lambda: _windows_text(main, Base.XPTitle),
@@ -85,20 +90,30 @@ def _turned(fields: Fields) -> int | None:
 
 
 def _taken_at(fields: Fields, tags: _Time) -> str:
-    time, offset, fraction = (
-        next(filter(None, (_text(place, tag) for place in (fields.exif, fields.main))), "")
-        for tag in tags
-    )
-    return moment(time, offset=offset, fraction=fraction)
+    time, offset, fraction = (_anywhere(fields, tag) for tag in tags)
+    return moment(time, offset=offset or _offset_beside(fields, time), fraction=fraction)
+
+
+def _anywhere(fields: Fields, tag: int) -> str:
+    return next(filter(None, (_text(place, tag) for place in (fields.exif, fields.main))), "")
+
+
+def _offset_beside(fields: Fields, time: str) -> str:
+    """Return the offset of another time that is the same, or is not told; else the camera's."""
+    for other, tag, _ in (*_TIMES, _MODIFIED):
+        offset = _anywhere(fields, tag)
+        if offset and _anywhere(fields, other) in {"", time}:
+            return offset
+    hours = _number(fields.exif.get(_ZONE_HOURS) or fields.main.get(_ZONE_HOURS))
+    return "" if hours is None else f"{hours:+03.0f}"
 
 
 def _located_at(gps: Directory) -> str:
     """Return the time of satellites, which is UTC."""
     clock = gps.get(GPS.GPSTimeStamp)
-    if not isinstance(clock, tuple) or len(clock) != 3 or not all(map(math.isfinite, clock)):  # noqa: PLR2004
+    if not isinstance(clock, tuple) or not all(map(math.isfinite, clock[:2])):
         return moment(_text(gps, GPS.GPSDateStamp))
-    hour, minute, second = map(int, clock)
-    time = f"{hour:02d}:{minute:02d}:{second:02d}"
+    time = ":".join(f"{int(part):02d}" for part in clock if math.isfinite(part))
     return moment(f"{_text(gps, GPS.GPSDateStamp)} {time}", offset="Z")
 
 
@@ -109,6 +124,13 @@ def _copyright(main: Directory) -> str:
         return _text(main, Base.Copyright)
     photographer, _, editor = value.partition(b"\0")
     return text_of(photographer) or text_of(editor)
+
+
+def _descriptions(main: Directory, shot: Directory) -> Iterator[str]:
+    yield _text(main, Base.ImageDescription)
+    yield _windows_text(main, Base.XPComment)
+    yield _windows_text(main, Base.XPSubject)
+    yield _comment(shot)
 
 
 def _comment(shot: Directory) -> str:
@@ -123,8 +145,7 @@ def _comment(shot: Directory) -> str:
         return of_japan(text)
     if kind in {b"ASCII", b""}:
         return text_of(text)
-    text_without_kind = text_of(value)  # as some programs write it
-    return text_without_kind if text_without_kind.isprintable() else ""
+    return text_of(value)  # without a kind, as some programs write it
 
 
 def _iso(shot: Directory) -> int | float | None:
@@ -135,9 +156,9 @@ def _iso(shot: Directory) -> int | float | None:
 
 
 def _rating(main: Directory) -> int | float | None:
-    rating = _number(main.get(_RATING))
-    if rating is not None:
-        return rating
+    said = rating(_number(main.get(_RATING)))
+    if said is not None:
+        return said
     percent = _number(main.get(_RATING_PERCENT))
     return None if percent is None else stars(percent)
 
@@ -163,7 +184,7 @@ def _windows_text(main: Directory, tag: int) -> str:
 
 def _position(gps: Directory) -> Facts:
     altitude = _number(gps.get(GPS.GPSAltitude))
-    if altitude is not None and _number(gps.get(GPS.GPSAltitudeRef)) == 1:
+    if altitude is not None and str(_number(gps.get(GPS.GPSAltitudeRef))) in BELOW:
         altitude = -abs(altitude)  # below the sea
     return position(
         _degrees("latitude", gps, GPS.GPSLatitude, GPS.GPSLatitudeRef),

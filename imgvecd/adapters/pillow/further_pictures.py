@@ -25,7 +25,7 @@ _NEW_SUBFILE_TYPE = 254
 def of(file: BinaryIO, shown: Image.Image) -> Iterator[Image.Image]:
     """Yield the file's pictures but the one that is shown, as sRGB, as far as they can be read."""
     count, place_shown = getattr(shown, "n_frames", 1), shown.tell()
-    if count == 1 or shown.format is None:
+    if count == 1 or shown.format in {None, "PSD"}:  # whose layers are parts of its picture
         return
     left = _MOST_PIXELS
     try:

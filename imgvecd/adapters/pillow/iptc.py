@@ -8,7 +8,7 @@ from functools import partial
 
 from imgvecd.core.files.photo_dates import moment
 from imgvecd.core.files.photo_facts import each, several
-from imgvecd.core.files.photo_texts import latin, text_of
+from imgvecd.core.files.photo_texts import described, latin, of_japan, text_of
 from imgvecd.types import Facts
 
 _MARKER = 0x1C
@@ -26,16 +26,21 @@ _TEXTS = {
     "city": ((2, 90),),
     "country": ((2, 101),),
     "copyright": ((2, 116),),
-    "description": ((2, 120),),
 }
+_DESCRIPTION = (2, 120)
 # What ISO 2022's escapes in field 1:90 name; anything else is found out of the bytes.
 _UTF_16 = re.compile(rb"\x1b%/[@CEJKL]")
 _ONE_BYTE = re.compile(rb"\x1b[-.,/](.)")
+_TWO_BYTES = re.compile(rb"\x1b\$[()*+]?(.)")
+_JAPANESE = "Japanese"  # of which there are several
+_OF_TWO_BYTES = {
+    b"A": "gb18030", b"C": "euc-kr", **dict.fromkeys((b"@", b"B", b"D", b"O"), _JAPANESE)
+}  # fmt: skip
 _OF_ONE_BYTE = {
     b"A": "latin-1", b"B": "iso-8859-2", b"C": "iso-8859-3", b"D": "iso-8859-4", b"L": "iso-8859-5",
     b"G": "iso-8859-6", b"F": "iso-8859-7", b"H": "iso-8859-8", b"M": "iso-8859-9",
-    b"V": "iso-8859-10", b"Y": "iso-8859-13", b"_": "iso-8859-14", b"b": "iso-8859-15",
-    b"f": "iso-8859-16",
+    b"V": "iso-8859-10", b"T": "iso-8859-11", b"Y": "iso-8859-13", b"_": "iso-8859-14",
+    b"b": "iso-8859-15", b"f": "iso-8859-16",
 }  # fmt: skip
 
 _Fields = dict[tuple[int, int], list[bytes]]
@@ -54,6 +59,7 @@ def facts(block: bytes) -> Facts:
     return each(
         {
             **{name: partial(_first, fields, tags, encoding) for name, tags in _TEXTS.items()},
+            "description": lambda: described(_texts(fields, _DESCRIPTION, encoding)),
             "creator": lambda: several(_texts(fields, _CREATORS, encoding)),
             "keywords": lambda: _texts(fields, _KEYWORDS, encoding),
             "taken_at": lambda: _taken_at(fields),
@@ -101,6 +107,8 @@ def _first(fields: _Fields, tags: Iterable[tuple[int, int]], encoding: str) -> s
 
 def _text(value: bytes, encoding: str) -> str:
     """Decode; many programs wrote UTF-8 without saying so, and some said so without writing it."""
+    if encoding == _JAPANESE:
+        return of_japan(value) or text_of(value)
     if encoding and (encoding == "utf-16-be" or not _is_utf8(value)):
         return value.decode(encoding, "replace").strip("\0 ")
     return text_of(value)
@@ -118,14 +126,17 @@ def _encoding(mark: bytes) -> str:
     """Return what an escape names; empty for UTF-8 and what is not known."""
     if _UTF_16.match(mark):
         return "utf-16-be"
-    found = _ONE_BYTE.match(mark)
-    return _OF_ONE_BYTE.get(found[1], "") if found else ""
+    for pattern, names in ((_ONE_BYTE, _OF_ONE_BYTE), (_TWO_BYTES, _OF_TWO_BYTES)):
+        if found := pattern.match(mark):
+            return names.get(found[1], "")
+    return ""
 
 
 def _taken_at(fields: _Fields) -> str:
     """Return "20230506" and "070809+0200" as `ImageInfo.taken_at`."""
     for date, time in _DATES:
-        texts = [latin(fields[tag][0]).strip("\0 ") for tag in (date, time) if tag in fields]
-        if date in fields and (found := moment(" ".join(texts))):
-            return found
+        clock = b"".join(fields.get(time, [])[:1])
+        for day in fields.get(date, ()):
+            if found := moment(" ".join(latin(each).strip("\0 ") for each in (day, clock))):
+                return found
     return ""

@@ -18,6 +18,7 @@ _LS = 0xF7
 _COMMON_BITS = 8
 
 _EXIF, _XMP = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"
+_EXIF_BYTES, _ORDERS = 6, {b"II", b"MM"}
 _FURTHER_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _PHOTOSHOP = (b"Photoshop 3.0\0", b"Adobe_Photoshop2.5:")
 _GUID_BYTES, _PLACE_BYTES = 32, 8  # of the packet, its length and a part's place in it
@@ -56,6 +57,8 @@ def said(file: BinaryIO) -> Said:
         elif marker == _APP13:
             heads = filter(data.startswith, _PHOTOSHOP)
             resources += (data.removeprefix(head) for head in heads)
+        elif data.startswith(_EXIF) and blocks and data[_EXIF_BYTES:][:2] not in _ORDERS:
+            blocks[-1] += data[_EXIF_BYTES:]  # which went on in another segment
         elif data.startswith(_EXIF):
             blocks.append(data)
         elif data.startswith(_XMP):

@@ -15,9 +15,11 @@ from imgvecd.adapters.pillow import (
     bitmaps,
     box_files,
     jpeg_segments,
+    photoshop,
     png_chunks,
     reasons,
     tiff_rewriting,
+    tiff_values,
     webp_frames,
 )
 from imgvecd.adapters.pillow.colour import HIGHEST
@@ -28,6 +30,7 @@ from imgvecd.errors import UnreadableImageError
 # Never EPS, for which Pillow calls Ghostscript, nor formats that hold no picture of a person's.
 _FORMATS = (
     "JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "HEIF", "PPM", "QOI", "ICO",
+    "PSD",
 )  # fmt: skip
 _BARE_FORMATS = ("TGA", "DIB")  # without any mark by which to know them: only if all else fails
 # Of TGA: whether there is a map of colours, and the kind; and bits a pixel, at the header's end.
@@ -66,7 +69,7 @@ def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple
     """Return (decoded picture, its full size, whether the file ended before the picture did)."""
     try:
         return _load(file, size, max_pixels)
-    except (UnreadableImageError, *_DAMAGE) as error:
+    except (UnreadableImageError, KeyError, *_DAMAGE) as error:
         if is_the_systems(error):
             raise
         if (kind := jpeg_segments.unsupported(file)) is not None:
@@ -103,8 +106,10 @@ def _rewritten(file: BinaryIO, max_pixels: int) -> Image.Image | None:
     """Return a picture of a kind that Pillow does not read, but that can be made into one."""
     file.seek(0)
     if file.read(4) in _TIFF:
-        return tiff_rewriting.of_segments(file, _main_page(file), _open, max_pixels)
-    image = bitmaps.opened(file, max_pixels)
+        page = _main_page(file)
+        image = tiff_rewriting.of_segments(file, page, _open, max_pixels)
+        return image or tiff_values.opened(file, page, max_pixels)
+    image = photoshop.opened(file, max_pixels) or bitmaps.opened(file, max_pixels)
     if image is not None:
         image.load()
     return image
@@ -177,6 +182,9 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
         tiff_rewriting.read_as_said(image)
     elif image.format == "PPM" and image.mode == "I":
         image.info[HIGHEST] = 0xFFFF
+    elif image.format == "PSD" and photoshop.has_selection(image, file):
+        image.load()
+        image.putalpha(255)
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))

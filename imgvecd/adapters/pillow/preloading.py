@@ -17,7 +17,7 @@ from imgvecd.core.files.photo_texts import KNOWN_ENCODINGS
 _LATE_IMPORTS = (
     "PIL.ImageOps", "PIL.ImageSequence", "PIL.ImagePalette", "PIL.ImageMode", "PIL.ExifTags",
     "PIL.TiffTags", "PIL._imagingcms", "rawpy", "rawpy._rawpy", "pillow_jxl.JpegXLImagePlugin",
-    "defusedxml.ElementTree", "packaging.version", "linecache", "traceback", "_strptime",
+    "brotli", "defusedxml.ElementTree", "packaging.version", "linecache", "traceback", "_strptime",
 )  # fmt: skip
 _NOISE_SIDE, _NOISE = 64, 90  # pixels, and grey levels: enough for every measurement
 

@@ -24,6 +24,7 @@ _TYPES = {
     129: (1, ""),  # EXIF 3: UTF-8
 }  # fmt: skip
 _FRACTIONS = {5, 10}
+_UNKNOWN = 0xFFFFFFFF  # above a fraction: infinity, or what nobody knows
 _MOST_FIELDS = 4096  # of a directory: those with the most, of makers' notes, have some hundred
 _MOST_BYTES = 1 << 20  # of a value that `get` returns: an XP text of novel length
 _MOST_DIRECTORIES = 64  # of a file, linked one behind the other
@@ -81,7 +82,8 @@ class Directory:
         numbers = struct.unpack(f"{self._order}{whole // size * form}", data[:whole])
         if kind in _FRACTIONS:
             pairs = zip(numbers[::2], numbers[1::2], strict=True)
-            return tuple(above / below if below else math.nan for above, below in pairs)
+            known = ((a, b) if a != _UNKNOWN else (0, 0) for a, b in pairs)
+            return tuple(above / below if below else math.nan for above, below in known)
         return numbers or None
 
     def raw(self, tag: int, most_bytes: int = _MOST_BYTES) -> bytes:
@@ -104,6 +106,10 @@ class Directory:
     def at(self, place: int) -> Directory:
         """Return the directory at a place of the same file."""
         return Directory(self._file, self._start, self._order, self._big, place)
+
+    def supplement(self, other: Directory) -> None:
+        """Take over the fields of another directory of the same file that this one lacks."""
+        self._entries = other._entries | self._entries
 
     def _read(self, at: int) -> None:
         counter, entry, inline = ("Q", 20, 8) if self._big else ("H", 12, 4)
@@ -135,13 +141,15 @@ class Fields:
     """What EXIF says of one picture.
 
     Attributes:
-        main, exif, gps: directories, empty where there is none.
+        main, exif, gps: directories, empty where there is none. What a program has put into `main`
+            is in `exif` as well, unless that has it.
     """
 
     def __init__(self, main: Directory) -> None:
         self.main = main
         self.exif = next(main.below(EXIF_DIRECTORY), main.at(0))
-        self.gps = next(main.below(GPS_DIRECTORY), main.at(0))
+        self.exif.supplement(main)
+        self.gps = next(self.exif.below(GPS_DIRECTORY), main.at(0))
 
     @classmethod
     def of_block(cls, block: bytes) -> Fields:

@@ -11,7 +11,7 @@ from imgvecd.catalog.queries.filters import FAVORITE
 from imgvecd.catalog.queries.timeline import SHORT_HASH
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.map_cells import LEVELS, UNITS_PER_DEGREE
-from imgvecd.spelling import folded
+from imgvecd.spelling import folded_words
 
 _KINDS = {"camera": ("camera",), "tag": ("tag", "keyword"), "person": ("person",)}
 _CLUSTERS = 4096  # at the most: 64 rows of 64 cells, or half of what 64 columns can have
@@ -45,12 +45,12 @@ class FacetTable:
                 f" WHERE kind IN ({_marks(kinds)}) GROUP BY word ORDER BY images DESC, word",
                 kinds,
             ).fetchall()
-        wanted = folded(contains)
+        wanted = folded_words(contains)
         counts: dict[str, Facet] = {}
         for word, images in rows:
-            if wanted in folded(word):
-                known = counts.get(folded(word), Facet(value=word, count=0))
-                counts[folded(word)] = Facet(value=known.value, count=known.count + images)
+            if wanted in folded_words(word):
+                known = counts.get(folded_words(word), Facet(value=word, count=0))
+                counts[folded_words(word)] = Facet(value=known.value, count=known.count + images)
         ordered = sorted(counts.values(), key=lambda facet: (-facet.count, facet.value))
         return ordered[:limit]
 
@@ -59,7 +59,7 @@ class FacetTable:
             (images,) = connection.execute(
                 f"SELECT count(*) FROM contents WHERE live AND {FAVORITE}"
             ).fetchone()
-        is_wanted = images and folded(contains) in "favorite"
+        is_wanted = images and folded_words(contains) in "favorite"
         return [Facet(value="favorite", count=images)] if is_wanted else []
 
     def _folders(self, contains: str, limit: int) -> list[Facet]:

@@ -9,7 +9,7 @@ from imgvecd.api import Filters
 from imgvecd.catalog.files import place_index
 from imgvecd.catalog.files.offline_sql import offline
 from imgvecd.errors import BadRequestError
-from imgvecd.spelling import folded, format_name, spellings
+from imgvecd.spelling import folded_words, format_name, spellings
 
 Condition = tuple[str, tuple[object, ...]]
 
@@ -154,7 +154,7 @@ def _of_facts(filters: Filters) -> Iterator[Condition]:
     for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
         if wanted is not None:
             found = f"folded(json_extract(contents.metadata, '$.{name}'))"
-            yield f"instr({found}, ?) > 0", (folded(wanted),)
+            yield f"instr({found}, ?) > 0", (folded_words(wanted),)
     if filters.format:
         marks = ", ".join("?" * len(filters.format))
         yield f"contents.format IN ({marks})", tuple(map(format_name, filters.format))
@@ -208,8 +208,8 @@ def _of_the_user(filters: Filters) -> Iterator[Condition]:
     if filters.favorite is not None:
         yield FAVORITE if filters.favorite else f"NOT {FAVORITE}", ()
     for tag in filters.tags:
-        yield _HAS_TAG, (folded(tag),)
+        yield _HAS_TAG, (folded_words(tag),)
     for key, value in filters.metadata.items():
         if '"' in key or not key:
             raise BadRequestError(f"`metadata`: {key!r} cannot be a key")
-        yield _SAID_BY_USER, (folded(key), folded(value))
+        yield _SAID_BY_USER, (folded_words(key), folded_words(value))

@@ -9,7 +9,7 @@ from typing import Any
 
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.errors import BadRequestError
-from imgvecd.spelling import folded
+from imgvecd.spelling import folded_words
 
 _MOST_BYTES = 64 * 1024  # for one image: remarks, not documents; it travels with every listing
 _DEEPEST = 20  # levels, far from where JSON libraries give up
@@ -56,11 +56,11 @@ class UserMetadata:
 def _tagged(known: object, add: Sequence[str], remove: Sequence[str]) -> list[str]:
     # programs may have kept a single tag as a text
     tags = [str(tag) for tag in known] if isinstance(known, list) else [str(known)]
-    unwanted = {folded(tag) for tag in remove}
+    unwanted = {folded_words(tag) for tag in remove}
     chosen: dict[str, str] = {}
     for tag in [*tags, *add]:
-        if folded(tag) not in unwanted:
-            chosen.setdefault(folded(tag), tag)
+        if folded_words(tag) not in unwanted:
+            chosen.setdefault(folded_words(tag), tag)
     return list(chosen.values())
 
 

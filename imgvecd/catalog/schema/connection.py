@@ -20,7 +20,7 @@ from imgvecd.catalog.recovery.disk_advice import advice
 from imgvecd.catalog.schema import forking
 from imgvecd.catalog.schema.migrations import migrate, missing_steps
 from imgvecd.errors import CatalogDamagedError, CatalogError, NotFoundError
-from imgvecd.spelling import folded
+from imgvecd.spelling import folded_words
 
 _BUSY_S = 30.0  # another process (a library user, a backup) may hold the write lock for a while
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -247,7 +247,7 @@ class Database:
 
 
 def _folded(value: object) -> str | None:
-    return None if value is None else folded(str(value))
+    return None if value is None else folded_words(str(value))
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

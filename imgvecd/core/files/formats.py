@@ -10,14 +10,14 @@ import re
 
 RAW_EXTENSIONS = frozenset(
     {
-        "3fr", "arw", "cr2", "cr3", "dng", "erf", "fff", "iiq", "kdc", "mef", "mos", "mrw", "nef",
-        "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+        "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "kdc", "mef",
+        "mos", "mrw", "nef", "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
     }
 )  # fmt: skip
 """Of camera RAW; without dot, in lower case."""
 
 IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
-    "jpg", "jpeg", "jpe", "jfif",
+    "jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "pjpeg", "pjp", "mpo", "jps", "insp",
     "png", "apng",
     "webp",
     "gif",
@@ -27,7 +27,7 @@ IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
     "heic", "heif", "hif", "heics", "heifs",
     "avif", "avifs",
     "jxl",
-    "ppm", "pgm", "pbm", "pnm", "pfm", "qoi", "tga", "ico",
+    "ppm", "pgm", "pbm", "pnm", "pfm", "qoi", "tga", "ico", "psd", "psb",
 }  # fmt: skip
 """Without dot, in lower case."""
 

@@ -11,19 +11,27 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 
+from imgvecd.spelling import normalized
+
+# A space may stand for the first of two digits, and behind a dot.
 _DATE = re.compile(
-    r"(?P<year>\d{4})(?:[-:/.](?P<month>\d\d?)(?:[-:/.](?P<day>\d\d?))?(?!\d)"
+    r"(?P<year>\d{4})(?:[-:/.]\s?(?P<month>\d\d?)(?:[-:/.]\s?(?P<day>\d\d?)\.?)?"
+    r"(?:(?!\d)|(?<=\d\d)(?=\d\d:\d\d))"
     r"|(?P<months>\d\d)(?P<days>\d\d)(?=\D|\d{6}(?!\d)|$)|(?!\d))",
     re.ASCII,
 )
 _YEAR_LAST = re.compile(
     r"(?P<one>\d\d?)(?P<between>[-/.])(?P<other>\d\d?)(?P=between)(?P<year>\d{4})(?!\d)", re.ASCII
 )
-_BEFORE_TIME = re.compile(r"[Tt\s,_]+|-(?=\d\d?[:.\-]\d\d?[:.\-]\d)|", re.ASCII)
+_BEFORE_TIME = re.compile(r"[Tt\s,_]+|[-:](?=\d\d?[:.\-]\s?\d\d?[:.\-]\s?\d)|", re.ASCII)
+_APART = re.compile(
+    r"(\d{4})([ _])(\d\d)\2(\d\d)(?:[ _T](\d\d)\2(\d\d)(?:\2(\d\d))?)?(?!\d)", re.ASCII
+)
 _TIME = re.compile(
-    r"(?P<hour>\d\d?)(?P<between>[:.\-])(?P<minute>\d\d?)"
-    r"(?:(?P=between)(?P<second>\d\d?)(?:[.,:](?P<fraction>\d+))?)?(?!\d)"
+    r"(?P<hour>\d\d?)(?P<between>[:.\-])\s?(?P<minute>\d\d?)"
+    r"(?:(?P=between)\s?(?P<second>\d\d?)(?:[.,:](?P<fraction>\d+))?)?(?!\d)"
     r"\s*(?P<half>[AaPp])?\.?(?(half)\s?[Mm]\.?)"
     r"|(?P<hours>\d\d)(?P<minutes>\d\d)(?:(?P<seconds>\d\d)(?:[.,](?P<fractions>\d+))?)?(?!\d)",
     re.ASCII,
@@ -32,7 +40,7 @@ _OFFSET = re.compile(
     r"(?:UTC|GMT)?(?P<sign>[+\-\u2212])(?P<hour>\d\d?)(?::?(?P<minute>\d\d))?(?!\d)|(?P<zulu>Z|UTC|GMT)",
     re.ASCII | re.IGNORECASE,
 )
-_NOTHING = re.compile(r"[\s:/.\-0]*$")  # EXIF writes what is not known as blanks or zeros
+_NOTHING = re.compile(r"[\s:/.+\-0Z]*$")  # what is not known is written as blanks or zeros
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
@@ -50,11 +58,23 @@ _WITH_NAMES = tuple(
         rf"{_MONTH}\s+{_DAY}\s+(?P<time>[\d:]+)\s+(?:[A-Z]+\s+)?(?P<year>\d{{4}})(?!\d)",
     )
 )
+# East Asia's: 2021年7月4日 18時30分11秒, 下午6:30:11, 2021년 7월 4일 오후 6시 30분
+_OF_EAST_ASIA = re.compile(
+    r"(?<!\d)(?P<year>\d{4}) ?[年년] ?(?P<month>\d\d?) ?[月월] ?(?P<day>\d\d?) ?[日일]", re.ASCII
+)
+_CLOCK_OF_EAST_ASIA = re.compile(
+    r"(?P<half>上午|午前|早上|清晨|凌晨|오전|下午|午後|中午|晚上|오후)?\s?"
+    r"(?P<hour>\d\d?) ?(?P<between>[-_.: ]|[時时点點시] ?)(?P<minute>\d\d)"
+    r"(?:(?:(?P=between)|[分분] ?)(?P<second>\d\d)秒?초?)?[分분]?(?!\d)",
+    re.ASCII,
+)
+_AFTERNOON = {"下午", "午後", "中午", "晚上", "오후"}
 _LONGEST = 64  # characters: no way of writing a time has more
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9998  # programs write year 0 or 1 for "not known"
 _FRACTION_DIGITS = 6
 _FARTHEST_OFFSET_MIN = 15 * 60
 _NOON = 12
+_BUDDHIST, _AHEAD = range(2500, 2600), 543  # Thailand's years are those of another era
 
 
 def moment(text: str, *, offset: str = "", fraction: str = "") -> str:
@@ -64,8 +84,7 @@ def moment(text: str, *, offset: str = "", fraction: str = "") -> str:
         text: in EXIF's, XMP's, IPTC's or the mail format's form, or nearly.
         offset, fraction: what another field says, for a text that does not.
     """
-    text = text.strip("\0 \t\r\n")[:_LONGEST]
-    text = _year_first(text)
+    text = _year_first(plain(text.strip("\0 \t\r\n")[:_LONGEST]).lstrip("+"))
     date = _DATE.match(text)
     if date is None:
         return ""
@@ -81,6 +100,36 @@ def moment(text: str, *, offset: str = "", fraction: str = "") -> str:
     if days:
         day = (datetime.date.fromisoformat(day) + datetime.timedelta(days=days)).isoformat()
     return f"{day}T{clock}{_offset(rest[time.end() :]) or _offset(offset)}"
+
+
+def plain(text: str) -> str:
+    """Return a text in one spelling, with any script's digits, and East Asia's times, as ours.
+
+    Marks of which way a text runs are left out.
+    """
+    if text.isascii():
+        return text
+    text = "".join(
+        str(unicodedata.decimal(character, character))
+        for character in normalized("NFKC", text)
+        if unicodedata.category(character) != "Cf"
+    )
+    text = _OF_EAST_ASIA.sub(
+        lambda day: f"{day['year']}-{int(day['month']):02d}-{int(day['day']):02d} ", text
+    )
+    return _CLOCK_OF_EAST_ASIA.sub(_western, text)
+
+
+def _western(clock: re.Match[str]) -> str:
+    """Return a time of East Asia with its half behind it; any other as it is."""
+    half, between = clock["half"], clock["between"]
+    if not half and between in "-_.: ":
+        return clock[0]
+    numbers = [int(clock["hour"]), int(clock["minute"]), int(clock["second"] or -1)]
+    hour, minute, second = numbers
+    if half:
+        hour = hour % _NOON + (_NOON if half in _AFTERNOON else 0)
+    return f" {hour:02d}:{minute:02d}" + (f":{second:02d}" if second >= 0 else "")
 
 
 def day_and_month(one: int, other: int, *, dots: bool) -> tuple[int, int]:
@@ -146,6 +195,8 @@ def _split(taken_at: str) -> tuple[str, str]:
 def _day(match: re.Match[str]) -> str:
     """Return year, month and day as far as they are told; empty for a day that never was."""
     year = match["year"]
+    if int(year) in _BUDDHIST:
+        year = f"{int(year) - _AHEAD}"
     month = int(match["month"] or match["months"] or 0)
     day = int(match["day"] or match["days"] or 0)
     if not _EARLIEST_YEAR <= int(year) <= _LATEST_YEAR or (day and not month):
@@ -179,7 +230,7 @@ def _clock(match: re.Match[str], fraction: str) -> tuple[int, str]:
     if second is None:
         return days, clock
     clock += f":{min(int(second), 59):02d}"  # a leap second is the one before to everybody else
-    digits = (match["fraction"] or match["fractions"] or fraction.strip("\0 "))[:_FRACTION_DIGITS]
+    digits = (match["fraction"] or match["fractions"] or fraction.strip("\0 ."))[:_FRACTION_DIGITS]
     return days, f"{clock}.{digits}" if digits.isascii() and digits.isdigit() else clock
 
 
@@ -202,6 +253,9 @@ def _year_first(text: str) -> str:
         one, other = int(found["one"]), int(found["other"])
         day, month = day_and_month(one, other, dots=found["between"] == ".")
         return f"{found['year']}-{month:02d}-{day:02d}{text[found.end() :]}" if day else ""
+    if found := _APART.match(text):
+        date, clock = found.group(1, 3, 4), filter(None, found.group(5, 6, 7))
+        return f"{'-'.join(date)} {':'.join(clock)}{text[found.end() :]}"
     for pattern in _WITH_NAMES:
         if found := pattern.match(text):
             said = found.groupdict()

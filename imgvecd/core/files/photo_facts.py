@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from imgvecd.types import Fact, Facts
 
-READER_VERSION = 5
+READER_VERSION = 6
 """Of what is read from files. Raised whenever they tell more, or otherwise, than before: what an
 older reader has read is then read again."""
 
@@ -17,6 +18,8 @@ _LONGEST = 2000  # characters of a text, and how many keywords: a description, n
 _LONGEST_WORD = 200  # characters of a keyword
 _LARGEST = 2**53  # beyond it readers of JSON disagree about numbers; nothing measured is near it
 _LARGEST_APEX = 30  # beyond it are no shutters and lenses, but senseless numbers
+_MOST_STARS = 5
+_NO_NAME = re.compile(r"[\W_]*|n/?a|none|null|unknown", re.IGNORECASE)
 _PERCENT_OF_STARS = ((1, 1), (13, 2), (38, 3), (63, 4), (88, 5))  # as Windows rounds them
 
 
@@ -54,8 +57,22 @@ def tried(read: Callable[[], Facts]) -> Facts:
 
 def camera(make: str, model: str) -> str:
     """Return maker and model, once: many models begin with the maker's name."""
-    maker = make.partition(" ")[0]
-    return model if model.lower().startswith(maker.lower()) else f"{make} {model}".strip()
+    makers = make.lower().split() or [""]
+    named = model.lower()
+    is_named = named.startswith(makers[0]) or named.partition(" ")[0] in makers
+    return model if is_named else f"{make} {model}".strip()
+
+
+def named(text: str) -> str:
+    """Return a name; nothing for what stands for none ("----", "n/a")."""
+    return "" if _NO_NAME.fullmatch(text) else text
+
+
+def rating(value: float | None) -> float | None:
+    """Return stars, 0 to 5, or -1 for "rejected"; what is beyond is in percent, or senseless."""
+    if value is None or -1 <= value <= _MOST_STARS:
+        return value
+    return stars(value) if _MOST_STARS < value <= 100 else None  # noqa: PLR2004  # percent
 
 
 def stars(percent: float) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-from imgvecd.core.files.photo_dates import day_and_month, day_in_words, moment, of_instant
+from imgvecd.core.files.photo_dates import day_and_month, day_in_words, moment, of_instant, plain
 
 # IMG_20210704_183011, PXL_20210704_163011123, IMG-20210704-WA0001, 20210704183011, 2021-7-4,
 # Screenshot_2021-07-04-18-30-11, signal-2021-07-04-183011, photo_2021-07-04_18-30-11,
@@ -15,9 +14,6 @@ _DATE = re.compile(
     r"(?P<month>\d\d|\d(?=[-.]))(?P=between)(?P<day>\d\d|(?<=[-.])\d(?!\d))"
     r"|(?P<compact>(?:199|20\d)\d[01]\d[0-3]\d))(?=\D|\d{6}(?!\d)|\d{9}(?!\d)|\d{8}-|$)",
     re.ASCII,
-)
-_OF_EAST_ASIA = re.compile(
-    r"(?P<year>\d{4})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]", re.ASCII
 )
 # 2021_0704_183011_001F
 _OF_DASHCAMS = re.compile(
@@ -33,26 +29,26 @@ _DAY_FIRST = re.compile(
 _OF_TELEGRAM = re.compile(
     r"[a-z]_\d+ ?@(?P<day>\d\d)-(?P<month>\d\d)-(?P<year>\d{4})(?=_)", re.ASCII
 )
-# Halves of a day, in front of a time and behind it
-_FORENOON, _AFTERNOON = "上午|午前|早上|清晨|凌晨|오전", "下午|午後|中午|晚上|오후"
+# Half of a day, behind a time
 _HALF = re.compile(
     r"\s?(?:(?P<a>A\.?\s?M|π\.μ|ص)|(?P<p>P\.?\s?M|μ\.μ|م))(?![^\W_])",
     re.IGNORECASE,
 )
-# Behind a date, in any language: "at 18.30.11", "a la(s) 6.30.11 p. m.", "下午6.30.11"
+# Behind a date, in any language: "at 18.30.11", "a la(s) 6.30.11 p. m."
 _TIME = re.compile(
     r"[-_ .,T]{0,3}(?:"
-    rf"(?:(?!{_FORENOON}|{_AFTERNOON})[^\W\d_]{{1,5}}\.?(?:\(s\))?[ -]){{0,2}}"
-    rf"(?:(?P<a>{_FORENOON})|(?P<p>{_AFTERNOON}))? ?(?:"
+    r"(?:[^\W\d_]{1,5}\.?(?:\(s\))?[ -]){0,2} ?(?:"
     r"(?P<hour>\d{1,2})(?P<between>[-_.: ])(?P<minute>\d\d)(?P=between)(?P<second>\d\d)"
     r"(?:[-_.](?P<fraction>\d{3})(?!\d))?"
     r"|(?P<h>\d{1,2})h(?P<m>\d\d)m(?P<s>\d\d)s?(?P<ms>\d{3})?)"
-    r"|(?:(?:at|um|à) )?(?P<compact>\d{6})(?:(?P<digits>\d{3})|\d\d)?)(?!\d)",
+    r"|(?:(?:at|um|à) )?(?P<compact>\d{6})(?:\.?(?P<digits>\d{3})|\d\d)?)(?!\d)",
     re.IGNORECASE,
 )
-# Without seconds only where something says that it is a time: "at 18.30", "T18-30", "18h30"
+# Without seconds only where something says that it is a time: "at 18.30", "T18-30", "18h30", and
+# in the form of Flameshot
 _MINUTE = re.compile(
-    r"(?:[-_ ,](?:at|um|à|om|kl\.?) |T)(?P<hour>\d\d?)[-_.: ](?P<minute>\d\d)(?![-_.: ]?\d)"
+    r"(?:[-_ ,](?:at|um|à|om|kl\.?) |T|_(?=\d\d-\d\d\.[^.]+$))"
+    r"(?P<hour>\d\d?)[-_.: ](?P<minute>\d\d)(?![-_.: ]?\d)"
     r"|T(?P<hours>\d\d)(?P<minutes>\d\d)(?!\d)|[-_ ,T](?P<h>\d\d?)h(?P<m>\d\d)(?!\d)",
     re.IGNORECASE,
 )
@@ -92,7 +88,7 @@ _IN_UTC = "PXL_"  # Pixel's camera names its files so; so does OneDrive, which m
 
 def taken_at(name: str) -> str:
     """Return the time in a file's name as `photo_dates.moment` writes it; empty if it has none."""
-    name = _plain(name)
+    name = plain(name)
     if instant := _EPOCH_MS.match(name) or _EPOCH_S.fullmatch(name):
         return of_instant(int(instant[1][:10]))
     name = _NUMBERS.sub("", name)
@@ -108,24 +104,13 @@ def taken_at(name: str) -> str:
     return found if is_sure or len(found) > len("YYYY-MM-DD") else ""
 
 
-def _plain(name: str) -> str:
-    """Return a name in one spelling, with the digits of all scripts as 0 to 9, without marks."""
-    if name.isascii():
-        return name
-    return "".join(
-        str(unicodedata.decimal(character, character))
-        for character in unicodedata.normalize("NFKC", name)
-        if unicodedata.category(character) != "Cf"  # which way a text runs
-    )
-
-
 def _day(name: str) -> tuple[str, int, bool]:
     """Return (YYYYMMDD, where it ends, whether it is one without a time behind it), if any."""
     year_first, day_first = _DATE.search(name), _DAY_FIRST.search(name)
     if year_first and day_first and day_first.start() < year_first.start() < day_first.end():
         year_first = None  # "4.7.2021 18 30 11"
-    others = (pattern.search(name) for pattern in (_OF_EAST_ASIA, _OF_DASHCAMS))
-    if date := next(filter(None, (_OF_TELEGRAM.search(name), year_first, *others)), None):
+    dates = (_OF_TELEGRAM.search(name), year_first, _OF_DASHCAMS.search(name))
+    if date := next(filter(None, dates), None):
         said = date.groupdict()
         if said.get("compact"):
             return said["compact"], date.end(), True

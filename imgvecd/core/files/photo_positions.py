@@ -24,6 +24,10 @@ _DECIMAL_COMMA = re.compile(
     r"(?<![\d.,])(\d{1,3}),(?=\d{3,}\s*[a-z]*$)|(?<=[°º'′])(\s*\d{1,2}),(?=\d+\s*[\"″”'′])",
     re.ASCII | re.IGNORECASE,
 )
+_HEIGHT = re.compile(r"[+\-\u2212]?\d{1,12}(?:[.,]\d{1,12}|/\d{1,12})?", re.ASCII)
+BELOW = frozenset({"1", "3"})
+"""EXIF's references of an altitude below the ellipsoid, or the sea."""
+_FARTHEST_M = 1_000_000  # cameras that count below 0 without a sign are beyond
 _LONGEST = 100  # characters: no way of writing a coordinate has more
 _MOST_PARTS = 3  # degrees, minutes, seconds
 _SIXTY = 60.0
@@ -34,7 +38,23 @@ def position(latitude: float | None, longitude: float | None, altitude: float | 
     """Return a position as facts; none if half of it is missing, or both are 0 ("not known")."""
     if latitude is None or longitude is None or (latitude, longitude) == (0, 0):
         return {}
+    if altitude is not None and abs(altitude) > _FARTHEST_M:
+        altitude = None
     return {"gps_latitude": latitude, "gps_longitude": longitude, "gps_altitude_m": altitude}
+
+
+def altitude(text: str, reference: str = "") -> float | None:
+    """Return metres above the sea, negative below, of "12.5", "125/10", "12,5 m Below Sea Level".
+
+    Args:
+        reference: what another field says of the direction: EXIF's number of it, or words.
+    """
+    found = _HEIGHT.match(text.strip()[:_LONGEST])
+    value = _value(found[0].replace(",", ".")) if found else None
+    if value is None:
+        return None
+    is_below = reference.strip() in BELOW or "below" in f"{text} {reference}".lower()
+    return -abs(value) if is_below else value
 
 
 def of_text(axis: str, text: str, reference: str = "") -> float | None:

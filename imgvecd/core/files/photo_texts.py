@@ -19,9 +19,9 @@ _BOMS = (  # UTF-32 first: its mark begins with UTF-16's
 _OF_JAPAN = ("iso2022_jp", "utf-8", "euc_jp", "shift_jis")  # those that exclude most come first
 KNOWN_ENCODINGS = (
     "ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
-    "utf-32-be", "latin-1", *(f"iso-8859-{i}" for i in (*range(2, 11), 13, 14, 15, 16)),
-    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", *_OF_JAPAN, "euc-kr", "gbk",
-    "gb18030", "big5",
+    "utf-32-be", "latin-1", *(f"iso-8859-{i}" for i in (*range(2, 12), 13, 14, 15, 16)),
+    *(f"cp{i}" for i in (*range(1250, 1259), 437, 850, 852, 866, 874, 932, 949, 950)), "koi8-r",
+    "koi8-u", "mac-roman", "mac-cyrillic", *_OF_JAPAN, "euc-kr", "gb2312", "gbk", "gb18030", "big5",
 )  # fmt: skip
 """In which texts may be written; those that say another one are not read. A decoder loads them
 before it can open no file any more."""
@@ -34,6 +34,18 @@ _OF_PROGRAMS = re.compile(
     r"|ulead|handmade software|xv \d|jpeg encoder",
     re.IGNORECASE,
 )
+# What cameras write where a description belongs, whatever the picture shows; the short ones are
+# modes of Huawei's.
+_OF_CAMERAS = re.compile(
+    r"(?:[a-z]+[ _])?digital (?:still )?camera|sony dsc|samsung(?: camera pictures)?|<digimax.*"
+    r"|exif_jpeg\w*|dcim[\\/].*|default|binary comment|charset=ascii|dvc [\d.]+ hdmi"
+    r"|[\s!-/:-@\[-`{-~]*"
+    r"|rhdr|hdrpl|oznor(?:wo)?|ozedf|frontbhdp|fbt|rbt|ptr|fbthdr|btr|dav|mde|mde_soft|edf|btfmdn"
+    r"|btf|btfhdr|frem|rpt|sdr_hdrb|cof|qrf|fshbty|ptfdt",
+    re.IGNORECASE | re.DOTALL,
+)
+_CONTROLS = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_LITTLE, _BIG = [False, True] * 2, [True, False] * 2  # where UTF-16's zeros are
 _SURELY_ASCII = 8  # bytes: of four Chinese characters, one or another is no ASCII
 
 
@@ -60,7 +72,11 @@ def text_of(value: bytes) -> str:
         if value.startswith(mark):
             text = codecs.getincrementaldecoder(encoding)("replace").decode(value[len(mark) :])
             return text.partition("\0")[0].strip()
+    if _is_wide(value):
+        return of_wide(value)
     value = value.partition(b"\0")[0]
+    if not value.strip(b"\xff"):  # of memory that nobody wrote to
+        return ""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(value)
     except UnicodeDecodeError:
@@ -71,11 +87,20 @@ def text_of(value: bytes) -> str:
 
 
 def latin(value: bytes) -> str:
-    """Return a text of Windows-1252, which is Latin-1 where that has letters."""
-    try:
-        return value.decode("cp1252")
-    except UnicodeDecodeError:  # of a byte that has no meaning there
-        return value.decode("latin-1")
+    """Return a text of Windows-1252, which is Latin-1 where that has letters.
+
+    What has bytes without a meaning there is more likely Japanese, if it can be that.
+    """
+    for encoding in ("cp1252", "shift_jis"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode(encoding)
+    return value.decode("latin-1")
+
+
+def _is_wide(value: bytes) -> bool:
+    """Return whether bytes are UTF-16 without a mark, of a script in which every other is zero."""
+    head = value[:4]
+    return len(head) == 4 and [byte == 0 for byte in head] in (_LITTLE, _BIG)  # noqa: PLR2004
 
 
 def of_wide(value: bytes, *, big: bool = False) -> str:
@@ -83,13 +108,13 @@ def of_wide(value: bytes, *, big: bool = False) -> str:
 
     The one is meant in which most characters have one byte, blanks and digits among them; else the
     one with fewer different upper bytes, since scripts have some pages of Unicode only.
-    Plain ASCII is what some programs write all the same.
+    Plain ASCII, or UTF-8, is what some programs write all the same.
 
     Args:
         big: the order where both are as likely.
     """
     plain = value.rstrip(b"\0")
-    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_ascii_text(plain):
+    if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_bytewise(plain):
         return text_of(value)
     value = value[: len(value) // 2 * 2]
     first, second = value[::2], value[1::2]
@@ -101,20 +126,29 @@ def of_wide(value: bytes, *, big: bool = False) -> str:
     return text.partition("\0")[0].strip()
 
 
-def _is_ascii_text(value: bytes) -> bool:
-    """Return whether bytes are rather ASCII than characters of two bytes each, as of Chinese."""
+def _is_bytewise(value: bytes) -> bool:
+    """Return whether bytes are rather ASCII than characters of two bytes each, as of Chinese.
+
+    So is UTF-8 that has other characters as well: in hardly any two bytes of another text fit.
+    """
     enough = len(value) % 2 or len(value) >= _SURELY_ASCII
-    return bool(enough) and not value.translate(None, _PRINTABLE)
+    if not enough or not value.translate(None, _PRINTABLE):
+        return bool(enough)
+    try:
+        return not value.decode().isascii() and not _CONTROLS.search(value.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def by_people(texts: Iterable[str]) -> str:
     """Return the first of some comments that no program made of its own accord; else nothing."""
-    return next((text for text in texts if _is_of_words(text)), "")
+    return described(text for text in texts if not _OF_PROGRAMS.match(text))
 
 
-def _is_of_words(text: str) -> bool:
-    words = "".join(text.split())
-    return bool(words) and words.isprintable() and not _OF_PROGRAMS.match(text)
+def described(texts: Iterable[str]) -> str:
+    """Return the first of some texts that is of words, and that no camera writes by itself."""
+    words = (text for text in texts if not _CONTROLS.search(text))
+    return next((text for text in words if not _OF_CAMERAS.fullmatch(text.strip())), "")
 
 
 def of_japan(value: bytes) -> str:

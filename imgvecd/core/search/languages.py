@@ -11,6 +11,7 @@ import unicodedata
 
 from imgvecd.core.search.vocabulary import LANGUAGES, is_word
 from imgvecd.core.search.words import QUOTED, VIETNAMESE
+from imgvecd.spelling import normalized
 from imgvecd.types import ModelInfo
 
 _LONGEST = 500  # characters
@@ -46,7 +47,7 @@ def knows_english_only(model: ModelInfo) -> bool:
 
 def language_of(text: str) -> str | None:
     """Return the language that a text seems to be in; None for English, names and the unclear."""
-    text = unicodedata.normalize("NFC", QUOTED.sub(" ", text[:_LONGEST]))
+    text = normalized("NFC", QUOTED.sub(" ", text[:_LONGEST]))
     words = _WORD.findall(text)
     letters = [unicodedata.name(letter, "").split()[0] for word in words for letter in word]
     other = [_SCRIPTS[script] for script in letters if script in _SCRIPTS]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import functools
 import re
-import unicodedata
 from collections.abc import Callable
 
 import msgspec
@@ -28,6 +27,7 @@ from imgvecd.core.search.single_times import (
 from imgvecd.core.search.time_ranges import Span
 from imgvecd.core.search.time_words import NOT, listed, may_tell_time
 from imgvecd.core.search.words import QUOTED, is_of_small_words
+from imgvecd.spelling import normalized
 
 _A_DAY = datetime.timedelta(1)
 _NO_END = datetime.date.max
@@ -41,13 +41,20 @@ _TIME = "[\ue000-\uf7ff]"
 
 _BEFORE_IT = (
     "in on at from of the taken during around earlier later im am aus vom von zu den des dem der de"
-    " du en au el la le los del vào của trong năm ngày lúc"
+    " du en au el la le los del vào của trong năm ngày lúc year years jahr jahre jahren année"
+    " l'année années año años"
 )
-_BEFORE_ENDS = "the dem der den die das zum zur le la les el los năm"
-_OF = "of of_the the năm de de_la del des der von d' l' los"
+_BEFORE_ENDS = "the dem der den die das zum zur le la les el los năm the_year the_years dem_jahr"
+_OF = "of of_the the năm de de_la del des der von d' l' los of_the_year the_year des_jahres del_año"
 _SINCE = "since seit depuis à_partir_de desde từ ab"
-_AFTER = "after later_than nach après después_de después_del sau"
-_BEFORE = "before prior_to earlier_than vor avant antes_de antes_del trước"
+_AFTER = (
+    "after later_than newer_than more_recent_than younger_than nach neuer_als jünger_als après"
+    " plus_récent_que plus_récente_que después_de después_del más_reciente_que sau mới_hơn"
+)
+_BEFORE = (
+    "before prior prior_to earlier_than older_than pre vor älter_als avant plus_ancien_que"
+    " plus_ancienne_que antes_de antes_del más_antiguo_que más_antigua_que trước cũ_hơn"
+)
 _UNTIL = "until till up_to bis jusqu'en jusqu'à jusqu'au hasta"
 _BETWEEN = "between zwischen entre giữa"
 _FROM = "from von vom de del desde từ"
@@ -282,11 +289,11 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
         rf"(?:{_TIME}|{OPEN})(?:{_OR_BESIDE}(?:{_TIME}|{OPEN}))+",
         _either,
     ),
-    (rf"(?:from\s+)?{_MARK}\s+{listed(_AND_LATER)}", _since),
+    (rf"(?:from\s+)?{_MARK}(?:\s+{listed(_AND_LATER)}|\+)", _since),
     (rf"{_MARK}\s+{listed(_AND_EARLIER)}", _until),
     (rf"{listed(_SINCE)}\s+{_LEAD}(?P<time>{_TIME}|{OPEN})", _since),
-    (rf"{listed(_AFTER)}\s+{_LEAD}{_MARK}", _after),
-    (rf"{listed(_BEFORE)}\s+{_LEAD}{_MARK}", _before),
+    (rf"(?:{listed(_AFTER)}\s+{_LEAD}|post-){_MARK}", _after),
+    (rf"(?:{listed(_BEFORE)}\s+{_LEAD}|pre-){_MARK}", _before),
     # "den" is "đến" only between two times: it is German, too
     (rf"(?:{listed(_UNTIL)}|đến)\s+{_LEAD}{_MARK}", _until),
     (rf"{listed(NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_MARK}", _not),
@@ -338,7 +345,7 @@ def understood(text: str, today: datetime.date) -> Understood | None:
 def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | None:
     if len(text) > _LONGEST or _PRIVATE.search(text):
         return None
-    text = _CHINESE_YEAR.sub(_in_digits, unicodedata.normalize("NFC", text))
+    text = _CHINESE_YEAR.sub(_in_digits, normalized("NFC", text))
     if not may_tell_time(text):
         return None
     marks = _Marks(text, today)

@@ -19,6 +19,7 @@ import msgspec
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search.time_words import NOT, listed
 from imgvecd.core.search.vocabulary import is_common, is_thing
+from imgvecd.core.search.wording import singular
 from imgvecd.core.search.words import (
     SMALL_WORDS,
     UNSPACED,
@@ -42,7 +43,7 @@ _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+(?:['’.-][^\W_{UNSPACED}]+
 _APART = re.compile(r"[\s,]*")
 _BEFORE = re.compile(
     r"(?:(?:taken|photographed|aufgenommen|prises?)\s+)?"
-    r"(?:\b(?:in|at|near|around|from|aus|bei|um|nahe|nach|à|au|aux|en|dans|près\s+de|"
+    r"(?:\b(?:in|at|near|around|from|between|aus|bei|um|nahe|nach|zwischen|à|au|aux|en|dans|entre|près\s+de|"
     r"ở|tại|tai|desde|cerca\s+de|em|city\s+of|thành\s+phố|tp\.?)\s+"
     r"(?P<article>(?:the|der|die|den|dem|la|le|les|el|los)\s+)?"
     r"|(?:l|d)['’]|(?<!\w)[在])$",
@@ -55,11 +56,12 @@ NOT_BEFORE = re.compile(
 """What stands before a name if all but what bears it is meant."""
 
 _OR = re.compile(
-    r"\s*(?:,|/|&|\s(?:or|and|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
+    r"\s*(?:,|/|&|–|\s-\s|\s(?:or|and|to|bis|nach|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"\s?(?:以外|之外|除外)")
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
+_NEW = re.compile(r"new \w+")  # "New Mexico" is no part of Mexico
 _GOES_ON = re.compile(r"\s+(?!(?:and|or|und|oder|et|ou|y|o|và|hoặc)\s)[a-zà-ÿ]")
 _SHORT = {
     "US": "United States",
@@ -194,13 +196,21 @@ def taken_out(
     start = negation.start() if negation else start
     end = behind.end() if negation and (behind := _BUT.match(text, end)) else end
     words = text[start:end].strip(" ,;")
-    return Taken(f"{text[:start]} {text[end:]}", words, place, negation is not None)
+    return Taken(f"{led_less(text[:start])} {text[end:]}", words, place, negation is not None)
 
 
 def _led(text: str, start: int) -> int:
     """Return where a word such as "in" before a place begins; where the place does if none is."""
     before = _BEFORE.search(text[:start])
     return before.start() if before else start
+
+
+def led_less(text: str) -> str:
+    """Return a text less the small words at its end: "the beach of", "sailing on"."""
+    words = text.split()
+    while words and words[-1].casefold() in SMALL_WORDS:
+        words.pop()
+    return " ".join(words)
 
 
 def _negation(text: str, end: int) -> re.Match[str] | None:
@@ -244,7 +254,11 @@ def taken_apart(
     known = places(list({span.name for span in spans})) if spans else {}
     longer = [span for span in spans if span.words > 1 and span.name not in known] if known else []
     named = called([span.name for span in longer]) if request.names and longer else {}
-    longer = [span for span in longer if span.name in named or is_thing(span.name)]
+    longer = [
+        span
+        for span in longer
+        if span.name in named or is_thing(span.name) or _NEW.fullmatch(span.name)
+    ]
     found = taken_out(text, known, longer, negated=is_placed)
     if found is None:
         return request, said
@@ -270,7 +284,7 @@ def _is_meant(text: str, span: Span) -> bool:
     words = text[span.start : span.end]
     if words in _STATES:
         return False
-    is_plain = is_common(span.name) or is_thing(span.name)
+    is_plain = any(map(is_common, (span.name, singular(span.name) or ""))) or is_thing(span.name)
     if not words.isascii() or span.words > 1 or not is_plain:
         return True
     begins = not text[: span.start].strip()  # where a phone sets a capital

@@ -13,7 +13,7 @@ import re
 import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
-from imgvecd.core.search.query_places import NOT_BEFORE, Span, candidates
+from imgvecd.core.search.query_places import NOT_BEFORE, Span, candidates, led_less
 from imgvecd.core.search.vocabulary import is_common, is_thing, is_word
 from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
 from imgvecd.protocols import SearchStore
@@ -21,9 +21,11 @@ from imgvecd.types import Town
 
 _BEYOND_KM = 25.0  # the edge of a town: an outing
 _MOST_LOOKED_UP = 3  # names; each takes a tenth of a second once
+_LEADING = 60  # characters before a name in which words such as "near" are looked for
 _NEAR = re.compile(
     r"(?:\b(?:taken|photographed|aufgenommen|prises?|somewhere|irgendwo)\s+)?"
     r"(?:(?P<near>\b(?:near(?:by)?(?:\s+to)?|close\s+to|around|round|not\s+far\s+from|in\s+the\s+area\s+of"
+    r"|(?:the\s+)?(?:outskirts|surroundings)\s+of|(?:in\s+der\s+|die\s+)?umgebung\s+von"
     r"|in\s+der\s+nähe\s+von|nahe(?:\s+bei)?|rund\s+um|um|nicht\s+weit\s+von"
     r"|(?:tout\s+)?près\s+de|autour\s+(?:de|du)|aux\s+(?:environs|alentours)\s+de"
     r"|cerca\s+(?:de|del)|alrededor\s+(?:de|del)|gần|quanh|xung\s+quanh)\s+"
@@ -57,7 +59,7 @@ def taken_apart(
     start, end, town, around = found
     negation = NOT_BEFORE.search(text[:start])
     start = negation.start() if negation else start
-    left = " ".join([*_led_less(text[:start]).split(), *text[end:].split()]).strip(" ,;.")
+    left = " ".join([*led_less(text[:start]).split(), *text[end:].split()]).strip(" ,;.")
     left = "" if is_of_small_words(left) else left
     if not left and len(request.all_terms()) > 1:
         return request, said
@@ -95,7 +97,8 @@ def _spans(text: str) -> list[tuple[int, int, Span]]:
     """Return where what may be a town, and a word such as "near", begin and end; longest first."""
     found = []
     for span in candidates(text):
-        before, behind = _NEAR.search(text[: span.start]), _BEHIND.match(text, span.end)
+        before = _NEAR.search(text, max(span.start - _LEADING, 0), span.start)
+        behind = _BEHIND.match(text, span.end)
         is_lake = _LAKE.search(text[span.start : span.end]) is not None
         if before is not None and (before["near"] or behind or is_lake):
             found.append((before.start(), behind.end() if behind else span.end, span))
@@ -121,11 +124,3 @@ def _towns(text: str, span: Span, store: SearchStore) -> list[Town]:
     names = dict.fromkeys([span.name, _LAKE.sub("", typed)])
     towns = [town for name in names for town in store.towns(name)]
     return sorted(towns, key=lambda town: -town.reach_km)
-
-
-def _led_less(text: str) -> str:
-    """Return a text less the small words at its end: "sailing on" a lake."""
-    words = text.split()
-    while words and words[-1].casefold() in SMALL_WORDS:
-        words.pop()
-    return " ".join(words)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.search.best_scores import BestScores, is_long
+from imgvecd.core.search.best_scores import EVEN, BestScores
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
@@ -137,17 +137,17 @@ class _Sample:
         """Return whether the library has become another one."""
         return abs(images - self.images) > _DRIFT * self.images
 
-    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int, *, long: bool) -> Scale:
+    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int, even: float) -> Scale:
         """Return the scale of a query by what ordinary ones of its shape get here."""
         scores = np.sort(matrix_times(self.rows, vector))
         curve = chances(scores, ordinary.null, images)
         if ordinary.best_scores is not None:
-            curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, long=long)
+            curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, even)
         return Scale(curve, scores)
 
 
 def scaled_as_it_fits(
-    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, *, long: bool
+    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, even: float
 ) -> Chances:
     """Return the curve of a text, scaled as a whole by whether anything fits it.
 
@@ -162,7 +162,7 @@ def scaled_as_it_fits(
     scores = np.sort(np.append(curve.scores, sample[-1]))
     own = np.interp(scores, curve.scores, curve.chances)
     best = curve.chance(ordinary.of_all(float(sample[-1]), images))
-    fits = ordinary.fits(sample, scores, images, long=long)
+    fits = ordinary.fits(sample, scores, images, even)
     factors = np.sqrt(fits / np.maximum(own, best))
     level = curve.chance(float(sample[len(sample) // 2])) / best
     factors[factors > 1] **= max(1 - level, 0.0)
@@ -199,22 +199,22 @@ class Relevance:
         self._edition += 1
 
     def scale(
-        self, vector: Float32Array, shape: Shape, images: int, *, long: bool = False
+        self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
     ) -> Scale | None:
         """Return the scale of a query, shape (dim,), in a library of so many images.
 
         None where `ordinary` is.
 
         Args:
-            long: whether one of its texts `is_long`.
+            even: `best_scores.even_standing` of its texts.
         """
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        return self._sample.scale(vector, ordinary, images, long=long)
+        return self._sample.scale(vector, ordinary, images, even)
 
     def known_scale(
-        self, vector: Float32Array, shape: Shape, images: int, *, long: bool = False
+        self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
     ) -> tuple[bool, Scale | None]:
         """Return (whether it is known, what `scale` returns then), in half a millisecond.
 
@@ -226,7 +226,7 @@ class Relevance:
         ordinary = None if sample is None else sample.ordinary.get(shape)
         if sample is None or ordinary is None or sample.is_outgrown(images):
             return False, None
-        return True, sample.scale(vector, ordinary, images, long=long)
+        return True, sample.scale(vector, ordinary, images, even)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -286,7 +286,6 @@ __all__ = [
     "Relevance",
     "Scale",
     "Shape",
-    "is_long",
     "scaled_as_it_fits",
     "shape_of",
 ]

@@ -62,18 +62,18 @@ class Scales:
         """Changes whenever scales do although the library has not."""
         return self._relevance.edition
 
-    def known(self, vector: Float32Array, shape: Shape, *, long: bool) -> tuple[bool, Scale | None]:
+    def known(self, vector: Float32Array, shape: Shape, even: float) -> tuple[bool, Scale | None]:
         """Return (whether it is known, the scale as `scale` returns it). Any thread may ask."""
-        return self._relevance.known_scale(vector, shape, len(self._index), long=long)
+        return self._relevance.known_scale(vector, shape, len(self._index), even)
 
-    async def scale(self, vector: Float32Array, shape: Shape, *, long: bool) -> Scale | None:
+    async def scale(self, vector: Float32Array, shape: Shape, even: float) -> Scale | None:
         """Return the scale of a query, shape (dim,); None if that is not known yet.
 
         Args:
-            long: whether one of its texts `is_long`.
+            even: `best_scores.even_standing` of its texts.
         """
         images = len(self._index)
-        return await self._alone(lambda: self._relevance.scale(vector, shape, images, long=long))
+        return await self._alone(lambda: self._relevance.scale(vector, shape, images, even))
 
     async def _alone(self, measure: Callable[[], T]) -> T:
         """Return what is measured in a thread, with no other measuring beside it.

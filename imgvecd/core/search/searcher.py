@@ -17,15 +17,16 @@ from imgvecd.api import MOST_COUNTED, Filters, SearchRequest, SearchResponse, Te
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search import query_dates
 from imgvecd.core.search.answering import SPARE, Answering
+from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.elsewhere import Elsewhere, Others
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.kept_answers import KeptAnswers
 from imgvecd.core.search.languages import knows_english_only, language_of
-from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import Cursor
 from imgvecd.core.search.query import Query, cuts_of, name_words
 from imgvecd.core.search.query_names import Named
 from imgvecd.core.search.query_vectors import Fetch, TermEncoder, combine
-from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Scale, is_long, shape_of
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY, Scale, shape_of
 from imgvecd.core.search.scales import Scales
 from imgvecd.core.search.understanding import Meaning, understand
 from imgvecd.core.threads import BULK, FILTERING, INTERACTIVE
@@ -333,12 +334,13 @@ class Searcher:
 
     def _scale(self, vector: Float32Array, terms: Sequence[Term], known: _Known) -> Scale | None:
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
-        long = any(term.text is not None and is_long(term.text) for term in terms)
-        is_known, scale = known.scale or self.scales.known(vector, shape, long=long)
+        texts = [term.text for term in terms if term.text is not None]
+        even = even_standing(texts, english_only=knows_english_only(self.model))
+        is_known, scale = known.scale or self.scales.known(vector, shape, even)
         if not is_known:
 
             async def measure() -> None:
-                known.scale = True, await self.scales.scale(vector, shape, long=long)
+                known.scale = True, await self.scales.scale(vector, shape, even)
 
             raise _UnknownError(measure)
         return scale

@@ -55,6 +55,11 @@ _LAST_WEEK = (
     " de_la_semaine_dernière la_semana_pasada de_la_semana_pasada tuần_trước"
 )
 _ON = "on this am vom diesen diesem ce este"  # a day of the week: its last one
+_ON_DAY = "ngày vom am den le du el del"  # in these languages the day stands before the month
+_AGO = "ago trước"
+_AGO_BEFORE = "vor il_y_a hace cách_đây"
+_SOME_AGO = "a_few few several some ein_paar einigen quelques unos unas algunos algunas vài mấy"
+_FEWEST, _MOST = 2, 7  # of some years ago
 _BEFORE_LAST = "vorletzte vorletzten vorletzter vorletztem vorletztes"
 _IN = "in im am an zu on at over en à al de vào lúc in_the on_the in_der"  # a part of a year
 _THIS_DAY = "today this_day on_this_day heute aujourd'hui hoy hôm_nay"
@@ -148,15 +153,38 @@ def _season(match: re.Match[str], today: datetime.date) -> str:
     return f"{SEASONS[key(match['season'])]} {_year(match['year'], today)}"
 
 
-def _one_winter(match: re.Match[str], _: datetime.date) -> str:
-    first, last = int(match["year"]), match["next"]
+def _one_winter(match: re.Match[str], today: datetime.date) -> str:
+    return f"{SEASONS[key(match['season'])]} {_first_of_two(match, today)}"
+
+
+def _turn_of_year(match: re.Match[str], today: datetime.date) -> str:
+    first, name = _first_of_two(match, today), FEASTS[key(match["feast"])]
+    return _days(feast(name, first + 1 if name == "new year" else first))
+
+
+def _first_of_two(match: re.Match[str], today: datetime.date) -> int:
+    """Return the first of two years in a row."""
+    first, last = int(_year(match["year"], today)), match["next"]
     if int(last) != (first + 1) % 10 ** len(last):
-        raise BadRequestError("no winter is so long")
-    return f"{SEASONS[key(match['season'])]} {first}"
+        raise BadRequestError("these years are not in a row")
+    return first
+
+
+def _month_or_years(match: re.Match[str], today: datetime.date) -> str:
+    """Return the month of "2019-07", the years of "2019/20"."""
+    first, last = int(match["year"]), int(match["month"])
+    year = first - first % _CENTURY + last
+    if last > _MOST_MONTHS and first < year <= today.year + 1:
+        return f"{first}..{year}"
+    return _day_of(match, today)
 
 
 def _feast(match: re.Match[str], today: datetime.date) -> str:
     return _days(feast(FEASTS[key(match["feast"])], int(_year(match["year"], today))))
+
+
+def _this_feast(match: re.Match[str], today: datetime.date) -> str:
+    return _days(feast(FEASTS[key(match["feast"])], today.year))
 
 
 def _last_feast(match: re.Match[str], today: datetime.date) -> str:
@@ -235,6 +263,14 @@ def _ago(match: re.Match[str], today: datetime.date) -> str:
     return _so_long_ago(*_counted(match), today)
 
 
+def _some_ago(match: re.Match[str], today: datetime.date) -> str:
+    unit = COUNTED[key(match["unit"])]
+    first, last = (
+        time_ranges.span(_so_long_ago(count, unit, today), today) for count in (_MOST, _FEWEST)
+    )
+    return _days((first[0], last[1]))
+
+
 def _this_day(match: re.Match[str], today: datetime.date) -> str:
     """Return the day that was so long ago today; a year ago, if that is not said."""
     count, unit = _counted(match) if "count" in match.groupdict() else (1, "year")
@@ -286,8 +322,8 @@ _CHINESE_DIGITS = "〇一二三四五六七八九"
 _YEARS = any_of(word for word, unit in COUNTED.items() if unit == "year")
 _A_COUNT = rf"\d{{1,3}}|{any_of(COUNTS)}"
 _IS_YEARS_AGO = re.compile(
-    rf"(?:vor|il\s+y\s+a|hace)\s+(?P<after>{_A_COUNT})\s+{_YEARS}"
-    rf"|(?P<before>{_A_COUNT})\s+{_YEARS}\s+(?:ago|trước|truoc)"
+    rf"{listed(_AGO_BEFORE)}\s+(?P<after>{_A_COUNT})\s+{_YEARS}"
+    rf"|(?P<before>{_A_COUNT})\s+{_YEARS}\s+{listed(_AGO)}"
     r"|(?P<chinese>(?<!\d)\d{1,3}|[一二两三四五六七八九十])年(?:之前|以前|前)的?",
     re.IGNORECASE,
 )
@@ -302,6 +338,8 @@ _ORDINAL = r"(?:st|nd|rd|th|er|ro|\.|º)?"
 _DAY = rf"(?P<day>\d{{1,2}}){_ORDINAL}"
 _SEASON = f"(?P<season>{any_of(SEASONS)})"
 _FEAST = f"(?P<feast>{any_of(FEASTS)})"
+_TURN_OF_YEAR = "(?P<feast>" + any_of(w for w in FEASTS if FEASTS[w].startswith("new year")) + ")"
+_TWO_YEARS = r"(?P<year>(?:(?:19|20)?\d\d))\s?[-/–]\s?(?P<next>(?:20)?\d\d)"
 _WEEKDAY = f"(?P<weekday>{any_of(WEEKDAYS)})"
 _UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS])})"
 _LONG_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS, *MONTH_NAMES])})"
@@ -313,15 +351,17 @@ _JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
 _Meaning = Callable[[re.Match[str], datetime.date], str]
 # The most telling first; each is said as `time_ranges` takes it.
 _SPACED: tuple[tuple[str, _Meaning], ...] = (
-    (rf"{_YEAR}(?P<mark>[-/.]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
+    (rf"{_YEAR}(?P<mark>[-/.:]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
     (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
     (rf"(?P<day>\d{{1,2}})\.{_NUMBER}\.(?P<year>\d\d)", _day_of),
+    (rf"{listed(_ON_DAY)}\s+(?P<day>\d{{1,2}})/{_NUMBER}/{_YEAR}", _day_of),
     (rf"(?P<first>\d{{1,2}})/(?P<second>\d{{1,2}})/{_YEAR}", _american_or_not),
     (rf"{_DAY}\s+(?:(?:of|de)\s+)?{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
     (rf"{_MONTH}\.?\s+{_DAY}\s?[-–]\s?(?P<last>\d{{1,2}}){_ORDINAL},?\s+{_YEAR}", _days_of),
     (rf"{_MONTH}\.?\s+{_DAY},?\s+{_YEAR}", _day_of),
-    (rf"{_SEASON}{_JOINT}{_YEAR}\s?[-/–]\s?(?P<next>(?:20)?\d\d)", _one_winter),
-    (rf"{_YEAR}[-/]{_NUMBER}", _day_of),
+    (rf"{_SEASON}{_JOINT}{_TWO_YEARS}", _one_winter),
+    (rf"{_TURN_OF_YEAR}{_JOINT}{_TWO_YEARS}", _turn_of_year),
+    (rf"{_YEAR}[-/]{_NUMBER}", _month_or_years),
     (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
     (rf"{_FEAST}{_JOINT}{_YEAR_AFTER_NAME}", _feast),
     (rf"{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
@@ -332,6 +372,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_YEAR}\s+{_FEAST}(?=\s*$)", _feast),  # but "2019 Christmas market" was all year
     (rf"{listed(_LAST)}\s+{_FEAST}", _last_feast),
     (rf"{_FEAST}\s+{listed(_LAST_AFTER)}", _last_feast),
+    (rf"{listed(_THIS)}\s+{_FEAST}", _this_feast),
     (rf"{_SEASON}{_JOINT}(?P<year>of\s+['’]?\d\d)", _season),
     (rf"{_SEASON}{_JOINT}{_YEAR_AFTER_NAME}", _season),
     (rf"{_YEAR}\s+{_SEASON}", _season),
@@ -349,13 +390,15 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{listed(_LAST)}\s+{_WEEKDAY}", _last_day),
     (rf"{_WEEKDAY}\s+{listed(_LAST_AFTER)}", _last_day),
     (rf"{listed(_ON)}\s+{_WEEKDAY}", _newest_day),
-    (rf"{_SOME}\s+(?:ago|trước|truoc)\s+{listed(_THIS_DAY)}", _this_day),
-    (rf"{listed(_THIS_DAY)}\s+{_SOME}\s+(?:ago|trước|truoc)", _this_day),
-    (rf"{listed(_THIS_DAY)}\s+(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _this_day),
-    (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}\s+{listed(_THIS_DAY)}", _this_day),
+    (rf"{_SOME}\s+{listed(_AGO)}\s+{listed(_THIS_DAY)}", _this_day),
+    (rf"{listed(_THIS_DAY)}\s+{_SOME}\s+{listed(_AGO)}", _this_day),
+    (rf"{listed(_THIS_DAY)}\s+{listed(_AGO_BEFORE)}\s+{_SOME}", _this_day),
+    (rf"{listed(_AGO_BEFORE)}\s+{_SOME}\s+{listed(_THIS_DAY)}", _this_day),
     (rf"{listed(_THIS_DAY)}\s+last\s+year", _this_day),
-    (rf"{_SOME}\s+(?:ago|trước|truoc)", _ago),
-    (rf"(?:vor|il\s+y\s+a|hace)\s+{_SOME}", _ago),
+    (rf"{listed(_SOME_AGO)}\s+(?P<unit>{any_of(COUNTED)})\s+{listed(_AGO)}", _some_ago),
+    (rf"{listed(_AGO_BEFORE)}\s+{listed(_SOME_AGO)}\s+(?P<unit>{any_of(COUNTED)})", _some_ago),
+    (rf"{_SOME}\s+{listed(_AGO)}", _ago),
+    (rf"{listed(_AGO_BEFORE)}\s+{_SOME}", _ago),
     (rf"{listed(_LAST_SOME)}\s+{_SOME}", _last_some),
     (rf"(?:les\s+)?{_COUNT}\s+derni[eè]re?s\s+(?P<unit>{any_of(COUNTED)})", _last_some),
     (rf"{_SOME}\s+qua", _last_some),
@@ -373,6 +416,11 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
 )
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]").match
 _CHINESE_YEAR = r"(?P<year>(?:19|20)\d\d)\s?"
+# without 年, beside other characters: "巴黎2019", "2015到2017", but no room, no flight, no people
+_BARE_CHINESE_YEAR = (
+    rf"(?<![^\W{UNSPACED}])(?<![.,间間号號码碼班路室第])(?=(?<=[{UNSPACED}])|\d{{4}}[{UNSPACED}]){_YEAR}"
+    rf"(?![^\W{UNSPACED}]|[.,年人元块塊米公里卡步个個只张張岁歲号號室次])"
+)
 _ANY_CHINESE_YEAR = rf"(?:{_ANY_YEAR}\s?年?的?\s?)"
 _CHINESE_MONTH = r"(?P<month>\d{1,2}(?=\s?月)|[一二三四五六七八九十]{1,2}月)\s?月?"
 _CHINESE_COUNT = (
@@ -391,6 +439,7 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (r"(?P<tens>[五六七八九])十年代", _decade),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)的?今天", _this_day),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
+    (rf"[几幾](?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})(?:之前|以前|前)", _some_ago),
     (rf"(?:最近|过去|過去){_CHINESE_COUNT}", _last_some),
     (
         r"(?P<which>[上这這本])[个個]?(?:周|週|星期|礼拜)(?P<weekday>[一二三四五六日天])",
@@ -398,6 +447,7 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     ),
     (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
     (rf"{_CHINESE_YEAR}年", lambda match, _: match["year"]),
+    (_BARE_CHINESE_YEAR, lambda match, _: match["year"]),
 )
 _OPEN = (
     rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+(?:(?:of|de)\s+)?(?P<day_month>{any_of(MONTH_NAMES)})"

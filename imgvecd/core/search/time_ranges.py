@@ -120,7 +120,8 @@ def _current(words: str, today: datetime.date) -> Span | None:
     found = [span for span in years if span is not None]
     if back:
         return next((span for span in reversed(found) if span[1] <= today), None)
-    return next((span for span in found if span[1] > today), None)
+    # in December "this summer" is that of the year
+    return next((span for span in found if span[1] > today), found[-1] if found else None)
 
 
 def _named(words: str) -> Span | None:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from imgvecd.core.search.words import UNSPACED
+from imgvecd.spelling import normalized
 
 # As in Unicode's CLDR, beside what is usual; a name in several languages means the same month.
 _MONTHS = (
@@ -87,7 +88,7 @@ _COUNTED = {
 }
 _COUNTS = {
     "1": "one a an ein eine einem einer eins un une uno una một 一",
-    "2": "two a_couple_of zwei deux dos hai 二 两",
+    "2": "two a_couple_of a_couple couple_of zwei deux dos hai 二 两",
     "3": "three drei trois tres ba 三",
     "4": "four vier quatre cuatro bốn 四",
     "5": "five fünf cinq cinco năm 五",
@@ -142,6 +143,7 @@ _DECADES = {
 
 NOT = (
     "not but_not and_not no without except except_for other_than outside outside_of anywhere_but"
+    " everywhere_but everything_but everywhere_except everything_except all_but all_except"
     " nicht aber_nicht und_nicht kein keine keinen ohne außer ausser außerhalb außerhalb_von"
     " pas mais_pas et_pas sans sauf excepté hors hors_de no pero_no y_no sin excepto salvo fuera_de"
     " không không_phải nhưng_không trừ ngoại_trừ ngoài"
@@ -156,7 +158,7 @@ def key(words: str) -> str:
 
 def _plain(word: str) -> str:
     """Return a word without accents, as many type it."""
-    bare = unicodedata.normalize("NFD", word.replace("đ", "d"))
+    bare = normalized("NFD", word.replace("đ", "d"))
     return "".join(letter for letter in bare if not unicodedata.combining(letter))
 
 
@@ -199,6 +201,7 @@ FEASTS = _table(_FEASTS)
 SEASONS, UNITS, COUNTED, COUNTS, WHOLE, RELATIVE_YEARS, DECADES = map(
     _table, (_SEASONS, _UNITS, _COUNTED, _COUNTS, _WHOLE, _RELATIVE_YEARS, _DECADES)
 )
+SEASONS["hè"] = "summer"  # "mùa hè"; with its accent only: "he" is English
 TIME_WORDS = frozenset(
     word
     for table in (

@@ -26,6 +26,9 @@ LANGUAGES = {
 }
 """Names of the languages other than English of which words are known."""
 
+_LONGEST = 30  # letters of a word
+_SHORTEST_PART = 4  # letters of each of the two words in "longboard"
+
 
 def number_of(word: str) -> int:
     """Return what stands for a folded word in a list: one in 10,000 others has that of a word."""
@@ -39,9 +42,28 @@ def is_word(word: str, language: str = "en") -> bool:
         language: a key of `LANGUAGES`, "en", or "rare" for the rare words of English, "foreign" for
             those that English hardly has, and another language often.
     """
-    table, number = _numbers(language), np.uint32(number_of(" ".join(tokens(word))))
+    return _has(" ".join(tokens(word)), language)
+
+
+def _has(folded: str, language: str) -> bool:
+    table, number = _numbers(language), np.uint32(number_of(folded))
     place = int(np.searchsorted(table, number))
     return place < len(table) and bool(table[place] == number)
+
+
+def is_known_anywhere(word: str) -> bool:
+    """Return whether any language has a folded word, as far as is known, or it is two English ones.
+
+    Numbers are no words; of words with letters beyond a to z too few are known to tell.
+    """
+    if not word.isascii():
+        return True
+    if not word.isalpha() or len(word) > _LONGEST:
+        return False
+    return any(_has(word, language) for language in ("en", "rare", *LANGUAGES)) or any(
+        _has(word[:place], "en") and _has(word[place:], "en")
+        for place in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
+    )
 
 
 def is_thing(words: str) -> bool:

@@ -11,6 +11,8 @@ import bisect
 import re
 import unicodedata
 
+from imgvecd.spelling import normalized
+
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003ffff"
@@ -52,9 +54,9 @@ SMALL_WORDS = frozenset(_AROUND.split())
 
 def tokens(text: str) -> list[str]:
     """Return the folded tokens of a text."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
+    parts = normalized("NFKD", text.casefold())
     bare = "".join(part for part in parts if not unicodedata.combining(part))
-    folded = unicodedata.normalize("NFC", bare).translate(_PLAIN)
+    folded = normalized("NFC", bare).translate(_PLAIN)
     found, end = [], 0
     for run in _HEXADECIMAL.finditer(folded):
         if _is_digest(run[0]):

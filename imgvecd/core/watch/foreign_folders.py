@@ -32,8 +32,8 @@ _FOLDERS = {
     # Synology, QNAP, Samba, Windows, macOS, desktops
     b"@eadir": _THUMBNAILS, b".@__thumb": _THUMBNAILS, b"@tmp": _SYSTEM,
     b"#recycle": _TRASH, b"@recycle": _TRASH, b"$recycle.bin": _TRASH, b"recycler": _TRASH,
-    b"recycled": _TRASH, b".dtrash": _TRASH, b".$recycle_bin$": _TRASH, b".globaltrash": _TRASH,
-    b"network trash folder": _TRASH, b"temporary items": _SYSTEM, b"lost.dir": _SYSTEM,
+    b"recycled": _TRASH, b"network trash folder": _TRASH,
+    b"temporary items": _SYSTEM, b"lost.dir": _SYSTEM,
     b"@recently-snapshot": _SYSTEM, b"@sharesnap": _SYSTEM, b"@synologydrive": _SYNC,
     b".synologyworkingdirectory": _SYNC, b"~snapshot": _SYSTEM,
     b"#snapshot": _SYSTEM, b".snapshot": _SYSTEM, b".snapshots": _SYSTEM, b".zfs": _SYSTEM,
@@ -42,8 +42,9 @@ _FOLDERS = {
     b".fseventsd": _SYSTEM, b".spotlight-v100": _SYSTEM, b".temporaryitems": _SYSTEM,
     b".documentrevisions-v100": _SYSTEM, b".mobilebackups": _SYSTEM,
     # thumbnails and caches
-    b".thumbs": _THUMBNAILS, b".thumb": _THUMBNAILS, b".cache": _CACHE, b".xvpics": _THUMBNAILS,
-    b".mediathumbs": _THUMBNAILS, b".stickerthumbs": _THUMBNAILS, b".photostructure": _CACHE,
+    b".cache": _CACHE, b".xvpics": _THUMBNAILS, b".photostructure": _CACHE, b".face": _THUMBNAILS,
+    b"@__thumb": _THUMBNAILS, b".wdmc": _THUMBNAILS, b".wdcache": _CACHE, b"trashbox": _TRASH,
+    b"thmbnl": _THUMBNAILS, b"pwg_representative": _THUMBNAILS, b".streams": _SYSTEM,
     b"generated images.bundle": _THUMBNAILS, b"librarycache": _CACHE,
     b".dropbox.cache": _CACHE, b".picasaoriginals": "originals that Picasa has set aside",
     b"[originals]": "originals that ACDSee has set aside",
@@ -59,11 +60,10 @@ _FOLDERS = {
     b"__pycache__": _PROGRAM, b".tox": _PROGRAM, b".nox": _PROGRAM, b".cargo": _PROGRAM,
     b".rustup": _PROGRAM, b".gradle": _PROGRAM, b"steamapps": _PROGRAM,
 }  # fmt: skip
+# In names that are hidden: .Trash-1000, .dtrash, .$recycle_bin$, .FilesByGoogleTrash, .mediaThumbs
+_HIDDEN = {b"trash": _TRASH, b"recycle": _TRASH, b"thumb": _THUMBNAILS}
 _BEGINNINGS = {
-    b".trash": _TRASH,  # .Trash, .Trash-1000, .Trashes
-    b".recycle": _TRASH,  # Samba's, .recyclebin, .Recycle_bin
     b".deleted": _TRASH,
-    b".thumbnail": _THUMBNAILS,
     b".@": _SYSTEM,  # QNAP's
     b"mipmaps-": _CACHE,  # darktable's
     b"@gmt-": _SYSTEM,  # Samba's snapshots
@@ -87,12 +87,19 @@ _PACKAGES = (
 )  # fmt: skip
 _ORIGINALS = {b"originals", b"masters"}  # of such a package: Photos; iPhoto and Aperture
 _FROM_PHONES = b"mobile downloads.lrdata"  # Lightroom's only .lrdata that holds originals
-# What is out within which folder: iPhoto before 2011, Capture One, Steam, desktops.
+_TAKEOUTS_TRASH = {
+    b"trash", b"bin", b"papierkorb", b"corbeille", b"papelera", b"cestino", b"lixeira",
+    b"prullenbak", b"papperskorgen", b"kosz",
+}  # fmt: skip
+# What is out within which folder: of iPhoto before 2011, Capture One, Steam, phones, Takeout, ….
 _WITHIN = {
     b"iphoto library": ({b"thumbnails", b"previews", b"data", b"data.noindex"}, _THUMBNAILS),
     b"captureone": ({b"cache"}, _CACHE),
     b"screenshots": ({b"thumbnails"}, _THUMBNAILS),
     b"share": ({b"trash"}, _TRASH),
+    b".gallery2": ({b"recycle"}, _TRASH),
+    b".estrongs": ({b"recycle"}, _TRASH),
+    **dict.fromkeys((b"google photos", b"google fotos", b"google foto"), (_TAKEOUTS_TRASH, _TRASH)),
 }
 _CATALOG_OF_CAPTURE_ONE = b".cocatalog"
 _INSTANCE_OF_NEXTCLOUD = re.compile(rb"appdata_oc[a-z0-9]{10}")
@@ -140,6 +147,8 @@ def why_no_folder(above: bytes, name: bytes) -> str | None:
     if name == _FROM_PHONES:
         return None
     reason = _FOLDERS.get(name)
+    if reason is None and name.startswith(b"."):
+        reason = next((why for part, why in _HIDDEN.items() if part in name), None)
     if reason is None and name.startswith(tuple(_BEGINNINGS)):
         reason = next(why for start, why in _BEGINNINGS.items() if name.startswith(start))
     if reason is None and name.endswith(tuple(_ENDINGS)):

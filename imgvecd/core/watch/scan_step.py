@@ -166,6 +166,8 @@ class ScanStep:
         except RootOfflineError:
             self._check(root)
             return Absent.KEPT
+        if look in (Absent.GONE, Absent.LEFT_OUT):  # also if what happened there is told only now
+            self._folder_scanner.dropped.append((root.id, task.directory))
         self._forget_dropped(task.ticket)
         return look
 

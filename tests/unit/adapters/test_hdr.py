@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from imgvecd.adapters import pillow
-from imgvecd.adapters.pillow import cicp
+from imgvecd.adapters.pillow import cicp, png_colour
 from imgvecd.types import PreprocessSpec
 
 pillow_heif.register_heif_opener()
@@ -55,6 +55,22 @@ def avif(colour, primaries, transfer):
     return data.getvalue().replace(said, b"colrnclx" + struct.pack(">HH", primaries, transfer))
 
 
+def with_profile(form):
+    def write(colour, primaries, transfer):
+        """Return a picture with a profile for sRGB that says by code points what is meant."""
+        grey = {
+            name: png_colour._xyz(png_colour._D50) for name in (b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ")
+        }
+        said = b"cicp\0\0\0\0" + bytes([primaries, transfer, 0, 1])
+        profile = png_colour._with_tags(b"RGB ", {**grey, b"cicp": said})
+        data = io.BytesIO()
+        options = {"quality": 100} if form == "JPEG" else {"lossless": True}
+        flat(colour).save(data, form, icc_profile=profile, **options)
+        return data.getvalue()
+
+    return write
+
+
 def shown(data):
     spec = PreprocessSpec(SIDE, (0.5,) * 3, (0.5,) * 3, resize_mode="squash")
     _, pixels = pillow.decode(io.BytesIO(data), spec, 1_000_000)
@@ -64,7 +80,7 @@ def shown(data):
 WRITERS = pytest.mark.parametrize("write", [png, heif, avif])
 
 
-@WRITERS
+@pytest.mark.parametrize("write", [png, heif, avif, with_profile("JPEG"), with_profile("WEBP")])
 @pytest.mark.parametrize(
     ("code", "transfer"),
     [(148, PQ), (191, HLG)],  # reference white, 203 cd/m²: 58 % of PQ, 75 % of HLG
@@ -119,7 +135,7 @@ def test_code_points_of_png_stand_above_its_profile():
     assert shown(png((148,) * 3, BT2020, PQ, icc_profile=profile)).mean() > 215
 
 
-@pytest.mark.parametrize("write", [png, avif])
+@pytest.mark.parametrize("write", [png, avif, with_profile("WEBP")])
 def test_damage_anywhere_never_raises_in_the_code_points(write):
     whole = write((148,) * 3, BT2020, PQ)
     image = Image.open(io.BytesIO(whole))
@@ -128,3 +144,9 @@ def test_damage_anywhere_never_raises_in_the_code_points(write):
             damaged = whole[:place] + bytes([value]) + whole[place + 1 :]
             cicp.declared(image, io.BytesIO(damaged))
         cicp.declared(image, io.BytesIO(whole[:place]))
+    profile = image.info.get("icc_profile") or b""
+    for place in range(len(profile)):
+        image.info["icc_profile"] = profile[:place] + b"\xff" * 4 + profile[place + 4 :]
+        cicp.declared(image, io.BytesIO(whole))
+        image.info["icc_profile"] = profile[:place]
+        cicp.declared(image, io.BytesIO(whole))

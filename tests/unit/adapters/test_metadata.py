@@ -1,6 +1,7 @@
 """What files say of themselves, in EXIF, XMP and IPTC, and which of them counts."""
 
 import contextlib
+import html
 import io
 import struct
 import time
@@ -203,6 +204,9 @@ def test_when_it_was_last_saved_is_the_last_resort():
         ({"xmp": packet('xmp:Rating="5" ms:Rating="1"')}, 5),
         ({"exif": exif({0x4749: 99})}, 5),
         ({"xmp": packet('xmp:Rating="many"')}, None),
+        ({"xmp": packet('xmp:Rating="75"')}, 4),
+        ({"xmp": packet('xmp:Rating="-7"')}, None),
+        ({"exif": exif({0x4746: 99})}, 5),
     ],
 )
 def test_ratings(fields, rating):
@@ -342,6 +346,20 @@ def test_packets_of_other_encodings():
 
 
 @pytest.mark.parametrize(
+    ("name", "city"),
+    [
+        ("GB2312", "北京"), ("Big5", "台北"), ("Shift_JIS", "東京"), ("EUC-KR", "서울"),
+        ("cp949", "서울"), ("macintosh", "Köln"), ("IBM850", "Köln"), ("cp866", "Москва"),
+        ("KOI8-R", "Москва"),
+    ],
+)  # fmt: skip
+def test_packets_in_declared_encodings(name, city):
+    declared = f'<?xml version="1.0" encoding="{name}"?>'
+    said = packet(f'photoshop:City="{city}"').decode()
+    assert xmp.read((declared + said).encode(name)) == {"city": city}
+
+
+@pytest.mark.parametrize(
     "rest", [b"\0" * 9, b"<?xpacket end='w'?>\0\1garbage", b"</x:xmpmeta>", b"<"]
 )
 def test_what_follows_a_packet_is_nothing(rest):
@@ -369,6 +387,28 @@ def test_character_sets_of_iptc(mark, encoding):
     assert facts(segments=fields)[1] == {"city": "Köln"}
 
 
+@pytest.mark.parametrize(
+    ("mark", "encoding", "city"),
+    [
+        (b"\x1b$)A", "gb2312", "北京"),
+        (b"\x1b$)C", "euc-kr", "서울"),
+        (b"\x1b$B", "iso2022_jp", "東京"),
+        (b"\x1b$B", "euc_jp", "東京"),
+        (b"\x1b-T", "tis_620", "กรุงเทพ"),
+        (b"", "shift_jis", "東京タワー"),  # no Latin-1 has its bytes
+    ],
+)
+def test_asian_character_sets_of_iptc(mark, encoding, city):
+    assert facts(segments=iptc(((1, 90), mark), ((2, 90), city.encode(encoding))))[1] == {
+        "city": city
+    }
+
+
+def test_a_date_of_iptc_that_is_none_takes_no_other_along():
+    days = iptc(((2, 55), b"00000000"), ((2, 55), b"20210704"), ((2, 60), b"183011-0330"))
+    assert facts(segments=days)[0] == "2021-07-04T18:30:11-03:30"
+
+
 def test_ingredients_are_other_pictures():
     inside = (
         '<xmpMM:Pantry xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/"><rdf:Bag><rdf:li>'
@@ -388,13 +428,85 @@ def test_descriptions_of_something_else(name):
     assert xmp.read(own.replace("</rdf:RDF>", more).encode()) == {"city": "Rome", "rating": 5}
 
 
+PEOPLE = {
+    "mwg": '<r:Regions xmlns:r="http://www.metadataworkinggroup.com/schemas/regions/"'
+    ' rdf:parseType="Resource"><r:RegionList><rdf:Bag>'
+    '<rdf:li r:Name="Ada" r:Type="face"/></rdf:Bag></r:RegionList></r:Regions>',
+    "acdsee": '<r:Regions xmlns:r="http://ns.acdsee.com/regions/" rdf:parseType="Resource">'
+    '<r:RegionList><rdf:Bag><rdf:li rdf:parseType="Resource"><r:Name>Ada</r:Name>'
+    "<r:Type>Face</r:Type></rdf:li></rdf:Bag></r:RegionList></r:Regions>",
+    "iptc": "<ext:PersonInImageWDetails><rdf:Bag><rdf:li rdf:parseType='Resource'><ext:PersonName>"
+    "<rdf:Alt><rdf:li xml:lang='x-default'>Ada</rdf:li></rdf:Alt></ext:PersonName></rdf:li>"
+    "</rdf:Bag></ext:PersonInImageWDetails>",
+}
+
+
+@pytest.mark.parametrize("inside", PEOPLE.values(), ids=PEOPLE.keys())
+def test_people_as_programs_name_them(inside):
+    assert xmp.read(said_in(inside)) == {"people": ["Ada"]}
+
+
+CATEGORIES = (
+    "<Categories><Category Assigned='0'>Places<Category Assigned='1'>R&amp;D</Category></Category>"
+    "</Categories>"
+)
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        (
+            "<acdsee:datetime>2021-07-04T18:30</acdsee:datetime>",
+            {"taken_at": "2021-07-04T18:30"},
+        ),
+        (
+            f"<acdsee:categories>{html.escape(CATEGORIES)}</acdsee:categories>",
+            {"keywords": ["Places", "R&D"]},
+        ),
+        (
+            "<mp:CatalogSets><rdf:Bag><rdf:li>Places|Rome</rdf:li></rdf:Bag></mp:CatalogSets>",
+            {"keywords": ["Places", "Rome"]},
+        ),
+        (
+            (
+                "<e:CatalogSets xmlns:e='http://ns.microsoft.com/expressionmedia/1.0/'>"
+                "<rdf:Bag><rdf:li>Places|Rome</rdf:li></rdf:Bag></e:CatalogSets>"
+            ),
+            {"keywords": ["Places", "Rome"]},
+        ),
+        (
+            (
+                "<ext:LocationCreated><rdf:Bag><rdf:li rdf:parseType='Resource'><ext:City><rdf:Alt>"
+                "<rdf:li xml:lang='x-default'>Bern</rdf:li></rdf:Alt></ext:City></rdf:li></rdf:Bag>"
+                "</ext:LocationCreated>"
+            ),
+            {"city": "Bern"},
+        ),
+        (
+            (
+                "<t:ImageDescription>Sea</t:ImageDescription><t:Artist>Ada</t:Artist>"
+                "<t:Copyright>© Ada</t:Copyright>"
+            ),
+            {"description": "Sea", "creator": "Ada", "copyright": "© Ada"},
+        ),
+        ("<exif:Flash>16</exif:Flash>", {"flash": False}),
+        ("<exif:Flash>9</exif:Flash>", {"flash": True}),
+        ("<dc:description>OLYMPUS DIGITAL CAMERA</dc:description>", {}),
+        ("<dc:description>🎉</dc:description>", {"description": "🎉"}),
+    ],
+)
+def test_other_names_of_the_same(inside, expected):
+    said = said_in(inside, 'xmlns:t="http://ns.adobe.com/tiff/1.0/"')
+    assert xmp.read(said) == expected
+
+
 def test_what_packets_say_of_the_picture():
     def read(inside):
         head, tail = packet("").decode().split("/></rdf:RDF>")
         space = ' xmlns:dc="http://purl.org/dc/elements/1.1/">'
         return xmp.read(f"{head}{space}{inside}</rdf:Description></rdf:RDF>{tail}".encode())
 
-    languages = '<rdf:li xml:lang="de">Meer</rdf:li><rdf:li xml:lang="x-default">Sea</rdf:li>'
+    languages = '<rdf:li xml:lang="de">Meer</rdf:li><rdf:li xml:lang="X-Default">Sea</rdf:li>'
     assert read(f"<dc:title><rdf:Alt>{languages}</rdf:Alt></dc:title>") == {"title": "Sea"}
     assert read("<dc:title><![CDATA[You & I]]></dc:title>") == {"title": "You & I"}
     assert read("<exif:FNumber>0/1</exif:FNumber><exif:ExposureTime>1/50</exif:ExposureTime>") == {
@@ -513,6 +625,50 @@ def test_chunks_of_webp_that_its_header_does_not_tell_of(flags, name):
     assert info.metadata == {"description": "here!", "rating": 3}
 
 
+@pytest.mark.parametrize("before", [b"", b"Exif\0\0"])
+def test_a_damaged_chunk_of_webp_takes_no_other_along(before):
+    body = saved("WEBP")[12:]
+    body = b"VP8X" + struct.pack("<I", 10) + bytes([0x08, 0, 0, 0, 15, 0, 0, 15, 0, 0]) + body
+    block = before + described(b"here").removeprefix(b"Exif\0\0")
+    for data in (b"junk", block):
+        body += b"EXIF" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    info, _ = pillow.decode(
+        io.BytesIO(b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body), SPEC, 1000
+    )
+    assert info.metadata == {"description": "here"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("0537cdab9d0c4431a72afa561f2a113e", described(b"Rome")),
+        ("09a14e97c0b442e0bebf36df6f0ce36f", b"\x1c\x02\x78\0\x04Rome"),
+        ("2c4c0100850440b9a03e562148d6dfeb", iptc(((2, 120), b"Rome"))[18:]),
+    ],
+)
+def test_boxes_of_photoshop_in_jpeg_2000(kind, data):
+    box = struct.pack(">I", 24 + len(data)) + b"uuid" + bytes.fromhex(kind) + data
+    info, _ = pillow.decode(io.BytesIO(saved("JPEG2000") + box), SPEC, 1000)
+    assert info.metadata == {"description": "Rome"}
+
+
+def test_compressed_boxes_of_jpeg_xl():
+    """As cjxl writes them unless it is told otherwise."""
+    pytest.importorskip("pillow_jxl")
+    brotli = pytest.importorskip("brotli")
+
+    def box(kind, data):
+        return struct.pack(">I", len(data) + 8) + kind + data
+
+    head = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    block = b"Exif" + brotli.compress(b"\0\0\0\0" + described(b"here")[6:])
+    packed = b"xml " + brotli.compress(packet('xmp:Rating="3"'))
+    damaged = b"xml " + packed[4:-9]
+    said = b"".join(box(b"brob", each) for each in (block, damaged, packed, b"xml x"))
+    info, _ = pillow.decode(io.BytesIO(head + box(b"jxlc", saved("JXL")) + said), SPEC, 1000)
+    assert info.metadata == {"description": "here", "rating": 3}
+
+
 def adobe(name, data):
     return segment(0xE1, b"http://ns.adobe.com/" + name + b"\0" + data)
 
@@ -562,6 +718,36 @@ def test_blocks_of_exif_are_read_by_themselves():
     damaged = segment(0xE1, b"Exif\0\0damaged")
     assert facts(segments=good + damaged)[1] == facts(segments=damaged + good)[1]
     assert facts(segments=damaged + good)[1] == {"description": "here"}
+
+
+def test_exif_that_goes_on_in_another_segment():
+    block = b"Exif\0\0" + described(b"a long story")[6:]
+    parts = [block[:20], b"Exif\0\0" + block[20:]]
+    assert facts(segments=b"".join(segment(0xE1, part) for part in parts))[1] == {
+        "description": "a long story"
+    }
+
+
+def test_fields_in_a_directory_that_is_not_theirs():
+    """As scanners and some programs write them: exposure in the first, the place below EXIF's."""
+    fields = exif(
+        {Base.FNumber: 2.8, Base.DateTimeOriginal: "2021:07:04 18:30:11"},
+        {Base.ISOSpeedRatings: 200},
+    )
+    fields.get_ifd(IFD.GPSInfo).update({1: "N", 2: (51.0, 30.0, 28.8), 3: "W", 4: (0.0, 7.5, 0.0)})
+    block = fields.tobytes()
+    inside = {0x8825: 0x8827, 0x8827: 0x8825}  # the position's pointer, and ISO's tag, changed over
+    assert all(block.count(struct.pack(">H", tag)) == 1 for tag in inside)
+    swapped = {tag: block.index(struct.pack(">H", tag)) for tag in inside}
+    moved = bytearray(block)
+    one, other = swapped.values()
+    moved[one : one + 12], moved[other : other + 12] = (
+        block[other : other + 12],
+        block[one : one + 12],
+    )
+    taken_at, found = facts(segments=segment(0xE1, bytes(moved)))
+    assert taken_at == "2021-07-04T18:30:11"
+    assert (found["f_number"], found["iso"], found["gps_latitude"]) == (2.8, 200, 51.508)
 
 
 def test_exif_that_says_upright_counts_before_xmp():
@@ -654,6 +840,11 @@ def test_a_packet_of_rubbish_is_read_in_linear_time(piece):
     with contextlib.suppress(ValueError):
         xmp.read(piece.encode() * 300_000)
     assert time.process_time() - began < 60
+
+
+def test_a_description_may_be_called_by_its_type():
+    typed = said_in("", 'xmp:Rating="4"').replace(b"rdf:Description", b"xmp:Photo")
+    assert xmp.read(typed) == {"rating": 4}
 
 
 @pytest.mark.parametrize("space", ["xap/1.0", "xap/1.0/"])

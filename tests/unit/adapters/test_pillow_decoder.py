@@ -2,6 +2,7 @@
 
 import errno
 import io
+import struct
 
 import numpy as np
 import pillow_heif
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from imgvecd.adapters import pillow
+from imgvecd.adapters.pillow import png_colour
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import PreprocessSpec
 
@@ -155,6 +157,25 @@ def test_icc_profiles_become_srgb():
     ).getpixel((0, 0))
     _, pixels = decode(encoded(lab, "TIFF", icc_profile=profile.tobytes()))
     assert np.abs(pixels - np.array(expected)).max() <= 2
+
+
+@pytest.mark.parametrize("method", [1, 2, 3])
+def test_the_profile_in_the_header_of_jpeg_2000(method):
+    def box(kind, data):
+        return struct.pack(">I", len(data) + 8) + kind + data
+
+    wide = (0.3127, 0.329, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001)
+    profile = png_colour._made(1 / 1.8, wide, is_grey=False)
+    plain = encoded(gradient(), "JPEG2000")
+    at = plain.index(b"jp2h") - 4
+    length = int.from_bytes(plain[at : at + 4])
+    header = plain[at + 8 : at + length]
+    header = header[: header.index(b"colr") - 4] + box(b"colr", bytes([method, 0, 0]) + profile)
+    _, pixels = decode(plain[:at] + box(b"jp2h", header) + plain[at + length :])
+    _, shown = decode(encoded(gradient(), "PNG", icc_profile=profile))
+    _, stored = decode(plain)
+    assert np.abs(pixels - (shown if method > 1 else stored)).max() <= 1
+    assert np.abs(shown - stored).max() > 20
 
 
 def test_a_profile_that_makes_no_sense_is_ignored():

@@ -3,6 +3,7 @@ import io
 import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
+from PIL.TiffImagePlugin import IFDRational
 
 from imgvecd.adapters.pillow import exif
 from imgvecd.adapters.pillow.tiff_fields import Fields
@@ -38,6 +39,22 @@ def written(main=None, camera=None, gps=None):
         ({}, {Base.DateTimeOriginal: "0000:00:00 00:00:00"}, None),
         ({}, {Base.DateTimeOriginal: "    :  :     :  :  "}, None),
         ({}, {Base.DateTimeOriginal: "2023-05-06 07:08:09.123"}, "2023-05-06T07:08:09.123"),
+        (
+            {Base.DateTime: "2023:05:06 07:08:09"},
+            {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.OffsetTime: "+02:00"},
+            "2023-05-06T07:08:09+02:00",
+        ),
+        (
+            {Base.DateTime: "2024:01:01 00:00:00"},
+            {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.OffsetTime: "+02:00"},
+            "2023-05-06T07:08:09",
+        ),
+        (
+            {},
+            {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.TimeZoneOffset: -3},
+            "2023-05-06T07:08:09-03:00",
+        ),
+        ({}, {Base.DateTimeOriginal: "2023:05:06".encode("utf-16-le")}, "2023-05-06"),
         (
             {},
             {Base.DateTimeOriginal: "2023:05:06 07:08:09", Base.OffsetTimeOriginal: "CEST"},
@@ -76,6 +93,50 @@ def test_maker_and_model():
     assert (
         exif.facts(written({Base.Make: "Canon", Base.Model: "EOS R5"}))["camera"] == "Canon EOS R5"
     )
+
+
+@pytest.mark.parametrize(
+    ("main", "camera", "expected"),
+    [
+        ({Base.Make: "EASTMAN KODAK COMPANY", Base.Model: "KODAK Z7590"}, {}, "KODAK Z7590"),
+        ({Base.Make: "Canon", Base.Model: "----"}, {}, "Canon"),
+        ({}, {Base.LensModel: "----"}, None),
+        ({}, {Base.LensModel: "n/a"}, None),
+    ],
+)
+def test_what_stands_for_no_name_is_none(main, camera, expected):
+    found = exif.facts(written(main, camera))
+    assert found == ({"camera": expected} if expected else {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["OLYMPUS DIGITAL CAMERA         ", "SONY DSC", "dav", "hdrpl", "DCIM\\100MEDIA\\DJI_0001.JPG",
+     "default", "\xff\xff\xff", "Created with GIMP"],
+)  # fmt: skip
+def test_what_cameras_and_programs_say_of_every_picture_is_no_description(text):
+    said = {Base.ImageDescription: text.encode("latin-1")}
+    comment = {Base.UserComment: b"UNICODE\0" + "Oma 👩‍👧 🫨".encode("utf-16-le")}
+    assert exif.facts(written(said)) == {}
+    assert exif.facts(written(said, comment)) == {"description": "Oma 👩‍👧 🫨"}
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        (b"UNICODE\0" + "Grüße aus München".encode(), "Grüße aus München"),
+        (b"UNICODE\0" + "日本語のコメント".encode("utf-16-be"), "日本語のコメント"),
+        (bytes(8) + bytes(range(1, 200)), None),
+        (b"\xff" * 40, None),
+    ],
+)
+def test_comments(comment, expected):
+    found = exif.facts(written(camera={Base.UserComment: comment}))
+    assert found.get("description") == expected
+
+
+def test_a_time_that_nobody_knows_lasts_no_century():
+    assert exif.facts(written(camera={Base.ExposureTime: IFDRational(0xFFFFFFFF, 1)})) == {}
 
 
 def test_position():

@@ -15,6 +15,7 @@ import yaml
 
 from imgvecd.catalog import Catalog
 from imgvecd.cli.main import main
+from imgvecd.client.main import main as imgvec
 from imgvecd.config.load import load
 from imgvecd.config.schema import ModelConfig
 from imgvecd.errors import ModelError
@@ -117,6 +118,20 @@ def test_serve_after_an_upgrade_takes_a_folder_whose_drive_is_away(home, served)
         database.commit()
     assert main(["serve", *flags]) == 0
     assert len(served) == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "way_out"),
+    [
+        (imgvec, ["search", "dog", "--limt", "5"], "--limt; did you mean --limit?"),
+        (imgvec, ["status", "-k"], "-k; `imgvec status --help` lists them"),
+        (main, ["serve", "--rot=/photos"], "--rot; did you mean --root?"),
+    ],
+)
+def test_a_slip_of_an_option_is_told(program, arguments, way_out, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        program(arguments)
+    assert f"there is no option {way_out}" in capsys.readouterr().err
 
 
 def test_a_slip_of_a_command_is_told(capsys):

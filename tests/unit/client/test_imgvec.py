@@ -50,6 +50,8 @@ def asked(server):
         (["search", "a dog", "at", "sunset"], api.SearchRequest(text="a dog at sunset")),
         (["a dog"], api.SearchRequest(text="a dog")),
         (["search", "x", "--limit", "3"], api.SearchRequest(text="x", limit=3)),
+        (["x", "-n", "3"], api.SearchRequest(text="x", limit=3)),
+        (["x", "-n3"], api.SearchRequest(text="x", limit=3)),
         (["search", "x", "--min-score", "0.2"], api.SearchRequest(text="x", min_score=0.2)),
         (["search", "--id", "7"], api.SearchRequest(image=api.Term(id=7))),
         (["similar", "--id", "7"], api.SearchRequest(image=api.Term(id=7))),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imgvecd.core.files.photo_positions import of_parts, of_text
+from imgvecd.core.files.photo_positions import altitude, of_parts, of_text, position
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,20 @@ def test_a_sign_counts_without_a_direction():
 )
 def test_parts_with_signs(parts, expected):
     assert of_parts("latitude", parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "expected"),
+    [
+        ("12.5", "0", 12.5), ("125/10", "1", -12.5), ("12,5 m", "", 12.5), ("-12.5", "0", -12.5),
+        ("12.5 m Below Sea Level", "", -12.5), ("12.5", "Below Sea Level", -12.5),
+        ("12.5", "3", -12.5), ("12.5", "2", 12.5), ("12.5 m Above Sea Level", "", 12.5),
+        ("1/0", "", None), ("high", "", None), ("", "1", None),
+    ],
+)  # fmt: skip
+def test_altitudes(text, reference, expected):
+    assert altitude(text, reference) == expected
+
+
+def test_an_altitude_that_counted_below_0_without_a_sign_is_none():
+    assert position(1, 2, 429496717.1)["gps_altitude_m"] is None

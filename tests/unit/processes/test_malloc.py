@@ -61,6 +61,20 @@ del pairs
 print(held() - before)
 """
 
+FREED = """
+import resource
+from imgvecd.processes.malloc import give_back_free_memory
+def held():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+before = held()
+blocks = [b"x" * 60_000 for _ in range(1000)]
+kept = blocks[::50]
+del blocks
+if {told}:
+    give_back_free_memory()
+print(held() - before)
+"""
 
 MAPPED = """
 import contextlib, mmap, os, resource, tempfile, time
@@ -107,3 +121,8 @@ def test_large_blocks_are_given_back_though_small_ones_behind_them_are_kept():
 def test_pages_of_a_mapped_file_are_given_back_meanwhile():
     assert int(run(MAPPED, told=False)) > 48 << 20
     assert int(run(MAPPED, told=True)) < 16 << 20
+
+
+def test_what_is_free_between_what_is_used_is_given_back():
+    assert int(run(FREED, told=False)) > 40 << 20
+    assert int(run(FREED, told=True)) < 8 << 20

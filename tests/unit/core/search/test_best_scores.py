@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from imgvecd.core.search.best_scores import BestScores, is_long
+from imgvecd.core.search.best_scores import EVEN, BestScores, even_standing, is_long
 
 IMAGES = 500
+LONG = even_standing(["a screenshot of a spreadsheet"], english_only=True)
+UNKNOWN = even_standing(["zzzqqq"], english_only=True)
 
 
 def library(seed=0):
@@ -21,9 +23,9 @@ def text(matches=0, distance=0.0, seed=1):
     return np.sort(scores).astype(np.float32)
 
 
-def fits(sample, ordinary=None, score=-10.0, images=IMAGES, *, long=False):
+def fits(sample, ordinary=None, score=-10.0, images=IMAGES, even=EVEN):
     ordinary = BestScores.of(library()) if ordinary is None else ordinary
-    return float(ordinary.fits(sample, np.array([score]), images, long=long)[0])
+    return float(ordinary.fits(sample, np.array([score]), images, even)[0])
 
 
 @pytest.mark.parametrize(("matches", "distance"), [(1, 6.0), (10, 4.0), (50, 3.0), (200, 3.0)])
@@ -45,7 +47,7 @@ def test_the_best_of_scores_that_spread_far_says_less():
     far = near.copy()
     low = far < np.median(far)
     far[low] = np.median(far) + 1.5 * (far[low] - np.median(far))  # best scores and middle stay
-    assert fits(np.sort(far), long=True) < 0.8 * fits(near, long=True)
+    assert fits(np.sort(far), even=LONG) < 0.8 * fits(near, even=LONG)
 
 
 @pytest.mark.parametrize("factor", [0.01, 1.0, 30.0])
@@ -63,8 +65,25 @@ def test_a_long_text_has_to_stand_higher():
     assert not is_long("the eiffel tower")
     assert is_long("一只狗在沙滩上奔跑")
     assert not is_long("海边的狗")
-    assert fits(text(), long=True) < fits(text()) / 2
-    assert fits(text(20, 5.0), long=True) > 0.9
+    assert fits(text(), even=LONG) < fits(text()) / 2
+    assert fits(text(20, 5.0), even=LONG) > 0.9
+
+
+@pytest.mark.parametrize(
+    "text_", ["zzzqqq", "asdfgh hjkl", "12345", "!!!", "0xdeadbeef", "x" * 100_000]
+)
+def test_words_that_nobody_knows_have_to_stand_higher(text_):
+    assert even_standing([text_], english_only=True) == UNKNOWN > EVEN
+    assert even_standing([text_], english_only=False) == EVEN
+    assert fits(text(), even=UNKNOWN) < fits(text()) / 2
+    assert fits(text(20, 5.0), even=UNKNOWN) > 0.9
+
+
+@pytest.mark.parametrize(
+    "text_", ["dogs", "Longboard", "Hund", "zzzqqq dog", "Đà Nẵng", "собака", "海边"]
+)
+def test_words_that_some_language_has_do_not(text_):
+    assert even_standing([text_], english_only=True) == EVEN
 
 
 def test_an_image_better_than_all_before_makes_a_text_fit():

@@ -235,6 +235,53 @@ TODAY = datetime.date(2024, 9, 15)
         ("Tết Trung thu 2022", "", "2022-09-10", "2022-09-10"),
         ("2023年中秋节", "", "2023-09-29", "2023-09-29"),
         ("Nikolaus 2020", "", "2020-12-06", "2020-12-06"),
+        # the word "year" is no subject
+        ("the year 2019", "", "2019-01-01", "2019-12-31"),
+        ("Strand im Jahr 2019", "Strand", "2019-01-01", "2019-12-31"),
+        ("en el año 2019", "", "2019-01-01", "2019-12-31"),
+        ("l'année 2019", "", "2019-01-01", "2019-12-31"),
+        ("dogs in the years 2010 to 2015", "dogs", "2010-01-01", "2015-12-31"),
+        ("before the year 2000", "", None, "1999-12-31"),
+        ("end of the year 2019", "", "2019-09-01", "2019-12-31"),
+        # what is older was taken before
+        ("older than 2010", "", None, "2009-12-31"),
+        ("Fotos älter als 2010", "", None, "2009-12-31"),
+        ("pre-2010", "", None, "2009-12-31"),
+        ("prior 2010", "", None, "2009-12-31"),
+        ("dogs newer than 2015", "dogs", "2016-01-01", None),
+        ("post-2010", "", "2011-01-01", None),
+        ("blog post 2010", "blog post", "2010-01-01", "2010-12-31"),
+        ("2015+", "", "2015-01-01", None),
+        # some: two to seven
+        ("dog a few years ago", "dog", "2017-01-01", "2022-12-31"),
+        ("few days ago", "", "2024-09-08", "2024-09-13"),
+        ("vor ein paar Tagen", "", "2024-09-08", "2024-09-13"),
+        ("il y a quelques mois", "", "2024-02-01", "2024-07-31"),
+        ("hace unos años", "", "2017-01-01", "2022-12-31"),
+        ("vài năm trước", "", "2017-01-01", "2022-12-31"),
+        ("几年前", "", "2017-01-01", "2022-12-31"),
+        ("couple of weeks ago", "", "2024-08-26", "2024-09-01"),
+        ("cách đây 3 năm", "", "2021-01-01", "2021-12-31"),
+        ("hè 2022 ở Đà Nẵng", "ở Đà Nẵng", "2022-06-01", "2022-08-31"),
+        ("he 2022", "he", "2022-01-01", "2022-12-31"),
+        # where the language tells which number is the day
+        ("ngày 2/9/2020", "", "2020-09-02", "2020-09-02"),
+        ("le 4/7/2021", "", "2021-07-04", "2021-07-04"),
+        # two years in a row
+        ("Silvester 2019/20", "", "2019-12-31", "2019-12-31"),
+        ("new year 2019/2020", "", "2019-12-31", "2020-01-01"),
+        ("skiing winter 19/20", "skiing", "2019-12-01", "2020-02-29"),
+        ("season 2019/20", "season", "2019-01-01", "2020-12-31"),
+        ("dogs 2010-15", "dogs", "2010-01-01", "2015-12-31"),
+        ("2020:03:12", "", "2020-03-12", "2020-03-12"),
+        # of this year, though it is over
+        ("this summer", "", "2024-06-01", "2024-08-31"),
+        ("this easter", "", "2024-03-29", "2024-04-01"),
+        # characters stand beside a year without a blank
+        ("海滩2019", "海滩", "2019-01-01", "2019-12-31"),
+        ("2019海滩", "海滩", "2019-01-01", "2019-12-31"),
+        ("2015到2017", "", "2015-01-01", "2017-12-31"),
+        ("2015至2017海滩", "海滩", "2015-01-01", "2017-12-31"),
         # signs that are left of it
         ("2019?", "", "2019-01-01", "2019-12-31"),
         ("beach (2019)", "beach", "2019-01-01", "2019-12-31"),
@@ -251,6 +298,7 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
         ("dogs not in 2019", "dogs"),
         ("beach, not 2019", "beach"),
         ("everything except 2019", ""),
+        ("all but 2019", ""),
         ("alles außer 2019", ""),
         ("Strand nicht 2019", "Strand"),
         ("plage sauf 2019", "plage"),
@@ -317,6 +365,11 @@ def test_all_but_a_time_is_meant_after_not(text, left):
         "2000 calories",
         "over 2000 islands",
         "Windows 2000",
+        "2000人",
+        "房间2012",
+        "2000-50",
+        "dogs older than 5 years",
+        "this christmas",  # it is September
     ],
 )
 def test_other_words_are_left_as_they_are(text):

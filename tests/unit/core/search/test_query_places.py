@@ -46,6 +46,7 @@ KNOWN = {
     "china": ["China"],
     "berlin": ["Berlin, Germany"],
     "munchen": ["Munich, Bavaria, Germany"],
+    "tours": ["Tours, Centre-Val de Loire, France"],
     "bayern": ["Bavaria, Germany"],
 }
 
@@ -108,6 +109,10 @@ def said(text, **request):
         ("berlin", "", "berlin"),
         ("china", "", "china"),
         ("Canoe", "", "canoe"),
+        ("the beach of Portugal in winter", "the beach in winter", "portugal"),
+        ("plage de Nice", "plage", "nice"),
+        ("Tours", "", "tours"),
+        ("a castle in tours", "a castle", "tours"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -138,6 +143,9 @@ def test_places_are_understood(text, left, place):
         '"Hanoi"',
         'a sign "Welcome to Hanoi"',
         "Atlantis",
+        "New Portugal",  # what is called new lies elsewhere
+        "desert in new portugal",
+        "walking tours",
         "a photo of a dog",
         "hanoibar",
         "",
@@ -161,6 +169,10 @@ def test_only_one_place_is_taken_where_two_are_apart():
         ("Hanoi und Paris, France", "", "Hanoi; Paris, France"),
         ("beach in Portugal or in New York", "beach", "Portugal; New York"),
         ("河内或Paris", "", "河内; Paris"),
+        ("from Hanoi to Paris", "", "Hanoi; Paris"),
+        ("between Hanoi and Paris", "", "Hanoi; Paris"),
+        ("zwischen Hanoi und Paris", "", "Hanoi; Paris"),
+        ("Hanoi – Paris", "", "Hanoi; Paris"),
     ],
 )
 def test_of_several_places_any_will_do(text, left, place):
@@ -219,6 +231,8 @@ async def test_only_what_was_taken_there_is_found(shelf, placed):
         ("beach near Paris", "beach"),
         ("a dog close to paris", "a dog"),
         ("in der Nähe von Paris", ""),
+        ("Umgebung von Paris", ""),
+        ("a wood on the outskirts of Paris", "a wood"),
         ("château près de Paris", "château"),
         ("autour de Paris", ""),
         ("cerca de París", ""),
@@ -251,6 +265,8 @@ async def test_what_was_taken_around_a_town_is_near_it(shelf, placed, text, left
         ("biển trừ Bồ Đào Nha", "biển", 2),
         ("除了葡萄牙以外的海滩", "的海滩", 2),
         ("beach not near Paris", "beach", 2),
+        ("everywhere but Portugal", "", 2),
+        ("dogs, all but Portugal", "dogs", 2),
     ],
 )
 async def test_all_but_a_place_is_meant_after_not(shelf, placed, text, left, found):

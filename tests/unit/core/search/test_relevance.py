@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from imgvecd.core.search.best_scores import BestScores
+from imgvecd.core.search.best_scores import EVEN, BestScores
 from imgvecd.core.search.relevance import (
     FOUND,
     SMALLEST_LIBRARY,
@@ -155,10 +155,10 @@ def test_a_curve_that_tells_nothing_apart_is_not_raised():
     sample = np.sort(drawn((300, 0))).astype(np.float32)
     ordinary = BestScores.of(drawn((256 * 300, -2)).reshape(256, 300).astype(np.float32))
     level = Chances(np.array([-4.0, 4.0]), np.array([0.19, 0.21]))
-    fitting = scaled_as_it_fits(level, ordinary, sample, 300, long=False)
+    fitting = scaled_as_it_fits(level, ordinary, sample, 300, EVEN)
     assert fitting.chance(4.0) < FOUND
     falling = Chances(np.array([-4.0, 0.0, 4.0]), np.array([0.0, 0.01, 0.21]))
-    assert scaled_as_it_fits(falling, ordinary, sample, 300, long=False).chance(4.0) > FOUND
+    assert scaled_as_it_fits(falling, ordinary, sample, 300, EVEN).chance(4.0) > FOUND
 
 
 def test_a_new_image_is_the_best_so_far():

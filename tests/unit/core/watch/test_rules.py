@@ -109,6 +109,16 @@ def test_what_lies_below_an_excluded_folder_is_out():
         (b"mipmaps-0a1b2c.d", "cache"),
         (b"Generated Images.bundle", "thumbnails"),
         (b"_gsdata_", "versions"),
+        (b"PRIVATE/M4ROOT/THMBNL", "thumbnails"),
+        (b".wdmc", "thumbnails"),
+        (b"@__thumb", "thumbnails"),
+        (b".face", "thumbnails"),
+        (b".dthumbs", "thumbnails"),
+        (b".FilesByGoogleTrash", "trash"),
+        (b".ColorOSGalleryRecycler", "trash"),
+        (b"trashbox", "trash"),
+        (b"Takeout/Google Fotos/Papierkorb", "trash"),
+        (b"Google Photos/Trash", "trash"),
     ],
 )
 def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
@@ -141,6 +151,10 @@ def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
         b"originals",
         b"snapshot",
         b"me/files",
+        b"Google Photos/Archive",
+        b"Papierkorb",
+        b"Trashy Novels",
+        b"recycled art",
     ],
 )
 def test_folders_that_may_hold_photos_are_in(path):
