@@ -119,9 +119,9 @@ def test_what_was_made_twice_as_large_and_sharpened_gives_way(picture, percent, 
     ids=["lens", "sensor", "denoised", "moved"],
 )
 def test_a_soft_original_is_not_taken_for_enlarged(picture, soften, quality):
-    shot = np.asarray(picture.filter(soften), np.float32)
-    shot += np.random.default_rng(3).normal(0, 2, shot.shape)
-    shot = Image.fromarray(shot.clip(0, 255).astype(np.uint8))
+    pixels = np.asarray(picture.filter(soften), np.float32)
+    noisy = pixels + np.random.default_rng(3).normal(0, 2, pixels.shape)
+    shot = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
     shot = shot.filter(ImageFilter.UnsharpMask(1.5, 100, 0))
     original = saved(shot, quality=quality)
     assert not pillow.examine(io.BytesIO(original), 10**7).facts.repeats
