@@ -19,10 +19,10 @@ from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search import query_dates
 from imgvecd.core.search.answering import SPARE, Answering
 from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.elsewhere import Elsewhere, Others
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.kept_answers import KeptAnswers, key_of_request
 from imgvecd.core.search.languages import knows_english_only, language_of
-from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import Cursor
 from imgvecd.core.search.query import Query, cuts_of, name_words
 from imgvecd.core.search.query_names import Named
