@@ -117,7 +117,7 @@ def install(options: argparse.Namespace) -> int:
                 say(f"Wrote {path}.")
     except OSError as error:
         raise ConfigError(_cannot(error, options.system)) from error
-    _warn_of_a_clone()
+    _warn_of_a_clone(options)
     _say_what_next(place, options)
     return 0
 
@@ -133,8 +133,12 @@ def _wanted(place: _Place, options: argparse.Namespace) -> tuple[str, ...]:
     return (*place.units, _BROWSE_UNIT) if options.browse else place.units
 
 
-def _warn_of_a_clone() -> None:
+def _warn_of_a_clone(options: argparse.Namespace) -> None:
     """Say so where the units run a program that lies in a checkout of the sources."""
+    again = "install-service"
+    again += " --browse" if options.browse else ""
+    again += " --encode-server" if options.encode_server else ""
+    again += f" --system {shlex.quote(options.system)}" if options.system else ""
     above = os.path.dirname(sys.prefix)
     if sys.prefix != sys.base_prefix and os.path.isfile(os.path.join(above, "pyproject.toml")):
         warn(
@@ -143,7 +147,7 @@ def _warn_of_a_clone() -> None:
             "  python3 -m venv ~/.local/share/imgvecd",
             *([_CPU_TORCH] if importlib.metadata.version("torch").endswith("+cpu") else []),
             f"  ~/.local/share/imgvecd/bin/pip install {shlex.quote(above)}",
-            "  ~/.local/share/imgvecd/bin/imgvecd install-service",
+            f"  ~/.local/share/imgvecd/bin/imgvecd {again}",
         )
 
 

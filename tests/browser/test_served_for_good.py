@@ -22,6 +22,25 @@ from running import DEADLINE_S
 
 SECRET = "s3cret-" * 6
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "browse.md"
+UNIT = str(DOCS.parents[1] / "systemd" / "imgvecd-browse.service")
+CONFINED = str(pathlib.Path(__file__).parents[1] / "as_a_unit.py")
+# what the unit refuses: other networks, other namespaces, other system calls, code that is written
+TRIES = """
+import ctypes, errno, mmap, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def said(act):
+    try:
+        failed = ctypes.get_errno() if act() == -1 else 0
+    except OSError as error:
+        failed = error.errno
+    return errno.errorcode.get(failed)
+print([
+    said(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+    said(lambda: libc.unshare(0x20000)),
+    said(lambda: libc.mount(b"none", b"/mnt", b"tmpfs", 0, 0)),
+    said(lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)),
+])
+"""
 NOISE = Image.effect_noise((1600, 1600), 90)  # larger than proxies take where nothing is said
 OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 TYPED = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -54,9 +73,9 @@ def configured(tmp_path, mode=0o600, **browse):
     return path
 
 
-def serve(daemon, config, **options):
+def serve(daemon, config, wrapper=(), **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "imgvecd.client.main", "browse", "--serve"],
+        [*wrapper, sys.executable, "-m", "imgvecd.client.main", "browse", "--serve"],
         env={**daemon.env, "IMGVECD_CONFIG": str(config), "IMGVECD_SOCKET": str(daemon.socket)},
         **options,
     )
@@ -78,6 +97,48 @@ def test_it_ends_in_order_when_told_to(daemon, tmp_path):
     until_open(port, process)
     process.terminate()  # what systemd and containers send
     assert process.wait(DEADLINE_S) == 0
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_all_of_it_works_under_the_restrictions_of_its_unit(daemon, tmp_path):
+    confined = [sys.executable, CONFINED, UNIT]
+    assert subprocess.check_output([*confined, sys.executable, "-c", TRIES], text=True) == (
+        f"{['EAFNOSUPPORT', 'EPERM', 'EPERM', 'EACCES']}\n"
+    )
+    port = free_port()
+    config = configured(tmp_path, listen=f"127.0.0.1:{port}")
+    process = serve(daemon, config, wrapper=confined)
+    try:
+        until_open(port, process)
+        origin = f"http://127.0.0.1:{port}"
+
+        def ask(method, path, body=None, **headers):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+            head = {**OWN, "Origin": origin, "Content-Type": "application/json", **headers}
+            connection.request(method, path, body and json.dumps(body), head)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+        status, headers, _ = ask("POST", "/enter", {"secret": SECRET})
+        assert status == 200
+        cookie = headers["Set-Cookie"].partition(";")[0]
+        assert ask("GET", "/web/main.js", Cookie=cookie)[0] == 200
+        status, _, found = ask("POST", "/v1/search", {"text": "a cat"}, Cookie=cookie)
+        assert status == 200
+        best = json.loads(found)["hits"][0]["id"]
+        for what in ("thumbnail?size=512", "original"):
+            status, _, data = ask("GET", f"/v1/images/{best}/{what}", Cookie=cookie)
+            assert (status, Image.open(io.BytesIO(data)).format) == (200, "JPEG")
+        tagged = {"ids": [best], "add": ["confined"], "remove": []}
+        assert ask("POST", "/v1/tags", tagged, Cookie=cookie)[0] == 200
+        tagged = {"ids": [best], "add": [], "remove": ["confined"]}
+        assert ask("POST", "/v1/tags", tagged, Cookie=cookie)[0] == 200
+        state = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        assert re.search(r"NoNewPrivs:\s+1\n", state)
+        assert re.search(r"Seccomp:\s+2\n", state)
+    finally:
+        process.terminate()
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_a_browser_is_asked_for_the_secret_once(browser, served):

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from PIL import Image
 from PIL.PngImagePlugin import iTXt
 
-from imgvecd.adapters.pillow import jpeg_segments
+from imgvecd.adapters.pillow import jpeg_segments, photoshop
 from imgvecd.adapters.pillow.tiff_fields import Fields, directories
 from imgvecd.core.files.photo_texts import text_of
 
@@ -72,7 +72,7 @@ def of_picture(image: Image.Image, file: BinaryIO) -> Blocks:
         case "WEBP":
             _of_webp(file, found)
         case "PSD":
-            _of_psd(image.resources, found)  # type: ignore[attr-defined]  # of the plugin
+            _of_psd(photoshop.resources(file), found)
         case "JXL" | "JPEG2000":
             _of_boxes(file, found)
             resources = image.info.get("photoshop")  # of a JPEG in JPEG XL
@@ -202,8 +202,8 @@ def _of_webp(file: BinaryIO, found: Blocks) -> None:
     found.exif, found.xmp = exif or found.exif, xmp or found.xmp
 
 
-def _of_psd(resources: Iterable[tuple[int, bytes, bytes]], found: Blocks) -> None:
-    for kind, _, data in resources:
+def _of_psd(resources: Iterable[tuple[int, bytes]], found: Blocks) -> None:
+    for kind, data in resources:
         if kind == _EXIF_RESOURCE:
             found.exif.append(Fields.of_block(data))
         elif kind == _XMP_RESOURCE:

@@ -19,6 +19,7 @@ from imgvecd.adapters.pillow import (
     png_chunks,
     reasons,
     tiff_rewriting,
+    tiff_values,
     webp_frames,
 )
 from imgvecd.adapters.pillow.colour import HIGHEST
@@ -71,8 +72,7 @@ def load(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, tuple
     except (UnreadableImageError, KeyError, *_DAMAGE) as error:
         if is_the_systems(error):
             raise
-        kind = jpeg_segments.unsupported(file) or photoshop.unsupported(file)
-        if kind is not None:
+        if (kind := jpeg_segments.unsupported(file)) is not None:
             raise UnreadableImageError("unsupported", kind) from error
         if (sound := png_chunks.without_damage(file)) is not None:
             return _load(sound, size, max_pixels)
@@ -106,8 +106,10 @@ def _rewritten(file: BinaryIO, max_pixels: int) -> Image.Image | None:
     """Return a picture of a kind that Pillow does not read, but that can be made into one."""
     file.seek(0)
     if file.read(4) in _TIFF:
-        return tiff_rewriting.of_segments(file, _main_page(file), _open, max_pixels)
-    image = bitmaps.opened(file, max_pixels)
+        page = _main_page(file)
+        image = tiff_rewriting.of_segments(file, page, _open, max_pixels)
+        return image or tiff_values.opened(file, page, max_pixels)
+    image = photoshop.opened(file, max_pixels) or bitmaps.opened(file, max_pixels)
     if image is not None:
         image.load()
     return image

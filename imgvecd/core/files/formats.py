@@ -27,7 +27,7 @@ IMAGE_EXTENSIONS = RAW_EXTENSIONS | {
     "heic", "heif", "hif", "heics", "heifs",
     "avif", "avifs",
     "jxl",
-    "ppm", "pgm", "pbm", "pnm", "pfm", "qoi", "tga", "ico", "psd",
+    "ppm", "pgm", "pbm", "pnm", "pfm", "qoi", "tga", "ico", "psd", "psb",
 }  # fmt: skip
 """Without dot, in lower case."""
 

@@ -20,8 +20,8 @@ _OF_JAPAN = ("iso2022_jp", "utf-8", "euc_jp", "shift_jis")  # those that exclude
 KNOWN_ENCODINGS = (
     "ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
     "utf-32-be", "latin-1", *(f"iso-8859-{i}" for i in (*range(2, 12), 13, 14, 15, 16)),
-    *(f"cp{i}" for i in range(1250, 1259)), "koi8-r", "koi8-u", *_OF_JAPAN, "euc-kr", "gbk",
-    "gb18030", "big5",
+    *(f"cp{i}" for i in (*range(1250, 1259), 437, 850, 852, 866, 874, 932, 949, 950)), "koi8-r",
+    "koi8-u", "mac-roman", "mac-cyrillic", *_OF_JAPAN, "euc-kr", "gb2312", "gbk", "gb18030", "big5",
 )  # fmt: skip
 """In which texts may be written; those that say another one are not read. A decoder loads them
 before it can open no file any more."""

@@ -346,6 +346,20 @@ def test_packets_of_other_encodings():
 
 
 @pytest.mark.parametrize(
+    ("name", "city"),
+    [
+        ("GB2312", "北京"), ("Big5", "台北"), ("Shift_JIS", "東京"), ("EUC-KR", "서울"),
+        ("cp949", "서울"), ("macintosh", "Köln"), ("IBM850", "Köln"), ("cp866", "Москва"),
+        ("KOI8-R", "Москва"),
+    ],
+)  # fmt: skip
+def test_packets_in_declared_encodings(name, city):
+    declared = f'<?xml version="1.0" encoding="{name}"?>'
+    said = packet(f'photoshop:City="{city}"').decode()
+    assert xmp.read((declared + said).encode(name)) == {"city": city}
+
+
+@pytest.mark.parametrize(
     "rest", [b"\0" * 9, b"<?xpacket end='w'?>\0\1garbage", b"</x:xmpmeta>", b"<"]
 )
 def test_what_follows_a_packet_is_nothing(rest):

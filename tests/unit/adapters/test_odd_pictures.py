@@ -297,7 +297,7 @@ def test_tiff_in_tiles_of_webp():
 
 @pytest.mark.parametrize(
     ("compression", "bits", "part"),
-    [(34887, (8, 8, 8), r"compression \(LERC\)"), (1, (24, 24, 24), "values of 24 bits")],
+    [(34887, (8, 8, 8), r"compression \(LERC\)"), (1, (48, 48, 48), "values of 48 bits")],
 )
 def test_tiff_that_is_not_supported_says_why(compression, bits, part):
     with pytest.raises(UnreadableImageError, match=part) as raised:
@@ -432,34 +432,139 @@ def test_an_avif_image_that_breaks_off_is_truncated(keep):
     assert raised.value.reason in {"truncated", "damaged"}
 
 
-def photoshop(picture, resources=b"", *, channels=3, layers=0):
+def rows_of(values, bits):
+    """Return rows of values, each of so many bits, each row from a whole byte on."""
+    digits = (values.reshape(len(values), -1, 1) >> np.arange(bits)[::-1]) & 1
+    return [np.packbits(row.astype(np.uint8)).tobytes() for row in digits]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("form", ["u10", "u12", "u14", "u24", "u32", "f16", "f32", "f64"])
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize(("mode", "colours"), [("RGB", 2), ("CMYK", 5), ("RGBA", 2)])
+def test_colour_tiff_of_any_values(order, form, compression, mode, colours):
+    bits, picture = int(form[1:]), NOISE.convert(mode)
+    share = np.asarray(picture).astype(float) / 255
+    if form[0] == "f":
+        rows = [share.astype(f"{order}f{bits // 8}").tobytes()]
+    elif bits == 24 or bits % 8:
+        whole = (share * (2**bits - 1)).astype(np.int64)
+        rows = rows_of(whole, bits)
+        if bits == 24 and order == "<":
+            rows = [np.frombuffer(row, np.uint8).reshape(-1, 3)[:, ::-1].tobytes() for row in rows]
+    else:
+        rows = [(share * (2**bits - 1)).astype(f"{order}u4").tobytes()]
+    data = b"".join(rows)
+    more = {262: (3, [colours]), 339: (3, [3 if form[0] == "f" else 1] * len(mode))}
+    more |= {338: (3, [2])} if mode == "RGBA" else {}
+    piece = data if compression == 1 else zlib.compress(data)
+    tiff = tiff_of(
+        [piece], NOISE.size, compression, order=order, bits=(bits,) * len(mode), more=more
+    )
+    _, expected = decoded(saved(picture, "TIFF"))
+    difference = np.frombuffer(decoded(tiff)[1], np.uint8).astype(int) - np.frombuffer(
+        expected, np.uint8
+    )
+    assert abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("tile", [None, 48])
+@pytest.mark.parametrize("predictor", [2, 3])
+def test_tiff_of_floating_point_with_a_predictor(tile, predictor):
+    """Tiles are padded, and the predictor begins anew in each."""
+    share = np.asarray(NOISE).astype(np.float32) / 255
+    pieces = []
+    padded = np.pad(share, ((0, 0), (0, 32), (0, 0))) if tile else share
+    for part in np.split(padded, 2, axis=1) if tile else [padded]:
+        if predictor == 3:
+            coded = imagecodecs.floatpred_encode(part.astype(">f4"), axis=-2)
+        else:
+            coded = imagecodecs.delta_encode(part.view("<u4"), axis=-2)
+        pieces.append(zlib.compress(coded.tobytes()))
+    more = {317: (3, [predictor]), 339: (3, [3] * 3)}
+    tiff = tiff_of(pieces, NOISE.size, 8, tile=tile, bits=(32,) * 3, more=more)
+    assert decoded(tiff)[1] == decoded(saved())[1]
+
+
+def test_floating_point_beyond_1_is_stretched():
+    values = (np.asarray(NOISE).astype("<f4") * 100).tobytes()
+    tiff = tiff_of([values], NOISE.size, 1, bits=(32,) * 3, more={339: (3, [3] * 3)})
+    found, plain = (np.frombuffer(decoded(each)[1], np.uint8) for each in (tiff, saved()))
+    assert abs(found.astype(int) - plain).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("picture", "colours"), [(Image.merge("LAB", NOISE.split()), 8), (NOISE.convert("LA"), 1)]
+)
+def test_tiff_of_other_colours_of_16_bits(picture, colours):
+    values = np.asarray(picture).astype("<u2") * 257
+    more = {262: (3, [colours])} | ({338: (3, [2])} if picture.mode == "LA" else {})
+    bits = (16,) * values.shape[2]
+    tiff = tiff_of([values.tobytes()], NOISE.size, 1, bits=bits, more=more)
+    _, expected = decoded(saved(picture, "TIFF"))
+    difference = np.frombuffer(decoded(tiff)[1], np.uint8).astype(int) - np.frombuffer(
+        expected, np.uint8
+    )
+    assert abs(difference).max() <= 2
+
+
+def photoshop(
+    picture, resources=b"", *, channels=3, layers=0, bits=8, large=False, packed=False, mode=None
+):
     """Return a PSD: a flattened picture, and how many layers it says that it was made of."""
+    mode = mode or {"L": 1, "RGB": 3, "RGBA": 3, "CMYK": 4, "LAB": 9}[picture.mode]
     head = struct.pack(
-        ">4sH6xHIIHH",
-        b"8BPS",
-        1,
-        channels,
-        picture.height,
-        picture.width,
-        8,
-        3 if channels > 1 else 1,
+        ">4sH6xHIIHH", b"8BPS", 1 + large, channels, picture.height, picture.width, bits, mode
     )
     section = struct.pack(">Ih", 2, layers) if layers else b""
-    planes = b"".join(band.tobytes() for band in picture.split())
-    sections = b"".join(struct.pack(">I", len(each)) + each for each in (b"", resources, section))
-    return head + sections + b"\0\0" + planes
+    rows = []
+    for band in picture.split():
+        values = np.asarray(band) ^ (0xFF if picture.mode == "CMYK" else 0)
+        if bits == 16:
+            values = (values.astype(np.uint16) * 257).astype(">u2")
+        elif bits == 32:
+            light = values / 255
+            linear = np.where(light <= 0.04045, light / 12.92, ((light + 0.055) / 1.055) ** 2.4)
+            values = linear.astype(">f4")
+        rows += [row.tobytes() for row in values]
+    if packed:  # runs of one byte each
+        rows = [b"".join(b"\0" + bytes([byte]) for byte in row) for row in rows]
+    lengths = b"".join(struct.pack(">I" if large else ">H", len(row)) for row in rows)
+    sections = b"".join(struct.pack(">I", len(each)) + each for each in (b"", resources))
+    sections += struct.pack(">Q" if large else ">I", len(section)) + section
+    body = (b"\0\1" + lengths if packed else b"\0\0") + b"".join(rows)
+    return head + sections + body
 
 
-def test_photoshop_files_show_the_whole_picture_and_say_what_is_known():
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "bits"),
+    [(mode, bits) for mode in ("L", "RGB", "CMYK", "LAB") for bits in (8, 16)]
+    + [("L", 32), ("RGB", 32)],
+)
+def test_photoshop_files_show_the_whole_picture(mode, bits, large, packed):
+    picture = NOISE.convert(mode) if mode != "LAB" else Image.merge("LAB", NOISE.split())
+    data = photoshop(
+        picture, channels=len(picture.getbands()), bits=bits, large=large, packed=packed
+    )
+    info, pixels = decoded(data)
+    _, expected = decoded(saved(picture, "TIFF"))
+    assert (info.format, info.width, info.height) == ("psd", 64, 48)
+    difference = np.frombuffer(pixels, np.uint8).astype(int) - np.frombuffer(expected, np.uint8)
+    assert abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_photoshop_files_say_what_is_known(bits):
     def resource(kind, data):
         return struct.pack(">4sHHI", b"8BIM", kind, 0, len(data)) + data + bytes(len(data) % 2)
 
     block = Image.Exif()
     block[Base.Model] = "X100"
     resources = resource(1028, b"\x1c\x02\x5a\0\x04Rome") + resource(1058, block.tobytes()[6:])
-    info, pixels = decoded(photoshop(NOISE, resources))
-    assert (info.format, info.metadata) == ("psd", {"camera": "X100", "city": "Rome"})
-    assert pixels == decoded(saved())[1]
+    info, _ = decoded(photoshop(NOISE, resources, bits=bits))
+    assert info.metadata == {"camera": "X100", "city": "Rome"}
 
 
 @pytest.mark.parametrize("layers", [0, 1, -1])
@@ -471,12 +576,15 @@ def test_a_saved_selection_of_photoshop_is_no_transparency(layers):
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "words"),
-    [(4, 2, "large Photoshop file"), (22, 16, "16 bits a colour"), (24, 5, "of a kind")],
+    ("data", "reason"),
+    [
+        (photoshop(NOISE, mode=7, bits=16), "unsupported"),
+        (photoshop(NOISE, bits=16)[:-9000], "truncated"),
+        (photoshop(NOISE, bits=16, packed=True)[:9000], "truncated"),
+        (photoshop(NOISE)[:30], "truncated"),
+    ],
 )
-def test_photoshop_files_that_are_not_supported_say_why(place, value, words):
-    data = bytearray(photoshop(NOISE))
-    data[place : place + 2] = value.to_bytes(2)
-    with pytest.raises(UnreadableImageError, match=words) as caught:
-        decoded(bytes(data))
-    assert caught.value.reason == "unsupported"
+def test_photoshop_files_that_cannot_be_shown_say_why(data, reason):
+    with pytest.raises(UnreadableImageError) as caught:
+        decoded(data)
+    assert caught.value.reason == reason

@@ -48,8 +48,10 @@ def test_what_lies_in_a_clone_is_said_to(folder, capsys, monkeypatch, tmp_path):
     assert f"{clone}/.venv" in warning
     assert f"pip install '{clone}'" in warning
     monkeypatch.setattr("importlib.metadata.version", {"torch": "2.14.1+cpu"}.get)
-    assert main(["install-service"]) == 0
-    assert "pip install torch torchvision --index-url https://" in capsys.readouterr().err
+    assert main(["install-service", "--encode-server"]) == 0
+    warning = capsys.readouterr().err
+    assert "pip install torch torchvision --index-url https://" in warning
+    assert warning.rstrip().endswith("/bin/imgvecd install-service --encode-server")
 
 
 @pytest.mark.parametrize("unit", ["imgvecd.service", "imgvecd.socket"])
