@@ -34,8 +34,8 @@ from imgvecd.api.fields import (
     Words,
 )
 from imgvecd.api.images import Companion
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError
+from imgvecd.validation_messages import validation_message
 
 
 class Term(
@@ -244,7 +244,7 @@ def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any])
         texts = (request.cursor, [term.text for term in request.all_terms()], request.filters)
         msgspec.json.encode(texts)
     except msgspec.ValidationError as error:
-        raise BadRequestError(complaint(error, SearchRequest)) from error
+        raise BadRequestError(validation_message(error, SearchRequest)) from error
     except UnicodeEncodeError as error:
         raise BadRequestError(_NO_TEXT) from error
     except AttributeError as error:  # of a value that is neither JSON's nor has such fields
