@@ -1,4 +1,4 @@
-/** What the daemon is doing, what it cannot do, and the few things to be done about it. */
+/** What the daemon is doing, and what can be done about it. */
 
 import { ask, attempt, commands } from "./api.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
