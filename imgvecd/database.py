@@ -17,7 +17,6 @@ from imgvecd import api, arguments, library_ops
 from imgvecd.catalog import require_no_fork
 from imgvecd.closing import ContextManaged
 from imgvecd.command_hints import runnable
-from imgvecd.complaints import complaint
 from imgvecd.config.schema import Config, EncodeConfig, ModelConfig, ServerConfig
 from imgvecd.core.library import export
 from imgvecd.core.library.model_choice import EMBEDDED
@@ -34,6 +33,7 @@ from imgvecd.errors import (
 from imgvecd.former_names import also_called
 from imgvecd.picture_input import AnyPath, AnyPicture, content_of
 from imgvecd.processes.legacy_import import is_legacy
+from imgvecd.validation_messages import validation_message
 from imgvecd.wiring.assembly import stored_model
 from imgvecd.wiring.parts import fetch_image, write_parquet
 
@@ -391,7 +391,7 @@ class VectorDatabase(ContextManaged):
             request = msgspec.convert(fields, api.DuplicatesRequest)
         except msgspec.ValidationError as error:
             raise BadRequestError(
-                f"duplicates: {complaint(error, api.DuplicatesRequest)}"
+                f"duplicates: {validation_message(error, api.DuplicatesRequest)}"
             ) from error
         except UnicodeEncodeError as error:
             raise BadRequestError(f"duplicates: a choice is not text: {error.object!r}") from error
@@ -440,7 +440,7 @@ class VectorDatabase(ContextManaged):
         try:
             wanted = msgspec.convert(fields, api.DuplicateDecision)
         except msgspec.ValidationError as error:
-            raise BadRequestError(complaint(error, api.DuplicateDecision)) from error
+            raise BadRequestError(validation_message(error, api.DuplicateDecision)) from error
         runtime.catalog.duplicates.decide(
             [bytes.fromhex(name) for name in wanted.hashes], wanted.decision
         )

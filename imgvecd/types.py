@@ -19,6 +19,10 @@ Float64Array: TypeAlias = NDArray[np.float64]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
 UInt32Array: TypeAlias = NDArray[np.uint32]
+PackedVectors: TypeAlias = NDArray[np.void]
+"""Shape (n,); see `core.index.packed_vectors`."""
+StoredVectors: TypeAlias = PackedVectors | Float16Array
+"""Packed, shape (n,), or as an older imgvecd has written them, shape (n, dim)."""
 
 Fact: TypeAlias = str | int | float | bool | list[str] | None
 Facts: TypeAlias = dict[str, Fact]
@@ -301,7 +305,7 @@ class CopyFacts:
         strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms; of
             brightness, then of the blue and the red difference at half the resolution.
         repeats: frequencies, per pixel, at which differences between neighbours repeat both across
-            and down, as interpolation makes them; without those of JPEG's own grid.
+            and down, as interpolation makes them; of those of JPEG's own grid a half and a quarter.
         further: looks of the frames, pages or views beside the picture, 32 × 32 grey levels each,
             16 of them at most, evenly chosen.
         pictures: how many there are in all, as far as they can be read.
@@ -379,13 +383,13 @@ class IndexChanges:
     Attributes:
         clock: catalog clock after these changes.
         added: shape (n,), int64 content ids, each replacing an older vector of the same id.
-        vectors: shape (n, dim), float16, rows L2-normalised.
+        vectors: shape (n,), packed, L2-normalised.
         removed: shape (m,), int64 content ids that no file bears any more.
     """
 
     clock: int
     added: Int64Array
-    vectors: Float16Array
+    vectors: PackedVectors
     removed: Int64Array
 
 

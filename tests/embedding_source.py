@@ -4,14 +4,15 @@ import threading
 
 import numpy as np
 
+from imgvecd.core.index.packed_vectors import packed, unpacked
 from imgvecd.types import IndexChanges
 
 
 def unit_vectors(rng, count, dim):
-    """Return `count` random unit vectors as stored: fp16."""
+    """Return `count` random unit vectors with the values that are kept once they are stored."""
     vectors = rng.standard_normal((count, dim), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors.astype(np.float16)
+    return unpacked(packed(vectors))
 
 
 def brute_force(vectors, query, k, allowed=None):
@@ -19,7 +20,8 @@ def brute_force(vectors, query, k, allowed=None):
     ids = np.array(sorted(vectors.keys() if allowed is None else vectors.keys() & set(allowed)))
     if len(ids) == 0:
         return np.empty(0, np.float32), np.empty(0, np.int64)
-    scores = np.array([np.einsum("i,i", vectors[i].astype(np.float32), query) for i in ids])
+    scores = np.array([np.einsum("i,i", vectors[i], query) for i in ids])
+    np.clip(scores, -1, 1, out=scores)
     order = np.lexsort((ids, -scores))[:k]
     return scores[order], ids[order]
 
@@ -79,9 +81,9 @@ class MemorySource:
             return len(ids), self._changes(clock, added, removed)
 
     def embeddings(self, fingerprint, ids):
-        return {i: self.vectors[i].astype(np.float32) for i in ids if i in self.vectors}
+        return {i: self.vectors[i] for i in ids if i in self.vectors}
 
     def _changes(self, clock, added, removed):
-        vectors = np.array(list(added.values()), np.float16).reshape(len(added), self.dim)
+        vectors = np.array(list(added.values()), np.float32).reshape(len(added), self.dim)
         ids = np.array(list(added), np.int64)
-        return IndexChanges(clock, ids, vectors, np.array(removed, np.int64))
+        return IndexChanges(clock, ids, packed(vectors), np.array(removed, np.int64))

@@ -13,6 +13,8 @@ from certificates import make_certificate
 from ports import free_port
 from running import DEADLINE_S
 
+from imgvecd.core.index.packed_vectors import packed_type, unpacked
+
 TOKEN = "a-token-of-the-tests"  # noqa: S105
 
 
@@ -110,14 +112,22 @@ class RunningEncodeServer:
         return json.dumps([server])
 
 
-def vectors(state):
-    """Return the embeddings in a closed library's catalog by content hash."""
+def stored(state):
+    """Return the embeddings in a closed library's catalog, as it keeps them, by content hash."""
     with sqlite3.connect(state / "catalog.sqlite") as catalog:
         rows = catalog.execute(
             "SELECT contents.hash, vector FROM embeddings JOIN contents"
             " ON contents.id = embeddings.key & ((1 << 40) - 1)"
         ).fetchall()
-    return {digest: np.frombuffer(vector, np.float16).astype(np.float32) for digest, vector in rows}
+    return dict(rows)
+
+
+def vectors(state):
+    """Return the embeddings in a closed library's catalog by content hash."""
+    return {
+        digest: unpacked(np.frombuffer(vector, packed_type((len(vector) - 4) // 2)))[0]
+        for digest, vector in stored(state).items()
+    }
 
 
 def no_failures(daemon):

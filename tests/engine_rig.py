@@ -9,6 +9,7 @@ from running import DEADLINE_S
 
 from imgvecd.api import SearchRequest
 from imgvecd.catalog import Catalog
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.core.library.engine import Engine, ModelSource, Parts
 from imgvecd.types import FileChanges, FoundFile, Stamp
 
@@ -40,11 +41,11 @@ class DictIndex:
     def apply(self, changes):
         for content_id in changes.removed.tolist():
             self.vectors.pop(content_id, None)
-        self.vectors.update(zip(changes.added.tolist(), changes.vectors, strict=True))
+        self.vectors.update(zip(changes.added.tolist(), unpacked(changes.vectors), strict=True))
         self.clock = changes.clock
 
     def search(self, queries, k, *, allowed=None):
-        scores = {i: float(queries[0] @ v.astype(np.float32)) for i, v in self.vectors.items()}
+        scores = {i: float(queries[0] @ v) for i, v in self.vectors.items()}
         best = sorted(scores, key=lambda i: (-scores[i], i))[:k]
         return np.array([[scores[i] for i in best]], np.float32), np.array([best], np.int64)
 

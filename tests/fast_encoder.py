@@ -11,6 +11,7 @@ import sys
 import msgspec
 import numpy as np
 
+from imgvecd.core.index.packed_vectors import packed
 from imgvecd.processes.worker_messages import EncodeArguments, EncodeReady, ImagesRequest, Vectors
 from imgvecd.types import ModelInfo, PreprocessSpec, Priority
 from imgvecd.workers.channel import open_channel, serve
@@ -27,11 +28,11 @@ def vector_of(data):
 
 
 def note(vectors):
+    if not vectors:
+        return
     with open(os.environ["ENCODED"], "ab", buffering=0) as file:
         file.write(
-            b"".join(
-                f"{vector.astype(np.float16).tobytes().hex()}\n".encode() for vector in vectors
-            )
+            b"".join(f"{row.tobytes().hex()}\n".encode() for row in packed(np.stack(vectors)))
         )
 
 

@@ -10,6 +10,7 @@ from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.catalog import Catalog, CatalogRecovery
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
+from imgvecd.core.index.packed_vectors import packed, unpacked
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, ModelInfo, PreprocessSpec, Stamp
 
 DIM = 16
@@ -118,9 +119,7 @@ class StoredLibrary:
 
 def expected(numbers):
     """Return what `answers` must be for these pictures."""
-    vectors = {
-        number: vector_of(number).astype(np.float16).astype(np.float32) for number in numbers
-    }
+    vectors = {number: unpacked(packed(vector_of(number)[None]))[0] for number in numbers}
     return [
         sorted(
             (

@@ -1,7 +1,10 @@
-"""Index segments in Faiss: exact over fp16, or short codes beside fp16 vectors on disk.
+"""Index segments in Faiss: fp16 or short codes that find candidates, beside packed vectors.
 
-    STEM.faiss   IDMap around the searchable codes; a flat segment's codes are the vectors
-    STEM.f16     coded segments only: the vectors, little-endian fp16, row after row
+    STEM.faiss   IDMap around the searchable codes
+    STEM.i16     the vectors, packed, row after row
+
+What an older imgvecd has written has no STEM.i16: a flat segment's fp16 codes are its vectors then,
+and others have STEM.f16, little-endian fp16, row after row.
 
 The only importer of Faiss. Every other thread-safety rule of Faiss is met by never changing an
 index that can be searched.
@@ -11,20 +14,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from imgvecd.core.files.durable import DurableFile, StoredFile
+from imgvecd.core.index.packed_vectors import packed, packed_type, unpacked
 from imgvecd.core.index.segments import Bitmap, Segment, SegmentKind
 from imgvecd.errors import IndexDamagedError
-from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array
+from imgvecd.types import (
+    Float32Array,
+    IndexChanges,
+    Int64Array,
+    PackedVectors,
+    StoredVectors,
+)
 
 # Fewer queries than this run on one core each: Faiss splits work by query, and waking OpenMP's
 # other threads has cost up to 16 ms where they had to wait for a core.
 _PARALLEL_QUERIES = 16
-# Scores nearer than this are ties until they are computed exactly: rounding of a sum of products.
-_TIE = 1e-5
+# Scores nearer than this are ties until they are computed exactly: of 100,000 with vectors of 512
+# dimensions fp16 moves one by 5.5e-6 (standard deviation), and none by more than 4.3e-5.
+_TIE = 1e-4
 # Extra results asked for, so that the first try usually shows whether the k-th is tied.
 _TIE_MARGIN = 8
 # (least number of candidates, more of them per result). Of 1,000,000 clustered vectors the 10 best
@@ -41,23 +54,27 @@ _TRAINING_VECTORS = 20_000
 _LEAST_TRAINING_VECTORS = 39 * 16
 # Vectors converted to float32 at once: 8 MiB at 512 dimensions.
 _ENCODED_AT_ONCE = 4096
-_VECTORS_SUFFIX = ".f16"
+_VECTORS_SUFFIX = ".i16"
+_HALVES_SUFFIX = ".f16"
 # Faiss hands its bytes over in blocks of this size.
 _WRITE_BLOCK_BYTES = 1 << 20
 
 
 class FlatSegment:
-    """Exact inner products by fp16 scalar quantizer; vectors in memory or mapped."""
+    """Inner products by fp16 scalar quantizer find candidates; vectors in memory or mapped."""
 
     kind: SegmentKind = "flat"
 
-    def __init__(self, mapped: faiss.IndexIDMap) -> None:
+    def __init__(self, mapped: faiss.IndexIDMap, vectors: StoredVectors | None) -> None:
+        """Take an index and its vectors, or None for those of an older imgvecd: its codes."""
         self._owner = mapped  # the arrays below are views of its memory
         self._index = faiss.downcast_index(mapped.index)
         count, dim = mapped.ntotal, mapped.d
         self.ids: Int64Array = faiss.rev_swig_ptr(mapped.id_map.data(), count)
-        codes = faiss.rev_swig_ptr(self._index.codes.data(), count * dim * 2)
-        self.vectors: Float16Array = codes.view(np.float16).reshape(count, dim)
+        if vectors is None:
+            codes = faiss.rev_swig_ptr(self._index.codes.data(), count * dim * 2)
+            vectors = codes.view(np.float16).reshape(count, dim)
+        self.vectors = vectors
 
     def candidates(self, queries: Float32Array, k: int, visible: Bitmap | None) -> Int64Array:
         """Return the rows of the k best, and of whatever ties with the last of them."""
@@ -75,7 +92,7 @@ class FlatSegment:
 class CodedSegment:
     """Short codes in memory find candidates; their vectors are mapped from disk."""
 
-    def __init__(self, kind: SegmentKind, mapped: faiss.IndexIDMap, vectors: Float16Array) -> None:
+    def __init__(self, kind: SegmentKind, mapped: faiss.IndexIDMap, vectors: StoredVectors) -> None:
         self.kind = kind
         self._owner = mapped  # `ids` is a view of its memory
         self._index = faiss.downcast_index(mapped.index)
@@ -107,17 +124,16 @@ class CodedSegment:
 class FaissSegments:
     """Implements `SegmentFactory`."""
 
-    def flat(self, ids: Int64Array, vectors: Float16Array) -> Segment:
+    def flat(self, ids: Int64Array, vectors: PackedVectors) -> Segment:
         """Return an exact segment in memory."""
-        mapped = _empty_flat(vectors.shape[1])
-        mapped.add_with_ids(vectors.astype(np.float32), ids)
-        return FlatSegment(mapped)
+        return FlatSegment(_flat_of(ids, vectors), vectors)
 
     def write(self, segment: Segment, stem: str) -> tuple[StoredFile, ...]:
         """Store a flat segment durably."""
-        mapped = _empty_flat(segment.vectors.shape[1])
-        mapped.add_with_ids(segment.vectors.astype(np.float32), segment.ids)
-        return (_write_index(mapped, stem),)
+        vectors = packed(segment.vectors)
+        with DurableFile(stem + _VECTORS_SUFFIX, parsed=True) as file:
+            file.write(vectors.tobytes())
+        return _write_index(_flat_of(segment.ids, vectors), stem), file.stored()
 
     def build(
         self,
@@ -129,13 +145,20 @@ class FaissSegments:
     ) -> tuple[StoredFile, ...]:
         """Store a segment of all vectors in `batches` durably, on one core."""
         faiss.omp_set_num_threads(1)
-        if kind != "flat":
-            return _build_coded(kind, dim, batches, stem, between)
-        mapped = _empty_flat(dim)
-        for batch in batches:
+        ids = []
+        with DurableFile(stem + _VECTORS_SUFFIX, parsed=kind == "flat") as file:
+            for batch in batches:
+                between()
+                file.write(batch.vectors.tobytes())
+                ids.append(batch.added)
+        all_ids = np.concatenate([np.empty(0, np.int64), *ids])
+        vectors = _map_vectors(stem + _VECTORS_SUFFIX, packed_type(dim), len(all_ids))
+        mapped = _empty_flat(dim) if kind == "flat" else _empty_coded(kind, dim, vectors)
+        for start in range(0, len(all_ids), _ENCODED_AT_ONCE):
             between()
-            mapped.add_with_ids(batch.vectors.astype(np.float32), batch.added)
-        return (_write_index(mapped, stem),)
+            end = start + _ENCODED_AT_ONCE
+            mapped.add_with_ids(unpacked(vectors[start:end]), all_ids[start:end])
+        return _write_index(mapped, stem), file.stored()
 
     def load(self, kind: SegmentKind, dim: int, stem: str) -> Segment:
         """Map a stored segment whose parsed files have been verified."""
@@ -144,9 +167,15 @@ class FaissSegments:
         except RuntimeError as error:
             name = os.path.basename(stem)
             raise IndexDamagedError(f"index file {name} cannot be loaded: {error}") from error
-        if kind != "flat":
-            return CodedSegment(kind, mapped, _map_vectors(stem, mapped.ntotal, dim))
-        return FlatSegment(mapped)
+        path, row = stem + _VECTORS_SUFFIX, packed_type(dim)
+        if not os.path.exists(path):
+            if kind == "flat":
+                return FlatSegment(mapped, None)
+            path, row = stem + _HALVES_SUFFIX, np.dtype(("<f2", (dim,)))
+        vectors = _map_vectors(path, row, mapped.ntotal)
+        if kind == "flat":
+            return FlatSegment(mapped, vectors)
+        return CodedSegment(kind, mapped, vectors)
 
 
 def _empty_flat(dim: int) -> faiss.IndexIDMap:
@@ -156,32 +185,20 @@ def _empty_flat(dim: int) -> faiss.IndexIDMap:
     return faiss.IndexIDMap(flat)
 
 
-def _build_coded(
-    kind: SegmentKind,
-    dim: int,
-    batches: Iterator[IndexChanges],
-    stem: str,
-    between: Callable[[], None],
-) -> tuple[StoredFile, ...]:
-    ids = []
-    with DurableFile(stem + _VECTORS_SUFFIX, parsed=False) as file:
-        for batch in batches:
-            between()
-            file.write(batch.vectors.astype("<f2").tobytes())
-            ids.append(batch.added)
-    all_ids = np.concatenate([np.empty(0, np.int64), *ids])
-    vectors = _map_vectors(stem, len(all_ids), dim)
+def _flat_of(ids: Int64Array, vectors: PackedVectors) -> faiss.IndexIDMap:
+    rows = unpacked(vectors)
+    mapped = _empty_flat(rows.shape[1])
+    mapped.add_with_ids(rows, ids)
+    return mapped
+
+
+def _empty_coded(kind: SegmentKind, dim: int, vectors: PackedVectors) -> faiss.IndexIDMap:
+    """Return an index whose codes are chosen for `vectors`."""
     index = faiss.index_factory(dim, _factory_string(kind, dim), faiss.METRIC_INNER_PRODUCT)
-    sample = vectors[:: max(1, len(vectors) // _TRAINING_VECTORS)]
+    sample = unpacked(vectors[:: max(1, len(vectors) // _TRAINING_VECTORS)])
     # repeated where there are few, since k-means refuses fewer points than centroids
-    sample = np.resize(sample, (max(len(sample), _LEAST_TRAINING_VECTORS), dim))
-    index.train(sample.astype(np.float32))
-    mapped = faiss.IndexIDMap(index)
-    for start in range(0, len(all_ids), _ENCODED_AT_ONCE):
-        between()
-        end = start + _ENCODED_AT_ONCE
-        mapped.add_with_ids(vectors[start:end].astype(np.float32), all_ids[start:end])
-    return (_write_index(mapped, stem), file.stored())
+    index.train(np.resize(sample, (max(len(sample), _LEAST_TRAINING_VECTORS), dim)))
+    return faiss.IndexIDMap(index)
 
 
 def _factory_string(kind: SegmentKind, dim: int) -> str:
@@ -190,13 +207,13 @@ def _factory_string(kind: SegmentKind, dim: int) -> str:
     return f"RR{even},RaBitQfs" if kind == "rabitq" else f"RR{even},PQ{even // 2}x4fs"
 
 
-def _map_vectors(stem: str, count: int, dim: int) -> Float16Array:
+def _map_vectors(path: str, row: np.dtype[Any], count: int) -> NDArray[Any]:
     if count == 0:  # an empty file cannot be mapped
-        return np.empty((0, dim), np.float16)
+        return np.empty(0, row)
     try:
-        return np.memmap(stem + _VECTORS_SUFFIX, "<f2", "r", shape=(count, dim))
+        return np.memmap(path, row, "r", shape=(count,))
     except (OSError, ValueError) as error:
-        name = os.path.basename(stem)
+        name = os.path.basename(path)
         raise IndexDamagedError(f"the vectors of index file {name} cannot be mapped") from error
 
 

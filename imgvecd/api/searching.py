@@ -34,8 +34,8 @@ from imgvecd.api.fields import (
     Words,
 )
 from imgvecd.api.images import Companion
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError
+from imgvecd.validation_messages import validation_message
 
 
 class Term(
@@ -148,6 +148,8 @@ class Filters(
             raise ValueError("A path cannot contain NUL")
         if self.glob is not None:
             globs.of_path(self.glob)
+        if self.box is not None and self.box[0] > self.box[2]:
+            raise ValueError("`box`: south, west, north, east; its south lies north of its north")
 
     def raw_path(self) -> bytes:
         """Return the exact bytes of the path; empty if there is none."""
@@ -244,7 +246,7 @@ def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any])
         texts = (request.cursor, [term.text for term in request.all_terms()], request.filters)
         msgspec.json.encode(texts)
     except msgspec.ValidationError as error:
-        raise BadRequestError(complaint(error, SearchRequest)) from error
+        raise BadRequestError(validation_message(error, SearchRequest)) from error
     except UnicodeEncodeError as error:
         raise BadRequestError(_NO_TEXT) from error
     except AttributeError as error:  # of a value that is neither JSON's nor has such fields

@@ -9,8 +9,8 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.command_hints import runnable
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, DaemonError, DaemonUnreachableError
+from imgvecd.validation_messages import validation_message
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -177,7 +177,7 @@ def request(shape: type[T], **fields: Any) -> T:  # noqa: ANN401  # msgspec look
     try:
         return msgspec.convert(fields, shape, from_attributes=True)
     except msgspec.ValidationError as error:
-        raise BadRequestError(complaint(error, shape)) from error
+        raise BadRequestError(validation_message(error, shape)) from error
 
 
 def encoded(body: msgspec.Struct | Mapping[str, Any]) -> bytes:

@@ -11,9 +11,9 @@ import msgspec
 from imgvecd import api
 from imgvecd.client.options import SearchOptions
 from imgvecd.client.query import read_image
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError
 from imgvecd.picture_input import AnyPicture, content_of
+from imgvecd.validation_messages import validation_message
 
 PictureQuery = AnyPicture | int | api.Term
 """What a search by image takes: a picture, the id of a stored one, or a term."""
@@ -66,4 +66,4 @@ def _converted(fields: dict[str, object]) -> api.Term:
     try:
         return msgspec.convert(fields, api.Term)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"image: {complaint(error, api.Term)}") from error
+        raise BadRequestError(f"image: {validation_message(error, api.Term)}") from error

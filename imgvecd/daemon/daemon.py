@@ -174,11 +174,8 @@ class Daemon:
         ):
             # not by the loop, which gives signals back their default as it closes: from then on
             # to the end of the process they would end it. Until then it is awake for these, too.
-            signal.signal(number, _calling(loop, heard))
+            signal.signal(number, _calling(loop, heard, tell_threads=number == signal.SIGUSR1))
             stack.callback(signal.signal, number, signal.SIG_IGN)
-        # the threads at once, on standard error, even if the event loop hangs; then the handler
-        faulthandler.register(signal.SIGUSR1, chain=True)
-        stack.callback(faulthandler.unregister, signal.SIGUSR1)
         # whoever started us may have them wait until here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
         faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: the log shall say where
@@ -275,11 +272,19 @@ async def _first(tasks: set[asyncio.Task[Any]], *, unless_failed: asyncio.Task[N
 
 
 def _calling(
-    loop: asyncio.AbstractEventLoop, heard: Callable[[], None]
+    loop: asyncio.AbstractEventLoop, heard: Callable[[], None], *, tell_threads: bool
 ) -> Callable[[int, FrameType | None], None]:
-    """Return a handler of a signal that has the loop call `heard`."""
+    """Return a handler of a signal that has the loop call `heard`.
+
+    Args:
+        tell_threads: it writes the stacks of all threads to standard error first, even if the loop
+            hangs. Here, where no thread goes on: `faulthandler.register` has it done wherever a
+            signal comes, and reads stacks that change and threads that end, to a crash.
+    """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        if tell_threads:
+            faulthandler.dump_traceback()
         loop.call_soon_threadsafe(heard)
 
     return handle

@@ -23,7 +23,7 @@ from imgvecd.errors import (
 )
 from imgvecd.protocols import Encoder
 from imgvecd.remote import messages
-from imgvecd.remote.door import pass_over_the_rest
+from imgvecd.remote.bounded_listener import pass_over_the_rest
 from imgvecd.remote.guard import answer_errors, guard
 from imgvecd.types import Float32Array, Lane, ModelInfo
 

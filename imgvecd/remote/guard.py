@@ -14,7 +14,7 @@ import imgvecd
 from imgvecd.core.files.token_file import has_token
 from imgvecd.errors import BadRequestError, ForbiddenError, ImgvecdError, UnauthorizedError
 from imgvecd.remote import messages
-from imgvecd.remote.door import trust
+from imgvecd.remote.bounded_listener import trust
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from typing import TypeVar
 import msgspec
 
 from imgvecd import api
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, TooLargeError
 from imgvecd.server.courtesy import Courtesy
+from imgvecd.validation_messages import validation_message
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def decoded(what: str, text: str | bytes, shape: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.MsgspecError as error:
-        raise BadRequestError(f"{what}: {complaint(error, shape)}") from error
+        raise BadRequestError(f"{what}: {validation_message(error, shape)}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"{what}: {error}.") from error
 

@@ -9,11 +9,11 @@ import msgspec
 from aiohttp import web
 
 from imgvecd import api
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, ForbiddenError, NotFoundError, TooLargeError
 from imgvecd.server import forms, json_bodies
 from imgvecd.server.client_connection import peer
 from imgvecd.server.request_bodies import body_of
+from imgvecd.validation_messages import validation_message
 
 T = TypeVar("T")
 Order = Literal["score", "newest", "oldest", "path"]
@@ -287,4 +287,4 @@ def _convert_fields(where: str, fields: Iterable[tuple[str, str]], shape: type[T
     try:
         return msgspec.convert(_once(fields), shape, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequestError(f"{where}: {complaint(error, shape)}") from error
+        raise BadRequestError(f"{where}: {validation_message(error, shape)}") from error

@@ -27,7 +27,7 @@ from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_mo
 from imgvecd.core.timing.retrying import Retrying
 from imgvecd.errors import ConfigError, ModelError
 from imgvecd.processes.split_encoder import SplitEncoder
-from imgvecd.remote.door import Door
+from imgvecd.remote.bounded_listener import BoundedListener
 from imgvecd.remote.encode_app import EncodeApp
 from imgvecd.wiring.parts import make_encoder, text_tower_path
 
@@ -102,18 +102,18 @@ class _EncodeServer:
             runner = web.AppRunner(
                 self._app.application(), handler_cancellation=True, shutdown_timeout=_DRAIN_S
             )
-            door = None
+            listener = None
             try:
                 await self._one_offered()
                 await runner.setup()
                 assert runner.server is not None  # noqa: S101  # it is set up
-                door = Door(bound, runner.server, self._context)
+                listener = BoundedListener(bound, runner.server, self._context)
                 self._on_listening(_url(bound, self._context))
                 await asyncio.gather(*learning)
                 await asyncio.Event().wait()
             finally:
-                if door is not None:
-                    door.close()
+                if listener is not None:
+                    listener.close()
                 for task in learning:
                     task.cancel()
                 await runner.cleanup()

@@ -7,6 +7,7 @@ from embedding_source import MemorySource, brute_force, unit_vectors
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex
+from imgvecd.core.index.packed_vectors import packed
 from imgvecd.errors import BadRequestError, DimensionError
 from imgvecd.types import IndexChanges
 
@@ -45,14 +46,15 @@ def index(request, tmp_path, source):
 
 
 def queries(count, seed=5):
-    vectors = unit_vectors(np.random.default_rng(seed), count, DIM).astype(np.float32)
+    vectors = unit_vectors(np.random.default_rng(seed), count, DIM)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def changes(clock, added=(), vectors=None, removed=()):
     if vectors is None:
         vectors = unit_vectors(np.random.default_rng(9), len(added), DIM)
-    return IndexChanges(clock, np.array(added, np.int64), vectors, np.array(removed, np.int64))
+    ids, gone = np.array(added, np.int64), np.array(removed, np.int64)
+    return IndexChanges(clock, ids, packed(vectors), gone)
 
 
 def assert_matches(index, vectors, some_queries, k, allowed=None):
@@ -92,7 +94,7 @@ def test_ties_by_ascending_id(index, source):
     source.put(twins, np.repeat(twin, len(twins), axis=0))
     index.catch_up()
     query = queries(1)
-    query[0] = twin[0].astype(np.float32)
+    query[0] = twin[0]
     query /= np.linalg.norm(query)
     for k in (1, 5, 39, 45):
         assert_matches(index, source.vectors, query, k)
@@ -152,7 +154,7 @@ def test_wrong_dimensions_are_refused(index):
     with pytest.raises(DimensionError):
         index.search(np.ones(DIM, np.float32), 1)
     with pytest.raises(DimensionError):
-        index.apply(changes(99, added=[1], vectors=np.ones((1, DIM + 1), np.float16)))
+        index.apply(changes(99, added=[1], vectors=np.ones((1, DIM + 1), np.float32)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3.0])
@@ -179,7 +181,7 @@ def test_ids_that_make_no_sense_are_refused(index, bad):
 
 @pytest.mark.parametrize("kind", ["flat", "pq", "rabitq"])
 def test_a_library_without_one_good_vector(tmp_path, source, kind):
-    source.put([1, 2], np.zeros((2, DIM), np.float16))
+    source.put([1, 2], np.zeros((2, DIM), np.float32))
     index = open_index(tmp_path, source, kind)
     assert index.search(queries(1), 3)[1].shape == (1, 0)
     source.put([3], unit_vectors(np.random.default_rng(1), 1, DIM))

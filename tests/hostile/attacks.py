@@ -349,6 +349,21 @@ def marks():
     ask("POST", "/v1/search", json.dumps(body, ensure_ascii=False).encode())
 
 
+def much_to_understand():
+    """Search for texts of which each few words may tell a time, a place, or what is not meant."""
+    for words in (
+        "x\u00a0",
+        "1 may ",
+        "in Paris, ",
+        "moutan ",
+        "without not ",
+        "\u6708\u5e74",
+        "a/",
+    ):
+        text = (f"{time.monotonic_ns()} " + words * 250)[:499]
+        ask("POST", "/v1/search", json.dumps({"text": text}).encode())
+
+
 def deep_filters():
     for inner in ({"tags": ["x"] * 100}, {"glob": "**/" * 20}, {"near": [0, 0, 20_000]}):
         within = {"any_of": [inner] * 12, "none_of": [{"any_of": [inner] * 12}] * 2}
@@ -549,6 +564,7 @@ ATTACKS = {
     "bombs": bombs,
     "slow pictures": slow_pictures,
     "marks": lambda: over_and_over(marks),
+    "much to understand": lambda: over_and_over(much_to_understand),
     "deep filters": lambda: over_and_over(deep_filters),
     "many terms": lambda: over_and_over(many_terms),
     "standing searches with many terms": standing_with_many_terms,

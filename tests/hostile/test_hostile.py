@@ -26,7 +26,9 @@ SEARCHES, SEARCHES_BY_DAY = 60, 20
 PATIENCE_S = 60.0  # of whoever searches, on a machine that does other things
 GROUP = 54_321  # nobody's
 NOBODY = 65_534
-OF_OTHERS = ("event streams", "idle connections", "bodies that stall", "globs")
+OF_OTHERS = (
+    "event streams", "idle connections", "bodies that stall", "globs", "slow pictures", "marks",
+)  # fmt: skip
 NAMES = subprocess.run(
     [sys.executable, HERE / "attacks.py", "list", "-", "0", "0"],
     capture_output=True,

@@ -52,7 +52,7 @@ VALUES = {
     "many nulls": f"[{'null,' * 20_000}null]",
     "many texts": json.dumps([str(number) for number in range(20_000)]),
     "twice": '{"a": 1, "a": 2}',
-    "marks": json.dumps("e" + "\u0301" * 20_000),
+    "marks": json.dumps("e" + "\u0301\u0323" * 20_000),
 }
 BODIES = {
     "nothing": b"",

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import fast_encoder
 import numpy as np
 import preloaded
 import pyarrow as pa
@@ -15,6 +16,8 @@ import pytest
 from fast_serving import serving
 from pictures import draw
 from running import DEADLINE_S
+
+from imgvecd.core.index.packed_vectors import packed_type, unpacked
 
 TESTS = Path(__file__).parents[1]
 PHOTOS = 60
@@ -214,10 +217,9 @@ def test_a_running_daemon_is_not_written_to(home, photos, tmp_path):
 def test_vectors_are_kept_as_a_catalog_would(home, photos, tmp_path):
     out = tmp_path / "shards"
     batch(home, photos, out)
-    noted = set((home / "batch-encoded").read_text().split())
-    kept = {
-        np.array(row["vector"], np.float16).tobytes().hex()
-        for row in rows(out)
-        if row["vector"] is not None
-    }
-    assert kept == noted
+    noted = [bytes.fromhex(line) for line in (home / "batch-encoded").read_text().split()]
+    encoded = unpacked(np.frombuffer(b"".join(noted), packed_type(fast_encoder.DIM)))
+    kept = np.array([row["vector"] for row in rows(out) if row["vector"] is not None])
+    cosines = encoded @ kept.T.astype(np.float32)
+    assert cosines.max(axis=0).min() > 0.999  # each was encoded
+    assert cosines.max(axis=1).min() > 0.999  # and each is there

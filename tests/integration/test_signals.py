@@ -6,12 +6,16 @@ import re
 import signal
 import socket
 import sqlite3
+import time
+from pathlib import Path
 
 import psutil
 import pytest
 from kept_state import keep_state
 from PIL import Image
 from running import DEADLINE_S, RunningDaemon
+
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -126,6 +130,21 @@ def test_sigusr1_writes_the_state_without_names(spawn, shipped_photos):
     for word in (*private, "Fotos", "zebra", "elephants", str(daemon.home)):
         assert not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", dump), word
     assert daemon.search("a cat", 1)  # and goes on
+
+
+def test_no_number_of_sigusr1_does_harm(spawn, tmp_path):
+    (tmp_path / "photos").mkdir()
+    env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
+    daemon = spawn(tmp_path / "photos", module="churning_daemon", env=env)
+    daemon.wait_until(daemon.answers)
+    for _ in range(2000):
+        daemon.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.001)
+    daemon.process.send_signal(signal.SIGTERM)
+    while daemon.process.poll() is None:
+        daemon.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.001)
+    assert daemon.process.returncode == 0
 
 
 def test_of_many_sighups_the_latest_configuration_is_in_force(spawn, shipped_photos, tmp_path):

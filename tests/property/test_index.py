@@ -67,7 +67,7 @@ class IndexMachine(RuleBasedStateMachine):
         vectors = self.source.vectors
         assert self.index.clock == self.source.clock()
         assert len(self.index) == len(vectors)
-        queries = unit_vectors(self.rng, 3, DIM).astype(np.float32)
+        queries = unit_vectors(self.rng, 3, DIM)
         allowed = np.arange(0, 80, int(self.rng.integers(1, 5)))
         for wanted in (None, allowed):
             scores, ids = self.index.search(queries, 7, allowed=wanted)

@@ -3,13 +3,17 @@
 import os
 import shutil
 
+import msgspec
 import numpy as np
 import pytest
 from embedding_source import MemorySource, brute_force, unit_vectors
 
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
-from imgvecd.core.index import LibraryIndex
+from imgvecd.core.files.durable import DurableFile
+from imgvecd.core.index import LibraryIndex, checkpoint
+from imgvecd.core.index.packed_vectors import packed_type, unpacked
+from imgvecd.core.index.readonly_index import ReadonlyIndex
 
 DIM = 16
 
@@ -24,13 +28,13 @@ def stored_files(folder):
     return sorted(os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)
 
 
-def assert_right(index, source):
-    queries = unit_vectors(np.random.default_rng(4), 4, DIM).astype(np.float32)
+def assert_right(index, source, atol=1e-6):
+    queries = unit_vectors(np.random.default_rng(4), 4, DIM)
     scores, ids = index.search(queries, 10)
     for row, query in enumerate(queries):
         expected_scores, expected_ids = brute_force(source.vectors, query, 10)
         assert ids[row].tolist() == expected_ids.tolist()
-        np.testing.assert_allclose(scores[row], expected_scores, atol=1e-6)
+        np.testing.assert_allclose(scores[row], expected_scores, atol=atol)
 
 
 @pytest.fixture(params=["flat", "pq"])
@@ -98,7 +102,61 @@ def test_every_damage_is_found_and_repaired(tmp_path, written, source, kind):
         index.close()
 
 
-@pytest.mark.parametrize("missing", ["manifest.json", "index.faiss", "delta-000001.faiss"])
+def written_by_an_older_program(folder):
+    """Turn a checkpoint into one of the former format, with vectors in float16."""
+    (manifest,) = checkpoint.manifests(str(folder.parent))
+    generation = folder / f"generation-{manifest.generation:06d}"
+
+    def older(layer):
+        kept = [file for file in layer.files if not file.name.endswith(".i16")]
+        path = generation / f"{layer.stem}.i16"
+        halves = unpacked(np.fromfile(path, packed_type(DIM))).astype(np.float16)
+        path.unlink()
+        if layer.kind != "flat":
+            with DurableFile(str(generation / f"{layer.stem}.f16"), parsed=False) as file:
+                file.write(halves.tobytes())
+            kept.append(file.stored())
+        return msgspec.structs.replace(layer, files=tuple(kept))
+
+    base, delta = older(manifest.base), tuple(map(older, manifest.delta))
+    former = msgspec.structs.replace(manifest, format=1, base=base, delta=delta)
+    checkpoint.write_manifest(str(folder), former)
+
+
+def test_a_checkpoint_of_the_former_format_goes_on(tmp_path, kind):
+    source = MemorySource(DIM)
+    halves = unit_vectors(np.random.default_rng(1), 240, DIM).astype(np.float16)
+    source.put(range(200), halves[:200])
+    folder = tmp_path / "index"
+    index = open_index(folder, source, kind)
+    source.put(range(200, 240), halves[200:])
+    index.catch_up()
+    index.checkpoint()
+    index.close()
+    written_by_an_older_program(folder)
+    index = open_index(folder, source, kind)
+    assert index.status().generation == 1  # nothing was built anew
+    assert not index.dirty
+    assert_right(index, source, 5e-5)
+    source.put(range(230, 260), unit_vectors(np.random.default_rng(2), 30, DIM))
+    index.catch_up()
+    assert_right(index, source, 5e-5)
+    index.checkpoint()
+    index.close()
+    index = open_index(folder, source, kind)
+    assert index.status().generation == 1
+    assert index.verify()
+    assert_right(index, source, 5e-5)
+    assert ReadonlyIndex(str(folder), "model", DIM, source, FaissSegments()).differences() == 0
+    index.rebuild()
+    index.checkpoint()
+    assert not list(folder.rglob("*.f16"))
+    assert_right(index, source, 5e-5)
+
+
+@pytest.mark.parametrize(
+    "missing", ["manifest.json", "index.faiss", "index.i16", "delta-000001.faiss"]
+)
 def test_a_missing_file_is_no_obstacle(written, source, kind, missing):
     (path,) = written.rglob(missing)
     path.unlink()

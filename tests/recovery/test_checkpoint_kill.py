@@ -98,7 +98,7 @@ def assert_comes_back(folder, kind, source):
     index = open_index(folder, source, kind)
     assert index.clock == source.clock()
     assert len(index) == len(source.vectors)
-    query = unit_vectors(np.random.default_rng(4), 1, DIM).astype(np.float32)
+    query = unit_vectors(np.random.default_rng(4), 1, DIM)
     expected = brute_force(source.vectors, query[0], 10)[1]
     assert index.search(query, 10)[1][0].tolist() == expected.tolist()
     assert index.verify()

@@ -4,10 +4,9 @@ import json
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 from certificates import make_certificate
-from encode_servers import RunningEncodeServer, encoded_here, no_failures, vectors
+from encode_servers import RunningEncodeServer, encoded_here, no_failures, stored, vectors
 from fast_serving import serving as sessions
 from kept_state import keep_state
 from network_link import SlowLink
@@ -51,7 +50,7 @@ def test_a_library_is_encoded_elsewhere_and_the_same(serve, server, many):
     assert daemon.stop() == 0
     assert not encoded_here(daemon)
     noted = {bytes.fromhex(line) for line in (server.home / "encoded").read_text().split()}
-    kept = {vector.astype(np.float16).tobytes() for vector in vectors(daemon.state).values()}
+    kept = set(stored(daemon.state).values())
     assert kept <= noted
     assert len(kept) == 150
 
@@ -138,10 +137,6 @@ def right_vectors(*homes):
     return {bytes.fromhex(line) for line in lines}
 
 
-def kept_vectors(daemon):
-    return [vector.astype(np.float16).tobytes() for vector in vectors(daemon.state).values()]
-
-
 def test_a_server_that_encodes_wrongly_gives_nothing_and_is_told(serve, server, many):
     server.env["WRONG_AFTER"] = "0"
     server.start()
@@ -160,7 +155,7 @@ def test_a_server_that_encodes_wrongly_gives_nothing_and_is_told(serve, server, 
     draw(many / "new.png", 1000)
     daemon.wait_until_indexed(151)
     assert daemon.stop() == 0
-    kept = kept_vectors(daemon)
+    kept = stored(daemon.state).values()
     assert len(kept) == 151
     assert right_vectors(daemon.home, server.home).issuperset(kept)
 
@@ -179,7 +174,7 @@ def test_what_a_server_gave_since_it_went_wrong_is_encoded_again(serve, server, 
     daemon.wait_until_indexed(150)
     no_failures(daemon)
     assert daemon.stop() == 0
-    kept = kept_vectors(daemon)
+    kept = stored(daemon.state).values()
     assert len(kept) == 150
     assert right_vectors(server.home).issuperset(kept)
 

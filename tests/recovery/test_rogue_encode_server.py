@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from aiohttp import web
-from encode_servers import RunningEncodeServer, encoded_here, no_failures, vectors
+from encode_servers import RunningEncodeServer, encoded_here, no_failures, stored
 from pictures import draw
 from ports import free_port
 
@@ -195,7 +195,7 @@ def checked(serve, server, many, rogue, state, reason):
     assert not encoded_here(daemon)
     assert daemon.stop() == 0
     noted = {bytes.fromhex(line) for line in (server.home / "encoded").read_text().split()}
-    kept = {vector.astype(np.float16).tobytes() for vector in vectors(daemon.state).values()}
+    kept = set(stored(daemon.state).values())
     assert kept <= noted
     assert len(kept) == COUNT
 

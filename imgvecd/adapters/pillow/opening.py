@@ -19,6 +19,7 @@ from imgvecd.adapters.pillow import (
     png_chunks,
     reasons,
     tiff_rewriting,
+    tiff_values,
     webp_frames,
 )
 from imgvecd.adapters.pillow.colour import HIGHEST
@@ -105,7 +106,9 @@ def _rewritten(file: BinaryIO, max_pixels: int) -> Image.Image | None:
     """Return a picture of a kind that Pillow does not read, but that can be made into one."""
     file.seek(0)
     if file.read(4) in _TIFF:
-        return tiff_rewriting.of_segments(file, _main_page(file), _open, max_pixels)
+        page = _main_page(file)
+        image = tiff_rewriting.of_segments(file, page, _open, max_pixels)
+        return image or tiff_values.opened(file, page, max_pixels)
     image = photoshop.opened(file, max_pixels) or bitmaps.opened(file, max_pixels)
     if image is not None:
         image.load()

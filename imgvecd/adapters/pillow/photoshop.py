@@ -20,7 +20,7 @@ from imgvecd.types import Float32Array
 _SIGNATURE = b"8BPS"
 _HEADER_BYTES = 26
 _LARGE = 2  # version: PSB
-_MODES = {1: "L", 3: "RGB", 4: "CMYK", 8: "L", 9: "LAB"}
+_MODES = {1: "L", 3: "RGB", 4: "CMYK", 8: "L", 9: "LAB"}  # a letter for each colour
 _RAW, _RUN_LENGTHS = 0, 1  # compressions
 _BYTES = {8: 1, 16: 2, 32: 4}  # bits of a colour →
 _LARGEST_RESOURCES = 64 << 20  # bytes; previews and paths are some hundred thousand
@@ -80,7 +80,7 @@ def opened(file: BinaryIO, max_pixels: int) -> Image.Image | None:
     if header.width * header.height > max_pixels:
         message = f"{header.width} × {header.height} pixels are too many"
         raise UnreadableImageError("too_large", message)
-    count = len(Image.new(mode, (1, 1)).getbands())
+    count = len(mode)
     whole = _whole(file, header, min(count, header.channels), size, compression)
     profile = next((data for kind, data in resources(file) if kind == _PROFILE), None)
     if size == 4:  # noqa: PLR2004  # bytes

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from imgvecd.catalog.files.liveness import KEY_BITS
+from imgvecd.catalog.schema.stored_vectors import row_types
 from imgvecd.types import ModelInfo
 
 _JSON = {
@@ -97,7 +98,8 @@ def _models(connection: sqlite3.Connection) -> Iterator[str]:
             "SELECT length(vector) FROM embeddings WHERE key > ? AND key < ? LIMIT ?",
             (number << KEY_BITS, (number + 1) << KEY_BITS, _PROBED),
         ).fetchall()
-        others = [length for (length,) in lengths if length != 2 * info.dim]
+        expected = {dtype.itemsize for dtype in row_types(info.dim)}
+        others = [length for (length,) in lengths if length not in expected]
         if info.fingerprint != fingerprint or (len(others) == len(lengths) > 1):
             yield f"model {number} is not the one of its embeddings"
 

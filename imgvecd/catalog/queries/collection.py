@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
 from imgvecd.catalog.files.liveness import KEY_BITS
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row
+from imgvecd.catalog.schema.stored_vectors import encoded
 from imgvecd.catalog.work.models import model_id
 from imgvecd.types import FileRow, Float32Array, ImageInfo
 
@@ -45,11 +44,11 @@ class Collection:
             contents: (hash, size in bytes or 0 if the file was never seen, what is known of it).
             vectors: shape (n, dim), rows L2-normalised.
         """
-        halves = vectors.astype(np.float16)
+        rows = encoded(vectors)
         ids = []
         with self._database.write() as (connection, clock):
             model = model_id(connection, fingerprint)
-            for (digest, size_bytes, info), vector in zip(contents, halves, strict=True):
+            for (digest, size_bytes, info), vector in zip(contents, rows, strict=True):
                 ((content_id,),) = connection.execute(
                     "INSERT INTO contents (hash, size_bytes, live, clock, format, width, height,"
                     " taken_at) VALUES (?, ?, 0, ?, ?, ?, ?, ?)"
@@ -66,7 +65,7 @@ class Collection:
                 ).fetchall()
                 connection.execute(
                     "INSERT OR IGNORE INTO embeddings (key, vector, clock) VALUES (?, ?, ?)",
-                    ((model << KEY_BITS) + content_id, vector.tobytes(), clock),
+                    ((model << KEY_BITS) + content_id, vector, clock),
                 )
                 ids.append(int(content_id))
         return ids

@@ -349,6 +349,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("0019-picture-texts", PICTURE_TEXTS + _NAMES_ANEW),
     ("0020-map-cells", MAP_CELLS),
     ("0021-digest-words", _NAMES_ANEW),
+    # nothing changes but what rows of embeddings may have from now on, which an older imgvecd would
+    # take for damage and encode anew
+    ("0022-packed-vectors", ""),
 )
 """(name, SQL) in the order in which they run."""
 

@@ -17,7 +17,8 @@ from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import get_meta
 from imgvecd.catalog.schema.stored_vectors import decoded
 from imgvecd.catalog.work.models import model_dim, model_id
-from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array
+from imgvecd.core.index.packed_vectors import packed_type, unpacked
+from imgvecd.types import Float32Array, IndexChanges, Int64Array, PackedVectors
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Embeddings:
             model = model_id(connection, fingerprint)
             dim = model_dim(connection, model)
             clock = int(get_meta(connection, "clock"))
-            yield _changes(clock, [], np.empty((0, dim), np.float16), [])
+            yield _changes(clock, [], np.empty(0, packed_type(dim)), [])
             cursor = connection.execute(
                 "SELECT contents.id, embeddings.vector" + _LIVE + " ORDER BY embeddings.key",
                 _bounds(model),
@@ -125,13 +126,13 @@ class Embeddings:
         rows = [(each, stored[base + each]) for each in ids if base + each in stored]
         believed, vectors = self._believed(model, dim, rows)
         return {
-            content_id: _normalised(vector.astype(np.float32))
-            for content_id, vector in zip(believed, vectors, strict=True)
+            content_id: _normalised(vector)
+            for content_id, vector in zip(believed, unpacked(vectors), strict=True)
         }
 
     def _believed(
         self, model: int, dim: int, rows: Sequence[tuple[int, bytes]]
-    ) -> tuple[list[int], Float16Array]:
+    ) -> tuple[list[int], PackedVectors]:
         """Return (ids, vectors) of those (content id, stored vector) that can be embeddings."""
         ids = [content_id for content_id, _ in rows]
         vectors, sound = decoded([vector for _, vector in rows], dim)
@@ -163,7 +164,7 @@ def _bounds(model: int) -> dict[str, int]:
 
 
 def _changes(
-    clock: int, added: Sequence[int], vectors: Float16Array, removed: Sequence[int]
+    clock: int, added: Sequence[int], vectors: PackedVectors, removed: Sequence[int]
 ) -> IndexChanges:
     return IndexChanges(clock, _ids(added), vectors, _ids(removed))
 

@@ -22,6 +22,7 @@ from imgvecd.catalog.schema.rows import find_meta, get_meta
 from imgvecd.catalog.schema.stored_vectors import decoded
 from imgvecd.catalog.work.embeddings import Embeddings
 from imgvecd.catalog.work.models import model_dim, model_id
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.core.sharing.vector_engine import (
     DIGEST_BYTES,
     FACTS,
@@ -148,7 +149,7 @@ class SharedFeeds:
             np.fromiter((row[0] for row in rows), np.int64, len(rows)),
             [row[1][:DIGEST_BYTES] for row in rows],
             [row[2] for row in rows],
-            vectors[sound],
+            unpacked(vectors[sound]).astype(np.float16),
             no_ids(),
         )
 

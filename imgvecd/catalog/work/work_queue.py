@@ -7,15 +7,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-import numpy as np
-
 from imgvecd.catalog.files import companions, dating, liveness
 from imgvecd.catalog.files.inheritance import inherit
 from imgvecd.catalog.files.offline_sql import offline
+from imgvecd.catalog.schema import stored_vectors
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.schema.rows import FILE_COLUMNS, file_row, stamp_values
-from imgvecd.catalog.schema.stored_vectors import decoded
 from imgvecd.catalog.work.models import model_dim, model_id
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.types import Facts, FileRow, Float32Array, ImageInfo
 
 _AT_THE_STAMP = " WHERE id = ? AND size_bytes = ? AND mtime_ns = ? AND inode = ? AND ctime_ns = ?"
@@ -129,10 +128,10 @@ class WorkTable:
                 for digest in digests
             }
         stored = {digest: row[0] for digest, row in found.items() if row is not None}
-        vectors, sound = decoded(list(stored.values()), dim)
+        vectors, sound = stored_vectors.decoded(list(stored.values()), dim)
         return {
-            digest: vector.astype(np.float32)
-            for digest, vector, is_sound in zip(stored, vectors, sound, strict=True)
+            digest: vector
+            for digest, vector, is_sound in zip(stored, unpacked(vectors), sound, strict=True)
             if is_sound
         }
 
@@ -167,7 +166,7 @@ class WorkTable:
             failures: (content id, reason, message) of contents that cannot be decoded.
             pixels: digests of what was encoded, by content id, for `vectors_of_pixels`.
         """
-        halves = vectors.astype(np.float16)
+        rows = stored_vectors.encoded(vectors)
         with self._database.write() as (connection, clock):
             model = model_id(connection, fingerprint)
             connection.executemany(
@@ -176,11 +175,11 @@ class WorkTable:
                 [
                     (
                         (model << liveness.KEY_BITS) + content_id,
-                        vector.tobytes(),
+                        vector,
                         clock,
                         pixels.get(content_id),
                     )
-                    for (content_id, _), vector in zip(encoded, halves, strict=True)
+                    for (content_id, _), vector in zip(encoded, rows, strict=True)
                 ],
             )
             connection.executemany(

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from imgvecd import api
-from imgvecd.complaints import complaint
 from imgvecd.errors import BadRequestError, ForbiddenError
+from imgvecd.validation_messages import validation_message
 
 _ID = r"\d{1,19}"
 MOST_BODY_BYTES = 64_000_000
@@ -79,7 +79,7 @@ def checked(method: str, path: str, body: bytes) -> bytes:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         message = str(error)
         if isinstance(error, msgspec.MsgspecError):
-            message = complaint(error, allowed.body)
+            message = validation_message(error, allowed.body)
         raise BadRequestError(f"Request body: {message}") from error
     if isinstance(value, api.SearchRequest) and any(
         term.raw_path() or term.url is not None for term in value.all_terms()

@@ -27,7 +27,7 @@ from imgvecd.client.browse.admission import (
 from imgvecd.client.trusted_connector import TrustedConnector
 from imgvecd.command_hints import program, runnable
 from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
-from imgvecd.remote.door import Door, pass_over_the_rest, trust
+from imgvecd.remote.bounded_listener import BoundedListener, pass_over_the_rest, trust
 
 IDLE_S = 10 * 60.0
 """So long after the last page has gone the gateway ends."""
@@ -139,11 +139,13 @@ class Gateway:
         ) as self._daemon:
             await runner.setup()
             assert runner.server is not None  # noqa: S101  # it is set up
-            door = Door(listener, runner.server, most=_MOST_CONNECTIONS, read_ahead=_READ_AHEAD)
+            bounded = BoundedListener(
+                listener, runner.server, most=_MOST_CONNECTIONS, read_ahead=_READ_AHEAD
+            )
             try:
                 yield
             finally:
-                door.close()
+                bounded.close()
                 await runner.cleanup()
 
     async def ended(self) -> str:

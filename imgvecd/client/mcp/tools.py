@@ -11,8 +11,8 @@ import msgspec
 from imgvecd import api
 from imgvecd.client.mcp import arguments as args
 from imgvecd.client.sdk import Client
-from imgvecd.complaints import complaint
 from imgvecd.errors import DaemonError, ImgvecdError
+from imgvecd.validation_messages import validation_message
 
 Content = list[dict[str, Any]]
 
@@ -56,7 +56,7 @@ class AssistantTool(NamedTuple):
         try:
             return {"content": self.run(client, msgspec.convert(given, self.takes))}
         except msgspec.ValidationError as error:
-            message = complaint(error, self.takes)
+            message = validation_message(error, self.takes)
         except ImgvecdError as error:
             message = str(error)
         return {"content": _text(message), "isError": True}

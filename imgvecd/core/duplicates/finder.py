@@ -36,11 +36,11 @@ from imgvecd.core.duplicates.folder_set import require_folders
 from imgvecd.core.duplicates.grouping import KINDS, group_ids, listed_file, make_group
 from imgvecd.core.duplicates.keeper import ChosenFolders
 from imgvecd.core.duplicates.known_pairs import KnownPairs
-from imgvecd.core.duplicates.looking import Looking
 from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.duplicates.pair_records import NEAR_EMBEDDING
 from imgvecd.core.duplicates.pair_search import PairSearch
-from imgvecd.core.duplicates.settling import Settling
+from imgvecd.core.duplicates.pair_settler import PairSettler
+from imgvecd.core.duplicates.picture_hasher import PictureHasher
 from imgvecd.core.threads import HEAVY, INTERACTIVE
 from imgvecd.protocols import Decoder, EmbeddingSource, ImageStore, VectorIndex
 from imgvecd.types import ExaminedImage, ModelInfo
@@ -88,10 +88,10 @@ class DuplicateFinder:
         self._image_store = image_store
         self._embeddings = embeddings
         self._decoder = decoder
-        self._looking = Looking(store, decoder, keep=keep)
+        self._hasher = PictureHasher(store, decoder, keep=keep)
         self._comparer = Comparer(store, decoder, keep=keep)
-        self._search = PairSearch(store, self._looking, embeddings)
-        self._settling = Settling(store, self._looking, self._search, self._comparer)
+        self._search = PairSearch(store, self._hasher, embeddings)
+        self._settler = PairSettler(store, self._hasher, self._search, self._comparer)
         self._pairs = pairs
         self._turn = asyncio.Lock()  # what is known of pairs is read, changed and kept in one go
 
@@ -100,12 +100,12 @@ class DuplicateFinder:
 
         May be cancelled: what was looked at stays.
         """
-        if not self._looking.begun:
+        if not self._hasher.begun:
             async with self._turn:
                 known = await HEAVY.run(self._pairs.load)
             if known is not None:
-                self._looking.begin(known)
-        await self._looking.prepare()
+                self._hasher.begin(known)
+        await self._hasher.prepare()
 
     async def find(
         self, request: DuplicatesRequest, model: ModelInfo, index: VectorIndex
@@ -182,7 +182,7 @@ class DuplicateFinder:
         """
         near: list[Subject] = []
         any_alike, after = False, -1
-        while page := self._looking.subjects(after, _STREAM):
+        while page := self._hasher.subjects(after, _STREAM):
             alike = pairing.looking_like(given, page)
             any_alike = any_alike or bool(alike)
             near += [
@@ -222,7 +222,7 @@ class DuplicateFinder:
             known = await HEAVY.run(self._search.updated, before, model, index)
         if known is None:
             known = await HEAVY.run(self._search.anew, model, NEAR_EMBEDDING, before)
-        await self._settling.settle(known, model)
+        await self._settler.settle(known, model)
         if known.changed:
             await HEAVY.run(self._pairs.store, known)
         if request.min_similarity >= NEAR_EMBEDDING:
@@ -241,7 +241,7 @@ class DuplicateFinder:
         return tuple(
             Missing(
                 path=image.files[0].path,
-                why=unread.get(content_id) or self._looking.why_unseen(content_id),
+                why=unread.get(content_id) or self._hasher.why_unseen(content_id),
             )
             for content_id, image in self._images(ids).items()
             if image.files

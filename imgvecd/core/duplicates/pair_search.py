@@ -17,7 +17,6 @@ from imgvecd.core.duplicates.known_pairs import (
     KnownPairs,
     Records,
 )
-from imgvecd.core.duplicates.looking import Looking
 from imgvecd.core.duplicates.near_pairs import near_pairs
 from imgvecd.core.duplicates.pair_records import (
     NEAR_EMBEDDING,
@@ -33,6 +32,8 @@ from imgvecd.core.duplicates.pair_records import (
     products,
     take_crops,
 )
+from imgvecd.core.duplicates.picture_hasher import PictureHasher
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.protocols import EmbeddingSource, VectorIndex
 from imgvecd.types import Float16Array, Float32Array, Int64Array, ModelInfo
 
@@ -47,10 +48,10 @@ class PairSearch:
     """Searches a catalog for pairs. Blocks; for one thread at a time."""
 
     def __init__(
-        self, store: DuplicateStore, looking: Looking, embeddings: EmbeddingSource
+        self, store: DuplicateStore, hasher: PictureHasher, embeddings: EmbeddingSource
     ) -> None:
         self._store = store
-        self._looking = looking
+        self._hasher = hasher
         self._embeddings = embeddings
 
     def anew(self, model: ModelInfo, least: float, before: KnownPairs | None = None) -> KnownPairs:
@@ -102,7 +103,7 @@ class PairSearch:
         unseen = set(known.ids[~known.subjects["seen"]].tolist())
         if fresh is None or len(changed) > most:
             return None
-        now = self._looking.subjects_of({*changed, *fresh, *unseen})
+        now = self._hasher.subjects_of({*changed, *fresh, *unseen})
         seen = {each for each in unseen if each in now and now[each].perceptual_hash is not None}
         touched = {*changed, *fresh, *seen}
         if touched:
@@ -126,7 +127,7 @@ class PairSearch:
         """Return those pairs that look alike."""
         found = []
         for pairs in chunks(zip(first.tolist(), second.tolist(), cosines.tolist(), strict=True)):
-            subjects = self._looking.subjects_of({each for pair in pairs for each in pair[:2]})
+            subjects = self._hasher.subjects_of({each for pair in pairs for each in pair[:2]})
             for one, other, cosine in pairs:
                 if one in subjects and other in subjects:
                     found += alike_records(subjects[one], subjects[other], cosine)
@@ -137,7 +138,7 @@ class PairSearch:
         vectors = self._embeddings.embeddings(
             model.fingerprint, sorted({each for pair in pairs for each in pair})
         )
-        subjects = self._looking.subjects_of({each for pair in pairs for each in pair})
+        subjects = self._hasher.subjects_of({each for pair in pairs for each in pair})
         found = []
         for one, other in pairs:
             cosine = 0.0
@@ -189,7 +190,7 @@ class PairSearch:
         first, second, cosines = first[kept], second[kept], cosines[kept]
         for start in range(0, len(first), _PAGE):
             ends = first[start : start + _PAGE], second[start : start + _PAGE]
-            subjects = self._looking.subjects_of({*ends[0].tolist(), *ends[1].tolist()})
+            subjects = self._hasher.subjects_of({*ends[0].tolist(), *ends[1].tolist()})
             there = [
                 place
                 for place, pair in enumerate(zip(*(each.tolist() for each in ends), strict=True))
@@ -217,7 +218,7 @@ class PairSearch:
             known.crop_floor = float(near["cosine"][untried[-1]])
         for rows in chunks(untried.tolist()):
             pairs = near[rows]
-            subjects = self._looking.subjects_of(
+            subjects = self._hasher.subjects_of(
                 {*pairs["first"].tolist(), *pairs["second"].tolist()}
             )
             for row, one, other in zip(
@@ -228,7 +229,7 @@ class PairSearch:
 
     def _all_subjects(self) -> tuple[Records, Float16Array, Int64Array, BoolArray]:
         pages, after = [], -1
-        while page := self._looking.subjects(after, _PAGE):
+        while page := self._hasher.subjects(after, _PAGE):
             pages.append(columns(page))
             after = page[-1].id
         joined = zip(*(pages or [columns([])]), strict=True)
@@ -242,7 +243,7 @@ class PairSearch:
         for batch in batches:
             rows = np.minimum(np.searchsorted(ids, batch.added), max(len(ids) - 1, 0))
             there = ids[rows] == batch.added if len(ids) else np.zeros(len(rows), bool)
-            vectors[rows[there]] = batch.vectors[there]
+            vectors[rows[there]] = unpacked(batch.vectors[there])
         return clock, vectors
 
     def _fresh_vectors(
@@ -252,9 +253,7 @@ class PairSearch:
         found: dict[int, Float32Array] = {}
         while True:
             _, changes = self._embeddings.embedding_changes(model.fingerprint, since, _PAGE)
-            found.update(
-                zip(changes.added.tolist(), changes.vectors.astype(np.float32), strict=True)
-            )
+            found.update(zip(changes.added.tolist(), unpacked(changes.vectors), strict=True))
             if len(found) > most:
                 return None, since
             if changes.clock == since:

@@ -34,7 +34,8 @@ from imgvecd.core.index.snapshot import Snapshot
 from imgvecd.errors import IndexDamagedError
 from imgvecd.protocols import EmbeddingSource
 
-FORMAT = 1
+FORMAT = 2
+_READ_FORMATS = (1, FORMAT)  # 1: vectors in float16
 _MANIFEST = "manifest.json"
 _GENERATION = re.compile(r"generation-(\d{6,})")
 
@@ -125,7 +126,7 @@ def read_manifest(directory: str) -> Manifest | None:
         manifest = msgspec.json.decode(payload, type=Manifest)
     except msgspec.DecodeError as error:
         raise IndexDamagedError(f"the index's manifest is of another format: {error}") from error
-    if manifest.format != FORMAT:
+    if manifest.format not in _READ_FORMATS:
         raise IndexDamagedError(f"the index's manifest has format {manifest.format}, not {FORMAT}")
     return manifest
 
@@ -157,7 +158,7 @@ def _load_layer(folder: str, stored: StoredLayer, dim: int, segments: SegmentFac
             verify_size(folder, file)
     segment = segments.load(stored.kind, dim, os.path.join(folder, stored.stem))
     rows = len(segment.ids)
-    if rows != stored.rows or segment.vectors.shape != (rows, dim):
+    if rows != stored.rows or len(segment.vectors) != rows:
         raise IndexDamagedError(f"index file {stored.stem} holds another number of vectors")
     if (np.diff(segment.ids) <= 0).any():
         raise IndexDamagedError(f"index file {stored.stem} is not sorted by id")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imgvecd.core.index.packed_vectors import packed, products
 from imgvecd.core.index.segments import Bitmap, Segment
-from imgvecd.types import Float16Array, Float32Array, Int64Array
+from imgvecd.types import Float32Array, Int64Array, PackedVectors
 
 # Rows scored at once: 512 rows × 512 floats are 1 MiB, which the second-level cache holds.
 _BLOCK_ROWS = 512
@@ -67,10 +68,14 @@ class Layer:
             return np.arange(count, dtype=np.int64)
         return np.flatnonzero(np.unpackbits(self.visible, count=count, bitorder="little"))
 
-    def live(self) -> tuple[Int64Array, Float16Array]:
+    def live(self) -> tuple[Int64Array, PackedVectors]:
         """Return (ids, vectors) of the visible rows, by ascending id."""
         rows = self.visible_rows()
-        return self.segment.ids[rows], self.segment.vectors[rows]
+        return self.segment.ids[rows], self.vectors(rows)
+
+    def vectors(self, rows: Int64Array) -> PackedVectors:
+        """Return the vectors of those rows, in their order."""
+        return packed(self.segment.vectors[rows])
 
     def scores(self, query: Float32Array, rows: Int64Array) -> Float32Array:
         """Return the exact cosines of `rows` with one query; equal vectors score equally."""
@@ -78,10 +83,7 @@ class Layer:
         result = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), _BLOCK_ROWS):
             block = rows[start : start + _BLOCK_ROWS]
-            # einsum, unlike BLAS, sums every row in the same order wherever it stands
-            result[start : start + len(block)] = np.einsum(
-                "ij,j->i", vectors[block].astype(np.float32), query
-            )
+            result[start : start + len(block)] = products(vectors[block], query)
         return result
 
 

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgvecd.core.files.durable import StoredFile
-from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array
+from imgvecd.types import (
+    Float32Array,
+    IndexChanges,
+    Int64Array,
+    PackedVectors,
+    StoredVectors,
+)
 
 Bitmap: TypeAlias = NDArray[np.uint8]
 """One bit per row, lowest bit first; a set bit is a row that a search may find."""
@@ -31,8 +37,11 @@ class Segment(Protocol):
         ...
 
     @property
-    def vectors(self) -> Float16Array:
-        """The vectors that scores are computed from, shape (n, dim); may lie on disk."""
+    def vectors(self) -> StoredVectors:
+        """The vectors that scores are computed from, n of them; may lie on disk.
+
+        What an older imgvecd has written has float16, of shape (n, dim).
+        """
         ...
 
     def candidates(self, queries: Float32Array, k: int, visible: Bitmap | None) -> Int64Array:
@@ -54,7 +63,7 @@ class SegmentFactory(Protocol):
     A stem is a path without suffix, from which the names of a segment's files are made.
     """
 
-    def flat(self, ids: Int64Array, vectors: Float16Array) -> Segment:
+    def flat(self, ids: Int64Array, vectors: PackedVectors) -> Segment:
         """Return an exact segment in memory; `ids` strictly ascending."""
         ...
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from imgvecd.core.index.segment_layer import Layer
 from imgvecd.core.index.segments import SegmentFactory
-from imgvecd.types import Float16Array, Float32Array, IndexChanges, Int64Array
+from imgvecd.types import Float32Array, IndexChanges, Int64Array, PackedVectors
 
 # Below so many allowed ids their exact scores are computed one by one, which takes 1 ms per 1,000;
 # a search of a million images under a filter takes as long as 20,000 of them.
@@ -69,7 +69,7 @@ class Snapshot:
             delta[-2:] = [_merged(delta[-2], delta[-1], segments)]
         return Snapshot(changes.clock, base, tuple(delta))
 
-    def new_rows(self, changes: IndexChanges) -> tuple[Int64Array, Float16Array]:
+    def new_rows(self, changes: IndexChanges) -> tuple[Int64Array, PackedVectors]:
         """Return (ids, vectors), ascending, of what `changes` adds and is not here just so."""
         # a content can be reported again for a new name only: its vector is then here already
         order = np.argsort(changes.added)
@@ -77,7 +77,7 @@ class Snapshot:
         known = np.zeros(len(ids), bool)
         for layer in self.layers:
             rows, found = layer.rows_of(ids)
-            known[found] = (layer.segment.vectors[rows[found]] == vectors[found]).all(axis=1)
+            known[found] = layer.vectors(rows[found]) == vectors[found]
         return ids[~known], vectors[~known]
 
     def search(
@@ -120,7 +120,7 @@ def _best(
     pairs = list(zip(layers, rows, strict=True))
     scores = np.concatenate([layer.scores(query, some) for layer, some in pairs])
     ids = np.concatenate([layer.segment.ids[some] for layer, some in pairs])
-    # rounding to fp16 can take a cosine past 1 by some 1e-4
+    # rounding can take a cosine past 1 by some 1e-4 (float16)
     np.clip(scores, -1.0, 1.0, out=scores)
     order = np.lexsort((ids, -scores))[:k]
     return scores[order], ids[order]

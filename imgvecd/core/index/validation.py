@@ -7,8 +7,9 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from imgvecd.core.index.packed_vectors import packed_type, unpacked
 from imgvecd.errors import BadRequestError, DimensionError
-from imgvecd.types import Float16Array, Float32Array, IndexChanges
+from imgvecd.types import Float32Array, IndexChanges, StoredVectors
 
 logger = logging.getLogger(__name__)
 
@@ -38,22 +39,22 @@ def checked_changes(changes: IndexChanges, dim: int) -> IndexChanges:
     """Return the changes without the vectors that are not finite and of length 1.
 
     Raises:
-        DimensionError: the vectors are not of shape (number of added ids, dim).
+        DimensionError: the vectors are not one of `dim` numbers for each added id.
         BadRequestError: an id is negative or appears twice.
     """
     ids = np.concatenate([changes.added, changes.removed])
     if len(np.unique(ids)) != len(ids) or (ids < 0).any():
         raise BadRequestError("an id is negative or appears twice in one step of changes")
     if len(changes.added) == 0:
-        return IndexChanges(
-            changes.clock, changes.added, np.empty((0, dim), np.float16), changes.removed
-        )
-    if changes.vectors.shape != (len(changes.added), dim):
+        nothing = np.empty(0, packed_type(dim))
+        return IndexChanges(changes.clock, changes.added, nothing, changes.removed)
+    vectors = changes.vectors
+    if vectors.dtype != packed_type(dim) or vectors.shape != (len(changes.added),):
         raise DimensionError(
-            f"vectors have shape {changes.vectors.shape}, the index needs"
-            f" ({len(changes.added)}, {dim})"
+            f"{len(vectors)} vectors are {vectors.dtype}, the index needs"
+            f" {len(changes.added)} of {dim} numbers"
         )
-    good = can_be_embeddings(changes.vectors)
+    good = can_be_embeddings(vectors)
     if good.all():
         return changes
     logger.warning(
@@ -63,12 +64,12 @@ def checked_changes(changes: IndexChanges, dim: int) -> IndexChanges:
     )
     # what is not searchable must not be found by its older vector either
     removed = np.concatenate([changes.removed, changes.added[~good]])
-    return IndexChanges(changes.clock, changes.added[good], changes.vectors[good], removed)
+    return IndexChanges(changes.clock, changes.added[good], vectors[good], removed)
 
 
-def can_be_embeddings(vectors: Float16Array) -> NDArray[np.bool_]:
-    """Return which rows of `vectors` (n, dim), as they are stored, are finite and of length 1."""
-    return _unit_rows(vectors.astype(np.float32), _STORED_NORM_TOLERANCE)
+def can_be_embeddings(vectors: StoredVectors) -> NDArray[np.bool_]:
+    """Return which of `vectors`, as they are stored, are finite and of length 1."""
+    return _unit_rows(unpacked(vectors), _STORED_NORM_TOLERANCE)
 
 
 def _unit_rows(vectors: Float32Array, tolerance: float) -> NDArray[np.bool_]:

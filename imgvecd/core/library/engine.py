@@ -29,7 +29,7 @@ from imgvecd.core.library.generation import Generation, GenerationIndex
 from imgvecd.core.library.index_maintenance import IndexMaintenance
 from imgvecd.core.library.target_model import DownloadTerms, TargetModel
 from imgvecd.core.search import Searcher
-from imgvecd.core.search.others import Elsewhere
+from imgvecd.core.search.elsewhere import Elsewhere
 from imgvecd.core.threads import BULK
 from imgvecd.core.timing.retrying import DISK_ERRORS, DISK_LONGEST_S, Retrying
 from imgvecd.errors import ModelError, NotFoundError

@@ -31,7 +31,7 @@ class KeptAnswers:
 
     def find(self, request: SearchRequest, state: Hashable) -> SearchResponse | None:
         """Return the answer to a request in this state; None if it is not kept."""
-        key = _key(request)
+        key = key_of_request(request)
         with self._lock:
             kept = None if key is None else self._answers.get(key)
             if kept is None or key is None or kept[0] != state:
@@ -45,7 +45,7 @@ class KeptAnswers:
         Args:
             state: as it was before the answer was begun.
         """
-        key = _key(request)
+        key = key_of_request(request)
         hits = (*answer.hits, *answer.nearest_hits)
         files = sum(1 + len(hit.other_paths) + len(hit.companions) for hit in hits)
         if key is None or files > _MOST_FILES:
@@ -57,7 +57,7 @@ class KeptAnswers:
                 self._answers.popitem(last=False)
 
 
-def _key(request: SearchRequest) -> bytes | None:
+def key_of_request(request: SearchRequest) -> bytes | None:
     """Return what names a request; None for one with an image from outside, or a long one."""
     if any(term.text is None and term.id is None for term in request.all_terms()):
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from imgvecd.api import SearchRequest, Understood
 from imgvecd.core.search import emojis
-from imgvecd.core.search.others import Others
+from imgvecd.core.search.elsewhere import Others
 from imgvecd.core.search.paging import BANDS, BandCuts, Found
 from imgvecd.core.search.relevance import Scale
 from imgvecd.types import Float32Array, Int64Array

@@ -21,6 +21,7 @@ from imgvecd.types import Town
 
 _BEYOND_KM = 25.0  # the edge of a town: an outing
 _MOST_LOOKED_UP = 3  # names; each takes a tenth of a second once
+_LEADING = 60  # characters before a name in which words such as "near" are looked for
 _NEAR = re.compile(
     r"(?:\b(?:taken|photographed|aufgenommen|prises?|somewhere|irgendwo)\s+)?"
     r"(?:(?P<near>\b(?:near(?:by)?(?:\s+to)?|close\s+to|around|round|not\s+far\s+from|in\s+the\s+area\s+of"
@@ -96,7 +97,8 @@ def _spans(text: str) -> list[tuple[int, int, Span]]:
     """Return where what may be a town, and a word such as "near", begin and end; longest first."""
     found = []
     for span in candidates(text):
-        before, behind = _NEAR.search(text[: span.start]), _BEHIND.match(text, span.end)
+        before = _NEAR.search(text, max(span.start - _LEADING, 0), span.start)
+        behind = _BEHIND.match(text, span.end)
         is_lake = _LAKE.search(text[span.start : span.end]) is not None
         if before is not None and (before["near"] or behind or is_lake):
             found.append((before.start(), behind.end() if behind else span.end, span))

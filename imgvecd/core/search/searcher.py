@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime
 import functools
@@ -18,10 +19,10 @@ from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search import query_dates
 from imgvecd.core.search.answering import SPARE, Answering
 from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.elsewhere import Elsewhere, Others
 from imgvecd.core.search.filter_ids import FilterIds
-from imgvecd.core.search.kept_answers import KeptAnswers
+from imgvecd.core.search.kept_answers import KeptAnswers, key_of_request
 from imgvecd.core.search.languages import knows_english_only, language_of
-from imgvecd.core.search.others import Elsewhere, Others
 from imgvecd.core.search.paging import Cursor
 from imgvecd.core.search.query import Query, cuts_of, name_words
 from imgvecd.core.search.query_names import Named
@@ -53,19 +54,30 @@ class _Known:
     """What one request has found out so far.
 
     Attributes:
-        state: what its answer depends on, as that was when it was begun.
+        begun: whether a thread may have looked at anything that the answer depends on.
+        state: of all that, as it was before; None until it is known.
         vectors: of its terms.
         combined: unit vector, each term's part of it.
         allowed: filters, each with the ids that pass.
         scale: (True, it or None).
     """
 
+    begun: bool = False
     state: Hashable = None
     meaning: Meaning | None = None
     vectors: Float32Array | None = None
     combined: tuple[Float32Array, Float32Array] | None = None
     allowed: list[tuple[Filters, Int64Array | None]] = field(default_factory=list)
     scale: tuple[bool, Scale | None] | None = None
+
+
+@dataclass(slots=True)
+class _Finding:
+    """An answer that is being found, and how many requests wait for it."""
+
+    known: _Known
+    task: asyncio.Task[SearchResponse]
+    waiting: int = 0
 
 
 class _UnknownError(Exception):
@@ -119,6 +131,7 @@ class Searcher:
         self.library_changed = Broadcast()
         self._is_asked = False
         self._kept = KeptAnswers()
+        self._finding: dict[bytes, _Finding] = {}
 
     async def run(self) -> None:
         """Get ready for queries: for times in words, then for relevance in a library large enough.
@@ -172,13 +185,32 @@ class Searcher:
         if self._elsewhere is None:
             response = self._kept.find(request, self._state())
             if response is None:
-                response = await self._when_known(self._found, request, known)
+                response = await self._found_once(request, known)
         else:
             query = await self._when_known(self._prepared, request, known)
             query = await self._with_others(self._elsewhere, query)
             response = await INTERACTIVE.run(self._answer, query)
         took_ms = (time.perf_counter() - started) * 1000
         return msgspec.structs.replace(response, took_ms=round(took_ms, 2))
+
+    async def _found_once(self, request: SearchRequest, known: _Known) -> SearchResponse:
+        """Return the answer of this library alone, found once for all that ask the same now."""
+        key = None if known.state is not None else key_of_request(request)
+        if key is None:
+            return await self._when_known(self._found, request, known)
+        finding = self._finding.get(key)
+        if finding is None or (finding.known.begun and finding.known.state != self._state()):
+            task = asyncio.create_task(self._when_known(self._found, request, known))
+            finding = self._finding[key] = _Finding(known, task)
+        finding.waiting += 1
+        try:
+            return await asyncio.shield(finding.task)  # who goes away takes it from nobody else
+        finally:
+            finding.waiting -= 1
+            if not finding.waiting:
+                finding.task.cancel()
+                if self._finding.get(key) is finding:
+                    del self._finding[key]
 
     def _state(self) -> Hashable:
         """Return what the answer to a request depends on."""
@@ -187,6 +219,7 @@ class Searcher:
 
     def _found(self, request: SearchRequest, known: _Known) -> SearchResponse:
         """Return the answer of this library alone; blocks. Raises _UnknownError."""
+        known.begun = True
         if known.state is None:
             known.state = self._state()
         with self._store.one_moment():

@@ -7,8 +7,8 @@ import datetime
 from collections.abc import Callable, Collection, Sequence
 
 from imgvecd.api import Hit, SearchRequest
+from imgvecd.core.search.elsewhere import Others
 from imgvecd.core.search.filter_ids import is_among, with_dates
-from imgvecd.core.search.others import Others
 from imgvecd.core.sharing.breaker import Breaker
 from imgvecd.core.sharing.library_feeds import LibraryFeeds
 from imgvecd.core.sharing.vector_engine import SharedImage, VectorEngine, Where

@@ -297,7 +297,7 @@ def test_tiff_in_tiles_of_webp():
 
 @pytest.mark.parametrize(
     ("compression", "bits", "part"),
-    [(34887, (8, 8, 8), r"compression \(LERC\)"), (1, (24, 24, 24), "values of 24 bits")],
+    [(34887, (8, 8, 8), r"compression \(LERC\)"), (1, (48, 48, 48), "values of 48 bits")],
 )
 def test_tiff_that_is_not_supported_says_why(compression, bits, part):
     with pytest.raises(UnreadableImageError, match=part) as raised:
@@ -430,6 +430,82 @@ def test_an_avif_image_that_breaks_off_is_truncated(keep):
     with pytest.raises(UnreadableImageError, match=r"too much|header") as raised:
         decoded(cut)
     assert raised.value.reason in {"truncated", "damaged"}
+
+
+def rows_of(values, bits):
+    """Return rows of values, each of so many bits, each row from a whole byte on."""
+    digits = (values.reshape(len(values), -1, 1) >> np.arange(bits)[::-1]) & 1
+    return [np.packbits(row.astype(np.uint8)).tobytes() for row in digits]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("form", ["u10", "u12", "u14", "u24", "u32", "f16", "f32", "f64"])
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize(("mode", "colours"), [("RGB", 2), ("CMYK", 5), ("RGBA", 2)])
+def test_colour_tiff_of_any_values(order, form, compression, mode, colours):
+    bits, picture = int(form[1:]), NOISE.convert(mode)
+    share = np.asarray(picture).astype(float) / 255
+    if form[0] == "f":
+        rows = [share.astype(f"{order}f{bits // 8}").tobytes()]
+    elif bits == 24 or bits % 8:
+        whole = (share * (2**bits - 1)).astype(np.int64)
+        rows = rows_of(whole, bits)
+        if bits == 24 and order == "<":
+            rows = [np.frombuffer(row, np.uint8).reshape(-1, 3)[:, ::-1].tobytes() for row in rows]
+    else:
+        rows = [(share * (2**bits - 1)).astype(f"{order}u4").tobytes()]
+    data = b"".join(rows)
+    more = {262: (3, [colours]), 339: (3, [3 if form[0] == "f" else 1] * len(mode))}
+    more |= {338: (3, [2])} if mode == "RGBA" else {}
+    piece = data if compression == 1 else zlib.compress(data)
+    tiff = tiff_of(
+        [piece], NOISE.size, compression, order=order, bits=(bits,) * len(mode), more=more
+    )
+    _, expected = decoded(saved(picture, "TIFF"))
+    difference = np.frombuffer(decoded(tiff)[1], np.uint8).astype(int) - np.frombuffer(
+        expected, np.uint8
+    )
+    assert abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize("tile", [None, 48])
+@pytest.mark.parametrize("predictor", [2, 3])
+def test_tiff_of_floating_point_with_a_predictor(tile, predictor):
+    """Tiles are padded, and the predictor begins anew in each."""
+    share = np.asarray(NOISE).astype(np.float32) / 255
+    pieces = []
+    padded = np.pad(share, ((0, 0), (0, 32), (0, 0))) if tile else share
+    for part in np.split(padded, 2, axis=1) if tile else [padded]:
+        if predictor == 3:
+            coded = imagecodecs.floatpred_encode(part.astype(">f4"), axis=-2)
+        else:
+            coded = imagecodecs.delta_encode(part.view("<u4"), axis=-2)
+        pieces.append(zlib.compress(coded.tobytes()))
+    more = {317: (3, [predictor]), 339: (3, [3] * 3)}
+    tiff = tiff_of(pieces, NOISE.size, 8, tile=tile, bits=(32,) * 3, more=more)
+    assert decoded(tiff)[1] == decoded(saved())[1]
+
+
+def test_floating_point_beyond_1_is_stretched():
+    values = (np.asarray(NOISE).astype("<f4") * 100).tobytes()
+    tiff = tiff_of([values], NOISE.size, 1, bits=(32,) * 3, more={339: (3, [3] * 3)})
+    found, plain = (np.frombuffer(decoded(each)[1], np.uint8) for each in (tiff, saved()))
+    assert abs(found.astype(int) - plain).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("picture", "colours"), [(Image.merge("LAB", NOISE.split()), 8), (NOISE.convert("LA"), 1)]
+)
+def test_tiff_of_other_colours_of_16_bits(picture, colours):
+    values = np.asarray(picture).astype("<u2") * 257
+    more = {262: (3, [colours])} | ({338: (3, [2])} if picture.mode == "LA" else {})
+    bits = (16,) * values.shape[2]
+    tiff = tiff_of([values.tobytes()], NOISE.size, 1, bits=bits, more=more)
+    _, expected = decoded(saved(picture, "TIFF"))
+    difference = np.frombuffer(decoded(tiff)[1], np.uint8).astype(int) - np.frombuffer(
+        expected, np.uint8
+    )
+    assert abs(difference).max() <= 2
 
 
 def photoshop(

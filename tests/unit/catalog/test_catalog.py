@@ -11,6 +11,7 @@ import pytest
 from imgvecd.api import Filters
 from imgvecd.catalog import Catalog
 from imgvecd.catalog.queries import search_store
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.errors import CatalogError
 from imgvecd.types import (
     FileChanges,
@@ -86,7 +87,7 @@ def index_of(catalog, model=MODEL, since=0, limit=3):
         count, changes = catalog.embeddings.embedding_changes(model.fingerprint, since, limit)
         for content_id in changes.removed:
             held.pop(int(content_id), None)
-        held.update({int(i): v for i, v in zip(changes.added, changes.vectors, strict=True)})
+        held.update(zip(changes.added.tolist(), unpacked(changes.vectors), strict=True))
         if not count and changes.clock == since:
             return since, held
         since = changes.clock
@@ -442,6 +443,23 @@ def test_a_damaged_embedding_is_never_handed_out(catalog, root, damaged, read):
     assert told
     assert encode_all(catalog) == [first]
     assert set(catalog.embeddings.embeddings(MODEL.fingerprint, [first, second])) == {first, second}
+
+
+def test_embeddings_of_an_older_catalog_are_read_beside_newer_ones(catalog, root):
+    add(catalog, root, b"a.jpg", b"b.jpg")
+    read_all(catalog)
+    ids = sorted(encode_all(catalog))
+    vectors = vectors_of(ids)
+    with sqlite3.connect(catalog.path) as connection:
+        half = vectors[0].astype(np.float16).tobytes()
+        connection.execute("UPDATE embeddings SET vector = ? WHERE key & 255 = ?", (half, ids[0]))
+    found = catalog.embeddings.embeddings(MODEL.fingerprint, ids)
+    np.testing.assert_allclose([found[i] for i in ids], vectors, atol=1e-3)
+    _, held = index_of(catalog)
+    np.testing.assert_allclose([held[i] for i in ids], vectors, atol=1e-3)
+    assert catalog.examine() is None
+    assert catalog.row_repair.findings() == []
+    assert not catalog.work.contents_to_encode(MODEL.fingerprint, 10, set())
 
 
 def test_a_reader_leaves_a_damaged_embedding_to_whoever_writes(catalog, root):

@@ -18,7 +18,7 @@ from running import DEADLINE_S
 from imgvecd.config.schema import EncodeServerConfig
 from imgvecd.errors import EncoderAwayError, ModelError, WorkerError
 from imgvecd.remote import http_encoder, messages, server_connection
-from imgvecd.remote.door import Door
+from imgvecd.remote.bounded_listener import BoundedListener
 from imgvecd.remote.elsewhere_encoder import ElsewhereEncoder
 from imgvecd.remote.encode_app import EncodeApp
 from imgvecd.remote.http_encoder import HttpEncoder
@@ -54,9 +54,9 @@ class Server:
 
     def __init__(self, app, **limits):
         self._app = app
-        self._limits = limits  # of its door
+        self._limits = limits  # of its listener
         self.port = free_port()
-        self._runner = self._door = None
+        self._runner = self._listener = None
 
     @property
     def url(self):
@@ -68,13 +68,13 @@ class Server:
         bound = socket.socket()
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", self.port))
-        self._door = Door(bound, self._runner.server, **self._limits)
+        self._listener = BoundedListener(bound, self._runner.server, **self._limits)
 
     async def stop(self):
-        if self._door is not None:
-            self._door.close()
+        if self._listener is not None:
+            self._listener.close()
             await self._runner.cleanup()
-            self._door = None
+            self._listener = None
 
 
 class Scene:
@@ -729,7 +729,7 @@ async def test_more_requests_than_are_taken_at_once_wait_for_their_turn(monkeypa
 
 
 async def test_strangers_make_room_long_before_their_time_is_up(monkeypatch):
-    monkeypatch.setattr("imgvecd.remote.door._STRANGER_S", 10 * DEADLINE_S)
+    monkeypatch.setattr("imgvecd.remote.bounded_listener._STRANGER_S", 10 * DEADLINE_S)
     async with scene(most=4) as at:
         strangers = [await asyncio.open_connection("127.0.0.1", at.server.port) for _ in range(12)]
         assert (await ask(at))[0] == 200
@@ -741,7 +741,7 @@ async def test_strangers_make_room_long_before_their_time_is_up(monkeypatch):
 
 
 async def test_a_stranger_that_says_nothing_is_hung_up_on(monkeypatch):
-    monkeypatch.setattr("imgvecd.remote.door._STRANGER_S", 0.05)
+    monkeypatch.setattr("imgvecd.remote.bounded_listener._STRANGER_S", 0.05)
     async with scene() as at:
         reader, writer = await asyncio.open_connection("127.0.0.1", at.server.port)
         writer.write(b"GET /v1/mod")

@@ -12,7 +12,7 @@ from running import DEADLINE_S
 from imgvecd.client.browse import gateway as gateway_module
 from imgvecd.client.browse.admission import COOKIE, OneBrowser, SecretHolders
 from imgvecd.client.browse.gateway import Gateway
-from imgvecd.remote import door
+from imgvecd.remote import bounded_listener
 
 
 async def test_with_no_page_open_it_ends_after_some_minutes(tmp_path):
@@ -104,7 +104,7 @@ async def test_strangers_make_room_for_the_browser_that_was_let_in(tmp_path, mon
 
 
 async def test_who_does_not_bring_the_cookie_soon_is_hung_up_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(door, "_STRANGER_S", 0.05)
+    monkeypatch.setattr(bounded_listener, "_STRANGER_S", 0.05)
     async with browsing(tmp_path / "none") as get:
         async with get("/start") as response:
             port = response.url.port

@@ -178,7 +178,7 @@ async def test_later_searches_look_at_what_is_new_only(library, new, restart):
         library = library.restarted()
     store, embeddings = Counting(library.catalog.duplicates), Counting(library.catalog.embeddings)
     finder = library.new_finder("pairs")
-    for part in (finder, finder._looking, finder._comparer, finder._search, finder._settling):
+    for part in (finder, finder._hasher, finder._comparer, finder._search, finder._settler):
         part._store = store
     finder._search._embeddings = embeddings
     after = await library.groups(finder)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from embedding_source import unit_vectors
 
+from imgvecd.core.index.packed_vectors import packed, unpacked
 from imgvecd.core.index.segment_layer import Layer, count_bits, full_bitmap
 
 
@@ -12,7 +13,7 @@ class Rows:
 
     def __init__(self, ids):
         self.ids = np.array(ids, np.int64)
-        self.vectors = unit_vectors(np.random.default_rng(1), len(ids), 8)
+        self.vectors = packed(unit_vectors(np.random.default_rng(1), len(ids), 8))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 64, 1001])
@@ -50,6 +51,6 @@ def test_restricted_to_allowed_and_visible():
 def test_equal_vectors_score_equally_wherever_they_stand():
     segment = Rows(range(1500))
     segment.vectors[:] = segment.vectors[7]
-    query = segment.vectors[3].astype(np.float32)
+    query = unpacked(segment.vectors[3:4])[0]
     rows = np.array([0, 1, 511, 512, 513, 1499])
     assert len(set(Layer(segment).scores(query, rows).tolist())) == 1

@@ -8,6 +8,7 @@ from running import DEADLINE_S
 from imgvecd.adapters.faiss_segments import FaissSegments
 from imgvecd.config.schema import IndexConfig
 from imgvecd.core.index import LibraryIndex, model_index
+from imgvecd.core.index.packed_vectors import packed
 from imgvecd.types import IndexChanges
 
 DIM = 16
@@ -62,10 +63,9 @@ def test_a_checkpoint_costs_what_changed(open_index, source):
 def test_many_small_steps_stay_few_segments(open_index, source):
     index = open_index()
     everything = vectors(700)
+    nothing = np.empty(0, np.int64)
     for number, vector in enumerate(everything):
-        index.apply(
-            IndexChanges(number + 1, np.array([number]), vector[None], np.empty(0, np.int64))
-        )
+        index.apply(IndexChanges(number + 1, np.array([number]), packed(vector[None]), nothing))
     assert len(index) == 700
     assert len(index._snapshot.layers) <= 10
 
@@ -212,7 +212,7 @@ def test_searches_beside_writers_see_whole_steps(open_index, source):
         clock = source.clock()
         source.put(ids, vectors(10, seed=step))
         added = np.array(ids, np.int64)
-        index.apply(IndexChanges(clock + 1, added, vectors(10, seed=step), added - 10))
+        index.apply(IndexChanges(clock + 1, added, packed(vectors(10, seed=step)), added - 10))
         source.drop([i - 10 for i in ids])
         if step % 20 == 0:
             index.catch_up()

@@ -8,6 +8,7 @@ from fakes import DIM, MODEL, FakeDecoder, FakeEncoder
 
 from imgvecd.api import SearchRequest
 from imgvecd.catalog import Catalog
+from imgvecd.core.index.packed_vectors import unpacked
 from imgvecd.core.search import Searcher, searcher
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, Stamp
 
@@ -22,7 +23,7 @@ class PlainIndex:
         clock, batches = self._source.stream_embeddings(MODEL.fingerprint, 1000)
         found = {}
         for batch in batches:
-            found |= dict(zip(batch.added.tolist(), batch.vectors.astype(np.float32), strict=True))
+            found |= dict(zip(batch.added.tolist(), unpacked(batch.vectors), strict=True))
         return clock, found
 
     @property

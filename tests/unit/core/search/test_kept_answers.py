@@ -1,7 +1,9 @@
 """Answers that are given again are those that a search anew would give."""
 
+import asyncio
 import functools
 import os
+import threading
 
 import msgspec
 import pytest
@@ -177,6 +179,59 @@ async def test_what_is_kept_is_told_no_more_after(shelf, change):
     now = await asking.search(ASKED)
     assert not same(before, now)
     assert same(now, await by_another_process(shelf, asking))
+
+
+async def test_what_many_ask_at_once_is_found_once(shelf, hops):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    await asking.search(msgspec.structs.replace(ASKED, limit=3))
+    hops.clear()
+    answers = await asyncio.gather(*(asking.search(ASKED) for _ in range(8)))
+    assert hops == [("interactive", "_found")]
+    assert same(*answers)
+    assert not asking._finding
+
+
+async def test_who_goes_away_takes_the_answer_from_nobody(shelf, hops):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    await asking.search(msgspec.structs.replace(ASKED, limit=3))
+    hops.clear()
+    first, second = (asyncio.create_task(asking.search(ASKED)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert len((await second).hits) == 40
+    assert hops == [("interactive", "_found")]
+    alone = asyncio.create_task(asking.search(msgspec.structs.replace(ASKED, limit=4)))
+    await asyncio.sleep(0)
+    alone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await alone
+    assert not asking._finding
+
+
+async def test_who_asks_after_a_change_gets_no_answer_from_before(shelf, monkeypatch):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    begun, go_on, answer = threading.Event(), threading.Event(), asking._answer
+    answered = []
+
+    def slow(query):
+        answered.append(query)
+        begun.set()
+        assert go_on.wait(30)
+        return answer(query)
+
+    monkeypatch.setattr(asking, "_answer", slow)
+    before = asyncio.create_task(asking.search(ASKED))
+    await asyncio.to_thread(begun.wait)
+    shelf.add("/photos/new.jpg", towards("query", 0.99, 77))
+    after = asyncio.create_task(asking.search(ASKED))
+    await asyncio.sleep(0)
+    go_on.set()
+    await before
+    assert len((await after).hits) == 41
+    assert len(answered) == 2
 
 
 async def test_another_day_is_another_answer(shelf, monkeypatch, hops):

@@ -18,7 +18,7 @@ _ENUM = "Invalid enum value"
 _STEP = re.compile(r"\.(\w+)|\[[^\]]*\]")
 
 
-def complaint(error: msgspec.MsgspecError, shape: Any) -> str:  # noqa: ANN401  # any type that msgspec takes
+def validation_message(error: msgspec.MsgspecError, shape: Any) -> str:  # noqa: ANN401  # any type that msgspec takes
     """Return what does not fit, led by the field: "limit: Expected `int` >= 1.".
 
     A field that there is not is told with those that are near it, and a choice with all choices.

@@ -10,22 +10,22 @@ from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
 from imgvecd.core.duplicates.compared_images import VERDICTS, DuplicateStore, Verdict, ordered
 from imgvecd.core.duplicates.comparing import AlikePair, Comparer
 from imgvecd.core.duplicates.known_pairs import UNKNOWN, KnownPairs
-from imgvecd.core.duplicates.looking import Looking
 from imgvecd.core.duplicates.pair_search import PairSearch
+from imgvecd.core.duplicates.picture_hasher import PictureHasher
 from imgvecd.core.threads import HEAVY
 from imgvecd.types import Int64Array, ModelInfo
 
 _BATCH = 64  # pairs per transaction
 
 
-class Settling:
+class PairSettler:
     """Makes of pairs that look alike what they are. For one event loop."""
 
     def __init__(
-        self, store: DuplicateStore, looking: Looking, search: PairSearch, comparer: Comparer
+        self, store: DuplicateStore, hasher: PictureHasher, search: PairSearch, comparer: Comparer
     ) -> None:
         self._store = store
-        self._looking = looking
+        self._hasher = hasher
         self._search = search
         self._comparer = comparer
 
@@ -50,7 +50,7 @@ class Settling:
             some = rows[start : start + _BATCH]
             pairs = known.alike[some]
             ids = {*pairs["first"].tolist(), *pairs["second"].tolist()}
-            subjects = await HEAVY.run(self._looking.subjects_of, ids)
+            subjects = await HEAVY.run(self._hasher.subjects_of, ids)
             verdicts = await self._comparer.compared(
                 [
                     AlikePair(subjects[one], subjects[other], turn)

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from imgvecd import api
-from imgvecd.complaints import complaint
+from imgvecd.validation_messages import validation_message
 
 
 def said(value, shape, *, strict=True):
     with pytest.raises(msgspec.ValidationError) as raised:
         msgspec.convert(value, shape, strict=strict)
-    return complaint(raised.value, shape)
+    return validation_message(raised.value, shape)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_slip_in_any_field_of_any_request_finds_it(shape):
     for name in shape.__struct_fields__:
         with pytest.raises(msgspec.ValidationError) as raised:
             msgspec.convert({f"{name}x": None, **required}, shape)
-        assert f"`{name}`" in complaint(raised.value, shape)
+        assert f"`{name}`" in validation_message(raised.value, shape)
 
 
 def test_what_a_client_makes_long_is_cut():

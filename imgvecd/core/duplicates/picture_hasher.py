@@ -22,7 +22,7 @@ _OFFLINE = "its folder is offline, or it has just changed"
 _UNSEEN = "nobody has looked at it yet"
 
 
-class Looking:
+class PictureHasher:
     """Takes looks, and keeps them. For one event loop; `subjects` and `subjects_of`: any thread.
 
     Args:

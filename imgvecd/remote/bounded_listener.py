@@ -93,7 +93,7 @@ def pass_over_the_rest() -> Middleware:
     return middleware
 
 
-class Door:
+class BoundedListener:
     """Accepts clients on one socket until closed. For one event loop.
 
     Args:
