@@ -98,6 +98,12 @@ _REGIONS = {
     _MP + "RegionInfo": (_MP_REGION + "PersonDisplayName", ""),
     _IPTC_EXT + "PersonInImageWDetails": (_IPTC_EXT + "PersonName", ""),
 }
+# A decimal, or a fraction; what is behind a blank is a unit, or a second value.
+_NUMBER = re.compile(
+    r"(?:f/)?(?P<above>[+\-]?\d{1,40}(?:[.,]\d{1,40})?(?:e[+\-]?\d{1,3})?)"
+    r"(?:\s?/\s?(?P<below>[+\-]?\d{1,40}(?:[.,]\d{1,40})?))?(?:\s.*|mm|s)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
 _ORIENTATIONS = 8
 
 
@@ -154,10 +160,12 @@ def orientation(packet: bytes) -> int:
 
 
 def number(text: str) -> int | float | None:
-    """Return the value of a decimal or a fraction ("1/250"), None if it is neither."""
-    above, slash, below = text.strip().partition("/")
+    """Return the value of a decimal or a fraction ("1/250", "f/2,8", "50.0 mm"), else None."""
+    if (found := _NUMBER.fullmatch(text.strip())) is None:
+        return None
+    above, below = (part.replace(",", ".") for part in (found["above"], found["below"] or "1"))
     with contextlib.suppress(ValueError, ZeroDivisionError, OverflowError):
-        value = float(above) / float(below) if slash else float(above)
+        value = float(above) / float(below)
         if math.isfinite(value):
             return int(value) if value.is_integer() else round(value, 6)
     return None
@@ -228,7 +236,7 @@ def _flash(said: Properties, elements: Iterable[Element]) -> bool | None:
         return bool(bits & 1)
     flashes = (_value(part, _EXIF + "Fired") for part in _inside(elements, {_EXIF + "Flash"}))
     fired = next(filter(None, flashes), "").lower()
-    return fired == "true" if fired in {"true", "false"} else None
+    return fired in {"true", "1"} if fired in {"true", "false", "1", "0"} else None
 
 
 def _faces(elements: Iterable[Element]) -> Iterator[str]:

@@ -8,6 +8,8 @@ a Bag, Seq or Alt. Descriptions inside properties are of other pictures: of ingr
 from __future__ import annotations
 
 import re
+import struct
+import sys
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
@@ -35,7 +37,8 @@ _DECLARED = re.compile(rb"""<\?xml[^>]{1,200}?encoding\s*=\s*["']([A-Za-z0-9._\-
 _END = re.compile(r"</(?:[\w.\-]+:)?(?:xmpmeta|xapmeta|xml_doc)\s*>")
 _RDF_END = re.compile(r"</(?:[\w.\-]+:)?RDF\s*>")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_FORBIDDEN_REFERENCE = re.compile(r"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE)  # noqa: E501 # fmt: skip
+_PAIR = re.compile(r"&#(xd[89ab][\da-f]{2}|5[56]\d{3});&#(xd[c-f][\da-f]{2}|5[67]\d{3});", re.IGNORECASE)  # noqa: E501 # fmt: skip
+_REFERENCE = re.compile(r"&#(?:x([\da-f]{1,40})|(\d{1,40}));", re.IGNORECASE)
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,9}|#x[0-9a-fA-F]{1,8});)")
 _UNBOUND = re.compile(r"(?<=[<\s/])([A-Za-z_][\w.\-]*):(?=[\w.\-])")
 _BOUND = re.compile(r"xmlns:([\w.\-]+)\s*=")
@@ -137,8 +140,23 @@ def _repaired(text: str) -> str:
         if last := list(end.finditer(text))[-1:]:
             text = text[: last[0].end()]
             break
-    text = _FORBIDDEN_REFERENCE.sub("", _FORBIDDEN.sub("", text))
+    text = _PAIR.sub(_joined, text)
+    text = _REFERENCE.sub(_allowed, _FORBIDDEN.sub("", text))
     return _BARE_AMPERSAND.sub("&amp;", text)
+
+
+def _joined(pair: re.Match[str]) -> str:
+    """Return the character of two halves, as programs write it that think in UTF-16."""
+    high, low = (int(half[1:], 16) if half[0] in "xX" else int(half) for half in pair.groups())
+    halves = struct.pack("<2H", high, low)
+    return halves.decode("utf-16-le", "ignore")
+
+
+def _allowed(reference: re.Match[str]) -> str:
+    """Return a reference to a character that XML may hold; of any other, nothing."""
+    code = int(reference[1], 16) if reference[1] else int(reference[2])
+    exists = code <= sys.maxunicode and not _FORBIDDEN.match(chr(code))
+    return reference[0] if exists else ""
 
 
 def _parsed(text: str) -> Element:

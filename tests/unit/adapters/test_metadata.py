@@ -491,6 +491,18 @@ CATEGORIES = (
         ),
         ("<exif:Flash>16</exif:Flash>", {"flash": False}),
         ("<exif:Flash>9</exif:Flash>", {"flash": True}),
+        ("<exif:FNumber>f/2,8</exif:FNumber>", {"f_number": 2.8}),
+        ("<exif:ExposureTime>1/250 s</exif:ExposureTime>", {"exposure_s": 0.004}),
+        ("<exif:FocalLength>50.0 mm</exif:FocalLength>", {"focal_length_mm": 50}),
+        ("<exif:ISOSpeedRatings>200 0</exif:ISOSpeedRatings>", {"iso": 200}),
+        ("<dc:title>a &#xD83D;&#xDE00; b &#55357;&#56832;</dc:title>", {"title": "a 😀 b 😀"}),
+        *(
+            (
+                f"<dc:title>Sea{each}</dc:title><xmp:Rating>4</xmp:Rating>",
+                {"title": "Sea", "rating": 4},
+            )
+            for each in ("&#xD83D;", "&#56832;", "&#xFFFF;", "&#x110000;", f"&#{9**30};", "&#0;")
+        ),
         ("<dc:description>OLYMPUS DIGITAL CAMERA</dc:description>", {}),
         ("<dc:description>🎉</dc:description>", {"description": "🎉"}),
     ],
