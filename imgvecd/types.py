@@ -305,7 +305,7 @@ class CopyFacts:
         strengths: of ever finer structure within 8 × 8 blocks, in five bands, as logarithms; of
             brightness, then of the blue and the red difference at half the resolution.
         repeats: frequencies, per pixel, at which differences between neighbours repeat both across
-            and down, as interpolation makes them; without those of JPEG's own grid.
+            and down, as interpolation makes them; of those of JPEG's own grid a half and a quarter.
         further: looks of the frames, pages or views beside the picture, 32 × 32 grey levels each,
             16 of them at most, evenly chosen.
         pictures: how many there are in all, as far as they can be read.

@@ -153,7 +153,7 @@ def measure_pages(family, count, tally, told):
             told.append(f"two of {family}: {kind}")
     for copy in PAGE_COPIES if count else ():
         kind = pictures[0].kind_to(Picture(COPIES[copy][1](images[0], chance)))
-        tally["copy of a page", family][kind] += 1
+        tally["copy of a page", copy][kind] += 1
         if kind not in SURE:
             told.append(f"{copy} of {family}: {kind}")
 

@@ -148,6 +148,8 @@ class Filters(
             raise ValueError("A path cannot contain NUL")
         if self.glob is not None:
             globs.of_path(self.glob)
+        if self.box is not None and self.box[0] > self.box[2]:
+            raise ValueError("`box`: south, west, north, east; its south lies north of its north")
 
     def raw_path(self) -> bytes:
         """Return the exact bytes of the path; empty if there is none."""

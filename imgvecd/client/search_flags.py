@@ -227,6 +227,7 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
         image = api.Term(id=options.id)
     words, signed = getattr(options, "text", ()), getattr(options, "term", ())
     text, terms = terms_of(words, signed, options.more_like, options.less_like)
+    filters = filters_of(options)
     try:
         return api.SearchRequest(
             text=text,
@@ -236,7 +237,7 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
             min_score=options.min_score,
             min_relevance=options.min_relevance,
             all=options.all,
-            filters=filters_of(options),
+            filters=filters,
             order=options.order,
             group=options.group,
             cursor=options.cursor,
@@ -256,7 +257,18 @@ def request_of(options: argparse.Namespace) -> api.SearchRequest:
 
 
 def filters_of(options: argparse.Namespace) -> api.Filters:
-    """Return the filters that the flags make."""
+    """Return the filters that the flags make.
+
+    Raises:
+        BadRequestError: a flag makes no sense.
+    """
+    try:
+        return _filters_of(options)
+    except ValueError as error:
+        raise BadRequestError(f"{error}.") from error
+
+
+def _filters_of(options: argparse.Namespace) -> api.Filters:
     near = _numbers(options.near, _NEAR, "--near")
     box = _numbers(options.box, _BOX, "--box")
     return api.Filters(

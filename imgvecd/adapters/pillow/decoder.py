@@ -25,6 +25,7 @@ from imgvecd.adapters.pillow import (
     facts,
     further_pictures,
     geometry,
+    interpolation,
     opening,
     png_colour,
     quality,
@@ -141,10 +142,11 @@ def _copy_facts(picture: _Picture, file: BinaryIO, size_bytes: int, prefix: byte
         looks.append(further_pictures.look(other))
         if picture.image.format not in _BESIDE:
             digest.update(other.tobytes())
+    remembered = quality.remembered(luma, stored)
     return CopyFacts(
         pixels=digest.digest(),
         quality=saved_at,
-        remembered=quality.remembered(luma, stored),
+        remembered=remembered,
         lossless=lossless,
         depth=depth,
         full_colour=quality.is_full_colour(picture.image),
@@ -152,7 +154,7 @@ def _copy_facts(picture: _Picture, file: BinaryIO, size_bytes: int, prefix: byte
         steps=steps,
         sample=quality.sample(upright),
         strengths=quality.strengths(upright, rgb),
-        repeats=quality.repeats(upright),
+        repeats=interpolation.repeats(upright, min(saved_at, remembered) if steps else remembered),
         further=further_pictures.some(looks),
         pictures=1 + len(looks),
     )

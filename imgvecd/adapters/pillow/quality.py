@@ -26,19 +26,6 @@ _MOST_BLOCKS, _HARSH_BLOCKS = 4096, 16_384
 _NONE = 100  # quality of what remembers nothing
 _WHITE, _MOSTLY = 255, 0.9
 _SAMPLED = 96
-# Of the rhythm of interpolation: bins are 1 / length apart. At the frequency that enlarging by 1.5
-# to 3 and saving at 60 to 95 leaves, 48 photos had 4.6 times the strength beside it and more, as
-# they were 3.0 times at the most.
-_CLEAR = 4.0
-_LEAST_LENGTH = 64
-_STRONG_EDGE = 40.0  # grey levels
-_MOST_PEAKS = 12
-# Differences within what was one pixel, relative to those beside it, of what was enlarged so many
-# times: of 150 photos enlarged by two and saved at 80, 0.59 at the most, by four and at 90, 0.21;
-# by two, taken for four, 0.31 and more. Photos had 0.85 and more, at 10 as well.
-_REPEATED = {2: 0.7, 4: 0.28}
-_LEAST_APART = 0.5  # grey levels, in the mean: of less, nothing is told
-_GRID_BINS, _PEAK_BINS, _BESIDE_BINS, _SAME_BINS = 3, 4, 60, 2.5
 _BLOCK = 8  # pixels a side, of JPEG
 _STRENGTHS = ((1, 1), (2, 4), (5, 6), (7, 9), (10, 14))
 _TILE = 256  # pixels a side
@@ -147,27 +134,6 @@ def strengths(luma: Float32Array, rgb: Image.Image) -> tuple[float, ...]:
     )
 
 
-def repeats(luma: Float32Array) -> tuple[float, ...]:
-    """Return the frequencies at which second differences repeat, across and down.
-
-    Interpolated pixels are smoother than those that they were interpolated from, so a picture that
-    was enlarged has a rhythm: Gallagher, Detection of linear and cubic interpolation in JPEG
-    compressed images, 2005. A half is left out with JPEG's grid: mosaic sensors have it, too. What
-    was enlarged by two or four without interpolation has every pixel so many times.
-    """
-    across, down = _rhythm(luma), _rhythm(luma.T)
-    found = [
-        round(one, 4)
-        for one, bin_width in across
-        if any(abs(one - other) <= _SAME_BINS * max(bin_width, its) for other, its in down)
-    ]
-    apart = [_apart(each) for each in (luma, luma.T)]
-    for times, most in _REPEATED.items():
-        if max(_within(times, each) for each in apart) < most:
-            found.append(1 / times)
-    return tuple(found)
-
-
 def on_its_side(steps: tuple[int, ...]) -> tuple[int, ...]:
     """Return the steps of a picture turned by a quarter."""
     return tuple(steps[place % 8 * 8 + place // 8] for place in range(len(steps)))
@@ -196,47 +162,6 @@ def _strengths(blocks: Float32Array) -> Iterator[float]:
     for low, high in _STRENGTHS:
         mean = float(squares[(fineness >= low) & (fineness <= high)].mean())
         yield round(math.log(mean + 0.01) / 2, 5)
-
-
-def _rhythm(luma: Float32Array) -> list[tuple[float, float]]:
-    """Return (frequency, distance of frequencies that can be told apart) of the clear ones."""
-    length = luma.shape[1] - 2
-    if length < _LEAST_LENGTH:
-        return []
-    second = np.abs(2 * luma[:, 1:-1] - luma[:, :-2] - luma[:, 2:])
-    # strong edges would drown what all of a column has in common
-    profile = np.log1p(np.minimum(second, _STRONG_EDGE)).mean(axis=0)
-    smooth = np.convolve(np.pad(profile, 4, mode="edge"), np.full(9, 1 / 9), "valid")
-    strength = np.abs(np.fft.rfft((profile - smooth) * np.hanning(length)))
-    bins = np.arange(len(strength))
-    grid = length / 8
-    off_grid = np.abs(bins - np.rint(bins / grid) * grid) > _GRID_BINS
-    found = []
-    for peak in np.argsort(-strength * off_grid)[:_MOST_PEAKS]:
-        near = np.abs(bins - peak)
-        beside = strength[off_grid & (near > _PEAK_BINS) & (near <= _BESIDE_BINS)]
-        if off_grid[peak] and len(beside) and strength[peak] >= _CLEAR * np.median(beside):
-            found.append((float(peak / length), 1 / length))
-    return found
-
-
-def _apart(luma: Float32Array) -> Float32Array:
-    """Return how much each column differs from the next one, but for strong edges."""
-    apart: Float32Array = np.minimum(np.abs(np.diff(luma, axis=1)), _STRONG_EDGE).mean(axis=0)
-    return apart
-
-
-def _within(times: int, apart: Float32Array) -> float:
-    """Return how much neighbours differ but for one in `times`, relative to that one."""
-    places = np.arange(len(apart))
-    inside = places % 8 < 7  # noqa: PLR2004  # of JPEG's blocks
-    phases = [apart[inside & (places % times == phase)] for phase in range(times)]
-    if not all(map(len, phases)):
-        return 1.0
-    means = np.array([phase.mean() for phase in phases])
-    if means.max() < _LEAST_APART:
-        return 1.0
-    return float((means.sum() - means.max()) / (times - 1) / means.max())
 
 
 def _some_blocks(plane: NDArray[_Pixel], about: int, side: int = _BLOCK) -> NDArray[_Pixel]:

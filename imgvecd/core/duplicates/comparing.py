@@ -26,7 +26,7 @@ from imgvecd.types import CopyFacts, ExaminedImage
 
 logger = logging.getLogger(__name__)
 
-VERSION = 14
+VERSION = 15
 """Of the way pictures are examined and compared; what is stored of another is made anew."""
 
 _ON_ITS_SIDE = 5  # EXIF orientations from here on are turned by a quarter

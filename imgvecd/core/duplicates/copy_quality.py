@@ -30,9 +30,34 @@ _AS_WELL_EXPLAINED = 0.005
 _TURNED = 10  # by a tag alone, without the camera's words
 _DEEP = 8  # added for more than 8 bits a channel
 
+_MADE = "made from another copy"
+_NO_ORIGIN = "the others were made from another copy"
+_ON_STEPS = "made by another program from a poorer JPEG"
+_FADED = "fine detail and colours weaker than in another copy"
 
-def qualities(copies: Sequence[Copy]) -> dict[int, int]:
-    """Return by image id about how well each was saved, as far as that makes a difference."""
+
+class Qualities:
+    """About how well each copy was saved, as far as that makes a difference between them.
+
+    Attributes:
+        found: by image id, 1 to 100 and more.
+        reasons: by image id, what a person should know of it that its file does not say.
+    """
+
+    def __init__(self, found: dict[int, int]) -> None:
+        self.found = found
+        self.reasons: dict[int, str] = {}
+
+    def put_behind(self, one: int, quality: int, reason: str) -> None:
+        """Make a copy clearly poorer than `quality`, if it is not so yet."""
+        behind = quality - SAME_QUALITY - 1
+        if behind < self.found[one]:
+            self.found[one] = behind
+            self.reasons[one] = reason
+
+
+def qualities(copies: Sequence[Copy]) -> Qualities:
+    """Return how well copies were saved; those that nothing is known of are left out."""
     known = {copy.image.id: copy for copy in copies if copy.facts is not None}
     told = any(said_by_camera(copy.image) for copy in known.values())
     found = {}
@@ -62,11 +87,12 @@ def qualities(copies: Sequence[Copy]) -> dict[int, int]:
             quality = min(quality, BEST_DERIVED)
         found[identity] = quality + (_DEEP if _is_deep(copy) else 0)
     _level_the_same_pixels(known, found)
-    _lower_what_was_made_from_others(known, found)
-    _lower_what_lies_on_steps_of_others(known, found)
-    _lower_what_faded(known, found)
+    judged = Qualities(found)
+    _lower_what_was_made_from_others(known, judged)
+    _lower_what_lies_on_steps_of_others(known, judged)
+    _lower_what_faded(known, judged)
     _level_the_same_pixels(known, found)
-    return found
+    return judged
 
 
 def _level_the_same_pixels(known: Mapping[int, Copy], found: dict[int, int]) -> None:
@@ -89,12 +115,12 @@ def _level_the_same_pixels(known: Mapping[int, Copy], found: dict[int, int]) -> 
         found.update(dict.fromkeys(ids, level))
 
 
-def _lower_what_was_made_from_others(known: Mapping[int, Copy], found: dict[int, int]) -> None:
+def _lower_what_was_made_from_others(known: Mapping[int, Copy], judged: Qualities) -> None:
     """Put copies behind those of the same size that their own pixels show they were made from."""
-    made = made_from(known)
+    made, found = made_from(known), judged.found
     for origin in sorted(made, key=lambda each: -found[each]):
         for one in made[origin]:
-            found[one] = min(found[one], found[origin] - SAME_QUALITY - 1)
+            judged.put_behind(one, found[origin], _MADE)
     children = {one for ones in made.values() for one in ones}
     origins = [each for each in known if each not in children and made[each]]
     if origins:
@@ -107,10 +133,10 @@ def _lower_what_was_made_from_others(known: Mapping[int, Copy], found: dict[int,
         for one in strangers:
             pair = known[origin], known[one]
             if is_comparable(*pair) and not (_is_lossless(known[one]) and _has_faded(*pair)):
-                found[one] = min(found[one], found[origin] - SAME_QUALITY - 1)
+                judged.put_behind(one, found[origin], _NO_ORIGIN)
 
 
-def _lower_what_lies_on_steps_of_others(known: Mapping[int, Copy], found: dict[int, int]) -> None:
+def _lower_what_lies_on_steps_of_others(known: Mapping[int, Copy], judged: Qualities) -> None:
     """Put what another codec made of a coarse JPEG behind that, whose traces it hides."""
     jpegs = [each for each in known if known[each].image.format == "jpeg"]
     others = [each for each in known if not (_is_lossless(known[each]) or each in jpegs)]
@@ -123,7 +149,7 @@ def _lower_what_lies_on_steps_of_others(known: Mapping[int, Copy], found: dict[i
             and origin.facts
             and lies_on_steps(copy.facts, origin.facts)
         ):
-            found[one] = min(found[one], found[jpeg] - SAME_QUALITY - 1)
+            judged.put_behind(one, judged.found[jpeg], _ON_STEPS)
 
 
 def made_from(known: Mapping[int, Copy]) -> dict[int, list[int]]:
@@ -148,8 +174,9 @@ def made_from(known: Mapping[int, Copy]) -> dict[int, list[int]]:
     return made
 
 
-def _lower_what_faded(known: Mapping[int, Copy], found: dict[int, int]) -> None:
+def _lower_what_faded(known: Mapping[int, Copy], judged: Qualities) -> None:
     """Put copies behind others about as good, or well saved, of which they have less."""
+    found = judged.found
     most = max(found.values(), default=0)
     best = [
         each
@@ -163,7 +190,7 @@ def _lower_what_faded(known: Mapping[int, Copy], found: dict[int, int]) -> None:
     }
     least = min((found[each] for each in best if each not in faded), default=most)
     for one in faded if len(faded) < len(best) else ():
-        found[one] = min(found[one], least - SAME_QUALITY - 1)
+        judged.put_behind(one, least, _FADED)
 
 
 def _is_lossless(copy: Copy) -> bool:

@@ -71,7 +71,8 @@ class Chooser:
         shown = _shown(copies)
         self._sides = {identity: each.side for identity, each in shown.items()}
         self._enlarged = {identity for identity, each in shown.items() if each.enlarged}
-        self._qualities = qualities(copies)
+        judged = qualities(copies)
+        self._qualities, self._reasons = judged.found, judged.reasons
         for identity in self._enlarged & self._qualities.keys():
             self._qualities[identity] = min(self._qualities[identity], BEST_DERIVED)
         rules = KEEPER_RULES if request.rules is None else request.rules
@@ -130,6 +131,8 @@ class Chooser:
         if facts and quality is not None and quality < LOSSLESS and not untouched:
             told = facts.worst_quality
             said.append(f"quality {'about ' if facts.remembered <= told < LOSSLESS else ''}{told}")
+        if image.id in self._reasons:
+            said.append(self._reasons[image.id])
         said.append("camera metadata" if said_by_camera(image) else "no camera metadata")
         said += written_in(image)
         return ", ".join(said)
@@ -156,15 +159,20 @@ class Chooser:
     def _finest(self, copies: Sequence[Copy]) -> list[Copy]:
         if any(copy.image.id not in self._qualities for copy in copies):
             return list(copies)
+        # a smaller copy shows as much as a soft picture, but it was made from that
         widest = max(nominal_side(copy.image) for copy in copies)
+        wide = [nominal_side(copy.image) >= SAME_SIDE * widest for copy in copies]
         ranks = [
-            # a smaller copy shows as much as a soft picture, but it was made from that
-            self._qualities[copy.image.id]
-            + (_SOFT if nominal_side(copy.image) >= SAME_SIDE * widest else 0)
-            for copy in copies
+            self._qualities[copy.image.id] + (_SOFT if is_wide else 0)
+            for copy, is_wide in zip(copies, wide, strict=True)
         ]
-        least = max(ranks) - SAME_QUALITY
-        return [copy for copy, each in zip(copies, ranks, strict=True) if each >= least]
+        small = [each for each, is_wide in zip(ranks, wide, strict=True) if not is_wide]
+        alone = max(ranks) > max(small, default=0)
+        return [
+            copy
+            for copy, each, is_wide in zip(copies, ranks, wide, strict=True)
+            if each >= max(ranks) - SAME_QUALITY and (is_wide or not alone)
+        ]
 
 
 def _plainly_named(copies: Sequence[Copy]) -> list[Copy]:

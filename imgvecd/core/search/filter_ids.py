@@ -94,8 +94,6 @@ def with_dates(filters: Filters, today: datetime.date) -> Filters:
         BadRequestError: a time cannot be understood, nothing could ever pass, or whoever asks has
             another idea of a folder.
     """
-    if filters.box is not None and filters.box[0] > filters.box[2]:
-        raise BadRequestError("`box`: south, west, north, east; its south lies north of its north")
     if filters.folder is not None and filters.folder.startswith("~"):
         raise BadRequestError(
             f"`folder`: {filters.folder} means another folder for each user: give its full path"

@@ -287,6 +287,10 @@ def test_saved_searches_are_told_in_short(server, environment):
     ("arguments", "complaint"),
     [
         (["search"], b"Say what to look for"),
+        (["search", "x", "--box", "53,13,52,14"], b"its south lies north of its north"),
+        (["search", "x", "--glob", "a" * 5000], b"a glob has at most 4,096 characters"),
+        (["images", "--glob", "a" * 5000], b"a glob has at most 4,096 characters"),
+        (["images", "--glob", "[z-a]"], b"a glob"),
         (["similar"], b"Say what to look for"),
         (["similar", "/nowhere.jpg"], b"/nowhere.jpg: No such file"),
         (["similar", "/"], b"/: Is a directory"),

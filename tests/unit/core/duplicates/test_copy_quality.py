@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter
 from PIL.ExifTags import Base
 
 from benchmarks.duplicates.variants import again, saved
@@ -96,6 +96,40 @@ def test_what_was_first_saved_at_100_is_kept(picture, quality):
     assert kept(copy=copy, original=original) == "original"
 
 
+@pytest.mark.parametrize("how", [("JPEG", {"quality": 92}), ("PNG", {}), ("WEBP", {"quality": 80})])
+@pytest.mark.parametrize("percent", [80, 250])
+def test_what_was_made_twice_as_large_and_sharpened_gives_way(picture, percent, how):
+    original = saved(picture, quality=88)
+    form, options = how
+    sharp = ImageFilter.UnsharpMask(1.5, percent, 0)
+    for kernel in (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BILINEAR):
+        larger = scaled(opened(original), 2, kernel).filter(sharp)
+        assert kept(larger=saved(larger, form, **options), original=original) == "original"
+
+
+@pytest.mark.parametrize("quality", [80, 92])
+@pytest.mark.parametrize(
+    "soften",
+    [
+        ImageFilter.GaussianBlur(1.5),
+        ImageFilter.BoxBlur(1),
+        ImageFilter.MedianFilter(5),
+        ImageFilter.Kernel((5, 5), np.eye(5).ravel()),  # moved
+    ],
+    ids=["lens", "sensor", "denoised", "moved"],
+)
+def test_a_soft_original_is_not_taken_for_enlarged(picture, soften, quality):
+    pixels = np.asarray(picture.filter(soften), np.float32)
+    noisy = pixels + np.random.default_rng(3).normal(0, 2, pixels.shape)
+    shot = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+    shot = shot.filter(ImageFilter.UnsharpMask(1.5, 100, 0))
+    original = saved(shot, quality=quality)
+    assert not pillow.examine(io.BytesIO(original), 10**7).facts.repeats
+    for kernel in (Image.Resampling.LANCZOS, Image.Resampling.BOX):
+        half = saved(scaled(opened(original), 0.5, kernel), quality=95)
+        assert kept(half=half, original=original) == "original"
+
+
 def test_the_enlarged_copy_of_an_enlarged_copy_is_no_better(picture):
     files = {
         f"times {factor}": saved(scaled(picture, factor), quality=95) for factor in (3, 2.25, 1.5)
@@ -119,9 +153,10 @@ def test_of_neighbouring_qualities_the_one_that_explains_the_other_was_first(pic
     assert kept(copy=copy, original=original) == "original"
 
 
-def test_a_pattern_is_not_taken_for_enlarging():
-    down, across = np.mgrid[:300, :300]
-    waves = 128 + 60 * np.sin(2 * np.pi * down / 3) + 60 * np.sin(2 * np.pi * across / 3)
+@pytest.mark.parametrize("period", [3, 4])
+def test_a_pattern_is_not_taken_for_enlarging(period):
+    down, across = 2 * np.pi * np.mgrid[:300, :300] / period
+    waves = 128 + 60 * np.sin(down) + 60 * np.sin(across)
     noisy = waves + np.random.default_rng(1).normal(0, 12, waves.shape)
     pattern = Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).convert("RGB")
     half = saved(scaled(pattern, 0.5), quality=95)
@@ -213,6 +248,17 @@ def test_quality_is_told_of_what_lost_some(picture):
     assert told["original"] == f"{size}, quality 92, no camera metadata"
     coarse = saved(opened(saved(picture, quality=30)), "PNG")
     assert "lossless, quality about" in ordered(coarse=coarse)[0][1]
+
+
+def test_it_is_told_what_shows_that_a_copy_is_one(picture):
+    original = saved(picture, quality=88)
+    by_webp = saved(again(opened(original), "WEBP", quality=75), quality=92)
+    told = dict(ordered(copy=by_webp, original=original))
+    assert "fine detail and colours weaker than in another copy" in told["copy"]
+    assert "weaker" not in told["original"]
+    told = dict(ordered(copy=saved(opened(original), quality=94), original=original))
+    assert "made from another copy" in told["copy"]
+    assert "made from" not in told["original"]
 
 
 def test_of_files_as_old_as_each_other_the_one_with_the_plain_name_is_kept(picture):
