@@ -11,7 +11,7 @@ from gateways import Gateway
 from PIL import Image
 from running import DEADLINE_S, RunningDaemon
 
-KEPT = "Zürich – 100 % «Süden»; it's 30° ☀ #1 (2).jpg"  # such names are the same everywhere
+KEPT = "Zürich – 100 «Süden»; it's 30° ☀ #1 (2).jpg"  # such names are the same everywhere
 NAMES = (KEPT.encode(), b"%41%2e%2e %00.jpg", *HOSTILE)
 
 
