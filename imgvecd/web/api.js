@@ -62,6 +62,16 @@ export function splitPath(path) {
   return [path.slice(0, slash), path.slice(slash + 1)];
 }
 
+/** @param {ParentNode} of @param {string} selector @returns {HTMLElement} what is surely there */
+export function child(of, selector) {
+  return /** @type {HTMLElement} */ (of.querySelector(selector));
+}
+
+/** @param {string} id @returns {DocumentFragment} what the page's HTML has for it */
+export function written(id) {
+  return /** @type {any} */ (document.getElementById(id)).content.cloneNode(true);
+}
+
 /** @param {number} count */
 export function photos(count) {
   return count === 1 ? "1 photo" : `${count.toLocaleString()} photos`;

@@ -1,6 +1,6 @@
-/** The bar on top: the search box, the filters as chips, and what the daemon is doing. */
+/** The bar on top: search box, filters, and what the daemon is doing. */
 
-import { ask, photos, withFields } from "./api.js";
+import { ask, child, photos, withFields } from "./api.js";
 import { Results } from "./sources.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
 
@@ -12,7 +12,7 @@ export class Bar {
   constructor(box, told) {
     this.box = box;
     this.told = told;
-    this.field = /** @type {HTMLInputElement} */ (box.querySelector("#query"));
+    this.field = /** @type {HTMLInputElement} */ (child(box, "#query"));
     /** @type {any} */
     this.scene = null;
     this.count = "";
@@ -20,11 +20,11 @@ export class Bar {
     this.results = null;
     this._typing = 0;
     this._refines = false; // what was searched for while the box had the focus
-    this._of("form").onsubmit = (event) => this._submit(event);
+    child(this.box, "form").onsubmit = (event) => this._submit(event);
     this.field.oninput = () => this._typed();
     this.field.onblur = () => { this._refines = false; };
-    this._of("#by-picture button").onclick = told.noPicture;
-    const menu = this._of("#filters");
+    child(this.box, "#by-picture button").onclick = told.noPicture;
+    const menu = child(this.box, "#filters");
     menu.onbeforetoggle = ({ newState }) => {
       if (newState === "open") for (const list of menu.querySelectorAll("fieldset")) void this._facet(list);
     };
@@ -41,7 +41,7 @@ export class Bar {
   show(scene, byPicture) {
     this.scene = scene;
     if (document.activeElement !== this.field) this.field.value = scene.query;
-    this._of("#by-picture").hidden = !byPicture;
+    child(this.box, "#by-picture").hidden = !byPicture;
     for (const button of this.box.querySelectorAll("[data-view]")) {
       button.ariaCurrent = /** @type {HTMLElement} */ (button).dataset.view === scene.view ? "page" : null;
     }
@@ -64,20 +64,15 @@ export class Bar {
   /** @param {Answer | null} state */
   status(state) {
     const { kind, text } = workOf(state);
-    const button = this._of(".state");
+    const button = child(this.box, ".state");
     button.className = `quiet state ${kind}`;
     button.title = text;
     render(html`<span class="dot" aria-hidden="true"></span><span class="wide-only">${text}</span><span class="unseen">Status: ${text}</span>`, button);
   }
 
-  /** @param {string} selector @returns {HTMLElement} */
-  _of(selector) {
-    return /** @type {HTMLElement} */ (this.box.querySelector(selector));
-  }
-
   _draw() {
     const { scene } = this;
-    const chips = this._of("#chips");
+    const chips = child(this.box, "#chips");
     chips.hidden = scene.view !== "photos";
     if (chips.hidden) return;
     this._drawMenu();
@@ -124,8 +119,8 @@ export class Bar {
     const { favorite, min_rating: least = 0 } = this.scene.filters;
     const stars = [1, 2, 3, 4, 5].map((star) => html`<button class="star ${star <= least ? "lit" : ""}" aria-label="At least ${star}"
       @click=${() => this._add({ min_rating: star === least ? undefined : star })}>★</button>`);
-    render(["Rating ", stars], this._of("#least"));
-    const heart = this._of("#favorite");
+    render(["Rating ", stars], child(this.box, "#least"));
+    const heart = child(this.box, "#favorite");
     heart.ariaPressed = String(Boolean(favorite));
     heart.onclick = () => this._add({ favorite: favorite ? undefined : true });
   }
@@ -151,7 +146,7 @@ export class Bar {
   _add(more) {
     // JSON leaves undefined ones out
     const filters = JSON.parse(JSON.stringify({ ...this.scene.filters, ...more }));
-    this._of("#filters").hidePopover();
+    child(this.box, "#filters").hidePopover();
     this.told.filter(filters);
   }
 

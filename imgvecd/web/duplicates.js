@@ -1,6 +1,6 @@
 /** Groups of the same picture, side by side: what differs, what stays. */
 
-import { ask, attempt, splitPath, thumbnail } from "./api.js";
+import { ask, attempt, splitPath, thumbnail, written } from "./api.js";
 import { within } from "./layout.js";
 import { size } from "./panel.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
@@ -58,7 +58,7 @@ export class Duplicates {
   async show(at = this.at) {
     this.visible = true;
     this.at = at;
-    render(html`<div class="empty"><h2>Comparing your photos…</h2><p>The first time every picture is looked at.</p></div>`, this.box);
+    render(written("comparing"), this.box);
     try {
       this.groups = [];
       await this._more(Math.min(this.at + this.page, 10_000));

@@ -1,12 +1,9 @@
 /**
- * The grid: shows a window of a source, whatever its length.
- *
- * Browsers limit the height of a box, so the sheet is never taller than `TALLEST` and stands for a
- * part of the whole that moves along (`base`). Cells are reused; focus stays on the grid itself and
- * `aria-activedescendant` says which photo is meant.
+ * The grid: shows a window of a source, whatever its length. Browsers limit the height of a box, so the
+ * sheet stands for a part of the whole that moves along (`base`). Cells are reused; focus stays on the grid.
  */
 
-import { thumbnail, thumbnailSize } from "./api.js";
+import { child, thumbnail, thumbnailSize, written } from "./api.js";
 import { lastNotAbove, layOut, ratioOf, within } from "./layout.js";
 import { Timeline } from "./sources.js";
 
@@ -26,6 +23,7 @@ export class Grid {
     /** @type {Source | null} */
     this.source = null;
     this.layout = this._laidOut(1);
+    this._whole = 0;
     this.base = 0;
     this.active = 0;
     this.anchor = 0;
@@ -145,8 +143,8 @@ export class Grid {
   _arrange() {
     const width = this.sheet.clientWidth || this.box.clientWidth;
     this.layout = this._laidOut(width);
-    const height = Math.min(this.layout.height + 24, TALLEST);
-    this.sheet.style.height = `${height}px`;
+    this._whole = this.layout.height + 24;
+    this.sheet.style.height = `${Math.min(this._whole, TALLEST)}px`;
     this._width = width;
     for (const heading of this._headings.values()) heading.remove();
     this._headings.clear();
@@ -159,9 +157,7 @@ export class Grid {
 
   /** @param {number} wanted Choose the base so that there is room to scroll both ways. */
   _rebase(wanted) {
-    const whole = this.layout.height + 24;
-    const capped = whole > TALLEST;
-    this.base = capped ? within(wanted - TALLEST / 2, 0, whole - TALLEST) : 0;
+    this.base = within(wanted - TALLEST / 2, 0, Math.max(this._whole - TALLEST, 0));
     this.box.scrollTop = wanted - this.base;
     this._last = wanted;
   }
@@ -170,12 +166,9 @@ export class Grid {
     const view = this.box.clientHeight;
     const place = this.box.scrollTop;
     const edge = TALLEST / 8;
-    const whole = this.layout.height + 24;
-    if (whole > TALLEST) {
-      const nearTop = place < edge && this.base > 0;
-      const nearEnd = place > TALLEST - edge - view && this.base < whole - TALLEST;
-      if (nearTop || nearEnd) this._rebase(this.top);
-    }
+    const nearTop = place < edge && this.base > 0;
+    const nearEnd = place > TALLEST - edge - view && this.base < this._whole - TALLEST;
+    if (nearTop || nearEnd) this._rebase(this.top);
     this._fast = Math.abs(this.top - this._last) > FAST * view;
     clearTimeout(this._settling);
     if (this._fast) this._settling = setTimeout(() => { this._fast = false; this._render(); }, SETTLED_MS);
@@ -330,7 +323,7 @@ export class Grid {
   _vertical(rows) {
     const row = this._rowOf(this.active);
     const wanted = within(row + rows, 0, this.layout.rows - 1);
-    if (wanted === row) return rows < 0 ? 0 : (this.source?.length ?? 1) - 1;
+    if (wanted === row) return rows * Infinity;
     const middle = this._middle(row, this.active);
     let best = this.layout.starts[wanted];
     for (let i = best; i < this.layout.starts[wanted + 1]; i++) {
@@ -362,7 +355,7 @@ export class Grid {
       PageUp: () => this._vertical(-page),
       PageDown: () => this._vertical(page),
       Home: () => 0,
-      End: () => (this.source?.length ?? 1) - 1,
+      End: () => Infinity,
     });
     if (event.key in steps) {
       event.preventDefault();
@@ -515,11 +508,5 @@ function cellOf({ target }) {
 
 /** @returns {HTMLElement} */
 function newCell() {
-  const made = /** @type {HTMLTemplateElement} */ (child(document, "#cell")).content.cloneNode(true);
-  return child(/** @type {DocumentFragment} */ (made), ".cell");
-}
-
-/** @param {ParentNode} of @param {string} selector @returns {HTMLElement} */
-function child(of, selector) {
-  return /** @type {HTMLElement} */ (of.querySelector(selector));
+  return child(written("cell"), ".cell");
 }

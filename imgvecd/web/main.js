@@ -1,6 +1,6 @@
 /** The page: what is shown, how one gets there, and which keys do what. */
 
-import { ask, attempt, commands, Live, photos } from "./api.js";
+import { ask, attempt, child, commands, Live, photos, written } from "./api.js";
 import { Bar, parse } from "./bar.js";
 import { Duplicates } from "./duplicates.js";
 import { Grid, Scrubber } from "./grid.js";
@@ -49,6 +49,7 @@ const viewer = new Viewer({
     void panel.show(id);
   },
   closed: (index) => closedViewer(index),
+  about: () => togglePanel(),
 });
 const bar = new Bar(byId("bar"), {
   search: (query, refined) => go({ ...scene, view: "photos", query, literal: undefined }, refined),
@@ -233,11 +234,6 @@ function tellIfEmpty({ length }) {
   render(written(filtered ? "no-hits" : "no-photos"), byId("view"));
 }
 
-/** @param {string} id Return what the page's HTML has for it. */
-function written(id) {
-  return /** @type {HTMLTemplateElement} */ (byId(id)).content.cloneNode(true);
-}
-
 /** @param {number} index @param {boolean} [again] it is in the history already */
 function openViewer(index, again) {
   if (!grid.source?.length) return;
@@ -404,7 +400,7 @@ async function closePage() {
   live.stop();
   await ask("POST", "/close").catch(() => {});
   document.body.replaceChildren(written("closed"));
-  /** @type {HTMLElement} */ (document.querySelector("code")).textContent = `${commands.imgvec} browse`;
+  child(document, "code").textContent = `${commands.imgvec} browse`;
 }
 
 addEventListener("keydown", (event) => {

@@ -1,4 +1,4 @@
-/** The map: photos where they were taken, those near each other together, over our own coastline. */
+/** The map: photos where they were taken, over our own coastline. */
 
 import { ask, photos, thumbnail, withFields } from "./api.js";
 import { within } from "./layout.js";
@@ -56,8 +56,11 @@ export class PhotoMap {
     try {
       this._land ??= landOf(await (await fetch("/web/vendor/land.json")).json());
       if (!spot) {
-        const { clusters } = await ask("GET", withFields("/v1/positions", { columns: 64 }));
-        if (clusters.length) this.spot = this._fitting(extentOf(clusters));
+        const far = await this._within([-90, -180, 90, 180]); // in large cells
+        if (far.clusters.length) {
+          const near = await this._within(extentOf(far.clusters, far.cell_degrees));
+          this.spot = this._fitting(extentOf(near.clusters));
+        }
       }
     } catch (error) {
       this.failure = error.message;
@@ -181,12 +184,18 @@ export class PhotoMap {
     }, SETTLED_MS);
   }
 
+  /** @param {Box} box */
+  _within([south, west, north, east], columns = 64) {
+    return ask("GET", withFields("/v1/positions", { south, west, north, east, columns }));
+  }
+
   async _ask() {
     const asked = ++this._asked;
-    const [south, west, north, east] = this._seen(APART);
+    const box = this._seen(APART);
+    const [, west, , east] = box;
     const columns = within(Math.round((this._world * ((turned(east - west) + 360) % 360 || 360)) / 360 / CELL), 1, 64);
     try {
-      const found = await ask("GET", withFields("/v1/positions", { south, west, north, east, columns }));
+      const found = await this._within(box, columns);
       if (asked !== this._asked || !this.visible) return;
       this.groups = this._together(found.clusters, found.cell_degrees);
       this.failure = "";
@@ -232,9 +241,8 @@ export class PhotoMap {
 
   /** Zoom in to a group, or show its photos where that would not part them. @param {Group} group */
   async _open(group) {
-    const [south, west, north, east] = group.box;
     if (group.count <= FEW) return this.told.photos(group.box);
-    const found = await ask("GET", withFields("/v1/positions", { south, west, north, east, columns: 64 }));
+    const found = await this._within(group.box);
     const to = this._fitting(extentOf(found.clusters));
     if (to.zoom < this.spot.zoom + 0.5 || found.clusters.length < 2) this.told.photos(group.box);
     else {
@@ -408,9 +416,8 @@ function limited({ latitude, longitude, zoom }, height) {
   return { latitude: up(within(down(latitude), edge, 1 - edge)), longitude: turned(longitude), zoom: large };
 }
 
-/** @param {{latitude: number, longitude: number}[]} points @returns {Box} the narrowest that holds them */
-function extentOf(points) {
-  const least = 0.002; // degrees: one place has an extent, too
+/** @param {{latitude: number, longitude: number}[]} points @returns {Box} the narrowest that holds them, and so many degrees around */
+function extentOf(points, around = 0.002) {
   const latitudes = points.map((point) => point.latitude);
   const longitudes = points.map((point) => point.longitude).sort((a, b) => a - b);
   let east = longitudes[longitudes.length - 1];
@@ -418,7 +425,8 @@ function extentOf(points) {
   for (let i = 1; i < longitudes.length; i++) {
     if (longitudes[i] - longitudes[i - 1] > 360 + west - east) [west, east] = [longitudes[i], longitudes[i - 1] + 360];
   }
-  return onEarth([Math.min(...latitudes) - least, west - least, Math.max(...latitudes) + least, east + least]);
+  const [south, north] = [Math.min(...latitudes) - around, Math.max(...latitudes) + around];
+  return onEarth([Math.max(south, -90), west - around, Math.min(north, 90), east + around]);
 }
 
 /** @param {Box} box @returns {Box} the same; beyond the date line it goes on in the west */

@@ -1,4 +1,4 @@
-/** What is known of one photo, and what the user says of it, edited in place. */
+/** What is known of one photo, and what the user says of it. */
 
 import { ask, attempt, splitPath, thumbnail } from "./api.js";
 import { detailsOf } from "./viewer.js";

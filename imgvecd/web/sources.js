@@ -1,4 +1,4 @@
-/** What a grid shows: the timeline, or the hits of a search. Both load what is looked at. */
+/** What a grid shows: the timeline, or the hits of a search. */
 
 import { ask, splitPath, withFields } from "./api.js";
 import { lastNotAbove } from "./layout.js";

@@ -1,4 +1,4 @@
-/** What the daemon is doing, what it cannot do, and the few things to be done about it. */
+/** What the daemon is doing, and what can be done about it. */
 
 import { ask, attempt, commands } from "./api.js";
 import { html, nothing, render } from "./vendor/lit-html.js";
@@ -41,7 +41,7 @@ export class Status {
         <progress max="1" .value=${share} aria-label="Indexed"></progress>
         <p>${n(files.indexed)} of ${n(files.seen)} files can be searched${files.pending ? html`, ${n(files.pending)} wait` : nothing}${
           files.failed ? html`, ${n(files.failed)} cannot be read` : nothing}.
-          ${state.rate_per_s ? html`${state.rate_per_s} a second${state.eta_s ? html`, about ${lasting(state.eta_s)} left` : nothing}.` : nothing}</p>
+          ${files.pending && state.rate_per_s ? html`${state.rate_per_s} a second${state.eta_s ? html`, about ${lasting(state.eta_s)} left` : nothing}.` : nothing}</p>
         <div class="actions">
           ${pause
             ? html`<button class="main" @click=${() => this._act("/v1/resume", { force: true }, "Indexing goes on")}>Resume</button><span>Paused: ${pause.reason}</span>`

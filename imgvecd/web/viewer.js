@@ -59,6 +59,8 @@ export class Viewer {
     this.swipe = swipe;
     swipe.addFilter("numItems", () => source.length);
     swipe.addFilter("itemData", (/** @type {any} */ _data, /** @type {number} */ at) => this._data(at));
+    swipe.on("uiRegister", () =>
+      swipe.ui.registerElement({ name: "about", order: 9, isButton: true, title: "About this photo (i)", html: "i", onClick: this.told.about }));
     swipe.on("change", () => this._changed());
     swipe.on("openingAnimationEnd", () => this.resized());
     swipe.on("afterInit", () => {

@@ -3,9 +3,12 @@
 import http.client
 import http.server
 import json
+import re
+import socket
 import threading
 
 import pytest
+from browsers import Browser
 from gateways import Gateway
 from running import DEADLINE_S
 
@@ -92,6 +95,47 @@ def test_a_page_of_elsewhere_writes_nothing(foreign, gateway, daemon, content_ty
     assert "owned" not in json.dumps(daemon.get("/v1/images/1"))
 
 
+GOT = {  # ways to have something of ours; `base` is our page's origin
+    "event stream": "new Promise(done => { const e = new EventSource(base + '/v1/events',"
+    " {withCredentials: true}); e.onopen = () => done(true);"
+    " e.onerror = () => { e.close(); done(false); }; })",
+    "socket": "new Promise(done => { const s = new WebSocket(base.replace('http', 'ws') +"
+    " '/v1/events'); s.onopen = () => done(true); s.onerror = () => done(false); })",
+    "module": "import(base + '/web/api.js').then(() => true, () => false)",
+    "worker": "new Promise(done => { const w = new Worker(base + '/web/main.js');"
+    " w.onerror = () => done(false); w.onmessage = () => done(true); }).catch(() => false)",
+    "service worker": "navigator.serviceWorker.register(base + '/web/main.js')"
+    ".then(() => true, () => false)",
+    "style sheet": "loads('link', {rel: 'stylesheet', href: base + '/web/page.css'})",
+    "film": "loads('video', {src: base + '/v1/images/1/film', autoplay: true})",
+    "object": "loads('object', {data: base + '/v1/images/1/original'})",
+}
+
+
+@pytest.mark.parametrize("way", GOT)
+def test_a_page_of_elsewhere_gets_nothing_in_other_ways(foreign, gateway, way):
+    assert not foreign.js(
+        f"""(async (base) => {{
+            const loads = (name, fields) => new Promise(done => {{
+                const one = Object.assign(document.createElement(name), fields);
+                one.onload = one.onloadedmetadata = () => done(true);
+                one.onerror = () => done(false);
+                document.body.append(one); }});
+            return {GOT[way]}; }})('http://{gateway.host}')"""
+    )
+
+
+def test_what_a_page_of_elsewhere_sends_on_leaving_writes_nothing(foreign, gateway, daemon):
+    body = json.dumps(json.dumps({"ids": [1], "add": ["owned"]}))
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "application/json"):
+        foreign.js(
+            f"navigator.sendBeacon('http://{gateway.host}/v1/tags',"
+            f" new Blob([{body}], {{type: '{kind}'}}))"
+        )
+    foreign.js("new Promise(done => setTimeout(done, 300))")
+    assert "owned" not in json.dumps(daemon.get("/v1/images/1"))
+
+
 def test_a_form_of_elsewhere_writes_nothing(foreign, gateway, daemon):
     # the field's name and value make up JSON
     foreign.js(
@@ -148,13 +192,23 @@ def test_a_person_without_the_cookie_is_told_in_words(browser, alone):
     assert "Open the page again with `" in browser.text()
 
 
-def test_nothing_but_the_gateway_is_asked(page, gateway):
-    page.press("/")
-    page.press("a cat", "Enter")
-    page.until("/found|nearest/.test(document.querySelector('.count').textContent)")
-    asked = [url for url in page.requested if not url.startswith(("about:", "blob:"))]
-    assert asked
-    assert [url for url in asked if not url.startswith(f"http://{gateway.host}/")] == []
+def test_nothing_but_the_gateway_is_asked(kind, daemon):
+    # a browser of its own: others still ask for icons of the pages that they were at
+    browser, gateway = Browser(kind), None
+    try:
+        gateway = Gateway(daemon)
+        browser.open(gateway.address)
+        browser.until("document.querySelector('.cell.shown')")
+        browser.press("/")
+        browser.press("a cat", "Enter")
+        browser.until("/found|nearest/.test(document.querySelector('.count').textContent)")
+        asked = [url for url in browser.requested if not url.startswith(("about:", "blob:"))]
+        assert asked
+        assert [url for url in asked if not url.startswith(f"http://{gateway.host}/")] == []
+    finally:
+        browser.close()
+        if gateway:
+            gateway.close()
 
 
 def raw(gateway, method="GET", path="/", body=None, **headers):
@@ -200,6 +254,50 @@ def test_another_host_is_misdirected(alone, cookie, host):
     for name in (f"{host}:{alone.port}", host):
         status, _, _ = raw(alone, Host=name, Cookie=cookie, **OWN)
         assert status == 421
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{0}.:{1}", "{0}@evil.example:{1}", "evil@{0}:{1}", "[::1]:{1}", "{0}:0{1}", "{0}:{1}/"],
+)
+def test_the_host_has_one_form(alone, cookie, form):
+    name, _, port = alone.host.partition(":")
+    assert raw(alone, Host=form.format(name, port), Cookie=cookie, **OWN)[0] in {400, 421}
+    assert raw(alone, Host=form.format("127.0.0.1", port), Cookie=cookie, **OWN)[0] in {400, 421}
+
+
+def answers(gateway, *requests):
+    """Return the statuses of what is answered to requests that come at once, until it hangs up."""
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=DEADLINE_S) as connection:
+        connection.sendall(b"".join(requests))
+        with connection.makefile("rb") as stream:
+            return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d+) ", stream.read())]
+
+
+def test_each_request_of_a_connection_is_judged(alone, cookie):
+    own = "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n"
+    head = f"GET /v1/health HTTP/1.1\r\nHost: {alone.host}\r\n{own}"
+    let_in = f"{head}Cookie: {cookie}\r\n\r\n".encode()
+    last = f"{head}Connection: close\r\n\r\n".encode()
+    assert answers(alone, let_in, let_in, last) == [200, 200, 401]
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: 4\r\nContent-Length: 90\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+    ],
+)
+def test_a_body_with_two_ends_is_refused(alone, cookie, lengths):
+    own = "Sec-Fetch-Site: same-origin\r\nContent-Type: application/json\r\n"
+    head = f"Host: {alone.host}\r\n{own}Origin: http://{alone.host}\r\nCookie: {cookie}\r\n"
+    hidden = f"GET /v1/health HTTP/1.1\r\n{head}\r\n"
+    told = f"POST /v1/retry HTTP/1.1\r\n{head}{lengths}\r\n0\r\n\r\n{hidden}"
+    (status,) = answers(alone, told.encode())
+    assert status == 400
 
 
 def test_two_hosts_are_misdirected(alone, cookie):

@@ -1,5 +1,6 @@
 """The original is downloaded as a person does it: under its name, and byte for byte."""
 
+import contextlib
 import json
 import os
 import time
@@ -10,7 +11,7 @@ from gateways import Gateway
 from PIL import Image
 from running import DEADLINE_S, RunningDaemon
 
-KEPT = "Zürich – 100 % «Süden»; it's 30° ☀ #1 (2).jpg"  # such names are the same everywhere
+KEPT = "Zürich – 100 «Süden»; it's 30° ☀ #1 (2).jpg"  # such names are the same everywhere
 NAMES = (KEPT.encode(), b"%41%2e%2e %00.jpg", *HOSTILE)
 
 
@@ -35,11 +36,11 @@ def downloaded(browser, before):
     """Return (name, bytes) of the file that has come, once all of it has."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        there = sorted(browser.downloads.iterdir())
-        new = [path for path in there if path.name not in before]
-        partly = [path for path in new if path.suffix in {".part", ".crdownload"}]
-        if new and not partly and new[0].stat().st_size:
-            return new[0].name, new[0].read_bytes()
+        for path in set(browser.downloads.iterdir()) - before:
+            with contextlib.suppress(FileNotFoundError):  # it got its name meanwhile
+                meanwhile = path.name[0] == "." or path.suffix in {".part", ".crdownload"}
+                if not meanwhile and path.stat().st_size:
+                    return path.name, path.read_bytes()
         time.sleep(0.05)
     raise AssertionError(f"nothing was downloaded: {list(browser.downloads.iterdir())}")
 
@@ -63,8 +64,9 @@ def test_an_original_is_downloaded_under_its_name_byte_for_byte(browser, odd):
                 f"(a => a?.href !== {json.dumps(last)} && a?.href)"
                 "(document.querySelector('#panel a[download]'))"
             )
+            browser.until("document.querySelector('.strip img')")  # nothing moves any more
             browser.js("document.querySelector('#panel a[download]').scrollIntoView()")
-            before = {path.name for path in browser.downloads.iterdir()}
+            before = set(browser.downloads.iterdir())
             browser.click("#panel a[download]")
             name, content = downloaded(browser, before)
             (original,) = (each for each, whole in contents.items() if whole == content)

@@ -419,6 +419,73 @@ def test_keys_count_while_a_photo_is_still_opening(page):
     page.until("document.querySelector('.pswp__counter').innerText.startsWith('3 /')")
 
 
+def test_the_panel_opens_and_closes_without_a_key(page):
+    page.click(".cell")
+    page.until("document.querySelector('.pswp--open .pswp__button--about')")
+    for hidden in ("false", "true"):
+        page.click(".pswp__button--about")
+        page.until(f"document.querySelector('#panel').hidden === {hidden}")
+
+
+def test_on_a_phone_nothing_covers_anything_else(page):
+    page.resize(390, 780)
+    page.press("x", "5")
+    page.until("document.querySelector('#notice.shown')?.getAnimations().length === 0")
+    (left, right, top), bottom = page.js(
+        "[(({left, right, top}) => [left, right, top])"
+        "(document.querySelector('#selection').getBoundingClientRect()),"
+        " document.querySelector('#notice').getBoundingClientRect().bottom]"
+    )
+    assert bottom <= top
+    assert abs(left - (390 - right)) <= 1
+    assert right - left > 300
+    page.press("0", "Escape", "?")
+    page.until("document.querySelector('#help[open]')")
+    assert page.js("document.querySelector('#help').scrollTop") == 0  # it begins at its beginning
+    page.press("Escape")
+    page.click("[popovertarget]")
+    page.until("document.querySelector('[data-kind=camera] li')")
+    kinds = "[...document.querySelectorAll('#filters fieldset')].filter(f => f.offsetHeight)"
+    assert "person" not in page.js(f"{kinds}.map(f => f.dataset.kind)")  # nobody is named here
+
+
+@pytest.mark.long
+def test_all_places_are_seen_when_the_map_opens(browser, tmp_path):
+    pictures = tmp_path / "Pictures"
+    pictures.mkdir()
+    for i in range(12):  # some at the edges of the large cells that are asked for first
+        picture = Image.new("RGB", (60, 40), (20 * i, 90, 60))
+        exif = picture.getexif()
+        exif.get_ifd(0x8825).update(
+            {1: "N", 2: (39 + 0.7 * i, 0, 0), 3: "E", 4: (8 + 0.5 * i, 0, 0)}
+        )
+        picture.save(pictures / f"{i}.jpg", exif=exif)
+    daemon = RunningDaemon(tmp_path, [pictures])
+    gateway = None
+    try:
+        daemon.wait_until_indexed(12)
+        gateway = Gateway(daemon)
+        browser.open(gateway.address)
+        browser.resize(1200, 800)
+        browser.until("document.querySelector('.cell.shown')")
+        browser.press("m")
+        browser.until(
+            "document.querySelector('.map-foot button')?.innerText === 'Show 12 photos here'"
+        )
+        outside = browser.js(
+            "(box => [...document.querySelectorAll('.spot')].map(s => s.getBoundingClientRect())"
+            " .filter(s => s.top < box.top || s.bottom > box.bottom"
+            " || s.left < box.left || s.right > box.right).length)"
+            "(document.querySelector('.map').getBoundingClientRect())"
+        )
+        assert outside == 0
+    finally:
+        browser.open("about:blank")
+        if gateway:
+            gateway.close()
+        daemon.kill()
+
+
 def test_a_heic_is_shown(page):
     page.press("/")
     page.press("#0", "Enter")  # no such photo: an error that is told, not a broken page

@@ -115,4 +115,5 @@ type PanelEvents = {
 type ViewerEvents = {
   shown: (index: number, id: number) => void;
   closed: (index: number) => void;
+  about: () => void;
 };
