@@ -15,6 +15,7 @@ _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _MOST_SPELLINGS = 64  # of one path: each is a look-up of its own
 # Marks in a row that are sorted among each other, as in the Stream-Safe Text Format (UAX #15).
 _MOST_MARKS = 30
+_LIKE_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # no marks themselves, but decomposed into some
 _SHORT = 500  # characters: whatever they are, they take half a millisecond
 
 
@@ -28,7 +29,8 @@ def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
         return unicodedata.normalize(form, text)
     pieces, start, marks = [], 0, 0
     for at, character in enumerate(text):
-        marks = marks + 1 if unicodedata.combining(character) else 0
+        is_mark = unicodedata.combining(character) or character in _LIKE_MARKS
+        marks = marks + 1 if is_mark else 0
         if marks > _MOST_MARKS:
             pieces.append(unicodedata.normalize(form, text[start:at]))
             start, marks = at, 1

@@ -28,7 +28,8 @@ a larger one takes a decoder's whole time and memory."""
 
 _CONTAINERS = {RDF + "Bag", RDF + "Seq", RDF + "Alt"}
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
-_MOST_REPAIRS = 20  # of prefixes that a packet does not explain
+_MOST_REPAIRS = 5  # explaining prefixes, mending tags, explaining what then has none
+_MOST_UNKNOWN = 20_000  # prefixes that a packet does not explain
 _WIDE = (("utf-32-le", 4), ("utf-32-be", 4), ("utf-16-le", 2), ("utf-16-be", 2))
 _BLANK = b"\r\n\t "
 _BEGINNING = re.compile("[\ufeff\r\n\t ]*<[!-~]")
@@ -198,8 +199,16 @@ class _Builder(TreeBuilder):
 
 
 def _bound(text: str) -> str:
-    """Explain the prefixes that the packet does not, so that no property with one is read."""
+    """Explain the prefixes that the packet does not, so that no property with one is read.
+
+    A text with more of them than any program leaves stays as it is.
+    """
     known = {"xml", "xmlns", *_BOUND.findall(text)}
-    unknown = set(_UNBOUND.findall(text)) - known
-    spaces = "".join(f' xmlns:{prefix}="unknown:{prefix}"' for prefix in sorted(unknown)[:1000])
+    unknown: set[str] = set()
+    for found in _UNBOUND.finditer(text):
+        if found[1] not in known:
+            unknown.add(found[1])
+            if len(unknown) > _MOST_UNKNOWN:
+                return text
+    spaces = "".join(f' xmlns:{prefix}="unknown:{prefix}"' for prefix in sorted(unknown))
     return re.sub(r"(<[A-Za-z_][\w.:\-]*)", rf"\1{spaces}", text, count=1)

@@ -79,7 +79,9 @@ async def decoded_body(body: bytes, shape: type[T], most_bytes: int | None = MOS
         if term.data in pictures:
             msgspec.structs.force_setattr(term, "data", pictures.pop(term.data))
     if pictures:
-        raise BadRequestError("Request body: a picture belongs in `data`.")
+        raise BadRequestError(
+            "Request body: a text in it is too long; only a picture in a search's `data` may be."
+        )
     return result
 
 

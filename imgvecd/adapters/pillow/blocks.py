@@ -235,7 +235,7 @@ def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     file.seek(0)
     if not file.read(12).startswith((_JPEG_XL, _JPEG_2000)):
         return
-    at = 12
+    at, room = 12, _LARGEST
     for _ in range(_MOST_BOXES):
         file.seek(at)
         header = file.read(16)
@@ -247,19 +247,27 @@ def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
         if kind in {b"xml ", b"Exif", b"uuid", b"brob"}:
             file.seek(at + head)
             data = file.read(min(size - head, _LARGEST) if size >= head else _LARGEST)
-            yield (data[:4], _unpacked(data[4:])) if kind == b"brob" else (kind, data)
+            if kind == b"brob":  # a few bytes of which may be millions, so all share one limit
+                kind, data = data[:4], _unpacked(data[4:], room)
+                room -= len(data)
+            yield kind, data
         if size < head:  # it lasts until the end, or is damaged
             return
         at += size
 
 
-def _unpacked(data: bytes) -> bytes:
-    """Return what Brotli has compressed; nothing of what is damaged, or without the extra `jxl`."""
+def _unpacked(data: bytes, room: int) -> bytes:
+    """Return what Brotli has compressed, up to `room` bytes.
+
+    Nothing of what is damaged, or without the extra `jxl`.
+    """
     try:
         import brotli  # noqa: PLC0415  # an extra
     except ImportError:
         return b""
+    if room <= 0:
+        return b""
     try:
-        return bytes(brotli.Decompressor().process(data, output_buffer_limit=_LARGEST))
+        return bytes(brotli.Decompressor().process(data, output_buffer_limit=room))[:room]
     except brotli.error:
         return b""

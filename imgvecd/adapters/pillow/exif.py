@@ -21,7 +21,7 @@ from imgvecd.core.files.photo_facts import (
     stars,
 )
 from imgvecd.core.files.photo_positions import BELOW, of_parts, of_text, position
-from imgvecd.core.files.photo_texts import by_people, of_japan, of_wide, text_of
+from imgvecd.core.files.photo_texts import by_people, legible, of_japan, of_wide, text_of
 from imgvecd.types import Facts
 
 _RATING, _RATING_PERCENT = 0x4746, 0x4749  # Microsoft's; Pillow has no names for them
@@ -130,7 +130,7 @@ def _descriptions(main: Directory, shot: Directory) -> Iterator[str]:
     yield _text(main, Base.ImageDescription)
     yield _windows_text(main, Base.XPComment)
     yield _windows_text(main, Base.XPSubject)
-    yield _comment(shot)
+    yield legible(_comment(shot))
 
 
 def _comment(shot: Directory) -> str:

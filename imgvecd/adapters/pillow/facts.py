@@ -16,7 +16,7 @@ from imgvecd.adapters.pillow import exif, iptc, png_texts
 from imgvecd.adapters.pillow.blocks import Blocks
 from imgvecd.adapters.pillow.tiff_fields import Fields
 from imgvecd.core.files.photo_facts import said, tried
-from imgvecd.core.files.photo_texts import by_people
+from imgvecd.core.files.photo_texts import by_people, legible
 from imgvecd.types import Facts
 
 _WRITTEN = ("title", "description", "creator", "copyright", "city", "country", "rating")
@@ -35,7 +35,7 @@ def read(blocks: Blocks) -> tuple[str | None, Facts]:
             ("iptc", tried(partial(iptc.facts, blocks.iptc))),
             ("png", tried(partial(png_texts.facts, blocks.texts))),
             *(("exif", tried(partial(exif.modification, each))) for each in blocks.exif),
-            ("comment", said({"description": by_people(blocks.comments)})),
+            ("comment", said({"description": by_people(map(legible, blocks.comments))})),
         ]
     )
 

@@ -182,15 +182,15 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
         tiff_rewriting.read_as_said(image)
     elif image.format == "PPM" and image.mode == "I":
         image.info[HIGHEST] = 0xFFFF
-    elif image.format == "PSD" and photoshop.has_selection(image, file):
-        image.load()
-        image.putalpha(255)
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))
     if image.width * image.height > max_pixels:
         width, height = full_size
         raise UnreadableImageError("too_large", f"{width} × {height} pixels are too many")
+    if image.format == "PSD" and photoshop.has_selection(image, file):
+        image.load()
+        image.putalpha(255)
     return image, full_size
 
 

@@ -24,6 +24,7 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK", 8: "L", 9: "LAB"}  # a letter for each co
 _RAW, _RUN_LENGTHS = 0, 1  # compressions
 _BYTES = {8: 1, 16: 2, 32: 4}  # bits of a colour →
 _LARGEST_RESOURCES = 64 << 20  # bytes; previews and paths are some hundred thousand
+_MOST_RESOURCES = 10_000  # programs write some dozens
 _LARGEST_BYTES = 1 << 30  # of a picture
 _PROFILE = 1039
 
@@ -43,7 +44,9 @@ def resources(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     file.seek(_length(file), io.SEEK_CUR)
     data = file.read(min(_length(file), _LARGEST_RESOURCES))
     at = 0
-    while at + 12 <= len(data):
+    for _ in range(_MOST_RESOURCES):
+        if at + 12 > len(data):
+            return
         (kind,) = struct.unpack_from(">H", data, at + 4)  # behind a signature
         at += 6 + (data[at + 6] + 2 & ~1)  # and a name with its length, of even length
         size = int.from_bytes(data[at : at + 4])

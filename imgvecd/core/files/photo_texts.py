@@ -26,25 +26,28 @@ KNOWN_ENCODINGS = (
 """In which texts may be written; those that say another one are not read. A decoder loads them
 before it can open no file any more."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+# Of "made with" and the like only what goes on with a program's name: "GIMP", "mozjpeg", no "love".
 _OF_PROGRAMS = re.compile(
-    r"(?:gif )?(?:created|made|edited|saved|resized|produced|written) (?:with|using)\b"
+    r"(?:(?:gif )?(?:created|made|edited|saved|resized|produced|written) (?:with|using)"
     r"|(?:gif )?(?:generated|processed|compressed|optimi[sz]ed|converted|encoded|exported)"
-    r" (?:with|by|using|in|from|at)\b"
+    r" (?:with|by|using|in|from|at)) (?:the )?(?-i:(?!\d+\b)[\w./]*[A-Z\d_]"
+    r"|gimp|darktable|digikam|mozjpeg|pingo|exiftool)"
     r"|creator: |software:|file (?:written|source)|lead tech|intel\(r\)|applemark|acd systems|lavc"
     r"|ulead|handmade software|xv \d|jpeg encoder",
     re.IGNORECASE,
 )
-# What cameras write where a description belongs, whatever the picture shows; the short ones are
-# modes of Huawei's.
+# What cameras write where a description belongs, whatever the picture shows, with their makers'
+# names in capitals; the short ones are modes of Huawei's.
 _OF_CAMERAS = re.compile(
-    r"(?:[a-z]+[ _])?digital (?:still )?camera|sony dsc|samsung(?: camera pictures)?|<digimax.*"
-    r"|exif_jpeg\w*|dcim[\\/].*|default|binary comment|charset=ascii|dvc [\d.]+ hdmi"
-    r"|[\s!-/:-@\[-`{-~]*"
-    r"|rhdr|hdrpl|oznor(?:wo)?|ozedf|frontbhdp|fbt|rbt|ptr|fbthdr|btr|dav|mde|mde_soft|edf|btfmdn"
-    r"|btf|btfhdr|frem|rpt|sdr_hdrb|cof|qrf|fshbty|ptfdt",
+    r"(?-i:[A-Z]+[ _]){0,2}digital (?:still )?camera|sony dsc|<digimax.*"
+    r"|samsung(?: camera pictures)?|exif_jpeg\w*|dcim[\\/].*|default|binary comment|charset=ascii"
+    r"|dvc [\d.]+ hdmi|[\s!-/:-@\[-`{-~]*"
+    r"|(?-i:rhdr|hdrpl|oznor(?:wo)?|ozedf|frontbhdp|fbt|rbt|ptr|fbthdr|btr|dav|mde|mde_soft|edf"
+    r"|btfmdn|btf|btfhdr|frem|rpt|sdr_hdrb|cof|qrf|fshbty|ptfdt)",
     re.IGNORECASE | re.DOTALL,
 )
 _CONTROLS = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_KANA, _LATIN = re.compile("[\u3041-\u30ff]"), re.compile("[A-Za-z]")
 _LITTLE, _BIG = [False, True] * 2, [True, False] * 2  # where UTF-16's zeros are
 _SURELY_ASCII = 8  # bytes: of four Chinese characters, one or another is no ASCII
 
@@ -89,11 +92,15 @@ def text_of(value: bytes) -> str:
 def latin(value: bytes) -> str:
     """Return a text of Windows-1252, which is Latin-1 where that has letters.
 
-    What has bytes without a meaning there is more likely Japanese, if it can be that.
+    What has bytes without a meaning there is more likely Japanese, if it can be that: with kana, or
+    without Latin letters.
     """
-    for encoding in ("cp1252", "shift_jis"):
-        with contextlib.suppress(UnicodeDecodeError):
-            return value.decode(encoding)
+    with contextlib.suppress(UnicodeDecodeError):
+        return value.decode("cp1252")
+    with contextlib.suppress(UnicodeDecodeError):
+        text = value.decode("shift_jis")
+        if _KANA.search(text) or not _LATIN.search(text):
+            return text
     return value.decode("latin-1")
 
 
@@ -146,9 +153,13 @@ def by_people(texts: Iterable[str]) -> str:
 
 
 def described(texts: Iterable[str]) -> str:
-    """Return the first of some texts that is of words, and that no camera writes by itself."""
-    words = (text for text in texts if not _CONTROLS.search(text))
-    return next((text for text in words if not _OF_CAMERAS.fullmatch(text.strip())), "")
+    """Return the first of some texts that has words, and that no camera writes by itself."""
+    return next((text for text in texts if not _OF_CAMERAS.fullmatch(text.strip())), "")
+
+
+def legible(text: str) -> str:
+    """Return a comment; nothing of bytes that were none, as programs leave there."""
+    return "" if _CONTROLS.search(text) else text
 
 
 def of_japan(value: bytes) -> str:

@@ -33,8 +33,9 @@ EDIT_ENDINGS = (
 """What Google Photos, in several languages, puts behind the name of what was edited."""
 _EDITED = re.compile(
     rf"(?P<shot>.+?)(?:~\d+|[_ ]edit(?:ed|_\d{{13,}})?|(?:{'|'.join(EDIT_ENDINGS)})(?:-\d)?"
-    r"|-enhanced(?:-[a-z]{2})*| ?\(edited\)|_mh\d{13}|[-_]dxo(?:_[\w ]+)?"
-    r"|[-_](?:topaz|denoiseai|sharpenai|gigapixel)[-\w ]*)+",
+    r"|-enhanced(?:-[a-z]{2})*| ?\(edited\)|_mh\d{13}"
+    # possessive: each could end anywhere in a row of them, which takes exponential time
+    r"|[-_]dxo(?:_[\w ]++)?+|[-_](?:topaz|denoiseai|sharpenai|gigapixel)[-\w ]*+)+",
     re.IGNORECASE,
 )
 # Of several photos of the same name Google Photos numbers the edits behind their ending.

@@ -25,7 +25,8 @@ def packed_type(dim: int) -> np.dtype[Any]:
 def packed(vectors: Float32Array | StoredVectors) -> PackedVectors:
     """Return `vectors` (n, dim) packed, shape (n,); packed ones as they are.
 
-    Packing what was unpacked gives the same bytes. What is not finite stays so.
+    Packing what was unpacked gives the same bytes, but for 3 scales in 100,000, whose last bit is
+    another one. What is not finite stays so.
     """
     if _is_packed(vectors):
         return vectors

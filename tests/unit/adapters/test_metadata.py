@@ -396,6 +396,7 @@ def test_character_sets_of_iptc(mark, encoding):
         (b"\x1b$B", "euc_jp", "東京"),
         (b"\x1b-T", "tis_620", "กรุงเทพ"),
         (b"", "shift_jis", "東京タワー"),  # no Latin-1 has its bytes
+        (b"", "latin-1", "Tr\x8fs beau"),  # nor is this Japanese
     ],
 )
 def test_asian_character_sets_of_iptc(mark, encoding, city):
@@ -681,6 +682,15 @@ def test_compressed_boxes_of_jpeg_xl():
     assert info.metadata == {"description": "here", "rating": 3}
 
 
+def test_compressed_boxes_share_one_limit(monkeypatch):
+    brotli = pytest.importorskip("brotli")
+    box = b"xml " + brotli.compress(b"x" * 1000)
+    head = blocks._JPEG_XL + b"\r\n\x87\n"
+    file = io.BytesIO(head + (struct.pack(">I", len(box) + 8) + b"brob" + box) * 50)
+    monkeypatch.setattr(blocks, "_LARGEST", 2500)
+    assert sum(len(content) for _, content in blocks._boxes(file)) == 2500
+
+
 def adobe(name, data):
     return segment(0xE1, b"http://ns.adobe.com/" + name + b"\0" + data)
 
@@ -852,6 +862,14 @@ def test_a_packet_of_rubbish_is_read_in_linear_time(piece):
     with contextlib.suppress(ValueError):
         xmp.read(piece.encode() * 300_000)
     assert time.process_time() - began < 60
+
+
+def test_prefixes_without_end_are_not_explained():
+    """Over a minute where each 1,000 of them were looked for in the whole packet."""
+    began = time.process_time()
+    with contextlib.suppress(ValueError):
+        xmp.read(b"<a>" + b"".join(b"<p%06d:b/>" % each for each in range(1_000_000)))
+    assert time.process_time() - began < 30
 
 
 def test_a_description_may_be_called_by_its_type():

@@ -582,6 +582,7 @@ def test_a_saved_selection_of_photoshop_is_no_transparency(layers):
         (photoshop(NOISE, bits=16)[:-9000], "truncated"),
         (photoshop(NOISE, bits=16, packed=True)[:9000], "truncated"),
         (photoshop(NOISE)[:30], "truncated"),
+        (photoshop(Image.new("RGBA", (1001, 1000)), channels=4)[:60], "too_large"),
     ],
 )
 def test_photoshop_files_that_cannot_be_shown_say_why(data, reason):

@@ -122,6 +122,15 @@ def test_what_cameras_and_programs_say_of_every_picture_is_no_description(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["Made with love by Oma", "Converted from a barn in 1990", "Processed by hand", "EDF", "Dav",
+     "My digital camera", "Grandma\u0092s house", "two\x1flines"],
+)  # fmt: skip
+def test_what_people_say_is_a_description_whatever_it_looks_like(text):
+    assert exif.facts(written({Base.ImageDescription: text.encode()})) == {"description": text}
+
+
+@pytest.mark.parametrize(
     ("comment", "expected"),
     [
         (b"UNICODE\0" + "Grüße aus München".encode(), "Grüße aus München"),

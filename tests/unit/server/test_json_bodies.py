@@ -73,6 +73,12 @@ async def test_what_is_no_picture_is_refused(body):
         await json_bodies.decoded_body(raw, api.SearchRequest)
 
 
+async def test_what_is_no_picture_is_told_as_what_it_is_where_no_picture_belongs():
+    body = json.dumps({"plan": "a" * 3_000_000}).encode()
+    with pytest.raises(BadRequestError, match="a text in it is too long"):
+        await json_bodies.decoded_body(body, api.DedupApplyRequest, None)
+
+
 @pytest.mark.parametrize(
     "body",
     [

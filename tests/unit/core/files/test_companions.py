@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 
@@ -6,6 +7,7 @@ from imgvecd.catalog import Catalog
 from imgvecd.catalog.files.companions import beside, beside_each
 from imgvecd.core.files import formats
 from imgvecd.core.files.companions import kind_beside, overlaid, sidecars_of
+from imgvecd.core.files.shots import shot_of
 from imgvecd.types import FileChanges, FoundFile, Stamp
 
 
@@ -158,3 +160,12 @@ def test_what_is_beside_many_is_what_is_beside_each(tmp_path):
     assert {name for _, name, _ in found[0]} == {b"IMG_0000.jpg", b"IMG_0000.xmp"}
     assert found[-1] == []
     catalog.close()
+
+
+@pytest.mark.parametrize(
+    "mark", ["-topaz", "_dxo", "_dxo_a", "-gigapixel-", "~1", "-edited", "_edit", "-enhanced-nr"]
+)
+def test_a_name_full_of_marks_of_edits_is_read_at_once(mark):
+    began = time.thread_time()
+    shot_of("a" + mark * (250 // len(mark)) + "!.jpg")
+    assert time.thread_time() - began < 1  # each more doubled it
