@@ -243,6 +243,10 @@ TODAY = datetime.date(2024, 9, 15)
         ("l'année 2019", "", "2019-01-01", "2019-12-31"),
         ("dogs in the years 2010 to 2015", "dogs", "2010-01-01", "2015-12-31"),
         ("before the year 2000", "", None, "1999-12-31"),
+        ("antes del año 2000", "", None, "1999-12-31"),
+        ("depuis l'année 2010", "", "2010-01-01", None),
+        ("bis zum Jahr 2010", "", None, "2010-12-31"),
+        ("zwischen den Jahren 2010 und 2012", "", "2010-01-01", "2012-12-31"),
         ("end of the year 2019", "", "2019-09-01", "2019-12-31"),
         # what is older was taken before
         ("older than 2010", "", None, "2009-12-31"),
