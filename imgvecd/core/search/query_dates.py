@@ -42,9 +42,12 @@ _TIME = "[\ue000-\uf7ff]"
 _BEFORE_IT = (
     "in on at from of the taken during around earlier later im am aus vom von zu den des dem der de"
     " du en au el la le los del vào của trong năm ngày lúc year years jahr jahre jahren année"
-    " l'année années año años"
+    " l'année années año años circa ca. etwa vers hacia khoảng"
 )
-_BEFORE_ENDS = "the dem der den die das zum zur le la les el los năm the_year the_years dem_jahr"
+_BEFORE_ENDS = (
+    "the dem der den die das zum zur le la les el los năm the_year the_years jahr dem_jahr zum_jahr"
+    " den_jahren année l'année les_années año el_año los_años"
+)
 _OF = "of of_the the năm de de_la del des der von d' l' los of_the_year the_year des_jahres del_año"
 _SINCE = "since seit depuis à_partir_de desde từ ab"
 _AFTER = (
