@@ -137,7 +137,7 @@ def _year(words: str, today: datetime.date) -> str:
     back = RELATIVE_YEARS.get(key(words))
     if back is None and (ago := _IS_YEARS_AGO.fullmatch(words.strip())):
         count = ago["before"] or ago["after"] or ago["chinese"]
-        back = COUNTS.get(key(count), count)
+        back = _count(count)
     if back is not None:
         return str(today.year - int(back))
     year = int(words[-4:]) if words[-4:].isdigit() else int(words[-2:])
@@ -249,7 +249,15 @@ def _whole(match: re.Match[str], today: datetime.date) -> str:
 
 
 def _counted(match: re.Match[str]) -> tuple[int, str]:
-    return int(COUNTS.get(key(match["count"]), match["count"])), COUNTED[key(match["unit"])]
+    return _count(match["count"]), COUNTED[key(match["unit"])]
+
+
+def _count(words: str) -> int:
+    """Return the number of "3", "three" and "二十三"."""
+    tens, ten, ones = words.partition("十")
+    if ten:
+        return 10 * int(COUNTS.get(tens, "1")) + int(COUNTS.get(ones, "0"))
+    return int(COUNTS.get(key(words), words))
 
 
 def _last_some(match: re.Match[str], _: datetime.date) -> str:
@@ -271,7 +279,7 @@ def _some_ago(match: re.Match[str], today: datetime.date) -> str:
 
 def _about_ago(match: re.Match[str], today: datetime.date) -> str:
     fewest, unit = _counted(match)
-    return _from_to_ago(fewest, int(COUNTS.get(key(match["most"]), match["most"])), unit, today)
+    return _from_to_ago(fewest, _count(match["most"]), unit, today)
 
 
 def _from_to_ago(fewest: int, most: int, unit: str, today: datetime.date) -> str:
@@ -330,11 +338,13 @@ def _days(span: Span) -> str:
 
 _CHINESE_DIGITS = "〇一二三四五六七八九"
 _YEARS = any_of(word for word, unit in COUNTED.items() if unit == "year")
+_ONES = "一二两三四五六七八九"
+_CHINESE_NUMBER = rf"(?<![\d{_ONES}十百千])(?:\d{{1,3}}|[{_ONES}]?十[{_ONES}]?|[{_ONES}])"
 _A_COUNT = rf"\d{{1,3}}|{any_of(COUNTS)}"
 _IS_YEARS_AGO = re.compile(
     rf"{listed(_AGO_BEFORE)}\s+(?P<after>{_A_COUNT})\s+{_YEARS}"
     rf"|(?P<before>{_A_COUNT})\s+{_YEARS}\s+{listed(_AGO)}"
-    r"|(?P<chinese>(?<!\d)\d{1,3}|[一二两三四五六七八九十])年(?:之前|以前|前)的?",
+    rf"|(?P<chinese>{_CHINESE_NUMBER})年(?:之前|以前|前)的?",
     re.IGNORECASE,
 )
 _YEARS_AGO = re.sub(r"\?P<\w+>", "?:", _IS_YEARS_AGO.pattern)
@@ -443,9 +453,11 @@ _BARE_CHINESE_YEAR = (
 )
 _ANY_CHINESE_YEAR = rf"(?:{_ANY_YEAR}\s?年?的?\s?)"
 _CHINESE_MONTH = r"(?P<month>\d{1,2}(?=\s?月)|[一二三四五六七八九十]{1,2}月)\s?月?"
-_CHINESE_COUNT = (
-    r"(?P<count>(?<!\d)\d{1,3}|[一二两三四五六七八九十])"
-    f"(?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})"
+_CHINESE_UNIT = f"(?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})"
+_CHINESE_COUNT = f"(?P<count>{_CHINESE_NUMBER}){_CHINESE_UNIT}"
+_CHINESE_ABOUT = (  # "2-3年", "两三年"
+    rf"(?P<count>(?<![\d{_ONES}十百千])(?:\d{{1,3}}(?=[-–到至或])|[{_ONES}]))[-–到至或]?"
+    rf"(?P<most>\d{{1,3}}|[{_ONES}]){_CHINESE_UNIT}"
 )
 _CHINESE_FEAST = f"(?P<feast>{any_of(filter(_IS_UNSPACED, FEASTS))})"
 _CHINESE: tuple[tuple[str, _Meaning], ...] = (
@@ -458,8 +470,9 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_TENS}年代", _decade),
     (r"(?P<tens>[五六七八九])十年代", _decade),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)的?今天", _this_day),
+    (rf"{_CHINESE_ABOUT}(?:之前|以前|前)", _about_ago),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
-    (rf"[几幾](?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})(?:之前|以前|前)", _some_ago),
+    (rf"[几幾]{_CHINESE_UNIT}(?:之前|以前|前)", _some_ago),
     (rf"(?:最近|过去|過去){_CHINESE_COUNT}", _last_some),
     (
         r"(?P<which>[上这這本])[个個]?(?:周|週|星期|礼拜)(?P<weekday>[一二三四五六日天])",
