@@ -137,7 +137,7 @@ def _year(words: str, today: datetime.date) -> str:
     back = RELATIVE_YEARS.get(key(words))
     if back is None and (ago := _IS_YEARS_AGO.fullmatch(words.strip())):
         count = ago["before"] or ago["after"] or ago["chinese"]
-        back = _count(count)
+        back = str(_count(count))
     if back is not None:
         return str(today.year - int(back))
     year = int(words[-4:]) if words[-4:].isdigit() else int(words[-2:])
