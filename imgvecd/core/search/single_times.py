@@ -134,12 +134,10 @@ def _american_or_not(match: re.Match[str], _: datetime.date) -> str:
 
 def _year(words: str, today: datetime.date) -> str:
     """Return the year of "2019", "'98", "of 69", "last year" and "two years ago"."""
-    back = RELATIVE_YEARS.get(key(words))
-    if back is None and (ago := _IS_YEARS_AGO.fullmatch(words.strip())):
-        count = ago["before"] or ago["after"] or ago["chinese"]
-        back = str(_count(count))
-    if back is not None:
+    if back := RELATIVE_YEARS.get(key(words)):
         return str(today.year - int(back))
+    if ago := _IS_YEARS_AGO.fullmatch(words.strip()):
+        return str(today.year - _count(ago["before"] or ago["after"] or ago["chinese"]))
     year = int(words[-4:]) if words[-4:].isdigit() else int(words[-2:])
     if year >= _CENTURY:
         return str(year)
