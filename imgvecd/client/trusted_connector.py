@@ -16,6 +16,10 @@ from aiohttp.tracing import Trace
 from imgvecd.client.http_connection import ADMISSION_S, AGAIN_S
 from imgvecd.client.socket_trust import require_known_peer, require_safe_folder
 
+# A private method of aiohttp: where it has another name, nobody would look at who listens.
+if not hasattr(aiohttp.UnixConnector, "_create_connection"):
+    raise ImportError(f"imgvecd cannot use aiohttp {aiohttp.__version__}: install another version")
+
 
 class TrustedConnector(aiohttp.UnixConnector):
     """Asks nothing of a socket that a third party could have put there."""

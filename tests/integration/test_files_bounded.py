@@ -27,7 +27,7 @@ BOUNDS = {
     rf"{STATE}/checkpoints\.json": "a line for each file of checkpoints",
     rf"{STATE}/state-dump\.txt": "written over; what is in it is the latest",
     rf"{STATE}/index/{MODEL}/manifest\.json": "one a model",
-    rf"{STATE}/index/{MODEL}/generation-\d+/(index|delta-\d+)\.faiss": "the generation in use",
+    rf"{STATE}/index/{MODEL}/generation-\d+/(index|delta-\d+)\.(faiss|i16)": "one generation",
     rf"{STATE}/texttower/{MODEL}\.(safetensors|json)": "one a model",
     rf"{STATE}/imagetower/{MODEL}/[a-z0-9._-]+": "some files a model",
     rf"{STATE}/speed/{MODEL}\.json": "one a model, some numbers",

@@ -42,6 +42,8 @@ _BATCH_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _LOOK_AHEAD = 500
 _DECODED_BYTES = 24 << 20  # of pixels that wait for the encoder to be loaded
 _LEFT_OVER_S = 0.02  # between two looks at whether servers leave something to the encoder here
+# So long what is decoded waits for busy servers before a model is loaded here, which takes as long.
+_COLD_S = 5.0
 _STALE_S = 5.0  # newer ones go before those of a look that is older
 
 
@@ -161,6 +163,7 @@ class Embedder:
             server.when_wrong(functools.partial(self._withdraw, server))
         self._encodes_here = encodes_here
         self._served = 0  # servers that wait for images to be decoded, by each of their batches
+        self._at_servers = 0  # batches that they have
         self._arrived = asyncio.Event()
         self._model = model
         self._gate = gate
@@ -353,11 +356,16 @@ class Embedder:
 
     async def _left_over(self) -> None:
         """Return once something is decoded that no server is about to take."""
+        since = time.monotonic()
         while True:
-            await self._some_decoded()
+            if self._decoded.empty():
+                await self._some_decoded()
+                since = time.monotonic()
             await asyncio.sleep(0)  # servers that were told at the same time come first
             if not (self._served or any(server.undecided for server in self.servers)):
-                return
+                is_cold = self._at_servers and not self._encoder.loaded_for_images
+                if not is_cold or time.monotonic() - since >= _COLD_S:
+                    return
             await asyncio.sleep(_LEFT_OVER_S)
 
     async def _encode_here(self) -> None:
@@ -381,11 +389,14 @@ class Embedder:
                 ready, failures = await self._gather(server.batch)
             finally:
                 self._served -= 1
+            self._at_servers += 1
             try:
                 await self._encode(ready, failures, encode, server)
             except EncoderAwayError as error:
                 logger.info("%d images go back to the queue: %s", len(ready), error)
                 self._put(*ready, *failures)
+            finally:
+                self._at_servers -= 1
 
     async def _gather(self, size: int) -> tuple[list[Ready], list[EncodeFailure]]:
         gathered = await gather(self._decoded, size, lambda: self._decoding > 0)

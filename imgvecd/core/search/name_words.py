@@ -17,6 +17,8 @@ _SHORTEST_PLURAL = 4
 _SHORTEST_BEGINNING = 4  # letters
 _FEWEST_DIGITS = 3  # of a number's beginning: "IMG_204"
 _SHORTEST_SPELT_OUT = 5  # letters
+# Digits of numbers as cameras write them, with zeros ("IMG_0007"); "07" is mostly a month or a day.
+_WITH_ZEROS = (3, 4, 5)
 # What may begin a digest: those are words of their own, whatever letters and numbers are in them.
 _OF_DIGEST = re.compile("[0-9a-f]{4,}")
 # As Germans spell their letters out where a keyboard has none: "Mueller". Ends stay ("blue").
@@ -59,11 +61,16 @@ def _words(text: str) -> Iterator[tuple[str, list[str], bool]]:
 def _phrase(plain: str, word: list[str], *, beginnings: bool) -> str:
     if len(word) > 1:
         is_number = word[-1].isdigit() and len(word[-1]) >= _FEWEST_DIGITS
-        phrase = f'"{" ".join(word)}"' + (" *" if beginnings and is_number else "")
+        *first, last = word
+        phrases = [f'"{" ".join([*first, each])}"' for each in sorted(_with_zeros(last))]
+        if beginnings and is_number:
+            phrases.append(f'"{" ".join(word)}" *')
         typed = plain.casefold()
-        return f'({phrase} OR "{typed}" *)' if beginnings and _may_begin(typed) else phrase
+        if beginnings and _may_begin(typed):
+            phrases.append(f'"{typed}" *')
+        return f"({' OR '.join(phrases)})" if len(phrases) > 1 else phrases[0]
     (one,) = word
-    spellings = {one, *tokens(plain.casefold().translate(_SPELLINGS))}
+    spellings = {*_with_zeros(one), *tokens(plain.casefold().translate(_SPELLINGS))}
     if len(one) >= _SHORTEST_SPELT_OUT:
         spellings.add(_SPELT_OUT.sub(r"\1", one))
     forms = [f'"{form}"' for form in sorted(set().union(*map(_forms, spellings)))]
@@ -76,6 +83,11 @@ def _phrase(plain: str, word: list[str], *, beginnings: bool) -> str:
 def _may_begin(word: str) -> bool:
     """Whether a digest may begin so, and nothing else that people look for."""
     return bool(_OF_DIGEST.fullmatch(word)) and not word.isalpha() and not word.isdigit()
+
+
+def _with_zeros(word: str) -> set[str]:
+    """Return a number with and without zeros before it, as names have it; any other word."""
+    return {word, *(word.zfill(digits) for digits in _WITH_ZEROS)} if word.isdigit() else {word}
 
 
 def _is_no_word(word: str) -> bool:

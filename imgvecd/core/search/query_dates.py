@@ -30,7 +30,7 @@ from imgvecd.core.search.words import QUOTED, is_of_small_words
 from imgvecd.spelling import normalized
 
 _A_DAY = datetime.timedelta(1)
-_NO_END = datetime.date.max
+_NO_BEGINNING, _NO_END = datetime.date.min, datetime.date.max
 _LONGEST = 500  # characters: what is longer is no query that a person typed
 
 # In the text, each time stands as one of the characters for private use, by its number: there are
@@ -42,9 +42,12 @@ _TIME = "[\ue000-\uf7ff]"
 _BEFORE_IT = (
     "in on at from of the taken during around earlier later im am aus vom von zu den des dem der de"
     " du en au el la le los del vào của trong năm ngày lúc year years jahr jahre jahren année"
-    " l'année années año años"
+    " l'année années año años circa ca. etwa vers hacia khoảng"
 )
-_BEFORE_ENDS = "the dem der den die das zum zur le la les el los năm the_year the_years dem_jahr"
+_BEFORE_ENDS = (
+    "the dem der den die das zum zur le la les el los năm the_year the_years jahr dem_jahr zum_jahr"
+    " den_jahren année l'année les_années año el_año los_años"
+)
 _OF = "of of_the the năm de de_la del des der von d' l' los of_the_year the_year des_jahres del_año"
 _SINCE = "since seit depuis à_partir_de desde từ ab"
 _AFTER = (
@@ -57,10 +60,11 @@ _BEFORE = (
 )
 _UNTIL = "until till up_to bis jusqu'en jusqu'à jusqu'au hasta"
 _BETWEEN = "between zwischen entre giữa"
-_FROM = "from von vom de del desde từ"
+_FROM = "from von vom de del desde từ since seit depuis"
 _AND = "and und et y và"
 _TO = "to until till through thru bis à a hasta đến tới"
 _OR = f"or oder ou o hoặc hay {_AND}"
+_BUT = f"but aber mais pero nhưng {_AND}"
 _AND_LATER = "on onwards onward and_later or_later or_newer und_später oder_später et_après"
 _AND_EARLIER = "and_earlier or_earlier or_older and_before und_früher oder_früher et_avant"
 _THIRDS = (
@@ -235,18 +239,29 @@ def _after(marks: _Marks, match: re.Match[str]) -> list[Span]:
 
 
 def _before(marks: _Marks, match: re.Match[str]) -> list[Span]:
-    return [(datetime.date.min, marks.time(match["time"]).first)]
+    return [(_NO_BEGINNING, marks.time(match["time"]).first)]
+
+
+def _both(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    """Return what lies after one time and before another: "after 2015 but before 2018"."""
+    (first, end), (other_first, other_end) = (
+        (time.first, time.end) for time in map(marks.time, (match["first"], match["last"]))
+    )
+    # one of them has no beginning, and one no end
+    if {first, other_first} > {_NO_BEGINNING} and {end, other_end} > {_NO_END}:
+        return [(max(first, other_first), min(end, other_end))]
+    return None
 
 
 def _until(marks: _Marks, match: re.Match[str]) -> list[Span]:
-    return [(datetime.date.min, marks.time(match["time"]).end)]
+    return [(_NO_BEGINNING, marks.time(match["time"]).end)]
 
 
 def _not(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
     time = marks.time(match["time"])
     if time.first > marks.today:
         return None
-    spans, begins = [], datetime.date.min
+    spans, begins = [], _NO_BEGINNING
     for first, end in time.spans(marks.today):
         spans.append((begins, first))
         begins = end
@@ -290,12 +305,14 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
         _either,
     ),
     (rf"(?:from\s+)?{_MARK}(?:\s+{listed(_AND_LATER)}|\+)", _since),
-    (rf"{_MARK}\s+{listed(_AND_EARLIER)}", _until),
+    # but "after 2015 and before 2018"
+    (rf"{_MARK}\s+{listed(_AND_EARLIER)}(?!\s+{_LEAD}{_TIME})", _until),
     (rf"{listed(_SINCE)}\s+{_LEAD}(?P<time>{_TIME}|{OPEN})", _since),
     (rf"(?:{listed(_AFTER)}\s+{_LEAD}|post-){_MARK}", _after),
     (rf"(?:{listed(_BEFORE)}\s+{_LEAD}|pre-){_MARK}", _before),
     # "den" is "đến" only between two times: it is German, too
     (rf"(?:{listed(_UNTIL)}|đến)\s+{_LEAD}{_MARK}", _until),
+    (rf"(?P<first>{_TIME}),?\s+(?:{listed(_BUT)}\s+)?(?P<last>{_TIME})", _both),
     (rf"{listed(NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_MARK}", _not),
 )
 _MEANT = re.compile(

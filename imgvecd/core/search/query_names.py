@@ -19,7 +19,7 @@ import msgspec
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search.query_places import NOT_BEFORE, Names, Span, candidates
 from imgvecd.core.search.vocabulary import is_common, is_word
-from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
+from imgvecd.core.search.words import is_of_small_words, small_words_less
 from imgvecd.types import KnownName
 
 _MOST = 4  # names in one query
@@ -149,17 +149,8 @@ def _without(text: str, spans: Sequence[Span]) -> str:
     """Return a text without some words, and the small ones that led to them or stand alone now."""
     parts, end = [], 0
     for span in spans:
-        parts.append(_trimmed(text[end : span.start], last=True))
+        parts.append(small_words_less(text[end : span.start], last=True))
         end = span.end
-    rest = " ".join([*parts, text[end:]])
-    left = _trimmed(_trimmed(rest, last=True), last=False).strip(" ,;.")
+    rest = small_words_less(" ".join([*parts, text[end:]]), last=True)
+    left = small_words_less(rest, last=False).strip(" ,;.")
     return "" if is_of_small_words(left) else left
-
-
-def _trimmed(text: str, *, last: bool) -> str:
-    """Return a text less the small words that it ends or begins with."""
-    words = text.split()
-    at = -1 if last else 0
-    while words and words[at].casefold().strip(",;") in SMALL_WORDS:
-        words.pop(at)
-    return " ".join(words)

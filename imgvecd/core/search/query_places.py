@@ -1,7 +1,8 @@
 """Places among the words of a query: "beach in Portugal" is "beach", taken in Portugal.
 
 Only places where images were taken count, by any of their names. What stands in quotes is never
-taken apart, and no longer name that the library has ("Paris Hilton"). A word that English has for
+taken apart, and no part of a longer name that the library has ("Paris Hilton") or another town
+("Santiago de Compostela", where it has only Santiago). A word that English has for
 something else ("nice", "turkey", "reading") is a place with a capital letter, or after a word such
 as "in" where it ends the text ("in nice", but "in the bath", "in nice weather").
 """
@@ -25,9 +26,10 @@ from imgvecd.core.search.words import (
     UNSPACED,
     is_of_small_words,
     outside_quotes,
+    small_words_less,
     tokens,
 )
-from imgvecd.types import KnownName
+from imgvecd.types import KnownName, Town
 
 Places = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 """Returns which places of images have those folded names, each in one line with what it lies in."""
@@ -35,8 +37,12 @@ Places = Callable[[Sequence[str]], Mapping[str, Sequence[str]]]
 Names = Callable[[Sequence[str]], Mapping[str, Sequence[KnownName]]]
 """Returns what in the library has those folded names; blocks."""
 
+Towns = Callable[[str], Sequence[Town]]
+"""Returns the towns of the world with a name; blocks."""
+
 _MOST_TOKENS = 5  # of a name
 _LONGEST = 500  # characters: what is longer is no query that a person typed
+_MOST_LOOKED_UP = 16  # names of towns; each takes a millisecond once
 _REMEMBERED = 128  # texts, each looked at for places and for names; some 10 kB
 _SHORTEST = 3  # letters, where letters are no words
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+(?:['’.-][^\W_{UNSPACED}]+)*")
@@ -196,21 +202,14 @@ def taken_out(
     start = negation.start() if negation else start
     end = behind.end() if negation and (behind := _BUT.match(text, end)) else end
     words = text[start:end].strip(" ,;")
-    return Taken(f"{led_less(text[:start])} {text[end:]}", words, place, negation is not None)
+    left = f"{small_words_less(text[:start], last=True)} {text[end:]}"
+    return Taken(left, words, place, negation is not None)
 
 
 def _led(text: str, start: int) -> int:
     """Return where a word such as "in" before a place begins; where the place does if none is."""
     before = _BEFORE.search(text[:start])
     return before.start() if before else start
-
-
-def led_less(text: str) -> str:
-    """Return a text less the small words at its end: "the beach of", "sailing on"."""
-    words = text.split()
-    while words and words[-1].casefold() in SMALL_WORDS:
-        words.pop()
-    return " ".join(words)
 
 
 def _negation(text: str, end: int) -> re.Match[str] | None:
@@ -234,7 +233,7 @@ def _said(text: str, span: Span) -> str:
 
 
 def taken_apart(
-    request: SearchRequest, said: Understood | None, places: Places, called: Names
+    request: SearchRequest, said: Understood | None, places: Places, called: Names, towns: Towns
 ) -> tuple[SearchRequest, Understood | None]:
     """Return a request with the place in its text as a filter, and what was understood.
 
@@ -254,10 +253,15 @@ def taken_apart(
     known = places(list({span.name for span in spans})) if spans else {}
     longer = [span for span in spans if span.words > 1 and span.name not in known] if known else []
     named = called([span.name for span in longer]) if request.names and longer else {}
+    maybe = [span for span in longer if _may_be_elsewhere(text, span, spans, known)]
+    elsewhere = {span.name for span in maybe[:_MOST_LOOKED_UP] if towns(span.name)}
     longer = [
         span
         for span in longer
-        if span.name in named or is_thing(span.name) or _NEW.fullmatch(span.name)
+        if span.name in named
+        or span.name in elsewhere
+        or is_thing(span.name)
+        or _NEW.fullmatch(span.name)
     ]
     found = taken_out(text, known, longer, negated=is_placed)
     if found is None:
@@ -278,6 +282,20 @@ def taken_apart(
     words = ", ".join(filter(None, [said.place_words, found.words]))
     said = msgspec.structs.replace(said, text=left, place_words=words)
     return msgspec.structs.replace(request, text=left or request.text, filters=filters), said
+
+
+def _may_be_elsewhere(
+    text: str, span: Span, spans: Sequence[Span], known: Mapping[str, Sequence[str]]
+) -> bool:
+    """Whether words with a place in them may be another town: "Santiago de Compostela".
+
+    Words that are frequent in English say something of the place: "north", "beach".
+    """
+    held = [other for other in spans if other.name in known and span.holds(other)]
+    others = set(span.name.split()).difference(*(other.name.split() for other in held))
+    if all(map(is_common, others)):
+        return False
+    return any(other.start in {span.start, _led(text, other.start)} for other in held)
 
 
 def _is_meant(text: str, span: Span) -> bool:

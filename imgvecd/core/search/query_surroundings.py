@@ -13,9 +13,9 @@ import re
 import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
-from imgvecd.core.search.query_places import NOT_BEFORE, Span, candidates, led_less
+from imgvecd.core.search.query_places import NOT_BEFORE, Span, candidates
 from imgvecd.core.search.vocabulary import is_common, is_thing, is_word
-from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words
+from imgvecd.core.search.words import SMALL_WORDS, is_of_small_words, small_words_less
 from imgvecd.protocols import SearchStore
 from imgvecd.types import Town
 
@@ -59,7 +59,8 @@ def taken_apart(
     start, end, town, around = found
     negation = NOT_BEFORE.search(text[:start])
     start = negation.start() if negation else start
-    left = " ".join([*led_less(text[:start]).split(), *text[end:].split()]).strip(" ,;.")
+    before = small_words_less(text[:start], last=True)
+    left = " ".join(f"{before} {text[end:]}".split()).strip(" ,;.")
     left = "" if is_of_small_words(left) else left
     if not left and len(request.all_terms()) > 1:
         return request, said

@@ -60,6 +60,7 @@ _AGO = "ago trước"
 _AGO_BEFORE = "vor il_y_a hace cách_đây"
 _SOME_AGO = "a_few few several some ein_paar einigen quelques unos unas algunos algunas vài mấy"
 _FEWEST, _MOST = 2, 7  # of some years ago
+_TO = "or to oder bis ou à o a hoặc đến"  # between two counts
 _BEFORE_LAST = "vorletzte vorletzten vorletzter vorletztem vorletztes"
 _IN = "in im am an zu on at over en à al de vào lúc in_the on_the in_der"  # a part of a year
 _THIS_DAY = "today this_day on_this_day heute aujourd'hui hoy hôm_nay"
@@ -73,6 +74,7 @@ _MEASURES = (
     "calories kcal kalorien km kilometers kilometres kilometer miles meilen meters metres meter"
     " mètres metros feet ft steps stairs schritte stufen pas pasos euro euros dollar dollars pounds"
     " px pixel pixels ml grams gramm watt watts volt volts hp ps rpm mah pieces teile"
+    " years jahre jahren años"
 )
 _MAKES = (  # "2019 Toyota" is a car of that year
     "alfa_romeo audi bmw buick cadillac camaro chevrolet chevy chrysler citroën corvette dodge"
@@ -132,12 +134,10 @@ def _american_or_not(match: re.Match[str], _: datetime.date) -> str:
 
 def _year(words: str, today: datetime.date) -> str:
     """Return the year of "2019", "'98", "of 69", "last year" and "two years ago"."""
-    back = RELATIVE_YEARS.get(key(words))
-    if back is None and (ago := _IS_YEARS_AGO.fullmatch(words.strip())):
-        count = ago["before"] or ago["after"] or ago["chinese"]
-        back = COUNTS.get(key(count), count)
-    if back is not None:
+    if back := RELATIVE_YEARS.get(key(words)):
         return str(today.year - int(back))
+    if ago := _IS_YEARS_AGO.fullmatch(words.strip()):
+        return str(today.year - _count(ago["before"] or ago["after"] or ago["chinese"]))
     year = int(words[-4:]) if words[-4:].isdigit() else int(words[-2:])
     if year >= _CENTURY:
         return str(year)
@@ -171,10 +171,10 @@ def _first_of_two(match: re.Match[str], today: datetime.date) -> int:
 
 
 def _month_or_years(match: re.Match[str], today: datetime.date) -> str:
-    """Return the month of "2019-07", the years of "2019/20"."""
+    """Return the month of "2019-07", the years of "2019/20" and "1999/00"."""
     first, last = int(match["year"]), int(match["month"])
-    year = first - first % _CENTURY + last
-    if last > _MOST_MONTHS and first < year <= today.year + 1:
+    year = first - first % _CENTURY + (last or _CENTURY)
+    if not 1 <= last <= _MOST_MONTHS and first < year <= today.year + 1:
         return f"{first}..{year}"
     return _day_of(match, today)
 
@@ -247,7 +247,15 @@ def _whole(match: re.Match[str], today: datetime.date) -> str:
 
 
 def _counted(match: re.Match[str]) -> tuple[int, str]:
-    return int(COUNTS.get(key(match["count"]), match["count"])), COUNTED[key(match["unit"])]
+    return _count(match["count"]), COUNTED[key(match["unit"])]
+
+
+def _count(words: str) -> int:
+    """Return the number of "3", "three" and "二十三"."""
+    tens, ten, ones = words.partition("十")
+    if ten:
+        return 10 * int(COUNTS.get(tens, "1")) + int(COUNTS.get(ones, "0"))
+    return int(COUNTS.get(key(words), words))
 
 
 def _last_some(match: re.Match[str], _: datetime.date) -> str:
@@ -264,9 +272,17 @@ def _ago(match: re.Match[str], today: datetime.date) -> str:
 
 
 def _some_ago(match: re.Match[str], today: datetime.date) -> str:
-    unit = COUNTED[key(match["unit"])]
+    return _from_to_ago(_FEWEST, _MOST, COUNTED[key(match["unit"])], today)
+
+
+def _about_ago(match: re.Match[str], today: datetime.date) -> str:
+    fewest, unit = _counted(match)
+    return _from_to_ago(fewest, _count(match["most"]), unit, today)
+
+
+def _from_to_ago(fewest: int, most: int, unit: str, today: datetime.date) -> str:
     first, last = (
-        time_ranges.span(_so_long_ago(count, unit, today), today) for count in (_MOST, _FEWEST)
+        time_ranges.span(_so_long_ago(count, unit, today), today) for count in (most, fewest)
     )
     return _days((first[0], last[1]))
 
@@ -320,11 +336,13 @@ def _days(span: Span) -> str:
 
 _CHINESE_DIGITS = "〇一二三四五六七八九"
 _YEARS = any_of(word for word, unit in COUNTED.items() if unit == "year")
+_ONES = "一二两三四五六七八九"
+_CHINESE_NUMBER = rf"(?<![\d{_ONES}十百千])(?:\d{{1,3}}|[{_ONES}]?十[{_ONES}]?|[{_ONES}])"
 _A_COUNT = rf"\d{{1,3}}|{any_of(COUNTS)}"
 _IS_YEARS_AGO = re.compile(
     rf"{listed(_AGO_BEFORE)}\s+(?P<after>{_A_COUNT})\s+{_YEARS}"
     rf"|(?P<before>{_A_COUNT})\s+{_YEARS}\s+{listed(_AGO)}"
-    r"|(?P<chinese>(?<!\d)\d{1,3}|[一二两三四五六七八九十])年(?:之前|以前|前)的?",
+    rf"|(?P<chinese>{_CHINESE_NUMBER})年(?:之前|以前|前)的?",
     re.IGNORECASE,
 )
 _YEARS_AGO = re.sub(r"\?P<\w+>", "?:", _IS_YEARS_AGO.pattern)
@@ -334,6 +352,9 @@ _YEAR_AFTER_NAME = rf"(?P<year>(?:19|20)\d\d|['’]\d\d|{any_of(RELATIVE_YEARS)}
 _THEN_IN = rf"(?P<year>{any_of(RELATIVE_YEARS)}|{_YEARS_AGO})\s+{listed(_IN)}\s+"
 _MONTH = f"(?P<month>{any_of(MONTH_NAMES)})"
 _NUMBER = r"(?P<month>\d{1,2})"
+_MONTH_NUMBER = r"(?P<month>0?[1-9]|1[0-2])"
+# "women's march 2017" is no month
+_NO_MARCH = r"(?!(?<=['’]s\s)(?:march|may)\b)"
 _ORDINAL = r"(?:st|nd|rd|th|er|ro|\.|º)?"
 _DAY = rf"(?P<day>\d{{1,2}}){_ORDINAL}"
 _SEASON = f"(?P<season>{any_of(SEASONS)})"
@@ -345,6 +366,10 @@ _UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS])})"
 _LONG_UNIT = f"(?P<unit>{any_of([*SEASONS, *UNITS, *MONTH_NAMES])})"
 _COUNT = f"(?P<count>{_A_COUNT})"
 _SOME = rf"{_COUNT}\s+(?P<unit>{any_of(COUNTED)})"
+_ABOUT = (
+    rf"{_COUNT}(?:\s*[-–]\s*|\s+{listed(_TO)}\s+)(?P<most>{_A_COUNT})"
+    rf"\s+(?P<unit>{any_of(COUNTED)})"
+)
 _TENS = r"(?:(?P<century>19|20)(?=\d0))?(?P<tens>(?<=\d)\d|[5-9])0"
 _JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
 
@@ -354,7 +379,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_YEAR}(?P<mark>[-/.:]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
     (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
     (rf"(?P<day>\d{{1,2}})\.{_NUMBER}\.(?P<year>\d\d)", _day_of),
-    (rf"{listed(_ON_DAY)}\s+(?P<day>\d{{1,2}})/{_NUMBER}/{_YEAR}", _day_of),
+    (rf"{listed(_ON_DAY)}\s+(?P<day>\d{{1,2}})/{_MONTH_NUMBER}/{_YEAR}", _day_of),
     (rf"(?P<first>\d{{1,2}})/(?P<second>\d{{1,2}})/{_YEAR}", _american_or_not),
     (rf"{_DAY}\s+(?:(?:of|de)\s+)?{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
     (rf"{_MONTH}\.?\s+{_DAY}\s?[-–]\s?(?P<last>\d{{1,2}}){_ORDINAL},?\s+{_YEAR}", _days_of),
@@ -364,7 +389,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_YEAR}[-/]{_NUMBER}", _month_or_years),
     (rf"(?:tháng\s+|thang\s+)?{_NUMBER}/{_YEAR}", _day_of),
     (rf"{_FEAST}{_JOINT}{_YEAR_AFTER_NAME}", _feast),
-    (rf"{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
+    (rf"{_NO_MARCH}{_MONTH}{_JOINT}{_YEAR_AFTER_NAME}", _day_of),
     (rf"{_YEAR}\s+{_MONTH}", _day_of),
     (rf"{_THEN_IN}{_MONTH}", _day_of),
     (rf"{_THEN_IN}{_SEASON}", _season),
@@ -397,6 +422,8 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{listed(_THIS_DAY)}\s+last\s+year", _this_day),
     (rf"{listed(_SOME_AGO)}\s+(?P<unit>{any_of(COUNTED)})\s+{listed(_AGO)}", _some_ago),
     (rf"{listed(_AGO_BEFORE)}\s+{listed(_SOME_AGO)}\s+(?P<unit>{any_of(COUNTED)})", _some_ago),
+    (rf"{_ABOUT}\s+{listed(_AGO)}", _about_ago),
+    (rf"{listed(_AGO_BEFORE)}\s+{_ABOUT}", _about_ago),
     (rf"{_SOME}\s+{listed(_AGO)}", _ago),
     (rf"{listed(_AGO_BEFORE)}\s+{_SOME}", _ago),
     (rf"{listed(_LAST_SOME)}\s+{_SOME}", _last_some),
@@ -410,7 +437,8 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_LONG_UNIT}\s+{listed(_LAST_AFTER)}", _last),
     (rf"{listed(_THIS)}\s+{_UNIT}", _this),
     (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
-    (rf"{listed(_NUMBERED)}\s+{_YEAR}", _no_time),
+    # "hơn 2000" is more than 2000, but "mới hơn 2000" newer
+    (rf"(?<!cũ\s)(?<!mới\s){listed(_NUMBERED)}\s+{_YEAR}", _no_time),
     (rf"{_YEAR}\s+{listed(f'{_MEASURES} {_MAKES}')}", _no_time),
     (_YEAR, lambda match, _: match["year"]),
 )
@@ -423,9 +451,11 @@ _BARE_CHINESE_YEAR = (
 )
 _ANY_CHINESE_YEAR = rf"(?:{_ANY_YEAR}\s?年?的?\s?)"
 _CHINESE_MONTH = r"(?P<month>\d{1,2}(?=\s?月)|[一二三四五六七八九十]{1,2}月)\s?月?"
-_CHINESE_COUNT = (
-    r"(?P<count>(?<!\d)\d{1,3}|[一二两三四五六七八九十])"
-    f"(?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})"
+_CHINESE_UNIT = f"(?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})"
+_CHINESE_COUNT = f"(?P<count>{_CHINESE_NUMBER}){_CHINESE_UNIT}"
+_CHINESE_ABOUT = (  # "2-3年", "两三年"
+    rf"(?P<count>(?<![\d{_ONES}十百千])(?:\d{{1,3}}(?=[-–到至或])|[{_ONES}]))[-–到至或]?"
+    rf"(?P<most>\d{{1,3}}|[{_ONES}]){_CHINESE_UNIT}"
 )
 _CHINESE_FEAST = f"(?P<feast>{any_of(filter(_IS_UNSPACED, FEASTS))})"
 _CHINESE: tuple[tuple[str, _Meaning], ...] = (
@@ -438,8 +468,9 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_TENS}年代", _decade),
     (r"(?P<tens>[五六七八九])十年代", _decade),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)的?今天", _this_day),
+    (rf"{_CHINESE_ABOUT}(?:之前|以前|前)", _about_ago),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
-    (rf"[几幾](?P<unit>{any_of(filter(_IS_UNSPACED, COUNTED))})(?:之前|以前|前)", _some_ago),
+    (rf"[几幾]{_CHINESE_UNIT}(?:之前|以前|前)", _some_ago),
     (rf"(?:最近|过去|過去){_CHINESE_COUNT}", _last_some),
     (
         r"(?P<which>[上这這本])[个個]?(?:周|週|星期|礼拜)(?P<weekday>[一二三四五六日天])",

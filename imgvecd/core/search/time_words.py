@@ -143,6 +143,7 @@ _DECADES = {
 
 NOT = (
     "not but_not and_not no without except except_for other_than outside outside_of anywhere_but"
+    " anywhere_except anything_but anything_except"
     " everywhere_but everything_but everywhere_except everything_except all_but all_except"
     " nicht aber_nicht und_nicht kein keine keinen ohne außer ausser außerhalb außerhalb_von"
     " pas mais_pas et_pas sans sauf excepté hors hors_de no pero_no y_no sin excepto salvo fuera_de"

@@ -58,7 +58,7 @@ def understand(
     asked, said = query_dates.taken_apart(asked, today)
     asked, said = query_surroundings.taken_apart(asked, said, store)
     for _ in range(2):  # "in Vietnam, but not in Hanoi"
-        asked, said = query_places.taken_apart(asked, said, store.places, store.called)
+        asked, said = query_places.taken_apart(asked, said, store.places, store.called, store.towns)
     asked, said, named = query_names.taken_apart(asked, said, store.called)
     text = asked.text or ""
     if not asked.spelling or (said is not None and not said.text):

@@ -60,7 +60,9 @@ def is_known_anywhere(word: str) -> bool:
         return True
     if not word.isalpha() or len(word) > _LONGEST:
         return False
-    return any(_has(word, language) for language in ("en", "rare", *LANGUAGES)) or any(
+    languages = ("en", "rare", *LANGUAGES)
+    singular = word.removesuffix("s")
+    return any(_has(word, each) or _has(singular, each) for each in languages) or any(
         _has(word[:place], "en") and _has(word[place:], "en")
         for place in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
     )

@@ -87,3 +87,16 @@ def outside_quotes(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
 def is_of_small_words(text: str) -> bool:
     """Whether a text has none but the words that people write around what they look for."""
     return all(word in SMALL_WORDS for word in text.casefold().split())
+
+
+def small_words_less(text: str, *, last: bool) -> str:
+    """Return a text less the small words that it ends with, or begins with: "the beach of".
+
+    Args:
+        last: those at its end.
+    """
+    words = text.split()
+    at = -1 if last else 0
+    while words and words[at].casefold().strip(",;") in SMALL_WORDS:
+        words.pop(at)
+    return " ".join(words)

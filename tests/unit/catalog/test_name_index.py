@@ -75,6 +75,9 @@ def shelf(tmp_path):
         ("Ostseeurlaub", "a.jpg", "Ostsee"),
         ("", "IMG_2041.JPG", "IMG_204"),
         ("", "IMG_2041.JPG", "2041"),
+        ("", "IMG_0007.JPG", "img 7"),
+        ("", "IMG_0007.JPG", "IMG_7"),
+        ("", "DSC00042.JPG", "dsc 042"),
         ("", "1000268201_67ada9867c.jpg", "1000268201"),
         ("", "1000268201_67ada9867c.jpg", "67ADA9867C"),
         ("", "1000268201_67ada9867c.jpg", "1000268201_67ada9867c.jpg"),
@@ -136,6 +139,11 @@ def test_the_beginning_of_a_name_that_is_an_english_word_is_none(shelf):
     shelf.add("x", "IMG_2041.jpg")
     for word in ("park", "wind", "carp", "IMG_20", "tel"):
         assert shelf.named(word) == []
+
+
+def test_a_month_in_two_digits_is_no_number_of_a_picture(shelf):
+    shelf.add("2019/07", "a.jpg")
+    assert shelf.named("7") == []
 
 
 def test_all_words_are_wanted_and_those_in_quotes_in_a_row(shelf):

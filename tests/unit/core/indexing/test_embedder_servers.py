@@ -92,6 +92,7 @@ class Encoder:
         if any(path in self.poison for path in pixels):
             raise WorkerError("the encoder died")
         self.count += len(pixels)
+        self.loaded_for_images = True
         return np.stack([vector_of(path) for path in pixels])
 
 
@@ -249,6 +250,23 @@ async def test_before_the_encoder_is_loaded_more_is_decoded_within_a_bound(monke
         here.loaded_for_images = True
         loaded.set()
         await finish(work, 300, done)
+
+
+async def test_a_few_pictures_that_wait_for_busy_servers_load_nothing_here():
+    work, here, server = Work(12), Encoder(), Encoder(ms=20, batch=1)
+    here.loaded_for_images = False
+    async with embedding(work, here, [server]) as (_, done):
+        await finish(work, 12, done)
+    assert (here.count, server.count) == (0, 12)
+
+
+async def test_where_servers_have_too_much_to_do_the_encoder_here_is_loaded(monkeypatch):
+    monkeypatch.setattr(embedder_module, "_COLD_S", 0.05)
+    work, here, server = Work(100), Encoder(), Encoder(ms=20, batch=1)
+    here.loaded_for_images = False
+    async with embedding(work, here, [server]) as (_, done):
+        await finish(work, 100, done)
+    assert here.count > server.count > 0
 
 
 @pytest.mark.parametrize(("count", "expected"), [(3, False), (4, True), (100, True)])

@@ -80,7 +80,7 @@ def test_words_that_nobody_knows_have_to_stand_higher(text_):
 
 
 @pytest.mark.parametrize(
-    "text_", ["dogs", "Longboard", "Hund", "zzzqqq dog", "Đà Nẵng", "собака", "海边"]
+    "text_", ["dogs", "suvs", "Longboard", "Hund", "zzzqqq dog", "Đà Nẵng", "собака", "海边"]
 )
 def test_words_that_some_language_has_do_not(text_):
     assert even_standing([text_], english_only=True) == EVEN

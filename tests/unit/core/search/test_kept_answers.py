@@ -16,6 +16,7 @@ from imgvecd.catalog.schema.connection import Database
 from imgvecd.core.search import kept_answers, searcher
 from imgvecd.core.search.kept_answers import KeptAnswers
 from imgvecd.core.threads import ThreadPool
+from imgvecd.errors import ModelError
 from tests.unit.core.search.conftest import PlainIndex
 from tests.unit.core.search.test_searcher import fill, towards, with_references
 
@@ -207,6 +208,42 @@ async def test_who_goes_away_takes_the_answer_from_nobody(shelf, hops):
     alone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await alone
+    assert not asking._finding
+
+
+async def test_what_fails_for_one_fails_for_all_who_wait_and_is_asked_anew(shelf, monkeypatch):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    await asking.search(msgspec.structs.replace(ASKED, limit=3))
+    asked = []
+
+    def failing(query):
+        asked.append(query)
+        raise ModelError("no model")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asking, "_answer", failing)
+        found = await asyncio.gather(
+            *(asking.search(ASKED) for _ in range(5)), return_exceptions=True
+        )
+    assert [type(each) for each in found] == [ModelError] * 5
+    assert len(asked) == 1
+    assert len((await asking.search(ASKED)).hits) == 40
+
+
+async def test_whose_time_is_up_takes_the_answer_from_nobody(shelf):
+    fill(shelf, 40)
+    asking = await with_references(shelf)
+    other = asyncio.create_task(asking.search(ASKED))
+    await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await asking.search(ASKED)
+    assert len((await other).hits) == 40
+    gone = asyncio.create_task(asking.search(msgspec.structs.replace(ASKED, limit=5)))
+    await asyncio.sleep(0)
+    gone.cancel()  # and the same is asked at once
+    assert len((await asking.search(msgspec.structs.replace(ASKED, limit=5))).hits) == 5
     assert not asking._finding
 
 

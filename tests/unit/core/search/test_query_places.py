@@ -10,7 +10,7 @@ from imgvecd.api import Filters, SearchRequest, Term
 from imgvecd.core.search import query_places
 from imgvecd.core.search.relevance import Scale
 from imgvecd.core.search.words import tokens
-from imgvecd.types import KnownName
+from imgvecd.types import KnownName, Town
 
 KNOWN = {
     "hanoi": ["Hanoi, Vietnam"],
@@ -46,6 +46,7 @@ KNOWN = {
     "china": ["China"],
     "berlin": ["Berlin, Germany"],
     "munchen": ["Munich, Bavaria, Germany"],
+    "santiago": ["Santiago, Santiago Metropolitan, Chile"],
     "tours": ["Tours, Centre-Val de Loire, France"],
     "bayern": ["Bavaria, Germany"],
 }
@@ -60,9 +61,13 @@ def called(names):
     return {name: [hilton] for name in names if name == "paris hilton"}
 
 
+def towns(name):
+    return [Town(name, 0.0, 0.0, 1.0)] * (name in {"santiago de compostela", "north hanoi"})
+
+
 def said(text, **request):
     request = SearchRequest(text=text, **request)
-    asked, found = query_places.taken_apart(request, None, known, called)
+    asked, found = query_places.taken_apart(request, None, known, called, towns)
     if found is None:
         return None
     assert found.place == asked.filters.place
@@ -113,6 +118,8 @@ def said(text, **request):
         ("plage de Nice", "plage", "nice"),
         ("Tours", "", "tours"),
         ("a castle in tours", "a castle", "tours"),
+        ("Santiago de noche", "de noche", "santiago"),
+        ("the market of north hanoi", "the market of north", "hanoi"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -146,6 +153,8 @@ def test_places_are_understood(text, left, place):
         "New Portugal",  # what is called new lies elsewhere
         "desert in new portugal",
         "walking tours",
+        "santiago de compostela",
+        "the cathedral of Santiago de Compostela by night",
         "a photo of a dog",
         "hanoibar",
         "",
@@ -176,7 +185,7 @@ def test_only_one_place_is_taken_where_two_are_apart():
     ],
 )
 def test_of_several_places_any_will_do(text, left, place):
-    asked, found = query_places.taken_apart(SearchRequest(text=text), None, known, called)
+    asked, found = query_places.taken_apart(SearchRequest(text=text), None, known, called, towns)
     assert (found.text, set(asked.filters.place.split("; "))) == (left, set(place.split("; ")))
 
 
@@ -187,7 +196,8 @@ def test_filters_and_requests_that_say_so_come_first():
         SearchRequest(text="Hanoi", terms=(Term(id=1),)),
         SearchRequest(terms=(Term(text="beach Hanoi"),)),
     ):
-        assert query_places.taken_apart(request, None, known, called) == (request, None)
+        taken = query_places.taken_apart(request, None, known, called, towns)
+        assert taken == (request, None)
 
 
 @pytest.mark.parametrize("word", ["in ", "Hanoi, ", "l'", '"', "河", "de la ", "Ha Noi "])
@@ -266,6 +276,7 @@ async def test_what_was_taken_around_a_town_is_near_it(shelf, placed, text, left
         ("除了葡萄牙以外的海滩", "的海滩", 2),
         ("beach not near Paris", "beach", 2),
         ("everywhere but Portugal", "", 2),
+        ("anything but Portugal", "", 2),
         ("dogs, all but Portugal", "dogs", 2),
     ],
 )
