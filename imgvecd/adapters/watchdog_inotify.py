@@ -18,7 +18,7 @@ import struct
 import tempfile
 import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from watchdog.observers.inotify_c import (
     DEFAULT_EVENT_BUFFER_SIZE,
@@ -185,7 +185,13 @@ class InotifyWatcher:
             self._on_hint(Hint(HintKind.CHANGED, path))
 
     def on_queue_overflow(self) -> None:
-        """Hear that the kernel had to drop events."""
+        """Hear that the kernel had to drop events, ends of watches among them."""
+        with self._lock:
+            watched = {descriptor for descriptor, _ in self._watches.values()}
+            ended = self._paths.keys() - watched
+            for descriptor in ended:
+                del self._paths[descriptor]
+        self._inotify.clear_away(ended)
         logger.warning("the kernel's event queue has overflowed; scanning everything")
         self._on_hint(Hint(HintKind.LOST))
 
@@ -229,6 +235,12 @@ class _Reader(InotifyFD):
         with self._lock:
             if not self._closed:
                 inotify_rm_watch(self._inotify_fd, descriptor)  # one that has ended: harmless
+
+    def clear_away(self, ended: Collection[WatchDescriptor]) -> None:
+        """Forget watches that have ended, of which the kernel may tell no more."""
+        with self._lock:
+            for descriptor in ended:
+                self._remove_watch(descriptor)
 
     def read_events(
         self, *, event_buffer_size: int = DEFAULT_EVENT_BUFFER_SIZE

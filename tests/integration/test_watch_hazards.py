@@ -98,6 +98,30 @@ async def test_nothing_is_missed_when_the_queue_overflows(tmp_path, flood, runs)
         await eventually(lambda: "0/39/heard.jpg" in watched.files())
 
 
+def test_watches_whose_end_the_kernel_could_not_tell_are_forgotten(tmp_path, flood):
+    watcher = SlowWatcher()
+    watcher.start(lambda hint: None)
+    try:
+        folders = [tmp_path / f"{number}" for number in range(50)]
+        for folder in (tmp_path, *folders):
+            folder.mkdir(exist_ok=True)
+            assert watcher.watch(os.fsencode(folder)) is Coverage.EVENTS
+        watcher.hold.clear()
+        flood(tmp_path)
+        for folder in folders:
+            watcher.forget(os.fsencode(folder))
+        watcher.hold.set()
+        deadline = time.monotonic() + DEADLINE_S
+        while not (watcher.lost and watcher.told_all()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert list(watcher._paths.values()) == [{os.fsencode(tmp_path)}]
+        assert watcher._inotify._watch_for_wd.keys() == watcher._paths.keys()
+    finally:
+        watcher.hold.set()
+        watcher.stop()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("runs", [2, pytest.param(100, marks=LONG)])
 async def test_a_tree_that_is_copied_in_is_taken_in_whole(tmp_path, runs):
