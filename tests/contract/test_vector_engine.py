@@ -617,8 +617,16 @@ def test_an_index_that_finds_too_little_is_built_anew_under_searches(
     indexed, make_engine, monkeypatch
 ):
     searching = make_engine()
-    query = queries(1)[0]
-    before = searching.search("model", query, 10, Where())  # which remembers the index
+
+    def found():
+        asked = enumerate(queries(10))
+        return {
+            (number, image.key, image.score)
+            for number, query in asked
+            for image in searching.search("model", query, 10, Where())
+        }
+
+    before = found()  # which remembers the index
     monkeypatch.setattr(index_keeper, "_LOOK_S", 0.0)
     monkeypatch.setattr(index_keeper, "_GROWN", 0)
     measured = iter([(4000, 4000, False), (800, 900, True)])
@@ -626,7 +634,9 @@ def test_an_index_that_finds_too_little_is_built_anew_under_searches(
     indexed.engine.settle(MODEL.fingerprint, lambda: queries(20))
     after = index_of(indexed.engine)
     assert (after["version"], after["candidates"], after["candidates_filtered"]) == (2, 800, 900)
-    assert searching.search("model", query, 10, Where()) == before
+    again = found()
+    assert len(before) == len(again) == 100
+    assert len(before & again) >= 90  # each index misses a few, not the same ones
     searching.close()
 
 
