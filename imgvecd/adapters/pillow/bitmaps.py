@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imgvecd.adapters.pillow import reasons
 from imgvecd.errors import UnreadableImageError
 
 _FILE_HEADER_BYTES, _ARRAY_HEADER_BYTES = 14, 14
@@ -84,9 +85,7 @@ def opened(file: BinaryIO, max_pixels: int) -> Image.Image | None:
     header = _header(file.read(_LONGEST))
     if header is None:
         return None
-    if header.width * abs(header.height) > max_pixels:
-        message = f"{header.width} × {abs(header.height)} pixels are too many"
-        raise UnreadableImageError("too_large", message)
+    reasons.limit_pixels((header.width, abs(header.height)), max_pixels)
     file.seek(0)
     data = file.read(_LARGEST_BYTES)
     picture = _picture(header, data, start, pixels_at)

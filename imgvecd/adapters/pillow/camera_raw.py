@@ -10,9 +10,8 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from imgvecd.adapters import raw
-from imgvecd.adapters.pillow import blocks, exif, geometry, opening
+from imgvecd.adapters.pillow import blocks, exif, geometry, opening, reasons
 from imgvecd.adapters.pillow.tiff_fields import SUB_DIRECTORIES, Fields
-from imgvecd.errors import UnreadableImageError
 
 _TIFF = (b"II*\0", b"MM\0*")
 _CANON_2 = b"CR"  # behind the header of a TIFF
@@ -67,9 +66,7 @@ def load(file: BinaryIO, fields: Fields, size: int, max_pixels: int) -> RawPictu
         preview = source.preview()
         image = None if preview is None else _decoded(preview, size, max_pixels)
         if image is None:
-            if full[0] * full[1] > max_pixels:
-                message = f"{full[0]} × {full[1]} pixels are too many"
-                raise UnreadableImageError("too_large", message)
+            reasons.limit_pixels(full, max_pixels)
             image, orientation = Image.fromarray(source.develop()), 1
         else:
             block = image.info.get("exif")

@@ -89,12 +89,15 @@ def _light(transfer: int) -> Float32Array:
     return light.astype(np.float32)
 
 
+def srgb_curve(light: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the values in sRGB, 0 to 1, of linear light, 0 to 1 (IEC 61966-2-1)."""
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004
+
+
 @functools.cache
 def _srgb_codes() -> np.ndarray[Any, Any]:
     """Return the value in sRGB of each of 65,536 steps of linear light."""
-    light = np.linspace(0, 1, 65536)
-    value = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)  # noqa: PLR2004
-    return (value * 255 + 0.5).astype(np.uint8)
+    return (srgb_curve(np.linspace(0, 1, 65536)) * 255 + 0.5).astype(np.uint8)
 
 
 def _of_pq(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -185,9 +185,7 @@ def _prepare(file: BinaryIO, size: int, max_pixels: int) -> tuple[Image.Image, t
     full_size = image.size
     least = _DRAFT_MARGIN * size
     image.draft(None, (least, least))
-    if image.width * image.height > max_pixels:
-        width, height = full_size
-        raise UnreadableImageError("too_large", f"{width} × {height} pixels are too many")
+    reasons.limit_pixels(image.size, max_pixels, full=full_size)
     if image.format == "PSD" and photoshop.has_selection(image, file):
         image.load()
         image.putalpha(255)

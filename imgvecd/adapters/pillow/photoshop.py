@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from imgvecd.adapters.pillow import hdr, reasons
 from imgvecd.errors import UnreadableImageError
 from imgvecd.types import Float32Array
 
@@ -80,9 +81,7 @@ def opened(file: BinaryIO, max_pixels: int) -> Image.Image | None:
         kind = f"{header.mode}, {header.bits} bits"
         message = f"it is a Photoshop file of a kind that is not supported ({kind})"
         raise UnreadableImageError("unsupported", message)
-    if header.width * header.height > max_pixels:
-        message = f"{header.width} × {header.height} pixels are too many"
-        raise UnreadableImageError("too_large", message)
+    reasons.limit_pixels((header.width, header.height), max_pixels)
     count = len(mode)
     whole = _whole(file, header, min(count, header.channels), size, compression)
     profile = next((data for kind, data in resources(file) if kind == _PROFILE), None)
@@ -118,22 +117,24 @@ def _of_light(light: Float32Array, *, linear: bool) -> np.ndarray[Any, np.dtype[
     """Return 0 to 255 of light from 0 to 1: as it is for a profile, else by the curve of sRGB."""
     shown = np.clip(np.nan_to_num(light), 0, 1)
     if not linear:
-        shown = np.where(shown <= 0.0031308, shown * 12.92, 1.055 * shown ** (1 / 2.4) - 0.055)  # noqa: PLR2004
+        shown = hdr.srgb_curve(shown)
     return (shown * 255 + 0.5).astype(np.uint8)
 
 
-def _to_the_picture(file: BinaryIO, version: int) -> None:
+def _to_the_layers(file: BinaryIO) -> None:
     file.seek(_HEADER_BYTES)
     for _ in ("colours", "resources"):
         file.seek(_length(file), io.SEEK_CUR)
+
+
+def _to_the_picture(file: BinaryIO, version: int) -> None:
+    _to_the_layers(file)
     file.seek(_length(file, 8 if version == _LARGE else 4), io.SEEK_CUR)
 
 
 def _layers(file: BinaryIO) -> int:
     """Return how many layers a file of the usual kind has; 0 if it tells nothing of them."""
-    file.seek(_HEADER_BYTES)
-    for _ in ("colours", "resources"):
-        file.seek(_length(file), io.SEEK_CUR)
+    _to_the_layers(file)
     head = file.read(10)  # the lengths of the section, and of what is told of layers
     if len(head) < 10 or not any(head[:4]) or not any(head[4:8]):  # noqa: PLR2004
         return 0

@@ -6,6 +6,7 @@ import re
 from typing import BinaryIO
 
 from imgvecd.adapters.pillow.tiff_fields import Directory, directories
+from imgvecd.errors import UnreadableImageError
 
 _END = "its end is missing"
 _DATA = "its picture data is damaged"
@@ -33,6 +34,19 @@ _COMPRESSIONS = {
 _KNOWN_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34676, 34677, 34925, 50000}
 _KNOWN_COLOURS = {0, 1, 2, 3, 5, 6, 8}
 _FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}  # of values
+
+
+def limit_pixels(
+    size: tuple[int, int], max_pixels: int, *, full: tuple[int, int] | None = None
+) -> None:
+    """Raise UnreadableImageError if a picture of this size is too large to be decoded.
+
+    Args:
+        full: the size that is told, where the picture is decoded smaller.
+    """
+    if size[0] * size[1] > max_pixels:
+        width, height = full or size
+        raise UnreadableImageError("too_large", f"{width} × {height} pixels are too many")
 
 
 def of_error(error: BaseException) -> tuple[str, str]:

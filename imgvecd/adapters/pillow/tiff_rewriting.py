@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
+from imgvecd.adapters.pillow import reasons
 from imgvecd.adapters.pillow.colour import HIGHEST
 from imgvecd.adapters.pillow.tiff_fields import (
     EXIF_DIRECTORY,
@@ -23,7 +24,6 @@ from imgvecd.adapters.pillow.tiff_fields import (
     Directory,
     directories,
 )
-from imgvecd.errors import UnreadableImageError
 
 _BIG = b"MM\0+"
 _LARGEST_BYTES = 1 << 30  # of a file that is gone through in memory
@@ -143,8 +143,7 @@ def of_segments(
     kind = _number(fields, _COMPRESSION)
     if kind not in _PICTURES or _number(fields, _PLANAR) > 1:
         return None
-    if width * length > max_pixels:
-        raise UnreadableImageError("too_large", f"{width} × {length} pixels are too many")
+    reasons.limit_pixels((width, length), max_pixels)
     whole: Image.Image | None = None
     for left, top, data in _segments(file, fields, width, length):
         segment = open_picture(io.BytesIO(data))

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from imgvecd.adapters.pillow import reasons
 from imgvecd.adapters.pillow.tiff_fields import Directory, directories
-from imgvecd.errors import UnreadableImageError
 
 _Values = np.ndarray[Any, np.dtype[Any]]
 
@@ -83,9 +83,7 @@ def opened(file: BinaryIO, page: int, max_pixels: int) -> Image.Image | None:
     mode = _MODES.get(_number(fields, _COLOURS))
     if mode is None or not _is_read(fields, layout, mode):
         return None
-    if layout.width * layout.height > max_pixels:
-        message = f"{layout.width} × {layout.height} pixels are too many"
-        raise UnreadableImageError("too_large", message)
+    reasons.limit_pixels((layout.width, layout.height), max_pixels)
     planes = _shown(_values(_unpacked(file, fields, layout), layout)[:, :width])
     picture = _picture(planes, mode, _number(fields, _COLOURS), _number(fields, _EXTRA))
     profile = fields.get(_PROFILE, _LARGEST_FIELD)

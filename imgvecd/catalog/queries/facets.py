@@ -48,9 +48,10 @@ class FacetTable:
         wanted = folded_words(contains)
         counts: dict[str, Facet] = {}
         for word, images in rows:
-            if wanted in folded_words(word):
-                known = counts.get(folded_words(word), Facet(value=word, count=0))
-                counts[folded_words(word)] = Facet(value=known.value, count=known.count + images)
+            key = folded_words(word)
+            if wanted in key:
+                known = counts.get(key, Facet(value=word, count=0))
+                counts[key] = Facet(value=known.value, count=known.count + images)
         ordered = sorted(counts.values(), key=lambda facet: (-facet.count, facet.value))
         return ordered[:limit]
 

@@ -59,7 +59,7 @@ class _Known:
         vectors: of its terms.
         combined: unit vector, each term's part of it.
         allowed: filters, each with the ids that pass.
-        scale: (True, it or None).
+        scale: it or None, in a tuple, once it is known.
     """
 
     begun: bool = False
@@ -68,7 +68,7 @@ class _Known:
     vectors: Float32Array | None = None
     combined: tuple[Float32Array, Float32Array] | None = None
     allowed: list[tuple[Filters, Int64Array | None]] = field(default_factory=list)
-    scale: tuple[bool, Scale | None] | None = None
+    scale: tuple[Scale | None] | None = None
 
 
 @dataclass(slots=True)
@@ -366,14 +366,16 @@ class Searcher:
         return ids
 
     def _scale(self, vector: Float32Array, terms: Sequence[Term], known: _Known) -> Scale | None:
+        if known.scale is not None:
+            return known.scale[0]
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         texts = [term.text for term in terms if term.text is not None]
         even = even_standing(texts, english_only=knows_english_only(self.model))
-        is_known, scale = known.scale or self.scales.known(vector, shape, even)
+        is_known, scale = self.scales.known(vector, shape, even)
         if not is_known:
 
             async def measure() -> None:
-                known.scale = True, await self.scales.scale(vector, shape, even)
+                known.scale = (await self.scales.scale(vector, shape, even),)
 
             raise _UnknownError(measure)
         return scale

@@ -52,7 +52,7 @@ class Everywhere:
         self.source = source
 
     def is_wanted(self, request: SearchRequest) -> bool:
-        """Return whether a request is for other libraries, too."""
+        """See `Elsewhere.is_wanted`."""
         if request.everywhere is None:
             return self._by_default or bool(request.sources)
         return request.everywhere
@@ -65,7 +65,7 @@ class Everywhere:
         k: int,
         allowed: Int64Array | None,
     ) -> Others:
-        """Return up to k hits; where the engine does not answer, none, and a note that says why."""
+        """See `Elsewhere.find`."""
         if request.group == "near-duplicates":
             return Others(notes=("Groups of near duplicates are of this library only.",))
         filters = with_dates(request.filters, datetime.datetime.now().astimezone().date())
