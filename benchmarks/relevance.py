@@ -81,6 +81,11 @@ def main() -> None:
     parser.add_argument(
         "--first-draw", type=int, default=0, metavar="N", help="draws from N on are others"
     )
+    parser.add_argument(
+        "--only-held-out-match",
+        action="store_true",
+        help="photos that were trained on only fill libraries: none shows the subject asked for",
+    )
     parser.add_argument("--vectors", metavar="FILE", help="npz of images, texts, vectors")
     parser.add_argument("--save", metavar="FILE", help="keep the vectors of imgvecd-mini")
     parser.add_argument("--write-texts", metavar="FILE", help="only say what a file needs")
@@ -89,7 +94,15 @@ def main() -> None:
     photos = photos[: options.photos]
     captions = [photo.captions for photo in photos]
     draws = range(options.first_draw, options.first_draw + options.draws)
-    studies = [Study(captions, min(asked, len(photos)), seed) for seed in draws]
+    studies = [
+        Study(
+            captions,
+            min(asked, len(photos)),
+            seed,
+            only_asked_match=options.only_held_out_match,
+        )
+        for seed in draws
+    ]
     cases = [
         case for study in studies for size in options.sizes for case in study.cases(size, _CAPTIONS)
     ]

@@ -243,11 +243,20 @@ class Study:
     Args:
         captions: of each image.
         asked: that many images, the first, are asked for; others only fill large libraries.
+        only_asked_match: of the others, none in a library shows the subject that is asked for.
     """
 
-    def __init__(self, captions: Sequence[Sequence[str]], asked: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        captions: Sequence[Sequence[str]],
+        asked: int,
+        seed: int = 0,
+        *,
+        only_asked_match: bool = False,
+    ) -> None:
         self._captions = captions
         self._asked = asked
+        self._only_asked_match = only_asked_match
         self._random = np.random.default_rng(seed)
         self._words = [[captioned.words(text) for text in texts] for texts in captions]
         self._with_stem = collections.defaultdict(set)
@@ -268,7 +277,10 @@ class Study:
     def _subject(self, subject: str, named: set[str], open_: set[str], size: int) -> Iterator[Case]:
         told = self._telling(named)
         open_to = (told == 1) | ((told == 0) & (self._telling(open_) > 0))
-        library = self._draw(size, np.ones(len(told), bool))
+        library = self._draw(len(told), np.ones(len(told), bool))
+        if self._only_asked_match:
+            library = library[(library < self._asked) | ((told == 0) & ~open_to)[library]]
+        library = library[:size]
         if (told[library] >= 2).any():
             yield Case("subject", subject, library, told[library] >= 2, open_to[library])
         for kind, allowed in (("subject-", (told == 0) & ~open_to), ("subject?", told == 0)):
