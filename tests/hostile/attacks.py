@@ -339,9 +339,7 @@ def slow_picture():
 
 def slow_pictures():
     picture = slow_picture()
-    over_and_over(
-        lambda: ask("POST", ASKED, picture, "Content-Type: image/jpeg\r\n"), threads=16
-    )
+    over_and_over(lambda: ask("POST", ASKED, picture, "Content-Type: image/jpeg\r\n"), threads=16)
 
 
 def marks():
