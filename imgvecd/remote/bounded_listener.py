@@ -140,9 +140,9 @@ def pass_over_the_rest() -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.can_read_body and request.content_length is None:
-            response = web.Response(status=411, text="Bodies need a Content-Length.")
-            response.force_close()
-            return response
+            refusal = web.Response(status=411, text="Bodies need a Content-Length.")
+            refusal.force_close()
+            return refusal
         response = await handler(request)
         if request.content.at_eof():
             return response
