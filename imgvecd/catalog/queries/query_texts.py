@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 import time
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
 _MOST_SAVED = 1000  # searches with names; each may hold a picture
 _AT_ONCE = 256  # looked for in one statement
+_KEPT_AT_ONCE = 64  # likewise: SQLite lets go of the interpreter for each, not for each row
 _UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
 
@@ -60,10 +62,14 @@ class QueryTexts:
         now = time.time_ns()
         with self._database.write_aside(alters=False) as connection:
             model = model_id(connection, fingerprint)
-            connection.executemany(
-                "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
-                [(model, text, vector.tobytes(), now) for text, vector in vectors.items()],
-            )
+            rows = [(model, text, vector.tobytes(), now) for text, vector in vectors.items()]
+            for start in range(0, len(rows), _KEPT_AT_ONCE):
+                some = rows[start : start + _KEPT_AT_ONCE]
+                places = ", ".join(["(?, ?, ?, ?)"] * len(some))
+                connection.execute(
+                    f"INSERT OR REPLACE INTO texts VALUES {places}",
+                    list(itertools.chain.from_iterable(some)),
+                )
             connection.execute(
                 "DELETE FROM texts WHERE used_ns <"
                 " (SELECT used_ns FROM texts ORDER BY used_ns DESC LIMIT 1 OFFSET ?)",
