@@ -315,12 +315,15 @@ async def test_a_body_that_stalls_holds_no_small_request_up(start, kind):
         client.close()
 
 
-async def test_a_lasting_request_sends_its_body_in_time(start):
+@pytest.mark.parametrize("kind", ["large", "lasting"])
+async def test_a_body_that_does_not_come_in_time_is_no_error_of_ours(start, kind, caplog):
     daemon = await start(timeout_s=0.2)
     client = daemon.connect()
-    client.sendall(STALLED["lasting"])
+    client.sendall(STALLED[kind])
     answer = await received(client)
     assert (status(answer), body(answer)["code"]) == (504, "timeout")
+    await daemon.until(lambda: daemon.server.connections() == 0)  # its rest is waited for
+    assert "Traceback" not in caplog.text
 
 
 UPLOAD = """
