@@ -1,6 +1,11 @@
-"""How much JSON is decoded at once: the decoder holds the interpreter until its end."""
+"""How much JSON is decoded at once, since the decoder holds the interpreter, and what it raises."""
 
 from __future__ import annotations
+
+import msgspec
+
+UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises: for other fields or broken text, bytes that are no UTF-8, deep nesting."""
 
 MOST_VALUES = 50_000
 """A batch of 256 searches with many terms has some thousands; so many take milliseconds."""

@@ -15,6 +15,7 @@ from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_dim, model_id
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.spelling import composed
 from imgvecd.types import Float32Array
 
@@ -108,7 +109,7 @@ def _believed(stored: bytes, dim: int) -> Float32Array | None:
 def _search(name: str, text: str) -> SearchRequest | None:
     try:
         return msgspec.json.decode(text, type=SearchRequest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         logger.warning("the saved search %r is of another version, and left alone: %s", name, error)
         return None
 
