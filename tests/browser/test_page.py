@@ -397,6 +397,16 @@ def test_rows_fit_whatever_the_width_is(page):
         )
 
 
+def test_what_scrolls_lies_on_a_ground_of_its_own(page):
+    """Else browsers draw everything anew for every frame, as text may blend with what is below."""
+    grounds = (
+        "['#grid', '#view', '#panel'].map(each =>"
+        " getComputedStyle(document.querySelector(each)).backgroundColor)"
+    )
+    for ground in page.js(grounds):
+        assert ground.startswith("rgb("), ground  # opaque
+
+
 def test_names_that_mean_harm_are_only_names(page):
     page.press("End")
     for _ in range(len(HOSTILE) + 2):
