@@ -513,9 +513,10 @@ def test_many_duplicates_are_told_apart_on_a_phone(page):
         "import('/web/duplicates.js').then(({ Duplicates }) => {"
         " const box = document.querySelector('#view'); box.hidden = false;"
         " const shown = new Duplicates(box, () => {}); shown.visible = true; shown.total = 1;"
-        " const files = [...Array(9).keys()].map(i => ({ id: 1, hash: 'h', keep: !i, format: 'jpeg',"
-        " path: `/a folder/one name of nine ${i}.jpg`, size_bytes: 1e5, width: 640, height: 480 - i,"
-        " modified_at: '2023-01-01T00:00:00Z' }));"
+        " const all = { id: 1, hash: 'h', format: 'jpeg', size_bytes: 1e5, width: 640,"
+        " modified_at: '2023-01-01T00:00:00Z' };"
+        " const files = [...Array(9).keys()].map(i => ({ ...all, keep: !i, height: 480 - i,"
+        " path: `/a folder/one name of nine ${i}.jpg` }));"
         " shown.groups = [{ kind: 'similar', files }]; window.shown = shown; shown._go(0); })"
     )
     told = "[...document.querySelectorAll('figure')].map(f => f.innerText.replace(/\\s+/g, ' '))"
