@@ -15,7 +15,7 @@ from running import DEADLINE_S
 
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
-from imgvecd.server import courtesy, listener, request_bodies
+from imgvecd.server import concurrency, courtesy, listener, request_bodies
 from imgvecd.server.client_connection import MAX_CONNECTIONS_PER_CLIENT, Stage
 from imgvecd.server.concurrency import SLOTS
 from imgvecd.server.peer_credentials import ClientIdentity
@@ -255,6 +255,21 @@ async def test_a_search_that_needs_no_model_waits_for_none_that_do(start):
     for client in clients:
         assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200")
         client.close()
+
+
+@pytest.mark.parametrize("path", ["rescan", "retry", "pause", "resume", "checkpoint", "rebuild"])
+async def test_who_sets_the_daemon_to_work_again_and_again_rests_in_between(
+    start, monkeypatch, path
+):
+    monkeypatch.setattr(concurrency, "_UPKEEP_REST_S", 86_400.0)
+    daemon = await start()
+    assert (await daemon.ask("POST", f"/v1/{path}")).status == 200
+    again = asyncio.create_task(daemon.ask("POST", "/v1/retry"))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
+    assert not again.done()
+    again.cancel()
 
 
 async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch):
