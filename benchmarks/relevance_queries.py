@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks import captioned
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY
 
 # Subjects, with the words of captions that tell of them.
 SUBJECTS: dict[str, str] = {
@@ -222,8 +223,9 @@ class Case:
     """One query in one library.
 
     Attributes:
-        kind: of the query; with a minus where the library has no match, with a question mark where
-            no caption names one.
+        kind: of the query; with a minus where the library has no match, with two where it is that
+            of the case with a match, less all that matches; with a question mark where no caption
+            names one.
         library: places of its images among all.
         matches, doubtful: shape (len(library),); of doubtful images the captions do not agree, or
             leave it open.
@@ -297,7 +299,8 @@ class Study:
         for k in self._random.permutation(len(own)):
             image, text = own[k]
             subjects = captioned.words(text) - _GENERAL
-            without = self._draw(size, self._lack(text, subjects))
+            lack = self._lack(text, subjects)
+            without = self._draw(size, lack)
             if len(subjects) < 2 or len(without) < min(size, 250):
                 continue
             library = self._draw(size, np.ones(len(self._captions), bool))
@@ -305,6 +308,9 @@ class Study:
             library[0] = image
             yield Case("caption", text, library)
             yield Case("caption-", text, without)
+            rest = library[lack[library]]
+            if len(rest) >= SMALLEST_LIBRARY:
+                yield Case("caption--", text, rest)
             count -= 1
             if not count:
                 return
