@@ -48,12 +48,9 @@ export async function ask(method, path, body, signal) {
 export function withFields(path, fields) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined && value !== "") {
-      query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
-    }
+    if (value !== undefined && value !== "") query.set(name, typeof value === "object" ? JSON.stringify(value) : value);
   }
-  const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return query.size ? `${path}?${query}` : path;
 }
 
 /** @param {string} path @returns {[string, string]} its folder and its name */
@@ -77,7 +74,7 @@ export function photos(count) {
   return count === 1 ? "1 photo" : `${count.toLocaleString()} photos`;
 }
 
-/** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
+/** @param {Say} say is told why, if it fails @param {() => Promise<void>} act */
 export async function attempt(say, act) {
   try {
     await act();
@@ -86,7 +83,7 @@ export async function attempt(say, act) {
   }
 }
 
-/** @param {{id: number, hash?: string}} item @param {number} size */
+/** @param {Pick<Item, "id" | "hash">} item @param {number} size */
 export function thumbnail(item, size) {
   return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash?.slice(0, 16) });
 }
@@ -130,13 +127,13 @@ export class Live {
       ask("GET", "/v1/health").catch((error) => this._lost && this.told.lost(error.message));
       if (events.readyState === EventSource.CLOSED) setTimeout(() => this.events === events && this.start(), AGAIN_MS);
     };
-    on("status", (event) => this._state(event.status));
-    on("progress", (event) => this._state({ ...this.state, ...event.progress }));
+    for (const kind of ["status", "progress", "model"]) {
+      on(kind, (event) => this._state({ ...(kind === "status" ? {} : this.state), ...event[kind] }));
+    }
     on("root", ({ root }) => {
       const roots = this.state?.roots.map((each) => (each.path === root.path ? root : each));
       this._state({ ...this.state, roots });
     });
-    on("model", (event) => this._state({ ...this.state, ...event.model }));
     on("clock", () => {
       clearTimeout(this._changed);
       this._changed = setTimeout(() => this.told.changed(), CALM_MS);

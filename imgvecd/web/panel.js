@@ -2,22 +2,14 @@
 
 import { ask, attempt, splitPath, thumbnail } from "./api.js";
 import { detailsOf } from "./viewer.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const SIMILAR = 12;
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" });
-const FACTS = /** @type {[string, string][]} */ ([
-  ["camera", "Camera"],
-  ["lens", "Lens"],
-  ["exposure_s", "Exposure"],
-  ["f_number", "Aperture"],
-  ["iso", "ISO"],
-  ["focal_length_mm", "Focal length"],
-  ["title", "Title"],
-  ["description", "Description"],
-  ["city", "City"],
-  ["country", "Country"],
-]);
+const FACTS = Object.entries({
+  camera: "Camera", lens: "Lens", exposure_s: "Exposure", f_number: "Aperture", iso: "ISO", focal_length_mm: "Focal length",
+  title: "Title", description: "Description", city: "City", country: "Country",
+});
 
 export class Panel {
   /** @param {HTMLElement} box @param {PanelEvents} told */
@@ -109,15 +101,15 @@ export class Panel {
           <h2>${name}</h2>
           <button class="quiet" aria-label="Close the panel" @click=${this.told.close}>✕</button>
         </header>
-        ${file.offline ? html`<p class="badge">Offline: its drive is not here</p>` : nothing}
-        ${image.failure ? html`<p class="wrong">${image.failure}</p>` : nothing}
-        ${image.truncated ? html`<p class="wrong">The file ends early; this is what there is.</p>` : nothing}
+        ${file.offline ? html`<p class="badge">Offline: its drive is not here</p>` : ""}
+        ${image.failure ? html`<p class="wrong">${image.failure}</p>` : ""}
+        ${image.truncated ? html`<p class="wrong">The file ends early; this is what there is.</p>` : ""}
         <p class="when">${whenOf(image)}</p>
         <div class="stars" role="group" aria-label="Rating">
           ${[1, 2, 3, 4, 5].map(
             (star) => html`<button
               class="star ${star <= (said.rating ?? image.metadata?.rating ?? 0) ? "lit" : ""}"
-              aria-label="${star} of 5" aria-pressed=${String(said.rating === star)}
+              aria-label="${star} of 5" aria-pressed=${said.rating === star}
               @click=${() => this.rate(star)}>★</button>`,
           )}
         </div>
@@ -128,7 +120,7 @@ export class Panel {
               ><button class="plain" aria-label="Take away the tag ${tag}" @click=${() => this.tag([], [tag])}>✕</button
             ></span>`,
           )}
-          <form @submit=${(/** @type {SubmitEvent} */ event) => this._addTag(event)}>
+          <form @submit=${(/** @type {any} */ event) => this._addTag(event)}>
             <input id="new-tag" name="tag" maxlength="200" placeholder="Add a tag" aria-label="Add a tag" autocomplete="off">
           </form>
         </div>
@@ -143,7 +135,7 @@ export class Panel {
           ? this.filming
             ? html`<video controls autoplay playsinline src="/v1/images/${image.id}/film"></video>`
             : html`<button class="wide" @click=${() => { this.filming = true; this._draw(); }}>▶ Play the film</button>`
-          : nothing}
+          : ""}
         <dl>
           <dt>Size</dt>
           <dd>${image.width ?? "?"} × ${image.height ?? "?"} · ${size(file.size_bytes)} · ${(image.format ?? "").toUpperCase()}</dd>
@@ -155,19 +147,19 @@ export class Panel {
             ? html`<dt>Place</dt><dd><button class="link" @click=${() => this.told.filter({
                 near: [image.metadata.gps_latitude, image.metadata.gps_longitude, 5],
               })}>${image.metadata.gps_latitude.toFixed(4)}, ${image.metadata.gps_longitude.toFixed(4)}</button></dd>`
-            : nothing}
+            : ""}
           ${image.place
             ? html`<dt>Taken in</dt><dd><button class="link" @click=${() => this.told.filter({ place: image.place })}>${image.place}</button></dd>`
-            : nothing}
+            : ""}
           <dt>Folder</dt>
           <dd><button class="link" @click=${() => this.told.filter({ folder: folder || "/" })}>${folder || "/"}</button></dd>
           ${image.files.length > 1
             ? html`<dt>Also at</dt>${image.files.slice(1).map((/** @type {any} */ other) => html`<dd>${other.path}</dd>`)}`
-            : nothing}
+            : ""}
         </dl>
         ${image.text
           ? html`<details class="read"><summary>Text in the picture</summary><p>${image.text}</p></details>`
-          : nothing}
+          : ""}
         <a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>
         <h3>More like this</h3>
         <div class="strip">
@@ -181,19 +173,19 @@ export class Panel {
     );
   }
 
-  /** @param {SubmitEvent} event */
+  /** @param {any} event */
   _addTag(event) {
     event.preventDefault();
-    const field = /** @type {HTMLInputElement} */ (/** @type {HTMLFormElement} */ (event.target).elements.namedItem("tag"));
-    const tags = field.value.split(",").map((tag) => tag.trim()).filter(Boolean);
+    const field = event.target.tag;
+    const tags = field.value.split(",").map((/** @type {string} */ tag) => tag.trim()).filter(Boolean);
     field.value = "";
     if (tags.length) void this.tag(tags, []);
   }
 }
 
-/** @param {string} title @param {string[] | undefined} list @param {{filter: (f: any) => void}} told */
+/** @param {string} title @param {string[] | undefined} list @param {PanelEvents} told */
 function words(title, list, told) {
-  if (!list?.length) return nothing;
+  if (!list?.length) return "";
   return html`<dt>${title}</dt><dd>${list.map(
     (word) => html`<button class="link" @click=${() => told.filter({ tags: [word] })}>${word}</button> `,
   )}</dd>`;

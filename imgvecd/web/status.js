@@ -1,22 +1,18 @@
 /** What the daemon is doing, and what can be done about it. */
 
 import { ask, attempt, commands } from "./api.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const SHOWN = 100;
 
 export class Status {
-  /** @param {HTMLElement} box @param {(text: string) => void} say */
+  /** @param {HTMLElement} box @param {Say} say */
   constructor(box, say) {
     this.box = box;
     this.say = say;
     this.visible = false;
     /** @type {any[]} */
     this.failures = [];
-  }
-
-  hide() {
-    this.visible = false;
   }
 
   async open() {
@@ -39,35 +35,35 @@ export class Status {
       html`<div class="page">
         <h2>${headline(state)}</h2>
         <progress max="1" .value=${share} aria-label="Indexed"></progress>
-        <p>${n(files.indexed)} of ${n(files.seen)} files can be searched${files.pending ? html`, ${n(files.pending)} wait` : nothing}${
-          files.failed ? html`, ${n(files.failed)} cannot be read` : nothing}.
-          ${files.pending && state.rate_per_s ? html`${state.rate_per_s} a second${state.eta_s ? html`, about ${lasting(state.eta_s)} left` : nothing}.` : nothing}</p>
+        <p>${n(files.indexed)} of ${n(files.seen)} files can be searched${files.pending ? html`, ${n(files.pending)} wait` : ""}${
+          files.failed ? html`, ${n(files.failed)} cannot be read` : ""}.
+          ${files.pending && state.rate_per_s ? html`${state.rate_per_s} a second${state.eta_s ? html`, about ${lasting(state.eta_s)} left` : ""}.` : ""}</p>
         <div class="actions">
           ${pause
             ? html`<button class="main" @click=${() => this._act("/v1/resume", { force: true }, "Indexing goes on")}>Resume</button><span>Paused: ${pause.reason}</span>`
             : html`<button @click=${() => this._act("/v1/pause", {}, "Indexing rests; searches go on")}>Pause indexing</button>`}
-          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", {}, "Trying again")}>Try failures again</button>` : nothing}
+          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", {}, "Trying again")}>Try failures again</button>` : ""}
         </div>
         ${state.warnings.map((warning) => html`<p class="wrong">${warning}</p>`)}
         <h3>Folders</h3>
         <ul class="roots">${state.roots.map((root) => html`<li class=${root.online === false ? "away" : ""}>
           <strong>${root.path}</strong><span>${n(root.files ?? 0)} files · ${root.online === false
-            ? html`offline${root.offline_since ? html` since ${root.offline_since.slice(0, 16).replace("T", " ")}` : nothing}: ${root.offline_reason}`
+            ? html`offline${root.offline_since ? html` since ${root.offline_since.slice(0, 16).replace("T", " ")}` : ""}: ${root.offline_reason}`
             : html`online, watched by ${root.watching}`}</span></li>`)}</ul>
         <h3>Model</h3>
-        <p>${model.name} ${model.pretrained} ${model.error ? html`<span class="wrong">${model.error}</span>` : nothing} ${model.note ?? ""}</p>
+        <p>${model.name} ${model.pretrained} ${model.error ? html`<span class="wrong">${model.error}</span>` : ""} ${model.note ?? ""}</p>
         ${move
           ? html`<p>Moving to ${move.name} ${move.pretrained}: ${move.loading || html`${n(move.indexed)} done, ${n(move.pending)} wait`}
-              ${move.error ? html`<span class="wrong">${move.error}</span>` : nothing}
+              ${move.error ? html`<span class="wrong">${move.error}</span>` : ""}
               ${move.stopped || move.to_fetch_mb
                 ? html`<button @click=${() => this._act("/v1/move/resume", {}, "The move goes on")}>${move.to_fetch_mb ? `Fetch its ${move.to_fetch_mb} MB` : "Resume the move"}</button>`
                 : html`<button @click=${() => this._act("/v1/move/stop", {}, "The move is stopped")}>Stop the move</button>`}</p>`
-          : nothing}
+          : ""}
         ${this.failures.length
           ? html`<h3>What cannot be read</h3><ul class="failures">${this.failures.map(
               (failure) => html`<li><strong>${failure.path}</strong><span>${failure.reason}: ${failure.message}</span></li>`)}</ul>
-              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>${commands.imgvec} failures</code> lists all.</p>` : nothing}`
-          : nothing}
+              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>${commands.imgvec} failures</code> lists all.</p>` : ""}`
+          : ""}
       </div>`,
       this.box,
     );

@@ -65,9 +65,9 @@ export class Viewer {
     swipe.on("openingAnimationEnd", () => this.resized());
     swipe.on("afterInit", () => {
       const box = swipe.element;
-      box.setAttribute("aria-label", "Photo");
-      swipe.scrollWrap.setAttribute("role", "region");
-      swipe.scrollWrap.setAttribute("aria-label", "Photos");
+      box.ariaLabel = "Photo";
+      swipe.scrollWrap.role = "region";
+      swipe.scrollWrap.ariaLabel = "Photos";
       box.focus();
     });
     swipe.on("close", () => {
@@ -116,9 +116,9 @@ export class Viewer {
       return { html: text };
     }
     const known = details.get(item.id);
-    const width = known?.width || Math.round(ratio >= 1 ? SIDE : SIDE * ratio);
-    const height = known?.height || Math.round(ratio >= 1 ? SIDE / ratio : SIDE);
-    const wide = width >= height ? 1 : width / height;
+    const width = known?.width || Math.round(SIDE * Math.min(ratio, 1));
+    const height = known?.height || Math.round(SIDE / Math.max(ratio, 1));
+    const wide = Math.min(width / height, 1);
     return {
       id: item.id,
       src: thumbnail(item, 2048),
