@@ -13,7 +13,7 @@ const HEADING = 56;
 const AHEAD = 400; // pixels rendered above and below what is seen
 const FAST = 3; // screens in one frame: no pictures are asked for until it slows down
 const SETTLED_MS = 90;
-const AT_ONCE = 8; // pictures on their way: others are asked for when it is known that they are still wanted
+const AT_ONCE = 4; // pictures on their way, of the six connections that a browser has: the others wait, and may go unasked
 
 export class Grid {
   /** @param {HTMLElement} box the element that scrolls @param {GridEvents} told */

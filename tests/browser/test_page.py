@@ -252,8 +252,8 @@ def test_pictures_are_asked_for_a_few_at_a_time(page):
     page.press("a cat", "Enter")
     page.until(f"/found|nearest/.test({COUNT}) && most")
     cells = page.js("document.querySelectorAll('.cell').length")
-    page.until(f"document.querySelectorAll('.cell.shown').length === {cells} && {cells} > 8")
-    assert page.js("most") <= 8
+    page.until(f"document.querySelectorAll('.cell.shown').length === {cells} && {cells} > 4")
+    assert page.js("most") <= 4
 
 
 def test_what_was_understood_is_told_and_can_be_refused(page):
