@@ -74,7 +74,7 @@ export function photos(count) {
   return count === 1 ? "1 photo" : `${count.toLocaleString()} photos`;
 }
 
-/** @param {Say} say is told why, if it fails @param {() => Promise<void>} act */
+/** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
 export async function attempt(say, act) {
   try {
     await act();
@@ -127,13 +127,15 @@ export class Live {
       ask("GET", "/v1/health").catch((error) => this._lost && this.told.lost(error.message));
       if (events.readyState === EventSource.CLOSED) setTimeout(() => this.events === events && this.start(), AGAIN_MS);
     };
-    for (const kind of ["status", "progress", "model"]) {
-      on(kind, (event) => this._state({ ...(kind === "status" ? {} : this.state), ...event[kind] }));
-    }
+    on("status", (event) => this.known(event.status));
+    // what is null is not sent
+    on("progress", (event) => this.known({ ...this.state, pause: null, eta_s: null, ...event.progress }));
     on("root", ({ root }) => {
       const roots = this.state?.roots.map((each) => (each.path === root.path ? root : each));
-      this._state({ ...this.state, roots });
+      this.known({ ...this.state, roots });
+      if (root.online !== false) this.told.back();
     });
+    on("model", (event) => this.known({ ...this.state, move: null, ...event.model }));
     on("clock", () => {
       clearTimeout(this._changed);
       this._changed = setTimeout(() => this.told.changed(), CALM_MS);
@@ -150,7 +152,7 @@ export class Live {
   }
 
   /** @param {any} state */
-  _state(state) {
+  known(state) {
     this.state = state;
     this.told.status(state);
   }

@@ -110,10 +110,7 @@ export class Viewer {
       return { html: '<div class="waiting"></div>' };
     }
     if (item.source !== undefined) {
-      const text = document.createElement("div");
-      text.className = "elsewhere";
-      text.textContent = item.label;
-      return { html: text };
+      return { html: Object.assign(document.createElement("div"), { className: "elsewhere", textContent: item.label }) };
     }
     const known = details.get(item.id);
     const width = known?.width || Math.round(SIDE * Math.min(ratio, 1));
