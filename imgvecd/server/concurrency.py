@@ -27,6 +27,8 @@ def slots_by_work() -> dict[Work, Slots]:
     return {
         Work.QUICK: Slots(SLOTS),
         Work.REMEMBERED: Slots(SLOTS),
+        # most of the time they wait for each other's texts, and what waits is encoded together
+        Work.ENCODING: Slots(2 * SLOTS, beside_others=SLOTS // 2),
         Work.HEAVY: Slots(2, per_client=1, most_waiting=16),
         Work.WAITING: Slots(48, per_client=24, most_waiting=0),
         Work.STREAM: Slots(96, per_client=32, most_waiting=0),
@@ -58,7 +60,7 @@ def search_place(
     Args:
         remembered: nothing has to be encoded for it, so it waits for none that do.
     """
-    return _place(request, Work.REMEMBERED if remembered else Work.QUICK, slots)
+    return _place(request, Work.REMEMBERED if remembered else Work.ENCODING, slots)
 
 
 @contextlib.asynccontextmanager
@@ -67,7 +69,7 @@ async def _place(
 ) -> AsyncIterator[None]:
     client = client_of(request)
     async with slots[work].slot(client, owner=client.is_owner):
-        token = asker.set(Asker(client, client.is_owner, first=work is Work.REMEMBERED))
+        token = asker.set(Asker(client, client.is_owner, first=work is not Work.ENCODING))
         try:
             yield
         finally:

@@ -28,6 +28,7 @@ MOST_BYTES = 4_000_000
 # A batch of 256 searches with many terms has some thousands; decoding so many takes milliseconds,
 # and nobody else is served meanwhile.
 _MOST_VALUES = 50_000
+_SMALL_BYTES = 4096  # decoded in a few hundredths of a millisecond
 _SEPARATORS = (b",", b"{", b"[")
 # What is looked at before others are served; of twice as many characters, a picture is long.
 _AT_ONCE = 1 << 16
@@ -73,8 +74,9 @@ async def decoded_body(body: bytes, shape: type[T], most_bytes: int | None = MOS
     began = time.thread_time()
     try:
         result = decoded("Request body", text, shape)
-    finally:  # refused or not, others go on first
-        await Courtesy().rest(time.thread_time() - began)
+    finally:  # refused or not, others go on first, unless it took them next to nothing
+        if len(text) > _SMALL_BYTES:
+            await Courtesy().rest(time.thread_time() - began)
     for term in terms(result) if pictures else ():
         if term.data in pictures:
             msgspec.structs.force_setattr(term, "data", pictures.pop(term.data))

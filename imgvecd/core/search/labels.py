@@ -75,7 +75,8 @@ class Labeller:
         temperature: float,
     ) -> list[Labelled]:
         vectors = self._embeddings.embeddings(fingerprint, ids)
-        images = self._image_store.images([identity for identity in ids if identity in vectors])
+        known = [identity for identity in ids if identity in vectors]
+        images = self._image_store.images(known, companions=False, facts=False)
         return [
             Labelled(
                 id=identity,

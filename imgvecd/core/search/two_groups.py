@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.small_products import matrix_times
+from imgvecd.core.small_products import weighted_sum
 from imgvecd.types import Float32Array, Float64Array
 
 # All in units of the deviation that scores of images that do not match usually have, from the
@@ -106,12 +106,12 @@ def chances(scores: Float32Array, null: Null, images: int) -> Chances:
     centre = np.float32((middle - null.centre) / null.spread - _CENTRE) + grid.centres
     deviation = np.float32(math.hypot(_CENTRE_DEVIATION, null.centre_deviation / null.spread))
     share = np.float32(min(1.0, _INDEPENDENT / len(scores)))
-    log_weights = matrix_times(grid.log_densities, counts.astype(np.float32) * share)
+    log_weights = weighted_sum(grid.log_densities, counts.astype(np.float32) * share)
     log_weights += grid.log_prior - (centre / deviation) ** 2 / 2
     log_weights[grid.shares < _LEAST_MATCHES / images] = -np.inf
     weights = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
-    found = matrix_times(grid.chances.T, weights)
+    found = weighted_sum(grid.chances, weights)
     # far below the middle either group is too thin to tell
     low = int(np.searchsorted(_MIDDLES, -1.5))
     found[:low] = found[low]
@@ -124,7 +124,8 @@ class _Grid:
     """Points of the parameters, n of them, against bins of scores.
 
     Attributes:
-        log_densities, chances: shape (n, bins).
+        log_densities: shape (bins, n).
+        chances: shape (n, bins).
         shares, centres, log_prior: shape (n,).
     """
 
@@ -148,7 +149,7 @@ def _grid() -> _Grid:
     log_prior += np.log1p(-shares) - _RARENESS * np.log(shares)
     log_prior -= (spreads - 1) ** 2 / (2 * _SPREAD_DEVIATION**2)
     return _Grid(
-        np.log(density + 1e-30).astype(np.float32),
+        np.log(density + 1e-30).T.astype(np.float32, order="C"),
         (matches / (density + 1e-30)).astype(np.float32),
         shares[:, 0],
         centres[:, 0].astype(np.float32),
