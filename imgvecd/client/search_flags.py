@@ -12,11 +12,13 @@ from imgvecd import api
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.query import read_image, terms_of
 from imgvecd.errors import BadRequestError
+from imgvecd.json_bounds import UNDECODABLE
 
 LARGEST_PAGE = 1000
 """Hits that the daemon answers at once."""
 
 _NEAR, _BOX = 3, 4  # numbers in `--near` and `--box`
+_MOST_SHOWN = 200  # characters of what makes no sense
 
 
 def add_query_flags(command: argparse.ArgumentParser) -> None:
@@ -302,8 +304,9 @@ def _filters_of(options: argparse.Namespace) -> api.Filters:
 def _filters(text: str) -> api.Filters:
     try:
         return _here(msgspec.json.decode(text, type=api.Filters))
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a filter: {error}") from error
+    except (*UNDECODABLE, UnicodeEncodeError) as error:  # the latter: of bytes that are no text
+        shown = repr(text[:_MOST_SHOWN])
+        raise argparse.ArgumentTypeError(f"{shown} is not a filter: {error}") from error
 
 
 def _here(filters: api.Filters) -> api.Filters:

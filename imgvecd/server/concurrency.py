@@ -16,6 +16,10 @@ from imgvecd.server.route import Table, Work
 
 # More than there are threads to answer in would only queue there, where nobody takes turns.
 SLOTS = 16
+# Between two requests of one client that set the daemon to work. A person notices nothing of it.
+_UPKEEP_REST_S = 0.05
+# Goes after what else a client waits for.
+_LAST = {Work.ENCODING, Work.UPKEEP}
 
 
 def slots_by_work() -> dict[Work, Slots]:
@@ -29,6 +33,7 @@ def slots_by_work() -> dict[Work, Slots]:
         Work.REMEMBERED: Slots(SLOTS),
         # most of the time they wait for each other's texts, and what waits is encoded together
         Work.ENCODING: Slots(2 * SLOTS, beside_others=SLOTS // 2),
+        Work.UPKEEP: Slots(4, per_client=1),
         Work.HEAVY: Slots(2, per_client=1, most_waiting=16),
         Work.WAITING: Slots(48, per_client=24, most_waiting=0),
         Work.STREAM: Slots(96, per_client=32, most_waiting=0),
@@ -68,9 +73,10 @@ async def _place(
     request: web.Request, work: Work, slots: Mapping[Work, Slots]
 ) -> AsyncIterator[None]:
     client = client_of(request)
-    async with slots[work].slot(client, owner=client.is_owner):
-        token = asker.set(Asker(client, client.is_owner, first=work is not Work.ENCODING))
-        try:
-            yield
-        finally:
-            asker.reset(token)
+    await slots[work].take(client, owner=client.is_owner)
+    token = asker.set(Asker(client, client.is_owner, first=work not in _LAST))
+    try:
+        yield
+    finally:
+        asker.reset(token)
+        slots[work].give_back(client, _UPKEEP_REST_S if work is Work.UPKEEP else 0.0)

@@ -62,6 +62,8 @@ class Work(enum.Enum):
     """A search for which nothing has to be encoded: as `QUICK`."""
     ENCODING = enum.auto()
     """A search that waits for the encoder: within the deadline, and after what does not."""
+    UPKEEP = enum.auto()
+    """Sets the daemon to work, which costs more than to answer: a client rests after each."""
     HEAVY = enum.auto()
     """Looks at the whole library, for as long as that takes: few at once, beside searches."""
     WAITING = enum.auto()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import importlib.resources
 import zlib
@@ -49,7 +50,7 @@ def is_word(word: str, language: str = "en") -> bool:
 
 def _has(folded: str, language: str) -> bool:
     table, number = _numbers(language), np.uint32(number_of(folded))
-    place = int(np.searchsorted(table, number))
+    place = bisect.bisect_left(table, number)  # unlike numpy's, it keeps the interpreter
     return place < len(table) and bool(table[place] == number)
 
 
