@@ -152,6 +152,10 @@ class _Sample:
                 self._ordinary.move_to_end(shape)
             return found
 
+    def known(self, shape: Shape, images: int) -> Ordinary | None:
+        """Return `ordinary`, unless the library has become another one."""
+        return None if self.is_outgrown(images) else self.ordinary(shape)
+
     def remember(self, shape: Shape, measured: Ordinary) -> None:
         """Remember it, in the place of a shape that nobody has asked for the longest."""
         with self._lock:
@@ -257,10 +261,14 @@ class Relevance:
         if images < SMALLEST_LIBRARY:
             return True, None
         sample = self._sample
-        ordinary = None if sample is None else sample.ordinary(shape)
-        if sample is None or ordinary is None or sample.is_outgrown(images):
+        ordinary = None if sample is None else sample.known(shape, images)
+        if sample is None or ordinary is None:
             return False, None
         return True, sample.scale(vector, ordinary, even)
+
+    def known_ordinary(self, shape: Shape, images: int) -> Ordinary | None:
+        """Return what `ordinary` does, if nothing has to be measured for it, else None."""
+        return None if self._sample is None else self._sample.known(shape, images)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.

@@ -379,7 +379,8 @@ class Searcher:
         if not is_known:
 
             async def measure() -> None:
-                known.scale = (await self.scales.scale(vector, shape, even),)
+                if await self.scales.ordinary(shape) is None:
+                    known.scale = (None,)
 
             raise _UnknownError(measure)
         return scale
