@@ -13,7 +13,7 @@ import time
 import pytest
 from running import DEADLINE_S
 
-from imgvecd.api import SearchRequest
+from imgvecd.api import SearchRequest, SearchResponse
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
 from imgvecd.server import concurrency, courtesy, listener, request_bodies
@@ -240,6 +240,24 @@ async def test_when_all_connections_are_busy_a_new_one_is_told(start, monkeypatc
     assert answer.headers["Retry-After"] == "1"
     daemon.service.gate.set()
     assert [(await one).status for one in asking] == [200] * 3
+
+
+async def test_what_is_kept_waits_for_nothing(start):
+    daemon = await start()
+    daemon.service.remembered = {f"known{n}" for n in range(SLOTS)}
+    kept = SearchResponse(hits=(), searched=0, clock="c:x:1", took_ms=0.0, model="m")
+    daemon.service.answers = {"again": kept}
+    daemon.service.gate = asyncio.Event()
+    clients = [daemon.connect() for _ in range(SLOTS)]
+    for n, client in enumerate(clients):
+        client.sendall(f"GET /v1/search?text=known{n} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await daemon.until(lambda: len(daemon.service.asked) == SLOTS // 2)
+    assert (await daemon.ask("GET", "/v1/search?text=again")).json["model"] == "m"
+    assert len(daemon.service.asked) == SLOTS // 2
+    daemon.service.gate.set()
+    for client in clients:
+        assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200")
+        client.close()
 
 
 async def test_a_search_that_needs_no_model_waits_for_none_that_do(start):
