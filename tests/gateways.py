@@ -9,11 +9,17 @@ from running import DEADLINE_S
 
 
 class Gateway:
-    """`imgvec browse`, as a person starts it, over one daemon."""
+    """`imgvec browse`, as a person starts it, over one daemon.
 
-    def __init__(self, daemon, *arguments):
+    Args:
+        errors: a file for what it says on standard error.
+    """
+
+    def __init__(self, daemon, *arguments, errors=None):
         command = [sys.executable, "-m", "imgvecd.client.main", "browse", "--no-open", *arguments]
-        self.process = subprocess.Popen(command, env=daemon.env, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, env=daemon.env, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
         self.address = ""
         said = []
         while not self.address:

@@ -13,6 +13,7 @@ index that can be searched.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -58,6 +59,7 @@ _VECTORS_SUFFIX = ".i16"
 _HALVES_SUFFIX = ".f16"
 # Faiss hands its bytes over in blocks of this size.
 _WRITE_BLOCK_BYTES = 1 << 20
+_told = threading.local()  # OpenMP counts for each thread that calls it
 
 
 class FlatSegment:
@@ -144,7 +146,7 @@ class FaissSegments:
         between: Callable[[], None],
     ) -> tuple[StoredFile, ...]:
         """Store a segment of all vectors in `batches` durably, on one core."""
-        faiss.omp_set_num_threads(1)
+        _use_threads(1)
         ids = []
         with DurableFile(stem + _VECTORS_SUFFIX, parsed=kind == "flat") as file:
             for batch in batches:
@@ -211,7 +213,8 @@ def _map_vectors(path: str, row: np.dtype[Any], count: int) -> NDArray[Any]:
     if count == 0:  # an empty file cannot be mapped
         return np.empty(0, row)
     try:
-        return np.memmap(path, row, "r", shape=(count,))
+        # a plain array: of a memmap each part has to find out whether it is one, too
+        return np.memmap(path, row, "r", shape=(count,)).view(np.ndarray)
     except (OSError, ValueError) as error:
         name = os.path.basename(path)
         raise IndexDamagedError(f"the vectors of index file {name} cannot be mapped") from error
@@ -231,4 +234,11 @@ def _only(visible: Bitmap | None) -> faiss.SearchParameters | None:
 
 
 def _use_threads_for(queries: int) -> None:
-    faiss.omp_set_num_threads(1 if queries < _PARALLEL_QUERIES else os.cpu_count() or 1)
+    _use_threads(1 if queries < _PARALLEL_QUERIES else os.cpu_count() or 1)
+
+
+def _use_threads(count: int) -> None:
+    """Have this thread's calls of Faiss use so many; what it does already is not said again."""
+    if getattr(_told, "count", None) != count:
+        faiss.omp_set_num_threads(count)
+        _told.count = count

@@ -23,6 +23,7 @@ from imgvecd.core.files.photo_facts import READER_VERSION
 from imgvecd.core.index.validation import can_be_embeddings
 from imgvecd.core.indexing.listed_files import EncodedFile
 from imgvecd.errors import BadRequestError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Float32Array, ImageInfo, ModelInfo
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def model_in(path: str) -> ModelInfo | None:
         for text in batch.column("model").slice(0, 1).to_pylist():
             try:
                 return msgspec.json.decode(text, type=ModelInfo)
-            except (msgspec.MsgspecError, TypeError) as error:
+            except (*UNDECODABLE, TypeError) as error:
                 raise BadRequestError(f"{path}: not a shard of embeddings: {error}") from error
     return None
 
@@ -115,7 +116,7 @@ def read(path: str) -> Iterator[ShardRows]:
     for batch in _batches(path, names):
         try:
             yield from _read_batch(batch)
-        except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+        except (*UNDECODABLE, ValueError, TypeError) as error:
             raise BadRequestError(f"{path}: not a shard of embeddings: {error}") from error
 
 

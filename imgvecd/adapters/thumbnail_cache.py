@@ -8,6 +8,8 @@ import os
 import tempfile
 import threading
 
+from imgvecd.core.files.durable import read_whole
+
 logger = logging.getLogger(__name__)
 
 _BEGIN, _END = b"\xff\xd8", b"\xff\xd9"  # of a JPEG: what a power cut left behind has not both
@@ -33,8 +35,7 @@ class ThumbnailCache:
         """Return a thumbnail that is there and whole."""
         path = self._path(name)
         try:
-            with open(path, "rb") as file:
-                picture = file.read()
+            picture = read_whole(path)
             os.utime(path)  # asked for just now
         except OSError:
             return None

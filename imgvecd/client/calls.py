@@ -10,6 +10,7 @@ import msgspec
 from imgvecd import api
 from imgvecd.command_hints import runnable
 from imgvecd.errors import BadRequestError, DaemonError, DaemonUnreachableError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.validation_messages import validation_message
 
 T = TypeVar("T")
@@ -200,7 +201,7 @@ def read(answer: bytes, shape: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(answer, type=shape)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise DaemonUnreachableError(
             f"The answer is not imgvecd's, or of another version: {error}."
         ) from error

@@ -5,6 +5,29 @@ from __future__ import annotations
 import argparse
 import difflib
 
+# Commands of `imgvecd`, whose parser takes long to load. `imgvec doctor` is a search for doctors.
+OF_THE_DAEMON = frozenset(
+    {
+        "bugreport",
+        "check",
+        "check-config",
+        "dedup",
+        "demo",
+        "doctor",
+        "encode-batch",
+        "encode-server",
+        "export",
+        "import",
+        "import-legacy",
+        "init",
+        "install-service",
+        "manual",
+        "repair",
+        "serve",
+        "shared",
+        "uninstall-service",
+    }
+)
 # "serch" and "stauts" are close to a command, "beach" and "sunset" are not.
 _CLOSE = 0.75
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from imgvecd import __version__
 from imgvecd.client import commands
-from imgvecd.client.did_you_mean import closest, commands_of
+from imgvecd.client.did_you_mean import OF_THE_DAEMON, closest, commands_of
 from imgvecd.client.help_parser import HelpParser
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f" To search for it: `imgvec search {shlex.quote(given[0])}`",
             )
             return ImgvecdError.exit_code
+        if given[0] in OF_THE_DAEMON and len(given) == 1:
+            warn(f"imgvec: searching for {given[0]!r}; the command is `imgvecd {given[0]}`")
         given.insert(0, "search")
     options = program.parse_args(protect_negatives(given))
     try:

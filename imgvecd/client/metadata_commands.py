@@ -13,6 +13,7 @@ from imgvecd.client import image_refs, reports
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 from imgvecd.errors import BadRequestError
+from imgvecd.json_bounds import UNDECODABLE
 
 
 def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -81,5 +82,5 @@ def _json_or_text(value: str) -> Any:  # noqa: ANN401  # whatever JSON holds
         return None
     try:
         return msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (*UNDECODABLE, UnicodeEncodeError):
         return value

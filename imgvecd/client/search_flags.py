@@ -12,11 +12,13 @@ from imgvecd import api
 from imgvecd.client.flag_types import fitting
 from imgvecd.client.query import read_image, terms_of
 from imgvecd.errors import BadRequestError
+from imgvecd.json_bounds import UNDECODABLE
 
 LARGEST_PAGE = 1000
 """Hits that the daemon answers at once."""
 
 _NEAR, _BOX = 3, 4  # numbers in `--near` and `--box`
+_MOST_SHOWN = 200  # characters of what makes no sense
 
 
 def add_query_flags(command: argparse.ArgumentParser) -> None:
@@ -161,6 +163,14 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     )
     group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')
     group.add_argument("--until", metavar="WHEN", help="taken until the end of WHEN")
+    group.add_argument(
+        "--month",
+        metavar="N",
+        type=int,
+        action="append",
+        default=[],
+        help="taken in this month of any year, 1 to 12 (repeatable)",
+    )
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
     group.add_argument("--lens", metavar="NAME", help="part of the lens's name")
     group.add_argument(
@@ -278,6 +288,7 @@ def _filters_of(options: argparse.Namespace) -> api.Filters:
         taken=options.taken,
         taken_from=options.since,
         taken_to=options.until,
+        months=tuple(options.month),
         camera=options.camera,
         lens=options.lens,
         format=tuple(options.format),
@@ -302,8 +313,9 @@ def _filters_of(options: argparse.Namespace) -> api.Filters:
 def _filters(text: str) -> api.Filters:
     try:
         return _here(msgspec.json.decode(text, type=api.Filters))
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a filter: {error}") from error
+    except (*UNDECODABLE, UnicodeEncodeError) as error:  # the latter: of bytes that are no text
+        shown = repr(text[:_MOST_SHOWN])
+        raise argparse.ArgumentTypeError(f"{shown} is not a filter: {error}") from error
 
 
 def _here(filters: api.Filters) -> api.Filters:

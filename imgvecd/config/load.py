@@ -53,6 +53,9 @@ def load(path: str | None = None, overrides: Mapping[str, str | list[str]] | Non
         return msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_located(error, source or "", lines)) from None
+    except UnicodeEncodeError as error:
+        where = f"{source}: " if source else ""
+        raise ConfigError(f"{where}{error.object!r} holds bytes that are no text.") from None
 
 
 def config_path() -> str | None:
@@ -131,6 +134,9 @@ def _check_keys(
         raise ConfigError(
             f"{path}: more than {_MOST_VALUES:,} values, anchors that repeat included."
         )
+    if isinstance(node, yaml.ScalarNode) and not _can_be_name(node.value):
+        where = f"{path}:{node.start_mark.line + 1}"
+        raise ConfigError(f"{where}: {_dotted(at)}: it holds NUL or half a character.")
     if isinstance(node, yaml.SequenceNode):
         for position, item in enumerate(node.value):
             lines[(*at, position)] = item.start_mark.line + 1
@@ -150,6 +156,14 @@ def _check_keys(
             raise ConfigError(f"{where}: {_unknown(_dotted(here), names)}")
         lines[here] = key.start_mark.line + 1
         _check_keys(path, value, list(sections_in(fields[key.value])), here, lines)
+
+
+def _can_be_name(text: str) -> bool:
+    """Return whether a file may be called so; single bytes are written as halves of characters."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _environment() -> list[tuple[str, str, str | list[str]]]:
@@ -180,6 +194,10 @@ def _from_text(origin: str, setting: Setting, value: str | list[str]) -> object:
         converted = msgspec.convert(parsed, setting.type, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {setting.key}: {error}{_choices(setting)}.") from None
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{origin}: {setting.key}: {value!r} holds bytes that are no text."
+        ) from None
     return msgspec.to_builtins(converted)
 
 

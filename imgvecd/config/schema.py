@@ -22,7 +22,8 @@ from imgvecd.api import KEEPER_RULES, KeeperRule
 from imgvecd.config import paths
 
 Positive = Annotated[int, Meta(ge=1, le=10**15)]  # no more than travels to a worker, or is sense
-Seconds = Annotated[float, Meta(ge=0)]
+_LONGEST = 10**9  # seconds, 31 years: what is never to happen; no system waits longer
+Seconds = Annotated[float, Meta(ge=0, le=_LONGEST)]
 _LAST_PORT = 65_535
 _PORT = re.compile("[0-9]{1,5}")
 _MOST_SERVERS = 16  # that encode: each has connections of its own
@@ -74,9 +75,9 @@ class WatchConfig(Section, frozen=True):
 
     settle_ms: Annotated[int, Meta(ge=0, le=600_000)] = 500
     rescan_interval_s: Seconds = 3600
-    poll_interval_s: Annotated[float, Meta(ge=0.1)] = 60
+    poll_interval_s: Annotated[float, Meta(ge=0.1, le=_LONGEST)] = 60
     hidden: bool = False
-    min_size_bytes: Annotated[int, Meta(ge=0)] = 0
+    min_size_bytes: Annotated[int, Meta(ge=0, le=10**15)] = 0
     max_size_bytes: Positive = 2_000_000_000
 
 
@@ -93,7 +94,7 @@ class DecodeConfig(Section, frozen=True):
     """
 
     workers: Annotated[int, Meta(ge=0, le=256)] = 0
-    timeout_s: Annotated[float, Meta(gt=0)] = 30
+    timeout_s: Annotated[float, Meta(gt=0, le=_LONGEST)] = 30
     memory_mb: Annotated[int, Meta(ge=128, le=10**9)] = 2048
     max_pixels: Positive = 300_000_000
     idle_s: Seconds = 60
@@ -233,7 +234,7 @@ class OcrConfig(Section, frozen=True):
 
     enabled: bool = False
     threads: Annotated[int, Meta(ge=1, le=256)] = 1
-    timeout_s: Annotated[float, Meta(gt=0)] = 60
+    timeout_s: Annotated[float, Meta(gt=0, le=_LONGEST)] = 60
     memory_mb: Annotated[int, Meta(ge=1024, le=10**9)] = 4096
 
 
@@ -249,10 +250,10 @@ class CatalogConfig(Section, frozen=True):
             it was not closed in order.
     """
 
-    backup_interval_h: Annotated[float, Meta(ge=0)] = 24
+    backup_interval_h: Annotated[float, Meta(ge=0, le=100_000)] = 24
     backups: Annotated[int, Meta(ge=1, le=100)] = 2
     keep_days: Annotated[float, Meta(ge=0, le=100_000)] = 365
-    check_interval_d: Annotated[float, Meta(ge=0)] = 30
+    check_interval_d: Annotated[float, Meta(ge=0, le=100_000)] = 30
 
 
 class IndexConfig(Section, frozen=True):
@@ -267,7 +268,7 @@ class IndexConfig(Section, frozen=True):
     """
 
     kind: Literal["auto", "flat", "pq", "rabitq"] = "auto"
-    checkpoint_interval_s: Annotated[float, Meta(gt=0)] = 300
+    checkpoint_interval_s: Annotated[float, Meta(gt=0, le=_LONGEST)] = 300
     checkpoint_changes: Positive = 10_000
     rebuild_ratio: Annotated[float, Meta(gt=0, le=1)] = 0.2
 
@@ -311,8 +312,8 @@ class ServerConfig(Section, frozen=True):
     token_file: str = ""
     fetch_urls: bool = False
     max_upload_mb: Positive = 64
-    timeout_s: Annotated[float, Meta(gt=0)] = 60
-    thumbnails_mb: Annotated[int, Meta(ge=0)] = 256
+    timeout_s: Annotated[float, Meta(gt=0, le=_LONGEST)] = 60
+    thumbnails_mb: Annotated[int, Meta(ge=0, le=10**9)] = 256
 
     def __post_init__(self) -> None:
         """Raise ValueError, which is reported with the section, for an address that is none."""

@@ -7,10 +7,12 @@ import contextlib
 import faulthandler
 import itertools
 import logging
+import math
 import os
 import signal
+import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Any, Protocol
@@ -36,6 +38,8 @@ The units wait for 60 s.
 _STATE_LOOK_S = 5.0  # somebody may put another state directory in its place
 _TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
 _REST = 20  # turns between two looks while nothing goes on: a folder may have gone offline
+_SIGNALS = 4096  # as many at once wake the loop once
+_STACKS_S = 0.2  # between two writings of stacks; one takes some milliseconds
 _STATUS_S = 5.0  # a state dump goes without a status that takes longer
 
 
@@ -165,17 +169,18 @@ class Daemon:
         logging.getLogger("imgvecd").addHandler(self._log)
         stack.callback(logging.getLogger("imgvecd").removeHandler, self._log)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_stop, number)
+        stack.enter_context(_woken_by_signals(loop))
         on_terminal = _on_terminal()
-        for number, heard in (
-            (signal.SIGHUP, lambda: self._on_hangup(on_terminal)),
-            (signal.SIGUSR1, self._dump_wanted.set),
+        for number, heard, afterwards in (
+            (signal.SIGTERM, lambda: self._on_stop(signal.SIGTERM), signal.SIG_DFL),
+            (signal.SIGINT, lambda: self._on_stop(signal.SIGINT), signal.default_int_handler),
+            # they would end the process by default, in the little that is left to do
+            (signal.SIGHUP, lambda: self._on_hangup(on_terminal), signal.SIG_IGN),
+            (signal.SIGUSR1, self._dump_wanted.set, signal.SIG_IGN),
         ):
-            # not by the loop, which gives signals back their default as it closes: from then on
-            # to the end of the process they would end it. Until then it is awake for these, too.
-            signal.signal(number, _calling(loop, heard, tell_threads=number == signal.SIGUSR1))
-            stack.callback(signal.signal, number, signal.SIG_IGN)
+            stacks = _Stacks() if number == signal.SIGUSR1 else None
+            signal.signal(number, _calling(loop, heard, stacks))
+            stack.callback(signal.signal, number, afterwards)
         # whoever started us may have them wait until here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
         faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: the log shall say where
@@ -271,21 +276,61 @@ async def _first(tasks: set[asyncio.Task[Any]], *, unless_failed: asyncio.Task[N
             unless_failed.result()
 
 
+@contextlib.contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Have every signal end the wait of the loop, whichever thread it came to.
+
+    Not `loop.add_signal_handler`, under which a flood of signals fills the socket that wakes the
+    loop: then the one that asks for the end is lost, or CPython, which wants to tell of it from
+    within the signal, waits for ever for a lock that the thread it interrupted holds.
+    """
+    woken, waker = socket.socketpair()
+    with woken, waker:
+        woken.setblocking(False)
+        waker.setblocking(False)
+        loop.add_reader(woken, woken.recv, _SIGNALS)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(-1)
+            loop.remove_reader(woken)
+
+
+class _Stacks:
+    """Writes the stacks of all threads to standard error, but seldom: the work goes on between.
+
+    For a signal's handler, where no thread goes on: `faulthandler.register` has it done wherever a
+    signal comes, and reads stacks that change and threads that end, to a crash.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def write(self) -> bool:
+        """Write them; or return False if they are being written, or have just been."""
+        if time.monotonic() < self._due:
+            return False
+        self._due = math.inf  # another signal comes before this one is done with
+        try:
+            faulthandler.dump_traceback()
+        finally:
+            self._due = time.monotonic() + _STACKS_S
+        return True
+
+
 def _calling(
-    loop: asyncio.AbstractEventLoop, heard: Callable[[], None], *, tell_threads: bool
+    loop: asyncio.AbstractEventLoop, heard: Callable[[], None], stacks: _Stacks | None
 ) -> Callable[[int, FrameType | None], None]:
     """Return a handler of a signal that has the loop call `heard`.
 
     Args:
-        tell_threads: it writes the stacks of all threads to standard error first, even if the loop
-            hangs. Here, where no thread goes on: `faulthandler.register` has it done wherever a
-            signal comes, and reads stacks that change and threads that end, to a crash.
+        stacks: written first, even if the loop hangs; a signal for which they are not is not heard.
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if tell_threads:
-            faulthandler.dump_traceback()
-        loop.call_soon_threadsafe(heard)
+        if stacks is None or stacks.write():
+            loop.call_soon_threadsafe(heard)
 
     return handle
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
+import http
 import logging
 import socket
 import ssl
@@ -29,16 +31,27 @@ _BACKLOG = 128
 _PARSED_OF_STRANGER, _PARSED_OF_TRUSTED = 1 << 13, 1 << 18  # bytes: some milliseconds of chunks
 _PAUSE_S = 0.5  # where files ran out
 _READ_AHEAD = 1 << 20  # bytes of a body
+_FAULT = http.HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class _Stage(enum.IntEnum):
+    """What a connection is about; of the trusted those that come first make room first."""
+
+    STRANGER = enum.auto()  # no token or cookie was seen
+    IDLE = enum.auto()
+    RECEIVING = enum.auto()
+    LASTING = enum.auto()
+    ANSWERING = enum.auto()
 
 
 class _Connection(web.RequestHandler):
     """A connection that is closed unless it brings the token soon."""
 
-    __slots__ = ("ended", "trusted")
+    __slots__ = ("ended", "stage")
 
     def __init__(self, server: web.Server, **options: Any) -> None:  # noqa: ANN401  # aiohttp's
         super().__init__(server, **options)
-        self.trusted = False
+        self.stage = _Stage.STRANGER
         self.ended = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -57,32 +70,86 @@ class _Connection(web.RequestHandler):
         if self.transport is not None:
             self.transport.max_size = size  # type: ignore[attr-defined]  # of all on sockets
 
+    def end(self) -> None:
+        """Hang up, whatever goes on."""
+        if self.transport is not None:
+            self.transport.abort()
+
     def end_stranger(self) -> None:
         """Hang up, unless the token was seen."""
-        if not self.trusted and self.transport is not None:
-            self.transport.abort()
+        if self.stage is _Stage.STRANGER:
+            self.end()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what is left of an answer; from then on nothing goes on."""
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self.rest()
+
+    def rest(self) -> None:
+        """Make room for others if need be, until the next request."""
+        self.stage = min(self.stage, _Stage.IDLE)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Answer bytes that are no HTTP request, of which nobody needs to know more."""
+        if status >= _FAULT:
+            gone = isinstance(exc, ConnectionError)  # while its answer was being sent
+            level = logging.DEBUG if gone else logging.ERROR
+            logger.log(level, "unexpected error on a connection", exc_info=exc)
+        if request.writer.output_size:
+            raise ConnectionError("an answer was begun already")
+        text = "The request is not valid HTTP." if status < _FAULT else "An unexpected error."
+        answer = web.Response(status=status, text=text)
+        answer.force_close()
+        return answer
 
 
 def trust(request: web.Request) -> None:
     """The request's connection may stay: the token was seen."""
     connection = cast("_Connection", request.protocol)
-    connection.trusted = True
+    connection.stage = _Stage.RECEIVING if request.can_read_body else _Stage.ANSWERING
     connection.parse_at_once(_PARSED_OF_TRUSTED)
 
 
+def has_come(request: web.Request, *, lasting: bool = False) -> None:
+    """The request's body is there: its connection makes no room for others until it is answered.
+
+    Args:
+        lasting: the answer is taken as slowly as one likes, so that it does make room.
+    """
+    connection = cast("_Connection", request.protocol)
+    connection.stage = _Stage.LASTING if lasting else _Stage.ANSWERING
+
+
 def pass_over_the_rest() -> Middleware:
-    """Return a middleware that drops what still comes of a body that was answered already."""
+    """Return a middleware that drops what still comes of a body that was answered already.
+
+    Bodies in chunks are refused: nobody whom we know sends them, and to parse them takes long.
+    """
     turn = asyncio.Lock()
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.can_read_body and request.content_length is None:
+            refusal = web.Response(status=411, text="Bodies need a Content-Length.")
+            refusal.force_close()
+            return refusal
         response = await handler(request)
-        # nobody whom we know sends chunks, and to parse them takes long
-        if request.content_length is None or request.content.at_eof():
+        if request.content.at_eof():
             return response
         with contextlib.suppress(ConnectionError, TimeoutError, web.RequestPayloadError):
             await response.prepare(request)
             await response.write_eof()
+            cast("_Connection", request.protocol).rest()
             async with asyncio.timeout(_LINGER_S):
                 while not request.content.at_eof():
                     async with turn:
@@ -138,7 +205,7 @@ class BoundedListener:
             logger.warning("no client can be accepted: %s", error.strerror)
             self._pause()
             return
-        if len(self._inside) >= self._most and not self._end_oldest_stranger():
+        if len(self._inside) >= self._most and not self._make_room():
             logger.info("%s is refused: %d connections", address[0], self._most)
             accepted.close()
             return
@@ -174,13 +241,27 @@ class BoundedListener:
             deadline.cancel()
             connection.end_stranger()
 
-    def _end_oldest_stranger(self) -> bool:
-        found = (task for task, connection in self._inside.items() if not connection.trusted)
-        oldest = next(found, None)
-        if oldest is None:
+    def _make_room(self) -> bool:
+        """End the oldest stranger, or the oldest of the others in the earliest stage.
+
+        Whoever is trusted comes as a stranger: where these are the fewer, others make room.
+
+        Returns: False if all are being answered.
+        """
+        strangers = [task for task, one in self._inside.items() if one.stage is _Stage.STRANGER]
+        others = [
+            task
+            for task, one in self._inside.items()
+            if _Stage.STRANGER < one.stage < _Stage.ANSWERING
+        ]
+        if not strangers and not others:
             return False
-        self._inside.pop(oldest)
-        oldest.cancel()
+        if len(strangers) >= len(others):
+            ended = strangers[0]
+        else:
+            ended = min(others, key=lambda task: self._inside[task].stage)
+        self._inside.pop(ended).end()
+        ended.cancel()
         return True
 
     def _pause(self) -> None:

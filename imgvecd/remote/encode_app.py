@@ -23,7 +23,7 @@ from imgvecd.errors import (
 )
 from imgvecd.protocols import Encoder
 from imgvecd.remote import messages
-from imgvecd.remote.bounded_listener import pass_over_the_rest
+from imgvecd.remote.bounded_listener import has_come, pass_over_the_rest
 from imgvecd.remote.guard import answer_errors, guard
 from imgvecd.types import Float32Array, Lane, ModelInfo
 
@@ -180,6 +180,7 @@ async def _body(request: web.Request, most_bytes: int) -> bytearray:
                 at += len(chunk)
     except TimeoutError:
         raise DeadlineError(f"the body stopped coming: {at} of {length} bytes") from None
+    has_come(request)
     return body
 
 

@@ -16,6 +16,8 @@ from imgvecd.server.route import Table, Work
 
 # More than there are threads to answer in would only queue there, where nobody takes turns.
 SLOTS = 16
+# Between two requests of one client that set the daemon to work. A person notices nothing of it.
+_UPKEEP_REST_S = 0.05
 
 
 def slots_by_work() -> dict[Work, Slots]:
@@ -27,6 +29,7 @@ def slots_by_work() -> dict[Work, Slots]:
     return {
         Work.QUICK: Slots(SLOTS),
         Work.REMEMBERED: Slots(SLOTS),
+        Work.UPKEEP: Slots(4, per_client=1),
         Work.HEAVY: Slots(2, per_client=1, most_waiting=16),
         Work.WAITING: Slots(48, per_client=24, most_waiting=0),
         Work.STREAM: Slots(96, per_client=32, most_waiting=0),
@@ -66,9 +69,10 @@ async def _place(
     request: web.Request, work: Work, slots: Mapping[Work, Slots]
 ) -> AsyncIterator[None]:
     client = client_of(request)
-    async with slots[work].slot(client, owner=client.is_owner):
-        token = asker.set(Asker(client, client.is_owner, first=work is Work.REMEMBERED))
-        try:
-            yield
-        finally:
-            asker.reset(token)
+    await slots[work].take(client, owner=client.is_owner)
+    token = asker.set(Asker(client, client.is_owner, first=work is Work.REMEMBERED))
+    try:
+        yield
+    finally:
+        asker.reset(token)
+        slots[work].give_back(client, _UPKEEP_REST_S if work is Work.UPKEEP else 0.0)

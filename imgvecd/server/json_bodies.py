@@ -18,6 +18,7 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError, TooLargeError
+from imgvecd.json_bounds import MOST_VALUES, holds_too_much
 from imgvecd.server.courtesy import Courtesy
 from imgvecd.validation_messages import validation_message
 
@@ -25,10 +26,6 @@ T = TypeVar("T")
 
 # Without long pictures. A plan of duplicates, which is longer, is the owner's own.
 MOST_BYTES = 4_000_000
-# A batch of 256 searches with many terms has some thousands; decoding so many takes milliseconds,
-# and nobody else is served meanwhile.
-_MOST_VALUES = 50_000
-_SEPARATORS = (b",", b"{", b"[")
 # What is looked at before others are served; of twice as many characters, a picture is long.
 _AT_ONCE = 1 << 16
 _TOKEN_BYTES = 24  # nobody guesses it, and base64 needs no padding
@@ -44,8 +41,8 @@ def decoded(what: str, text: str | bytes, shape: type[T]) -> T:
         BadRequestError: malformed or unfitting; names the field.
     """
     raw = text.encode(errors="surrogateescape") if isinstance(text, str) else text
-    if _holds_too_much(raw):
-        raise BadRequestError(f"{what}: it holds more than {_MOST_VALUES:,} values.")
+    if holds_too_much(raw):
+        raise BadRequestError(f"{what}: it holds more than {MOST_VALUES:,} values.")
     try:
         return msgspec.json.decode(text, type=shape)
     except msgspec.MsgspecError as error:
@@ -95,16 +92,6 @@ def terms(value: object) -> Iterator[api.Term]:
     elif isinstance(value, tuple):
         for item in value:
             yield from terms(item)
-
-
-def _holds_too_much(raw: bytes) -> bool:
-    """Return whether it may hold more values than are decoded; looks no further than it has to."""
-    count = 0
-    for start in range(0, len(raw), _AT_ONCE):
-        count += sum(raw.count(each, start, start + _AT_ONCE) for each in _SEPARATORS)
-        if count > _MOST_VALUES:
-            return True
-    return False
 
 
 async def _without_pictures(

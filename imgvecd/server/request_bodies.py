@@ -113,7 +113,8 @@ async def _received(request: web.Request, slots: Slots) -> bytes:
             if slots.waiting and request.content.total_bytes < due:
                 raise BusyError("Others wait to send theirs, and this body comes too slowly.")
     finally:
-        reading.cancel()
+        if reading.cancel():
+            await asyncio.wait([reading])  # another reads on, and two cannot wait for one body
     return await reading
 
 

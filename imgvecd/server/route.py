@@ -60,6 +60,8 @@ class Work(enum.Enum):
     """Either that or `REMEMBERED`, which is known when the request has been read."""
     REMEMBERED = enum.auto()
     """A search for which nothing has to be encoded: as `QUICK`, and before it."""
+    UPKEEP = enum.auto()
+    """Sets the daemon to work, which costs more than to answer: a client rests after each."""
     HEAVY = enum.auto()
     """Looks at the whole library, for as long as that takes: few at once, beside searches."""
     WAITING = enum.auto()
@@ -70,7 +72,7 @@ class Work(enum.Enum):
     @property
     def lasts(self) -> bool:
         """Whether it has no deadline, or one of its own."""
-        return self not in {Work.QUICK, Work.SEARCH, Work.REMEMBERED}
+        return self not in {Work.QUICK, Work.SEARCH, Work.REMEMBERED, Work.UPKEEP}
 
 
 @dataclass(frozen=True, slots=True)

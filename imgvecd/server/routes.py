@@ -145,6 +145,7 @@ class Routes:
                 api.Done,
                 body=api.RescanRequest,
                 errors=(NotFoundError, PausedError),
+                work=Work.UPKEEP,
             ),
             post(
                 "/v1/sync",
@@ -171,13 +172,20 @@ class Routes:
                 query=PageFields,
                 other={NDJSON: api.Failure},
             ),
-            post("/v1/retry", "Try every failure again", _answering(ask.retry), api.Done),
+            post(
+                "/v1/retry",
+                "Try every failure again",
+                _answering(ask.retry),
+                api.Done,
+                work=Work.UPKEEP,
+            ),
             post(
                 "/v1/pause",
                 "Pause indexing; searches go on",
                 self.pause,
                 api.Pausing,
                 body=api.PauseRequest,
+                work=Work.UPKEEP,
             ),
             post(
                 "/v1/resume",
@@ -185,6 +193,7 @@ class Routes:
                 self.resume,
                 api.Pausing,
                 body=api.ResumeRequest,
+                work=Work.UPKEEP,
             ),
             post(
                 "/v1/forget",
@@ -208,6 +217,7 @@ class Routes:
                 _answering(lambda: finish(ask.checkpoint())),
                 api.Done,
                 errors=(ModelError,),
+                work=Work.UPKEEP,
             ),
             post(
                 "/v1/rebuild",
@@ -215,6 +225,7 @@ class Routes:
                 _answering(lambda: finish(ask.rebuild())),
                 api.Done,
                 errors=(ModelError,),
+                work=Work.UPKEEP,
             ),
             post(
                 "/v1/move/stop",
@@ -222,6 +233,7 @@ class Routes:
                 _answering(lambda: finish(ask.stop_move())),
                 api.Done,
                 errors=(NotFoundError,),
+                work=Work.UPKEEP,
             ),
             post(
                 "/v1/move/resume",
@@ -229,6 +241,7 @@ class Routes:
                 _answering(lambda: finish(ask.resume_move())),
                 api.Done,
                 errors=(NotFoundError,),
+                work=Work.UPKEEP,
             ),
             get(
                 "/v1/metrics",

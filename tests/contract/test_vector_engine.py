@@ -358,6 +358,7 @@ def test_what_a_source_publishes_is_compared_with_last_time(engine, make_engine)
         (Filters(near=(48.1, 11.5, 20)), [3]),
         (Filters(tags=("Beach",)), [1, 3]),
         (Filters(tags=("beach", "FAMILY")), [3]),
+        (Filters(tags=("İSTANBUL",)), [4]),
         (Filters(folder="/photos/2023"), [1, 2]),
         (Filters(folder="2023"), [1, 2]),
         (Filters(folder="/photos/20"), []),
@@ -393,7 +394,7 @@ def test_filters(engine, filters, ids):
             "tags": ("beach", "family"),
             "format": "heif",
         },
-        4: {"latitude": 10.0, "longitude": 179.5},
+        4: {"latitude": 10.0, "longitude": 179.5, "tags": ("istanbul",)},
     }
     for number, known in facts.items():
         vector = unit_vectors(np.random.default_rng(number), 1, DIM)

@@ -1,7 +1,8 @@
 """What a client can do to a daemon: `python attacks.py NAME SOCKET PORT SECONDS [UID GID]`.
 
 Runs as a process of its own, of another user if need be; says "begun" once it is at it.
-With $TOKEN it comes by TCP, and all that it sends bears the token.
+With $HEAD, lines that each request bears (token, cookie), it comes by TCP; with $TLS, by that.
+What posts to the daemon's searches posts to $ASKED instead.
 """
 
 import base64
@@ -10,6 +11,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -18,9 +20,11 @@ import zlib
 
 NAME, SOCKET, PORT, SECONDS = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 END = time.monotonic() + SECONDS
-TOKEN = os.environ.get("TOKEN")
-HOST = f"Host: 127.0.0.1:{PORT}\r\nAuthorization: Bearer {TOKEN}\r\n" if TOKEN else "Host: x\r\n"
-POST = f"POST /v1/search HTTP/1.1\r\n{HOST}".encode()
+TCP = "HEAD" in os.environ
+HOST = os.environ.get("HEAD", "Host: x\r\n")
+ASKED = os.environ.get("ASKED", "/v1/search")
+TLS = ssl.create_default_context() if os.environ.get("TLS") else None
+POST = f"POST {ASKED} HTTP/1.1\r\n{HOST}".encode()
 BOUNDARY = POST + b"Content-Type: multipart/form-data; boundary=b\r\n"
 CHUNKED = POST + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 JSON = "Content-Type: application/json\r\n"
@@ -31,7 +35,7 @@ def begun():
     os.write(1, b"begun\n")  # in one piece, whoever else does so at the moment
 
 
-def connect(tcp=bool(TOKEN)):
+def connect(tcp=TCP):
     client = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
     if tcp:
         client.settimeout(2)  # where nobody is accepted any more
@@ -39,10 +43,12 @@ def connect(tcp=bool(TOKEN)):
         ("127.0.0.1", PORT) if tcp else SOCKET
     )  # it waits while the kernel's queue is full
     client.settimeout(30)
+    if tcp and TLS is not None:
+        return TLS.wrap_socket(client)
     return client
 
 
-def send(data, tcp=bool(TOKEN)):
+def send(data, tcp=TCP):
     """Send bytes as they are; return the beginning of the answer, if there is one."""
     with contextlib.suppress(OSError), connect(tcp) as client:
         client.sendall(data)
@@ -79,12 +85,12 @@ def over_and_over(*deeds, threads=4):
         thread.join()
 
 
-def hold(count, data=b"", tcp=bool(TOKEN)):
+def hold(count, data=b"", tcp=TCP):
     """Keep connections open, after sending something on each; once one is lost, take another."""
     hold_each(count, lambda _: data, tcp)
 
 
-def hold_each(count, data, tcp=bool(TOKEN)):
+def hold_each(count, data, tcp=TCP):
     held = []
     told = False
     while time.monotonic() < END:
@@ -106,7 +112,7 @@ def ended(client):
     client.setblocking(False)
     try:
         return client.recv(65536) == b""
-    except BlockingIOError:
+    except (BlockingIOError, ssl.SSLWantReadError):
         return False
     except OSError:
         return True
@@ -139,7 +145,7 @@ def globs():
 
 def filters(count):
     body = {"text": "x", "filters": {"tags": [f"tag {i}" for i in range(count)]}}
-    ask("POST", "/v1/search", json.dumps(body).encode())
+    ask("POST", ASKED, json.dumps(body).encode())
 
 
 def pipelined(line, count=200):
@@ -186,8 +192,8 @@ def pictures_come():
 def large_pages():
     number = time.monotonic_ns() % 10**9 / 10**10 - 1
     body = {"text": "x", "all": True, "limit": 1000, "min_score": number}
-    ask("POST", "/v1/search", json.dumps({**body, "order": "newest"}).encode())
-    ask("POST", "/v1/search", json.dumps({**body, "group": "near-duplicates"}).encode())
+    ask("POST", ASKED, json.dumps({**body, "order": "newest"}).encode())
+    ask("POST", ASKED, json.dumps({**body, "group": "near-duplicates"}).encode())
 
 
 def notes():
@@ -309,8 +315,8 @@ def bombs():
         data = bomb(name)
         plain = base64.b64encode(data)
         deeds += [
-            lambda data=data: ask("POST", "/v1/search", data, "Content-Type: image/png\r\n"),
-            lambda plain=plain: ask("POST", "/v1/search", b'{"image": {"data": "%s"}}' % plain),
+            lambda data=data: ask("POST", ASKED, data, "Content-Type: image/png\r\n"),
+            lambda plain=plain: ask("POST", ASKED, b'{"image": {"data": "%s"}}' % plain),
         ]
     over_and_over(*deeds)
 
@@ -333,9 +339,7 @@ def slow_picture():
 
 def slow_pictures():
     picture = slow_picture()
-    over_and_over(
-        lambda: ask("POST", "/v1/search", picture, "Content-Type: image/jpeg\r\n"), threads=16
-    )
+    over_and_over(lambda: ask("POST", ASKED, picture, "Content-Type: image/jpeg\r\n"), threads=16)
 
 
 def marks():
@@ -343,10 +347,10 @@ def marks():
     text = "e" + "\u0301\u0323" * 4000
     for name in ("path", "folder", "root"):
         body = {"text": "x", "filters": {name: f"/{text * 40}"}}
-        ask("POST", "/v1/search", json.dumps(body, ensure_ascii=False).encode())
+        ask("POST", ASKED, json.dumps(body, ensure_ascii=False).encode())
     tags = [f"{text[:4000]}{n}" for n in range(100)]
     body = {"text": text, "filters": {"tags": tags}}
-    ask("POST", "/v1/search", json.dumps(body, ensure_ascii=False).encode())
+    ask("POST", ASKED, json.dumps(body, ensure_ascii=False).encode())
 
 
 def much_to_understand():
@@ -361,21 +365,21 @@ def much_to_understand():
         "a/",
     ):
         text = (f"{time.monotonic_ns()} " + words * 250)[:499]
-        ask("POST", "/v1/search", json.dumps({"text": text}).encode())
+        ask("POST", ASKED, json.dumps({"text": text}).encode())
 
 
 def deep_filters():
     for inner in ({"tags": ["x"] * 100}, {"glob": "**/" * 20}, {"near": [0, 0, 20_000]}):
         within = {"any_of": [inner] * 12, "none_of": [{"any_of": [inner] * 12}] * 2}
         body = json.dumps({"text": f"x {time.monotonic_ns()}", "filters": within}).encode()
-        ask("POST", "/v1/search", body)
+        ask("POST", ASKED, body)
         nested = b'{"filters":' + b'{"any_of":[' * 2000 + b"]}" * 2000 + b"}"
-        ask("POST", "/v1/search", nested)
+        ask("POST", ASKED, nested)
 
 
 def many_terms():
     terms = [{"text": f"x {time.monotonic_ns()} {n}", "weight": 1} for n in range(64)]
-    ask("POST", "/v1/search", json.dumps({"terms": terms}).encode())
+    ask("POST", ASKED, json.dumps({"terms": terms}).encode())
     labels = [f"l {time.monotonic_ns()} {n}" for n in range(1000)]
     ask("POST", "/v1/classify", json.dumps({"labels": labels}).encode())
 
@@ -402,7 +406,7 @@ def odd_heads():
     send(get("/v1/images?filters=" + "%7B" * 2600))
     ask("PUT", "/v1/saved/" + "%C3%A4" * 1300, b'{"text": "x"}')
     ask("PATCH", "/v1/images/1/metadata", b'{"%s": 1}' % (b"k" * 10_000_000))
-    ask("POST", "/v1/search", b'{"text": "x", ' * 1 + b'"text": "x", ' * 40_000 + b'"limit": 1}')
+    ask("POST", ASKED, b'{"text": "x", ' * 1 + b'"text": "x", ' * 40_000 + b'"limit": 1}')
 
 
 def plans():
@@ -466,6 +470,96 @@ def searches_saved_by_the_thousand():
     ask("GET", "/v1/saved")
 
 
+def client_hello():
+    """Return what a client says first to shake hands."""
+    outgoing = ssl.MemoryBIO()
+    shaking = TLS.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        shaking.do_handshake()
+    return outgoing.read()
+
+
+def hold_handshakes(hello):
+    """Keep connections open that have begun to shake hands, and never end it."""
+    held = []
+    begun()
+    while time.monotonic() < END:
+        held = [client for client in held if not ended(client)]
+        while len(held) < 300 and time.monotonic() < END:
+            try:
+                client = socket.create_connection(("127.0.0.1", PORT), timeout=2)
+                client.sendall(hello())
+            except OSError:
+                break
+            held.append(client)
+        time.sleep(0.05)
+
+
+def raw(data, tail=b"", pause_s=0.0):
+    """Send bytes where TLS is spoken, and wait for what comes."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", PORT), timeout=5) as client,
+    ):
+        client.sendall(data)
+        time.sleep(pause_s)
+        client.sendall(tail)
+        while client.recv(65536):
+            pass
+
+
+def handshake_of_bytes():
+    """Shake hands a byte at a time."""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", PORT), timeout=30) as client,
+    ):
+        for byte in client_hello():
+            client.sendall(bytes([byte]))
+            time.sleep(0.002)
+        client.recv(65536)
+
+
+def records_of_a_byte():
+    """Send a request of which each byte is a record of its own, and never say goodbye."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaking = TLS.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", PORT), timeout=30) as client,
+    ):
+        while True:
+            try:
+                shaking.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.sendall(outgoing.read())
+                incoming.write(client.recv(65536))
+        for byte in CHUNKED + b"1\r\n \r\n" * 50_000:
+            shaking.write(bytes([byte]))
+        client.sendall(outgoing.read())
+        client.recv(65536)
+
+
+def gone_without_goodbye():
+    with contextlib.suppress(OSError):
+        client = connect()
+        client.sendall(get("/v1/status"))
+        os.close(client.detach())
+
+
+def old_tls():
+    """Ask for the oldest versions that there are, by records made by hand."""
+    hello = client_hello()
+    for version in (b"\x03\x00", b"\x03\x01", b"\x7f\x16", b"\x00\x00"):
+        raw(hello[:1] + version + hello[3:9] + version + hello[11:])
+    raw(b"\x80\x2e\x01\x00\x02" + bytes(44))  # of SSL 2
+    raw(b"\x15\x03\x03\x00\x02\x01\x00" * 1000)  # alerts
+    raw(b"\x14\x03\x03\x00\x01\x01" * 1000)  # changes of the cipher
+    raw(b"\x16\x03\x01\x40\x00" + b"\x01\xff\xff\xff" + bytes(16380))  # a hello of 16 MB
+    raw(POST + b"\r\n")
+
+
 UNREAD = get("/v1/images/1/original") * 50
 
 
@@ -499,14 +593,14 @@ ATTACKS = {
         lambda: form(b"\r\n--" * 2_000_000), lambda: form(b"--b\r\n" + b"\r\n--a" * 2_000_000)
     ),
     "huge JSON": lambda: over_and_over(
-        lambda: ask("POST", "/v1/search", b'{"terms": [' + b'{"text": "x"},' * 1_000_000 + b"0]}"),
-        lambda: ask("POST", "/v1/search", b'{"a": ' * 1_000_000),
+        lambda: ask("POST", ASKED, b'{"terms": [' + b'{"text": "x"},' * 1_000_000 + b"0]}"),
+        lambda: ask("POST", ASKED, b'{"a": ' * 1_000_000),
         lambda: ask("POST", "/v1/search/batch", b"[" * 5_000_000),
-        lambda: ask("POST", "/v1/search", b'{"limit": ' + b"1" * 5_000_000 + b"}"),
+        lambda: ask("POST", ASKED, b'{"limit": ' + b"1" * 5_000_000 + b"}"),
     ),
     "large pictures": lambda: over_and_over(
-        lambda: ask("POST", "/v1/search", b'{"image": {"data": "' + b"A" * 40_000_000 + b'"}}'),
-        lambda: ask("POST", "/v1/search", b"\xff" * 40_000_000, "Content-Type: image/jpeg\r\n"),
+        lambda: ask("POST", ASKED, b'{"image": {"data": "' + b"A" * 40_000_000 + b'"}}'),
+        lambda: ask("POST", ASKED, b"\xff" * 40_000_000, "Content-Type: image/jpeg\r\n"),
     ),
     "chunks of a byte": lambda: over_and_over(lambda: send(CHUNKED + b"1\r\n \r\n" * 500_000)),
     "thousands of filters": lambda: over_and_over(lambda: filters(100), lambda: filters(5000)),
@@ -531,7 +625,7 @@ ATTACKS = {
     "compressed bodies": lambda: over_and_over(
         lambda: ask(
             "POST",
-            "/v1/search",
+            ASKED,
             zlib.compress(b" " * 50_000_000),
             JSON + "Content-Encoding: deflate\r\n",
         )
@@ -583,6 +677,19 @@ ATTACKS = {
     "chunks without end": lambda: drip(120, CHUNKED, b"1\r\n \r\n", 0.01),
     "idle TCP connections": lambda: hold(800, tcp=True),
 }
+
+if TLS is not None:
+    TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
+    ATTACKS |= {
+        "handshakes that are never begun": lambda: hold_handshakes(bytes),
+        "handshakes that never end": lambda: hold_handshakes(client_hello),
+        "half handshakes": lambda: hold_handshakes(lambda: client_hello()[:50]),
+        "handshakes over and over": lambda: over_and_over(lambda: connect().close(), threads=8),
+        "handshakes of bytes": lambda: over_and_over(handshake_of_bytes, threads=16),
+        "records of a byte": lambda: over_and_over(records_of_a_byte),
+        "old versions of TLS": lambda: over_and_over(old_tls),
+        "gone without goodbye": lambda: over_and_over(gone_without_goodbye, threads=8),
+    }
 
 if __name__ == "__main__":
     if NAME == "list":

@@ -1,6 +1,7 @@
 """While a stranger does its worst over TCP, the owner's page and encode servers go on answering.
 
-Strangers have neither cookie nor token; what they do, `attacks.py` says.
+Strangers have neither cookie nor token; what they do, `attacks.py` says. Who has either may well
+be a program that has gone wrong: it gets no places that others need, and nothing fills the log.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import resource
+import ssl
 import time
 from pathlib import Path
 
@@ -15,7 +17,10 @@ import pytest
 from attacking import attacking
 from encode_servers import RunningEncodeServer
 from gateways import Gateway
-from running import DEADLINE_S, RunningDaemon
+from running import RunningDaemon
+
+from imgvecd.core.library.model_choice import choose_model
+from imgvecd.remote import messages
 
 pytestmark = pytest.mark.long
 
@@ -36,6 +41,26 @@ BY_TCP = (
     "line breaks before a form",
     "rubbish",
 )
+# Of who has the token or the cookie.
+OF_FRIENDS = (
+    "chunks with extensions",
+    "continued never",
+    "event streams",
+    "huge JSON",
+    "names of heads",
+    "slow bodies",
+    "standing searches",
+)
+BY_TLS = (
+    "gone without goodbye",
+    "half handshakes",
+    "handshakes of bytes",
+    "handshakes over and over",
+    "handshakes that are never begun",
+    "handshakes that never end",
+    "old versions of TLS",
+    "records of a byte",
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,38 +76,79 @@ def fast(home):
     return {"PYTHONPATH": f"{HERE.parent}:{HERE.parent.parent}", "ENCODED": os.devnull}
 
 
-def answers(port, head):
-    """Return how long each of some answers takes, in seconds, and how many were none."""
-    taken, lost = [], 0
-    for _ in range(ASKED):
-        began = time.monotonic()
-        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+class Door:
+    """Where one asks by TCP, and what whoever may ask sends along.
+
+    Args:
+        process: that answers there.
+        log: what it says.
+        path: that is asked for.
+        own: heads of who may.
+        more: further ones, of who asks for more.
+        asked: what attacks post to.
+        trusts: a file with the certificate that it has; None without TLS.
+    """
+
+    def __init__(self, process, port, log, path, own, *, more=None, asked="", trusts=None):
+        self.process = process
+        self.port = port
+        self.log = log
+        self._path = path
+        self._own = own
+        self._more = more or {}
+        self._asked = asked
+        self._trusts = trusts
+
+    def ask(self):
+        """Return whether there is an answer to who may ask."""
+        if self._trusts:
+            context = ssl.create_default_context(cafile=self._trusts)
+            asking = http.client.HTTPSConnection(
+                "localhost", self.port, timeout=PATIENCE_S, context=context
+            )
+        else:
+            asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
-            asking.request("GET", head["path"], headers=head["headers"])
+            asking.request("GET", self._path, headers=self._own)
             answer = asking.getresponse()
             answer.read()
-            lost += answer.status != 200
         except OSError:
-            lost += 1
+            return False
         finally:
             asking.close()
-        taken.append(time.monotonic() - began)
-        time.sleep(0.02)
-    return sorted(taken), lost
+        return answer.status == 200
 
+    def under(self, name, *, friend=False):
+        """Return how many answers are lost while somebody does that.
 
-def under(name, port, head):
-    """Have a stranger do that, and return what `answers` does meanwhile."""
-    with attacking(name, "-", port, SECONDS, env={**os.environ, "TOKEN": "of a stranger"}):
-        taken, lost = answers(port, head)
-    print(f"{name}: median {taken[len(taken) // 2]:.3f} s, worst {taken[-1]:.3f} s, lost {lost}")
-    return lost
+        Args:
+            friend: who has the token or the cookie.
+        """
+        heads = {"Authorization": "Bearer of a stranger"}
+        heads = {"Host": f"127.0.0.1:{self.port}"} | (self._own | self._more if friend else heads)
+        head = "".join(f"{key}: {value}\r\n" for key, value in heads.items())
+        env = {**os.environ, "HEAD": head, "TLS": "1" if self._trusts else ""}
+        env |= {"ASKED": self._asked} if self._asked else {}
+        taken, lost = [], 0
+        with attacking(name, "-", self.port, SECONDS, env=env):
+            for _ in range(ASKED):
+                began = time.monotonic()
+                lost += not self.ask()
+                taken.append(time.monotonic() - began)
+                time.sleep(0.02)
+        taken.sort()
+        print(f"{name}: median {taken[ASKED // 2]:.3f} s, worst {taken[-1]:.3f} s, lost {lost}")
+        assert self.process.poll() is None
+        assert "Traceback" not in self.log.read_text(errors="replace"), self.log.read_text()[-4000:]
+        return lost
 
 
 @pytest.fixture(scope="module")
 def page(daemon):
-    """(port, what the owner's browser asks)."""
-    gateway = Gateway(daemon)
+    """The owner's page, as the browser that was let in asks there."""
+    log = daemon.home / "page.log"
+    with open(log, "w") as errors:
+        gateway = Gateway(daemon, errors=errors)
     resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     entering = http.client.HTTPConnection("127.0.0.1", gateway.port)
     navigating = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -90,30 +156,64 @@ def page(daemon):
     cookie = entering.getresponse().getheader("Set-Cookie").partition(";")[0]
     entering.close()
     own = {"Sec-Fetch-Site": "same-origin", "Cookie": cookie}
-    yield gateway.port, {"path": "/v1/status", "headers": own}
-    assert gateway.process.poll() is None
+    more = {"Origin": f"http://127.0.0.1:{gateway.port}"}
+    yield Door(gateway.process, gateway.port, log, "/v1/status", own, more=more)
     gateway.close()
+
+
+def encode_server(home, **options):
+    """Yield an encode server's door, as a daemon with the token asks there."""
+    server = RunningEncodeServer(home, **options)
+    server.start()
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    own = {
+        "Authorization": f"Bearer {server.token_file.read_text().strip()}",
+        messages.PROTOCOL_HEADER: str(messages.PROTOCOL),
+    }
+    model = choose_model("imgvecd-mini").fingerprint
+    yield Door(
+        server.process,
+        server.port,
+        server.log,
+        messages.MODELS,
+        own,
+        more={messages.MODEL_HEADER: model},
+        asked=messages.TEXTS,
+        trusts=None if "certificate" in options else server.cert,
+    )
+    server.kill()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """(port, what a daemon with the token asks)."""
-    server = RunningEncodeServer(tmp_path_factory.mktemp("server"), certificate=("", ""))
-    server.start()
-    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    token = server.token_file.read_text().strip()
-    own = {"Authorization": f"Bearer {token}", "Imgvecd-Protocol": "1"}
-    yield server.port, {"path": "/v1/models", "headers": own}
-    assert server.process.poll() is None
-    server.process.kill()
-    server.process.wait(DEADLINE_S)
+    yield from encode_server(tmp_path_factory.mktemp("server"), certificate=("", ""))
+
+
+@pytest.fixture(scope="module")
+def server_with_tls(tmp_path_factory):
+    yield from encode_server(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("name", BY_TCP)
 def test_the_owners_page_answers(page, name):
-    assert not under(name, *page)
+    assert not page.under(name)
 
 
 @pytest.mark.parametrize("name", BY_TCP)
 def test_an_encode_server_answers_who_has_the_token(server, name):
-    assert not under(name, *server)
+    assert not server.under(name)
+
+
+@pytest.mark.parametrize("name", BY_TLS)
+def test_an_encode_server_answers_over_tls(server_with_tls, name):
+    assert not server_with_tls.under(name)
+
+
+@pytest.mark.parametrize("name", OF_FRIENDS)
+def test_one_browser_does_not_lock_the_others_out(page, name):
+    assert not page.under(name, friend=True)
+
+
+@pytest.mark.parametrize("name", OF_FRIENDS)
+def test_one_daemon_does_not_lock_the_others_out(server, name):
+    assert not server.under(name, friend=True)

@@ -147,6 +147,21 @@ def test_no_number_of_sigusr1_does_harm(spawn, tmp_path):
     assert daemon.process.returncode == 0
 
 
+def test_sigusr1_as_fast_as_it_can_be_sent_does_not_keep_a_daemon_from_stopping(spawn, tmp_path):
+    (tmp_path / "photos").mkdir()
+    env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
+    daemon = spawn(tmp_path / "photos", module="churning_daemon", env=env)
+    daemon.wait_until(daemon.answers)
+    for _ in range(20_000):
+        daemon.process.send_signal(signal.SIGUSR1)
+    daemon.process.send_signal(signal.SIGTERM)
+    ends_at = time.monotonic() + DEADLINE_S
+    while daemon.process.poll() is None and time.monotonic() < ends_at:
+        daemon.process.send_signal(signal.SIGUSR1)
+    assert daemon.process.poll() == 0
+    assert b"RecursionError" not in daemon.log.read_bytes()
+
+
 def test_of_many_sighups_the_latest_configuration_is_in_force(spawn, shipped_photos, tmp_path):
     config = tmp_path / "home" / ".config" / "imgvecd" / "imgvecd.yaml"
     config.parent.mkdir(parents=True)

@@ -20,8 +20,10 @@ from imgvecd.adapters.checkpoint.open_clip_files import (
     config_path,
     published_pixels,
 )
+from imgvecd.core.files.durable import read_whole
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import NotBuiltError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import ModelInfo, PreprocessSpec
 
 _SAFE = ".safetensors"
@@ -140,9 +142,8 @@ def read_architecture(choice: ModelChoice) -> Architecture:
 
 def _read(path: str) -> _Model:
     try:
-        with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(), type=_Model)
-    except (OSError, msgspec.MsgspecError) as error:
+        return msgspec.json.decode(read_whole(path), type=_Model)
+    except (OSError, *UNDECODABLE) as error:
         raise NotBuiltError(f"{path} is not of the usual kind: {error}") from error
 
 

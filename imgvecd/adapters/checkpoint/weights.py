@@ -9,6 +9,7 @@ import numpy as np
 import safetensors
 
 from imgvecd.errors import NotBuiltError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Float32Array
 
 _LENGTH_BYTES = 8  # of the header's length, at the beginning
@@ -38,7 +39,7 @@ class Weights:
             with open(path, "rb") as file:
                 length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
                 header = msgspec.json.decode(file.read(length), type=dict[str, Any])
-        except (OSError, safetensors.SafetensorError, msgspec.MsgspecError) as error:
+        except (OSError, safetensors.SafetensorError, *UNDECODABLE) as error:
             raise NotBuiltError(f"{path} cannot be read: {error}") from error
         header.pop("__metadata__", None)
         self._path, self._begin = path, _LENGTH_BYTES + length

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
 from imgvecd.adapters.imagetower.plain_products import use_plain_products
-from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.core.files.durable import DurableFile, open_at_once, read_whole
 from imgvecd.core.library.runtime_choice import computes_avx2_at_best
 from imgvecd.errors import ModelError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Float32Array, ModelInfo
 
 GRAPH, BINARY, FACTS = "tower.xml", "tower.bin", "tower.json"
@@ -217,7 +218,7 @@ def _read(directory: str) -> TowerFacts:
         is_whole = _checked(directory) == (facts.sizes, facts.crc32)
     except OSError as error:
         raise ModelError(f"{directory} cannot be read: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise ModelError(f"{directory} is of another version: {error}") from error
     if not is_whole or facts.precision not in _HINTS:
         raise ModelError(f"{directory} is damaged")
@@ -228,7 +229,8 @@ def _checked(directory: str) -> tuple[tuple[int, int], int]:
     """Return sizes and CRC-32 of graph and weights: 0.1 s for ViT-B-32."""
     sizes, crc = [], 0
     for name in (GRAPH, BINARY):
-        with open(os.path.join(directory, name), "rb", buffering=0) as file:
+        path = os.path.join(directory, name)
+        with open(path, "rb", buffering=0, opener=open_at_once) as file:
             size = 0
             while block := file.read(_BLOCK_BYTES):
                 size += len(block)

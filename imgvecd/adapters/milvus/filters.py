@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from imgvecd.adapters.milvus.columns import NO_DEGREES, NO_TIME, SHAPES, digest, span_of
 from imgvecd.api import Filters
 from imgvecd.core.sharing.shared_filters import refuse_unknown
-from imgvecd.spelling import folded, format_name, spellings
+from imgvecd.spelling import folded_words, format_name, spellings
 
 NOBODY = "source < 0"
 """An expression that no image passes."""
@@ -47,7 +47,7 @@ def _of_facts(filters: Filters) -> Iterator[str]:
     if filters.min_rating is not None:
         yield f"rating >= {float(filters.min_rating)!r}"
     if filters.tags:
-        yield f"array_contains_all(tags, {[digest(folded(tag)) for tag in filters.tags]})"
+        yield f"array_contains_all(tags, {[digest(folded_words(tag)) for tag in filters.tags]})"
     if filters.folder is not None:
         path = os.path.normpath(os.fsencode(filters.folder))
         same = [digest(one.decode(errors="replace")) for one in spellings(path)]

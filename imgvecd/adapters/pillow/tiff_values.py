@@ -16,6 +16,7 @@ from PIL import Image
 
 from imgvecd.adapters.pillow import reasons
 from imgvecd.adapters.pillow.tiff_fields import Directory, directories
+from imgvecd.errors import UnreadableImageError
 
 _Values = np.ndarray[Any, np.dtype[Any]]
 
@@ -36,6 +37,8 @@ _UNSIGNED, _FLOATING = 1, 3
 _DIFFERENCES, _OF_FLOATS = 2, 3  # predictors
 _ALPHA = {1, 2}  # kinds of a further sample
 _LARGEST_FILE, _LARGEST_FIELD = 1 << 30, 64 << 20  # bytes
+_MOST_SAMPLES = 256  # of a pixel: hyperspectral cameras have 224
+_USUAL_SAMPLES = 4  # what more a pixel has counts as further pixels
 _ROWS_AT_ONCE = 64  # of packed bits, each of which takes a byte meanwhile
 
 
@@ -56,7 +59,7 @@ def opened(file: BinaryIO, page: int, max_pixels: int) -> Image.Image | None:
     """Return a page of a classic TIFF whose values are none that Pillow knows; else None.
 
     Raises:
-        UnreadableImageError: it has too many pixels.
+        UnreadableImageError: it has too many pixels, or values of each.
         OSError: its pixels are not there.
     """
     found = list(directories(file))
@@ -83,7 +86,7 @@ def opened(file: BinaryIO, page: int, max_pixels: int) -> Image.Image | None:
     mode = _MODES.get(_number(fields, _COLOURS))
     if mode is None or not _is_read(fields, layout, mode):
         return None
-    reasons.limit_pixels((layout.width, layout.height), max_pixels)
+    _limit(layout, max_pixels)
     planes = _shown(_values(_unpacked(file, fields, layout), layout)[:, :width])
     picture = _picture(planes, mode, _number(fields, _COLOURS), _number(fields, _EXTRA))
     profile = fields.get(_PROFILE, _LARGEST_FIELD)
@@ -109,6 +112,16 @@ def _is_read(fields: Directory, layout: _Layout, mode: str) -> bool:
         and (layout.kind == _FLOATING or (mode, bits, layout.samples) not in _USUAL)
         and (whole or (layout.predictor == 1 and layout.block == layout.width))
     )
+
+
+def _limit(layout: _Layout, max_pixels: int) -> None:
+    """Refuse what its header says to be larger than any picture, before it takes all memory."""
+    size = layout.width, layout.height
+    if layout.samples > _MOST_SAMPLES:
+        message = f"it is TIFF of {layout.samples} values a pixel, which is not supported"
+        raise UnreadableImageError("unsupported", message)
+    of_values = layout.width, layout.height * layout.samples // _USUAL_SAMPLES
+    reasons.limit_pixels(max(size, of_values), max_pixels, full=size)
 
 
 def _unpacked(file: BinaryIO, fields: Directory, layout: _Layout) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from imgvecd.api import Filters
 from imgvecd.core.sharing.shared_filters import refuse_unknown
-from imgvecd.spelling import folded, format_name, spellings
+from imgvecd.spelling import folded_words, format_name, spellings
 
 _ORIENTATIONS = {"landscape": ">", "portrait": "<", "square": "="}
 _NORTH_OF_AND_SOUTH_OF = "i.latitude IS NOT NULL AND i.latitude BETWEEN %s AND %s"
@@ -48,7 +48,7 @@ def _of_facts(filters: Filters) -> Iterator[tuple[str, list[Any]]]:
     if filters.min_rating is not None:
         yield "i.rating >= %s", [filters.min_rating]
     if filters.tags:
-        yield "i.tags <> '{}' AND i.tags @> %s", [[folded(tag) for tag in filters.tags]]
+        yield "i.tags <> '{}' AND i.tags @> %s", [[folded_words(tag) for tag in filters.tags]]
     if filters.folder is not None:
         path = os.path.normpath(os.fsencode(filters.folder))
         yield (

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from imgvecd.adapters.texttower.layers import Block, EqualTexts, Linear, Norm, gelu, quick_gelu
 from imgvecd.adapters.texttower.tokens import Tokens
-from imgvecd.core.files.durable import DurableFile
+from imgvecd.core.files.durable import DurableFile, open_at_once
 from imgvecd.errors import ModelError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Float32Array, ModelInfo
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
@@ -119,7 +120,7 @@ class TextTower:
             facts = msgspec.json.decode(metadata[_METADATA], type=Facts)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{path} cannot be read: {error}") from error
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             raise ModelError(f"{path} is of another version: {error}") from error
         with ThreadPoolExecutor(1) as beside:  # it reads all of the file, and keeps no lock
             checked = beside.submit(checksum, arrays)
@@ -221,7 +222,7 @@ def _mapped(path: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
     safetensors itself copies what it reads.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_at_once) as file:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     begin = _LENGTH_BYTES + int.from_bytes(data[:_LENGTH_BYTES], "little")
     header = msgspec.json.decode(data[_LENGTH_BYTES:begin], type=dict[str, Any])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 import time
@@ -14,6 +15,7 @@ from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.catalog.work.models import model_dim, model_id
 from imgvecd.errors import BadRequestError, CatalogError, NotFoundError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.spelling import composed
 from imgvecd.types import Float32Array
 
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 _KEPT_TEXTS = 20_000  # of all models together: 40 MB at 512 dimensions
 _MOST_SAVED = 1000  # searches with names; each may hold a picture
 _AT_ONCE = 256  # looked for in one statement
+_KEPT_AT_ONCE = 64  # likewise: SQLite lets go of the interpreter for each, not for each row
 _UNIT_TOLERANCE = 1e-3  # as the index has it of queries
 _USE_NS = 86_400 * 10**9  # a use is recorded once a day, so that repeated queries write nothing
 
@@ -60,10 +63,14 @@ class QueryTexts:
         now = time.time_ns()
         with self._database.write_aside(alters=False) as connection:
             model = model_id(connection, fingerprint)
-            connection.executemany(
-                "INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)",
-                [(model, text, vector.tobytes(), now) for text, vector in vectors.items()],
-            )
+            rows = [(model, text, vector.tobytes(), now) for text, vector in vectors.items()]
+            for start in range(0, len(rows), _KEPT_AT_ONCE):
+                some = rows[start : start + _KEPT_AT_ONCE]
+                places = ", ".join(["(?, ?, ?, ?)"] * len(some))
+                connection.execute(
+                    f"INSERT OR REPLACE INTO texts VALUES {places}",
+                    list(itertools.chain.from_iterable(some)),
+                )
             connection.execute(
                 "DELETE FROM texts WHERE used_ns <"
                 " (SELECT used_ns FROM texts ORDER BY used_ns DESC LIMIT 1 OFFSET ?)",
@@ -102,7 +109,7 @@ def _believed(stored: bytes, dim: int) -> Float32Array | None:
 def _search(name: str, text: str) -> SearchRequest | None:
     try:
         return msgspec.json.decode(text, type=SearchRequest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         logger.warning("the saved search %r is of another version, and left alone: %s", name, error)
         return None
 

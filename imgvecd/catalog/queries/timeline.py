@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 import sqlite3
@@ -15,6 +14,7 @@ import msgspec
 from imgvecd.api import ListOrder, MonthImages, Timeline, TimelineMonth
 from imgvecd.catalog.schema.connection import Database
 from imgvecd.errors import BadRequestError, NotFoundError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Int64Array
 
 UNDATED = "undated"
@@ -177,7 +177,7 @@ def _position(cursor: str | None, shape: type[P]) -> P | None:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(text, type=shape)
-    except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
+    except (*UNDECODABLE, ValueError) as error:
         raise BadRequestError("`cursor` does not belong to this list") from error
 
 

@@ -21,6 +21,7 @@ from imgvecd.core.files.durable import (
     read_whole,
     sync_directory,
 )
+from imgvecd.json_bounds import UNDECODABLE
 
 CHECKSUM_SUFFIX = ".seal"
 SMALL_BYTES = 256 << 20
@@ -71,7 +72,7 @@ def _decoded(data: bytes) -> CatalogChecksum | None:
         return None
     try:
         return msgspec.json.decode(payload, type=CatalogChecksum)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None
 
 

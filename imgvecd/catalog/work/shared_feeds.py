@@ -31,10 +31,12 @@ from imgvecd.core.sharing.vector_engine import (
     VectorStep,
     no_ids,
 )
-from imgvecd.spelling import folded
+from imgvecd.spelling import folded_words
 from imgvecd.types import Int64Array, join
 
 _MARKS = "shared marks of "
+# How facts are written, `_facts_of`: where they were written otherwise, all are published anew.
+_FORM, _FORM_NOW = "shared facts are of form", "2"
 _MOST_PATHS = 8  # copies of one image within a library
 # What engines hold at the most of an image; no file system has longer paths.
 _MOST_TAGS = 200
@@ -77,18 +79,21 @@ class SharedFeeds:
     def track(self) -> None:
         """Have changes of facts noted from now on; what was not noted is reconciled."""
         with self._database.read() as connection:
-            if _is_tracking(connection):
+            tracks = _is_tracking(connection)
+            if tracks and find_meta(connection, _FORM) == _FORM_NOW:
                 return
         with self._database.write_aside() as connection:
-            connection.execute(
-                "CREATE TABLE facts_clock"
-                " (content_id INTEGER PRIMARY KEY, clock INTEGER NOT NULL) STRICT"
-            )
-            connection.execute("CREATE INDEX facts_clock_clock ON facts_clock(clock)")
-            connection.execute("INSERT INTO facts_clock SELECT id, clock FROM contents")
-            for name, event in _CHANGES.items():
-                connection.execute(_trigger(name, event))
+            if not tracks:
+                connection.execute(
+                    "CREATE TABLE facts_clock"
+                    " (content_id INTEGER PRIMARY KEY, clock INTEGER NOT NULL) STRICT"
+                )
+                connection.execute("CREATE INDEX facts_clock_clock ON facts_clock(clock)")
+                connection.execute("INSERT INTO facts_clock SELECT id, clock FROM contents")
+                for name, event in _CHANGES.items():
+                    connection.execute(_trigger(name, event))
             connection.execute("DELETE FROM meta WHERE key = ?", (_MARKS + FACTS,))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_FORM, _FORM_NOW))
 
     def stop_tracking(self) -> None:
         """Note changes of facts no more."""
@@ -265,7 +270,7 @@ def _tags(connection: sqlite3.Connection, content_id: int) -> tuple[str, ...]:
         " AND kind IN ('tag', 'keyword', 'person') LIMIT ?",
         (content_id, _MOST_TAGS),
     ).fetchall()
-    return tuple(sorted({_text(folded(word))[:_LONGEST_WORD] for (word,) in rows}))
+    return tuple(sorted({_text(folded_words(word))[:_LONGEST_WORD] for (word,) in rows}))
 
 
 def _places(

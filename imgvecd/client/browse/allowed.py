@@ -14,6 +14,7 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.errors import BadRequestError, ForbiddenError
+from imgvecd.json_bounds import MOST_VALUES, holds_too_much
 from imgvecd.validation_messages import validation_message
 
 _ID = r"\d{1,19}"
@@ -74,6 +75,8 @@ def checked(method: str, path: str, body: bytes) -> bytes:
         if body:
             raise BadRequestError("This takes no body.")
         return b""
+    if holds_too_much(body):
+        raise BadRequestError(f"Request body: it holds more than {MOST_VALUES:,} values.")
     try:
         value = msgspec.json.decode(body or b"{}", type=allowed.body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:

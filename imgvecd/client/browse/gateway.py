@@ -27,7 +27,7 @@ from imgvecd.client.browse.admission import (
 from imgvecd.client.trusted_connector import TrustedConnector
 from imgvecd.command_hints import program, runnable
 from imgvecd.errors import DaemonUnreachableError, ForbiddenError, ImgvecdError
-from imgvecd.remote.bounded_listener import BoundedListener, pass_over_the_rest, trust
+from imgvecd.remote.bounded_listener import BoundedListener, has_come, pass_over_the_rest, trust
 
 IDLE_S = 10 * 60.0
 """So long after the last page has gone the gateway ends."""
@@ -66,6 +66,9 @@ _TYPES = {
 }
 _ENTRANCE = '<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>imgvecd</title>'
 _CONNECTIONS = 64  # to the daemon, which lets one client have 128
+# Of these, for what browsers may take as slowly as they like; the others are soon free again.
+_LASTING_AT_ONCE = 48
+_LASTING = ("original", "film", "events", "live")  # ends of paths
 # Browsers of a family, each with an event stream and some requests for every page that is open.
 _MOST_CONNECTIONS = 256
 _READ_AHEAD = 1 << 16
@@ -106,6 +109,7 @@ class Gateway:
         self._asked_at = now()
         self._pages = 0
         self._closed = asyncio.Event()
+        self._lasting = asyncio.Semaphore(_LASTING_AT_ONCE)
         self._files = importlib.resources.files("imgvecd") / "web"
         self._admission: OneBrowser | SecretHolders
 
@@ -281,14 +285,18 @@ class Gateway:
         path = request.rel_url.raw_path
         if not allowed.allows(request.method, path):
             raise web.HTTPNotFound(reason="The page may not ask that")
+        received = await request.read()
+        is_lasting = path.endswith(_LASTING)
+        has_come(request, lasting=is_lasting)
         try:
-            body = allowed.checked(request.method, path, await request.read())
+            body = allowed.checked(request.method, path, received)
         except ImgvecdError as error:
             return _problem(Refusal(error.http_status, str(error)), error.code)
         is_page = path == "/v1/events"
         self._pages += is_page
         try:
-            return await self._exchange(request, body)
+            async with self._lasting if is_lasting else contextlib.nullcontext():
+                return await self._exchange(request, body)
         except DaemonUnreachableError as error:
             return _problem(Refusal(503, str(error)), "unreachable")
         except (ClientConnectionError, TimeoutError, OSError):

@@ -12,7 +12,8 @@ import numpy as np
 
 from imgvecd.core.duplicates import comparing, perceptual_hash
 from imgvecd.core.duplicates.known_pairs import ALIKE, NEAR, SUBJECTS, KnownPairs
-from imgvecd.core.files.durable import DurableFile
+from imgvecd.core.files.durable import DurableFile, open_at_once
+from imgvecd.json_bounds import UNDECODABLE
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +56,13 @@ class PairFile:
         if self._held is not None or self._path is None:
             return self._held
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "rb", opener=open_at_once) as file:
                 data = bytearray(os.fstat(file.fileno()).st_size)
                 file.readinto(data)  # in place: in a large library it is a hundred megabytes
             return _unpacked(data)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, *UNDECODABLE) as error:
             logger.warning("what was known of duplicates is looked for anew: %s", error)
             return None
 
@@ -102,7 +103,7 @@ def _unpacked(data: bytearray) -> KnownPairs | None:
     """Return the pairs in a file; None if another version wrote them.
 
     Raises:
-        ValueError, msgspec.MsgspecError: it is damaged.
+        ValueError, or as msgspec: it is damaged.
     """
     view = memoryview(data)
     digest = hashlib.blake2b(view[:-_DIGEST_BYTES], digest_size=_DIGEST_BYTES).digest()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import json
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -98,13 +100,13 @@ class Journal:
 
     Raises:
         AlreadyRunningError: another process holds it.
+        BadRequestError: something else is in its place.
     """
 
     def __init__(self, folder: str, name: str) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self.path = os.path.join(folder, name + _SUFFIX)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._descriptor = descriptor
+        descriptor = self._descriptor = _opened(self.path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -159,6 +161,8 @@ class Journal:
             entry = _decode(line)
         except msgspec.ValidationError as error:
             raise BadRequestError(f"{self.path}, line {number}: {error}") from None
+        except RecursionError:
+            raise BadRequestError(f"{self.path}, line {number}: it is nested too deeply") from None
         except msgspec.DecodeError:
             return  # killed while it was written, and another run went on behind it
         path = unquoted(entry.path)
@@ -181,14 +185,30 @@ class Journal:
         return size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
 
+def _opened(path: str) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o600)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:
+            raise
+    raise BadRequestError(f"{path}: it is not a regular file, so no journal; move it away")
+
+
 def names(folder: str) -> list[str]:
     """Return the names of the plans that have a journal, the last one first."""
     try:
-        found = [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]
+        with os.scandir(folder) as entries:
+            found = [
+                (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name.removesuffix(_SUFFIX))
+                for entry in entries
+                if entry.name.endswith(_SUFFIX)
+            ]
     except FileNotFoundError:
         return []
-    found.sort(key=lambda name: os.stat(os.path.join(folder, name)).st_mtime_ns, reverse=True)
-    return [name.removesuffix(_SUFFIX) for name in found]
+    return [name for _, name in sorted(found, reverse=True)]
 
 
 def known(folder: str, name: str) -> str:

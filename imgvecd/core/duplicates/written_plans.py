@@ -6,7 +6,8 @@ import contextlib
 import os
 
 from imgvecd.core.duplicates.dedup_plan import PlannedRemovals, parse
-from imgvecd.core.files.durable import sync_directory
+from imgvecd.core.files.durable import read_whole, sync_directory
+from imgvecd.errors import BadRequestError
 
 _SUFFIX = ".plan"
 _MOST_PLANS = 50
@@ -39,11 +40,12 @@ def find(folder: str, name: str) -> PlannedRemovals | None:
     """Return the plan of that name as it was written; None if it was not written here.
 
     Raises:
-        BadRequestError: what was kept is damaged.
+        BadRequestError: what was kept is damaged, or cannot be read.
     """
     path = os.path.join(folder, name + _SUFFIX)
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return parse(file.read(LARGEST), path)
+        return parse(read_whole(path).decode(errors="replace"), path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise BadRequestError(f"{path}: {error.strerror}; move it away") from error

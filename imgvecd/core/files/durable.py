@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, overload
@@ -95,16 +96,17 @@ class DurableFile:
 
 
 def read_whole(path: str) -> bytes:
-    """Return what a small file holds; nothing if it is a pipe, which nobody waits for.
+    """Return what a small file holds; nothing of a pipe, which nobody waits for, or of a device.
 
     Raises:
         OSError: it is not there, or cannot be read.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
-        return file.read() or b""
+    with open(path, "rb", opener=open_at_once) as file:
+        return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file for `open`, and wait for nobody at the other end of a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -62,13 +62,21 @@ _WITH_NAMES = tuple(
 _OF_EAST_ASIA = re.compile(
     r"(?<!\d)(?P<year>\d{4}) ?[年년] ?(?P<month>\d\d?) ?[月월] ?(?P<day>\d\d?) ?[日일]", re.ASCII
 )
+# Which twelve hours of the day a word means, by the first of them: 中午 (noon) 11:50 is before it,
+# 晚上 (evening) 12:30 after midnight.
+_PARTS_OF_DAY = {
+    **dict.fromkeys(("上午", "午前", "早上", "清晨", "凌晨", "오전", "새벽", "아침"), 0),
+    **dict.fromkeys(("中午", "正午", "정오"), 7),
+    **dict.fromkeys(("下午", "午後", "午后", "오후"), 12),
+    **dict.fromkeys(("傍晚", "夕方", "저녁"), 15),
+    **dict.fromkeys(("晚上", "夜里", "夜裡", "深夜", "半夜", "午夜", "真夜中"), 17),
+}
 _CLOCK_OF_EAST_ASIA = re.compile(
-    r"(?P<half>上午|午前|早上|清晨|凌晨|오전|下午|午後|中午|晚上|오후)?\s?"
+    rf"(?P<part>{'|'.join(_PARTS_OF_DAY)})?\s?"
     r"(?P<hour>\d\d?) ?(?P<between>[-_.: ]|[時时点點시] ?)(?P<minute>\d\d)"
     r"(?:(?:(?P=between)|[分분] ?)(?P<second>\d\d)秒?초?)?[分분]?(?!\d)",
     re.ASCII,
 )
-_AFTERNOON = {"下午", "午後", "中午", "晚上", "오후"}
 _LONGEST = 64  # characters: no way of writing a time has more
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9998  # programs write year 0 or 1 for "not known"
 _FRACTION_DIGITS = 6
@@ -121,14 +129,15 @@ def plain(text: str) -> str:
 
 
 def _western(clock: re.Match[str]) -> str:
-    """Return a time of East Asia with its half behind it; any other as it is."""
-    half, between = clock["half"], clock["between"]
-    if not half and between in "-_.: ":
+    """Return a time of East Asia on a clock of 24 hours; any other as it is."""
+    part, between = clock["part"], clock["between"]
+    if not part and between in "-_.: ":
         return clock[0]
     numbers = [int(clock["hour"]), int(clock["minute"]), int(clock["second"] or -1)]
     hour, minute, second = numbers
-    if half:
-        hour = hour % _NOON + (_NOON if half in _AFTERNOON else 0)
+    if part and hour <= _NOON:
+        first = _PARTS_OF_DAY[part]
+        hour = ((hour - first) % _NOON + first) % (2 * _NOON)
     return f" {hour:02d}:{minute:02d}" + (f":{second:02d}" if second >= 0 else "")
 
 

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.json_bounds import UNDECODABLE
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,6 @@ class RememberedTable(Generic[Row]):
 
     def _rows(self) -> dict[str, Row]:
         if self._path:
-            with contextlib.suppress(OSError, msgspec.MsgspecError):
+            with contextlib.suppress(OSError, *UNDECODABLE):
                 return self._decoder.decode(read_whole(self._path))
         return {}

@@ -32,6 +32,7 @@ from imgvecd.core.index.segment_layer import Layer, count_bits, full_bitmap
 from imgvecd.core.index.segments import Bitmap, SegmentFactory, SegmentKind
 from imgvecd.core.index.snapshot import Snapshot
 from imgvecd.errors import IndexDamagedError
+from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.protocols import EmbeddingSource
 
 FORMAT = 2
@@ -124,7 +125,7 @@ def read_manifest(directory: str) -> Manifest | None:
         raise IndexDamagedError("the index's manifest is damaged")
     try:
         manifest = msgspec.json.decode(payload, type=Manifest)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise IndexDamagedError(f"the index's manifest is of another format: {error}") from error
     if manifest.format not in _READ_FORMATS:
         raise IndexDamagedError(f"the index's manifest has format {manifest.format}, not {FORMAT}")

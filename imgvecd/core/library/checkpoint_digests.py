@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
+from typing import BinaryIO
 
 import msgspec
 
+from imgvecd.core.files.durable import open_at_once
 from imgvecd.core.files.remembered_table import RememberedTable
 from imgvecd.errors import ModelError
 from imgvecd.types import Stamp
@@ -41,7 +44,7 @@ def digest_checkpoint(path: str) -> bytes:
     """
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
@@ -56,11 +59,19 @@ def no_digest(path: str) -> bytes:
         ModelError: it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             file.read(1)
     except OSError as error:
         raise _unreadable(path, error) from error
     return b""
+
+
+def _opened(path: str) -> BinaryIO:
+    file = open(path, "rb", opener=open_at_once)  # noqa: SIM115  # the caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise ModelError(f"the checkpoint {path} cannot be read: it is not a file")
 
 
 def _unreadable(path: str, error: OSError) -> ModelError:

@@ -12,6 +12,7 @@ import msgspec
 
 from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.json_bounds import UNDECODABLE
 
 RUNTIME_FILE = "runtime.json"
 # Drivers' device files: a graphics card that came or went is looked for without importing torch.
@@ -56,7 +57,7 @@ def read_choice(directory: str, config: EncodeConfig) -> RuntimeChoice | None:
     try:
         data = read_whole(os.path.join(directory, RUNTIME_FILE))
         choice = msgspec.json.decode(data, type=RuntimeChoice)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNDECODABLE):
         return None
     return choice if choice.circumstances == circumstances(config) else None
 

@@ -46,8 +46,7 @@ class StateLock(ContextManaged):
             holder = os.read(self._descriptor, 32).decode(errors="replace").strip()
             os.close(self._descriptor)
             raise AlreadyRunningError(
-                f"{directory} is in use by process {holder or 'unknown'}: stop it first, or use"
-                " another state directory"
+                f"{directory} is in use by process {holder or 'unknown'}: stop it first"
             ) from None
         _held.add(self)
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a name on it

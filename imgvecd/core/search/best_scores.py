@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.search.two_groups import middles_and_spreads
+from imgvecd.core.search.two_groups import middle_and_spread, middles_and_spreads
 from imgvecd.core.search.vocabulary import is_known_anywhere
 from imgvecd.core.search.words import UNSPACED, tokens
 from imgvecd.types import Float32Array, Float64Array
@@ -117,9 +117,9 @@ class BestScores:
         upper = float(sample[_upper_place(len(sample))])
         standing = np.maximum(best, (scores - ordinary) / self.best_deviation)
         standing += (upper - self.upper) / self.upper_deviation
-        (middle,), (spread,) = middles_and_spreads(sample[None])
-        standing += _SHAPE * (float(middle) - self.middle) / self.middle_deviation
-        standing -= _SHAPE * (float(spread) - self.spread) / self.spread_deviation
+        middle, spread = middle_and_spread(sample)
+        standing += _SHAPE * (middle - self.middle) / self.middle_deviation
+        standing -= _SHAPE * (spread - self.spread) / self.spread_deviation
         return np.asarray(1 / (1 + np.exp(-np.clip(standing - even, -60, 60))))
 
 

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 _REMEMBERED_TEXTS = 1024  # 2 MB at 512 dimensions
 # As much again: who comes while so many wait for the catalog waits with them.
 _MOST_UNWRITTEN = 1024
+# Between two writes: who asks for new texts all the time has them written together, and leaves the
+# processor to others.
+_GATHERED_S = 0.1
 
 
 class KnownTexts:
@@ -85,11 +88,7 @@ class KnownTexts:
 
     async def _write(self) -> None:
         asker.set(None)  # whoever was the first to have something written waits for no turns here
-        while True:
-            with self._lock:
-                batch = dict(self._unwritten)
-            if not batch:
-                return
+        while batch := self._all_unwritten():
             try:
                 await BULK.run(self._store.keep_texts, self._fingerprint, batch)
             except CatalogError as error:  # a full disk is no reason not to answer
@@ -101,6 +100,12 @@ class KnownTexts:
                         for text, vector in self._unwritten.items()
                         if vector is not batch.get(text)
                     }
+            if self._all_unwritten():
+                await asyncio.sleep(_GATHERED_S)
+
+    def _all_unwritten(self) -> dict[str, Float32Array]:
+        with self._lock:
+            return dict(self._unwritten)
 
     def _not_written(self, texts: Sequence[str]) -> dict[str, Float32Array]:
         with self._lock:

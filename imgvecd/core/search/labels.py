@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Label, Labelled, Path
+from imgvecd.api import ClassifyRequest, ClassifyResponse, Filters, Image, Label, Labelled, Path
 from imgvecd.core.search.relevance import TEXT
 from imgvecd.core.search.searcher import Searcher
 from imgvecd.core.small_products import matrix_times
@@ -17,6 +19,7 @@ from imgvecd.types import Float32Array, Lane
 # imgvecd-mini and for OpenAI's models this comes near the temperature that they were trained with.
 _TEMPERATURE = 1 / 3
 _DEVIATION = 0.1  # where the library is too small to measure it
+_AT_ONCE = 64  # images: their scores of a thousand labels take a quarter of a megabyte
 
 
 class Labeller:
@@ -43,9 +46,9 @@ class Labeller:
         ordinary = await searcher.scales.ordinary(TEXT)
         temperature = _TEMPERATURE * (ordinary.deviation if ordinary else _DEVIATION)
         matrix = np.stack([vectors[text] for text in texts])
-        ids = await FILTERING.run(self._ids, searcher, request)
+        ids, images = await FILTERING.run(self._images, searcher, request)
         labelled = await INTERACTIVE.run(
-            self._label, searcher.model.fingerprint, request, ids, matrix, temperature
+            self._label, searcher.model.fingerprint, request, images, matrix, temperature
         )
         if request.write_tags:
             await INTERACTIVE.run(self._write_tags, labelled)
@@ -56,46 +59,55 @@ class Labeller:
         for image in labelled:
             self._user_metadata.tag([image.id], [label.label for label in image.labels])
 
-    def _ids(self, searcher: Searcher, request: ClassifyRequest) -> list[int]:
+    def _images(
+        self, searcher: Searcher, request: ClassifyRequest
+    ) -> tuple[list[int], Mapping[int, Image]]:
+        """Return (ids of a page, those images of it that are there, by id)."""
         if request.ids:
-            return list(request.ids)
-        if request.filters == Filters():
+            ids = list(request.ids)
+        elif request.filters == Filters():
             page = self._image_store.page(request.after, request.limit, searcher.model.fingerprint)
-            return [image.id for image in page]
-        allowed = searcher.allowed_ids(request.filters)
-        assert allowed is not None  # noqa: S101  # there are filters
-        return [int(i) for i in allowed[allowed > request.after][: request.limit]]
+            return [image.id for image in page], {image.id: image for image in page}
+        else:
+            allowed = searcher.allowed_ids(request.filters)
+            assert allowed is not None  # noqa: S101  # there are filters
+            ids = allowed[allowed > request.after][: request.limit].tolist()
+        return ids, self._image_store.images(ids)
 
     def _label(
         self,
         fingerprint: str,
         request: ClassifyRequest,
-        ids: list[int],
+        images: Mapping[int, Image],
         matrix: Float32Array,
         temperature: float,
     ) -> list[Labelled]:
-        vectors = self._embeddings.embeddings(fingerprint, ids)
-        images = self._image_store.images([identity for identity in ids if identity in vectors])
-        return [
-            Labelled(
-                id=identity,
-                path=Path(image.files[0].path, image.files[0].path_base64),
-                labels=_best(matrix_times(matrix, vectors[identity]), request, temperature),
-            )
-            for identity, image in images.items()
-        ]
+        vectors = self._embeddings.embeddings(fingerprint, list(images))
+        there = [image for image in images.values() if image.id in vectors]
+        labelled = []
+        for start in range(0, len(there), _AT_ONCE):
+            some = there[start : start + _AT_ONCE]
+            scores = np.stack([matrix_times(matrix, vectors[image.id]) for image in some])
+            for image, labels in zip(some, _best(scores, request, temperature), strict=True):
+                path = Path(image.files[0].path, image.files[0].path_base64)
+                labelled.append(Labelled(id=image.id, path=path, labels=labels))
+        return labelled
 
 
-def _best(scores: Float32Array, request: ClassifyRequest, temperature: float) -> tuple[Label, ...]:
-    weights = np.exp((scores - scores.max()) / temperature)
-    shares = weights / weights.sum()
-    order = np.argsort(-scores, kind="stable")[: request.top]
-    return tuple(
-        Label(
-            label=request.labels[i],
-            score=round(float(scores[i]), 4),
-            share=round(float(shares[i]), 4),
+def _best(
+    scores: Float32Array, request: ClassifyRequest, temperature: float
+) -> list[tuple[Label, ...]]:
+    """Return the best labels of each image, for scores of shape (images, labels)."""
+    weights = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, : request.top]
+    best = (order, np.take_along_axis(scores, order, 1), np.take_along_axis(shares, order, 1))
+    least = request.least_share()
+    return [
+        tuple(
+            Label(label=request.labels[place], score=round(score, 4), share=round(share, 4))
+            for place, score, share in zip(*image, strict=True)
+            if share >= least
         )
-        for i in order
-        if shares[i] >= request.least_share()
-    )
+        for image in zip(*(each.tolist() for each in best), strict=True)
+    ]

@@ -14,7 +14,9 @@ in place of texts and random stored images in place of images.
 
 from __future__ import annotations
 
+import bisect
 import collections
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -76,7 +78,7 @@ class Scale:
 
     def share_above(self, score: float) -> float:
         """Return the share of the library that has this cosine or more."""
-        return 1 - float(np.searchsorted(self.sample, score)) / len(self.sample)
+        return 1 - bisect.bisect_left(self.sample, score, key=float) / len(self.sample)
 
     def _share_begins(self, share: float) -> float:
         """Return the cosine that this share of the library has, or more; -1 for all of it."""
@@ -121,7 +123,7 @@ class Ordinary:
 
 
 class _Sample:
-    """Some stored images, and what was measured on them.
+    """Some stored images, and what was measured on them. Thread-safe.
 
     Args:
         rows: their vectors, shape (n, dim).
@@ -131,7 +133,23 @@ class _Sample:
     def __init__(self, rows: Float32Array, images: int) -> None:
         self.rows = rows
         self.images = images
-        self.ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+        self._lock = threading.Lock()
+        self._ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+
+    def ordinary(self, shape: Shape) -> Ordinary | None:
+        """Return what ordinary queries of a shape get here, if it is remembered."""
+        with self._lock:
+            found = self._ordinary.get(shape)
+            if found is not None:
+                self._ordinary.move_to_end(shape)
+            return found
+
+    def remember(self, shape: Shape, measured: Ordinary) -> None:
+        """Remember it, in the place of a shape that nobody has asked for the longest."""
+        with self._lock:
+            self._ordinary[shape] = measured
+            if len(self._ordinary) > _SHAPES:
+                self._ordinary.popitem(last=False)
 
     def is_outgrown(self, images: int) -> bool:
         """Return whether the library has become another one."""
@@ -159,14 +177,16 @@ def scaled_as_it_fits(
     Args:
         sample: scores of a sample of the library, ascending.
     """
-    scores = np.sort(np.append(curve.scores, sample[-1]))
-    own = np.interp(scores, curve.scores, curve.chances)
-    best = curve.chance(ordinary.of_all(float(sample[-1]), images))
+    top = float(sample[-1])
+    place = bisect.bisect(curve.scores, top)
+    scores = np.array([*curve.scores[:place], top, *curve.scores[place:]])
+    own = np.array([*curve.chances[:place], curve.chance(top), *curve.chances[place:]])
+    best = curve.chance(ordinary.of_all(top, images))
     fits = ordinary.fits(sample, scores, images, even)
     factors = np.sqrt(fits / np.maximum(own, best))
     level = curve.chance(float(sample[len(sample) // 2])) / best
     factors[factors > 1] **= max(1 - level, 0.0)
-    return Chances(scores, own * factors)
+    return Chances(scores.tolist(), (own * factors).tolist())
 
 
 class Relevance:
@@ -223,7 +243,7 @@ class Relevance:
         if images < SMALLEST_LIBRARY:
             return True, None
         sample = self._sample
-        ordinary = None if sample is None else sample.ordinary.get(shape)
+        ordinary = None if sample is None else sample.ordinary(shape)
         if sample is None or ordinary is None or sample.is_outgrown(images):
             return False, None
         return True, sample.scale(vector, ordinary, images, even)
@@ -244,11 +264,11 @@ class Relevance:
         if len(sample.rows) < _LEAST_SAMPLE:
             self._sample = None
             return None
-        if shape not in sample.ordinary:
-            sample.ordinary[shape] = self._measure(shape, sample.rows)
-            if len(sample.ordinary) > _SHAPES:
-                sample.ordinary.popitem(last=False)
-        return sample.ordinary[shape]
+        measured = sample.ordinary(shape)
+        if measured is None:
+            measured = self._measure(shape, sample.rows)
+            sample.remember(shape, measured)
+        return measured
 
     def _measure(self, shape: Shape, sample: Float32Array) -> Ordinary:
         all_texts = all(is_text for is_text, _ in shape)

@@ -8,7 +8,7 @@ import socket
 import uuid
 
 from imgvecd.core.files.disk_errors import describe
-from imgvecd.core.files.durable import DurableFile, sync_directory
+from imgvecd.core.files.durable import DurableFile, read_whole, sync_directory
 from imgvecd.errors import CatalogError
 
 _FILE = "source"
@@ -32,8 +32,7 @@ class SourceIdentity:
     def known_uuid(self) -> str | None:
         """Return the UUID; None if none was made yet."""
         try:
-            with open(self._path, encoding="ascii", errors="replace") as file:
-                return str(uuid.UUID(file.read(64).strip()))
+            return str(uuid.UUID(read_whole(self._path).decode("ascii", "replace").strip()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import imagecodecs
@@ -303,6 +304,25 @@ def test_tiff_that_is_not_supported_says_why(compression, bits, part):
     with pytest.raises(UnreadableImageError, match=part) as raised:
         decoded(tiff_of(strips(), NOISE.size, compression, bits=bits))
     assert raised.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("values", "bits", "side", "reason"),
+    [
+        (65_535, 8, 1000, "unsupported"),
+        (65_535, 32, 1000, "unsupported"),
+        (1000, 16, 1, "unsupported"),
+        (200, 16, 200, "too_large"),  # the decoder of these tests takes a million pixels
+    ],
+)
+def test_tiff_of_very_many_values_a_pixel_is_refused_by_its_header(values, bits, side, reason):
+    tiff = tiff_of([bytes(100)], (side, side), 8, bits=(bits,) * values)
+    tracemalloc.start()
+    with pytest.raises(UnreadableImageError) as raised:
+        decoded(tiff)
+    assert raised.value.reason == reason
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
 
 
 def test_no_code_of_a_decoder_is_a_reason():

@@ -1,5 +1,6 @@
 """What is forgotten, what never is, and that everything that grows has a bound."""
 
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -12,6 +13,7 @@ from imgvecd.api import SavedSearch, SearchRequest
 from imgvecd.catalog import Catalog
 from imgvecd.catalog.files import change_log
 from imgvecd.catalog.queries import query_texts
+from imgvecd.catalog.schema.connection import Database
 from imgvecd.errors import BadRequestError
 from imgvecd.types import FileChanges, FoundFile, ImageInfo, MountRow, Stamp
 
@@ -154,6 +156,26 @@ def test_texts_are_bounded(catalog, monkeypatch):
     for number in range(20):
         catalog.searching.keep_texts(MODEL.fingerprint, {str(number): vector_of(b"%d" % number)})
     assert counts(catalog, "texts")[0] <= 6
+
+
+def test_many_texts_are_kept_by_few_statements(catalog, monkeypatch):
+    """SQLite lets go of the interpreter for each: who searches beside it gets it back late."""
+    ran = []
+    write_aside = Database.write_aside
+
+    @contextlib.contextmanager
+    def traced(database, **options):
+        with write_aside(database, **options) as connection:
+            connection.set_trace_callback(ran.append)
+            yield connection
+            connection.set_trace_callback(None)
+
+    monkeypatch.setattr(Database, "write_aside", traced)
+    texts = {str(number): vector_of(b"%d" % number) for number in range(1000)}
+    catalog.searching.keep_texts(MODEL.fingerprint, texts)
+    assert 0 < len(ran) <= 20
+    kept = catalog.searching.texts(MODEL.fingerprint, list(texts))
+    assert all((kept[text] == vector).all() for text, vector in texts.items())
 
 
 def test_saved_searches_are_bounded(catalog, monkeypatch):

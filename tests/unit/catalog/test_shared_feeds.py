@@ -125,6 +125,27 @@ def test_marks_and_what_waits(library):
         assert feeds.waiting(feed, feeds.clock(), 100) == 0
 
 
+def test_tags_leave_the_library_as_searches_fold_them(library):
+    feeds = library.catalog.shared_feeds
+    library.add(1)
+    feeds.track()
+    library.catalog.user_metadata.tag([1], ["İstanbul", "ＩＳＰＡＲＴＡ"])
+    (facts,) = feeds.facts_of([1], ["metadata"]).facts
+    assert facts.tags == ("isparta", "istanbul")
+
+
+def test_what_was_published_in_another_form_is_published_anew(library):
+    feeds = library.catalog.shared_feeds
+    feeds.track()
+    feeds.note_marks(FACTS, ["1.a"])
+    feeds.track()
+    assert feeds.marks(FACTS) == ("1.a",)
+    with feeds._database.write_aside() as connection:  # as an earlier version leaves it
+        connection.execute("DELETE FROM meta WHERE key = 'shared facts are of form'")
+    feeds.track()
+    assert feeds.marks(FACTS) == ()
+
+
 def test_what_was_not_tracked_is_not_trusted(library):
     feeds = library.catalog.shared_feeds
     feeds.track()

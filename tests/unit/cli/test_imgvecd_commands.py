@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from imgvecd.catalog import Catalog
-from imgvecd.cli.main import main
+from imgvecd.cli.main import main, parser
+from imgvecd.client.did_you_mean import OF_THE_DAEMON, commands_of
 from imgvecd.client.main import main as imgvec
+from imgvecd.client.main import parser as imgvec_parser
 from imgvecd.config.load import load
 from imgvecd.config.schema import ModelConfig
 from imgvecd.errors import ModelError
@@ -139,6 +141,14 @@ def test_a_slip_of_a_command_is_told(capsys):
     assert "did you mean `imgvecd serve`?" in capsys.readouterr().err
     assert main(["search", "a dog"]) == 2
     assert "did you mean `imgvec search`?" in capsys.readouterr().err
+
+
+def test_a_search_for_a_command_of_the_daemon_names_the_command(capsys):
+    assert set(commands_of(parser())) - set(commands_of(imgvec_parser())) == OF_THE_DAEMON
+    imgvec(["doctor"])  # no daemon runs
+    assert "the command is `imgvecd doctor`" in capsys.readouterr().err
+    imgvec(["doctor", "who"])
+    assert "imgvecd doctor" not in capsys.readouterr().err
 
 
 def test_serve_without_a_folder_says_what_to_do(served, capsys):

@@ -704,7 +704,7 @@ async def test_a_body_without_an_announced_length_is_refused():
 
     async with scene() as at:
         headers = {"Imgvecd_Images": "1"}
-        assert (await ask(at, messages.IMAGES, "POST", data=parts(), **headers))[0] == 400
+        assert (await ask(at, messages.IMAGES, "POST", data=parts(), **headers))[0] == 411
 
 
 async def test_more_requests_than_are_taken_at_once_wait_for_their_turn(monkeypatch):

@@ -15,7 +15,7 @@ from running import DEADLINE_S
 
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
-from imgvecd.server import courtesy, listener, request_bodies
+from imgvecd.server import concurrency, courtesy, listener, request_bodies
 from imgvecd.server.client_connection import MAX_CONNECTIONS_PER_CLIENT, Stage
 from imgvecd.server.concurrency import SLOTS
 from imgvecd.server.peer_credentials import ClientIdentity
@@ -257,6 +257,21 @@ async def test_a_search_that_needs_no_model_waits_for_none_that_do(start):
         client.close()
 
 
+@pytest.mark.parametrize("path", ["rescan", "retry", "pause", "resume", "checkpoint", "rebuild"])
+async def test_who_sets_the_daemon_to_work_again_and_again_rests_in_between(
+    start, monkeypatch, path
+):
+    monkeypatch.setattr(concurrency, "_UPKEEP_REST_S", 86_400.0)
+    daemon = await start()
+    assert (await daemon.ask("POST", f"/v1/{path}")).status == 200
+    again = asyncio.create_task(daemon.ask("POST", "/v1/retry"))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
+    assert not again.done()
+    again.cancel()
+
+
 async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch):
     monkeypatch.setattr(connection_module, "MAX_CONNECTIONS_PER_CLIENT", 3)
     daemon = await start()
@@ -300,12 +315,15 @@ async def test_a_body_that_stalls_holds_no_small_request_up(start, kind):
         client.close()
 
 
-async def test_a_lasting_request_sends_its_body_in_time(start):
+@pytest.mark.parametrize("kind", ["large", "lasting"])
+async def test_a_body_that_does_not_come_in_time_is_no_error_of_ours(start, kind, caplog):
     daemon = await start(timeout_s=0.2)
     client = daemon.connect()
-    client.sendall(STALLED["lasting"])
+    client.sendall(STALLED[kind])
     answer = await received(client)
     assert (status(answer), body(answer)["code"]) == (504, "timeout")
+    await daemon.until(lambda: daemon.server.connections() == 0)  # its rest is waited for
+    assert "Traceback" not in caplog.text
 
 
 UPLOAD = """

@@ -27,6 +27,12 @@ def test_what_is_no_search_is_refused(body):
         checked("POST", "/v1/search", body)
 
 
+def test_what_holds_too_much_is_not_decoded():
+    body = b'{"terms": [' + b'{"text": "x"},' * 50_000 + b"0]}"
+    with pytest.raises(BadRequestError, match="more than 50,000 values"):
+        checked("POST", "/v1/search", body)
+
+
 @pytest.mark.parametrize(
     "path",
     ["/v1/images/1/thumbnail/", "/v1/images/1%00", "/v1/statuses", "//v1/status", "/v1/status\n"],

@@ -68,6 +68,35 @@ async def test_a_daemon_that_ends_in_the_middle_of_an_answer_is_no_error_of_ours
     assert caplog.records == []
 
 
+async def test_who_takes_originals_slowly_leaves_the_way_to_the_daemon_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(gateway_module, "_CONNECTIONS", 3)
+    monkeypatch.setattr(gateway_module, "_LASTING_AT_ONCE", 2)
+
+    stalled = asyncio.Semaphore(0)
+
+    async def answer(reader, writer):
+        while b"original" not in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")  # which never come
+        stalled.release()
+
+    path = tmp_path / "daemon.sock"
+    async with await asyncio.start_unix_server(answer, path), browsing(path) as get:
+        held = [asyncio.create_task(slowly(get, number)) for number in range(5)]
+        for _ in range(2):
+            await stalled.acquire()
+        async with get("/v1/status") as response:
+            assert response.status == 200
+        for each in held:
+            each.cancel()
+        await asyncio.wait(held)
+
+
+async def slowly(get, number):
+    async with get(f"/v1/images/{number}/original") as response:
+        await response.read()
+
+
 async def test_the_page_is_told_whose_library_it_is(tmp_path, monkeypatch):
     path = tmp_path / "daemon.sock"
     path.touch()

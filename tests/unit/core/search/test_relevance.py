@@ -1,5 +1,7 @@
 """What scores mean: few, many and no matches, whatever the model's own scale."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,12 @@ def drawn(*groups, seed=0):
     return np.concatenate([random.normal(mean, 1, count) for count, mean in groups])
 
 
+def curve(scores, null=NULL, images=None):
+    return chances(np.sort(scores), null, images or len(scores))
+
+
 def found(scores, images=None):
-    scale = chances(scores, NULL, images or len(scores))
+    scale = curve(scores, images=images)
     return scores >= scale.score(FOUND)
 
 
@@ -50,11 +56,11 @@ def test_rare_and_frequent_subjects_are_found(matches, distance):
 
 def test_what_is_found_is_ten_times_more_where_the_subject_is_frequent():
     rare, frequent = drawn((990, 0), (10, 3)), drawn((700, -0.5), (300, 2.0))
-    assert chances(frequent, NULL, 1000).score(FOUND) < chances(rare, NULL, 1000).score(FOUND) - 1
+    assert curve(frequent).score(FOUND) < curve(rare).score(FOUND) - 1
 
 
 def test_relevance_rises_with_the_score_and_both_ways_agree():
-    scale = chances(drawn((900, 0), (100, 3)), NULL, 1000)
+    scale = curve(drawn((900, 0), (100, 3)))
     relevances = [scale.chance(score) for score in np.linspace(-5, 10, 200)]
     assert relevances == sorted(relevances)
     assert relevances[0] < 0.01
@@ -69,13 +75,13 @@ def test_the_scale_of_a_model_does_not_matter(factor, shift):
     scores = drawn((900, 0), (100, 3))
     null = Null(shift, 0.1 * factor, factor)
     expected = found(scores)
-    shown = chances(scores * factor + shift, null, 1000).score(FOUND) <= scores * factor + shift
+    shown = curve(scores * factor + shift, null).score(FOUND) <= scores * factor + shift
     assert (shown == expected).mean() > 0.99
 
 
 def test_the_same_score_says_less_in_a_larger_library():
     scores = drawn((1000, 0))
-    small, large = chances(scores, NULL, 1000), chances(scores, NULL, 1_000_000)
+    small, large = curve(scores), curve(scores, images=1_000_000)
     assert large.chance(4.5) < small.chance(4.5)
 
 
@@ -145,7 +151,7 @@ def test_a_query_is_scaled_as_a_whole():
     images, centres = topics()
     ordinary = about(centres)
     scale, scores = asked(images, centres[0], texts=ordinary)
-    plain = chances(scores[::-1].copy(), Null.of(ordinary @ images.T), len(images))
+    plain = curve(scores, Null.of(ordinary @ images.T))
     ratios = [scale.relevance(float(score)) / plain.chance(float(score)) for score in scores]
     assert ratios == pytest.approx([ratios[0]] * len(ratios), rel=1e-6)
 
@@ -154,10 +160,10 @@ def test_a_curve_that_tells_nothing_apart_is_not_raised():
     """Else all of a library of one kind of photos would be found for what is near to that kind."""
     sample = np.sort(drawn((300, 0))).astype(np.float32)
     ordinary = BestScores.of(drawn((256 * 300, -2)).reshape(256, 300).astype(np.float32))
-    level = Chances(np.array([-4.0, 4.0]), np.array([0.19, 0.21]))
+    level = Chances([-4.0, 4.0], [0.19, 0.21])
     fitting = scaled_as_it_fits(level, ordinary, sample, 300, EVEN)
     assert fitting.chance(4.0) < FOUND
-    falling = Chances(np.array([-4.0, 0.0, 4.0]), np.array([0.0, 0.01, 0.21]))
+    falling = Chances([-4.0, 0.0, 4.0], [0.0, 0.01, 0.21])
     assert scaled_as_it_fits(falling, ordinary, sample, 300, EVEN).chance(4.0) > FOUND
 
 
@@ -214,3 +220,37 @@ def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
     scores = np.array([0.1, 0.2], np.float32)
     scale = Scale(chances(scores, Null(0.0, 0.01, 0.1), 50), scores)
     assert scale.weaker > 0.1
+
+
+def test_what_is_asked_for_again_and_again_stays_measured():
+    """Whoever asks for queries of ever other shapes has nobody else's measured anew."""
+    stored = rows(400)
+    relevance = Relevance(lambda count: stored[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    assert relevance.scale(stored[0], TEXT, 400) is not None
+    for number in range(100):
+        assert relevance.known_scale(stored[0], TEXT, 400)[0], number
+        relevance.scale(stored[0], ((True, 1.0), (True, number / 1000)), 400)
+
+
+def test_a_known_scale_seldom_lets_go_of_the_interpreter():
+    """Beside a thread that computes, a search waits for half a millisecond each time that it does.
+
+    numpy does for however few numbers in these calls.
+    """
+    stored = rows(1024)
+    relevance = Relevance(lambda count: stored[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    relevance.scale(stored[7], TEXT, 1024)
+    called = []
+    sys.setprofile(
+        lambda _, event, call: called.append(call.__name__) if event == "c_call" else None
+    )
+    try:
+        _, scale = relevance.known_scale(stored[7], TEXT, 1024)
+        told = [scale.found, scale.weaker, *map(scale.relevance, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5))]
+    finally:
+        sys.setprofile(None)
+    assert len(told) == 8
+    letting_go = {"c_einsum", "dot", "interp", "partition", "searchsorted", "sort"}
+    assert 0 < sum(name in letting_go for name in called) <= 6
