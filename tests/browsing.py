@@ -41,6 +41,7 @@ def make_library(folder):
             picture.save(file, "JPEG")
     heic = Image.radial_gradient("L").convert("RGB").resize((320, 480))
     heic.save(folder / "portrait.heic")
+    (folder / "portrait.mov").write_bytes(b"no film that a browser knows")
     return len(photos) + len(HOSTILE) + 1
 
 

@@ -27,6 +27,9 @@ _COLUMNS = (
     "offline",
     "source",
 )
+_LONGEST_NAME = 255  # bytes, of most file systems
+_LONGEST_EXTENSION = 8  # bytes that are kept, whatever is cut
+_CONTINUES, _BEGINS = 0x80, 0xC0  # bytes within a character of UTF-8, and those from which on not
 
 
 def csv_lines(hits: Sequence[api.Hit]) -> bytes:
@@ -53,7 +56,7 @@ def link(hits: Sequence[api.Hit], folder: str, *, copy: bool) -> int:
         os.makedirs(folder, exist_ok=True)
         for place, hit in enumerate(hits, start=1):
             source = api.Path(hit.path, hit.path_base64).raw()
-            name = f"{place:0{digits}d} ".encode() + os.path.basename(source)
+            name = _fitting(f"{place:0{digits}d} ".encode() + os.path.basename(source))
             target = os.path.join(os.fsencode(folder), name)
             if hit.offline or hit.source is not None or os.path.lexists(target):
                 continue
@@ -63,8 +66,20 @@ def link(hits: Sequence[api.Hit], folder: str, *, copy: bool) -> int:
                 os.symlink(source, target)
             made += 1
     except OSError as error:
-        raise BadRequestError(f"{error.filename or folder!s}: {error.strerror}") from error
+        where = os.fsdecode(error.filename or folder)
+        raise BadRequestError(f"{where}: {error.strerror or error}") from error
     return made
+
+
+def _fitting(name: bytes) -> bytes:
+    """Return a name that is no longer than file systems take, with its extension."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    extension = os.path.splitext(name)[1][-_LONGEST_EXTENSION:]
+    cut = _LONGEST_NAME - len(extension)
+    while _CONTINUES <= name[cut] < _BEGINS:
+        cut -= 1
+    return name[:cut] + extension
 
 
 def open_in_viewer(hits: Sequence[api.Hit]) -> None:

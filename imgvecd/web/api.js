@@ -130,13 +130,15 @@ export class Live {
       ask("GET", "/v1/health").catch((error) => this._lost && this.told.lost(error.message));
       if (events.readyState === EventSource.CLOSED) setTimeout(() => this.events === events && this.start(), AGAIN_MS);
     };
-    on("status", (event) => this._state(event.status));
-    on("progress", (event) => this._state({ ...this.state, ...event.progress }));
+    on("status", (event) => this.known(event.status));
+    // what is null is not sent
+    on("progress", (event) => this.known({ ...this.state, pause: null, eta_s: null, ...event.progress }));
     on("root", ({ root }) => {
       const roots = this.state?.roots.map((each) => (each.path === root.path ? root : each));
-      this._state({ ...this.state, roots });
+      this.known({ ...this.state, roots });
+      if (root.online !== false) this.told.back();
     });
-    on("model", (event) => this._state({ ...this.state, ...event.model }));
+    on("model", (event) => this.known({ ...this.state, move: null, ...event.model }));
     on("clock", () => {
       clearTimeout(this._changed);
       this._changed = setTimeout(() => this.told.changed(), CALM_MS);
@@ -153,7 +155,7 @@ export class Live {
   }
 
   /** @param {any} state */
-  _state(state) {
+  known(state) {
     this.state = state;
     this.told.status(state);
   }

@@ -15,11 +15,10 @@ const PAN = 0.1; // of what is seen, an arrow key
 /** A line of a plan: what becomes of a file, its group, three facts, its hash, its path. */
 const LINE = /^(keep|trash)(\s+\d+\s+\S+\s+\S+\s+\S+\s+([0-9a-f]{64})\s+(\S.*))$/;
 const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
-  ["Size", (file) => size(file.size_bytes)],
   ["Pixels", (file) => (file.width ? `${file.width} × ${file.height}` : "?")],
   ["Format", (file) => (file.format ?? "?").toUpperCase()],
   ["Taken", (file) => (file.taken_at ?? "–").slice(0, 19).replace("T", " ")],
-  ["Changed", (file) => file.modified_at.slice(0, 16).replace("T", " ")],
+  ["Changed", (file) => new Date(file.modified_at).toLocaleString()],
   ["Folder", (file) => splitPath(file.path)[0]],
   ["Name", (file) => splitPath(file.path)[1]],
 ]);
@@ -59,13 +58,9 @@ export class Duplicates {
     this.visible = true;
     this.at = at;
     render(written("comparing"), this.box);
-    try {
-      this.groups = [];
-      await this._more(Math.min(this.at + this.page, 10_000));
-      this._go(0);
-    } catch (error) {
-      if (this.visible) render(html`<div class="empty"><h2>Not now</h2><p class="wrong">${error.message}</p></div>`, this.box);
-    }
+    this.groups = [];
+    await this._more(Math.min(this.at + this.page, 10_000));
+    this._go(0);
   }
 
   /** @param {string} key @returns {(() => void) | undefined} what it does */
@@ -206,7 +201,7 @@ export class Duplicates {
     const group = this.groups[this.at];
     const { files } = group;
     const order = files.map((_, i) => files[(i + this.swapped) % files.length]);
-    const differing = FIELDS.filter(([title, told]) => title === "Size" || new Set(files.map(told)).size > 1);
+    const differing = FIELDS.filter(([, told]) => new Set(files.map(told)).size > 1);
     const goes = files.filter((file) => !this._stays(file));
     const saved = goes.reduce((sum, file) => sum + file.size_bytes, 0);
     render(
@@ -221,12 +216,10 @@ export class Duplicates {
           <button aria-label="Zoom out (-)" @click=${() => this._zoom(1 / STEP)}>−</button>
           <button aria-pressed=${String(this.over)} @click=${this._overlay}>Slider</button>
           <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
-          <button @click=${() => void this._decide("keep_both", "Both stay")}>Keep all</button>
+          <button @click=${() => void this._decide("keep_both", "All of them stay")}>Keep all</button>
         </div>
-        ${this.over && files.length > 1 ? this._overlaid(order) : html`<div class="side">${order.map((file) => this._figure(file, files.indexOf(file)))}</div>`}
-        <table><tbody>${differing.map(
-          ([title, told]) => html`<tr><th scope="row">${title}</th>${order.map((file) => html`<td>${told(file)}</td>`)}</tr>`,
-        )}</tbody></table>
+        ${this.over ? this._overlaid(order) : nothing}
+        <div class="side">${order.map((file) => this._figure(file, files.indexOf(file), differing))}</div>
         <div class="row actions">
           ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}
           ${this.total > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.total.toLocaleString()} groups</button>` : nothing}
@@ -249,13 +242,14 @@ export class Duplicates {
     )}</div>`;
   }
 
-  /** @param {any} file @param {number} number */
-  _figure(file, number) {
+  /** @param {any} file @param {number} number @param {typeof FIELDS} differing */
+  _figure(file, number, differing) {
     const stays = this._stays(file);
     return html`<figure class=${stays ? "stays" : "goes"}>
-      ${this._lens([file])}
+      ${this.over ? nothing : this._lens([file])}
       <figcaption><button aria-pressed=${String(stays)} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
         ${file.protected ? html`<span class="badge">protected</span>` : nothing}<span>${size(file.size_bytes)}</span></figcaption>
+      <dl>${differing.map(([title, told]) => html`<dt>${title}</dt><dd>${told(file)}</dd>`)}</dl>
     </figure>`;
   }
 
@@ -271,6 +265,7 @@ export class Duplicates {
   /** Show the same part of every picture; nothing of one on its way. */
   _place = () => {
     const { x, y } = this.centre;
+    this.box.classList.toggle("zoomed", this.zoom > 1);
     for (const picture of this.box.querySelectorAll(".lens img")) {
       if (!(picture instanceof HTMLImageElement)) continue;
       picture.style.opacity = picture.complete ? "1" : "0";

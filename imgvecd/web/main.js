@@ -67,17 +67,21 @@ const map = new PhotoMap(byId("view"), {
   photos: (area) => go({ ...fresh(), filters: { box: area } }),
   moved: () => remember(),
 });
-const status = new Status(byId("view"), notice);
+const status = new Status(byId("view"), { say: notice, known: (state) => live.known(state) });
 const live = new Live({
   status: (told) => {
     bar.status(told);
     if (scene.view === "status") status.show(told);
   },
-  changed: () => void refreshed(),
+  changed: () => {
+    void refreshed();
+    if (scene.view === "status") void attempt(notice, () => status.open());
+  },
   match: matched,
   lost: (why) => notice(why, true),
   back: () => {
     notice("");
+    if (!arrived) void load();
     if (grid.source instanceof Results) grid.source.again();
     grid.retry();
   },
@@ -143,19 +147,21 @@ async function load() {
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;
   box.hidden = !isGrid;
-  for (const view of [duplicates, map, status]) view.hide();
-  if (!isGrid) {
-    scrubber.hide();
-    live.follow(null);
-    if (scene.view === "map") await map.show(scene.spot);
-    else if (scene.view === "duplicates") await duplicates.show(scene.group);
-    else await status.open();
-    if (asked.signal.aborted) return;
-    byId("view").scrollTop = scene.scrolled ?? 0;
-    arrived = true;
-    return;
-  }
+  for (const view of [duplicates, map]) view.hide();
   try {
+    if (!isGrid) {
+      byId("view").focus(); // arrows scroll it
+      scrubber.hide();
+      live.follow(null);
+      if (scene.view === "map") await map.show(scene.spot);
+      else if (scene.view === "duplicates") await duplicates.show(scene.group);
+      else await status.open();
+      if (asked.signal.aborted) return;
+      notice("");
+      byId("view").scrollTop = scene.scrolled ?? 0;
+      arrived = true;
+      return;
+    }
     const source = await sourceOf(scene, asked.signal);
     if (asked.signal.aborted) return;
     notice("");
@@ -174,7 +180,7 @@ async function load() {
       panel.box.hidden = !scene.panel;
       openViewer(scene.viewing, true);
     }
-    if (!document.activeElement || document.activeElement === document.body) box.focus({ preventScroll: true });
+    if (document.activeElement === document.body) box.focus({ preventScroll: true });
   } catch (error) {
     if (asked.signal.aborted) return;
     notice(error.message, true, () => void load());

@@ -53,17 +53,13 @@ export class PhotoMap {
     this.spot = limited(spot ?? WHOLE, this._size.height);
     this._draw();
     this._sizes.observe(this.box);
-    try {
-      this._land ??= landOf(await (await fetch("/web/vendor/land.json")).json());
-      if (!spot) {
-        const far = await this._within([-90, -180, 90, 180]); // in large cells
-        if (far.clusters.length) {
-          const near = await this._within(extentOf(far.clusters, far.cell_degrees));
-          this.spot = this._fitting(extentOf(near.clusters));
-        }
+    this._land ??= landOf(/** @type {any} */ (await ask("GET", "/web/vendor/land.json")));
+    if (!spot) {
+      const far = await this._within([-90, -180, 90, 180]); // in large cells
+      if (far.clusters.length) {
+        const near = await this._within(extentOf(far.clusters, far.cell_degrees));
+        this.spot = this._fitting(extentOf(near.clusters));
       }
-    } catch (error) {
-      this.failure = error.message;
     }
     if (!this.visible) return;
     this._moved();

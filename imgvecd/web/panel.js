@@ -29,13 +29,12 @@ export class Panel {
     this.image = null;
     /** @type {any[]} */
     this.similar = [];
-    this.filming = false;
     // the viewer listens for keys everywhere; what is typed here is not meant for it
     box.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
         event.stopPropagation();
         told.close();
-      } else if (/** @type {HTMLElement} */ (event.target).matches("input, textarea")) {
+      } else if (/** @type {HTMLElement} */ (event.target).matches("input, textarea, video")) {
         event.stopPropagation();
       }
     });
@@ -48,7 +47,6 @@ export class Panel {
   /** @param {number} id */
   async show(id) {
     this.id = id;
-    this.filming = false;
     try {
       const image = await detailsOf(id);
       if (this.id !== id) return;
@@ -102,7 +100,8 @@ export class Panel {
     const said = image.user_metadata ?? {};
     const file = image.files[0];
     const [folder, name] = splitPath(file.path);
-    const film = image.companions?.some((each) => each.kind === "video");
+    const film = !file.offline && image.companions?.some((each) => each.kind === "video");
+    const source = `/v1/images/${image.id}/film`;
     render(
       html`
         <header>
@@ -140,9 +139,9 @@ export class Panel {
             }}></textarea>
         </label>
         ${film
-          ? this.filming
-            ? html`<video controls autoplay playsinline src="/v1/images/${image.id}/film"></video>`
-            : html`<button class="wide" @click=${() => { this.filming = true; this._draw(); }}>▶ Play the film</button>`
+          ? html`<video controls preload="none" playsinline aria-label="The film" poster=${thumbnail(image, 512)} src=${source}
+              @error=${() => this.told.say("This browser cannot play it")}></video>
+              <a class="button wide" href=${source} download>Download the film</a>`
           : nothing}
         <dl>
           <dt>Size</dt>
@@ -168,7 +167,7 @@ export class Panel {
         ${image.text
           ? html`<details class="read"><summary>Text in the picture</summary><p>${image.text}</p></details>`
           : nothing}
-        <a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>
+        ${file.offline ? nothing : html`<a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>`}
         <h3>More like this</h3>
         <div class="strip">
           ${this.similar.map(

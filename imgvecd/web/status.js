@@ -6,62 +6,51 @@ import { html, nothing, render } from "./vendor/lit-html.js";
 const SHOWN = 100;
 
 export class Status {
-  /** @param {HTMLElement} box @param {(text: string) => void} say */
-  constructor(box, say) {
+  /** @param {HTMLElement} box @param {StatusEvents} told */
+  constructor(box, told) {
     this.box = box;
-    this.say = say;
-    this.visible = false;
+    this.told = told;
     /** @type {any[]} */
     this.failures = [];
   }
 
-  hide() {
-    this.visible = false;
-  }
-
   async open() {
-    this.visible = true;
-    try {
-      const [state, failed] = await Promise.all([ask("GET", "/v1/status"), ask("GET", `/v1/failures?limit=${SHOWN}`)]);
-      this.failures = failed.failures;
-      this.show(state);
-    } catch (error) {
-      if (this.visible) render(html`<p class="wrong">${error.message}</p>`, this.box);
-    }
+    const [state, failed] = await Promise.all([ask("GET", "/v1/status"), ask("GET", `/v1/failures?limit=${SHOWN}`)]);
+    this.failures = failed.failures;
+    this.told.known(state);
   }
 
   /** @param {Answer} state */
   show(state) {
-    if (!this.visible) return;
     const { files, model, move, pause } = state;
     const share = files.seen ? files.indexed / files.seen : 1;
     render(
       html`<div class="page">
         <h2>${headline(state)}</h2>
         <progress max="1" .value=${share} aria-label="Indexed"></progress>
-        <p>${n(files.indexed)} of ${n(files.seen)} files can be searched${files.pending ? html`, ${n(files.pending)} wait` : nothing}${
-          files.failed ? html`, ${n(files.failed)} cannot be read` : nothing}.
-          ${files.pending && state.rate_per_s ? html`${state.rate_per_s} a second${state.eta_s ? html`, about ${lasting(state.eta_s)} left` : nothing}.` : nothing}</p>
+        <p>${n(files.indexed)} of ${n(files.seen)} files can be searched${files.pending ? `, ${n(files.pending)} wait` : ""}${
+          files.failed ? `, ${n(files.failed)} cannot be read` : ""}.
+          ${files.pending && !pause && state.rate_per_s ? `${state.rate_per_s} a second${state.eta_s ? `, about ${lasting(state.eta_s)} left` : ""}.` : ""}</p>
         <div class="actions">
           ${pause
-            ? html`<button class="main" @click=${() => this._act("/v1/resume", { force: true }, "Indexing goes on")}>Resume</button><span>Paused: ${pause.reason}</span>`
-            : html`<button @click=${() => this._act("/v1/pause", {}, "Indexing rests; searches go on")}>Pause indexing</button>`}
-          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", {}, "Trying again")}>Try failures again</button>` : nothing}
+            ? html`<button class="main" @click=${() => this._act("/v1/resume", "Indexing goes on", { force: true })}>Resume</button><span>Paused: ${pause.reason}</span>`
+            : html`<button @click=${() => this._act("/v1/pause", "Indexing rests; searches go on")}>Pause indexing</button>`}
+          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", "Trying again")}>Try failures again</button>` : nothing}
         </div>
         ${state.warnings.map((warning) => html`<p class="wrong">${warning}</p>`)}
         <h3>Folders</h3>
         <ul class="roots">${state.roots.map((root) => html`<li class=${root.online === false ? "away" : ""}>
           <strong>${root.path}</strong><span>${n(root.files ?? 0)} files · ${root.online === false
-            ? html`offline${root.offline_since ? html` since ${root.offline_since.slice(0, 16).replace("T", " ")}` : nothing}: ${root.offline_reason}`
-            : html`online, watched by ${root.watching}`}</span></li>`)}</ul>
+            ? `offline${root.offline_since ? ` since ${new Date(root.offline_since).toLocaleString()}` : ""}: ${root.offline_reason}`
+            : `online, watched by ${root.watching}`}</span></li>`)}</ul>
         <h3>Model</h3>
         <p>${model.name} ${model.pretrained} ${model.error ? html`<span class="wrong">${model.error}</span>` : nothing} ${model.note ?? ""}</p>
         ${move
-          ? html`<p>Moving to ${move.name} ${move.pretrained}: ${move.loading || html`${n(move.indexed)} done, ${n(move.pending)} wait`}
+          ? html`<p>Moving to ${move.name} ${move.pretrained}: ${move.loading || `${n(move.indexed)} done, ${n(move.pending)} wait`}
               ${move.error ? html`<span class="wrong">${move.error}</span>` : nothing}
               ${move.stopped || move.to_fetch_mb
-                ? html`<button @click=${() => this._act("/v1/move/resume", {}, "The move goes on")}>${move.to_fetch_mb ? `Fetch its ${move.to_fetch_mb} MB` : "Resume the move"}</button>`
-                : html`<button @click=${() => this._act("/v1/move/stop", {}, "The move is stopped")}>Stop the move</button>`}</p>`
+                ? html`<button @click=${() => this._act("/v1/move/resume", "The move goes on")}>${move.to_fetch_mb ? `Fetch its ${move.to_fetch_mb} MB` : "Resume the move"}</button>`
+                : html`<button @click=${() => this._act("/v1/move/stop", "The move is stopped")}>Stop the move</button>`}</p>`
           : nothing}
         ${this.failures.length
           ? html`<h3>What cannot be read</h3><ul class="failures">${this.failures.map(
@@ -73,11 +62,11 @@ export class Status {
     );
   }
 
-  /** @param {string} path @param {any} body @param {string} done */
-  _act(path, body, done) {
-    return attempt(this.say, async () => {
+  /** @param {string} path @param {string} done @param {any} [body] */
+  _act(path, done, body) {
+    return attempt(this.told.say, async () => {
       await ask("POST", path, body);
-      this.say(done);
+      this.told.say(done);
       await this.open();
     });
   }

@@ -65,9 +65,9 @@ export class Viewer {
     swipe.on("openingAnimationEnd", () => this.resized());
     swipe.on("afterInit", () => {
       const box = swipe.element;
-      box.setAttribute("aria-label", "Photo");
-      swipe.scrollWrap.setAttribute("role", "region");
-      swipe.scrollWrap.setAttribute("aria-label", "Photos");
+      box.ariaLabel = "Photo";
+      swipe.scrollWrap.role = "region";
+      swipe.scrollWrap.ariaLabel = "Photos";
       box.focus();
     });
     swipe.on("close", () => {
@@ -110,10 +110,7 @@ export class Viewer {
       return { html: '<div class="waiting"></div>' };
     }
     if (item.source !== undefined) {
-      const text = document.createElement("div");
-      text.className = "elsewhere";
-      text.textContent = item.label;
-      return { html: text };
+      return { html: Object.assign(document.createElement("div"), { className: "elsewhere", textContent: item.label }) };
     }
     const known = details.get(item.id);
     const width = known?.width || Math.round(ratio >= 1 ? SIDE : SIDE * ratio);

@@ -459,6 +459,81 @@ def test_on_a_phone_nothing_covers_anything_else(page):
     assert "person" not in page.js(f"{kinds}.map(f => f.dataset.kind)")  # nobody is named here
 
 
+def test_what_the_daemon_does_is_told_as_it_changes(page, daemon):
+    """Whoever else pauses it: null in its state is not sent."""
+    page.click(".state")
+    resume = "[...document.querySelectorAll('#view button')].some(b => b.textContent === 'Resume')"
+    page.until("document.querySelector('.roots')")
+    for paused in ("true", "false"):
+        daemon.post("/v1/pause" if paused == "true" else "/v1/resume")
+        page.until(f"String({resume}) === '{paused}'")
+    live = (
+        "import('/web/api.js').then(({ Live }) => { const told = { status() {}, back() {} };"
+        " const live = new Live(told); live.start(); window.live = live; })"
+    )
+    page.js(live)
+    page.until("live.state?.roots")
+    page.js(
+        "void live.events.dispatchEvent(new MessageEvent('model', { data:"
+        " JSON.stringify({ model: { model: {}, move: { name: 'other' } } }) }))"
+    )
+    assert page.js("live.state.move.name") == "other"
+    page.js(
+        "void live.events.dispatchEvent(new MessageEvent('model', { data:"
+        " JSON.stringify({ model: { model: {} } }) }))"
+    )
+    assert page.js("live.state.move") is None  # it is complete
+    page.js("live.stop()")
+
+
+def test_keys_scroll_what_is_no_grid(page):
+    page.resize(500, 300)
+    page.click(".state")
+    page.until("document.querySelector('.roots')")
+    page.press("PageDown")
+    page.until("document.querySelector('#view').scrollTop > 0")
+
+
+def test_a_film_that_the_browser_cannot_play_is_told_of_and_downloaded(page, daemon):
+    images = daemon.get("/v1/images", limit=100)["images"]
+    (photo,) = (i["id"] for i in images if i["files"][0]["path"].endswith("portrait.heic"))
+    page.js(f"void (location.hash = 'q=%23{photo}')")
+    page.until(f"document.querySelector('.cell')?.dataset.photo === '{photo}'")
+    page.press("Home", "i")
+    page.until("document.querySelector('#panel video')")
+    page.js("document.querySelector('#panel video').play().catch(() => {})")
+    page.until("document.querySelector('#notice.shown')?.textContent.includes('cannot play')")
+    film = "document.querySelector('#panel video + a[download]').href"
+    assert page.js(f"fetch({film}).then(r => r.text())") == "no film that a browser knows"
+
+
+def test_many_duplicates_are_told_apart_on_a_phone(page):
+    page.resize(390, 780)
+    page.js(
+        "import('/web/duplicates.js').then(({ Duplicates }) => {"
+        " const box = document.querySelector('#view'); box.hidden = false;"
+        " const shown = new Duplicates(box, () => {}); shown.visible = true; shown.total = 1;"
+        " const all = { id: 1, hash: 'h', format: 'jpeg', size_bytes: 1e5, width: 640,"
+        " modified_at: '2023-01-01T00:00:00Z' };"
+        " const files = [...Array(9).keys()].map(i => ({ ...all, keep: !i, height: 480 - i,"
+        " path: `/a folder/one name of nine ${i}.jpg` }));"
+        " shown.groups = [{ kind: 'similar', files }]; window.shown = shown; shown._go(0); })"
+    )
+    told = "[...document.querySelectorAll('figure')].map(f => f.innerText.replace(/\\s+/g, ' '))"
+    seen = [f"{i + 1} {'Goes' if i else 'Stays'} 100 kB Pixels 640 × {480 - i}" for i in range(9)]
+    seen = [f"{line} Name one name of nine {i}.jpg" for i, line in enumerate(seen)]
+    for over in ("false", "true"):  # the slider, too
+        page.until(f"String(shown.over) === '{over}'")
+        assert page.js(told) == seen
+        widths = "[...document.querySelectorAll('dd')].map(d => d.getBoundingClientRect().width)"
+        assert page.js(f"Math.min(...{widths}.filter(Boolean))") > 200
+        page.js("shown.key('o')()")
+    touched = "getComputedStyle(document.querySelector('.lens')).touchAction"
+    assert page.js(touched) == "pan-y"  # a finger scrolls past the pictures
+    page.js("shown.key('+')()")
+    assert page.js(touched) == "none"
+
+
 @pytest.mark.long
 def test_all_places_are_seen_when_the_map_opens(browser, tmp_path):
     pictures = tmp_path / "Pictures"
@@ -546,9 +621,13 @@ def test_a_restarted_daemon_is_found_again(browser, own_daemon):
         own_daemon.stop()
         browser.press("End")  # photos that cannot come
         browser.until("document.querySelector('#notice.shown')?.textContent.includes('not answer')")
+        browser.click(".state")
+        browser.until("location.hash === '#view=status'")
         again = type(own_daemon)(own_daemon.home, [own_daemon.home / "Pictures"])
         try:
             browser.until("!document.querySelector('#notice').textContent")
+            browser.until("document.querySelector('.roots')")
+            browser.js("history.back()")
             browser.until(f"{ACTIVE}?.classList.contains('shown')")
             browser.press("/")
             browser.press("a cat", "Enter")
@@ -924,16 +1003,18 @@ def test_on_every_screen_names_are_only_names_and_axe_finds_nothing_serious(
         lambda: own_daemon.is_idle() and own_daemon.status()["files"]["failed"] == 1
     )
     first = own_daemon.get("/v1/images")["images"][0]["id"]
-    own_daemon.post("/v1/tags", {"ids": [first], "add": ["<b class=ours>tag</b>"]})
+    own_daemon.post("/v1/tags", {"ids": [first], "add": ["<b class=ours>tag</b>", "W" * 200]})
     browser, gateway = Browser(kind, dark=scheme == "dark"), Gateway(own_daemon)
     try:
         browser.open(gateway.address)
         browser.until("document.querySelectorAll('.cell.shown').length >= 5")
         wrong = {}
+        boxes = "[...document.querySelectorAll('#panel, #view, #filters, dialog')]"
         for size in ((1200, 800), (390, 780)):
             browser.resize(*size)
             for screen in SCREENS:
                 show(browser, gateway, screen)
+                assert browser.js(f"{boxes}.every(b => b.scrollWidth <= b.clientWidth)"), screen
                 assert browser.js(f"[document.title, {MADE_OF_NAMES}]") == ["imgvecd", 0]
                 if AXE and (found := serious(browser)):
                     wrong[screen, size] = found

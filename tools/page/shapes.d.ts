@@ -13,6 +13,7 @@ type Answer = Fields & {
   files: any;
   hashes: string[];
   hits: any[];
+  id: number;
   ids: number[];
   months: { month: string; count: number }[];
   nearest_hits: any[];
@@ -111,6 +112,11 @@ type PanelEvents = {
   filter: (filters: Filters) => void;
   say: (text: string) => void;
   close: () => void;
+};
+type StatusEvents = {
+  say: (text: string) => void;
+  /** All that the daemon says of itself. */
+  known: (state: any) => void;
 };
 type ViewerEvents = {
   shown: (index: number, id: number) => void;

@@ -153,8 +153,8 @@ def test_empty_files_and_sections_change_nothing(write, text):
         (b"log_level: \xff\n", "not valid YAML"),
         ("a: b\n---\nc: d\n", "not valid YAML"),
         ("log_level: debug\nroots: ['']\n", ":2: roots: expected the path of a folder, got ''"),
-        ('roots: ["/a\\0b"]\n', ":1: roots: expected the path of a folder"),
-        ('roots: [{path: "/a\\ud800"}]\n', ":1: roots: expected the path of a folder"),
+        ('roots: ["/a\\0b"]\n', ":1: roots[0]: it holds NUL or half a character"),
+        ('roots: [{path: "/a\\ud800"}]\n', ":1: roots[0].path: it holds NUL or half a character"),
         (
             "decode:\n  max_pixels: 99999999999999999999\n",
             ":2: decode.max_pixels: Expected `int` <=",
