@@ -43,7 +43,8 @@ def is_word(word: str, language: str = "en") -> bool:
 
     Args:
         language: a key of `LANGUAGES`, "en", or "rare" for the rare words of English, "foreign" for
-            those that English hardly has, and another language often.
+            those that English hardly has, and another language often; "places" for names of places
+            that are words as well.
     """
     return _has(" ".join(tokens(word)), language)
 
@@ -83,6 +84,14 @@ def is_thing(words: str) -> bool:
 def is_common(word: str) -> bool:
     """Return whether a word is frequent in English, as no mere name is."""
     return word.casefold() in _common()
+
+
+def is_word_and_place(name: str) -> bool:
+    """Return whether a place's folded name is a word as well: "cork", "mer", "essen".
+
+    In English, German, French or Spanish. Countries and famous towns are none of them.
+    """
+    return is_common(name) or is_thing(name) or is_word(name, "places")
 
 
 @functools.cache
