@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks import captioned
+from imgvecd.core.search.relevance import SMALLEST_LIBRARY
 
 # Subjects, with the words of captions that tell of them.
 SUBJECTS: dict[str, str] = {
@@ -222,8 +223,9 @@ class Case:
     """One query in one library.
 
     Attributes:
-        kind: of the query; with a minus where the library has no match, with a question mark where
-            no caption names one.
+        kind: of the query; with a minus where the library has no match, with two where it is that
+            of the case with a match, less all that matches; with a question mark where no caption
+            names one.
         library: places of its images among all.
         matches, doubtful: shape (len(library),); of doubtful images the captions do not agree, or
             leave it open.
@@ -243,11 +245,20 @@ class Study:
     Args:
         captions: of each image.
         asked: that many images, the first, are asked for; others only fill large libraries.
+        only_asked_match: of the others, none in a library shows the subject that is asked for.
     """
 
-    def __init__(self, captions: Sequence[Sequence[str]], asked: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        captions: Sequence[Sequence[str]],
+        asked: int,
+        seed: int = 0,
+        *,
+        only_asked_match: bool = False,
+    ) -> None:
         self._captions = captions
         self._asked = asked
+        self._only_asked_match = only_asked_match
         self._random = np.random.default_rng(seed)
         self._words = [[captioned.words(text) for text in texts] for texts in captions]
         self._with_stem = collections.defaultdict(set)
@@ -268,7 +279,10 @@ class Study:
     def _subject(self, subject: str, named: set[str], open_: set[str], size: int) -> Iterator[Case]:
         told = self._telling(named)
         open_to = (told == 1) | ((told == 0) & (self._telling(open_) > 0))
-        library = self._draw(size, np.ones(len(told), bool))
+        library = self._draw(len(told), np.ones(len(told), bool))
+        if self._only_asked_match:
+            library = library[(library < self._asked) | ((told == 0) & ~open_to)[library]]
+        library = library[:size]
         if (told[library] >= 2).any():
             yield Case("subject", subject, library, told[library] >= 2, open_to[library])
         for kind, allowed in (("subject-", (told == 0) & ~open_to), ("subject?", told == 0)):
@@ -285,7 +299,8 @@ class Study:
         for k in self._random.permutation(len(own)):
             image, text = own[k]
             subjects = captioned.words(text) - _GENERAL
-            without = self._draw(size, self._lack(text, subjects))
+            lack = self._lack(text, subjects)
+            without = self._draw(size, lack)
             if len(subjects) < 2 or len(without) < min(size, 250):
                 continue
             library = self._draw(size, np.ones(len(self._captions), bool))
@@ -293,6 +308,9 @@ class Study:
             library[0] = image
             yield Case("caption", text, library)
             yield Case("caption-", text, without)
+            rest = library[lack[library]]
+            if len(rest) >= SMALLEST_LIBRARY:
+                yield Case("caption--", text, rest)
             count -= 1
             if not count:
                 return

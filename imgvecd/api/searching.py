@@ -80,6 +80,9 @@ class Term(
 
 _FILTER_LEVELS = 4
 
+Months = Annotated[
+    tuple[Annotated[int, msgspec.Meta(ge=1, le=12)], ...], msgspec.Meta(max_length=12)
+]
 _MOST_FILTERS = 51  # each is a query of its own over the whole catalog
 
 
@@ -96,6 +99,7 @@ class Filters(
         root: path of a watched folder.
         taken: when: "2023", "2023-05", "summer 2023", "may 2023", "2022-12..2023-02", "3months".
         taken_from, taken_to: the same, of which the beginning and the end count.
+        months: taken in one of these months, whatever the year: 1 to 12.
         camera, lens: part of the name, whatever its case.
         orientation: by width and height as displayed.
         near: latitude, longitude, kilometres.
@@ -118,6 +122,7 @@ class Filters(
     taken: str | None = None
     taken_from: str | None = None
     taken_to: str | None = None
+    months: Months = ()
     camera: Word | None = None
     lens: Word | None = None
     format: Words = ()
@@ -320,6 +325,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         words: those that tell a time; empty if none do.
         taken: that time, as `filters` take it.
         taken_from, taken_to: its first day and its last; None where it has no end.
+        months: those that it means of any year, as `filters` take them.
         place_words: those that name a place; empty if none do.
         place: that place, as `filters` take it.
         near: latitude, longitude and kilometres, where the words say that it is near the place.
@@ -335,6 +341,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     taken: str | None = None
     taken_from: str | None = None
     taken_to: str | None = None
+    months: tuple[int, ...] = ()
     place_words: str = ""
     place: str | None = None
     near: tuple[float, float, float] | None = None

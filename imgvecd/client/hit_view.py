@@ -133,8 +133,10 @@ def _table(
 def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> str:
     if not found.searched and request.filters != api.Filters():
         return "No indexed image passes the filters."
-    if not found.searched and found.understood is not None:
-        return "No indexed image was taken there at that time."
+    if not found.searched and (said := found.understood) is not None:
+        told = " there" if said.place_words else ""
+        told += " at that time" if said.words else ""
+        return f"No indexed image was taken{told}." if told else "No indexed image is left."
     if not found.searched:
         return "Nothing is indexed yet; `imgvec status` shows how far it is."
     weaker = f", {_count(found.weaker)} weaker" if found.weaker else ""
@@ -181,7 +183,7 @@ def _understood(found: api.SearchResponse) -> list[str]:
         near = "" if said.near is None else f"within {said.near[2]:g} km of "
         taken.append(f"{near or 'in '}{said.place}")
         hints.append("--no-places")
-    if said.taken is not None:
+    if said.words:
         time = f"{said.taken_from or ''} to {said.taken_to or ''}".strip()
         taken.append(f"{time} ({said.words!r})" if said.taken_from or said.taken_to else said.words)
         hints.append("--no-dates")

@@ -163,6 +163,14 @@ def add_filter_flags(command: argparse.ArgumentParser, since: str = "") -> None:
     )
     group.add_argument("--since", metavar="WHEN", help=f'taken since: "3months", "2023-05"{since}')
     group.add_argument("--until", metavar="WHEN", help="taken until the end of WHEN")
+    group.add_argument(
+        "--month",
+        metavar="N",
+        type=int,
+        action="append",
+        default=[],
+        help="taken in this month of any year, 1 to 12 (repeatable)",
+    )
     group.add_argument("--camera", metavar="NAME", help="part of the camera's name")
     group.add_argument("--lens", metavar="NAME", help="part of the lens's name")
     group.add_argument(
@@ -280,6 +288,7 @@ def _filters_of(options: argparse.Namespace) -> api.Filters:
         taken=options.taken,
         taken_from=options.since,
         taken_to=options.until,
+        months=tuple(options.month),
         camera=options.camera,
         lens=options.lens,
         format=tuple(options.format),

@@ -151,6 +151,9 @@ def _of_facts(filters: Filters) -> Iterator[Condition]:
         yield f"{_FIRST_DAY} >= ?", (filters.taken_from,)
     if filters.taken_to is not None:
         yield f"{_LAST_DAY} < ?", (filters.taken_to,)
+    if filters.months:
+        marks = ", ".join("?" * len(filters.months))
+        yield f"CAST(substr(contents.taken_at, 6, 2) AS INTEGER) IN ({marks})", filters.months
     for name, wanted in (("camera", filters.camera), ("lens", filters.lens)):
         if wanted is not None:
             found = f"folded(json_extract(contents.metadata, '$.{name}'))"

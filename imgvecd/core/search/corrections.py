@@ -16,7 +16,7 @@ from collections.abc import Callable
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from imgvecd.core.search.vocabulary import LANGUAGES, is_word, often
+from imgvecd.core.search.vocabulary import LANGUAGES, is_common, is_word, often
 from imgvecd.core.search.words import outside_quotes
 
 _SHORTEST = 5  # letters: shorter words have too many neighbours
@@ -94,6 +94,8 @@ def _joined(first: str, second: str, meant: str | None) -> str | None:
 
 def _meant(word: str, *, english_only: bool) -> str | None:
     lower = word.casefold()
+    if lower.endswith("s") and is_common(lower[:-1]):  # "beachs"
+        return lower[:-1]
     is_foreign = any(is_word(lower, language) for language in LANGUAGES)
     if is_foreign and not english_only:
         return None

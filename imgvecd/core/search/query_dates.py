@@ -25,7 +25,7 @@ from imgvecd.core.search.single_times import (
     single_times,
 )
 from imgvecd.core.search.time_ranges import Span
-from imgvecd.core.search.time_words import NOT, listed, may_tell_time
+from imgvecd.core.search.time_words import MONTH_NAMES, NOT, any_of, key, listed, may_tell_time
 from imgvecd.core.search.words import QUOTED, is_of_small_words
 from imgvecd.spelling import normalized
 
@@ -81,6 +81,10 @@ _SECOND_HALF = (
     " seconde_moitié deuxième_moitié second_semestre deuxième_semestre segunda_mitad"
     " segundo_semestre nửa_cuối"
 )
+_IN_MONTH = (
+    "in in_the_month_of during during_the_month_of im im_monat en au_mois_de en_el_mes_de vào"
+    " vào_tháng"
+)
 _CHINESE_HALVES = "上下"
 _CHINESE_THIRDS = "初中底末"  # "年中" is the middle of a year
 _LATEST_THIRD = 2
@@ -103,6 +107,11 @@ class _Marks:
             parts += [self.text[end:start], self._mark(time)]
             end = stop
         self.text = "".join([*parts, self.text[end:]])
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it tells any, be it one to come."""
+        return bool(self._times)
 
     def _mark(self, time: Time) -> str:
         self._times.append(time)
@@ -208,21 +217,24 @@ def _either(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
     return [span for span in spans if span is not None]
 
 
-def _part(marks: _Marks, match: re.Match[str], *, number: int, parts: int) -> list[Span]:
+def _part(marks: _Marks, match: re.Match[str], *, number: int, parts: int) -> list[Span] | None:
     """Return one of two halves, or of three thirds, counted from 0."""
-    time = marks.time(match["time"])
-    days = (time.end - time.first).days
-    first, end = (time.first + days * part // parts * _A_DAY for part in (number, number + 1))
+    words = match["time"]
+    span = _span(marks.time(words)) if _PRIVATE.fullmatch(words) else last_begun(words, marks.today)
+    if span is None:
+        return None
+    begins, days = span[0], (span[1] - span[0]).days
+    first, end = (begins + days * part // parts * _A_DAY for part in (number, number + 1))
     return [(first, end)]
 
 
-def _chinese_third(marks: _Marks, match: re.Match[str]) -> list[Span]:
+def _chinese_third(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
     return _part(
         marks, match, number=min(_CHINESE_THIRDS.index(match["third"]), _LATEST_THIRD), parts=3
     )
 
 
-def _chinese_half(marks: _Marks, match: re.Match[str]) -> list[Span]:
+def _chinese_half(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
     return _part(marks, match, number=_CHINESE_HALVES.index(match["half"]), parts=2)
 
 
@@ -291,7 +303,7 @@ _CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (
 _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     *(
         (
-            rf"(?:the\s+)?{listed(words)}{_OF_IT}{_MARK}",
+            rf"(?:the\s+)?{listed(words)}{_OF_IT}(?P<time>{_TIME}|{any_of(MONTH_NAMES)})",
             functools.partial(_part, number=number, parts=len(some)),
         )
         for some in ((_FIRST_HALF, _SECOND_HALF), _THIRDS)
@@ -322,6 +334,18 @@ _MEANT = re.compile(
 )
 _EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
 _HAS_WORDS = re.compile(r"\w")
+_SHORTEST_MONTH = 4  # letters: "mar" and "set" are words; but "may" and "mai"
+_MONTH = any_of(
+    name for name in MONTH_NAMES if len(name) >= _SHORTEST_MONTH or name in {"may", "mai"}
+)
+_MONTH_ALONE = any_of(name for name in MONTH_NAMES if name.startswith(("tháng ", "thang ")))
+_EVERY_YEAR = (
+    rf"(?<![\w/.\-])(?:{listed(_IN_MONTH)}\s+{_MONTH}|{_MONTH_ALONE})"
+    rf"(?:{_JOINED_BY_OR}(?:{listed(_IN_MONTH)}\s+)?{_MONTH})*(?![\w/\-]|\s*\d)"
+    r"|[在于於]?(?<![\d年])(?:1[0-2]|[1-9])月(?!\s?[\d底初中])(?:份|里)?的?"
+    r"|[在于於]?(?:十[一二]?|[一二三四五六七八九])月(?:份的?|里的?|的|$)"
+)
+_A_MONTH = rf"{_MONTH}|\d{{1,2}}(?=月)"
 _CHINESE_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
 _CHINESE_YEAR = re.compile("[一二][〇零○一二三四五六七八九]{3}(?=年)")
 
@@ -342,11 +366,17 @@ def _parts_pattern() -> re.Pattern[str]:
     return re.compile(f"{_TIME}|{OPEN}", re.IGNORECASE)
 
 
+@functools.cache
+def _every_year_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return re.compile(_EVERY_YEAR, re.IGNORECASE), re.compile(_A_MONTH, re.IGNORECASE)
+
+
 def compile_patterns() -> None:
     """Compile what the first query that may tell a time needs; takes some tenths of a second."""
     times.compile_patterns()
     _rules()
     _parts_pattern()
+    _every_year_patterns()
 
 
 def _in_digits(match: re.Match[str]) -> str:
@@ -359,7 +389,7 @@ def understood(text: str, today: datetime.date) -> Understood | None:
     return None if found is None else found[0]
 
 
-def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | None:
+def _understood(text: str, today: datetime.date) -> tuple[Understood, Time | None] | None:
     if len(text) > _LONGEST or _PRIVATE.search(text):
         return None
     text = _CHINESE_YEAR.sub(_in_digits, normalized("NFC", text))
@@ -374,20 +404,36 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time] | No
     ]
     told = [each for each in told if each[0].first <= today]  # nothing was taken in times to come
     if not told:
-        return None
+        return _every_year(marks)
     time, match = min(told, key=lambda each: each[0].rank)
-    left = f"{marks.text[: match.start()]} {marks.text[match.end() :]}"
-    left = " ".join(_EMPTY_BRACKETS.sub(" ", marks.plain(left)).split())
-    if not _HAS_WORDS.search(left):
-        left = ""
     said = Understood(
-        text="" if is_of_small_words(left) else left.strip(" ,;."),
+        text=_left(marks, match),
         words=marks.plain(match.group()).strip(" ,;."),
         taken=time.said,
         taken_from=None if time.first == time.first.min else time.first.isoformat(),
         taken_to=None if time.end == _NO_END else (time.end - _A_DAY).isoformat(),
     )
     return said, time
+
+
+def _every_year(marks: _Marks) -> tuple[Understood, None] | None:
+    """Return what months a text means of any year: "in May"; None if it tells another time."""
+    whole, single = _every_year_patterns()
+    match = None if marks.has_times else whole.search(marks.text)
+    if match is None:
+        return None
+    names = [key(name) for name in single.findall(match.group())]
+    months = tuple(dict.fromkeys(int(MONTH_NAMES.get(name, name)) for name in names))
+    words = match.group().strip()
+    return Understood(text=_left(marks, match), words=words, months=months), None
+
+
+def _left(marks: _Marks, match: re.Match[str]) -> str:
+    """Return the words around those that tell a time; none if they say nothing."""
+    left = f"{marks.text[: match.start()]} {marks.text[match.end() :]}"
+    left = " ".join(_EMPTY_BRACKETS.sub(" ", marks.plain(left)).split())
+    says_nothing = is_of_small_words(left) or not _HAS_WORDS.search(left)
+    return "" if says_nothing else left.strip(" ,;.")
 
 
 def taken_apart(
@@ -399,14 +445,17 @@ def taken_apart(
     since something has to be looked for.
     """
     filters = request.filters
-    is_dated = filters.taken or filters.taken_from or filters.taken_to
+    is_dated = filters.taken or filters.taken_from or filters.taken_to or filters.months
     if request.text is None or not request.dates or is_dated:
         return request, None
     found = _understood(request.text, today)
     if found is None or (not found[0].text and len(request.all_terms()) > 1):
         return request, None
     said, time = found
-    either = tuple(Filters(taken=taken, any_of=filters.any_of) for taken in time.either)
-    filters = msgspec.structs.replace(filters, taken=said.taken, any_of=either or filters.any_of)
+    parts = () if time is None else time.either
+    either = tuple(Filters(taken=taken, any_of=filters.any_of) for taken in parts)
+    filters = msgspec.structs.replace(
+        filters, taken=said.taken, months=said.months, any_of=either or filters.any_of
+    )
     text = said.text or request.text
     return msgspec.structs.replace(request, text=text, filters=filters), said

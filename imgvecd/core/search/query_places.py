@@ -19,11 +19,12 @@ import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search.time_words import NOT, listed
-from imgvecd.core.search.vocabulary import is_common, is_thing
+from imgvecd.core.search.vocabulary import is_common, is_thing, is_word, is_word_and_place
 from imgvecd.core.search.wording import singular
 from imgvecd.core.search.words import (
     SMALL_WORDS,
     UNSPACED,
+    VIETNAMESE,
     is_of_small_words,
     outside_quotes,
     small_words_less,
@@ -69,6 +70,17 @@ _BUT = re.compile(r"\s?(?:以外|之外|除外)")
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
 _NEW = re.compile(r"new \w+")  # "New Mexico" is no part of Mexico
 _GOES_ON = re.compile(r"\s+(?!(?:and|or|und|oder|et|ou|y|o|và|hoặc)\s)[a-zà-ÿ]")
+_GOES_ON_ANYHOW = re.compile(r"\s+[a-zà-ÿ]")
+_AFTER_A_WORD = re.compile(r"(?<!\w)[a-zà-ÿ]\w*\s+$")
+_TIMES_TOO = re.compile(r"(?:bei|nach|um|zwischen)\b", re.IGNORECASE)  # "nach Regen"
+_COLOURS = frozenset("bordeaux burgundy gold golden magenta olive orange scarlet turquoise".split())  # noqa: SIM905
+# "made in China" says nothing of where it was photographed
+_MADE = re.compile(
+    r"\b(?:made|manufactured|produced|printed|assembled|brewed|bottled|grown|imported|hecho|fabricado"
+    r"|fabriqué|hergestellt|sản\s+xuất)e?s?\s+(?:in|from|en|au|aux|tại|ở)\s+(?:the\s+|la\s+)?$",
+    re.IGNORECASE,
+)
+_MADE_BEHIND = re.compile(r"\s?(?:制造|製造|生产|生產)")
 _SHORT = {
     "US": "United States",
     "USA": "United States",
@@ -200,9 +212,10 @@ def taken_out(
     start = _led(text, start)
     negation = _negation(text, start)
     start = negation.start() if negation else start
-    end = behind.end() if negation and (behind := _BUT.match(text, end)) else end
+    end = but.end() if negation and (but := _BUT.match(text, end)) else end
     words = text[start:end].strip(" ,;")
-    left = f"{small_words_less(text[:start], last=True)} {text[end:]}"
+    behind = text[end:].removeprefix("的")
+    left = f"{small_words_less(text[:start], last=True)} {behind}"
     return Taken(left, words, place, negation is not None)
 
 
@@ -292,24 +305,41 @@ def _may_be_elsewhere(
     Words that are frequent in English say something of the place: "north", "beach".
     """
     held = [other for other in spans if other.name in known and span.holds(other)]
-    others = set(span.name.split()).difference(*(other.name.split() for other in held))
+    others = set(span.name.split()).difference(SMALL_WORDS, *(o.name.split() for o in held))
     if all(map(is_common, others)):
         return False
     return any(other.start in {span.start, _led(text, other.start)} for other in held)
 
 
 def _is_meant(text: str, span: Span) -> bool:
+    """Whether a known name is that of the place, and not a word, nor what something is called."""
     words = text[span.start : span.end]
-    if words in _STATES:
+    is_made = _MADE.search(text[: span.start]) or _MADE_BEHIND.match(text, span.end)
+    if words in _STATES or is_made:
         return False
-    is_plain = any(map(is_common, (span.name, singular(span.name) or ""))) or is_thing(span.name)
-    if not words.isascii() or span.words > 1 or not is_plain:
-        return True
-    begins = not text[: span.start].strip()  # where a phone sets a capital
-    if words[0].isupper() and not (begins and _GOES_ON.match(text, span.end)):
+    if VIETNAMESE.search(words.casefold()) or not _may_be_a_word(span):
         return True
     before = _BEFORE.search(text[: span.start])
-    return before is not None and not before["article"] and bool(_ENDS.match(text, span.end))
+    is_led = before is not None and not before["article"]
+    if is_word(span.name, "de"):  # nouns have capitals there, too
+        is_led = is_led and not _TIMES_TOO.match(before[0])  # type: ignore[index]
+        if words[0].isupper() and (is_led or not _is_among_german_words(text, span)):
+            return True
+    elif words[0].isupper():
+        # where a phone sets a capital, but no second one
+        begins = not text[: span.start].strip() and not (span.words > 1 and words.istitle())
+        return not (begins and _GOES_ON.match(text, span.end))
+    return is_led and words not in _COLOURS and bool(_ENDS.match(text, span.end))
+
+
+def _may_be_a_word(span: Span) -> bool:
+    return any(map(is_word_and_place, (span.name, singular(span.name) or "")))
+
+
+def _is_among_german_words(text: str, span: Span) -> bool:
+    """Whether words with small letters stand beside it: "leckeres Essen", "Essen gehen"."""
+    before = _AFTER_A_WORD.search(text[: span.start])
+    return before is not None or _GOES_ON_ANYHOW.match(text, span.end) is not None
 
 
 def _is_beside(text: str, start: int, end: int, other: Span) -> bool:

@@ -22,6 +22,8 @@ from imgvecd.core.search.time_words import (
     FEASTS,
     MONTH_NAMES,
     MONTHS,
+    ORDINALS,
+    PARTS,
     RELATIVE_YEARS,
     SEASONS,
     UNITS,
@@ -196,6 +198,39 @@ def _quarter(match: re.Match[str], _: datetime.date) -> str:
     return f"{match['year']}-{last - 2:02}..{match['year']}-{last:02}"
 
 
+def _part(match: re.Match[str], today: datetime.date) -> str:
+    """Return the first week, the last weekend, the second Monday of a month or year.
+
+    Without a year, the last one that has begun. A week is seven days, whichever the first is.
+    """
+    named = match.groupdict()
+    month, year = named.get("month"), named.get("year")
+    number = int(ORDINALS[key(match["ordinal"])])
+    years = [int(_year(year, today))] if year else [today.year, today.year - 1]
+    for number_of_year in years:
+        whole = f"{number_of_year}-{_month(month)}" if month else f"{number_of_year}"
+        first, end = _part_of(time_ranges.span(whole, today), number, key(match["part"]))
+        if first <= today:
+            break
+    return _days((first, end))
+
+
+def _part_of(whole: Span, number: int, part: str) -> Span:
+    """Return the days of a part, counted from 1; -1 is the last."""
+    first, end = whole
+    unit = PARTS.get(part)
+    if unit in {"week", "days", "day"}:
+        days = (1 if unit == "day" else _WEEK_DAYS) * _A_DAY
+        begins = end - days if number < 0 else first + (number - 1) * days
+        return begins, begins + days
+    weekday = _SATURDAY if unit == "weekend" else int(WEEKDAYS[part])
+    if number < 0:
+        begins = end - ((end.weekday() - weekday - 1) % _WEEK_DAYS + 1) * _A_DAY
+    else:
+        begins = first + ((weekday - first.weekday()) % _WEEK_DAYS + 7 * (number - 1)) * _A_DAY
+    return begins, begins + (2 if unit == "weekend" else 1) * _A_DAY
+
+
 def _last(match: re.Match[str], _: datetime.date) -> str:
     unit = key(match["unit"])
     return f"last {SEASONS.get(unit) or UNITS.get(unit) or MONTHS[int(MONTH_NAMES[unit]) - 1]}"
@@ -353,8 +388,10 @@ _THEN_IN = rf"(?P<year>{any_of(RELATIVE_YEARS)}|{_YEARS_AGO})\s+{listed(_IN)}\s+
 _MONTH = f"(?P<month>{any_of(MONTH_NAMES)})"
 _NUMBER = r"(?P<month>\d{1,2})"
 _MONTH_NUMBER = r"(?P<month>0?[1-9]|1[0-2])"
-# "women's march 2017" is no month
-_NO_MARCH = r"(?!(?<=['’]s\s)(?:march|may)\b)"
+# "women's march 2017" and "protest march 2017" are no month
+_NO_MARCH = (
+    r"(?!(?:(?<=['’]s\s)|(?<=protest\s)|(?<=peace\s)|(?<=pride\s)|(?<=climate\s))(?:march|may)\b)"
+)
 _ORDINAL = r"(?:st|nd|rd|th|er|ro|\.|º)?"
 _DAY = rf"(?P<day>\d{{1,2}}){_ORDINAL}"
 _SEASON = f"(?P<season>{any_of(SEASONS)})"
@@ -372,10 +409,18 @@ _ABOUT = (
 )
 _TENS = r"(?:(?P<century>19|20)(?=\d0))?(?P<tens>(?<=\d)\d|[5-9])0"
 _JOINT = r"\.?,?\s*(?:(?:of|de|del|năm|nam)\s+)?"
+_OF_YEAR = rf"(?:{_JOINT}{_YEAR_AFTER_NAME})?"
+_NTH = f"(?P<ordinal>{any_of(ORDINALS)})"
+_PART = f"(?P<part>{any_of([*PARTS, *WEEKDAYS])})"
+_OF_WHOLE = r"(?:of|in|im|des|von|vom|de|du|en|del|của|trong)(?:\s+(?:the|năm))?\s+|d['’]"
 
 _Meaning = Callable[[re.Match[str], datetime.date], str]
 # The most telling first; each is said as `time_ranges` takes it.
 _SPACED: tuple[tuple[str, _Meaning], ...] = (
+    (rf"{_NTH}\s+{_PART}\s+(?:{_OF_WHOLE}){_MONTH}{_OF_YEAR}", _part),
+    (rf"{_NTH}\s+{_MONTH}(?P<part>woche|wochenende){_OF_YEAR}", _part),
+    (rf"{_PART}\s+{_NTH}\s+(?:{_OF_WHOLE})?{_MONTH}{_OF_YEAR}", _part),
+    (rf"{_NTH}\s+{_PART}\s+(?:{_OF_WHOLE}){_YEAR}", _part),
     (rf"{_YEAR}(?P<mark>[-/.:]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
     (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
     (rf"(?P<day>\d{{1,2}})\.{_NUMBER}\.(?P<year>\d\d)", _day_of),
@@ -458,7 +503,13 @@ _CHINESE_ABOUT = (  # "2-3年", "两三年"
     rf"(?P<most>\d{{1,3}}|[{_ONES}]){_CHINESE_UNIT}"
 )
 _CHINESE_FEAST = f"(?P<feast>{any_of(filter(_IS_UNSPACED, FEASTS))})"
+_CHINESE_PART = (
+    rf"的?(?P<ordinal>{any_of(filter(_IS_UNSPACED, ORDINALS))})"
+    rf"(?P<part>{any_of(filter(_IS_UNSPACED, [*PARTS, *WEEKDAYS]))})"
+)
 _CHINESE: tuple[tuple[str, _Meaning], ...] = (
+    (rf"{_CHINESE_YEAR}年\s?{_CHINESE_MONTH}{_CHINESE_PART}", _part),
+    (rf"{_ANY_CHINESE_YEAR}?{_CHINESE_MONTH}{_CHINESE_PART}", _part),
     (rf"{_CHINESE_YEAR}年\s?{_CHINESE_MONTH}\s?(?P<day>\d{{1,2}})\s?[日号號]", _day_of),
     (rf"{_CHINESE_YEAR}年\s?{_CHINESE_MONTH}", _day_of),
     (rf"{_ANY_CHINESE_YEAR}{_CHINESE_MONTH}", _day_of),

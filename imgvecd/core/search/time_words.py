@@ -86,6 +86,24 @@ _COUNTED = {
     "week": "week weeks woche wochen semaine semaines semana semanas tuần 周 週 个星期 個星期",
     "day": "day days tag tage tagen jour jours día días ngày 天",
 }
+_ORDINALS = {
+    "1": "first 1st erste ersten erster erstes ersten 1. première premier premiers premières 1ère"
+    " 1er primer primera primeros primeras đầu đầu_tiên thứ_nhất 第一 第一个",
+    "2": "second 2nd zweite zweiten zweiter zweites 2. deuxième seconde 2e segundo segunda thứ_hai"
+    " 第二 第二个",
+    "3": "third 3rd dritte dritten dritter drittes 3. troisième 3e tercer tercera thứ_ba 第三"
+    " 第三个",
+    "4": "fourth 4th vierte vierten vierter viertes 4. quatrième 4e cuarto cuarta thứ_tư 第四"
+    " 第四个",
+    "-1": "last letzte letzten letzter letztes letztem dernier dernière derniers dernières último"
+    " última últimos últimas cuối cuối_cùng 最后一 最后一个 最後一 最後一個",
+}
+_PARTS = {
+    "week": "week woche semaine semana tuần 周 週 星期 礼拜",
+    "weekend": "weekend wochenende week-end fin_de_semana cuối_tuần 周末 週末",
+    "day": "day tag jour día ngày 天",
+    "days": "days tage tagen jours días",
+}
 _COUNTS = {
     "1": "one a an ein eine einem einer eins un une uno una một 一",
     "2": "two a_couple_of a_couple couple_of zwei deux dos hai 二 两",
@@ -198,6 +216,12 @@ WEEKDAYS = _table({str(number): names for number, names in enumerate(_WEEKDAYS)}
 
 FEASTS = _table(_FEASTS)
 """English names of feasts, as `feasts` knows them."""
+
+ORDINALS = _table(_ORDINALS)
+"""Numbers, as text, by words for the first to the fourth of some; -1 is the last."""
+
+PARTS = _table(_PARTS)
+"""Parts of months and years, by their names."""
 
 SEASONS, UNITS, COUNTED, COUNTS, WHOLE, RELATIVE_YEARS, DECADES = map(
     _table, (_SEASONS, _UNITS, _COUNTED, _COUNTS, _WHOLE, _RELATIVE_YEARS, _DECADES)

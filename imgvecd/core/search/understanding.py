@@ -55,10 +55,12 @@ def understand(
     if asked.spelling:
         text, names = misspelt_names.corrected(asked.text, store.spellings, is_known)
         asked, words = msgspec.structs.replace(asked, text=text), words | names
+    typed = asked
     asked, said = query_dates.taken_apart(asked, today)
     asked, said = query_surroundings.taken_apart(asked, said, store)
     for _ in range(2):  # "in Vietnam, but not in Hanoi"
         asked, said = query_places.taken_apart(asked, said, store.places, store.called, store.towns)
+    asked, said = _times_around_a_place(typed, asked, said, today)
     asked, said, named = query_names.taken_apart(asked, said, store.called)
     text = asked.text or ""
     if not asked.spelling or (said is not None and not said.text):
@@ -68,6 +70,29 @@ def understand(
     said = _correcting(said, text, words | misspelt)
     asked, said = negations.taken_apart(asked, said, english_only=english_only)
     return Meaning(asked, said, named)
+
+
+def _times_around_a_place(
+    typed: SearchRequest, asked: SearchRequest, said: Understood | None, today: datetime.date
+) -> tuple[SearchRequest, Understood | None]:
+    """Return what was understood with a time of which a place parts the words: "May in Rome 2022".
+
+    Args:
+        typed: the request as it was before times and places were taken out of its text.
+    """
+    if said is None or not (said.words and said.place_words) or typed.text is None:
+        return asked, said
+    closed = msgspec.structs.replace(typed, text=typed.text.replace(said.place_words, " ", 1))
+    timed, told = query_dates.taken_apart(closed, today)
+    if told is None or len(told.words) <= len(said.words) or told.without != said.without:
+        return asked, said
+    filters = msgspec.structs.replace(
+        asked.filters, taken=told.taken, months=told.months, any_of=timed.filters.any_of
+    )
+    said = msgspec.structs.replace(
+        told, place_words=said.place_words, place=said.place, near=said.near
+    )
+    return msgspec.structs.replace(timed, filters=filters), said
 
 
 def _correcting(said: Understood | None, text: str, words: dict[str, str]) -> Understood | None:

@@ -29,6 +29,7 @@ LANGUAGES = {
 
 _LONGEST = 30  # letters of a word
 _SHORTEST_PART = 4  # letters of each of the two words in "longboard"
+_REMEMBERED = 4096  # words that were asked about: a query asks of each of its own a dozen times
 
 
 def number_of(word: str) -> int:
@@ -36,12 +37,14 @@ def number_of(word: str) -> int:
     return zlib.crc32(word.encode())
 
 
+@functools.lru_cache(_REMEMBERED)
 def is_word(word: str, language: str = "en") -> bool:
     """Return whether a language has a word, whatever its case and accents.
 
     Args:
         language: a key of `LANGUAGES`, "en", or "rare" for the rare words of English, "foreign" for
-            those that English hardly has, and another language often.
+            those that English hardly has, and another language often; "places" for names of places
+            that are words as well.
     """
     return _has(" ".join(tokens(word)), language)
 
@@ -81,6 +84,14 @@ def is_thing(words: str) -> bool:
 def is_common(word: str) -> bool:
     """Return whether a word is frequent in English, as no mere name is."""
     return word.casefold() in _common()
+
+
+def is_word_and_place(name: str) -> bool:
+    """Return whether a place's folded name is a word as well: "cork", "mer", "essen".
+
+    In English, German, French or Spanish. Countries and famous towns are none of them.
+    """
+    return is_common(name) or is_thing(name) or is_word(name, "places")
 
 
 @functools.cache

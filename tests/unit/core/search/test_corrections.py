@@ -18,6 +18,7 @@ def nobody(_):
     [
         ("elefant", "elephant"),
         ("kichen", "kitchen"),  # sounds like "chicken", too
+        ("two beachs", "two beach"),  # as a plural is read anyhow
         ("a red bycicle", "a red bicycle"),
         ("moutain", "mountain"),
         ("girafe", "giraffe"),

@@ -85,6 +85,8 @@ def filled(shelf):
         ({"any_of": [{}], "none_of": [{}]}, ""),
         ({"any_of": [{}]}, "abcdef"),
         ({"none_of": [{"any_of": [{"format": ["png"]}, {"root": "/archive"}]}]}, "ab"),
+        ({"months": [7]}, "a"),
+        ({"months": [1, 2]}, ""),
         ({"has_gps": True}, "bcd"),
         ({"has_gps": False}, "aef"),
         ({"near": [52.5, 13.4, 10]}, "b"),

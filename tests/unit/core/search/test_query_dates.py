@@ -309,6 +309,25 @@ TODAY = datetime.date(2024, 9, 15)
         ("2019海滩", "海滩", "2019-01-01", "2019-12-31"),
         ("2015到2017", "", "2015-01-01", "2017-12-31"),
         ("2015至2017海滩", "海滩", "2015-01-01", "2017-12-31"),
+        # weeks and days of a month or year; without a year, the last ones
+        ("first week of July 2023 at the beach", "at the beach", "2023-07-01", "2023-07-07"),
+        ("first week of July", "", "2024-07-01", "2024-07-07"),
+        ("last week of December", "", "2023-12-25", "2023-12-31"),
+        ("second weekend in August", "", "2024-08-10", "2024-08-11"),
+        ("last weekend in August 2023", "", "2023-08-26", "2023-08-27"),
+        ("first Monday in September 2022", "", "2022-09-05", "2022-09-05"),
+        ("last Friday of November 2022", "", "2022-11-25", "2022-11-25"),
+        ("early May", "", "2024-05-01", "2024-05-10"),
+        ("Ende Mai", "", "2024-05-21", "2024-05-31"),
+        ("protest march 2017", "protest march", "2017-01-01", "2017-12-31"),
+        ("first day of 2023", "", "2023-01-01", "2023-01-01"),
+        ("letzte Woche im Juli 2023", "", "2023-07-25", "2023-07-31"),
+        ("erste Juliwoche 2023", "", "2023-07-01", "2023-07-07"),
+        ("la dernière semaine d'août 2023", "", "2023-08-25", "2023-08-31"),
+        ("segundo fin de semana de agosto de 2023", "", "2023-08-12", "2023-08-13"),
+        ("tuần đầu tháng 7 năm 2023", "", "2023-07-01", "2023-07-07"),
+        ("2023年7月第一周", "", "2023-07-01", "2023-07-07"),
+        ("2023年8月的第二个周末", "", "2023-08-12", "2023-08-13"),
         # signs that are left of it
         ("2019?", "", "2019-01-01", "2019-12-31"),
         ("beach (2019)", "beach", "2019-01-01", "2019-12-31"),
@@ -317,6 +336,43 @@ TODAY = datetime.date(2024, 9, 15)
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):
     said = understood(text, TODAY)
     assert (said.text, said.taken_from, said.taken_to) == (left, first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "months"),
+    [
+        ("flowers in May", "flowers", (5,)),
+        ("in May", "", (5,)),
+        ("flowers in march", "flowers", (3,)),
+        ("Strand im Juli", "Strand", (7,)),
+        ("plage en août", "plage", (8,)),
+        ("playa en agosto", "playa", (8,)),
+        ("biển tháng 7", "biển", (7,)),
+        ("biển vào tháng 7", "biển", (7,)),
+        ("7月的海滩", "海滩", (7,)),
+        ("beach in June, July or August", "beach", (6, 7, 8)),
+    ],
+)
+def test_a_month_after_in_is_that_of_any_year(text, left, months):
+    said = understood(text, TODAY)
+    assert (said.text, said.months, said.taken) == (left, months, None)
+    asked, _ = taken_apart(SearchRequest(text=text), TODAY)
+    assert asked.filters == Filters(months=months)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "May and Rose",
+        "august sky",
+        "march of penguins",
+        "a dog may bite",
+        "in May 2030",
+        "mars bar",
+    ],
+)
+def test_other_months_without_a_year_are_words(text):
+    assert understood(text, TODAY) is None
 
 
 @pytest.mark.parametrize(
@@ -347,7 +403,6 @@ def test_all_but_a_time_is_meant_after_not(text, left):
 @pytest.mark.parametrize(
     "text",
     [
-        "a dog in May",
         "march of the penguins",
         "IMG_2019",
         "IMG-2019-beach",
