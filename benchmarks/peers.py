@@ -262,6 +262,7 @@ class Bench:
 def _whole(path: Path, make: Callable[[Path], None]) -> None:
     """Make a file or folder under another name, so that it is there whole or not at all."""
     unfinished = path.with_name(f"unfinished-{path.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that failed
     make(unfinished)
     unfinished.rename(path)
 

@@ -142,9 +142,9 @@ class EncodeConfig(Section, frozen=True):
             does beside them; "wait" leaves images to them, and never loads the model here.
         batch_size: images per batch; 0 learns what the device likes best.
         device: "auto" takes CUDA, then MPS, then the CPU.
-        precision: "auto" takes fp16 on a GPU, bf16 on CPUs that have it, else fp32. "int8" is for
-            the CPU: two to three times as fast where that has VNNI, and other vectors, so images
-            are encoded anew; docs/performance.md has what it costs.
+        precision: "auto" takes fp16 on a GPU, bf16 on CPUs that are faster in it, else fp32. "int8"
+            is for the CPU: two to three times as fast where that has VNNI, and other vectors, so
+            images are encoded anew; docs/performance.md has what it costs.
         runtime: of the image tower. "auto" converts it for OpenVINO once, where the model runs on
             the CPU, and takes that if its vectors are the same and it is as fast as torch.
         threads: of the encoder on the CPU; 0 takes every core.

@@ -48,12 +48,9 @@ export async function ask(method, path, body, signal) {
 export function withFields(path, fields) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined && value !== "") {
-      query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
-    }
+    if (value !== undefined && value !== "") query.set(name, typeof value === "object" ? JSON.stringify(value) : value);
   }
-  const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return query.size ? `${path}?${query}` : path;
 }
 
 /** @param {string} path @returns {[string, string]} its folder and its name */
@@ -86,7 +83,7 @@ export async function attempt(say, act) {
   }
 }
 
-/** @param {{id: number, hash?: string}} item @param {number} size */
+/** @param {Pick<Item, "id" | "hash">} item @param {number} size */
 export function thumbnail(item, size) {
   return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash?.slice(0, 16) });
 }

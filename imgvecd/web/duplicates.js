@@ -3,7 +3,7 @@
 import { ask, attempt, splitPath, thumbnail, written } from "./api.js";
 import { within } from "./layout.js";
 import { size } from "./panel.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const KINDS = /** @type {Record<string, string>} */ ({
   same_bytes: "The very same file", same_pixels: "The same picture", reencoded: "Saved anew or resized",
@@ -24,12 +24,12 @@ const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
 ]);
 
 export class Duplicates {
-  /** @param {HTMLElement} box @param {(text: string) => void} say */
+  /** @param {HTMLElement} box @param {Say} say */
   constructor(box, say) {
     this.box = box;
     this.say = say;
     this.visible = false;
-    /** @type {{kind: string, files: any[]}[]} */
+    /** @type {Alike[]} */
     this.groups = [];
     this.page = 50; // groups that are asked for at once
     this.total = 0;
@@ -49,10 +49,6 @@ export class Duplicates {
     this.done = null;
   }
 
-  hide() {
-    this.visible = false;
-  }
-
   /** @param {number} [at] the group to begin with; else the last one seen */
   async show(at = this.at) {
     this.visible = true;
@@ -63,7 +59,7 @@ export class Duplicates {
     this._go(0);
   }
 
-  /** @param {string} key @returns {(() => void) | undefined} what it does */
+  /** @param {string} key @returns {Act | undefined} what it does */
   key(key) {
     const { files } = this.groups[this.at] ?? {};
     // arrows scroll
@@ -214,15 +210,15 @@ export class Duplicates {
           <span class="grow"></span>
           <button aria-label="Zoom in (+)" @click=${() => this._zoom(STEP)}>+</button>
           <button aria-label="Zoom out (-)" @click=${() => this._zoom(1 / STEP)}>−</button>
-          <button aria-pressed=${String(this.over)} @click=${this._overlay}>Slider</button>
+          <button aria-pressed=${this.over} @click=${this._overlay}>Slider</button>
           <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
           <button @click=${() => void this._decide("keep_both", "All of them stay")}>Keep all</button>
         </div>
-        ${this.over ? this._overlaid(order) : nothing}
+        ${this.over ? this._overlaid(order) : ""}
         <div class="side">${order.map((file) => this._figure(file, files.indexOf(file), differing))}</div>
         <div class="row actions">
-          ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}
-          ${this.total > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.total.toLocaleString()} groups</button>` : nothing}
+          ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : ""}
+          ${this.total > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.total.toLocaleString()} groups</button>` : ""}
           ${this._undoing()}
         </div>
       </div>`,
@@ -232,7 +228,7 @@ export class Duplicates {
   }
 
   _undoing() {
-    return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : nothing;
+    return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : "";
   }
 
   /** @param {any[]} files the later ones lie over the first */
@@ -246,9 +242,9 @@ export class Duplicates {
   _figure(file, number, differing) {
     const stays = this._stays(file);
     return html`<figure class=${stays ? "stays" : "goes"}>
-      ${this.over ? nothing : this._lens([file])}
-      <figcaption><button aria-pressed=${String(stays)} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
-        ${file.protected ? html`<span class="badge">protected</span>` : nothing}<span>${size(file.size_bytes)}</span></figcaption>
+      ${this.over ? "" : this._lens([file])}
+      <figcaption><button aria-pressed=${stays} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
+        ${file.protected ? html`<span class="badge">protected</span>` : ""}<span>${size(file.size_bytes)}</span></figcaption>
       <dl>${differing.map(([title, told]) => html`<dt>${title}</dt><dd>${told(file)}</dd>`)}</dl>
     </figure>`;
   }

@@ -8,7 +8,7 @@ import { PhotoMap } from "./map.js";
 import { Panel } from "./panel.js";
 import { Results, Timeline } from "./sources.js";
 import { Status } from "./status.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 import { Viewer } from "./viewer.js";
 
 const RETRY_MS = 2000;
@@ -32,7 +32,7 @@ let remembering = 0;
 
 const grid = new Grid(box, {
   open: (index) => openViewer(index),
-  moved: () => scrubber.show(grid.top),
+  moved: (top, most) => scrubber.show(top, most),
   selected: () => drawSelection(),
 });
 const scrubber = new Scrubber(byId("scrubber"), grid);
@@ -147,11 +147,11 @@ async function load() {
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;
   box.hidden = !isGrid;
-  for (const view of [duplicates, map]) view.hide();
+  for (const view of [duplicates, map]) view.visible = false;
   try {
     if (!isGrid) {
       byId("view").focus(); // arrows scroll it
-      scrubber.hide();
+      scrubber.box.hidden = true;
       live.follow(null);
       if (scene.view === "map") await map.show(scene.spot);
       else if (scene.view === "duplicates") await duplicates.show(scene.group);
@@ -360,14 +360,14 @@ async function likeSelected() {
   if (ids.length) go({ ...fresh(), query: ids.slice(0, 8).map((id) => `#${id}`).join(" ") });
 }
 
-/** @param {string} text @param {boolean} [stays] @param {() => void} [again] */
+/** @param {string} text @param {boolean} [stays] @param {Act} [again] */
 function notice(text, stays, again) {
   const place = byId("notice");
   const act = () => {
     notice("");
     again?.();
   };
-  render([text, again ? html`<button @click=${act}>Try again</button>` : nothing], place);
+  render([text, again ? html`<button @click=${act}>Try again</button>` : ""], place);
   place.classList.toggle("shown", Boolean(text));
   clearTimeout(noticeTimer);
   if (text && !stays) noticeTimer = setTimeout(() => place.classList.remove("shown"), 3500);
@@ -425,7 +425,7 @@ addEventListener("keydown", (event) => {
   }
 });
 
-/** @param {string} key @returns {(() => void) | undefined} */
+/** @param {string} key @returns {Act | undefined} */
 function viewerKey(key) {
   const keys = /** @type {Keys} */ ({
     Escape: () => viewer.close(),
@@ -450,7 +450,7 @@ function viewerKey(key) {
   return keys[key];
 }
 
-/** @param {string} key @returns {(() => void) | undefined} */
+/** @param {string} key @returns {Act | undefined} */
 function pageKey(key) {
   const keys = /** @type {Keys} */ ({
     "/": () => {

@@ -50,7 +50,7 @@ export class Timeline {
     this.onload = () => {};
     /** Of the sections. @type {number[]} */
     this._starts = [];
-    /** Parts of months, by the index of their first photo. @type {Map<number, {ids: number[], hashes: string[], days: number[]}>} */
+    /** Parts of months, by the index of their first photo. @type {Map<number, Answer>} */
     this._loaded = new Map();
     /** @type {Map<number, Promise<void>>} */
     this._loading = new Map();
@@ -80,7 +80,7 @@ export class Timeline {
 
   /** @param {any[]} images the first ones */
   _begin(images) {
-    /** @type {{month: string, count: number}[]} */
+    /** @type {Answer["months"]} */
     const months = [];
     this._head = images.map(({ id, hash, taken_at: taken = "" }) => {
       const month = taken.slice(0, 7) || "undated";

@@ -240,6 +240,22 @@ def test_pictures_may_be_kept_for_good(page):
     assert [url for url in asked if "hash=" not in url] == []
 
 
+def test_pictures_are_asked_for_a_few_at_a_time(page):
+    """What goes out of sight meanwhile is not asked for, nor what comes after it kept waiting."""
+    page.js(
+        "(window.most = 0, new MutationObserver(() => { most = Math.max(most, document"
+        ".querySelectorAll('.cell:not(.shown, .broken) img[src]').length) })"
+        ".observe(document.querySelector('#grid'),"
+        " { subtree: true, attributeFilter: ['src'] }))"
+    )
+    page.press("/")
+    page.press("a cat", "Enter")
+    page.until(f"/found|nearest/.test({COUNT}) && most")
+    cells = page.js("document.querySelectorAll('.cell').length")
+    page.until(f"document.querySelectorAll('.cell.shown').length === {cells} && {cells} > 4")
+    assert page.js("most") <= 4
+
+
 def test_what_was_understood_is_told_and_can_be_refused(page):
     page.press("/")
     page.press("a cat in 2021", "Enter")

@@ -83,16 +83,17 @@ def _in_bf16(
     if "bf16" not in precisions(config.precision, computes_bf16=computes_bf16()):
         return None
     pictures = comparison_pictures(info.preprocess)[:_COMPARED]
-    sample, rows = _exactly(os.path.join(directory, GRAPH), pictures, config.threads)
-    write_facts(directory, TowerFacts(info, "bf16", sample.tolist()))
+    sample, *rows = _exactly(os.path.join(directory, GRAPH), pictures, config.threads)
     try:
-        tower = ImageTower.read(directory, config.threads)
-    except ModelError:  # too far on the sample already
+        tower = ImageTower(info, "bf16", directory, config.threads)
+    except ModelError:  # it cannot be had
         return None
-    cosine = likeness(tower.encode_images(pictures), rows)
+    given = np.concatenate([tower.sample[None], tower.encode_images(pictures)])
+    cosine = likeness(given, np.stack([sample, *rows]))
     logger.debug("OpenVINO in bf16: cosine %.5f", cosine)
     if not cosine >= SAME:  # nor is NaN
         return None
+    write_facts(directory, TowerFacts(info, "bf16", sample.tolist()))
     return tower, f"OpenVINO in bf16, built from the checkpoint; cosine {cosine:.5f} to fp32"
 
 
@@ -114,13 +115,10 @@ def _in_int8(
     return tower, f"OpenVINO in int8, built from the checkpoint; cosine {cosine:.5f} to fp32"
 
 
-def _exactly(
-    graph: str, pictures: NDArray[np.uint8], threads: int
-) -> tuple[Float32Array, Float32Array]:
+def _exactly(graph: str, pictures: NDArray[np.uint8], threads: int) -> Float32Array:
     """Return the embeddings in fp32 of the sample and of pictures; the memory is free again."""
-    exact = CompiledGraph(graph, "fp32", threads)
-    (sample,) = exact.encode_images(sample_pixels(pictures.shape[1]))
-    return sample, exact.encode_images(pictures)
+    sample = sample_pixels(pictures.shape[1])
+    return CompiledGraph(graph, "fp32", threads).encode_images(np.concatenate([sample, pictures]))
 
 
 def _in_fp32(info: ModelInfo, config: EncodeConfig, directory: str) -> tuple[ImageTower, str]:

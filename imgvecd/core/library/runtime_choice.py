@@ -74,8 +74,13 @@ def write_choice(directory: str, choice: RuntimeChoice) -> None:
 
 
 def computes_bf16() -> bool:
-    """Return whether the processor multiplies bf16 itself; emulated, it is slower than fp32."""
-    return any(flag in _cpuinfo() for flag in ("avx512_bf16", "amx_bf16"))
+    """Return whether the processor is faster in bf16 than in fp32.
+
+    With AVX-512 alone AMD's is twice as fast, and Intel's slower: its bf16 is that of AMX, which
+    virtual machines may lack (docs/performance.md).
+    """
+    flags = _cpuinfo()
+    return "amx_bf16" in flags or ("avx512_bf16" in flags and "AuthenticAMD" in flags)
 
 
 def computes_vnni() -> bool:

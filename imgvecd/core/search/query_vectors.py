@@ -25,6 +25,9 @@ from imgvecd.types import Float32Array, Lane, ModelInfo
 
 # Texts of different people that are encoded together: enough for all who may be connected at once.
 _BATCH = 256
+# Who asks for so few waits for the batch that is being encoded, not for all that others wait for.
+# Sixteen such requests at once, as many as are answered, leave half of a batch to those.
+_FEW = 8
 # Models read some 50 words; what is far beyond would be cleaned and split into tokens for nothing.
 _LONGEST_TEXT = 2000
 _NO_DIRECTION = 1e-6  # terms that cancel each other out leave a vector shorter than this
@@ -142,10 +145,10 @@ class TermEncoder:
             await self._known_texts.written()  # nobody waits for these
             return encoded
         loop = asyncio.get_running_loop()
-        for text in texts:
-            if text not in self._waiting:
-                self._waiting[text] = loop.create_future()
-        futures = [self._waiting[text] for text in texts]
+        own = {text: self._waiting.get(text) or loop.create_future() for text in texts}
+        few = len(own) <= _FEW
+        self._waiting = own | self._waiting if few else self._waiting | own
+        futures = [own[text] for text in texts]
         if self._encoding is None or self._encoding.done():
             self._encoding = asyncio.create_task(self._encode_waiting())
         # not all at once: what is encoded in one batch costs the event loop one turn, not one each

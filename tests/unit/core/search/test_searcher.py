@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from fakes import DIM, MODEL, vector_of
-from running import DEADLINE_S
+from running import DEADLINE_S, eventually
 
 from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Term
 from imgvecd.core.live import live_queries
@@ -566,6 +566,26 @@ async def test_texts_of_different_people_are_encoded_together(shelf):
         await asyncio.gather(*people)
     assert sum(asked) == 50
     assert len(asked) <= 3
+
+
+async def test_who_asks_for_one_text_waits_for_one_batch_of_those_who_ask_for_many(shelf):
+    terms, batches, gate = shelf.searcher().terms, [], asyncio.Event()
+    encode = shelf.encoder.encode_texts
+
+    async def waiting(texts, lane):
+        batches.append(list(texts))
+        await gate.wait()
+        return await encode(texts, lane)
+
+    shelf.encoder.encode_texts = waiting
+    labels = [f"label {n}" for n in range(1000)]
+    many = asyncio.create_task(terms.texts(labels, Lane.INTERACTIVE))
+    await eventually(lambda: batches)
+    one = asyncio.create_task(terms.texts(["a dog"], Lane.INTERACTIVE))
+    await eventually(lambda: "a dog" in terms._waiting)
+    gate.set()
+    assert {*await many, *await one} == {*labels, "a dog"}
+    assert "a dog" in batches[1]
 
 
 async def test_a_failing_encoder_fails_those_who_wait_and_nobody_after(shelf):
