@@ -72,7 +72,7 @@ class Labeller:
             allowed = searcher.allowed_ids(request.filters)
             assert allowed is not None  # noqa: S101  # there are filters
             ids = allowed[allowed > request.after][: request.limit].tolist()
-        return ids, self._image_store.images(ids)
+        return ids, self._image_store.images(ids, companions=False, facts=False)
 
     def _label(
         self,

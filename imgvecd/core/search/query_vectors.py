@@ -26,8 +26,8 @@ from imgvecd.types import Float32Array, Lane, ModelInfo
 # Texts of different people that are encoded together: enough for all who may be connected at once.
 _BATCH = 256
 # Who asks for so few waits for the batch that is being encoded, not for all that others wait for.
-# Sixteen such requests at once, as many as are answered, leave half of a batch to those.
-_FEW = 8
+# All searches that are encoded at once, 32 of them, leave half of a batch to those.
+_FEW = 4
 # Models read some 50 words; what is far beyond would be cleaned and split into tokens for nothing.
 _LONGEST_TEXT = 2000
 _NO_DIRECTION = 1e-6  # terms that cancel each other out leave a vector shorter than this

@@ -59,7 +59,7 @@ _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
-_SCALES = 256  # of queries, remembered: 6 kB each at the most
+_SCALES = 256  # of queries, remembered: 12 kB each, of 512 dimensions
 
 Shape = tuple[tuple[bool, float], ...]
 """(whether it is a text, its weight) for each term."""
@@ -142,7 +142,8 @@ class _Sample:
         self.images = images
         self._lock = threading.Lock()
         self._ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
-        self._remembered = functools.lru_cache(_SCALES)(self._scale)
+        # of a function, not a method: a sample that is replaced is free at once
+        self._remembered = functools.lru_cache(_SCALES)(functools.partial(_scale, rows, images))
 
     def ordinary(self, shape: Shape) -> Ordinary | None:
         """Return what ordinary queries of a shape get here, if it is remembered."""
@@ -174,12 +175,15 @@ class _Sample:
         """
         return self._remembered(vector.tobytes(), ordinary, even)
 
-    def _scale(self, vector: bytes, ordinary: Ordinary, even: float) -> Scale:
-        scores = np.sort(matrix_times(self.rows, np.frombuffer(vector, np.float32)))
-        curve = chances(scores, ordinary.null, self.images)
-        if ordinary.best_scores is not None:
-            curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, self.images, even)
-        return Scale(curve, scores)
+
+def _scale(
+    rows: Float32Array, images: int, vector: bytes, ordinary: Ordinary, even: float
+) -> Scale:
+    scores = np.sort(matrix_times(rows, np.frombuffer(vector, np.float32)))
+    curve = chances(scores, ordinary.null, images)
+    if ordinary.best_scores is not None:
+        curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, even)
+    return Scale(curve, scores)
 
 
 def scaled_as_it_fits(
@@ -246,10 +250,8 @@ class Relevance:
         Args:
             even: `best_scores.even_standing` of its texts.
         """
-        ordinary = self.ordinary(shape, images)
-        if ordinary is None or self._sample is None:
-            return None
-        return self._sample.scale(vector, ordinary, even)
+        self.ordinary(shape, images)
+        return self.known_scale(vector, shape, images, even)[1]
 
     def known_scale(
         self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN

@@ -1,6 +1,8 @@
 """What scores mean: few, many and no matches, whatever the model's own scale."""
 
+import gc
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -231,6 +233,21 @@ def test_what_is_asked_for_again_and_again_stays_measured():
     for number in range(100):
         assert relevance.known_scale(stored[0], TEXT, 400)[0], number
         relevance.scale(stored[0], ((True, 1.0), (True, number / 1000)), 400)
+
+
+def test_a_sample_that_is_replaced_is_free_at_once():
+    """Not when the collector comes by: a library that grows is sampled again and again."""
+    stored = rows(400)
+    relevance = Relevance(lambda count: stored[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    relevance.scale(stored[0], TEXT, 300)
+    former = weakref.ref(relevance._sample)
+    gc.disable()
+    try:
+        relevance.scale(stored[0], TEXT, 400)
+        assert former() is None
+    finally:
+        gc.enable()
 
 
 def test_a_known_scale_seldom_lets_go_of_the_interpreter():

@@ -19,6 +19,8 @@ from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, WEAKER_SHARE, Scale
 from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
+from imgvecd.server.concurrency import slots_by_work
+from imgvecd.server.route import Work
 from imgvecd.types import ImageInfo, Lane
 
 
@@ -568,9 +570,10 @@ async def test_texts_of_different_people_are_encoded_together(shelf):
     assert len(asked) <= 3
 
 
-async def test_who_asks_for_one_text_waits_for_one_batch_of_those_who_ask_for_many(shelf):
-    terms, batches, gate = shelf.searcher().terms, [], asyncio.Event()
-    encode = shelf.encoder.encode_texts
+@pytest.fixture
+def held_up(shelf):
+    """The encoder of texts waits; return (what it is asked for, what ends its wait)."""
+    batches, gate, encode = [], asyncio.Event(), shelf.encoder.encode_texts
 
     async def waiting(texts, lane):
         batches.append(list(texts))
@@ -578,6 +581,11 @@ async def test_who_asks_for_one_text_waits_for_one_batch_of_those_who_ask_for_ma
         return await encode(texts, lane)
 
     shelf.encoder.encode_texts = waiting
+    return batches, gate
+
+
+async def test_who_asks_for_one_text_waits_for_one_batch_of_those_who_ask_for_many(shelf, held_up):
+    terms, (batches, gate) = shelf.searcher().terms, held_up
     labels = [f"label {n}" for n in range(1000)]
     many = asyncio.create_task(terms.texts(labels, Lane.INTERACTIVE))
     await eventually(lambda: batches)
@@ -586,6 +594,22 @@ async def test_who_asks_for_one_text_waits_for_one_batch_of_those_who_ask_for_ma
     gate.set()
     assert {*await many, *await one} == {*labels, "a dog"}
     assert "a dog" in batches[1]
+
+
+@pytest.mark.parametrize("texts", [1, 4, 8])
+async def test_who_asks_for_many_texts_has_half_of_each_batch(shelf, held_up, texts):
+    """However many others are answered beside it, and whatever of these goes first."""
+    terms, (batches, gate) = shelf.searcher().terms, held_up
+    others = slots_by_work()[Work.ENCODING]._free - 1
+    labels = [f"label {n}" for n in range(1000)]
+    asked = [[f"text {n} of {other}" for n in range(texts)] for other in range(others)]
+    answers = [asyncio.create_task(terms.texts(labels, Lane.INTERACTIVE))]
+    await eventually(lambda: batches)
+    answers += [asyncio.create_task(terms.texts(each, Lane.INTERACTIVE)) for each in asked]
+    await eventually(lambda: terms._waiting.keys() >= {*itertools.chain(*asked)})
+    gate.set()
+    await asyncio.gather(*answers)
+    assert len(set(labels).intersection(batches[1])) >= len(batches[1]) / 2
 
 
 async def test_a_failing_encoder_fails_those_who_wait_and_nobody_after(shelf):
