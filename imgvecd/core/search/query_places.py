@@ -66,7 +66,9 @@ _OR = re.compile(
     r"\s*(?:,|/|&|–|\s-\s|\s(?:or|and|to|bis|nach|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
     re.IGNORECASE,
 )
-_BUT = re.compile(r"\s?(?:以外|之外|除外)")
+BUT_BEHIND = re.compile(r"\s?(?:以外|之外|除外)")
+"""What stands behind it, in Chinese."""
+
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
 _NEW = re.compile(r"new \w+")  # "New Mexico" is no part of Mexico
 _GOES_ON = re.compile(r"\s+(?!(?:and|or|und|oder|et|ou|y|o|và|hoặc)\s)[a-zà-ÿ]")
@@ -212,7 +214,7 @@ def taken_out(
     start = _led(text, start)
     negation = _negation(text, start)
     start = negation.start() if negation else start
-    end = but.end() if negation and (but := _BUT.match(text, end)) else end
+    end = but.end() if negation and (but := BUT_BEHIND.match(text, end)) else end
     words = text[start:end].strip(" ,;")
     behind = text[end:].removeprefix("的")
     left = f"{small_words_less(text[:start], last=True)} {behind}"
