@@ -431,6 +431,7 @@ async def test_a_place_may_part_the_words_of_a_time(shelf, placed, text, left, t
     answer = await shelf.find(text, all=True)
     said = answer.understood
     assert (said.text, said.taken, said.months, said.place) == (left, taken, months, "Portugal")
+    assert "  " not in said.words
     assert [hit.id for hit in answer.hits] == [wanted]
 
 
