@@ -82,6 +82,15 @@ _MADE = re.compile(
     r"|fabriqué|hergestellt|sản\s+xuất)e?s?\s+(?:in|from|en|au|aux|tại|ở)\s+(?:the\s+|la\s+)?$",
     re.IGNORECASE,
 )
+# what is in a glass or on a plate is none either: "a glass of bordeaux"
+_SERVED = re.compile(
+    r"\b(?:(?:glass(?:es)?|bottles?|cups?|mugs?|pints?|bowls?|plates?|slices?|pieces?)\s+of"
+    r"|(?:glas|gläser|flaschen?|tassen?|teller|scheiben?|stück)"
+    r"|(?:verres?|bouteilles?|tasses?|assiettes?)\s+de"
+    r"|(?:copas?|vasos?|botellas?|tazas?|platos?)\s+de|(?:ly|cốc|chai|tách))\s+$"
+    r"|[杯瓶盘碗]$",
+    re.IGNORECASE,
+)
 _MADE_BEHIND = re.compile(r"\s?(?:制造|製造|生产|生產)")
 _SHORT = {
     "US": "United States",
@@ -317,7 +326,7 @@ def _is_meant(text: str, span: Span) -> bool:
     """Whether a known name is that of the place, and not a word, nor what something is called."""
     words = text[span.start : span.end]
     is_made = _MADE.search(text[: span.start]) or _MADE_BEHIND.match(text, span.end)
-    if words in _STATES or is_made:
+    if words in _STATES or is_made or _SERVED.search(text[: span.start]):
         return False
     if VIETNAMESE.search(words.casefold()) or not _may_be_a_word(span):
         return True
