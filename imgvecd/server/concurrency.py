@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from imgvecd.core.slots import Slots
+from imgvecd.core.slots import ORDINARY, RANKS, Slots
 from imgvecd.core.threads import Asker, asker
 from imgvecd.server.client_connection import client_of
 from imgvecd.server.route import Table, Work
@@ -18,8 +18,8 @@ from imgvecd.server.route import Table, Work
 SLOTS = 16
 # Between two requests of one client that set the daemon to work. A person notices nothing of it.
 _UPKEEP_REST_S = 0.05
-# Goes after what else a client waits for.
-_LAST = {Work.ENCODING, Work.UPKEEP}
+# What goes before and after all else that a client waits for.
+_RANKS = {Work.REMEMBERED: 0, Work.ENCODING: RANKS - 1, Work.UPKEEP: RANKS - 1}
 
 
 def slots_by_work() -> dict[Work, Slots]:
@@ -74,7 +74,7 @@ async def _place(
 ) -> AsyncIterator[None]:
     client = client_of(request)
     await slots[work].take(client, owner=client.is_owner)
-    token = asker.set(Asker(client, client.is_owner, first=work not in _LAST))
+    token = asker.set(Asker(client, client.is_owner, _RANKS.get(work, ORDINARY)))
     try:
         yield
     finally:

@@ -59,7 +59,7 @@ class Work(enum.Enum):
     SEARCH = enum.auto()
     """Either of the next two, which is known when the request has been read."""
     REMEMBERED = enum.auto()
-    """A search for which nothing has to be encoded: as `QUICK`."""
+    """A search for which nothing has to be encoded: as `QUICK`, and before it."""
     ENCODING = enum.auto()
     """A search that waits for the encoder: within the deadline, and after what does not."""
     UPKEEP = enum.auto()
