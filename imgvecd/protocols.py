@@ -561,12 +561,18 @@ class ImageStore(Protocol):
     """
 
     def images(
-        self, ids: Sequence[int], fingerprint: str | None = None, *, companions: bool = True
+        self,
+        ids: Sequence[int],
+        fingerprint: str | None = None,
+        *,
+        companions: bool = True,
+        facts: bool = True,
     ) -> dict[int, Image]:
         """Return those of `ids` that a file bears, each with its online files first.
 
         Args:
-            companions: False leaves out what lies beside the files, which is half of the work.
+            companions: False leaves out what lies beside the files, which is a third of the work.
+            facts: False leaves out all that a hit does not show.
         """
         ...
 

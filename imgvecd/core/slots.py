@@ -12,44 +12,48 @@ from collections.abc import AsyncIterator, Hashable
 from imgvecd.core.recent_clients import RecentClients
 from imgvecd.errors import BusyError
 
-# What goes first may not keep all else waiting for good: one of so many turns is the others'.
+# What goes before the rest may not keep it waiting for good: one of so many turns is the rest's.
 _TURNS = 4
+RANKS = 3
+ORDINARY = 1  # rank
 
 
 class _Line:
-    """What waits of one client: what goes first, and the rest, each in the order of coming."""
+    """What waits of one client: what goes first, what goes next, and the rest, as they came."""
 
     def __init__(self) -> None:
-        self._first: collections.deque[asyncio.Future[None]] = collections.deque()
-        self._rest: collections.deque[asyncio.Future[None]] = collections.deque()
-        self._went_first = 0
+        self._ranks = [collections.deque[asyncio.Future[None]]() for _ in range(RANKS)]
+        self._went_before = [0] * RANKS
 
     def __len__(self) -> int:
-        return len(self._first) + len(self._rest)
+        return sum(map(len, self._ranks))
 
-    def add(self, turn: asyncio.Future[None], *, first: bool) -> None:
+    def add(self, turn: asyncio.Future[None], rank: int) -> None:
         """Have a turn wait."""
-        (self._first if first else self._rest).append(turn)
+        self._ranks[rank].append(turn)
 
     def pop(self) -> asyncio.Future[None]:
-        """Return the next turn."""
-        if self._first and (not self._rest or self._went_first < _TURNS - 1):
-            self._went_first += 1
-            return self._first.popleft()
-        self._went_first = 0
-        return self._rest.popleft()
+        """Return the next turn; one must wait."""
+        chosen = 0
+        for rank in (rank for rank, turns in enumerate(self._ranks) if turns):
+            chosen = rank
+            self._went_before[rank] += 1
+            if self._went_before[rank] < _TURNS:
+                break
+            self._went_before[rank] = 0
+        return self._ranks[chosen].popleft()
 
     def remove(self, turn: asyncio.Future[None]) -> None:
         """Forget a turn, if it waits."""
-        for some in (self._first, self._rest):
+        for turns in self._ranks:
             with contextlib.suppress(ValueError):
-                some.remove(turn)
+                turns.remove(turn)
 
     def tidy(self) -> None:
         """Forget those who left before their turn."""
-        for some in (self._first, self._rest):
-            while some and some[0].done():
-                some.popleft()
+        for turns in self._ranks:
+            while turns and turns[0].done():
+                turns.popleft()
 
 
 class Slots:
@@ -108,12 +112,12 @@ class Slots:
         finally:
             self.give_back(client)
 
-    async def take(self, client: Hashable, *, owner: bool = True, first: bool = False) -> None:
+    async def take(self, client: Hashable, *, owner: bool = True, rank: int = ORDINARY) -> None:
         """Take a place for the client, waiting for its turn.
 
         Args:
             owner: it is one of the owner's.
-            first: before all else that the client waits for.
+            rank: among what the client waits for, from 0, which goes first, below `RANKS`.
 
         Raises:
             BusyError: too many of the client's wait already.
@@ -127,7 +131,7 @@ class Slots:
         if len(self._waiting.get(client, ())) >= self._most_waiting:
             raise BusyError("You already have the most requests of this kind; wait until one ends.")
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(client, _Line()).add(turn, first=first)
+        self._waiting.setdefault(client, _Line()).add(turn, rank)
         try:
             await turn
         except asyncio.CancelledError:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, ParamSpec, TypeVar
 
-from imgvecd.core.slots import Slots
+from imgvecd.core.slots import ORDINARY, Slots
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -40,12 +40,12 @@ class Asker(NamedTuple):
     """The client that something is done for.
 
     Attributes:
-        first: it is done before what else the client waits for.
+        rank: among what the client waits for; as `Slots.take` has it.
     """
 
     client: Hashable
     is_owner: bool
-    first: bool = False
+    rank: int = ORDINARY
 
 
 asker: contextvars.ContextVar[Asker | None] = contextvars.ContextVar("asker", default=None)
@@ -104,7 +104,7 @@ class ThreadPool:
                 loop.call_soon_threadsafe(hand_over, ended)
 
         if who is not None:
-            await slots.take(who.client, owner=who.is_owner, first=who.first)
+            await slots.take(who.client, owner=who.is_owner, rank=who.rank)
         running = self._executor().submit(measured)
         # Once, and with all that there is to tell: to wake the loop gives up the interpreter. Not
         # before the thread has ended, whether anybody still waits for it or not.

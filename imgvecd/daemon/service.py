@@ -261,6 +261,12 @@ class DaemonService:
         size = generation.index.size_bytes if generation else 0
         return await INTERACTIVE.run(self._image_store.stats, size)
 
+    def kept(self, request: api.SearchRequest) -> api.SearchResponse | None:
+        """Return the answer that was given before, if it still is the answer; at once."""
+        generation = self._engine.generation
+        found = None if generation is None else generation.searcher.kept(request)
+        return None if found is None else msgspec.structs.replace(found, indexing=self.working)
+
     def remembers(self, request: api.SearchRequest) -> bool:
         """Return whether nothing has to be encoded for a search, as far as can be told at once."""
         generation = self._engine.generation

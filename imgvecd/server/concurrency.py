@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from imgvecd.core.slots import Slots
+from imgvecd.core.slots import ORDINARY, RANKS, Slots
 from imgvecd.core.threads import Asker, asker
 from imgvecd.server.client_connection import client_of
 from imgvecd.server.route import Table, Work
@@ -18,6 +18,8 @@ from imgvecd.server.route import Table, Work
 SLOTS = 16
 # Between two requests of one client that set the daemon to work. A person notices nothing of it.
 _UPKEEP_REST_S = 0.05
+# What goes before and after all else that a client waits for.
+_RANKS = {Work.REMEMBERED: 0, Work.ENCODING: RANKS - 1, Work.UPKEEP: RANKS - 1}
 
 
 def slots_by_work() -> dict[Work, Slots]:
@@ -29,6 +31,8 @@ def slots_by_work() -> dict[Work, Slots]:
     return {
         Work.QUICK: Slots(SLOTS),
         Work.REMEMBERED: Slots(SLOTS),
+        # most of the time they wait for each other's texts, and what waits is encoded together
+        Work.ENCODING: Slots(2 * SLOTS, beside_others=SLOTS // 2),
         Work.UPKEEP: Slots(4, per_client=1),
         Work.HEAVY: Slots(2, per_client=1, most_waiting=16),
         Work.WAITING: Slots(48, per_client=24, most_waiting=0),
@@ -61,7 +65,7 @@ def search_place(
     Args:
         remembered: nothing has to be encoded for it, so it waits for none that do.
     """
-    return _place(request, Work.REMEMBERED if remembered else Work.QUICK, slots)
+    return _place(request, Work.REMEMBERED if remembered else Work.ENCODING, slots)
 
 
 @contextlib.asynccontextmanager
@@ -70,7 +74,7 @@ async def _place(
 ) -> AsyncIterator[None]:
     client = client_of(request)
     await slots[work].take(client, owner=client.is_owner)
-    token = asker.set(Asker(client, client.is_owner, first=work is Work.REMEMBERED))
+    token = asker.set(Asker(client, client.is_owner, _RANKS.get(work, ORDINARY)))
     try:
         yield
     finally:

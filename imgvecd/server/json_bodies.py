@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 # Without long pictures. A plan of duplicates, which is longer, is the owner's own.
 MOST_BYTES = 4_000_000
+_SMALL_BYTES = 4096  # decoded in a few hundredths of a millisecond
 # What is looked at before others are served; of twice as many characters, a picture is long.
 _AT_ONCE = 1 << 16
 _TOKEN_BYTES = 24  # nobody guesses it, and base64 needs no padding
@@ -70,8 +71,9 @@ async def decoded_body(body: bytes, shape: type[T], most_bytes: int | None = MOS
     began = time.thread_time()
     try:
         result = decoded("Request body", text, shape)
-    finally:  # refused or not, others go on first
-        await Courtesy().rest(time.thread_time() - began)
+    finally:  # refused or not, others go on first, unless it took them next to nothing
+        if len(text) > _SMALL_BYTES:
+            await Courtesy().rest(time.thread_time() - began)
     for term in terms(result) if pictures else ():
         if term.data in pictures:
             msgspec.structs.force_setattr(term, "data", pictures.pop(term.data))

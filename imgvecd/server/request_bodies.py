@@ -103,8 +103,9 @@ async def _received(request: web.Request, slots: Slots) -> bytes:
         BusyError: it comes slowly, and others wait.
         TooLargeError: there is no end to it.
     """
-    if request.content.is_eof():  # it came with the head, as most do
-        return await _read(request)
+    if request.content.is_eof():  # it came with the head, as most do, and is as small
+        return await request.content.read()
+    parsing_s(request)  # what came before it on this connection is nothing that it rests for
     reading = asyncio.ensure_future(_read(request))
     began = time.monotonic()
     try:

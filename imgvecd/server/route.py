@@ -57,9 +57,11 @@ class Work(enum.Enum):
     QUICK = enum.auto()
     """Answered within the deadline; clients take turns."""
     SEARCH = enum.auto()
-    """Either that or `REMEMBERED`, which is known when the request has been read."""
+    """Either of the next two, which is known when the request has been read."""
     REMEMBERED = enum.auto()
     """A search for which nothing has to be encoded: as `QUICK`, and before it."""
+    ENCODING = enum.auto()
+    """A search that waits for the encoder: within the deadline, and after what does not."""
     UPKEEP = enum.auto()
     """Sets the daemon to work, which costs more than to answer: a client rests after each."""
     HEAVY = enum.auto()
@@ -72,7 +74,7 @@ class Work(enum.Enum):
     @property
     def lasts(self) -> bool:
         """Whether it has no deadline, or one of its own."""
-        return self not in {Work.QUICK, Work.SEARCH, Work.REMEMBERED, Work.UPKEEP}
+        return self in {Work.HEAVY, Work.WAITING, Work.STREAM}
 
 
 @dataclass(frozen=True, slots=True)

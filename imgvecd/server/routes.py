@@ -272,9 +272,11 @@ class Routes:
     async def search(self, request: web.Request) -> web.Response:
         """Answer the hits of one search."""
         wanted = await search_request(request)
-        remembered = self._service.remembers(wanted)
-        async with search_place(request, self.slots, remembered=remembered):
-            found = await self._service.search(wanted)
+        found = self._service.kept(wanted)
+        if found is None:
+            remembered = self._service.remembers(wanted)
+            async with search_place(request, self.slots, remembered=remembered):
+                found = await self._service.search(wanted)
         logger.info(
             "%ssearch: %d hits of %d in %.1f ms",
             "slow " if found.took_ms > _SLOW_MS else "",

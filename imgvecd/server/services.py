@@ -222,6 +222,10 @@ class Service(Protocol):
         """Return what the library holds."""
         ...
 
+    def kept(self, request: api.SearchRequest) -> api.SearchResponse | None:
+        """Return the answer that was given before, if it still is the answer; at once."""
+        ...
+
     def remembers(self, request: api.SearchRequest) -> bool:
         """Return whether nothing has to be encoded for a search, as far as can be told at once."""
         ...

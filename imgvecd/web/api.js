@@ -11,27 +11,16 @@ function problem(status, detail) {
   return Object.assign(new Error(detail), { status });
 }
 
-/**
- * Return the JSON that a route answers.
- * @param {string} method
- * @param {string} path
- * @param {any} [body]
- * @param {AbortSignal} [signal]
- * @returns {Promise<Answer>}
- */
+/** Return the JSON that a route answers. @param {string} method @param {string} path @param {any} [body] @param {AbortSignal} [signal] @returns {Promise<Answer>} */
 export async function ask(method, path, body, signal) {
   const options = /** @type {RequestInit} */ ({ method, signal });
   if (method !== "GET") {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body ?? {});
   }
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
-  }
+  const response = await fetch(path, options).catch((error) => {
+    throw error.name === "AbortError" ? error : problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
+  });
   const text = await response.text();
   if (!response.ok) {
     let detail = text.slice(0, 300) || response.statusText;
@@ -48,12 +37,9 @@ export async function ask(method, path, body, signal) {
 export function withFields(path, fields) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) {
-    if (value !== undefined && value !== "") {
-      query.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
-    }
+    if (value !== undefined && value !== "") query.set(name, typeof value === "object" ? JSON.stringify(value) : value);
   }
-  const text = query.toString();
-  return text ? `${path}?${text}` : path;
+  return query.size ? `${path}?${query}` : path;
 }
 
 /** @param {string} path @returns {[string, string]} its folder and its name */
@@ -77,7 +63,7 @@ export function photos(count) {
   return count === 1 ? "1 photo" : `${count.toLocaleString()} photos`;
 }
 
-/** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
+/** @param {Say} say is told why, if it fails @param {() => Promise<void>} act */
 export async function attempt(say, act) {
   try {
     await act();
@@ -86,7 +72,7 @@ export async function attempt(say, act) {
   }
 }
 
-/** @param {{id: number, hash?: string}} item @param {number} size */
+/** @param {Pick<Item, "id" | "hash">} item @param {number} size */
 export function thumbnail(item, size) {
   return withFields(`/v1/images/${item.id}/thumbnail`, { size, hash: item.hash?.slice(0, 16) });
 }

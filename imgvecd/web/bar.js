@@ -2,7 +2,7 @@
 
 import { ask, child, photos, withFields } from "./api.js";
 import { Results } from "./sources.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const TYPING_MS = 300;
 const HEAVIEST = 10; // weight of a term
@@ -84,11 +84,11 @@ export class Bar {
         <button class="chip" popovertarget="filters">+ Filter</button>
         ${scene.query || scene.picture
           ? html`<div class="toggle" role="group" aria-label="Order">
-              <button aria-pressed=${String(scene.order === "score")} @click=${() => this.told.order("score")}>Relevance</button>
-              <button aria-pressed=${String(scene.order === "newest")} @click=${() => this.told.order("newest")}>Newest</button>
+              <button aria-pressed=${scene.order === "score"} @click=${() => this.told.order("score")}>Relevance</button>
+              <button aria-pressed=${scene.order === "newest"} @click=${() => this.told.order("newest")}>Newest</button>
             </div>`
-          : nothing}
-        ${this.results ? html`<span class="said" role="status">${this._understood(this.results)}</span>` : nothing}
+          : ""}
+        ${this.results ? html`<span class="said" role="status">${this._understood(this.results)}</span>` : ""}
         <span class="count" role="status">${this.count}</span>`,
       chips,
     );
@@ -121,7 +121,7 @@ export class Bar {
       @click=${() => this._add({ min_rating: star === least ? undefined : star })}>★</button>`);
     render(["Rating ", stars], child(this.box, "#least"));
     const heart = child(this.box, "#favorite");
-    heart.ariaPressed = String(Boolean(favorite));
+    heart.ariaPressed = `${!!favorite}`;
     heart.onclick = () => this._add({ favorite: favorite ? undefined : true });
   }
 
@@ -173,23 +173,18 @@ export class Bar {
 
 /** Return [words, the filters without it] of each filter. @param {Filters} filters @returns {[string, Fields][]} */
 function chipsOf(filters) {
-  /** @type {[string, Fields][]} */
-  const chips = [];
-  for (const [key, value] of Object.entries(filters)) {
+  return Object.entries(filters).flatMap(([key, value]) => {
     const { [key]: _, ...rest } = filters;
-    if (key === "tags") {
-      for (const tag of value) {
-        const tags = value.filter((/** @type {string} */ each) => each !== tag);
-        chips.push([tag, tags.length ? { ...rest, tags } : rest]);
-      }
-    } else if (key === "min_rating") chips.push([`${"★".repeat(value)} and more`, rest]);
-    else if (key === "favorite") chips.push([value ? "♥ favorites" : "no favorites", rest]);
-    else if (key === "near") chips.push([`within ${value[2]} km`, rest]);
-    else if (key === "box") chips.push(["a part of the map", rest]);
-    else if (key === "folder") chips.push([shortened("folder", value), rest]);
-    else chips.push([String(value), rest]);
-  }
-  return chips;
+    if (key === "min_rating") return [[`${"★".repeat(value)} and more`, rest]];
+    if (key === "favorite") return [[value ? "♥ favorites" : "no favorites", rest]];
+    if (key === "near") return [[`within ${value[2]} km`, rest]];
+    if (key === "box") return [["a part of the map", rest]];
+    if (key !== "tags") return [[shortened(key, value), rest]];
+    return value.map((/** @type {string} */ tag) => {
+      const tags = value.filter((/** @type {string} */ each) => each !== tag);
+      return [tag, tags.length ? { ...rest, tags } : rest];
+    });
+  });
 }
 
 /** @param {string} kind @param {string} value */
@@ -199,7 +194,7 @@ function shortened(kind, value) {
   return parts.length > 2 ? `…/${parts.slice(-2).join("/")}` : value;
 }
 
-/** @param {Answer | null} state @returns {{kind: string, text: string}} */
+/** @param {Answer | null} state */
 function workOf(state) {
   if (!state) return { kind: "", text: "Status" };
   const { files } = state;

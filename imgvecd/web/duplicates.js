@@ -3,7 +3,7 @@
 import { ask, attempt, splitPath, thumbnail, written } from "./api.js";
 import { within } from "./layout.js";
 import { size } from "./panel.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const KINDS = /** @type {Record<string, string>} */ ({
   same_bytes: "The very same file", same_pixels: "The same picture", reencoded: "Saved anew or resized",
@@ -24,12 +24,12 @@ const FIELDS = /** @type {[string, (file: any) => string][]} */ ([
 ]);
 
 export class Duplicates {
-  /** @param {HTMLElement} box @param {(text: string) => void} say */
+  /** @param {HTMLElement} box @param {Say} say */
   constructor(box, say) {
     this.box = box;
     this.say = say;
     this.visible = false;
-    /** @type {{kind: string, files: any[]}[]} */
+    /** @type {Alike[]} */
     this.groups = [];
     this.page = 50; // groups that are asked for at once
     this.total = 0;
@@ -49,21 +49,18 @@ export class Duplicates {
     this.done = null;
   }
 
-  hide() {
-    this.visible = false;
-  }
-
   /** @param {number} [at] the group to begin with; else the last one seen */
   async show(at = this.at) {
     this.visible = true;
     this.at = at;
     render(written("comparing"), this.box);
     this.groups = [];
+    const { groups } = this;
     await this._more(Math.min(this.at + this.page, 10_000));
-    this._go(0);
+    if (groups === this.groups) this._go(0);
   }
 
-  /** @param {string} key @returns {(() => void) | undefined} what it does */
+  /** @param {string} key @returns {Act | undefined} what it does */
   key(key) {
     const { files } = this.groups[this.at] ?? {};
     // arrows scroll
@@ -102,10 +99,11 @@ export class Duplicates {
 
   /** @param {number} limit groups to take in, after those that are here */
   async _more(limit) {
-    const cursor = this.groups.length ? this.cursor : null;
-    const found = await ask("POST", "/v1/duplicates", { limit, cursor });
-    if (cursor && cursor !== this.cursor) return; // it was asked for twice
-    this.groups.push(...found.groups);
+    const { groups } = this;
+    const { length } = groups;
+    const found = await ask("POST", "/v1/duplicates", { limit, cursor: length ? this.cursor : null });
+    if (groups !== this.groups || length !== groups.length) return; // it was asked for twice
+    groups.push(...found.groups);
     this.total = found.groups_in_all;
     this.cursor = found.next_cursor;
   }
@@ -147,10 +145,7 @@ export class Duplicates {
     });
   }
 
-  /**
-   * Plan, and move what goes to the trash, which is looked at and can be undone.
-   * @param {boolean} all every group, or the one that is seen
-   */
+  /** Plan, and move what goes to the trash, which is looked at and can be undone. @param {boolean} all every group, or the one that is seen */
   _trash(all) {
     return attempt(this.say, async () => {
       const plan = await ask("POST", "/v1/duplicates/plan", {});
@@ -160,7 +155,7 @@ export class Duplicates {
       this.kept.clear();
       const { files, size_bytes: bytes, left } = this.done;
       this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
-      await this.show();
+      if (this.visible) await this.show();
     });
   }
 
@@ -169,7 +164,7 @@ export class Duplicates {
       const done = await ask("POST", "/v1/duplicates/undo", { name: this.done.name });
       this.done = null;
       this.say(`${done.files} are back`);
-      await this.show();
+      if (this.visible) await this.show();
     });
   }
 
@@ -214,15 +209,15 @@ export class Duplicates {
           <span class="grow"></span>
           <button aria-label="Zoom in (+)" @click=${() => this._zoom(STEP)}>+</button>
           <button aria-label="Zoom out (-)" @click=${() => this._zoom(1 / STEP)}>−</button>
-          <button aria-pressed=${String(this.over)} @click=${this._overlay}>Slider</button>
+          <button aria-pressed=${this.over} @click=${this._overlay}>Slider</button>
           <button @click=${() => void this._decide("not_duplicates", "They will not be shown as duplicates again")}>Not duplicates</button>
           <button @click=${() => void this._decide("keep_both", "All of them stay")}>Keep all</button>
         </div>
-        ${this.over ? this._overlaid(order) : nothing}
+        ${this.over ? this._overlaid(order) : ""}
         <div class="side">${order.map((file) => this._figure(file, files.indexOf(file), differing))}</div>
         <div class="row actions">
-          ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : nothing}
-          ${this.total > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.total.toLocaleString()} groups</button>` : nothing}
+          ${goes.length ? html`<button class="main" @click=${() => void this._trash(false)}>Move ${goes.length} to the trash (${size(saved)})</button>` : ""}
+          ${this.total > 1 ? html`<button @click=${() => void this._trash(true)}>The same in all ${this.total.toLocaleString()} groups</button>` : ""}
           ${this._undoing()}
         </div>
       </div>`,
@@ -232,7 +227,7 @@ export class Duplicates {
   }
 
   _undoing() {
-    return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : nothing;
+    return this.done?.files ? html`<button @click=${() => void this._undo()}>Put ${this.done.files} back</button>` : "";
   }
 
   /** @param {any[]} files the later ones lie over the first */
@@ -246,9 +241,9 @@ export class Duplicates {
   _figure(file, number, differing) {
     const stays = this._stays(file);
     return html`<figure class=${stays ? "stays" : "goes"}>
-      ${this.over ? nothing : this._lens([file])}
-      <figcaption><button aria-pressed=${String(stays)} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
-        ${file.protected ? html`<span class="badge">protected</span>` : nothing}<span>${size(file.size_bytes)}</span></figcaption>
+      ${this.over ? "" : this._lens([file])}
+      <figcaption><button aria-pressed=${stays} @click=${() => this._keep(file)}><kbd>${number + 1}</kbd> ${stays ? "Stays" : "Goes"}</button>
+        ${file.protected ? html`<span class="badge">protected</span>` : ""}<span>${size(file.size_bytes)}</span></figcaption>
       <dl>${differing.map(([title, told]) => html`<dt>${title}</dt><dd>${told(file)}</dd>`)}</dl>
     </figure>`;
   }
@@ -257,7 +252,7 @@ export class Duplicates {
   _overlaid(order) {
     return html`<div class="overlaid">
       ${this._lens(order.slice(0, 2))}
-      <input type="range" min="0" max="100" .value=${String(this.split)} aria-label="How much of each picture is seen"
+      <input type="range" min="0" max="100" .value=${this.split} aria-label="How much of each picture is seen"
         @input=${(/** @type {any} */ event) => { this.split = Number(event.target.value); this._place(); }}>
     </div>`;
   }

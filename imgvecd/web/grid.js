@@ -13,6 +13,7 @@ const HEADING = 56;
 const AHEAD = 400; // pixels rendered above and below what is seen
 const FAST = 3; // screens in one frame: no pictures are asked for until it slows down
 const SETTLED_MS = 90;
+const AT_ONCE = 4; // pictures on their way, of the six connections that a browser has: the others wait, and may go unasked
 
 export class Grid {
   /** @param {HTMLElement} box the element that scrolls @param {GridEvents} told */
@@ -35,6 +36,11 @@ export class Grid {
     this._headings = new Map();
     /** @type {HTMLElement[]} */
     this._spare = [];
+    /** Addresses of pictures to be asked for. @type {Map<HTMLElement, string>} */
+    this._wanted = new Map();
+    /** Cells whose pictures are on their way. @type {Set<HTMLElement>} */
+    this._coming = new Set();
+    this._drawn = "";
     this._last = 0;
     this._fast = false;
     this._frame = 0;
@@ -43,8 +49,14 @@ export class Grid {
     box.addEventListener("keydown", (event) => this._key(event));
     box.addEventListener("click", (event) => this._click(event));
     // pictures tell of themselves on the way down alone
-    box.addEventListener("load", (event) => cellOf(event)?.classList.add("shown"), true);
-    box.addEventListener("error", (event) => cellOf(event)?.classList.add("broken"), true);
+    for (const [kind, name] of [["load", "shown"], ["error", "broken"]]) {
+      box.addEventListener(kind, (event) => {
+        const cell = /** @type {HTMLElement} */ (cellOf(event));
+        cell.classList.add(name);
+        this._coming.delete(cell);
+        this._ask();
+      }, true);
+    }
     new ResizeObserver(() => this._resized()).observe(box);
   }
 
@@ -58,14 +70,10 @@ export class Grid {
     return Math.max(this.layout.height - this.box.clientHeight, 0);
   }
 
-  /** @returns {Place} */
   get place() {
-    const row = lastNotAbove(this.layout.tops, this.top + 1, Math.max(this.layout.rows, 1));
-    return {
-      index: this.layout.starts[row] ?? 0,
-      offset: this.top - (this.layout.tops[row] ?? 0),
-      active: this.active,
-    };
+    const { starts, tops, rows } = this.layout;
+    const row = lastNotAbove(tops, this.top + 1, rows);
+    return { index: starts[row], offset: this.top - tops[row], active: this.active };
   }
 
   /** @param {Source} source @param {Place} [place] where to begin */
@@ -115,7 +123,7 @@ export class Grid {
 
   /** Ask again for pictures that did not come. */
   retry() {
-    for (const cell of this._cells.values()) if (cell.classList.contains("broken")) blank(cell);
+    for (const cell of this._cells.values()) if (cell.classList.contains("broken")) this._blank(cell);
     this._render();
   }
 
@@ -125,7 +133,7 @@ export class Grid {
     this.told.selected();
   }
 
-  /** @param {number} index @returns {number} the share of a photo that is seen; 0 and less: none */
+  /** @param {number} index Return the share of a photo that is seen; 0 and less: none. */
   seen(index) {
     const row = this._rowOf(index);
     const height = this.layout.heights[row];
@@ -175,40 +183,56 @@ export class Grid {
     this._last = this.top;
     this._frame ||= requestAnimationFrame(() => {
       this._frame = 0;
-      this._render();
+      this._render(true);
     });
   }
 
-  /** @param {HTMLElement} cell */
-  _free(cell) {
-    cell.remove();
-    blank(cell);
-    if (this._spare.length < 100) this._spare.push(cell);
+  /** @param {boolean} [moved] nothing else has changed */
+  _render(moved) {
+    const { source, top, most } = this; // before anything is written, which would have browsers lay out again
+    if (!source) return;
+    const { starts, tops, rows } = this.layout;
+    const first = lastNotAbove(tops, top - AHEAD, rows);
+    const last = Math.min(lastNotAbove(tops, top + this.box.clientHeight + AHEAD, rows) + 1, rows);
+    const drawn = [first, last, this.base, this._fast].join();
+    if (!moved || drawn !== this._drawn) {
+      this._drawn = drawn;
+      for (const [index, cell] of this._cells) {
+        if (index >= starts[first] && index < starts[last]) continue;
+        this._cells.delete(index);
+        this._blank(cell);
+        this._spare.push(cell);
+      }
+      // what is seen is asked for first
+      const seen = lastNotAbove(tops, top, rows);
+      for (let row = seen; row < last; row++) this._renderRow(source, row);
+      for (let row = first; row < Math.min(seen, last); row++) this._renderRow(source, row);
+      for (const cell of this._spare) cell.remove();
+      this._renderHeadings(source, tops[first] - HEADING, tops[last]);
+      this._tellActive();
+      this._ask();
+    }
+    this.told.moved(top, most);
   }
 
-  _render() {
-    const { source, layout } = this;
-    if (!source) return;
-    const from = this.top - AHEAD;
-    const to = this.top + this.box.clientHeight + AHEAD;
-    const first = layout.rows ? lastNotAbove(layout.tops, Math.max(from, 0), layout.rows) : 0;
-    let last = first;
-    while (last < layout.rows && layout.tops[last] < to) last++;
-    const begin = layout.starts[first] ?? 0;
-    const end = layout.starts[last] ?? 0;
-    for (const [index, cell] of this._cells) {
-      if (index < begin || index >= end) {
-        this._cells.delete(index);
-        this._free(cell);
-      }
+  /** Ask for the next pictures. */
+  _ask() {
+    for (const [cell, address] of this._wanted) {
+      if (this._coming.size >= AT_ONCE) return;
+      this._wanted.delete(cell);
+      this._coming.add(cell);
+      pictureOf(cell).src = address;
     }
-    // what is seen is asked for first
-    const seen = lastNotAbove(layout.tops, Math.max(this.top, 0), Math.max(layout.rows, 1));
-    for (let row = seen; row < last; row++) this._renderRow(source, row);
-    for (let row = first; row < Math.min(seen, last); row++) this._renderRow(source, row);
-    this._renderHeadings(source, from, to);
-    this._tellActive();
-    this.told.moved();
+  }
+
+  /** @param {HTMLElement} cell */
+  _blank(cell) {
+    this._wanted.delete(cell);
+    this._coming.delete(cell);
+    pictureOf(cell).removeAttribute("src"); // whoever still makes it is told to stop
+    cell.classList.remove("shown", "broken", "elsewhere");
+    cell.dataset.photo = "";
+    cell.ariaLabel = "Photo";
   }
 
   /** @param {Source} source @param {number} row */
@@ -219,17 +243,17 @@ export class Grid {
       const width = ratioOf(source.shapes[index]) * heights[row];
       let cell = this._cells.get(index);
       if (!cell) {
-        cell = this._spare.pop() ?? newCell();
+        cell = this._spare.pop() ?? child(written("cell"), ".cell");
         cell.id = `photo-${index}`;
-        cell.dataset.index = String(index);
-        cell.setAttribute("aria-posinset", String(index + 1));
+        cell.dataset.index = `${index}`;
+        cell.ariaPosInSet = `${index + 1}`;
         this._cells.set(index, cell);
-        this.sheet.append(cell);
+        if (!cell.isConnected) this.sheet.append(cell);
       }
       cell.style.transform = `translate(${left}px, ${tops[row] - this.base}px)`;
       cell.style.width = `${width}px`;
       cell.style.height = `${heights[row]}px`;
-      cell.setAttribute("aria-setsize", String(source.complete ? source.length : -1));
+      cell.ariaSetSize = `${source.complete ? source.length : -1}`;
       this._fill(cell, source, index, Math.max(width, heights[row]));
       left += width + GAP;
     }
@@ -238,19 +262,18 @@ export class Grid {
   /** @param {HTMLElement} cell @param {Source} source @param {number} index @param {number} side */
   _fill(cell, source, index, side) {
     cell.classList.toggle("active", index === this.active);
-    cell.setAttribute("aria-selected", String(this.chosen.has(index)));
+    cell.ariaSelected = `${this.chosen.has(index)}`;
     if (this._fast) return;
     const item = source.at(index);
-    if (cell.dataset.photo === String(item?.id)) return;
-    blank(cell);
+    if (cell.dataset.photo === `${item?.id}`) return;
+    this._blank(cell);
     if (!item) return;
-    cell.dataset.photo = String(item.id);
+    cell.dataset.photo = `${item.id}`;
     cell.dataset.band = item.band ?? "";
-    cell.setAttribute("aria-label", item.label);
+    cell.ariaLabel = item.label;
     cell.classList.toggle("elsewhere", item.source !== undefined);
     if (item.source !== undefined) return;
-    const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
-    picture.src = thumbnail(item, thumbnailSize(side * Math.min(devicePixelRatio, 2)));
+    this._wanted.set(cell, thumbnail(item, thumbnailSize(side * Math.min(devicePixelRatio, 2))));
   }
 
   /** @param {Source} source @param {number} from @param {number} to */
@@ -262,15 +285,14 @@ export class Grid {
         this._headings.delete(s);
       }
     }
-    const first = headings.length ? lastNotAbove(headings, Math.max(from, 0), headings.length) : 0;
-    for (let s = first; s < headings.length && headings[s] < to; s++) {
+    for (let s = lastNotAbove(headings, from, headings.length); s < headings.length && headings[s] < to; s++) {
       const section = source.sections[s];
       if (!section.title || headings[s] < from) continue;
       let heading = this._headings.get(s);
       if (!heading) {
         heading = document.createElement("div");
         heading.className = "heading";
-        heading.setAttribute("role", "presentation");
+        heading.role = "presentation";
         heading.textContent = section.title;
         this._headings.set(s, heading);
         this.sheet.append(heading);
@@ -285,12 +307,12 @@ export class Grid {
 
   /** @param {number} index */
   _rowOf(index) {
-    return lastNotAbove(this.layout.starts, index, Math.max(this.layout.rows, 1));
+    return lastNotAbove(this.layout.starts, index, this.layout.rows);
   }
 
   /** @param {number} index */
   _topOf(index) {
-    return this.layout.tops[this._rowOf(index)] ?? 0;
+    return this.layout.tops[this._rowOf(index)];
   }
 
   /** @param {number} index */
@@ -415,10 +437,6 @@ export class Scrubber {
     this.thumb.addEventListener("keydown", (event) => this._key(event));
   }
 
-  hide() {
-    this.box.hidden = true;
-  }
-
   /** @param {Source} source */
   use(source) {
     this.source = source instanceof Timeline && source.sections.length > 1 ? source : null;
@@ -426,7 +444,7 @@ export class Scrubber {
     document.body.classList.toggle("scrubbed", Boolean(this.source));
     if (!this.source) return;
     const { height, headings } = this.grid.layout;
-    this.thumb.setAttribute("aria-valuemax", String(this.source.sections.length - 1));
+    this.thumb.ariaValueMax = `${this.source.sections.length - 1}`;
     this.track.textContent = "";
     let last = "";
     let lowest = -1;
@@ -442,20 +460,19 @@ export class Scrubber {
       this.track.append(year);
     });
     this._at = -1; // other months
-    this.show(this.grid.top);
+    this.show(this.grid.top, this.grid.most);
   }
 
-  /** @param {number} top */
-  show(top) {
+  /** @param {number} top @param {number} most it can be */
+  show(top, most) {
     if (!this.source) return;
     const sections = this.source.sections;
     const at = lastNotAbove(this.grid.layout.headings, top + 1, sections.length);
-    this.thumb.style.top = `${100 * within(top / this.grid.most || 0, 0, 1)}%`;
+    this.thumb.style.top = `${100 * within(top / most || 0, 0, 1)}%`;
     if (this._at === at) return;
     this._at = at;
-    this.label.textContent = sections[at]?.title ?? "";
-    this.thumb.setAttribute("aria-valuenow", String(at));
-    this.thumb.setAttribute("aria-valuetext", sections[at]?.title ?? "");
+    this.thumb.ariaValueNow = `${at}`;
+    this.thumb.ariaValueText = this.label.textContent = sections[at]?.title ?? "";
   }
 
   /** @param {PointerEvent} event */
@@ -493,20 +510,11 @@ export class Scrubber {
 }
 
 /** @param {HTMLElement} cell */
-function blank(cell) {
-  const picture = /** @type {HTMLImageElement} */ (cell.firstChild);
-  picture.removeAttribute("src"); // whoever still makes it is told to stop
-  cell.classList.remove("shown", "broken", "elsewhere");
-  cell.dataset.photo = "";
-  cell.setAttribute("aria-label", "Photo");
+function pictureOf(cell) {
+  return /** @type {HTMLImageElement} */ (cell.firstChild);
 }
 
 /** @param {Event} event @returns {HTMLElement | null} */
 function cellOf({ target }) {
   return /** @type {HTMLElement} */ (target).closest(".cell");
-}
-
-/** @returns {HTMLElement} */
-function newCell() {
-  return child(written("cell"), ".cell");
 }

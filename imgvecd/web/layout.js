@@ -19,12 +19,7 @@ export function ratioOf(shape) {
   return within(wholeRatioOf(shape), LEAST_RATIO, MOST_RATIO);
 }
 
-/**
- * @param {Uint8Array} shapes
- * @param {{start: number}[]} sections ascending; the first begins at 0
- * @param {{width: number, rowHeight: number, gap: number, heading: number}} size
- * @returns {Layout}
- */
+/** @param {Uint8Array} shapes @param {Pick<Section, "start">[]} sections ascending; the first begins at 0 @param {Size} size */
 export function layOut(shapes, sections, size) {
   const count = shapes.length;
   const starts = new Uint32Array(count + 1);
@@ -48,7 +43,7 @@ export function layOut(shapes, sections, size) {
         sum += ratios[shapes[next++]];
         height = (size.width - size.gap * (next - first - 1)) / sum;
       }
-      height = height > size.rowHeight * TALLEST ? size.rowHeight : height;
+      if (height > size.rowHeight * TALLEST) height = size.rowHeight;
       starts[rows] = first;
       tops[rows] = top;
       heights[rows] = height;
@@ -69,10 +64,7 @@ export function layOut(shapes, sections, size) {
   };
 }
 
-/**
- * Return the last place in ascending values that is not above a value.
- * @param {ArrayLike<number>} values @param {number} value @param {number} length
- */
+/** Return the last place in ascending values that is not above a value. @param {ArrayLike<number>} values @param {number} value @param {number} length */
 export function lastNotAbove(values, value, length) {
   let low = 0;
   let high = length - 1;

@@ -2,7 +2,7 @@
 
 import { ask, photos, thumbnail, withFields } from "./api.js";
 import { within } from "./layout.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const TILE = 256;
 const SIDE = 1 << 14; // of the coastline, in its units
@@ -36,13 +36,8 @@ export class PhotoMap {
     this._asked = 0;
     this._settling = 0;
     this._frame = 0;
-    this._sizes = new ResizeObserver(() => this._moved());
+    new ResizeObserver(() => this._moved()).observe(box);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this._moved());
-  }
-
-  hide() {
-    this.visible = false;
-    this._sizes.disconnect();
   }
 
   /** @param {Spot} [spot] where to begin; else where the photos are */
@@ -52,7 +47,6 @@ export class PhotoMap {
     this.failure = "";
     this.spot = limited(spot ?? WHOLE, this._size.height);
     this._draw();
-    this._sizes.observe(this.box);
     this._land ??= landOf(/** @type {any} */ (await ask("GET", "/web/vendor/land.json")));
     if (!spot) {
       const far = await this._within([-90, -180, 90, 180]); // in large cells
@@ -74,7 +68,7 @@ export class PhotoMap {
     if (this.visible) void this._ask();
   }
 
-  /** @param {string} key @returns {(() => void) | undefined} what it does */
+  /** @param {string} key @returns {Act | undefined} what it does */
   key(key) {
     return /** @type {Keys} */ ({
       ArrowLeft: () => this._pan(-STEP, 0), ArrowRight: () => this._pan(STEP, 0),
@@ -93,7 +87,7 @@ export class PhotoMap {
     return TILE * 2 ** this.spot.zoom;
   }
 
-  /** @param {{latitude: number, longitude: number}} at @returns {Pixels} pixels in the box */
+  /** @param {Point} at Return its pixels in the box. */
   _pixels(at) {
     const { width, height } = this._size;
     const { spot } = this;
@@ -112,7 +106,7 @@ export class PhotoMap {
     return onEarth([south, spot.longitude - half, north, spot.longitude + half]);
   }
 
-  /** @param {Box} box @returns {Spot} from which all of it is seen */
+  /** @param {Box} box Return the spot from which all of it is seen. */
   _fitting([south, west, north, east]) {
     const { width, height } = this._size;
     const wide = ((east - west + 360) % 360 || 360) / 360;
@@ -292,7 +286,7 @@ export class PhotoMap {
     const many = photos(group.count);
     return html`<li><button class="spot digits-${String(group.count).length}" aria-label=${place ? `${many} near ${place}` : many}
       @focus=${() => this._reveal(group)} @click=${() => void this._open(group)}><img alt="" draggable="false" src=${thumbnail(group, 128)}>
-      ${group.count > 1 ? html`<b>${group.count.toLocaleString(undefined, { notation: "compact" })}</b>` : nothing}${place ? html`<span>${place.split(",")[0]}</span>` : nothing}</button></li>`;
+      ${group.count > 1 ? html`<b>${group.count.toLocaleString(undefined, { notation: "compact" })}</b>` : ""}${place ? html`<span>${place.split(",")[0]}</span>` : ""}</button></li>`;
   }
 
   /** Put the groups and the scale where they belong. */
@@ -388,23 +382,23 @@ export class PhotoMap {
   }
 }
 
-/** @param {number} latitude @returns {number} how far down it lies: 0 at 85° north, 1 at 85° south */
+/** @param {number} latitude Return how far down it lies: 0 at 85° north, 1 at 85° south. */
 function down(latitude) {
   const sine = Math.sin((within(latitude, -85.0511, 85.0511) * Math.PI) / 180);
   return 0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI);
 }
 
-/** @param {number} share @returns {number} the latitude that lies so far down */
+/** @param {number} share Return the latitude that lies so far down. */
 function up(share) {
   return (Math.atan(Math.sinh((0.5 - within(share, 0, 1)) * 2 * Math.PI)) * 180) / Math.PI;
 }
 
-/** @param {number} longitude @returns {number} the same, from -180 to 180 */
+/** @param {number} longitude Return the same, from -180 to 180. */
 function turned(longitude) {
   return ((((longitude + 180) % 360) + 360) % 360) - 180;
 }
 
-/** @param {Spot} spot @param {number} height Keep the earth as high as the box, and its ends out of it. @returns {Spot} */
+/** @param {Spot} spot @param {number} height Keep the earth as high as the box, and its ends out of it. */
 function limited({ latitude, longitude, zoom }, height) {
   const least = Math.log2(Math.max(height, TILE) / TILE);
   const large = within(zoom, least, DEEPEST);
@@ -412,7 +406,7 @@ function limited({ latitude, longitude, zoom }, height) {
   return { latitude: up(within(down(latitude), edge, 1 - edge)), longitude: turned(longitude), zoom: large };
 }
 
-/** @param {{latitude: number, longitude: number}[]} points @returns {Box} the narrowest that holds them, and so many degrees around */
+/** @param {Point[]} points @returns {Box} the narrowest that holds them, and so many degrees around */
 function extentOf(points, around = 0.002) {
   const latitudes = points.map((point) => point.latitude);
   const longitudes = points.map((point) => point.longitude).sort((a, b) => a - b);

@@ -2,22 +2,14 @@
 
 import { ask, attempt, splitPath, thumbnail } from "./api.js";
 import { detailsOf } from "./viewer.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const SIMILAR = 12;
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short", timeZone: "UTC" });
-const FACTS = /** @type {[string, string][]} */ ([
-  ["camera", "Camera"],
-  ["lens", "Lens"],
-  ["exposure_s", "Exposure"],
-  ["f_number", "Aperture"],
-  ["iso", "ISO"],
-  ["focal_length_mm", "Focal length"],
-  ["title", "Title"],
-  ["description", "Description"],
-  ["city", "City"],
-  ["country", "Country"],
-]);
+const FACTS = Object.entries({
+  camera: "Camera", lens: "Lens", exposure_s: "Exposure", f_number: "Aperture", iso: "ISO", focal_length_mm: "Focal length",
+  title: "Title", description: "Description", city: "City", country: "Country",
+});
 
 export class Panel {
   /** @param {HTMLElement} box @param {PanelEvents} told */
@@ -108,15 +100,15 @@ export class Panel {
           <h2>${name}</h2>
           <button class="quiet" aria-label="Close the panel" @click=${this.told.close}>✕</button>
         </header>
-        ${file.offline ? html`<p class="badge">Offline: its drive is not here</p>` : nothing}
-        ${image.failure ? html`<p class="wrong">${image.failure}</p>` : nothing}
-        ${image.truncated ? html`<p class="wrong">The file ends early; this is what there is.</p>` : nothing}
+        ${file.offline ? html`<p class="badge">Offline: its drive is not here</p>` : ""}
+        ${image.failure ? html`<p class="wrong">${image.failure}</p>` : ""}
+        ${image.truncated ? html`<p class="wrong">The file ends early; this is what there is.</p>` : ""}
         <p class="when">${whenOf(image)}</p>
         <div class="stars" role="group" aria-label="Rating">
           ${[1, 2, 3, 4, 5].map(
             (star) => html`<button
               class="star ${star <= (said.rating ?? image.metadata?.rating ?? 0) ? "lit" : ""}"
-              aria-label="${star} of 5" aria-pressed=${String(said.rating === star)}
+              aria-label="${star} of 5" aria-pressed=${said.rating === star}
               @click=${() => this.rate(star)}>★</button>`,
           )}
         </div>
@@ -132,7 +124,7 @@ export class Panel {
           </form>
         </div>
         <label class="note">Note
-          <textarea rows="2" maxlength="10000" .value=${String(said.note ?? "")}
+          <textarea rows="2" maxlength="10000" .value=${said.note ?? ""}
             @change=${(/** @type {any} */ event) => {
               const text = event.target.value.trim();
               void this._set({ note: text || null }, "The note is kept");
@@ -142,7 +134,7 @@ export class Panel {
           ? html`<video controls preload="none" playsinline aria-label="The film" poster=${thumbnail(image, 512)} src=${source}
               @error=${() => this.told.say("This browser cannot play it")}></video>
               <a class="button wide" href=${source} download>Download the film</a>`
-          : nothing}
+          : ""}
         <dl>
           <dt>Size</dt>
           <dd>${image.width ?? "?"} × ${image.height ?? "?"} · ${size(file.size_bytes)} · ${(image.format ?? "").toUpperCase()}</dd>
@@ -154,20 +146,20 @@ export class Panel {
             ? html`<dt>Place</dt><dd><button class="link" @click=${() => this.told.filter({
                 near: [image.metadata.gps_latitude, image.metadata.gps_longitude, 5],
               })}>${image.metadata.gps_latitude.toFixed(4)}, ${image.metadata.gps_longitude.toFixed(4)}</button></dd>`
-            : nothing}
+            : ""}
           ${image.place
             ? html`<dt>Taken in</dt><dd><button class="link" @click=${() => this.told.filter({ place: image.place })}>${image.place}</button></dd>`
-            : nothing}
+            : ""}
           <dt>Folder</dt>
           <dd><button class="link" @click=${() => this.told.filter({ folder: folder || "/" })}>${folder || "/"}</button></dd>
           ${image.files.length > 1
             ? html`<dt>Also at</dt>${image.files.slice(1).map((/** @type {any} */ other) => html`<dd>${other.path}</dd>`)}`
-            : nothing}
+            : ""}
         </dl>
         ${image.text
           ? html`<details class="read"><summary>Text in the picture</summary><p>${image.text}</p></details>`
-          : nothing}
-        ${file.offline ? nothing : html`<a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>`}
+          : ""}
+        ${file.offline ? "" : html`<a class="button wide" href="/v1/images/${image.id}/original" download=${name}>Download the original</a>`}
         <h3>More like this</h3>
         <div class="strip">
           ${this.similar.map(
@@ -190,9 +182,9 @@ export class Panel {
   }
 }
 
-/** @param {string} title @param {string[] | undefined} list @param {{filter: (f: any) => void}} told */
+/** @param {string} title @param {string[] | undefined} list @param {PanelEvents} told */
 function words(title, list, told) {
-  if (!list?.length) return nothing;
+  if (!list?.length) return "";
   return html`<dt>${title}</dt><dd>${list.map(
     (word) => html`<button class="link" @click=${() => told.filter({ tags: [word] })}>${word}</button> `,
   )}</dd>`;

@@ -46,11 +46,11 @@ export class Timeline {
     this._head = [];
     /** Ends when everything is known. */
     this.whole = Promise.resolve();
-    /** @type {() => void} */
+    /** @type {Act} */
     this.onload = () => {};
     /** Of the sections. @type {number[]} */
     this._starts = [];
-    /** Parts of months, by the index of their first photo. @type {Map<number, {ids: number[], hashes: string[], days: number[]}>} */
+    /** Parts of months, by the index of their first photo. @type {Map<number, Answer>} */
     this._loaded = new Map();
     /** @type {Map<number, Promise<void>>} */
     this._loading = new Map();
@@ -80,7 +80,7 @@ export class Timeline {
 
   /** @param {any[]} images the first ones */
   _begin(images) {
-    /** @type {{month: string, count: number}[]} */
+    /** @type {Answer["months"]} */
     const months = [];
     this._head = images.map(({ id, hash, taken_at: taken = "" }) => {
       const month = taken.slice(0, 7) || "undated";
@@ -182,9 +182,9 @@ export class Results {
     this.shapes = new Uint8Array();
     /** @type {Section[]} */
     this.sections = [];
-    /** @type {() => void} */
+    /** @type {Act} */
     this.onload = () => {};
-    /** Told why no more comes. @type {(why: string) => void} */
+    /** Told why no more comes. @type {Say} */
     this.onfail = () => {};
     /** What came with the first hits. @type {any} */
     this.answer = null;

@@ -1,7 +1,7 @@
 /** What the daemon is doing, and what can be done about it. */
 
 import { ask, attempt, commands } from "./api.js";
-import { html, nothing, render } from "./vendor/lit-html.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const SHOWN = 100;
 
@@ -35,7 +35,7 @@ export class Status {
           ${pause
             ? html`<button class="main" @click=${() => this._act("/v1/resume", "Indexing goes on", { force: true })}>Resume</button><span>Paused: ${pause.reason}</span>`
             : html`<button @click=${() => this._act("/v1/pause", "Indexing rests; searches go on")}>Pause indexing</button>`}
-          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", "Trying again")}>Try failures again</button>` : nothing}
+          ${files.failed ? html`<button @click=${() => this._act("/v1/retry", "Trying again")}>Try failures again</button>` : ""}
         </div>
         ${state.warnings.map((warning) => html`<p class="wrong">${warning}</p>`)}
         <h3>Folders</h3>
@@ -44,19 +44,19 @@ export class Status {
             ? `offline${root.offline_since ? ` since ${new Date(root.offline_since).toLocaleString()}` : ""}: ${root.offline_reason}`
             : `online, watched by ${root.watching}`}</span></li>`)}</ul>
         <h3>Model</h3>
-        <p>${model.name} ${model.pretrained} ${model.error ? html`<span class="wrong">${model.error}</span>` : nothing} ${model.note ?? ""}</p>
+        <p>${model.name} ${model.pretrained} ${model.error ? html`<span class="wrong">${model.error}</span>` : ""} ${model.note ?? ""}</p>
         ${move
           ? html`<p>Moving to ${move.name} ${move.pretrained}: ${move.loading || `${n(move.indexed)} done, ${n(move.pending)} wait`}
-              ${move.error ? html`<span class="wrong">${move.error}</span>` : nothing}
+              ${move.error ? html`<span class="wrong">${move.error}</span>` : ""}
               ${move.stopped || move.to_fetch_mb
                 ? html`<button @click=${() => this._act("/v1/move/resume", "The move goes on")}>${move.to_fetch_mb ? `Fetch its ${move.to_fetch_mb} MB` : "Resume the move"}</button>`
                 : html`<button @click=${() => this._act("/v1/move/stop", "The move is stopped")}>Stop the move</button>`}</p>`
-          : nothing}
+          : ""}
         ${this.failures.length
           ? html`<h3>What cannot be read</h3><ul class="failures">${this.failures.map(
               (failure) => html`<li><strong>${failure.path}</strong><span>${failure.reason}: ${failure.message}</span></li>`)}</ul>
-              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>${commands.imgvec} failures</code> lists all.</p>` : nothing}`
-          : nothing}
+              ${this.failures.length === SHOWN ? html`<p>These are the first ${SHOWN}; <code>${commands.imgvec} failures</code> lists all.</p>` : ""}`
+          : ""}
       </div>`,
       this.box,
     );

@@ -113,9 +113,9 @@ export class Viewer {
       return { html: Object.assign(document.createElement("div"), { className: "elsewhere", textContent: item.label }) };
     }
     const known = details.get(item.id);
-    const width = known?.width || Math.round(ratio >= 1 ? SIDE : SIDE * ratio);
-    const height = known?.height || Math.round(ratio >= 1 ? SIDE / ratio : SIDE);
-    const wide = width >= height ? 1 : width / height;
+    const width = known?.width || Math.round(SIDE * Math.min(ratio, 1));
+    const height = known?.height || Math.round(SIDE / Math.max(ratio, 1));
+    const wide = Math.min(width / height, 1);
     return {
       id: item.id,
       src: thumbnail(item, 2048),

@@ -23,8 +23,15 @@ type Answer = Fields & {
 };
 type Filters = Fields;
 
+type Act = () => void;
+/** Tells the user. */
+type Say = (text: string) => void;
+
+/** A group of duplicates. */
+type Alike = { kind: string; files: any[] };
+
 /** What a key does. */
-type Keys = Record<string, () => void>;
+type Keys = Record<string, Act>;
 /** Which photo it leads to. */
 type Steps = Record<string, () => number>;
 
@@ -73,13 +80,18 @@ type Layout = {
   height: number;
 };
 
-/** What is in the middle of the map, in degrees, and how large: at zoom 0 the earth is a tile wide. */
-type Spot = { latitude: number; longitude: number; zoom: number };
+/** In pixels. */
+type Size = { width: number; rowHeight: number; gap: number; heading: number };
+
+/** In degrees. */
+type Point = { latitude: number; longitude: number };
+/** What is in the middle of the map, and how large: at zoom 0 the earth is a tile wide. */
+type Spot = Point & { zoom: number };
 type Pixels = { x: number; y: number };
 /** South, west, north, east. */
 type Box = [number, number, number, number];
 /** Photos that were taken near each other; all of them lie in the box. */
-type Group = { latitude: number; longitude: number; count: number; id: number; hash: string; box: Box };
+type Group = Point & { count: number; id: number; hash: string; box: Box };
 
 // What each part of the page tells those who made it.
 type BarEvents = {
@@ -93,7 +105,7 @@ type BarEvents = {
 };
 type GridEvents = {
   open: (index: number) => void;
-  moved: () => void;
+  moved: (top: number, most: number) => void;
   selected: () => void;
 };
 type LiveEvents = {

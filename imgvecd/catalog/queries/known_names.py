@@ -58,12 +58,13 @@ class KnownNames:
         self._clock = -1
         self._changes = -1
         self._outdated = False
+        self._reads = 0
         self._fresh_until = 0.0
 
     @property
-    def are_due(self) -> bool:
-        """Whether names that were told are no more, and may be read again now."""
-        return self._outdated and time.monotonic() >= self._fresh_until
+    def edition(self) -> int:
+        """Which names are told now: another number once they are read again, or may be."""
+        return self._reads + (self._outdated and time.monotonic() >= self._fresh_until)
 
     def called(self, names: Sequence[str]) -> dict[str, list[KnownName]]:
         """Return those folded names that something in the library has, and what has them."""
@@ -142,6 +143,7 @@ class KnownNames:
             self._spellings = None
         self._clock, self._changes = clock, changes
         self._outdated = False
+        self._reads += 1
         self._fresh_until = time.monotonic() + _SHARE * (time.monotonic() - began)
         return self._names
 

@@ -85,7 +85,7 @@ class SearchRows:
     @property
     def state(self) -> Hashable:
         """What the answers of all else here depend on: while it is the same, so are they."""
-        return self._database.changes, self._known.are_due
+        return self._database.changes, self._known.edition
 
     def one_moment(self) -> contextlib.AbstractContextManager[None]:
         """Have all that this thread asks here, of images and of embeddings be of one moment."""
@@ -186,15 +186,14 @@ class SearchRows:
         columns: str | None = None,
         among: Sequence[int] | None = None,
     ) -> list[int]:
-        asked = dict.fromkeys(
-            expression(text, beginnings=beginnings)
-            for beginnings in ((False,) if whole_words else (False, True))
-        )
-        for wanted in asked:
-            if wanted is not None:
+        before = None
+        for beginnings in (False,) if whole_words else (False, True):
+            wanted = expression(text, beginnings=beginnings)
+            if wanted is not None and wanted != before:
                 where = wanted if columns is None else f"{{{columns}}} : ({wanted})"
                 if rows := self._names_matching(where, limit, among):
                     return rows
+            before = wanted
         return []
 
     def _names_matching(

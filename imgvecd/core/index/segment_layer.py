@@ -77,6 +77,13 @@ class Layer:
         """Return the vectors of those rows, in their order."""
         return packed(self.segment.vectors[rows])
 
+    def candidates(self, queries: Float32Array, k: int) -> Int64Array:
+        """Return visible rows that hold the k best of each query; see `Segment.candidates`."""
+        if k < len(self):
+            return self.segment.candidates(queries, k, self.visible)
+        rows = self.visible_rows()
+        return np.broadcast_to(rows, (len(queries), len(rows)))
+
     def scores(self, query: Float32Array, rows: Int64Array) -> Float32Array:
         """Return the exact cosines of `rows` with one query; equal vectors score equally."""
         vectors = self.segment.vectors

@@ -95,7 +95,7 @@ class Snapshot:
         ids = np.empty((len(queries), k), np.int64)
         for start in range(0, len(queries) if k else 0, _BLOCK_QUERIES):
             block = queries[start : start + _BLOCK_QUERIES]
-            rows = [layer.segment.candidates(block, k, layer.visible) for layer in layers]
+            rows = [layer.candidates(block, k) for layer in layers]
             for i, query in enumerate(block):
                 scores[start + i], ids[start + i] = _best(query, k, layers, [r[i] for r in rows])
         return scores, ids

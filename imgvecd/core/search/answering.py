@@ -266,7 +266,7 @@ class Answering:
 
     def _look_at(self, ids: Sequence[int]) -> dict[int, Hit]:
         """Return what shows images, with no score yet."""
-        images = self._image_store.images(ids)
+        images = self._image_store.images(ids, facts=False)
         return {content_id: hit_of(image, 0.0) for content_id, image in images.items()}
 
     def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
+_SCALES = 256  # of queries, remembered: some 12 kB each
 
 Shape = tuple[tuple[bool, float], ...]
 """(whether it is a text, its weight) for each term."""
@@ -65,7 +67,7 @@ Shape = tuple[tuple[bool, float], ...]
 TEXT: Shape = ((True, 1.0),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scale:
     """What cosines of one query mean in one library.
 
@@ -85,27 +87,32 @@ class Scale:
         place = len(self.sample) - max(int(share * len(self.sample)), 1)
         return float(self.sample[place]) if place > 0 else -1.0
 
-    @property
+    @functools.cached_property
     def found(self) -> float:
         """Cosine from which a hit is "found"."""
         return self.score(FOUND)
 
-    @property
+    @functools.cached_property
     def weaker(self) -> float:
         """Cosine from which a hit is at least "weaker"."""
         if self.share_above(self.found):
             return min(self.found, self._share_begins(WEAKER_SHARE))
         return max(self.score(WEAKER), self._share_begins(_MOST_WEAKER))
 
+    @functools.cached_property
+    def _best(self) -> float:
+        """The chance of a cosine of 1."""
+        return self.chances.chance(1.0)
+
     def relevance(self, score: float) -> float:
         """Return the relevance of a cosine, 0 to 1."""
-        return min(self.chances.chance(score) / self.chances.chance(1.0), 1.0)
+        return min(self.chances.chance(score) / self._best, 1.0)
 
     def score(self, relevance: float) -> float:
         """Return the cosine that has this relevance; -1 if all have it."""
         if relevance <= self.relevance(-1.0):
             return -1.0
-        return self.chances.score(relevance * self.chances.chance(1.0))
+        return self.chances.score(relevance * self._best)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,7 @@ class _Sample:
         self.images = images
         self._lock = threading.Lock()
         self._ordinary: collections.OrderedDict[Shape, Ordinary] = collections.OrderedDict()
+        self._remembered = functools.lru_cache(_SCALES)(self._scale)
 
     def ordinary(self, shape: Shape) -> Ordinary | None:
         """Return what ordinary queries of a shape get here, if it is remembered."""
@@ -143,6 +151,10 @@ class _Sample:
             if found is not None:
                 self._ordinary.move_to_end(shape)
             return found
+
+    def known(self, shape: Shape, images: int) -> Ordinary | None:
+        """Return `ordinary`, unless the library has become another one."""
+        return None if self.is_outgrown(images) else self.ordinary(shape)
 
     def remember(self, shape: Shape, measured: Ordinary) -> None:
         """Remember it, in the place of a shape that nobody has asked for the longest."""
@@ -155,12 +167,18 @@ class _Sample:
         """Return whether the library has become another one."""
         return abs(images - self.images) > _DRIFT * self.images
 
-    def scale(self, vector: Float32Array, ordinary: Ordinary, images: int, even: float) -> Scale:
-        """Return the scale of a query by what ordinary ones of its shape get here."""
-        scores = np.sort(matrix_times(self.rows, vector))
-        curve = chances(scores, ordinary.null, images)
+    def scale(self, vector: Float32Array, ordinary: Ordinary, even: float) -> Scale:
+        """Return the scale of a query by what ordinary ones of its shape get here.
+
+        It is remembered: one photo more or less in the library is no reason for another one.
+        """
+        return self._remembered(vector.tobytes(), ordinary, even)
+
+    def _scale(self, vector: bytes, ordinary: Ordinary, even: float) -> Scale:
+        scores = np.sort(matrix_times(self.rows, np.frombuffer(vector, np.float32)))
+        curve = chances(scores, ordinary.null, self.images)
         if ordinary.best_scores is not None:
-            curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, even)
+            curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, self.images, even)
         return Scale(curve, scores)
 
 
@@ -231,22 +249,26 @@ class Relevance:
         ordinary = self.ordinary(shape, images)
         if ordinary is None or self._sample is None:
             return None
-        return self._sample.scale(vector, ordinary, images, even)
+        return self._sample.scale(vector, ordinary, even)
 
     def known_scale(
         self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
     ) -> tuple[bool, Scale | None]:
-        """Return (whether it is known, what `scale` returns then), in half a millisecond.
+        """Return (whether it is known, what `scale` returns then), in half a millisecond or less.
 
         Any thread may ask, whatever is measured meanwhile.
         """
         if images < SMALLEST_LIBRARY:
             return True, None
         sample = self._sample
-        ordinary = None if sample is None else sample.ordinary(shape)
-        if sample is None or ordinary is None or sample.is_outgrown(images):
+        ordinary = None if sample is None else sample.known(shape, images)
+        if sample is None or ordinary is None:
             return False, None
-        return True, sample.scale(vector, ordinary, images, even)
+        return True, sample.scale(vector, ordinary, even)
+
+    def known_ordinary(self, shape: Shape, images: int) -> Ordinary | None:
+        """Return what `ordinary` does, if nothing has to be measured for it, else None."""
+        return None if self._sample is None else self._sample.known(shape, images)
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +17,6 @@ from imgvecd.protocols import EmbeddingSource, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Lane, ModelInfo
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _REFERENCE_BATCH = 32  # texts; a person's query waits for one batch at the most
 
@@ -54,8 +51,15 @@ class Scales:
         return self._relevance.knows_texts
 
     async def ordinary(self, shape: Shape) -> Ordinary | None:
-        """Return what ordinary queries get; None if that is not known yet."""
-        return await self._alone(lambda: self._relevance.ordinary(shape, len(self._index)))
+        """Return what ordinary queries get; None if that is not known yet.
+
+        It is measured in a thread, with no other measuring beside it, and once for all who wait. A
+        caller that leaves leaves the thread behind: nobody else may measure until it ends.
+        """
+        measuring = asyncio.ensure_future(self._measure(shape))
+        self._measures.add(measuring)
+        measuring.add_done_callback(self._measured)
+        return await asyncio.shield(measuring)
 
     @property
     def edition(self) -> int:
@@ -63,35 +67,25 @@ class Scales:
         return self._relevance.edition
 
     def known(self, vector: Float32Array, shape: Shape, even: float) -> tuple[bool, Scale | None]:
-        """Return (whether it is known, the scale as `scale` returns it). Any thread may ask."""
-        return self._relevance.known_scale(vector, shape, len(self._index), even)
+        """Return (whether it is known, the scale of a query, shape (dim,)). Any thread may ask.
 
-    async def scale(self, vector: Float32Array, shape: Shape, even: float) -> Scale | None:
-        """Return the scale of a query, shape (dim,); None if that is not known yet.
+        Where it is not, it is once `ordinary` was asked; None for one that cannot be told.
 
         Args:
             even: `best_scores.even_standing` of its texts.
         """
-        images = len(self._index)
-        return await self._alone(lambda: self._relevance.scale(vector, shape, images, even))
+        return self._relevance.known_scale(vector, shape, len(self._index), even)
 
-    async def _alone(self, measure: Callable[[], T]) -> T:
-        """Return what is measured in a thread, with no other measuring beside it.
-
-        A caller that leaves leaves the thread behind: nobody else may measure until it ends.
-        """
-        measuring = asyncio.ensure_future(self._measure(measure))
-        self._measures.add(measuring)
-        measuring.add_done_callback(self._measured)
-        return await asyncio.shield(measuring)
-
-    async def _measure(self, measure: Callable[[], T]) -> T:
+    async def _measure(self, shape: Shape) -> Ordinary | None:
         who = asker.get()
         async with self._measuring.slot(who and who.client):
             asker.set(None)  # whoever measures keeps all others waiting, so it takes no more turns
             if not self._relevance.knows_texts:
                 await self._recall_texts()
-            return await INTERACTIVE.run(measure)
+            known = self._relevance.known_ordinary(shape, len(self._index))
+            if known is not None:  # who came before has measured it
+                return known
+            return await INTERACTIVE.run(self._relevance.ordinary, shape, len(self._index))
 
     def _measured(self, measuring: asyncio.Future[Any]) -> None:
         self._measures.discard(measuring)

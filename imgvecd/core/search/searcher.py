@@ -168,6 +168,12 @@ class Searcher:
         """Return whether nothing has to be encoded for it, as far as can be told at once."""
         return self.terms.remembers(request.all_terms())
 
+    def kept(self, request: SearchRequest) -> SearchResponse | None:
+        """Return the answer that was given before, if all that it depends on is the same."""
+        if self._elsewhere is not None:
+            return None
+        return self._kept.find(request, self._state())
+
     async def search(self, request: SearchRequest) -> SearchResponse:
         """Return a page of hits for `request`, in its order.
 
@@ -183,9 +189,7 @@ class Searcher:
     async def _search(self, request: SearchRequest, known: _Known) -> SearchResponse:
         started = time.perf_counter()
         if self._elsewhere is None:
-            response = self._kept.find(request, self._state())
-            if response is None:
-                response = await self._found_once(request, known)
+            response = self.kept(request) or await self._found_once(request, known)
         else:
             query = await self._when_known(self._prepared, request, known)
             query = await self._with_others(self._elsewhere, query)
@@ -375,7 +379,8 @@ class Searcher:
         if not is_known:
 
             async def measure() -> None:
-                known.scale = (await self.scales.scale(vector, shape, even),)
+                if await self.scales.ordinary(shape) is None:
+                    known.scale = (None,)
 
             raise _UnknownError(measure)
         return scale

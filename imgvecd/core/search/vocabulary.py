@@ -29,6 +29,7 @@ LANGUAGES = {
 
 _LONGEST = 30  # letters of a word
 _SHORTEST_PART = 4  # letters of each of the two words in "longboard"
+_REMEMBERED = 4096  # words that were asked about: a query asks of each of its own a dozen times
 
 
 def number_of(word: str) -> int:
@@ -36,6 +37,7 @@ def number_of(word: str) -> int:
     return zlib.crc32(word.encode())
 
 
+@functools.lru_cache(_REMEMBERED)
 def is_word(word: str, language: str = "en") -> bool:
     """Return whether a language has a word, whatever its case and accents.
 

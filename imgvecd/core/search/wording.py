@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import inflection
@@ -38,6 +39,7 @@ def without_signs(text: str) -> str:
     return unquoted.strip(_AROUND) or text
 
 
+@functools.lru_cache(256)
 def singular(text: str) -> str | None:
     """Return the singular of a text that is one word in the plural, as it seems; else None."""
     word = text.strip().lower()

@@ -54,9 +54,11 @@ SMALL_WORDS = frozenset(_AROUND.split())
 
 def tokens(text: str) -> list[str]:
     """Return the folded tokens of a text."""
-    parts = normalized("NFKD", text.casefold())
-    bare = "".join(part for part in parts if not unicodedata.combining(part))
-    folded = normalized("NFC", bare).translate(_PLAIN)
+    folded = text.casefold()
+    if not folded.isascii():
+        parts = normalized("NFKD", folded)
+        bare = "".join(part for part in parts if not unicodedata.combining(part))
+        folded = normalized("NFC", bare).translate(_PLAIN)
     found, end = [], 0
     for run in _HEXADECIMAL.finditer(folded):
         if _is_digest(run[0]):

@@ -99,21 +99,28 @@ async def test_a_turn_that_comes_as_its_request_leaves_is_passed_on(crowd):
 async def test_what_goes_first_waits_for_none_of_its_clients_and_keeps_none_out():
     slots, served = Slots(slots=1, per_client=1), []
 
-    async def ask(name, *, first):
-        await slots.take(1, first=first)
+    async def ask(name, rank):
+        await slots.take(1, rank=rank)
         served.append(name)
         await settled()
         slots.give_back(1)
 
-    await slots.take(1)
-    tasks = [asyncio.create_task(ask(f"new {n}", first=False)) for n in range(2)]
-    await settled()
-    tasks += [asyncio.create_task(ask(f"known {n}", first=True)) for n in range(8)]
-    await settled()
-    slots.give_back(1)
-    await asyncio.gather(*tasks)
+    async def serve(**numbers):
+        served.clear()
+        await slots.take(1)
+        tasks = []
+        for rank, (name, number) in reversed(list(enumerate(numbers.items()))):
+            tasks += [asyncio.create_task(ask(f"{name} {n}", rank)) for n in range(number)]
+            await settled()
+        slots.give_back(1)
+        await asyncio.gather(*tasks)
+
     known = [f"known {n}" for n in range(8)]
+    await serve(known=8, page=0, new=2)
     assert served == [*known[:3], "new 0", *known[3:6], "new 1", *known[6:]]
+    await serve(known=5, page=4, new=1)
+    pages = [f"page {n}" for n in range(4)]
+    assert served == [*known[:3], pages[0], *known[3:5], *pages[1:3], "new 0", pages[3]]
     assert (slots.under_way, slots.waiting) == (0, 0)
 
 

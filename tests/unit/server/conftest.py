@@ -190,6 +190,7 @@ class FakeService:
     def __init__(self):
         self.asked = []
         self.remembered = set()
+        self.answers = {}
         self.error = None
         self.reasons = ()
         self.gate = None
@@ -231,6 +232,9 @@ class FakeService:
             index_bytes=1,
         )
         return await self._answer("stats", stats)
+
+    def kept(self, request):
+        return self.answers.get(request.text)
 
     def remembers(self, request):
         return request.text in self.remembered

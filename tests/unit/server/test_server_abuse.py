@@ -13,6 +13,7 @@ import time
 import pytest
 from running import DEADLINE_S
 
+from imgvecd.api import SearchRequest, SearchResponse
 from imgvecd.errors import BusyError
 from imgvecd.server import client_connection as connection_module
 from imgvecd.server import concurrency, courtesy, listener, request_bodies
@@ -241,16 +242,35 @@ async def test_when_all_connections_are_busy_a_new_one_is_told(start, monkeypatc
     assert [(await one).status for one in asking] == [200] * 3
 
 
+async def test_what_is_kept_waits_for_nothing(start):
+    daemon = await start()
+    daemon.service.remembered = {f"known{n}" for n in range(SLOTS)}
+    kept = SearchResponse(hits=(), searched=0, clock="c:x:1", took_ms=0.0, model="m")
+    daemon.service.answers = {"again": kept}
+    daemon.service.gate = asyncio.Event()
+    clients = [daemon.connect() for _ in range(SLOTS)]
+    for n, client in enumerate(clients):
+        client.sendall(f"GET /v1/search?text=known{n} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await daemon.until(lambda: len(daemon.service.asked) == SLOTS // 2)
+    assert (await daemon.ask("GET", "/v1/search?text=again")).json["model"] == "m"
+    assert len(daemon.service.asked) == SLOTS // 2
+    daemon.service.gate.set()
+    for client in clients:
+        assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200")
+        client.close()
+
+
 async def test_a_search_that_needs_no_model_waits_for_none_that_do(start):
     daemon = await start()
     daemon.service.remembered = {"known"}
     daemon.service.gate = asyncio.Event()
     clients = []
-    for text in [*(f"new{n}" for n in range(SLOTS)), "known"]:
+    for path in [*(f"search?text=new{n}" for n in range(2 * SLOTS)), "search?text=known", "status"]:
         clients.append(daemon.connect())
-        clients[-1].sendall(f"GET /v1/search?text={text} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await daemon.until(lambda: "known" in {search.text for search in daemon.service.asked})
-    assert len(daemon.service.asked) <= SLOTS // 2 + 1  # as many new ones as one client may
+        clients[-1].sendall(f"GET /v1/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await daemon.until(lambda: "status" in daemon.service.asked)
+    await daemon.until(lambda: SearchRequest(text="known") in daemon.service.asked)
+    assert len(daemon.service.asked) <= SLOTS + 2  # as many new ones as one client may
     daemon.service.gate.set()
     for client in clients:
         assert (await asyncio.to_thread(client.recv, 100)).startswith(b"HTTP/1.1 200")

@@ -241,7 +241,7 @@ def test_a_known_scale_seldom_lets_go_of_the_interpreter():
     stored = rows(1024)
     relevance = Relevance(lambda count: stored[:count])
     relevance.learn_texts(rows(256, seed=1))
-    relevance.scale(stored[7], TEXT, 1024)
+    relevance.scale(stored[8], TEXT, 1024)
     called = []
     sys.setprofile(
         lambda _, event, call: called.append(call.__name__) if event == "c_call" else None
