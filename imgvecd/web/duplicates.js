@@ -55,8 +55,9 @@ export class Duplicates {
     this.at = at;
     render(written("comparing"), this.box);
     this.groups = [];
+    const { groups } = this;
     await this._more(Math.min(this.at + this.page, 10_000));
-    this._go(0);
+    if (groups === this.groups) this._go(0);
   }
 
   /** @param {string} key @returns {Act | undefined} what it does */
@@ -98,10 +99,11 @@ export class Duplicates {
 
   /** @param {number} limit groups to take in, after those that are here */
   async _more(limit) {
-    const cursor = this.groups.length ? this.cursor : null;
-    const found = await ask("POST", "/v1/duplicates", { limit, cursor });
-    if (cursor && cursor !== this.cursor) return; // it was asked for twice
-    this.groups.push(...found.groups);
+    const { groups } = this;
+    const { length } = groups;
+    const found = await ask("POST", "/v1/duplicates", { limit, cursor: length ? this.cursor : null });
+    if (groups !== this.groups || length !== groups.length) return; // it was asked for twice
+    groups.push(...found.groups);
     this.total = found.groups_in_all;
     this.cursor = found.next_cursor;
   }
@@ -143,10 +145,7 @@ export class Duplicates {
     });
   }
 
-  /**
-   * Plan, and move what goes to the trash, which is looked at and can be undone.
-   * @param {boolean} all every group, or the one that is seen
-   */
+  /** Plan, and move what goes to the trash, which is looked at and can be undone. @param {boolean} all every group, or the one that is seen */
   _trash(all) {
     return attempt(this.say, async () => {
       const plan = await ask("POST", "/v1/duplicates/plan", {});
@@ -156,7 +155,7 @@ export class Duplicates {
       this.kept.clear();
       const { files, size_bytes: bytes, left } = this.done;
       this.say(`${files} moved to the trash, ${size(bytes)}${left.length ? `; ${left.length} stay: ${left[0].why}` : ""}`);
-      await this.show();
+      if (this.visible) await this.show();
     });
   }
 
@@ -165,7 +164,7 @@ export class Duplicates {
       const done = await ask("POST", "/v1/duplicates/undo", { name: this.done.name });
       this.done = null;
       this.say(`${done.files} are back`);
-      await this.show();
+      if (this.visible) await this.show();
     });
   }
 
@@ -253,7 +252,7 @@ export class Duplicates {
   _overlaid(order) {
     return html`<div class="overlaid">
       ${this._lens(order.slice(0, 2))}
-      <input type="range" min="0" max="100" .value=${String(this.split)} aria-label="How much of each picture is seen"
+      <input type="range" min="0" max="100" .value=${this.split} aria-label="How much of each picture is seen"
         @input=${(/** @type {any} */ event) => { this.split = Number(event.target.value); this._place(); }}>
     </div>`;
   }

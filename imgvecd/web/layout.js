@@ -64,10 +64,7 @@ export function layOut(shapes, sections, size) {
   };
 }
 
-/**
- * Return the last place in ascending values that is not above a value.
- * @param {ArrayLike<number>} values @param {number} value @param {number} length
- */
+/** Return the last place in ascending values that is not above a value. @param {ArrayLike<number>} values @param {number} value @param {number} length */
 export function lastNotAbove(values, value, length) {
   let low = 0;
   let high = length - 1;

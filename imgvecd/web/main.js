@@ -81,7 +81,7 @@ const live = new Live({
   lost: (why) => notice(why, true),
   back: () => {
     notice("");
-    if (!arrived) void load();
+    if (!arrived) void load(true);
     if (grid.source instanceof Results) grid.source.again();
     grid.retry();
   },
@@ -133,16 +133,17 @@ function addressOf(of) {
   if (of.view !== "photos") fields.set("view", of.view);
   if (of.query) fields.set("q", of.query);
   if (Object.keys(of.filters).length) fields.set("filters", JSON.stringify(of.filters));
-  const text = fields.toString();
-  return text ? `#${text}` : location.pathname;
+  return fields.size ? `#${fields}` : location.pathname;
 }
 
-async function load() {
+/** @param {boolean} [again] unasked */
+async function load(again) {
   arrived = false;
   searching?.abort();
   const asked = new AbortController();
   searching = asked;
   waiting.length = 0;
+  live.follow(null);
   bar.show(scene, scene.picture !== undefined);
   const isGrid = scene.view === "photos";
   byId("view").hidden = isGrid;
@@ -150,21 +151,18 @@ async function load() {
   for (const view of [duplicates, map]) view.visible = false;
   try {
     if (!isGrid) {
-      byId("view").focus(); // arrows scroll it
+      if (!again || document.activeElement === document.body) byId("view").focus(); // arrows scroll it
       scrubber.box.hidden = true;
-      live.follow(null);
-      if (scene.view === "map") await map.show(scene.spot);
-      else if (scene.view === "duplicates") await duplicates.show(scene.group);
-      else await status.open();
-      if (asked.signal.aborted) return;
-      notice("");
+    }
+    const source = await (isGrid ? sourceOf(scene, asked.signal) : scene.view === "map" ? map.show(scene.spot)
+      : scene.view === "duplicates" ? duplicates.show(scene.group) : status.open());
+    if (asked.signal.aborted) return;
+    notice("");
+    if (!source) {
       byId("view").scrollTop = scene.scrolled ?? 0;
       arrived = true;
       return;
     }
-    const source = await sourceOf(scene, asked.signal);
-    if (asked.signal.aborted) return;
-    notice("");
     if (source instanceof Results) source.onfail = (why) => grid.source === source && notice(why, true, () => source.again());
     grid.show(source, scene.place);
     arrived = true;
@@ -183,8 +181,9 @@ async function load() {
     if (document.activeElement === document.body) box.focus({ preventScroll: true });
   } catch (error) {
     if (asked.signal.aborted) return;
+    byId("view").hidden = true;
     notice(error.message, true, () => void load());
-    if (error.status === 503) setTimeout(() => !asked.signal.aborted && void load(), RETRY_MS);
+    if (error.status === 503) setTimeout(() => !asked.signal.aborted && void load(true), RETRY_MS);
   }
 }
 
@@ -199,10 +198,7 @@ async function sourceOf(of, signal) {
   const data = pictureOf(of);
   if (data) terms.push({ data });
   else if (of.picture) throw new Error("The picture is not here any more: paste or drop it again");
-  if (!text && !terms.length) {
-    live.follow(null);
-    return new Timeline(of.filters).open(!of.place);
-  }
+  if (!text && !terms.length) return new Timeline(of.filters).open(!of.place);
   const request = { text, terms, filters: of.filters, order: of.order, ...of.literal };
   const { index = 0, active = 0 } = of.place ?? {};
   const found = await new Results(request).open(signal, Math.max(index, active, of.viewing ?? 0));
@@ -494,7 +490,7 @@ function takePicture(data) {
   const file = data?.files[0];
   if (!file) return false;
   const reader = new FileReader();
-  reader.onload = () => go(withPicture(String(reader.result).split(",")[1]));
+  reader.onload = () => go(withPicture(`${reader.result}`.split(",")[1]));
   reader.onerror = () => notice(`${file.name} is no picture to search by`);
   reader.readAsDataURL(file);
   return true;

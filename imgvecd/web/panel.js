@@ -124,7 +124,7 @@ export class Panel {
           </form>
         </div>
         <label class="note">Note
-          <textarea rows="2" maxlength="10000" .value=${String(said.note ?? "")}
+          <textarea rows="2" maxlength="10000" .value=${said.note ?? ""}
             @change=${(/** @type {any} */ event) => {
               const text = event.target.value.trim();
               void this._set({ note: text || null }, "The note is kept");

@@ -46,7 +46,7 @@ export class Timeline {
     this._head = [];
     /** Ends when everything is known. */
     this.whole = Promise.resolve();
-    /** @type {() => void} */
+    /** @type {Act} */
     this.onload = () => {};
     /** Of the sections. @type {number[]} */
     this._starts = [];
@@ -182,9 +182,9 @@ export class Results {
     this.shapes = new Uint8Array();
     /** @type {Section[]} */
     this.sections = [];
-    /** @type {() => void} */
+    /** @type {Act} */
     this.onload = () => {};
-    /** Told why no more comes. @type {(why: string) => void} */
+    /** Told why no more comes. @type {Say} */
     this.onfail = () => {};
     /** What came with the first hits. @type {any} */
     this.answer = null;

@@ -628,6 +628,46 @@ def test_filters_are_chips(page):
 
 
 @pytest.mark.long
+def test_views_that_are_left_and_come_back_to_show_what_is_there(browser, own_daemon):
+    """Whichever answer comes last, and while the daemon is away; who types is left alone."""
+    for photo in (own_daemon.home / "Pictures" / "2020").glob("*.jpg"):
+        photo.with_name(f"copy of {photo.name}").write_bytes(photo.read_bytes())
+    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 16)
+    gateway = Gateway(own_daemon)
+    try:
+        browser.resize(1200, 800)
+        browser.open(gateway.address)
+        browser.until(SHOWN)
+        browser.press("d")
+        browser.until(GROUP)
+        groups = browser.js(GROUP)
+        browser.js(
+            "void (() => { const real = fetch; const slow = []; window.slow = slow;"
+            " window.fetch = async (path, options) => { const answer = await real(path, options);"
+            " if (path === '/v1/duplicates') await new Promise((go) => slow.push(go));"
+            " return answer; }; })()"
+        )
+        browser.press("m", "d", "m", "d")
+        browser.until("slow.length === 2")
+        browser.js("void slow.forEach((go) => go())")
+        browser.until(GROUP)
+        browser.press("n", "n", "n", "n", "n", "n")
+        assert browser.js(GROUP).split(" of ") == [groups.split(" of ")[1]] * 2
+        own_daemon.stop()
+        browser.press("m")
+        refused = "document.querySelector('#notice.shown button')"
+        browser.until(refused)
+        assert not browser.js("document.querySelector('#view').checkVisibility()")
+        browser.press("/")
+        browser.js("void (window.asked = performance.getEntriesByType('resource').length)")
+        browser.until("performance.getEntriesByType('resource').length > window.asked + 2")
+        assert browser.js("document.activeElement.id") == "query"
+    finally:
+        browser.open("about:blank")
+        gateway.close()
+
+
+@pytest.mark.long
 def test_a_restarted_daemon_is_found_again(browser, own_daemon):
     gateway = Gateway(own_daemon)
     try:

@@ -16,6 +16,7 @@ import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
 from imgvecd.core.search import single_times as times
+from imgvecd.core.search.query_places import BUT_BEHIND, NOT_BEFORE
 from imgvecd.core.search.single_times import (
     DAY_NUMBER,
     OPEN,
@@ -345,7 +346,7 @@ _EVERY_YEAR = (
     r"|[在于於]?(?<![\d年])(?:1[0-2]|[1-9])月(?!\s?[\d底初中])(?:份|里)?的?"
     r"|[在于於]?(?:十[一二]?|[一二三四五六七八九])月(?:份的?|里的?|的|$)"
 )
-_A_MONTH = rf"{_MONTH}|\d{{1,2}}(?=月)"
+_A_MONTH = rf"{_MONTH}|十[一二]?月|[一二三四五六七八九]月|\d{{1,2}}(?=月)"
 _CHINESE_DIGITS = str.maketrans("〇零○一二三四五六七八九", "000123456789")
 _CHINESE_YEAR = re.compile("[一二][〇零○一二三四五六七八九]{3}(?=年)")
 
@@ -407,8 +408,8 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time | Non
         return _every_year(marks)
     time, match = min(told, key=lambda each: each[0].rank)
     said = Understood(
-        text=_left(marks, match),
-        words=marks.plain(match.group()).strip(" ,;."),
+        text=_left(marks, match.start(), match.end()),
+        words=" ".join(marks.plain(match.group()).split()).strip(" ,;."),
         taken=time.said,
         taken_from=None if time.first == time.first.min else time.first.isoformat(),
         taken_to=None if time.end == _NO_END else (time.end - _A_DAY).isoformat(),
@@ -417,20 +418,28 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time | Non
 
 
 def _every_year(marks: _Marks) -> tuple[Understood, None] | None:
-    """Return what months a text means of any year: "in May"; None if it tells another time."""
+    """Return what months a text means of any year: "in May", "not in May".
+
+    None if it tells another time.
+    """
     whole, single = _every_year_patterns()
     match = None if marks.has_times else whole.search(marks.text)
     if match is None:
         return None
     names = [key(name) for name in single.findall(match.group())]
     months = tuple(dict.fromkeys(int(MONTH_NAMES.get(name, name)) for name in names))
-    words = match.group().strip()
-    return Understood(text=_left(marks, match), words=words, months=months), None
+    start, end = match.span()
+    negation, but = NOT_BEFORE.search(marks.text[:start]), BUT_BEHIND.match(marks.text, end)
+    if negation or but:
+        start, end = (negation or match).start(), (but or match).end()
+        months = tuple(month for month in range(1, 13) if month not in months)
+    words = " ".join(marks.text[start:end].split()).strip(" ,;")
+    return Understood(text=_left(marks, start, end), words=words, months=months), None
 
 
-def _left(marks: _Marks, match: re.Match[str]) -> str:
+def _left(marks: _Marks, start: int, end: int) -> str:
     """Return the words around those that tell a time; none if they say nothing."""
-    left = f"{marks.text[: match.start()]} {marks.text[match.end() :]}"
+    left = f"{marks.text[:start]} {marks.text[end:]}"
     left = " ".join(_EMPTY_BRACKETS.sub(" ", marks.plain(left)).split())
     says_nothing = is_of_small_words(left) or not _HAS_WORDS.search(left)
     return "" if says_nothing else left.strip(" ,;.")

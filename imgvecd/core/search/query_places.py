@@ -66,7 +66,9 @@ _OR = re.compile(
     r"\s*(?:,|/|&|–|\s-\s|\s(?:or|and|to|bis|nach|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
     re.IGNORECASE,
 )
-_BUT = re.compile(r"\s?(?:以外|之外|除外)")
+BUT_BEHIND = re.compile(r"\s?(?:以外|之外|除外)")
+"""What stands behind it, in Chinese."""
+
 _ENDS = re.compile(r"\s*(?:$|[,;.!?])")
 _NEW = re.compile(r"new \w+")  # "New Mexico" is no part of Mexico
 _GOES_ON = re.compile(r"\s+(?!(?:and|or|und|oder|et|ou|y|o|và|hoặc)\s)[a-zà-ÿ]")
@@ -78,6 +80,15 @@ _COLOURS = frozenset("bordeaux burgundy gold golden magenta olive orange scarlet
 _MADE = re.compile(
     r"\b(?:made|manufactured|produced|printed|assembled|brewed|bottled|grown|imported|hecho|fabricado"
     r"|fabriqué|hergestellt|sản\s+xuất)e?s?\s+(?:in|from|en|au|aux|tại|ở)\s+(?:the\s+|la\s+)?$",
+    re.IGNORECASE,
+)
+# what is in a glass or on a plate is none either: "a glass of bordeaux"
+_SERVED = re.compile(
+    r"\b(?:(?:glass(?:es)?|bottles?|cups?|mugs?|pints?|bowls?|plates?|slices?|pieces?)\s+of"
+    r"|(?:glas|gläser|flaschen?|tassen?|teller|scheiben?|stück)"
+    r"|(?:verres?|bouteilles?|tasses?|assiettes?)\s+de"
+    r"|(?:copas?|vasos?|botellas?|tazas?|platos?)\s+de|(?:ly|cốc|chai|tách))\s+$"
+    r"|[杯瓶盘碗]$",
     re.IGNORECASE,
 )
 _MADE_BEHIND = re.compile(r"\s?(?:制造|製造|生产|生產)")
@@ -212,7 +223,7 @@ def taken_out(
     start = _led(text, start)
     negation = _negation(text, start)
     start = negation.start() if negation else start
-    end = but.end() if negation and (but := _BUT.match(text, end)) else end
+    end = but.end() if negation and (but := BUT_BEHIND.match(text, end)) else end
     words = text[start:end].strip(" ,;")
     behind = text[end:].removeprefix("的")
     left = f"{small_words_less(text[:start], last=True)} {behind}"
@@ -315,7 +326,7 @@ def _is_meant(text: str, span: Span) -> bool:
     """Whether a known name is that of the place, and not a word, nor what something is called."""
     words = text[span.start : span.end]
     is_made = _MADE.search(text[: span.start]) or _MADE_BEHIND.match(text, span.end)
-    if words in _STATES or is_made:
+    if words in _STATES or is_made or _SERVED.search(text[: span.start]):
         return False
     if VIETNAMESE.search(words.casefold()) or not _may_be_a_word(span):
         return True

@@ -59,7 +59,7 @@ _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
 _DRIFT = 0.1  # a library that has changed by this share is sampled anew
 _SHAPES = 64  # shapes of queries remembered
-_SCALES = 256  # of queries, remembered: 6 kB each at the most
+_SCALES = 256  # of queries, remembered: some 12 kB each
 
 Shape = tuple[tuple[bool, float], ...]
 """(whether it is a text, its weight) for each term."""

@@ -351,6 +351,11 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
         ("biển vào tháng 7", "biển", (7,)),
         ("7月的海滩", "海滩", (7,)),
         ("beach in June, July or August", "beach", (6, 7, 8)),
+        ("not in May", "", (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12)),
+        ("beach, but not in June or July", "beach", (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)),
+        ("Strand, nicht im Mai", "Strand", (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12)),
+        ("除了5月以外", "", (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12)),
+        ("五月的海滩", "海滩", (5,)),
     ],
 )
 def test_a_month_after_in_is_that_of_any_year(text, left, months):

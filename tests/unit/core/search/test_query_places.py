@@ -51,12 +51,16 @@ KNOWN = {
     "bayern": ["Bavaria, Germany"],
     "中 国": ["China"],
     "大 理": ["Dali, Yunnan, China"],
+    "长 春": ["Changchun, Jilin, China"],
     "long beach": ["Long Beach, California, United States"],
     "little rock": ["Little Rock, Arkansas, United States"],
 } | {
     name: [f"{name.title()}, Somewhere"]
     for name in (
-        "cork hue boulder sandy aurora mer leon lima auch singen essen regen zug halle".split()  # noqa: SIM905
+        """
+        cork hue boulder sandy aurora mer leon lima auch singen essen regen zug halle baden granada
+        bordeaux
+        """.split()  # noqa: SIM905  # one can read it
     )
 }
 
@@ -140,6 +144,13 @@ def said(text, **request):
         ("pier in Long Beach", "pier", "long beach"),
         ("catedral de León", "catedral", "leon"),
         ("中国的海滩", "海滩", "中 国"),
+        ("Halle", "", "halle"),
+        ("Markt in Halle", "Markt", "halle"),
+        ("Therme in Baden", "Therme", "baden"),
+        ("la Alhambra, Granada", "la Alhambra", "granada"),
+        ("the streets of bordeaux", "the streets", "bordeaux"),
+        ("大理古城", "古城", "大 理"),
+        ("长春的雪", "雪", "长 春"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -212,6 +223,27 @@ def test_places_are_understood(text, left, place):
         "Hecho en Portugal",
         "中国制造",
         "woman in orange",
+        # nouns and verbs of German that the lists lack, since they are names of large towns
+        "in der Halle",
+        "eine große Halle",
+        "Baden im See",
+        "baden im See",
+        "Kind beim Baden",
+        # a fruit that has a country's name in Spanish
+        "una granada roja",
+        # things that have a place's name in theirs
+        "a china doll",
+        "China dolls",
+        "a fine china teapot",
+        "长春花",
+        "大理石",
+        "大理石的桌子",
+        # what is drunk and eaten
+        "a glass of bordeaux",
+        "two bottles of Bordeaux",
+        "ein Glas Bordeaux",
+        "un verre de Bordeaux",
+        "一瓶Bordeaux",
     ],
 )
 def test_other_words_are_left_as_they_are(text):
@@ -431,6 +463,7 @@ async def test_a_place_may_part_the_words_of_a_time(shelf, placed, text, left, t
     answer = await shelf.find(text, all=True)
     said = answer.understood
     assert (said.text, said.taken, said.months, said.place) == (left, taken, months, "Portugal")
+    assert "  " not in said.words
     assert [hit.id for hit in answer.hits] == [wanted]
 
 
