@@ -64,7 +64,7 @@ class SheetSection:
 
 def pieces(title: str, sections: Iterable[SheetSection], about: str = "") -> Iterator[str]:
     """Yield the page, piece by piece."""
-    yield f"{_HEAD}<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n"
+    yield f"{_HEAD}<title>{_escaped(title)}</title>\n<style>{_STYLE}</style>\n"
     yield _heading("h1", title, about)
     for section in sections:
         if section.heading:
@@ -77,20 +77,24 @@ def pieces(title: str, sections: Iterable[SheetSection], about: str = "") -> Ite
 
 
 def _heading(tag: str, text: str, about: str) -> str:
-    small = f"<small>{html.escape(about)}</small>" if about else ""
-    return f"<{tag}>{html.escape(text)}{small}</{tag}>\n"
+    small = f"<small>{_escaped(about)}</small>" if about else ""
+    return f"<{tag}>{_escaped(text)}{small}</{tag}>\n"
 
 
 def _figure(shown: SheetPicture) -> str:
     ratio = (shown.width or 4) / (shown.height or 3)
     # each as wide as its shape asks for, and then stretched until the row is full
     style = f"flex: {ratio:.3f} 1 {220 * min(ratio, 3):.0f}px"
-    name, kind = html.escape(printable(shown.name)), ' class="stays"' if shown.framed else ""
+    name, kind = _escaped(shown.name), ' class="stays"' if shown.framed else ""
     if isinstance(shown.picture, str):
-        picture = f'<div class="none">{html.escape(shown.picture)}</div>'
+        picture = f'<div class="none">{_escaped(shown.picture)}</div>'
     else:
         data = base64.b64encode(shown.picture).decode()
         picture = f'<img alt="{name}" src="data:image/jpeg;base64,{data}">'
-    notes = "".join(f"<br>{html.escape(note)}" for note in shown.notes if note)
+    notes = "".join(f"<br>{_escaped(note)}" for note in shown.notes if note)
     caption = f"<figcaption><bdi>{name}</bdi>{notes}</figcaption>"
     return f'<figure{kind} style="{style}">{picture}{caption}</figure>\n'
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))

@@ -44,14 +44,14 @@ def write(path: str, title: str, sections: Iterable[SheetSection]) -> None:
 
 def _of_hit(daemon: DaemonConnection, hit: api.Hit) -> SheetPicture:
     match = "" if hit.relevance is None else f"{hit.relevance:.0%}"
-    note = "  ".join(filter(None, [match, (hit.taken_at or "")[:10], f"#{hit.id}"]))
+    note = " · ".join(filter(None, [match, (hit.taken_at or "")[:10], f"#{hit.id}"]))
     name = hit.path.rpartition("/")[2]
     return SheetPicture(name, _thumbnail(daemon, hit.id), (note,), hit.width, hit.height)
 
 
 def _of_file(daemon: DaemonConnection, file: api.DuplicateFile) -> SheetPicture:
     pixels = f"{file.width} × {file.height}" if file.width else ""
-    note = "  ".join(filter(None, [pixels, f"{file.size_bytes:,} bytes"]))
+    note = " · ".join(filter(None, [pixels, f"{file.size_bytes:,} bytes"]))
     picture = _thumbnail(daemon, file.id)
     return SheetPicture(file.path, picture, (note,), file.width, file.height, framed=file.keep)
 

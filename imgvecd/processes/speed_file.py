@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from imgvecd.core.files.durable import make_folder
 from imgvecd.core.files.remembered_table import RememberedTable
 from imgvecd.types import EncoderSpeed
 
@@ -26,6 +29,7 @@ class SpeedFile:
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._table = RememberedTable(path, _Kept, _MOST_DEVICES)
 
     def read(self, runs_on: str) -> EncoderSpeed | None:
@@ -35,4 +39,7 @@ class SpeedFile:
 
     def write(self, speed: EncoderSpeed) -> None:
         """Keep it, in the place of what was kept for the same device."""
+        if self._path:
+            with contextlib.suppress(OSError):  # then nothing can be kept, which costs little
+                make_folder(os.path.dirname(self._path))
         self._table.put(speed.runs_on, _Kept(speed.images, speed.seconds_each))

@@ -109,6 +109,7 @@ GOT = {  # ways to have something of ours; `base` is our page's origin
     "style sheet": "loads('link', {rel: 'stylesheet', href: base + '/web/page.css'})",
     "film": "loads('video', {src: base + '/v1/images/1/film', autoplay: true})",
     "object": "loads('object', {data: base + '/v1/images/1/original'})",
+    "image in a canvas": "loads('img', {src: base + '/v1/images/1/thumbnail', crossOrigin: ''})",
 }
 
 
@@ -123,6 +124,34 @@ def test_a_page_of_elsewhere_gets_nothing_in_other_ways(foreign, gateway, way):
                 document.body.append(one); }});
             return {GOT[way]}; }})('http://{gateway.host}')"""
     )
+
+
+def test_a_page_of_elsewhere_has_no_hold_of_a_window_of_ours(foreign, gateway):
+    foreign.press("a")  # without somebody at it no window opens
+    foreign.js(f"void (globalThis.ours = open('http://{gateway.host}/'))")
+    foreign.until("ours.closed")  # to who opened it
+    for opened in foreign.ask("browsingContext.getTree")["contexts"]:
+        if opened["context"] != foreign.context:
+            foreign.ask("browsingContext.close", context=opened["context"])
+
+
+def test_a_page_without_an_origin_gets_and_writes_nothing(foreign, gateway, daemon):
+    """A frame in a sandbox: its `Origin` is null."""
+    script = (
+        f"<script>const base = 'http://{gateway.host}';"
+        " const told = (what) => parent.postMessage(what, '*');"
+        " fetch(base + '/v1/status', { credentials: 'include' }).then(() => told('read'), () =>"
+        " fetch(base + '/v1/tags', { method: 'POST', mode: 'no-cors',"
+        " credentials: 'include', body: JSON.stringify({ ids: [1], add: ['owned'] }) })"
+        ".then(() => told('sent'), () => told('refused')));</script>"
+    )
+    assert foreign.js(
+        "new Promise(done => { addEventListener('message', (told) => done(told.data));"
+        " const frame = document.createElement('iframe');"
+        f" frame.sandbox = 'allow-scripts'; frame.srcdoc = {json.dumps(script)};"
+        " document.body.append(frame); })"
+    ) in {"sent", "refused"}
+    assert "owned" not in json.dumps(daemon.get("/v1/images/1"))
 
 
 def test_what_a_page_of_elsewhere_sends_on_leaving_writes_nothing(foreign, gateway, daemon):
@@ -315,6 +344,18 @@ def test_other_sites_are_refused(alone, cookie, site):
     head = {**OWN, "Sec_Fetch_Site": site} if site else {}
     status, _, _ = raw(alone, path="/v1/status", Host=alone.host, Cookie=cookie, **head)
     assert status == 403
+
+
+def test_other_sites_cannot_tell_what_there_is(alone, cookie):
+    paths = ("/v1/images/1/thumbnail", "/v1/images/999999/original", "/v1/none", "/none", "/")
+    for mode in ("no-cors", "navigate"):
+        head = {**OWN, "Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": mode}
+        answers = set()
+        for path in paths:
+            status, headers, body = raw(alone, path=path, Host=alone.host, Cookie=cookie, **head)
+            del headers["Date"]
+            answers.add((status, str(headers), body))
+        assert len(answers) == 1
 
 
 def test_no_cookie_no_answer(alone):

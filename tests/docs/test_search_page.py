@@ -69,7 +69,7 @@ def test_commands_run(place, command):
     done = run(place, command)
     # under some of the filters there is nothing among a dozen pictures, which is exit code 1
     narrow = re.search(
-        r"--(since|taken|camera|place|near|box|gps|tag|favorite|where|format|min|folder|root|any-of|none-of)",
+        r"--(since|taken|month|camera|place|near|box|gps|tag|favorite|where|format|min|folder|root|any-of|none-of)",
         command,
     )
     assert done.returncode == 0 or (narrow and done.returncode == 1)

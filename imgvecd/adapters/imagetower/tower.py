@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
 from imgvecd.adapters.imagetower.plain_products import use_plain_products
-from imgvecd.core.files.durable import DurableFile, open_at_once, read_whole
+from imgvecd.core.files.durable import DurableFile, make_folder, open_at_once, read_whole
 from imgvecd.core.library.runtime_choice import computes_avx2_at_best
 from imgvecd.errors import ModelError
 from imgvecd.json_bounds import UNDECODABLE
@@ -203,7 +203,8 @@ def replaced_folder(directory: str) -> Iterator[str]:
     """Yield a new folder, which takes the place of `directory` unless an error is raised."""
     work = f"{directory}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
-    os.makedirs(work, mode=0o700)
+    make_folder(os.path.dirname(work))
+    make_folder(work)
     try:
         yield work
         shutil.rmtree(directory, ignore_errors=True)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from imgvecd.adapters.texttower.layers import Block, EqualTexts, Linear, Norm, gelu, quick_gelu
 from imgvecd.adapters.texttower.tokens import Tokens
-from imgvecd.core.files.durable import DurableFile, open_at_once
+from imgvecd.core.files.durable import DurableFile, make_folder, open_at_once
 from imgvecd.errors import ModelError
 from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Float32Array, ModelInfo
@@ -197,7 +197,7 @@ def write(arrays: Arrays, facts: Facts, path: str) -> None:
         header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": (begin, end)}
     told = msgspec.json.encode(header)
     told += b" " * (-len(told) % _LENGTH_BYTES)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    make_folder(os.path.dirname(path))
     with DurableFile(path, parsed=True, proven=False) as file:
         file.write(len(told).to_bytes(_LENGTH_BYTES, "little") + told)
         for name in names:  # one by one: safetensors makes a copy of them all

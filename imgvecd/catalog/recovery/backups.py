@@ -21,7 +21,7 @@ from urllib.parse import quote
 from imgvecd.catalog.integrity.file_check import examine
 from imgvecd.catalog.recovery.checksum import CHECKSUM_SUFFIX, matches_checksum, write_checksum
 from imgvecd.core.files.disk_errors import describe
-from imgvecd.core.files.durable import TEMPORARY_SUFFIX, sync_directory, sync_file
+from imgvecd.core.files.durable import TEMPORARY_SUFFIX, make_folder, sync_directory, sync_file
 from imgvecd.errors import CatalogDamagedError, CatalogError
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Backups:
         path = os.path.join(self._directory, name)
         temporary = path + TEMPORARY_SUFFIX
         try:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            make_folder(self._directory)
             self._require_space(source)
             _copy(source, temporary)
             damage = examine(temporary, alone=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgvecd.core.duplicates import comparing, perceptual_hash
 from imgvecd.core.duplicates.known_pairs import ALIKE, NEAR, SUBJECTS, KnownPairs
-from imgvecd.core.files.durable import DurableFile, open_at_once
+from imgvecd.core.files.durable import DurableFile, make_folder, open_at_once
 from imgvecd.json_bounds import UNDECODABLE
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class PairFile:
         known.changed = False
         if self._path is not None:
             try:
-                os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+                make_folder(os.path.dirname(self._path))
                 with DurableFile(self._path, parsed=False) as file:
                     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
                     for part in _packed(known):

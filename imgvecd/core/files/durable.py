@@ -95,6 +95,18 @@ class DurableFile:
         return StoredFile(name, self._size_bytes, self._digest.hexdigest(), self._parsed)
 
 
+def make_folder(path: str) -> None:
+    """Create a folder unless it is there, but not what it lies in.
+
+    A state directory that was moved away can be put back while nothing stands in its place.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, mode=0o700)
+
+
 def read_whole(path: str) -> bytes:
     """Return what a small file holds; nothing of a pipe, which nobody waits for, or of a device.
 

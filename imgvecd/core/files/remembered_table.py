@@ -41,7 +41,6 @@ class RememberedTable(Generic[Row]):
             return
         others = [(other, kept) for other, kept in self._rows().items() if other != name]
         try:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             with DurableFile(self._path, parsed=True) as file:
                 file.write(msgspec.json.encode(dict([*others[1 - self._most :], (name, row)])))
         except (OSError, UnicodeEncodeError) as error:  # a name may hold bytes that are no UTF-8

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from imgvecd.config.schema import EncodeConfig
-from imgvecd.core.files.durable import DurableFile, read_whole
+from imgvecd.core.files.durable import DurableFile, make_folder, read_whole
 from imgvecd.json_bounds import UNDECODABLE
 
 RUNTIME_FILE = "runtime.json"
@@ -68,7 +68,8 @@ def write_choice(directory: str, choice: RuntimeChoice) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    os.makedirs(directory, mode=0o700, exist_ok=True)
+    make_folder(os.path.dirname(directory))
+    make_folder(directory)
     with DurableFile(os.path.join(directory, RUNTIME_FILE), parsed=True) as file:
         file.write(msgspec.json.encode(choice))
 

@@ -7,6 +7,7 @@ import logging
 import os
 
 from imgvecd.core.files.disk_errors import describe
+from imgvecd.core.files.durable import make_folder
 from imgvecd.errors import CatalogError
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class RefusedSources:
     def add(self, uuid: str) -> None:
         """Refuse a source: until it is believed again, or to the end of the process if need be."""
         try:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            make_folder(self._folder)
             os.close(os.open(self._path(uuid), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             logger.warning(

@@ -36,7 +36,8 @@ def test_bands_are_sections_and_names_are_only_names(tmp_path):
 def test_a_name_turns_no_text_around_it(tmp_path):
     path = tmp_path / "page.html"
     hits = [hit(1, "found", "/photos/\u202egpj.exe\x9b.jpg")]
-    picture_page.write(str(path), "x", picture_page.of_hits(Pictures(), hits))
+    picture_page.write(str(path), "\u202egpj", picture_page.of_hits(Pictures(), hits))
+    assert "\u202e" not in path.read_text()
     assert "<bdi>�gpj.exe�.jpg</bdi>" in path.read_text()
 
 

@@ -55,6 +55,7 @@ def test_who_may_only_read_keeps_nothing(checkpoint, tmp_path, readings):
     kept = tmp_path / "state" / "checkpoints.json"
     assert CheckpointDigests(str(kept), read_only=True).of(str(checkpoint)) == digest_of(checkpoint)
     assert not kept.parent.exists()
+    kept.parent.mkdir()
     CheckpointDigests(str(kept)).of(str(checkpoint))
     CheckpointDigests(str(kept), read_only=True).of(str(checkpoint))
     assert len(readings) == 2
