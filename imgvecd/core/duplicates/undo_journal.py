@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import itertools
@@ -199,15 +200,13 @@ def _opened(path: str) -> int:
 
 def names(folder: str) -> list[str]:
     """Return the names of the plans that have a journal, the last one first."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [
-                (entry.stat(follow_symlinks=False).st_mtime_ns, entry.name.removesuffix(_SUFFIX))
-                for entry in entries
-                if entry.name.endswith(_SUFFIX)
-            ]
-    except FileNotFoundError:
-        return []
+    found = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(_SUFFIX):
+                with contextlib.suppress(FileNotFoundError):  # it may go at this moment
+                    made = entry.stat(follow_symlinks=False).st_mtime_ns
+                    found.append((made, entry.name.removesuffix(_SUFFIX)))
     return [name for _, name in sorted(found, reverse=True)]
 
 
