@@ -769,7 +769,7 @@ def test_one_photo_is_looked_at_while_its_drive_goes_and_while_it_is_deleted(bro
         browser.press("i", "i")
         browser.until("document.querySelector('#panel .badge')?.textContent.includes('Offline')")
         assert browser.js(name) == "rocket.jpg"
-        assert browser.js("document.querySelector('.pswp__img').naturalWidth") > 0
+        browser.until("document.querySelector('.pswp__img')?.naturalWidth")
         (tmp_path / "away").rename(folder)
         daemon.wait_until(lambda: daemon.status()["roots"][0].get("online", True))
         (folder / "rocket.jpg").unlink()
