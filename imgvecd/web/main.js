@@ -78,7 +78,10 @@ const live = new Live({
     if (scene.view === "status") void attempt(notice, () => status.open());
   },
   match: matched,
-  lost: (why) => notice(why, true),
+  lost: (why) => {
+    notice(why, true);
+    bar.status(null);
+  },
   back: () => {
     notice("");
     if (!arrived) void load(true);
@@ -151,7 +154,7 @@ async function load(again) {
   for (const view of [duplicates, map]) view.visible = false;
   try {
     if (!isGrid) {
-      if (!again || document.activeElement === document.body) byId("view").focus(); // arrows scroll it
+      if (!again || document.activeElement === document.body) byId("view").focus();
       scrubber.box.hidden = true;
     }
     const source = await (isGrid ? sourceOf(scene, asked.signal) : scene.view === "map" ? map.show(scene.spot)
@@ -485,22 +488,18 @@ function withPicture(data) {
   return { ...fresh(), picture };
 }
 
-/** @param {DataTransfer | null} data */
-function takePicture(data) {
-  const file = data?.files[0];
-  if (!file) return false;
+/** @param {any} event */
+function takeIn(event) {
+  const { files, types } = event.clipboardData ?? event.dataTransfer;
+  if (types.includes("Files") || !event.target.matches?.("input, textarea")) event.preventDefault();
+  const file = files[0];
+  if (!file) return;
   const reader = new FileReader();
   reader.onload = () => go(withPicture(`${reader.result}`.split(",")[1]));
-  reader.onerror = () => notice(`${file.name} is no picture to search by`);
+  reader.onerror = () => notice(`${file.name} is no picture`);
   reader.readAsDataURL(file);
-  return true;
 }
-addEventListener("paste", (event) => { if (takePicture(event.clipboardData)) event.preventDefault(); });
-addEventListener("dragover", (event) => event.preventDefault());
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  takePicture(event.dataTransfer);
-});
+for (const kind of ["paste", "dragover", "drop"]) addEventListener(kind, takeIn);
 
 async function begin() {
   history.scrollRestoration = "manual";
@@ -516,7 +515,7 @@ async function begin() {
   } catch { /* the first thing that is asked for says why */ }
   history.replaceState(scene, "", addressOf(scene));
   live.start();
-  // A browser keeps pages that were left, with their connections, and has six for all of them.
+  // Pages that were left keep their connections, of which there are six.
   addEventListener("pagehide", () => live.stop());
   for (const kind of ["keyup", "click", "scroll"]) {
     // at a reload it is too late

@@ -224,6 +224,16 @@ def test_a_picture_that_was_searched_by_outlives_a_reload(page):
     page.until("document.querySelector('#notice.shown')?.textContent.includes('paste or drop')")
 
 
+def test_text_is_dropped_where_one_writes(page):
+    dropped = page.js(
+        "['#query', '#when', '#grid'].map(place => ['dragover', 'drop'].map(kind => {"
+        " const dataTransfer = new DataTransfer(); dataTransfer.setData('text/plain', 'a cat');"
+        " return document.querySelector(place).dispatchEvent("
+        "new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true })) }))"
+    )
+    assert dropped == [[True, True], [True, True], [False, False]]  # elsewhere nothing is left
+
+
 def test_pictures_may_be_kept_for_good(page):
     """Wherever they are shown: their addresses have their hash."""
     page.press("/")
@@ -677,6 +687,7 @@ def test_a_restarted_daemon_is_found_again(browser, own_daemon):
         own_daemon.stop()
         browser.press("End")  # photos that cannot come
         browser.until("document.querySelector('#notice.shown')?.textContent.includes('not answer')")
+        browser.until("document.querySelector('.state').title === 'Status'")
         browser.click(".state")
         browser.until("location.hash === '#view=status'")
         again = type(own_daemon)(own_daemon.home, [own_daemon.home / "Pictures"])
