@@ -284,12 +284,13 @@ async def test_who_sets_the_daemon_to_work_again_and_again_rests_in_between(
     monkeypatch.setattr(concurrency, "_UPKEEP_REST_S", 86_400.0)
     daemon = await start()
     assert (await daemon.ask("POST", f"/v1/{path}")).status == 200
-    again = asyncio.create_task(daemon.ask("POST", "/v1/retry"))
-    await asyncio.sleep(0)
-    for _ in range(3):
-        assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
-    assert not again.done()
-    again.cancel()
+    with daemon.connect() as again:
+        again.sendall(b"POST /v1/retry HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        for _ in range(3):
+            assert (await daemon.ask("GET", "/v1/search?text=x")).status == 200
+        again.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            again.recv(1)
 
 
 async def test_a_client_that_floods_does_not_keep_others_out(start, monkeypatch):
