@@ -44,7 +44,7 @@ def find(folder: str, name: str) -> PlannedRemovals | None:
     """
     path = os.path.join(folder, name + _SUFFIX)
     try:
-        return parse(read_whole(path).decode(errors="replace"), path)
+        return parse(read_whole(path, LARGEST).decode(errors="replace"), path)
     except FileNotFoundError:
         return None
     except OSError as error:

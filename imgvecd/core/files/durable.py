@@ -107,14 +107,17 @@ def make_folder(path: str) -> None:
         os.mkdir(path, mode=0o700)
 
 
-def read_whole(path: str) -> bytes:
+def read_whole(path: str, most: int = -1) -> bytes:
     """Return what a small file holds; nothing of a pipe, which nobody waits for, or of a device.
+
+    Args:
+        most: bytes, of which no more are read.
 
     Raises:
         OSError: it is not there, or cannot be read.
     """
     with open(path, "rb", opener=open_at_once) as file:
-        return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+        return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
 def open_at_once(path: str, flags: int) -> int:
