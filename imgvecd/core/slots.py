@@ -34,13 +34,11 @@ class _Line:
 
     def pop(self) -> asyncio.Future[None]:
         """Return the next turn; one must wait."""
-        chosen = 0
-        for rank in (rank for rank, turns in enumerate(self._ranks) if turns):
-            chosen = rank
-            self._went_before[rank] += 1
-            if self._went_before[rank] < _TURNS:
+        for chosen in [rank for rank, turns in enumerate(self._ranks) if turns]:
+            self._went_before[chosen] += 1
+            if self._went_before[chosen] < _TURNS:
                 break
-            self._went_before[rank] = 0
+            self._went_before[chosen] = 0
         return self._ranks[chosen].popleft()
 
     def remove(self, turn: asyncio.Future[None]) -> None:
@@ -104,13 +102,19 @@ class Slots:
         return self._recent.alone(client)
 
     @contextlib.asynccontextmanager
-    async def slot(self, client: Hashable, *, owner: bool = True) -> AsyncIterator[None]:
-        """Hold a place of the client's for as long as the context lasts; errors as for `take`."""
+    async def slot(
+        self, client: Hashable, *, owner: bool = True, rest_s: float = 0.0
+    ) -> AsyncIterator[None]:
+        """Hold a place of the client's for as long as the context lasts; errors as for `take`.
+
+        Args:
+            rest_s: afterwards, as for `give_back`.
+        """
         await self.take(client, owner=owner)
         try:
             yield
         finally:
-            self.give_back(client)
+            self.give_back(client, rest_s)
 
     async def take(self, client: Hashable, *, owner: bool = True, rank: int = ORDINARY) -> None:
         """Take a place for the client, waiting for its turn.

@@ -73,10 +73,10 @@ async def _place(
     request: web.Request, work: Work, slots: Mapping[Work, Slots]
 ) -> AsyncIterator[None]:
     client = client_of(request)
-    await slots[work].take(client, owner=client.is_owner)
-    token = asker.set(Asker(client, client.is_owner, _RANKS.get(work, ORDINARY)))
-    try:
-        yield
-    finally:
-        asker.reset(token)
-        slots[work].give_back(client, _UPKEEP_REST_S if work is Work.UPKEEP else 0.0)
+    rest_s = _UPKEEP_REST_S if work is Work.UPKEEP else 0.0
+    async with slots[work].slot(client, owner=client.is_owner, rest_s=rest_s):
+        token = asker.set(Asker(client, client.is_owner, _RANKS.get(work, ORDINARY)))
+        try:
+            yield
+        finally:
+            asker.reset(token)

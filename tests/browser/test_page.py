@@ -165,11 +165,16 @@ def test_a_reload_returns_to_the_very_same_photos(browser, own_daemon):
         again.kill()
 
 
+def copy_some(daemon):
+    """Have each photo of 2020 there twice."""
+    for photo in (daemon.home / "Pictures" / "2020").glob("*.jpg"):
+        photo.with_name(f"copy of {photo.name}").write_bytes(photo.read_bytes())
+    daemon.wait_until(lambda: daemon.status()["files"]["indexed"] == 16)
+
+
 @pytest.mark.long
 def test_a_reload_returns_to_the_very_same_place_of_other_views(browser, own_daemon):
-    for photo in (own_daemon.home / "Pictures" / "2020").glob("*.jpg"):
-        photo.with_name(f"copy of {photo.name}").write_bytes(photo.read_bytes())
-    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 16)
+    copy_some(own_daemon)
     gateway = Gateway(own_daemon)
     try:
         browser.resize(500, 400)
@@ -640,9 +645,7 @@ def test_filters_are_chips(page):
 @pytest.mark.long
 def test_views_that_are_left_and_come_back_to_show_what_is_there(browser, own_daemon):
     """Whichever answer comes last, and while the daemon is away; who types is left alone."""
-    for photo in (own_daemon.home / "Pictures" / "2020").glob("*.jpg"):
-        photo.with_name(f"copy of {photo.name}").write_bytes(photo.read_bytes())
-    own_daemon.wait_until(lambda: own_daemon.status()["files"]["indexed"] == 16)
+    copy_some(own_daemon)
     gateway = Gateway(own_daemon)
     try:
         browser.resize(1200, 800)

@@ -132,11 +132,17 @@ def test_sigusr1_writes_the_state_without_names(spawn, shipped_photos):
     assert daemon.search("a cat", 1)  # and goes on
 
 
-def test_no_number_of_sigusr1_does_harm(spawn, tmp_path):
+def churning(spawn, tmp_path):
+    """Return a daemon that answers, with threads that come and go all the time."""
     (tmp_path / "photos").mkdir()
     env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
     daemon = spawn(tmp_path / "photos", module="churning_daemon", env=env)
     daemon.wait_until(daemon.answers)
+    return daemon
+
+
+def test_no_number_of_sigusr1_does_harm(spawn, tmp_path):
+    daemon = churning(spawn, tmp_path)
     for _ in range(2000):
         daemon.process.send_signal(signal.SIGUSR1)
         time.sleep(0.001)
@@ -148,10 +154,7 @@ def test_no_number_of_sigusr1_does_harm(spawn, tmp_path):
 
 
 def test_sigusr1_as_fast_as_it_can_be_sent_does_not_keep_a_daemon_from_stopping(spawn, tmp_path):
-    (tmp_path / "photos").mkdir()
-    env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
-    daemon = spawn(tmp_path / "photos", module="churning_daemon", env=env)
-    daemon.wait_until(daemon.answers)
+    daemon = churning(spawn, tmp_path)
     for _ in range(20_000):
         daemon.process.send_signal(signal.SIGUSR1)
     daemon.process.send_signal(signal.SIGTERM)
