@@ -307,30 +307,41 @@ class _Stacks:
     def __init__(self) -> None:
         self._due = 0.0
 
-    def write(self) -> bool:
-        """Write them; or return False if they are being written, or have just been."""
+    def write(self) -> None:
+        """Write them, unless they are being written, or have just been."""
         if time.monotonic() < self._due:
-            return False
+            return
         self._due = math.inf  # another signal comes before this one is done with
         try:
             faulthandler.dump_traceback()
         finally:
             self._due = time.monotonic() + _STACKS_S
-        return True
 
 
 def _calling(
     loop: asyncio.AbstractEventLoop, heard: Callable[[], None], stacks: _Stacks | None
 ) -> Callable[[int, FrameType | None], None]:
-    """Return a handler of a signal that has the loop call `heard`.
+    """Return a handler of a signal that has the loop call `heard`, once for all that came before.
+
+    Signals may come faster than the loop is told, each within the handler of the one before.
 
     Args:
-        stacks: written first, even if the loop hangs; a signal for which they are not is not heard.
+        stacks: written first, even if the loop hangs.
     """
+    is_told = False
+
+    def answer() -> None:
+        nonlocal is_told
+        is_told = False
+        heard()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        if stacks is None or stacks.write():
-            loop.call_soon_threadsafe(heard)
+        nonlocal is_told
+        if stacks is not None:
+            stacks.write()
+        if not is_told:
+            is_told = True
+            loop.call_soon_threadsafe(answer)
 
     return handle
 

@@ -153,14 +153,17 @@ def test_no_number_of_sigusr1_does_harm(spawn, tmp_path):
     assert daemon.process.returncode == 0
 
 
-def test_sigusr1_as_fast_as_it_can_be_sent_does_not_keep_a_daemon_from_stopping(spawn, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+def test_signals_as_fast_as_they_can_be_sent_do_not_keep_a_daemon_from_stopping(
+    spawn, tmp_path, number
+):
     daemon = churning(spawn, tmp_path)
     for _ in range(20_000):
-        daemon.process.send_signal(signal.SIGUSR1)
+        daemon.process.send_signal(number)
     daemon.process.send_signal(signal.SIGTERM)
     ends_at = time.monotonic() + DEADLINE_S
     while daemon.process.poll() is None and time.monotonic() < ends_at:
-        daemon.process.send_signal(signal.SIGUSR1)
+        daemon.process.send_signal(number)
     assert daemon.process.poll() == 0
     assert b"RecursionError" not in daemon.log.read_bytes()
 
