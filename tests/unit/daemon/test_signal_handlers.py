@@ -1,8 +1,12 @@
-"""A signal that comes while the one before it is handled, as in a flood, is told of once."""
+"""Signals that come in a flood: each is told of once, and none of them is a fault."""
 
+import os
 import signal
+import subprocess
+import sys
+import time
 
-from imgvecd.daemon.daemon import _calling
+from imgvecd.daemon.daemon import _calling, _no_longer_hear
 
 
 class FloodedLoop:
@@ -27,3 +31,23 @@ def test_who_is_told_of_one_of_a_flood_is_told_of_it_once():
             assert len(heard) == times
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_what_comes_while_a_signal_is_no_longer_heard_is_no_fault(monkeypatch):
+    """Of so many, some come just between two steps."""
+    faults, come = [], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda fault: faults.append(fault.exc_value))
+    number = signal.SIGUSR2
+    before = signal.signal(number, lambda *_: come.append(1))
+    flood = f"import os\nwhile True: os.kill({os.getpid()}, {int(number)})"
+    try:
+        with subprocess.Popen([sys.executable, "-c", flood]) as flooding:
+            while not come:
+                time.sleep(0.01)
+            for _ in range(20_000):
+                signal.signal(number, lambda *_: None)
+                _no_longer_hear(number, signal.SIG_IGN)
+            flooding.kill()
+    finally:
+        signal.signal(number, before)
+    assert not faults
