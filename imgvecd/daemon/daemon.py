@@ -36,6 +36,8 @@ STOP_S = 45.0
 The units wait for 60 s.
 """
 
+_libc = ctypes.CDLL(None)
+
 _STATE_LOOK_S = 5.0  # somebody may put another state directory in its place
 _TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
 _REST = 20  # turns between two looks while nothing goes on: a folder may have gone offline
@@ -307,7 +309,7 @@ def _no_longer_hear(
     before it forgets the former handler, CPython would write to the log as a fault.
     """
     if isinstance(afterwards, signal.Handlers):
-        ctypes.CDLL(None).signal(number, ctypes.c_void_p(afterwards))
+        _libc.signal(number, ctypes.c_void_p(afterwards))
     signal.signal(number, afterwards)
 
 
