@@ -60,7 +60,8 @@ _MONTH_OF = {word: at for at, words in enumerate(_MONTHS, 1) for word in words.s
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\b\.?"
 _DAY = r"(?P<day>\d\d?)(?:st|nd|rd|th|er)?"
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[.,]?\s+)?"
-# 4 July 2021, 4 de julio de 2021; July 4, 2021; 2021-Jul-04; Sun Jul  4 18:30:11 2021, of which the time is moved back
+# 4 July 2021, 4 de julio de 2021; July 4, 2021; 2021-Jul-04; Sun Jul  4 18:30:11 2021, of which
+# the time is moved back
 _WITH_NAMES = tuple(
     re.compile(_WEEKDAY + form, re.IGNORECASE)
     for form in (

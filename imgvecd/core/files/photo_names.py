@@ -63,8 +63,8 @@ _ZONE = re.compile(
 )
 # West of Greenwich only where the form is ISO's, else it may be any number: T163011-0700
 _ZONE_WEST = re.compile(r"(?P<offset>-(?:0\d|1[0-2])[:_.]?[0-5]0)(?!\w)", re.ASCII)
-# 1625401234567, IMG_1625401234567, FB_IMG_1625401234567 (1), mmexport1625401234567,
-# cropped1625401234567, 企业微信截图_1625401234567: 2001 to 2033
+# 1625401234567, IMG_1625401234567, FB_IMG_1625401234567 (1), mmexport1625401234567, and
+# what is "cropped" or, by WeCom, 企业微信截图_1625401234567: 2001 to 2033
 _EPOCH_MS = re.compile(
     r"(?:mmexport(?:[0-9a-f]{32}_)?|cropped|(?:[^\W\d_]+[-_ .]){0,3})(1\d{12})(?!\d)"
 )
@@ -107,7 +107,7 @@ def taken_at(name: str) -> str:
 
 
 def _day(name: str) -> tuple[str, tuple[int, int], bool]:
-    """Return (YYYYMMDD, from where to where, whether it is one without a time behind it), if any."""
+    """Return (YYYYMMDD, where it stands, whether it is one without a time behind it), if any."""
     year_first, day_first = _DATE.search(name), _DAY_FIRST.search(name)
     if year_first and day_first and day_first.start() < year_first.start() < day_first.end():
         year_first = None  # "4.7.2021 18 30 11"
