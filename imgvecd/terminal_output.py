@@ -28,6 +28,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 image", "1,708 images"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def record_lines(text: str) -> list[str]:
     """Return the lines of a record of the log.
 

@@ -12,7 +12,7 @@ from imgvecd.cli.settings import add_flags, load_config
 from imgvecd.client.reports import local_time
 from imgvecd.core.sharing.refused_sources import RefusedSources
 from imgvecd.core.sharing.source_identity import SourceIdentity
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import counted, say, warn
 
 if TYPE_CHECKING:
     from imgvecd.config.schema import Config
@@ -144,7 +144,7 @@ def forget(options: argparse.Namespace) -> int:
     with opened_engine(_config(options)) as engine:
         source = source_named(engine.sources(), options.source)
         count = engine.forget(source.number)
-    say(f"forgot {source.name}: {count:,} images")
+    say(f"forgot {source.name}: {counted(count, 'image')}")
     return 0
 
 

@@ -35,7 +35,7 @@ from imgvecd.processes.worker_messages import (
 )
 from imgvecd.types import ModelInfo
 from imgvecd.workers.channel import open_channel, serve
-from imgvecd.workers.sandbox import confine_encoder
+from imgvecd.workers.sandbox import confine_encoder, leave_memory_in_its_node
 
 if TYPE_CHECKING:
     from imgvecd.adapters.imagetower import ImageTower
@@ -124,6 +124,7 @@ def _load(
     if arguments.part == "texts":
         return _text_tower(arguments, on_known)
     if arguments.part == "images":
+        leave_memory_in_its_node()
         with giving_back_mapped(arguments.image_tower):
             return _image_tower(arguments)
     if arguments.part == "comparison":
