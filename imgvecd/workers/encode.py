@@ -36,7 +36,7 @@ from imgvecd.processes.worker_messages import (
 )
 from imgvecd.types import ModelInfo
 from imgvecd.workers.channel import open_channel, serve
-from imgvecd.workers.sandbox import confine_encoder, confine_paths
+from imgvecd.workers.sandbox import confine_encoder, confine_paths, leave_memory_in_its_node
 
 if TYPE_CHECKING:
     from imgvecd.adapters.imagetower import ImageTower
@@ -58,6 +58,7 @@ def main() -> None:
     give_back_large_blocks()
     try:
         if arguments.part == "images":
+            leave_memory_in_its_node()
             if _build_image_tower(arguments):
                 _begin_again(channel, arguments)
             confine_paths()  # before there are threads, which OpenVINO keeps
