@@ -8,6 +8,7 @@ import ctypes
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -58,11 +59,7 @@ def hearing_the_end(*numbers: signal.Signals) -> Iterator[asyncio.Future[signal.
         if not told.done():
             told.set_result(number)
 
-    heard = {
-        number: Heard(lambda number=number: hear(number), signal.SIG_IGN)  # type: ignore[misc]
-        for number in numbers
-    }
-    with hearing(heard):
+    with hearing({each: Heard(partial(hear, each), signal.SIG_IGN) for each in numbers}):
         yield told
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import time
-from typing import BinaryIO
 
 import msgspec
 
-from imgvecd.core.files.durable import open_at_once
+from imgvecd.core.files.durable import open_file
 from imgvecd.core.files.remembered_table import RememberedTable
 from imgvecd.errors import ModelError
 from imgvecd.types import Stamp
@@ -44,7 +42,7 @@ def digest_checkpoint(path: str) -> bytes:
     """
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     try:
-        with _opened(path) as file:
+        with open_file(path) as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
@@ -59,19 +57,11 @@ def no_digest(path: str) -> bytes:
         ModelError: it cannot be read.
     """
     try:
-        with _opened(path) as file:
+        with open_file(path) as file:
             file.read(1)
     except OSError as error:
         raise _unreadable(path, error) from error
     return b""
-
-
-def _opened(path: str) -> BinaryIO:
-    file = open(path, "rb", opener=open_at_once)  # noqa: SIM115  # the caller closes it
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise ModelError(f"the checkpoint {path} cannot be read: it is not a file")
 
 
 def _unreadable(path: str, error: OSError) -> ModelError:
