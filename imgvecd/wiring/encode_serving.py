@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -82,8 +83,9 @@ class _EncodeServer:
     async def run(self, host: str, port: int) -> int:
         with hearing_the_end(signal.SIGTERM, signal.SIGINT) as told:
             serving = asyncio.create_task(self._serve(await _bind(host, port)))
+            either: set[asyncio.Future[Any]] = {serving, told}
             try:
-                await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if serving.done():
                     serving.result()
             finally:

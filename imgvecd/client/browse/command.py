@@ -11,7 +11,7 @@ import sys
 import urllib.parse
 import webbrowser
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgvecd.client.browse.admission import TOKEN_S, OneBrowser, SecretHolders
 from imgvecd.client.query import read_image
@@ -59,7 +59,8 @@ def _serve(make: Callable[[], Gateway], options: argparse.Namespace) -> int:
             with hearing_the_end(signal.SIGINT) as told:
                 async with gateway.running(listener, admission):
                     ended = asyncio.create_task(gateway.ended())
-                    await asyncio.wait({ended, told}, return_when=asyncio.FIRST_COMPLETED)
+                    either: set[asyncio.Future[Any]] = {ended, told}
+                    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                     ended.cancel()
             return None if told.done() else ended.result()
 
