@@ -12,8 +12,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from types import TracebackType
-from typing import BinaryIO, Self, overload
+from typing import Self, overload
 
 import msgspec
 
@@ -121,7 +122,7 @@ def read_whole(path: str, most: int = -1) -> bytes:
         return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
-def open_file(path: str) -> BinaryIO:
+def open_file(path: str) -> BufferedReader:
     """Open a file to read it.
 
     Raises:
