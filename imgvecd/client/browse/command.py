@@ -21,7 +21,7 @@ from imgvecd.config.schema import BrowseConfig, expand, split_listen
 from imgvecd.errors import BadRequestError, ConfigError
 from imgvecd.heard_signals import hearing_the_end
 from imgvecd.secret_file import read_secret_file
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import flush, say, warn
 
 if TYPE_CHECKING:
     from imgvecd.client.browse.gateway import Gateway
@@ -86,7 +86,7 @@ async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     ):
         async with gateway.running(listener, admission):
             say(f"imgvec browse: {origin} (on {config.listen})")
-            sys.stdout.flush()
+            flush()
             number = await told
     return 0 if number == signal.SIGTERM else 128 + number
 
@@ -109,7 +109,7 @@ def read_secret(path: str) -> str:
 def _show(address: str, *, no_open: bool) -> None:
     if not no_open and _has_desktop() and webbrowser.open(address):
         say("Your photos are open in the browser; Ctrl-C stops the page.")
-        sys.stdout.flush()
+        flush()
         return
     port = urllib.parse.urlsplit(address).port
     say(f"Open this within {TOKEN_S:g} s; it works once:", "", f"  {address}", "")
@@ -117,7 +117,7 @@ def _show(address: str, *, no_open: bool) -> None:
         host = os.environ["SSH_CONNECTION"].split()[2]
         say(f"On the machine you sit at, first: ssh -L {port}:127.0.0.1:{port} {host}", "")
     say("Ctrl-C ends it.")
-    sys.stdout.flush()
+    flush()
 
 
 def _has_desktop() -> bool:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from io import BufferedReader
+from io import FileIO
 from types import TracebackType
 from typing import Self, overload
 
@@ -122,13 +122,13 @@ def read_whole(path: str, most: int = -1) -> bytes:
         return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
-def open_file(path: str) -> BufferedReader:
-    """Open a file to read it.
+def open_file(path: str) -> FileIO:
+    """Open a file to read it, without a buffer.
 
     Raises:
         OSError: it cannot be read, or is none: nobody waits for a pipe, and a device may never end.
     """
-    file = open(path, "rb", opener=open_at_once)  # noqa: SIM115  # the caller closes it
+    file = FileIO(path, opener=open_at_once)
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()

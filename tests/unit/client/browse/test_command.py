@@ -9,7 +9,7 @@ from ports import free_port
 from running import flood, wait_until
 
 from imgvecd.client.browse import command
-from imgvecd.client.main import parser
+from imgvecd.client.program import parser
 from imgvecd.client.query import protect_negatives
 
 
