@@ -41,7 +41,7 @@ from PIL import Image
 import imgvecd
 from benchmarks import captioned, history
 from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
-from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.best_scores import prior_of
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import (
     FOUND,
@@ -199,8 +199,8 @@ class Measured:
             relevance.ordinary(TEXT, len(stored))
             query = vectors[case.text]
             started = time.perf_counter()
-            even = even_standing([case.text], english_only=True)
-            scale = relevance.scale(query, TEXT, len(stored), even)
+            prior = prior_of([case.text], english_only=True)
+            scale = relevance.scale(query, TEXT, len(stored), prior)
             self.ms.append((time.perf_counter() - started) * 1000)
             assert scale is not None
             self.scores.append(stored @ query)

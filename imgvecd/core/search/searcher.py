@@ -18,7 +18,7 @@ from imgvecd.api import MOST_COUNTED, Filters, SearchRequest, SearchResponse, Te
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search import query_dates
 from imgvecd.core.search.answering import SPARE, Answering
-from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.best_scores import prior_of
 from imgvecd.core.search.elsewhere import Elsewhere, Others
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.kept_answers import KeptAnswers, key_of_request
@@ -375,8 +375,8 @@ class Searcher:
             return known.scale[0]
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         texts = [term.text for term in terms if term.text is not None]
-        even = even_standing(texts, english_only=knows_english_only(self.model))
-        is_known, scale = self.scales.known(vector, shape, even)
+        prior = prior_of(texts, english_only=knows_english_only(self.model))
+        is_known, scale = self.scales.known(vector, shape, prior)
         if not is_known:
 
             async def measure() -> None:
