@@ -39,7 +39,7 @@ def served(monkeypatch):
     """Return the calls of a stand-in for `imgvecd.wiring.serving.serve`."""
     calls = []
 
-    def serve(config, *, reload, beside):
+    def serve(config, *, reload, digests, beside):
         calls.append((config, beside))
         return 0
 
