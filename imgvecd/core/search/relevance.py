@@ -96,8 +96,15 @@ class Scale:
 
     @functools.cached_property
     def weaker(self) -> float:
-        """Cosine from which a hit is at least "weaker"."""
-        if self.share_above(self.found):
+        """Cosine from which a hit is at least "weaker", as far as the sample shows the best."""
+        return self.weaker_below(float(self.sample[-1]))
+
+    def weaker_below(self, best: float) -> float:
+        """Return the cosine from which a hit is at least "weaker" in a library with such a best.
+
+        What few photos of a large library show may be found in it, and not in a sample.
+        """
+        if best >= self.found:
             return min(self.found, self._share_begins(WEAKER_SHARE))
         return max(self.score(WEAKER), self._share_begins(_MOST_WEAKER))
 

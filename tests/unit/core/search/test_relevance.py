@@ -230,6 +230,14 @@ def test_where_anything_is_found_weaker_is_what_comes_after_it_in_the_better_par
     assert weaker == max(found, WEAKER_SHARE * 1000) if found else weaker <= 250
 
 
+def test_what_is_found_beyond_the_sample_has_weaker_ones_after_it():
+    """What one photo in a thousand shows may be in no sample of a large library."""
+    scores = np.sort(drawn((1000, 0)) * 0.05).astype(np.float32)
+    scale = Scale(chances(scores, Null(0.0, 0.005, 0.05), 100_000), scores)
+    assert scale.weaker >= scores[750]
+    assert scale.weaker_below(scale.found) == pytest.approx(float(scores[400]), abs=1e-6)
+
+
 def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
     scores = np.array([0.1, 0.2], np.float32)
     scale = Scale(chances(scores, Null(0.0, 0.01, 0.1), 50), scores)
