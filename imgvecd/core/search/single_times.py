@@ -528,6 +528,7 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_TENS}年代", _decade),
     (r"(?P<tens>[五六七八九])十年代", _decade),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)的?今天", _this_day),
+    (rf"{_CHINESE_YEAR}年?的?今天", _this_day_of),
     (rf"{_CHINESE_ABOUT}(?:之前|以前|前)", _about_ago),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
     (rf"[几幾]{_CHINESE_UNIT}(?:之前|以前|前)", _some_ago),
@@ -537,7 +538,6 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
         _day_of_week,
     ),
     (rf"(?P<whole>{any_of(filter(_IS_UNSPACED, WHOLE))})", _whole),
-    (rf"{_CHINESE_YEAR}年?的?今天", _this_day_of),
     (rf"{_CHINESE_YEAR}年", lambda match, _: match["year"]),
     (_BARE_CHINESE_YEAR, lambda match, _: match["year"]),
 )
