@@ -90,6 +90,7 @@ _CLOCK_OF_EAST_ASIA = re.compile(
     r"(?:(?:(?P=between)|[分분] ?)(?P<second>\d\d)秒?초?)?[分분]?(?!\d)",
     re.ASCII,
 )
+_OF_PHOTOGRAPHY = re.compile(r"(?<!\d)(?:18|19|20)\d\d(?!\d)", re.ASCII)
 _LONGEST = 64  # characters: no way of writing a time has more
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9998  # programs write year 0 or 1 for "not known"
 _FRACTION_DIGITS = 6
@@ -170,10 +171,10 @@ def day_in_words(text: str) -> tuple[str, tuple[int, int]]:
 
     ("", (0, 0)) if there is none in the time of photography.
     """
-    for pattern in _WITH_NAMES[:3]:
+    for pattern in _WITH_NAMES[:3] if _OF_PHOTOGRAPHY.search(text) else ():  # which most lack
         for found in pattern.finditer(text):
             is_apart = not text[found.start() - 1 : found.start()].isalnum()
-            if found["day"] and is_apart and found["year"][:2] in {"18", "19", "20"}:
+            if found["day"] and is_apart and _OF_PHOTOGRAPHY.match(found["year"]):
                 month = _month_number(found["month"])
                 return f"{found['year']}{month:02d}{int(found['day']):02d}", found.span()
     return "", (0, 0)
