@@ -43,18 +43,18 @@ _OFFSET = re.compile(
 _NOTHING = re.compile(r"[\s:/.+\-0Z]*$")  # what is not known is written as blanks or zeros
 # English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish, Polish, Russian
 _MONTHS = (
-    "january jan januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia января",
-    "february feb februar februari février févr febrero febbraio fevereiro lutego февраля",
-    "march mar märz mär mars marzo março maart mrt marts marca марта",
-    "april apr avril avr abril abr aprile kwietnia апреля",
+    "january jan januar jänner janvier janv enero ene gennaio janeiro januari stycznia января янв",
+    "february feb februar februari février févr febrero febbraio fevereiro lutego февраля февр",
+    "march mar märz mär mars marzo março maart mrt marts marca марта мар",
+    "april apr avril avr abril abr aprile kwietnia апреля апр",
     "may mai mayo maggio mag maio mei maj maja мая",
-    "june jun juni juin junio giugno giu junho czerwca июня",
-    "july jul juli juillet juil julio luglio lug julho lipca июля",
-    "august aug août agosto ago augustus augusti sierpnia августа",
-    "september sep sept septembre septiembre setiembre settembre setembro września сентября",
-    "october oct oktober okt octobre octubre ottobre ott outubro października октября",
-    "november nov novembre noviembre novembro listopada ноября",
-    "december dec dezember dez décembre déc diciembre dic dicembre dezembro grudnia декабря",
+    "june jun juni juin junio giugno giu junho czerwca июня июн",
+    "july jul juli juillet juil julio luglio lug julho lipca июля июл",
+    "august aug août agosto ago augustus augusti sierpnia августа авг",
+    "september sep sept septembre septiembre setiembre settembre setembro września сентября сент",
+    "october oct oktober okt octobre octubre ottobre ott outubro października октября окт",
+    "november nov novembre noviembre novembro listopada ноября нояб",
+    "december dec dezember dez décembre déc diciembre dic dicembre dezembro grudnia декабря дек",
 )
 _MONTH_OF = {word: at for at, words in enumerate(_MONTHS, 1) for word in words.split()}
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\b\.?"
