@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import faulthandler
 import itertools
 import logging
@@ -34,6 +35,8 @@ STOP_S = 45.0
 
 The units wait for 60 s.
 """
+
+_libc = ctypes.CDLL(None)
 
 _STATE_LOOK_S = 5.0  # somebody may put another state directory in its place
 _TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
@@ -180,7 +183,7 @@ class Daemon:
         ):
             stacks = _Stacks() if number == signal.SIGUSR1 else None
             signal.signal(number, _calling(loop, heard, stacks))
-            stack.callback(signal.signal, number, afterwards)
+            stack.callback(_no_longer_hear, number, afterwards)
         # whoever started us may have them wait until here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
         faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: the log shall say where
@@ -295,6 +298,19 @@ def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
         finally:
             signal.set_wakeup_fd(-1)
             loop.remove_reader(woken)
+
+
+def _no_longer_hear(
+    number: signal.Signals, afterwards: Callable[[int, FrameType | None], Any] | signal.Handlers
+) -> None:
+    """Leave a signal to `afterwards`, a handler of Python's or what the system is to do with it.
+
+    The system is told first: what comes between the steps of `signal.signal`, which tells it
+    before it forgets the former handler, CPython would write to the log as a fault.
+    """
+    if isinstance(afterwards, signal.Handlers):
+        _libc.signal(number, ctypes.c_void_p(afterwards))
+    signal.signal(number, afterwards)
 
 
 class _Stacks:

@@ -57,7 +57,9 @@ _REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some
 # them ten times.
 _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
-_DRIFT = 0.1  # a library that has changed by this share is sampled anew
+_DRIFT = 0.1  # a library that has changed by this share is sampled anew, beside searches
+_OUTGROWN = 0.5  # searches wait for the new sample of one that has changed by this share
+_RENEWED = 8  # shapes that are measured in a new sample before anybody asks, the latest ones
 _SHAPES = 64  # shapes of queries remembered
 _SCALES = 256  # of queries, remembered: some 12 kB each
 
@@ -153,9 +155,10 @@ class _Sample:
                 self._ordinary.move_to_end(shape)
             return found
 
-    def known(self, shape: Shape, images: int) -> Ordinary | None:
-        """Return `ordinary`, unless the library has become another one."""
-        return None if self.is_outgrown(images) else self.ordinary(shape)
+    def latest_shapes(self) -> list[Shape]:
+        """Return the shapes that were asked for last, the latest last."""
+        with self._lock:
+            return list(self._ordinary)[-_RENEWED:]
 
     def remember(self, shape: Shape, measured: Ordinary) -> None:
         """Remember it, in the place of a shape that nobody has asked for the longest."""
@@ -164,9 +167,9 @@ class _Sample:
             if len(self._ordinary) > _SHAPES:
                 self._ordinary.popitem(last=False)
 
-    def is_outgrown(self, images: int) -> bool:
-        """Return whether the library has become another one."""
-        return abs(images - self.images) > _DRIFT * self.images
+    def has_drifted(self, images: int, share: float) -> bool:
+        """Return whether the library, of so many images now, has changed by more than a share."""
+        return abs(images - self.images) > share * self.images
 
     def scale(self, vector: Float32Array, ordinary: Ordinary, even: float) -> Scale:
         """Return the scale of a query by what ordinary ones of its shape get here.
@@ -262,15 +265,43 @@ class Relevance:
         """
         if images < SMALLEST_LIBRARY:
             return True, None
-        sample = self._sample
-        ordinary = None if sample is None else sample.known(shape, images)
+        sample = self._usable(images)
+        ordinary = None if sample is None else sample.ordinary(shape)
         if sample is None or ordinary is None:
             return False, None
         return True, sample.scale(vector, ordinary, even)
 
     def known_ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what `ordinary` does, if nothing has to be measured for it, else None."""
-        return None if self._sample is None else self._sample.known(shape, images)
+        sample = self._usable(images)
+        return None if sample is None else sample.ordinary(shape)
+
+    def _usable(self, images: int) -> _Sample | None:
+        """Return the sample if it may stand for a library of so many images."""
+        sample = self._sample
+        if images < SMALLEST_LIBRARY or sample is None or sample.has_drifted(images, _OUTGROWN):
+            return None
+        return sample
+
+    def is_due(self, images: int) -> bool:
+        """Return whether `renew` would measure anything. Any thread may ask."""
+        sample = self._usable(images)
+        return sample is not None and sample.has_drifted(images, _DRIFT)
+
+    def renew(self, images: int) -> None:
+        """Sample a library anew that has changed, and measure what was asked for last.
+
+        Until it is done, scales are those of the former sample.
+        """
+        former = self._usable(images)
+        if former is None or not self.is_due(images):
+            return
+        sample = _Sample(self._draw(_SAMPLE), images)
+        if len(sample.rows) >= _LEAST_SAMPLE:
+            for shape in former.latest_shapes():
+                sample.remember(shape, self._measure(shape, sample.rows))
+            self._sample = sample
+            self._edition += 1
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -281,10 +312,10 @@ class Relevance:
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
             return None
-        if self._sample is None or self._sample.is_outgrown(images):
-            self._sample = _Sample(self._draw(_SAMPLE), images)
+        sample = self._usable(images)
+        if sample is None:
+            sample = self._sample = _Sample(self._draw(_SAMPLE), images)
             self._edition += 1
-        sample = self._sample
         if len(sample.rows) < _LEAST_SAMPLE:
             self._sample = None
             return None

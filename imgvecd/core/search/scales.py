@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from imgvecd.core.threads import INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import EmbeddingSource, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Lane, ModelInfo
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,8 @@ class Scales:
         self._store = store
         self._relevance = Relevance(self._sample)
         self._measuring = Slots(1)
-        self._measures: set[asyncio.Future[Any]] = set()
+        self._measures: set[asyncio.Task[Any]] = set()
+        self._is_renewing = False
 
     @property
     def knows_texts(self) -> bool:
@@ -56,10 +60,19 @@ class Scales:
         It is measured in a thread, with no other measuring beside it, and once for all who wait. A
         caller that leaves leaves the thread behind: nobody else may measure until it ends.
         """
-        measuring = asyncio.ensure_future(self._measure(shape))
-        self._measures.add(measuring)
-        measuring.add_done_callback(self._measured)
-        return await asyncio.shield(measuring)
+        return await asyncio.shield(self._begun(self._measure(shape)))
+
+    def keep_up(self) -> None:
+        """Measure anew what a library that has changed makes due; nobody waits for it."""
+        if not self._is_renewing and self._relevance.is_due(len(self._index)):
+            self._is_renewing = True
+            self._begun(self._renew())
+
+    def _begun(self, measuring: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(measuring)
+        self._measures.add(task)
+        task.add_done_callback(self._measured)
+        return task
 
     @property
     def edition(self) -> int:
@@ -87,7 +100,15 @@ class Scales:
                 return known
             return await INTERACTIVE.run(self._relevance.ordinary, shape, len(self._index))
 
-    def _measured(self, measuring: asyncio.Future[Any]) -> None:
+    async def _renew(self) -> None:
+        try:
+            async with self._measuring.slot(None):
+                asker.set(None)
+                await INTERACTIVE.run(self._relevance.renew, len(self._index))
+        finally:
+            self._is_renewing = False
+
+    def _measured(self, measuring: asyncio.Task[Any]) -> None:
         self._measures.discard(measuring)
         if not measuring.cancelled():
             measuring.exception()  # whoever asked may have left

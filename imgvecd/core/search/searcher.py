@@ -290,6 +290,7 @@ class Searcher:
             self._is_asked = True
             self.wake()
         known = known or _Known()
+        self.scales.keep_up()
         while True:
             try:
                 return await INTERACTIVE.run(call, request, known)

@@ -1,6 +1,9 @@
-"""A signal that comes while the one before it is handled, as in a flood, is told of once."""
+"""Signals that come in a flood: each is told of once, and none of them is a fault."""
 
+import os
 import signal
+import subprocess
+import sys
 
 from imgvecd.daemon.daemon import _calling
 
@@ -27,3 +30,31 @@ def test_who_is_told_of_one_of_a_flood_is_told_of_it_once():
             assert len(heard) == times
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+ENDING = """
+import os, signal, subprocess, sys, time
+from imgvecd.daemon.daemon import _no_longer_hear
+faults, come = [], []
+sys.unraisablehook = lambda fault: faults.append(fault.exc_value)
+number = signal.SIGUSR2
+signal.signal(number, lambda *_: come.append(1))
+flood = f"import os\\nwhile True: os.kill({os.getpid()}, {int(number)})"
+with subprocess.Popen([sys.executable, "-c", flood]) as flooding:
+    while not come:
+        time.sleep(0.01)
+    for _ in range(20_000):
+        signal.signal(number, lambda *_: None)
+        _no_longer_hear(number, signal.SIG_IGN)
+    flooding.kill()
+print(faults)
+"""
+
+
+def test_what_comes_while_a_signal_is_no_longer_heard_is_no_fault():
+    """Of so many, some come just between two steps."""
+    alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # with no other thread to come to
+    ending = subprocess.run(
+        [sys.executable, "-c", ENDING], capture_output=True, text=True, env=alone, check=True
+    )
+    assert ending.stdout == "[]\n"

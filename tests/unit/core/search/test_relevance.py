@@ -235,6 +235,36 @@ def test_what_is_asked_for_again_and_again_stays_measured():
         relevance.scale(stored[0], ((True, 1.0), (True, number / 1000)), 400)
 
 
+def test_a_library_that_grows_keeps_its_scales_until_new_ones_are_measured():
+    stored, shape = rows(1000), ((True, 1.0), (True, -0.5))
+    relevance = Relevance(lambda count: stored[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    former = relevance.scale(stored[0], TEXT, 400)
+    relevance.scale(stored[0], shape, 400)
+    assert not relevance.is_due(430)
+    assert relevance.is_due(500)
+    assert relevance.known_scale(stored[0], TEXT, 500) == (True, former)
+    edition = relevance.edition
+    relevance.renew(500)
+    assert not relevance.is_due(500)
+    assert relevance.edition != edition
+    for each in (TEXT, shape):
+        is_known, scale = relevance.known_scale(stored[0], each, 500)
+        assert is_known
+        assert scale is not former
+    assert not relevance.known_scale(stored[0], TEXT, 900)[0]  # too many to be told of by half
+    relevance.renew(900)
+    assert not relevance.known_scale(stored[0], TEXT, 900)[0]
+
+
+def test_a_library_that_shrinks_below_the_smallest_has_nothing_known():
+    relevance = Relevance(lambda count: rows(400)[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    assert relevance.ordinary(TEXT, SMALLEST_LIBRARY) is not None
+    assert relevance.known_ordinary(TEXT, SMALLEST_LIBRARY) is not None
+    assert relevance.known_ordinary(TEXT, SMALLEST_LIBRARY - 1) is None
+
+
 def test_a_sample_that_is_replaced_is_free_at_once():
     """Not when the collector comes by: a library that grows is sampled again and again."""
     stored = rows(400)
@@ -244,8 +274,11 @@ def test_a_sample_that_is_replaced_is_free_at_once():
     former = weakref.ref(relevance._sample)
     gc.disable()
     try:
-        relevance.scale(stored[0], TEXT, 400)
+        relevance.renew(400)
+        renewed = weakref.ref(relevance._sample)
         assert former() is None
+        relevance.scale(stored[0], TEXT, 900)
+        assert renewed() is None
     finally:
         gc.enable()
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+import threading
 import time
 
 import numpy as np
@@ -200,6 +201,27 @@ async def test_reference_texts_are_encoded_once_for_all_time(shelf):
     searcher = shelf.searcher()
     await asyncio.wait_for(searcher.run(), DEADLINE_S)
     assert await searcher.scales.ordinary(TEXT) is not None
+
+
+async def test_a_search_does_not_wait_while_a_grown_library_is_measured_anew(shelf, monkeypatch):
+    fill(shelf, 40)
+    searcher = await with_references(shelf)
+    first = await searcher.search(SearchRequest(text="query", all=True))
+    edition, gate = searcher.scales.edition, threading.Event()
+    sample = searcher.scales._relevance._draw
+    monkeypatch.setattr(
+        searcher.scales._relevance,
+        "_draw",
+        lambda count: gate.wait(DEADLINE_S) and sample(count),
+    )
+    for number in range(40, 50):
+        shelf.add(f"/photos/{number:03}.jpg", towards("query", 0.0, number))
+    async with asyncio.timeout(DEADLINE_S / 2):
+        grown = await searcher.search(SearchRequest(text="query", all=True))
+    assert grown.hits[0].relevance == first.hits[0].relevance
+    assert searcher.scales.edition == edition
+    gate.set()
+    await eventually(lambda: searcher.scales.edition != edition)
 
 
 async def test_a_repeated_text_needs_no_model(shelf):
