@@ -20,7 +20,7 @@ from imgvecd.config.load import load
 from imgvecd.config.schema import BrowseConfig, expand, split_listen
 from imgvecd.errors import BadRequestError, ConfigError
 from imgvecd.secret_file import read_secret_file
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import flush, say, warn
 
 if TYPE_CHECKING:
     from imgvecd.client.browse.gateway import Gateway
@@ -76,7 +76,7 @@ async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     with socket.create_server((host, port), family=family) as listener:
         async with gateway.running(listener, admission):
             say(f"imgvec browse: {origin} (on {config.listen})")
-            sys.stdout.flush()
+            flush()
             await stopped.wait()
     return 0
 
@@ -99,7 +99,7 @@ def read_secret(path: str) -> str:
 def _show(address: str, *, no_open: bool) -> None:
     if not no_open and _has_desktop() and webbrowser.open(address):
         say("Your photos are open in the browser; Ctrl-C stops the page.")
-        sys.stdout.flush()
+        flush()
         return
     port = urllib.parse.urlsplit(address).port
     say(f"Open this within {TOKEN_S:g} s; it works once:", "", f"  {address}", "")
@@ -107,7 +107,7 @@ def _show(address: str, *, no_open: bool) -> None:
         host = os.environ["SSH_CONNECTION"].split()[2]
         say(f"On the machine you sit at, first: ssh -L {port}:127.0.0.1:{port} {host}", "")
     say("Ctrl-C ends it.")
-    sys.stdout.flush()
+    flush()
 
 
 def _has_desktop() -> bool:

@@ -251,7 +251,8 @@ class Searcher:
         is_named = any(hit.matched in {"name", "metadata"} for hit in response.hits)
         if not text or is_named or (said and said.corrected) or not knows_english_only(self.model):
             return []
-        language = language_of(text)
+        # "playa en agosto": what is left of it may be English, too
+        language = language_of(text) or (said and language_of(f"{text} {said.words}"))
         if language is None:
             return []
         seems = f"{text[:_TOLD]!r} seems to be in {language}"

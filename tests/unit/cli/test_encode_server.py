@@ -10,7 +10,8 @@ from certificates import make_certificate
 from encode_servers import RunningEncodeServer
 from running import DEADLINE_S
 
-from imgvecd.cli.main import main, parser
+from imgvecd.cli.main import main
+from imgvecd.cli.program import parser
 from imgvecd.config.load import load
 from imgvecd.config.schema import is_loopback
 from imgvecd.errors import ConfigError

@@ -1,5 +1,5 @@
 from imgvecd.client.browse import command
-from imgvecd.client.main import parser
+from imgvecd.client.program import parser
 from imgvecd.client.query import protect_negatives
 
 
