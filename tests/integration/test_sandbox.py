@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,26 @@ async def escaping(monkeypatch):
     pool = DecoderPool(DecodeConfig(workers=1), module="escaping_decoder")
     yield pool
     await pool.close()
+
+
+UNITS = ("imgvecd.service", "imgvecd@.service", "imgvecd-encode-server.service")
+UNDER_A_UNIT = """
+import sys
+import as_a_unit
+from imgvecd.adapters import landlock, seccomp
+calls = [value for key, value in as_a_unit._settings(sys.argv[1]) if key == "SystemCallFilter"]
+as_a_unit._only(calls[0])
+seccomp.forbid_new_privileges()
+seccomp.deny([])
+assert landlock.restrict(reading=True)
+"""
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_leave_workers_their_sandbox(unit):
+    command = [sys.executable, "-c", UNDER_A_UNIT, TESTS.parent / "systemd" / unit]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(TESTS)}, check=True)
 
 
 async def test_no_way_leads_out(escaping, tmp_path):
