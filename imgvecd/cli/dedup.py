@@ -18,7 +18,7 @@ from imgvecd.command_hints import program
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
-from imgvecd.terminal_output import counted, say, warn, write_item
+from imgvecd.terminal_output import counted, flush, say, warn, write_item
 
 _ALL, _SOME = 0, 1
 _DESCRIPTION = """\
@@ -200,7 +200,7 @@ def _confirmed(question: str) -> bool:
             "there is no terminal to ask on: --yes moves the files without asking"
         )
     say(f"{question} [y/N] ", end="")
-    sys.stdout.flush()
+    flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

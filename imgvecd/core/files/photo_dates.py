@@ -43,18 +43,18 @@ _OFFSET = re.compile(
 _NOTHING = re.compile(r"[\s:/.+\-0Z]*$")  # what is not known is written as blanks or zeros
 # English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish, Polish, Russian
 _MONTHS = (
-    "january jan januar jänner janvier janv enero ene gennaio gen janeiro januari stycznia января",
-    "february feb februar februari février févr febrero febbraio fevereiro lutego февраля",
-    "march mar märz mär mars marzo março maart mrt marts marca марта",
-    "april apr avril avr abril abr aprile kwietnia апреля",
+    "january jan januar jänner janvier janv enero ene gennaio janeiro januari stycznia января янв",
+    "february feb februar februari février févr febrero febbraio fevereiro lutego февраля февр",
+    "march mar märz mär mars marzo março maart mrt marts marca марта мар",
+    "april apr avril avr abril abr aprile kwietnia апреля апр",
     "may mai mayo maggio mag maio mei maj maja мая",
-    "june jun juni juin junio giugno giu junho czerwca июня",
-    "july jul juli juillet juil julio luglio lug julho lipca июля",
-    "august aug août agosto ago augustus augusti sierpnia августа",
-    "september sep sept septembre septiembre setiembre settembre setembro września сентября",
-    "october oct oktober okt octobre octubre ottobre ott outubro października октября",
-    "november nov novembre noviembre novembro listopada ноября",
-    "december dec dezember dez décembre déc diciembre dic dicembre dezembro grudnia декабря",
+    "june jun juni juin junio giugno giu junho czerwca июня июн",
+    "july jul juli juillet juil julio luglio lug julho lipca июля июл",
+    "august aug août agosto ago augustus augusti sierpnia августа авг",
+    "september sep sept septembre septiembre setiembre settembre setembro września сентября сент",
+    "october oct oktober okt octobre octubre ottobre ott outubro października октября окт",
+    "november nov novembre noviembre novembro listopada ноября нояб",
+    "december dec dezember dez décembre déc diciembre dic dicembre dezembro grudnia декабря дек",
 )
 _MONTH_OF = {word: at for at, words in enumerate(_MONTHS, 1) for word in words.split()}
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\b\.?"
@@ -90,6 +90,7 @@ _CLOCK_OF_EAST_ASIA = re.compile(
     r"(?:(?:(?P=between)|[分분] ?)(?P<second>\d\d)秒?초?)?[分분]?(?!\d)",
     re.ASCII,
 )
+_OF_PHOTOGRAPHY = re.compile(r"(?<!\d)(?:18|19|20)\d\d(?!\d)", re.ASCII)
 _LONGEST = 64  # characters: no way of writing a time has more
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9998  # programs write year 0 or 1 for "not known"
 _FRACTION_DIGITS = 6
@@ -170,10 +171,10 @@ def day_in_words(text: str) -> tuple[str, tuple[int, int]]:
 
     ("", (0, 0)) if there is none in the time of photography.
     """
-    for pattern in _WITH_NAMES[:3]:
+    for pattern in _WITH_NAMES[:3] if _OF_PHOTOGRAPHY.search(text) else ():  # which most lack
         for found in pattern.finditer(text):
             is_apart = not text[found.start() - 1 : found.start()].isalnum()
-            if found["day"] and is_apart and found["year"][:2] in {"18", "19", "20"}:
+            if found["day"] and is_apart and _OF_PHOTOGRAPHY.match(found["year"]):
                 month = _month_number(found["month"])
                 return f"{found['year']}{month:02d}{int(found['day']):02d}", found.span()
     return "", (0, 0)

@@ -37,7 +37,7 @@ _HALF = re.compile(
 # Behind a date, in any language: "at 18.30.11", "a la(s) 6.30.11 p. m.", "को 6.30.11 PM"
 _TIME = re.compile(
     r"[-_ .,T]{0,3}(?:"
-    r"(?:于|(?:[^\s\d_.,()-]{1,5}\.?(?:\(s\))?[ -]){0,2}) ?(?:"
+    r"(?:于|(?:[^\s\d_.,()-]{1,5}\.?,?(?:\(s\))?[ -]){0,2}) ?(?:"
     r"(?P<hour>\d{1,2})(?P<between>[-_.: ])(?P<minute>\d\d)(?P=between)(?P<second>\d\d)"
     r"(?:[-_](?P<fraction>\d{3})(?!\d)|[.,](?P<fractions>\d{3,9})(?!\d))?"
     r"|(?P<h>\d{1,2})h(?P<m>\d\d)[m_](?P<s>\d\d)s?(?P<ms>\d{3})?)"
