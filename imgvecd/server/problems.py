@@ -96,7 +96,10 @@ def keep_deadline(timeout_s: float, table: Table) -> Middleware:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise DeadlineError(f"The request took longer than {timeout_s:g} s.") from None
+            raise DeadlineError(
+                f"The request took longer than {timeout_s:g} s (`server.timeout_s`). What it had"
+                " loaded, such as a model, is loaded on; try again."
+            ) from None
 
     return middleware
 
