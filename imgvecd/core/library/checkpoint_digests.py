@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 import threading
 import time
-from io import FileIO
 
 import msgspec
 
-from imgvecd.core.files.durable import open_at_once
+from imgvecd.core.files.durable import open_file
 from imgvecd.core.files.remembered_table import RememberedTable
 from imgvecd.errors import ModelError
 from imgvecd.types import Stamp
@@ -48,7 +46,7 @@ def digest_checkpoint(path: str) -> bytes:
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     chunk = memoryview(bytearray(_CHUNK_BYTES))
     try:
-        with _opened(path) as file:
+        with open_file(path) as file:
             while count := file.readinto(chunk):
                 digest.update(chunk[:count])
     except OSError as error:
@@ -63,19 +61,11 @@ def no_digest(path: str) -> bytes:
         ModelError: it cannot be read.
     """
     try:
-        with _opened(path) as file:
+        with open_file(path) as file:
             file.read(1)
     except OSError as error:
         raise _unreadable(path, error) from error
     return b""
-
-
-def _opened(path: str) -> FileIO:
-    file = FileIO(path, opener=open_at_once)
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise ModelError(f"the checkpoint {path} cannot be read: it is not a file")
 
 
 def _unreadable(path: str, error: OSError) -> ModelError:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.search.best_scores import EVEN, BestScores
+from imgvecd.core.search.best_scores import ORDINARY, BestScores, Prior
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
@@ -96,8 +96,15 @@ class Scale:
 
     @functools.cached_property
     def weaker(self) -> float:
-        """Cosine from which a hit is at least "weaker"."""
-        if self.share_above(self.found):
+        """Cosine from which a hit is at least "weaker", as far as the sample shows the best."""
+        return self.weaker_below(float(self.sample[-1]))
+
+    def weaker_below(self, best: float) -> float:
+        """Return the cosine from which a hit is at least "weaker" in a library with such a best.
+
+        What few photos of a large library show may be found in it, and not in a sample.
+        """
+        if best >= self.found:
             return min(self.found, self._share_begins(WEAKER_SHARE))
         return max(self.score(WEAKER), self._share_begins(_MOST_WEAKER))
 
@@ -171,33 +178,34 @@ class _Sample:
         """Return whether the library, of so many images now, has changed by more than a share."""
         return abs(images - self.images) > share * self.images
 
-    def scale(self, vector: Float32Array, ordinary: Ordinary, even: float) -> Scale:
+    def scale(self, vector: Float32Array, ordinary: Ordinary, prior: Prior) -> Scale:
         """Return the scale of a query by what ordinary ones of its shape get here.
 
         It is remembered: one photo more or less in the library is no reason for another one.
         """
-        return self._remembered(vector.tobytes(), ordinary, even)
+        return self._remembered(vector.tobytes(), ordinary, prior)
 
 
 def _scale(
-    rows: Float32Array, images: int, vector: bytes, ordinary: Ordinary, even: float
+    rows: Float32Array, images: int, vector: bytes, ordinary: Ordinary, prior: Prior
 ) -> Scale:
     scores = np.sort(matrix_times(rows, np.frombuffer(vector, np.float32)))
     curve = chances(scores, ordinary.null, images)
     if ordinary.best_scores is not None:
-        curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, even)
+        curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, prior)
     return Scale(curve, scores)
 
 
 def scaled_as_it_fits(
-    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, even: float
+    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, prior: Prior
 ) -> Chances:
     """Return the curve of a text, scaled as a whole by whether anything fits it.
 
     Its best image gets the mean (a geometric one) of its own chance and of that: so what stands out
     little is not hidden where the library has something for the text. A curve that hardly falls is
     raised by less: it tells nothing apart, and all would be found. An image that is better than the
-    best to be expected is the best so far.
+    best to be expected is the best so far. Below the best, the curve falls the faster the fewer
+    photos show what the text says.
 
     Args:
         sample: scores of a sample of the library, ascending.
@@ -207,11 +215,13 @@ def scaled_as_it_fits(
     scores = np.array([*curve.scores[:place], top, *curve.scores[place:]])
     own = np.array([*curve.chances[:place], curve.chance(top), *curve.chances[place:]])
     best = curve.chance(ordinary.of_all(top, images))
-    fits = ordinary.fits(sample, scores, images, even)
+    fits = ordinary.fits(sample, scores, images, prior.even)
     factors = np.sqrt(fits / np.maximum(own, best))
     level = curve.chance(float(sample[len(sample) // 2])) / best
     factors[factors > 1] **= max(1 - level, 0.0)
-    return Chances(scores.tolist(), (own * factors).tolist())
+    own *= factors
+    own[:place] = own[place] * (own[:place] / own[place]) ** prior.fall
+    return Chances(scores.tolist(), own.tolist())
 
 
 class Relevance:
@@ -244,20 +254,20 @@ class Relevance:
         self._edition += 1
 
     def scale(
-        self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
+        self, vector: Float32Array, shape: Shape, images: int, prior: Prior = ORDINARY
     ) -> Scale | None:
         """Return the scale of a query, shape (dim,), in a library of so many images.
 
         None where `ordinary` is.
 
         Args:
-            even: `best_scores.even_standing` of its texts.
+            prior: of its texts.
         """
         self.ordinary(shape, images)
-        return self.known_scale(vector, shape, images, even)[1]
+        return self.known_scale(vector, shape, images, prior)[1]
 
     def known_scale(
-        self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
+        self, vector: Float32Array, shape: Shape, images: int, prior: Prior = ORDINARY
     ) -> tuple[bool, Scale | None]:
         """Return (whether it is known, what `scale` returns then), in half a millisecond or less.
 
@@ -269,7 +279,7 @@ class Relevance:
         ordinary = None if sample is None else sample.ordinary(shape)
         if sample is None or ordinary is None:
             return False, None
-        return True, sample.scale(vector, ordinary, even)
+        return True, sample.scale(vector, ordinary, prior)
 
     def known_ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what `ordinary` does, if nothing has to be measured for it, else None."""

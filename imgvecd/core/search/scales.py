@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from imgvecd.core.search.best_scores import Prior
 from imgvecd.core.search.query_vectors import TermEncoder
 from imgvecd.core.search.relevance import REFERENCE_TEXTS, Ordinary, Relevance, Scale, Shape
 from imgvecd.core.slots import Slots
@@ -79,15 +80,15 @@ class Scales:
         """Changes whenever scales do although the library has not."""
         return self._relevance.edition
 
-    def known(self, vector: Float32Array, shape: Shape, even: float) -> tuple[bool, Scale | None]:
+    def known(self, vector: Float32Array, shape: Shape, prior: Prior) -> tuple[bool, Scale | None]:
         """Return (whether it is known, the scale of a query, shape (dim,)). Any thread may ask.
 
         Where it is not, it is once `ordinary` was asked; None for one that cannot be told.
 
         Args:
-            even: `best_scores.even_standing` of its texts.
+            prior: of its texts.
         """
-        return self._relevance.known_scale(vector, shape, len(self._index), even)
+        return self._relevance.known_scale(vector, shape, len(self._index), prior)
 
     async def _measure(self, shape: Shape) -> Ordinary | None:
         who = asker.get()

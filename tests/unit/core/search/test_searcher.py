@@ -15,6 +15,7 @@ from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Te
 from imgvecd.core.live import live_queries
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller, answering, known_texts, query_dates
+from imgvecd.core.search import relevance as relevance_module
 from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
@@ -222,6 +223,18 @@ async def test_a_search_does_not_wait_while_a_grown_library_is_measured_anew(she
     assert searcher.scales.edition == edition
     gate.set()
     await eventually(lambda: searcher.scales.edition != edition)
+
+
+async def test_what_is_found_and_not_in_the_sample_has_weaker_ones_after_it(shelf, monkeypatch):
+    monkeypatch.setattr(relevance_module, "_SAMPLE", 60)
+    fill(shelf, 300)
+    meant = shelf.add("/photos/meant.jpg", towards("query", 0.95, 1000))
+    assert meant not in shelf.catalog.searching.sample_ids(MODEL.fingerprint, 60)
+    searcher = await with_references(shelf)
+    response = await searcher.search(SearchRequest(text="query", limit=50))
+    assert response.found == 1
+    assert response.weaker > WEAKER_SHARE * 300 * 0.8
+    assert [hit.band for hit in response.hits] == ["found", *["weaker"] * 49]
 
 
 async def test_a_repeated_text_needs_no_model(shelf):
