@@ -41,7 +41,7 @@ from PIL import Image
 import imgvecd
 from benchmarks import captioned, history
 from benchmarks.relevance_queries import FREQUENT, Case, Study, texts_of
-from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.best_scores import prior_of
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import (
     FOUND,
@@ -178,8 +178,8 @@ def loaded(path) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
         return images, dict(zip(file["texts"].tolist(), vectors, strict=True))
 
 
-Least = Callable[[Scale], float]
-"""The score from which an image is shown."""
+Least = Callable[[Scale, float], float]
+"""The score from which an image is shown, in a library with such a best one."""
 
 
 class Measured:
@@ -199,8 +199,8 @@ class Measured:
             relevance.ordinary(TEXT, len(stored))
             query = vectors[case.text]
             started = time.perf_counter()
-            even = even_standing([case.text], english_only=True)
-            scale = relevance.scale(query, TEXT, len(stored), even)
+            prior = prior_of([case.text], english_only=True)
+            scale = relevance.scale(query, TEXT, len(stored), prior)
             self.ms.append((time.perf_counter() - started) * 1000)
             assert scale is not None
             self.scores.append(stored @ query)
@@ -218,7 +218,10 @@ class Measured:
     def answered(self, kind: str, least: Least) -> float:
         """Return the share of cases of a kind in which an image is shown."""
         some = [i for i, case in enumerate(self.cases) if case.kind == kind]
-        return float(np.mean([self.scores[i].max() >= least(self.scales[i]) for i in some]))
+        best = [float(self.scores[i].max()) for i in some]
+        return float(
+            np.mean([b >= least(self.scales[i], b) for i, b in zip(some, best, strict=True)])
+        )
 
     def shown(
         self, least: Least, only: Sequence[str] | None = None
@@ -229,7 +232,7 @@ class Measured:
             if case.kind != "subject" or (only is not None and case.text not in only):
                 continue
             sure = ~case.doubtful
-            hit = scores >= least(scale)
+            hit = scores >= least(scale, float(scores.max()))
             share.append(hit.mean())
             hit, truth = hit[sure], case.matches[sure]
             ours.append(2 * (hit & truth).sum() / (hit.sum() + truth.sum()))
@@ -303,8 +306,8 @@ def report(measured: Measured) -> None:
     headers = ("with / without a match", "AUC cosine", "AUC relevance")
     history.show_table("relevance", rows, headers)
     print()
-    curve = [_at(measured, f"{cut}", lambda scale, cut=cut: scale.score(cut)) for cut in _CURVE]
-    curve.append(_at(measured, "found and weaker", lambda scale: scale.weaker))
+    curve = [_at(measured, f"{cut}", lambda scale, _, cut=cut: scale.score(cut)) for cut in _CURVE]
+    curve.append(_at(measured, "found and weaker", Scale.weaker_below))
     history.show_table("relevance_curve", curve, _HEADERS)
     print()
     rows = [(f"{share:.0%}", f"{measured.recall_of_best(share):.2f}") for share in _SHARES]

@@ -18,7 +18,7 @@ from imgvecd.command_hints import runnable
 from imgvecd.config.schema import Config, ModelConfig
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import maintain_at_end
-from imgvecd.core.library.checkpoint_digests import no_digest
+from imgvecd.core.library.checkpoint_digests import CheckpointDigests, no_digest
 from imgvecd.core.library.generation import Generation
 from imgvecd.core.library.model_choice import choose_model
 from imgvecd.core.library.thumbnails import Thumbnails
@@ -35,7 +35,7 @@ from imgvecd.wiring.assembly import (
     stored_model,
 )
 from imgvecd.wiring.model_hub import require_fetchable
-from imgvecd.wiring.parts import checkpoint_digests, make_pair_file
+from imgvecd.wiring.parts import make_pair_file
 
 T = TypeVar("T")
 
@@ -312,7 +312,7 @@ def open_runtime(config: Config, *, read_only: bool = False) -> EmbeddedRuntime:
         if shared is None:
             shared = _open[key] = _Shared(EmbeddedRuntime(config, read_only=read_only))
         else:
-            digest = checkpoint_digests(state, read_only=True).of
+            digest = CheckpointDigests(state, read_only=True).of
             wanted = choose_model(config.model, digest, config.encode.precision)
             if shared.runtime.model.fingerprint != wanted.fingerprint:
                 raise BadRequestError(

@@ -209,6 +209,12 @@ class AlreadyRunningError(ImgvecdError):
     code = "already_running"
 
 
+class OutputError(ImgvecdError):
+    """Standard output cannot be written: its disk is full, for example."""
+
+    code = "output"
+
+
 class DaemonUnreachableError(ImgvecdError):
     """Nothing answers on the socket."""
 

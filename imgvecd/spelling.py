@@ -13,6 +13,7 @@ from typing import Literal
 
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 _MOST_SPELLINGS = 64  # of one path: each is a look-up of its own
+_LONGEST_NAME = 4096  # bytes, in any spelling: on disks 765 are the most, decomposed thrice that
 # Marks in a row that are sorted among each other, as in the Stream-Safe Text Format (UAX #15).
 _MOST_MARKS = 30
 _LIKE_MARKS = "\u0f73\u0f75\u0f81\uff9e\uff9f"  # no marks themselves, but decomposed into some
@@ -73,9 +74,10 @@ def format_name(name: str) -> str:
 def spellings(path: bytes) -> list[bytes]:
     """Return a path as it may be spelled on disk, as given first.
 
-    Each component is composed, decomposed, or as given; of very many combinations only some.
+    Each component is composed, decomposed, or as given; of very many combinations only some. Where
+    one is longer than names can be, there is nothing to look for.
     """
-    if path.isascii():
+    if path.isascii() or any(len(name) > _LONGEST_NAME for name in path.split(b"/")):
         return [path]
     components = os.fsdecode(path).split("/")
     choices = map(_spellings, components)

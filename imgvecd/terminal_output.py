@@ -9,13 +9,16 @@ read (`command_hints`); what is no message, such as a path, goes through `write_
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TextIO
 
 from imgvecd.command_hints import runnable
+from imgvecd.errors import OutputError
 
+P = ParamSpec("P")
 # In UTF-8: DEL, C1, the bidirectional controls, and the separators of lines and paragraphs. JSON
 # has C0 escaped by itself, and any of these stands in a string only.
 _UNSAFE_IN_JSON = re.compile(
@@ -26,6 +29,11 @@ _UNSAFE_IN_JSON = re.compile(
 def printable(text: str) -> str:
     """Return `text` without characters that command a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 image", "1,708 images"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def record_lines(text: str) -> list[str]:
@@ -44,13 +52,16 @@ def escaped_json(document: bytes) -> bytes:
 
 def say(*lines: str, end: str = "\n") -> None:
     """Write a message to standard output; a break within a line is none on a terminal."""
-    _write_lines(sys.stdout, map(runnable, lines), end)
+    _to_output(_write_lines, sys.stdout, map(runnable, lines), end)
 
 
 def warn(*lines: str, end: str = "\n") -> None:
-    """Write a message to standard error, like `say`."""
-    _write_lines(sys.stderr, map(runnable, lines), end)
-    sys.stderr.flush()
+    """Write a message to standard error, like `say`; one that cannot be written is dropped."""
+    try:
+        _write_lines(sys.stderr, map(runnable, lines), end)
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
 
 
 def warn_of(program: str, error: Exception) -> None:
@@ -64,7 +75,8 @@ def write_lines(data: bytes) -> None:
         write_exact(data)
         return
     for line in data.removesuffix(b"\n").split(b"\n"):
-        _write_lines(sys.stdout, [line.removesuffix(b"\r").decode(errors="replace")], "\n")
+        text = line.removesuffix(b"\r").decode(errors="replace")
+        _to_output(_write_lines, sys.stdout, [text], "\n")
 
 
 def write_item(data: bytes, end: bytes) -> None:
@@ -81,7 +93,35 @@ def write_json(document: bytes) -> None:
 
 def write_exact(data: bytes) -> None:
     """Write bytes as they are: only what this program made itself, or what is checked."""
-    sys.stdout.buffer.write(data)
+    _to_output(sys.stdout.buffer.write, data)
+
+
+def flush() -> None:
+    """Write what standard output has held back."""
+    _to_output(sys.stdout.flush)
+
+
+def discard(stream: TextIO) -> None:
+    """Lead a stream nowhere that cannot be written, or the interpreter's end would fail by it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _to_output(write: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
+    """Write to standard output.
+
+    Raises:
+        OutputError: it cannot be written.
+        BrokenPipeError: nobody reads it any more.
+    """
+    try:
+        write(*arguments, **options)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard(sys.stdout)
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _write_lines(stream: TextIO, lines: Iterable[str], end: str) -> None:

@@ -19,6 +19,7 @@ Float64Array: TypeAlias = NDArray[np.float64]
 Float16Array: TypeAlias = NDArray[np.float16]
 Int64Array: TypeAlias = NDArray[np.int64]
 UInt32Array: TypeAlias = NDArray[np.uint32]
+UInt8Array: TypeAlias = NDArray[np.uint8]
 PackedVectors: TypeAlias = NDArray[np.void]
 """Shape (n,); see `core.index.packed_vectors`."""
 StoredVectors: TypeAlias = PackedVectors | Float16Array

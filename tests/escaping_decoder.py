@@ -6,11 +6,14 @@ attempt ended: "allowed", or the name of the errno.
 
 import ctypes
 import errno
+import fcntl
 import mmap
 import os
 import platform
 import resource
+import signal
 import socket
+import struct
 import sys
 
 from imgvecd.adapters import pillow
@@ -40,6 +43,21 @@ def executable_memory():
     if found == ctypes.c_void_p(-1).value:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+
+
+def limits_of_the_parent():
+    """By limits at an address of which the lower half is 0, as if there were none."""
+    address = 1 << 32
+    fixed = 0x100000  # MAP_FIXED_NOREPLACE
+    _LIBC.mmap.restype = ctypes.c_void_p
+    _LIBC.mmap(ctypes.c_void_p(address), ctypes.c_size_t(4096), 3, 0x22 | fixed, -1, 0)
+    most = resource.getrlimit(resource.RLIMIT_CORE)
+    ctypes.memmove(address, struct.pack("=QQ", *(limit & (2**64 - 1) for limit in most)), 16)
+    call(302, 261, os.getppid(), resource.RLIMIT_CORE, address, 0)()
+
+
+def signals_by_a_file(command, argument):
+    return lambda file: fcntl.fcntl(file, command, argument)
 
 
 def descriptors():
@@ -81,9 +99,15 @@ WAYS = {
     b"read_the_parent": lambda _: call(310, 270, os.getppid(), 0, 0, 0, 0, 0)(),
     b"write_the_parent": lambda _: call(311, 271, os.getppid(), 0, 0, 0, 0, 0)(),
     b"kill_the_parent": lambda _: os.kill(1, 0),
+    b"limits_of_the_parent": lambda _: limits_of_the_parent(),
+    b"signals_for_the_parent": signals_by_a_file(fcntl.F_SETOWN, os.getppid()),
+    b"signals_that_kill": signals_by_a_file(fcntl.F_SETSIG, signal.SIGKILL),
+    b"owner_by_structure": lambda _: call(72, 25, 0, 15, 1)(),
     b"descriptor_of_another": lambda _: call(438, 438, 0, 0, 0)(),
     b"io_uring": lambda _: call(425, 425, 1, 0)(),
     b"keyctl": lambda _: call(250, 219, 0, 0, 0, 0, 0)(),
+    b"perf": lambda _: call(298, 241, 0, 0, -1, -1, 0)(),
+    b"new_mount": lambda _: call(430, 430, 0, 0)(),
     b"bpf": lambda _: call(321, 280, 0, 0, 0)(),
     b"userfaultfd": lambda _: call(323, 282, 0)(),
     b"mount": lambda _: call(165, 40, 0, 0, 0, 0, 0)(),

@@ -5,6 +5,7 @@ the attempt ended: "allowed", or the name of the errno.
 """
 
 import errno
+import fcntl
 import os
 import sys
 import threading
@@ -37,7 +38,7 @@ DENIED = {
         *("tcp", "udp", "unix", "netlink", "pair", "connect", "bind", "exec", "fork", "clone3"),
         *("new_user_namespace", "enter_namespace", "ptrace", "read_the_parent", "keyctl", "bpf"),
         *("write_the_parent", "kill_the_parent", "descriptor_of_another", "io_uring", "mount"),
-        "userfaultfd",
+        *("userfaultfd", "perf", "new_mount", "limits_of_the_parent"),
     }
 } | {
     "raw_fork": lambda _: call(57, -1)(),
@@ -45,6 +46,8 @@ DENIED = {
     "fork_by_clone": lambda _: call(56, 220, 17, 0, 0, 0, 0)(),
     "signal_another": lambda _: call(234, 131, os.getppid(), os.getppid(), 0)(),
     "signal_by_queue": lambda _: call(129, 138, os.getppid(), 0, 0)(),
+    "signals_for_the_parent": lambda _: fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid()),
+    "other_numbers": lambda _: call(0x40000000 + 39, -1)(),
     "memory_of_the_parent": memory_of_the_parent,
 }
 CHANGES = {

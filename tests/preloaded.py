@@ -32,7 +32,9 @@ _LONGEST_COMMAND = 4000  # bytes that are shown of it
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "OMP_", "OPENBLAS_", "MKL_", "MALLOC_", "GLIBC_")
 _IMPORTED = (
     "imgvecd.cli.main",
+    "imgvecd.cli.program",
     "imgvecd.client.main",
+    "imgvecd.client.program",
     "imgvecd.wiring.serving",
     "imgvecd.workers.decode",
     "imgvecd.workers.encode",
@@ -40,7 +42,7 @@ _IMPORTED = (
     "imgvecd.adapters.texttower",
 )
 _WORKERS = ("imgvecd.workers.decode", "imgvecd.workers.encode", "fast_encoder")
-_WITHOUT_WORKERS = (*_WORKERS, "imgvecd.client.main")
+_WITHOUT_WORKERS = (*_WORKERS, "imgvecd.client.main", "imgvecd.client.program")
 _FORKED_WORKERS = "FORKED_WORKERS"  # in the environment of a daemon that is to fork its workers
 _ARENAS = "MALLOC_ARENA_MAX"
 _SET_LATER = {"PYTHONPATH", _ARENAS, "OMP_WAIT_POLICY"}  # with one thread none waits

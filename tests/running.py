@@ -33,6 +33,14 @@ def wait_until(condition, said=lambda: ""):
         time.sleep(0.02)
 
 
+def flood(process, number):
+    """Send a signal as fast as it can be sent, until the process has ended; return its status."""
+    ends_at = time.monotonic() + DEADLINE_S
+    while process.poll() is None and time.monotonic() < ends_at:
+        os.kill(process.pid, number)
+    return process.poll()
+
+
 class Connection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 

@@ -15,9 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2  # linux/prctl.h, seccomp.h
-_LOAD, _EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06  # BPF_LD|W|ABS, JMP|JEQ|K, ALU|AND|K, RET|K
+_SET_MODE_FILTER, _IN_ALL_THREADS = 1, 1  # linux/seccomp.h
+# BPF_LD|W|ABS, JMP|JEQ|K, JMP|JGE|K, ALU|AND|K, RET|K
+_LOAD, _EQUAL, _FROM, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _NUMBER_AT, _ARCHITECTURE_AT, _ARGUMENTS_AT = 0, 4, 16  # in `struct seccomp_data`
+_HALF = 0xFFFFFFFF  # of an argument is looked at in one step
+_X32 = 0x40000000  # from here on x86-64 has all calls once more, under numbers of their own
 
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # linux/audit.h
 # Names → numbers on x86-64 and arm64; asm/unistd_64.h and asm-generic/unistd.h. -1: not there.
@@ -38,12 +42,20 @@ _CALLS = {
     "sigaltstack": (131, 132), "mount": (165, 40), "gettid": (186, 178), "futex": (202, 98),
     "sched_getaffinity": (204, 123), "clock_gettime": (228, 113), "clock_getres": (229, 114),
     "clock_nanosleep": (230, 115), "exit_group": (231, 94), "tgkill": (234, 131),
-    "keyctl": (250, 219), "newfstatat": (262, 79), "unshare": (272, 97), "ppoll": (271, 73),
+    "mbind": (237, 235), "keyctl": (250, 219), "newfstatat": (262, 79), "unshare": (272, 97),
+    "ppoll": (271, 73),
     "set_robust_list": (273, 99), "prlimit64": (302, 261), "setns": (308, 268),
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "getrandom": (318, 278),
     "memfd_create": (319, 279), "bpf": (321, 280), "execveat": (322, 281),
     "userfaultfd": (323, 282), "membarrier": (324, 283), "rseq": (334, 293),
     "io_uring_setup": (425, 425), "clone3": (435, 435), "pidfd_getfd": (438, 438),
+    "chroot": (161, 51), "pivot_root": (155, 41), "umount2": (166, 39), "add_key": (248, 217),
+    "request_key": (249, 218), "perf_event_open": (298, 241), "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265), "kcmp": (312, 272), "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427), "open_tree": (428, 428), "move_mount": (429, 429),
+    "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
+    "process_madvise": (440, 440), "mount_setattr": (442, 442), "process_mrelease": (448, 448),
+    "seccomp": (317, 277),
 }  # fmt: skip
 NAMES = frozenset(_CALLS)
 """Of the calls that filters can speak of."""
@@ -54,8 +66,8 @@ class Call:
     """A system call, perhaps only with certain arguments.
 
     Attributes:
-        where: (number of an argument, mask, value): its lower 32 bits, masked, are that. With them
-            it is allowed, in a list of calls that are denied, too.
+        where: (number of an argument, mask, value): its 64 bits, masked, are that. With them it is
+            allowed, in a list of calls that are denied, too.
         otherwise: errno that it fails with when the arguments are others.
     """
 
@@ -70,7 +82,7 @@ def available() -> bool:
 
 
 def allow_only(calls: Sequence[Call]) -> None:
-    """Have every other call fail with EPERM from now on, in all threads to come.
+    """Have every other call fail with EPERM from now on, in all threads.
 
     Raises:
         OSError: the kernel refuses; nothing has changed.
@@ -94,6 +106,8 @@ def _program(calls: Sequence[Call], *, listed: int, others: int) -> bytes:
         _step(_EQUAL, _ARCHITECTURES[platform.machine()], then=1),
         _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER_AT),
+        _step(_FROM, _X32, otherwise=1),
+        _step(_RETURN, _ERRNO | errno.EPERM),
     ]
     for call in calls:
         number = _CALLS[call.name][column]
@@ -101,12 +115,14 @@ def _program(calls: Sequence[Call], *, listed: int, others: int) -> bytes:
             continue
         body = []
         for argument, mask, value in call.where:
-            body += [
-                _step(_LOAD, _ARGUMENTS_AT + 8 * argument),
-                _step(_AND, mask),
-                _step(_EQUAL, value, then=1),
-                _step(_RETURN, _ERRNO | call.otherwise),
-            ]
+            for at, shift in ((0, 0), (4, 32)):  # both architectures have the lower half first
+                if not shift or mask >> shift:
+                    body += [
+                        _step(_LOAD, _ARGUMENTS_AT + 8 * argument + at),
+                        _step(_AND, (mask >> shift) & _HALF),
+                        _step(_EQUAL, (value >> shift) & _HALF, then=1),
+                        _step(_RETURN, _ERRNO | call.otherwise),
+                    ]
         body.append(_step(_RETURN, _ALLOW if call.where else listed))
         program += [_step(_EQUAL, number, otherwise=len(body)), *body]
     program.append(_step(_RETURN, others))
@@ -122,8 +138,20 @@ class _Program(ctypes.Structure):
 
 
 def _install(program: bytes) -> None:
+    """Filter all threads: one without a filter could be made to do what the others may not.
+
+    Where a unit of an older systemd refuses that, this one is filtered.
+    """
     steps = _Program(len(program) // 8, program)
-    control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(steps))
+    number = _CALLS["seccomp"][list(_ARCHITECTURES).index(platform.machine())]
+    libc = ctypes.CDLL(None, use_errno=True)
+    flags = (ctypes.c_long(each) for each in (number, _SET_MODE_FILTER, _IN_ALL_THREADS))
+    refused = libc.syscall(*flags, ctypes.byref(steps))
+    code = ctypes.get_errno()
+    if refused < 0 and code == errno.EPERM:
+        control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(steps))
+    elif refused:  # above 0: the number of a thread that has a filter of its own
+        raise OSError(code, "seccomp: not every thread can be filtered")
 
 
 def forbid_new_privileges() -> None:

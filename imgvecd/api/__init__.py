@@ -5,6 +5,9 @@ The server validates against them, the clients read them, and the reference is m
 A path is text; where a name on disk is not UTF-8, `path` shows it with replacement characters and
 `path_base64` carries the exact bytes. Requests take either.
 
+What comes by the thousand is `gc=False`: no circle can be made of it, so that the collector, for
+which every thread waits, need not look at it.
+
 What stands here is the same under `imgvecd.api`, whichever module it is in.
 """
 

@@ -51,7 +51,7 @@ class DuplicatesRequest(
     cursor: CursorText | None = None
 
 
-class DuplicateFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class DuplicateFile(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One file of a group.
 
     Attributes:

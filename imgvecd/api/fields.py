@@ -73,7 +73,7 @@ MOST_COUNTED = 10_000
 Weight = Annotated[float, msgspec.Meta(ge=-10, le=10, description="Negative: less like this")]
 
 
-class Path(msgspec.Struct, frozen=True, omit_defaults=True):
+class Path(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A path that survives JSON whatever its bytes."""
 
     path: str

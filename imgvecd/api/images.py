@@ -9,7 +9,7 @@ import msgspec
 from imgvecd.api.fields import Id, Tag
 
 
-class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Companion(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A file that belongs to an image by its name, in the same folder.
 
     Attributes:
@@ -23,7 +23,7 @@ class Companion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     id: int | None = None
 
 
-class ImageFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class ImageFile(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A file that bears an image."""
 
     path: str
@@ -33,7 +33,7 @@ class ImageFile(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     offline: bool = False
 
 
-class Image(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Image(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A stored image: `GET /v1/images/{id}`.
 
     Attributes:

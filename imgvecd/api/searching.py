@@ -264,7 +264,7 @@ def search_request(query: str | SearchRequest | None, fields: Mapping[str, Any])
     return msgspec.structs.replace(request, filters=filters)
 
 
-class Hit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Hit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """One image found.
 
     Attributes:
@@ -460,7 +460,7 @@ class ClassifyRequest(
         return self.min_share
 
 
-class Label(msgspec.Struct, frozen=True, kw_only=True):
+class Label(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A label, its cosine with an image, and its share among all labels (0 to 1)."""
 
     label: str
@@ -468,7 +468,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     share: float
 
 
-class Labelled(msgspec.Struct, frozen=True, kw_only=True):
+class Labelled(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An image and the labels that fit it best."""
 
     id: int

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.config.load import load
 from imgvecd.core.files.disk_errors import describe
 from imgvecd.errors import CatalogError
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import flush, say, warn
 
 if TYPE_CHECKING:
     from imgvecd.state_check import StateCheck
@@ -81,6 +80,6 @@ def _state_check(options: argparse.Namespace) -> StateCheck:
 
 
 def _verdict(findings: int) -> int:
-    sys.stdout.flush()
+    flush()
     warn("sound" if not findings else f"{findings} found")
     return 1 if findings else 0

@@ -18,7 +18,7 @@ from imgvecd.command_hints import program
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import BadRequestError, ConfigError
-from imgvecd.terminal_output import say, warn, write_item
+from imgvecd.terminal_output import counted, flush, say, warn, write_item
 
 _ALL, _SOME = 0, 1
 _DESCRIPTION = """\
@@ -99,7 +99,7 @@ def plan(options: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"{options.file}: cannot be written: {error.strerror}") from error
     count = sum(line.startswith("trash ") for line in text.splitlines())
-    say(f"{count:,} files could go. Read {options.file}, edit it, and then:")
+    say(f"{counted(count, 'file')} could go. Read {options.file}, edit it, and then:")
     where = f" --state-dir {shlex.quote(options.db)}" if options.db else ""
     say(f"  {program('imgvecd')} dedup apply {shlex.quote(options.file)}{where}")
     return _ALL
@@ -119,12 +119,16 @@ def apply(options: argparse.Namespace) -> int:
     require_folders(configured, "duplicates.protect")
     going = [file.path for files in planned.groups.values() for file in files if not file.keep]
     waiting = sum(map(os.path.lexists, going))
-    if waiting and not options.yes and not _confirmed(f"Move {waiting:,} files to the trash?"):
+    if (
+        waiting
+        and not options.yes
+        and not _confirmed(f"Move {counted(waiting, 'file')} to the trash?")
+    ):
         say("Nothing was moved.")
         return _SOME
     steps = parts.make_dedup(state_dir(options))
     _, done = steps.apply(text, options.file, (*folders, *configured), _tell)
-    say(f"{len(done.moved):,} files moved to the trash ({size(done.moved_bytes)}).")
+    say(f"{counted(len(done.moved), 'file')} moved to the trash ({size(done.moved_bytes)}).")
     if done.gone:
         say(f"{done.gone:,} were not there any more.")
     if done.moved:
@@ -142,7 +146,7 @@ def undo(options: argparse.Namespace) -> int:
             say(f"{name}  {count:>6,} files in the trash")
         return _ALL
     _, done = steps.undo(options.name, _tell)
-    say(f"{len(done.moved):,} files are back ({size(done.moved_bytes)}).")
+    say(f"{counted(len(done.moved), 'file')} put back ({size(done.moved_bytes)}).")
     if done.gone:
         say(f"{done.gone:,} are not in the trash any more.")
     return _stayed(done.refused)
@@ -196,7 +200,7 @@ def _confirmed(question: str) -> bool:
             "there is no terminal to ask on: --yes moves the files without asking"
         )
     say(f"{question} [y/N] ", end="")
-    sys.stdout.flush()
+    flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

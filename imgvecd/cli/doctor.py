@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from imgvecd import api
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.socket_path import socket_path
-from imgvecd.terminal_output import say, warn, write_json
+from imgvecd.terminal_output import flush, say, warn, write_json
 
 _TIMEOUT_S = 3600.0  # a million files on a slow disk
 
@@ -43,6 +42,6 @@ def run(options: argparse.Namespace) -> int:
         for finding in diagnosis.findings:
             path = os.fsdecode(api.Path(finding.path, finding.path_base64).raw())
             say(f"{finding.kind.replace('_', ' ')}: {path}: {finding.reason}")
-        sys.stdout.flush()
+        flush()
         warn("healthy" if diagnosis.healthy else "something diverges")
     return 0 if diagnosis.healthy else 1

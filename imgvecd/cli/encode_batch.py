@@ -11,7 +11,7 @@ from imgvecd.cli.settings import add_config_flag
 from imgvecd.config.load import load
 from imgvecd.config.schema import expand
 from imgvecd.errors import ConfigError
-from imgvecd.terminal_output import say
+from imgvecd.terminal_output import counted, say
 
 _DESCRIPTION = """\
 Encode the pictures in folders and write their embeddings to Parquet files in DIR, for libraries of
@@ -79,9 +79,10 @@ def run(options: argparse.Namespace) -> int:
         except OSError as error:
             raise ConfigError(f"{error.filename or options.out}: {error.strerror}") from error
         name = encoder.model.name
-    say(f"{done.encoded:,} images encoded with {name}, {done.shards:,} shards in {options.out}.")
+    shards = f"{counted(done.shards, 'shard')} in {options.out}"
+    say(f"{counted(done.encoded, 'image')} encoded with {name}, {shards}.")
     if done.before:
         say(f"{done.before:,} were there from before.")
     if done.failed:
-        say(f"{done.failed:,} files failed: column `failure` says why.")
+        say(f"{counted(done.failed, 'file')} failed: column `failure` says why.")
     return 0

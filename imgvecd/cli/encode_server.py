@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from imgvecd.cli.serve import start_logging
 from imgvecd.cli.settings import add_config_flag, add_set_flag, load_config
-from imgvecd.terminal_output import say
+from imgvecd.terminal_output import flush, say
 
 _DESCRIPTION = """\
 Encode pictures and texts for imgvecd on other machines, until SIGTERM or Ctrl-C: for photos that
@@ -89,4 +88,4 @@ def run(options: argparse.Namespace) -> int:
 
 def _say_where(url: str) -> None:
     say(f"imgvecd encode-server: {url}")
-    sys.stdout.flush()
+    flush()

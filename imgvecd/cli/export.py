@@ -9,7 +9,7 @@ from typing import Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
 from imgvecd.errors import BadRequestError, ConfigError
-from imgvecd.terminal_output import warn, write_lines
+from imgvecd.terminal_output import counted, warn, write_lines
 
 _FORMATS = ("json", "jsonl", "csv", "parquet")
 _DESCRIPTION = """\
@@ -63,5 +63,5 @@ def run(options: argparse.Namespace) -> int:
                 for line in file:
                     write_lines(line)
     where = "" if to_stdout else f" to {path}"
-    warn(f"Wrote {count:,} images{where}. Clock: {clock}")
+    warn(f"Wrote {counted(count, 'image')}{where}. Clock: {clock}")
     return 0

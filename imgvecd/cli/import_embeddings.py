@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
-from imgvecd.terminal_output import say
+from imgvecd.terminal_output import counted, say
 
 _DESCRIPTION = """\
 Take over the embeddings in Parquet files that `imgvecd encode-batch` wrote, on whatever machine.
@@ -44,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
 
         done = import_shards(state_dir(options), shards, draw)
     names = ", ".join(sorted(done.models))
-    say(f"{done.images:,} images imported{f', of {names}' if names else ''}; nothing encoded.")
+    of_models = f", of {names}" if names else ""
+    say(f"{counted(done.images, 'image')} imported{of_models}; nothing encoded.")
     if done.known:
         say(f"{done.known:,} were known already.")
     return 0

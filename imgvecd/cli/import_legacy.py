@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from imgvecd.cli.settings import add_state_flags, state_dir
-from imgvecd.terminal_output import say
+from imgvecd.terminal_output import counted, say
 
 _DESCRIPTION = """\
 Take over vectors, paths and metadata of a database of the former layout: a folder with
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     model = {key: value for key, value in named.items() if value is not None}
     with VectorDatabase(db_path=state_dir(options), **model) as database:
         done = database.import_legacy(options.directory)
-    say(f"{done['imported']:,} images imported, nothing encoded.")
+    say(f"{counted(done['imported'], 'image')} imported, nothing encoded.")
     if done["files_missing"]:
         say(f"{done['files_missing']:,} of their files are not at their old place.")
     if done["unusable"]:

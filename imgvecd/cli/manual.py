@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import imgvecd
-from imgvecd.client.main import parser as imgvec_parser
+from imgvecd.client.program import parser as imgvec_parser
 from imgvecd.errors import ConfigError
 from imgvecd.terminal_output import say
 

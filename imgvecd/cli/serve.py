@@ -21,8 +21,12 @@ from imgvecd.spelling import on_disk
 from imgvecd.terminal_output import record_lines
 
 if TYPE_CHECKING:
+    from imgvecd.core.library.checkpoint_digests import CheckpointDigests
     from imgvecd.daemon.service import DaemonService
 
+# A search lets go of the interpreter at each look into the catalog, and gets it back after this at
+# the latest if other threads compute; Python's own 5 ms add up to a fifth of a second.
+_SWITCH_S = 0.0005
 # syslog's numbers, the most serious first
 _PRIORITIES = (
     (logging.CRITICAL, 2),
@@ -58,15 +62,28 @@ def run(options: argparse.Namespace) -> int:
     config = load_servable(options)
     _require_folders(options.root or (), config)
     start_logging(config.log_level, drawing=options.progress and sys.stderr.isatty())
+    sys.setswitchinterval(_SWITCH_S)
+    digests = _digests(config)
     from imgvecd.wiring import serving  # noqa: PLC0415  # Faiss and aiohttp, which other commands can do without
 
     return serving.serve(
         config,
         reload=lambda: load_servable(options),
+        digests=digests,
         beside=partial(_accompany, progress=options.progress)
         if options.progress or somebody_there()
         else None,
     )
+
+
+def _digests(config: Config) -> CheckpointDigests:
+    """Return digests of checkpoints; the configured one is read while all else is imported."""
+    from imgvecd.core.library.checkpoint_digests import CheckpointDigests, no_digest  # noqa: PLC0415  # see `settings.load_servable`
+    from imgvecd.core.library.model_choice import choose_model  # noqa: PLC0415
+
+    digests = CheckpointDigests(config.state_path())
+    digests.read_ahead(choose_model(config.model, no_digest).checkpoint_path)
+    return digests
 
 
 async def _accompany(service: DaemonService, *, progress: bool) -> None:

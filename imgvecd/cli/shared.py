@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +11,7 @@ from imgvecd.cli.settings import add_flags, load_config
 from imgvecd.client.reports import local_time
 from imgvecd.core.sharing.refused_sources import RefusedSources
 from imgvecd.core.sharing.source_identity import SourceIdentity
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import counted, flush, say, warn
 
 if TYPE_CHECKING:
     from imgvecd.config.schema import Config
@@ -132,7 +131,7 @@ def verify(options: argparse.Namespace) -> int:
     )
     differs = any(check.missing or check.unwanted for check in checks)
     enough = recall.is_enough
-    sys.stdout.flush()
+    flush()
     warn("something differs" if differs else "all is there" if enough else "too much is missed")
     return 0 if enough and not differs else 1
 
@@ -144,7 +143,7 @@ def forget(options: argparse.Namespace) -> int:
     with opened_engine(_config(options)) as engine:
         source = source_named(engine.sources(), options.source)
         count = engine.forget(source.number)
-    say(f"forgot {source.name}: {count:,} images")
+    say(f"forgot {source.name}: {counted(count, 'image')}")
     return 0
 
 

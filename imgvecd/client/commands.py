@@ -25,6 +25,7 @@ from imgvecd.client.flag_types import fitting
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 from imgvecd.command_hints import runnable
+from imgvecd.terminal_output import counted
 
 T = TypeVar("T")
 Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
@@ -232,9 +233,9 @@ def forget(daemon: DaemonConnection, options: argparse.Namespace, output: Output
         output.answer(body)
         return _FOUND
     forgotten = read(body, api.Forgotten)
-    output.lines(
-        [f"forgot {forgotten.images:,} pictures that are gone and {forgotten.texts:,} query texts"]
-    )
+    pictures = counted(forgotten.images, "picture")
+    texts = counted(forgotten.texts, "query text")
+    output.lines([f"forgot {pictures} no longer there and {texts}"])
     return _FOUND
 
 

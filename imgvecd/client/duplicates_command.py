@@ -14,6 +14,7 @@ from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 from imgvecd.client.query import read_image
 from imgvecd.errors import BadRequestError
+from imgvecd.terminal_output import counted
 
 _FOUND, _NONE = 0, 1
 _ONE_PICTURE = (*api.SURE_KINDS, "transformed")
@@ -234,13 +235,14 @@ def _summary(found: api.Duplicates) -> str:
     others = [file for group in found.groups for file in group.files if not file.keep]
     spare = [file for file in others if file.kind in api.SURE_KINDS]
     saved = reports.size(sum(file.size_bytes for file in spare))
-    versions = f"; {len(others) - len(spare):,} other versions" if len(spare) < len(others) else ""
+    further = len(others) - len(spare)
+    versions = f"; {counted(further, 'other version')}" if further else ""
     left = found.images - found.compared
-    unseen = f"; {left:,} images could not be compared" if left else ""
+    unseen = f"; {counted(left, 'image')} could not be compared" if left else ""
     waiting = (
-        f"; {found.waiting:,} files are not indexed yet: --sync waits" if found.waiting else ""
+        f"; {counted(found.waiting, 'file')} not yet indexed: --sync waits" if found.waiting else ""
     )
     shown = f"{len(found.groups):,} of " if len(found.groups) < found.groups_in_all else ""
     in_all = max(found.groups_in_all, len(found.groups))
-    groups = f"{shown}{in_all:,} groups, {len(spare):,} files to spare ({saved})"
+    groups = f"{shown}{counted(in_all, 'group')}, {counted(len(spare), 'file')} to spare ({saved})"
     return f"{groups}{versions}{unseen}{waiting}."

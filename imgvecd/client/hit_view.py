@@ -13,6 +13,7 @@ from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.terminal import PictureProtocol, picture_protocol, size
 from imgvecd.errors import DaemonError
+from imgvecd.terminal_output import counted
 
 
 def show(
@@ -140,7 +141,7 @@ def _nothing(request: api.SearchRequest, found: api.SearchResponse) -> str:
     if not found.searched:
         return "Nothing is indexed yet; `imgvec status` shows how far it is."
     weaker = f", {_count(found.weaker)} weaker" if found.weaker else ""
-    return f"Nothing found among {found.searched:,} images{weaker}."
+    return f"Nothing found among {counted(found.searched, 'image')}{weaker}."
 
 
 def _foot(

@@ -10,7 +10,6 @@ import contextlib
 import datetime
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterator
 
@@ -20,7 +19,7 @@ from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 from imgvecd.command_hints import runnable
 from imgvecd.errors import DaemonUnreachableError
-from imgvecd.terminal_output import printable, say, write_exact
+from imgvecd.terminal_output import flush, printable, say, write_exact
 
 _ENTER, _LEAVE = b"\x1b[?1049h\x1b[?25l", b"\x1b[?25h\x1b[?1049l"  # another screen, no cursor
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = b"\x1b[H", "\x1b[K", b"\x1b[J"
@@ -72,7 +71,7 @@ def _screen() -> Iterator[None]:
         yield
     finally:
         write_exact(_LEAVE)
-        sys.stdout.flush()
+        flush()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGWINCH})
 
 
@@ -98,7 +97,7 @@ def _draw(lines: list[str]) -> None:
     cut = [_cut(line, columns) for line in shown]
     text = "".join(f"{line}{_CLEAR_LINE}\r\n" for line in cut)
     write_exact(_HOME + text.encode(errors="replace") + _CLEAR_BELOW)
-    sys.stdout.flush()
+    flush()
 
 
 def _cut(line: str, columns: int) -> str:

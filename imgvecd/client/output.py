@@ -11,7 +11,7 @@ import msgspec
 
 from imgvecd import api
 from imgvecd.command_hints import runnable
-from imgvecd.terminal_output import printable, write_exact, write_item, write_json
+from imgvecd.terminal_output import flush, printable, write_exact, write_item, write_json
 
 # Less would say nothing of a path, however narrow the terminal is.
 _LEAST_COLUMNS = 12
@@ -87,9 +87,10 @@ class Output:
         """Hand everything to the reader.
 
         Raises:
-            BrokenPipeError: it has left.
+            OutputError: it cannot be written.
+            BrokenPipeError: the reader has left.
         """
-        sys.stdout.flush()
+        flush()
 
 
 def _shared_folder(paths: Sequence[str]) -> str:

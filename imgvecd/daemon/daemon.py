@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import faulthandler
 import itertools
 import logging
 import math
 import os
 import signal
-import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from types import FrameType
 from typing import Any, Protocol
 
 from imgvecd import api
@@ -27,6 +24,7 @@ from imgvecd.daemon import state_dump
 from imgvecd.daemon.status_line import status_line
 from imgvecd.daemon.systemd_notify import Notifier
 from imgvecd.errors import ImgvecdError
+from imgvecd.heard_signals import Heard, hearing
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +34,9 @@ STOP_S = 45.0
 The units wait for 60 s.
 """
 
-_libc = ctypes.CDLL(None)
-
 _STATE_LOOK_S = 5.0  # somebody may put another state directory in its place
 _TELL_S = 3.0  # between two lines for `systemctl status`: often enough to see it move
 _REST = 20  # turns between two looks while nothing goes on: a folder may have gone offline
-_SIGNALS = 4096  # as many at once wake the loop once
 _STACKS_S = 0.2  # between two writings of stacks; one takes some milliseconds
 _STATUS_S = 5.0  # a state dump goes without a status that takes longer
 
@@ -171,19 +166,15 @@ class Daemon:
     def _hear_signals(self, stack: AsyncExitStack) -> None:
         logging.getLogger("imgvecd").addHandler(self._log)
         stack.callback(logging.getLogger("imgvecd").removeHandler, self._log)
-        loop = asyncio.get_running_loop()
-        stack.enter_context(_woken_by_signals(loop))
         on_terminal = _on_terminal()
-        for number, heard, afterwards in (
-            (signal.SIGTERM, lambda: self._on_stop(signal.SIGTERM), signal.SIG_DFL),
-            (signal.SIGINT, lambda: self._on_stop(signal.SIGINT), signal.default_int_handler),
+        heard = {
+            signal.SIGTERM: Heard(lambda: self._on_stop(signal.SIGTERM), signal.SIG_DFL),
+            signal.SIGINT: Heard(lambda: self._on_stop(signal.SIGINT), signal.default_int_handler),
             # they would end the process by default, in the little that is left to do
-            (signal.SIGHUP, lambda: self._on_hangup(on_terminal), signal.SIG_IGN),
-            (signal.SIGUSR1, self._dump_wanted.set, signal.SIG_IGN),
-        ):
-            stacks = _Stacks() if number == signal.SIGUSR1 else None
-            signal.signal(number, _calling(loop, heard, stacks))
-            stack.callback(_no_longer_hear, number, afterwards)
+            signal.SIGHUP: Heard(lambda: self._on_hangup(on_terminal), signal.SIG_IGN),
+            signal.SIGUSR1: Heard(self._dump_wanted.set, signal.SIG_IGN, _Stacks().write),
+        }
+        stack.enter_context(hearing(heard))
         # whoever started us may have them wait until here
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
         faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: the log shall say where
@@ -279,40 +270,6 @@ async def _first(tasks: set[asyncio.Task[Any]], *, unless_failed: asyncio.Task[N
             unless_failed.result()
 
 
-@contextlib.contextmanager
-def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Have every signal end the wait of the loop, whichever thread it came to.
-
-    Not `loop.add_signal_handler`, under which a flood of signals fills the socket that wakes the
-    loop: then the one that asks for the end is lost, or CPython, which wants to tell of it from
-    within the signal, waits for ever for a lock that the thread it interrupted holds.
-    """
-    woken, waker = socket.socketpair()
-    with woken, waker:
-        woken.setblocking(False)
-        waker.setblocking(False)
-        loop.add_reader(woken, woken.recv, _SIGNALS)
-        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.set_wakeup_fd(-1)
-            loop.remove_reader(woken)
-
-
-def _no_longer_hear(
-    number: signal.Signals, afterwards: Callable[[int, FrameType | None], Any] | signal.Handlers
-) -> None:
-    """Leave a signal to `afterwards`, a handler of Python's or what the system is to do with it.
-
-    The system is told first: what comes between the steps of `signal.signal`, which tells it
-    before it forgets the former handler, CPython would write to the log as a fault.
-    """
-    if isinstance(afterwards, signal.Handlers):
-        _libc.signal(number, ctypes.c_void_p(afterwards))
-    signal.signal(number, afterwards)
-
-
 class _Stacks:
     """Writes the stacks of all threads to standard error, but seldom: the work goes on between.
 
@@ -332,34 +289,6 @@ class _Stacks:
             faulthandler.dump_traceback()
         finally:
             self._due = time.monotonic() + _STACKS_S
-
-
-def _calling(
-    loop: asyncio.AbstractEventLoop, heard: Callable[[], None], stacks: _Stacks | None
-) -> Callable[[int, FrameType | None], None]:
-    """Return a handler of a signal that has the loop call `heard`, once for all that came before.
-
-    Signals may come faster than the loop is told, each within the handler of the one before.
-
-    Args:
-        stacks: written first, even if the loop hangs.
-    """
-    is_told = False
-
-    def answer() -> None:
-        nonlocal is_told
-        is_told = False
-        heard()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal is_told
-        if stacks is not None:
-            stacks.write()
-        if not is_told:
-            is_told = True
-            loop.call_soon_threadsafe(answer)
-
-    return handle
 
 
 def _on_terminal() -> bool:

@@ -50,6 +50,7 @@ from imgvecd.protocols import (
     SearchStore,
     UserMetadataStore,
 )
+from imgvecd.terminal_output import counted
 from imgvecd.types import RootRow
 
 # Mapping an index takes a second or two; loading a model for the first time may take longer.
@@ -374,7 +375,7 @@ class DaemonService:
         for server in self._engine.encode_servers:
             server.retry_now()
         self._engine.wake()
-        return await self._done(f"retry of {count} files")
+        return await self._done(f"retry of {counted(count, 'file')}")
 
     async def pause(self, request: api.PauseRequest) -> api.Pausing:
         """Have indexing rest."""

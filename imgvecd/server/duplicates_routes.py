@@ -8,7 +8,7 @@ from aiohttp import web
 
 from imgvecd import api
 from imgvecd.server.requests import json_body
-from imgvecd.server.route import SEARCH_ERRORS, Route, Work, answer
+from imgvecd.server.route import SEARCH_ERRORS, Route, Work, answer, long_answer
 from imgvecd.server.services import DuplicatesService
 
 
@@ -77,7 +77,7 @@ class DuplicatesRoutes:
     async def find(self, request: web.Request) -> web.Response:
         """Answer the groups."""
         wanted = await json_body(request, api.DuplicatesRequest)
-        return answer(await self._service.find(wanted))
+        return await long_answer(await self._service.find(wanted), "groups", "missing")
 
     async def check(self, request: web.Request) -> web.Response:
         """Answer the files that are a picture already."""

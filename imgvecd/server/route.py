@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from imgvecd.core.threads import FILTERING
 from imgvecd.errors import (
     BadRequestError,
     BusyError,
@@ -148,4 +149,27 @@ def wants_lines(request: web.Request) -> bool:
 
 def answer(body: msgspec.Struct) -> web.Response:
     """Return the response that carries a struct."""
-    return web.Response(body=msgspec.json.encode(body) + b"\n", content_type=JSON)
+    return web.Response(body=_encoded(body), content_type=JSON)
+
+
+async def long_answer(body: msgspec.Struct, *lists: str) -> web.Response:
+    """Return the response that carries a struct with lists that may be long.
+
+    Args:
+        lists: their fields. The items are encoded one by one, and not in the loop: other requests
+            go on meanwhile.
+    """
+    encoded = await FILTERING.run(_encoded_by_items, body, lists)
+    return web.Response(body=encoded, content_type=JSON)
+
+
+def _encoded_by_items(body: msgspec.Struct, lists: Iterable[str]) -> bytes:
+    items = {
+        name: tuple(msgspec.Raw(msgspec.json.encode(item)) for item in getattr(body, name))
+        for name in lists
+    }
+    return _encoded(msgspec.structs.replace(body, **items))
+
+
+def _encoded(body: msgspec.Struct) -> bytes:
+    return msgspec.json.encode(body) + b"\n"

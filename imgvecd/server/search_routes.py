@@ -11,7 +11,7 @@ from imgvecd import api
 from imgvecd.errors import ForbiddenError, NotFoundError
 from imgvecd.server.client_connection import peer
 from imgvecd.server.requests import SearchFields, json_body, query_fields, query_search
-from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, Work, answer
+from imgvecd.server.route import EVENTS, SEARCH_ERRORS, Route, Work, answer, long_answer
 from imgvecd.server.services import SearchService
 from imgvecd.server.streaming import Streams
 
@@ -150,4 +150,4 @@ class SearchRoutes:
         wanted = await json_body(request, api.ClassifyRequest)
         if wanted.write_tags and not peer(request).is_owner:
             raise ForbiddenError("`write_tags` is for the user that runs the daemon.")
-        return answer(await self._service.classify(wanted))
+        return await long_answer(await self._service.classify(wanted), "images")

@@ -18,6 +18,7 @@ from imgvecd.core.files.formats import curable_reasons
 from imgvecd.core.index import LibraryIndex
 from imgvecd.core.index.readonly_index import ReadonlyIndex
 from imgvecd.core.indexing.indexing_gate import IndexingGate
+from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.engine import Engine, Parts
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.library.state_lock import StateLock
@@ -31,7 +32,6 @@ from imgvecd.types import FileRow, ModelInfo
 from imgvecd.wiring.model_hub import download_terms
 from imgvecd.wiring.parts import (
     DECODES_PER_WORKER,
-    checkpoint_digests,
     drop_image_towers,
     fetch_image,
     make_decoder,
@@ -87,6 +87,7 @@ def assemble(
     pausing: bool = False,
     sharing: bool = False,
     condemned: str | None = None,
+    digests: CheckpointDigests | None = None,
 ) -> Assembly:
     """Return the parts for `config`, with nothing running yet.
 
@@ -95,6 +96,7 @@ def assemble(
         pausing: rest by request and as `indexing` says.
         sharing: with other libraries, as `shared` says.
         condemned: what was found to be wrong with the catalog; a backup takes its place.
+        digests: of checkpoints, by the state directory, where one may be read already.
 
     Raises:
         AlreadyRunningError: another process writes to the state directory.
@@ -108,7 +110,7 @@ def assemble(
         recovery.prepare(condemned=condemned)
         catalog = Catalog(state, backups=config.catalog.backups)
         catalog.failures.retry_curable(curable_reasons())
-        digest = checkpoint_digests(state).of
+        digest = (digests or CheckpointDigests(state)).of
         if moving:
             serving, target = plan_models(
                 config.model, catalog.models.serving(), digest, config.encode.precision
@@ -221,7 +223,7 @@ def assemble_reading(config: Config) -> ReadingAssembly:
         ModelError: the catalog has no embeddings of the model.
     """
     state = expand(config.state_dir)
-    digest = checkpoint_digests(state, read_only=True).of
+    digest = CheckpointDigests(state, read_only=True).of
     choice = choose_model(config.model, digest, config.encode.precision)
     catalog = Catalog(state, read_only=True)
     try:

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -26,6 +27,7 @@ from imgvecd.core.files.token_file import read_token
 from imgvecd.core.library.model_choice import ModelChoice, choose_model, plan_models
 from imgvecd.core.timing.retrying import Retrying
 from imgvecd.errors import ConfigError, ModelError
+from imgvecd.heard_signals import hearing_the_end
 from imgvecd.processes.split_encoder import SplitEncoder
 from imgvecd.remote.bounded_listener import BoundedListener
 from imgvecd.remote.encode_app import EncodeApp
@@ -79,21 +81,17 @@ class _EncodeServer:
         self._failed: list[ModelError] = []
 
     async def run(self, host: str, port: int) -> int:
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
-        stopping = asyncio.create_task(stopped.wait())
-        serving = asyncio.create_task(self._serve(await _bind(host, port)))
-        try:
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                serving.result()
-        finally:
-            for task in (serving, stopping):
-                task.cancel()
-            await asyncio.wait({serving, stopping})
-            await asyncio.gather(*(encoder.close() for encoder in self._encoders.values()))
+        with hearing_the_end(signal.SIGTERM, signal.SIGINT) as told:
+            serving = asyncio.create_task(self._serve(await _bind(host, port)))
+            either: set[asyncio.Future[Any]] = {serving, told}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if serving.done():
+                    serving.result()
+            finally:
+                serving.cancel()
+                await asyncio.wait({serving})
+                await asyncio.gather(*(encoder.close() for encoder in self._encoders.values()))
         return 0
 
     async def _serve(self, bound: socket.socket) -> None:

@@ -19,7 +19,6 @@ from imgvecd.config.schema import Config, EncodeConfig
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.files.beneath import open_file
-from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.engine import ModelSource
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.errors import ConfigError
@@ -69,11 +68,6 @@ def make_thumbnail_cache(limit_bytes: int) -> ThumbnailCache | None:
     """Return the cache of thumbnails; None if it is to keep nothing."""
     directory = os.path.join(paths.cache_dir(), "thumbnails")
     return ThumbnailCache(directory, limit_bytes) if limit_bytes else None
-
-
-def checkpoint_digests(state: str, *, read_only: bool = False) -> CheckpointDigests:
-    """Return what knows the digests of checkpoints, and keeps them in the state directory."""
-    return CheckpointDigests(os.path.join(state, "checkpoints.json"), read_only=read_only)
 
 
 def make_source(

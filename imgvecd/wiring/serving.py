@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import resource
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -21,6 +20,7 @@ from imgvecd.config import paths
 from imgvecd.config.schema import Config
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
+from imgvecd.core.library.checkpoint_digests import CheckpointDigests
 from imgvecd.core.library.model_choice import ModelChoice
 from imgvecd.core.library.thumbnails import Thumbnails
 from imgvecd.core.threads import BULK
@@ -42,24 +42,27 @@ logger = logging.getLogger(__name__)
 # A catalog restored from a backup that was read through is sound for longer than this.
 _RESTORED_S = 60.0
 _MEGABYTE = 1_000_000
-# A search lets go of the interpreter at each look into the catalog, and gets it back after this at
-# the latest if other threads compute; Python's own 5 ms add up to a fifth of a second.
-_SWITCH_S = 0.0005
 # More than connections, watches, segments and workers can take together.
 _OPEN_FILES = 65_536
 
 Beside = Callable[[DaemonService], Coroutine[Any, Any, None]]
 
 
-def serve(config: Config, *, reload: Callable[[], Config], beside: Beside | None = None) -> int:
+def serve(
+    config: Config,
+    *,
+    reload: Callable[[], Config],
+    digests: CheckpointDigests,
+    beside: Beside | None = None,
+) -> int:
     """Run the daemon until it is told to stop; return the exit code.
 
     Args:
+        digests: of checkpoints; that of the configured one may be on its way.
         reload: reads the configuration again; what `reloading.RELOADED` names is applied.
         beside: runs beside the daemon, for a person who looks on.
     """
     _raise_open_files()
-    sys.setswitchinterval(_SWITCH_S)
     condemned: str | None = None
     in_force = config
 
@@ -70,7 +73,7 @@ def serve(config: Config, *, reload: Callable[[], Config], beside: Beside | None
     while True:
         started = time.monotonic()
         try:
-            asyncio.run(_serve(in_force, reload, put_in_force, beside, condemned))
+            asyncio.run(_serve(in_force, reload, put_in_force, digests, beside, condemned))
         except CatalogDamagedError as error:
             if condemned is not None and time.monotonic() - started < _RESTORED_S:
                 raise  # what was restored is no better: a person has to look
@@ -94,6 +97,7 @@ async def _serve(
     config: Config,
     reload: Callable[[], Config],
     put_in_force: Callable[[Config], None],
+    digests: CheckpointDigests,
     beside: Beside | None,
     condemned: str | None,
 ) -> None:
@@ -104,7 +108,13 @@ async def _serve(
             reconciler.recheck(files)
 
     assembly = assemble(
-        config, on_stale=on_stale, moving=True, pausing=True, sharing=True, condemned=condemned
+        config,
+        on_stale=on_stale,
+        moving=True,
+        pausing=True,
+        sharing=True,
+        condemned=condemned,
+        digests=digests,
     )
     try:
         checksum = assembly.recovery.unread

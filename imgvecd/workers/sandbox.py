@@ -6,6 +6,7 @@ no path, no network, no new process. A kernel may lack a part of this; what is i
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -18,10 +19,12 @@ from imgvecd.adapters.seccomp import Call
 
 logger = logging.getLogger(__name__)
 
+_NODES = "/sys/devices/system/node/online"  # of memory: "0" where there is a single one
 _DESCRIPTORS = 16  # standard ones, the channel, a file, and what opens it a second time
 _PROT_EXEC = 4
 _AT_EMPTY_PATH = 0x1000
-_LOW = 0xFFFFFFFF
+_LOW, _WHOLE = 0xFFFFFFFF, 2**64 - 1
+_OF_OWNERS = 8  # the bit that F_SETOWN, F_SETSIG and F_SETOWN_EX have, and F_DUPFD and the like not
 _NEVER = ((0, 0, 1),)  # what is nothing is never 1
 # CLONE_NEW…, CLONE_NEWTIME, CLONE_THREAD: a thread, which libde265 needs one of, and nothing else.
 # The limit on processes counts all that the user runs, so it cannot say the same.
@@ -32,15 +35,33 @@ _PLAIN = (
     "munmap", "brk", "madvise", "mremap", "pread64", "readv", "writev", "poll", "ppoll",
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sched_yield",
     "sched_getaffinity", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres",
-    "gettimeofday", "getrusage", "getpid", "gettid", "getrandom", "dup", "fcntl", "set_robust_list",
-    "rseq", "membarrier", "exit", "exit_group",
+    "gettimeofday", "getrusage", "getpid", "gettid", "getrandom", "dup", "set_robust_list", "rseq",
+    "membarrier", "exit", "exit_group",
 )  # fmt: skip
 _NO_BUSINESS_OF_TORCHS = (
     "fork", "vfork", "kill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal",
     "socket", "socketpair", "connect", "bind", "listen", "ptrace", "process_vm_readv",
-    "process_vm_writev", "pidfd_getfd", "io_uring_setup", "keyctl", "bpf", "userfaultfd", "mount",
-    "unshare", "setns", "execve", "execveat",
+    "process_vm_writev", "pidfd_getfd", "process_madvise", "process_mrelease", "kcmp",
+    "perf_event_open", "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl", "add_key",
+    "request_key", "bpf", "userfaultfd", "mount", "umount2", "pivot_root", "chroot", "open_tree",
+    "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "name_to_handle_at",
+    "open_by_handle_at", "unshare", "setns", "execve", "execveat",
 )  # fmt: skip
+
+
+def leave_memory_in_its_node(nodes: str = _NODES) -> None:
+    """Have mbind(2) fail from now on, where memory has one node and so nowhere to move to.
+
+    OpenVINO calls it for each layer's weights, and takes no notice of how it ends. Every call waits
+    until the kernel has had its turn on every core: 70 µs on idle ones, 20 ms and more where
+    decoders have them, 226 times until ViT-B-32-256's image tower is built.
+    """
+    if sys.platform != "linux" or not seccomp.available():
+        return
+    with contextlib.suppress(OSError), open(nodes, encoding="ascii") as file:
+        if file.read().strip() == "0":
+            seccomp.forbid_new_privileges()
+            seccomp.deny([Call("mbind")])
 
 
 def confine_decoder(memory_bytes: int) -> list[str]:
@@ -61,6 +82,17 @@ def confine_decoder(memory_bytes: int) -> list[str]:
     return ["limits", *_confined(lambda: seccomp.allow_only(_calls_of_a_decoder()))]
 
 
+def confine_paths() -> None:
+    """Have nothing that this process does from now on change a file, in threads to come, too.
+
+    A thread that there is already is out of Landlock's reach.
+    """
+    if sys.platform == "linux" and landlock.abi():
+        with contextlib.suppress(OSError):  # told by whoever confines all of it
+            seccomp.forbid_new_privileges()
+            landlock.restrict(reading=True)
+
+
 def confine_encoder(*, writing: bool) -> list[str]:
     """Give up what torch does not need once the model is loaded; return what is in force.
 
@@ -72,7 +104,7 @@ def confine_encoder(*, writing: bool) -> list[str]:
     calls = [
         *map(Call, _NO_BUSINESS_OF_TORCHS),
         Call("clone", ((0, _CLONE_THREAD, _CLONE_THREAD),)),
-        *_of_threads(),
+        *_of_itself(),
     ]
     return _confined(lambda: seccomp.deny(calls), reading=True, writing=writing)
 
@@ -112,15 +144,16 @@ def _calls_of_a_decoder() -> list[Call]:
         Call("mprotect", not_executable),
         # glibc asks for the state of a descriptor so
         Call("newfstatat", ((3, _LOW, _AT_EMPTY_PATH),), otherwise=errno.EACCES),
-        Call("prlimit64", ((2, _LOW, 0),)),  # reading limits
         Call("clone", ((0, _THREAD_MASK, _CLONE_THREAD),)),
-        *_of_threads(),
+        *_of_itself(),
         Call("ioctl", _NEVER, otherwise=errno.ENOTTY),  # is it a terminal? no
     ]
 
 
-def _of_threads() -> list[Call]:
+def _of_itself() -> list[Call]:
     return [
         Call("tgkill", ((0, _LOW, os.getpid()),)),  # of abort()
+        Call("prlimit64", ((2, _WHOLE, 0),)),  # reading limits: one on time ends a process
+        Call("fcntl", ((1, _OF_OWNERS, 0),)),  # a file has signals sent to its owner
         Call("clone3", _NEVER, otherwise=errno.ENOSYS),  # its flags are out of sight: use clone
     ]

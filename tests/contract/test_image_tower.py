@@ -7,11 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from child_processes import mapped
+from child_processes import children_with, mapped
 from later import Later, open_clip, save_file, torch
 from running import DEADLINE_S
 
@@ -306,6 +307,18 @@ async def until_kept(encoder):
             await asyncio.sleep(0.2)  # thousands of regions are looked at
 
 
+def states_of_threads():
+    """Return what the kernel says of each thread of the encoders: OpenVINO has its own."""
+    workers = [worker.pid for worker in children_with("imgvecd.workers.encode")]
+    states = [
+        (thread / "status").read_text()
+        for worker in workers
+        for thread in Path(f"/proc/{worker}/task").iterdir()
+    ]
+    assert len(states) > len(workers)
+    return states
+
+
 @pytest.mark.nightly  # torch is loaded three times; by day the usual models, which never need it
 async def test_images_need_no_torch_once_the_model_was_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(split_encoder, "_IDLE_S", 0.05)
@@ -353,6 +366,8 @@ async def test_a_usual_model_never_needs_torch(tmp_path):
         rows = await encoder.encode_images(pixels, Lane.BULK)
         await encoder.encode_texts(["a dog"], Lane.INTERACTIVE)
         assert not mapped("libtorch")
+        assert encoder.sandbox == ("no_new_privs", "landlock", "seccomp")
+        assert all("NoNewPrivs:\t1\nSeccomp:\t2" in each for each in states_of_threads())
         (images / BINARY).write_bytes(b"damaged")
         await encoder.close()
         again = await encoder.encode_images(pixels, Lane.BULK)

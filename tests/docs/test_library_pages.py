@@ -18,7 +18,8 @@ from PIL import Image
 from running import DEADLINE_S, RunningDaemon
 
 from imgvecd.cli import demo
-from imgvecd.cli.main import main, parser
+from imgvecd.cli.main import main
+from imgvecd.cli.program import parser
 
 pytestmark = pytest.mark.long
 

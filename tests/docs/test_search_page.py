@@ -13,7 +13,7 @@ import pytest
 from installed import install
 from running import DEADLINE_S, RunningDaemon
 
-from imgvecd.client.main import parser
+from imgvecd.client.program import parser
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "search.md").read_text()

@@ -16,9 +16,9 @@ from running import DEADLINE_S
 from terminals import Terminal
 
 from imgvecd.cli import manual
-from imgvecd.cli.main import parser as imgvecd
+from imgvecd.cli.program import parser as imgvecd
 from imgvecd.client.completions import SHELLS
-from imgvecd.client.main import parser as imgvec
+from imgvecd.client.program import parser as imgvec
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_library_takes_over_what_a_batch_has_encoded(home, photos, tmp_path):
     out = tmp_path / "shards"
     said = batch(home, photos, out, "--shard-images", 25)
     assert f"{PHOTOS} images encoded with imgvecd-mini, 3 shards" in said
-    assert "1 files failed" in said
+    assert "1 file failed" in said
     assert encoded(home) == PHOTOS
     (broken,) = [row for row in rows(out) if row["failure"]]
     assert broken["path"] == os.fsencode(photos / "broken.jpg")

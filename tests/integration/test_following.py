@@ -135,7 +135,7 @@ def test_failures_have_reasons_and_another_chance(daemon, shipped_photos):
     assert failure["path"] == str(broken)
     assert failure["reason"] in {"unsupported", "damaged"}
     assert daemon.imgvec("failures").stdout == os.fsencode(broken) + b"\n"
-    assert daemon.imgvec("retry").stdout == b"retry of 1 files\n"
+    assert daemon.imgvec("retry").stdout == b"retry of 1 file\n"
     daemon.sync()
     assert len(daemon.get("/v1/failures")["failures"]) == 1
     broken.unlink()

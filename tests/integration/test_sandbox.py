@@ -3,6 +3,8 @@
 import asyncio
 import io
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import psutil
 import pytest
 from child_processes import children_with
 from escaping_decoder import WAYS
+from kept_state import keep_state
 from PIL import Image
 from raw_files import dng
 
@@ -48,6 +51,26 @@ async def escaping(monkeypatch):
     pool = DecoderPool(DecodeConfig(workers=1), module="escaping_decoder")
     yield pool
     await pool.close()
+
+
+UNITS = ("imgvecd.service", "imgvecd@.service", "imgvecd-encode-server.service")
+UNDER_A_UNIT = """
+import sys
+import as_a_unit
+from imgvecd.adapters import landlock, seccomp
+calls = [value for key, value in as_a_unit._settings(sys.argv[1]) if key == "SystemCallFilter"]
+as_a_unit._only(calls[0])
+seccomp.forbid_new_privileges()
+seccomp.deny([])
+assert landlock.restrict(reading=True)
+"""
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_leave_workers_their_sandbox(unit):
+    command = [sys.executable, "-c", UNDER_A_UNIT, TESTS.parent / "systemd" / unit]
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(TESTS)}, check=True)
 
 
 async def test_no_way_leads_out(escaping, tmp_path):
@@ -179,6 +202,57 @@ async def test_no_way_leads_out_of_the_encoder(monkeypatch, part):
     assert {ended.pop(way) for way in escaping_encoder.NEEDED} == {"allowed"}
     refused = {"EPERM", "EACCES", "ENOSYS"}
     assert {way: end for way, end in ended.items() if end not in refused} == {}
+
+
+_MOVES_MEMORY = """
+import ctypes, errno, mmap, sys
+from escaping_decoder import call
+from imgvecd.workers.sandbox import leave_memory_in_its_node
+page = mmap.mmap(-1, mmap.PAGESIZE)
+place = ctypes.addressof(ctypes.c_char.from_buffer(page))
+def end():
+    try:
+        call(237, 235, place, mmap.PAGESIZE, 0, 0, 0, 0)()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "allowed"
+before = end()  # containers may refuse it, too
+leave_memory_in_its_node(sys.argv[1])
+print("refused" if end() == "EPERM" else "", "as before" if end() == before else "")
+"""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"), [("0", "refused"), ("0-1", "as before"), ("", "as before")]
+)
+def test_memory_is_moved_only_between_nodes(tmp_path, nodes, said):
+    online = tmp_path / "online"
+    if nodes:
+        online.write_text(f"{nodes}\n")
+    run = subprocess.run(
+        [sys.executable, "-c", _MOVES_MEMORY, online],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said in run.stdout
+
+
+async def test_the_image_towers_memory_is_not_moved(tmp_path):
+    """Not while it is loaded either, which is before the sandbox closes."""
+    if Path("/sys/devices/system/node/online").read_text().strip() != "0":
+        pytest.skip("memory has several nodes")
+    keep_state(tmp_path / "state")
+    (tower,) = (tmp_path / "state" / "imagetower").iterdir()
+    model, config = choose_model(EMBEDDED), EncodeConfig(device="cpu")
+    encoder = EncoderProcess(model, config, part="images", image_tower=str(tower))
+    try:
+        await encoder.load()
+        (worker,) = children_with("imgvecd.workers.encode")
+        assert "Seccomp_filters:\t2" in Path(f"/proc/{worker.pid}/status").read_text()
+    finally:
+        await encoder.close()
 
 
 @pytest.mark.nightly  # torch is loaded; by day it is in the same sandbox in test_image_tower.py

@@ -1,6 +1,7 @@
 """What a real daemon does when it is told to stop, to reload, or to show its state."""
 
 import contextlib
+import http.client
 import os
 import re
 import signal
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from gateways import Gateway
 from kept_state import keep_state
 from PIL import Image
-from running import DEADLINE_S, RunningDaemon
+from running import DEADLINE_S, RunningDaemon, flood
 
 TESTS = Path(__file__).parents[1]
 
@@ -161,11 +163,24 @@ def test_signals_as_fast_as_they_can_be_sent_do_not_keep_a_daemon_from_stopping(
     for _ in range(20_000):
         daemon.process.send_signal(number)
     daemon.process.send_signal(signal.SIGTERM)
-    ends_at = time.monotonic() + DEADLINE_S
-    while daemon.process.poll() is None and time.monotonic() < ends_at:
-        daemon.process.send_signal(number)
-    assert daemon.process.poll() == 0
+    assert flood(daemon.process, number) == 0
     assert b"RecursionError" not in daemon.log.read_bytes()
+
+
+def test_a_flood_of_sigint_ends_a_page_as_one_does(start_fast, tmp_path):
+    (tmp_path / "photos").mkdir()
+    daemon = start_fast(tmp_path / "photos")
+    with open(tmp_path / "errors", "wb") as errors:
+        gateway = Gateway(daemon, errors=errors)
+    try:
+        asked = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=DEADLINE_S)
+        asked.request("GET", "/")
+        asked.getresponse()  # it answers once it hears signals
+        asked.close()
+        assert flood(gateway.process, signal.SIGINT) == 128 + signal.SIGINT
+    finally:
+        gateway.close()
+    assert (tmp_path / "errors").read_text() == ""
 
 
 def test_of_many_sighups_the_latest_configuration_is_in_force(spawn, shipped_photos, tmp_path):

@@ -14,9 +14,9 @@ from running import DEADLINE_S
 
 import imgvecd
 from imgvecd import command_hints
-from imgvecd.cli.main import parser as imgvecd_parser
+from imgvecd.cli.program import parser as imgvecd_parser
 from imgvecd.client.did_you_mean import commands_of
-from imgvecd.client.main import parser as imgvec_parser
+from imgvecd.client.program import parser as imgvec_parser
 from imgvecd.command_hints import program, runnable
 
 PACKAGE = Path(imgvecd.__file__).parent

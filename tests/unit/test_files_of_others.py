@@ -5,6 +5,7 @@ and in their places are pipes, devices, folders and links that lead nowhere. Not
 `FUZZ=1000` tries so many chance mutations of each instead of some.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ import pytest
 
 from imgvecd.adapters import export_json, thumbnail_cache
 from imgvecd.adapters.checkpoint import architecture
+from imgvecd.adapters.checkpoint.weights import Weights
 from imgvecd.adapters.imagetower import tower as image_tower
 from imgvecd.adapters.texttower.tower import TextTower
 from imgvecd.catalog.recovery import checksum
@@ -27,11 +29,12 @@ from imgvecd.config.schema import EncodeConfig
 from imgvecd.core.duplicates import dedup_plan, written_plans
 from imgvecd.core.duplicates.pair_file import PairFile
 from imgvecd.core.duplicates.undo_journal import Journal, names
-from imgvecd.core.files.durable import digest_of
+from imgvecd.core.files.durable import digest_of, file_digest, sync_file
 from imgvecd.core.files.remembered_table import RememberedTable
 from imgvecd.core.index import checkpoint
 from imgvecd.core.library import runtime_choice
 from imgvecd.core.library.checkpoint_digests import digest_checkpoint
+from imgvecd.core.library.disk_reserve import hold_reserve
 from imgvecd.core.sharing.source_identity import SourceIdentity
 from imgvecd.errors import ConfigError, ImgvecdError
 
@@ -102,6 +105,16 @@ def journal(folder, _):
         held.close()
 
 
+def told_digest(_, path):
+    with contextlib.suppress(OSError):  # which whoever asks awaits
+        file_digest(path)
+
+
+def lasting(_, path):
+    with contextlib.suppress(OSError):
+        sync_file(path)
+
+
 READERS = {
     "journal": Reader("p.jsonl", JOURNAL, journal),
     "plan that was written": Reader(
@@ -143,6 +156,15 @@ READERS = {
         image_tower.FACTS, b'{"sizes": [1, 2]}', lambda folder, _: image_tower._read(folder)
     ),
     "checkpoint": Reader("model", b"x", lambda _, path: digest_checkpoint(path)),
+    "weights": Reader(
+        "weights",
+        b'{"x": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}',
+        lambda _, path: Weights(path),
+        lambda content: len(content).to_bytes(8, "little") + content,
+    ),
+    "catalog": Reader("catalog", b"x", told_digest),
+    "spare": Reader("spare", b"x", lambda folder, _: hold_reserve(folder)),
+    "what is to last": Reader("lasting", b"x", lasting),
     "source": Reader(
         "source",
         b"12345678-1234-5678-1234-567812345678\n",

@@ -95,9 +95,14 @@ def test_it_is_known_what_begins_with_a_mark_once_decomposed():
     assert found == set(spelling._LIKE_MARKS)
 
 
-@pytest.mark.parametrize(
-    "fold", [composed, folded, folded_words, tokens, lambda text: spellings(text.encode())]
-)
+def test_a_name_that_is_longer_than_any_is_spelled_in_one_way():
+    longest = ("\u0390" * 127).encode()  # 254 bytes, and 762 decomposed
+    assert len(spellings(b"/photos/" + longest)) == 2
+    marks = ("e" + "\u0301\u0323" * 4000).encode()
+    assert spellings(b"/photos/" + marks) == [b"/photos/" + marks]
+
+
+@pytest.mark.parametrize("fold", [composed, folded, folded_words, tokens])
 @pytest.mark.parametrize("pair", ["\u0301\u0323", "\u0315\u0f73", "\u0315\uff9e"])
 def test_marks_without_end_take_linear_time(fold, pair):
     def took_s(count):

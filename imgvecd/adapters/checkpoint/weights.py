@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import safetensors
 
+from imgvecd.core.files.durable import open_file
 from imgvecd.errors import NotBuiltError
 from imgvecd.json_bounds import UNDECODABLE
 from imgvecd.types import Float32Array
@@ -27,16 +28,17 @@ class Weights:
         taken_bytes: of all arrays that were taken, in fp32.
 
     Raises:
-        NotBuiltError: the file cannot be read.
+        NotBuiltError: the file cannot be read, or is none.
     """
 
     taken_bytes = 0
 
     def __init__(self, path: str) -> None:
         try:
-            with safetensors.safe_open(path, framework="numpy"):  # it checks what the header says
-                pass
-            with open(path, "rb") as file:
+            with open_file(path) as file:
+                # it checks what the header says
+                with safetensors.safe_open(path, framework="numpy"):
+                    pass
                 length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
                 header = msgspec.json.decode(file.read(length), type=dict[str, Any])
         except (OSError, safetensors.SafetensorError, *UNDECODABLE) as error:

@@ -53,8 +53,8 @@ class _Graph:
         self.weights = weights
 
     def constant(self, array: Float32Array) -> Node:
-        """Return weights as a node; handed over as arrays, they would become lists in between."""
-        return self.ops.constant(np.ascontiguousarray(array))
+        """Return weights as a node, which keeps the array; else they would be copied, or lists."""
+        return self.ops.constant(np.ascontiguousarray(array), shared_memory=True)
 
     def input(self, spec: PreprocessSpec) -> tuple[Node, Node]:
         """Return the pixels, and the images that are made of them, (n, 3, size, size)."""

@@ -32,7 +32,7 @@ from imgvecd.types import Float32Array, ModelInfo
 GRAPH, BINARY, FACTS = "tower.xml", "tower.bin", "tower.json"
 _CLOSE = 0.9995  # cosine to the model, on the sample
 _LEAST_NORM = np.float32(1e-6)  # of an embedding before normalisation: below, it points nowhere
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 20
 _LARGE_BYTES = 64 << 20  # of weights
 # A single image is computed by one stream, and somebody may wait for it: so there are not many, and
 # a single one where the first images take a core longer.
@@ -228,14 +228,14 @@ def _read(directory: str) -> TowerFacts:
 
 def _checked(directory: str) -> tuple[tuple[int, int], int]:
     """Return sizes and CRC-32 of graph and weights: 0.1 s for ViT-B-32."""
-    sizes, crc = [], 0
+    sizes, crc, block = [], 0, memoryview(bytearray(_BLOCK_BYTES))
     for name in (GRAPH, BINARY):
         path = os.path.join(directory, name)
         with open(path, "rb", buffering=0, opener=open_at_once) as file:
             size = 0
-            while block := file.read(_BLOCK_BYTES):
-                size += len(block)
-                crc = zlib.crc32(block, crc)
+            while count := file.readinto(block):
+                size += count
+                crc = zlib.crc32(block[:count], crc)
             sizes.append(size)
     return (sizes[0], sizes[1]), crc
 

@@ -11,7 +11,7 @@ import sys
 import urllib.parse
 import webbrowser
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgvecd.client.browse.admission import TOKEN_S, OneBrowser, SecretHolders
 from imgvecd.client.query import read_image
@@ -19,8 +19,9 @@ from imgvecd.client.socket_path import socket_path
 from imgvecd.config.load import load
 from imgvecd.config.schema import BrowseConfig, expand, split_listen
 from imgvecd.errors import BadRequestError, ConfigError
+from imgvecd.heard_signals import hearing_the_end
 from imgvecd.secret_file import read_secret_file
-from imgvecd.terminal_output import say, warn
+from imgvecd.terminal_output import flush, say, warn
 
 if TYPE_CHECKING:
     from imgvecd.client.browse.gateway import Gateway
@@ -54,11 +55,18 @@ def _serve(make: Callable[[], Gateway], options: argparse.Namespace) -> int:
         _show(admission.new_address(), no_open=options.no_open)
         gateway = make()
 
-        async def until_ended() -> str:
-            async with gateway.running(listener, admission):
-                return await gateway.ended()
+        async def until_ended() -> str | None:
+            with hearing_the_end(signal.SIGINT) as told:
+                async with gateway.running(listener, admission):
+                    ended = asyncio.create_task(gateway.ended())
+                    either: set[asyncio.Future[Any]] = {ended, told}
+                    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                    ended.cancel()
+            return None if told.done() else ended.result()
 
         why = asyncio.run(until_ended())
+    if why is None:
+        return 128 + signal.SIGINT
     warn(f"imgvec browse: {why}")
     return 0
 
@@ -70,15 +78,17 @@ async def _serve_for_good(gateway: Gateway, config: BrowseConfig) -> int:
     origin = config.origin or f"http://{config.listen}"
     admission = SecretHolders(origin, read_secret(config.secret_file))
     family = socket.AF_INET6 if config.listen.startswith("[") else socket.AF_INET
-    stopped = asyncio.Event()
-    # before anybody can see that it runs; as the first process of a container nothing else ends it
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    with socket.create_server((host, port), family=family) as listener:
+    with (
+        # before anybody can see that it runs; as the first process of a container nothing else
+        # ends it
+        hearing_the_end(signal.SIGTERM, signal.SIGINT) as told,
+        socket.create_server((host, port), family=family) as listener,
+    ):
         async with gateway.running(listener, admission):
             say(f"imgvec browse: {origin} (on {config.listen})")
-            sys.stdout.flush()
-            await stopped.wait()
-    return 0
+            flush()
+            number = await told
+    return 0 if number == signal.SIGTERM else 128 + number
 
 
 def read_secret(path: str) -> str:
@@ -99,7 +109,7 @@ def read_secret(path: str) -> str:
 def _show(address: str, *, no_open: bool) -> None:
     if not no_open and _has_desktop() and webbrowser.open(address):
         say("Your photos are open in the browser; Ctrl-C stops the page.")
-        sys.stdout.flush()
+        flush()
         return
     port = urllib.parse.urlsplit(address).port
     say(f"Open this within {TOKEN_S:g} s; it works once:", "", f"  {address}", "")
@@ -107,7 +117,7 @@ def _show(address: str, *, no_open: bool) -> None:
         host = os.environ["SSH_CONNECTION"].split()[2]
         say(f"On the machine you sit at, first: ssh -L {port}:127.0.0.1:{port} {host}", "")
     say("Ctrl-C ends it.")
-    sys.stdout.flush()
+    flush()
 
 
 def _has_desktop() -> bool:

@@ -12,6 +12,7 @@ from imgvecd import api
 from imgvecd.client.mcp import arguments as args
 from imgvecd.client.sdk import Client
 from imgvecd.errors import DaemonError, ImgvecdError
+from imgvecd.terminal_output import counted
 from imgvecd.validation_messages import validation_message
 
 Content = list[dict[str, Any]]
@@ -166,7 +167,7 @@ def _status(client: Client, _asked: args.Arguments) -> Content:
 
 def _tag(client: Client, asked: args.TagArguments) -> Content:
     client.tag(asked.ids, asked.add, asked.remove)
-    return _text(f"tagged {len(asked.ids)} photos")
+    return _text(f"tagged {counted(len(asked.ids), 'photo')}")
 
 
 def _set(client: Client, asked: args.SetArguments) -> Content:

@@ -11,6 +11,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from imgvecd.api import DuplicateKind
 from imgvecd.core.duplicates.compared_images import ordered
 from imgvecd.core.duplicates.true_size import fineness, shown_by
@@ -19,8 +21,7 @@ from imgvecd.types import CopyFacts
 _ENLARGED_IS_WORTH = 0.7  # of the copy that it may have been made from
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True, gc=False):  # of a million the collector need know nothing
     """Two contents, by id, and how they relate."""
 
     first: int

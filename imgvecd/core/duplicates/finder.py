@@ -296,7 +296,7 @@ class DuplicateFinder:
         every = sorted({identity for _, ids in found for identity in ids})
         shown = set(every)
         related = {
-            frozenset((link.first, link.second)): (link.kind, link.similarity)
+            ordered(link.first, link.second): (link.kind, link.similarity)
             for link in links
             if link.first in shown
         }

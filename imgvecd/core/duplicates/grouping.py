@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import get_args
 
 import msgspec
+import numpy as np
 
 from imgvecd.api import (
     DuplicateFile,
@@ -17,6 +18,7 @@ from imgvecd.api import (
     ImageFile,
 )
 from imgvecd.core.duplicates.best_copies import Link, SamePicture
+from imgvecd.core.duplicates.compared_images import ordered
 from imgvecd.core.duplicates.copies import Copy
 from imgvecd.core.duplicates.keeper import Chooser, ChosenFolders
 from imgvecd.types import CopyFacts
@@ -37,8 +39,8 @@ def group_ids(
         copied: contents that several files bear.
         worth: how good a copy each is, by id; what is one picture with the best belongs to it.
     """
-    ordered = sorted(links, key=lambda link: (KINDS.index(link.kind), -link.similarity))
-    groups = _sure([link for link in ordered if link.kind in SURE], worth or {})
+    by_kind = _surest_first(list(links))
+    groups = _sure([link for link in by_kind if link.kind in SURE], worth or {})
     grouped = {identity for _, ids in groups for identity in ids}
     belongs = {identity: place for place, (_, ids) in enumerate(groups) for identity in ids}
     groups += [("same_bytes", [identity]) for identity in copied if identity not in grouped]
@@ -46,12 +48,19 @@ def group_ids(
         if kind not in SURE:
             loose = [
                 link
-                for link in ordered
+                for link in by_kind
                 if link.kind == kind
                 and (link.first not in belongs or belongs[link.first] != belongs.get(link.second))
             ]
             groups += [(kind, ids) for ids in _stars(_once(loose, belongs))]
     return groups
+
+
+def _surest_first(links: Sequence[Link]) -> list[Link]:
+    """Return links by kind, then by similarity; other threads run while a million are sorted."""
+    kinds = np.fromiter((KINDS.index(link.kind) for link in links), np.int8, len(links))
+    unlike = np.fromiter((-link.similarity for link in links), np.float64, len(links))
+    return [links[place] for place in np.lexsort((unlike, kinds)).tolist()]
 
 
 def _sure(
@@ -68,13 +77,13 @@ def _sure(
 
 def _once(links: Iterable[Link], belongs: Mapping[int, int]) -> list[Link]:
     """Return one link, the closest, of those that join the same two pictures by other copies."""
-    found: dict[frozenset[int], Link] = {}
+    found: dict[tuple[int, int], Link] = {}
     for link in links:
         # negative, so that no content is taken for a group
-        ends = (
+        one, other = (
             -belongs[each] - 1 if each in belongs else each for each in (link.first, link.second)
         )
-        found.setdefault(frozenset(ends), link)
+        found.setdefault(ordered(one, other), link)
     return list(found.values())
 
 
@@ -97,7 +106,7 @@ def _stars(links: Sequence[Link]) -> list[list[int]]:
 def make_group(
     kind: DuplicateKind,
     images: Sequence[Image],
-    related: Mapping[frozenset[int], tuple[DuplicateKind, float]],
+    related: Mapping[tuple[int, int], tuple[DuplicateKind, float]],
     request: DuplicatesRequest,
     stay: Collection[int] = (),
     folders: ChosenFolders | None = None,
@@ -107,7 +116,7 @@ def make_group(
     """Return the group of all files of `images`, the keeper first.
 
     Args:
-        related: kind and similarity of pairs of content ids.
+        related: kind and similarity of pairs of content ids, the lower id first.
         stay: content ids whose files are all to be kept.
         folders: of the request.
         facts: how good copies are, by content id.
@@ -117,13 +126,13 @@ def make_group(
     facts = facts or {}
     copies = [Copy(image, file, facts.get(image.id)) for image in images for file in image.files]
     chooser = Chooser(copies, request, folders)
-    ordered = chooser.ordered()
-    keeper = ordered[0]
+    best_first = chooser.ordered()
+    keeper = best_first[0]
     listed = []
-    for copy in ordered:
+    for copy in best_first:
         how: tuple[DuplicateKind, float] = ("same_bytes", 1.0)
         if copy.image.id != keeper.image.id:
-            pair = frozenset((copy.image.id, keeper.image.id))
+            pair = ordered(copy.image.id, keeper.image.id)
             how = related.get(pair) or (kind, cosine(copy.image.id, keeper.image.id))
             if kind in SURE and how[0] not in SURE:  # by way of the best copy
                 how = kind, how[1]

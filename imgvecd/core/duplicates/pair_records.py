@@ -157,13 +157,13 @@ def take_crops(known: KnownPairs, before: KnownPairs) -> None:
     pairs = before.near[before.near["crop"] != UNKNOWN]
     there = (known.rows(pairs["first"]) >= 0) & (known.rows(pairs["second"]) >= 0)
     pairs = pairs[there]
-    crops = dict(zip(known.keys(pairs).tolist(), pairs["crop"].tolist(), strict=True))
-    known.near["crop"] = [
-        crops.get(each, crop)
-        for each, crop in zip(
-            known.keys(known.near).tolist(), known.near["crop"].tolist(), strict=True
-        )
-    ]
+    if not len(pairs):
+        return
+    keys, wanted = known.keys(pairs), known.keys(known.near)
+    order = np.argsort(keys)
+    places = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    found = keys[places] == wanted
+    known.near["crop"][found] = pairs["crop"][places[found]]
 
 
 def products(vectors: Float16Array, first: Int64Array, second: Int64Array) -> Float32Array:

@@ -7,10 +7,12 @@ flushed. Its BLAKE2b-256 digest is taken from the bytes as they are written.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from io import FileIO
 from types import TracebackType
 from typing import Self, overload
 
@@ -120,6 +122,19 @@ def read_whole(path: str, most: int = -1) -> bytes:
         return file.read(most) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
+def open_file(path: str) -> FileIO:
+    """Open a file to read it, without a buffer.
+
+    Raises:
+        OSError: it cannot be read, or is none: nobody waits for a pipe, and a device may never end.
+    """
+    file = FileIO(path, opener=open_at_once)
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is not a file", path)
+
+
 def open_at_once(path: str, flags: int) -> int:
     """Open a file for `open`, and wait for nobody at the other end of a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
@@ -136,7 +151,7 @@ def sync_file(path: str) -> None:
 
 
 def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    descriptor = open_at_once(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -185,7 +200,7 @@ def file_digest(path: str, proceed: Callable[[], bool] = lambda: True) -> str | 
     """Return the digest of a whole file; None if `proceed`, asked after every block, said no.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is no file.
     """
     digest = _new_digest()
     for block in _blocks(path):
@@ -209,6 +224,6 @@ def _new_digest() -> hashlib.blake2b:
 def _blocks(path: str) -> Iterator[memoryview]:
     buffer = bytearray(_BLOCK_BYTES)
     view = memoryview(buffer)
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path) as file:
         while count := file.readinto(buffer):
             yield view[:count]

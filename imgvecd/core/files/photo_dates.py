@@ -41,20 +41,33 @@ _OFFSET = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _NOTHING = re.compile(r"[\s:/.+\-0Z]*$")  # what is not known is written as blanks or zeros
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = (
-    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+# English, German, French, Spanish, Italian, Portuguese, Dutch, Swedish, Danish, Polish, Russian
+_MONTHS = (
+    "january jan januar jänner janvier janv enero ene gennaio janeiro januari stycznia января янв",
+    "february feb februar februari février févr febrero febbraio fevereiro lutego февраля февр",
+    "march mar märz mär mars marzo março maart mrt marts marca марта мар",
+    "april apr avril avr abril abr aprile kwietnia апреля апр",
+    "may mai mayo maggio mag maio mei maj maja мая",
+    "june jun juni juin junio giugno giu junho czerwca июня июн",
+    "july jul juli juillet juil julio luglio lug julho lipca июля июл",
+    "august aug août agosto ago augustus augusti sierpnia августа авг",
+    "september sep sept septembre septiembre setiembre settembre setembro września сентября сент",
+    "october oct oktober okt octobre octubre ottobre ott outubro października октября окт",
+    "november nov novembre noviembre novembro listopada ноября нояб",
+    "december dec dezember dez décembre déc diciembre dic dicembre dezembro grudnia декабря дек",
 )
-_DAY = r"(?P<day>\d\d?)(?:st|nd|rd|th)?"
+_MONTH_OF = {word: at for at, words in enumerate(_MONTHS, 1) for word in words.split()}
+_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\b\.?"
+_DAY = r"(?P<day>\d\d?)(?:st|nd|rd|th|er)?"
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[.,]?\s+)?"
-# 4 July 2021; July 4, 2021; 2021-Jul-04; Sun Jul  4 18:30:11 2021, of which the time is moved back
+# 4 July 2021, 4 de julio de 2021; July 4, 2021; 2021-Jul-04; Sun Jul  4 18:30:11 2021, of which
+# the time is moved back
 _WITH_NAMES = tuple(
-    re.compile(_WEEKDAY + form, re.ASCII | re.IGNORECASE)
+    re.compile(_WEEKDAY + form, re.IGNORECASE)
     for form in (
-        rf"(?:{_DAY}[\s.\-/]+)?{_MONTH}[\s,.\-/]+(?P<year>\d{{4}})(?!\d)",
+        rf"(?:{_DAY}[\s.\-/]+(?:de )?)?{_MONTH}[\s,.\-/]+(?:de )?(?P<year>\d{{4}})(?!\d)",
         rf"{_MONTH}\s+{_DAY},?\s+(?P<year>\d{{4}})(?![\d:])",
-        rf"(?P<year>\d{{4}})[\-/]{_MONTH}(?:[\-/]{_DAY}(?!\d))?",
+        rf"(?P<year>\d{{4}})(?P<between>[\-/ ]){_MONTH}(?:(?P=between){_DAY}(?!\d))?",
         rf"{_MONTH}\s+{_DAY}\s+(?P<time>[\d:]+)\s+(?:[A-Z]+\s+)?(?P<year>\d{{4}})(?!\d)",
     )
 )
@@ -77,6 +90,7 @@ _CLOCK_OF_EAST_ASIA = re.compile(
     r"(?:(?:(?P=between)|[分분] ?)(?P<second>\d\d)秒?초?)?[分분]?(?!\d)",
     re.ASCII,
 )
+_OF_PHOTOGRAPHY = re.compile(r"(?<!\d)(?:18|19|20)\d\d(?!\d)", re.ASCII)
 _LONGEST = 64  # characters: no way of writing a time has more
 _EARLIEST_YEAR, _LATEST_YEAR = 1000, 9998  # programs write year 0 or 1 for "not known"
 _FRACTION_DIGITS = 6
@@ -152,17 +166,18 @@ def day_and_month(one: int, other: int, *, dots: bool) -> tuple[int, int]:
     return (one, other) if dots or one > len(_MONTHS) or one == other else (0, 0)
 
 
-def day_in_words(text: str) -> tuple[str, int]:
-    """Return (YYYYMMDD, where it ends) of the first day anywhere in a text whose month is a word.
+def day_in_words(text: str) -> tuple[str, tuple[int, int]]:
+    """Return (YYYYMMDD, from where to where) of the first day in a text whose month is a word.
 
-    ("", 0) if there is none.
+    ("", (0, 0)) if there is none in the time of photography.
     """
-    for pattern in _WITH_NAMES[:3]:
+    for pattern in _WITH_NAMES[:3] if _OF_PHOTOGRAPHY.search(text) else ():  # which most lack
         for found in pattern.finditer(text):
-            if found["day"] and not text[found.start() - 1 : found.start()].isalnum():
+            is_apart = not text[found.start() - 1 : found.start()].isalnum()
+            if found["day"] and is_apart and _OF_PHOTOGRAPHY.match(found["year"]):
                 month = _month_number(found["month"])
-                return f"{found['year']}{month:02d}{int(found['day']):02d}", found.end()
-    return "", 0
+                return f"{found['year']}{month:02d}{int(found['day']):02d}", found.span()
+    return "", (0, 0)
 
 
 def is_to_the_second(taken_at: str) -> bool:
@@ -275,4 +290,4 @@ def _year_first(text: str) -> str:
 
 
 def _month_number(word: str) -> int:
-    return _MONTHS.index(word[:3].lower()) + 1
+    return _MONTH_OF[word.lower()]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from imgvecd.types import Fact, Facts
 
-READER_VERSION = 6
+READER_VERSION = 7
 """Of what is read from files. Raised whenever they tell more, or otherwise, than before: what an
 older reader has read is then read again."""
 

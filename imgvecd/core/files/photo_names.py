@@ -10,7 +10,7 @@ from imgvecd.core.files.photo_dates import day_and_month, day_in_words, moment, 
 # Screenshot_2021-07-04-18-30-11, signal-2021-07-04-183011, photo_2021-07-04_18-30-11,
 # WhatsApp Image 2021-07-04 at 18.30.11, Screen Shot 2021-07-04 at 6.30.11 PM
 _DATE = re.compile(
-    r"(?<!\d)(?:(?P<year>18[3-9]\d|(?:19|20)\d\d|25[3-9]\d)(?P<between>[-_. ])"
+    r"(?<!\d)(?:(?P<year>18[3-9]\d|(?:19|20)\d\d|25[3-9]\d)(?P<between>[-_. :])"
     r"(?P<month>\d\d|\d(?=[-.]))(?P=between)(?P<day>\d\d|(?<=[-.])\d(?!\d))"
     r"|(?P<compact>(?:199|20\d)\d[01]\d[0-3]\d))(?=\D|\d{6}(?!\d)|\d{9}(?!\d)|\d{8}-|$)",
     re.ASCII,
@@ -34,13 +34,13 @@ _HALF = re.compile(
     r"\s?(?:(?P<a>A\.?\s?M|π\.μ|ص)|(?P<p>P\.?\s?M|μ\.μ|م))(?![^\W_])",
     re.IGNORECASE,
 )
-# Behind a date, in any language: "at 18.30.11", "a la(s) 6.30.11 p. m."
+# Behind a date, in any language: "at 18.30.11", "a la(s) 6.30.11 p. m.", "को 6.30.11 PM"
 _TIME = re.compile(
     r"[-_ .,T]{0,3}(?:"
-    r"(?:[^\W\d_]{1,5}\.?(?:\(s\))?[ -]){0,2} ?(?:"
+    r"(?:于|(?:[^\s\d_.,()-]{1,5}\.?,?(?:\(s\))?[ -]){0,2}) ?(?:"
     r"(?P<hour>\d{1,2})(?P<between>[-_.: ])(?P<minute>\d\d)(?P=between)(?P<second>\d\d)"
-    r"(?:[-_.](?P<fraction>\d{3})(?!\d))?"
-    r"|(?P<h>\d{1,2})h(?P<m>\d\d)m(?P<s>\d\d)s?(?P<ms>\d{3})?)"
+    r"(?:[-_](?P<fraction>\d{3})(?!\d)|[.,](?P<fractions>\d{3,9})(?!\d))?"
+    r"|(?P<h>\d{1,2})h(?P<m>\d\d)[m_](?P<s>\d\d)s?(?P<ms>\d{3})?)"
     r"|(?:(?:at|um|à) )?(?P<compact>\d{6})(?:\.?(?P<digits>\d{3})|\d\d)?)(?!\d)",
     re.IGNORECASE,
 )
@@ -63,9 +63,10 @@ _ZONE = re.compile(
 )
 # West of Greenwich only where the form is ISO's, else it may be any number: T163011-0700
 _ZONE_WEST = re.compile(r"(?P<offset>-(?:0\d|1[0-2])[:_.]?[0-5]0)(?!\w)", re.ASCII)
-# 1625401234567, IMG_1625401234567, FB_IMG_1625401234567 (1), mmexport1625401234567: 2001 to 2033
+# 1625401234567, IMG_1625401234567, FB_IMG_1625401234567 (1), mmexport1625401234567, and
+# what is "cropped" or, by WeCom, 企业微信截图_1625401234567: 2001 to 2033
 _EPOCH_MS = re.compile(
-    r"(?:mmexport(?:[0-9a-f]{32}_)?|(?:[A-Za-z]+[-_ .]){0,3})(1\d{12})(?!\d)", re.ASCII
+    r"(?:mmexport(?:[0-9a-f]{32}_)?|cropped|(?:[^\W\d_]+[-_ .]){0,3})(1\d{12})(?!\d)"
 )
 # 1625401234, IMG_1625401234, RPReplay_Final1625401234: ten digits may be many things, so no others
 _EPOCH_S = re.compile(
@@ -73,13 +74,14 @@ _EPOCH_S = re.compile(
     r"(1\d{9})(?: ?\(\d+\))?\.[^.]+",
     re.ASCII | re.IGNORECASE,
 )
-# Digests, UUIDs and Facebook's three numbers, in which there may be anything
+# Digests, UUIDs, Facebook's three numbers and LINE's one, in which there may be anything
 _NUMBERS = re.compile(
     r"(?<![^\W_])(?:(?=\d*[a-f])[0-9a-f]{16,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|\d{5,}_\d{9,}_\d{9,}_[a-z])(?![^\W_])",
+    r"|\d{5,}_\d{9,}_\d{9,}_[a-z]|s__\d{8})(?![^\W_])",
     re.ASCII | re.IGNORECASE,
 )
 _CLOCK = ("hour", "hours", "h", "minute", "minutes", "m", "second", "s")  # groups of patterns
+_FRACTIONS = ("fraction", "fractions", "ms", "digits")
 _NOON = 12
 _BUDDHIST, _AHEAD = 2500, 543  # Thailand's years are those of another era
 _LAST_CENTURY = 70  # of two digits, from which on they are of the 1900s, as POSIX has it
@@ -92,20 +94,20 @@ def taken_at(name: str) -> str:
     if instant := _EPOCH_MS.match(name) or _EPOCH_S.fullmatch(name):
         return of_instant(int(instant[1][:10]))
     name = _NUMBERS.sub("", name)
-    day, end, is_sure = _day(name)
+    day, (start, end), is_sure = _day(name)
     if len(moment(day)) < len("YYYY-MM-DD"):
         return ""
     clock, offset, fraction = _clock(name, end)
     if clock.replace(":", "") == day[2:]:
         clock = ""  # LINE_ALBUM_2021.07.04_210704_1: the day once more
-    if name.startswith(_IN_UTC):
+    if name[:start].endswith(_IN_UTC):
         offset = "Z"
     found = moment(f"{day} {clock}", offset=offset, fraction=fraction)
     return found if is_sure or len(found) > len("YYYY-MM-DD") else ""
 
 
-def _day(name: str) -> tuple[str, int, bool]:
-    """Return (YYYYMMDD, where it ends, whether it is one without a time behind it), if any."""
+def _day(name: str) -> tuple[str, tuple[int, int], bool]:
+    """Return (YYYYMMDD, where it stands, whether it is one without a time behind it), if any."""
     year_first, day_first = _DATE.search(name), _DAY_FIRST.search(name)
     if year_first and day_first and day_first.start() < year_first.start() < day_first.end():
         year_first = None  # "4.7.2021 18 30 11"
@@ -113,24 +115,27 @@ def _day(name: str) -> tuple[str, int, bool]:
     if date := next(filter(None, dates), None):
         said = date.groupdict()
         if said.get("compact"):
-            return said["compact"], date.end(), True
+            return said["compact"], date.span(), True
         year = int(said["year"])
         is_buddhist = year > _BUDDHIST
         year -= _AHEAD * is_buddhist
-        return f"{year}{int(said['month']):02d}{int(said['day']):02d}", date.end(), not is_buddhist
-    if day_first and (found := _day_first(day_first))[0]:
-        return found
-    return *day_in_words(name), True
+        return f"{year}{int(said['month']):02d}{int(said['day']):02d}", date.span(), not is_buddhist
+    in_words = day_in_words(name)
+    if day_first and not (in_words[0] and in_words[1] < day_first.span()):
+        found = _day_first(day_first)
+        if found[0]:
+            return found
+    return *in_words, True
 
 
-def _day_first(date: re.Match[str]) -> tuple[str, int, bool]:
+def _day_first(date: re.Match[str]) -> tuple[str, tuple[int, int], bool]:
     dots = date["between"] == "."
     day, month = day_and_month(int(date["one"]), int(date["other"]), dots=dots)
     year = date["year"]
     if year is None and dots:  # else it may as well be a day
         year = f"{19 if int(date['short']) >= _LAST_CENTURY else 20}{date['short']}"
     # as Apple's programs name what they export, two digits are a year before a time
-    return f"{year}{month:02d}{day:02d}" if year else "", date.end(), date["year"] is not None
+    return f"{year}{month:02d}{day:02d}" if year else "", date.span(), date["year"] is not None
 
 
 def _clock(name: str, start: int) -> tuple[str, str, str]:
@@ -156,7 +161,7 @@ def _clock(name: str, start: int) -> tuple[str, str, str]:
     if zone is None and name[start : start + 1] in {"T", "t"}:
         zone = _ZONE_WEST.match(name, end)
     offset = re.sub("[_.]", ":", zone["offset"].strip(" _")) if zone else ""
-    fraction = said.get("fraction") or said.get("ms") or said.get("digits", "")
+    fraction = next((said[each] for each in _FRACTIONS if each in said), "")
     clock = ":".join(f"{number:02d}" for number in numbers)
     return clock, "Z" if offset.lower() == "ios" else offset, fraction
 

@@ -11,17 +11,22 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from imgvecd.core.files.formats import is_image_name
+from imgvecd.core.files.formats import RAW_EXTENSIONS, is_image_name
 from imgvecd.spelling import composed, folded, spellings
 
 _GOOGLE = re.compile(
     r"(?P<shot>(?:PXL|MVIMG|IMG|VID)_\d{8}_\d{6,9})"
     r"(?P<parts>(?:\.(?:(?:RAW|PORTRAIT|MOTION|NIGHT|LONG_EXPOSURE|ACTION_PAN)-\d\d"
-    r"|COVER|ORIGINAL|MP|TS|LS|RAW|PORTRAIT|NIGHT|PANO|PHOTOSPHERE|LONG_EXPOSURE|ACTION_PAN))*)",
+    r"|COVER|ORIGINAL|MP|TS|LS|RAW|PORTRAIT|NIGHT|PANO|PHOTOSPHERE|LONG_EXPOSURE|ACTION_PAN))*)"
+    r"(?P<number>(?: ?\(\d+\))?)",
     re.IGNORECASE,
 )
 _APPLE = re.compile(
     r"(?P<head>IMG_)(?P<edit>[EO]?)(?P<number>\d{4,}(?: ?\(\d+\)| \d)?)", re.IGNORECASE
+)
+# Of a Photos Library: the film of a Live Photo, and the RAW of a pair
+_PHOTOS = re.compile(
+    r"(?P<shot>[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})_[34]", re.ASCII | re.IGNORECASE
 )
 _LUMIA = re.compile(r"(?P<shot>WP_\d{8}.*?)(?:_(?:Pro|Raw|Rich|Smart)|__highres)+", re.IGNORECASE)
 EDIT_ENDINGS = (
@@ -33,7 +38,7 @@ EDIT_ENDINGS = (
 """What Google Photos, in several languages, puts behind the name of what was edited."""
 _EDITED = re.compile(
     rf"(?P<shot>.+?)(?:~\d+|[_ ]edit(?:ed|_\d{{13,}})?|(?:{'|'.join(EDIT_ENDINGS)})(?:-\d)?"
-    r"|-enhanced(?:-[a-z]{2})*| ?\(edited\)|_mh\d{13}"
+    r"|-enhanced(?:-[a-z]{2})*(?:-\d)?| ?\(edited\)|_mh\d{13}"
     # possessive: each could end anywhere in a row of them, which takes exponential time
     r"|[-_]dxo(?:_[\w ]++)?+|[-_](?:topaz|denoiseai|sharpenai|gigapixel)[-\w ]*+)+",
     re.IGNORECASE,
@@ -43,7 +48,9 @@ _NUMBERED_EDIT = re.compile(
     rf"(?P<head>.+)(?:{'|'.join(EDIT_ENDINGS)})(?P<number>\(\d+\))", re.IGNORECASE
 )
 _NUMBERED = re.compile(r"(?P<head>.+)(?P<number>\(\d+\))")
-_RAW_ENDING = re.compile(r"(?P<shot>.+?)(?:[-_ .]raw|\(raw\)|_hevc)", re.IGNORECASE)
+_RAW_ENDING = re.compile(
+    rf"(?P<shot>.+?)(?:[-_ .]raw|\(raw\)|_hevc|\.(?:{'|'.join(RAW_EXTENSIONS)}))", re.IGNORECASE
+)
 
 # What may follow a shot in a name, as half-open ranges of bytes: " " to ".", "_", "~".
 _AFTER = ((b" ", b"/"), (b"_", b"`"), (b"~", b"\x7f"))
@@ -78,8 +85,8 @@ def shot_of(name: str) -> Shot:
         parts = found["parts"].upper()
         # of a portrait the cover is made from the original; of a RAW pair both are the camera's
         edited = edited or ("COVER" in parts and "RAW" not in parts)
-        return Shot(folded(found["shot"]), edited, found["shot"])
-    for pattern in (_LUMIA, _RAW_ENDING):
+        return Shot(folded(found["shot"] + found["number"]), edited, found["shot"])
+    for pattern in (_PHOTOS, _LUMIA, _RAW_ENDING):
         if found := pattern.fullmatch(stem):
             stem = found["shot"]
     return Shot(folded(stem), edited, stem)

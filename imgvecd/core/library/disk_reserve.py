@@ -19,10 +19,9 @@ def release_reserve(directory: str) -> None:
 
 
 def hold_reserve(directory: str) -> None:
-    """Take the space, if it is not taken and there is plenty."""
-    path = os.path.join(directory, _NAME)
+    """Take the space, if nothing is in its place and there is plenty."""
     with contextlib.suppress(OSError):
-        if os.path.exists(path) or shutil.disk_usage(directory).free < _PLENTY_BYTES:
+        if shutil.disk_usage(directory).free < _PLENTY_BYTES:
             return
-        with open(path, "wb", buffering=0) as file:
+        with open(os.path.join(directory, _NAME), "xb", buffering=0) as file:
             file.write(os.urandom(_BYTES))  # which no file system can compress

@@ -86,7 +86,7 @@ class Answering:
         searched = len(self._index) if allowed is None else len(allowed)
         searched += query.others.searched
         query, named = self._withname_words(query)
-        groups, more, best = self._page(query, named, cursor, searched)
+        query, groups, more, best = self._page(query, named, cursor, searched)
         hits = self.hits(query, groups)
         next_cursor = None
         if more and groups:
@@ -150,8 +150,8 @@ class Answering:
 
     def _page(
         self, query: Query, named: list[Found], cursor: Cursor | None, searched: int
-    ) -> tuple[list[Group], bool, list[Found]]:
-        """Return (groups of one page, whether more come after it, the best images).
+    ) -> tuple[Query, list[Group], bool, list[Found]]:
+        """Return (the query, groups of one page, whether more come after it, the best images).
 
         The best images are enough to count those of the bands, unless that takes long.
         """
@@ -167,6 +167,8 @@ class Answering:
         k = min(k, all_there_are)
         while True:
             nearest = self._best(query, k)
+            if cursor is None and nearest:
+                query, nearest = _told_by_best(query, nearest)
             best = self._shown_once(fused(nearest, named, query.cuts.ladder))
             groups = self._grouped(query, query.wanted(best))
             if cursor is not None:
@@ -180,7 +182,7 @@ class Answering:
             all_counted = last < query.cuts.least("weaker")
             counted = all_counted or k >= MOST_COUNTED or searched > _COUNTED_ONE_BY_ONE
             if complete and counted:
-                return groups[: request.limit], len(groups) > request.limit, best
+                return query, groups[: request.limit], len(groups) > request.limit, best
             k = max(2 * k, MOST_COUNTED)
 
     def _best(self, query: Query, k: int) -> list[Found]:
@@ -329,6 +331,22 @@ def _all_found(query: Query, ids: Int64Array, scores: Float32Array) -> list[Foun
     if query.bearers is not None:
         return [_found(query, *each, False) for each in zip(kept, exact.tolist(), strict=True)]
     return list(map(Found, kept, exact.tolist(), query.cuts.bands(exact)))
+
+
+def _told_by_best(query: Query, nearest: list[Found]) -> tuple[Query, list[Found]]:
+    """Return both with "weaker" as the library's best tells it, where the sample has none found."""
+    best, found = nearest[0].score, query.cuts.found
+    if query.scale is None or best < found or query.scale.share_above(found):
+        return query, nearest
+    weaker = query.scale.weaker_below(best)
+    query = dataclasses.replace(query, cuts=msgspec.structs.replace(query.cuts, weaker=weaker))
+    told = [
+        _found(query, image.id, image.score, False)._replace(
+            taken_at=image.taken_at, path=image.path
+        )
+        for image in nearest
+    ]
+    return query, told
 
 
 def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:

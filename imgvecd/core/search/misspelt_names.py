@@ -65,7 +65,7 @@ def _is_no_word(text: str, span: Span) -> bool:
     if not word.isascii() or not word.isalpha() or typed.isupper():
         return False
     # of Vietnamese we have no other words: whoever types its letters knows how to
-    if word in TIME_WORDS or (typed.islower() and VIETNAMESE.search(typed)):
+    if word in TIME_WORDS or (typed.islower() and VIETNAMESE.search(text.casefold())):
         return False
     return not any(is_word(word, language) for language in ("en", "rare", *LANGUAGES))
 

@@ -26,11 +26,20 @@ from imgvecd.core.search.single_times import (
     single_times,
 )
 from imgvecd.core.search.time_ranges import Span
-from imgvecd.core.search.time_words import MONTH_NAMES, NOT, any_of, key, listed, may_tell_time
+from imgvecd.core.search.time_words import (
+    BUT,
+    MONTH_NAMES,
+    NOT,
+    any_of,
+    key,
+    listed,
+    may_tell_time,
+)
 from imgvecd.core.search.words import QUOTED, is_of_small_words
 from imgvecd.spelling import normalized
 
 _A_DAY = datetime.timedelta(1)
+_A_YEAR = datetime.timedelta(365)
 _NO_BEGINNING, _NO_END = datetime.date.min, datetime.date.max
 _LONGEST = 500  # characters: what is longer is no query that a person typed
 
@@ -43,7 +52,9 @@ _TIME = "[\ue000-\uf7ff]"
 _BEFORE_IT = (
     "in on at from of the taken during around earlier later im am aus vom von zu den des dem der de"
     " du en au el la le los del vào của trong năm ngày lúc year years jahr jahre jahren année"
-    " l'année années año años circa ca. etwa vers hacia khoảng"
+    " l'année années año años circa ca. etwa vers hacia khoảng over throughout only nur seulement"
+    # "last summer 2022"
+    " uniquement solo chỉ last letzte letzten letzter letztes this diese diesen dieser dieses"
 )
 _BEFORE_ENDS = (
     "the dem der den die das zum zur le la les el los năm the_year the_years jahr dem_jahr zum_jahr"
@@ -64,8 +75,7 @@ _BETWEEN = "between zwischen entre giữa"
 _FROM = "from von vom de del desde từ since seit depuis"
 _AND = "and und et y và"
 _TO = "to until till through thru bis à a hasta đến tới"
-_OR = f"or oder ou o hoặc hay {_AND}"
-_BUT = f"but aber mais pero nhưng {_AND}"
+_OR = f"or oder ou o hoặc hay nor noch ni {_AND}"
 _AND_LATER = "on onwards onward and_later or_later or_newer und_später oder_später et_après"
 _AND_EARLIER = "and_earlier or_earlier or_older and_before und_früher oder_früher et_avant"
 _THIRDS = (
@@ -82,6 +92,7 @@ _SECOND_HALF = (
     " seconde_moitié deuxième_moitié second_semestre deuxième_semestre segunda_mitad"
     " segundo_semestre nửa_cuối"
 )
+_WEEK_OF = "week_of woche_vom woche_von semaine_du semana_del"
 _IN_MONTH = (
     "in in_the_month_of during during_the_month_of im im_monat en au_mois_de en_el_mes_de vào"
     " vào_tháng"
@@ -255,15 +266,57 @@ def _before(marks: _Marks, match: re.Match[str]) -> list[Span]:
     return [(_NO_BEGINNING, marks.time(match["time"]).first)]
 
 
-def _both(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
-    """Return what lies after one time and before another: "after 2015 but before 2018"."""
-    (first, end), (other_first, other_end) = (
-        (time.first, time.end) for time in map(marks.time, (match["first"], match["last"]))
+def _common(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    """Return what several times have in common: "after 2015 but before 2018", "2019, not May 2019".
+
+    None where that may not be meant: one of two is all but something, or one begins and one ends.
+    """
+    first, *others = (marks.time(mark) for mark in re.findall(_TIME, match.group()))
+    spans = first.spans(marks.today)
+    for time in others:
+        other = time.spans(marks.today)
+        begin, end = {spans[0][0], other[0][0]}, {spans[-1][1], other[-1][1]}
+        is_open = any(
+            each[0][0] == _NO_BEGINNING and each[-1][1] == _NO_END for each in (spans, other)
+        )
+        if not is_open and not (begin > {_NO_BEGINNING} and end > {_NO_END}):
+            return None
+        spans = _overlaps(spans, other)
+    return spans
+
+
+def _overlaps(spans: list[Span], others: list[Span]) -> list[Span]:
+    both = [
+        (max(first, other_first), min(end, other_end))
+        for first, end in spans
+        for other_first, other_end in others
+    ]
+    return [(first, end) for first, end in both if first < end]
+
+
+def _year_beside(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    """Return what a time by today's means beside a year: "l'été dernier 2022", "yesterday 2024"."""
+    times = sorted(
+        (marks.time(mark) for mark in match.groups()),
+        key=lambda time: any(map(str.isdigit, time.words)),
     )
-    # one of them has no beginning, and one no end
-    if {first, other_first} > {_NO_BEGINNING} and {end, other_end} > {_NO_END}:
-        return [(max(first, other_first), min(end, other_end))]
-    return None
+    by_today, dated = times
+    has_year = [any(map(str.isdigit, time.words)) for time in times]
+    if has_year != [False, True]:
+        return None
+    return _overlaps(by_today.spans(marks.today), dated.spans(marks.today)) or dated.spans(
+        marks.today
+    )
+
+
+def _week_around(marks: _Marks, match: re.Match[str]) -> list[Span] | None:
+    """Return the week, from Monday on, of "the week of 4 July 2022"."""
+    time = marks.time(match["time"])
+    if time.end - time.first > 7 * _A_DAY:
+        return None
+    day = time.first
+    monday = day - day.weekday() * _A_DAY
+    return [(monday, monday + 7 * _A_DAY)]
 
 
 def _until(marks: _Marks, match: re.Match[str]) -> list[Span]:
@@ -298,7 +351,7 @@ _CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_MARK}(?:之前|以前|前)", _before),
     (rf"{_MARK}(?:之后|之後|以后|以後|后|後)", _after),
     (rf"[自从從]?{_MARK}(?:以来|以來|至今)", _since),
-    (rf"(?:除了|除|不是|不在|不要|非)\s?{_MARK}(?:以外|之外|外)?", _not),
+    (rf"但?(?:除了|除|不是|不在|不要|非)\s?{_MARK}(?:以外|之外|外)?", _not),
     (rf"{_MARK}(?:以外|之外|除外)", _not),
 )
 _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
@@ -313,6 +366,8 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"(?P<led>{listed(_BETWEEN)})\s+{_LEAD}{_FIRST}\s+{listed(_AND)}\s+{_LAST}", _range),
     (rf"(?P<led>{listed(_FROM)})\s+{_LEAD}{_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
     (rf"(?P<led>){_FIRST}{_JOINED_BY_TO}{_LAST}", _range),
+    (rf"(?:the\s+)?{listed(_WEEK_OF)}\s+{_LEAD}{_MARK}", _week_around),
+    (rf"({_TIME})\s+({_TIME})", _year_beside),
     (
         rf"(?:{_TIME}|{OPEN})(?:{_OR_BESIDE}(?:{_TIME}|{OPEN}))+",
         _either,
@@ -325,12 +380,12 @@ _SPACED_RULES: tuple[tuple[str, _Meaning], ...] = (
     (rf"(?:{listed(_BEFORE)}\s+{_LEAD}|pre-){_MARK}", _before),
     # "den" is "đến" only between two times: it is German, too
     (rf"(?:{listed(_UNTIL)}|đến)\s+{_LEAD}{_MARK}", _until),
-    (rf"(?P<first>{_TIME}),?\s+(?:{listed(_BUT)}\s+)?(?P<last>{_TIME})", _both),
-    (rf"{listed(NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_MARK}", _not),
+    (rf"(?:{listed(BUT)}\s+)?{listed(NOT)}\s+(?:{listed(_BEFORE_IT)}\s+)*{_MARK}", _not),
+    (rf"{_TIME}(?:,?\s+(?:{listed(BUT)}\s+)?{_TIME})+", _common),
 )
 _MEANT = re.compile(
     rf"(?<![\w/.\-])(?:{listed(_BEFORE_IT)}\s+)*(?:[ld]['’])?(?P<spaced>[\ue000-\uefff])"
-    r"(?:['’]s)?(?![\w/\-])|[在于於从從自]?(?P<unspaced>[\uf000-\uf7ff])的?",
+    r"(?:['’]s|\s+only\s*$)?(?![\w/\-])|[在于於从從自]?(?P<unspaced>[\uf000-\uf7ff])的?",
     re.IGNORECASE,
 )
 _EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
@@ -404,12 +459,29 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time | Non
         for match in _MEANT.finditer(marks.text)
     ]
     told = [each for each in told if each[0].first <= today]  # nothing was taken in times to come
-    if not told:
-        return _every_year(marks)
-    time, match = min(told, key=lambda each: each[0].rank)
+    if not told and marks.has_times:
+        return None
+    rest, words, time = marks.text, [], None
+    if told:
+        time, match = min(told, key=lambda each: each[0].rank)
+        rest, words = _cut(rest, *match.span()), [(match.start(), match.group())]
+    # "in August since 2018", but not "in August" of a week
+    yearly = _every_year(rest) if time is None or time.end - time.first >= _A_YEAR else None
+    if yearly is not None:
+        start, end, months = yearly
+        words.append((start, rest[start:end]))
+        rest = _cut(rest, start, end)
+    elif time is None:
+        return None
     said = Understood(
-        text=_left(marks, match.start(), match.end()),
-        words=" ".join(marks.plain(match.group()).split()).strip(" ,;."),
+        text=_left(marks, rest),
+        words=", ".join(_said_once(marks.plain(each)) for _, each in sorted(words)),
+        months=() if yearly is None else months,
+    )
+    if time is None:
+        return said, None
+    said = msgspec.structs.replace(
+        said,
         taken=time.said,
         taken_from=None if time.first == time.first.min else time.first.isoformat(),
         taken_to=None if time.end == _NO_END else (time.end - _A_DAY).isoformat(),
@@ -417,30 +489,33 @@ def _understood(text: str, today: datetime.date) -> tuple[Understood, Time | Non
     return said, time
 
 
-def _every_year(marks: _Marks) -> tuple[Understood, None] | None:
-    """Return what months a text means of any year: "in May", "not in May".
+def _cut(text: str, start: int, end: int) -> str:
+    return f"{text[:start]} {text[end:]}"
 
-    None if it tells another time.
-    """
+
+def _said_once(words: str) -> str:
+    return " ".join(words.split()).strip(" ,;.")
+
+
+def _every_year(text: str) -> tuple[int, int, tuple[int, ...]] | None:
+    """Return (start, end, months) of what a text says of any year: "in May", "not in May"."""
     whole, single = _every_year_patterns()
-    match = None if marks.has_times else whole.search(marks.text)
+    match = whole.search(text)
     if match is None:
         return None
     names = [key(name) for name in single.findall(match.group())]
     months = tuple(dict.fromkeys(int(MONTH_NAMES.get(name, name)) for name in names))
     start, end = match.span()
-    negation, but = NOT_BEFORE.search(marks.text[:start]), BUT_BEHIND.match(marks.text, end)
+    negation, but = NOT_BEFORE.search(text[:start]), BUT_BEHIND.match(text, end)
     if negation or but:
         start, end = (negation or match).start(), (but or match).end()
         months = tuple(month for month in range(1, 13) if month not in months)
-    words = " ".join(marks.text[start:end].split()).strip(" ,;")
-    return Understood(text=_left(marks, start, end), words=words, months=months), None
+    return start, end, months
 
 
-def _left(marks: _Marks, start: int, end: int) -> str:
+def _left(marks: _Marks, rest: str) -> str:
     """Return the words around those that tell a time; none if they say nothing."""
-    left = f"{marks.text[:start]} {marks.text[end:]}"
-    left = " ".join(_EMPTY_BRACKETS.sub(" ", marks.plain(left)).split())
+    left = " ".join(_EMPTY_BRACKETS.sub(" ", marks.plain(rest)).split())
     says_nothing = is_of_small_words(left) or not _HAS_WORDS.search(left)
     return "" if says_nothing else left.strip(" ,;.")
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 from imgvecd.api import Filters, SearchRequest, Understood
-from imgvecd.core.search.time_words import NOT, listed
+from imgvecd.core.search.time_words import BUT, NOT, listed
 from imgvecd.core.search.vocabulary import is_common, is_thing, is_word, is_word_and_place
 from imgvecd.core.search.wording import singular
 from imgvecd.core.search.words import (
@@ -51,19 +51,19 @@ _APART = re.compile(r"[\s,]*")
 _BEFORE = re.compile(
     r"(?:(?:taken|photographed|aufgenommen|prises?)\s+)?"
     r"(?:\b(?:in|at|near|around|from|between|aus|bei|um|nahe|nach|zwischen|à|au|aux|en|dans|entre|près\s+de|"
-    r"ở|tại|tai|desde|cerca\s+de|em|city\s+of|thành\s+phố|tp\.?)\s+"
+    r"ở|tại|tai|desde|cerca\s+de|em|city\s+of|thành\s+phố|tp\.?|nước|bên)\s+"
     r"(?P<article>(?:the|der|die|den|dem|la|le|les|el|los)\s+)?"
     r"|(?:l|d)['’]|(?<!\w)[在])$",
     re.IGNORECASE,
 )
 NOT_BEFORE = re.compile(
-    rf"(?:[,;]\s*)?(?:(?<!\w){listed(NOT)}\s+|(?:除了|不在|不是|没有|沒有))(?:(?:the|der|die|den|dem|la|le|les|el)\s+)?$",
+    rf"(?:[,;]\s*)?(?:(?<!\w)(?:{listed(BUT)}\s+)?{listed(NOT)}\s+|但?(?:除了|不在|不是|没有|沒有))(?:(?:the|der|die|den|dem|la|le|les|el)\s+)?$",
     re.IGNORECASE,
 )
 """What stands before a name if all but what bears it is meant."""
 
 _OR = re.compile(
-    r"\s*(?:,|/|&|–|\s-\s|\s(?:or|and|to|bis|nach|oder|und|ou|et|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
+    r"\s*(?:,|/|&|–|\s-\s|\s(?:or|and|to|nor|bis|nach|oder|und|noch|ou|et|ni|o|y|hoặc|và)\s|[或和])\s*(?:(?:in|from|aus|à|en|ở)\s+)?",
     re.IGNORECASE,
 )
 BUT_BEHIND = re.compile(r"\s?(?:以外|之外|除外)")
@@ -76,6 +76,24 @@ _GOES_ON_ANYHOW = re.compile(r"\s+[a-zà-ÿ]")
 _AFTER_A_WORD = re.compile(r"(?<!\w)[a-zà-ÿ]\w*\s+$")
 _TIMES_TOO = re.compile(r"(?:bei|nach|um|zwischen)\b", re.IGNORECASE)  # "nach Regen"
 _COLOURS = frozenset("bordeaux burgundy gold golden magenta olive orange scarlet turquoise".split())  # noqa: SIM905
+# Vietnamese syllables that name a country or a town with a capital letter, and else mostly do not.
+_SYLLABLES = frozenset("anh đức hàn lào nga pháp viên viện".split())  # noqa: SIM905
+_GIVEN_NAMES = frozenset(
+    """
+    adelaide alexandria austin brooklyn carolina charlotte chelsea dallas denver diego elizabeth
+    florence georgia houston israel jackson jordan kenya lincoln lorraine lourdes madison milan
+    nancy orlando paris salvador santiago savannah sienna sofia sydney valencia verona victoria
+    vienna virginia
+    """.split()  # noqa: SIM905
+)
+# what only people do, or have: "charlotte with a kite"
+_DOES = re.compile(
+    r"['’]s\s|\s+(?:is\s+)?(?:with\s+(?:an?|her|his)\b|(?:and|in|on|at)\s+(?:her|his)\b|in\s+an?\s"
+    r"|(?:blow|cook|cry|danc|drink|eat|feed|hold|hugg|jump|kiss|laugh|look|open|paint|play|point|read"
+    r"|rid|runn|sing|sitt|sleep|smil|stand|swimm|throw|walk|wav|wear)(?:ing|s|es)\b)",
+    re.IGNORECASE,
+)
+_OUTSIDE = re.compile(r"outside|außerhalb|hors|fuera|ngoài", re.IGNORECASE)
 # "made in China" says nothing of where it was photographed
 _MADE = re.compile(
     r"\b(?:made|manufactured|produced|printed|assembled|brewed|bottled|grown|imported|hecho|fabricado"
@@ -98,6 +116,9 @@ _SHORT = {
     "UK": "United Kingdom",
     "UAE": "United Arab Emirates",
     "NYC": "New York City",
+    "HCM": "Ho Chi Minh City",
+    "HCMC": "Ho Chi Minh City",
+    "TPHCM": "Ho Chi Minh City",
     "SF": "San Francisco",
 }
 # As people write them behind towns; alone, most are words.
@@ -171,7 +192,8 @@ def _spans(text: str, words: list[tuple[int, int]]) -> Iterator[Span]:
             start, end = first[0], last[1]
             typed = text[start:end]
             bare = typed.replace(".", "")
-            place = _SHORT.get(bare) or _STATES.get(bare)
+            place = _SHORT.get(bare.upper() if len(bare) >= _SHORTEST else bare)
+            place = place or _STATES.get(bare)
             name = " ".join(tokens(place or typed))
             if not any(mark in typed for mark in '",;') and _may_name(name, typed):
                 yield Span(start, end, name, count, place)
@@ -205,7 +227,7 @@ def taken_out(
     meant = [
         span
         for span in named
-        if _is_meant(text, span) and (not negated or _negation(text, _led(text, span.start)))
+        if _is_meant(text, span) and (not negated or _negation(text, span.start))
     ]
     if not meant:
         return None
@@ -220,9 +242,8 @@ def taken_out(
         if _OR.fullmatch(text[other.end : start]):
             start, _, another = _with_what_it_lies_in(text, other, named, known)
             place += f"; {another}"
-    start = _led(text, start)
     negation = _negation(text, start)
-    start = negation.start() if negation else start
+    start = negation.start() if negation else _led(text, start)
     end = but.end() if negation and (but := BUT_BEHIND.match(text, end)) else end
     words = text[start:end].strip(" ,;")
     behind = text[end:].removeprefix("的")
@@ -236,8 +257,14 @@ def _led(text: str, start: int) -> int:
     return before.start() if before else start
 
 
-def _negation(text: str, end: int) -> re.Match[str] | None:
-    return NOT_BEFORE.search(text[:end])
+def _negation(text: str, start: int) -> re.Match[str] | None:
+    """Return what says that a place is not meant: "not in Rome", "outside Rome".
+
+    But not in "a dog outside in Rome".
+    """
+    led = _led(text, start)
+    found = NOT_BEFORE.search(text[:led])
+    return None if found and led < start and _OUTSIDE.search(found[0]) else found
 
 
 def _with_what_it_lies_in(
@@ -326,14 +353,16 @@ def _is_meant(text: str, span: Span) -> bool:
     """Whether a known name is that of the place, and not a word, nor what something is called."""
     words = text[span.start : span.end]
     is_made = _MADE.search(text[: span.start]) or _MADE_BEHIND.match(text, span.end)
-    if words in _STATES or is_made or _SERVED.search(text[: span.start]):
+    is_served = _SERVED.search(text[: span.start])
+    if words in _STATES or is_made or is_served or _is_person(text, span):
         return False
+    is_led = _is_led(text, span)
+    if words in _SYLLABLES:
+        return is_led
     if VIETNAMESE.search(words.casefold()) or not _may_be_a_word(span):
         return True
-    before = _BEFORE.search(text[: span.start])
-    is_led = before is not None and not before["article"]
     if is_word(span.name, "de"):  # nouns have capitals there, too
-        is_led = is_led and not _TIMES_TOO.match(before[0])  # type: ignore[index]
+        is_led = is_led and not _TIMES_TOO.match(text, _led(text, span.start))
         if words[0].isupper() and (is_led or not _is_among_german_words(text, span)):
             return True
     elif words[0].isupper():
@@ -341,6 +370,18 @@ def _is_meant(text: str, span: Span) -> bool:
         begins = not text[: span.start].strip() and not (span.words > 1 and words.istitle())
         return not (begins and _GOES_ON.match(text, span.end))
     return is_led and words not in _COLOURS and bool(_ENDS.match(text, span.end))
+
+
+def _is_person(text: str, span: Span) -> bool:
+    """Whether a given name is somebody's, by what is said of it: "charlotte with a kite"."""
+    is_given = span.name in _GIVEN_NAMES and not _is_led(text, span)
+    return is_given and _DOES.match(text, span.end) is not None
+
+
+def _is_led(text: str, span: Span) -> bool:
+    """Whether a word such as "in" stands before it, and no article."""
+    before = _BEFORE.search(text[: span.start])
+    return before is not None and not before["article"]
 
 
 def _may_be_a_word(span: Span) -> bool:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imgvecd.core.search.best_scores import EVEN, BestScores
+from imgvecd.core.search.best_scores import ORDINARY, BestScores, Prior
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.two_groups import Chances, Null, chances
 from imgvecd.core.small_products import matrix_times
@@ -57,7 +57,9 @@ _REFERENCES = 256  # queries; the deviation of 256 × 512 pairs is exact to some
 # them ten times.
 _SAMPLE = 1024
 _LEAST_SAMPLE = 2  # one to be searched, one to stand in
-_DRIFT = 0.1  # a library that has changed by this share is sampled anew
+_DRIFT = 0.1  # a library that has changed by this share is sampled anew, beside searches
+_OUTGROWN = 0.5  # searches wait for the new sample of one that has changed by this share
+_RENEWED = 8  # shapes that are measured in a new sample before anybody asks, the latest ones
 _SHAPES = 64  # shapes of queries remembered
 _SCALES = 256  # of queries, remembered: some 12 kB each
 
@@ -94,8 +96,15 @@ class Scale:
 
     @functools.cached_property
     def weaker(self) -> float:
-        """Cosine from which a hit is at least "weaker"."""
-        if self.share_above(self.found):
+        """Cosine from which a hit is at least "weaker", as far as the sample shows the best."""
+        return self.weaker_below(float(self.sample[-1]))
+
+    def weaker_below(self, best: float) -> float:
+        """Return the cosine from which a hit is at least "weaker" in a library with such a best.
+
+        What few photos of a large library show may be found in it, and not in a sample.
+        """
+        if best >= self.found:
             return min(self.found, self._share_begins(WEAKER_SHARE))
         return max(self.score(WEAKER), self._share_begins(_MOST_WEAKER))
 
@@ -153,9 +162,10 @@ class _Sample:
                 self._ordinary.move_to_end(shape)
             return found
 
-    def known(self, shape: Shape, images: int) -> Ordinary | None:
-        """Return `ordinary`, unless the library has become another one."""
-        return None if self.is_outgrown(images) else self.ordinary(shape)
+    def latest_shapes(self) -> list[Shape]:
+        """Return the shapes that were asked for last, the latest last."""
+        with self._lock:
+            return list(self._ordinary)[-_RENEWED:]
 
     def remember(self, shape: Shape, measured: Ordinary) -> None:
         """Remember it, in the place of a shape that nobody has asked for the longest."""
@@ -164,37 +174,38 @@ class _Sample:
             if len(self._ordinary) > _SHAPES:
                 self._ordinary.popitem(last=False)
 
-    def is_outgrown(self, images: int) -> bool:
-        """Return whether the library has become another one."""
-        return abs(images - self.images) > _DRIFT * self.images
+    def has_drifted(self, images: int, share: float) -> bool:
+        """Return whether the library, of so many images now, has changed by more than a share."""
+        return abs(images - self.images) > share * self.images
 
-    def scale(self, vector: Float32Array, ordinary: Ordinary, even: float) -> Scale:
+    def scale(self, vector: Float32Array, ordinary: Ordinary, prior: Prior) -> Scale:
         """Return the scale of a query by what ordinary ones of its shape get here.
 
         It is remembered: one photo more or less in the library is no reason for another one.
         """
-        return self._remembered(vector.tobytes(), ordinary, even)
+        return self._remembered(vector.tobytes(), ordinary, prior)
 
 
 def _scale(
-    rows: Float32Array, images: int, vector: bytes, ordinary: Ordinary, even: float
+    rows: Float32Array, images: int, vector: bytes, ordinary: Ordinary, prior: Prior
 ) -> Scale:
     scores = np.sort(matrix_times(rows, np.frombuffer(vector, np.float32)))
     curve = chances(scores, ordinary.null, images)
     if ordinary.best_scores is not None:
-        curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, even)
+        curve = scaled_as_it_fits(curve, ordinary.best_scores, scores, images, prior)
     return Scale(curve, scores)
 
 
 def scaled_as_it_fits(
-    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, even: float
+    curve: Chances, ordinary: BestScores, sample: Float32Array, images: int, prior: Prior
 ) -> Chances:
     """Return the curve of a text, scaled as a whole by whether anything fits it.
 
     Its best image gets the mean (a geometric one) of its own chance and of that: so what stands out
     little is not hidden where the library has something for the text. A curve that hardly falls is
     raised by less: it tells nothing apart, and all would be found. An image that is better than the
-    best to be expected is the best so far.
+    best to be expected is the best so far. Below the best, the curve falls the faster the fewer
+    photos show what the text says.
 
     Args:
         sample: scores of a sample of the library, ascending.
@@ -204,11 +215,13 @@ def scaled_as_it_fits(
     scores = np.array([*curve.scores[:place], top, *curve.scores[place:]])
     own = np.array([*curve.chances[:place], curve.chance(top), *curve.chances[place:]])
     best = curve.chance(ordinary.of_all(top, images))
-    fits = ordinary.fits(sample, scores, images, even)
+    fits = ordinary.fits(sample, scores, images, prior.even)
     factors = np.sqrt(fits / np.maximum(own, best))
     level = curve.chance(float(sample[len(sample) // 2])) / best
     factors[factors > 1] **= max(1 - level, 0.0)
-    return Chances(scores.tolist(), (own * factors).tolist())
+    own *= factors
+    own[:place] = own[place] * (own[:place] / own[place]) ** prior.fall
+    return Chances(scores.tolist(), own.tolist())
 
 
 class Relevance:
@@ -241,20 +254,20 @@ class Relevance:
         self._edition += 1
 
     def scale(
-        self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
+        self, vector: Float32Array, shape: Shape, images: int, prior: Prior = ORDINARY
     ) -> Scale | None:
         """Return the scale of a query, shape (dim,), in a library of so many images.
 
         None where `ordinary` is.
 
         Args:
-            even: `best_scores.even_standing` of its texts.
+            prior: of its texts.
         """
         self.ordinary(shape, images)
-        return self.known_scale(vector, shape, images, even)[1]
+        return self.known_scale(vector, shape, images, prior)[1]
 
     def known_scale(
-        self, vector: Float32Array, shape: Shape, images: int, even: float = EVEN
+        self, vector: Float32Array, shape: Shape, images: int, prior: Prior = ORDINARY
     ) -> tuple[bool, Scale | None]:
         """Return (whether it is known, what `scale` returns then), in half a millisecond or less.
 
@@ -262,15 +275,43 @@ class Relevance:
         """
         if images < SMALLEST_LIBRARY:
             return True, None
-        sample = self._sample
-        ordinary = None if sample is None else sample.known(shape, images)
+        sample = self._usable(images)
+        ordinary = None if sample is None else sample.ordinary(shape)
         if sample is None or ordinary is None:
             return False, None
-        return True, sample.scale(vector, ordinary, even)
+        return True, sample.scale(vector, ordinary, prior)
 
     def known_ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what `ordinary` does, if nothing has to be measured for it, else None."""
-        return None if self._sample is None else self._sample.known(shape, images)
+        sample = self._usable(images)
+        return None if sample is None else sample.ordinary(shape)
+
+    def _usable(self, images: int) -> _Sample | None:
+        """Return the sample if it may stand for a library of so many images."""
+        sample = self._sample
+        if images < SMALLEST_LIBRARY or sample is None or sample.has_drifted(images, _OUTGROWN):
+            return None
+        return sample
+
+    def is_due(self, images: int) -> bool:
+        """Return whether `renew` would measure anything. Any thread may ask."""
+        sample = self._usable(images)
+        return sample is not None and sample.has_drifted(images, _DRIFT)
+
+    def renew(self, images: int) -> None:
+        """Sample a library anew that has changed, and measure what was asked for last.
+
+        Until it is done, scales are those of the former sample.
+        """
+        former = self._usable(images)
+        if former is None or not self.is_due(images):
+            return
+        sample = _Sample(self._draw(_SAMPLE), images)
+        if len(sample.rows) >= _LEAST_SAMPLE:
+            for shape in former.latest_shapes():
+                sample.remember(shape, self._measure(shape, sample.rows))
+            self._sample = sample
+            self._edition += 1
 
     def ordinary(self, shape: Shape, images: int) -> Ordinary | None:
         """Return what ordinary queries of a shape get, in a library of so many images.
@@ -281,10 +322,10 @@ class Relevance:
         texts_missing = self._texts is None and any(is_text for is_text, _ in shape)
         if images < SMALLEST_LIBRARY or texts_missing:
             return None
-        if self._sample is None or self._sample.is_outgrown(images):
-            self._sample = _Sample(self._draw(_SAMPLE), images)
+        sample = self._usable(images)
+        if sample is None:
+            sample = self._sample = _Sample(self._draw(_SAMPLE), images)
             self._edition += 1
-        sample = self._sample
         if len(sample.rows) < _LEAST_SAMPLE:
             self._sample = None
             return None

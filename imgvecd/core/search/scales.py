@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import numpy as np
 
+from imgvecd.core.search.best_scores import Prior
 from imgvecd.core.search.query_vectors import TermEncoder
 from imgvecd.core.search.relevance import REFERENCE_TEXTS, Ordinary, Relevance, Scale, Shape
 from imgvecd.core.slots import Slots
@@ -15,6 +17,8 @@ from imgvecd.core.threads import INTERACTIVE, asker
 from imgvecd.errors import ImgvecdError
 from imgvecd.protocols import EmbeddingSource, SearchStore, VectorIndex
 from imgvecd.types import Float32Array, Lane, ModelInfo
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +47,8 @@ class Scales:
         self._store = store
         self._relevance = Relevance(self._sample)
         self._measuring = Slots(1)
-        self._measures: set[asyncio.Future[Any]] = set()
+        self._measures: set[asyncio.Task[Any]] = set()
+        self._is_renewing = False
 
     @property
     def knows_texts(self) -> bool:
@@ -56,25 +61,34 @@ class Scales:
         It is measured in a thread, with no other measuring beside it, and once for all who wait. A
         caller that leaves leaves the thread behind: nobody else may measure until it ends.
         """
-        measuring = asyncio.ensure_future(self._measure(shape))
-        self._measures.add(measuring)
-        measuring.add_done_callback(self._measured)
-        return await asyncio.shield(measuring)
+        return await asyncio.shield(self._begun(self._measure(shape)))
+
+    def keep_up(self) -> None:
+        """Measure anew what a library that has changed makes due; nobody waits for it."""
+        if not self._is_renewing and self._relevance.is_due(len(self._index)):
+            self._is_renewing = True
+            self._begun(self._renew())
+
+    def _begun(self, measuring: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(measuring)
+        self._measures.add(task)
+        task.add_done_callback(self._measured)
+        return task
 
     @property
     def edition(self) -> int:
         """Changes whenever scales do although the library has not."""
         return self._relevance.edition
 
-    def known(self, vector: Float32Array, shape: Shape, even: float) -> tuple[bool, Scale | None]:
+    def known(self, vector: Float32Array, shape: Shape, prior: Prior) -> tuple[bool, Scale | None]:
         """Return (whether it is known, the scale of a query, shape (dim,)). Any thread may ask.
 
         Where it is not, it is once `ordinary` was asked; None for one that cannot be told.
 
         Args:
-            even: `best_scores.even_standing` of its texts.
+            prior: of its texts.
         """
-        return self._relevance.known_scale(vector, shape, len(self._index), even)
+        return self._relevance.known_scale(vector, shape, len(self._index), prior)
 
     async def _measure(self, shape: Shape) -> Ordinary | None:
         who = asker.get()
@@ -87,7 +101,15 @@ class Scales:
                 return known
             return await INTERACTIVE.run(self._relevance.ordinary, shape, len(self._index))
 
-    def _measured(self, measuring: asyncio.Future[Any]) -> None:
+    async def _renew(self) -> None:
+        try:
+            async with self._measuring.slot(None):
+                asker.set(None)
+                await INTERACTIVE.run(self._relevance.renew, len(self._index))
+        finally:
+            self._is_renewing = False
+
+    def _measured(self, measuring: asyncio.Task[Any]) -> None:
         self._measures.discard(measuring)
         if not measuring.cancelled():
             measuring.exception()  # whoever asked may have left

@@ -18,7 +18,7 @@ from imgvecd.api import MOST_COUNTED, Filters, SearchRequest, SearchResponse, Te
 from imgvecd.core.live.broadcast import Broadcast
 from imgvecd.core.search import query_dates
 from imgvecd.core.search.answering import SPARE, Answering
-from imgvecd.core.search.best_scores import even_standing
+from imgvecd.core.search.best_scores import prior_of
 from imgvecd.core.search.elsewhere import Elsewhere, Others
 from imgvecd.core.search.filter_ids import FilterIds
 from imgvecd.core.search.kept_answers import KeptAnswers, key_of_request
@@ -251,7 +251,8 @@ class Searcher:
         is_named = any(hit.matched in {"name", "metadata"} for hit in response.hits)
         if not text or is_named or (said and said.corrected) or not knows_english_only(self.model):
             return []
-        language = language_of(text)
+        # "playa en agosto": what is left of it may be English, too
+        language = language_of(text) or (said and language_of(f"{text} {said.words}"))
         if language is None:
             return []
         seems = f"{text[:_TOLD]!r} seems to be in {language}"
@@ -289,6 +290,7 @@ class Searcher:
             self._is_asked = True
             self.wake()
         known = known or _Known()
+        self.scales.keep_up()
         while True:
             try:
                 return await INTERACTIVE.run(call, request, known)
@@ -374,8 +376,8 @@ class Searcher:
             return known.scale[0]
         shape = shape_of([(term.text is not None, term.weight) for term in terms])
         texts = [term.text for term in terms if term.text is not None]
-        even = even_standing(texts, english_only=knows_english_only(self.model))
-        is_known, scale = self.scales.known(vector, shape, even)
+        prior = prior_of(texts, english_only=knows_english_only(self.model))
+        is_known, scale = self.scales.known(vector, shape, prior)
         if not is_known:
 
             async def measure() -> None:

@@ -273,10 +273,11 @@ def _whole(match: re.Match[str], today: datetime.date) -> str:
         return (today - 2 * _A_DAY).isoformat()
     if said == "the year before last":
         return str(today.year - 2)
-    if said.endswith("weekend"):  # the last one that is over, or has begun
+    if "weekend" in said:  # the last one is over, this one has begun
         days = (today.weekday() - _SATURDAY) % _WEEK_DAYS
-        is_over = days > 1 or said == "this weekend"
-        saturday = today - (days if is_over else days + _WEEK_DAYS) * _A_DAY
+        weeks = 0 if said == "this weekend" or days > 1 else 1
+        weeks += "before" in said
+        saturday = today - (days + weeks * _WEEK_DAYS) * _A_DAY
         return f"{saturday}..{saturday + _A_DAY}"
     return said
 
@@ -329,6 +330,12 @@ def _this_day(match: re.Match[str], today: datetime.date) -> str:
         months = count * (_MOST_MONTHS if unit == "year" else 1)
         return time_ranges.months_later(today, -months).isoformat()
     return (today - count * (_WEEK_DAYS if unit == "week" else 1) * _A_DAY).isoformat()
+
+
+def _this_day_of(match: re.Match[str], today: datetime.date) -> str:
+    """Return the same day of another year."""
+    back = today.year - int(match["year"])
+    return time_ranges.months_later(today, -_MOST_MONTHS * back).isoformat()
 
 
 def _no_time(match: re.Match[str], _: datetime.date) -> str:
@@ -420,7 +427,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_NTH}\s+{_PART}\s+(?:{_OF_WHOLE}){_MONTH}{_OF_YEAR}", _part),
     (rf"{_NTH}\s+{_MONTH}(?P<part>woche|wochenende){_OF_YEAR}", _part),
     (rf"{_PART}\s+{_NTH}\s+(?:{_OF_WHOLE})?{_MONTH}{_OF_YEAR}", _part),
-    (rf"{_NTH}\s+{_PART}\s+(?:{_OF_WHOLE}){_YEAR}", _part),
+    (rf"{_NTH}\s+{_PART}\s+(?:{_OF_WHOLE})?{_YEAR}", _part),
     (rf"{_YEAR}(?P<mark>[-/.:]){_NUMBER}(?P=mark)(?P<day>\d{{1,2}})", _day_of),
     (rf"(?P<day>\d{{1,2}})\.\s?{_NUMBER}\.\s?{_YEAR}", _day_of),
     (rf"(?P<day>\d{{1,2}})\.{_NUMBER}\.(?P<year>\d\d)", _day_of),
@@ -460,11 +467,13 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{listed(_LAST)}\s+{_WEEKDAY}", _last_day),
     (rf"{_WEEKDAY}\s+{listed(_LAST_AFTER)}", _last_day),
     (rf"{listed(_ON)}\s+{_WEEKDAY}", _newest_day),
+    (rf"from\s+{_WEEKDAY}(?!\s*(?:to|till|until|through|[-–])(?:\s|$))", _newest_day),
     (rf"{_SOME}\s+{listed(_AGO)}\s+{listed(_THIS_DAY)}", _this_day),
     (rf"{listed(_THIS_DAY)}\s+{_SOME}\s+{listed(_AGO)}", _this_day),
     (rf"{listed(_THIS_DAY)}\s+{listed(_AGO_BEFORE)}\s+{_SOME}", _this_day),
     (rf"{listed(_AGO_BEFORE)}\s+{_SOME}\s+{listed(_THIS_DAY)}", _this_day),
     (rf"{listed(_THIS_DAY)}\s+last\s+year", _this_day),
+    (rf"{listed(_THIS_DAY)},?\s+(?:in\s+)?{_YEAR}", _this_day_of),
     (rf"{listed(_SOME_AGO)}\s+(?P<unit>{any_of(COUNTED)})\s+{listed(_AGO)}", _some_ago),
     (rf"{listed(_AGO_BEFORE)}\s+{listed(_SOME_AGO)}\s+(?P<unit>{any_of(COUNTED)})", _some_ago),
     (rf"{_ABOUT}\s+{listed(_AGO)}", _about_ago),
@@ -520,6 +529,7 @@ _CHINESE: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_TENS}年代", _decade),
     (r"(?P<tens>[五六七八九])十年代", _decade),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)的?今天", _this_day),
+    (rf"{_CHINESE_YEAR}年?的?今天", _this_day_of),
     (rf"{_CHINESE_ABOUT}(?:之前|以前|前)", _about_ago),
     (rf"{_CHINESE_COUNT}(?:之前|以前|前)", _ago),
     (rf"[几幾]{_CHINESE_UNIT}(?:之前|以前|前)", _some_ago),

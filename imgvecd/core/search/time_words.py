@@ -48,6 +48,7 @@ _WEEKDAYS = (
 _FEASTS = {
     "christmas": "christmas xmas x-mas weihnachten weihnacht noël navidad giáng_sinh"
     " 圣诞 圣诞节 聖誕 聖誕節",
+    "boxing day": "boxing_day",
     "christmas eve": "christmas_eve heiligabend heilig_abend réveillon_de_noël veille_de_noël"
     " nochebuena đêm_giáng_sinh 平安夜",
     "new year": "new_year new_year's new_years new_year's_day new_years_day neujahr nouvel_an"
@@ -60,19 +61,39 @@ _FEASTS = {
     "easter sunday": "easter_sunday easter_day ostersonntag dimanche_de_pâques"
     " domingo_de_resurrección domingo_de_pascua",
     "easter monday": "easter_monday ostermontag lundi_de_pâques lunes_de_pascua",
+    "rose monday": "rosenmontag",
+    "mardi gras": "mardi_gras shrove_tuesday faschingsdienstag martes_de_carnaval",
     "ascension": "ascension_day christi_himmelfahrt himmelfahrt vatertag",
     "saint nicholas": "nikolaus nikolaustag saint-nicolas",
+    "epiphany": "epiphany épiphanie dreikönigstag heilige_drei_könige día_de_reyes reyes_magos",
+    "may day": "may_day tag_der_arbeit maifeiertag fête_du_travail día_del_trabajo"
+    " quốc_tế_lao_động",
+    "mother's day": "mother's_day mothers_day muttertag",
+    "french mother's day": "fête_des_mères",
+    "father's day": "father's_day fathers_day fête_des_pères",
+    "memorial day": "memorial_day",
+    "labor day": "labor_day",
     "fourth of july": "fourth_of_july independence_day",
+    "german unity": "tag_der_deutschen_einheit",
+    "all saints": "all_saints_day all_saints'_day allerheiligen toussaint la_toussaint"
+    " todos_los_santos día_de_todos_los_santos",
+    "day of the dead": "day_of_the_dead día_de_muertos día_de_los_muertos",
     "saint patrick": "st_patrick's_day st._patrick's_day st_patricks_day saint_patrick's_day",
     "bonfire night": "bonfire_night guy_fawkes_night",
     "mid-autumn": "mid-autumn_festival mid_autumn_festival moon_festival tết_trung_thu trung_thu"
     " 中秋 中秋节 中秋節",
+    "lantern festival": "元宵 元宵节 元宵節",
+    "tomb sweeping": "清明 清明节 清明節",
+    "labour day of china": "五一 五一节 五一劳动节 劳动节 勞動節",
+    "dragon boat": "dragon_boat_festival tết_đoan_ngọ 端午 端午节 端午節",
+    "national day of vietnam": "quốc_khánh",
     "national day of china": "国庆 国庆节 國慶 國慶節",
     "pentecost": "pentecost whitsun pfingsten pentecôte pentecostés",
     "halloween": "halloween 万圣节 萬聖節",
     "valentine": "valentine's_day valentines_day valentinstag saint-valentin san_valentín"
     " lễ_tình_nhân 情人节 情人節",
     "thanksgiving": "thanksgiving thanksgiving_day 感恩节 感恩節",
+    "lunar new year's eve": "除夕 除夕夜 年三十 đêm_giao_thừa giao_thừa",
     "lunar new year": "tết tết_nguyên_đán tết_âm_lịch chinese_new_year lunar_new_year"
     " chinesisches_neujahr nouvel_an_chinois nouvel_an_lunaire año_nuevo_chino 春节 春節 农历新年",
 }
@@ -115,6 +136,10 @@ _COUNTS = {
     "8": "eight acht huit ocho tám 八",
     "9": "nine neun neuf nueve chín 九",
     "10": "ten zehn dix diez mười 十",
+    "12": "twelve zwölf douze doce mười_hai",
+    "14": "fourteen vierzehn quatorze catorce",
+    "15": "fifteen fünfzehn quinze quince mười_lăm",
+    "20": "twenty zwanzig vingt veinte hai_mươi",
 }
 _WHOLE = {
     "last year": "năm_ngoái năm_trước 去年",
@@ -138,7 +163,10 @@ _WHOLE = {
     " heute_abend aujourd'hui ce_matin ce_soir hoy esta_mañana esta_tarde hôm_nay sáng_nay 今天"
     " 今早 今晚",
     "last weekend": "last_weekend letztes_wochenende letzten_wochenende vergangenes_wochenende"
-    " week-end_dernier weekend_dernier fin_de_semana_pasado cuối_tuần_trước 上周末 上週末",
+    " week-end_dernier weekend_dernier fin_de_semana_pasado cuối_tuần_trước 上周末 上週末"
+    " 上个周末 上個週末",
+    "the weekend before last": "the_weekend_before_last weekend_before_last vorletztes_wochenende"
+    " l'avant-dernier_week-end avant-dernier_week-end 上上周末 上上个周末",
     "this weekend": "this_weekend dieses_wochenende ce_week-end ce_weekend este_fin_de_semana"
     " cuối_tuần_này 这周末 本周末 這週末",
     "day before yesterday": "the_day_before_yesterday day_before_yesterday vorgestern avant-hier"
@@ -159,13 +187,16 @@ _DECADES = {
 }
 
 
+BUT = "but and aber und mais et pero y nhưng và"
+"""What may stand before `NOT`, as `listed` takes it."""
+
 NOT = (
-    "not but_not and_not no without except except_for other_than outside outside_of anywhere_but"
+    "not no without except except_for other_than outside outside_of anywhere_but"
     " anywhere_except anything_but anything_except"
     " everywhere_but everything_but everywhere_except everything_except all_but all_except"
-    " nicht aber_nicht und_nicht kein keine keinen ohne außer ausser außerhalb außerhalb_von"
-    " pas mais_pas et_pas sans sauf excepté hors hors_de no pero_no y_no sin excepto salvo fuera_de"
-    " không không_phải nhưng_không trừ ngoại_trừ ngoài"
+    " neither nicht weder kein keine keinen ohne außer ausser außerhalb außerhalb_von"
+    " pas ni sans sauf excepté hors hors_de no sin excepto salvo fuera_de"
+    " không không_phải trừ ngoại_trừ ngoài"
 )
 """What says that all but what follows is meant, as `listed` takes it."""
 

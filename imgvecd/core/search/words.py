@@ -43,8 +43,8 @@ _AROUND = """
     show me find
     photo photos picture pictures pic pics image images everything
     der die das den dem des ein eine einer einem einen und oder am im mit von vom zu auf aus
-    alle alles meine unsere foto fotos bild bilder
-    le la les un une du de et ou au aux dans sur avec en à tous toutes tout mes nos
+    bei beim alle alles meine unsere foto fotos bild bilder
+    le la les un une du de et ou au aux dans sur avec chez en à tous toutes tout mes nos
     el los las una unos unas y del al con todos todas todo mis
     và ở của tại với hoặc ảnh hình tất cả
     照片 图片 相片

@@ -41,11 +41,18 @@ _FOLDERS = {
     b".appledouble": _SYSTEM, b".appledb": _SYSTEM, b".appledesktop": _SYSTEM,
     b".fseventsd": _SYSTEM, b".spotlight-v100": _SYSTEM, b".temporaryitems": _SYSTEM,
     b".documentrevisions-v100": _SYSTEM, b".mobilebackups": _SYSTEM,
+    b"backups.backupdb": _VERSIONS,
+    **dict.fromkeys(
+        (b"@appconf", b"@appdata", b"@apphome", b"@appstore", b"@apptemp", b"@cloudsync",
+         b"@database", b"@docker", b"@img_bkp_cache", b"@s2s", b"@sharebin"),
+        _SYSTEM,
+    ),
     # thumbnails and caches
     b".cache": _CACHE, b".xvpics": _THUMBNAILS, b".photostructure": _CACHE, b".face": _THUMBNAILS,
     b"@__thumb": _THUMBNAILS, b".wdmc": _THUMBNAILS, b".wdcache": _CACHE, b"trashbox": _TRASH,
     b"thmbnl": _THUMBNAILS, b"pwg_representative": _THUMBNAILS, b".streams": _SYSTEM,
-    b"generated images.bundle": _THUMBNAILS, b"librarycache": _CACHE,
+    b"generated images.bundle": _THUMBNAILS, b"librarycache": _CACHE, b"_palbtn": _THUMBNAILS,
+    b"ipod photo cache": _THUMBNAILS, b"apple tv photo cache": _THUMBNAILS,
     b".dropbox.cache": _CACHE, b".picasaoriginals": "originals that Picasa has set aside",
     b"[originals]": "originals that ACDSee has set aside",
     # Nextcloud and ownCloud
@@ -59,6 +66,7 @@ _FOLDERS = {
     b".bzr": _PROGRAM, b"site-packages": _PROGRAM, b"dist-packages": _PROGRAM, b".npm": _PROGRAM,
     b"__pycache__": _PROGRAM, b".tox": _PROGRAM, b".nox": _PROGRAM, b".cargo": _PROGRAM,
     b".rustup": _PROGRAM, b".gradle": _PROGRAM, b"steamapps": _PROGRAM,
+    b"bower_components": _PROGRAM, b".yarn": _PROGRAM, b".pnpm-store": _PROGRAM,
 }  # fmt: skip
 # In names that are hidden: .Trash-1000, .dtrash, .$recycle_bin$, .FilesByGoogleTrash, .mediaThumbs
 _HIDDEN = {b"trash": _TRASH, b"recycle": _TRASH, b"thumb": _THUMBNAILS}
@@ -80,6 +88,7 @@ _ENDINGS = {
     b".theater": _PROGRAM,
     b".tvlibrary": _PROGRAM,
     b".musiclibrary": _PROGRAM,
+    b".download": _HALF,  # Safari's
 }
 _PACKAGES = (
     b".photoslibrary", b".photolibrary", b".migratedphotolibrary", b".aplibrary",
@@ -91,7 +100,8 @@ _TAKEOUTS_TRASH = {
     b"trash", b"bin", b"papierkorb", b"corbeille", b"papelera", b"cestino", b"lixeira",
     b"prullenbak", b"papperskorgen", b"kosz",
 }  # fmt: skip
-# What is out within which folder: of iPhoto before 2011, Capture One, Steam, phones, Takeout, ….
+# What is out within which folder: of iPhoto before 2011, Capture One, Steam, phones, Piwigo, Plex,
+# Kodi, macOS, Takeout, ….
 _WITHIN = {
     b"iphoto library": ({b"thumbnails", b"previews", b"data", b"data.noindex"}, _THUMBNAILS),
     b"captureone": ({b"cache"}, _CACHE),
@@ -99,6 +109,10 @@ _WITHIN = {
     b"share": ({b"trash"}, _TRASH),
     b".gallery2": ({b"recycle"}, _TRASH),
     b".estrongs": ({b"recycle"}, _TRASH),
+    b"_data": ({b"i"}, _THUMBNAILS),
+    b"plex media server": ({b"cache", b"media", b"metadata"}, _CACHE),
+    b"userdata": ({b"thumbnails"}, _THUMBNAILS),
+    b"library": ({b"caches"}, _CACHE),
     **dict.fromkeys((b"google photos", b"google fotos", b"google foto"), (_TAKEOUTS_TRASH, _TRASH)),
 }
 _CATALOG_OF_CAPTURE_ONE = b".cocatalog"
@@ -119,7 +133,9 @@ _FILES = {
     b"~syncthing~": _HALF,
     b".~": _HALF,
     b"~$": _HALF,
+    b".megatmp": _HALF,
 }
+_OF_DIGIKAM = b".digikamtempfile."  # what it saves, until it is whole
 
 
 MARKERS = (*sorted(_MARKERS), _MARKER_OF_IMMICH)
@@ -171,8 +187,10 @@ def _why_not_within(above: bytes, name: bytes) -> str | None:
 
 
 def why_no_file(name: bytes) -> str | None:
-    """Return why a file is nobody's photo by the beginning of its name, None if it may be one."""
+    """Return why a file is nobody's photo by its name, None if it may be one."""
     name = name.lower()
+    if _OF_DIGIKAM in name:
+        return _HALF
     if not name.startswith(tuple(_FILES)):
         return None
     return next(why for start, why in _FILES.items() if name.startswith(start))

@@ -8,9 +8,10 @@ import sys
 import pytest
 from certificates import make_certificate
 from encode_servers import RunningEncodeServer
-from running import DEADLINE_S
+from running import DEADLINE_S, flood
 
-from imgvecd.cli.main import main, parser
+from imgvecd.cli.main import main
+from imgvecd.cli.program import parser
 from imgvecd.config.load import load
 from imgvecd.config.schema import is_loopback
 from imgvecd.errors import ConfigError
@@ -115,6 +116,17 @@ def test_it_makes_its_token_and_stops_cleanly(home, number):
         assert len(server.token_file.read_text()) > 40
         assert server.token_file.stat().st_mode & 0o077 == 0
         assert server.stop(number) == 0
+    finally:
+        server.kill()
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_flood_of_signals_ends_it_as_one_does(home, number):
+    server = RunningEncodeServer(home / "server")
+    server.start()
+    try:
+        assert flood(server.process, number) == 0
     finally:
         server.kill()
     assert "Traceback" not in server.log.read_text()

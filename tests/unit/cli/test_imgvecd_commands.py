@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from imgvecd.catalog import Catalog
-from imgvecd.cli.main import main, parser
+from imgvecd.cli.main import main
+from imgvecd.cli.program import parser
 from imgvecd.client.did_you_mean import OF_THE_DAEMON, commands_of
 from imgvecd.client.main import main as imgvec
-from imgvecd.client.main import parser as imgvec_parser
+from imgvecd.client.program import parser as imgvec_parser
 from imgvecd.config.load import load
 from imgvecd.config.schema import ModelConfig
 from imgvecd.errors import ModelError
@@ -39,7 +40,7 @@ def served(monkeypatch):
     """Return the calls of a stand-in for `imgvecd.wiring.serving.serve`."""
     calls = []
 
-    def serve(config, *, reload, beside):
+    def serve(config, *, reload, digests, beside):
         calls.append((config, beside))
         return 0
 

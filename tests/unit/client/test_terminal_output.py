@@ -14,7 +14,7 @@ import terminals
 
 import imgvecd
 from imgvecd import api
-from imgvecd.terminal_output import escaped_json, printable
+from imgvecd.terminal_output import counted, escaped_json, printable
 
 PACKAGE = pathlib.Path(imgvecd.__file__).parent
 CONTROLS = [*range(1, 0x20), *range(0x7F, 0xA0)]
@@ -149,3 +149,9 @@ def test_nothing_is_printed_but_through_the_one_place():
                     wrong.append(f"{where}: {name}")
     protocol = "client/mcp/stdio.py"  # JSON-RPC: a program reads it, no terminal
     assert [each for each in wrong if not each.startswith(protocol)] == []
+
+
+def test_one_is_told_as_one():
+    assert [counted(n, "file") for n in (0, 1, 2, 1708)] == [
+        "0 files", "1 file", "2 files", "1,708 files",
+    ]  # fmt: skip

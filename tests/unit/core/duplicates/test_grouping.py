@@ -1,10 +1,13 @@
 """Groups and keepers."""
 
+import gc
+import random
+
 import pytest
 
 from imgvecd import api
 from imgvecd.core.duplicates.best_copies import Link, SamePicture, worth_of
-from imgvecd.core.duplicates.grouping import group_ids, make_group
+from imgvecd.core.duplicates.grouping import _surest_first, group_ids, make_group
 from imgvecd.types import CopyFacts
 
 
@@ -24,6 +27,27 @@ def test_what_is_one_picture_with_the_best_copy_takes_the_loosest_kind():
         ("reencoded", [4, 5]),
         ("same_bytes", [9]),
     ]
+
+
+def test_links_are_taken_by_kind_and_the_closest_first():
+    made = [
+        link(first, 100 + second, kind, similarity)
+        for kind in ("similar", "burst", "edited")
+        for first, second, similarity in ((1, 1, 0.5), (2, 2, 0.9), (3, 3, 0.7))
+    ]
+    expected = [("edited", [1, 101]), ("edited", [2, 102]), ("edited", [3, 103])]
+    for _ in range(5):
+        random.shuffle(made)
+        assert [each for each in group_ids(made) if each[0] == "edited"] == expected
+    one, other = link(1, 2, "similar", 0.6), link(3, 2, "similar", 0.8)
+    assert _surest_first([one, other, link(5, 6, "burst", 0.1)])[1:] == [other, one]
+
+
+def test_what_comes_by_the_thousand_keeps_no_thread_waiting_for_the_collector():
+    label = api.Label(label="cat", score=0.1, share=0.5)
+    found = api.Hit(id=1, score=0.1, path="/a")
+    for each in (link(1, 2), label, api.Path(path="/a"), image(1, "/a/b.jpg"), found):
+        assert not gc.is_tracked(each)
 
 
 def test_a_loop_closed_by_a_loose_link_stays_sure():
@@ -118,7 +142,7 @@ def test_protected_files_all_stay():
 
 
 def test_files_tell_how_they_relate_to_the_keeper():
-    related = {frozenset((1, 2)): ("same_pixels", 0.99)}
+    related = {(1, 2): ("same_pixels", 0.99)}
     copied = image(1, "/a/one.png", "/a/two.png", width=9, height=9)
     group = make_group("reencoded", [copied, OLD, TOLD], related, api.DuplicatesRequest(rules=()))
     assert [(file.path, file.kind, file.similarity) for file in group.files] == [

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from imgvecd.core.search.best_scores import EVEN, BestScores, even_standing, is_long
+from imgvecd.core.search.best_scores import ORDINARY, BestScores, is_long, prior_of
 
 IMAGES = 500
-LONG = even_standing(["a screenshot of a spreadsheet"], english_only=True)
-UNKNOWN = even_standing(["zzzqqq"], english_only=True)
+LONG = prior_of(["a screenshot of a spreadsheet"], english_only=True).even
+UNKNOWN = prior_of(["zzzqqq"], english_only=True).even
 
 
 def library(seed=0):
@@ -23,7 +23,7 @@ def text(matches=0, distance=0.0, seed=1):
     return np.sort(scores).astype(np.float32)
 
 
-def fits(sample, ordinary=None, score=-10.0, images=IMAGES, even=EVEN):
+def fits(sample, ordinary=None, score=-10.0, images=IMAGES, even=ORDINARY.even):
     ordinary = BestScores.of(library()) if ordinary is None else ordinary
     return float(ordinary.fits(sample, np.array([score]), images, even)[0])
 
@@ -73,8 +73,8 @@ def test_a_long_text_has_to_stand_higher():
     "text_", ["zzzqqq", "asdfgh hjkl", "12345", "!!!", "0xdeadbeef", "x" * 100_000]
 )
 def test_words_that_nobody_knows_have_to_stand_higher(text_):
-    assert even_standing([text_], english_only=True) == UNKNOWN > EVEN
-    assert even_standing([text_], english_only=False) == EVEN
+    assert prior_of([text_], english_only=True).even == UNKNOWN > ORDINARY.even
+    assert prior_of([text_], english_only=False).even == ORDINARY.even
     assert fits(text(), even=UNKNOWN) < fits(text()) / 2
     assert fits(text(20, 5.0), even=UNKNOWN) > 0.9
 
@@ -83,7 +83,7 @@ def test_words_that_nobody_knows_have_to_stand_higher(text_):
     "text_", ["dogs", "suvs", "Longboard", "Hund", "zzzqqq dog", "Đà Nẵng", "собака", "海边"]
 )
 def test_words_that_some_language_has_do_not(text_):
-    assert even_standing([text_], english_only=True) == EVEN
+    assert prior_of([text_], english_only=True).even == ORDINARY.even
 
 
 def test_an_image_better_than_all_before_makes_a_text_fit():
@@ -105,3 +105,19 @@ def test_any_scores_have_an_answer(images, level):
     ordinary = BestScores.of(np.zeros((256, images), np.float32))
     sample = np.full(images, level, np.float32)
     assert 0 <= fits(sample, ordinary, 0.0, images) <= 1
+
+
+def test_of_what_few_photos_show_relevance_falls_faster():
+    falls = [
+        prior_of([text_], english_only=True).fall
+        for text_ in ("dog", "people eating", "skateboard", "wrestling")
+    ]
+    assert falls == sorted(set(falls))
+    assert falls[0] < 1 < falls[-1]
+
+
+@pytest.mark.parametrize(
+    "texts", [["Hund"], ["Đà Nẵng"], ["собака"], ["dog", "cat"], ["a screenshot of a spreadsheet"]]
+)
+def test_other_languages_several_texts_and_long_ones_tell_nothing_of_how_frequent_they_are(texts):
+    assert prior_of(texts, english_only=True).fall == 1

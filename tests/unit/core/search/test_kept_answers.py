@@ -197,7 +197,7 @@ async def test_many_who_wait_for_a_library_to_be_measured_anew_wait_for_it_once(
     fill(shelf, 40)
     asking = await with_references(shelf)
     await asking.search(ASKED)
-    for number in range(10):
+    for number in range(30):
         shelf.add(f"/photos/new{number}.jpg", towards("query", 0.5, 100 + number))
     hops.clear()
     found = await asyncio.gather(

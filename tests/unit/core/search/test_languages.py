@@ -63,6 +63,8 @@ async def test_an_answer_says_once_which_model_to_take(shelf, monkeypatch):
     assert "German" in note
     assert "model: multilingual" in note
     assert (await shelf.find("a dog on the beach")).notes == ()
+    (note,) = (await shelf.find("playa en agosto")).notes
+    assert "Spanish" in note
     shelf.add("/photos/hund am strand.jpg", np.eye(DIM, dtype=np.float32)[1])
     assert (await shelf.find("Hund am Strand")).notes == ()
     monkeypatch.setattr(searcher, "knows_english_only", lambda _: False)

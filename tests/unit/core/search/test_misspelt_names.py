@@ -12,7 +12,7 @@ NAMES = [
     *("golden retriever", "zuckerfest", "beach", "paris", "hanoi", "new york", "lovelace"),
     *("hoi an", "hoi", "nha", "tranh"),
     *("thompson", "portugal", "mountain lodge", "mountain", "lodge"),
-    *("thuoc", "ngozi", "tan truc", "tuyen"),
+    *("thuoc", "vieno", "ngozi", "tan truc", "tuyen"),
 ]
 
 
@@ -52,7 +52,7 @@ def test_the_nearest_name_is_meant(typed, meant):
         *("", "a dog on the beach", "Elisabeth", "Ha Nội", "quokka", "zzzqqq", "asdfgh qwerty"),
         *("IMG_2041", '"Nha Tragn"', "NHA TRAGN", "kettle", "Strand", "lodger", "fountain"),
         *("Hoi An", "Hoi An beach", "Nha Trang", "Hoi Polloi"),
-        *("mùa hè hai năm trước", "năm ngoái", "tuần trước", "thuyền"),
+        *("mùa hè hai năm trước", "năm ngoái", "tuần trước", "thuyền", "sinh viên ở trường"),
         "Tragn " * 13,
     ],
 )

@@ -235,6 +235,42 @@ TODAY = datetime.date(2024, 9, 15)
         ("Tết Trung thu 2022", "", "2022-09-10", "2022-09-10"),
         ("2023年中秋节", "", "2023-09-29", "2023-09-29"),
         ("Nikolaus 2020", "", "2020-12-06", "2020-12-06"),
+        ("Rosenmontag 2020", "", "2020-02-24", "2020-02-24"),
+        ("Toussaint 2021 cimetière", "cimetière", "2021-11-01", "2021-11-01"),
+        ("fête des mères 2023", "", "2023-06-04", "2023-06-04"),  # not on Pentecost
+        ("fête des mères 2022", "", "2022-05-29", "2022-05-29"),
+        ("Mother's Day 2023", "", "2023-05-14", "2023-05-14"),
+        ("Muttertag letztes Jahr", "", "2023-05-14", "2023-05-14"),
+        ("Memorial Day 2021", "", "2021-05-31", "2021-05-31"),
+        ("Memorial Day 2022", "", "2022-05-30", "2022-05-30"),
+        ("Labor Day 2022 barbecue", "barbecue", "2022-09-05", "2022-09-05"),
+        ("May Day 2019", "", "2019-05-01", "2019-05-01"),
+        ("Día de Muertos 2022", "", "2022-11-01", "2022-11-02"),
+        ("quốc khánh 2022", "", "2022-09-02", "2022-09-02"),
+        ("giao thừa 2022", "", "2022-01-31", "2022-01-31"),
+        ("去年五一", "", "2023-05-01", "2023-05-05"),
+        ("元宵节2022", "", "2022-02-15", "2022-02-15"),
+        ("除夕2022", "", "2022-01-31", "2022-01-31"),
+        # a word by today's beside a year, which counts
+        ("last summer 2022", "", "2022-06-01", "2022-08-31"),
+        ("last christmas 2019", "", "2019-12-24", "2019-12-26"),
+        ("last month 2022", "", "2022-01-01", "2022-12-31"),
+        ("yesterday 2024", "", "2024-09-14", "2024-09-14"),
+        ("last weekend 2022", "", "2022-12-31", "2023-01-01"),
+        ("erste Woche 2022", "", "2022-01-01", "2022-01-07"),
+        ("picnic the weekend before last", "picnic", "2024-08-31", "2024-09-01"),
+        ("上个周末", "", "2024-09-07", "2024-09-08"),
+        ("today in 2019", "", "2019-09-15", "2019-09-15"),
+        ("2019年的今天", "", "2019-09-15", "2019-09-15"),
+        ("the week of 4 July 2022", "", "2022-07-04", "2022-07-10"),
+        ("semaine du 14 juillet 2022", "", "2022-07-11", "2022-07-17"),
+        ("photos from Monday", "", "2024-09-09", "2024-09-09"),
+        ("il y a quinze jours", "", "2024-08-31", "2024-08-31"),
+        # words that only lead to a time
+        ("over the last two weeks", "", "2024-09-01", "2024-09-15"),
+        ("over Christmas 2020", "", "2020-12-24", "2020-12-26"),
+        ("2018 only", "", "2018-01-01", "2018-12-31"),
+        ("nur 2018", "", "2018-01-01", "2018-12-31"),
         # the word "year" is no subject
         ("the year 2019", "", "2019-01-01", "2019-12-31"),
         ("harbour, ca. 1950", "harbour", "1950-01-01", "1950-12-31"),
@@ -474,6 +510,33 @@ def test_what_is_in_quotes_stays_while_the_rest_is_understood():
     assert (said.text, said.taken) == ('"July 2022"', "2023-05")
 
 
+@pytest.mark.parametrize(
+    ("text", "left", "months", "parts"),
+    [
+        ("beach in August but not 2022", "beach", (8,), ("..2021-12-31", "2023-01-01..")),
+        ("playa en agosto pero no en 2022", "playa", (8,), ("..2021-12-31", "2023-01-01..")),
+        ("neige en janvier mais pas en 2020", "neige", (1,), ("..2019-12-31", "2021-01-01..")),
+        ("Schnee im Mai, aber nicht 2021", "Schnee", (5,), ("..2020-12-31", "2022-01-01..")),
+        ("biển tháng 8 nhưng không phải 2022", "biển", (8,), ("..2021-12-31", "2023-01-01..")),
+        ("八月的海滩但不是2022年", "海滩", (8,), ("..2021-12-31", "2023-01-01..")),
+        ("in August since 2018", "", (8,), ("2018-01-01..",)),
+        ("2015-2020 but not 2018", "", (), ("2015-01-01..2017-12-31", "2019-01-01..2020-12-31")),
+        ("last 5 years except 2022", "", (), ("2019-09-15..2021-12-31", "2023-01-01..2024-09-15")),
+        ("cat not 2019, not 2020", "cat", (), ("..2018-12-31", "2021-01-01..")),
+    ],
+)
+def test_times_that_hold_together(text, left, months, parts):
+    asked, said = taken_apart(SearchRequest(text=text), TODAY)
+    assert (said.text, said.months) == (left, months)
+    filters = asked.filters
+    assert (tuple(each.taken for each in filters.any_of) or (filters.taken,)) == parts
+
+
+def test_a_month_of_any_year_is_none_of_a_time_within_a_year():
+    said = understood("in May, Christmas 2020", TODAY)
+    assert said.months == ()
+
+
 async def test_times_apart_are_each_looked_through(shelf, dated):
     wanted = {
         dated(f"/photos/{i}.jpg", f"{year}-07-01T10:00:00") for i, year in enumerate((2015, 2019))
@@ -519,6 +582,12 @@ def test_the_lunar_new_year_is_when_it_is(year, first):
 def test_the_mid_autumn_festival_is_when_it_is(day):
     first = datetime.date.fromisoformat(day)
     assert feast("mid-autumn", first.year)[0] == first
+
+
+@pytest.mark.parametrize("day", ["2017-05-30", "2020-06-25", "2022-06-03", "2023-06-22"])
+def test_the_dragon_boat_festival_is_when_it_is(day):
+    first = datetime.date.fromisoformat(day)
+    assert feast("dragon boat", first.year)[0] == first
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ KNOWN = {
     name: [f"{name.title()}, Somewhere"]
     for name in (
         """
+        charlotte florence anh duc vien rome
         cork hue boulder sandy aurora mer leon lima auch singen essen regen zug halle baden granada
         bordeaux
         """.split()  # noqa: SIM905  # one can read it
@@ -151,6 +152,14 @@ def said(text, **request):
         ("the streets of bordeaux", "the streets", "bordeaux"),
         ("大理古城", "古城", "大 理"),
         ("长春的雪", "雪", "长 春"),
+        ("nyc at night", "at night", "new york city"),
+        ("charlotte skyline", "skyline", "charlotte"),
+        ("in Charlotte with a kite", "with a kite", "charlotte"),
+        ("florence in the rain", "in the rain", "florence"),
+        ("nước Đức", "", "duc"),
+        ("Viên", "", "vien"),
+        ("ở viên", "", "vien"),
+        ("a dog outside in Rome", "a dog outside", "rome"),
     ],
 )
 def test_places_are_understood(text, left, place):
@@ -161,6 +170,14 @@ def test_places_are_understood(text, left, place):
     "text",
     [
         "a nice dog",
+        # what people do, and Vietnamese syllables
+        "charlotte with a kite",
+        "Charlotte smiling",
+        "florence and her baby",
+        "Florence in a red dress",
+        "công viên",
+        "đạo đức",
+        "anh trai ở biển",
         # a phone begins with a capital
         "Nice view",
         "Reading a book",

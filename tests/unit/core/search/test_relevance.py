@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from imgvecd.core.search.best_scores import EVEN, BestScores
+from imgvecd.core.search.best_scores import ORDINARY, BestScores, Prior
 from imgvecd.core.search.relevance import (
     FOUND,
     SMALLEST_LIBRARY,
@@ -163,10 +163,10 @@ def test_a_curve_that_tells_nothing_apart_is_not_raised():
     sample = np.sort(drawn((300, 0))).astype(np.float32)
     ordinary = BestScores.of(drawn((256 * 300, -2)).reshape(256, 300).astype(np.float32))
     level = Chances([-4.0, 4.0], [0.19, 0.21])
-    fitting = scaled_as_it_fits(level, ordinary, sample, 300, EVEN)
+    fitting = scaled_as_it_fits(level, ordinary, sample, 300, ORDINARY)
     assert fitting.chance(4.0) < FOUND
     falling = Chances([-4.0, 0.0, 4.0], [0.0, 0.01, 0.21])
-    assert scaled_as_it_fits(falling, ordinary, sample, 300, EVEN).chance(4.0) > FOUND
+    assert scaled_as_it_fits(falling, ordinary, sample, 300, ORDINARY).chance(4.0) > FOUND
 
 
 def test_a_new_image_is_the_best_so_far():
@@ -174,6 +174,18 @@ def test_a_new_image_is_the_best_so_far():
     images, centres = topics()
     scale, _ = asked(images[40:], centres[0], texts=about(centres))
     assert scale.relevance(0.9) > 0.9
+
+
+def test_how_frequent_a_text_is_in_photos_changes_how_much_is_found_and_not_whether():
+    images, centres = topics()
+    relevance = Relevance(lambda count: images[:count])
+    relevance.learn_texts(about(centres))
+    shown = [
+        relevance.scale(centres[0], TEXT, len(images), Prior(fall=fall)) for fall in (0.7, 1.0, 3.0)
+    ]
+    best = float((images @ centres[0]).max())
+    assert len({scale.relevance(best) for scale in shown}) == 1
+    assert shown[0].found < shown[1].found < shown[2].found < best
 
 
 def test_whether_anything_fits_is_asked_of_texts_alone():
@@ -218,6 +230,14 @@ def test_where_anything_is_found_weaker_is_what_comes_after_it_in_the_better_par
     assert weaker == max(found, WEAKER_SHARE * 1000) if found else weaker <= 250
 
 
+def test_what_is_found_beyond_the_sample_has_weaker_ones_after_it():
+    """What one photo in a thousand shows may be in no sample of a large library."""
+    scores = np.sort(drawn((1000, 0)) * 0.05).astype(np.float32)
+    scale = Scale(chances(scores, Null(0.0, 0.005, 0.05), 100_000), scores)
+    assert scale.weaker >= scores[750]
+    assert scale.weaker_below(scale.found) == pytest.approx(float(scores[400]), abs=1e-6)
+
+
 def test_where_hardly_any_image_is_known_the_best_may_still_be_weaker():
     scores = np.array([0.1, 0.2], np.float32)
     scale = Scale(chances(scores, Null(0.0, 0.01, 0.1), 50), scores)
@@ -235,6 +255,36 @@ def test_what_is_asked_for_again_and_again_stays_measured():
         relevance.scale(stored[0], ((True, 1.0), (True, number / 1000)), 400)
 
 
+def test_a_library_that_grows_keeps_its_scales_until_new_ones_are_measured():
+    stored, shape = rows(1000), ((True, 1.0), (True, -0.5))
+    relevance = Relevance(lambda count: stored[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    former = relevance.scale(stored[0], TEXT, 400)
+    relevance.scale(stored[0], shape, 400)
+    assert not relevance.is_due(430)
+    assert relevance.is_due(500)
+    assert relevance.known_scale(stored[0], TEXT, 500) == (True, former)
+    edition = relevance.edition
+    relevance.renew(500)
+    assert not relevance.is_due(500)
+    assert relevance.edition != edition
+    for each in (TEXT, shape):
+        is_known, scale = relevance.known_scale(stored[0], each, 500)
+        assert is_known
+        assert scale is not former
+    assert not relevance.known_scale(stored[0], TEXT, 900)[0]  # too many to be told of by half
+    relevance.renew(900)
+    assert not relevance.known_scale(stored[0], TEXT, 900)[0]
+
+
+def test_a_library_that_shrinks_below_the_smallest_has_nothing_known():
+    relevance = Relevance(lambda count: rows(400)[:count])
+    relevance.learn_texts(rows(256, seed=1))
+    assert relevance.ordinary(TEXT, SMALLEST_LIBRARY) is not None
+    assert relevance.known_ordinary(TEXT, SMALLEST_LIBRARY) is not None
+    assert relevance.known_ordinary(TEXT, SMALLEST_LIBRARY - 1) is None
+
+
 def test_a_sample_that_is_replaced_is_free_at_once():
     """Not when the collector comes by: a library that grows is sampled again and again."""
     stored = rows(400)
@@ -244,8 +294,11 @@ def test_a_sample_that_is_replaced_is_free_at_once():
     former = weakref.ref(relevance._sample)
     gc.disable()
     try:
-        relevance.scale(stored[0], TEXT, 400)
+        relevance.renew(400)
+        renewed = weakref.ref(relevance._sample)
         assert former() is None
+        relevance.scale(stored[0], TEXT, 900)
+        assert renewed() is None
     finally:
         gc.enable()
 

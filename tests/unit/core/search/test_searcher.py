@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import math
+import threading
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from imgvecd.api import ClassifyRequest, Filters, SavedSearch, SearchRequest, Te
 from imgvecd.core.live import live_queries
 from imgvecd.core.live.live_queries import LiveQueries
 from imgvecd.core.search import Labeller, answering, known_texts, query_dates
+from imgvecd.core.search import relevance as relevance_module
 from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
@@ -200,6 +202,39 @@ async def test_reference_texts_are_encoded_once_for_all_time(shelf):
     searcher = shelf.searcher()
     await asyncio.wait_for(searcher.run(), DEADLINE_S)
     assert await searcher.scales.ordinary(TEXT) is not None
+
+
+async def test_a_search_does_not_wait_while_a_grown_library_is_measured_anew(shelf, monkeypatch):
+    fill(shelf, 40)
+    searcher = await with_references(shelf)
+    first = await searcher.search(SearchRequest(text="query", all=True))
+    edition, gate = searcher.scales.edition, threading.Event()
+    sample = searcher.scales._relevance._draw
+    monkeypatch.setattr(
+        searcher.scales._relevance,
+        "_draw",
+        lambda count: gate.wait(DEADLINE_S) and sample(count),
+    )
+    for number in range(40, 50):
+        shelf.add(f"/photos/{number:03}.jpg", towards("query", 0.0, number))
+    async with asyncio.timeout(DEADLINE_S / 2):
+        grown = await searcher.search(SearchRequest(text="query", all=True))
+    assert grown.hits[0].relevance == first.hits[0].relevance
+    assert searcher.scales.edition == edition
+    gate.set()
+    await eventually(lambda: searcher.scales.edition != edition)
+
+
+async def test_what_is_found_and_not_in_the_sample_has_weaker_ones_after_it(shelf, monkeypatch):
+    monkeypatch.setattr(relevance_module, "_SAMPLE", 60)
+    fill(shelf, 300)
+    meant = shelf.add("/photos/meant.jpg", towards("query", 0.95, 1000))
+    assert meant not in shelf.catalog.searching.sample_ids(MODEL.fingerprint, 60)
+    searcher = await with_references(shelf)
+    response = await searcher.search(SearchRequest(text="query", limit=50))
+    assert response.found == 1
+    assert response.weaker > WEAKER_SHARE * 300 * 0.8
+    assert [hit.band for hit in response.hits] == ["found", *["weaker"] * 49]
 
 
 async def test_a_repeated_text_needs_no_model(shelf):

@@ -119,6 +119,14 @@ def test_what_lies_below_an_excluded_folder_is_out():
         (b"trashbox", "trash"),
         (b"Takeout/Google Fotos/Papierkorb", "trash"),
         (b"Google Photos/Trash", "trash"),
+        (b"piwigo/_data/i", "thumbnails"),
+        (b"Plex Media Server/Metadata", "cache"),
+        (b"Library/Caches", "cache"),
+        (b"@docker", "system"),
+        (b"Backups.backupdb", "versions"),
+        (b"_PAlbTN", "thumbnails"),
+        (b"bower_components", "program"),
+        (b"IMG_1.jpg.download", "on its way"),
     ],
 )
 def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
@@ -155,6 +163,10 @@ def test_folders_of_others_are_out_even_if_hidden_ones_are_in(path, reason):
         b"Papierkorb",
         b"Trashy Novels",
         b"recycled art",
+        b"_data",
+        b"i",
+        b"library",
+        b"downloads",
     ],
 )
 def test_folders_that_may_hold_photos_are_in(path):
@@ -165,7 +177,7 @@ def test_folders_that_may_hold_photos_are_in(path):
     "name",
     [b".pending-1700000000-a.jpg", b".trashed-1700000000-a.jpg", b".syncthing.a.jpg", b"._a.jpg",
      b"~syncthing~a.jpg", b".a.jpg.Xa3bCd", b".syncthing.a.jpg.tmp", b"SYNOPHOTO_THUMB_XL.jpg",
-     b".tmp_a.jpg", b".#a.jpg"],
+     b".tmp_a.jpg", b".#a.jpg", b"BatchTool-Xa3bCd.digikamtempfile.jpg"],
 )  # fmt: skip
 def test_files_on_their_way_are_out_even_if_hidden_ones_are_in(name):
     assert rules(hidden=True).file(b"", name)

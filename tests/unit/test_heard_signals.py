@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from imgvecd.daemon.daemon import _calling
+from imgvecd.heard_signals import calling
 
 
 class FloodedLoop:
@@ -21,7 +21,7 @@ class FloodedLoop:
 
 def test_who_is_told_of_one_of_a_flood_is_told_of_it_once():
     loop, heard = FloodedLoop(), []
-    before = signal.signal(signal.SIGUSR2, _calling(loop, lambda: heard.append(1), None))
+    before = signal.signal(signal.SIGUSR2, calling(loop, lambda: heard.append(1), None))
     try:
         for times in (1, 2):
             signal.raise_signal(signal.SIGUSR2)
@@ -34,7 +34,7 @@ def test_who_is_told_of_one_of_a_flood_is_told_of_it_once():
 
 ENDING = """
 import os, signal, subprocess, sys, time
-from imgvecd.daemon.daemon import _no_longer_hear
+from imgvecd.heard_signals import no_longer_hear
 faults, come = [], []
 sys.unraisablehook = lambda fault: faults.append(fault.exc_value)
 number = signal.SIGUSR2
@@ -45,13 +45,13 @@ with subprocess.Popen([sys.executable, "-c", flood]) as flooding:
         time.sleep(0.01)
     for _ in range(20_000):
         signal.signal(number, lambda *_: None)
-        _no_longer_hear(number, signal.SIG_IGN)
+        no_longer_hear(number, signal.SIG_IGN)
     flooding.kill()
 print(faults)
 """
 
 
-def test_what_comes_while_a_signal_is_no_longer_heard_is_no_fault():
+def test_what_comes_while_a_signal_isno_longer_heard_is_no_fault():
     """Of so many, some come just between two steps."""
     alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # with no other thread to come to
     ending = subprocess.run(
