@@ -188,6 +188,13 @@ class IndexDamagedError(ImgvecdError):
     http_status = 503
 
 
+class StorageError(ImgvecdError):
+    """The disk is full or failing, so that the index cannot be written; names the way out."""
+
+    code = "storage"
+    http_status = 503
+
+
 class EngineError(ImgvecdError):
     """The shared engine cannot be reached, or cannot do what is asked; a later try may find it."""
 

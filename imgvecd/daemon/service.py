@@ -19,6 +19,7 @@ from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.finder import DuplicateFinder
 from imgvecd.core.files.beneath import FileOpener
+from imgvecd.core.files.disk_errors import describe
 from imgvecd.core.indexing.indexing_gate import IndexingGate
 from imgvecd.core.library.catalog_maintenance import CatalogMaintenance
 from imgvecd.core.library.doctor import Doctor
@@ -39,7 +40,7 @@ from imgvecd.daemon.events import Events
 from imgvecd.daemon.library_counts import Counter, Figures
 from imgvecd.daemon.searching import DaemonSearching
 from imgvecd.daemon.user_metadata import DaemonMetadata
-from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError
+from imgvecd.errors import ModelError, NotFoundError, NotInTimeError, PausedError, StorageError
 from imgvecd.protocols import (
     ChangeLog,
     EmbeddingSource,
@@ -405,7 +406,10 @@ class DaemonService:
 
     async def checkpoint(self) -> api.Done:
         """Write the index to disk."""
-        written = await (await self._generation()).index_maintenance.checkpoint()
+        try:
+            written = await (await self._generation()).index_maintenance.checkpoint()
+        except OSError as error:
+            raise StorageError(f"The index cannot be written: {describe(error)}.") from error
         return await self._done("checkpoint", written)
 
     async def rebuild(self) -> api.Done:

@@ -134,6 +134,20 @@ def test_a_state_directory_that_is_deleted(photos, serve, tmp_path):
     serve(photos, state_dir=state).wait_until_indexed(13)
 
 
+def test_an_index_that_had_no_place_is_written_once_it_has_one(photos, serve, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "index").write_bytes(b"")
+    daemon = serve(photos, state_dir=state)
+    daemon.wait_until_indexed(12)
+    status, answer = daemon.request("POST", "/v1/checkpoint")
+    assert (status, answer["code"]) == (503, "storage")
+    (state / "index").unlink()
+    assert daemon.post("/v1/checkpoint")["clock"]
+    daemon.wait_until(lambda: is_well(daemon))
+    assert "Traceback" not in daemon.log.read_text()
+
+
 @pytest.mark.parametrize("error", ["EIO", pytest.param("ENOSPC", marks=pytest.mark.nightly)])
 def test_a_disk_that_takes_no_write(photos, serve, error):
     daemon = serve(photos, index__checkpoint_interval_s=0.2)

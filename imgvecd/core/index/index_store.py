@@ -44,6 +44,7 @@ class Store:
         self._segments = segments
         self._stored: dict[Segment, StoredSegment] = {}
         self._next_delta = 1
+        self._made = False  # where there was no space to make the folder, it is made later
         self.generation = 0
         self.manifest: checkpoint.Manifest | None = None
 
@@ -54,6 +55,7 @@ class Store:
             OSError: the folder cannot be made.
         """
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        self._made = True
         last = self.generation = checkpoint.last_generation(self._directory)
         snapshot = None
         try:
@@ -79,9 +81,10 @@ class Store:
     @contextlib.contextmanager
     def new_generation(self) -> Iterator[int]:
         """Make the folder of the next generation, and delete it if the block fails."""
+        self._make_folder()
         last = max(self.generation, checkpoint.last_generation(self._directory))
         folder = checkpoint.generation_path(self._directory, last + 1)
-        os.mkdir(folder, mode=0o700)  # not its parents: where they vanished, a disk was taken away
+        os.mkdir(folder, mode=0o700)
         try:
             yield last + 1
         except BaseException:
@@ -120,6 +123,7 @@ class Store:
         return written
 
     def _write_delta(self, snapshot: Snapshot) -> int:
+        self._make_folder()
         folder = checkpoint.generation_path(self._directory, self.generation)
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, mode=0o700)
@@ -134,6 +138,15 @@ class Store:
         in_use = {layer.segment for layer in snapshot.layers}
         self._stored = {key: value for key, value in self._stored.items() if key in in_use}
         return written
+
+    def _make_folder(self) -> None:
+        """Make the folder unless it was there: where it vanished, a disk was taken away."""
+        if self._made:
+            return
+        for folder in (os.path.dirname(self._directory), self._directory):
+            if not os.path.isdir(folder):
+                os.mkdir(folder, mode=0o700)
+        self._made = True
 
     def _manifest_of(self, snapshot: Snapshot, instance: str) -> checkpoint.Manifest:
         layers = tuple(

@@ -222,3 +222,14 @@ def test_searches_beside_writers_see_whole_steps(open_index, source):
     thread.join()
     assert not failures
     assert set(counts) == {10}
+
+
+def test_a_folder_that_could_not_be_made_is_made_once_it_can_be(open_index, source, tmp_path):
+    (tmp_path / "index").write_bytes(b"in its place")
+    source.put(range(10), vectors(10))
+    index = open_index()
+    with pytest.raises(FileExistsError):
+        index.checkpoint()
+    (tmp_path / "index").unlink()
+    assert index.checkpoint()
+    assert open_index().status().clock == 1
