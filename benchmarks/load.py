@@ -1,12 +1,14 @@
 """Many clients at once, while indexing goes on: latencies, errors, and whether memory stays flat.
 
-    python -m benchmarks.load [--clients 64] [--seconds 60] [--known]
+    python -m benchmarks.load [--clients 64] [--seconds 60] [--known | --new]
 
 Starts a real daemon with imgvecd-mini on copies of small photos, of which new ones keep coming, so
 that every query competes with indexing. Each client has a connection of its own and asks again as
 soon as it has its answer: a new text, a text asked before, a stored image, a page of images, one
-image, the status; with `--known`, texts asked before only. Prints p50, p95 and p99 for each kind,
-the daemon's processor time, errors, and memory at the start, in the middle and at the end.
+image, the status; with `--known`, texts asked before only, with `--new`, new texts only. Prints
+p50, p95 and p99 for each kind, the daemon's processor time and that of the clients, which read no
+more of an answer than how long it is, errors, and memory at the start, in the middle and at the
+end.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp
 import psutil
 from PIL import Image
 
@@ -69,6 +70,7 @@ WORDS = [
     "train",
     "bridge",
 ]
+PATIENCE_S = 75  # beyond the daemon's own deadline
 MOST_GROWTH = 0.1  # of the daemon's memory, from after the warm-up to the end
 
 
@@ -95,11 +97,8 @@ def keep_coming(photos: Iterator[None], over: threading.Event) -> None:
 class Client:
     """One client: a connection, and one question after another."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, seed: int, ids: list[int], *, known: bool
-    ) -> None:
-        self._session = session
-        self._known = known
+    def __init__(self, seed: int, ids: list[int], only: str | None) -> None:
+        self._pick = {"known": 0.5, "new": 0.0}.get(only or "")
         self._random = random.Random(seed)
         self._ids = ids
         self.answers = 0
@@ -107,7 +106,8 @@ class Client:
         self.errors: collections.Counter[str] = collections.Counter()
 
     def _question(self) -> tuple[str, str, str, dict | None]:
-        some, pick = self._random, 0.5 if self._known else self._random.random()
+        some = self._random
+        pick = some.random() if self._pick is None else self._pick
         if pick < 0.3:
             text = " ".join(some.choices(WORDS, k=4)) + f" {some.randrange(10**6)}"
             return "new text", "POST", "/v1/search", {"text": text}
@@ -121,40 +121,45 @@ class Client:
             return "page of images", "GET", "/v1/images?limit=50", None
         return "status", "GET", "/v1/status", None
 
-    async def run(self, since: float, until: float) -> None:
+    async def run(self, socket: str, since: float, until: float) -> None:
         """Ask until then, and note what was asked since the time that comes first."""
+        reader, writer = await asyncio.open_unix_connection(socket)
         while (asked_at := time.monotonic()) < until:
             kind, method, path, body = self._question()
+            content = b"" if body is None else json.dumps(body).encode()
+            head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
             started = time.perf_counter()
             try:
-                async with self._session.request(method, f"http://x{path}", json=body) as answer:
-                    text = await answer.text()
-                    if answer.status != 200:
-                        self.errors[
-                            f"{kind}: {answer.status} {json.loads(text).get('detail')}"
-                        ] += 1
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                async with asyncio.timeout(PATIENCE_S):
+                    writer.write(head.encode() + content)
+                    status, answer = await answered(reader)
+                if status != 200:
+                    self.errors[f"{kind}: {status} {json.loads(answer).get('detail')}"] += 1
+            except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
                 self.errors[f"{kind}: {type(error).__name__} {error}"] += 1
+                writer.close()
+                reader, writer = await asyncio.open_unix_connection(socket)
             self.answers += 1
             if asked_at >= since:
                 self.times_ms.append((kind, (time.perf_counter() - started) * 1000))
+        writer.close()
 
 
-async def ask(daemon: RunningDaemon, options: argparse.Namespace, ids: list[int]) -> list[Client]:
+async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """Return (status, body) of an answer, all of which is received."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
+    return int(head.split(b" ", 2)[1]), await reader.readexactly(int(length))
+
+
+async def ask(
+    daemon: RunningDaemon, ids: list[int], clients: int, seconds: float, only: str | None
+) -> list[Client]:
     since = time.monotonic() + SETTLE_S
-    until = since + options.seconds
-    async with contextlib.AsyncExitStack() as stack:
-        clients = []
-        for seed in range(options.clients):
-            session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(daemon.socket), limit=1),
-                timeout=aiohttp.ClientTimeout(total=75),  # beyond the daemon's own deadline
-            )
-            client = Client(session, seed, ids, known=options.known)
-            clients.append(client)
-            await stack.enter_async_context(session)
-        await asyncio.gather(*(client.run(since, until) for client in clients))
-    return clients
+    asking = [Client(seed, ids, only) for seed in range(clients)]
+    socket = str(daemon.socket)
+    await asyncio.gather(*(client.run(socket, since, since + seconds) for client in asking))
+    return asking
 
 
 class Memory(threading.Thread):
@@ -183,7 +188,7 @@ def thirds(values: list[float]) -> str:
     return " / ".join(f"{statistics.median(span):.0f}" for span in spans)
 
 
-def report(clients: list[Client], seconds: float, *, known: bool) -> None:
+def report(clients: list[Client], seconds: float, only: str | None) -> None:
     times = collections.defaultdict(list)
     for client in clients:
         for kind, took_ms in client.times_ms:
@@ -197,7 +202,7 @@ def report(clients: list[Client], seconds: float, *, known: bool) -> None:
         print(f"{kind:<16}{len(sorted_ms):>9,}{figures}")
     print(f"{len(times['all']) / seconds:.0f} answers a second")
     medians = {f"{kind}, p50 ms": statistics.median(taken) for kind, taken in times.items()}
-    name = "load_known" if known else "load"
+    name = "load" if only is None else f"load_{only}"
     history.record(name, {"answers a second": len(times["all"]) / seconds, **medians})
 
 
@@ -207,7 +212,9 @@ def main() -> int:
     )
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--known", action="store_true", help="texts asked before only")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--known", action="store_const", dest="only", const="known")
+    only.add_argument("--new", action="store_const", dest="only", const="new")
     options = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="imgvecd-load-"))
     coming = variations(work / "photos")
@@ -218,22 +225,22 @@ def main() -> int:
         daemon = RunningDaemon(work / "home", [work / "photos"])
         daemon.wait_until_indexed(LIBRARY)
         ids = [image["id"] for image in daemon.get("/v1/images", limit=LIBRARY)["images"]]
-        warm_up = argparse.Namespace(clients=options.clients, seconds=5, known=options.known)
-        asyncio.run(ask(daemon, warm_up, ids))
+        asyncio.run(ask(daemon, ids, options.clients, 5, options.only))
         before = daemon.status()["encoded"]
         memory, over = Memory(daemon.process.pid), threading.Event()
         memory.start()
         threading.Thread(target=keep_coming, args=(coming, over), daemon=True).start()
         process = psutil.Process(daemon.process.pid)
-        busy_s = -sum(process.cpu_times()[:2])
-        clients = asyncio.run(ask(daemon, options, ids))
-        busy_s += sum(process.cpu_times()[:2])
+        busy_s, own_s = -sum(process.cpu_times()[:2]), -time.process_time()
+        clients = asyncio.run(ask(daemon, ids, options.clients, options.seconds, options.only))
+        busy_s, own_s = busy_s + sum(process.cpu_times()[:2]), own_s + time.process_time()
         memory.over.set()
         over.set()
         encoded = daemon.status()["encoded"] - before
-        report(clients, options.seconds, known=options.known)
+        report(clients, options.seconds, options.only)
         answers = sum(client.answers for client in clients)
-        print(f"{1000 * busy_s / answers:.1f} ms of the daemon's processor an answer")
+        each, own = 1000 * busy_s / answers, 1000 * own_s / answers
+        print(f"{each:.1f} ms of the daemon's processor an answer, {own:.2f} of the clients'")
         print(f"{encoded} new photos indexed meanwhile")
         growth = (
             statistics.median(memory.daemon_mb[-5:]) / statistics.median(memory.daemon_mb[:5]) - 1

@@ -25,23 +25,13 @@ from imgvecd.cli import (
     serve,
     shared,
 )
-from imgvecd.client.did_you_mean import closest, commands_of
+from imgvecd.client.did_you_mean import ELSEWHERE, closest, commands_of
 from imgvecd.client.help_parser import HelpParser
 from imgvecd.client.program import parser as imgvec_parser
 from imgvecd.errors import ImgvecdError
 from imgvecd.terminal_output import warn
 
 _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
-# What people look for here, and where it is.
-_ELSEWHERE = {
-    "start": "`systemctl --user start imgvecd`, once `imgvecd install-service` was run; or "
-    "`imgvecd serve` in the foreground",
-    "stop": "`systemctl --user stop imgvecd`; Ctrl-C where `imgvecd serve` runs",
-    "restart": "`systemctl --user restart imgvecd`; the folders are read again by `reload` as well",
-    "reload": "`systemctl --user reload imgvecd`, or SIGHUP",
-    "status": "`imgvec status`; `systemctl --user status imgvecd` for the service",
-    "logs": "`journalctl --user -u imgvecd`; without systemd where `imgvecd serve` runs",
-}
 _EPILOG = """starting, stopping, looking:
   imgvecd serve                         in the foreground; Ctrl-C stops it
   imgvecd install-service               as a service, then:
@@ -88,8 +78,8 @@ def run(given: list[str]) -> int:
 
 def _meant(word: str) -> str:
     """Return where a command is found, or which one of both programs may be meant."""
-    if word in _ELSEWHERE:
-        return f": {_ELSEWHERE[word]}"
+    if word in ELSEWHERE:
+        return f": {ELSEWHERE[word]}"
     for name, program in (("imgvecd", parser()), ("imgvec", imgvec_parser())):
         meant = closest(word, commands_of(program))
         if meant is not None:

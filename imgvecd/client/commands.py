@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from imgvecd import api
+from imgvecd.asked_files import asked_for
 from imgvecd.client import (
     completions,
     desktop_commands,
@@ -25,7 +26,7 @@ from imgvecd.client.flag_types import fitting
 from imgvecd.client.http_connection import DaemonConnection, read
 from imgvecd.client.output import Output
 from imgvecd.command_hints import runnable
-from imgvecd.terminal_output import counted
+from imgvecd.terminal_output import counted, warn
 
 T = TypeVar("T")
 Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
@@ -182,12 +183,15 @@ def images(daemon: DaemonConnection, options: argparse.Namespace, output: Output
             elif output.people:
                 output.lines([_in_short(image)])
             else:
-                output.paths([api.Path(file.path, file.path_base64) for file in image.files])
+                files = asked_for(image.files, filters) or image.files
+                output.paths([api.Path(file.path, file.path_base64) for file in files])
             code = _FOUND
         if page.next_after is None:
             break
         after = page.next_after
         left = None if left is None else left - len(page.images)
+    if code == _NONE and not output.json:
+        warn(f"imgvec: {'No image passes the filters' if passing else 'There are no images'}.")
     return code
 
 
@@ -223,6 +227,8 @@ def failures(daemon: DaemonConnection, options: argparse.Namespace, output: Outp
         after = page.next_after
     if rows:
         output.table(("reason", "path", "message"), rows)
+    if code == _NONE and not output.json:
+        warn("imgvec: There are no failures.")
     return code
 
 

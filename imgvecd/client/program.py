@@ -11,7 +11,7 @@ import sys
 
 from imgvecd import __version__
 from imgvecd.client import commands
-from imgvecd.client.did_you_mean import OF_THE_DAEMON, closest, commands_of
+from imgvecd.client.did_you_mean import ELSEWHERE, OF_THE_DAEMON, closest, commands_of
 from imgvecd.client.help_parser import HelpParser
 from imgvecd.client.http_connection import DaemonConnection
 from imgvecd.client.output import Output
@@ -46,7 +46,7 @@ def run(given: list[str]) -> int:
     names = commands_of(program)
     if not given[0].startswith("-") and given[0] not in names:  # `imgvec "a dog"`
         meant = closest(given[0], names)
-        if meant is not None:
+        if meant is not None and given[0] not in ELSEWHERE:
             warn(
                 f"imgvec: there is no command {given[0]!r}; did you mean `imgvec {meant}`?"
                 f" To search for it: `imgvec search {shlex.quote(given[0])}`",
@@ -54,6 +54,8 @@ def run(given: list[str]) -> int:
             return ImgvecdError.exit_code
         if given[0] in OF_THE_DAEMON and len(given) == 1:
             warn(f"imgvec: searching for {given[0]!r}; the command is `imgvecd {given[0]}`")
+        if given[0] in ELSEWHERE and len(given) == 1:
+            warn(f"imgvec: searching for {given[0]!r}. As a command: {ELSEWHERE[given[0]]}")
         given.insert(0, "search")
     options = program.parse_args(protect_negatives(given))
     daemon = DaemonConnection(socket_path(options.socket))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import shlex
 import subprocess
 import time
 import urllib.parse
@@ -103,6 +105,10 @@ def add_parsers(add: Add) -> None:
 def search(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Print the hits."""
     request = request_of(options)
+    words = getattr(options, "text", [])
+    if len(words) == 1 and os.path.isfile(words[0]):  # other programs take a file for a picture
+        similar = f"`imgvec similar {shlex.quote(words[0])}`"
+        warn(f"imgvec: searching for these words; by the picture: {similar}")
     if options.sync:
         daemon.post("/v1/sync", api.SyncRequest(timeout_s=options.timeout), options.timeout)
     return _show(daemon, request, options, output)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from imgvecd import api
+from imgvecd.asked_files import asked_first
 from imgvecd.core.library.originals import Original, Originals
 from imgvecd.core.search import FilterIds
 from imgvecd.core.threads import INTERACTIVE
@@ -115,7 +116,7 @@ class DaemonBrowsing:
             allowed = self._allowed.ids(filters, self._embeddings.clock())
             ids, following = self._timeline.page(order, cursor, limit, allowed)
             found = self._image_store.images(ids, fingerprint)
-            page = tuple(found[image_id] for image_id in ids if image_id in found)
+            page = tuple(asked_first(found[one], filters) for one in ids if one in found)
             return api.ImageList(images=page, next_cursor=following)
 
         return await INTERACTIVE.run(read)

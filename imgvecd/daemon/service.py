@@ -15,6 +15,7 @@ import msgspec
 
 import imgvecd
 from imgvecd import api
+from imgvecd.asked_files import asked_first
 from imgvecd.config.schema import DuplicatesConfig
 from imgvecd.core.duplicates.dedup_steps import DedupSteps
 from imgvecd.core.duplicates.finder import DuplicateFinder
@@ -308,7 +309,7 @@ class DaemonService:
         else:
             ids = allowed[allowed > after][:limit].tolist()
             found = self._image_store.images(ids, fingerprint)
-            page = [found[image_id] for image_id in ids if image_id in found]
+            page = [asked_first(found[one], filters) for one in ids if one in found]
         return api.ImageList(images=tuple(page), next_after=ids[-1] if len(ids) == limit else None)
 
     async def image(self, image_id: int) -> api.Image:

@@ -1,6 +1,8 @@
 """Metadata in files and of the user, through edits, renames and restarts of a real daemon."""
 
 import json
+import os
+import shutil
 import struct
 
 import pytest
@@ -162,6 +164,11 @@ def test_what_tells_no_time_is_dated_by_its_file(start, shipped_photos):
     image = image_at(daemon, cat)
     assert image["metadata"]["taken_at_source"] == "file"
     assert image["id"] in found(daemon, taken=image["taken_at"][:10])
+    older = shutil.copyfile(cat, cat.with_name("older.jpg"))
+    os.utime(older, (1_000_000_000, 1_000_000_000))  # the age of the oldest, which came last
+    daemon.sync()
+    image = image_at(daemon, cat)
+    assert (image["taken_at"][:4], image["metadata"]["taken_at_source"]) == ("2001", "file")
     cat.write_bytes(with_packet(cat.read_bytes(), rating=1, keyword="x"))
     daemon.sync()
     edited = image_at(daemon, cat)

@@ -23,7 +23,8 @@ _BY_NAME = (
 )
 # Files of the first day of 1970 come from programs that knew no time either.
 _BY_AGE = (
-    "UPDATE contents SET taken_at = coalesce(taken_at, by_file),"
+    "UPDATE contents SET"
+    " taken_at = min(coalesce(taken_at, by_file), coalesce(by_file, taken_at)),"
     " metadata = json_set(metadata, '$.taken_at_source', 'file') FROM (SELECT"
     " strftime('%Y-%m-%dT%H:%M:%S', min(mtime_ns) / 1000000000, 'unixepoch', 'localtime')"
     " AS by_file FROM files WHERE content_id = ?1 AND mtime_ns > 86400 * 1000000000)"

@@ -13,6 +13,7 @@ import numpy as np
 from imgvecd.api import (
     MOST_COUNTED,
     Band,
+    Filters,
     Hit,
     Image,
     Matched,
@@ -20,6 +21,7 @@ from imgvecd.api import (
     SearchResponse,
     clock_text,
 )
+from imgvecd.asked_files import ask_for_files, asked_first
 from imgvecd.core.search.filter_ids import is_among
 from imgvecd.core.search.fusion import LADDER_RANKS, fused, ladder
 from imgvecd.core.search.paging import (
@@ -236,7 +238,10 @@ class Answering:
     def hits(self, query: Query, groups: Sequence[Group]) -> tuple[Hit, ...]:
         """Return what shows `groups`, with relevance, and shares if they are asked for."""
         ids = [group.leader.id for group in groups]
-        shown = self._shown.answers(ids, self._look_at)
+        if ask_for_files(query.request.filters):  # each image by a file that they are about
+            shown = self._look_at(ids, query.request.filters)
+        else:
+            shown = self._shown.answers(ids, self._look_at)
         vectors = self._vectors(ids) if query.request.explain else {}
         named = [group.leader.id for group in groups if _is_matched(query, group.leader)]
         matched = self._matched(query, named) if named else {}
@@ -266,9 +271,11 @@ class Answering:
             )
         return tuple(hits)
 
-    def _look_at(self, ids: Sequence[int]) -> dict[int, Hit]:
-        """Return what shows images, with no score yet."""
+    def _look_at(self, ids: Sequence[int], filters: Filters | None = None) -> dict[int, Hit]:
+        """Return what shows images, with no score yet; by files that filters asked for."""
         images = self._image_store.images(ids, facts=False)
+        if filters is not None:
+            images = {key: asked_first(image, filters) for key, image in images.items()}
         return {content_id: hit_of(image, 0.0) for content_id, image in images.items()}
 
     def _matched(self, query: Query, named: list[int]) -> dict[int, Matched]:

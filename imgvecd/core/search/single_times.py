@@ -497,6 +497,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (_YEAR, lambda match, _: match["year"]),
 )
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]").match
+_HAS_UNSPACED = re.compile(f"[{UNSPACED}]").search  # every pattern of `_CHINESE` has one
 _CHINESE_YEAR = r"(?P<year>(?:19|20)\d\d)\s?"
 # without 年, beside other characters: "巴黎2019", "2015到2017", but no room, no flight, no people
 _BARE_CHINESE_YEAR = (
@@ -577,7 +578,10 @@ def single_times(text: str, today: datetime.date) -> list[tuple[int, int, Time]]
     """Return (start, end, time) of each single time in a text, none over another."""
     taken: list[tuple[int, int]] = []
     found = []
+    has_unspaced = _HAS_UNSPACED(text) is not None
     for rank, (pattern, meaning, is_spaced) in enumerate(_patterns()):
+        if not (is_spaced or has_unspaced):
+            continue
         for match in pattern.finditer(text):
             start, end = match.span()
             if any(start < other_end and other < end for other, other_end in taken):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import sys
 import types
@@ -16,7 +17,7 @@ import yaml
 from imgvecd.catalog import Catalog
 from imgvecd.cli.main import main
 from imgvecd.cli.program import parser
-from imgvecd.client.did_you_mean import OF_THE_DAEMON, commands_of
+from imgvecd.client.did_you_mean import ELSEWHERE, OF_THE_DAEMON, commands_of
 from imgvecd.client.main import main as imgvec
 from imgvecd.client.program import parser as imgvec_parser
 from imgvecd.config.load import load
@@ -148,8 +149,20 @@ def test_a_search_for_a_command_of_the_daemon_names_the_command(capsys):
     assert set(commands_of(parser())) - set(commands_of(imgvec_parser())) == OF_THE_DAEMON
     imgvec(["doctor"])  # no daemon runs
     assert "the command is `imgvecd doctor`" in capsys.readouterr().err
+    imgvec(["albums"])
+    assert "As a command: `imgvec saved`" in capsys.readouterr().err
+    imgvec(["start"])  # close to "stats", which is not meant
+    assert "`systemctl --user start imgvecd`" in capsys.readouterr().err
     imgvec(["doctor", "who"])
     assert "imgvecd doctor" not in capsys.readouterr().err
+
+
+def test_what_other_programs_call_their_commands_leads_to_commands_that_there_are():
+    known = {"imgvec": commands_of(imgvec_parser()), "imgvecd": commands_of(parser())}
+    assert not ELSEWHERE.keys() & {*known["imgvec"], *known["imgvecd"]}
+    for told in ELSEWHERE.values():
+        for program, command in re.findall(r"`(imgvecd?) ([a-z-]+)", told):
+            assert command in known[program] or command == "--help", told
 
 
 def test_serve_without_a_folder_says_what_to_do(served, capsys):

@@ -407,10 +407,25 @@ def test_the_list_can_be_cut(server, imgvec):
     assert imgvec("images", "--after", "5", "--limit", "1").stdout == b"/f\n"
 
 
+def test_of_several_files_those_are_listed_that_were_asked_for(server, imgvec):
+    listed = api.ImageList(images=(image(1, "/a/x", "/b/x", "/a/b/y"), image(2, "/b/z")))
+    passing = "%7B%22folder%22%3A%22%2Fb%22%7D"
+    server.on("GET", f"/v1/images?after=-1&limit=500&filters={passing}", listed)
+    assert imgvec("images", "--folder", "/b").stdout == b"/b/x\n/b/z\n"
+
+
+def test_a_file_as_a_query_is_told_how_to_search_by_the_picture(server, imgvec, tmp_path):
+    (tmp_path / "my cat.jpg").write_bytes(b"")
+    server.on(*SEARCH, found(PLAIN))
+    done = imgvec("search", tmp_path / "my cat.jpg")
+    assert f"`imgvec similar '{tmp_path}/my cat.jpg'`" in done.stderr.decode()
+
+
 def test_the_list_can_be_filtered(server, imgvec):
     passing = "%7B%22tags%22%3A%5B%22family%22%5D%2C%22min_rating%22%3A4.0%7D"
     server.on("GET", f"/v1/images?after=-1&limit=500&filters={passing}", api.ImageList(images=()))
-    assert imgvec("images", "--tag", "family", "--min-rating", "4").returncode == 1
+    none = imgvec("images", "--tag", "family", "--min-rating", "4")
+    assert (none.returncode, none.stderr) == (1, b"imgvec: No image passes the filters.\n")
 
 
 def test_show(server, imgvec):

@@ -76,6 +76,17 @@ class Shelf:
             self.catalog.user_metadata.replace({row.content_id: user})
         return row.content_id
 
+    def copy(self, image_id, path):
+        """Add a file with the same bytes."""
+        self._added += 1
+        root = next(root for root in self.roots if path.startswith(os.fsdecode(root.path) + "/"))
+        directory, name = os.path.split(os.fsencode(path)[len(root.path) + 1 :])
+        stamp = Stamp(1000, self._added, self._added, self._added)
+        self.catalog.files.apply(FileChanges(added=((root.id, directory, FoundFile(name, stamp)),)))
+        (row,) = self.catalog.files.files_named(root.id, directory, [name])
+        digest = self.catalog.images.content_files(image_id).hash
+        self.catalog.work.link_contents([(row, digest)])
+
     def remove(self, path):
         root = next(root for root in self.roots if path.startswith(os.fsdecode(root.path) + "/"))
         directory, name = os.path.split(os.fsencode(path)[len(root.path) + 1 :])

@@ -233,3 +233,25 @@ def test_filters_that_never_end_are_refused():
     text = '{"none_of":[' * 100_000 + "]}" * 100_000
     with pytest.raises(BadRequestError):
         filters_of(text)
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ({}, "/photos/keep/a.jpg"),
+        ({"folder": "/photos/copies"}, "/photos/copies/b.jpg"),
+        ({"folder": "copies"}, "/photos/copies/b.jpg"),
+        ({"root": "/archive"}, "/archive/c.jpg"),
+        ({"path": "/photos/copies/b.jpg"}, "/photos/copies/b.jpg"),
+        ({"glob": "c.*"}, "/archive/c.jpg"),
+        ({"folder": "/photos", "glob": "b.*"}, "/photos/copies/b.jpg"),
+    ],
+)
+async def test_of_several_files_the_one_is_shown_that_was_asked_for(shelf, filters, shown):
+    image_id = shelf.add("/photos/keep/a.jpg", vector_of(b"a"))
+    shelf.copy(image_id, "/photos/copies/b.jpg")
+    shelf.copy(image_id, "/archive/c.jpg")
+    (before,) = (await shelf.find(all=True)).hits  # what is remembered of it is not asked for
+    (hit,) = (await shelf.find(filters=msgspec.convert(filters, Filters), all=True)).hits
+    assert (before.path, hit.path) == ("/photos/keep/a.jpg", shown)
+    assert len({hit.path, *(each.path for each in hit.other_paths)}) == 3
