@@ -21,9 +21,8 @@ import pathlib
 
 import numpy as np
 
-from imgvecd.core.search.frequencies import PER_UNIT, without_plural
+from imgvecd.core.search.frequencies import PER_UNIT, seen_words
 from imgvecd.core.search.vocabulary import number_of
-from imgvecd.core.search.words import tokens
 
 _TARGET = pathlib.Path(__file__).parents[1] / "imgvecd/data/frequencies.npz"
 _LEAST = 2  # captions with a word; others are mistyped
@@ -38,11 +37,13 @@ def main() -> None:
     lines = parser.parse_args().captions.read_text(encoding="utf-8").splitlines()[1:]
     shown: collections.Counter[str] = collections.Counter()
     for line in lines:
-        shown.update({without_plural(word) for word in tokens(line.rpartition("\t")[2])})
+        shown.update(set(seen_words(line.rpartition("\t")[2])))
     said: collections.Counter[str] = collections.Counter()
-    for word, count in _subtitles().items():
-        said[without_plural(word)] += count
-    all_said = said.total()
+    subtitles = _subtitles()
+    for word, count in subtitles.items():
+        for one in seen_words(word):
+            said[one] += count
+    all_said = sum(subtitles.values())
     levels = {
         number_of(word): (
             math.log((count + 1) / len(lines))

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     if missing:
         raise ConfigError(f"{missing[0]} is not a folder.")
     target = options.config or paths.config_file()
-    taken = f"{target} exists; --force overwrites it."
+    taken = f"{target} exists: add the folder to `roots` there, or overwrite it with --force."
     if os.path.lexists(target) and not options.force:  # before a question is asked in vain
         raise ConfigError(taken)
     agreed = asked_now()

@@ -34,6 +34,7 @@ Run = Callable[[DaemonConnection, argparse.Namespace, Output], int]
 _FOUND, _NONE = 0, 1
 # Big enough to make requests rare, small enough that the first lines come at once.
 _PAGE = 500
+_HEALTHY_S = 10.0  # a daemon that takes longer to answer does not work
 _SHORTEST_S = 0.1  # between two looks at the status: more often is no use to anybody
 
 
@@ -70,7 +71,7 @@ def add_parsers(subparsers: Any, shared: argparse.ArgumentParser) -> None:  # no
         "health",
         "show whether the daemon works (exit code 0), works badly (1), or not at all (2)",
         _reporting("/v1/health", api.Health, reports.health, reports.health_code),
-    )
+    ).set_defaults(answer_s=_HEALTHY_S)
     command = add("images", "list every image, or those that pass filters", images)
     command.add_argument(
         "--after", type=fitting(api.AfterId), default=-1, metavar="N", help="only ids above N"
@@ -151,20 +152,21 @@ def status(daemon: DaemonConnection, options: argparse.Namespace, output: Output
 def sync(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Wait for the freshness barrier."""
     body = daemon.post("/v1/sync", api.SyncRequest(timeout_s=options.timeout), options.timeout)
-    if output.json:
-        output.answer(body)
-    else:
-        output.lines([read(body, api.Done).clock])
-    return _FOUND
+    return _clock(body, "Everything that is on disk now can be found.", output)
 
 
 def rescan(daemon: DaemonConnection, options: argparse.Namespace, output: Output) -> int:
     """Have everything, or one folder, compared with the disk."""
     body = daemon.post("/v1/rescan", api.RescanRequest.of(options.path))
+    return _clock(body, "The folders were compared with the index.", output)
+
+
+def _clock(body: bytes, done: str, output: Output) -> int:
+    """Print the clock for programs, and for people what was done."""
     if output.json:
         output.answer(body)
     else:
-        output.lines([read(body, api.Done).clock])
+        output.lines([done if output.people else read(body, api.Done).clock])
     return _FOUND
 
 

@@ -13,7 +13,7 @@ from imgvecd import __version__
 from imgvecd.client import commands
 from imgvecd.client.did_you_mean import ELSEWHERE, OF_THE_DAEMON, closest, commands_of
 from imgvecd.client.help_parser import HelpParser
-from imgvecd.client.http_connection import DaemonConnection
+from imgvecd.client.http_connection import DEFAULT_TIMEOUT_S, DaemonConnection
 from imgvecd.client.output import Output
 from imgvecd.client.query import protect_negatives
 from imgvecd.client.searching import EXAMPLES, EXIT_CODES
@@ -58,7 +58,7 @@ def run(given: list[str]) -> int:
             warn(f"imgvec: searching for {given[0]!r}. As a command: {ELSEWHERE[given[0]]}")
         given.insert(0, "search")
     options = program.parse_args(protect_negatives(given))
-    daemon = DaemonConnection(socket_path(options.socket))
+    daemon = DaemonConnection(socket_path(options.socket), options.answer_s)
     output = Output(json=options.json, null=getattr(options, "null", False))
     code: int = options.run(daemon, options, output)
     output.flush()
@@ -79,5 +79,5 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="print the daemon's answer as JSON")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True)
     commands.add_parsers(subparsers, shared)
-    top.set_defaults(program=top)
+    top.set_defaults(program=top, answer_s=DEFAULT_TIMEOUT_S)
     return top

@@ -27,8 +27,8 @@ def require_owner(table: Table) -> Middleware:
         route = table.route(request)
         if route is not None and not route.members and not peer(request).is_owner:
             raise ForbiddenError(
-                f"{request.method} {route.path} is for the user that runs the daemon; members of "
-                "server.group may search and look."
+                f"Only the user that runs the daemon may do this ({request.method} {route.path});"
+                " members of server.group may search and look."
             )
         return await handler(request)
 

@@ -169,8 +169,11 @@ class Answering:
         k = min(k, all_there_are)
         while True:
             nearest = self._best(query, k)
-            if cursor is None and nearest:
-                query, nearest = _told_by_best(query, nearest)
+            weaker = None if cursor else _weaker_by_best(query, nearest)
+            if weaker is not None and weaker != query.cuts.weaker:
+                cuts = msgspec.structs.replace(query.cuts, weaker=weaker)
+                query = dataclasses.replace(query, cuts=cuts)
+                nearest, named = (_in_bands(query, images) for images in (nearest, named))
             best = self._shown_once(fused(nearest, named, query.cuts.ladder))
             groups = self._grouped(query, query.wanted(best))
             if cursor is not None:
@@ -340,20 +343,22 @@ def _all_found(query: Query, ids: Int64Array, scores: Float32Array) -> list[Foun
     return list(map(Found, kept, exact.tolist(), query.cuts.bands(exact)))
 
 
-def _told_by_best(query: Query, nearest: list[Found]) -> tuple[Query, list[Found]]:
-    """Return both with "weaker" as the library's best tells it, where the sample has none found."""
-    best, found = nearest[0].score, query.cuts.found
-    if query.scale is None or best < found or query.scale.share_above(found):
-        return query, nearest
-    weaker = query.scale.weaker_below(best)
-    query = dataclasses.replace(query, cuts=msgspec.structs.replace(query.cuts, weaker=weaker))
-    told = [
-        _found(query, image.id, image.score, False)._replace(
+def _weaker_by_best(query: Query, nearest: Sequence[Found]) -> float | None:
+    """Return where "weaker" begins by what the library has found, and the sample has not."""
+    scale, found = query.scale, query.cuts.found
+    if scale is None or not nearest or nearest[0].score < found or scale.share_above(found):
+        return None
+    return scale.weaker_below(nearest[0].score)
+
+
+def _in_bands(query: Query, images: Sequence[Found]) -> list[Found]:
+    """Return images in the bands of a query whose cuts have changed."""
+    return [
+        _found(query, image.id, image.score, image.named)._replace(
             taken_at=image.taken_at, path=image.path
         )
-        for image in nearest
+        for image in images
     ]
-    return query, told
 
 
 def _counts(query: Query, best: Sequence[Found], searched: int) -> tuple[int, int]:

@@ -12,22 +12,29 @@ import importlib.resources
 import numpy as np
 
 from imgvecd.core.search.vocabulary import is_word, number_of
-from imgvecd.core.search.words import tokens
+from imgvecd.core.search.wording import singular
+from imgvecd.core.search.words import SMALL_WORDS, tokens
 from imgvecd.types import UInt8Array, UInt32Array
 
 PER_UNIT = 25
 """In the list, a rarity of 1 is so much."""
 
 _RAREST = 9.0  # of an English word that is not in the list
-_SHORTEST_PLURAL = 4  # letters
 # Two words are rarer together than the rarer one alone, by this much of what the other is: so 400
 # pairs in COCO's captions, where words that are said together come together more than by chance.
 _TOGETHER = 0.5
 
 
-def without_plural(word: str) -> str:
-    """Return a folded word as the list has it."""
-    return word.rstrip("s") if len(word) >= _SHORTEST_PLURAL else word
+def seen_words(text: str) -> list[str]:
+    """Return the words of a text that say what is seen, folded, in the singular.
+
+    Small ones ("my") do not, nor single letters, as of "T-shirt" and "child's".
+    """
+    return [
+        one if (one := singular(word)) and is_word(one) else word
+        for word in tokens(text)
+        if word not in SMALL_WORDS and (len(word) > 1 or not word.isascii())
+    ]
 
 
 def rarity(text: str) -> float | None:
@@ -36,7 +43,7 @@ def rarity(text: str) -> float | None:
     A natural logarithm: 2 is "people", 4 "dog", 8 "wrestling". None where a word may be another
     language's, or no word.
     """
-    rarities = [_rarity(word) for word in tokens(text)]
+    rarities = [_rarity(word) for word in seen_words(text)]
     known = [each for each in rarities if each is not None]
     if not known or len(known) < len(rarities):
         return None
@@ -45,7 +52,7 @@ def rarity(text: str) -> float | None:
 
 def _rarity(word: str) -> float | None:
     words, rarities = _list()
-    number = np.uint32(number_of(without_plural(word)))
+    number = np.uint32(number_of(word))
     place = bisect.bisect_left(words, number)  # unlike numpy's, it keeps the interpreter
     if place < len(words) and words[place] == number:
         return float(rarities[place]) / PER_UNIT

@@ -49,12 +49,14 @@ _SPACED, _UNSPACED, _CLOSED = 0xE000, 0xF000, 0xF800
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _TIME = "[\ue000-\uf7ff]"
 
+_ONLY = "only nur seulement uniquement solo chỉ"
 _BEFORE_IT = (
+    f"{_ONLY} "
     "in on at from of the taken during around earlier later im am aus vom von zu den des dem der de"
     " du en au el la le los del vào của trong năm ngày lúc year years jahr jahre jahren année"
-    " l'année années año años circa ca. etwa vers hacia khoảng over throughout only nur seulement"
+    " l'année années año años circa ca. etwa vers hacia khoảng over throughout"
     # "last summer 2022"
-    " uniquement solo chỉ last letzte letzten letzter letztes this diese diesen dieser dieses"
+    " last letzte letzten letzter letztes this diese diesen dieser dieses"
 )
 _BEFORE_ENDS = (
     "the dem der den die das zum zur le la les el los năm the_year the_years jahr dem_jahr zum_jahr"
@@ -396,8 +398,8 @@ _MONTH = any_of(
 )
 _MONTH_ALONE = any_of(name for name in MONTH_NAMES if name.startswith(("tháng ", "thang ")))
 _EVERY_YEAR = (
-    rf"(?<![\w/.\-])(?:{listed(_IN_MONTH)}\s+{_MONTH}|{_MONTH_ALONE})"
-    rf"(?:{_JOINED_BY_OR}(?:{listed(_IN_MONTH)}\s+)?{_MONTH})*(?![\w/\-]|\s*\d)"
+    rf"(?<![\w/.\-])(?:{listed(_ONLY)}\s+)?(?:{listed(_IN_MONTH)}\s+{_MONTH}|{_MONTH_ALONE})"
+    rf"(?:{_JOINED_BY_OR}(?:{listed(_IN_MONTH)}\s+)?{_MONTH})*(?:\s+only\s*$)?(?![\w/\-]|\s*\d)"
     r"|[在于於]?(?<![\d年])(?:1[0-2]|[1-9])月(?!\s?[\d底初中])(?:份|里)?的?"
     r"|[在于於]?(?:十[一二]?|[一二三四五六七八九])月(?:份的?|里的?|的|$)"
 )

@@ -49,6 +49,7 @@ class Scales:
         self._measuring = Slots(1)
         self._measures: set[asyncio.Task[Any]] = set()
         self._is_renewing = False
+        self._renewed_at = -1  # images in the library when it was last tried
 
     @property
     def knows_texts(self) -> bool:
@@ -65,8 +66,10 @@ class Scales:
 
     def keep_up(self) -> None:
         """Measure anew what a library that has changed makes due; nobody waits for it."""
-        if not self._is_renewing and self._relevance.is_due(len(self._index)):
-            self._is_renewing = True
+        images = len(self._index)
+        is_tried = self._is_renewing or images == self._renewed_at
+        if not is_tried and self._relevance.is_due(images):
+            self._is_renewing, self._renewed_at = True, images
             self._begun(self._renew())
 
     def _begun(self, measuring: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -106,6 +109,8 @@ class Scales:
             async with self._measuring.slot(None):
                 asker.set(None)
                 await INTERACTIVE.run(self._relevance.renew, len(self._index))
+        except ImgvecdError as error:
+            logger.warning("relevance stays as it was before the library changed: %s", error)
         finally:
             self._is_renewing = False
 

@@ -467,7 +467,7 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{listed(_LAST)}\s+{_WEEKDAY}", _last_day),
     (rf"{_WEEKDAY}\s+{listed(_LAST_AFTER)}", _last_day),
     (rf"{listed(_ON)}\s+{_WEEKDAY}", _newest_day),
-    (rf"from\s+{_WEEKDAY}(?!\s*(?:to|till|until|through|[-–])(?:\s|$))", _newest_day),
+    (rf"from\s+{_WEEKDAY}(?=\s*(?:$|[,;.?!])|\s+(?:at|in|on|with)\s)", _newest_day),
     (rf"{_SOME}\s+{listed(_AGO)}\s+{listed(_THIS_DAY)}", _this_day),
     (rf"{listed(_THIS_DAY)}\s+{_SOME}\s+{listed(_AGO)}", _this_day),
     (rf"{listed(_THIS_DAY)}\s+{listed(_AGO_BEFORE)}\s+{_SOME}", _this_day),
@@ -491,8 +491,8 @@ _SPACED: tuple[tuple[str, _Meaning], ...] = (
     (rf"{_LONG_UNIT}\s+{listed(_LAST_AFTER)}", _last),
     (rf"{listed(_THIS)}\s+{_UNIT}", _this),
     (rf"{_UNIT}\s+{listed(_THIS_AFTER)}", _this),
-    # "hơn 2000" is more than 2000, but "mới hơn 2000" newer
-    (rf"(?<!cũ\s)(?<!mới\s){listed(_NUMBERED)}\s+{_YEAR}", _no_time),
+    # "hơn 2000" is more than 2000, but "mới hơn 2000" newer, and "pero no 2019" no number
+    (rf"(?<!cũ\s)(?<!mới\s)(?<!pero\s)(?<!\by\s){listed(_NUMBERED)}\s+{_YEAR}", _no_time),
     (rf"{_YEAR}\s+{listed(f'{_MEASURES} {_MAKES}')}", _no_time),
     (_YEAR, lambda match, _: match["year"]),
 )

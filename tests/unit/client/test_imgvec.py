@@ -373,6 +373,13 @@ def test_health_is_an_exit_code(server, imgvec, status, code):
     assert (done.returncode, done.stdout) == (code, f"{status}\nwhy\n".encode())
 
 
+@pytest.mark.parametrize("command", ["sync", "rescan"])
+def test_people_are_told_what_was_done_and_programs_the_clock(server, imgvec, environment, command):
+    server.on("POST", f"/v1/{command}", api.Done(done=command, clock="c:x:1"))
+    assert imgvec(command).stdout == b"c:x:1\n"
+    assert "c:x:1" not in on_terminal(environment, command)
+
+
 def image(number, *paths):
     files = tuple(
         api.ImageFile(path=p, size_bytes=1500, modified_at="2024-01-01T00:00:00Z") for p in paths

@@ -19,9 +19,30 @@ def test_a_text_is_as_rare_as_its_rarest_word_and_more():
     assert rarity("a dog") == pytest.approx(rarity("dog"), abs=0.3)
 
 
-@pytest.mark.parametrize(("plural", "singular"), [("Dogs", "dog"), ("trees", "tree")])
+@pytest.mark.parametrize(
+    ("plural", "singular"),
+    [
+        ("Dogs", "dog"), ("trees", "tree"), ("glasses", "glass"), ("buses", "bus"),
+        ("skies", "sky"), ("knives", "knife"), ("dresses", "dress"),
+    ],
+)  # fmt: skip
 def test_plurals_are_as_rare_as_singulars(plural, singular):
     assert rarity(plural) == rarity(singular)
+
+
+@pytest.mark.parametrize(
+    ("word", "other"), [("toss", "to"), ("princess", "prince"), ("news", "new"), ("mess", "me")]
+)
+def test_not_every_word_with_an_s_is_a_plural(word, other):
+    assert rarity(word) != rarity(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [("my dog", "dog"), ("a photo of our cat", "cat"), ("T-shirt", "shirt"), ("the dog's", "dog")],
+)
+def test_small_words_say_nothing_of_what_is_seen(text, same):
+    assert rarity(text) == rarity(same)
 
 
 def test_english_words_that_captions_lack_are_rarest_and_of_others_nothing_is_known():

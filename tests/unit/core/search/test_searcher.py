@@ -20,7 +20,7 @@ from imgvecd.core.search import searcher as searcher_module
 from imgvecd.core.search.paging import Found, group_bursts
 from imgvecd.core.search.reference_texts import REFERENCE_TEXTS
 from imgvecd.core.search.relevance import SMALLEST_LIBRARY, TEXT, WEAKER_SHARE, Scale
-from imgvecd.errors import BadRequestError, NotFoundError, WorkerError
+from imgvecd.errors import BadRequestError, CatalogError, NotFoundError, WorkerError
 from imgvecd.server.concurrency import slots_by_work
 from imgvecd.server.route import Work
 from imgvecd.types import ImageInfo, Lane
@@ -235,6 +235,46 @@ async def test_what_is_found_and_not_in_the_sample_has_weaker_ones_after_it(shel
     assert response.found == 1
     assert response.weaker > WEAKER_SHARE * 300 * 0.8
     assert [hit.band for hit in response.hits] == ["found", *["weaker"] * 49]
+
+
+async def test_pages_have_the_bands_of_what_is_found_and_not_in_the_sample(shelf, monkeypatch):
+    monkeypatch.setattr(relevance_module, "_SAMPLE", 60)
+    for i in range(300):
+        shelf.add(f"/photos/{i:03}.jpg", towards("query", i % 60 / 300, i))
+    meant = shelf.add("/photos/meant.jpg", towards("query", 0.95, 1000))
+    person = {"people": ["Ada"]}
+    ada = shelf.add("/photos/ada.jpg", towards("query", 0.1, 1001), metadata=person)
+    searcher = await with_references(shelf)
+
+    async def page(**fields):
+        request = SearchRequest(text="Ada query", spelling=False, all=True, **fields)
+        return await searcher.search(request)
+
+    whole = await page(limit=400)
+    assert [hit.id for hit in whole.hits][:2] == [ada, meant]
+    first = await page(limit=1)
+    others = await page(limit=399, cursor=first.next_cursor)
+    paged = [(hit.id, hit.band) for hit in (*first.hits, *others.hits)]
+    assert paged == [(hit.id, hit.band) for hit in whole.hits]
+
+
+async def test_a_library_that_cannot_be_measured_anew_is_tried_once(shelf, monkeypatch, caplog):
+    fill(shelf, 40)
+    searcher = await with_references(shelf)
+    await searcher.search(SearchRequest(text="query"))
+    tried = []
+
+    def draw(count):
+        tried.append(count)
+        raise CatalogError("the disk is gone")
+
+    monkeypatch.setattr(searcher.scales._relevance, "_draw", draw)
+    for number in range(40, 50):
+        shelf.add(f"/photos/{number:03}.jpg", towards("query", 0.0, number))
+    for text in ("one", "two", "three"):
+        assert (await searcher.search(SearchRequest(text=text, all=True))).hits
+        await eventually(lambda: not searcher.scales._is_renewing)
+    assert len(tried) == caplog.text.count("the disk is gone") == 1
 
 
 async def test_a_repeated_text_needs_no_model(shelf):
