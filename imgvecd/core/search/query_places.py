@@ -90,7 +90,8 @@ _GIVEN_NAMES = frozenset(
 _DOES = re.compile(
     r"['’]s\s|\s+(?:is\s+)?(?:with\s+(?:an?|her|his)\b|(?:and|in|on|at)\s+(?:her|his)\b|in\s+an?\s"
     r"|(?:blow|cook|cry|danc|drink|eat|feed|hold|hugg|jump|kiss|laugh|look|open|paint|play|point|read"
-    r"|rid|runn|sing|sitt|sleep|smil|stand|swimm|throw|walk|wav|wear)(?:ing|s|es)\b)",
+    r"|rid|runn|sing|sitt|sleep|smil|stand|swimm|throw|walk|wav|wear)(?:ing|s|es)\b"
+    r"(?!\s(?:class|club|competition|festival|hall|lesson|path|pool|room|school|tour|trail)))",
     re.IGNORECASE,
 )
 _OUTSIDE = re.compile(r"outside|außerhalb|hors|fuera|ngoài", re.IGNORECASE)

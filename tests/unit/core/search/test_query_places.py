@@ -156,6 +156,8 @@ def said(text, **request):
         ("charlotte skyline", "skyline", "charlotte"),
         ("in Charlotte with a kite", "with a kite", "charlotte"),
         ("florence in the rain", "in the rain", "florence"),
+        ("Charlotte swimming pool", "swimming pool", "charlotte"),
+        ("florence walking tour", "walking tour", "florence"),
         ("nước Đức", "", "duc"),
         ("Viên", "", "vien"),
         ("ở viên", "", "vien"),
