@@ -26,7 +26,11 @@ def run(program: str, load: Callable[[], Run], arguments: Sequence[str] | None) 
     """
     _open_missing_streams()
     try:
-        code = load()(list(sys.argv[1:] if arguments is None else arguments))
+        try:
+            code = load()(list(sys.argv[1:] if arguments is None else arguments))
+        except SystemExit:  # argparse's, after help
+            flush()
+            raise
         flush()
     except ImgvecdError as error:
         warn_of(program, error)

@@ -7,6 +7,7 @@ the attempt ended: "allowed", or the name of the errno.
 import errno
 import fcntl
 import os
+import struct
 import sys
 import threading
 
@@ -30,6 +31,10 @@ def memory_of_the_parent(_):
     os.close(os.open(f"/proc/{os.getppid()}/mem", os.O_RDWR))
 
 
+def signals_by_the_channel(command):
+    return lambda _: fcntl.ioctl(channel, command, struct.pack("i", os.getppid()))
+
+
 DENIED = {
     name.decode(): way
     for name, way in OF_DECODERS.items()
@@ -47,6 +52,8 @@ DENIED = {
     "signal_another": lambda _: call(234, 131, os.getppid(), os.getppid(), 0)(),
     "signal_by_queue": lambda _: call(129, 138, os.getppid(), 0, 0)(),
     "signals_for_the_parent": lambda _: fcntl.fcntl(0, fcntl.F_SETOWN, os.getppid()),
+    "signals_by_its_socket": signals_by_the_channel(0x8901),  # FIOSETOWN
+    "signals_by_its_socket_group": signals_by_the_channel(0x8902),  # SIOCSPGRP
     "other_numbers": lambda _: call(0x40000000 + 39, -1)(),
     "memory_of_the_parent": memory_of_the_parent,
 }

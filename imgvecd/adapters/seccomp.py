@@ -140,18 +140,17 @@ class _Program(ctypes.Structure):
 def _install(program: bytes) -> None:
     """Filter all threads: one without a filter could be made to do what the others may not.
 
-    Where a unit of an older systemd refuses that, this one is filtered.
+    Where a container or a unit lets nobody ask for that, this one and those to come are filtered.
     """
     steps = _Program(len(program) // 8, program)
     number = _CALLS["seccomp"][list(_ARCHITECTURES).index(platform.machine())]
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
     flags = (ctypes.c_long(each) for each in (number, _SET_MODE_FILTER, _IN_ALL_THREADS))
     refused = libc.syscall(*flags, ctypes.byref(steps))
-    code = ctypes.get_errno()
-    if refused < 0 and code == errno.EPERM:
+    if refused < 0:
         control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(steps))
-    elif refused:  # above 0: the number of a thread that has a filter of its own
-        raise OSError(code, "seccomp: not every thread can be filtered")
+    elif refused:  # the number of a thread that has a filter of its own
+        raise OSError(errno.EBUSY, "seccomp: not every thread can be filtered")
 
 
 def forbid_new_privileges() -> None:

@@ -25,6 +25,7 @@ _PROT_EXEC = 4
 _AT_EMPTY_PATH = 0x1000
 _LOW, _WHOLE = 0xFFFFFFFF, 2**64 - 1
 _OF_OWNERS = 8  # the bit that F_SETOWN, F_SETSIG and F_SETOWN_EX have, and F_DUPFD and the like not
+_OF_SOCKETS = 0x8000  # the bit that FIOSETOWN and SIOCSPGRP have; no device's request to torch does
 _NEVER = ((0, 0, 1),)  # what is nothing is never 1
 # CLONE_NEW…, CLONE_NEWTIME, CLONE_THREAD: a thread, which libde265 needs one of, and nothing else.
 # The limit on processes counts all that the user runs, so it cannot say the same.
@@ -104,6 +105,7 @@ def confine_encoder(*, writing: bool) -> list[str]:
     calls = [
         *map(Call, _NO_BUSINESS_OF_TORCHS),
         Call("clone", ((0, _CLONE_THREAD, _CLONE_THREAD),)),
+        Call("ioctl", ((1, _OF_SOCKETS, 0),)),  # they set the owner of a socket
         *_of_itself(),
     ]
     return _confined(lambda: seccomp.deny(calls), reading=True, writing=writing)

@@ -239,6 +239,25 @@ def test_memory_is_moved_only_between_nodes(tmp_path, nodes, said):
     assert said in run.stdout
 
 
+_REFUSES_SECCOMP = """
+import errno, sys
+from imgvecd.adapters import seccomp
+seccomp.forbid_new_privileges()
+seccomp.deny([seccomp.Call("seccomp", ((0, 0, 2),), otherwise=getattr(errno, sys.argv[1]))])
+seccomp.deny([seccomp.Call("mbind")])
+print(open("/proc/self/status").read())
+"""
+
+
+@pytest.mark.parametrize("code", ["EPERM", "ENOSYS"])
+def test_where_all_threads_cannot_be_filtered_one_is(code):
+    """What surrounds a container may say so, or that there is no such call."""
+    run = subprocess.run(
+        [sys.executable, "-c", _REFUSES_SECCOMP, code], capture_output=True, text=True, check=True
+    )
+    assert "Seccomp_filters:\t2" in run.stdout
+
+
 async def test_the_image_towers_memory_is_not_moved(tmp_path):
     """Not while it is loaded either, which is before the sandbox closes."""
     if Path("/sys/devices/system/node/online").read_text().strip() != "0":

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,10 @@ sys.exit(main(["--help"]))
 
 def run_in_shell(program, redirection, *, arguments="completions bash"):
     command = f"{sys.executable} -m {PROGRAMS[program][0]} {arguments} {redirection}"
-    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, env=buffered
+    )
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -37,9 +41,10 @@ def test_an_interrupt_while_it_is_imported_ends_without_a_traceback(program):
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
+@pytest.mark.parametrize("arguments", ["completions bash", "--help", "--version"])
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_full_disk_below_the_output_is_told(program):
-    done = run_in_shell(program, ">/dev/full")
+def test_a_full_disk_below_the_output_is_told(program, arguments):
+    done = run_in_shell(program, ">/dev/full", arguments=arguments)
     told = f"{program}: standard output cannot be written: No space left on device\n"
     assert (done.returncode, done.stderr) == (2, told)
 

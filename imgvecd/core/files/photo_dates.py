@@ -13,7 +13,7 @@ import datetime
 import re
 import unicodedata
 
-from imgvecd.spelling import normalized
+from imgvecd.spelling import folded_words, normalized
 
 # A space may stand for the first of two digits, and behind a dot.
 _DATE = re.compile(
@@ -290,4 +290,4 @@ def _year_first(text: str) -> str:
 
 
 def _month_number(word: str) -> int:
-    return _MONTH_OF[word.lower()]
+    return _MONTH_OF[folded_words(word)]  # "APRİL" and "aprıl" are found as well

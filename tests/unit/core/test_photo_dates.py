@@ -1,9 +1,12 @@
 """When a picture was taken, in every way in which that is written."""
 
 import itertools
+import re
+import sys
 
 import pytest
 
+from imgvecd.core.files import photo_dates
 from imgvecd.core.files.photo_dates import adds_nothing, is_to_the_second, moment, of_instant
 
 WRITTEN = {
@@ -151,3 +154,17 @@ def test_an_instant_is_told_in_local_time():
     assert of_instant(1625416211.25, digits=2)[19:22] == ".25"
     assert not of_instant(0)
     assert not of_instant(1e18)
+
+
+def test_months_are_known_in_every_letter_that_they_are_found_in():
+    """Java writes "APRİL" where the language is Turkish; regular expressions take it for April."""
+    letters = "".join({letter for words in photo_dates._MONTHS for letter in words})
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    found = re.findall(f"[{letters}]", every, re.IGNORECASE)
+    alike = {letter: re.findall(letter, "".join(found), re.IGNORECASE) for letter in letters}
+    for number, month in enumerate(photo_dates._MONTHS, 1):
+        for word in month.split():
+            for letter in set(word):
+                for other in alike[letter]:
+                    written = f"4 {word.replace(letter, other)} 2021"
+                    assert moment(written) == f"2021-{number:02d}-04", written
