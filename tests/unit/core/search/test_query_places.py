@@ -158,6 +158,7 @@ def said(text, **request):
         ("florence in the rain", "in the rain", "florence"),
         ("Charlotte swimming pool", "swimming pool", "charlotte"),
         ("florence walking tour", "walking tour", "florence"),
+        ("Charlotte in a snowstorm", "in a snowstorm", "charlotte"),
         ("nước Đức", "", "duc"),
         ("Viên", "", "vien"),
         ("ở viên", "", "vien"),
