@@ -169,10 +169,9 @@ class Answering:
         k = min(k, all_there_are)
         while True:
             nearest = self._best(query, k)
-            weaker = None if cursor else _weaker_by_best(query, nearest)
-            if weaker is not None and weaker != query.cuts.weaker:
-                cuts = msgspec.structs.replace(query.cuts, weaker=weaker)
-                query = dataclasses.replace(query, cuts=cuts)
+            cut = query if cursor else _cut_by_best(query, nearest)
+            if cut.cuts != query.cuts:
+                query = cut
                 nearest, named = (_in_bands(query, images) for images in (nearest, named))
             best = self._shown_once(fused(nearest, named, query.cuts.ladder))
             groups = self._grouped(query, query.wanted(best))
@@ -309,6 +308,8 @@ class Answering:
             for content_id, vector in self._vectors(ids).items()
             if not (content_id in made and self._vectors(list(made[content_id])))
         }
+        if query.request.least_band() != "found":
+            query = _cut_by_best(query, self._best(query, 1))
         found = (_found(query, i, score, i in named) for i, score in scores.items())
         groups = list(map(Group, query.wanted(found)))
         return {hit.id: hit for hit in self.hits(query, groups)}
@@ -343,12 +344,13 @@ def _all_found(query: Query, ids: Int64Array, scores: Float32Array) -> list[Foun
     return list(map(Found, kept, exact.tolist(), query.cuts.bands(exact)))
 
 
-def _weaker_by_best(query: Query, nearest: Sequence[Found]) -> float | None:
-    """Return where "weaker" begins by what the library has found, and the sample has not."""
+def _cut_by_best(query: Query, nearest: Sequence[Found]) -> Query:
+    """Return the query with "weaker" by what the library has found, where the sample has none."""
     scale, found = query.scale, query.cuts.found
     if scale is None or not nearest or nearest[0].score < found or scale.share_above(found):
-        return None
-    return scale.weaker_below(nearest[0].score)
+        return query
+    weaker = scale.weaker_below(nearest[0].score)
+    return dataclasses.replace(query, cuts=msgspec.structs.replace(query.cuts, weaker=weaker))
 
 
 def _in_bands(query: Query, images: Sequence[Found]) -> list[Found]:

@@ -342,7 +342,7 @@ _FIRST, _LAST = f"(?P<first>{_AN_END})", f"{_LEAD}(?P<last>{_AN_END})"
 _MARK = f"(?P<time>{_TIME})"
 _JOINED_BY_TO = rf"(?:\s+{listed(_TO)}\s+|\s*(?:-|–|\.\.)\s*)"
 _JOINED_BY_OR = rf"(?:\s+{listed(_OR)}\s+|\s*[,/&+]\s*)"
-_OR_BESIDE = rf"(?:{_JOINED_BY_OR}|(?<={_TIME})\s+(?={_TIME}))"
+_OR_BESIDE = rf"(?:{_JOINED_BY_OR}(?:{listed(_IN_MONTH)}\s+)?{_LEAD}|(?<={_TIME})\s+(?={_TIME}))"
 _OF_IT = rf"(?:\s+|-)(?:{listed(_OF)}\s*)?"
 
 _CHINESE_RULES: tuple[tuple[str, _Meaning], ...] = (

@@ -88,9 +88,11 @@ _GIVEN_NAMES = frozenset(
 )
 # what only people do, or have: "charlotte with a kite"
 _DOES = re.compile(
-    r"['’]s\s|\s+(?:is\s+)?(?:with\s+(?:an?|her|his)\b|(?:and|in|on|at)\s+(?:her|his)\b|in\s+an?\s"
+    r"['’]s\s|\s+(?:is\s+)?(?:with\s+(?:an?|her|his)\b|(?:and|in|on|at)\s+(?:her|his)\b"
+    r"|in\s+an?\s(?!\w*storm\b|heat\s?wave|blizzard)"
     r"|(?:blow|cook|cry|danc|drink|eat|feed|hold|hugg|jump|kiss|laugh|look|open|paint|play|point|read"
-    r"|rid|runn|sing|sitt|sleep|smil|stand|swimm|throw|walk|wav|wear)(?:ing|s|es)\b)",
+    r"|rid|runn|sing|sitt|sleep|smil|stand|swimm|throw|walk|wav|wear)(?:ing|s|es)\b"
+    r"(?!\s(?:class|club|competition|festival|hall|lesson|path|pool|room|school|tour|trail)))",
     re.IGNORECASE,
 )
 _OUTSIDE = re.compile(r"outside|außerhalb|hors|fuera|ngoài", re.IGNORECASE)

@@ -235,6 +235,10 @@ async def test_what_is_found_and_not_in_the_sample_has_weaker_ones_after_it(shel
     assert response.found == 1
     assert response.weaker > WEAKER_SHARE * 300 * 0.8
     assert [hit.band for hit in response.hits] == ["found", *["weaker"] * 49]
+    query = await searcher.prepare(SearchRequest(text="query", min_band="weaker"))
+    ids = [hit.id for hit in response.hits]
+    told = searcher.answers.hits_among(query, ids)
+    assert [told[i].band for i in ids] == [hit.band for hit in response.hits]
 
 
 async def test_pages_have_the_bands_of_what_is_found_and_not_in_the_sample(shelf, monkeypatch):
