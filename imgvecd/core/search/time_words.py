@@ -202,8 +202,9 @@ NOT = (
 
 
 def key(words: str) -> str:
-    """Return words as the tables have them."""
-    return " ".join(words.casefold().replace("’", "'").split())
+    """Return words as the tables have them, and Turkish i's as others, as patterns take them."""
+    folded = words.casefold().replace("i\u0307", "i").replace("ı", "i")
+    return " ".join(folded.replace("’", "'").split())
 
 
 def _plain(word: str) -> str:
@@ -300,4 +301,4 @@ def may_tell_time(text: str) -> bool:
     """Return whether any time can be in a text, which spares most texts all patterns of times."""
     if _DIGIT_OR_UNSPACED.search(text):
         return True
-    return not _TELLING.isdisjoint(_WORD.findall(text.casefold()))
+    return not _TELLING.isdisjoint(_WORD.findall(key(text)))

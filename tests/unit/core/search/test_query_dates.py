@@ -4,6 +4,7 @@ import datetime
 import re
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from fakes import DIM
@@ -373,6 +374,25 @@ TODAY = datetime.date(2024, 9, 15)
 def test_a_time_is_taken_out_of_the_words(text, left, first, last):
     said = understood(text, TODAY)
     assert (said.text, said.taken_from, said.taken_to) == (left, first, last)
+
+
+@pytest.mark.parametrize("i", "İı")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "christmas 2019",
+        "la semaine dernière",
+        "from Friday",
+        "GIANG SINH NAM 2019",
+        "first week of July 2023",
+        "nur im Mai",
+        "zwischen Ostern und Pfingsten 2022",
+    ],
+)
+def test_turkish_is_are_others_in_times(text, i):
+    """Whose keyboard has two writes one where another is meant; so does Java in capital letters."""
+    found = understood(re.sub("i", i, text, flags=re.IGNORECASE), TODAY)
+    assert msgspec.structs.replace(found, words=text) == understood(text, TODAY)
 
 
 @pytest.mark.parametrize(
