@@ -25,13 +25,20 @@ def run(program: str, load: Callable[[], Run], arguments: Sequence[str] | None) 
         arguments: None takes those of the process.
     """
     _open_missing_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        try:
-            code = load()(list(sys.argv[1:] if arguments is None else arguments))
-        except SystemExit:  # argparse's, after help
-            flush()
-            raise
-        flush()
+        code = _ended(program, lambda: load()(given))
+    except SystemExit:  # argparse's, after help
+        if failed := _ended(program, flush):
+            return failed
+        raise
+    failed = _ended(program, flush)  # whatever happened: the interpreter would fail by it
+    return code or failed
+
+
+def _ended(program: str, do: Callable[[], int | None]) -> int:
+    try:
+        return do() or 0
     except ImgvecdError as error:
         warn_of(program, error)
         return error.exit_code
@@ -40,7 +47,6 @@ def run(program: str, load: Callable[[], Run], arguments: Sequence[str] | None) 
     except BrokenPipeError:  # whoever read our output has seen enough, as in `imgvec ... | head`
         discard(sys.stdout)
         return 0
-    return code
 
 
 def _open_missing_streams() -> None:

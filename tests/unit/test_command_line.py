@@ -22,11 +22,24 @@ sys.exit(main(["--help"]))
 """
 
 
+FAILING = """
+import sys
+from imgvecd import command_line
+from imgvecd.errors import ImgvecdError
+
+def fail(_):
+    sys.stdout.write("written")
+    raise ImgvecdError("it failed")
+
+sys.exit(command_line.run("imgvec", lambda: fail, []))
+"""
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def run_in_shell(program, redirection, *, arguments="completions bash"):
     command = f"{sys.executable} -m {PROGRAMS[program][0]} {arguments} {redirection}"
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=False, env=buffered
+        ["bash", "-c", command], capture_output=True, text=True, check=False, env=BUFFERED
     )
 
 
@@ -61,3 +74,23 @@ def test_where_no_message_can_be_written_the_exit_code_tells(program):
     arguments = "status --socket /nowhere" if program == "imgvec" else "check-config"
     arguments += " --config /nowhere" if program == "imgvecd" else ""
     assert run_in_shell(program, "2>/dev/full", arguments=arguments).returncode == 2
+
+
+def test_an_error_after_output_that_cannot_be_written_is_told():
+    def told(output):
+        done = subprocess.run(
+            [sys.executable, "-c", FAILING],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=BUFFERED,
+        )
+        return done.returncode, done.stderr
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "wb") as full, open(writing, "wb") as unread:
+        assert told(unread) == (2, "imgvec: it failed\n")
+        unwritten = "imgvec: standard output cannot be written: No space left on device\n"
+        assert told(full) == (2, f"imgvec: it failed\n{unwritten}")
