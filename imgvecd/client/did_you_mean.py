@@ -57,7 +57,6 @@ ELSEWHERE = {
     "stop": "`systemctl --user stop imgvecd`; Ctrl-C where `imgvecd serve` runs",
     "restart": "`systemctl --user restart imgvecd`; the folders are read again by `reload` as well",
     "reload": "`systemctl --user reload imgvecd`, or SIGHUP",
-    "status": "`imgvec status`; `systemctl --user status imgvecd` for the service",
     "logs": "`journalctl --user -u imgvecd`; without systemd where `imgvecd serve` runs",
 }
 # "serch" and "stauts" are close to a command, "beach" and "sunset" are not.
