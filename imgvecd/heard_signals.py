@@ -49,7 +49,7 @@ def hearing(signals: dict[signal.Signals, Heard]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def hearing_the_end(*numbers: signal.Signals) -> Iterator[asyncio.Future[signal.Signals]]:
-    """Have the running loop hear what asks for the end, of which what comes later is ignored.
+    """Have the running loop hear what asks for the end; if it came, what comes later is ignored.
 
     Returns: as a future, the first that came.
     """
@@ -59,8 +59,14 @@ def hearing_the_end(*numbers: signal.Signals) -> Iterator[asyncio.Future[signal.
         if not told.done():
             told.set_result(number)
 
-    with hearing({each: Heard(partial(hear, each), signal.SIG_IGN) for each in numbers}):
-        yield told
+    former = {number: signal.getsignal(number) for number in numbers}
+    try:
+        with hearing({each: Heard(partial(hear, each), signal.SIG_IGN) for each in numbers}):
+            yield told
+    finally:
+        if not told.done():
+            for number, handler in former.items():
+                signal.signal(number, handler)
 
 
 def no_longer_hear(

@@ -32,6 +32,7 @@ from imgvecd.errors import ImgvecdError
 from imgvecd.terminal_output import warn
 
 _DESCRIPTION = "Keeps a personal photo library searchable by meaning. Search it with `imgvec`."
+_STATUS = "`imgvec status`; `systemctl --user status imgvecd` for the service"
 _EPILOG = """starting, stopping, looking:
   imgvecd serve                         in the foreground; Ctrl-C stops it
   imgvecd install-service               as a service, then:
@@ -78,8 +79,9 @@ def run(given: list[str]) -> int:
 
 def _meant(word: str) -> str:
     """Return where a command is found, or which one of both programs may be meant."""
-    if word in ELSEWHERE:
-        return f": {ELSEWHERE[word]}"
+    elsewhere = ELSEWHERE | {"status": _STATUS}
+    if word in elsewhere:
+        return f": {elsewhere[word]}"
     for name, program in (("imgvecd", parser()), ("imgvec", imgvec_parser())):
         meant = closest(word, commands_of(program))
         if meant is not None:

@@ -172,7 +172,7 @@ def test_what_lies_in_the_way_keeps_no_search_waiting(tmp_path, source, kind, wa
         folder.symlink_to(folder.name)
     index = open_index(folder / "model", source, kind)
     assert_right(index, source)
-    with pytest.raises(OSError, match=r"ot a directory|evels of symbolic"):
+    with pytest.raises(OSError, match=r"File exists: .*index"):
         index.checkpoint()
     index.close()
 

@@ -1,11 +1,12 @@
 """Signals that come in a flood: each is told of once, and none of them is a fault."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 
-from imgvecd.heard_signals import calling
+from imgvecd.heard_signals import calling, hearing_the_end
 
 
 class FloodedLoop:
@@ -58,3 +59,13 @@ def test_what_comes_while_a_signal_isno_longer_heard_is_no_fault():
         [sys.executable, "-c", ENDING], capture_output=True, text=True, env=alone, check=True
     )
     assert ending.stdout == "[]\n"
+
+
+def test_who_was_not_asked_to_end_can_be_interrupted_again():
+    async def end_by_itself():
+        with hearing_the_end(signal.SIGINT, signal.SIGTERM):
+            pass
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    asyncio.run(end_by_itself())
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
