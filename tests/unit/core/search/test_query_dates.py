@@ -392,6 +392,7 @@ def test_a_time_is_taken_out_of_the_words(text, left, first, last):
 def test_turkish_is_are_others_in_times(text, i):
     """Whose keyboard has two writes one where another is meant; so does Java in capital letters."""
     found = understood(re.sub("i", i, text, flags=re.IGNORECASE), TODAY)
+    assert found is not None
     assert msgspec.structs.replace(found, words=text) == understood(text, TODAY)
 
 
