@@ -4,6 +4,7 @@ Run by `EncoderProcess(module="escaping_encoder")`. The answer is a failure whos
 the attempt ended: "allowed", or the name of the errno.
 """
 
+import concurrent.futures
 import errno
 import fcntl
 import os
@@ -62,6 +63,12 @@ CHANGES = {
     "make_a_link": OF_DECODERS[b"make_a_link"],
     "make_a_folder": lambda _: os.mkdir("/tmp/escaped-folder"),  # noqa: S108
 }
+# A thread that was there before is out of Landlock's reach.
+older = concurrent.futures.ThreadPoolExecutor(1)
+CHANGES |= {
+    f"{name}_from_an_older_thread": lambda _, way=way: older.submit(way, None).result()
+    for name, way in CHANGES.items()
+}
 NEEDED = {"in_a_thread": in_a_thread, "read_a_file": OF_DECODERS[b"read_a_file"]}
 
 
@@ -77,6 +84,7 @@ def answer(request, _body):
 if __name__ == "__main__":
     arguments = msgspec.json.decode(sys.argv[1], type=EncodeArguments)
     channel = open_channel(arguments.priority)
+    older.submit(os.getpid).result()
     in_force = confine_encoder(writing=arguments.part not in {"texts", "images"})
     info = ModelInfo("f", "fake", "", 8, PreprocessSpec(16, (0.5,) * 3, (0.5,) * 3))
     serve(channel, EncodeReady(info, "cpu", "float32", sandbox=tuple(in_force)), answer)

@@ -55,7 +55,15 @@ _CALLS = {
     "io_uring_register": (427, 427), "open_tree": (428, 428), "move_mount": (429, 429),
     "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
     "process_madvise": (440, 440), "mount_setattr": (442, 442), "process_mrelease": (448, 448),
-    "seccomp": (317, 277),
+    "seccomp": (317, 277), "open": (2, -1), "creat": (85, -1), "openat": (257, 56),
+    "openat2": (437, 437), "truncate": (76, 45), "rename": (82, -1), "renameat": (264, 38),
+    "renameat2": (316, 276), "mkdir": (83, -1), "mkdirat": (258, 34), "rmdir": (84, -1),
+    "link": (86, -1), "linkat": (265, 37), "unlink": (87, -1), "unlinkat": (263, 35),
+    "symlink": (88, -1), "symlinkat": (266, 36), "mknod": (133, -1), "mknodat": (259, 33),
+    "chmod": (90, -1), "fchmodat": (268, 53), "chown": (92, -1), "lchown": (94, -1),
+    "fchownat": (260, 54), "utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1),
+    "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6),
+    "removexattr": (197, 14), "lremovexattr": (198, 15),
 }  # fmt: skip
 NAMES = frozenset(_CALLS)
 """Of the calls that filters can speak of."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -36,7 +35,7 @@ from imgvecd.processes.worker_messages import (
 )
 from imgvecd.types import ModelInfo
 from imgvecd.workers.channel import open_channel, serve
-from imgvecd.workers.sandbox import confine_encoder, confine_paths, leave_memory_in_its_node
+from imgvecd.workers.sandbox import confine_encoder, leave_memory_in_its_node
 
 if TYPE_CHECKING:
     from imgvecd.adapters.imagetower import ImageTower
@@ -59,9 +58,6 @@ def main() -> None:
     try:
         if arguments.part == "images":
             leave_memory_in_its_node()
-            if _build_image_tower(arguments):
-                _begin_again(channel, arguments)
-            confine_paths()  # before there are threads, which OpenVINO keeps
         encoding = Encoding(arguments, lambda info: send(channel, ModelKnown(info)))
     except ModelError as error:
         send(channel, _refusal(error))
@@ -154,28 +150,15 @@ def _text_tower(arguments: EncodeArguments, on_known: Callable[[ModelInfo], None
     return TextTower.read(arguments.text_tower)
 
 
-def _build_image_tower(arguments: EncodeArguments) -> bool:
-    """Build the image tower if that is wanted and it is not kept; return whether it was built."""
-    config = arguments.config
-    if not arguments.build or read_choice(arguments.image_tower, config) is not None:
-        return False
-    from imgvecd.adapters.imagetower import building  # noqa: PLC0415
-
-    building.build(arguments.choice, config, arguments.image_tower)
-    return True
-
-
 def _image_tower(arguments: EncodeArguments) -> ImageTower:
+    config = arguments.config
+    if arguments.build and read_choice(arguments.image_tower, config) is None:
+        from imgvecd.adapters.imagetower import building  # noqa: PLC0415
+
+        return building.build(arguments.choice, config, arguments.image_tower)
     from imgvecd.adapters.imagetower import ImageTower  # noqa: PLC0415
 
-    return ImageTower.read(arguments.image_tower, arguments.config.threads)
-
-
-def _begin_again(channel: socket.socket, arguments: EncodeArguments) -> NoReturn:
-    """Start this program anew: who has built a tower has threads that could not be confined."""
-    os.dup2(channel.fileno(), 0)
-    built = msgspec.json.encode(msgspec.structs.replace(arguments, build=False)).decode()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "imgvecd.workers.encode", built])  # noqa: S606  # itself
+    return ImageTower.read(arguments.image_tower, config.threads)
 
 
 def _comparison(arguments: EncodeArguments) -> Comparison:

@@ -19,6 +19,13 @@ from imgvecd.adapters.seccomp import Call
 
 logger = logging.getLogger(__name__)
 
+_CHANGES_OF_PATHS = (
+    "creat", "truncate", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "rmdir", "link",
+    "linkat", "unlink", "unlinkat", "symlink", "symlinkat", "mknod", "mknodat", "chmod", "fchmodat",
+    "chown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat", "setxattr",
+    "lsetxattr", "removexattr", "lremovexattr",
+)  # fmt: skip
+_READING = (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC, os.O_RDONLY)  # mask and value of open's flags
 _NODES = "/sys/devices/system/node/online"  # of memory: "0" where there is a single one
 _DESCRIPTORS = 16  # standard ones, the channel, a file, and what opens it a second time
 _PROT_EXEC = 4
@@ -83,19 +90,10 @@ def confine_decoder(memory_bytes: int) -> list[str]:
     return ["limits", *_confined(lambda: seccomp.allow_only(_calls_of_a_decoder()))]
 
 
-def confine_paths() -> None:
-    """Have nothing that this process does from now on change a file, in threads to come, too.
-
-    A thread that there is already is out of Landlock's reach.
-    """
-    if sys.platform == "linux" and landlock.abi():
-        with contextlib.suppress(OSError):  # told by whoever confines all of it
-            seccomp.forbid_new_privileges()
-            landlock.restrict(reading=True)
-
-
 def confine_encoder(*, writing: bool) -> list[str]:
     """Give up what torch does not need once the model is loaded; return what is in force.
+
+    Landlock reaches no thread that there is already, so seccomp denies changes of files as well.
 
     Args:
         writing: whether it may write files: the whole model keeps a part of itself in some, and
@@ -108,6 +106,13 @@ def confine_encoder(*, writing: bool) -> list[str]:
         Call("ioctl", ((1, _OF_SOCKETS, 0),)),  # they set the owner of a socket
         *_of_itself(),
     ]
+    if not writing:
+        calls += [
+            *map(Call, _CHANGES_OF_PATHS),
+            Call("open", ((1, *_READING),)),
+            Call("openat", ((2, *_READING),)),
+            Call("openat2", _NEVER, otherwise=errno.ENOSYS),  # its flags are out of sight
+        ]
     return _confined(lambda: seccomp.deny(calls), reading=True, writing=writing)
 
 
