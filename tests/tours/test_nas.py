@@ -31,7 +31,7 @@ def test_from_the_link_to_the_service(terminal, home):
     daemon.type(newcomer.printed("imgvecd serve"))
     count = len(list((home / "Pictures").rglob("*.jpg")))
     daemon.wait_for("listening on")
-    shell.run("imgvec sync --timeout 240", "c:")
+    shell.run("imgvec sync --timeout 240", "can be found")
     shell.run("imgvec status", f"{count} indexed")
     shell.run("imgvec health", "ok")
     shown = shell.run(newcomer.printed("imgvecd doctor"), "healthy")
