@@ -108,7 +108,6 @@ def deny(calls: Sequence[Call]) -> None:
 
 
 def _program(calls: Sequence[Call], *, listed: int, others: int) -> bytes:
-    column = list(_ARCHITECTURES).index(platform.machine())
     program = [
         _step(_LOAD, _ARCHITECTURE_AT),
         _step(_EQUAL, _ARCHITECTURES[platform.machine()], then=1),
@@ -118,7 +117,7 @@ def _program(calls: Sequence[Call], *, listed: int, others: int) -> bytes:
         _step(_RETURN, _ERRNO | errno.EPERM),
     ]
     for call in calls:
-        number = _CALLS[call.name][column]
+        number = _number_of(call.name)
         if number < 0:
             continue
         body = []
@@ -137,6 +136,11 @@ def _program(calls: Sequence[Call], *, listed: int, others: int) -> bytes:
     return b"".join(program)
 
 
+def _number_of(name: str) -> int:
+    """Return the number of a call on this machine; -1 if it is not there."""
+    return _CALLS[name][list(_ARCHITECTURES).index(platform.machine())]
+
+
 def _step(code: int, value: int, *, then: int = 0, otherwise: int = 0) -> bytes:
     return struct.pack("<HBBI", code, then, otherwise, value)
 
@@ -151,10 +155,9 @@ def _install(program: bytes) -> None:
     Where a container or a unit lets nobody ask for that, this one and those to come are filtered.
     """
     steps = _Program(len(program) // 8, program)
-    number = _CALLS["seccomp"][list(_ARCHITECTURES).index(platform.machine())]
     libc = ctypes.CDLL(None)
-    flags = (ctypes.c_long(each) for each in (number, _SET_MODE_FILTER, _IN_ALL_THREADS))
-    refused = libc.syscall(*flags, ctypes.byref(steps))
+    asked = map(ctypes.c_long, (_number_of("seccomp"), _SET_MODE_FILTER, _IN_ALL_THREADS))
+    refused = libc.syscall(*asked, ctypes.byref(steps))
     if refused < 0:
         control(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(steps))
     elif refused:  # the number of a thread that has a filter of its own

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from imgvecd.adapters.imagetower.openvino_runtime import load_openvino
 from imgvecd.adapters.imagetower.plain_products import use_plain_products
-from imgvecd.core.files.durable import DurableFile, make_folder, open_at_once, read_whole
+from imgvecd.core.files.durable import DurableFile, make_folder, open_file, read_whole
 from imgvecd.core.library.runtime_choice import computes_avx2_at_best
 from imgvecd.errors import ModelError
 from imgvecd.json_bounds import UNDECODABLE
@@ -231,7 +231,7 @@ def _checked(directory: str) -> tuple[tuple[int, int], int]:
     sizes, crc, block = [], 0, memoryview(bytearray(_BLOCK_BYTES))
     for name in (GRAPH, BINARY):
         path = os.path.join(directory, name)
-        with open(path, "rb", buffering=0, opener=open_at_once) as file:
+        with open_file(path) as file:
             size = 0
             while count := file.readinto(block):
                 size += count
